@@ -18,9 +18,8 @@ from orn.shared.common_options import Device, FilePath
 from orn.shared.options import Option, command
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import OptimizerRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.settings.recipe import DataRecipe, OptimizerRecipe, PhaseRecipe, Recipe
 from orn.stage2_train.training.loop import TrainingData, train_network
 
 _MODEL = NetworkConfig(num_activities=2, backbone="resnet18", base_width=8)

@@ -46,7 +46,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest, Views
-from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.recipe import DataRecipe
 
 FRAMES, RATE = 250, 25.0
 """Length and rate of each video in the shards, as in VLOG; the files have 24 frames."""

@@ -16,7 +16,7 @@ from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.join import join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest
-from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.recipe import DataRecipe
 
 CLIPS = ("O/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")
 SETTINGS = ClipSettings(

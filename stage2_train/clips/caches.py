@@ -18,7 +18,7 @@ from orn.stage2_train.clips.interfaces import ClipDetections, ClipPictures, Dete
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import FrameObjects, objects_of_frames
 from orn.stage2_train.clips.views import ClipRequest
-from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.recipe import DataRecipe
 
 OBJECTS_BYTES = 256 * 2**20
 """Total cache size for decoded detections, over all processes of a loader."""

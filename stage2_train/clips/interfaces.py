@@ -16,7 +16,7 @@ from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.recipe import DataRecipe
 
 
 class ClipPictures(Protocol):

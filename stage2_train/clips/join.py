@@ -22,7 +22,7 @@ from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_f
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.decoded import DatasetFrames
-from orn.stage2_train.settings.data_recipe import FrameJoin
+from orn.stage2_train.settings.recipe import FrameJoin
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from orn.shared.predictions import GroupKind
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage2_train.runs.run_folder import HEADS
-from orn.stage2_train.settings.data_recipe import UnsureInEvaluation
+from orn.stage2_train.settings.recipe import UnsureInEvaluation
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts

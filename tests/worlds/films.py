@@ -34,9 +34,8 @@ from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, config_digest
 from orn.stage2_train.runs.trained import normalization_of
-from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import OptimizerRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.settings.recipe import DataRecipe, OptimizerRecipe, PhaseRecipe, Recipe
 from orn.stage2_train.training.loop import TrainingData, train_network
 from tests.worlds.shards import blocks, video_entry
 from tests.worlds.tables import write_table

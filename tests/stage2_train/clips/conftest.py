@@ -6,7 +6,7 @@ from orn.shared.manifests.records import Segment
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.recipe import DataRecipe
 
 SETTINGS = ClipSettings(
     data=DataRecipe(clip_frames=4, crop=(32, 48), score_threshold=0.1),

@@ -23,7 +23,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest, View
-from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.recipe import DataRecipe
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import blocks, write_shard
 

@@ -17,7 +17,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
-from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.recipe import DataRecipe
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import DETECTOR, blocks

@@ -18,9 +18,8 @@ from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.eval_file import as_report, read_eval
 from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.settings.recipe import DataRecipe, Recipe
 from tests.running import run_orn
 from tests.stage2_train.training.conftest import sources_of
 from tests.worlds.films import (

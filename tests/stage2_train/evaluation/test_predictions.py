@@ -19,8 +19,8 @@ from orn.stage2_train.clips.views import ClipRequest, View, Views
 from orn.stage2_train.evaluation.predict_split import gathered, predict
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import DataRecipe
 from tests.bounded import bounded
 from tests.shared.test_torch_files import Call
 
