@@ -17,12 +17,11 @@ import numpy as np
 from orn.demo.world.cast import LABELS
 from orn.demo.world.films import FilmTruth, truth_document, write_film
 from orn.demo.world.scene import plan_scene
-from orn.shared.data_files import read_json
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import progress
-from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.same_job import begun_with, check_same_job
 from orn.shared.jobs.workers import in_workers
 
 WORLD = "demo"
@@ -100,20 +99,13 @@ def write_world(root: Path, *, films: Mapping[str, int], seed: int, workers: int
 
 def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
     """Return whether a folder contains this data set; record the data set in a new folder."""
-    for name in ("world.json", ".parts/plan.json"):
-        marker = folder / name
-        if not marker.exists():
-            continue
-        check_same_job(
-            read_json(marker),
-            identity,
-            place=folder,
-            remedy="remove the folder or choose a different one with --data",
-        )
-        return name == "world.json"
-    check_output_folder(folder, ours=())
-    write_text(folder / ".parts" / "plan.json", json.dumps(identity))
-    return False
+    world, begun = folder / "world.json", folder / ".parts" / "plan.json"
+    if not world.exists() and not begun.exists():
+        check_output_folder(folder, ours=())
+    recorded = begun_with(world if world.exists() else begun, identity)
+    remedy = "remove the folder or choose a different one with --data"
+    check_same_job(recorded, identity, place=folder, remedy=remedy)
+    return world.exists()
 
 
 def _draw(chunks: list[_Chunk], workers: int) -> None:

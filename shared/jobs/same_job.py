@@ -1,13 +1,40 @@
 """Compare the settings of a job with those in its folder; it resumes only if they agree."""
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from orn.shared.data_files import read_json
 from orn.shared.errors import ConfigError
-from orn.shared.text import counted, truncate
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text import counted, path_text, truncate
 
 _LONGEST = 60
 """Maximum number of characters of a value in a message."""
+
+
+def begun_with(record: Path, requested: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings that a folder was begun with; record those of a new job.
+
+    Args:
+        record: JSON file in the folder.
+        requested: settings of the job, plain JSON values.
+
+    Raises:
+        ConfigError: if the file does not contain settings.
+        PipelineError: if the file cannot be written.
+    """
+    if not record.is_file():
+        write_text(record, json.dumps(requested, indent=1) + "\n")
+        return requested
+    recorded = read_json(record)
+    if not isinstance(recorded, dict):
+        raise ConfigError(
+            f"{path_text(record)}: expected the settings of a job, got {recorded!r:.80}; remove "
+            "the file if the other files in its folder have the same settings"
+        )
+    return recorded
 
 
 def check_same_job(

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
 from orn.shared.jobs.run_units import Kind, run_units
+from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.records import Video
@@ -72,18 +73,18 @@ def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
     """Return the store in a folder, or None.
 
     Raises:
-        ClipStoreError: if the store has different settings or is corrupt.
+        ClipStoreError: if the store is corrupt.
+        ConfigError: if it has different settings.
     """
     files = read_clip_files(path)
     if not files:
         return None
     store = ClipStore(path, files)
-    if store.settings != settings:
-        raise ClipStoreError(
-            f"{path}: expected {settings.describe()}, got {store.settings.describe()}; pass the "
-            "same --size, --short-side, --quality and --rate, a different --out, or --fresh to "
-            "write it again"
-        )
+    recorded, requested = (
+        {"size": each.describe_size(), "quality": each.jpeg_quality, "rate": each.rate}
+        for each in (store.settings, settings)
+    )
+    check_same_job(recorded, requested, place=path)
     return store
 
 
@@ -205,7 +206,7 @@ def build_clip_store(
             folder is locked and before anything is written.
 
     Raises:
-        ClipStoreError: if the existing store has different settings.
+        ConfigError: if the existing store has different settings.
         PipelineError: if a file cannot be written, a process is lost, or another process is writing
             to this store.
     """

@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import file_digest, require_utf8
-from orn.shared.errors import CheckpointError, ConfigError, DetectorError
+from orn.shared.errors import CheckpointError, DetectorError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.same_job import check_same_job
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.pages.render import render_markdown
-from orn.shared.text import counted, path_text
+from orn.shared.text import counted
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import CARD_NAME, DETECTOR_NAME
@@ -48,7 +50,9 @@ def export_run(
     check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
     model = open_model(run, device="cpu")
     config = replace(model.config, places=None)
-    _check_same_model(run, out)
+    if (out / CONFIG_NAME).exists():  # a run has recorded places, which an export has not
+        recorded, remedy = to_dict(recorded_config(out)), "choose a different folder"
+        check_same_job(recorded, to_dict(config), place=out, remedy=remedy)
     detector = _detector_file(config, checkpoint) if with_detector else None
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME]
     remove_stale_temporaries(out)
@@ -67,17 +71,6 @@ def export_run(
         names.append(DETECTOR_NAME)
     write_text(out / CARD_NAME, _card(model, run, out))
     return tuple(names)
-
-
-def _check_same_model(run: Path, out: Path) -> None:
-    """Raise ConfigError if a folder is a run, or an export of a run with different settings."""
-    if not (out / CONFIG_NAME).exists():
-        return
-    if config_digest(out) != config_digest(run) or recorded_config(out).places is not None:
-        raise ConfigError(
-            f"{path_text(out)}: expected a new folder or an earlier export of this run, got a "
-            "different model; choose a different folder"
-        )
 
 
 def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:

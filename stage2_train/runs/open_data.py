@@ -1,16 +1,14 @@
 """Clips in a split for a recipe, from a data set, a clip store and shards, and a check whether the
 data of a run has changed."""
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orn.shared.data_files import read_json
 from orn.shared.errors import ConfigError
 from orn.shared.evaluation_names import FrameOrder
-from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.same_job import begun_with, differences
 from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
@@ -169,17 +167,9 @@ def warn_of_other_data(
     found = detections.digests(video_ids)
     if isinstance(clips, ClipStore):
         found["clip store"] = clips.digest(video_ids)
-    path = run / DATA_NAME
-    if not path.is_file():
-        write_text(path, json.dumps(found, indent=1) + "\n")
-        return
-    began = read_json(path)
-    if not isinstance(began, dict):
-        raise ConfigError(f"{path}: expected a JSON object, got {began!r:.80}; remove the file")
-    changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
-    if changed:
+    if changed := differences(begun_with(run / DATA_NAME, found), found):
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         logger.warning(
             "%s: the data have changed since the run was started: %s%s; restore them, or start a "
-            "different --run", run, ", ".join(changed[:_NAMED]), more,
+            "different --run", run, "; ".join(changed[:_NAMED]), more,
         )  # fmt: skip

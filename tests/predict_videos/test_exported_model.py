@@ -64,7 +64,8 @@ def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -
     write_signed(moved, replace(config, recipe_name="another"))
     for out in (run, moved):
         before = (out / "model.safetensors").read_bytes()
-        assert "got a different model" in run_orn("export", trained.run, out, exit_code=2).stderr
+        said = run_orn("export", trained.run, out, exit_code=2).stderr
+        assert f"{out}: settings have changed: " in said and "choose a different folder" in said
         assert (out / "model.safetensors").read_bytes() == before
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orn.shared.errors import ClipStoreError, PipelineError
+from orn.shared.errors import ClipStoreError, ConfigError, PipelineError
 from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.records import Video
@@ -92,16 +92,16 @@ def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> No
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"size": (30, 32)}, "24x32"),
-        ({"jpeg_quality": 95}, "quality 95"),
-        ({"rate": 5.0}, "5 frames per second, got .* every frame"),
+        ({"size": (30, 32)}, "size is '24x32' as recorded, '30x32'"),
+        ({"jpeg_quality": 95}, "quality is .* 95"),
+        ({"rate": 5.0}, "rate is None as recorded, 5.0"),
         ({"size": 24}, "short side 24"),
     ],
 )
 def test_other_settings_are_refused(videos, tmp_path, change, found) -> None:
     path, other = tmp_path / "clips", replace(SETTINGS, **change)
     build_clip_store(videos[:1], path, SETTINGS)
-    with pytest.raises(ClipStoreError, match=f"{found}.*--fresh"):
+    with pytest.raises(ConfigError, match=f"{found}.*--fresh"):
         build_clip_store(videos, path, other)
     build_clip_store(videos, path, other, fresh=True)
     assert (ClipStore(path).settings, len(ClipStore(path).ids)) == (other, 3)

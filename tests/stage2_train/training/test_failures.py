@@ -95,4 +95,5 @@ def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_pa
     moved = [replace(film, boxes_FN4=film.boxes_FN4[:, ::-1]) for film in films]
     write_films_shard(second, moved[len(films) // 2 :])
     said = train("--shards", shards, "--clips", changed, "--max-steps", 3).stderr
-    assert "shard-000001.zarr.zip, clip store; restore" in said
+    assert "shard-000001.zarr.zip is '" in said and "clip store is '" in said
+    assert "shard-000000" not in said and "; restore" in said
