@@ -110,12 +110,13 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     recorded, own = model.config.detector, model.path / DETECTOR_NAME
     given = request.checkpoint or (own if own.exists() else None)
     name = request.config or recorded.config_name
-    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)
-    if request.config is None and Path(name).suffix == ".py":  # untrusted: a file is executed
+    # Imported objects have no detector; a file is untrusted, because it is executed.
+    if request.config is None and (" " in name or Path(name).suffix == ".py"):
         raise DetectorError(
             f"{model.path}: expected a detector from the model zoo, got {model.detector}; pass "
-            "--config FILE and --checkpoint FILE, or --shards FOLDER"
+            "--shards FOLDER, or --config NAME|FILE, --checkpoint FILE and --any-detector"
         )
+    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)
     detector = load_detector(
         request.device,
         config=config,

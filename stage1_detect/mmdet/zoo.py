@@ -12,8 +12,7 @@ from orn.shared.errors import DetectorError
 from orn.shared.text import path_text
 
 _METAFILE = "metafile.yml"
-_LEAST_SIMILARITY = 0.4
-"""Minimum similarity of a suggested name, from 0 to 1."""
+_MOST_NAMED = 3
 
 
 def find_config(name_or_file: str | Path) -> Path:
@@ -25,14 +24,17 @@ def find_config(name_or_file: str | Path) -> Path:
                 f"detector config {path_text(path)}: file not found; correct the path"
             )
         return path
-    known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
+    folder = _zoo_folder()
+    known = {file.stem: file for file in folder.glob("*/*.py")}
     if str(name_or_file) not in known:
-        near = get_close_matches(str(name_or_file)[:200], known, cutoff=_LEAST_SIMILARITY)
-        meant = " or ".join(map(repr, near))
-        hint = f", or a name such as {meant}" if meant else ""
+        typed = str(name_or_file)[:200].replace("_", "-")
+        names = {name.replace("_", "-"): name for name in sorted(known)}
+        near = [each for each in names if each.startswith(typed)] or get_close_matches(typed, names)
+        meant = " or ".join(repr(names[each]) for each in near[:_MOST_NAMED])
         raise DetectorError(
             f"detector config {str(name_or_file)!r}: expected a .py file or a name in the model "
-            f"zoo, got neither; pass the file{hint}"
+            "zoo, got neither; pass the file, or "
+            + (f"a name such as {meant}" if meant else f"the name of a file below {folder}")
         )
     return known[str(name_or_file)]
 

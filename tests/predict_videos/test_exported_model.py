@@ -99,13 +99,17 @@ def test_a_class_name_that_a_terminal_or_a_table_would_interpret_is_refused(trai
     assert len(said.stderr.splitlines()) == 1 and said.stdout == ""
 
 
-def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path) -> None:
-    """As Python files, which configurations of detectors are."""
+@pytest.mark.parametrize("name", ["evil.py", "imported objects, format coco"])
+def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path, name) -> None:
+    """As Python files, which configurations of detectors are; imported objects have none."""
     ran = tmp_path / "ran"
     (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
     (moved / "detector.pth").write_bytes(b"weights")
     config = read_config(moved)
-    detector = replace(config.detector, config_name=str(moved / "evil.py"))
+    detector = replace(
+        config.detector, config_name=f"{moved / name}" if name == "evil.py" else name
+    )
     write_signed(moved, replace(config, detector=detector))
-    predict(trained, validation(trained)[0], "--any-detector", model=moved, exit_code=1)
+    said = predict(trained, validation(trained)[0], "--any-detector", model=moved, exit_code=1)
+    assert "; pass --shards FOLDER, or --config" in said.stderr
     assert not ran.exists()
