@@ -66,10 +66,12 @@ class JoinedSplit:
         """Raise JoinError, with the reason for the first skipped segment, if none is usable."""
         if self.segments:
             return
-        why = f"; reason for the first: {self.skipped[0].why}" if self.skipped else ""
+        why = "`orn manifest check` counts each split; with folds, evaluate the run of a fold"
+        if self.skipped:
+            why = f"reason for the first: {self.skipped[0].why}"
         raise JoinError(
             f"{dataset_name}, {self.split}: expected at least one usable segment, got none of "
-            f"{len(self.skipped)}{why}"
+            f"{len(self.skipped)}; {why}"
         )
 
     def joined_with(self, other: "JoinedSplit") -> "JoinedSplit":
@@ -130,12 +132,6 @@ def join_split(
         ShardFormatError: if a shard is corrupt.
     """
     segments = [segment for segment in dataset.segments if segment.split == split]
-    if not segments:
-        logger.warning(
-            "%s: split %s has no segments; `orn manifest check` counts the segments of each split "
-            "and shows how to create one",
-            *(dataset.name, split),
-        )
     videos = dict.fromkeys(segment.video_id for segment in segments)
     problems = {video_id: _video_problem(video_id, clips, detections) for video_id in videos}
     far: dict[str, SkippedSegment] = {}

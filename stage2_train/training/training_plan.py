@@ -14,7 +14,9 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.load import load_dataset, require_videos
+from orn.shared.manifests.draw_split import ALL
+from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
+from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Dataset
 from orn.shared.shards.index import shard_paths
 from orn.stage2_train.clip_store.clip_store import is_clip_store
@@ -119,6 +121,8 @@ def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trai
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
     data = _open_data(dataset, recipe, paths, start, partial=resources.partial)
+    if not (data.validation.segments or recipe.data.train_with_validation):
+        _warn_without_validation(request.manifest)
     return TrainingPlan(
         config=_describe(request, recipe_name, paths, start, data),
         sources=data.sources,
@@ -127,6 +131,17 @@ def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trai
         run=start.run,
         pretrained=start.pretrained,
     )
+
+
+def _warn_without_validation(manifest: str) -> None:
+    """Warn that no validation chooses the weights, unless all videos of folds are trained on."""
+    labels = load_manifest(manifest).labels
+    if not (isinstance(labels, TableLabels) and labels.folds and labels.split == ALL):
+        logger.warning(
+            "%s: no usable segments for validation, so the last weights are kept; `orn manifest "
+            "check` counts the segments of each split and shows how to create one",
+            manifest,
+        )
 
 
 def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
