@@ -16,18 +16,6 @@ from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
 from orn.shared.video.frame_times import KnownTimes
 from orn.shared.video.jpeg_folder import estimate_folder, folder_files, probe_folder, read_folder
 
-__all__ = [
-    "Frame",
-    "FrameEstimate",
-    "VideoInfo",
-    "content_bytes",
-    "content_digest",
-    "content_state",
-    "estimate",
-    "probe",
-    "read_frames",
-]
-
 
 def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
     """Return the metadata of a video; one frame is decoded.

@@ -15,20 +15,25 @@ install()
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from mmcv.transforms import Compose
-    from mmdet.models.dense_heads import RTMDetInsHead, SOLOHead, SOLOV2Head
-    from mmdet.models.layers import multiclass_nms
-    from mmdet.models.roi_heads.bbox_heads import BBoxHead
-    from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-    from mmdet.models.seg_heads.panoptic_fusion_heads import MaskFormerFusionHead
-    from mmdet.registry import DATASETS, MODELS
-    from mmdet.structures import DetDataSample
-    from mmdet.structures.mask import BitmapMasks
-    from mmdet.utils import register_all_modules
-    from mmengine.config import Config
+    from mmcv.transforms import Compose as Compose
+    from mmdet.models.dense_heads import RTMDetInsHead as RTMDetInsHead
+    from mmdet.models.dense_heads import SOLOHead as SOLOHead
+    from mmdet.models.dense_heads import SOLOV2Head as SOLOV2Head
+    from mmdet.models.layers import multiclass_nms as multiclass_nms
+    from mmdet.models.roi_heads.bbox_heads import BBoxHead as BBoxHead
+    from mmdet.models.roi_heads.mask_heads import FCNMaskHead as FCNMaskHead
+    from mmdet.models.seg_heads.panoptic_fusion_heads import (
+        MaskFormerFusionHead as MaskFormerFusionHead,
+    )
+    from mmdet.registry import DATASETS as DATASETS
+    from mmdet.registry import MODELS as MODELS
+    from mmdet.structures import DetDataSample as DetDataSample
+    from mmdet.structures.mask import BitmapMasks as BitmapMasks
+    from mmdet.utils import register_all_modules as register_all_modules
+    from mmengine.config import Config as Config
     from mmengine.config import config as config_module
-    from mmengine.logging import MMLogger
-    from mmengine.structures import InstanceData
+    from mmengine.logging import MMLogger as MMLogger
+    from mmengine.structures import InstanceData as InstanceData
 
 
 def _folder_of(package: str) -> str:
@@ -47,23 +52,3 @@ config_module.is_installed = lambda package: find_spec(package) is not None
 Segmenter: TypeAlias = Any
 """Any instance segmentation model of MMDetection, an nn.Module; models built from configs have no
 static types."""
-
-__all__ = [
-    "BBoxHead",
-    "BitmapMasks",
-    "Compose",
-    "Config",
-    "DATASETS",
-    "DetDataSample",
-    "FCNMaskHead",
-    "InstanceData",
-    "MMLogger",
-    "MODELS",
-    "MaskFormerFusionHead",
-    "RTMDetInsHead",
-    "SOLOHead",
-    "SOLOV2Head",
-    "Segmenter",
-    "multiclass_nms",
-    "register_all_modules",
-]
