@@ -12,7 +12,7 @@ from orn.predict_videos.predict_request import PredictRequest
 from orn.predict_videos.prediction import SegmentPrediction, WindowPrediction
 from orn.predict_videos.truth import TrueSegment, true_segments
 from orn.predict_videos.video import check_pairs, predict_video
-from orn.predict_videos.windows import windows_and_segments
+from orn.predict_videos.windows import WindowChoice, windows_and_segments
 from orn.shared.errors import (
     CheckpointError,
     ConfigError,
@@ -133,12 +133,13 @@ def _of_video(
     kept: list[WindowPrediction] = []
     segments: list[SegmentPrediction] = []
     is_drawn = request.overlay is not None or page is not None
+    choice = WindowChoice(seconds=request.window, stride_seconds=request.stride)
     pairs = request.pairs
     if is_drawn and model.relates_pairs:
         pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:
-        for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
+        for window in predict_video(model, video, detections, choice=choice, pairs=pairs):
             if is_drawn:
                 kept.append(window)
             yield window.of_video(named.id, pairs=request.pairs)

@@ -1,7 +1,7 @@
 """The options of `orn predict`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -15,9 +15,6 @@ from orn.shared.common_options import (
     threads_option,
 )
 from orn.shared.options import Option, Request
-
-if TYPE_CHECKING:
-    from orn.predict_videos.windows import WindowChoice
 
 _Seconds = Annotated[float, Field(gt=0, le=1e6)]
 
@@ -101,10 +98,3 @@ class PredictRequest(Request):
             if path is not None and path.suffix.lower() != suffix:
                 raise ValueError(f"{name}: expected OUT{suffix}, got {path}")
         return self
-
-    @property
-    def choice(self) -> "WindowChoice":
-        """Return the options that choose windows."""
-        from orn.predict_videos.windows import WindowChoice
-
-        return WindowChoice(seconds=self.window, stride_seconds=self.stride)

@@ -103,10 +103,10 @@ def check_pickle(file: io.BytesIO, *, most: int, names: Collection[str]) -> None
     _Check(file, most=most, names=names).load()
 
 
-class _StandIn:
+class StandIn:
     """Stands for any object, which accepts all arguments and contents."""
 
-    def __new__(cls, *_: object) -> "_StandIn":
+    def __new__(cls, *_: object) -> "StandIn":
         return super().__new__(cls)
 
     def ignore(self, *_: object) -> None:
@@ -120,13 +120,13 @@ class _Check(RestrictedUnpickler):
         super().__init__(file, most=most)
         self._names, self._left = names, len(file.getvalue())
 
-    def persistent_load(self, _: object) -> _StandIn:
-        return _StandIn()
+    def persistent_load(self, _: object) -> StandIn:
+        return StandIn()
 
     def find_class(self, module: str, name: str) -> Any:
         if f"{module} {name}" not in self._names:
             return super().find_class(module, name)
-        return self._encode if f"{module} {name}" == ENCODE else _StandIn
+        return self._encode if f"{module} {name}" == ENCODE else StandIn
 
     def _encode(self, text: str, encoding: str) -> bytes:
         """Refuse to encode a text so often that the result is larger than the file."""

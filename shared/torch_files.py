@@ -19,7 +19,7 @@ from orn.shared.data_files import open_file, require_utf8
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.pickles import ENCODE, RefusedPickleError, check_pickle
+from orn.shared.pickles import ENCODE, RefusedPickleError, StandIn, check_pickle
 from orn.shared.text import path_text
 
 _MOST_PICKLE_BYTES = 4 << 20
@@ -39,16 +39,6 @@ _PLAIN = (
 )
 """Globals in a pickle of dense tensors in plain containers. Torch allows others, some of which can
 exhaust memory."""
-
-
-class _Dropped:
-    """Placeholder for ignored objects in a file."""
-
-    def __new__(cls, *_: object) -> "_Dropped":
-        return super().__new__(cls)
-
-    def __setstate__(self, _: object) -> None:
-        """Ignore the state."""
 
 
 def read_torch_file(
@@ -71,7 +61,7 @@ def read_torch_file(
             tensors, numbers and text in plain containers.
     """
     known: list[Any] = [
-        (_Dropped, name.replace("__builtin__", "builtins").replace(" ", ".")) for name in dropped
+        (StandIn, name.replace("__builtin__", "builtins").replace(" ", ".")) for name in dropped
     ]
     with open_file(path, error=error) as file:
         require_utf8(path, error=error)

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 from orn.demo.world.films import TRUTH_BYTES
 from orn.shared.data_files import read_json
-from orn.shared.errors import JoinError, ManifestError
+from orn.shared.errors import JoinError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
@@ -28,7 +28,7 @@ def average_precision(
     occur in the ground truth.
 
     Args:
-        annotations: COCO file with the ground truth.
+        annotations: COCO file with the ground truth, which has a category for each class.
         image_ids: ids of the frames to evaluate.
         detections: detections in each frame.
         class_names: names of the classes, by label.
@@ -36,7 +36,8 @@ def average_precision(
     figures = dict.fromkeys(("box_ap50", "box_ap", "mask_ap50", "mask_ap"), 0.0)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth = COCO(str(annotations))
-        ids = category_ids(truth.cats.values(), class_names, annotations)
+        known = {category["name"]: int(category["id"]) for category in truth.cats.values()}
+        ids = [known[name] for name in class_names]
         results = [
             entry
             for image_id, found in zip(image_ids, detections, strict=True)
@@ -55,28 +56,6 @@ def average_precision(
                 f"{name}_ap": float(evaluation.stats[0]),
             }
     return figures
-
-
-def category_ids(
-    categories: Iterable[Mapping[str, Any]], class_names: Sequence[str], annotations: Path
-) -> tuple[int, ...]:
-    """Return the category id of each class.
-
-    Args:
-        categories: categories of the COCO file.
-        class_names: names of the classes.
-        annotations: path of the COCO file, for messages.
-
-    Raises:
-        ManifestError: if a class has no category.
-    """
-    known = {category["name"]: int(category["id"]) for category in categories}
-    if missing := [name for name in class_names if name not in known]:
-        raise ManifestError(
-            f"{annotations}: no category for the detector's classes {', '.join(missing)}; use the "
-            "names in the file"
-        )
-    return tuple(known[name] for name in class_names)
 
 
 def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:

@@ -65,13 +65,6 @@ class Views:
     flipped_A: tuple[int, ...] | None = None
     """Class of each class's mirrored videos; None for no flipped views."""
 
-    def __post_init__(self) -> None:
-        """Raise ConfigError for an invalid number of crops."""
-        if self.num_crops not in get_args(NumCrops):
-            raise ConfigError(
-                f"crops: expected 1 (center) or 3 (along the longer side), got {self.num_crops}"
-            )
-
     def all(self) -> list[View]:
         """Return all views, ordered by clip."""
         crops = get_args(CropPlace) if self.num_crops == len(get_args(CropPlace)) else ["center"]

@@ -33,9 +33,7 @@ _WEIGHT_BYTES = 4
 
 def count_parameters(config: NetworkConfig) -> int:
     """Return the number of parameters of a network without allocating them."""
-    with torch.device("meta"):
-        network = build_network(config)
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(parameter.numel() for parameter in planned_network(config).parameters())
 
 
 def build_network(config: NetworkConfig) -> nn.Module:
@@ -96,7 +94,7 @@ def _build(config: NetworkConfig) -> nn.Module:
 
 
 def _check_memory(config: NetworkConfig) -> None:
-    num_weights = sum(weight.numel() for weight in planned_network(config).parameters())
+    num_weights = count_parameters(config)
     needed, there = num_weights * _WEIGHT_BYTES, machine_memory()
     if needed > there:
         name = max(_COUNTED_ABOVE, key=lambda each: getattr(config, each) / _COUNTED_ABOVE[each])

@@ -49,17 +49,20 @@ def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
     """
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.termination import terminated_as_interrupted
+    from orn.shared.torch_files import write_torch_file
+    from orn.stage2_train.model.image_weights import export_resnet
     from orn.stage2_train.runs.export_model import export_run
     from orn.stage2_train.runs.run_folder import files_of_run
-    from orn.stage2_train.runs.trained import export_weights
+    from orn.stage2_train.runs.trained import open_model
 
     run, out = request.run, request.out
     if request.resnet:
         check_output_files([out], reads=files_of_run(run))
-        tensors = export_weights(run, out)
-        echo(f"{out}: {counted(tensors, 'tensor')}", err=True)
+        weights = export_resnet(open_model(run, device="cpu").network)
+        write_torch_file(out, weights)
+        echo(f"{out}: {counted(len(weights), 'tensor')}", err=True)
         if as_json:
-            echo_json({"file": str(out), "tensors": tensors})
+            echo_json({"file": str(out), "tensors": len(weights)})
         return
     with terminated_as_interrupted():
         names = export_run(

@@ -13,7 +13,7 @@ from pathlib import Path
 from orn.shared.echo import echo, is_first_process
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import path_text
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, dataset_of, newest_run
 
 
 def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
@@ -25,8 +25,6 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
         PipelineError: see `local_folder`.
     """
     from orn.shared.manifests.load import load_manifest
-    from orn.stage2_train.runs.find_run import local_folder
-    from orn.stage2_train.runs.run_folder import dataset_of, newest_run
 
     if run is not None:
         return local_folder(run)

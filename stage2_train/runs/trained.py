@@ -15,10 +15,8 @@ from orn.shared.manifests.fold_files import folds_of
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.tensors import mismatch
-from orn.shared.torch_files import write_torch_file
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
-from orn.stage2_train.model.image_weights import export_resnet
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
@@ -166,19 +164,6 @@ def normalization_of(network: nn.Module) -> Normalization | None:
             )
             return Normalization(mean=mean, std=std)
     return None
-
-
-def export_weights(run: Path, out: Path) -> int:
-    """Write the 2D ResNet of a run's best weights as a state dict with torchvision's names, and
-    return the number of tensors.
-
-    Raises:
-        CheckpointError: if the run has no valid best weights.
-        ConfigError: if its network has no 2D ResNet.
-    """
-    weights = export_resnet(open_model(run, device="cpu").network)
-    write_torch_file(out, weights)
-    return len(weights)
 
 
 def paths_of_run(

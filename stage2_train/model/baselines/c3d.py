@@ -79,7 +79,8 @@ class C3D(nn.Module):
             feats_BCthw = stage(feats_BCthw)
             time = 2 if number and feats_BCthw.shape[2] > 1 else 1
             if number == len(self.stages) - 1:
-                feats_BCthw = _to_last_cells(feats_BCthw)
+                cells = (feats_BCthw.shape[2], _LAST_CELLS, _LAST_CELLS)  # may overlap
+                feats_BCthw = functional.adaptive_max_pool3d(feats_BCthw, cells)
                 kernel = (time, 1, 1)
             else:
                 kernel = (time, 2, 2)
@@ -93,10 +94,3 @@ def _initialized(layer: Layer) -> Layer:
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _to_last_cells(feats_BCthw: Tensor) -> Tensor:
-    """Return (B, C, t, 4, 4) maxima over a 4 x 4 grid, whose cells may overlap."""
-    return functional.adaptive_max_pool3d(
-        feats_BCthw, (feats_BCthw.shape[2], _LAST_CELLS, _LAST_CELLS)
-    )
