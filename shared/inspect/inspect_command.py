@@ -179,7 +179,13 @@ def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -
 
     if request.html is None:
         return {}
-    page = write_page(shard, pictures, request.html, labels=_labels(shard, request))
+    page = write_page(
+        shard,
+        pictures,
+        request.html,
+        labels=_labels(shard, request),
+        score_threshold=request.score_threshold,
+    )
     return {"html": str(page)}
 
 

@@ -27,8 +27,6 @@ _LEAST_SCORE = 0.001
 _LONGEST_SIDE, _LEAST_SIDE = 800, 480
 """Maximum longer side of a picture in pixels, and minimum longer side of a gray placeholder."""
 _THUMBNAIL_SIDE = 176
-_THUMBNAIL_SCORE = 0.5
-"""Detections with a lower score are not drawn in thumbnails."""
 _GRAY = 118
 _OPACITY = 0.45
 _SAFE_DIGITS = bytes.maketrans(
@@ -143,7 +141,10 @@ def encoded_picture(
 
 
 def thumbnail(
-    found: FrameDetections, picture_HW3: NDArray[np.uint8] | None, size: tuple[int, int]
+    found: FrameDetections,
+    picture_HW3: NDArray[np.uint8] | None,
+    size: tuple[int, int],
+    score_threshold: float,
 ) -> str:
     """Return a thumbnail of a frame with its masks as base64 WebP.
 
@@ -151,13 +152,14 @@ def thumbnail(
         found: detections of the frame.
         picture_HW3: (H, W, 3) uint8 RGB; None for gray.
         size: display size (width, height) of the frame.
+        score_threshold: minimum score of the masks drawn.
     """
     shrink = max(*size, _THUMBNAIL_SIDE) / _THUMBNAIL_SIDE
     small = (max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1))
     scene: NDArray[Any] = np.full((*small[::-1], 3), _GRAY, np.uint8)
     if picture_HW3 is not None:
         scene = cv2.resize(picture_HW3, small, interpolation=cv2.INTER_AREA)
-    for row in np.flatnonzero(found.scores >= _THUMBNAIL_SCORE).tolist():
+    for row in np.flatnonzero(found.scores >= score_threshold).tolist():
         mask_HW = rle.decode(found.masks[row], height=found.height, width=found.width)
         cover_hw = cv2.resize(mask_HW.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
         share = _OPACITY / 255 * cover_hw[..., None]

@@ -155,7 +155,7 @@ function showClasses(areShown) {
   filtered();
 }
 
-const leastAtFirst = scores.some((score) => score >= 128) ? 0.5 : 0;
+const leastAtFirst = scores.some((score) => score >= 255 * shard.least) ? shard.least : 0;
 const narrow = window.matchMedia("(max-width: 72rem)");
 
 function start() {

@@ -39,7 +39,12 @@ _MOST_THUMBNAILS = 400
 
 
 def write_page(
-    shard: Shard, pictures: Pictures, out: Path, *, labels: ActivityLabels | None = None
+    shard: Shard,
+    pictures: Pictures,
+    out: Path,
+    *,
+    labels: ActivityLabels | None = None,
+    score_threshold: float = 0.5,
 ) -> Path:
     """Write a folder with all frames, in files loaded on demand, and return its index.html.
 
@@ -48,6 +53,8 @@ def write_page(
         pictures: source of the pictures under the masks.
         out: the folder; an existing page of a shard is replaced, any other folder is not.
         labels: labels of the videos, and predictions if there are any.
+        score_threshold: minimum score of the objects in thumbnails and, until the reader changes
+            it, in frames.
 
     Raises:
         ConfigError: if `out` exists and is not a page of a shard.
@@ -57,16 +64,17 @@ def write_page(
     check_page_output(out)
     summary = summarize(shard)
     videos = [ShownVideo(size=shown_size(video, None)) for video in shard.videos]
+    frames = _frames(shard, pictures, videos, score_threshold)
     with replacing(out / "index.html") as temporary:
         folder = out / f"frames-{temporary.name[-8:]}"
         try:
             folder.mkdir()
             with progress("page", total=shard.num_frames, unit="frames") as bar:
-                starts = _write_chunks(_frames(shard, pictures, videos), folder, bar)
+                starts = _write_chunks(frames, folder, bar)
             view = view_model(
                 shard, summary, labels or ActivityLabels(), videos, pictures=pictures.name
             )
-            view["index"] |= {"starts": starts, "folder": folder.name}
+            view["index"] |= {"starts": starts, "folder": folder.name, "least": score_threshold}
             html = render("orn.shared.inspect.page/shard.html", **view)
             temporary.write_text(html, encoding="utf-8")
         except BaseException:
@@ -85,7 +93,9 @@ def write_page(
     return out / "index.html"
 
 
-def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> Iterator[Markup]:
+def _frames(
+    shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo], score_threshold: float
+) -> Iterator[Markup]:
     """Yield all frames as JSON, and complete the appearance of the videos."""
     seconds_F = shard.frame_seconds()
     for place, (video, each) in enumerate(zip(shard.videos, videos, strict=True)):
@@ -99,7 +109,7 @@ def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> I
                 each.size, each.gray = shown_size(video, picture), None
                 jpeg = encoded_picture(picture, each.size, quality=_QUALITY)
             if place < _MOST_THUMBNAILS and found.scores.sum() > 1.25 * each.in_thumbnail:
-                each.thumbnail = thumbnail(found, picture, each.size)
+                each.thumbnail = thumbnail(found, picture, each.size, score_threshold)
                 each.in_thumbnail = float(found.scores.sum())
             yield frame_json(found, jpeg, source=str(shard.path))
 

@@ -72,9 +72,10 @@ def painted(label: int) -> np.ndarray:
 def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, tmp_path: Path) -> None:
     videos = {"long": [frame(CUP_BOX)] * 70, "empty": []}
     shard = write(tmp_path / "shard-000000.zarr.zip", videos)
-    path = write_page(shard, NoPictures("no videos here"), tmp_path / "out")
+    path = write_page(shard, NoPictures("no videos here"), tmp_path / "out", score_threshold=0.2)
     with opened(chromium, path) as page:
         wait(page, 0)
+        assert page.input_value("#score") == "0.2"
         status(page, "Frame 5, 0.500 s: 1 cup")
         assert "no videos here" in page.text_content("#gray")
         page.keyboard.press("End")  # a frame in another file
