@@ -174,7 +174,8 @@ class DetectorEntry:
     @property
     def title(self) -> str:
         """Configuration and weights, on one line."""
-        return f"{self.config_name} {self.checkpoint_digest}"
+        is_known = self.checkpoint_digest != UNKNOWN_SOURCE
+        return f"{self.config_name} {self.checkpoint_digest}" if is_known else self.config_name
 
     @property
     def identity(self) -> dict[str, str]:
