@@ -1,4 +1,4 @@
-"""`orn inspect --overlay`: a frame as a picture, or a range of a video, with detections."""
+"""A frame as a picture or in a notebook, or a range of a video, with detections."""
 
 import logging
 from collections.abc import Iterator
@@ -15,8 +15,10 @@ from orn.shared.inspect.one_frame import chosen_video
 from orn.shared.inspect.shard_videos import Pictures, pictures_or_gray
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
+from orn.shared.pages.render import notebook_html, show_html
 from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.shards.shard_format import VideoEntry
+from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,18 @@ def draw_picture(
     drawn = _drawn(frame, picture, score_threshold)
     with replacing(out) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
+
+
+def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> None:
+    """Display a frame with its objects in a notebook.
+
+    Args:
+        frame: frame of a shard.
+        image: (H, W, 3) uint8 RGB picture of the frame at any size; None for gray.
+    """
+    objects = counted(len(frame.detections), "object")
+    drawn = _drawn(frame, image, score_threshold=0)
+    show_html(notebook_html(frame.video.id, objects, picture=drawn))
 
 
 def draw_film(

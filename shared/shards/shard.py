@@ -49,32 +49,6 @@ class ShardFrame:
         place = f"{self.index} of {self.video.id!r} at {self.seconds:.3f} s"
         return f"<ShardFrame {place}: {len(self.detections)} detections>"
 
-    def show(self, image: NDArray[np.uint8] | None = None) -> None:
-        """Display the frame with its objects in a notebook.
-
-        Args:
-            image: (H, W, 3) uint8 RGB picture of the frame at any size; None for gray.
-        """
-        from orn.shared.pages.render import show_html
-
-        show_html(self._html(image))
-
-    def _repr_html_(self) -> str:
-        return self._html(None)
-
-    def _html(self, image: NDArray[np.uint8] | None) -> str:
-        from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
-        from orn.shared.pages.render import notebook_html
-
-        found = self.detections
-        picture = draw_frame(
-            gray_frame(height=found.height, width=found.width) if image is None else image,
-            DrawnObjects.of(found),
-            class_names=self.class_names,
-        )
-        about = f"frame {self.index} at {self.seconds:.3f} s: {counted(len(found), 'object')}"
-        return notebook_html(self.video.id, about, picture=picture)
-
 
 class Shard:
     """A shard as a collection of frames: `len(shard)`, `for frame in shard`, `shard["video id"]`.
