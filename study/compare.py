@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
+from orn.shared.manifests.draw_split import fold_names
 from orn.shared.predictions import Predictions, predictions_of, some_ids
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
@@ -21,7 +22,7 @@ from orn.stage2_train.evaluation.statistics import (
     bootstrap_figures,
     difference_with_interval,
 )
-from orn.stage2_train.runs.eval_file import EvalFile, read_eval
+from orn.stage2_train.runs.eval_file import FOLDS, EvalFile, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.study.compare_request import CompareRequest
 
@@ -44,8 +45,19 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         CheckpointError: if a run was not evaluated, or its report is damaged.
         ConfigError: if the runs have different segments or labels; lists the differences.
     """
-    class_names, _ = (read_config(run).dataset.classes for run in (request.one, request.other))
-    one, other = (predictions_of(run, request.name) for run in (request.one, request.other))
+    runs = (request.one, request.other)
+    are_folds = all((run / f"eval-{FOLDS}.json").exists() for run in runs)
+    name = request.name or (FOLDS if are_folds else "validation")
+    class_names, _ = (
+        read_config(run / fold_names(1)[0] if name == FOLDS else run).dataset.classes
+        for run in runs
+    )
+    one, other = (predictions_of(run, name) for run in runs)
+    if name == FOLDS and one.labels.ndim > 1:
+        raise ConfigError(
+            f"compare {request.one} {request.other}: average precision cannot rank the segments of "
+            "different networks; compare the runs of each fold with --on test"
+        )
     other = _in_order_of(one, other, request)
     one, other, unsure = _with_same_unsure(one, other, request)
     groups = one.groups or one.ids
@@ -73,12 +85,11 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         "only_one_right": [one.ids[row] for row in np.flatnonzero(right_2N[0] > right_2N[1])],
         "only_other_right": [one.ids[row] for row in np.flatnonzero(right_2N[1] > right_2N[0])],
     }
-    runs = (request.one, request.other)
-    files = [measurement_of(run, request.name) for run in runs]
+    files = [measurement_of(run, name) for run in runs]
     report: dict[str, Any] = {
         "one": str(request.one),
         "other": str(request.other),
-        "measurement": request.name,
+        "measurement": name,
         "num_segments": len(one.ids),
         "interval": {
             "confidence": CONFIDENCE,

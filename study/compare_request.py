@@ -4,8 +4,7 @@ from typing import Annotated
 
 from orn.shared.common_options import FilePath
 from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
-from orn.shared.options import Argument, Request
-from orn.stage2_train.settings.resources import Measurement
+from orn.shared.options import Argument, Option, Request
 
 
 class CompareRequest(Request):
@@ -13,5 +12,12 @@ class CompareRequest(Request):
 
     one: Annotated[FilePath, Argument("ONE")]
     other: Annotated[FilePath, Argument("OTHER")]
-    name: Measurement = "validation"
+    name: Annotated[
+        str | None,
+        Option(
+            "Evaluation to compare: NAME in eval-NAME.json, such as a split.",
+            name="--on",
+            usual="folds if both runs are cross-validations, else validation",
+        ),
+    ] = None
     num_draws: int = NUM_FIGURE_DRAWS

@@ -5,7 +5,6 @@ from typing import Annotated
 from orn.shared.common_options import FilePath
 from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.resources import Measurement
 
 
 class Epic100Request(Request):
@@ -13,7 +12,9 @@ class Epic100Request(Request):
 
     verb_run: Annotated[FilePath, Argument("VERB_RUN")]
     noun_run: Annotated[FilePath, Argument("NOUN_RUN")]
-    name: Measurement = "validation"
+    name: Annotated[
+        str, Option("Evaluation to use: NAME in eval-NAME.json, such as a split.", name="--on")
+    ] = "validation"
     data_root: Annotated[
         FilePath | None, Option("Data root.", name="--data", usual="the runs'")
     ] = None

@@ -271,9 +271,12 @@ def _read(run: Path) -> dict[str, Any]:
     path = run / CONFIG_NAME
     if not path.exists():
         there = f"a folder without {CONFIG_NAME}" if run.is_dir() else "none"
+        remedy = "create one with `orn train` or `orn export`"
+        if (run / "fold-1" / CONFIG_NAME).exists():
+            there = "the folds of a cross-validation"
+            remedy = "use that of a fold, or finish `orn run --folds` without --no-final"
         raise ConfigError(
-            f"{path_text(run)}: expected a run folder or an exported run, got {there}; create one "
-            "with `orn train` or `orn export`"
+            f"{path_text(run)}: expected a run folder or an exported run, got {there}; {remedy}"
         )
     raw = read_json(path, most_bytes=MAX_BYTES)
     got = raw.get("format") if isinstance(raw, dict) else None

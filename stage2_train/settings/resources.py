@@ -40,13 +40,6 @@ System = Annotated[
     ),
 ]
 Weights = Annotated[FilePath | None, Option("Initial weights: a torchvision state dict.")]
-Measurement = Annotated[
-    str,
-    Option(
-        "Evaluation to compare: NAME in eval-NAME.json, such as a split.",
-        name="--on",
-    ),
-]
 ShardsFolder = Annotated[FilePath | None, Option("Folder of shards.", usual="shards/DATASET")]
 ClipsFolder = Annotated[FilePath | None, Option("Clip store.", usual="clips/DATASET")]
 OF_RUN = OptionOverrides(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from orn.shared.errors import ConfigError
 from orn.shared.predictions import Predictions, save_predictions
 from orn.study.compare import compare, mcnemar
 from orn.study.compare_request import CompareRequest
@@ -70,6 +71,29 @@ def test_what_changed_is_named(pair) -> None:
     assert row["difference"] == 0
     assert row["low"] == -row["high"] < 0  # others may tell the two apart
     assert (same["mcnemar"], same["only_one_right"], same["only_other_right"]) == (1, [], [])
+
+
+def test_cross_validations_are_compared_over_all_folds(pair) -> None:
+    """But average precision over networks of several folds is not."""
+    request = CompareRequest(one=pair[0], other=pair[1])
+    figures = compare(request)["figures"]
+    for run in pair:
+        files = [*run.iterdir()]
+        (run / "fold-1").mkdir()
+        for path in files:
+            path.rename(run / "fold-1" / path.name)
+        (run / "fold-1" / "predictions-validation.npz").rename(run / "predictions-folds.npz")
+        (run / "eval-folds.json").write_text(json.dumps(TINY_EVAL | {"split": "folds"}))
+    pooled = compare(request)
+    assert (pooled["measurement"], pooled["figures"]) == ("folds", figures)
+    refused = run_orn("compare", *pair, "--on", "test", exit_code=2).stderr
+    assert "got the folds of a cross-validation; use that of a fold" in refused
+    ones_NA = np.ones((1, 3), np.float32)
+    several = Predictions(ids=("a",), labels=ones_NA, activity_logits=ones_NA, object_logits=None)
+    for run in pair:
+        save_predictions(run / "predictions-folds.npz", several)
+    with pytest.raises(ConfigError, match="compare the runs of each fold with --on test"):
+        compare(request)
 
 
 def test_several_labels(tmp_path) -> None:
