@@ -12,9 +12,10 @@ from rich.filesize import decimal
 
 from orn.all_stages.plan_run import Pipeline
 from orn.all_stages.run_steps import pipeline_jobs
-from orn.shared.devices import choose_device, time_text
+from orn.shared.devices import choose_device
 from orn.shared.echo import echo_text
 from orn.shared.errors import PipelineError
+from orn.shared.estimates import BYTES, time_text
 from orn.shared.jobs.child_processes import orn_command
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
@@ -27,8 +28,6 @@ from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
 
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
-_WEIGHT_COPIES = 7
-"""The best weights, and two checkpoints with optimizer state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +168,7 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
             step=f"train{training.name}",
             work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
             seconds=clip_seconds(recipe, "train", left * batch, device=device),
-            num_bytes=0 if status else 4 * _WEIGHT_COPIES * count_parameters(recipe.model),
+            num_bytes=0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
         )
     if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
         return

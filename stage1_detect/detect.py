@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.data_files import file_digest, not_a_file
-from orn.shared.devices import estimated_seconds, usual_batch_size
+from orn.shared.devices import usual_batch_size
 from orn.shared.errors import DetectorError
+from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME
@@ -40,8 +41,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 """MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
 _REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
-_FRAME_BYTES = 700
-"""Bytes per frame in shards of the demo world (six objects per frame)."""
 
 
 def choose_files(
@@ -182,7 +181,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "existing_shards": len(job.units) - len(job.to_do),
         "frames_to_do": frames,
         "unreadable": list(unreadable),
-        "estimated_bytes": frames * _FRAME_BYTES,
+        "estimated_bytes": round(frames * BYTES["detect"]),
         "estimated_seconds": estimated_seconds(
             f"detect {find_config(config).stem}", frames, device=inputs.engine.device_type or "cpu"
         ),

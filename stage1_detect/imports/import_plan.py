@@ -24,7 +24,7 @@ from orn.stage1_detect.imports.matching import Matching, match_videos
 from orn.stage1_detect.imports.source_objects import SourceVideo
 from orn.stage1_detect.imports.worker import ImportWork
 
-_FRAME_BYTES = 700
+_SOURCE_FRAME_BYTES = 700
 """Approximate size of a frame in the released files; only affects the size of shards."""
 _NAMED = 5
 """Maximum number of ids in a message."""
@@ -101,7 +101,7 @@ def _num_bytes(path: Path) -> int:
 def _num_frames(found: SourceVideo) -> int:
     """Return the approximate number of frames of a video in the source."""
     if found.file is None:
-        return _num_bytes(found.path) // _FRAME_BYTES + 1
+        return _num_bytes(found.path) // _SOURCE_FRAME_BYTES + 1
     return found.num_frames
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from orn.shared.devices import estimated_seconds
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
+from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UnitPart
@@ -33,8 +33,6 @@ from orn.stage2_train.clip_store.store_job import (
 
 logger = logging.getLogger(__name__)
 
-_PIXEL_BYTES = 0.38
-"""Mean size of a stored pixel, measured on VLOG at 256 x 256 with the default quality."""
 _ASPECT = 16 / 9
 """Assumed aspect ratio of videos that keep it."""
 
@@ -184,4 +182,4 @@ def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]
 def _frame_bytes(settings: StoreSettings) -> float:
     size = settings.size
     pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
-    return pixels * _PIXEL_BYTES
+    return pixels * BYTES["clips"]

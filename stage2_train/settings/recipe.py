@@ -18,8 +18,8 @@ from pydantic.dataclasses import dataclass
 from orn.shared.config.fields import STRICT, Count, Maybe, Seed
 from orn.shared.config.toml_files import apply_overrides, config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
-from orn.shared.devices import estimated_seconds
 from orn.shared.errors import ConfigError
+from orn.shared.estimates import estimated_seconds
 from orn.shared.manifests.records import FEW_SEGMENTS
 from orn.shared.text import nearest, path_text
 from orn.stage2_train.settings.model_config import NetworkConfig

@@ -1,0 +1,48 @@
+"""The time and disk space of work before it starts; docs/planning.md lists the measurements."""
+
+import math
+from collections.abc import Mapping
+
+from orn.shared.environment import usable_cores
+
+SECONDS: Mapping[str, Mapping[str, float]] = {
+    "cpu": {
+        "detect": 3.5,  # a frame
+        "detect rtmdet-ins_tiny_8xb32-300e_coco": 0.57,
+        "detect mask_rcnn_demo": 0.016,
+        "clips": 0.003,
+        "train resnet18": 0.089,  # a frame of 224 x 224 pixels in a clip
+        "train resnet50": 0.19,
+        "eval resnet18": 0.026,
+        "eval resnet50": 0.050,
+    }
+}
+"""Seconds of one core per frame, by type of device and work. GPUs were not measured."""
+BYTES: Mapping[str, float] = {
+    "detect": 700,  # a frame of the demo, with six objects
+    "clips": 0.38,  # a stored pixel of VLOG at 256 x 256 with the default quality
+    "train": 28,  # a parameter: the best weights, and two checkpoints with optimizer state
+}
+"""Bytes on disk of the results, by work."""
+
+
+def estimated_seconds(work: str, frames: float, *, device: str = "cpu") -> float | None:
+    """Return the seconds for frames on this machine; None if the device was not measured.
+
+    Args:
+        work: a name in the table; variants without an entry count as the word before the space.
+        frames: number of frames.
+        device: `cpu`, `cuda`, `cuda:1`, ...
+    """
+    table = SECONDS.get(device.partition(":")[0], {})
+    seconds = table.get(work, table.get(work.partition(" ")[0]))
+    return None if seconds is None else round(frames * seconds / usable_cores(), 1)
+
+
+def time_text(seconds: float | None) -> str:
+    """Return a time such as `40 s`, `12 min`, `3.5 h` or `?`."""
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
