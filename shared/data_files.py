@@ -202,9 +202,9 @@ def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = C
     try:
         return json.loads(text)
     except RecursionError as err:
-        raise error(f"{source}: invalid JSON (nested too deeply)") from err
+        raise error(f"{source}: invalid JSON (nested too deeply); correct the file") from err
     except ValueError as err:
-        raise error(f"{source}: invalid JSON ({err})") from err
+        raise error(f"{source}: invalid JSON ({err}); correct or restore the file") from err
 
 
 def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> None:

@@ -138,7 +138,7 @@ def refusal(details: ErrorDetails, *, none: str = "") -> str:
         case "json_invalid" if "surrogate" in str(context):
             return "contains text that is not UTF-8"
         case "json_invalid":
-            return "is nested too deeply or contains too large a number"  # our JSON is valid
+            return f"invalid JSON: {context['error']}"
         case kind:
             expected = details["msg"].replace("Input should be", "expected")
             if kind in _EXPECTED:

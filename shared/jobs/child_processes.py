@@ -214,4 +214,13 @@ def _unfinished(
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    return dict(read_json(path)) if path.exists() else {}
+    if not path.exists():
+        return {}
+    found = read_json(path)
+    entries = found.values() if isinstance(found, dict) else [None]
+    if not all(isinstance(each, dict) and "argv" in each and "seconds" in each for each in entries):
+        raise PipelineError(
+            f"{path}: expected the finished steps of a job, got {found!r:.80}; remove the file, "
+            "and every step is checked again"
+        )
+    return dict(found)
