@@ -1,5 +1,6 @@
 """A manifest from a table of one's own: what is guessed, what is drawn, and that it holds."""
 
+import csv
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -308,11 +309,16 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
             requested_folds(name, folds=number, group=None)
 
 
-def test_folds_need_every_class_in_two_groups(kitchen, new) -> None:
+def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:
+    """And each trains on all classes, whatever its validation would take."""
     rows = "".join(f"{number},{'rare' if number == 3 else 'open'}\n" for number in range(6))
     kitchen(f"video,label\n{rows}", *(f"{number}.mp4" for number in range(6)))
     assert "'rare' in at least 2 groups, got 1" in new("--folds", "3", exit_code=2)
     assert "--folds: expected at most one" in new("--folds", "3", "--split", "80/20", exit_code=2)
+    kitchen("video,label\n0,A\n1,B\n2,A\n3,B\n")
+    new("--folds", "3")
+    for fold in [*zip(*csv.reader((here / "kitchen" / "split.csv").open()), strict=True)][1:]:
+        assert {"AB"[n % 2] for n, split in enumerate(fold[1:]) if split == "train"} == {"A", "B"}
 
 
 @pytest.mark.parametrize(
