@@ -109,6 +109,14 @@ def names_in(run: Path) -> set[str]:
     return {path.name for path in run.iterdir()}
 
 
+def test_a_phase_begins_with_a_new_epoch_and_no_best_weights() -> None:
+    state = TrainingState(epoch=3, batch=2, step=8, phase_step=8, phase_over=True, best_metric=0.5)
+    state.record_metric(0.4, patience=None)
+    for phase in (1, 2):  # in the middle of an epoch, and between two
+        state.begin_phase(phase)
+        assert state == TrainingState(phase=phase, epoch=4, step=8)
+
+
 def test_the_one_before_is_kept(tmp_path: Path) -> None:
     assert load_last(tmp_path, repair=True) is None
     save_last(tmp_path, at_step(1))
