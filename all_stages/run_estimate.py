@@ -55,7 +55,8 @@ def estimate_pipeline(pipeline: Pipeline, faster: Pipeline | None = None) -> dic
     """
     dataset, device = load_dataset(pipeline.manifest, pipeline.data_root), choose_device("auto")
     objects = _objects(pipeline, dataset)
-    steps = [objects, _clips(pipeline), *_training(pipeline, dataset, device)]
+    clips = _dry_run(pipeline, "clips", frames="estimated_frames", videos="to_do")
+    steps = [objects, clips, *_training(pipeline, dataset, device)]
     return {
         "dataset": dataset.name,
         "device": device,
@@ -102,10 +103,26 @@ def _faster_note(faster: dict[str, Any]) -> str:
 
 
 def _objects(pipeline: Pipeline, dataset: Dataset, *, quiet: bool = False) -> StepEstimate:
-    """Return the estimate for detection, from a dry run of `orn detect`, or for import."""
-    (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
-    if job.name != "detect":
-        return StepEstimate(step=job.name, work=counted(len(dataset.videos), "video"), seconds=None)
+    """Return the estimate for detection, or for import."""
+    if pipeline.objects is None:
+        return _dry_run(pipeline, "detect", frames="frames_to_do", videos="videos", quiet=quiet)
+    work = counted(len(dataset.videos), "video")
+    return StepEstimate(step="import-objects", work=work, seconds=None)
+
+
+def _dry_run(
+    pipeline: Pipeline, step: str, *, frames: str, videos: str, quiet: bool = False
+) -> StepEstimate:
+    """Return the estimate for a step from a dry run of its command.
+
+    Args:
+        pipeline: the pipeline.
+        step: name of the step.
+        frames: key of the number of frames in the output.
+        videos: key of the number of videos.
+        quiet: whether to discard warnings.
+    """
+    (job,) = (each for each in pipeline_jobs(pipeline) if each.name == step)
     done = subprocess.run(
         orn_command([*job.argv, "--dry-run", "--json"]), capture_output=True, text=True, check=False
     )
@@ -117,31 +134,9 @@ def _objects(pipeline: Pipeline, dataset: Dataset, *, quiet: bool = False) -> St
     if not quiet:
         echo_text(done.stderr, err=True, nl=False)
     described = json.loads(done.stdout)
-    frames = described["frames_to_do"]
     return StepEstimate(
-        step="detect",
-        work=f"{counted(frames, 'frame')} of {counted(described['videos'], 'video')}",
-        seconds=described["estimated_seconds"],
-        num_bytes=described["estimated_bytes"],
-    )
-
-
-def _clips(pipeline: Pipeline) -> StepEstimate:
-    from orn.stage2_train.clip_store.clips_request import ClipsRequest
-    from orn.stage2_train.clip_store.make_clips import describe_clips
-
-    described = describe_clips(
-        ClipsRequest(
-            manifest=pipeline.manifest,
-            data_root=pipeline.data_root,
-            out=pipeline.clips,
-            fresh=pipeline.fresh,
-        )
-    )
-    frames, videos = described["estimated_frames"], described["to_do"]
-    return StepEstimate(
-        step="clips",
-        work=f"{counted(frames, 'frame')} of {counted(videos, 'video')}",
+        step=step,
+        work=f"{counted(described[frames], 'frame')} of {counted(described[videos], 'video')}",
         seconds=described["estimated_seconds"],
         num_bytes=described["estimated_bytes"],
     )

@@ -215,6 +215,21 @@ def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> 
     assert sorted(Path().rglob("*")) == before
 
 
+@pytest.mark.mmdet
+def test_clips_of_the_recipe_small_are_found_again(table: Path) -> None:
+    """In the size that `orn run` stores, although the manifest has another one."""
+    for row in ROWS:
+        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    data = ("--data", str(Path.cwd()))
+    run_orn("manifest", "new", table, "--split", "60/40")
+    manifest = Path("kitchen.toml")
+    manifest.write_text(re.sub(r"(?m)^(height|width) = .*\n", r"\1 = 256\n", manifest.read_text()))
+    _, _, clips, *_ = opened("kitchen.toml", data_root=Path.cwd(), recipe="small")
+    run_orn(*shlex.split(clips)[1:])
+    ran = run_orn("run", "kitchen.toml", *data, "--recipe", "small", "--dry-run", "--json")
+    assert ran.json["steps"][1]["work"] == "0 frames of 0 videos"
+
+
 def test_a_fresh_run_replaces_shards_clips_and_run(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
