@@ -43,6 +43,7 @@ FOREIGN = {
     "ZIP": _zip(),
     "pickle": pickle.dumps({"a": [1, 2, 3]}),
     "pickle of a terabyte": b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b".",
+    "pickle that ends the process": b"cos\n_exit\n(I7\ntR.",
     "far memo": b"\x80\x04]r\xff\xff\xff\x0f.",
     "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(90),
 }

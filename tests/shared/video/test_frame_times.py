@@ -1,7 +1,6 @@
 """Times told without decoding, and ranges sought by them, equal what decoding from the first frame
 gives."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -134,11 +133,3 @@ def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(tmp_path: Path)
     assert VideoTimes.of(path).seconds is None
     numbers = [number_of(frame.image) for frame in read_frames(path, start=10)]
     assert numbers == [*range(10, 14), *range(15, 30)]
-
-
-def test_a_file_that_changed_is_looked_at_again(tmp_path: Path) -> None:
-    path = write_numbered(tmp_path / "a.mp4", 5)
-    assert VideoTimes.of(path).seconds is not None
-    shutil.copy(write_numbered(tmp_path / "b.mp4", 9), path)
-    seconds = VideoTimes.of(path).seconds
-    assert seconds is not None and len(seconds) == 9

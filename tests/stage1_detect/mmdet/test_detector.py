@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from orn.shared.errors import DetectorError
 from orn.shared.masks.detections import FrameDetections
@@ -60,39 +59,12 @@ def test_class_scores_are_the_softmax_row(found: list[FrameDetections]) -> None:
     assert any(len(np.unique(f.class_scores, axis=0)) < len(f) for f in found)
 
 
-def test_frames_are_prepared_as_mmdet_prepares_files(
-    load_tiny: Any, per_class_config: Path, pictures: list[NDArray[np.uint8]], tmp_path: Path
-) -> None:
-    from orn.stage1_detect.mmdet.library import Compose
-    from orn.stage1_detect.mmdet.model import read_config, test_pipeline
-
-    detector = load_tiny("per_class")
-    Image.fromarray(pictures[0]).save(tmp_path / "frame.png")
-    steps = test_pipeline(read_config(per_class_config).config)
-    steps = [step for step in steps if step["type"] != "LoadAnnotations"]
-    expected = Compose(steps)({"img_path": str(tmp_path / "frame.png"), "img_id": 0})
-    found = detector.prepare(pictures[0])
-    assert torch.equal(found["inputs"], expected["inputs"])
-    for key in ("ori_shape", "img_shape", "scale_factor"):
-        assert found["data_samples"].metainfo[key] == expected["data_samples"].metainfo[key]
-
-
 @pytest.mark.parametrize(("height", "width"), [(2, 1000), (1000, 2), (2, 20000)])
 def test_frames_that_cannot_be_resized_are_refused(
     loaded: MmdetDetector, height: int, width: int
 ) -> None:
     with pytest.raises(DetectorError, match=rf"cannot resize a frame of {width} x {height} pixels"):
         loaded.detect([np.zeros((height, width, 3), np.uint8)])
-
-
-def test_a_cpu_takes_one_frame_at_a_time(
-    loaded: MmdetDetector, found: list[FrameDetections], pictures: list[NDArray[np.uint8]]
-) -> None:
-    """So that the size of a batch changes nothing."""
-    for frame, picture in zip(found, pictures, strict=True):
-        (alone,) = loaded.detect([picture])
-        np.testing.assert_array_equal(alone.boxes, frame.boxes)
-        assert alone.masks == frame.masks
 
 
 @pytest.mark.parametrize("part", ["backbone", "rpn_head.rpn_cls"])

@@ -1,7 +1,7 @@
 """Tiny networks and batches, the same for every test of the model."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -65,12 +65,6 @@ def randomize(module: nn.Module) -> None:
             tensor.add_(0.2 * torch.randn(tensor.shape, generator=generator))
 
 
-@pytest.fixture(name="randomize")
-def randomize_fixture() -> Callable[[nn.Module], None]:
-    """`randomize`, for modules that a test makes itself."""
-    return randomize
-
-
 def draw_batch(
     *,
     clips: int = 2,
@@ -130,15 +124,3 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor, name: str = "") ->
         atol=ROUND_OFF * max(scale, 1.0),
         msg=lambda m: f"{name} {m}",
     )
-
-
-@pytest.fixture
-def select_clips() -> Callable[[NetworkInputs, slice], NetworkInputs]:
-    """A function giving the batch with some of the clips only."""
-
-    def select(batch: NetworkInputs, clips: slice) -> NetworkInputs:
-        arrays = {each.name: getattr(batch, each.name) for each in fields(batch)}
-        known = {name: array for name, array in arrays.items() if array is not None}
-        return replace(batch, **{name: array[clips] for name, array in known.items()})
-
-    return select

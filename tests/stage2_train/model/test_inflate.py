@@ -3,8 +3,6 @@
 That an inflated network computes what torchvision's does is in test_resnet_25d.
 """
 
-import os
-
 import pytest
 import torch
 from torchvision.models import get_model, get_model_weights, resnet18
@@ -15,11 +13,9 @@ from orn.stage2_train.model.image_weights import (
     fetch_imagenet_weights,
     imagenet_to_fetch,
     inflate,
-    read_weights,
 )
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.model_config import NetworkConfig
-from tests.shared.test_torch_files import Call
 from tests.weights_server import WeightsServer
 
 
@@ -115,10 +111,3 @@ def test_of_two_conv5_takes_that_of_the_activity_head() -> None:
     network = ObjectVideoNetwork(NetworkConfig(base_width=2, **FLAT))
     torch.nn.init.constant_(network.activity_head.conv5.blocks[0].bn1.weight, 7.0)
     assert export_resnet(network)["layer4.0.bn1.weight"].eq(7.0).all()
-
-
-def test_code_in_weights_is_not_run(tmp_path) -> None:
-    torch.save({"conv1.weight": Call(os.mkdir, str(tmp_path / "ran"))}, tmp_path / "evil.pth")
-    with pytest.raises(CheckpointError, match=r"evil\.pth: .*mkdir"):
-        read_weights(tmp_path / "evil.pth")
-    assert not (tmp_path / "ran").exists()

@@ -8,22 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from orn.stage2_train.model.inputs import FrameNormalizer
 from orn.stage2_train.model.mask_pool import pool_objects
 from tests.stage2_train.model.conftest import in_float32
-
-
-@pytest.mark.parametrize("moved", ["activity", "object"])
-def test_each_head_has_a_conv5_of_its_own(moved, tiny_config, make_network, make_batch) -> None:
-    network, batch = make_network(tiny_config), make_batch()
-    before = network(batch)
-    with torch.no_grad():
-        for weight in getattr(network, f"{moved}_head").conv5.parameters():
-            weight.mul_(1.5)
-    after = network(batch)
-    for head in ("activity", "object"):
-        values = [getattr(each, f"{head}_logits_BA") for each in (before, after)]
-        assert torch.equal(*values) is (head != moved)
 
 
 def test_empty_masks_pool_to_zeros_and_give_no_gradient() -> None:
@@ -92,12 +78,3 @@ def test_objects_without_appearance_need_no_frames(tiny_config, make_network, ma
     network = make_network(config)
     assert not hasattr(network, "trunk")
     assert network(make_batch()).class_logits_BTKS is None
-
-
-def test_imagenets_colors_and_nothing_to_learn_or_to_save() -> None:
-    normalize = FrameNormalizer()
-    gray = torch.full((1, 1, 3, 1, 1), 51, dtype=torch.uint8)
-    expected = torch.tensor([(0.2 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0.2 - 0.406) / 0.225])
-    torch.testing.assert_close(normalize(gray).flatten(), expected)
-    assert not normalize.state_dict()
-    assert not list(normalize.parameters())

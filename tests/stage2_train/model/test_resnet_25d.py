@@ -13,7 +13,7 @@ from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, TemporalConv
 from orn.stage2_train.settings.model_config import NetworkConfig
-from tests.stage2_train.model.conftest import in_float32
+from tests.stage2_train.model.conftest import in_float32, randomize
 
 ROUND_OFF = 1e-10  # float64, relative, over up to 50 layers
 
@@ -35,7 +35,7 @@ def test_new_temporal_kernel_changes_no_bit() -> None:
         pytest.param("resnet50", ("2.5d", "2d", "2d", "2d", "2.5d"), marks=pytest.mark.slow),
     ],
 )
-def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels, randomize) -> None:
+def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels) -> None:
     torch.manual_seed(0)
     resnet = models.get_model(backbone, weights=None)
     randomize(resnet)

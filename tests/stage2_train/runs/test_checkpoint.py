@@ -150,12 +150,10 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path, caplog: Any) 
     assert steps(tmp_path, PREVIOUS, LAST) == [1, 2]
 
 
-@pytest.mark.parametrize("previous", [None, "none, too"])
-def test_two_damaged_ones_are_an_error(previous: str | None, tmp_path: Path) -> None:
+def test_two_damaged_ones_are_an_error(tmp_path: Path) -> None:
     save_last(tmp_path, at_step(1))
     cut(tmp_path / LAST)
-    if previous:
-        (tmp_path / PREVIOUS).write_text(previous)
+    (tmp_path / PREVIOUS).write_text("none, too")
     with pytest.raises(CheckpointError, match=rf"{LAST}: "):
         load_last(tmp_path, repair=True)
 
@@ -218,13 +216,6 @@ def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
     assert load_best(tmp_path, phase=2) is None
     with pytest.raises(CheckpointError, match=rf"{BEST}: .*phase 0, got the weights of phase 1"):
         load_best(tmp_path, phase=0)
-    cut(tmp_path / BEST)
-    with pytest.raises(CheckpointError, match=rf"{BEST}: expected the best weights"):
-        load_best(tmp_path)
-    shutil.copy(tmp_path / BEST, tmp_path / LAST)
-    safetensors.torch.save_file({"weight": torch.ones(2)}, tmp_path / BEST)
-    with pytest.raises(CheckpointError, match=rf"{BEST}: expected"):
-        load_best(tmp_path)
 
 
 def save_on_a_full_disk(run: Path) -> None:

@@ -53,17 +53,6 @@ def test_no_flipped_bit_is_read_in_silence(number: int, one_step: Path, trained_
     assert not (one_step.parent / "out").exists()
 
 
-def test_a_threshold_that_one_bit_changed(one_step: Path, trained_once) -> None:
-    config = one_step / "config.json"
-    text = config.read_text()
-    config.write_text(text.replace('"score_threshold": 0.5', '"score_threshold": 0.7'))
-    assert config.read_text() != text
-    for command in COMMANDS:
-        code, said = _orn(command, one_step, trained_once)
-        assert code in (1, 2), command
-        assert f"{config}: expected the configuration used to train" in said
-
-
 def test_paths_may_be_changed(one_step: Path) -> None:
     config = one_step / "config.json"
     raw = json.loads(config.read_text())
