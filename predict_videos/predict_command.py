@@ -43,7 +43,7 @@ def predict(
     from orn.shared.jobs.plan import FailedVideo
     from orn.shared.jobs.progress import progress
     from orn.shared.jobs.termination import terminated_as_interrupted
-    from orn.shared.shards.index import files_of_shards
+    from orn.shared.shards.shard_folder import files_of_shards
     from orn.stage2_train.runs.find_run import local_folder
     from orn.stage2_train.runs.run_folder import files_of_run
     from orn.stage2_train.runs.trained import open_model

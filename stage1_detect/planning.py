@@ -19,8 +19,8 @@ from orn.shared.jobs.run_units import Kind
 from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.records import Dataset, Segment
-from orn.shared.shards.index import INDEX_NAME, open_folder
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_folder import INDEX_NAME, open_folder
 from orn.shared.shards.shard_format import SHARD_FILES, VideoEntry, shard_path
 from orn.shared.text import counted
 from orn.shared.video.read import FrameEstimate, is_same_content

@@ -96,8 +96,8 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> None:
     from orn.shared.inspect.page.write import check_page_output
     from orn.shared.inspect.shard_videos import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
-    from orn.shared.shards.index import one_shard
     from orn.shared.shards.shard import Shard
+    from orn.shared.shards.shard_folder import one_shard
 
     path = one_shard(request.shard)
     opened = Shard(path)
@@ -121,7 +121,7 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     from orn.shared.errors import PipelineError
     from orn.shared.jobs.plan import Plan
     from orn.shared.manifests.load import files_of
-    from orn.shared.shards.index import files_of_shards
+    from orn.shared.shards.shard_folder import files_of_shards
 
     yield from (shard, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # a corrupt plan

@@ -19,8 +19,8 @@ from orn.shared.jobs.same_job import differences
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.chunks import ChunkCache
-from orn.shared.shards.index import IndexEntry, OpenedFolder, open_folder, record_of
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_folder import IndexEntry, OpenedFolder, open_folder, record_of
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry
 from orn.shared.shards.shard_record import ShardRecord
 from orn.shared.shards.time_join import frame_interval, nearest_frames

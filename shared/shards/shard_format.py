@@ -23,8 +23,6 @@ from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.video.frame import VideoInfo
 
 SHARD_FILES = UnitFiles(stem="shard", suffix=".zarr.zip")
-SHARD_PATTERN = SHARD_FILES.pattern
-"""Pattern of the names of shards for `glob`."""
 shard_path = SHARD_FILES.path
 """Returns the path of a shard by folder and number of the unit."""
 

@@ -16,8 +16,8 @@ from orn.shared.jobs.workers import in_workers
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
-from orn.shared.shards.index import shard_paths
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry, shard_path
 from orn.shared.text import counted
 from orn.shared.video.read import content_bytes

@@ -71,7 +71,7 @@ def verify_paths(
     from orn.shared.jobs.outputs import default_folder
     from orn.shared.jobs.progress import progress
     from orn.shared.manifests.load import load_dataset
-    from orn.shared.shards.index import shard_paths
+    from orn.shared.shards.shard_folder import shard_paths
     from orn.shared.shards.verify import verify_folder, verify_shards
 
     listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)

@@ -44,7 +44,7 @@ def export_objects(
     from orn.shared.jobs.outputs import check_output_files, default_folder
     from orn.shared.manifests.load import files_of, load_manifest
     from orn.shared.shards.detection_folder import DetectionFolder
-    from orn.shared.shards.index import files_of_shards
+    from orn.shared.shards.shard_folder import files_of_shards
     from orn.shared.text_report import report_of
     from orn.stage1_detect.exports.coco_file import export_coco, images_path
     from orn.stage1_detect.exports.exported_frames import Selection, ranges_of_split, select_frames

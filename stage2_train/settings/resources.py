@@ -166,7 +166,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
         ConfigError: if the manifest is missing.
     """
     from orn.shared.manifests.load import manifest_of
-    from orn.shared.shards.completed import last_completed
+    from orn.shared.shards.shard_folder import last_completed
 
     last = last_completed(None if shards is None else [shards])
     manifest = manifest_of(last.plan, remedy="name the file as DATASET")

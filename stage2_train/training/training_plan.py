@@ -18,7 +18,7 @@ from orn.shared.manifests.draw_split import ALL
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Dataset
-from orn.shared.shards.index import shard_paths
+from orn.shared.shards.shard_folder import shard_paths
 from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.clips.check_clips import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.dataset import check_crop

@@ -9,7 +9,7 @@ from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.manifests import headers
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
-from orn.shared.shards.index import INDEX_NAME
+from orn.shared.shards.shard_folder import INDEX_NAME
 from orn.shared.shards.shard_format import shard_path
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import (

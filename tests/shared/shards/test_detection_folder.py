@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.shards import index
+from orn.shared.shards import shard_folder
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
-from orn.shared.shards.index import shard_paths
+from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.time_join import nearest_frames
 from tests.shared.shards.conftest import write_drawn
 from tests.worlds.shards import DETECTOR, drawn_detections
@@ -120,7 +120,9 @@ def test_shards_that_do_not_go_together(
 @pytest.fixture
 def indexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder, whose shards are enough for an index."""
-    monkeypatch.setattr(index, "SHARD_INDEX", replace(index.SHARD_INDEX, least_files=4))
+    monkeypatch.setattr(
+        shard_folder, "SHARD_INDEX", replace(shard_folder.SHARD_INDEX, least_files=4)
+    )
     DetectionFolder(folder)
     return folder
 

@@ -7,7 +7,7 @@ import pytest
 
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
-from orn.shared.shards.completed import last_completed
+from orn.shared.shards.shard_folder import last_completed
 from orn.shared.shards.shard_format import shard_path
 
 
