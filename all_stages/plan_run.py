@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from orn.all_stages.run_request import PipelineRequest
@@ -206,9 +207,9 @@ def with_faster(pipeline: Pipeline) -> tuple[Pipeline, Pipeline | None]:
 
 
 @contextmanager
-def unwritten(request: PipelineRequest) -> Iterator[None]:
-    """Create the manifest of a table that has none, for a dry run; at the end of the block, remove
-    the files that were created.
+def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
+    """Return the request for a dry run, which writes nothing: the manifest of a table that has none
+    is created in a temporary folder, next to links to the table's files.
 
     Raises:
         PipelineError: if no manifest can be written for the table.
@@ -216,19 +217,18 @@ def unwritten(request: PipelineRequest) -> Iterator[None]:
     table = Path(request.dataset)
     usual, _ = usual_manifest(table, request.data_root)
     if not request.is_table or usual.exists():
-        yield
+        yield request
         return
     split = _split_request(request)
-    kept = {path.name for path in table.parent.iterdir()}
-    made = make_manifest(table, data_root=request.data_root, split=split)
-    for warning in made["warnings"]:
-        logger.warning("%s: %s", made["name"], warning)
-    beside = [Path(made[name]) for name in ("classes_file", "split_file") if made[name]]
-    try:
-        yield
-    finally:
-        for path in (usual, *(each for each in beside if each.name not in kept)):
-            path.unlink()
+    with TemporaryDirectory(prefix="orn-run-") as name:
+        beside, out = Path(name) / usual.stem, Path(name) / usual.name
+        beside.mkdir()
+        for path in table.absolute().parent.iterdir():
+            (beside / path.name).symlink_to(path)
+        made = make_manifest(table, data_root=Path(name), split=split, out=out, beside=beside)
+        for warning in made["warnings"]:
+            logger.warning("%s: %s", made["name"], warning)
+        yield request.changed(dataset=str(out), data_root=Path(name))
 
 
 def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
@@ -281,7 +281,7 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset) -> float | None:
 def _split_request(request: PipelineRequest) -> SplitRequest | None:
     """Return the split to create; None for a table with a split of its own, unless folds are
     requested, which it cannot have."""
-    if not request.folds and guess_table(Path(request.dataset), group=request.group).has_split:
+    if guess_table(Path(request.dataset), group=request.group).has_split and not request.folds:
         return None
     return SplitRequest(text=request.split, folds=request.folds, group=request.group)
 

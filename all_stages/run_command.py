@@ -36,8 +36,8 @@ def run(
     from orn.all_stages.run_steps import as_report, run_pipeline
 
     if dry_run:
-        with unwritten(request):
-            opened, faster = with_faster(open_pipeline(request))
+        with unwritten(request) as readable:
+            opened, faster = with_faster(open_pipeline(readable))
             found = estimate.estimate_pipeline(opened, faster)
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0

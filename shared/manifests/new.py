@@ -76,6 +76,7 @@ def make_manifest(
     rate: float | None = None,
     split: SplitRequest | None = None,
     out: Path | None = None,
+    beside: Path | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
     """Write a commented manifest and, next to the table, its list of classes and, if requested, a
@@ -90,6 +91,8 @@ def make_manifest(
         rate: frames per second of frame folders.
         split: the split to draw; None: the table's split, if any.
         out: the manifest; None: `NAME.toml` in the current folder.
+        beside: folder in `data_root` with links to all files next to the table, which receives the
+            other files; None: the table's own folder.
         fresh: whether to replace existing files that have different content.
 
     Returns:
@@ -105,8 +108,8 @@ def make_manifest(
     """
     found = guess_table(table, group=split.group if split else None)
     split_of = draw_table(table, split) if split else {}
-    folder = _absolute(table).parent
-    usual, _ = usual_manifest(table, data_root)
+    folder = beside or _absolute(table).parent
+    usual, _ = usual_manifest(folder / table.name, data_root)
     data_root, root = _data_root(folder, data_root)
     pattern, form = _video_pattern(table, found, pattern, rate=rate)
     prefix = f"{_clean_name(name)}-" if name else ""

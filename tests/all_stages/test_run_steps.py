@@ -160,6 +160,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
         dataset = load_dataset(pipeline.manifest, pipeline.data_root)
         assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
         splits = [each.split for each in dataset.segments]
+        assert found or sorted(Path().rglob("*")) == before
         found.append((dataset.name, pipeline.run.name, splits.count("validation")))
         return ESTIMATE
 
@@ -188,7 +189,7 @@ def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
     assert steps["detect"]["work"] == "54 frames of 9 videos"
     assert steps["detect"]["seconds"] > 1 and steps["train"]["work"] == "18 steps of 16 clips"
     assert not (tmp_path / "torch").exists()
-    assert f"missing in {tmp_path / 'kitchen'} (such as film3)" in ran.stderr
+    assert re.search(r"missing in \S+/kitchen \(such as film3\)", ran.stderr)
     assert not {path.name for path in tmp_path.iterdir()} - {"kitchen"}
     assert "WARNING kitchen: validation split" in ran.stderr
 
