@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -21,7 +22,13 @@ from pydantic import TypeAdapter
 from orn.shared.manifests.draw_split import assign_groups
 from orn.shared.manifests.manifest import ActionLabels
 from orn.shared.manifests.records import Listing, Segment, Split
-from orn.shared.manifests.text_files import ClassName, VideoId, add_once, read_lines, require_file
+from orn.shared.manifests.text_files import (
+    ClassName,
+    VideoId,
+    each_row,
+    read_lines,
+    require_file,
+)
 
 _UNUSED, _TRAIN, _TEST = "0", "1", "2"
 _VALIDATION_SHARE = 0.15
@@ -91,34 +98,37 @@ def _read_hmdb(lists: Path, spec: ActionLabels) -> tuple[tuple[str, ...], Mappin
     number_of: dict[str, str] = {}
     classes = tuple(path.name.removesuffix(ending) for path in paths)
 
-    def add(name: str, line: str) -> None:
+    def clip_of(name: str, line: str) -> tuple[str, str]:
         file, _, number = line.rpartition(" ")
         if number not in (_UNUSED, _TRAIN, _TEST):
             raise ValueError(f"expected NAME{_SUFFIX} and 0, 1 or 2, got {line[:80]!r}")
-        add_once(number_of, _video_id(f"{name}/{file.strip().removesuffix(_SUFFIX)}"), number)
+        return _video_id(f"{name}/{file.strip().removesuffix(_SUFFIX)}"), number
 
     for name, path in zip(classes, paths, strict=True):
-        read_lines(path, "a list of clips", partial(add, name))
+        lines = read_lines(path, "a list of clips")
+        number_of |= each_row(path, lines, partial(clip_of, name), id_of=itemgetter(0))
     return classes, number_of
 
 
 def _read_ucf(lists: Path, spec: ActionLabels) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """Return the classes, and the number of each clip in the lists of UCF101."""
-    names = read_lines(
-        lists / "classInd.txt", "numbers and classes", lambda line: line.partition(" ")[2]
-    )
-    classes = tuple(_class_name(name.strip()) for name in names)
+    path = lists / "classInd.txt"
+    lines = read_lines(path, "numbers and classes")
+    classes = each_row(path, lines, lambda line: _class_name(line.partition(" ")[2].strip()))
     number_of: dict[str, str] = {}
 
-    def add(number: str, line: str) -> None:
+    def clip_of(line: str) -> str:
         video_id = _video_id(line.partition(" ")[0].removesuffix(_SUFFIX))
         if _class_of(video_id) not in classes:
             raise ValueError(f"expected CLASS/NAME{_SUFFIX}, got {line[:80]!r}")
-        add_once(number_of, video_id, number)
+        return video_id
 
     for part, number in (("train", _TRAIN), ("test", _TEST)):
-        read_lines(lists / f"{part}list0{spec.split}.txt", "a list of clips", partial(add, number))
-    return classes, number_of
+        path = lists / f"{part}list0{spec.split}.txt"
+        lines = read_lines(path, "a list of clips")
+        clips = each_row(path, lines, clip_of, id_of=str, used=number_of)
+        number_of |= dict.fromkeys(clips, number)
+    return tuple(classes), number_of
 
 
 def _class_of(video_id: str) -> str:

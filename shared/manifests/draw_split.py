@@ -13,7 +13,7 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from pydantic import Field
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import SPLITS, Split
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow
-from orn.shared.manifests.text_files import read_rows
+from orn.shared.manifests.text_files import each_row, read_rows
 from orn.shared.text import escape
 
 Group = Mapping[str | None, int]
@@ -95,7 +95,8 @@ class SplitRequest:
     `group`, if there is one."""
 
     def __post_init__(self) -> None:
-        if self.group in (known := set(LabeledRow.model_fields) - {"video", "group"}):
+        known = {field.name for field in fields(LabeledRow)} - {"video", "group"}
+        if self.group in known:
             raise ConfigError(
                 f"--group {self.group}: expected a column of your own, such as person, got one of "
                 f"{', '.join(sorted(known))}; omit --group to keep the rows of each video together"
@@ -124,6 +125,7 @@ def fold_names(number: int) -> tuple[str, ...]:
     return tuple(f"fold-{fold}" for fold in range(1, number + 1))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _GroupedRow(LabeledRow):
     group: Annotated[str, Field(min_length=1)]
 
@@ -165,7 +167,7 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...
     group_of: dict[str, str] = {}
     column = request.group or "group"
 
-    def add(row: LabeledRow) -> bool:
+    def add(row: LabeledRow) -> None:
         group = row.group or row.video
         if group_of.setdefault(row.video, group) != group:
             raise ValueError(
@@ -174,10 +176,11 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...
             )
         classes = {part.strip() for part in row.label.split(LABEL_SEPARATOR)}
         groups.setdefault(group, Counter()).update([None, *classes])
-        return row.split is not None
 
-    model = _GroupedRow if request.group else LabeledRow
-    if any(read_rows(table, "the label table", model, add, columns={"group": column})):
+    row_type = _GroupedRow if request.group else LabeledRow
+    rows = read_rows(table, "the label table", row_type, columns={"group": column})
+    each_row(table, rows.items(), add)
+    if any(row.split is not None for row in rows.values()):
         raise ConfigError(
             f"{table}: expected a table without a split, got a column 'split'; omit "
             f"--{'folds' if request.folds else 'split'}, or remove the column"

@@ -6,13 +6,14 @@ verb, then noun.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, make_dataclass, replace
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, Json, conlist, create_model
+from pydantic import Field, Json, conlist
 
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
@@ -21,7 +22,7 @@ from orn.shared.manifests.records import Listing, Segment, Split, Subset, Task
 from orn.shared.manifests.text_files import (
     Name,
     VideoId,
-    add_once,
+    each_row,
     read_column,
     read_rows,
     split_tables,
@@ -39,7 +40,8 @@ def _seconds(time: timedelta) -> float:
     return 60 * minutes + rest.total_seconds()
 
 
-class _Row(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
     """A row of an action table, without the label columns."""
 
     id: Name
@@ -68,8 +70,8 @@ class _Vocabulary:
         if self.several:
             json: Any = Json
             numbers = conlist(_number(self.names["noun"]), min_length=1)
-            return {"all_noun_classes": (json[numbers], ...)}
-        return {f"{kind}_class": (_number(names), ...) for kind, names in self.names.items()}
+            return {"all_noun_classes": json[numbers]}
+        return {f"{kind}_class": _number(names) for kind, names in self.names.items()}
 
     def label(self, row: Any) -> _Label:
         """Return the numbers of a row's verb and noun, or of all its nouns."""
@@ -159,11 +161,12 @@ def _read_tables(
         id_column: column with the segment id.
         words: vocabulary of the labels; None to ignore labels.
     """
-    by_id: dict[str, Segment] = {}
+    found: dict[str, Segment] = {}
     for path, split in tables:
-        _read_table(path, split, id_column, None if split == "test" else words, by_id)
-    segments = tuple(by_id.values())
-    video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments))
+        own = _read_table(path, split, id_column, None if split == "test" else words, used=found)
+        found |= {segment.id: segment for segment in own}
+    segments = tuple(found.values())
+    video_ids = tuple(dict.fromkeys(map(attrgetter("video_id"), segments)))
     if words is None:
         return Listing(classes=(), video_ids=video_ids, segments=segments), []
     if words.is_action:
@@ -184,15 +187,23 @@ def _read_table(
     split: Split | int,
     id_column: str,
     words: _Vocabulary | None,
-    segments: dict[str, Segment],
-) -> None:
-    """Add the rows of a table to `segments` by id, with verb and noun numbers."""
+    *,
+    used: Container[str],
+) -> list[Segment]:
+    """Return the segments of a table, with the numbers of verbs and nouns as labels; `used`
+    are the ids in other tables."""
+    columns = words.columns().items() if words else ()
+    row_type: type[_Row] = make_dataclass(
+        "_LabeledRow", columns, bases=(_Row,), frozen=True, slots=True, kw_only=True
+    )
+    names = {"id": id_column}
+    rows = read_rows(path, "EPIC's action table", row_type, columns=names, is_open=True)
 
-    def add(row: _Row) -> None:
+    def segment_of(row: _Row) -> Segment:
         start, stop = _seconds(row.start_timestamp), _seconds(row.stop_timestamp)
         if stop <= start:
             raise ValueError(f"expected stop after start, got {start} s and {stop} s")
-        segment = Segment(
+        return Segment(
             id=row.id,
             video_id=row.video_id,
             split=_split(row.participant_id, split),
@@ -201,10 +212,8 @@ def _read_table(
             stop_seconds=stop,
             participant=row.participant_id,
         )
-        add_once(segments, row.id, segment)
 
-    model = create_model("_LabeledRow", __base__=_Row, **(words.columns() if words else {}))
-    read_rows(path, "EPIC's action table", model, add, columns={"id": id_column})
+    return each_row(path, rows.items(), segment_of, id_of=attrgetter("id"), used=used)
 
 
 def _split(participant: str, split: Split | int) -> Split:

@@ -31,7 +31,7 @@ from orn.shared.manifests.manifest import (
 )
 from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow, read
-from orn.shared.manifests.text_files import read_rows
+from orn.shared.manifests.text_files import each_row, read_rows
 from orn.shared.text import counted
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
@@ -207,7 +207,8 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
         ManifestError: if columns or rows are invalid.
     """
     columns = {"group": group} if group else {}
-    rows = read_rows(path, "the label table", LabeledRow, _on_one_line, columns=columns)
+    by_number = read_rows(path, "the label table", LabeledRow, columns=columns)
+    rows = each_row(path, by_number.items(), _on_one_line)
     labels = [row.label for row in rows]
     num_joined = sum(LABEL_SEPARATOR in label for label in labels)
     num_empty = labels.count("")

@@ -7,10 +7,12 @@ name with placeholders in [brackets]. v1: lines of id;class. The test lists cont
 import functools
 import logging
 from collections import Counter
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from orn.shared.errors import ManifestError
 from orn.shared.manifests.manifest import SomethingLabels
@@ -18,9 +20,8 @@ from orn.shared.manifests.records import Listing, Segment, Split
 from orn.shared.manifests.text_files import (
     ClassName,
     VideoId,
-    add_once,
+    each_row,
     read_class_names,
-    read_entries,
     read_json,
     read_lines,
     split_tables,
@@ -32,12 +33,18 @@ logger = logging.getLogger(__name__)
 _WHAT = "one of Something-Something's lists"
 
 
-class _Clip(BaseModel):
+@dataclass(frozen=True, slots=True)
+class _Clip:
     """An entry of a list."""
 
     id: VideoId
     template: str | None = None
-    """The class; None if it is not published."""
+    """The class, with placeholders in brackets; None if it is not published."""
+
+    @property
+    def name(self) -> str:
+        """The class name."""
+        return (self.template or "").replace("[", "").replace("]", "")
 
 
 def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
@@ -50,27 +57,24 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
         ManifestError: if entries are invalid, or no clip has a class from the list.
     """
     source = folder / spec.classes
-    classes = _read_classes(source) if labels else ()
-    index_of_class = {name: index for index, name in enumerate(classes)}
+    classes = _read_classes(source) if labels else {}
     paths, absent = split_tables(spec, folder, partial=partial)
-    by_id: dict[str, Segment] = {}
+    found: dict[str, Segment] = {}
     others: Counter[str] = Counter()
 
-    def add(split: Split, raw: Any) -> None:
-        clip = _Clip.model_validate(raw)
-        name = (clip.template or "").replace("[", "").replace("]", "")
-        if labels and name and name not in index_of_class:
-            others[name] += 1
-            return
-        if labels and not name and split != "test":
-            raise ValueError(f"clip {clip.id!r} has no class")
-        label = (index_of_class[name],) if labels and name else ()
-        segment = Segment(id=clip.id, video_id=clip.id, split=split, labels=label)
-        add_once(by_id, clip.id, segment)
+    def segment_of(split: Split, clip: _Clip) -> Segment:
+        label = (classes[clip.name],) if labels and clip.name else ()
+        return Segment(id=clip.id, video_id=clip.id, split=split, labels=label)
 
     for split, path in paths.items():
-        read_entries(path, _entries(path), functools.partial(add, split))
-    if others and not any(segment.labels for segment in by_id.values()):
+        clips = _read_clips(path, are_labeled=labels and split != "test")
+        names = [clip.name for clip in clips if labels and clip.name]
+        others.update(name for name in names if name not in classes)
+        kept = (row for row in enumerate(clips, start=1) if row[1].name not in others)
+        make = functools.partial(segment_of, split)
+        segments = each_row(path, kept, make, id_of=attrgetter("id"), used=found)
+        found |= {segment.id: segment for segment in segments}
+    if others and not any(segment.labels for segment in found.values()):
         first = next(iter(others))
         raise ManifestError(
             f"{source}: expected the classes of the {others.total()} listed clips, got only other "
@@ -82,9 +86,9 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
             *(source, counted(others.total(), "clip"), counted(len(others), "class", "classes")),
         )
     return Listing(
-        classes=classes,
-        video_ids=tuple(by_id),
-        segments=tuple(by_id.values()),
+        classes=tuple(classes),
+        video_ids=tuple(found),
+        segments=tuple(found.values()),
         left_out={
             f"class {name!r} is not in {source.name}": count
             for name, count in sorted(others.items())
@@ -93,24 +97,39 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
     )
 
 
+def _read_clips(path: Path, *, are_labeled: bool) -> list[_Clip]:
+    """Return the entries of a list; if `are_labeled`, all must have a class."""
+    check = TypeAdapter(_Clip).validate_python
+
+    def clip_of(entry: Any) -> _Clip:
+        clip = check(entry)
+        if are_labeled and not clip.name:
+            raise ValueError(f"clip {clip.id!r} has no class")
+        return clip
+
+    return each_row(path, enumerate(_entries(path), start=1), clip_of)
+
+
 def _entries(path: Path) -> list[Any]:
     """Return the entries of a v2 list, or the lines of a v1 list as entries."""
     if path.suffix == ".json":
         return read_json(path, _WHAT, list)
-    lines = [line.partition(";") for line in read_lines(path, _WHAT, str)]
+    lines = [line.partition(";") for _, line in read_lines(path, _WHAT)]
     return [{"id": clip_id.strip(), "template": name.strip()} for clip_id, _, name in lines]
 
 
-def _read_classes(path: Path) -> tuple[str, ...]:
+def _read_classes(path: Path) -> dict[str, int]:
+    """Return the index of each class."""
     if path.suffix != ".json":
         return read_class_names(path)
-    indices = read_json(path, _WHAT, dict)
-    names = {str(index): name for name, index in indices.items()}
-    wanted = list(map(str, range(len(indices))))
+    index_of = read_json(path, _WHAT, dict)
+    names = {str(index): name for name, index in index_of.items()}
+    wanted = list(map(str, range(len(index_of))))
     if names.keys() != set(wanted):
         raise ManifestError(
-            f"{path}: expected each index from 0 to {len(indices) - 1} exactly once; download it "
+            f"{path}: expected each index from 0 to {len(index_of) - 1} exactly once; download it "
             "again"
         )
-    check = TypeAdapter(ClassName).validate_python
-    return tuple(read_entries(path, (names[index] for index in wanted), check))
+    ordered = [names[index] for index in wanted]
+    each_row(path, enumerate(ordered, start=1), TypeAdapter(ClassName).validate_python)
+    return {name: index for index, name in enumerate(ordered)}

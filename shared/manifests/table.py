@@ -5,44 +5,30 @@ multi-label data set a label cell contains class names joined by `;`, or is empt
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Form, Listing, Segment, Split, Task
 from orn.shared.manifests.text_files import (
     Name,
+    Seconds,
+    SplitName,
     UnknownClassError,
     VideoId,
-    add_once,
+    each_row,
     read_class_names,
     read_rows,
 )
 
 LABEL_SEPARATOR = ";"
-_SPLIT_NAMES: dict[str, Split] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""Accepted names of splits, in lower case."""
-_LONGEST_SECONDS = 1e9
-"""Thirty years; some tables use such numbers for the end of the video."""
-SplitName = Annotated[
-    Split, BeforeValidator(lambda cell: _SPLIT_NAMES.get(str(cell).lower(), cell))
-]
-Seconds = Annotated[
-    Annotated[float, Field(ge=0, le=_LONGEST_SECONDS, allow_inf_nan=False)] | None,
-    BeforeValidator(lambda cell: cell or None),
-]
 
 
-class TableRow(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
     """A row of a label table whose `label` is optional."""
 
-    model_config = ConfigDict(extra="forbid")
     video: VideoId
     label: str = ""
     start: Seconds = None
@@ -52,13 +38,15 @@ class TableRow(BaseModel):
     group: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabeledRow(TableRow):
     """A row of a label table with a label."""
 
     label: str
 
 
-class _SplitRow(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SplitRow:
     """A row of a table of splits."""
 
     video: str
@@ -75,17 +63,18 @@ def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: boo
         DataRootError: if a table or the list of classes is missing.
         ManifestError: if rows are invalid.
     """
-    classes = read_class_names(folder / spec.classes) if labels else ()
-    index_of_class = {name: index for index, name in enumerate(classes)}
-    segments: dict[str, Segment] = {}
+    path = folder / spec.table
+    classes = read_class_names(folder / spec.classes) if labels else {}
     split_of = None if spec.split_table is None else _read_splits(folder / spec.split_table, spec)
+    columns = {"split": spec.split} | ({"group": spec.group} if spec.group else {})
+    rows = read_rows(path, "the label table", LabeledRow if labels else TableRow, columns=columns)
 
-    def add(row: TableRow) -> None:
+    def segment_of(row: TableRow) -> Segment:
         segment = Segment(
             id=row.id or _made_id(row),
             video_id=row.video,
             split=_split(row, spec, split_of),
-            labels=_labels(row.label, index_of_class, task) if labels else (),
+            labels=_labels(row.label, classes, task) if labels else (),
             start_seconds=row.start,
             stop_seconds=row.stop,
             group=row.group or None,
@@ -94,26 +83,21 @@ def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: boo
             raise ValueError(f"expected start and stop in seconds, got {row.start} and {row.stop}")
         if row.stop is not None and row.stop <= (row.start or 0):
             raise ValueError(f"expected stop after start, got {row.start} and {row.stop}")
-        add_once(segments, segment.id, segment)
+        return segment
 
-    columns = {"split": spec.split} | ({"group": spec.group} if spec.group else {})
-    model = LabeledRow if labels else TableRow
-    read_rows(folder / spec.table, "the label table", model, add, columns=columns)
-    video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments.values()))
-    return Listing(classes=classes, video_ids=video_ids, segments=tuple(segments.values()))
+    segments = each_row(path, rows.items(), segment_of, id_of=attrgetter("id"))
+    return Listing(
+        classes=tuple(classes),
+        video_ids=tuple(dict.fromkeys(map(attrgetter("video_id"), segments))),
+        segments=tuple(segments),
+    )
 
 
 def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
     """Return the split of each video in a table of splits."""
-    split_of: dict[str, Split] = {}
-    read_rows(
-        path,
-        "the table of splits",
-        _SplitRow,
-        lambda row: add_once(split_of, row.video, row.split),
-        columns={"split": spec.split},
-    )
-    return split_of
+    columns = {"split": spec.split}
+    rows = read_rows(path, "the table of splits", _SplitRow, columns=columns, is_open=True)
+    return dict(each_row(path, rows.items(), attrgetter("video", "split"), id_of=itemgetter(0)))
 
 
 def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | None) -> Split:
@@ -133,17 +117,18 @@ def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | Non
 
 
 def _made_id(row: TableRow) -> str:
-    start, stop = ("" if each is None else f"{each:.10g}" for each in (row.start, row.stop))
+    start = "" if row.start is None else f"{row.start:.10g}"
+    stop = "" if row.stop is None else f"{row.stop:.10g}"
     return f"{row.video}:{start}-{stop}" if start or stop else row.video
 
 
-def _labels(cell: str, index_of_class: Mapping[str, int], task: Task) -> tuple[int, ...]:
+def _labels(cell: str, classes: Mapping[str, int], task: Task) -> tuple[int, ...]:
     names = [cell]
     if task == "multi-label":
         names = [name for part in cell.split(LABEL_SEPARATOR) if (name := part.strip())]
     indices = set()
     for name in names:
-        if name not in index_of_class:
-            raise UnknownClassError(name, index_of_class)
-        indices.add(index_of_class[name])
+        if name not in classes:
+            raise UnknownClassError(name, classes)
+        indices.add(classes[name])
     return tuple(sorted(indices))

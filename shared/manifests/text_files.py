@@ -1,18 +1,18 @@
-"""Readers for text files with labels, which validate rows with pydantic models. Files are
-untrusted: their size is bounded. An error lists the first few invalid rows.
+"""Readers for text files with labels. Rows of a table become records whose cells have the types
+defined here. Files are untrusted: their size is bounded. An error lists the first few invalid rows.
 """
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import MISSING, fields, make_dataclass
 from itertools import chain, islice
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from orn.shared.config.fields import described, explain
 from orn.shared.data_files import not_a_file, parse_json, read_bounded
@@ -21,8 +21,11 @@ from orn.shared.manifests.manifest import Epic100Labels, SomethingLabels
 from orn.shared.manifests.records import Split
 from orn.shared.text import counted, nearest, truncate
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 T = TypeVar("T")
-Row = TypeVar("Row", bound=BaseModel)
+Row = TypeVar("Row", bound="DataclassInstance")
 
 MOST_BYTES = 2**26
 """Size limit of a table; the largest table of Something-Something has about 30 MB."""
@@ -35,6 +38,14 @@ _LONGEST_LINE = 2**20
 _LONGEST_NAME = 1000
 _SHOWN_ROWS = 5
 _NOT_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_LONGEST_SECONDS = 1e9
+"""Thirty years; some tables use such numbers for the end of the video."""
+_SPLIT_NAMES: dict[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Accepted names of splits, in lower case."""
 
 
 def id_problem(video_id: str) -> str | None:
@@ -65,6 +76,13 @@ VideoId = Annotated[str, AfterValidator(_checked_id)]
 Name = Annotated[str, AfterValidator(_checked_name)]
 """Name of a segment or class."""
 ClassName = Annotated[Name, Field(min_length=1)]
+Seconds = Annotated[
+    Annotated[float, Field(ge=0, le=_LONGEST_SECONDS, allow_inf_nan=False)] | None,
+    BeforeValidator(lambda cell: cell or None),
+]
+SplitName = Annotated[
+    Split, BeforeValidator(lambda cell: _SPLIT_NAMES.get(str(cell).lower(), cell))
+]
 
 
 class UnknownClassError(ValueError):
@@ -74,17 +92,6 @@ class UnknownClassError(ValueError):
         """Return the message with the nearest class, which is determined only for display."""
         name, classes = self.args
         return f"expected a class, got {name[:80]!r}; the nearest is {nearest(name, classes)!r}"
-
-
-def add_once(found: dict[str, T], key: str, value: T) -> None:
-    """Add the value of a row.
-
-    Raises:
-        ValueError: if the key was added before.
-    """
-    if key in found:
-        raise ValueError(f"expected unique ids, got {key[:80]!r} twice; make them unique")
-    found[key] = value
 
 
 def require_file(path: Path, what: str) -> Path:
@@ -123,82 +130,83 @@ def split_tables(
 def read_rows(
     path: Path,
     what: str,
-    model: type[Row],
-    use: Callable[[Row], T],
+    row_type: type[Row],
     *,
     columns: Mapping[str, str] | None = None,
-) -> list[T]:
-    """Return the result of `use` for each row of a CSV file with a header.
+    is_open: bool = False,
+) -> dict[int, Row]:
+    """Return the rows of a CSV file with a header, by number.
 
     Cells are separated by commas, or by semicolons if the header has no comma.
 
     Args:
         path: the file.
         what: description of the file, for messages.
-        model: model with a field for each column; it decides whether extra columns are allowed.
-        use: function of a validated row; raises ValueError to reject it.
+        row_type: dataclass with a field for each column.
         columns: names of columns by field, where they differ.
+        is_open: whether other columns are allowed.
 
     Raises:
         DataRootError: if the file does not exist.
         ManifestError: if a column is missing or unknown, or rows are invalid.
     """
-    names = {field: field for field in model.model_fields} | dict(columns or {})
-    adapter = TypeAdapter(model)
+    names = {field.name: field.name for field in fields(row_type)} | dict(columns or {})
+    validate = TypeAdapter(row_type).validate_python
     file = _open_text(path, what)
     lines = iter(lambda: file.readline(_LONGEST_LINE), "")
     first = next(lines, "")
     delimiter = ";" if ";" in first and "," not in first else ","
     reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
+    rows: dict[int, Row] = {}
 
-    def checked(cells: list[str]) -> T:
+    def add(cells: list[str]) -> None:
         if len(cells) != len(header):
             raise ValueError(f"expected {counted(len(header), 'cell')}, got {len(cells)}")
-        return use(adapter.validate_python({name: cells[at].strip() for name, at in places}))
+        row = validate({name: cells[at].strip() for name, at in places})
+        rows[reader.line_num] = row
 
     try:
         header = [cell.strip() for cell in next(reader, [])]
-        _check_header(path, header, model, names)
+        _check_header(path, header, row_type, names, is_open=is_open)
         places = [(field, header.index(name)) for field, name in names.items() if name in header]
-        rows = ((reader.line_num, cells) for cells in reader if cells)
-        return _read_each(path, rows, checked, model=model, columns=names)
+        numbered = ((reader.line_num, cells) for cells in reader if cells)
+        each_row(path, numbered, add, columns=names)
     except csv.Error as err:
         raise ManifestError(f"{path}, row {reader.line_num}: invalid CSV: {err}") from err
+    return rows
 
 
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
     """Return the validated cells of a column; raises the same errors as `read_rows`."""
-    model = create_model("ColumnRow", value=(kind, ...))
-    return read_rows(path, what, model, attrgetter("value"), columns={"value": column})
+    row_type: Any = make_dataclass("ColumnRow", [("value", kind)])
+    rows = read_rows(path, what, row_type, columns={"value": column}, is_open=True)
+    return [row.value for row in rows.values()]
 
 
-def read_lines(path: Path, what: str, use: Callable[[str], T]) -> list[T]:
-    """Return the result of `use` for each stripped line of a text file, ignoring trailing blank
-    lines.
+def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
+    """Return the numbered, stripped lines of a text file, without trailing blank lines.
 
     Raises:
         DataRootError: if the file does not exist.
-        ManifestError: if `use` raises ValueError for a line.
     """
     lines = [line.strip() for line in islice(_open_text(path, what), MOST_ROWS + 1)]
     while lines and not lines[-1]:
         lines.pop()
-    return _read_each(path, enumerate(lines, start=1), use)
+    return list(enumerate(lines, start=1))
 
 
-def read_class_names(path: Path) -> tuple[str, ...]:
-    """Return the class names of a file with one name per line.
+def read_class_names(path: Path) -> dict[str, int]:
+    """Return the class names of a file with one name per line, with their indices.
 
     Raises:
         DataRootError: if the file does not exist.
         ManifestError: if a name is empty or repeated, or there are no names.
     """
-    names: dict[str, None] = {}
-    check = TypeAdapter(ClassName).validate_python
-    read_lines(path, "class names, one per line", lambda each: add_once(names, check(each), None))
+    lines = read_lines(path, "class names, one per line")
+    names = each_row(path, lines, TypeAdapter(ClassName).validate_python, id_of=str)
     if not names:
         raise ManifestError(f"{path}: expected class names, one per line, got none; add them")
-    return tuple(names)
+    return {name: index for index, name in enumerate(names)}
 
 
 def read_json(path: Path, what: str, kind: type[T]) -> T:
@@ -218,57 +226,71 @@ def read_json(path: Path, what: str, kind: type[T]) -> T:
     return content
 
 
-def read_entries(path: Path, entries: Iterable[Any], use: Callable[[Any], T]) -> list[T]:
-    """Return the result of `use` for each entry of a file's list; for errors see `read_lines`."""
-    return _read_each(path, enumerate(entries, start=1), use)
-
-
-def _read_each(
+def each_row(
     path: Path,
     rows: Iterable[tuple[int, Any]],
     use: Callable[[Any], T],
     *,
-    model: type[BaseModel] | None = None,
     columns: Mapping[str, str] = MappingProxyType({}),
+    id_of: Callable[[T], str] | None = None,
+    used: Container[str] = (),
 ) -> list[T]:
-    """Return the result of `use` for each row; a single error lists the first rejected rows."""
+    """Return the result of `use` for each row of a file.
+
+    Args:
+        path: the file.
+        rows: numbers and rows.
+        use: function of a row; raises ValueError to reject it.
+        columns: names of columns by field, for messages.
+        id_of: returns the id of a result; a row whose id is repeated is rejected.
+        used: ids in other files.
+
+    Raises:
+        ManifestError: if rows are rejected, with the first of them, or if there are too many rows.
+    """
     keys = {field: f"column {name!r}" for field, name in columns.items()}
     results: list[T] = []
-    refused: list[str] = []
-    num_refused = 0
+    ids: set[str] = set()
+    rejected: list[str] = []
+    num_rejected = 0
     for count, (number, row) in enumerate(rows):
         if count == MOST_ROWS:
             raise ManifestError(f"{path}: expected at most {MOST_ROWS:,} rows, got more; split it")
         try:
             results.append(use(row))
+            if id_of is not None:
+                row_id = id_of(results[-1])
+                if row_id in ids or row_id in used:
+                    raise ValueError(
+                        f"expected unique ids, got {row_id[:80]!r} twice; make them unique"
+                    )
+                ids.add(row_id)
         except ValueError as err:
-            num_refused += 1
-            if num_refused <= _SHOWN_ROWS:
+            num_rejected += 1
+            if num_rejected <= _SHOWN_ROWS:
                 reason = str(err)
                 if isinstance(err, ValidationError):
-                    reason = explain(err, model, keys=keys)
-                refused.append(f"row {number}: {truncate(reason)}")
-    if refused:
-        more = f"; and {num_refused - _SHOWN_ROWS} more" if num_refused > _SHOWN_ROWS else ""
+                    reason = explain(err, None, keys=keys)
+                rejected.append(f"row {number}: {truncate(reason)}")
+    if rejected:
+        more = f"; and {num_rejected - _SHOWN_ROWS} more" if num_rejected > _SHOWN_ROWS else ""
         raise ManifestError(
-            f"{path}, {'; '.join(refused)}{more}; correct the file or download it again"
+            f"{path}, {'; '.join(rejected)}{more}; correct the file or download it again"
         )
     return results
 
 
 def _check_header(
-    path: Path, header: list[str], model: type[BaseModel], columns: Mapping[str, str]
+    path: Path, header: list[str], row_type: Any, columns: Mapping[str, str], *, is_open: bool
 ) -> None:
-    fields = model.model_fields.items()
-    required = {columns[name] for name, field in fields if field.is_required()}
-    is_open = model.model_config.get("extra") != "forbid"
-    unknown = set(header).difference(() if is_open else columns.values())
+    required = {columns[each.name] for each in fields(row_type) if each.default is MISSING}
+    unknown = set() if is_open else set(header).difference(columns.values())
     if len(header) == 1 and "\t" in header[0]:
         raise ManifestError(
             f"{path}, row 1: expected cells separated by commas or semicolons, got tabs; save the "
             "table as CSV UTF-8"
         )
-    if not required <= set(header) or (unknown and not is_open) or len(set(header)) < len(header):
+    if not required <= set(header) or unknown or len(set(header)) < len(header):
         groups = "group" in set(columns.values()).difference(header)
         hint = ", or use `orn manifest new --group COLUMN`" if unknown and groups else ""
         raise ManifestError(

@@ -17,7 +17,7 @@ from orn.shared.manifests.manifest import VlogLabels
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.text_files import (
     VideoId,
-    add_once,
+    each_row,
     read_class_names,
     read_lines,
     require_file,
@@ -38,13 +38,10 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
         DataRootError: if a file is missing.
         ManifestError: if a file is invalid or does not match the others.
     """
-    ids: dict[str, None] = {}
+    list_path, splits_path = folder / spec.list, folder / spec.splits
     check = TypeAdapter(VideoId).validate_python
-    read_lines(
-        folder / spec.list,
-        "VLOG's list of clips",
-        lambda line: add_once(ids, check(line.removesuffix("/")), None),
-    )
+    lines = read_lines(list_path, "VLOG's list of clips")
+    ids = each_row(list_path, lines, lambda line: check(line.removesuffix("/")), id_of=str)
     names = {str(number): name for number, name in spec.split_of_number.items()}
 
     def name_of(number: str) -> str:
@@ -52,14 +49,15 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
             raise ValueError(f"expected one of {', '.join(sorted(names))}, got {number!r}")
         return names[number]
 
-    splits = read_lines(folder / spec.splits, "VLOG's split numbers", name_of)
+    numbers = read_lines(splits_path, "VLOG's split numbers")
+    splits = each_row(splits_path, numbers, name_of)
     if len(splits) != len(ids):
         raise ManifestError(
-            f"{folder / spec.splits}: expected one number for each of "
+            f"{splits_path}: expected one number for each of "
             f"{counted(len(ids), 'listed clip')}, got {len(splits)}; download both files again"
         )
     absent = (spec.matrix,) if partial and not_a_file(folder / spec.matrix) else ()
-    classes = read_class_names(folder / spec.classes) if labels else ()
+    classes = read_class_names(folder / spec.classes) if labels else {}
     held: list[tuple[int, ...]] = [()] * len(ids)
     unsure = held
     if labels and not absent:
@@ -71,7 +69,7 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
         Segment(id=video_id, video_id=video_id, split=name, labels=row, unsure=unsure_row)
         for video_id, name, row, unsure_row in zip(ids, splits, held, unsure, strict=True)
     )
-    return Listing(classes=classes, video_ids=tuple(ids), segments=segments, absent=absent)
+    return Listing(classes=tuple(classes), video_ids=tuple(ids), segments=segments, absent=absent)
 
 
 def _read_matrix(path: Path, *, shape: tuple[int, int]) -> npt.NDArray[np.int8]:

@@ -135,7 +135,7 @@ def _entry(
         digests = [file_digest(path, error=ObjectImportError) for path in sorted(paths)]
         files += [digests, request.first_frame, request.names, request.groups]
     if request.classes is not None:
-        names = read_class_names(request.classes)
+        names = tuple(read_class_names(request.classes))
     elif set(names) <= set(COCO_CLASSES):
         names = COCO_CLASSES
     if len(names) > MOST_CLASSES:

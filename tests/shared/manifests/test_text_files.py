@@ -2,26 +2,26 @@
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict
 
 from orn.shared.errors import ManifestError
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.text_files import (
     MOST_BYTES,
     MOST_ROWS,
+    each_row,
     read_class_names,
-    read_entries,
     read_rows,
 )
 from tests.bounded import bounded
 from tests.conformance.datasets import write_dataset
 
 
-class Row(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
     name: str
     size: float
     group: str = "none"
@@ -30,7 +30,7 @@ class Row(BaseModel):
 def read(folder: Path, text: str | bytes) -> list[Row]:
     path = folder / "t.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_rows(path, "a table", Row, lambda row: row, columns={"size": "in cm"})
+    return list(read_rows(path, "a table", Row, columns={"size": "in cm"}).values())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_refusals_name_file_row_and_column(tmp_path: Path, text: str | bytes, me
 def test_class_names(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "c.txt"
     path.write_text(" open\r\nclose it\n\n")
-    assert read_class_names(path) == ("open", "close it")
+    assert read_class_names(path) == {"open": 0, "close it": 1}
     path.write_text(text)
     with pytest.raises(ManifestError, match=rf"c\.txt.*{message}"):
         read_class_names(path)
@@ -82,7 +82,7 @@ def test_class_names(tmp_path: Path, text: str, message: str) -> None:
 
 def test_rows_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=f"at most {MOST_ROWS:,} rows"):
-        read_entries(tmp_path, range(MOST_ROWS + 1), str)
+        each_row(tmp_path, enumerate(range(MOST_ROWS + 1)), str)
 
 
 MANY_ROWS = b"".join(b"%d,open\n" % each for each in range(999_000))
