@@ -13,7 +13,7 @@ from typing import Any
 from orn.all_stages.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
-from orn.shared.errors import ConfigError
+from orn.shared.errors import SOME_FAILED, ConfigError
 from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
@@ -27,8 +27,6 @@ from orn.stage2_train.settings.recipe import SMALL, default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
 
-SOME_FAILED = 3
-"""Exit code of a command that finished but failed for some videos."""
 _RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
 """Options that a pipeline has with resolved values, or not at all."""
 _FASTER: Mapping[str, Any] = {"config": "rtmdet-ins_tiny_8xb32-300e_coco", "rate": 4.0}

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from orn.all_stages.plan_run import SOME_FAILED, Pipeline, Training
-from orn.shared.errors import PipelineError
+from orn.all_stages.plan_run import Pipeline, Training
+from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.child_processes import STEPS_NAME, Job, run_jobs
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.fold_files import write_fold_manifests

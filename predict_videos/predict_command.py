@@ -7,6 +7,7 @@ from typing import Annotated
 
 from orn.predict_videos.predict_request import PredictRequest
 from orn.shared.echo import echo, echo_text, json_text
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import Argument, Option, command
 from orn.shared.text import counted
 
@@ -92,7 +93,7 @@ def predict(
         echo(f"{len(failed):,} of {counted(len(found), 'video')} failed:", err=True)
         for each in failed:
             echo(f"  {each.id}: {each.reason}", err=True)
-    return 3 if failed else 0
+    return SOME_FAILED if failed else 0
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from the built-in error that it resembles. `exit_code` is the exit code of the c
 
 from orn.shared.text import escape
 
+SOME_FAILED = 3
+"""Exit code of a command that finished, but failed for some videos."""
+
 
 class PipelineError(Exception):
     """Base class; raised directly where no other class fits, for example if the disk is full."""

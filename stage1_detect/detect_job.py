@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from orn.shared.errors import SOME_FAILED
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.run_units import Ran, run_units, save_summary
@@ -61,7 +62,7 @@ class DetectSummary:
     @property
     def exit_code(self) -> int:
         """Return 0, or 3 if a video failed."""
-        return 3 if self.failed else 0
+        return SOME_FAILED if self.failed else 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orn.shared.errors import ManifestError, VideoDecodeError
+from orn.shared.errors import SOME_FAILED, ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
@@ -85,7 +85,7 @@ def exit_code(report: Mapping[str, Any]) -> int:
     has_tables = not report["problems"] and not report["absent_tables"]
     if not has_tables or report["videos"]["present"] <= len(report["unreadable"]):
         return 1
-    return 3 if report["missing"] or report["unreadable"] else 0
+    return SOME_FAILED if report["missing"] or report["unreadable"] else 0
 
 
 def as_report(report: Mapping[str, Any]) -> Report:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orn.shared.errors import SOME_FAILED
 from orn.shared.text import counted
 from orn.shared.text_report import Report, first_rows
 from orn.stage1_detect.planning import IMPORT_SUMMARY_NAME
@@ -15,7 +16,7 @@ _LISTED = 20
 
 def exit_code(summary: Mapping[str, Any]) -> int:
     """Return 0, or 3 if a video could not be imported or its match is ambiguous."""
-    return 3 if summary["unreadable"] or summary["ambiguous"] else 0
+    return SOME_FAILED if summary["unreadable"] or summary["ambiguous"] else 0
 
 
 def report(summary: Mapping[str, Any]) -> Report:

@@ -2,12 +2,11 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import command
 from orn.shared.text_report import report_of
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.settings.resources import NEWEST, newest_data
-
-SOME_FAILED_EXIT_CODE = 3
 
 
 @command("clips")
@@ -35,4 +34,4 @@ def clips(
         return 0
     result = make_clips(request)
     echo_report(result, as_report, as_json=as_json)
-    return SOME_FAILED_EXIT_CODE if result["failed"] else 0
+    return SOME_FAILED if result["failed"] else 0
