@@ -47,7 +47,7 @@ def export_objects(
     from orn.shared.shards.shard_folder import files_of_shards
     from orn.shared.text_report import report_of
     from orn.stage1_detect.exports.coco_file import export_coco, images_path
-    from orn.stage1_detect.exports.exported_frames import Selection, ranges_of_split, select_frames
+    from orn.stage1_detect.exports.exported_frames import ranges_of_split, select_frames
 
     manifest = load_manifest(dataset)
     folder = shards or default_folder("shards", manifest.name)
@@ -56,6 +56,6 @@ def export_objects(
     check_output_files([out, images_path(out)], reads=reads)
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)
     found = DetectionFolder(folder)
-    frames = select_frames(found, Selection(videos=videos, ranges=ranges, min_score=min_score))
+    frames = select_frames(found, videos=videos, ranges=ranges, min_score=min_score)
     summary = export_coco(frames, out, found.detector.class_names)
     echo_report(summary, report_of, as_json=as_json)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orn.shared.errors import ManifestError, ShardNotFoundError
 from orn.shared.manifests.load import load_listing
@@ -19,33 +18,6 @@ from orn.stage1_detect.imports.source_objects import SourceObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The objects to export."""
-
-    videos: tuple[str, ...] = ()
-    """Ids of the videos; empty for all."""
-    ranges: Mapping[str, Sequence[TimeRange]] | None = None
-    """Time ranges to export, by video; None for all frames."""
-    min_score: float = 0.0
-    """Minimum score of an object."""
-
-    def has_video(self, video_id: str) -> bool:
-        """Return whether a video is selected."""
-        if self.videos and video_id not in self.videos:
-            return False
-        return self.ranges is None or video_id in self.ranges
-
-    def frame_mask(self, video_id: str, seconds_F: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return the (F,) mask of selected frames of a selected video, given their times."""
-        if self.ranges is None:
-            return np.ones(len(seconds_F), dtype=np.bool_)
-        mask_F = np.zeros(len(seconds_F), dtype=np.bool_)
-        for each in self.ranges[video_id]:
-            mask_F[slice(*each.places(seconds_F))] = True
-        return mask_F
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFrame:
     """A frame and its objects, in pixels of the video's grid."""
 
@@ -56,22 +28,37 @@ class ExportFrame:
     objects: tuple[SourceObject, ...]
 
 
-def select_frames(folder: DetectionFolder, selection: Selection) -> Iterator[ExportFrame]:
+def select_frames(
+    folder: DetectionFolder,
+    *,
+    videos: Sequence[str] = (),
+    ranges: Mapping[str, Sequence[TimeRange]] | None = None,
+    min_score: float = 0.0,
+) -> Iterator[ExportFrame]:
     """Yield the selected frames, grouped by video.
+
+    Args:
+        folder: the shards.
+        videos: ids of the videos; empty for all.
+        ranges: time ranges to export, by video; None for all frames.
+        min_score: minimum score of an object.
 
     Raises:
         ShardNotFoundError: if a selected video is not in the shards, or if no frame is selected.
     """
-    for video_id in selection.videos:
+    for video_id in videos:
         if video_id not in folder:
             raise ShardNotFoundError(
                 f"{folder.path}: expected video {video_id!r}, got none with this id; did you mean "
                 f"{nearest(video_id, folder.video_ids)!r}?"
             )
     is_empty = True
-    for video_id in filter(selection.has_video, folder.video_ids):
-        for path in folder.shards_of([video_id]):
-            for frame in _frames(Shard(path), folder.entry(video_id), selection):
+    for video_id in folder.video_ids:
+        if videos and video_id not in videos:
+            continue
+        its_ranges = [TimeRange()] if ranges is None else ranges.get(video_id, [])
+        for path in folder.shards_of([video_id]) if its_ranges else ():
+            for frame in _frames(Shard(path), folder.entry(video_id), its_ranges, min_score):
                 is_empty = False
                 yield frame
     if is_empty:
@@ -81,11 +68,15 @@ def select_frames(folder: DetectionFolder, selection: Selection) -> Iterator[Exp
         )
 
 
-def _frames(shard: Shard, video: VideoEntry, selection: Selection) -> Iterator[ExportFrame]:
+def _frames(
+    shard: Shard, video: VideoEntry, ranges: Sequence[TimeRange], min_score: float
+) -> Iterator[ExportFrame]:
     names = shard.detector.class_names
     start, stop = shard.video_rows(video.id)
     seconds_F, index_F = shard.frame_seconds(), shard.frame_index()
-    mask_F = selection.frame_mask(video.id, seconds_F[start:stop])
+    mask_F = np.zeros(stop - start, dtype=np.bool_)
+    for each in ranges:
+        mask_F[slice(*each.places(seconds_F[start:stop]))] = True
     for row in (start + np.flatnonzero(mask_F)).tolist():
         frame = shard.checked_frame(row)
         found = zip(frame.labels, frame.scores, frame.boxes, frame.masks, strict=True)
@@ -97,7 +88,7 @@ def _frames(shard: Shard, video: VideoEntry, selection: Selection) -> Iterator[E
                 mask=mask,
             )
             for label, score, box, mask in found
-            if score >= selection.min_score
+            if score >= min_score
         )
         index, seconds = int(index_F[row]), float(seconds_F[row])
         yield ExportFrame(video=video, index=index, seconds=seconds, objects=objects)

@@ -1,6 +1,6 @@
 """Clips from segments: sampled frames with the objects detected in them.
 
-`draws.py` chooses frames, crop and flip; `caches.py` reads objects and pictures.
+`sampling.py` chooses frames, crop and flip; `caches.py` reads objects and pictures.
 
 T frames, K object slots, H W pixels, A activity classes.
 """
@@ -21,7 +21,6 @@ from orn.shared.text import short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import center_window, placed_window
 from orn.stage2_train.clips.caches import OBJECTS_BYTES, ObjectCache, PictureCache
-from orn.stage2_train.clips.draws import ClipDraws
 from orn.stage2_train.clips.interfaces import (
     ClipSettings,
     DetectionSource,
@@ -32,6 +31,7 @@ from orn.stage2_train.clips.objects import (
     ClipSlots,
     fill_slots,
 )
+from orn.stage2_train.clips.sampling import ClipDraws
 from orn.stage2_train.clips.views import ClipRequest, ResolvedSegment
 
 

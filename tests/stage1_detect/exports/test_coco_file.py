@@ -14,7 +14,7 @@ from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco_file import export_coco, images_path
-from orn.stage1_detect.exports.exported_frames import Selection, select_frames
+from orn.stage1_detect.exports.exported_frames import select_frames
 from tests.shared.inspect.conftest import found, write
 from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 def export(folder: Path, out: Path, **selection: Any) -> None:
     found = DetectionFolder(folder)
-    frames = select_frames(found, Selection(**selection))
+    frames = select_frames(found, **selection)
     export_coco(frames, out, found.detector.class_names)
 
 
