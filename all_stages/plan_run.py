@@ -17,7 +17,7 @@ from orn.shared.errors import SOME_FAILED, ConfigError
 from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
-from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
+from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest
 from orn.shared.manifests.records import Dataset, Split
@@ -160,8 +160,7 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
     manifest, data_root = request.dataset, request.data_root
     if request.is_table:
         manifest, data_root = _manifest_of(request)
-    dataset = load_dataset(manifest, data_root)
-    require_videos(dataset, manifest, data_root)
+    dataset = load_dataset(manifest, data_root, needs_videos=True)
     folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -56,6 +56,11 @@ def counted(number: int, name: str, plural: str = "") -> str:
         plural: plural noun; `name` with an s by default.
     """
     return f"{number:,} {name if number == 1 else plural or f'{name}s'}"
+
+
+def first_few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names, separated by commas, with an ellipsis if there are more."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 _COMPARED = 200

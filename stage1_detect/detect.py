@@ -19,7 +19,7 @@ from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.work import Engine
-from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
+from orn.shared.manifests.load import load_dataset, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect_job import DetectSummary, run_job
@@ -126,8 +126,7 @@ class _Inputs:
 def _read_inputs(request: DetectRequest) -> _Inputs:
     """Read the manifest, choose the folder, the engine and the detector, and compare them with the
     shards in the folder; no weights are downloaded and no video is opened."""
-    data = load_dataset(request.dataset, request.data_root, labels=False)
-    require_videos(data, request.dataset, request.data_root)
+    data = load_dataset(request.dataset, request.data_root, labels=False, needs_videos=True)
     warn_of_missing(data)
     folder = request.out or default_folder("shards", data.name)
     SHARD_FILES.check_folder(folder)

@@ -1,7 +1,7 @@
 """Plan a detect job: the frames to process, and their units."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import INDEX_NAME, open_folder
 from orn.shared.shards.shard_format import SHARD_FILES, VideoEntry, shard_path
-from orn.shared.text import counted
+from orn.shared.text import counted, first_few
 from orn.shared.video.read import FrameEstimate, is_same_content
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.labeled_frames import (
@@ -44,7 +44,6 @@ DETECT = Kind(
     beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME),
 )
 """The kind of job; a folder of shards may come from either command."""
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +73,12 @@ def warn_of_missing(dataset: Dataset) -> None:
     num_listed = len(dataset.videos) + len(dataset.missing)
     if dataset.missing:
         logger.warning(
-            "%s: %d of %s missing in %s (%s); continuing without them",
+            "%s: %d of %s missing in %s (such as %s); continuing without them",
             dataset.name,
             len(dataset.missing),
             counted(num_listed, "listed video is", "listed videos are"),
             dataset.root,
-            _examples(dataset.missing),
+            first_few(dataset.missing),
         )
 
 
@@ -171,10 +170,11 @@ def warn_of_replaced(job: DetectJob) -> None:
     found = _replaced(job.dataset, set(job.units) - set(job.to_do), job.folder)
     if ids := sorted({video_id for each in found.values() for video_id in each}):
         logger.warning(
-            "%s: %s replaced after detection (%s); use --retry-failed to process them again",
+            "%s: %s replaced after detection (such as %s); use --retry-failed to process them "
+            "again",
             job.folder,
             counted(len(ids), "video was", "videos were"),
-            _examples(ids),
+            first_few(ids),
         )
 
 
@@ -226,8 +226,3 @@ def _new_units(
         for video_id, each in estimates.items()
     }
     return pack_ranges(ranges, estimates, scope.unit_frames, first=first)
-
-
-def _examples(ids: Sequence[str]) -> str:
-    more = ", ..." if len(ids) > _NAMED_AT_MOST else ""
-    return f"such as {', '.join(ids[:_NAMED_AT_MOST])}{more}"

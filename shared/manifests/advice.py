@@ -5,14 +5,12 @@ from typing import Any
 
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import SPLITS, Segment
-from orn.shared.text import counted
+from orn.shared.text import counted, first_few
 
 _FEW_FOR_A_SPLIT = 300
 """Number of clips below which cross-validation is advised."""
 _FEW_CLIPS = 20
 """Splits with fewer clips have a warning."""
-_NAMED = 5
-"""Maximum number of classes in a warning."""
 
 
 def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:
@@ -30,10 +28,9 @@ def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[
         used = {label for each in own for label in (*each.labels, *each.unsure)}
         lacking = [name for label, name in enumerate(classes) if label not in used]
         if used and lacking:  # labels of some test splits are not published
-            more = ", ..." if len(lacking) > _NAMED else ""
             found.append(
                 f"{split} split: no clip of {counted(len(lacking), 'class', 'classes')}: "
-                f"{', '.join(lacking[:_NAMED])}{more}"
+                f"{first_few(lacking)}"
             )
     return found
 

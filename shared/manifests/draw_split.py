@@ -24,7 +24,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import SPLITS, Split
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow
 from orn.shared.manifests.text_files import each_row, read_rows
-from orn.shared.text import escape
+from orn.shared.text import escape, first_few
 
 Group = Mapping[str | None, int]
 """Rows of a label table that are kept together, such as the rows of a video or a person: the number
@@ -77,7 +77,6 @@ ALL = "all"
 """Column of a table of folds in which every video is used for training."""
 _FOLD_VALIDATION = 0.15
 """Fraction of the rows outside of a fold that become its validation split."""
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +212,7 @@ def _draw_folds(
         (large, "groups larger than a fold"),
     ):
         if names:
-            more = ", ..." if len(names) > _NAMED else ""
-            logger.warning("%s: %s: %s%s", table, problem, ", ".join(names[:_NAMED]), more)
+            logger.warning("%s: %s: %s", table, problem, first_few(names))
     fold_of = assign_groups(groups, [1 / num_folds] * num_folds, seed=seed)
     columns: dict[str, list[Split]] = {name: [] for name in groups}
     for fold in range(num_folds):

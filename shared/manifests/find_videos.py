@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orn.shared.data_files import is_folder, walk
+from orn.shared.data_files import walk
 from orn.shared.errors import DataRootError
 from orn.shared.manifests.text_files import id_problem
 from orn.shared.text import counted
@@ -155,7 +155,7 @@ class _Tree:
     def _folders_like(self, relative: str) -> list[_Match]:
         if relative not in self._folders:
             matches = self._like(relative)
-            self._folders[relative] = [match for match in matches if is_folder(match.path)]
+            self._folders[relative] = [match for match in matches if os.path.isdir(match.path)]  # noqa: PTH112
         return self._folders[relative]
 
     def _children(self, folder: str) -> dict[str, list[str]]:

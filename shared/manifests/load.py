@@ -4,7 +4,6 @@ import fnmatch
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from importlib import resources
 from pathlib import Path
 
 from orn.shared.config.toml_files import load_config
@@ -32,7 +31,7 @@ from orn.shared.manifests.manifest import (
 )
 from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from orn.shared.manifests.text_files import read_column
-from orn.shared.text import counted, nearest_first, truncate
+from orn.shared.text import counted, first_few, nearest_first, truncate
 
 logger = logging.getLogger(__name__)
 
@@ -40,19 +39,21 @@ _NAMED = 3
 """Number of example videos in a message."""
 _GENERATED = "demo"
 """Name of the generated data set."""
+_PACKAGE = Path(__file__).parents[2]
+_SHIPPED = _PACKAGE / "data_manifests"
+_DETECTORS = _PACKAGE / "demo" / "detector"
 
 
 def dataset_names() -> list[str]:
     """Return the sorted names of the bundled manifests."""
-    return sorted(path.stem for path in _shipped_folder().glob("*.toml"))
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
 
 
 def shipped_detectors() -> dict[str, DetectorChoice]:
     """Return a mapping from the name of each bundled detector to its configuration and weights."""
-    folder = Path(str(resources.files("orn.demo.detector")))
     return {
         path.stem: DetectorChoice(config=str(path.with_suffix(".py")), checkpoint=path)
-        for path in sorted(folder.glob("*.pth"))
+        for path in sorted(_DETECTORS.glob("*.pth"))
     }
 
 
@@ -65,7 +66,7 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
     """
     text = str(name_or_file)
     path = Path(name_or_file)
-    shipped = _shipped_folder() / f"{text}.toml"
+    shipped = _SHIPPED / f"{text}.toml"
     if "/" not in text and not_a_file(shipped) is None:
         path = shipped
     problem = not_a_file(path)
@@ -115,7 +116,9 @@ def manifest_of(plan: Plan, *, remedy: str) -> str:
     return str(path)
 
 
-def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = True) -> Dataset:
+def load_dataset(
+    name_or_file: str | Path, data_root: Path, *, labels: bool = True, needs_videos: bool = False
+) -> Dataset:
     """Return a data set with its existing videos.
 
     Args:
@@ -123,6 +126,7 @@ def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = Tr
         data_root: folder of all data sets.
         labels: False if only videos are needed: labels are empty and, without label tables, the
             videos are found by the manifest's pattern.
+        needs_videos: whether to raise an error if no video exists.
 
     Raises:
         UnknownDatasetError: if the manifest does not exist.
@@ -130,22 +134,13 @@ def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = Tr
         DataRootError: if the data root, the data set's folder or a label table is missing.
     """
     manifest = load_manifest(name_or_file)
-    return locate_videos(manifest, load_listing(manifest, data_root, labels=labels), data_root)
-
-
-def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) -> None:
-    """Raise an error unless a data set has videos.
-
-    Raises:
-        DataRootError: if it has no videos; the message contains the expected location.
-    """
-    if dataset.videos:
-        return
-    manifest = load_manifest(name_or_file)
-    num_listed, examples = len(dataset.missing), ", ".join(dataset.missing[:_NAMED])
-    more = ", ..." if num_listed > _NAMED else ""
-    found = f"none of {num_listed} listed videos ({examples}{more})" if num_listed else "no videos"
-    raise _absent(manifest, data_root, found)
+    listing = load_listing(manifest, data_root, labels=labels)
+    dataset = locate_videos(manifest, listing, data_root)
+    if needs_videos and not dataset.videos:
+        missing = dataset.missing
+        listed = f"none of {len(missing)} listed videos ({first_few(missing, _NAMED)})"
+        raise _absent(manifest, data_root, listed if missing else "no videos")
+    return dataset
 
 
 def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
@@ -153,9 +148,9 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
 
     Raises:
         ManifestError: if the table of frame rates lacks a video.
-        DataRootError: if the data root, the data set's folder or the table of rates is missing.
+        DataRootError: if a folder cannot be read or the table of rates is missing.
     """
-    folder = _dataset_folder(manifest, data_root)
+    folder = data_root / manifest.root
     are_folders = manifest.form == "frames"
     found = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
     rates = video_rates(manifest.videos, folder, found)
@@ -185,8 +180,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
 
 def own_file(manifest: Manifest) -> Path | None:
     """Return the file of a manifest; None for a bundled manifest."""
-    is_shipped = manifest.source.parent == _shipped_folder()
-    return None if is_shipped else manifest.source
+    return None if manifest.source.parent == _SHIPPED else manifest.source
 
 
 def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
@@ -218,10 +212,13 @@ def load_listing(
         ManifestError: if a label table or a video id is invalid.
         DataRootError: if the data root, the data set's folder or a label table is missing.
     """
-    folder = _dataset_folder(manifest, data_root)
-    spec, task = manifest.labels, manifest.task
-    has_tables = any(is_there(folder / getattr(spec, key)) for key in spec.lists)
-    if not labels and not has_tables:
+    spec, task, folder = manifest.labels, manifest.task, data_root / manifest.root
+    tables = [folder / getattr(spec, key) for key in spec.lists]
+    for parent in (data_root, folder):
+        if not is_folder(parent):
+            found = f"no folder {truncate(str(parent.absolute()))}"
+            raise _absent(manifest, data_root, found)
+    if not labels and not any(map(is_there, tables)):
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         if ids:
             logger.info(
@@ -270,19 +267,6 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
             "add rows"
         )
     return {video_id: rates[video_id] for video_id in wanted}
-
-
-def _shipped_folder() -> Path:
-    return Path(str(resources.files("orn.data_manifests")))
-
-
-def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
-    """Return the folder of a data set, which may be a link."""
-    for folder in (data_root, data_root / manifest.root):
-        if not is_folder(folder):
-            found = f"no folder {truncate(str(folder.absolute()))}"
-            raise _absent(manifest, data_root, found)
-    return data_root / manifest.root
 
 
 def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:

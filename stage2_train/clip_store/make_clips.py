@@ -17,7 +17,7 @@ from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
-from orn.shared.manifests.load import files_of, load_dataset, require_videos
+from orn.shared.manifests.load import files_of, load_dataset
 from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
@@ -128,8 +128,7 @@ def as_report(result: dict[str, Any]) -> Report:
 
 
 def _plan(request: ClipsRequest) -> _Plan:
-    dataset = load_dataset(request.manifest, request.data_root, labels=False)
-    require_videos(dataset, request.manifest, request.data_root)
+    dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
     size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]

@@ -15,7 +15,7 @@ from orn.shared.errors import SOME_FAILED, PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.draw_split import ALL
-from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
+from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Dataset
 from orn.shared.shards.shard_folder import shard_paths
@@ -109,8 +109,7 @@ def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trai
         PipelineError: if something is missing or does not fit; the message suggests a remedy.
     """
     resources = request.resources
-    dataset = load_dataset(request.manifest, resources.root)
-    require_videos(dataset, request.manifest, resources.root)
+    dataset = load_dataset(request.manifest, resources.root, needs_videos=True)
     recipe_name, recipe = _read_recipe(request, dataset)
     paths = data_paths(request.manifest, dataset.name, resources)
     name = "-".join((dataset.name, *folders_between(paths.shards)))

@@ -12,7 +12,6 @@ from orn.shared.manifests.load import (
     load_dataset,
     load_listing,
     load_manifest,
-    require_videos,
     shipped_detectors,
     video_rates,
 )
@@ -91,7 +90,7 @@ def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:
     rows = "".join(f"v{i},open\n" for i in range(9))
     (tmp_path / "mine" / "labels.csv").write_text(f"video,label\n{rows}")
     with pytest.raises(DataRootError, match=r"got none of 9 .*\(v0, v1, v2, \.\.\.\).*own_videos"):
-        require_videos(load_dataset(mine, tmp_path), mine, tmp_path)
+        load_dataset(mine, tmp_path, needs_videos=True)
     with pytest.raises(DataRootError, match="`make demo` or `orn demo world`"):
         load_dataset("demo", tmp_path)
 
