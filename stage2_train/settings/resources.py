@@ -5,7 +5,6 @@ This module imports nothing heavy, because the help of these commands needs it.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -139,22 +138,8 @@ NEWEST = "(newest)"
 """Placeholder for the name of the data set whose detection finished last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewestData:
-    """Paths of the data set whose detection finished last."""
-
-    manifest: str
-    """Name or file of its manifest."""
-    data_root: Path
-    """Data root of the data set."""
-    shards: Path
-    """Folder of its shards."""
-    clips: Path
-    """Folder of its clip store, which may be missing."""
-
-
-def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
-    """Return the data set whose detection finished last, and print it to stderr.
+def newest_data(data_root: Path, *, shards: Path | None = None) -> DataPaths:
+    """Return the paths of the data set whose detection finished last, and print it to stderr.
 
     Args:
         data_root: data root of the command; used if the user gave it, or if the detection recorded
@@ -175,7 +160,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
     name, recorded = last.plan.dataset, last.plan.data_root
     if recorded is not None and not _is_typed("data_root") and is_folder(recorded):
         data_root = Path(recorded)
-    return NewestData(
+    return DataPaths(
         manifest=manifest,
         data_root=data_root,
         shards=last.folder,
