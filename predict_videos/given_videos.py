@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from orn.shared.data_files import is_folder, walk
+from orn.shared.data_files import walk
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.find_videos import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
@@ -54,12 +54,12 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not source:  # as a path, it would be the current folder
         raise ConfigError("VIDEO: expected a file, a folder or a glob pattern, got an empty string")
     path = Path(source)
-    if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
+    if not os.path.isdir(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
         used = [
             each
             for each in matches
-            if is_folder(each) or Path(each).suffix.lower() in VIDEO_SUFFIXES
+            if os.path.isdir(each) or Path(each).suffix.lower() in VIDEO_SUFFIXES
         ]
         if not used:
             raise ConfigError(
@@ -69,7 +69,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
         for each in used:
             yield from _of_source(each, rate)
         return
-    if not is_folder(path):
+    if not os.path.isdir(path):
         yield Video(id=utf8(source), path=path)
         return
     num_found = 0

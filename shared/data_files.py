@@ -83,17 +83,6 @@ def kind_of(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
-def is_folder(path: str | Path) -> bool:
-    """Return whether a path is a folder or a link to one; False for invalid names, for which
-    `Path.is_dir` may raise."""
-    return os.path.isdir(path)  # noqa: PTH112
-
-
-def is_there(path: str | Path) -> bool:
-    """Return whether a path exists, including broken links; False for invalid names."""
-    return os.path.lexists(path)
-
-
 def walk(
     top: str | Path, *, onerror: Callable[[OSError], object] | None = None
 ) -> Iterator[tuple[str, list[str], list[str]]]:

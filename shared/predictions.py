@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.data_files import is_folder, is_there, open_file
+from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.evaluation_names import options_of
 from orn.shared.jobs.atomic_file import replacing
@@ -165,9 +165,9 @@ def predictions_of(run: Path, name: str) -> Predictions:
         CheckpointError: if there is no such evaluation, or the file is damaged.
     """
     path = run / f"predictions-{name}.npz"
-    if not is_folder(run):
+    if not os.path.isdir(run):
         raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
-    if not is_there(path):
+    if not os.path.lexists(path):
         others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
         command = shlex.join(["orn", "eval", str(run), *options_of(name)])
         raise CheckpointError(

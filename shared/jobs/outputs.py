@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from orn.shared.data_files import is_folder, is_there, kind_of, reason
+from orn.shared.data_files import kind_of, reason
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import path_text
 
@@ -64,7 +64,7 @@ def check_output_files(
             if _is_same(status, source):
                 raise _is_input(path, path_text(source))
             is_inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source))
-            if is_folder(source) and is_inside:
+            if os.path.isdir(source) and is_inside:
                 raise _is_input(path, f"a file in {path_text(source)}")
 
 
@@ -115,8 +115,8 @@ def check_room(folder: Path) -> None:
 
 def _status(path: Path) -> os.stat_result | None:
     """Return the status of an output, following links; None if it can be created."""
-    above = next((each for each in path.parents if is_there(each)), Path())
-    if not is_folder(above):
+    above = next((each for each in path.parents if os.path.lexists(each)), Path())
+    if not os.path.isdir(above):
         raise _refused(path, f"a folder at {path_text(above)}", "something else")
     real = Path(os.path.realpath(above))
     if real == _DEVICES or real.is_relative_to(_PROCESSES):

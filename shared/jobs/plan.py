@@ -5,6 +5,7 @@ resumed job writes the same files, on any machine and with any number of workers
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orn.shared.config.fields import STRICT, explain
-from orn.shared.data_files import file_digest, is_there, read_bounded
+from orn.shared.data_files import file_digest, read_bounded
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
@@ -154,7 +155,7 @@ class Plan:
             ConfigError: if the file is not a plan of this version.
         """
         path = folder / name
-        if not is_there(path):
+        if not os.path.lexists(path):
             return None
         content = read_bounded(path, most_bytes=_MOST_BYTES)
         try:

@@ -155,7 +155,7 @@ class _Tree:
     def _folders_like(self, relative: str) -> list[_Match]:
         if relative not in self._folders:
             matches = self._like(relative)
-            self._folders[relative] = [match for match in matches if os.path.isdir(match.path)]  # noqa: PTH112
+            self._folders[relative] = [match for match in matches if os.path.isdir(match.path)]
         return self._folders[relative]
 
     def _children(self, folder: str) -> dict[str, list[str]]:

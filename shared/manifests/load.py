@@ -2,12 +2,13 @@
 
 import fnmatch
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from orn.shared.config.toml_files import load_config
-from orn.shared.data_files import file_digest, is_folder, is_there, not_a_file
+from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.errors import (
     DataRootError,
     ManifestError,
@@ -215,10 +216,10 @@ def load_listing(
     spec, task, folder = manifest.labels, manifest.task, data_root / manifest.root
     tables = [folder / getattr(spec, key) for key in spec.lists]
     for parent in (data_root, folder):
-        if not is_folder(parent):
+        if not os.path.isdir(parent):
             found = f"no folder {truncate(str(parent.absolute()))}"
             raise _absent(manifest, data_root, found)
-    if not labels and not any(map(is_there, tables)):
+    if not labels and not any(map(os.path.lexists, tables)):
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         if ids:
             logger.info(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
-from orn.shared.data_files import is_folder, is_there, not_a_file, walk
+from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
@@ -308,7 +308,7 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
     """Return the files that are missing or contain different text."""
     changed = {path: text for path, text in files.items() if not _has_text(path, text)}
     for path in changed:
-        if is_there(path) and not fresh:
+        if os.path.lexists(path) and not fresh:
             raise ConfigError(
                 f"{path}: file exists with different content; replace it with --fresh, or write "
                 "different files with --name NAME"
@@ -347,7 +347,7 @@ def _video_pattern(
     else:
         paths = [folder / expand(pattern, video_id) for video_id in found.video_ids[:_SAMPLE]]
         has_files = _is_video(pattern) or any(not_a_file(path) is None for path in paths)
-        has_folders = any(is_folder(path) for path in paths)
+        has_folders = any(os.path.isdir(path) for path in paths)
         are_folders = has_folders or (rate is not None and not has_files)
     if are_folders and rate is None:
         raise ConfigError(

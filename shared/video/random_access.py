@@ -2,6 +2,7 @@
 Axes: F frames of a video, H W pixels.
 """
 
+import os
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.data_files import is_folder
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times, is_known_damaged
 from orn.shared.video.jpeg_folder import folder_seconds
@@ -41,7 +41,7 @@ class VideoTimes:
         Raises:
             VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
         """
-        if is_folder(path):
+        if os.path.isdir(path):
             return cls(seconds=folder_seconds(path, rate=rate))
         times = frame_times(path)
         if times is None:

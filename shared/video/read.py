@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from orn.shared.data_files import file_digest, is_folder, reason, regular_status
+from orn.shared.data_files import file_digest, reason, regular_status
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import estimate_file, probe_file, read_file
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
@@ -27,7 +27,7 @@ def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
     Raises:
         VideoDecodeError: if no frame can be decoded or the rate of a folder is missing.
     """
-    return probe_folder(path, rate=rate) if is_folder(path) else probe_file(path)
+    return probe_folder(path, rate=rate) if os.path.isdir(path) else probe_file(path)
 
 
 def read_frames(
@@ -53,7 +53,7 @@ def read_frames(
         VideoDecodeError: if no frame can be decoded, the rate of a folder is missing, or the file
             cannot be read.
     """
-    if is_folder(path):
+    if os.path.isdir(path):
         return read_folder(path, rate=rate, start=start)
     return read_file(path, start=start, times=times)
 
@@ -64,7 +64,7 @@ def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:
     Raises:
         VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
     """
-    return estimate_folder(path, rate=rate) if is_folder(path) else estimate_file(path)
+    return estimate_folder(path, rate=rate) if os.path.isdir(path) else estimate_file(path)
 
 
 def content_digest(path: Path) -> str:
@@ -73,7 +73,7 @@ def content_digest(path: Path) -> str:
     Raises:
         VideoDecodeError: if it cannot be read.
     """
-    if not is_folder(path):
+    if not os.path.isdir(path):
         return file_digest(path, error=VideoDecodeError)
     digest = hashlib.sha256()
     for frame, _ in _files(path):
@@ -125,5 +125,5 @@ def content_state(path: Path) -> str:
 
 
 def _files(path: Path) -> list[tuple[Path, os.stat_result]]:
-    files = folder_files(path) if is_folder(path) else (path,)
+    files = folder_files(path) if os.path.isdir(path) else (path,)
     return [(file, regular_status(file)) for file in files]

@@ -7,6 +7,7 @@ else by the number at the end of its `file_name`. Its video is `video`, else the
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,6 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from pydantic import AliasChoices, Field, Strict
 
-from orn.shared.data_files import is_there
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
 from orn.shared.shards.shard_format import MOST_SIDE
@@ -75,7 +75,7 @@ class _Annotation(Record):
 def images_file(path: Path) -> Path:
     """Return the file that describes the images: `NAME.images.json` if it exists, else `path`."""
     beside = path.with_suffix(IMAGES_SUFFIX)
-    return beside if is_there(beside) else path
+    return beside if os.path.lexists(beside) else path
 
 
 def find_in_coco(

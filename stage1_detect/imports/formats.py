@@ -1,6 +1,7 @@
 """The formats of objects, and the search for videos in a source."""
 
 import logging
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.shared.data_files import is_folder, not_a_file, walk
+from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco
 from orn.stage1_detect.imports import epic100_objects as epic100
@@ -77,13 +78,13 @@ def find_videos(
     """
     source, form = request.source, RECORDS.get(request.form)
     suffix = form.suffix if form else ".pkl"
-    problem = None if is_folder(source) else not_a_file(source)
-    if problem is not None or (form is None and not is_folder(source)):
+    problem = None if os.path.isdir(source) else not_a_file(source)
+    if problem is not None or (form is None and not os.path.isdir(source)):
         expected = "a folder or a file" if form else "a folder"
         raise ObjectImportError(
             f"{source}: expected {expected} with objects, got {problem or 'a file'}; correct SOURCE"
         )
-    files = [source] if form and not is_folder(source) else _files(source, suffix)
+    files = [source] if form and not os.path.isdir(source) else _files(source, suffix)
     if not files:
         raise ObjectImportError(
             f"{source}: expected files *{suffix} in this folder or below, got none; pass the "

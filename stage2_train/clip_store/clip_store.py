@@ -5,6 +5,7 @@ are then read at their offsets, without HDF5. A store can be pickled, forked and
 """
 
 import hashlib
+import os
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from orn.shared.config.fields import explain
-from orn.shared.data_files import Stamp, is_folder, open_file
+from orn.shared.data_files import Stamp, open_file
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.open_files import changed, open_stamped
@@ -220,7 +221,7 @@ ClipFiles = dict[Path, IndexedFile[ClipFileRecord]]
 
 def is_clip_store(folder: Path) -> bool:
     """Return whether a folder contains a file of a clip store."""
-    return is_folder(folder) and any(folder.glob(CLIP_FILES.pattern))
+    return os.path.isdir(folder) and any(folder.glob(CLIP_FILES.pattern))
 
 
 def read_clip_files(folder: Path) -> ClipFiles:
@@ -229,7 +230,7 @@ def read_clip_files(folder: Path) -> ClipFiles:
     Raises:
         ClipStoreError: if a file is corrupt.
     """
-    if not is_folder(folder):
+    if not os.path.isdir(folder):
         return {}
     return index_folder(folder, sorted(folder.glob(CLIP_FILES.pattern)), _INDEX)
 
@@ -250,7 +251,7 @@ class ClipStore:
         """
         files = read_clip_files(path) if files is None else files
         if not files:
-            got = "no such files" if is_folder(path) else "no such folder"
+            got = "no such files" if os.path.isdir(path) else "no such folder"
             raise ClipStoreError(
                 f"{path}: expected a clip store, a folder of files such as clips-000000.h5, got "
                 f"{got}; run `orn clips` to create it"

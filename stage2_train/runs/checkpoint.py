@@ -20,7 +20,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from orn.shared.data_files import is_there
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.tensors import mismatch, read_tensors, write_tensors
@@ -226,7 +225,7 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
             after resuming from the previous checkpoint.
     """
     path = run / BEST_NAME
-    if not is_there(path):
+    if not os.path.lexists(path):
         return None
     model, metadata = read_tensors(path, what="the best weights of a run", remedy=_BEST_REMEDY)
     try:

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
-from orn.shared.data_files import is_there, read_json, require_utf8
+from orn.shared.data_files import read_json, require_utf8
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.same_job import check_same_job, differences
@@ -82,7 +82,7 @@ class Places:
         """Return a recorded path, or, if it does not exist, the same path relative to the current
         run folder if that exists, because data may have been moved with the run."""
         moved = Path(os.path.normpath(run.resolve() / os.path.relpath(path, self.run)))
-        return moved if not is_there(path) and is_there(moved) else path
+        return moved if not os.path.lexists(path) and os.path.lexists(moved) else path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -250,7 +250,7 @@ def read_config(run: Path, *, unfinished: bool = False) -> RunConfig:
         CheckpointError: if there are no weights yet, or they are damaged.
     """
     raw = _read(run)
-    if not (unfinished or is_there(run / BEST_NAME)):
+    if not (unfinished or os.path.lexists(run / BEST_NAME)):
         raise no_weights(run)
     # First, because the keys of an older release may be unknown.
     check_digest(run, raw, (LAST_NAME, PREVIOUS_NAME, BEST_NAME) if unfinished else (BEST_NAME,))

@@ -10,6 +10,7 @@ runs/NAME/config.json        configuration (`run_config.py`)
 import hashlib
 import json
 import math
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT
-from orn.shared.data_files import is_there, open_file, open_to_append, read_bounded, read_json
+from orn.shared.data_files import open_file, open_to_append, read_bounded, read_json
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
@@ -218,7 +219,7 @@ def check_digest(run: Path, raw: dict[str, Any], names: Sequence[str]) -> None:
         ConfigError: if the digest differs.
         CheckpointError: if all these files are damaged, or the file has no digest.
     """
-    there = [run / name for name in names if is_there(run / name)]
+    there = [run / name for name in names if os.path.lexists(run / name)]
     for path in there:
         try:
             stored = _metadata(path).get(CONFIG_DIGEST)

@@ -15,7 +15,6 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from orn.shared.common_options import DataRoot, Device, FilePath, Threads, threads_option
 from orn.shared.config import fields
-from orn.shared.data_files import is_folder
 from orn.shared.echo import echo, is_first_process
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.outputs import default_folder
@@ -158,7 +157,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> DataPaths:
     if is_first_process():
         echo(last, err=True)
     name, recorded = last.plan.dataset, last.plan.data_root
-    if recorded is not None and not _is_typed("data_root") and is_folder(recorded):
+    if recorded is not None and not _is_typed("data_root") and os.path.isdir(recorded):
         data_root = Path(recorded)
     return DataPaths(
         manifest=manifest,

@@ -1,6 +1,7 @@
 """Write the page of a shard: a folder with an index.html, and files with all frames."""
 
 import logging
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from orn.shared.data_files import is_there, open_file
+from orn.shared.data_files import open_file
 from orn.shared.errors import ConfigError
 from orn.shared.inspect.page.contents import (
     ShownVideo,
@@ -141,7 +142,7 @@ def check_page_output(out: Path) -> None:
     """Raise ConfigError if `out` exists and is not a page of a shard."""
     check_output_folder(out, ours=["index.html"])
     page = out / "index.html"
-    if is_there(page):
+    if os.path.lexists(page):
         with open_file(page) as file:
             is_ours = _MARK in file.read(2000)
         if not is_ours:
