@@ -13,18 +13,12 @@ from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.interfaces import ClipPictures
 
 
-@dataclass(frozen=True, slots=True)
 class RatePictures:
     """The frames of a video that a clip store with a given rate would contain."""
 
-    seconds: NDArray[np.float64]
-    _frames: ClipPictures
-    _places_F: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, frames: ClipPictures, rate: float) -> "RatePictures":
-        places_F = places_at_rate(frames.seconds, rate)
-        return cls(frames.seconds[places_F], frames, places_F)
+    def __init__(self, frames: ClipPictures, rate: float) -> None:
+        self._frames, self._places_F = frames, places_at_rate(frames.seconds, rate)
+        self.seconds = frames.seconds[self._places_F]
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None

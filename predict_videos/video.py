@@ -119,7 +119,7 @@ def predict_frames(
             "with a different aspect ratio"
         )
     rate = record.frames.rate
-    frames = frames if rate is None else RatePictures.of(frames, rate)
+    frames = frames if rate is None else RatePictures(frames, rate)
     times = windows_of(seconds_F, choice or WindowChoice(), record, usable_F=frames.seconds)
     clips = ClipDataset(
         [

@@ -14,9 +14,7 @@ BYSTANDERS = (
     *("sports ball", "banana", "apple", "handbag", "potted plant"),
     *("toaster", "book", "cell phone", "mouse", "scissors"),
 )
-"""Classes of objects that do not move."""
-WORLD_CLASSES = (*DISHES, HAND, *BYSTANDERS)
-"""The 15 of the 80 COCO classes that are drawn."""
+"""Classes of objects that do not move; with the others, 15 of the 80 COCO classes."""
 
 LAMP = ("lamp on", "lamp off", "lamp steady")
 """What the lamp does: it is switched on, switched off, or neither."""

@@ -6,7 +6,6 @@ Pictures and detections are matched by time, since imported masks have their own
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,24 +23,6 @@ _REMEDY = "specify the manifest with --dataset FILE.toml"
 
 _HALF = 0.51
 """Maximum distance to the nearest picture, as a fraction of the interval between pictures."""
-
-
-class Pictures(Protocol):
-    """A source of pictures of the frames with detections."""
-
-    @property
-    def name(self) -> str:
-        """Description of the source."""
-
-    def frames(
-        self, video: VideoEntry, seconds_n: NDArray[np.float64]
-    ) -> Iterator[NDArray[np.uint8] | None]:
-        """Yield the picture nearest to each of (n,) increasing times, (H, W, 3) uint8 RGB of equal
-        size; None for a time without a nearby picture.
-
-        Raises:
-            PipelineError: if the source has no pictures of the video.
-        """
 
 
 class NoPictures:
@@ -70,7 +51,12 @@ class VideoPictures:
     def frames(
         self, video: VideoEntry, seconds_n: NDArray[np.float64]
     ) -> Iterator[NDArray[np.uint8] | None]:
-        """Yield pictures like `Pictures.frames`; a file with different content is rejected."""
+        """Yield the picture nearest to each of (n,) increasing times, (H, W, 3) uint8 RGB of equal
+        size; None for a time without a nearby picture.
+
+        Raises:
+            PipelineError: if there are no pictures of the video, or its file has different content.
+        """
         listed = self._videos.get(video.id)
         if listed is None:
             raise JoinError(f"no file for this video under {self._root}")
@@ -87,6 +73,10 @@ class VideoPictures:
         places = nearest_places(known_F, seconds_n, farthest=farthest)
         shown = (None if place is None else reader.frame(place) for place in places)
         return (None if frame is None else frame.image for frame in shown)
+
+
+Pictures = VideoPictures | NoPictures
+"""A source of pictures of the frames with detections; `name` is its description."""
 
 
 def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:

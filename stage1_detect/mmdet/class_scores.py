@@ -161,9 +161,8 @@ def _probabilities_of(head: Any) -> Callable[..., Tensor]:
         bboxes: Tensor,
         labels: Tensor,
         img_meta: dict[str, Any],
-        rcnn_test_cfg: Any,
-        rescale: bool,
         activate_map: bool,
+        **_: Any,
     ) -> Tensor:
         bboxes /= bboxes.new_tensor(img_meta["scale_factor"]).repeat((1, 2))  # in place, as there
         masks_NCmm = torch.as_tensor(mask_preds, device=bboxes.device)

@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from orn.shared.data_files import file_digest
@@ -19,7 +18,7 @@ from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.model.authors_weights import UnsupportedWeights, settings_of, weights_of
-from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_best, save_last
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
@@ -80,8 +79,7 @@ def import_checkpoint(
         segments = tuple(each for each in listing.segments if each.split in _SPLITS)
         record = describe_dataset(manifest, listing.classes, segments)
         recipe = _recipe(overrides, settings, record)
-        with torch.device("meta"):  # only shapes, without allocating the weights
-            expected = build_network(recipe.model).state_dict()
+        expected = planned_network(recipe.model).state_dict()
         ours = weights_of(theirs, expected)
     except UnsupportedWeights as err:
         raise CheckpointError(
