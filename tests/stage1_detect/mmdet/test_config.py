@@ -28,7 +28,9 @@ def test_digest_is_that_of_the_network_and_the_test_pipeline(
 def test_a_name_that_is_no_name_gets_near_ones_or_none() -> None:
     with pytest.raises(DetectorError, match="'rtmdet_tiny_8xb32-300e_coco'"):
         find_config("rtmdet-tiny")
-    with pytest.raises(DetectorError, match=r"got neither; pass the file$"):
+    with pytest.raises(
+        DetectorError, match="got neither; pass the file, or the name of a file below /"
+    ):
         find_config("nope")
 
 
