@@ -71,12 +71,12 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     check_output_folder(request.folder, ours=["*"])  # _check_same_ablation checks the runs
     ablation = _read_ablation(request)
     _check_same_ablation(ablation)
-    request, split = ablation.request, request.split
+    request = ablation.request
+    split = FOLDS if ablation.folds else request.split
     if ablation.folds:
         _carry_out_folds(ablation)
-        split = FOLDS
     else:
-        for each in dict.fromkeys(("validation", split)):
+        for each in dict.fromkeys(("validation", request.split)):
             carry_out(ablation.runs, request, split=each)
     report = ablation_report(read_results(request.folder, split), table=request.table)
     write_report(report, request.folder / f"ablation-{split}")
