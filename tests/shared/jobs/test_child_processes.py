@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -56,8 +57,16 @@ def test_sigterm_ends_the_command(tmp_path) -> None:
 
 def test_an_interruption_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the command, which has Ctrl-C from the terminal, too."""
-    child = "import os, signal, sys; os.kill(os.getppid(), signal.SIGINT); sys.exit(130)"
-    monkeypatch.setattr(commands, "orn_command", lambda arguments: [sys.executable, "-c", child])
+    child = [sys.executable, "-c", "raise SystemExit(130)"]
+    wait, interruptions = subprocess.Popen.wait, [KeyboardInterrupt]
+
+    def interrupted_once(process: subprocess.Popen, timeout: float | None = None) -> int:
+        if interruptions:
+            raise interruptions.pop()
+        return wait(process, timeout)
+
+    monkeypatch.setattr(commands, "orn_command", lambda arguments: child)
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted_once)
     with pytest.raises(SystemExit, match="130"):
         run_orn([], stdout=STDERR)
 
