@@ -4,12 +4,14 @@ A start or stop of None is unbounded: the start or the end of the video.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the options of commands, which --help imports, need this module
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST_SECONDS = 1e10
 """Limit on a frame's absolute time, 317 years, up to which float64 resolves microseconds."""
@@ -35,9 +37,9 @@ class TimeRange:
     def __contains__(self, seconds: float) -> bool:
         return self.start <= seconds < self.stop
 
-    def places(self, seconds_F: NDArray[np.float64]) -> tuple[int, int]:
+    def places(self, seconds_F: "NDArray[np.float64]") -> tuple[int, int]:
         """Return the indices [first, last) of (F,) increasing times inside the range."""
-        first, last = np.searchsorted(seconds_F, (self.start, self.stop)).tolist()
+        first, last = bisect_left(seconds_F, self.start), bisect_left(seconds_F, self.stop)
         return first, max(first, last)
 
 
