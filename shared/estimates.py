@@ -8,7 +8,7 @@ from orn.shared.environment import usable_cores
 SECONDS: Mapping[str, Mapping[str, float]] = {
     "cpu": {
         "detect": 3.5,  # a frame
-        "detect rtmdet-ins_tiny_8xb32-300e_coco": 0.57,
+        "detect rtmdet-ins_tiny_8xb32-300e_coco": 0.24,
         "detect mask_rcnn_demo": 0.016,
         "clips": 0.003,
         "train resnet18": 0.089,  # a frame of 224 x 224 pixels in a clip
