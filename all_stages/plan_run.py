@@ -1,5 +1,5 @@
-"""What `orn run` is to do: the data set, places and trainings, from its options and the manifest,
-which is created for a table if it is missing."""
+"""The plan of `orn run`: data set, folders and trainings, from its options and the manifest, which
+is created for a table that has none."""
 
 import logging
 import shlex

@@ -26,6 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
+from orn.shared.manifests.draw_split import fold_names
+
 WORK = Path("runs/real")
 RECORDS = Path("benchmarks/results/real")
 CLIPS = RECORDS / "clips.json"
@@ -34,7 +36,7 @@ STORED_SIZE = "120x160"
 SPLITS = ("validation", "test")
 OFFICIAL = "split-1"
 NUM_FOLDS = 5
-FOLDS = tuple(f"fold-{fold}" for fold in range(1, NUM_FOLDS + 1))
+FOLDS = fold_names(NUM_FOLDS)
 SEEDS_OF_FOLDS = 2
 
 

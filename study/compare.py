@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.draw_split import fold_names
+from orn.shared.manifests.draw_split import FIRST_FOLD
 from orn.shared.predictions import Predictions, predictions_of, some_ids
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
@@ -49,8 +49,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     are_folds = all((run / f"eval-{FOLDS}.json").exists() for run in runs)
     name = request.name or (FOLDS if are_folds else "validation")
     class_names, _ = (
-        read_config(run / fold_names(1)[0] if name == FOLDS else run).dataset.classes
-        for run in runs
+        read_config(run / FIRST_FOLD if name == FOLDS else run).dataset.classes for run in runs
     )
     one, other = (predictions_of(run, name) for run in runs)
     if name == FOLDS and one.labels.ndim > 1:

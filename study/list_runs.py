@@ -14,7 +14,7 @@ from orn.shared.csv_text import csv_text
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
-from orn.shared.manifests.draw_split import fold_names
+from orn.shared.manifests.draw_split import FIRST_FOLD
 from orn.shared.text_report import Report, Table, filled_columns
 from orn.stage2_train.runs.eval_file import FOLDS, read_eval
 from orn.stage2_train.runs.run_config import recorded_config
@@ -120,7 +120,7 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
     """
     pooled, folder = run / _POOLED_NAME, run
     if pooled.exists() and not (run / CONFIG_NAME).exists():
-        run = run / fold_names(1)[0]
+        run = run / FIRST_FOLD
     status = read_status(run)
     started = _last_record(run / STARTS_NAME).get("time")
     known: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What a data set has about the videos of a shard: pictures under the masks, and labels.
+"""Pictures and labels of the videos in a shard, from their data set.
 
 Pictures and detections are matched by time, since imported masks have their own frame rate.
 """

@@ -15,7 +15,7 @@ _LONGEST = 60
 
 
 def begun_with(record: Path, requested: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings that a folder was begun with; record those of a new job.
+    """Return the recorded settings of the job in a folder; record those of a new job.
 
     Args:
         record: JSON file in the folder.

@@ -124,6 +124,10 @@ def fold_names(number: int) -> tuple[str, ...]:
     return tuple(f"fold-{fold}" for fold in range(1, number + 1))
 
 
+(FIRST_FOLD,) = fold_names(1)
+"""Name of the fold that every cross-validation has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GroupedRow(LabeledRow):
     group: Annotated[str, Field(min_length=1)]

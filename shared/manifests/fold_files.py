@@ -11,12 +11,16 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, fold_names, split_text
 from orn.shared.manifests.load import load_manifest
-from orn.shared.manifests.manifest import TableLabels
+from orn.shared.manifests.manifest import Manifest, TableLabels
 
 
 def folds_of(manifest: str) -> tuple[str, ...]:
     """Return the names of a manifest's folds; empty if it has a single split."""
-    labels = load_manifest(manifest).labels
+    return _folds_of(load_manifest(manifest))
+
+
+def _folds_of(manifest: Manifest) -> tuple[str, ...]:
+    labels = manifest.labels
     return fold_names(labels.folds or 0) if isinstance(labels, TableLabels) else ()
 
 
@@ -29,7 +33,8 @@ def requested_folds(
     Raises:
         ConfigError: if the manifest has other folds or no label table.
     """
-    labels, own = load_manifest(manifest).labels, folds_of(manifest)
+    found = load_manifest(manifest)
+    labels, own = found.labels, _folds_of(found)
     if group is not None and folds is None:
         raise ConfigError("--group requires --folds")
     if folds is None or (folds == len(own) and group in (None, getattr(labels, "group", None))):

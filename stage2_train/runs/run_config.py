@@ -21,6 +21,7 @@ from orn.shared.data_files import read_json, require_utf8
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.same_job import check_same_job, differences
+from orn.shared.manifests.draw_split import FIRST_FOLD
 from orn.shared.manifests.load import load_manifest, own_file
 from orn.shared.manifests.manifest import Manifest
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
@@ -272,7 +273,7 @@ def _read(run: Path) -> dict[str, Any]:
     if not path.exists():
         there = f"a folder without {CONFIG_NAME}" if run.is_dir() else "none"
         remedy = "create one with `orn train` or `orn export`"
-        if (run / "fold-1" / CONFIG_NAME).exists():
+        if (run / FIRST_FOLD / CONFIG_NAME).exists():
             there = "the folds of a cross-validation"
             remedy = "use that of a fold, or finish `orn run --folds` without --no-final"
         raise ConfigError(

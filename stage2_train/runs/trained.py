@@ -10,7 +10,7 @@ from torch import nn
 from orn.shared.devices import choose_device
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
-from orn.shared.manifests.draw_split import fold_names
+from orn.shared.manifests.draw_split import FIRST_FOLD
 from orn.shared.manifests.fold_files import folds_of
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
@@ -195,7 +195,7 @@ def paths_of_run(
 
 def fold_runs(run: Path) -> tuple[Path, ...]:
     """Return the runs of all folds of a cross-validation in a folder; empty for other runs."""
-    first = run / fold_names(1)[0]
+    first = run / FIRST_FOLD
     if not (first / CONFIG_NAME).is_file():
         return ()
     paths = paths_of_run(first, recorded_config(first), Resources())

@@ -12,7 +12,7 @@ from pathlib import Path
 from orn.shared.data_files import require_utf8
 from orn.shared.echo import is_first_process
 from orn.shared.errors import SOME_FAILED, PipelineError, ShardNotFoundError
-from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME, run_orn
+from orn.shared.jobs.child_processes import LOG_NAME, STDERR, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.draw_split import ALL
 from orn.shared.manifests.load import load_dataset, load_manifest
@@ -54,8 +54,6 @@ from orn.stage2_train.training.initial_weights import (
 from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
-
-_STDERR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +269,7 @@ def require_prepared(
         before()
     for arguments in missing.values():
         logger.info("running %s first", shlex.join(["orn", *arguments]))
-        run_orn(arguments, stdout=_STDERR, done=(0, SOME_FAILED))
+        run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
 
 
 def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str, list[str]]:
