@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orn.benchmarks.bench_requests import Kept
+from orn.shared.devices import instruction_set
 from orn.shared.echo import echo_report
 from orn.shared.environment import describe_environment
 from orn.shared.errors import PipelineError
@@ -91,6 +92,7 @@ def describe_machine() -> dict[str, Any]:
         "processor": proc_value("/proc/cpuinfo", "model name")
         or platform.processor()
         or platform.machine(),
+        "instruction_set": instruction_set(),
         **{name: environment[name] for name in ("commit", "python", "platform", "cpus")},
         "cards": _cards(),
         "versions": {name: versions[name] for name in versions if name in _VERSIONS},

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from orn.shared.devices import instruction_set
 from orn.shared.manifests.draw_split import fold_names
 
 WORK = Path("runs/real")
@@ -191,6 +192,7 @@ def _train(system: System, seed: int, part: str) -> None:
         "command": ["orn", *command],
         "recipe": json.loads((run / "config.json").read_text())["recipe"],
         "commit": subprocess.check_output(("git", "rev-parse", "HEAD"), text=True).strip(),
+        "instruction_set": instruction_set(),
         "cpu_seconds": round(seconds),
         "top1": figures,
         "logits_float16": logits,

@@ -35,6 +35,14 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
     return name
 
 
+def instruction_set() -> str:
+    """Return the CPU instruction set that PyTorch's kernels use, such as AVX2 or AVX512. Results
+    depend on it."""
+    import torch
+
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
 def usual_batch_size(device_type: str | None) -> int:
     """Return the number of frames per forward pass of a detector: 1 on a CPU, where results then
     equal those of MMDetection's `inference_detector`, and 8 on a GPU or if a cluster chooses the

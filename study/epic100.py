@@ -2,7 +2,9 @@
 
 The definitions follow Damen et al. 2022 (Rescaling Egocentric Vision, section on action
 recognition) and `compute_metrics` in epic-kitchens/C1-Action-Recognition. An action is a pair of a
-verb and a noun; its score is the product of their softmax scores. For unseen participants and tail
+verb and a noun; its score is the product of their softmax scores, each over the classes of one
+segment. The publishers' code takes one softmax over all segments: it agrees for log-probabilities,
+which the submission contains, and not for raw logits. For unseen participants and tail
 classes, the challenge reports only top-1; this module adds top-5.
 
 N segments.

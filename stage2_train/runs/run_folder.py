@@ -23,6 +23,7 @@ from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT
 from orn.shared.data_files import open_file, open_to_append, read_bounded, read_json
+from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
@@ -94,8 +95,13 @@ def record_start(folder: Path, *, threads: int) -> None:
         PipelineError: if the folder cannot be written.
     """
     remove_stale_temporaries(folder)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    append_jsonl(folder / STARTS_NAME, {"time": now, "threads": threads, **describe_environment()})
+    start = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "threads": threads,
+        "instruction_set": instruction_set(),
+        **describe_environment(),
+    }
+    append_jsonl(folder / STARTS_NAME, start)
 
 
 def files_of_run(run: Path) -> Iterator[Path]:

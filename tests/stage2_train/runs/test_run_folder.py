@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import torch
+
 from orn.stage2_train.runs.run_folder import append_jsonl, newest_run, read_jsonl, record_start
 
 
@@ -15,6 +17,7 @@ def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
     assert start["command"]
     assert (start["threads"], resumed["threads"]) == (3, 1)
     assert "commit" in start
+    assert start["instruction_set"] == torch.backends.cpu.get_cpu_capability()
     assert start["time"].endswith("+00:00")
 
 
