@@ -268,7 +268,7 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset) -> float | None:
         return None
     saved = pipeline.saved_settings(dataset.name)
     if saved is not None:
-        began: float | None = saved.get("detector", {}).get("score_threshold")
+        began: float | None = saved.get("detector", {}).get("thresholds", {}).get("score")
         return began
     num_activities, overrides = len(dataset.classes), pipeline.overrides
     recipe = load_recipe(SMALL, num_activities=num_activities, overrides=overrides)

@@ -128,7 +128,7 @@ def _dry_run(
     )
     if done.returncode:
         reason = done.stderr.strip().rpartition("orn: error: ")[2]
-        failure = PipelineError(reason.replace(", or choose a different --out", ""))
+        failure = PipelineError(reason.replace(", choose a different --out, or", ", or"))
         failure.exit_code = done.returncode
         raise failure
     if not quiet:

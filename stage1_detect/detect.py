@@ -17,7 +17,7 @@ from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME
-from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.jobs.work import Engine
 from orn.shared.manifests.load import load_dataset, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
@@ -231,7 +231,12 @@ def _check_same_detector(inputs: _Inputs) -> None:
     )
     if checkpoint is not None:
         requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)
-    check_same_job({"detector": recorded}, {"detector": requested}, place=inputs.folder / PLAN_NAME)
+    check_same_job(
+        {"detector": recorded},
+        {"detector": requested},
+        place=inputs.folder / PLAN_NAME,
+        remedy=f"resume with the recorded settings, {start_over(len(saved.video_ids))}",
+    )
 
 
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:

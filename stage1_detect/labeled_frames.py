@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart, packed
+from orn.shared.jobs.same_job import start_over
 from orn.shared.manifests.records import Segment
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
@@ -86,8 +87,8 @@ def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> Non
             raise ConfigError(
                 f"{folder / PLAN_NAME}: expected a plan that covers segment {segment.id!r} of "
                 f"video {segment.video_id!r} ({segment.start_seconds} s to {segment.stop_seconds} "
-                "s), got a plan made for a different label table; use --fresh to start over, or a "
-                "different --out"
+                "s), got a plan made for a different label table; "
+                f"{start_over(len(plan.video_ids))}"
             )
 
 

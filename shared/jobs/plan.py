@@ -18,7 +18,7 @@ from orn.shared.data_files import file_digest, read_bounded
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
@@ -28,7 +28,7 @@ UNKNOWN_FRAMES = 300
 """Assumed number of frames of a video whose header does not declare it."""
 _MOST_BYTES = 2**29
 """Size limit of `plan.json`: more than two million videos."""
-_REMEDY = "use --fresh to start over, or choose a different --out"
+_REMEDY = "restore it, or choose a different --out"
 
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -185,7 +185,8 @@ class Plan:
             | {"units": asdict(plan)["units"]}
             for plan in (saved, self)
         )
-        check_same_job(recorded, requested, place=folder / PLAN_NAME, remedy=_REMEDY)
+        remedy = f"resume with the recorded settings, {start_over(len(saved.video_ids))}"
+        check_same_job(recorded, requested, place=folder / PLAN_NAME, remedy=remedy)
         return replace(self, settings=saved.settings)
 
 

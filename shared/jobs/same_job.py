@@ -37,12 +37,18 @@ def begun_with(record: Path, requested: Mapping[str, Any]) -> Mapping[str, Any]:
     return recorded
 
 
+def start_over(num_videos: int) -> str:
+    """Return the advice for a folder of results that a job cannot extend."""
+    results = f"the results of {counted(num_videos, 'video')}"
+    return f"choose a different --out, or start over with --fresh, which deletes {results}"
+
+
 def check_same_job(
     recorded: Mapping[str, Any],
     requested: Mapping[str, Any],
     *,
     place: object,
-    remedy: str = "use --fresh to start over, or choose a different --out",
+    remedy: str,
 ) -> None:
     """Raise ConfigError unless a job has the same settings as the job that created its folder.
 

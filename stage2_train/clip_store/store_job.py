@@ -14,7 +14,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
 from orn.shared.jobs.run_units import Kind, run_units
-from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.records import Video
@@ -84,7 +84,8 @@ def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
         {"size": each.describe_size(), "quality": each.jpeg_quality, "rate": each.rate}
         for each in (store.settings, settings)
     )
-    check_same_job(recorded, requested, place=path)
+    remedy = f"use the recorded settings, {start_over(len(store.ids))}"
+    check_same_job(recorded, requested, place=path, remedy=remedy)
     return store
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ from orn.all_stages.run_request import PipelineRequest
 from orn.all_stages.run_steps import pipeline_jobs, run_pipeline
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.plan import Plan
 from orn.shared.manifests.load import load_dataset
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.shard_format import DetectorEntry
+from orn.stage1_detect.detect_request import Scope
+from orn.stage1_detect.planning import plan_job
 from tests.running import SECONDS, run_orn
 from tests.worlds.films import TINY_EVAL
 from tests.worlds.videos import write_gray
@@ -44,6 +48,12 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "videos" / f"{row.partition(',')[0]}.mp4").touch()
     (folder / "labels.csv").write_text("\n".join(["video,label", *ROWS]) + "\n")
     return folder / "labels.csv"
+
+
+def make_films(table: Path) -> None:
+    """Make the films of a table, of six frames each."""
+    for row in ROWS:
+        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
 
 
 def opened(dataset: object, **options: Any) -> list[str]:
@@ -180,8 +190,7 @@ def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the default detector, whose weights are not there."""
-    for row in ROWS:
-        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    make_films(table)
     (table.parent / "videos" / "film3.mp4").unlink()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     ran = run_orn("run", table, "--recipe", "demo", "--dry-run", "--json")
@@ -196,8 +205,7 @@ def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
 
 @pytest.mark.mmdet
 def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> None:
-    for row in ROWS:
-        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    make_films(table)
     data = ("--data", str(Path.cwd()))
     run_orn("manifest", "new", table, "--split", "60/40")
     run_orn("detect", "kitchen.toml", *data, "--config", "mask_rcnn_demo")
@@ -210,7 +218,7 @@ def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> 
     ):
         said = run_orn(*words, exit_code=2).stderr.splitlines()[-1]
         assert "plan.json: settings have changed: detector.config_name is 'mask_rcnn_demo'" in said
-        assert "use --fresh to start over" in said and ("--out" in said) == (words[0] == "detect")
+        assert "resume with" in said and ("--out" in said) == (words[0] == "detect")
     again = run_orn("run", table, "--recipe", "demo", "--dry-run", "--fresh", "--json").json
     assert again["steps"][0]["work"] == "60 frames of 10 videos"
     assert sorted(Path().rglob("*")) == before
@@ -219,8 +227,7 @@ def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> 
 @pytest.mark.mmdet
 def test_clips_of_the_recipe_small_are_found_again(table: Path) -> None:
     """In the size that `orn run` stores, although the manifest has another one."""
-    for row in ROWS:
-        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    make_films(table)
     data = ("--data", str(Path.cwd()))
     run_orn("manifest", "new", table, "--split", "60/40")
     manifest = Path("kitchen.toml")
@@ -304,20 +311,56 @@ def test_without_a_gpu_a_faster_detector_is_offered_and_kept(
     said = "Mask R-CNN on every frame takes 2.5 h; --config tiny --rate 4 takes 1 min."
     assert " ".join(capfd.readouterr().err.split()).count(said) == 3
 
-    settings = {"detector": {"config_name": tiny.split()[1]}, "rate": 4.0}
-    Plan(dataset="kitchen", frames="all", units=(), settings=settings).save(Path("shards/kitchen"))
+    begin_detection(tiny.split()[1], score_threshold=0.3, rate=4.0)
     for more in ((), ("--config", "mask_rcnn_demo")):
         with terminal("y\n"), pytest.raises(ConfigError, match="enough"):
             program.main([*words, *more], standalone_mode=False)
     assert [tiny in each for each in started[3:]] == [True, False]
 
 
+def begin_detection(config: str, *, score_threshold: float, rate: float | None = None) -> None:
+    """Save the plan of `orn detect`, as it does before its first shard."""
+    from orn.stage1_detect.mmdet.detector import known_settings
+    from orn.stage1_detect.mmdet.model import read_config
+
+    known = known_settings(
+        read_config(config), score_threshold=score_threshold, precision="float32", batch_size=1
+    )
+    entry = DetectorEntry(**known, checkpoint_digest="sha256:0", class_names=COCO_CLASSES)
+    job = plan_job(
+        load_dataset("kitchen.toml", Path.cwd()),
+        folder=Path("shards/kitchen"),
+        scope=Scope(rate=rate),
+        settings={"detector": asdict(entry)},
+    )
+    job.plan.save(job.folder)
+
+
+@pytest.mark.mmdet
 def test_detection_keeps_the_weak_objects_that_the_recipe_uses(table: Path) -> None:
+    """Where it has begun, it keeps its own threshold."""
     assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.1")
     assert "--score-threshold" not in opened(table, recipe="demo")[1]
-    settings = {"detector": {"score_threshold": 0.2}}
-    Plan(dataset="kitchen", frames="all", units=(), settings=settings).save(Path("shards/kitchen"))
+    begin_detection("rtmdet-ins_tiny_8xb32-300e_coco", score_threshold=0.2)
     assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.2")
+
+
+@pytest.mark.mmdet
+@pytest.mark.parametrize("threshold", [(), ("--score-threshold", "0.2")])
+def test_the_default_recipe_goes_on_after_detection(table: Path, threshold: tuple) -> None:
+    """Whether `orn run` or the user has begun it, and with a film that is added."""
+    make_films(table)
+    detector = ("--config", "mask_rcnn_demo")
+    detect = shlex.split(opened(table, config=detector[1])[1])
+    run_orn(*detect[1:], *threshold)
+    for films, left in ((10, "0 frames of 10 videos"), (11, "6 frames of 11 videos")):
+        if films == 11:
+            write_gray(table.parent / "videos/film10.mp4", 6)
+            for name, row in (("labels.csv", "film10,open"), ("split.csv", "film10,train")):
+                path = table.with_name(name)
+                path.write_text(f"{path.read_text()}{row}\n")
+        ran = run_orn("run", table, *detector, "--dry-run", "--json").json
+        assert ran["steps"][0]["work"] == left
 
 
 SMALL = (
@@ -346,8 +389,7 @@ def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
 @pytest.mark.slow
 def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
     """On films too short to say anything, with the demo's detector."""
-    for row in ROWS:
-        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    make_films(table)
     words = ("run", str(table), *SMALL, "--yes", "--json")
     kill_when(words, "[2/6] detect: orn detect", tmp_path / "first.txt")
     assert "total" in (tmp_path / "first.txt").read_text()
@@ -368,8 +410,7 @@ def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
     """To one evaluation of every film, and a model of all."""
-    for row in ROWS:
-        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    make_films(table)
     words = ("run", str(table), *SMALL[:4], *SMALL[6:], "--folds", "2", "--yes", "--json")
     kill_when(words, "train-fold-1: orn train", tmp_path / "first.txt")
     kill_when(words, "eval-fold-2: orn eval", tmp_path / "second.txt")
