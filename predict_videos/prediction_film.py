@@ -19,7 +19,6 @@ from orn.predict_videos.truth import TrueSegment, names_at
 from orn.predict_videos.windows import explaining_window, moments_of
 from orn.shared.drawing.draw_frame import draw_text, text_size
 from orn.shared.drawing.film import write_film
-from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.pages.palette import Color, activity_color
 from orn.shared.shards.detection_folder import VideoDetections
@@ -78,19 +77,20 @@ def draw_prediction(
         number = 0
         for frame in read_frames(video.path, rate=video.rate):
             moment = panel.moment_at(frame.seconds)
+            start, stop = moment.start_seconds, moment.stop_seconds
+            interval = detections.interval_seconds
+            if not start - interval < frame.seconds < stop + interval:
+                continue  # a part of the video in which no objects were detected
             window = explaining_window(windows, moment)
-            try:
-                picture = draw_seen_frame(
-                    frame.image,
-                    frame.seconds,
-                    detections,
-                    model,
-                    window=window,
-                    caption=f"frame {frame.index}, {frame.seconds:.3f} s",
-                    size=size,
-                )
-            except JoinError:  # a frame without detections
-                continue
+            picture = draw_seen_frame(
+                frame.image,
+                frame.seconds,
+                detections,
+                model,
+                window=window,
+                caption=f"frame {frame.index}, {frame.seconds:.3f} s",
+                size=size,
+            )
             size = picture.shape[1], picture.shape[0]
             picture = _widened(picture)
             width = picture.shape[1]
@@ -143,20 +143,22 @@ class _Panel:
     ) -> NDArray[np.uint8]:
         """Return an (H, W, 3) panel: most probable classes, the pair as text, classes over time."""
         line, shown = _scaled(_LINE, width), moment.likeliest()[:_BARS]
-        rows = len(shown) + 1
-        found = np.full((line * (rows + (2 if self.truth else 1)), width, 3), _DARK, np.uint8)
+        gap, rows = line // 3, len(shown) + 1
+        height = gap + line * (rows + (2 if self.truth else 1))
+        found = np.full((height, width, 3), _DARK, np.uint8)
         for place, label in enumerate(shown):
-            bar = round((width - 2 * _MARGIN) * float(moment.probabilities[label]))
-            start, stop = (_MARGIN, (place + 1) * line - 4), (_MARGIN + bar, (place + 1) * line - 1)
-            cv2.rectangle(found, start, stop, self._color(self.classes[label]), -1)
+            top = gap + place * line
+            bar = round((width - _MARGIN) * float(moment.probabilities[label]))
+            color = self._color(self.classes[label])
+            cv2.rectangle(found, (0, top), (bar, top + line - 4), color, -1)
             text, is_predicted = moment.class_text([label]), label in moment.labels
-            _write(found, text, place * line, height=line, bold=is_predicted)
+            _write(found, text, top + 1, height=line, bold=is_predicted)
         if window is not None and window.pairs is not None:
             text = f"no pair supports this prediction by more than {LEAST_DROP}"
             for pair in window.shown_pairs(1):
                 text = f"without {window.pair_text(pair)}: logit {-pair.logit_drop:+.2f}"
-            _write(found, text, line * (rows - 1), height=line)
-        self._draw_times(found[rows * line :], line, seconds)
+            _write(found, text, gap + line * (rows - 1), height=line)
+        self._draw_times(found[gap + rows * line :], line, seconds)
         return found
 
     def _draw_times(self, found: NDArray[np.uint8], line: int, seconds: float) -> None:

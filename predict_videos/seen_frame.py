@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orn.predict_videos.prediction import WindowPrediction
 from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
+from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.stage2_train.explanation.scale import line_width
 from orn.stage2_train.runs.trained import OpenedModel
@@ -39,7 +40,8 @@ def draw_seen_frame(
     Args:
         image_HW3: (H, W, 3) uint8 RGB.
         seconds: time of the frame.
-        detections: objects in the frames of the video.
+        detections: objects in the frames of the video; a frame that is near none of them is drawn
+            without objects.
         model: model that made the predictions.
         window: the window; None to draw no pair.
         caption: text in the lower left corner.
@@ -47,13 +49,11 @@ def draw_seen_frame(
         font_share: as for `draw_frame`.
 
     Raises:
-        JoinError: if there are no detections near this time.
         ShardFormatError: if detections are damaged.
     """
-    frame = detections.frame(int(detections.nearest_rows([seconds])[0]))
     picture = draw_frame(
         image_HW3,
-        DrawnObjects.of(frame, score_threshold=model.config.recipe.data.score_threshold),
+        _objects_at(detections, seconds, model.config.recipe.data.score_threshold),
         class_names=model.detector_classes,
         caption=caption,
         size=size,
@@ -63,6 +63,16 @@ def draw_seen_frame(
         grid = detections.video.width, detections.video.height
         _draw_pair(picture, window, seconds, grid, font_share)
     return picture
+
+
+def _objects_at(
+    detections: VideoDetections, seconds: float, score_threshold: float
+) -> DrawnObjects:
+    try:
+        (row,) = detections.nearest_rows([seconds]).tolist()
+    except JoinError:
+        return DrawnObjects.none()
+    return DrawnObjects.of(detections.frame(row), score_threshold=score_threshold)
 
 
 def _draw_pair(

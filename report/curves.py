@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from orn.shared.pages.fitted_page import Picture
 from orn.shared.text import truncate
@@ -22,10 +23,12 @@ _SETTINGS: Any = {
     "axes.spines.right": False,
     "font.size": 10,
 }
+_INCHES = (4.8, 3.5)
+"""Size of a plot, which fills the width of a phone."""
 
 
-def training_curves(run: Path, metric: str, chance: float) -> Picture | None:
-    """Return the losses and scores in the training log of a run; None if it has no log.
+def training_curves(run: Path, metric: str, chance: float) -> tuple[Picture, ...]:
+    """Return the losses and the scores in the training log of a run; nothing if it has no log.
 
     Args:
         run: run folder.
@@ -39,49 +42,66 @@ def training_curves(run: Path, metric: str, chance: float) -> Picture | None:
         if "step" in line:
             lines.append(line | {each: str(record.get(each)) for each in ("group", "phase")})
     if not lines:
-        return None
+        return ()
+    with matplotlib.rc_context(_SETTINGS):
+        losses, scores = _losses(lines), _scores(lines, metric, chance)
+    return (_picture(losses, run, "training losses"), _picture(scores, run, "validation scores"))
+
+
+def _picture(figure: Figure, run: Path, content: str) -> Picture:
     svg = io.BytesIO()
     with matplotlib.rc_context(_SETTINGS):
-        figure = _draw(lines, metric, chance)
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return Picture(
-        key=f"training-{run.name}",
+        key=f"{content} of {run.name}",
         data=svg.getvalue(),
         media="image/svg+xml",
-        alt=f"Training curves of {truncate(run.name)}: losses and validation scores",
+        alt=f"{content.capitalize()} of {truncate(run.name)}",
         rank=0,
     )
 
 
-def _draw(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> Figure:
-    """Plot losses and scores, and mark the starts of phases."""
-    figure = Figure(figsize=(9, 3.3), layout="constrained")
-    losses, scores = figure.subplots(1, 2)
+def _losses(lines: Sequence[Mapping[str, Any]]) -> Figure:
+    figure = Figure(figsize=_INCHES, layout="constrained")
+    axes = figure.subplots()
+    trained = [line for line in lines if line["group"] == "train"]
+    for name in ("loss", "activity_loss", "object_class_loss"):
+        _plot(axes, trained, name, name.replace("_", " "))
+    _finish(figure, lines, "training loss")
+    return figure
+
+
+def _scores(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> Figure:
+    figure = Figure(figsize=_INCHES, layout="constrained")
+    axes = figure.subplots()
     trained = [line for line in lines if line["group"] == "train"]
     measured = [line for line in lines if line["group"] == "validation"]
-    for name in ("loss", "activity_loss", "object_class_loss"):
-        _plot(losses, trained, name, name.replace("_", " "))
     for head in ("two_heads", "activity_head", "object_head"):
-        _plot(scores, measured, f"{head}_{metric}", head.replace("_", " "), marker="o")
-    if not scores.lines:
-        _plot(scores, measured, metric, metric, marker="o")
-    _plot(scores, trained, "accuracy", "training accuracy", alpha=0.35)
-    scores.axhline(chance, color="0.5", linestyle="--", linewidth=1, label="chance")
-    scores.set_ylim(0, 1)
-    for axes, title in ((losses, "training loss"), (scores, f"validation {metric}")):
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel("step")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(linewidth=0.4)
-        for before, line in pairwise(lines):
-            if line["phase"] != before["phase"]:
-                axes.axvline(before["step"], color="0.2", linestyle=":", linewidth=1.2)
-                place = (before["step"], 0.99)
-                name = f" {line['phase'].replace('_', ' ')}"
-                axes.text(*place, name, transform=axes.get_xaxis_transform(), va="top", fontsize=8)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=8, frameon=False)
+        _plot(axes, measured, f"{head}_{metric}", head.replace("_", " "), marker="o")
+    if not axes.lines:
+        _plot(axes, measured, metric, metric, marker="o")
+    _plot(axes, trained, "accuracy", "training accuracy", alpha=0.35)
+    axes.axhline(chance, color="0.5", linestyle="--", linewidth=1, label="chance")
+    axes.set_ylim(0, 1)
+    _finish(figure, lines, f"validation {metric}")
     return figure
+
+
+def _finish(figure: Figure, lines: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Mark the starts of phases, and write the legend below the plot, where it covers no curve."""
+    (axes,) = figure.axes
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(linewidth=0.4)
+    for before, line in pairwise(lines):
+        if line["phase"] != before["phase"]:
+            axes.axvline(before["step"], color="0.2", linestyle=":", linewidth=1.2)
+            place = (before["step"], 0.99)
+            name = f" {line['phase'].replace('_', ' ')}"
+            axes.text(*place, name, transform=axes.get_xaxis_transform(), va="top", fontsize=8)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
 
 
 def _plot(

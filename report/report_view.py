@@ -1,7 +1,9 @@
 """The view model of `report.html`."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from orn.shared.pages.fitted_page import (
 from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
-from orn.stage2_train.runs.eval_file import EvalFile
+from orn.stage2_train.runs.eval_file import FOLDS, EvalFile
 from orn.stage2_train.runs.run_config import RunConfig, segments_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel
@@ -37,7 +39,8 @@ _MOST_IN_CELL = 200
 _MOST_LISTED = 10_000
 """Maximum number of clips listed for all cells; each cell lists at least one."""
 _SHOWN_STARTS = 3
-"""Number of most recent starts of the training that are shown."""
+"""Number of most recent commands of the training that are shown."""
+_REST_OF_DIGEST = re.compile(r"(?<=sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _LISTED_PAIRS = 5
 """Number of pairs of classes for each activity in figure 4."""
 
@@ -49,7 +52,7 @@ def report_page(
     found: Explanations,
     *,
     paths: DataPaths,
-    curves: Sequence[Picture | None],
+    curves: Sequence[Sequence[Picture]],
 ) -> str:
     """Return the report page of a run.
 
@@ -59,13 +62,13 @@ def report_page(
         measured: results of `orn eval`.
         found: explanations of its clips.
         paths: paths of the data.
-        curves: training curves of `runs`.
+        curves: training curves of each of `runs`; empty if it has none.
 
     Raises:
         PipelineError: if the page is too large even without pictures.
     """
     counts_RC, model = measured.counts_RC(), runs[0].model
-    graphs = [each for each in curves if each is not None]
+    curves = [each for each in curves if each]
     groups = [
         {
             "title": cell_title(measured, *cell),
@@ -88,7 +91,7 @@ def report_page(
         "counts": counts_RC.tolist(),
         "rows": (rows := _most_confused(measured)),
         "columns": rows if measured.single else range(len(OUTCOMES)),
-        "curves": graphs,
+        "curves": curves,
         "related": list(_related(measured, found)),
         "has_pairs": model.relates_pairs,
         "scale": (LEAST_DROP, FULL_DROP),
@@ -106,6 +109,7 @@ def report_page(
         template = "orn.report/report.html"
         return render(template, **view, held=held, data=data)
 
+    graphs = chain.from_iterable(curves)
     pictures = [*strips, *(case.picture for case in found.cases.values()), *graphs]
     return fitted_page(page, pictures, kind="report")
 
@@ -210,38 +214,60 @@ def _initial_weights(config: RunConfig) -> str:
 def _made(
     run: Path, runs: Sequence[EvaluatedRun], paths: DataPaths, file: EvalFile
 ) -> dict[str, Any]:
-    """Return the contents of the section "How it was made"."""
+    """Return the contents of the section "How it was made": facts with abbreviated digests, and
+    the digests and commands."""
     config = runs[0].model.config
     segments = tuple(segment for each in runs for segment in each.joined.segments)
+    weights, split = _initial_weights(config), "test" if file.split == FOLDS else file.split
     facts = [
         ("run", str(run)),
         ("data set", config.dataset.name),
         ("recipe", config.recipe_name),
         ("system", config.system or "from the recipe"),
-        ("initial weights", _initial_weights(config)),
+        ("initial weights", weights),
         ("detector of the training", config.detector.title),
         ("detector of this report", runs[0].sources.detector),
-        (f"{file.split} segments", f"{len(segments)}, {segments_digest(segments)}"),
-        ("skipped segments", str(file.num_skipped)),
+        *((f"training{of}", _trained(model)) for model, of in _named(run, runs)),
+        (f"{split} segments", f"{len(segments):,}, {file.num_skipped:,} more skipped"),
         ("intervals", file.drawn.as_text()),
         ("unsure labels", file.unsure_text() or "none"),
         ("shards", str(paths.shards)),
         ("clip store", str(paths.clips or "none: frames decoded from the videos")),
     ]
+    digests = [
+        ("initial weights", weights),
+        ("detector of the training", config.detector.title),
+        (f"{split} segments", segments_digest(segments)),
+    ]
+    for model, of in _named(run, runs):
+        digests += [(f"{name}{of}", text) for name, text in _digests(model)]
+    return {
+        "facts": [(name, _REST_OF_DIGEST.sub("\u2026", text)) for name, text in facts],
+        "digests": digests,
+        "recipe": escape_lines(to_toml(config.recipe)[:20_000]),
+    }
+
+
+def _named(run: Path, runs: Sequence[EvaluatedRun]) -> Iterator[tuple[OpenedModel, str]]:
+    """Yield the model of each run with the words that tell folds apart."""
     for each in runs:
-        of = "" if each.model.path == run else f" of {each.model.path.name}"
-        facts += [(f"{name}{of}", text) for name, text in _trained(each.model)]
-    return {"facts": facts, "recipe": escape_lines(to_toml(config.recipe)[:20_000])}
+        yield each.model, "" if each.model.path == run else f" of {each.model.path.name}"
 
 
-def _trained(model: OpenedModel) -> Iterator[tuple[str, str]]:
-    """Yield what differs between the runs of folds."""
-    weights, dataset = model.path / BEST_NAME, model.config.dataset
-    digest = file_digest(weights, error=CheckpointError)
-    yield "weights", f"{weights.name}, step {model.step}, {digest}"
-    yield "training segments", f"{dataset.num_train}, {dataset.train_digest}"
-    for start in read_jsonl(model.path / STARTS_NAME)[-_SHOWN_STARTS:]:
+def _trained(model: OpenedModel) -> str:
+    return f"{counted(model.config.dataset.num_train, 'segment')}, weights of step {model.step:,}"
+
+
+def _digests(model: OpenedModel) -> Iterator[tuple[str, str]]:
+    """Yield the digests of a run, and the commands that trained it, each once."""
+    weights = file_digest(model.path / BEST_NAME, error=CheckpointError)
+    yield "weights", f"{BEST_NAME}, {weights}"
+    yield "training segments", model.config.dataset.train_digest
+    started: dict[str, Any] = {}
+    for start in read_jsonl(model.path / STARTS_NAME):
         command = start.get("command")
         if isinstance(command, list) and command:
             typed = shlex.join(["orn", *map(str, command[1:])])
-            yield "started", f"{start.get('time')}, commit {start.get('commit')}: {typed}"
+            started.setdefault(f"commit {start.get('commit')}: {typed}", start.get("time"))
+    for command, time in [*started.items()][-_SHOWN_STARTS:]:
+        yield "started", f"{time}, {command}"

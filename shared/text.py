@@ -35,11 +35,16 @@ def truncate(text: str, longest: int = _LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
 
 
+def truncate_middle(text: str, longest: int) -> str:
+    """Return `text` escaped, on one line, and its middle replaced with an ellipsis beyond `longest`
+    characters: names of files often differ at their end."""
+    text, half = escape(text), (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[: longest - 1 - half]}\u2026{text[-half:]}"
+
+
 def path_text(path: object) -> str:
-    """Return a path for a message: escaped, on one line, its middle omitted if it is very long."""
-    text = escape(str(path))
-    half = _LONGEST_PATH // 2
-    return text if len(text) <= _LONGEST_PATH else f"{text[:half]}...{text[-half:]}"
+    """Return a path for a message."""
+    return truncate_middle(str(path), _LONGEST_PATH)
 
 
 def utf8(name: str) -> str:

@@ -87,6 +87,13 @@ class DrawnObjects:
             left_out=len(best_N) - len(rows_N),
         )
 
+    @classmethod
+    def none(cls) -> Self:
+        """Return the objects of a frame without any."""
+        grid = np.zeros((0, 1, 1), np.bool_)
+        empty = np.zeros(0, np.float32)
+        return cls(boxes=np.zeros((0, 4), np.float32), covers=grid, labels=empty, scores=empty)
+
     def __len__(self) -> int:
         """Return N."""
         return len(self.labels)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from orn.shared.errors import PipelineError
-from orn.shared.text import escape, truncate
+from orn.shared.text import escape, truncate, truncate_middle
 
 
 def render(template: str, **view: Any) -> str:
@@ -82,7 +82,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        code=_code, digest=_digest, inlined=_inlined, json=json_data, truncate=truncate
+        code=_code,
+        digest=_digest,
+        inlined=_inlined,
+        json=json_data,
+        truncate=truncate,
+        truncate_middle=truncate_middle,
     )
     return environment
 

@@ -32,7 +32,8 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
         windows = turned(predict_video(model, video, detections, choice=choice, pairs=1))
         seen = detections.video(video.id)
         truth = [TrueSegment(times=TimeRange(0, 0.2), names=("right",))]
-        recorded = Mock(wraps=seen, video=seen.video)
+        interval = seen.interval_seconds
+        recorded = Mock(wraps=seen, video=seen.video, interval_seconds=interval)
         draw_prediction(film, model, video, recorded, windows, truth=truth)
     rows = [call.args[0] for call in recorded.frame.call_args_list]
     assert rows == list(range(seen.num_frames))
@@ -163,3 +164,12 @@ def test_a_video_of_one_frame_has_a_prediction_a_page_and_a_film(trained, tmp_pa
     assert len(list(read_frames(tmp_path / "out.mp4"))) == 1
     page = (tmp_path / "out.html").read_text()
     assert 'class="card panel"' in page and "Detected: " in page
+
+
+def test_a_film_has_every_frame_where_objects_are_on_every_fourth(trained, tmp_path) -> None:
+    film = Film(id="eight", boxes_FN4=np.full((8, 3, 4), [10, 10, 30, 30]))
+    video = write_pictures(tmp_path / "eight.mp4", [film.image(frame) for frame in range(8)])
+    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
+    write_films_shard(shard, [film.in_video(video)], frames=slice(None, None, 4))
+    predict(trained, video, "--shards", shard.parent, "--overlay", tmp_path / "out.mp4")
+    assert len(list(read_frames(tmp_path / "out.mp4"))) == 8

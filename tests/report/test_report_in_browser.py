@@ -98,6 +98,10 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
         for part in (".answer", "#worst .clip >> nth=0"):
             box = page.locator(part).bounding_box()
             assert box["y"] + box["height"] < 800
+        assert page.locator("#made").bounding_box()["height"] < 800
+        graphs = [each.bounding_box() for each in page.locator("img.graph").all()]
+        assert len(graphs) == 2
+        assert all(each["x"] + each["width"] <= width for each in graphs)
         assert serious_problems(page) == []
         page.locator("[data-cell]").first.click()
         for place in range(page.locator("summary").count()):
@@ -159,7 +163,7 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
     paths = paths_of_run(run, model.config, Resources())
     sources, joined = SimpleNamespace(detector=ids[0]), SimpleNamespace(segments=())
     runs = [EvaluatedRun(model=model, sources=sources, joined=joined)]
-    return report_page(run, runs, faked, found, paths=paths, curves=[None])
+    return report_page(run, runs, faked, found, paths=paths, curves=[()])
 
 
 def test_of_many_classes_those_with_most_mistakes_are_shown(
