@@ -34,7 +34,7 @@ def train_step(request: TrainStepRequest, kept: Kept) -> None:
 
     A step on frames of 224 x 224 pixels consists of the forward pass, losses, backward pass,
     gradient norm and Adam. The reference uses fp32, NCHW memory, 3D convolutions and plain loops;
-    ours runs in fp32 (ratio) and bf16 (bf16_ratio, fast only with hardware support).
+    ours runs in fp32 (ratio) and, if the device computes it fast, bf16 (bf16_ratio).
     """
     from orn.benchmarks.train_step import measure
 

@@ -47,7 +47,7 @@ def predict(
     from orn.shared.shards.shard_folder import files_of_shards
     from orn.stage2_train.runs.find_run import local_folder
     from orn.stage2_train.runs.run_folder import files_of_run
-    from orn.stage2_train.runs.trained import open_model
+    from orn.stage2_train.runs.trained import log_precision, open_model
 
     threads = Resources(threads=request.threads).num_threads()
     request = request.changed(threads=threads)
@@ -65,6 +65,7 @@ def predict(
         ),
     )
     model = open_model(folder, device=request.device)
+    log_precision(folder, model.config, model.device.type)
     failed, lines = [], [csv_text([["video", "start", "end", "labels", *model.classes]])]
     with (
         _printed_after() as reports,

@@ -1,6 +1,8 @@
-"""Names of devices for `--device`, and the devices of worker processes."""
+"""Names of devices for `--device`, their precision, and the devices of worker processes."""
 
+import os
 import re
+from typing import Literal
 
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError
@@ -41,6 +43,34 @@ def instruction_set() -> str:
     import torch
 
     return str(torch.backends.cpu.get_cpu_capability())
+
+
+def _computes_bf16_fast(device: str) -> bool:
+    """Return whether a device has instructions for bfloat16 that PyTorch may use: a GPU of compute
+    capability 8 or more, or a CPU with AVX512_BF16 or AMX that `ATEN_CPU_CAPABILITY` and
+    `ONEDNN_MAX_CPU_ISA` do not rule out."""
+    import torch
+
+    if device != "cpu":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return (
+        (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        and instruction_set().startswith("AVX512")
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # of oneDNN, with AVX-512 of any kind
+        and limit not in ("AVX512_CORE", "AVX512_CORE_VNNI")
+    )
+
+
+def choose_precision(name: str, device: str) -> Literal["fp32", "bf16"]:
+    """Return the precision of a network on a device; `auto` selects bf16 if it is fast there.
+
+    Args:
+        name: `auto`, `fp32` or `bf16`.
+        device: as returned by `choose_device`.
+    """
+    is_bf16 = _computes_bf16_fast(device) if name == "auto" else name == "bf16"
+    return "bf16" if is_bf16 else "fp32"
 
 
 def usual_batch_size(device_type: str | None) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from orn.shared.common_options import AsJson
+from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import echo, echo_json, echo_text
 from orn.shared.environment import PROJECT, installed_version, requirements
 from orn.shared.options import command
@@ -62,6 +63,7 @@ def run_checks() -> Iterator[Check]:
     for name, look in (
         ("cv2", _check_cv2),
         ("torch devices", _check_torch),
+        ("precision", _check_precision),
         ("mmcv", _check_mmcv),
     ):
         yield _guarded(name, look)
@@ -154,6 +156,13 @@ def _check_torch() -> Check:
         remedy = "install the torch build for the driver's CUDA version, see https://pytorch.org"
         return Check("torch devices", "warning", found, remedy)
     return Check("torch devices", "ok", found)
+
+
+def _check_precision() -> Check:
+    """Check which precision `auto` selects for training."""
+    device = choose_device("auto")
+    found = f"auto is {choose_precision('auto', device)} on this {device}"
+    return Check("precision", "ok", found)
 
 
 def _check_mmcv() -> Check:

@@ -11,10 +11,14 @@ SECONDS: Mapping[str, Mapping[str, float]] = {
         "detect rtmdet-ins_tiny_8xb32-300e_coco": 0.24,
         "detect mask_rcnn_demo": 0.016,
         "clips": 0.003,
-        "train resnet18": 0.089,  # a frame of 224 x 224 pixels in a clip
-        "train resnet50": 0.19,
-        "eval resnet18": 0.026,
-        "eval resnet50": 0.050,
+        "train resnet18 bf16": 0.089,  # a frame of 224 x 224 pixels in a clip
+        "train resnet50 bf16": 0.19,
+        "eval resnet18 bf16": 0.026,
+        "eval resnet50 bf16": 0.050,
+        "train resnet18 fp32": 0.31,  # with AVX2
+        "train resnet50 fp32": 0.57,
+        "eval resnet18 fp32": 0.078,
+        "eval resnet50 fp32": 0.15,
     }
 }
 """Seconds of one core per frame, by type of device and work. GPUs were not measured."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
@@ -45,7 +46,13 @@ from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME
-from orn.stage2_train.runs.trained import OpenedModel, open_model, sources_of_run
+from orn.stage2_train.runs.trained import (
+    OpenedModel,
+    inference_precision,
+    log_precision,
+    open_model,
+    sources_of_run,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +75,9 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
             "--name, such as --name detected, to keep the results of both"
         )
     torch.set_num_threads(resources.num_threads())
-    accelerator = build_accelerator(config.recipe.precision, resources.device)
+    device = choose_device(resources.device)
+    log_precision(run, config, device)
+    accelerator = build_accelerator(inference_precision(config, device), resources.device)
     return evaluate_run(run, sources, request, accelerator=accelerator)
 
 

@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from orn.shared.devices import choose_device
+from orn.shared.devices import choose_device, choose_precision
 from orn.shared.jobs.progress import Bar, progress
 from orn.stage2_train.clips.batches import LoaderSettings
 
@@ -33,21 +33,25 @@ def main_progress(
         yield bar
 
 
-def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") -> Accelerator:
+def build_accelerator(
+    precision: Literal["auto", "fp32", "bf16"], device: str = "auto"
+) -> Accelerator:
     """Build an accelerator; under torchrun or `accelerate launch`, it joins the other processes.
 
     Args:
-        precision: `bf16` computes matrix products and convolutions in bfloat16.
+        precision: `bf16` computes matrix products and convolutions in bfloat16; `auto` does so if
+            that is fast on the device.
         device: `auto` (a GPU if available), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
         ConfigError: if the device does not exist.
     """
-    on_cpu = choose_device(device) == "cpu"  # accelerate joins CPU processes only with cpu=True
+    target = choose_device(device)
+    on_cpu = target == "cpu"  # accelerate joins CPU processes only with cpu=True
     if not torch.distributed.is_initialized():
         # Accelerate has one state per process; a second job may need a different one.
         AcceleratorState._reset_state(reset_partial_state=True)
-    mixed = "bf16" if precision == "bf16" else "no"
+    mixed = "bf16" if choose_precision(precision, target) == "bf16" else "no"
     if ":" in device:
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
     try:

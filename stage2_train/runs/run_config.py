@@ -44,7 +44,7 @@ from orn.stage2_train.settings.resources import DataPaths
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"
 
 _FIXED = ("recipe", "dataset", "weights_digest")
-"""Sections that must not change when training is resumed."""
+"""Sections that must not change when training is resumed, except for `recipe.precision`."""
 
 _Color = tuple[float, float, float]
 
@@ -331,10 +331,13 @@ def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None
     """
     if recorded.places is None:
         raise ConfigError(f"{run}: expected a run folder, got an exported run; change --run")
-    ours, theirs = (
-        {name: value for name, value in to_dict(config).items() if name in _FIXED}
-        | {"detector": config.detector.identity}
-        for config in (recorded, requested)
-    )
+    ours, theirs = (_fixed_settings(config) for config in (recorded, requested))
     remedy = "pass a different --run, or the same settings to resume this run"
     check_same_job(ours, theirs, place=run, remedy=remedy)
+
+
+def _fixed_settings(config: RunConfig) -> dict[str, Any]:
+    """Return what must not change when training is resumed."""
+    fixed = {name: value for name, value in to_dict(config).items() if name in _FIXED}
+    del fixed["recipe"]["precision"]
+    return fixed | {"detector": config.detector.identity}

@@ -88,7 +88,7 @@ def write_status(run: Path, status: RunStatus) -> None:
 _STATUS = TypeAdapter(RunStatus)
 
 
-def record_start(folder: Path, *, threads: int) -> None:
+def record_start(folder: Path, *, threads: int, precision: str | None = None) -> None:
     """Record a start or resumption of a run, and remove temporary files of a killed process.
 
     Raises:
@@ -99,6 +99,7 @@ def record_start(folder: Path, *, threads: int) -> None:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "threads": threads,
         "instruction_set": instruction_set(),
+        "precision": precision,
         **describe_environment(),
     }
     append_jsonl(folder / STARTS_NAME, start)

@@ -1,13 +1,16 @@
 """Trained networks with their best weights and data, from run folders or exported runs."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
-from orn.shared.devices import choose_device
+from orn.shared.devices import choose_device, choose_precision
+from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.draw_split import FIRST_FOLD
@@ -32,6 +35,8 @@ from orn.stage2_train.runs.run_config import (
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, no_weights
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,11 +99,11 @@ class OpenedModel:
         return self.config.detector.class_names
 
     def output(self, batch: NetworkInputs) -> NetworkOutput:
-        """Return the output of the trained heads, in the precision used for training."""
-        is_bf16 = self.config.recipe.precision == "bf16"
+        """Return the output of the trained heads, in the `inference_precision` of the run."""
+        precision = inference_precision(self.config, self.device.type)
         with (
             torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=is_bf16),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"),
         ):
             output: NetworkOutput = self.network(batch, heads=self.heads)
         return output
@@ -112,6 +117,22 @@ class OpenedModel:
             settings=replace(clips.frames, rate=None),
             as_stored=clips.are_stored,
             in_order=True,
+        )
+
+
+def inference_precision(config: RunConfig, device: str) -> Literal["fp32", "bf16"]:
+    """Return the precision for a trained network: the recorded one, but fp32 on a device that
+    computes bf16 slowly."""
+    return "fp32" if config.recipe.precision == "fp32" else choose_precision("auto", device)
+
+
+def log_precision(run: Path, config: RunConfig, device: str) -> None:
+    """Log if a device does not compute in the precision that a run recorded."""
+    recorded, here = config.recipe.precision, inference_precision(config, device)
+    if recorded != here and is_first_process():
+        logger.info(
+            "%s: trained in %s, which this %s computes slowly; computing in %s",
+            *(run, recorded, device, here),
         )
 
 

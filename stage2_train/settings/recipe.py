@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from orn.shared.config.fields import STRICT, Count, Maybe, Seed
 from orn.shared.config.toml_files import apply_overrides, config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
+from orn.shared.devices import choose_precision
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.manifests.records import FEW_SEGMENTS
@@ -202,8 +203,9 @@ class Recipe:
     initial_weights: Literal["imagenet", "small", "random"] = "random"
     """Initial weights of the ResNet: inflated ImageNet weights (section 5), the bundled weights of
     a ResNet-18 of base width 32, trained on Tiny ImageNet, or random weights."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """With bf16, matrix products and convolutions use bfloat16; weights stay in float32."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """With bf16, matrix products and convolutions use bfloat16; weights stay in float32. A run
+    records `auto` as bf16 if its device computes bf16 fast, otherwise as fp32."""
     compile: bool = False
     """Whether torch.compile compiles the ResNet; requires a C++ compiler, or triton on a GPU."""
     checkpoint_activations: bool = False
@@ -346,12 +348,15 @@ def _with_clip_length(recipe: Recipe) -> Recipe:
 
 
 def clip_seconds(recipe: Recipe, work: str, clips: int, *, device: str) -> float | None:
-    """Return the estimated seconds to process clips with a recipe's network; None if the device was
-    not measured. `work` is `train` or `eval`."""
+    """Return the estimated seconds to process clips with a recipe's network; None if its precision
+    was not measured on the device. `work` is `train` or `eval`."""
+    precision = choose_precision(recipe.precision, device)
+    if precision == "bf16" and choose_precision("auto", device) == "fp32":
+        return None
     height, width = recipe.data.crop
     size = height * width / 224**2 * recipe.model.base_width / 64
     frames = clips * recipe.data.clip_frames * size
-    return estimated_seconds(f"{work} {recipe.model.backbone}", frames, device=device)
+    return estimated_seconds(f"{work} {recipe.model.backbone} {precision}", frames, device=device)
 
 
 def describe_system(name: str | None, model: NetworkConfig) -> str | None:

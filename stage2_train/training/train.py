@@ -114,7 +114,9 @@ def _record(plan: TrainingPlan, network: nn.Module, *, threads: int) -> None:
     with those that it began with."""
     if not (plan.run / CONFIG_NAME).is_file():
         write_config(plan.run, replace(plan.config, normalization=normalization_of(network)))
-    record_start(plan.run, threads=threads)
+    precision = plan.config.recipe.precision
+    logger.info("precision %s", precision)
+    record_start(plan.run, threads=threads, precision=precision)
     trained = [each.video_id for each in plan.train.segments]
     sources = plan.sources
     warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from orn.shared.data_files import require_utf8
+from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import SOME_FAILED, PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import LOG_NAME, STDERR, STEPS_NAME, run_orn
@@ -112,6 +113,7 @@ def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trai
     paths = data_paths(request.manifest, dataset.name, resources)
     name = "-".join((dataset.name, *folders_between(paths.shards)))
     start = _open_run(request, recipe_name, recipe, name=name)
+    recipe = _with_precision(recipe, start.recorded, device=resources.device)
     needed = None if start.started_from else imagenet_needed(recipe, request.weights, start.run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
@@ -175,6 +177,20 @@ def _open_run(request: TrainRequest, recipe_name: str, recipe: Recipe, *, name: 
         pretrained=pretrained,
         started_from=pretrained.record if pretrained else recorded_origin(run, recorded),
     )
+
+
+def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) -> Recipe:
+    """Return the recipe with the precision `auto` replaced by that of the resumed run, or by the
+    one for the device."""
+    target, asked = choose_device(device), recipe.precision
+    began = asked if recorded is None else recorded.recipe.precision
+    precision = choose_precision(began if asked == "auto" else asked, target)
+    if precision == "bf16" and choose_precision("auto", target) == "fp32":
+        logger.warning(
+            "precision bf16: this %s computes it slowly; --set precision=fp32 is faster",
+            target,
+        )
+    return replace(recipe, precision=precision)
 
 
 def _open_data(

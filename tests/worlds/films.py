@@ -264,6 +264,7 @@ TINY_RECIPE = Recipe(
         batch_size=2,
     ),
     phases=PhaseRecipe(object_head_epochs=1, epochs=2),
+    precision="fp32",
     log_every_steps=1,
     checkpoint_every_steps=3,
     seed=5,
@@ -365,6 +366,7 @@ def train_tiny_network(
 
 
 RECIPE = """
+precision = "fp32"
 log_every_steps = 1
 [model]
 base_width = 2
