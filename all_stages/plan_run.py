@@ -15,14 +15,21 @@ from orn.shared.devices import choose_device
 from orn.shared.echo import echo
 from orn.shared.errors import SOME_FAILED, ConfigError
 from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
-from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.outputs import (
+    EarlierResults,
+    begin_output_folder,
+    check_output_folder,
+    default_folder,
+)
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
-from orn.shared.manifests.load import load_dataset, load_manifest
+from orn.shared.manifests.load import files_of, load_dataset, load_manifest
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest
 from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
+from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.runs.eval_file import FOLDS
+from orn.stage2_train.runs.run_folder import RUN_MARKER, earlier_run
 from orn.stage2_train.settings.recipe import SMALL, default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
@@ -131,6 +138,35 @@ class Pipeline:
     def done(self) -> tuple[int, ...]:
         """Exit codes after which the pipeline continues."""
         return (0, SOME_FAILED) if self.partial else (0,)
+
+    def begin(self) -> None:
+        """Create the run folder, or check that an existing one belongs to a run."""
+        begin_output_folder(self.run, RUN_MARKER)
+
+    def reads(self) -> Iterator[Path]:
+        """Yield the files that the pipeline reads."""
+        yield from filter(None, (self.objects, self.checkpoint))
+        yield from (
+            Path(name) for name in (self.config, self.recipe) if name and Path(name).is_file()
+        )
+        yield from files_of(self.manifest, self.data_root)
+
+    def earlier(self, dataset_name: str) -> tuple[EarlierResults, ...]:
+        """Return what `fresh` removes: shards, clip store and run; empty without `fresh`.
+
+        Raises:
+            ConfigError: if a folder must not be emptied, or the run folder has other files.
+        """
+        if not self.fresh:
+            check_output_folder(self.run, marker=RUN_MARKER)
+            return ()
+        reads, clips = tuple(self.reads()), self.clips or default_folder("clips", dataset_name)
+        found = (
+            SHARD_FILES.earlier(self.shards_of(dataset_name), reads=reads),
+            CLIP_FILES.earlier(clips, reads=reads),
+            earlier_run(self.run, reads=reads),
+        )
+        return tuple(each for each in found if each.files)
 
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards, which by default depends on the data set."""

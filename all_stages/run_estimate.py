@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from orn.all_stages.plan_run import Pipeline
 from orn.all_stages.run_steps import pipeline_jobs
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo_text
-from orn.shared.errors import PipelineError
-from orn.shared.estimates import BYTES, time_text
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.estimates import BYTES, estimated_seconds, time_text
 from orn.shared.jobs.child_processes import orn_command
+from orn.shared.jobs.plan import Plan
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
+from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage2_train.model.build import count_parameters
@@ -54,6 +57,7 @@ def estimate_pipeline(pipeline: Pipeline, faster: Pipeline | None = None) -> dic
         PipelineError: if the existing shards belong to a different job.
     """
     dataset, device = load_dataset(pipeline.manifest, pipeline.data_root), choose_device("auto")
+    removed = _removed(pipeline, dataset, device)
     objects = _objects(pipeline, dataset)
     clips = _dry_run(pipeline, "clips", frames="estimated_frames", videos="to_do")
     steps = [objects, clips, *_training(pipeline, dataset, device)]
@@ -64,6 +68,7 @@ def estimate_pipeline(pipeline: Pipeline, faster: Pipeline | None = None) -> dic
         "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
         "num_bytes": sum(step.num_bytes for step in steps),
         "free_bytes": shutil.disk_usage(Path()).free,
+        "removed": removed,
         "faster": None if faster is None else _faster(faster, dataset, objects),
     }
 
@@ -81,9 +86,29 @@ def as_report(estimate: dict[str, Any]) -> Report:
             "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
             f"{estimate['device']} of this machine (?: not measured). Free disk space: "
             f"{decimal(estimate['free_bytes'])}.",
+            *(
+                [f"--fresh removes {'; '.join(removed)}."]
+                if (removed := estimate["removed"])
+                else []
+            ),
             *([_faster_note(estimate["faster"])] if estimate["faster"] else []),
         ],
     )
+
+
+def _removed(pipeline: Pipeline, dataset: Dataset, device: str) -> list[str]:
+    """Return the earlier results that will be removed, in words."""
+    removed = [str(each) for each in pipeline.earlier(dataset.name)]
+    folder, plan = pipeline.shards_of(dataset.name), None
+    with suppress(ConfigError):  # a damaged plan
+        plan = Plan.load(folder) if removed else None
+    if plan is not None:
+        missing = SHARD_FILES.missing(plan.units, folder)
+        frames = round(sum(unit.frames for unit in plan.units if unit not in missing))
+        config = plan.settings.get("detector", {}).get("config_name")
+        seconds = estimated_seconds(f"detect {config}", frames, device=device)
+        removed.append(f"{counted(frames, 'frame')} of detection, {time_text(seconds)}")
+    return removed
 
 
 def _faster(pipeline: Pipeline, dataset: Dataset, usual: StepEstimate) -> dict[str, Any]:

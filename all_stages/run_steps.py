@@ -5,21 +5,19 @@ remaining work themselves, so videos that are added later are also processed.
 """
 
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
 from orn.all_stages.plan_run import Pipeline, Training
 from orn.shared.errors import SOME_FAILED, PipelineError
-from orn.shared.jobs.child_processes import STEPS_NAME, Job, run_jobs
-from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.child_processes import Job, run_jobs
+from orn.shared.jobs.lock import locked
 from orn.shared.manifests.fold_files import write_fold_manifests
 from orn.shared.manifests.records import Split
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 from orn.stage2_train.runs.eval_file import FOLDS, read_eval
-from orn.stage2_train.runs.run_config import CONFIG_NAME
-from orn.stage2_train.runs.run_folder import BEST_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, earlier_run
 
 
 def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
@@ -108,9 +106,10 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     Raises:
         PipelineError: if a command fails; the exception carries its exit code.
     """
-    if pipeline.fresh and pipeline.run.exists():
-        check_output_folder(pipeline.run, ours=[CONFIG_NAME, STEPS_NAME])
-        shutil.rmtree(pipeline.run)
+    if pipeline.fresh:
+        with locked(pipeline.run / LAST_NAME, job="orn train"):
+            earlier_run(pipeline.run, reads=pipeline.reads()).remove()
+    pipeline.begin()
     if pipeline.folds:
         paths = [Path(each.manifest) for each in pipeline.trainings]
         write_fold_manifests(pipeline.manifest, paths)

@@ -51,7 +51,7 @@ def measure_all(request: GpuRequest) -> list[dict[str, str]]:
     Returns:
         `name` and `state` of each: `done`, `no time` or the error.
     """
-    check_output_folder(request.out, ours=["*.json"])
+    check_output_folder(request.out, marker=None, pattern="*.json")
     deadline = time.monotonic() + 60 * request.minutes
     chosen = {
         name: words

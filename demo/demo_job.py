@@ -84,6 +84,7 @@ def run_demo(seed: int) -> dict[str, Any]:
     """Run the missing steps of the demo; write and return its summary."""
     pipeline = demo_pipeline(seed)
     path = pipeline.run / SUMMARY_NAME
+    pipeline.begin()
     ran = run_jobs(demo_jobs(seed), record=pipeline.record)
     if not ran and path.exists():
         return dict(json.loads(path.read_text()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.jobs.work import Engine
-from orn.shared.manifests.load import load_dataset, shipped_detectors
+from orn.shared.manifests.load import files_of, load_dataset, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect_job import DetectSummary, run_job
@@ -129,7 +129,7 @@ def _read_inputs(request: DetectRequest) -> _Inputs:
     data = load_dataset(request.dataset, request.data_root, labels=False, needs_videos=True)
     warn_of_missing(data)
     folder = request.out or default_folder("shards", data.name)
-    SHARD_FILES.check_folder(folder)
+    SHARD_FILES.check_folder(folder, reads=_reads(request), fresh=request.fresh)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     config, checkpoint = choose_files(
         data.detector, config=request.config, checkpoint=request.checkpoint
@@ -145,6 +145,13 @@ def _read_inputs(request: DetectRequest) -> _Inputs:
     if not request.fresh:
         _check_same_detector(inputs)
     return inputs
+
+
+def _reads(request: DetectRequest) -> Iterator[Path]:
+    """Yield the files that a detect job reads."""
+    files = (request.config and Path(request.config), request.checkpoint)
+    yield from filter(None, files)
+    yield from files_of(request.dataset, request.data_root)
 
 
 def describe_detection(request: DetectRequest) -> dict[str, Any]:

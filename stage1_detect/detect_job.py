@@ -14,11 +14,11 @@ from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.run_units import Ran, run_units, save_summary
 from orn.shared.jobs.work import Engine
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import DetectorEntry, shard_path
+from orn.shared.shards.shard_format import SUMMARY_NAME, DetectorEntry, shard_path
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage1_detect.detect_unit import Detector, DetectWork
-from orn.stage1_detect.planning import DETECT, SUMMARY_NAME, DetectJob, warn_of_replaced
+from orn.stage1_detect.planning import DETECT, DetectJob, warn_of_replaced
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_folder import INDEX_NAME, open_folder
+from orn.shared.shards.shard_folder import open_folder
 from orn.shared.shards.shard_format import SHARD_FILES, VideoEntry, shard_path
 from orn.shared.text import counted, first_few
 from orn.shared.video.read import FrameEstimate, is_same_content
@@ -33,15 +33,11 @@ from orn.stage1_detect.labeled_frames import (
 
 logger = logging.getLogger(__name__)
 
-SUMMARY_NAME = "detect.json"
-IMPORT_SUMMARY_NAME = "import.json"
-"""The summary of `orn import-objects`."""
 DETECT = Kind(
     command="orn detect or orn import-objects",
     task="detect",
     steps="frames",
     files=SHARD_FILES,
-    beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME),
 )
 """The kind of job; a folder of shards may come from either command."""
 

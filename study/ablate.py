@@ -10,7 +10,7 @@ from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
 from orn.shared.jobs.same_job import begun_with, check_same_job, differences
 from orn.shared.manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
 from orn.shared.manifests.load import load_listing, load_manifest
@@ -36,6 +36,7 @@ from orn.study.run_results import read_results
 logger = logging.getLogger(__name__)
 
 _SETTINGS_NAME = "settings.json"
+ABLATION_MARKER = Marker(name="ablation.json", mark=b'"format": "object-relation-ablation"')
 _MAY_DIFFER = ("commit", "threads")
 """Settings that may differ between the runs in a folder; a difference causes a warning."""
 
@@ -68,7 +69,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         ConfigError: if the folder contains runs that are not comparable.
         TrainingError: if runs failed.
     """
-    check_output_folder(request.folder, ours=["*"])  # _check_same_ablation checks the runs
+    check_output_folder(request.folder, marker=ABLATION_MARKER)
     ablation = _read_ablation(request)
     _check_same_ablation(ablation)
     request = ablation.request
@@ -182,6 +183,7 @@ def _check_same_ablation(ablation: _Ablation) -> None:
         "commit": git_commit(),
         "threads": resources.num_threads(jobs=request.jobs),
     }
+    begin_output_folder(request.folder, ABLATION_MARKER)
     found = dict(begun_with(request.folder / _SETTINGS_NAME, wanted))
     for setting in _MAY_DIFFER:
         one, other = ({setting: each.pop(setting, None)} for each in (found, wanted))

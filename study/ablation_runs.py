@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.child_processes import LOG_NAME, Job, run_lists
+from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
 from orn.shared.text import counted
 from orn.stage2_train.model.image_weights import (
@@ -17,7 +18,7 @@ from orn.stage2_train.model.image_weights import (
     fetch_imagenet_weights,
     image_network,
 )
-from orn.stage2_train.runs.run_folder import BEST_NAME, read_status
+from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER, read_status
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
 from orn.stage2_train.settings.resources import wait_passively
 from orn.stage2_train.training.initial_weights import imagenet_needed
@@ -136,6 +137,8 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
 
     with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:
         lists = {folder: jobs_of(run, request, split=split) for folder, run in left.items()}
+        for folder in lists:
+            begin_output_folder(folder, RUN_MARKER)
         run_lists(lists, at_once=request.jobs, ended=ended)
     if failures:
         raise TrainingError(

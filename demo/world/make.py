@@ -101,7 +101,7 @@ def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
     """Return whether a folder contains this data set; record the data set in a new folder."""
     world, begun = folder / "world.json", folder / ".parts" / "plan.json"
     if not world.exists() and not begun.exists():
-        check_output_folder(folder, ours=())
+        check_output_folder(folder, marker=None)
     recorded = begun_with(world if world.exists() else begun, identity)
     remedy = "remove the folder or choose a different one with --data"
     check_same_job(recorded, identity, place=folder, remedy=remedy)

@@ -3,26 +3,77 @@
 - An output is not an input: neither a file that the command reads, under any name or link, nor a
   file in a folder that it reads.
 - An output file is new or replaces a regular file, not a folder, pipe, socket or device.
-- An output folder is new, or empty except for hidden files, or from an earlier run of the same
-  command.
+- An output folder is new, or empty except for hidden files, or has the marker of an earlier run of
+  the same command.
 - Two outputs are different files.
+- `--fresh` removes only files that the command writes, and only from a folder with its marker that
+  is not a link, not the current folder or one above it, and neither an input nor above one.
 """
 
 import os
 import stat
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from orn.shared.data_files import kind_of, reason
+from orn.shared.data_files import kind_of, open_file, reason
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text import path_text
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text import counted, path_text
 
 _ROOM_BYTES = 1 << 20
 """Space for the results of most commands."""
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
+_MARK_BYTES = 2000
+"""Length of the beginning of a file that contains a mark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """A file by which a command recognizes a folder that it wrote."""
+
+    name: str
+    mark: bytes
+    """Part of the beginning of the file, which no other program writes."""
+
+    def is_in(self, folder: Path) -> bool:
+        """Return whether a folder has the marker."""
+        try:
+            with open_file(folder / self.name) as file:
+                return self.mark in file.read(_MARK_BYTES)
+        except (PipelineError, OSError):
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierResults:
+    """Results in a folder that a command replaces."""
+
+    folder: Path
+    files: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        """Return the folder, and the number and size of the files."""
+        from rich.filesize import decimal  # help texts must not import it
+
+        num_bytes = sum(path.lstat().st_size for path in self.files)
+        return (
+            f"{path_text(self.folder)} ({counted(len(self.files), 'file')}, {decimal(num_bytes)})"
+        )
+
+    def remove(self) -> None:
+        """Remove the files, and the folders in the folder that become empty."""
+        above = set[Path]()
+        for path in self.files:
+            path.unlink(missing_ok=True)
+            above.update(each for each in path.parents if self.folder in each.parents)
+        for each in sorted(above, reverse=True):
+            with suppress(OSError):  # not empty
+                each.rmdir()
 
 
 def default_folder(kind: Literal["shards", "clips"], *names: str) -> Path:
@@ -69,32 +120,88 @@ def check_output_files(
 
 
 def check_output_folder(
-    folder: Path, *, ours: Collection[str], reads: Iterable[str | Path | None] = ()
+    folder: Path,
+    *,
+    marker: Marker | None,
+    pattern: str | None = None,
+    reads: Iterable[str | Path | None] = (),
 ) -> None:
     """Check an output folder against the rules of this module.
 
     Args:
         folder: the output.
-        ours: name patterns that identify a folder of an earlier run; if empty, only a new or empty
-            folder is accepted.
+        marker: marker of a folder of an earlier run; None to accept only a new or empty folder.
+        pattern: name pattern of files that also identify such a folder.
         reads: files and folders that the command reads, which need not exist.
 
     Raises:
         ConfigError: if the folder violates a rule.
     """
-    status = _status(folder)
+    status = _folder_status(folder)
     if status is None:
         return
-    if not stat.S_ISDIR(status.st_mode):
-        raise _refused(folder, "an output folder", kind_of(status.st_mode))
     for source in (Path(each) for each in reads if each):
         if _is_same(status, source):
             raise _is_input(folder, path_text(source))
     _check_writable(folder, folder)
-    names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
-    if names and not any(fnmatchcase(name, pattern) for name in names for pattern in ours):
-        expected = "a new or empty folder" + (", or one that this command wrote" if ours else "")
-        raise _refused(folder, expected, f"a folder that contains {path_text(names[0])}")
+    is_ours = marker is not None and marker.is_in(folder)
+    first = _first_name(folder)
+    if first and not is_ours and not (pattern and any(folder.glob(pattern))):
+        expected = "a new or empty folder" + (", or one that this command wrote" if marker else "")
+        raise _refused(folder, expected, f"a folder that contains {path_text(first)}")
+
+
+def begin_output_folder(
+    folder: Path, marker: Marker, *, reads: Iterable[str | Path | None] = ()
+) -> None:
+    """Check an output folder, create it if necessary, and mark it.
+
+    Raises:
+        ConfigError: if the folder violates a rule of this module.
+        PipelineError: if the marker cannot be written.
+    """
+    check_output_folder(folder, marker=marker, reads=reads)
+    if not marker.is_in(folder):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_text(folder / marker.name, f'{{{marker.mark.decode()}, "created": "{now}"}}\n')
+
+
+def earlier_results(
+    folder: Path,
+    files: Iterable[Path],
+    *,
+    marker: Marker,
+    reads: Iterable[str | Path | None] = (),
+) -> EarlierResults:
+    """Return what a command with `--fresh` removes from a folder, which may be new or empty.
+
+    Args:
+        folder: the output.
+        files: files in the folder that the command writes; iterated only if the folder is marked.
+        marker: marker of a folder of an earlier run.
+        reads: files and folders that the command reads, which need not exist.
+
+    Raises:
+        ConfigError: if the folder violates a rule of this module.
+    """
+    status = _folder_status(folder)
+    if status is None:
+        return EarlierResults(folder=folder, files=())
+    if folder.is_symlink():
+        raise _kept(folder, "a link")
+    real = os.path.realpath(folder)
+    if Path(os.path.realpath(os.curdir)).is_relative_to(real):
+        raise _kept(folder, "the current folder or one above it")
+    for source in (Path(each) for each in reads if each):
+        if _is_same(status, source) or Path(os.path.realpath(source)).is_relative_to(real):
+            raise _kept(folder, f"a folder with {path_text(source)}, which this command reads")
+    if not marker.is_in(folder):
+        first = _first_name(folder)
+        if first is not None:
+            raise _kept(folder, f"a folder without the {marker.name} of this command")
+        return EarlierResults(folder=folder, files=())
+    inside = (each for each in files if Path(os.path.realpath(each.parent)).is_relative_to(real))
+    return EarlierResults(folder=folder, files=tuple(inside))
 
 
 def check_room(folder: Path) -> None:
@@ -130,6 +237,19 @@ def _status(path: Path) -> os.stat_result | None:
         raise ConfigError(f"{path_text(path)}: cannot be written ({reason(err)})") from err
 
 
+def _folder_status(folder: Path) -> os.stat_result | None:
+    """Return the status of an output folder; None if it can be created."""
+    status = _status(folder)
+    if status is not None and not stat.S_ISDIR(status.st_mode):
+        raise _refused(folder, "an output folder", kind_of(status.st_mode))
+    return status
+
+
+def _first_name(folder: Path) -> str | None:
+    """Return the first name in a folder that is not hidden."""
+    return min((each.name for each in folder.iterdir() if each.name[0] != "."), default=None)
+
+
 def _check_writable(path: Path, folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _refused(path, "a writable folder", path_text(folder))
@@ -144,6 +264,13 @@ def _is_same(status: os.stat_result, source: Path) -> bool:
 
 def _is_input(path: Path, source: str) -> ConfigError:
     return _refused(path, "an output, not an input", f"{source}, which this command reads")
+
+
+def _kept(folder: Path, got: str) -> ConfigError:
+    return ConfigError(
+        f"{path_text(folder)}: expected a folder that --fresh may empty, got {got}; choose a new "
+        "name, or remove its files yourself"
+    )
 
 
 def _refused(path: Path, expected: str, got: str) -> ConfigError:

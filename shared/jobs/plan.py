@@ -17,7 +17,7 @@ from orn.shared.config.fields import STRICT, explain
 from orn.shared.data_files import file_digest, read_bounded
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.outputs import EarlierResults, Marker, check_output_folder, earlier_results
 from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.time_ranges import TimeRange
 
@@ -200,6 +200,14 @@ class UnitFiles:
     """Last part, such as `.zarr.zip`."""
     plan: str = PLAN_NAME
     """Name of the plan next to them."""
+    beside: tuple[str, ...] = ()
+    """Names of other files that jobs write to the folder, such as a summary; hidden files are
+    ignored."""
+
+    @property
+    def marker(self) -> Marker:
+        """Marker of a folder that a job wrote: its plan."""
+        return Marker(name=self.plan, mark=b'"format": "unit-plan"')
 
     @property
     def pattern(self) -> str:
@@ -212,19 +220,42 @@ class UnitFiles:
 
     def next_index(self, folder: Path) -> int:
         """Return the first number after the numbers of the files in a folder."""
-        numbers = (
-            path.name.removesuffix(self.suffix)[len(self.stem) + 1 :]
-            for path in folder.glob(self.pattern)
-        )
+        numbers = map(self._number, folder.glob(self.pattern))
         return max((int(each) + 1 for each in numbers if each.isdecimal()), default=0)
+
+    def _number(self, path: Path) -> str:
+        return path.name.removesuffix(self.suffix)[len(self.stem) + 1 :]
 
     def missing(self, units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
         """Return the units without a file in the folder, in order."""
         return tuple(unit for unit in units if not self.path(folder, unit.index).exists())
 
-    def check_folder(self, folder: Path, *, reads: Iterable[Path] = ()) -> None:
-        """Raise ConfigError if a folder is one of `reads` or contains other files."""
-        check_output_folder(folder, ours=[self.plan, self.pattern], reads=reads)
+    def check_folder(
+        self, folder: Path, *, reads: Iterable[Path] = (), fresh: bool = False
+    ) -> None:
+        """Check an output folder before a job.
+
+        Args:
+            folder: the output.
+            reads: files that the job reads; iterated only if it removes earlier results.
+            fresh: whether it removes them.
+
+        Raises:
+            ConfigError: if the folder contains other files, or must not be emptied.
+        """
+        if fresh:
+            self.earlier(folder, reads=reads)
+        else:
+            check_output_folder(folder, marker=self.marker, pattern=self.pattern)
+
+    def earlier(self, folder: Path, *, reads: Iterable[Path] = ()) -> EarlierResults:
+        """Return the results of an earlier job; see `earlier_results`."""
+        numbered = (
+            path for path in sorted(folder.glob(self.pattern)) if self._number(path).isdecimal()
+        )
+        there = (path for name in self.beside if os.path.lexists(path := folder / name))
+        files = (*numbered, *there, folder / self.plan)  # the marker is removed last
+        return earlier_results(folder, files, marker=self.marker, reads=reads)
 
     def saved_plan(self, folder: Path) -> Plan | None:
         """Return the plan in a folder; None if there is neither a plan nor a file.

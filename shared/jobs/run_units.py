@@ -33,9 +33,6 @@ class Kind:
     """Plural name of the steps that are counted, such as `frames`."""
     files: UnitFiles
     """Files of the units."""
-    beside: tuple[str, ...] = ()
-    """Names of other files that jobs write to the folder, such as a summary; hidden files are
-    ignored."""
 
     def locked(self, folder: Path) -> AbstractContextManager[None]:
         """Lock a folder for a single job during the block.
@@ -46,10 +43,15 @@ class Kind:
         return locked(folder / self.files.plan, job=self.command)
 
     def clear(self, folder: Path) -> None:
-        """Remove the plan and the files of an earlier job."""
-        names = (self.files.plan, *self.beside)
-        for path in [*(folder / name for name in names), *folder.glob(self.files.pattern)]:
-            path.unlink(missing_ok=True)
+        """Remove the plan and the files of an earlier job.
+
+        Raises:
+            ConfigError: if the folder must not be emptied.
+        """
+        earlier = self.files.earlier(folder)
+        if earlier.files:
+            logger.warning("--fresh removes the earlier results in %s", earlier)
+        earlier.remove()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

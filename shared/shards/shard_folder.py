@@ -17,6 +17,7 @@ from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME, FailedVideo, Plan
 from orn.shared.shards.shard_format import (
+    INDEX_NAME,
     SHARD_FILES,
     LeftOut,
     ShardAttributes,
@@ -26,7 +27,6 @@ from orn.shared.shards.shard_format import (
 from orn.shared.shards.shard_record import ArrayLayout, ShardRecord, read_record
 from orn.shared.text import path_text
 
-INDEX_NAME = "shards.index.json"
 _OF_VIDEOS: dict[str, Any] = {"videos": (), "failed": (), "left_out": ()}
 """Attributes that depend on videos."""
 _LEAST_SHARDS = 100

@@ -10,13 +10,13 @@ from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.run_units import run_units, save_summary
-from orn.shared.manifests.load import load_manifest
+from orn.shared.manifests.load import files_of, load_manifest
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import SHARD_FILES, UNKNOWN_SOURCE
+from orn.shared.shards.shard_format import IMPORT_SUMMARY_NAME, SHARD_FILES, UNKNOWN_SOURCE
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_plan import ImportJob, plan_import
 from orn.stage1_detect.imports.import_request import ImportRequest
-from orn.stage1_detect.planning import DETECT, IMPORT_SUMMARY_NAME
+from orn.stage1_detect.planning import DETECT
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,8 @@ def describe_import(request: ImportRequest) -> dict[str, Any]:
 def _folder(request: ImportRequest) -> Path:
     """Return the output folder, after checking its contents."""
     folder = request.out or default_folder("shards", load_manifest(request.dataset).name)
-    SHARD_FILES.check_folder(folder)
+    reads = (request.source, *files_of(request.dataset, request.data_root))
+    SHARD_FILES.check_folder(folder, reads=reads, fresh=request.fresh)
     return folder
 
 

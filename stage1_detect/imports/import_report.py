@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orn.shared.errors import SOME_FAILED
+from orn.shared.shards.shard_format import IMPORT_SUMMARY_NAME
 from orn.shared.text import counted
 from orn.shared.text_report import Report, first_rows
-from orn.stage1_detect.planning import IMPORT_SUMMARY_NAME
 
 _NAMED = 5
 """Maximum number of videos without a file that the note names."""

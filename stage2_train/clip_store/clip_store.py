@@ -31,6 +31,7 @@ from orn.stage2_train.clip_store.jpeg import decode_jpeg
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     FRAME_ROW,
+    INDEX_NAME,
     RECORDS,
     ClipFileRecord,
     FailedClip,
@@ -208,7 +209,6 @@ def _rows(of: ClipFrames) -> NDArray[Any]:
     return rows_F
 
 
-INDEX_NAME = "clips.index.json"
 _INDEX = IndexKind(
     name=INDEX_NAME,
     version="orn-clips 4",

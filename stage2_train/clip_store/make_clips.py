@@ -133,8 +133,8 @@ def _plan(request: ClipsRequest) -> _Plan:
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or default_folder("clips", dataset.name)
-    reads = files_of(request.manifest, request.data_root) if request.fresh else ()
-    CLIP_FILES.check_folder(path, reads=reads)
+    reads = files_of(request.manifest, request.data_root)
+    CLIP_FILES.check_folder(path, reads=reads, fresh=request.fresh)
     return _Plan(
         path=path,
         settings=StoreSettings(size=size, jpeg_quality=request.quality, rate=request.rate),

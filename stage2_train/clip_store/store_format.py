@@ -25,7 +25,8 @@ from orn.shared.jobs.plan import UnitFiles
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import describe_rate
 
-CLIP_FILES = UnitFiles(stem="clips", suffix=".h5", plan="clips.plan.json")
+INDEX_NAME = "clips.index.json"
+CLIP_FILES = UnitFiles(stem="clips", suffix=".h5", plan="clips.plan.json", beside=(INDEX_NAME,))
 """Names of the files of a store."""
 FRAME_ROW = np.dtype(
     [("index", "<i8"), ("seconds", "<f8"), ("start", "<i8"), ("size", "<u4"), ("crc32", "<u4")]

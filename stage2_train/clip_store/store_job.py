@@ -20,7 +20,7 @@ from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
-from orn.stage2_train.clip_store.clip_store import INDEX_NAME, ClipStore, read_clip_files
+from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     FailedClip,
@@ -29,9 +29,7 @@ from orn.stage2_train.clip_store.store_format import (
 )
 from orn.stage2_train.clip_store.unit_file import source_stamp, write_unit_file
 
-CLIPS = Kind(
-    command="orn clips", task="clips", steps="videos", files=CLIP_FILES, beside=(INDEX_NAME,)
-)
+CLIPS = Kind(command="orn clips", task="clips", steps="videos", files=CLIP_FILES)
 UNIT_BYTES = 256 * 10**6
 """Approximate size of a file."""
 _MIN_UNIT_BYTES = 4 * 10**6

@@ -18,7 +18,7 @@ from orn.shared.text import counted
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import CARD_NAME, DETECTOR_NAME
-from orn.stage2_train.runs.run_config import RunConfig, recorded_config, write_config
+from orn.stage2_train.runs.run_config import MODEL_MARKER, RunConfig, recorded_config, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, config_digest
 from orn.stage2_train.runs.trained import OpenedModel, open_model
 
@@ -47,7 +47,7 @@ def export_run(
         DetectorError: if the weights of the detector are missing or do not match.
     """
     require_utf8(out)
-    check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
+    check_output_folder(out, marker=MODEL_MARKER, reads=[run])
     model = open_model(run, device="cpu")
     config = replace(model.config, places=None)
     if (out / CONFIG_NAME).exists():  # a run has recorded places, which an export has not

@@ -70,7 +70,7 @@ def import_checkpoint(
             network.
         ConfigError: if the folder is not empty.
     """
-    check_output_folder(out, ours=())
+    check_output_folder(out, marker=None)
     theirs = _read(file)
     try:
         settings = settings_of(theirs)

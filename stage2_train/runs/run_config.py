@@ -20,6 +20,7 @@ from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import read_json, require_utf8
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import Marker
 from orn.shared.jobs.same_job import check_same_job, differences
 from orn.shared.manifests.draw_split import FIRST_FOLD
 from orn.shared.manifests.load import load_manifest, own_file
@@ -42,6 +43,8 @@ from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
 
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"
+MODEL_MARKER = Marker(name=CONFIG_NAME, mark=b'"format": "object-relation-model"')
+"""Marker of a run or an exported run."""
 
 _FIXED = ("recipe", "dataset", "weights_digest")
 """Sections that must not change when training is resumed, except for `recipe.precision`."""

@@ -1,6 +1,7 @@
 """Files of a run folder, its status, metrics as JSON lines, and the digest of its configuration.
 
-runs/NAME/config.json        configuration (`run_config.py`)
+runs/NAME/run.json           marker of a run folder
+          config.json        configuration (`run_config.py`)
           model.safetensors  best weights
           starts.jsonl       a line per start or resumption: commit, versions
           metrics.jsonl      metrics, also in tensorboard/ and other trackers
@@ -13,7 +14,7 @@ import math
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,8 +28,12 @@ from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
+from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME
+from orn.shared.jobs.outputs import EarlierResults, Marker, earlier_results
+from orn.shared.manifests.draw_split import ALL
 from orn.shared.text import path_text
 
+RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
 STARTS_NAME = "starts.jsonl"
@@ -47,6 +52,12 @@ _READ = (
     *("detector.pth", "README.md"),
 )
 """Files of a run that commands read."""
+_WRITTEN = (
+    *_READ,
+    *("corrupt.safetensors", "not-finite.json", "report.html", STEPS_NAME, LOG_NAME),
+    *("tensorboard/**/*", "wandb/**/*", "mlflow.db", "mlruns/**/*", f"{ALL}.toml", "fold-*.toml"),
+)
+"""Files of a run that commands write, without its marker and the runs of its folds."""
 _MAX_LINE_BYTES = 1 << 20
 """Maximum length of a line, a thousand times longer than the lines written in training."""
 
@@ -69,6 +80,21 @@ class RunStatus:
     """Step of the best validation."""
     seconds: float
     """Training time in seconds, without validation."""
+
+
+def earlier_run(run: Path, *, reads: Iterable[Path] = ()) -> EarlierResults:
+    """Return the results in a run folder, without its marker; see `earlier_results`."""
+    return earlier_results(run, _results_of(run), marker=RUN_MARKER, reads=reads)
+
+
+def _results_of(run: Path) -> Iterator[Path]:
+    """Yield the files of a run, and those of the runs of its folds with their markers."""
+    for pattern in _WRITTEN:
+        yield from (path for path in run.glob(pattern) if path.is_symlink() or path.is_file())
+    for fold in run.glob("fold-*"):
+        if RUN_MARKER.is_in(fold) and not fold.is_symlink():
+            yield from _results_of(fold)
+            yield fold / RUN_MARKER.name
 
 
 def read_status(run: Path) -> RunStatus | None:

@@ -14,6 +14,7 @@ from torch import nn
 from orn.shared.config.toml_files import to_toml
 from orn.shared.devices import choose_device
 from orn.shared.jobs.lock import locked
+from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.clips.join import time_gaps
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
@@ -27,6 +28,7 @@ from orn.stage2_train.runs.run_config import (
 from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
     LAST_NAME,
+    RUN_MARKER,
     config_digest,
     record_start,
 )
@@ -112,6 +114,7 @@ def _train(
 def _record(plan: TrainingPlan, network: nn.Module, *, threads: int) -> None:
     """Write the configuration of a new run, record the start, and compare the data of a resumed run
     with those that it began with."""
+    begin_output_folder(plan.run, RUN_MARKER)
     if not (plan.run / CONFIG_NAME).is_file():
         write_config(plan.run, replace(plan.config, normalization=normalization_of(network)))
     precision = plan.config.recipe.precision

@@ -13,7 +13,7 @@ from orn.shared.data_files import require_utf8
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import SOME_FAILED, PipelineError, ShardNotFoundError
-from orn.shared.jobs.child_processes import LOG_NAME, STDERR, STEPS_NAME, run_orn
+from orn.shared.jobs.child_processes import STDERR, run_orn
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.draw_split import ALL
 from orn.shared.manifests.load import load_dataset, load_manifest
@@ -37,7 +37,7 @@ from orn.stage2_train.runs.run_config import (
     describe_dataset,
     read_config,
 )
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, RUN_MARKER
 from orn.stage2_train.settings.recipe import (
     Recipe,
     default_recipe,
@@ -169,7 +169,7 @@ def _open_run(request: TrainRequest, recipe_name: str, recipe: Recipe, *, name: 
     parts = (name, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     require_utf8(run)
-    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME])
+    check_output_folder(run, marker=RUN_MARKER)
     recorded = read_config(run, unfinished=True) if (run / CONFIG_NAME).is_file() else None
     return _Start(
         run=run,

@@ -23,11 +23,13 @@ from orn.all_stages.run_request import PipelineRequest
 from orn.all_stages.run_steps import pipeline_jobs, run_pipeline
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.manifests.load import load_dataset
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import plan_job
+from orn.stage2_train.runs.run_folder import RUN_MARKER
 from tests.running import SECONDS, run_orn
 from tests.worlds.films import TINY_EVAL
 from tests.worlds.videos import write_gray
@@ -139,7 +141,7 @@ def test_what_to_do_next_needs_what_the_run_left(
     for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
         request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
         pipeline = open_pipeline(request)
-        pipeline.run.mkdir(parents=True, exist_ok=True)
+        begin_output_folder(pipeline.run, RUN_MARKER)
         pipeline.evaluation.write_text(json.dumps(TINY_EVAL | {"dataset": "kitchen"}))
         told.append(run_pipeline(pipeline)["next"])
     assert told == [f"orn predict {pipeline.run} VIDEO --shards shards/kitchen", None]
@@ -238,21 +240,6 @@ def test_clips_of_the_recipe_small_are_found_again(table: Path) -> None:
     assert ran.json["steps"][1]["work"] == "0 frames of 0 videos"
 
 
-def test_a_fresh_run_replaces_shards_clips_and_run(
-    table: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    typed = opened(table, recipe="demo", fresh=True)
-    assert [each.split()[1] for each in typed if "--fresh" in each] == ["detect", "clips"]
-    run = Path("runs/kitchen-demo-seed0")
-    run.mkdir(parents=True)
-    (run / "steps.json").write_text("{}")
-    monkeypatch.setattr("orn.all_stages.run_steps.read_eval", None)
-    monkeypatch.setattr("orn.all_stages.run_steps.run_jobs", lambda jobs, **_: None)
-    with pytest.raises(TypeError):  # nothing was evaluated
-        run_pipeline(open_pipeline(PipelineRequest(dataset=str(table), recipe="demo", fresh=True)))
-    assert not run.exists()
-
-
 @contextmanager
 def terminal(answer: str) -> Iterator[None]:
     """A terminal on which somebody has typed an answer."""
@@ -271,6 +258,7 @@ ESTIMATE = {
     "seconds": 9000.0,
     "num_bytes": 2 * 10**9,
     "free_bytes": 10**12,
+    "removed": [],
     "faster": None,
 }
 

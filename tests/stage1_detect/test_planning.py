@@ -105,15 +105,18 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_
     assert drawn(plan_fake(without_b, folder=tmp_path, scope=first)) == ["a*", "b broken"]
 
 
-def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(
-    dataset: Dataset, tmp_path: Path
-) -> None:
-    for name in ("shard-000007.zarr.zip", INDEX_NAME, "notes.txt"):
-        (tmp_path / "out").mkdir(exist_ok=True)
-        (tmp_path / "out" / name).touch()
-    with pytest.raises(ConfigError, match=r"plan\.json is missing"):
-        plan_fake(dataset, folder=tmp_path / "out").plan.save(tmp_path)
-    for _ in range(2):
-        DETECT.clear(tmp_path / "out")
-        assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
-        plan_fake(dataset, folder=tmp_path / "out").plan.save(tmp_path)
+def test_shards_are_cleared_only_beside_their_plan(dataset: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("shard-000007.zarr.zip", "shard-mine.zarr.zip", INDEX_NAME, "notes.txt"):
+        (out / name).touch()
+    with pytest.raises(ConfigError, match="missing"):
+        plan_fake(dataset, folder=out)
+    with pytest.raises(ConfigError, match="without the plan"):
+        DETECT.clear(out)
+    shards = [path.rename(tmp_path / path.name) for path in out.glob("shard-*")]
+    plan_fake(dataset, folder=out).plan.save(out)
+    for path in shards:
+        path.rename(out / path.name)
+    DETECT.clear(out)
+    assert sorted(path.name for path in out.iterdir()) == ["notes.txt", "shard-mine.zarr.zip"]

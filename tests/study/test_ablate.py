@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.runs.run_folder import RunStatus, write_status
 from orn.study import ablate as ablate_module
+from orn.study.ablate import ABLATION_MARKER
 from tests.running import Ran, run_orn
 from tests.study.made_results import EVALUATION
 from tests.worlds.films import words_of
@@ -29,6 +31,7 @@ def ablate(options: list[str], *more: str, exit_code: int = 0) -> Ran:
 @pytest.fixture
 def measured(options, tmp_path) -> list[str]:
     """The same for a comparison whose two runs, of two commits, are measured."""
+    begin_output_folder(tmp_path / "ablation", ABLATION_MARKER)
     for seed, commit in enumerate(("abc", "def")):
         run = tmp_path / "ablation" / "object-head" / f"seed{seed}"
         run.mkdir(parents=True)

@@ -1,7 +1,6 @@
 """Write the page of a shard: a folder with an index.html, and files with all frames."""
 
 import logging
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -9,8 +8,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from orn.shared.data_files import open_file
-from orn.shared.errors import ConfigError
 from orn.shared.inspect.page.contents import (
     ShownVideo,
     encoded_picture,
@@ -22,16 +19,14 @@ from orn.shared.inspect.page.contents import (
 from orn.shared.inspect.shard_videos import ActivityLabels, Pictures, pictures_or_gray
 from orn.shared.inspect.summary import summarize
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.outputs import EarlierResults, Marker, check_output_folder
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.pages.render import render
 from orn.shared.shards.shard import Shard
-from orn.shared.text import path_text
 
 logger = logging.getLogger(__name__)
 
-_MARK = b'<meta name="generator" content="orn inspect">'
-"""Identifies our pages, so that no other file is overwritten."""
+_PAGE = Marker(name="index.html", mark=b'<meta name="generator" content="orn inspect">')
 _CHUNK_BYTES = 400_000
 _CHUNK_FRAMES = 64
 _QUALITY = 80
@@ -63,6 +58,7 @@ def write_page(
         ShardFormatError: if the shard is damaged.
     """
     check_page_output(out)
+    earlier = EarlierResults(folder=out, files=tuple(out.glob("frames-????????/[0-9]*.js")))
     summary = summarize(shard)
     videos = [ShownVideo(size=shown_size(video, None)) for video in shard.videos]
     frames = _frames(shard, pictures, videos, score_threshold)
@@ -81,9 +77,7 @@ def write_page(
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    for other in out.glob("frames-????????"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+    earlier.remove()
     gray = [(video.id, each.gray) for video, each in zip(shard.videos, videos, strict=True)
             if each.gray is not None]  # fmt: skip
     if gray:
@@ -140,13 +134,4 @@ def _chunked(frames: Iterable[Markup]) -> Iterator[tuple[int, Markup]]:
 
 def check_page_output(out: Path) -> None:
     """Raise ConfigError if `out` exists and is not a page of a shard."""
-    check_output_folder(out, ours=["index.html"])
-    page = out / "index.html"
-    if os.path.lexists(page):
-        with open_file(page) as file:
-            is_ours = _MARK in file.read(2000)
-        if not is_ours:
-            raise ConfigError(
-                f"{path_text(page)}: file exists and is not the page of a shard; choose a "
-                "different name"
-            )
+    check_output_folder(out, marker=_PAGE)

@@ -1,13 +1,21 @@
 """Where commands may write: what an output must not replace."""
 
 import os
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.outputs import check_output_files, check_output_folder
+from orn.shared.jobs.outputs import (
+    Marker,
+    begin_output_folder,
+    check_output_files,
+    check_output_folder,
+    earlier_results,
+)
 
 
 def _file(path: Path, content: bytes = b"x") -> Path:
@@ -94,25 +102,28 @@ def test_two_outputs_are_two_files(tmp_path: Path) -> None:
         check_output_files([tmp_path / "a", tmp_path / "b" / ".." / "a"])
 
 
-def check_folder(folder: Path) -> None:
-    check_output_folder(folder, ours=["plan.json", "shard-*.zip"])
+MARKER = Marker(name="made.json", mark=b'"format": "made"')
+check_folder = partial(check_output_folder, marker=MARKER)
 
 
-def test_a_folder_is_new_or_empty_or_ours(tmp_path: Path) -> None:
+def test_a_folder_is_new_or_empty_or_marked(tmp_path: Path) -> None:
     check_folder(tmp_path / "new" / "deep")
     folder = tmp_path / "there"
     folder.mkdir()
     _file(folder / ".plan.json.lock")
     check_folder(folder)
     _file(folder / "notes.txt")
-    with pytest.raises(ConfigError, match=r"there: expected a new or empty folder.*notes\.txt"):
+    _file(folder / MARKER.name, b"{}")
+    with pytest.raises(ConfigError, match=r"there: expected a new or empty folder.*made\.json"):
         check_folder(folder)
-    _file(folder / "shard-7.zip")
+    check_folder(folder, pattern="notes.*")
+    begin_output_folder(tmp_path / "begun", MARKER)
+    shutil.copy(tmp_path / "begun" / MARKER.name, folder)
     check_folder(folder)
     with pytest.raises(ConfigError, match="expected a new or empty folder, got"):
-        check_output_folder(folder, ours=())
+        check_output_folder(folder, marker=None)
     with pytest.raises(ConfigError, match="which this command reads"):
-        check_output_folder(folder, ours=["*"], reads=[tmp_path / "there" / "."])
+        check_folder(folder, reads=[tmp_path / "there" / "."])
 
 
 @pytest.mark.parametrize(
@@ -126,3 +137,42 @@ def test_a_folder_is_new_or_empty_or_ours(tmp_path: Path) -> None:
 def test_what_is_no_folder(tmp_path: Path, make: Callable[[Path], Path], found: str) -> None:
     with pytest.raises(ConfigError, match=found):
         check_folder(make(tmp_path))
+
+
+def test_earlier_results_are_the_files_of_a_marked_folder(tmp_path: Path) -> None:
+    """Not what a link leads to, and not what else is there."""
+    folder, kept = tmp_path / "run", _file(tmp_path / "mine" / "a.bin")
+    begin_output_folder(folder, MARKER)
+    files = [_file(folder / "a.bin"), _file(folder / "deep" / "er" / "b.bin")]
+    notes = _file(folder / "notes.txt")
+    linked = _link(folder / "mine", kept.parent) / "a.bin"
+    found = earlier_results(folder, [*files, linked], marker=MARKER)
+    assert "2 files, 2 bytes" in str(found)
+    found.remove()
+    assert sorted(folder.iterdir()) == [folder / MARKER.name, folder / "mine", notes]
+    assert kept.exists()
+    assert not earlier_results(tmp_path / "new", files, marker=MARKER).files
+
+
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [
+        ("link", "a link"),
+        (".", "the current folder"),
+        ("above", "the current folder or one above"),
+        ("run", "which this command reads"),
+        ("mine", "without the made.json"),
+    ],
+)
+def test_what_fresh_never_empties(
+    tmp_path: Path, name: str, got: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in (".", "above", "run"):
+        begin_output_folder(tmp_path / each, MARKER)
+    _link(tmp_path / "link", tmp_path / "run")
+    reads = [_file(tmp_path / "run" / "videos" / "film.mp4")]
+    _file(tmp_path / "mine" / MARKER.name, b'{"format": "theirs"}')
+    (tmp_path / "above" / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "above" / "current" if name == "above" else tmp_path)
+    with pytest.raises(ConfigError, match=got):
+        earlier_results(tmp_path / name, [], marker=MARKER, reads=reads)

@@ -18,8 +18,7 @@ TEXTS = Kind(
     command="orn write",
     task="write",
     steps="letters",
-    files=UnitFiles(stem="text", suffix=".txt"),
-    beside=("write.json",),
+    files=UnitFiles(stem="text", suffix=".txt", beside=("write.json",)),
 )
 WHOLE = {f"text-00000{name}.txt": name * STEPS for name in "012"}
 

@@ -115,13 +115,6 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
     start("--set", "initial_weights=imagenet")
 
 
-def test_a_run_begins_beside_what_demo_and_ablate_wrote_first(start, tmp_path) -> None:
-    (tmp_path / "run").mkdir()
-    for name in ("steps.json", "log.txt"):
-        (tmp_path / "run" / name).write_text("{}")
-    start()
-
-
 def test_a_broken_record_of_the_data_is_one_line(start, tmp_path) -> None:
     start()
     for text in ("[1]", "{"):
