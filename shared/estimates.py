@@ -40,7 +40,7 @@ def estimated_seconds(work: str, frames: float, *, device: str = "cpu") -> float
     """
     table = SECONDS.get(device.partition(":")[0], {})
     seconds = table.get(work, table.get(work.partition(" ")[0]))
-    return None if seconds is None else round(frames * seconds / usable_cores(), 1)
+    return None if seconds is None else round(frames * seconds / usable_cores(), 3)
 
 
 def time_text(seconds: float | None) -> str:

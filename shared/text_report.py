@@ -15,7 +15,7 @@ from typing import Any, Literal
 from orn.shared.estimates import time_text
 from orn.shared.text import escape
 
-_NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
+_NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*| \(.*\))?|-|")
 _GAP = 2
 _LISTED = 5
 """Maximum number of list values in a fact."""

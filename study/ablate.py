@@ -8,19 +8,23 @@ from typing import Any
 
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest
+from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
 from orn.shared.jobs.same_job import begun_with, check_same_job, differences
+from orn.shared.manifests.draw_split import FOLD_VALIDATION
 from orn.shared.manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.manifest import Manifest, TableLabels
+from orn.shared.manifests.records import Listing
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.evaluation.pooled import evaluate_folds
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.runs.eval_file import FOLDS
-from orn.stage2_train.settings.recipe import default_recipe, load_recipe
+from orn.stage2_train.runs.phases import count_training_clips
+from orn.stage2_train.settings.recipe import clip_seconds, default_recipe, load_recipe
 from orn.stage2_train.training.training_plan import require_prepared
 from orn.study.ablate_request import AblationRequest
 from orn.study.ablation_plan import AblationRun, planned_runs
@@ -29,6 +33,7 @@ from orn.study.ablation_runs import (
     carry_out,
     first_command,
     is_measured,
+    recipe_of,
     weights_needed,
 )
 from orn.study.run_results import read_results
@@ -48,7 +53,8 @@ class _Ablation:
     request: AblationRequest
     """The request, with a recipe."""
     manifest: Manifest
-    num_activities: int
+    listing: Listing
+    """The segments of the data set; a drawn split of folds is not known yet."""
     runs: Sequence[AblationRun]
     """The planned runs, before they are repeated for each fold."""
     folds: Sequence[str]
@@ -111,9 +117,32 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "systems": list(dict.fromkeys(run.system for run in runs)),
         "runs": len(runs),
         "done": len(runs) - len(left),
+        "estimated_seconds": _estimated_seconds(ablation, left),
         "to_fetch": [url for url in urls if url is not None],
         "first_command": first_command(left[0], ablation.request) if left else None,
     }
+
+
+def _estimated_seconds(ablation: _Ablation, left: Sequence[AblationRun]) -> float | None:
+    """Return the time to train and evaluate these runs; None if the device was not measured."""
+    request, splits = ablation.request, [each.split for each in ablation.listing.segments]
+    trained, evaluated = splits.count("train"), splits.count("validation")
+    if ablation.folds:
+        evaluated = len(splits) // len(ablation.folds)
+        trained = round((1 - FOLD_VALIDATION) * (len(splits) - evaluated))
+    elif request.test:
+        evaluated += splits.count("test")
+    device, total = choose_device(request.resources.device), 0.0
+    for run in left:
+        recipe = recipe_of(run, request)
+        num_segments = min(trained, recipe.data.train_segments or trained)
+        clips = count_training_clips(recipe, num_segments=num_segments)
+        for work, number in (("train", clips), ("eval", evaluated)):
+            seconds = clip_seconds(recipe, work, number, device=device)
+            if seconds is None:
+                return None
+            total += seconds
+    return round(total, 2)
 
 
 def _read_ablation(request: AblationRequest, *, dry_run: bool = False) -> _Ablation:
@@ -133,7 +162,7 @@ def _read_ablation(request: AblationRequest, *, dry_run: bool = False) -> _Ablat
     ablation = _Ablation(
         request=request,
         manifest=manifest,
-        num_activities=len(listing.classes),
+        listing=listing,
         runs=planned_runs(request),
         folds=folds,
         changes=changes,
@@ -152,7 +181,7 @@ def _check_recipes(ablation: _Ablation) -> None:
     for run in runs[: len(runs) // request.num_seeds]:
         recipe = load_recipe(
             str(request.recipe),
-            num_activities=ablation.num_activities,
+            num_activities=len(ablation.listing.classes),
             overrides=run.settings,
             system=run.system,
             clip_frames=ablation.manifest.clip_frames,
@@ -171,7 +200,7 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     request, name = ablation.request, ablation.manifest.name
     resources, weights = request.resources, request.weights
     require_prepared(request.manifest, name, resources)
-    recipe = load_recipe(str(request.recipe), num_activities=ablation.num_activities)
+    recipe = load_recipe(str(request.recipe), num_activities=len(ablation.listing.classes))
     store = resources.clips_of(name)
     wanted: dict[str, Any] = {
         "dataset": name,

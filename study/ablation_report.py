@@ -1,6 +1,7 @@
 """The report of an ablation: results next to the paper's results, and contrasts between systems."""
 
 import json
+import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -51,6 +52,8 @@ ORDERINGS: tuple[tuple[str, str], ...] = (
 STILL_FALLS = 0.05
 """Threshold of `loss_fall` above which a loss is still decreasing."""
 _ROUNDING = 1e-9
+_SETTINGS_END = re.compile(r",(?=[\w.]+=)")
+"""The comma between two settings of a label."""
 _Side = tuple[str, str]
 """Names of a system and of its settings."""
 _Rows = dict[_Side, dict[str, Any]]
@@ -203,11 +206,7 @@ _Columns = dict[str, Callable[[Mapping[str, Any]], str]]
 
 def as_report(report: Mapping[str, Any]) -> Report:
     """Return the report in printable form."""
-    notes = [
-        f"RUNS WITH DIFFERENT {words}: {', '.join(report[name])}"
-        for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS"))
-        if len(report[name]) > 1
-    ]
+    notes = _notes(report)
     segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
     return Report(
         title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
@@ -215,6 +214,29 @@ def as_report(report: Mapping[str, Any]) -> Report:
         f"interval, differences paired by seed{''.join(f'; {note}' for note in notes)}",
         tables=_tables(report),
     )
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    """Return the parts of the title that depend on the runs."""
+    shared = _shared_settings(report)
+    notes = [f"all with {', '.join(shared)}"] if shared else []
+    if any(row["num_seeds"] == 2 for row in report["systems"]):
+        notes.append("of two seeds, the mean and both values")
+    for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
+        if len(report[name]) > 1:
+            notes.append(f"RUNS WITH DIFFERENT {words}: {', '.join(report[name])}")
+    return notes
+
+
+def _split_settings(label: str) -> list[str]:
+    """Return the settings of a label, whose values may contain commas."""
+    return _SETTINGS_END.split(label) if label else []
+
+
+def _shared_settings(report: Mapping[str, Any]) -> list[str]:
+    """Return the settings that all systems of a report share."""
+    first, *others = (_split_settings(row["settings"]) for row in report["systems"])
+    return [each for each in first if all(each in other for other in others)]
 
 
 def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
@@ -226,13 +248,20 @@ def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
 
 def _tables(report: Mapping[str, Any]) -> list[Table]:
     """Return the table of systems and, if there are contrasts, their table."""
+    shared = _shared_settings(report)
+
+    def own_settings(row: Mapping[str, Any]) -> str:
+        return ", ".join(each for each in _split_settings(row["settings"]) if each not in shared)
+
+    name_of = {
+        _name((row["system"], row["settings"])): _name((row["system"], own_settings(row)))
+        for row in report["systems"]
+    }
     systems: _Columns = {
         "system": lambda row: row["system"],
-        "settings": lambda row: row["settings"],
-        "paper epic": lambda row: row["paper"].get("epic", ""),
-        "paper vlog": lambda row: row["paper"].get("vlog", ""),
-        "paper something": lambda row: row["paper"].get("something", ""),
-        report["dataset"]: lambda row: interval_text(row["mean"], row["half_width"]),
+        "settings": own_settings,
+        "paper": lambda row: row["paper"].get(report["dataset"], ""),
+        report["dataset"]: interval_text,
         "seeds": lambda row: str(row["num_seeds"]),
         "activity head": lambda row: _head(row, "activity_head"),
         "object head": lambda row: _head(row, "object_head"),
@@ -243,13 +272,15 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
         " ": lambda row: ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
     }
     contrasts: _Columns = {
-        "expected": lambda row: row["better"],
-        "over": lambda row: row["worse"],
-        "difference": lambda row: interval_text(row["mean"], row["half_width"]),
+        "expected": lambda row: name_of[row["better"]],
+        "over": lambda row: name_of[row["worse"]],
+        "difference": interval_text,
         "pairs": lambda row: str(row["num_pairs"]),
         "p": lambda row: _p_value(row["p_value"]),
         "p (Holm)": lambda row: _p_value(row["p_holm"]),
-        " ": lambda row: ", ".join((row["verdict"], *row["not_learned"])),
+        " ": lambda row: ", ".join(
+            (row["verdict"], *(name_of[side] for side in row["not_learned"]))
+        ),
     }
     tables = ((systems, report["systems"]), (contrasts, report["contrasts"]))
     return [
@@ -268,7 +299,7 @@ def _head(row: Mapping[str, Any], head: str) -> str:
     """Return the score of a head in a system with two heads, otherwise an empty string."""
     if len(row["heads"]) == 1 or head not in row["heads"]:
         return ""
-    return interval_text(row["heads"][head]["mean"], row["heads"][head]["half_width"])
+    return interval_text(row["heads"][head])
 
 
 def _number(value: float | None, style: str = ",.0f") -> str:

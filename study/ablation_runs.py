@@ -53,7 +53,7 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
         "--recipe": request.recipe,
         "--shards": resources.shards,
         "--clips": resources.clips,
-        "--weights": request.weights if _holds_resnet(_recipe(run, request)) else None,
+        "--weights": request.weights if _holds_resnet(recipe_of(run, request)) else None,
     }
     overrides = [word for override in run.settings for word in ("--set", override)]
     manifest = str(run.out / f"{run.fold}.toml") if run.fold else request.manifest
@@ -88,7 +88,7 @@ def weights_needed(
     """Return the 2D networks whose published weights initialize the runs."""
     found = set()
     for run in runs:
-        recipe = _recipe(run, request)
+        recipe = recipe_of(run, request)
         file = request.weights if _holds_resnet(recipe) else None
         with suppress(ConfigError):  # a damaged run fails later and does not stop the others
             found.add(imagenet_needed(recipe, file, run.folder))
@@ -103,7 +103,8 @@ def _holds_resnet(recipe: Recipe) -> bool:
     return image_network(recipe.model) in ("resnet18", "resnet50")
 
 
-def _recipe(run: AblationRun, request: AblationRequest) -> Recipe:
+def recipe_of(run: AblationRun, request: AblationRequest) -> Recipe:
+    """Return the recipe of a run, for any number of activities."""
     return load_recipe(
         str(request.recipe),
         num_activities=2,

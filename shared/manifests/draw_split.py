@@ -75,7 +75,7 @@ logger = logging.getLogger(__name__)
 Shares = Mapping[Split, float]
 ALL = "all"
 """Column of a table of folds in which every video is used for training."""
-_FOLD_VALIDATION = 0.15
+FOLD_VALIDATION = 0.15
 """Fraction of the rows outside of a fold that become its validation split."""
 
 
@@ -228,7 +228,7 @@ def _draw_folds(
                     f"{table}: expected class {name!r} in at least 2 groups, got 1, so that it "
                     "would not occur in the training split of a fold; add videos, or remove it"
                 )
-        parts = assign_groups(rest, [1 - _FOLD_VALIDATION, _FOLD_VALIDATION], seed=seed)
+        parts = assign_groups(rest, [1 - FOLD_VALIDATION, FOLD_VALIDATION], seed=seed)
         for name in groups:
             held_out = parts.get(name) == 1 and all(left[each] > 1 for each in groups[name])
             if held_out:

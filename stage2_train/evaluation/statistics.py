@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class Interval:
     half_width: float | None
     """Half the width of the interval, from Student's t; None with fewer than two seeds."""
     num_seeds: int
+    values: tuple[float, ...]
+    """The value of each seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +43,22 @@ class Difference:
     """Number of common seeds."""
     p_value: float | None
     """Two-sided p-value of the paired t test; None with fewer than two pairs."""
+    values: tuple[float, ...]
+    """The difference of each common seed."""
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """Return the mean of one or more values, one per seed, with its interval."""
-    num_seeds = len(values)
-    if num_seeds < 2:
-        return Interval(mean=float(values[0]), half_width=None, num_seeds=num_seeds)
-    half_width = student_t(num_seeds - 1) * statistics.stdev(values) / math.sqrt(num_seeds)
-    return Interval(mean=statistics.fmean(values), half_width=half_width, num_seeds=num_seeds)
+    half_width = None
+    if len(values) > 1:
+        error = statistics.stdev(values) / math.sqrt(len(values))
+        half_width = student_t(len(values) - 1) * error
+    return Interval(
+        mean=statistics.fmean(values),
+        half_width=half_width,
+        num_seeds=len(values),
+        values=tuple(values),
+    )
 
 
 def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Difference:
@@ -61,21 +70,27 @@ def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Differen
     """
     differences = [values[seed] - others[seed] for seed in values if seed in others]
     num_pairs = len(differences)
-    mean = statistics.fmean(differences) if differences else None
-    if mean is None or num_pairs < 2:
-        return Difference(mean=mean, half_width=None, num_pairs=num_pairs, p_value=None)
-    error = statistics.stdev(differences) / math.sqrt(num_pairs)
+    half_width = p_value = None
+    if num_pairs > 1:
+        error = statistics.stdev(differences) / math.sqrt(num_pairs)
+        half_width = student_t(num_pairs - 1) * error
+        p_value = _paired_p_value(statistics.fmean(differences), error, num_pairs)
+    return Difference(
+        mean=statistics.fmean(differences) if differences else None,
+        half_width=half_width,
+        num_pairs=num_pairs,
+        p_value=p_value,
+        values=tuple(differences),
+    )
+
+
+def _paired_p_value(mean: float, error: float, num_pairs: int) -> float:
+    """Return the two-sided p-value of a mean difference with a standard error."""
     if not error:
-        p_value = 0.0 if mean else 1.0
-        return Difference(mean=mean, half_width=0.0, num_pairs=num_pairs, p_value=p_value)
+        return 0.0 if mean else 1.0
     from scipy.special import stdtr
 
-    return Difference(
-        mean=mean,
-        half_width=student_t(num_pairs - 1) * error,
-        num_pairs=num_pairs,
-        p_value=float(2 * stdtr(num_pairs - 1, -abs(mean) / error)),
-    )
+    return float(2 * stdtr(num_pairs - 1, -abs(mean) / error))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -101,10 +116,14 @@ def student_t(freedom: float) -> float:
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
-def interval_text(mean: float | None, half_width: float | None) -> str:
-    """Return a mean and half the width of its interval as text, as far as known."""
+def interval_text(figure: Mapping[str, Any]) -> str:
+    """Return the fields of an `Interval` or a `Difference` as text: the mean with half the width of
+    its interval, or with both values, where an interval from two seeds would say nothing."""
+    mean, half_width, values = figure["mean"], figure["half_width"], figure["values"]
     if mean is None:
         return ""
+    if len(values) == 2:
+        return f"{mean:.1f} ({values[0]:.1f}, {values[1]:.1f})"
     return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"
 
 

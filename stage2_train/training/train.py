@@ -21,7 +21,7 @@ from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.open_data import warn_of_other_data
-from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.phases import count_training_clips, plan_phases
 from orn.stage2_train.runs.run_config import (
     write_config,
 )
@@ -133,16 +133,16 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     is_started = plan.config.started_from is not None
     needed = None if is_started else imagenet_needed(recipe, request.weights, plan.run)
     url = imagenet_to_fetch(needed)
-    phases = plan_phases(recipe, num_segments=len(plan.train.segments))
-    steps = {phase.name: phase.num_steps for phase in phases}
-    clips = sum(steps.values()) * recipe.optimizer.batch_size * recipe.optimizer.accumulation
+    num_segments = len(plan.train.segments)
+    phases = plan_phases(recipe, num_segments=num_segments)
+    clips = count_training_clips(recipe, num_segments=num_segments)
     device = choose_device(request.resources.device)
     return {
         "run": str(plan.run),
         "recipe_name": plan.config.recipe_name,
         "recipe": to_toml(recipe),
         **({"to_fetch": url} if url else {}),
-        "steps": steps,
+        "steps": {phase.name: phase.num_steps for phase in phases},
         "estimated_seconds": clip_seconds(recipe, "train", clips, device=device),
         **_gaps(plan),
         **plan.counts,

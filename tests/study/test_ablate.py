@@ -145,9 +145,12 @@ def test_a_run_that_was_evaluated_before_its_end_is_continued(measured, tmp_path
 
 
 def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
-    words = ("--table", "2", "--dry-run", "--json", "--seeds", "2")
-    described = ablate(options, *words, "--vary", "seed=1,2").json
+    words = ("--table", "2", "--dry-run", "--json", "--vary", "seed=1,2", "--seeds")
+    described, fewer = (ablate(options, *words, seeds).json for seeds in ("2", "1"))
     assert (described["runs"], described["done"]) == (76, 0)
+    assert (
+        0 < 2 * fewer["estimated_seconds"] == pytest.approx(described["estimated_seconds"], rel=0.1)
+    )
     assert described["first_command"].startswith("orn train ")
     assert not (tmp_path / "ablation").exists()
 

@@ -1,7 +1,10 @@
 """The paper's table beside what was measured: contrasts and verdicts."""
 
+from dataclasses import replace
+
 import pytest
 
+from orn.shared.text_report import markdown
 from orn.stage2_train.evaluation.statistics import paired
 from orn.study.ablation_report import ablation_report, as_report
 from tests.study.made_results import made_results
@@ -96,3 +99,25 @@ def test_systems_are_compared_with_equal_settings_or_with_their_only_ones() -> N
     other = made_results(head, backbone="resnet50")
     assert pairs(made_results(orn, backbone="resnet18"), other) == []
     assert pairs(made_results(orn), other) == [("orn", "activity-head")]
+
+
+def test_two_seeds_are_shown_as_they_are_and_shared_settings_once() -> None:
+    percents = {"orn": (70.0, 80.0), "activity-head": (60.0, 61.0)}
+    results = [
+        each
+        for vary in ("a.rate=1", "a.rate=2")
+        for each in made_results(percents, settings=f"a.parts=[-x-,-y-],{vary}")
+    ]
+    report = as_report(ablation_report(results))
+    assert "all with a.parts=[-x-,-y-]" in report.title
+    text = "\n".join(map(markdown, report.tables))
+    assert "a.parts" not in text and "+-" not in text
+    assert "| orn | a.rate=1 | 75.0 (70.0, 80.0) | 2 |" in text
+    assert "| orn a.rate=1 | activity-head a.rate=1 | 14.5 (10.0, 19.0) | 2 |" in text
+
+
+@pytest.mark.parametrize(("dataset", "is_shown"), [("epic", True), ("kitchen", False)])
+def test_results_of_the_paper_stand_beside_those_on_the_same_data_set(dataset, is_shown) -> None:
+    results = [replace(each, dataset=dataset) for each in made_results(PERCENTS)]
+    text = as_report(ablation_report(results, table="2")).markdown()
+    assert ("paper" in text) == ("40.89" in text) == is_shown
