@@ -336,6 +336,7 @@ class VideoDetections:
             interval=self.interval_seconds,
             rate=self._parts[0][0].detector.frame_rate,
             video_F=video_F,
+            index_D=self.frame_indices,
         )
         if not found.is_near_n.all():
             place = int(np.argmin(found.is_near_n))

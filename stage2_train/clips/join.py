@@ -10,6 +10,7 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -266,13 +267,17 @@ def _nearest(
             yield of_video[video_id], seconds_F, seconds_D, None
             continue
         interval = frame_interval(seconds_D, otherwise=1 / detections.entry(video_id).rate)
-        found = nearest_frames(
+        join = partial(
+            nearest_frames,
             seconds_D,
             seconds_F,
             interval=interval,
             rate=detections.detector.frame_rate,
             video_F=seconds_F,
         )
+        found = join()
+        if not found.is_near_n.all():  # reading the indices takes time
+            found = join(index_D=detections.video(video_id).frame_indices)
         yield of_video[video_id], seconds_F, seconds_D, found
 
 

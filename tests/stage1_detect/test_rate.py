@@ -88,8 +88,7 @@ def test_real_files_give_the_frames_that_clips_have(
 @pytest.mark.parametrize("rate", [0.3, 3, 20])
 def test_uneven_times(world: Path, tmp_path: Path, suffix: str, rate: float) -> None:
     path = tmp_path / f"uneven.{suffix}"
-    times = UNEVEN if suffix == "mp4" else None  # AVI stores no times
-    write_numbered(path, len(UNEVEN), pts=times, codec="mpeg4")
+    write_numbered(path, len(UNEVEN), pts=UNEVEN, codec="mpeg4")
     store = stored({"v": path}, tmp_path / "clips", rate)
     dataset = of_videos(world, {"v": path})
     for unit_frames in (3, 2000):

@@ -41,6 +41,7 @@ class Times:
     """Times of videos, in place of a clip store or of shards."""
 
     seconds: dict[str, np.ndarray]
+    indices: dict[str, np.ndarray] | None = None
     rate: float = MASK_RATE
     picked_rate: float | None = None
     name: str = "the videos"
@@ -66,6 +67,10 @@ class Times:
     def entry(self, video_id: str) -> Any:
         num_frames = len(self.seconds[video_id])
         return SimpleNamespace(source_digest="sha256:1", frames=num_frames, rate=self.rate)
+
+    def video(self, video_id: str) -> Any:
+        counted = np.arange(len(self.seconds[video_id]))
+        return SimpleNamespace(frame_indices=(self.indices or {}).get(video_id, counted))
 
     def seconds_of(self, video_ids: Iterable[str]) -> dict[str, np.ndarray]:
         return {each: self.seconds[each] for each in video_ids if len(self.seconds[each])}
@@ -134,9 +139,38 @@ def test_a_video_that_was_detected_at_a_rate_is_joined_or_says_what_is_missing(
     assert len(gaps_n) == 290
     np.testing.assert_allclose(gaps_n, np.abs(seconds_F[:, None] - picked_D).min(axis=1))
     for kept in (picked_D[:-2], picked_D[2:], np.delete(picked_D, [4, 5, 6])):
-        lost = Times({"film": kept}, picked_rate=rate)
+        places = {"film": np.searchsorted(seconds_F, kept)}
+        lost = Times({"film": kept}, indices=places, picked_rate=rate)
         with pytest.raises(JoinError, match="have no detections near their time"):
             join_split(dataset, "train", clips, lost)
+
+
+GAPPED = {
+    "start": [0, 3, *range(4, 50)],
+    "middle": [*range(20), 25, 26, 37, *range(38, 63)],
+    "end": [*range(44), 50, 51, 72, 99],
+}
+"""Times of 48 frames in thirtieths of a second."""
+
+
+@pytest.mark.parametrize("first", [0, 4])
+@pytest.mark.parametrize("ticks", GAPPED.values(), ids=GAPPED)
+def test_gaps_in_time_stamps_lose_no_objects(ticks: list[int], first: int) -> None:
+    """Objects on every eighth frame; where one of these frames is missing, others are refused."""
+    video_F, index_D = np.array(ticks) / 30, np.arange(first, 48, 8)
+
+    def near(kept_d: np.ndarray) -> np.ndarray:
+        seconds_d = video_F[kept_d]
+        found = nearest_frames(seconds_d, video_F, interval=8 / 30, video_F=video_F, index_D=kept_d)
+        return found.is_near_n
+
+    assert near(index_D).all()
+    for lost in range(1, 5):
+        missing_F = ~near(np.delete(index_D, lost))
+        assert missing_F[index_D[lost]]
+        assert not np.delete(missing_F, range(index_D[lost] - 7, index_D[lost] + 8)).any()
+    assert not near(index_D[2:])[: first + 4].any()
+    assert not near(index_D[:-2])[-4:].all()
 
 
 def test_rows_behind_the_last_masks_are_the_last() -> None:
