@@ -4,6 +4,7 @@ Each step is a command that a user could type. The steps detect, clips and train
 remaining work themselves, so videos that are added later are also processed.
 """
 
+import functools
 import shlex
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,23 @@ def _training_jobs(
         )
     ]
     if training.split is not None:
-        argv = ("eval", run, *_split_option(training.split), *partial)
-        jobs.append(Job(name=f"eval{training.name}", argv=argv, output=training.evaluation))
+        inputs = functools.partial(_inputs, training, partial=pipeline.partial)
+        jobs.append(
+            Job(
+                name=f"eval{training.name}",
+                argv=("eval", run, *_split_option(training.split), *partial),
+                output=training.evaluation,
+                made_from=inputs if may_grow else None,
+            )
+        )
     return jobs
+
+
+def _inputs(training: Training, *, partial: bool) -> str:
+    """Return the digest of the inputs of an evaluation."""
+    from orn.stage2_train.evaluation.inputs_digest import inputs_digest  # imports torch
+
+    return inputs_digest(training.run, str(training.split), partial=partial)
 
 
 def _split_option(split: Split) -> tuple[str, ...]:

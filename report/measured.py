@@ -65,6 +65,10 @@ class Measured:
         labels = self.predictions.labels
         return np.arange(len(self.classes)) == labels[:, None] if self.single else labels > 0
 
+    def labels(self) -> list[tuple[int, ...]]:
+        """Return the true classes of each segment, ascending."""
+        return [tuple(np.flatnonzero(true_A).tolist()) for true_A in self.true_NA()]
+
     def _counted_NA(self) -> NDArray[np.bool_]:
         """Return (N, A) predicted classes without unsure labels, which do not count as mistakes."""
         predicted_NA, unsure_NA = self.predicted_NA(), self.predictions.unsure

@@ -88,11 +88,12 @@ def _evaluated(model: OpenedModel, measured: Measured, resources: Resources) -> 
     """
     split, sources = measured.file.split, sources_of_run(model.path, model.config, resources)
     joined = sources.join(split, model.config.recipe)
-    if tuple(segment.id for segment in joined.segments) != measured.predictions.ids:
+    known = zip(measured.predictions.ids, measured.labels(), strict=True)
+    if [(segment.id, segment.labels) for segment in joined.segments] != list(known):
         raise JoinError(
             f"{model.path}: expected the {counted(measured.file.num_segments, 'segment')} of "
-            f"{split} evaluated by `orn eval`, got {len(joined.segments)} different ones; evaluate "
-            "the run again"
+            f"{split} evaluated by `orn eval`, got {len(joined.segments)} with different ids or "
+            "labels; evaluate the run again"
         )
     return EvaluatedRun(model=model, sources=sources, joined=joined)
 

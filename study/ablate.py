@@ -194,6 +194,10 @@ def _check_recipes(ablation: _Ablation) -> None:
             )
 
 
+def _digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def _check_same_ablation(ablation: _Ablation) -> None:
     """Record what all runs in the folder share; reject runs that are not comparable with them. A
     different commit or number of threads only causes a warning."""
@@ -204,7 +208,8 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     store = resources.clips_of(name)
     wanted: dict[str, Any] = {
         "dataset": name,
-        "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
+        "segments": _digest(repr(ablation.listing.segments)),
+        "recipe": _digest(to_toml(recipe)),
         "detector": DetectionFolder(resources.shards_of(name)).detector.identity,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),

@@ -11,8 +11,8 @@ and the file that it writes on success:
 
 `run_jobs` runs one list in the foreground and stops at the first failure. `run_lists` runs several
 independent lists in parallel; a failure stops only its own list. Both resume when called again: the
-record, a JSON file, lists the commands that have succeeded, and an interrupted command resumes
-automatically.
+record, a JSON file, lists the commands that have succeeded, with the digests of their inputs, and
+an interrupted command resumes automatically.
 """
 
 import json
@@ -55,6 +55,9 @@ class Job:
     output: Path | None
     """File that exists after success. None: the command is always run and determines what remains
     to be done."""
+    made_from: Callable[[], str] | None = None
+    """Returns the digest of the inputs of the output, which is computed before the command runs;
+    None if only the arguments are compared."""
 
     @property
     def typed(self) -> str:
@@ -63,9 +66,12 @@ class Job:
 
 
 def is_done(job: Job, record: Path) -> bool:
-    """Return whether exactly this command has succeeded and its output still exists."""
-    known = _read_record(record).get(job.name, {}).get("argv") == list(job.argv)
-    return known and job.output is not None and job.output.exists()
+    """Return whether exactly this command has succeeded with the same inputs, and its output still
+    exists."""
+    known = _read_record(record).get(job.name, {})
+    if job.output is None or not job.output.exists() or known.get("argv") != list(job.argv):
+        return False
+    return job.made_from is None or known.get("made_from") == job.made_from()
 
 
 def job_seconds(record: Path) -> dict[str, float]:
@@ -206,10 +212,11 @@ def _unfinished(
             continue
         fresh = fresh or job.output is not None
         say(f"{place}: {escape(job.typed)}")
+        inputs = {} if job.made_from is None else {"made_from": job.made_from()}
         started = time.monotonic()
         yield job
         seconds = round(time.monotonic() - started, 1)
-        known[job.name] = {"argv": list(job.argv), "seconds": seconds}
+        known[job.name] = {"argv": list(job.argv), "seconds": seconds, **inputs}
         write_text(record, json.dumps(known, indent=1) + "\n")
 
 

@@ -149,6 +149,18 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
     )
 
 
+def data_digests(
+    clips: DatasetFrames, detections: DetectionFolder, video_ids: Iterable[str]
+) -> dict[str, str]:
+    """Return the digests of the shards with some videos, by name, and of their frames if they are
+    stored."""
+    video_ids = tuple(video_ids)
+    found = detections.digests(video_ids)
+    if isinstance(clips, ClipStore):
+        found["clip store"] = clips.digest(video_ids)
+    return found
+
+
 def warn_of_other_data(
     run: Path, clips: DatasetFrames, detections: DetectionFolder, *, video_ids: Iterable[str]
 ) -> None:
@@ -163,10 +175,7 @@ def warn_of_other_data(
     Raises:
         PipelineError: if the record cannot be read or written.
     """
-    video_ids = tuple(video_ids)
-    found = detections.digests(video_ids)
-    if isinstance(clips, ClipStore):
-        found["clip store"] = clips.digest(video_ids)
+    found = data_digests(clips, detections, video_ids)
     if changed := differences(begun_with(run / DATA_NAME, found), found):
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         logger.warning(

@@ -335,7 +335,7 @@ def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None
     if recorded.places is None:
         raise ConfigError(f"{run}: expected a run folder, got an exported run; change --run")
     ours, theirs = (_fixed_settings(config) for config in (recorded, requested))
-    remedy = "pass a different --run, or the same settings to resume this run"
+    remedy = "pass a different --run, or the same settings and labels to resume this run"
     check_same_job(ours, theirs, place=run, remedy=remedy)
 
 

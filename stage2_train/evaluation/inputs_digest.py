@@ -1,0 +1,32 @@
+"""The digest of the inputs of an evaluation, to decide whether its results are up to date."""
+
+import hashlib
+from pathlib import Path
+
+from orn.shared.data_files import file_digest
+from orn.stage2_train.runs.open_data import data_digests
+from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.run_folder import BEST_NAME
+from orn.stage2_train.runs.trained import sources_of_run
+from orn.stage2_train.settings.resources import Resources
+
+
+def inputs_digest(run: Path, split: str, *, partial: bool) -> str:
+    """Return the digest, `sha256:...`, of the segments in a split with their labels, their objects
+    and stored frames, and the best weights.
+
+    Args:
+        run: run folder.
+        split: the evaluated split.
+        partial: whether segments of missing videos are omitted.
+
+    Raises:
+        PipelineError: if the run cannot be evaluated on the split.
+    """
+    config = read_config(run)
+    sources = sources_of_run(run, config, Resources(partial=partial))
+    segments = sources.join(split, config.recipe).segments
+    video_ids = [segment.video_id for segment in segments]
+    data = data_digests(sources.clips, sources.detections, video_ids)
+    inputs = (segments, data, file_digest(run / BEST_NAME))
+    return f"sha256:{hashlib.sha256(repr(inputs).encode()).hexdigest()}"
