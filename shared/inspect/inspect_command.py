@@ -1,5 +1,6 @@
 """The command `orn inspect`."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from orn.shared.common_options import AsJson, DataRoot, FilePath, Share
+from orn.shared.common_options import AsJson, FilePath, Share
 from orn.shared.echo import echo, echo_json, echo_report
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import Argument, Option, Request, command
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from orn.shared.inspect.one_frame import ShardFrame
     from orn.shared.inspect.shard_videos import ActivityLabels, Pictures
     from orn.shared.shards.shard import Shard
+
+
+logger = logging.getLogger(__name__)
 
 
 class InspectRequest(Request):
@@ -57,7 +62,10 @@ class InspectRequest(Request):
             usual="from the plan next to SHARD",
         ),
     ] = None
-    data_root: DataRoot = Path("data")
+    data_root: Annotated[
+        FilePath | None,
+        Option("Data root.", name="--data", usual="from the plan next to SHARD, else data"),
+    ] = None
     run: Annotated[
         FilePath | None,
         Option("Show the predictions of this run, as stored by `orn eval`, on the page."),
@@ -87,11 +95,12 @@ class InspectRequest(Request):
 
 
 @command("inspect")
-def inspect(request: InspectRequest, *, as_json: AsJson = False) -> None:
+def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     """Show the contents of a SHARD: videos, detector, classes and sizes.
 
     With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
-    over one frame or a video; with --html, write a page. Missing frames are gray.
+    over one frame or a video; with --html, write a page. Missing frames are gray; the exit code is
+    then 3 for --overlay.
     """
     from orn.shared.inspect.page.write import check_page_output
     from orn.shared.inspect.shard_videos import pictures_of_shard
@@ -103,7 +112,7 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> None:
     opened = Shard(path)
     if request.overlay is None and request.html is None:
         _describe(opened, request, as_json=as_json)
-        return
+        return 0
     check_output_files([request.overlay], reads=_inputs(path, request))
     if request.html is not None:
         check_page_output(request.html)
@@ -114,6 +123,11 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> None:
     for key in () if as_json else ("overlay", "html"):
         if key in made:
             echo(made[key])
+    if not made.get("gray"):
+        return 0
+    message = "a gray background for %d of %d frames: their pictures are missing"
+    logger.warning(f"{request.overlay}: {message}", made["gray"], made["frames"])
+    return SOME_FAILED
 
 
 def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
@@ -127,7 +141,8 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     with suppress(PipelineError):  # a corrupt plan
         plan = Plan.load(shard.parent)
         name = request.dataset or (plan and plan.dataset)
-        yield from files_of(name, request.data_root) if name else ()
+        root = request.data_root or Path((plan and plan.data_root) or "data")
+        yield from files_of(name, root) if name else ()
 
 
 def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None:
@@ -151,14 +166,14 @@ def _frame(shard: "Shard", request: InspectRequest) -> "ShardFrame":
 
 
 def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
-    """Draw the overlay, if requested; return its path and number of frames."""
+    """Draw the overlay, if requested; return its path and numbers of frames."""
     from orn.shared.inspect.overlay import draw_film, draw_picture
 
     if request.overlay is None:
         return {}
-    threshold, num_frames = request.score_threshold, 1
+    threshold = request.score_threshold
     if request.draws_video:
-        num_frames = draw_film(
+        drawn = draw_film(
             shard,
             pictures,
             request.overlay,
@@ -169,8 +184,8 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
         )
     else:
         frame = _frame(shard, request)
-        draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
-    return {"overlay": str(request.overlay), "frames": num_frames}
+        drawn = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
+    return {"overlay": str(request.overlay), "frames": drawn.frames, "gray": drawn.gray}
 
 
 def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
@@ -192,12 +207,12 @@ def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
     """Return the labels of the data set, with the predictions of a run if one is given."""
     from orn.shared.errors import ConfigError, PipelineError
-    from orn.shared.inspect.shard_videos import ActivityLabels, dataset_of_shard, labels_of
+    from orn.shared.inspect.shard_videos import ActivityLabels, data_of_shard, labels_of
 
     run = request.run
     try:
-        name = dataset_of_shard(shard.path, request.dataset)
-        labels = labels_of(name, request.data_root, _probabilities(run) if run else None)
+        name, root = data_of_shard(shard.path, request.dataset, request.data_root)
+        labels = labels_of(name, root, _probabilities(run) if run else None)
     except PipelineError as err:
         if run is not None:
             raise

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,19 @@ from orn.shared.text import counted
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What was drawn."""
+
+    frames: int
+    """Number of frames."""
+    gray: int
+    """Number of frames without a picture."""
+
+
 def draw_picture(
     frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
-) -> None:
+) -> Drawn:
     """Write a frame with its detections as PNG, atomically.
 
     Raises:
@@ -36,6 +47,7 @@ def draw_picture(
     drawn = _drawn(frame, picture, score_threshold)
     with replacing(out) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
+    return Drawn(frames=1, gray=int(picture is None))
 
 
 def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> None:
@@ -59,11 +71,8 @@ def draw_film(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     score_threshold: float,
-) -> int:
+) -> Drawn:
     """Write a video with its detections, or its half-open range of times, as MP4.
-
-    Returns:
-        The number of frames.
 
     Raises:
         ConfigError: if `video_id` is required.
@@ -88,18 +97,22 @@ def draw_film(
             f"{stop_seconds} s, got none; it has {held}"
         )
 
+    gray = 0
+
     def drawn_frames(bar: Bar) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        nonlocal gray
         size: tuple[int, int] | None = None
         shown = _pictures(video, pictures, seconds_f[start:stop])
         for row, picture in zip(range(first + start, first + stop), shown, strict=True):
             frame = shard.whole_frame(row, shard.frame(row))
             drawn = _drawn(frame, picture, score_threshold, size)
+            gray += picture is None
             size = drawn.shape[1], drawn.shape[0]
             yield frame.seconds, drawn
             bar.advance()
 
     with progress("draw", total=stop - start, unit="frames") as bar:
-        return write_film(out, drawn_frames(bar))
+        return Drawn(frames=write_film(out, drawn_frames(bar)), gray=gray)
 
 
 def _drawn(

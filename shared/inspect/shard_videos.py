@@ -79,29 +79,31 @@ Pictures = VideoPictures | NoPictures
 """A source of pictures of the frames with detections; `name` is its description."""
 
 
-def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
-    """Return the source of pictures for a shard; `dataset_of_shard` selects the data set."""
+def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path | None) -> Pictures:
+    """Return the source of pictures for a shard; `data_of_shard` selects the data set."""
     try:
-        return VideoPictures(dataset_of_shard(shard, dataset), data_root)
+        return VideoPictures(*data_of_shard(shard, dataset, data_root))
     except PipelineError as err:
         if dataset is not None:
             raise
         return NoPictures(str(err))
 
 
-def dataset_of_shard(shard: Path, dataset: str | None) -> str:
-    """Return the name or file of the manifest of a shard's data set: `dataset` if given, else the
-    one recorded in the plan next to the shard.
+def data_of_shard(shard: Path, dataset: str | None, data_root: Path | None) -> tuple[str, Path]:
+    """Return the name or file of the manifest of a shard's data set, and the data root: those given
+    if they are, else those recorded in the plan next to the shard.
 
     Raises:
-        JoinError: if there is no plan.
+        JoinError: if there is no plan, and no data set is given.
     """
-    if dataset is not None:
-        return dataset
     plan = Plan.load(shard.parent)
+    if data_root is None:
+        data_root = Path((plan and plan.data_root) or "data")
+    if dataset is not None:
+        return dataset, data_root
     if plan is None:
         raise JoinError(f"{shard.parent}: no plan specifies the data set; pass --dataset")
-    return manifest_of(plan, remedy=_REMEDY)
+    return manifest_of(plan, remedy=_REMEDY), data_root
 
 
 def pictures_or_gray(

@@ -8,6 +8,7 @@ from PIL import Image
 from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.video.read import read_frames
+from tests.running import Ran
 from tests.shared.inspect.conftest import found, write
 from tests.worlds.shards import CUP
 from tests.worlds.tables import write_table
@@ -43,14 +44,34 @@ def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
 
 def test_a_film_and_a_part_of_it(orn, shard: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
-    result = orn("inspect", shard, "--video", "kitchen/a", "--overlay", out, "--json")
-    assert result.json == {"overlay": str(out), "frames": 3}
+
+    def drawn(*words: object) -> Ran:
+        """What is drawn without the video."""
+        result = orn("inspect", shard, *words, "--overlay", out, "--json", exit_code=3)
+        assert result.json["gray"] == result.json["frames"]
+        return result
+
+    result = drawn("--video", "kitchen/a")
+    assert (result.json["overlay"], result.json["frames"]) == (str(out), 3)
     assert "draw: 3/3 frames" in result.stderr
     frames = list(read_frames(out))
     assert [round(frame.seconds, 3) for frame in frames] == [0.0, 0.1, 0.2]
     assert mask_color(frames[2].image, 118)
     assert not mask_color(frames[1].image, 118)
-    part = ("--video", "kitchen/a", "--overlay", out, "--from", "0.6", "--to", "0.7")
-    assert orn("inspect", shard, *part, "--json").json["frames"] == 1
-    orn("inspect", shard, "--video", "b", "--overlay", out, "--score-threshold", 0.2)
+    part = ("--video", "kitchen/a", "--from", "0.6", "--to", "0.7")
+    assert drawn(*part).json["frames"] == 1
+    drawn("--video", "b", "--score-threshold", 0.2)
     assert mask_color(next(read_frames(out)).image, 118)
+
+
+def test_shards_remember_the_data_root(orn, tmp_path: Path) -> None:
+    manifest = write_table(tmp_path, "mine", ["video,label", "b,x"], classes=["x"])
+    write_numbered(tmp_path / "data/mine/videos/b.mp4", 2)
+    (tmp_path / "objects.csv").write_text(
+        "video,frame,class,score,x1,y1,x2,y2\nb,0,cup,0.9,0,0,8,8\nb,1,cup,0.9,0,0,8,8\n"
+    )
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
+    orn("import-objects", manifest, tmp_path / "objects.csv", "--format", "csv", *places)
+    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
+    drawn = orn("inspect", shard, "--video", "b", "--overlay", tmp_path / "b.mp4", "--json")
+    assert (drawn.json["frames"], drawn.json["gray"]) == (2, 0)
