@@ -60,6 +60,7 @@ class LoaderRequest(Request):
         Option(
             "Data root with VLOG's clips and the authors' masks.",
             name="--data",
+            variable="ORN_DATA",
             usual="generated clips",
         ),
     ] = None

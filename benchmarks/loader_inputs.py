@@ -4,6 +4,7 @@ With real data, these are clips of VLOG with the authors' released masks; withou
 of the same size and length.
 """
 
+import logging
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.store_job import build_clip_store
+
+logger = logging.getLogger(__name__)
 
 MADE_FRAMES = (741, 92)
 """Numbers of frames of the two real clips."""
@@ -58,11 +61,14 @@ class LoaderInputs:
 def loader_inputs(
     folder: Path, data_root: Path | None, *, made_frames: tuple[int, ...] = MADE_FRAMES
 ) -> LoaderInputs:
-    """Create all inputs in an empty folder, from VLOG's clips or generated clips.
+    """Create all inputs in an empty folder, from VLOG's clips or, without VLOG, generated clips.
 
     Raises:
-        DataRootError: if VLOG, or all of its masks, are missing.
+        DataRootError: if VLOG's videos, or all of its masks, are missing.
     """
+    if data_root is not None and not (data_root / "vlog").is_dir():
+        logger.warning("%s: no folder vlog, so clips are generated", data_root)
+        data_root = None
     videos, tracks = _made(folder, made_frames) if data_root is None else _real(data_root)
     pickles = tuple(folder / f"{number}.pkl" for number in range(len(tracks)))
     for path, frames in zip(pickles, tracks, strict=True):

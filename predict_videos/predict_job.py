@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
 from orn.predict_videos.predict_request import PredictRequest
 from orn.predict_videos.prediction import SegmentPrediction, WindowPrediction
-from orn.predict_videos.truth import TrueSegment, true_segments
+from orn.predict_videos.truth import TrueSegment, true_segments, warn_of_trained
 from orn.predict_videos.video import check_pairs, predict_video
 from orn.predict_videos.windows import WindowChoice, windows_and_segments
 from orn.shared.errors import (
@@ -74,6 +74,7 @@ def predict_all(
         from orn.predict_videos.prediction_page import PredictionPage  # importing it takes a second
 
         page = PredictionPage(model=model, num_videos=len(videos))
+    warn_of_trained(model, videos)
     known = _truth(videos, request)
     objects = _objects(model, request)
     num_detected = 0

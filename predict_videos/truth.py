@@ -1,13 +1,22 @@
 """Labeled segments of a data set, to show next to predictions."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from orn.predict_videos.prediction import SegmentPrediction
-from orn.shared.manifests.load import load_dataset
+from orn.shared.errors import PipelineError
+from orn.shared.manifests.load import load_dataset, load_manifest
+from orn.shared.manifests.records import Video
+from orn.shared.text import counted, first_few
 from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.runs.trained import OpenedModel
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +64,28 @@ def share_predicted(
         )
         if last > first:
             yield true, right / (last - first)
+
+
+def warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
+    """Warn about videos with which the network was trained, as far as the run knows its data."""
+    recorded = model.config.paths(model.path)
+    if recorded is None:
+        return
+    with suppress(PipelineError):  # the data set is gone
+        root = recorded.data_root / load_manifest(recorded.manifest).root
+        below = (f"{root.resolve()}{os.sep}", f"{root.absolute()}{os.sep}")
+        given = {os.path.realpath(each.path): each.id for each in videos}
+        absolute = (str(each.path.absolute()) for each in videos)  # perhaps through links
+        if not any(path.startswith(below) for path in chain(given, absolute)):
+            return
+        dataset = load_dataset(recorded.manifest, recorded.data_root)
+        splits = model.config.recipe.data.training_splits
+        trained = {each.video_id for each in dataset.segments if each.split in splits}
+        paths = (os.path.realpath(each.path) for each in dataset.videos if each.id in trained)
+        if names := [given[path] for path in paths if path in given]:
+            logger.warning(
+                "%s: trained with %s of these (such as %s), whose predictions say little",
+                model.path,
+                counted(len(names), "video"),
+                first_few(names),
+            )

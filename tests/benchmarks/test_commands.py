@@ -36,3 +36,9 @@ def test_a_tiny_run_gives_its_record(
         assert 0 < memory["long_bytes_above_start"] < memory["long_peak_bytes"] < 2**30
     if "losses" in keys:
         assert record["losses"]["ours"] == pytest.approx(record["losses"]["reference"], rel=1e-4)
+
+
+def test_the_loader_reads_the_usual_data_root(orn: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "vlog").mkdir()
+    monkeypatch.setenv("ORN_DATA", str(tmp_path))
+    assert str(tmp_path / "vlog") in orn("bench", "loader", "--tiny", exit_code=1).stderr

@@ -284,3 +284,10 @@ def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
     assert [each["video"] for each in said] == [str(path) for path in videos]
     assert all(each["kind"] == "failed" for each in said)
     assert "0.00 to 0.40 s and 2 more: expected finite" in said[0]["reason"]
+
+
+def test_a_video_of_the_training_is_named(trained: Any) -> None:
+    new, known = validation(trained)[0], trained.videos["film/0"]
+    for video, is_known in ((known, True), (new, False)):
+        ran = predict(trained, video, "--shards", trained.shards)
+        assert (f"trained with 1 video of these (such as {video})" in ran.stderr) == is_known
