@@ -121,8 +121,6 @@ def new(
     )
     for reason in made["guessed"]:
         echo(f"guessed: {reason}", err=True)
-    for warning in made["warnings"][:1]:  # `orn manifest check` prints the others, too
-        echo(f"warning: {warning}", err=True)
     check_it = ("orn", "manifest", "check", made["manifest"], "--data", made["data_root"])
     for line in (
         f"{made['manifest']}: {counted(made['videos']['listed'], 'video')}, "

@@ -34,9 +34,6 @@ from tests.running import SECONDS, run_orn
 from tests.worlds.films import TINY_EVAL
 from tests.worlds.videos import write_gray
 
-ADVICE = (
-    "warning: expected at least 300 clips for one split, got 10; cross-validate with --folds 5 "
-)
 ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
 
 
@@ -69,7 +66,7 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
     root, run = Path.cwd(), "runs/kitchen-demo-seed3"
     said = capfd.readouterr().err
     assert f"orn manifest new {table} --split 60/40" in said
-    assert re.findall("warning: .*(?=\\()", said) == [ADVICE]  # the step check prints the others
+    assert "warning" not in said  # the step check prints them
     assert typed == [
         f"orn manifest check kitchen.toml --data {root}",
         f"orn detect kitchen.toml --data {root}",
