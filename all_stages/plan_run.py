@@ -21,7 +21,8 @@ from orn.shared.jobs.outputs import (
     check_output_folder,
     default_folder,
 )
-from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
+from orn.shared.manifests.draw_split import SplitRequest
+from orn.shared.manifests.folds import ALL, fold_names
 from orn.shared.manifests.load import files_of, load_dataset, load_manifest
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from orn.shared.devices import instruction_set
-from orn.shared.manifests.draw_split import fold_names
+from orn.shared.manifests.folds import fold_names
 
 WORK = Path("runs/real")
 RECORDS = Path("benchmarks/results/real")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.draw_split import FIRST_FOLD
+from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.predictions import Predictions, predictions_of, some_ids
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table

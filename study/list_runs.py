@@ -14,7 +14,7 @@ from orn.shared.csv_text import csv_text
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
-from orn.shared.manifests.draw_split import FIRST_FOLD
+from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.text_report import Report, Table, filled_columns
 from orn.stage2_train.runs.eval_file import FOLDS, read_eval
 from orn.stage2_train.runs.run_config import recorded_config

@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import Field
 
 from orn.shared.errors import ConfigError
+from orn.shared.manifests.folds import ALL, fold_names
 from orn.shared.manifests.records import SPLITS, Split
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow
 from orn.shared.manifests.text_files import each_row, read_rows
@@ -73,8 +74,6 @@ def assign_groups(
 logger = logging.getLogger(__name__)
 
 Shares = Mapping[Split, float]
-ALL = "all"
-"""Column of a table of folds in which every video is used for training."""
 FOLD_VALIDATION = 0.15
 """Fraction of the rows outside of a fold that become its validation split."""
 
@@ -117,15 +116,6 @@ class SplitRequest:
     def columns(self) -> tuple[str, ...]:
         """Columns of the table of splits: one for each fold, and one without any test split."""
         return (*fold_names(self.folds), ALL) if self.folds else ("split",)
-
-
-def fold_names(number: int) -> tuple[str, ...]:
-    """Return the names of folds, which are columns of the table of splits."""
-    return tuple(f"fold-{fold}" for fold in range(1, number + 1))
-
-
-(FIRST_FOLD,) = fold_names(1)
-"""Name of the fold that every cross-validation has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

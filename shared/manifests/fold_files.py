@@ -9,7 +9,8 @@ from typing import Any
 from orn.shared.config.toml_files import toml_value
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.manifests.draw_split import SplitRequest, draw_table, fold_names, split_text
+from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.shared.manifests.folds import fold_names
 from orn.shared.manifests.load import load_manifest
 from orn.shared.manifests.manifest import Manifest, TableLabels
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path
 
+from orn.shared.manifests.folds import read_folds
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Form, Listing, Segment, Split, Task
 from orn.shared.manifests.text_files import (
@@ -94,7 +95,9 @@ def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: boo
 
 
 def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
-    """Return the split of each video in a table of splits."""
+    """Return the split of each video in a table of splits or folds."""
+    if spec.folds is not None:
+        return read_folds(path, spec.folds, spec.split)
     columns = {"split": spec.split}
     rows = read_rows(path, "the table of splits", _SplitRow, columns=columns, is_open=True)
     return dict(each_row(path, rows.items(), attrgetter("video", "split"), id_of=itemgetter(0)))

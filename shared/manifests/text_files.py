@@ -40,7 +40,7 @@ _SHOWN_ROWS = 5
 _NOT_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _LONGEST_SECONDS = 1e9
 """Thirty years; some tables use such numbers for the end of the video."""
-_SPLIT_NAMES: dict[str, Split] = {
+SPLIT_NAMES: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -80,9 +80,7 @@ Seconds = Annotated[
     Annotated[float, Field(ge=0, le=_LONGEST_SECONDS, allow_inf_nan=False)] | None,
     BeforeValidator(lambda cell: cell or None),
 ]
-SplitName = Annotated[
-    Split, BeforeValidator(lambda cell: _SPLIT_NAMES.get(str(cell).lower(), cell))
-]
+SplitName = Annotated[Split, BeforeValidator(lambda cell: SPLIT_NAMES.get(str(cell).lower(), cell))]
 
 
 class UnknownClassError(ValueError):

@@ -5,6 +5,7 @@ RUN/predictions-folds.npz    ids, labels and logits
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from orn.shared.data_files import read_json
+from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.evaluation.intervals import measured_figures
@@ -33,10 +35,19 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> dict[str, Any]:
 
     Returns:
         The contents of RUN/eval-folds.json.
+
+    Raises:
+        JoinError: if a segment was evaluated in several folds.
     """
     parts = [load_predictions(fold / "predictions-test.npz") for fold in folds]
     reports = [read_json(fold / "eval-test.json") for fold in folds]
     config, predictions = read_config(folds[0]), _joined(parts)
+    name, times = Counter(predictions.ids).most_common(1)[0]
+    if times > 1:
+        raise JoinError(
+            f"{run}: expected each segment in the test split of one fold, got {name!r} in {times}; "
+            "train and evaluate the folds again in a different folder"
+        )
     classes, metric = config.dataset.classes, config.dataset.metric
     labels, unsure_NA = predictions.labels, predictions.unsure
     summaries = {

@@ -22,7 +22,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import Marker
 from orn.shared.jobs.same_job import check_same_job, differences
-from orn.shared.manifests.draw_split import FIRST_FOLD
+from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.manifests.load import load_manifest, own_file
 from orn.shared.manifests.manifest import Manifest
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric

@@ -13,8 +13,8 @@ from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
-from orn.shared.manifests.draw_split import FIRST_FOLD
 from orn.shared.manifests.fold_files import folds_of
+from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.tensors import mismatch

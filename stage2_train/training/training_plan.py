@@ -15,7 +15,7 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import SOME_FAILED, PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import STDERR, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.draw_split import ALL
+from orn.shared.manifests.folds import ALL
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Dataset

@@ -1,6 +1,7 @@
 """A manifest from a table of one's own: what is guessed, what is drawn, and that it holds."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -307,6 +308,44 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
     for name, number, got in (("kitchen.toml", 3, "4 folds"), ("vlog", 4, "format vlog")):
         with pytest.raises(ConfigError, match=f"{name}: .*, got {got}.*; omit --folds"):
             requested_folds(name, folds=number, group=None)
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda text: text.replace("train,test", "test,test", 1), "one fold, got fold-1, fold-2"),
+        (lambda text: text.replace("test", "train", 1), "one fold, got none"),
+        (lambda text: text.replace("test,train,train", "train,train,test"), "one fold, got all"),
+        (lambda text: text.replace("train\n", "tset\n", 1), "'all': expected train.*'tset'"),
+        (lambda text: text.replace("all", "rest"), "expected the columns .*all"),
+        (lambda text: text + text.splitlines()[-1], "unique ids"),
+        (lambda text: text.replace("fold-2", "fold-3"), "expected the columns .*fold-2"),
+    ],
+)
+def test_every_video_is_tested_in_one_fold(
+    kitchen, new, orn, here: Path, edit: Callable[[str], str], problem: str
+) -> None:
+    """In every column, whichever the manifest names."""
+    rows = "".join(f"{number},{('open', 'close')[number % 2]}\n" for number in range(8))
+    kitchen(f"video,label\n{rows}", *(f"{number}.mp4" for number in range(8)))
+    new("--folds", "2")
+    table = here / "kitchen" / "split.csv"
+    text = table.read_text()
+    table.write_text(edit(text))
+    assert table.read_text() != text
+    for words in (("manifest", "check"), ("train",)):
+        refused = orn(*words, "kitchen.toml", "--data", ".", exit_code=1).stderr
+        assert re.search(problem, refused)
+
+
+def test_the_number_of_folds_is_that_of_the_columns(kitchen, new, orn, here: Path) -> None:
+    kitchen("video,label\n0,A\n1,B\n2,A\n3,B\n", *(f"{number}.mp4" for number in range(4)))
+    new("--folds", "2")
+    manifest = here / "kitchen.toml"
+    for old, other, problem in (("folds = 2", "folds = 3", "fold-3"), ("fold-1", "fold-7", "spli")):
+        manifest.write_text(manifest.read_text().replace(old, other))
+        assert problem in orn("manifest", "check", manifest, "--data", ".", exit_code=1).stderr
+        manifest.write_text(manifest.read_text().replace(other, old))
 
 
 def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:

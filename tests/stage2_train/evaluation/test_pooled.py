@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orn.shared.errors import JoinError
 from orn.shared.predictions import Predictions, save_predictions
 from orn.stage2_train.evaluation.pooled import evaluate_folds
 from tests.worlds.films import TINY_EVAL, TINY_RECORD, write_tiny_model
@@ -46,6 +47,14 @@ def test_accuracy_is_of_all_segments_with_intervals_over_persons(tmp_path: Path)
     assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("participants", 2)
     assert report["confusion_counts"] == [[0, 0, 2], [0, 1, 2]]
     assert json.loads((tmp_path / "eval-folds.json").read_text()) == report
+
+
+def test_a_segment_of_two_folds_is_refused(tmp_path: Path) -> None:
+    """As where one fold is a link to another."""
+    first = fold(tmp_path / "1", np.zeros(2, np.int64), [[2.0, 1.0]] * 2, "ann", "top1")
+    (tmp_path / "2").symlink_to(first)
+    with pytest.raises(JoinError, match="ann 0"):
+        evaluate_folds(tmp_path, [first, tmp_path / "2"])
 
 
 def test_average_precision_is_the_mean_over_folds_without_an_interval(tmp_path: Path) -> None:
