@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from orn.shared.environment import describe_environment
+from orn.shared.estimates import time_text
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.lock import locked
 from orn.shared.jobs.plan import Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.jobs.work import Engine, Run, UnitResult, Work
+from orn.shared.jobs.work import Advance, Engine, Run, UnitResult, Work
 from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
+
+_TIMED_STEPS = 20
+"""Number of steps from which the remaining time is estimated once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +130,7 @@ def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tupl
     failed: set[str] = set()
     with (
         progress(kind.task, total=total, unit=kind.steps) as bar,
-        closing(run(units, bar.advance)) as done,
+        closing(run(units, _timed(kind, bar.advance, total=total))) as done,
     ):
         bar.advance(0, note=f"unit 0/{len(units)}, 0 failed")
         for result in done:
@@ -140,6 +144,29 @@ def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tupl
             note = f"unit {len(results)}/{len(units)}, {len(failed):,} failed"
             bar.advance(0, note=note)
     return tuple(results)
+
+
+def _timed(kind: Kind, advance: Advance, *, total: int) -> Advance:
+    """Return a function that also logs once how long the remaining steps take, from the first steps
+    of this job. The table of a dry run does not know, for example, the number of objects."""
+    num_done = num_first = 0
+    began: float | None = None
+    is_logged = False
+
+    def advance_and_time(number: int) -> None:
+        nonlocal began, num_done, num_first, is_logged
+        advance(number)
+        num_done += number
+        if began is None and number:  # the time of the first steps includes loading
+            began, num_first = time.monotonic(), num_done
+        num_timed = num_done - num_first
+        if began is not None and not is_logged and num_timed >= _TIMED_STEPS:
+            seconds = (time.monotonic() - began) / num_timed * max(total - num_done, 0)
+            left = time_text(seconds)
+            logger.info("%s: %s left, from the first %s", kind.task, left, kind.steps)
+            is_logged = True
+
+    return advance_and_time
 
 
 def save_summary(path: Path, summary: Mapping[str, Any]) -> None:

@@ -19,6 +19,17 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
+def interrupts_delayed() -> Iterator[None]:
+    """Delay Ctrl-C until the end of the block; processes that it starts never receive it, not even
+    while they import modules, when they would print a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
     """Raise `Terminated` on SIGTERM while the block runs.
 

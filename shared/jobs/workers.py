@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.log_lines import use_lines_in_worker
-from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.jobs.termination import interrupts_delayed, terminated_as_interrupted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -100,8 +100,9 @@ def _results(
     left = iter(tasks)
     pending: dict[Future[Any], T] = {}
     while True:
-        for task in islice(left, most - len(pending)):
-            pending[pool.submit(_do, task)] = task
+        with interrupts_delayed():  # inherited by the processes that are started here
+            for task in islice(left, most - len(pending)):
+                pending[pool.submit(_do, task)] = task
         if not pending:
             return
         with terminated_as_interrupted():

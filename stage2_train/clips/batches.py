@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.log_lines import use_lines_in_worker
+from orn.shared.jobs.termination import interrupts_delayed
 from orn.shared.text import counted, short_repr
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.views import ClipRequest, View
@@ -235,7 +236,9 @@ class _Batches:
     loader: DataLoader[ClipBatch]
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        return self._reported(iter(self.loader))  # start workers now, not with the first batch
+        with interrupts_delayed():  # inherited by the workers
+            batches = iter(self.loader)  # start workers now, not with the first batch
+        return self._reported(batches)
 
     def _reported(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
         try:

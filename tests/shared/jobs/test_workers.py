@@ -28,6 +28,16 @@ def test_every_task_with_its_result(workers: int) -> None:
     assert (os.getpid() in {process for _, process in results.values()}) == (workers == 1)
 
 
+def is_deaf(_: int) -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_a_worker_that_starts_is_not_interrupted_itself() -> None:
+    """The parent ends it; on its own it would print a traceback from its imports."""
+    assert all(deaf for _, deaf in in_workers(is_deaf, range(4), workers=2, lost=LOST))
+    assert not is_deaf(0)
+
+
 def refuse(number: int) -> None:
     raise VideoDecodeError(f"no {number}")
 
