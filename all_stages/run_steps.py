@@ -140,7 +140,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     head, figures = next(iter(file.heads().items()))
     predict = ["orn", "predict", str(pipeline.run), "VIDEO"]
     if pipeline.objects is not None:  # no detector can be run on other videos
-        predict += ["--shards", str(pipeline.shards_of(file.dataset))]
+        predict += ["--objects", "FILE", "--format", str(pipeline.form)]
     return {
         "run": str(pipeline.run),
         "report": str(pipeline.report),

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 from orn.predict_videos.predict_request import PredictRequest
 from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
-from orn.shared.jobs.plan import plan_units
+from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.records import DetectorChoice, Video
 from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import path_text
 from orn.shared.video.read import content_digest, estimate
 from orn.stage2_train.runs.find_run import DETECTOR_NAME
-from orn.stage2_train.runs.run_config import check_detector_classes
-from orn.stage2_train.runs.trained import OpenedModel
+from orn.stage2_train.runs.run_config import check_detector_classes, recorded_config
 
 if TYPE_CHECKING:
     from orn.stage1_detect.detect_unit import Detector
+    from orn.stage2_train.runs.trained import OpenedModel
 
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,86 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
     return objects
 
 
+@contextmanager
+def imported_from(model: OpenedModel, request: PredictRequest) -> Iterator[Objects]:
+    """Yield the objects in a file or folder of `orn import-objects`; a video is identified by the
+    name of its file, and classes that the network does not know are dropped.
+
+    Raises:
+        DetectorError: if the network was trained on the objects of a detector.
+        ObjectImportError: if the source is not in the given format.
+    """
+    from orn.stage1_detect.imports.formats import find_videos
+    from orn.stage1_detect.imports.import_request import ImportRequest
+    from orn.stage1_detect.imports.matching import by_file_name, match_file
+    from orn.stage1_detect.imports.worker import ImportWork
+
+    assert request.objects is not None and request.form is not None
+    recorded, where = model.config.detector, path_text(request.objects)
+    if not (recorded.is_imported or request.any_detector):
+        raise _other(model, "imported objects", where)
+    source = ImportRequest(
+        dataset="",
+        source=request.objects,
+        form=request.form,
+        rate=recorded.frame_rate,
+        first_frame=request.first_frame,
+    )
+    entry = DetectorEntry.imported(
+        request.form, frame_rate=recorded.frame_rate, class_names=recorded.class_names
+    )
+    with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
+        table = Path(folder) / "objects.sqlite"
+        named = by_file_name(find_videos(source, table)[0])
+
+        @contextmanager
+        def objects(
+            video: Video, advance: Callable[[int], None]
+        ) -> Iterator[tuple[Video, DetectionFolder]]:
+            own = match_file(named, video.path)
+            if own is None:
+                raise ShardNotFoundError(
+                    f"{video.path}: expected a video with the name {video.path.stem!r} in {where}, "
+                    "got none; rename the file, or add its objects"
+                )
+            with TemporaryDirectory(dir=folder) as shards:
+                work = ImportWork(
+                    request=source,
+                    entry=entry,
+                    folder=Path(shards),
+                    table=table,
+                    matched={video.id: own},
+                    videos={video.id: video},
+                    rates={},
+                )
+                result = work(Unit(index=0, parts=(UnitPart(video_id=video.id),)), advance)
+                for warning in result.warnings:
+                    logger.warning("%s", warning)
+                for failed in result.failed:
+                    raise VideoDecodeError(f"{video.path}: {failed.reason}")
+                yield video, DetectionFolder(Path(shards), cache_bytes=_KEPT_BYTES)
+
+        yield objects
+
+
+def check_source_of_objects(run: Path, request: PredictRequest) -> None:
+    """Check that objects can come from somewhere, before anything is loaded.
+
+    Raises:
+        DetectorError: if neither objects nor a detector are given, and the run's cannot be loaded.
+    """
+    recorded, is_given = recorded_config(run).detector, request.shards or request.objects
+    # A file is untrusted, because it is executed.
+    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
+    if has_none and not is_given and request.config is None:
+        raise DetectorError(
+            f"{path_text(run)}: trained on objects of {path_text(recorded.title)}, which `orn "
+            "predict` cannot detect; pass those of the videos with --objects FILE --format "
+            "coco|csv, or --shards FOLDER, or --config NAME|FILE, --checkpoint FILE and "
+            "--any-detector"
+        )
+
+
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     """Load the detector used to train a network, or the one chosen by the user.
 
@@ -110,12 +191,6 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     recorded, own = model.config.detector, model.path / DETECTOR_NAME
     given = request.checkpoint or (own if own.exists() else None)
     name = request.config or recorded.config_name
-    # Imported objects have no detector; a file is untrusted, because it is executed.
-    if request.config is None and (" " in name or Path(name).suffix == ".py"):
-        raise DetectorError(
-            f"{model.path}: expected a detector from the model zoo, got {model.detector}; pass "
-            "--shards FOLDER, or --config NAME|FILE, --checkpoint FILE and --any-detector"
-        )
     config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)
     detector = load_detector(
         request.device,

@@ -33,9 +33,16 @@ def predict(
     from orn.stage2_train.settings.resources import Resources, wait_passively
 
     wait_passively()
+    from orn.predict_videos.detecting import check_source_of_objects
+    from orn.predict_videos.given_videos import check_film, find_videos
+    from orn.stage2_train.runs.find_run import local_folder
+
+    found = find_videos(videos, rate=request.rate)
+    check_film(request.overlay, found)
+    folder = local_folder(run)
+    check_source_of_objects(folder, request)
     import torch
 
-    from orn.predict_videos.given_videos import check_film, find_videos
     from orn.predict_videos.predict_job import csv_row, json_of, predict_all, report_of, video_of
     from orn.predict_videos.prediction import SegmentPrediction, WindowPrediction
     from orn.shared.csv_text import csv_text
@@ -45,22 +52,18 @@ def predict(
     from orn.shared.jobs.progress import progress
     from orn.shared.jobs.termination import terminated_as_interrupted
     from orn.shared.shards.shard_folder import files_of_shards
-    from orn.stage2_train.runs.find_run import local_folder
     from orn.stage2_train.runs.run_folder import files_of_run
     from orn.stage2_train.runs.trained import log_precision, open_model
 
     threads = Resources(threads=request.threads).num_threads()
     request = request.changed(threads=threads)
     torch.set_num_threads(threads)
-    found = find_videos(videos, rate=request.rate)
-    check_film(request.overlay, found)
-    folder = local_folder(run)
     check_output_files(
         [request.csv, request.overlay, request.html],
         reads=chain(
             (video.path for video in found),
             files_of_run(folder),
-            (request.checkpoint, request.config),
+            (request.checkpoint, request.config, request.objects),
             files_of_shards(request.shards) if request.shards else (),
         ),
     )

@@ -5,9 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
+from orn.predict_videos.detecting import (
+    Objects,
+    detected_by,
+    imported_from,
+    load_its_detector,
+    objects_in,
+)
 from orn.predict_videos.predict_request import PredictRequest
 from orn.predict_videos.prediction import SegmentPrediction, WindowPrediction
 from orn.predict_videos.truth import TrueSegment, true_segments, warn_of_trained
@@ -76,7 +83,6 @@ def predict_all(
         page = PredictionPage(model=model, num_videos=len(videos))
     warn_of_trained(model, videos)
     known = _truth(videos, request)
-    objects = _objects(model, request)
     num_detected = 0
 
     def detected(num_frames: int) -> None:
@@ -84,19 +90,20 @@ def predict_all(
         num_detected += num_frames
         bar.advance(0, note=f"{counted(num_detected, 'frame')} detected")
 
-    for video in videos:
-        truth = known.get(os.path.realpath(video.path), ())
-        try:
-            with objects(video, detected) as (found, detections):
-                yield from _of_video(model, video, found, detections, request, page, truth, bar=bar)
-        except _VIDEO_ERRORS as err:
-            logger.warning("video %s failed: %s", video.id, err)
-            reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
-            failed = FailedVideo(id=video.id, reason=reason)
-            if page is not None:
-                page.add_failed(failed)
-            yield failed
-        bar.advance()
+    with _objects(model, request) as objects:
+        for video in videos:
+            truth = known.get(os.path.realpath(video.path), ())
+            try:
+                with objects(video, detected) as (found, seen):
+                    yield from _of_video(model, video, found, seen, request, page, truth, bar=bar)
+            except _VIDEO_ERRORS as err:
+                logger.warning("video %s failed: %s", video.id, err)
+                reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
+                failed = FailedVideo(id=video.id, reason=reason)
+                if page is not None:
+                    page.add_failed(failed)
+                yield failed
+            bar.advance()
     if page is not None and request.html is not None:
         page.write(request.html)
 
@@ -114,10 +121,12 @@ def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Seq
     return known
 
 
-def _objects(model: OpenedModel, request: PredictRequest) -> Objects:
+def _objects(model: OpenedModel, request: PredictRequest) -> AbstractContextManager[Objects]:
+    if request.objects is not None:
+        return imported_from(model, request)
     if request.shards is not None:
-        return objects_in(request.shards, model, any_detector=request.any_detector)
-    return detected_by(load_its_detector(model, request))
+        return nullcontext(objects_in(request.shards, model, any_detector=request.any_detector))
+    return nullcontext(detected_by(load_its_detector(model, request)))
 
 
 def _of_video(

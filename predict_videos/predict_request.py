@@ -1,7 +1,7 @@
 """The options of `orn predict`."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,21 @@ class PredictRequest(Request):
 
     shards: Annotated[
         FilePath | None, Option("Use the objects in these shards; videos are matched by content.")
+    ] = None
+    objects: Annotated[
+        FilePath | None,
+        Option(
+            "Use the objects in this file or folder, as for `orn import-objects`; videos are "
+            "matched by the name of their file; requires --format."
+        ),
+    ] = None
+    form: Annotated[
+        Literal["coco", "csv", "something-else"] | None,
+        Option("Format of --objects.", name="--format"),
+    ] = None
+    first_frame: Annotated[
+        Annotated[int, Field(ge=0, le=10**9)] | None,
+        Option("Number of a video's first frame in --objects.", usual="0; for something-else 1"),
     ] = None
     checkpoint: Annotated[
         FilePath | None,
@@ -88,6 +103,14 @@ class PredictRequest(Request):
         threads_option("this process", usual="OMP_NUM_THREADS, else the number of cores"),
     ] = None
     device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _names_objects_once(self) -> Self:
+        if (self.objects is None) != (self.form is None):
+            raise ValueError("--objects and --format require each other; pass both")
+        if self.objects is not None and self.shards is not None:
+            raise ValueError("--objects and --shards: expected at most one, got both; omit one")
+        return self
 
     @model_validator(mode="after")
     def _writes_files_of_a_kind(self) -> Self:

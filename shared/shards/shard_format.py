@@ -150,6 +150,10 @@ class VideoEntry:
         )
 
 
+_IMPORTED = "imported objects, format "
+"""Beginning of the `config_name` of objects that come from no detector."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorEntry:
     """The detector and its settings; equal entries mean comparable detections."""
@@ -180,6 +184,17 @@ class DetectorEntry:
         """Configuration and weights, on one line."""
         is_known = self.checkpoint_digest != UNKNOWN_SOURCE
         return f"{self.config_name} {self.checkpoint_digest}" if is_known else self.config_name
+
+    @classmethod
+    def imported(cls, form: str, **settings: Any) -> Self:
+        """Return the entry for objects imported from a format; it has no weights."""
+        unknown = {"config_digest": UNKNOWN_SOURCE, "checkpoint_digest": UNKNOWN_SOURCE}
+        return cls(config_name=f"{_IMPORTED}{form}", **unknown | settings)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the objects were imported, so that they come from no detector."""
+        return self.config_name.startswith(_IMPORTED)
 
     @property
     def identity(self) -> dict[str, str]:

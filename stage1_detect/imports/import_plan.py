@@ -143,10 +143,9 @@ def _entry(
             f"{request.source}: expected at most {MOST_CLASSES:,} classes, got {len(names):,}; "
             "select some with --classes"
         )
-    return DetectorEntry(
-        config_name=f"imported objects, format {form}",
+    return DetectorEntry.imported(
+        form,
         config_digest=f"sha256:{hashlib.sha256(json.dumps([form, files]).encode()).hexdigest()}",
-        checkpoint_digest="unknown",
         thresholds={"score": authors_vlog.SCORE_THRESHOLD} if form == "authors" else {},
         frame_rate=request.rate if form in RECORDS else None,
         class_names=tuple(names),

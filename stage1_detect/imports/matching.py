@@ -6,9 +6,9 @@ reported.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from orn.shared.manifests.find_videos import VIDEO_SUFFIXES
 from orn.stage1_detect.imports.source_objects import SourceVideo
@@ -54,6 +54,25 @@ def match_videos(found: Sequence[SourceVideo], video_ids: Iterable[str]) -> Matc
         unmatched=tuple(video for video in found if id(video) not in taken),
         ambiguous=tuple(ambiguous),
     )
+
+
+def by_file_name(found: Iterable[SourceVideo]) -> Mapping[str, Sequence[SourceVideo]]:
+    """Return the videos in a source by the last part of their id, for `match_file`."""
+    named: dict[str, list[SourceVideo]] = defaultdict(list)
+    for video in found:
+        named[PurePosixPath(_folded(video.id)).name].append(video)
+    return named
+
+
+def match_file(named: Mapping[str, Sequence[SourceVideo]], path: Path) -> SourceVideo | None:
+    """Return the source video for a file: the one with its name; of several, the one whose id
+    agrees with most of the end of its path. None if there is none, or no id agrees."""
+    own = PurePosixPath(_folded(path.absolute().as_posix()))
+    candidates = named.get(own.name, ())
+    if len(candidates) == 1:
+        return candidates[0]
+    ends = (video for video in candidates if str(own).endswith(f"/{_folded(video.id)}"))
+    return max(ends, key=lambda video: len(video.id), default=None)
 
 
 def _by_id(found: Iterable[SourceVideo], *, fold: bool) -> dict[str, list[SourceVideo]]:

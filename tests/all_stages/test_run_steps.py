@@ -132,7 +132,7 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
 def test_what_to_do_next_needs_what_the_run_left(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The shards of imported objects, or nothing where no model was trained on everything."""
+    """Objects of the video, or nothing where no model was trained on everything."""
     monkeypatch.setattr("orn.all_stages.run_steps.run_jobs", lambda jobs, **_: None)
     told = []
     for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
@@ -141,7 +141,7 @@ def test_what_to_do_next_needs_what_the_run_left(
         begin_output_folder(pipeline.run, RUN_MARKER)
         pipeline.evaluation.write_text(json.dumps(TINY_EVAL | {"dataset": "kitchen"}))
         told.append(run_pipeline(pipeline)["next"])
-    assert told == [f"orn predict {pipeline.run} VIDEO --shards shards/kitchen", None]
+    assert told == [f"orn predict {pipeline.run} VIDEO --objects FILE --format csv", None]
 
 
 def test_nothing_to_evaluate_is_refused(table: Path) -> None:
