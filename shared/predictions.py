@@ -25,6 +25,8 @@ HeadCombination = Literal["mean", "sum", "joint"]
 GroupKind = Literal["videos", "participants", "groups"]
 LOGITS = ("activity_logits", "object_logits", "joint_logits")
 """Names of the logits that a network can return."""
+_NAMES = ("groups", "videos")
+"""Names of the fields with a name for each segment, which may be None."""
 
 _MOST_NAMED = 20
 _LARGEST_LOGIT = 1e30
@@ -52,6 +54,8 @@ class Predictions:
     groups: tuple[str, ...] | None = None
     """Video, participant or group of each segment; None before `with_groups`."""
     grouped_by: GroupKind = "videos"
+    videos: tuple[str, ...] | None = None
+    """Video of each segment; None if these are the groups."""
     unsure: NDArray[np.bool_] | None = None
     """(N, A) pairs that average precision ignores; None if it ignores no pairs."""
 
@@ -86,11 +90,15 @@ class Predictions:
         def of(values: Any) -> Any:
             return None if values is None else values[rows]
 
+        def names(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+            return None if values is None else tuple(values[row] for row in rows.tolist())
+
         return dataclasses.replace(
             self,
             ids=tuple(self.ids[row] for row in rows.tolist()),
             labels=self.labels[rows],
-            groups=None if self.groups is None else tuple(self.groups[r] for r in rows.tolist()),
+            groups=names(self.groups),
+            videos=names(self.videos),
             unsure=of(self.unsure),
             **{name: of(getattr(self, name)) for name in LOGITS},
         )
@@ -226,7 +234,9 @@ def _read_arrays(file: BinaryIO) -> Predictions:
     file.seek(0)
     with np.load(file, allow_pickle=False) as content:
         arrays = {name: content[name] for name in content.files}
-    groups = arrays.get("groups")
+    names: dict[str, Any] = {
+        name: tuple(arrays[name].tolist()) for name in _NAMES if name in arrays
+    }
     combination: Any = str(arrays.get("combination", "mean"))
     grouped_by: Any = str(arrays.get("grouped_by", "videos"))
     return Predictions(
@@ -234,7 +244,7 @@ def _read_arrays(file: BinaryIO) -> Predictions:
         labels=arrays["labels"],
         **{name: arrays.get(name) for name in LOGITS},
         combination=combination,
-        groups=None if groups is None else tuple(groups.tolist()),
+        **names,
         grouped_by=grouped_by,
         unsure=arrays.get("unsure"),
     )
@@ -252,8 +262,10 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
     }
     if predictions.combination != "mean":
         arrays["combination"] = np.array(predictions.combination)
+    for name in _NAMES:
+        if (names := getattr(predictions, name)) is not None:
+            arrays[name] = np.array(names, dtype=np.str_)
     if predictions.groups is not None:
-        arrays["groups"] = np.array(predictions.groups, dtype=np.str_)
         arrays["grouped_by"] = np.array(predictions.grouped_by)
     arrays |= predictions.kept_logits()
     if predictions.unsure is not None:

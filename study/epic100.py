@@ -94,7 +94,7 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
         for figure in right[kind]
         if in_N.any()
     }
-    figures = share_figures(shares, groups, num_draws=request.num_draws)
+    figures = share_figures(shares, groups, videos=verbs.videos, num_draws=request.num_draws)
     return {
         "verb_run": str(request.verb_run),
         "noun_run": str(request.noun_run),

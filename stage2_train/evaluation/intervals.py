@@ -7,6 +7,7 @@ N segments, A activity classes, K parts of a metric, F metrics, R bootstrap draw
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,13 @@ from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
 from orn.shared.manifests.records import Segment, Subset
 from orn.shared.predictions import GroupKind, Predictions
 from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.statistics import CONFIDENCE, bootstrap_figures, with_interval
+from orn.stage2_train.evaluation.statistics import (
+    CONFIDENCE,
+    Proportion,
+    at_least,
+    bootstrap_figures,
+    with_interval,
+)
 
 
 def with_groups(
@@ -24,19 +31,21 @@ def with_groups(
 ) -> Predictions:
     """Return the predictions with the groups and unsure labels needed for confidence intervals.
 
-    Segments are grouped by participant, or else by group, if the data set specifies one for each,
-    otherwise by video.
+    Segments are grouped by participant if the data set specifies one for each, or else by group;
+    as in splits, a segment without a group belongs to that of its video.
     """
-    kinds: dict[GroupKind, list[str | None]] = {
-        "participants": [each.participant for each in segments],
-        "groups": [each.group for each in segments],
-        "videos": [each.video_id for each in segments],
-    }
-    kind = next(kind for kind, names in kinds.items() if None not in names)
+    videos = [each.video_id for each in segments]
+    kind: GroupKind = "videos"
+    groups = videos
+    if segments and all(each.participant is not None for each in segments):
+        kind, groups = "participants", [str(each.participant) for each in segments]
+    elif any(each.group is not None for each in segments):
+        kind, groups = "groups", [each.group or each.video_id for each in segments]
     return replace(
         predictions,
-        groups=tuple(map(str, kinds[kind])),
+        groups=tuple(groups),
         grouped_by=kind,
+        videos=None if kind == "videos" else tuple(videos),
         unsure=unsure_NA if unsure_NA.any() else None,
     )
 
@@ -60,6 +69,9 @@ def measured_figures(
 ) -> dict[str, Any]:
     """Return the metrics for a report with their intervals.
 
+    Intervals over participants or groups are at least as wide as those over videos: with few groups
+    of similar accuracy, the draws hardly vary.
+
     Args:
         predictions: from `with_groups`.
         classes: A names.
@@ -73,8 +85,14 @@ def measured_figures(
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
     tallies = {head: Tallies(labels, each, predictions.unsure) for head, each in heads.items()}
-    draws = bootstrap_figures(list(tallies.values()), groups, num_draws=num_draws)
-    num_groups, by_class = len(set(groups)), groups_by_class(predictions, groups, len(classes))
+    intervals = partial(_intervals, tallies, predictions, len(classes), num_draws=num_draws)
+    found_by_head = intervals(groups)
+    if predictions.videos is not None:
+        least = intervals(predictions.videos)
+        found_by_head = {
+            head: [at_least(*pair) for pair in zip(found, least[head], strict=True)]
+            for head, found in found_by_head.items()
+        }
     persons = predictions.groups if predictions.grouped_by == "participants" else None
     figures: dict[str, Any] = {}
     rows: list[dict[str, Any]] = [
@@ -88,15 +106,13 @@ def measured_figures(
         }
         for place, name in enumerate(classes)
     ]
-    for (head, tally), draws_FR in zip(tallies.items(), draws, strict=True):
-        sizes = [num_groups] * len(tally.names) + by_class
-        found = [
-            with_interval(value, draws_R, num_groups=size)
-            for value, draws_R, size in zip(tally.once().tolist(), draws_FR, sizes, strict=True)
-        ]
+    for head, tally in tallies.items():
+        found = found_by_head[head]
         shares = subset_shares(labels, heads[head], subsets, participants=persons)
         figures[head] = dict(zip(tally.names, found, strict=False))
-        figures[head] |= share_figures(shares, groups, num_draws=num_draws)
+        figures[head] |= share_figures(
+            shares, groups, videos=predictions.videos, num_draws=num_draws
+        )
         for row, figure in zip(rows, found[len(tally.names) :], strict=True):
             row[head] = figure["value"]
             ends = [figure["low"], figure["high"]]
@@ -106,10 +122,37 @@ def measured_figures(
     interval = {
         "confidence": CONFIDENCE,
         "over": predictions.grouped_by,
-        "num_groups": num_groups,
+        "num_groups": len(set(groups)),
         "draws": num_draws,
+        "least_over": None if predictions.videos is None else "videos",
     }
     return {"interval": interval, "figures": figures, "per_class": rows}
+
+
+def _intervals(
+    tallies: Mapping[str, Tallies],
+    predictions: Predictions,
+    num_classes: int,
+    groups: Sequence[str],
+    *,
+    num_draws: int,
+) -> dict[str, list[Proportion]]:
+    """Return the metrics of each head with their intervals over groups: those of all segments, and
+    those of each class."""
+    draws = bootstrap_figures(list(tallies.values()), groups, num_draws=num_draws)
+    num_groups, by_class = len(set(groups)), groups_by_class(predictions, groups, num_classes)
+    return {
+        head: [
+            with_interval(value, draws_R, num_groups=size)
+            for value, draws_R, size in zip(
+                tally.once().tolist(),
+                draws_FR,
+                [num_groups] * len(tally.names) + by_class,
+                strict=True,
+            )
+        ]
+        for (head, tally), draws_FR in zip(tallies.items(), draws, strict=True)
+    }
 
 
 def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
@@ -210,14 +253,23 @@ class _ShareTallies:
 
 
 def share_figures(
-    shares: Mapping[str, Share], groups: Sequence[str], *, num_draws: int
-) -> dict[str, dict[str, float | None]]:
+    shares: Mapping[str, Share],
+    groups: Sequence[str],
+    *,
+    videos: Sequence[str] | None = None,
+    num_draws: int,
+) -> dict[str, Proportion]:
     """Return each share with the bounds of its 95 % interval, None if undefined.
 
     Args:
         shares: shares with at least one part that has segments.
         groups: video or participant of each segment, for the bootstrap.
+        videos: video of each segment, for the least width of the intervals.
     """
+    if videos is not None:
+        found = share_figures(shares, groups, num_draws=num_draws)
+        least = share_figures(shares, videos, num_draws=num_draws)
+        return {name: at_least(each, least[name]) for name, each in found.items()}
     if not shares:
         return {}
     tallies = _ShareTallies([*shares.values()])

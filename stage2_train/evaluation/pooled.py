@@ -98,9 +98,12 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
 
     names = ("labels", "activity_logits", "object_logits", "joint_logits", "unsure")
     groups = [name for part in parts for name in (part.groups or part.ids)]
+    videos = [name for part in parts for name in (part.videos or part.groups or part.ids)]
     return replace(
         parts[0],
         ids=tuple(name for part in parts for name in part.ids),
         groups=tuple(groups),
+        grouped_by=next((p.grouped_by for p in parts if p.grouped_by != "videos"), "videos"),
+        videos=None if all(p.videos is None for p in parts) else tuple(videos),
         **{name: joined(name) for name in names},
     )

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
 
 CONFIDENCE = 0.95
+Proportion = dict[str, float | None]
+"""A proportion with the bounds of its interval: `value`, `low` and `high`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +165,7 @@ def bootstrap_figures(
     return [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
 
 
-def with_interval(
-    value: float, draws_R: NDArray[np.float64], *, num_groups: int
-) -> dict[str, float | None]:
+def with_interval(value: float, draws_R: NDArray[np.float64], *, num_groups: int) -> Proportion:
     """Return a proportion, such as an accuracy or average precision, with its 95 % interval.
 
     If all segments are correct, or none is, the draws do not differ. The interval is then the exact
@@ -194,6 +194,14 @@ def with_interval(
         middle = math.log(share / (1 - share))
         low, high = (1 / (1 + math.exp(min(-middle - each, 700))) for each in (-half, half))
     return {"value": value, "low": low, "high": high}
+
+
+def at_least(figure: Proportion, least: Proportion) -> Proportion:
+    """Return a proportion with the wider of two intervals around it."""
+    low, high = figure["low"], figure["high"]
+    if low is None or high is None or least["low"] is None or least["high"] is None:
+        return figure
+    return {**figure, "low": min(low, least["low"]), "high": max(high, least["high"])}
 
 
 def difference_with_interval(

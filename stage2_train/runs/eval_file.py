@@ -56,11 +56,14 @@ class Draws(BaseModel):
     num_groups: int
     """Number of groups that are drawn."""
     draws: int
+    least_over: GroupKind | None = None
+    """Groups over which an interval is drawn for its least width; None for those above."""
 
     def as_text(self) -> str:
         """Return a phrase such as `2,000 draws of 32 participants with replacement`."""
         groups = counted(self.num_groups, self.over.removesuffix("s"), self.over)
-        return f"{self.draws:,} draws of {groups} with replacement"
+        least = f", at least as wide as over {self.least_over}" if self.least_over else ""
+        return f"{self.draws:,} draws of {groups} with replacement{least}"
 
 
 class EvalFile(BaseModel):
@@ -175,7 +178,8 @@ def as_report(report: dict[str, Any]) -> Report:
         notes.append(f"logits multiplied by factors fitted on the validation split: {words}")
     if any(row["low"] is not None for own in heads.values() for row in own.values()):
         groups = counted(made["num_groups"], made["over"].removesuffix("s"), made["over"])
-        notes.append(f"{100 * made['confidence']:.0f} % intervals over {groups}")
+        least = f", at least as wide as over {made['least_over']}" if made["least_over"] else ""
+        notes.append(f"{100 * made['confidence']:.0f} % intervals over {groups}{least}")
     return Report(
         title=f"{report['dataset']}, {report['split']}{seen}: "
         f"{counted(report['num_segments'], 'segment')}, "

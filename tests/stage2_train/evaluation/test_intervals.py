@@ -1,6 +1,7 @@
 """Intervals hold the truth as often as said; shares of some segments by hand."""
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -184,6 +185,47 @@ def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
     mixed = with_groups(made, [named, other], unsure_NA)
     assert (mixed.groups, mixed.grouped_by) == (("a", "b"), "videos")
     assert np.array_equal(mixed.unsure, unsure_NA)
+
+
+def predicted(group_of: str, right: str) -> Predictions:
+    """Predictions for a video each, in a group or, for a space, in none; `x` is right."""
+    segments = [
+        Segment(id=f"s{n}", video_id=f"v{n}", split="test", group=group.strip() or None)
+        for n, group in enumerate(group_of)
+    ]
+    logits_NA = np.eye(2, dtype=np.float32)[[int(each != "x") for each in right]]
+    made = Predictions(
+        ids=tuple(each.id for each in segments),
+        labels=np.zeros(len(segments), np.int64),
+        activity_logits=logits_NA,
+        object_logits=None,
+    )
+    return with_groups(made, segments, np.zeros((len(segments), 2), np.bool_))
+
+
+def top1(predictions: Predictions) -> dict[str, float]:
+    return measured_figures(predictions, ("a", "b"))["figures"]["activity_head"]["top1"]
+
+
+def test_a_video_without_a_group_is_its_own() -> None:
+    """As in splits; the others stay together."""
+    found = predicted("aaaabbbbcccc ", "xxxx-----xxxx")
+    assert found.grouped_by == "groups"
+    assert found.groups == (*"aaaabbbbcccc", "v12")
+    over_videos = top1(replace(found, groups=found.videos, videos=None))
+    assert top1(found)["high"] - top1(found)["low"] > over_videos["high"] - over_videos["low"] + 0.1
+
+
+def test_groups_of_equal_accuracy_have_the_interval_of_their_videos(tmp_path) -> None:
+    found = predicted("aabbccddeeff", "x-" * 6)
+    over_videos = top1(replace(found, groups=found.videos, videos=None))
+    assert top1(found) == over_videos
+    assert over_videos["low"] < 0.3 and over_videos["high"] > 0.7
+    interval = measured_figures(found, ("a", "b"))["interval"]
+    assert (interval["over"], interval["least_over"]) == ("groups", "videos")
+    save_predictions(tmp_path / "kept.npz", found)
+    kept = load_predictions(tmp_path / "kept.npz").reordered(np.arange(12)[::-1])
+    assert kept.videos == found.videos[::-1]
 
 
 def test_shares_by_hand() -> None:
