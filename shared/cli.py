@@ -87,10 +87,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.runs.export_model_command:export",
             "Export a run as a portable model folder.",
         ),
-        "import-checkpoint": (
-            "orn.stage2_train.runs.import_checkpoint_command:import_checkpoint",
-            "Convert the authors' released network into a run.",
-        ),
     },
     "Look and compare": {
         "inspect": (

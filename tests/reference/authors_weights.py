@@ -1,4 +1,4 @@
-"""Conversion of the weights released by the paper's authors.
+"""Weights of the network in the authors' code, by their names, as weights of ours.
 
 A table maps their names to ours; some weights have a different layout. Their object vectors are
 [u b c], unlike [b u c] in eq. (8); their background is class 0, whereas ours is the last class;
@@ -60,37 +60,15 @@ _IN_BLOCK = {
 _UNREAD = ("cnn.rnn.", "cnn.fc_classifier.")
 _COUNTER = "num_batches_tracked"
 """Counter in batch normalization, which PyTorch introduced in 0.4.1."""
-_NUM_OBJECTS = 2
-"""Number of objects in a pair."""
-
-
-class UnsupportedWeights(Exception):
-    """Weights of a network that no configuration describes; the message gives the reason."""
 
 
 def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the settings of `NetworkConfig` implied by the names and shapes of weights.
-
-    Raises:
-        UnsupportedWeights: if no configuration describes such a network.
-    """
-    if "rnn_objects.weight_hh_l0" not in theirs and "fc_classifier_object.weight" in theirs:
-        raise UnsupportedWeights(
-            "is from the first phase, in which the object head has no GRU (rnn_objects) yet; pass "
-            "a checkpoint from the second phase"
-        )
-    if "cnn.conv1_1t.weight" in theirs:
-        raise UnsupportedWeights(
-            "has a normalization after the temporal kernel of conv1, which no setting supports"
-        )
+    """Return the settings of `NetworkConfig` that their names and shapes imply."""
 
     def size(name: str, axis: int) -> int:
-        if name not in theirs or theirs[name].ndim <= axis:
-            raise UnsupportedWeights(f"has no {name} with at least {axis + 1} axes")
         return theirs[name].shape[axis]
 
     def kernel(layer: str) -> str:
-        size(f"{layer}.weight", 3)
         if f"{layer}_1t.temp_conv_0.weight" in theirs:
             return "2.5d"
         return "3d" if theirs[f"{layer}.weight"].ndim == 5 else "2d"
@@ -112,33 +90,13 @@ def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def weights_of(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert the authors' weights to our names and layout; shapes may still differ.
-
-    Args:
-        theirs: the authors' state dict, with names without the prefix `module.`.
-        ours: state dict of a network with the settings from `settings_of`, on any device.
-
-    Raises:
-        UnsupportedWeights: if a weight is unexpected or missing.
-    """
+    """Return their weights with the names and shapes of ours; no weight of theirs is left over."""
     sources = {name: _their_name(name) for name in ours}
-    extra = [
-        name for name in theirs if name not in sources.values() and not name.startswith(_UNREAD)
-    ]
-    lacking = [
-        name for name in sources.values() if name not in theirs and not name.endswith(_COUNTER)
-    ]
-    if extra or lacking:
-        first = (
-            f"has {len(extra)} unexpected weights, first {extra[0]:.80}"
-            if extra
-            else f"lacks {lacking[0]}"
-        )
-        raise UnsupportedWeights(first)
+    read = {name for name in theirs if not name.startswith(_UNREAD)}
+    assert read == {*sources.values()} & theirs.keys()
+    assert all(name.endswith(_COUNTER) for name in {*sources.values()} - read)
     return {
-        name: _converted(theirs[source], name, ours)
-        if source in theirs
-        else torch.zeros_like(ours[name], device="cpu")
+        name: _converted(theirs[source], name, ours) if source in read else ours[name]
         for name, source in sources.items()
     }
 
@@ -157,19 +115,13 @@ def _converted(tensor: Tensor, name: str, ours: Mapping[str, Tensor]) -> Tensor:
     shape = ours[name].shape
     if tensor.ndim == 5 and [n for n in tensor.shape if n > 1] == [n for n in shape if n > 1]:
         return tensor.reshape(shape)
-    if name == "object_head.encoder.class_mlp.0.weight" and tensor.ndim == 2:
+    if name == "object_head.encoder.class_mlp.0.weight":
         return tensor.roll(-1, dims=1)
     if name.startswith("object_head.classify_object."):
         return tensor.roll(-1, dims=0)
     part = re.fullmatch(r"object_head\.relation\.first\.(\d)\.weight", name)
     if part is None:
         return tensor
-    num_inputs = _NUM_OBJECTS * shape[1]
-    if tensor.shape != (shape[0], num_inputs):
-        raise UnsupportedWeights(
-            f"has weights of shape {tuple(tensor.shape)} in the first layer of h, expected "
-            f"{num_inputs} inputs"
-        )
     appearance, mask, classes = (
         ours[f"object_head.{layer}.weight"].shape[axis]
         for layer, axis in (

@@ -1,0 +1,103 @@
+"""The network of the recipe `authors_vlog` against a plain forward pass of the authors' network."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import load_recipe
+from tests.reference.authors_network import authors_layout, authors_logits
+from tests.reference.authors_weights import settings_of, weights_of
+
+LAYOUTS = {
+    "as-released": {"base": 2},
+    "resnet18": {"depth": 18, "base": 4},
+    "2.5d": {"depth": 18, "base": 4, "kernels": ("2.5d", "2d", "2.5d", "2.5d", "2.5d")},
+    "3d": {"base": 2, "kernels": ("2d", "3d", "2d", "3d", "3d")},
+}
+
+
+def clip(generator: torch.Generator, num_classes: int) -> tuple[NetworkInputs, Tensor]:
+    """One clip, every slot an object, and its classes as theirs count them."""
+    labels_TK = torch.randint(0, num_classes, (3, 4), generator=generator)
+    scores_TKS = 0.3 * torch.rand(3, 4, num_classes, generator=generator, dtype=torch.float64)
+    ours_TK = (labels_TK - 1) % num_classes  # the background is the last
+    scores_TKS[..., :-1] *= (ours_TK < num_classes - 1)[..., None]
+    scores_TKS.scatter_(2, ours_TK[..., None], 0.7)
+    masks_TKyx = (torch.rand(3, 4, 28, 28, generator=generator) < 0.4).double()
+    batch = NetworkInputs(
+        frames_BTCHW=torch.randint(
+            0, 256, (1, 3, 3, 64, 96), generator=generator, dtype=torch.uint8
+        ),
+        masks_BTKhw=masks_TKyx[None],
+        coverage_BTKhw=torch.rand(1, 3, 4, 4, 6, generator=generator, dtype=torch.float64),
+        class_scores_BTKS=scores_TKS[None],
+        valid_BTK=torch.ones(1, 3, 4, dtype=torch.bool),
+    )
+    return batch, labels_TK
+
+
+def converted(theirs: dict[str, Tensor]) -> torch.nn.Module:
+    sizes = settings_of(theirs)
+    recipe = load_recipe("authors_vlog", num_activities=sizes["num_activities"]).model
+    kept = {name: getattr(recipe, name) for name in recipe.__dataclass_fields__}
+    network = build_network(NetworkConfig(**kept | sizes | {"first_phase_reasoning": "kept"}))
+    network.load_state_dict(weights_of(theirs, network.state_dict()))
+    return network.double().eval()
+
+
+def with_empty_slots(batch: NetworkInputs, labels_TK: Tensor) -> tuple[NetworkInputs, Tensor]:
+    """The clip with one, two and no objects in its frames, and theirs with as many slots as the
+    fullest frame has objects."""
+    valid_TK = torch.zeros(3, 4, dtype=torch.bool)
+    valid_TK[0, 2] = valid_TK[1, 1] = valid_TK[1, 3] = True
+    masks_BTKhw = batch.masks_BTKhw * valid_TK[None, ..., None, None]
+    labels_T2 = torch.stack(
+        [
+            torch.cat([row[own], -torch.ones(2).long()])[:2]
+            for row, own in zip(labels_TK, valid_TK, strict=True)
+        ]
+    )
+    return replace(batch, masks_BTKhw=masks_BTKhw, valid_BTK=valid_TK[None]), labels_T2
+
+
+@pytest.mark.parametrize("is_uneven", [False, True])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_their_weights_give_their_logits(name, is_uneven) -> None:
+    theirs = authors_layout(**LAYOUTS[name])
+    batch, labels_TK = clip(torch.Generator().manual_seed(1), num_classes=81)
+    masks_TKyx = batch.masks_BTKhw[0]
+    if is_uneven:
+        batch, labels_TK = with_empty_slots(batch, labels_TK)
+        masks_TKyx = torch.stack(
+            [
+                torch.cat([masks_Kyx[own], torch.zeros(2, 28, 28)])[:2]
+                for masks_Kyx, own in zip(batch.masks_BTKhw[0], batch.valid_BTK[0], strict=True)
+            ]
+        )
+    wide = {key: each.double() for key, each in theirs.items()}
+    expected_A, expected_TKS = authors_logits(wide, batch.frames_BTCHW[0], masks_TKyx, labels_TK)
+    output = converted(theirs)(batch)
+    # Frames are normalized by constants that are rounded to float32 here and are not there.
+    torch.testing.assert_close(output.logits_BA[0], expected_A, rtol=1e-5, atol=1e-5)
+    found_NS = output.class_logits_BTKS[batch.valid_BTK].roll(1, dims=1)
+    torch.testing.assert_close(found_NS, expected_TKS[labels_TK >= 0], rtol=1e-5, atol=1e-5)
+    assert expected_A.std() > 0.05
+
+
+def test_the_released_layout_has_411_tensors_and_the_sizes_of_the_recipe() -> None:
+    assert len(authors_layout()) == 411
+    with torch.device("meta"):
+        theirs = {
+            name: torch.empty(each.shape)
+            for name, each in authors_layout(
+                base=64, relation=512, encoder=100, activities=30
+            ).items()
+        }
+    recipe = load_recipe("authors_vlog", num_activities=30).model
+    sizes = settings_of(theirs)
+    assert {name: getattr(recipe, name) for name in sizes} == sizes
