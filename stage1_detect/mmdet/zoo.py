@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.fileio import load as load_yaml
+from mmengine.fileio.handlers import yaml_handler
 
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import DetectorError
 from orn.shared.text import path_text
+
+# Metafiles and the YAML bases of configs are data: tags that create Python objects are refused.
+yaml_handler.Loader = yaml_handler.yaml.SafeLoader
 
 _METAFILE = "metafile.yml"
 _MOST_NAMED = 3

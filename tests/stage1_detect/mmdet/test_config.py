@@ -8,6 +8,8 @@ from orn.shared.errors import DetectorError
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.mmdet.model import read_config
 from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
+from tests.running import run_orn
+from tests.worlds.videos import write_gray
 
 pytestmark = pytest.mark.mmdet
 
@@ -46,6 +48,24 @@ def test_own_configs_inherit_from_the_zoo(tmp_path: Path, text: str) -> None:
     path = tmp_path / "own.py"
     path.write_text(text)
     assert read_config(path).config.model.roi_head.mask_head.num_classes == 80
+
+
+@pytest.mark.parametrize("name", ["metafile.yml", "base.yaml"])
+@pytest.mark.parametrize("tag", ["object/apply:os.system ['touch done']", "name:os.system"])
+def test_yaml_with_a_python_tag_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo_config: Path, name: str, tag: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_gray(tmp_path / "data" / "mini" / "a.mp4", 2)
+    (tmp_path / "data" / "mini" / "labels.csv").write_text("video,label\na,x\n")
+    run_orn("manifest", "new", "data/mini/labels.csv", "--data", "data")
+    (tmp_path / name).write_text(f"Models: !!python/{tag}\n")
+    base = str(demo_config) if name == "metafile.yml" else name
+    (tmp_path / "own.py").write_text(f"_base_ = {base!r}\n")
+    more = ("--dry-run",) if name == "metafile.yml" else ("--checkpoint", "own.py")
+    words = ("detect", "mini.toml", "--data", "data", "--config", "own.py", *more)
+    assert "python/" in run_orn(*words, exit_code=1).stderr
+    assert not (tmp_path / "done").exists()
 
 
 PIPELINE = "model = dict()\ntest_dataloader = dict(dataset=dict(pipeline={}))"
