@@ -23,7 +23,6 @@ def late_fusion(run: Path, other: Path, split: str) -> dict[str, float]:
         ours,
         activity_logits=ours.logits,
         object_logits=theirs.logits,
-        joint_logits=None,
         combination="mean",
     )
     found = {str(run): ours, str(other): theirs, "late fusion": fused}

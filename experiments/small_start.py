@@ -92,8 +92,7 @@ def small_network(width: int) -> nn.Module:
 def logits_of(network: nn.Module, images_B3HW: Tensor) -> Tensor:
     """Return (B, C) logits of images with values from 0 to 255."""
     frames_B3HW = network.normalize_frames(images_B3HW[:, None])
-    logits_BC, _ = network.activity_head(network.trunk(frames_B3HW, 1), 1)
-    return logits_BC
+    return network.activity_head(network.trunk(frames_B3HW, 1), 1)
 
 
 def augmented(images_B3HW: Tensor, generator: torch.Generator) -> Tensor:

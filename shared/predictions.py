@@ -21,9 +21,9 @@ from orn.shared.evaluation_names import options_of
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.text import path_text, truncate
 
-HeadCombination = Literal["mean", "sum", "joint"]
+HeadCombination = Literal["mean", "sum"]
 GroupKind = Literal["videos", "participants", "groups"]
-LOGITS = ("activity_logits", "object_logits", "joint_logits")
+LOGITS = ("activity_logits", "object_logits")
 """Names of the logits that a network can return."""
 _NAMES = ("groups", "videos")
 """Names of the fields with a name for each segment, which may be None."""
@@ -47,8 +47,6 @@ class Predictions:
     """(N, A) float32 logits of the activity head; None if it was not trained."""
     object_logits: NDArray[np.float32] | None
     """(N, A) float32 logits of the object head; None if it was not trained."""
-    joint_logits: NDArray[np.float32] | None = None
-    """(N, A) float32 logits added to the mean of both heads; None without a joint classifier."""
     combination: HeadCombination = "mean"
     """How both heads are combined."""
     groups: tuple[str, ...] | None = None
@@ -63,12 +61,11 @@ class Predictions:
     def logits(self) -> NDArray[np.float32]:
         """(N, A) float32 logits of the prediction.
 
-        The mean (or sum) of both heads' logits plus joint logits, or the only head's logits.
+        The mean (or sum) of both heads' logits, or the only head's logits.
         """
         if self.activity_logits is None or self.object_logits is None:
             return next(iter(self.by_head().values()))
-        mean_NA = (self.activity_logits + self.object_logits) * np.float32(self.head_share)
-        return mean_NA if self.joint_logits is None else mean_NA + self.joint_logits
+        return (self.activity_logits + self.object_logits) * np.float32(self.head_share)
 
     @property
     def head_share(self) -> float:

@@ -20,7 +20,7 @@ def fitted_scales(predictions: Predictions) -> dict[str, float]:
 
     The likelihood is computed from a softmax or, for multiple labels, from a sigmoid for each pair
     of segment and class that counts in average precision. Its logarithm is concave in the scales,
-    so it has a single maximum. Logits of a joint classifier are not scaled. Computed in float64.
+    so it has a single maximum. Computed in float64.
 
     Args:
         predictions: predictions from both heads.
@@ -32,13 +32,12 @@ def fitted_scales(predictions: Predictions) -> dict[str, float]:
         torch.from_numpy(each).double() * predictions.head_share
         for each in (predictions.activity_logits, predictions.object_logits)
     )
-    joint, labels = predictions.joint_logits, torch.from_numpy(predictions.labels)
-    rest_NA = 0.0 if joint is None else torch.from_numpy(joint).double()
+    labels = torch.from_numpy(predictions.labels)
     sure_NA = torch.from_numpy(predictions.sure_NA)
 
     def loss_and_gradient(scales: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scales_2 = torch.tensor(scales, requires_grad=True)
-        logits_NA = scales_2[0] * activity_NA + scales_2[1] * object_NA + rest_NA
+        logits_NA = scales_2[0] * activity_NA + scales_2[1] * object_NA
         if labels.ndim == 1:
             loss = functional.cross_entropy(logits_NA, labels.long())
         else:

@@ -96,7 +96,7 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
             ]
         return np.concatenate(arrays)
 
-    names = ("labels", "activity_logits", "object_logits", "joint_logits", "unsure")
+    names = ("labels", "activity_logits", "object_logits", "unsure")
     groups = [name for part in parts for name in (part.groups or part.ids)]
     videos = [name for part in parts for name in (part.videos or part.groups or part.ids)]
     return replace(

@@ -66,7 +66,6 @@ def predict(
         for name, logits_BA in (
             ("activity", output.activity_logits_BA),
             ("object", output.object_logits_BA),
-            ("joint", output.joint_logits_BA),
         ):
             if logits_BA is None:
                 continue
@@ -85,7 +84,6 @@ def predict(
         labels=np.concatenate(labels) if labels else _no_labels(dataset),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
-        joint_logits=means.get("joint"),
         combination=combination,
     )
     return gathered(gather_object([part]))

@@ -194,11 +194,9 @@ def explain(
         raise ConfigError("importance of pairs: expected evaluation mode; call network.eval()")
     head: ObjectHead = network.object_head
     trunk_MChw = network.trunk_features(batch) if network.config.reads_frames else None
-    activity_logits_BA = activity_state_BS = joint_logits_BA = None
+    activity_logits_BA = None
     if network.config.heads == "both":
-        activity_logits_BA, activity_state_BS = network.activity_head(
-            trunk_MChw, batch.frames_BTCHW.shape[1]
-        )
+        activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
     objects_BTKO, valid_BTK, class_logits_BTKS = head.objects(trunk_MChw, batch)
     num_clips, num_frames, num_slots = valid_BTK.shape
     frames = choose_frame_cliques(
@@ -219,14 +217,10 @@ def explain(
     total_BRG = values_PG.new_zeros(num_clips, frames.num_steps, values_PG.shape[1])
     total_BRG.index_put_((clip_P, step_P), values_PG, accumulate=True)
     relations_BRG = head.normalize(total_BRG / frames.cliques_per_step_R[:, None])
-    object_state_BR = head.reasoning.state(relations_BRG)
-    if network.joint is not None and activity_state_BS is not None:
-        joint_logits_BA = network.joint(activity_state_BS, object_state_BR)
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=head.reasoning.classify(object_state_BR),
+        object_logits_BA=head.reasoning(relations_BRG),
         class_logits_BTKS=class_logits_BTKS,
-        joint_logits_BA=joint_logits_BA,
         combination=network.config.head_combination,
     )
     is_valid_P = valid_BTK.flatten()[slots_nP].all(dim=0)  # not of a slot padded as by the authors

@@ -116,26 +116,6 @@ class MeanClassifier(nn.Module):
         return feats_BTD.mean(dim=1)
 
 
-class JointClassifier(nn.Module):
-    """MLP over the states of both heads, W2 relu(W1 [s; r] + b1) + b2, whose output is added to the
-    mean of their logits (not in the paper). W2 and b2 are initialized to zero, so that training
-    starts from the mean."""
-
-    def __init__(self, activity_width: int, object_width: int, num_activities: int) -> None:
-        """Build the MLP; its hidden layer has the width of the wider state."""
-        super().__init__()
-        hidden_width = max(activity_width, object_width)
-        self.hidden = nn.Linear(activity_width + object_width, hidden_width)
-        self.classify = Classifier(hidden_width, num_activities)
-        nn.init.zeros_(self.classify.weight)
-        nn.init.zeros_(self.classify.bias)
-
-    def forward(self, activity_state_BS: Tensor, object_state_BR: Tensor) -> Tensor:
-        """Return (B, A) logits from the (B, S) and (B, R) states of both heads."""
-        both_BE = torch.cat([activity_state_BS, object_state_BR], dim=1)
-        return self.classify(torch.relu(self.hidden(both_BE)))
-
-
 def dropout(
     values: Tensor, probability: float, *, training: bool, generator: torch.Generator | None
 ) -> Tensor:

@@ -63,23 +63,20 @@ class NetworkOutput:
     """(B, A) y2 = Z r (eq. 11); None if the object head was not computed."""
     class_logits_BTKS: Tensor | None = None
     """(B, T, K, S) R u (eq. 13), meaningful only in valid slots; None without pooled appearance."""
-    joint_logits_BA: Tensor | None = None
-    """(B, A) logits added to the mean of both heads; None without a joint classifier."""
     combination: HeadCombination = "mean"
     """How the logits of both heads are combined."""
 
     @property
     def logits_BA(self) -> Tensor:
-        """(B, A) logits of the prediction: the mean (or sum) of both heads' logits plus the joint
-        logits, or the logits of the only head that was computed."""
+        """(B, A) logits of the prediction: the mean (or sum) of both heads' logits, or the logits
+        of the only head that was computed."""
         if self.activity_logits_BA is None:
             assert self.object_logits_BA is not None
             return self.object_logits_BA
         if self.object_logits_BA is None:
             return self.activity_logits_BA
         total_BA = self.activity_logits_BA + self.object_logits_BA
-        total_BA = total_BA if self.combination == "sum" else total_BA / 2
-        return total_BA if self.joint_logits_BA is None else total_BA + self.joint_logits_BA
+        return total_BA if self.combination == "sum" else total_BA / 2
 
     @property
     def head_logits_BA(self) -> tuple[Tensor, ...]:

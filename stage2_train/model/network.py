@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.heads import JointClassifier, MeanClassifier, RecurrentClassifier
+from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
@@ -32,12 +32,13 @@ class ActivityHead(nn.Module):
         else:
             self.classifier = MeanClassifier(config.feature_width, config.num_activities)
 
-    def forward(self, trunk_MChw: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-        """Return (B, A) logits of clips with `num_frames` frames, and the (B, R) state s in eq. (9)
-        from which they are computed."""
+    def forward(self, trunk_MChw: Tensor, num_frames: int) -> Tensor:
+        """Return (B, A) logits of clips with `num_frames` frames."""
         feats_MDhw = self.conv5(trunk_MChw, num_frames)
-        state_BR = self.classifier.state(feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)))
-        return self.classifier.classify(state_BR), state_BR
+        logits_BA: Tensor = self.classifier(
+            feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
+        )
+        return logits_BA
 
 
 class ObjectVideoNetwork(nn.Module):
@@ -54,11 +55,6 @@ class ObjectVideoNetwork(nn.Module):
             self.activity_head = ActivityHead(config)
         if config.heads != "activity":
             self.object_head = ObjectHead(config)
-        self.joint = None
-        if config.has_joint:  # last, so that the other weights do not depend on its presence
-            self.joint = JointClassifier(
-                config.activity_width, config.reasoning_state, config.num_activities
-            )
         for parameter in self.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -92,25 +88,20 @@ class ObjectVideoNetwork(nn.Module):
         trunk_MChw = None
         if self.config.needs_frames(heads):
             trunk_MChw = self.trunk_features(batch)
-        activity_logits_BA = object_logits_BA = class_logits_BTKS = joint_logits_BA = None
+        activity_logits_BA = object_logits_BA = class_logits_BTKS = None
         if heads != "object":
-            activity_logits_BA, activity_state_BS = self.activity_head(
-                trunk_MChw, batch.frames_BTCHW.shape[1]
-            )
+            activity_logits_BA = self.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
         if heads != "activity":
-            object_logits_BA, class_logits_BTKS, object_state_BR = self.object_head(
+            object_logits_BA, class_logits_BTKS = self.object_head(
                 trunk_MChw,
                 batch,
                 generator=generator,
                 is_alone=heads == "object" and self.config.heads == "both",
             )
-        if self.joint is not None and heads == "both":
-            joint_logits_BA = self.joint(activity_state_BS, object_state_BR)
         return NetworkOutput(
             activity_logits_BA=activity_logits_BA,
             object_logits_BA=object_logits_BA,
             class_logits_BTKS=class_logits_BTKS,
-            joint_logits_BA=joint_logits_BA,
             combination=self.config.head_combination,
         )
 

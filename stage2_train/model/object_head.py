@@ -149,9 +149,9 @@ class ObjectHead(nn.Module):
         *,
         generator: torch.Generator | None = None,
         is_alone: bool = False,
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return (B, A) logits y2, (B, T, K, S) class logits R u (eq. 13; None without appearance),
-        and the reasoning state r (eq. 5) of each clip, from which y2 is computed.
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return (B, A) logits y2, and (B, T, K, S) class logits R u (eq. 13; None without
+        appearance).
 
         Args:
             trunk_MChw: features of the trunk; None if objects have no appearance.
@@ -180,8 +180,7 @@ class ObjectHead(nn.Module):
         reasoning: RecurrentClassifier | SummedMlpClassifier | MeanClassifier = self.reasoning
         if is_alone and self.first_phase is not None:
             reasoning = self.first_phase
-        state_BR = reasoning.state(relations_BRG)
-        return reasoning.classify(state_BR), class_logits_BTKS, state_BR
+        return reasoning(relations_BRG), class_logits_BTKS
 
     def last_slots(self, valid_BTK: Tensor) -> Tensor:
         """Return (B, T, K) bool: whether a slot may hold the last object of a clique."""

@@ -94,8 +94,7 @@ class NetworkConfig:
     gru_pooling: Literal["sum", "mean"] = "sum"
     """Pooling over time for the states of both GRUs: sum (section 3.4) or mean."""
     head_combination: HeadCombination = "mean"
-    """How the logits of both heads are combined: by their mean, their sum, or their mean plus the
-    output of an MLP over the states of both heads (`joint`, not in the paper)."""
+    """How the logits of both heads are combined: by their mean or their sum."""
     num_detector_classes: _Width = 80
     """Number of detector classes S without background; a class vector has length S + 1."""
     background_object: bool = True
@@ -153,16 +152,6 @@ class NetworkConfig:
         """Number of channels D of the feature maps U and V: 512 for ResNet-18 and 2048 for
         ResNet-50 at base width 64."""
         return self.base_width * _FEATURES_PER_BASE_WIDTH[self.backbone]
-
-    @property
-    def activity_width(self) -> int:
-        """Number of inputs to the activity head's classifier."""
-        return self.activity_state if self.aggregation == "rnn" else self.feature_width
-
-    @property
-    def has_joint(self) -> bool:
-        """Whether the network has a joint classifier over the states of both heads."""
-        return self.heads == "both" and self.head_combination == "joint"
 
     @property
     def pairs_empty_slots(self) -> bool:

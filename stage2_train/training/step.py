@@ -36,15 +36,13 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     """Freeze the weights that a phase does not train, so that every trained weight has a gradient.
 
     Phase 1, which trains the object head of a network with both heads, freezes the activity head,
-    the joint classifier, the trunk of a network without appearance, and optionally the ResNet.
+    the trunk of a network without appearance, and optionally the ResNet.
     """
     network.zero_grad(set_to_none=True)  # gradients of frozen weights would contribute to the norm
     network.requires_grad_(True)
     if not isinstance(network, ObjectVideoNetwork) or network.config.heads != "both":
         return
     is_first, objects = phase.heads == "object", network.object_head
-    if network.joint is not None:
-        network.joint.requires_grad_(not is_first)
     if objects.first_phase is not None:
         objects.first_phase.requires_grad_(is_first)
         objects.reasoning.requires_grad_(not is_first)

@@ -12,7 +12,6 @@ def negative_log_likelihood(
     *,
     scales: tuple[float, float],
     share: float = 0.5,
-    joint_NA: Sequence[Sequence[float]] | None = None,
     unsure_NA: Sequence[Sequence[bool]] | None = None,
 ) -> float:
     """Mean over segments, or over pairs of segment and class where a label is a row of zeros and
@@ -23,8 +22,6 @@ def negative_log_likelihood(
             share * (scales[0] * one + scales[1] * other)
             for one, other in zip(activity_NA[row], object_NA[row], strict=True)
         ]
-        if joint_NA is not None:
-            logits = [each + more for each, more in zip(logits, joint_NA[row], strict=True)]
         if isinstance(label, int):
             losses.append(math.log(sum(map(math.exp, logits))) - logits[label])
             continue

@@ -88,9 +88,3 @@ def mean_state(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
 def classify(weights: Weights, state: Tensor) -> Tensor:
     """(A,) logits of what a head ends in."""
     return _layer(weights, "classify", state)
-
-
-def joint_logits(weights: Weights, activity_state: Tensor, object_state: Tensor) -> Tensor:
-    """(A,) W2 relu(W1 [s; r] + b1) + b2, what both heads tell only together."""
-    both = torch.cat([activity_state, object_state])
-    return _layer(weights, "classify", _relu(_layer(weights, "hidden", both)))

@@ -18,7 +18,6 @@ from tests.reference.object_relation import (
     encode_class,
     encode_one_hot,
     encode_shape,
-    joint_logits,
     mean_state,
     sequence_state,
     steps_state,
@@ -37,9 +36,8 @@ def clip_logits(
     *,
     clip: int,
     is_first_phase: bool = False,
-) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-    """y1 (A,), y2 (A,), R u (T, K, S) and what a joint classifier adds (A,), of one clip of the
-    batch; None for what there is not.
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """y1 (A,), y2 (A,) and R u (T, K, S) of one clip of the batch; None for what there is not.
 
     Args:
         config: of the network.
@@ -52,7 +50,7 @@ def clip_logits(
     if config.heads != "object" or config.object_head_reads_frames:
         frames = [_normalized(frame) for frame in batch.frames_BTCHW[clip]]
         trunk = _trunk(config, weights, frames)
-    activity_logits_A = object_logits_A = class_logits_TKS = joint_logits_A = None
+    activity_logits_A = object_logits_A = class_logits_TKS = None
     if config.heads != "object" and not is_first_phase:
         activity = _part(weights, "activity_head")
         activity_state = _activity_state(config, activity, trunk)
@@ -70,9 +68,7 @@ def clip_logits(
                 else sequence_state(reasoning, relations, config.gru_pooling)
             )
             object_logits_A = classify(reasoning, object_state)
-    if config.head_combination == "joint" and activity_logits_A is not None:
-        joint_logits_A = joint_logits(_part(weights, "joint"), activity_state, object_state)
-    return activity_logits_A, object_logits_A, class_logits_TKS, joint_logits_A
+    return activity_logits_A, object_logits_A, class_logits_TKS
 
 
 def _mean_logits(weights: Weights, inputs: list[Tensor]) -> Tensor:

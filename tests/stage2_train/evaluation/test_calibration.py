@@ -20,7 +20,6 @@ CASES = {
     "several": {"multi_label": True},
     "unsure": {"multi_label": True, "unsure": True},
     "sum": {"combination": "sum"},
-    "joint": {"combination": "joint"},
     "useless-activity": {"signal": (-0.5, 1.5)},
     "separated": {"signal": (0.0, 6.0)},
 }
@@ -48,9 +47,6 @@ def drawn(
         labels=labels,
         activity_logits=heads[0],
         object_logits=heads[1],
-        joint_logits=random.normal(size=(30, 4)).astype(np.float32)
-        if combination == "joint"
-        else None,
         combination=combination,
         unsure=random.random((30, 4)) < 0.3 if unsure else None,
     )
@@ -64,7 +60,6 @@ def test_no_pair_of_a_grid_is_more_likely(name) -> None:
     plain = [found.activity_logits.tolist(), found.object_logits.tolist(), found.labels.tolist()]
     options = {
         "share": 1.0 if found.combination == "sum" else 0.5,
-        "joint_NA": None if found.joint_logits is None else found.joint_logits.tolist(),
         "unsure_NA": None if found.unsure is None else found.unsure.tolist(),
     }
     best = best_on_grid(GRID, *plain, **options)

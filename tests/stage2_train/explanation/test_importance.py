@@ -16,7 +16,6 @@ VARIANTS = {
     "object-head": {"heads": "object"},
     "same frame": {"relation_frames": "same"},
     "mlp": {"reasoning": "mlp"},
-    "joint": {"head_combination": "joint"},
     "normalized": {"normalize_relations": True, "normalize_hidden": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
 }

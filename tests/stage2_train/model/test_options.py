@@ -50,19 +50,6 @@ def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, 
     assert one_head.object_head.first_phase is None
 
 
-def test_a_joint_classifier_begins_as_the_mean_of_both_heads(tiny_config, make_batch) -> None:
-    made = []
-    for combination in ("mean", "joint"):
-        torch.manual_seed(0)
-        made.append(ObjectVideoNetwork(replace(tiny_config, head_combination=combination)))
-    plain, joint = (each.double().eval() for each in made)
-    batch = make_batch()
-    assert torch.equal(plain(batch).logits_BA, joint(batch).logits_BA)
-    assert joint(batch, heads="object").joint_logits_BA is None
-    alone = ObjectVideoNetwork(replace(tiny_config, head_combination="joint", heads="object"))
-    assert alone.joint is None
-
-
 def test_one_draw_of_earlier_frames_serves_the_batch(tiny_config) -> None:
     def drawn(seed: int, **options) -> Tensor:
         cliques = choose_frame_cliques(

@@ -40,8 +40,6 @@ OPTIONS: dict[str, dict] = {
     "first-phase-mean": {"first_phase_reasoning": "mean"},
     "mean-of-states": {"gru_pooling": "mean"},
     "sum-of-heads": {"head_combination": "sum"},
-    "joint": {"head_combination": "joint"},
-    "joint-mean": {"head_combination": "joint", "aggregation": "mean", "reasoning": "mlp"},
     "one-hot-class": {"class_part": "one_hot_mlp", "class_features": 5},
     "only-one-hot-class": {"class_part": "one_hot_mlp", "object_parts": ("appearance", "class")},
     "interpolated": {"mask_pooling": "interpolated"},
@@ -74,7 +72,6 @@ def _parts(output: NetworkOutput, valid_BTK: Tensor) -> list[Tensor | None]:
         output.activity_logits_BA,
         output.object_logits_BA,
         None if classes is None else classes[valid_BTK],
-        output.joint_logits_BA,
     ]
 
 
@@ -84,12 +81,11 @@ def _slow_parts(network: ObjectVideoNetwork, batch: NetworkInputs) -> list[Tenso
         clip_logits(network.config, weights, batch, clip=clip)
         for clip in range(len(batch.valid_BTK))
     ]
-    activity, objects, classes, joint = zip(*clips, strict=True)
+    activity, objects, classes = zip(*clips, strict=True)
     return [
         None if activity[0] is None else torch.stack(activity),
         None if objects[0] is None else torch.stack(objects),
         None if classes[0] is None else torch.stack(classes)[batch.valid_BTK],
-        None if joint[0] is None else torch.stack(joint),
     ]
 
 
@@ -113,7 +109,7 @@ BEFORE = [
     "resnet50", "some-2.5d",
 ]  # fmt: skip
 """Options of what comes before the objects."""
-AT_ONE_FRAME = ["same-after-first", "empty-slots-as-theirs", "mean-of-states", "joint-mean"]
+AT_ONE_FRAME = ["same-after-first", "empty-slots-as-theirs", "mean-of-states"]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +133,7 @@ def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> N
             assert_close(found, expected)
     heads = [logits for logits in slow[:2] if logits is not None]
     scale = 1 if network.config.head_combination == "sum" else len(heads)
-    joint_BA = 0 if slow[3] is None else slow[3]
-    assert_close(output.logits_BA, sum(heads) / scale + joint_BA)
+    assert_close(output.logits_BA, sum(heads) / scale)
     weights = [key for key, _ in network.named_parameters()]
     for key, found, expected in zip(
         weights, _gradients(network, fast), _gradients(network, slow), strict=True
