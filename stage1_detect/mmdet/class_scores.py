@@ -6,7 +6,6 @@ Axes: N detections or R proposals of an image, C classes.
 """
 
 from collections.abc import Callable
-from copy import copy
 from typing import Any
 
 import torch
@@ -20,15 +19,9 @@ from orn.stage1_detect.mmdet.library import (
     MaskFormerFusionHead,
     RTMDetInsHead,
     Segmenter,
-    SOLOHead,
-    SOLOV2Head,
     multiclass_nms,
 )
 from orn.stage1_detect.mmdet.model import autocast, class_head
-
-MOST_CANDIDATES = 1000
-"""Maximum number of (cell, class) pairs for which SOLO predicts masks. Each mask has the size of
-the frame, and MMDetection limits the number of objects only later."""
 
 
 def keep_class_scores(model: Segmenter) -> ScoreKind:
@@ -104,7 +97,7 @@ def _keep_of_cells(head: Any) -> None:
 
 
 def _keep_of_queries(head: Any) -> None:
-    """Mask2Former and MaskFormer: keep the softmax scores of each mask's query."""
+    """Mask2Former: keep the softmax scores of each mask's query."""
     process = head.instance_postprocess
 
     def with_scores(logits_QC1: Tensor, masks_QHW: Tensor) -> Any:
@@ -117,23 +110,6 @@ def _keep_of_queries(head: Any) -> None:
         return found
 
     head.instance_postprocess = with_scores
-
-
-def limit_candidates(model: Segmenter) -> None:
-    """Make SOLO predict masks only for the `MOST_CANDIDATES` best (cell, class) pairs."""
-    head = getattr(model, "mask_head", None)
-    if not isinstance(head, SOLOHead):
-        return
-    predict, place = head._predict_by_feat_single, int(isinstance(head, SOLOV2Head))
-
-    def of_best(*tensors: Tensor, **given: Any) -> Any:
-        scores_RC, settings = tensors[place], copy(head.test_cfg)
-        if scores_RC.numel() > MOST_CANDIDATES:
-            least = scores_RC.flatten().topk(MOST_CANDIDATES + 1).values[-1]
-            settings.score_thr = max(settings.score_thr, least.item())
-        return predict(*tensors, **given, cfg=settings)
-
-    head._predict_by_feat_single = of_best
 
 
 def keep_mask_probabilities(model: Segmenter) -> float:

@@ -30,7 +30,6 @@ from orn.stage1_detect.mmdet.class_scores import (
     WatchedFeatures,
     keep_class_scores,
     keep_mask_probabilities,
-    limit_candidates,
 )
 from orn.stage1_detect.mmdet.library import Compose, Segmenter
 from orn.stage1_detect.mmdet.masks import encode_masks
@@ -146,7 +145,6 @@ class MmdetDetector:
         self._score_threshold = score_threshold
         self._features = WatchedFeatures(model, entry.precision)
         self._mask_threshold = keep_mask_probabilities(model)
-        limit_candidates(model)
         self.score_kind: ScoreKind = keep_class_scores(model)
         """The kind of class scores; a detector of kind `label` has no class scores."""
 

@@ -17,8 +17,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from mmcv.transforms import Compose as Compose
     from mmdet.models.dense_heads import RTMDetInsHead as RTMDetInsHead
-    from mmdet.models.dense_heads import SOLOHead as SOLOHead
-    from mmdet.models.dense_heads import SOLOV2Head as SOLOV2Head
     from mmdet.models.layers import multiclass_nms as multiclass_nms
     from mmdet.models.roi_heads.bbox_heads import BBoxHead as BBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as FCNMaskHead

@@ -14,7 +14,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import bounding_box
 from orn.shared.masks.rules import ClassRules, frame_faults
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.mmdet.class_scores import keep_class_scores, limit_candidates
+from orn.stage1_detect.mmdet.class_scores import keep_class_scores
 from orn.stage1_detect.mmdet.detector import load_detector
 
 pytestmark = pytest.mark.mmdet
@@ -173,17 +173,6 @@ def assert_rows_have_the_kept_score(found: list[FrameDetections]) -> None:
     for each in found:
         kept = each.class_scores[np.arange(len(each)), each.labels]
         np.testing.assert_array_equal(kept, each.scores.astype(np.float16))
-
-
-def test_solo_computes_the_masks_of_the_best_candidates_alone() -> None:
-    from orn.stage1_detect.mmdet.library import SOLOHead
-
-    head = SOLOHead.__new__(SOLOHead)
-    head.test_cfg = SimpleNamespace(score_thr=0.5)
-    head._predict_by_feat_single = lambda scores_RC, cfg: int((scores_RC > cfg.score_thr).sum())
-    limit_candidates(SimpleNamespace(mask_head=head))
-    scores_RC = torch.rand(100, 80, generator=torch.Generator().manual_seed(0))
-    assert head._predict_by_feat_single(scores_RC) == 1000
 
 
 def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
