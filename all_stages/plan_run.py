@@ -25,7 +25,7 @@ from orn.shared.manifests.draw_split import SplitRequest
 from orn.shared.manifests.folds import ALL, fold_names
 from orn.shared.manifests.load import files_of, load_dataset, load_manifest
 from orn.shared.manifests.manifest import TableLabels
-from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest
+from orn.shared.manifests.new import guess_table, make_manifest, table_of, usual_manifest
 from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
@@ -249,7 +249,7 @@ def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
         PipelineError: if no manifest can be written for the table.
     """
     table = Path(request.dataset)
-    usual, _ = usual_manifest(table, request.data_root)
+    usual, _, _ = usual_manifest(table, request.data_root)
     if not request.is_table or usual.exists():
         yield request
         return
@@ -259,7 +259,9 @@ def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
         beside.mkdir()
         for path in table.absolute().parent.iterdir():
             (beside / path.name).symlink_to(path)
-        made = make_manifest(table, data_root=Path(name), split=split, out=out, beside=beside)
+        made = make_manifest(
+            table, data_root=Path(name), name=usual.stem, split=split, out=out, beside=beside
+        )
         for warning in made["warnings"]:
             logger.warning("%s: %s", made["name"], warning)
         yield request.changed(dataset=str(out), data_root=Path(name))
@@ -272,7 +274,7 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
         ConfigError: if the default file is the manifest for a different table.
     """
     table = Path(request.dataset)
-    path, data_root = usual_manifest(table, request.data_root)
+    path, _, data_root = usual_manifest(table, request.data_root)
     if not path.exists():
         split = _split_request(request)
         words = () if split is None else split.words
@@ -280,10 +282,8 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
         echo(shlex.join(["orn", *argv]), err=True)
         run_orn(argv, stdout=STDERR)
         return str(path), data_root
-    manifest = load_manifest(path)
-    labels, folder = manifest.labels, data_root / manifest.root
-    own = labels.table if isinstance(labels, TableLabels) else ""
-    if (folder / own).resolve() != table.resolve():
+    load_manifest(path)
+    if table_of(path, data_root) != table.resolve():
         raise ConfigError(
             f"{path}: expected the manifest of {table}, got one with different labels; create a "
             f"new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass it "

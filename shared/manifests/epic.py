@@ -197,7 +197,7 @@ def _read_table(
         "_LabeledRow", columns, bases=(_Row,), frozen=True, slots=True, kw_only=True
     )
     names = {"id": id_column}
-    rows = read_rows(path, "EPIC's action table", row_type, columns=names, is_open=True)
+    rows = read_rows(path, "EPIC's action table", row_type, columns=names)
 
     def segment_of(row: _Row) -> Segment:
         start, stop = _seconds(row.start_timestamp), _seconds(row.stop_timestamp)

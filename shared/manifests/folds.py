@@ -43,7 +43,7 @@ def read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
         )
     columns = {f"column_{place}": name for place, name in enumerate(names)}
     row_type: Any = make_dataclass("FoldsRow", [("video", str), *((name, str) for name in columns)])
-    rows = read_rows(path, "the table of folds", row_type, columns=columns, is_open=True)
+    rows = read_rows(path, "the table of folds", row_type, columns=columns)
     place = names.index(column)
 
     def split_of(row: Any) -> tuple[str, Split]:

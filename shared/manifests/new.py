@@ -16,7 +16,7 @@ from typing import Any
 
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import not_a_file, walk
-from orn.shared.errors import ConfigError, ManifestError
+from orn.shared.errors import ConfigError, ManifestError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.advice import split_advice
@@ -31,8 +31,8 @@ from orn.shared.manifests.manifest import (
 )
 from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow, read
-from orn.shared.manifests.text_files import each_row, read_rows
-from orn.shared.text import counted
+from orn.shared.manifests.text_files import each_row, read_rows, unused_columns
+from orn.shared.text import counted, truncate
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
 _SIZES = {
@@ -109,7 +109,8 @@ def make_manifest(
     found = guess_table(table, group=split.group if split else None)
     split_of = draw_table(table, split) if split else {}
     folder = beside or _absolute(table).parent
-    usual, _ = usual_manifest(folder / table.name, data_root)
+    usual, is_second, _ = usual_manifest(folder / table.name, data_root)
+    name = usual.stem if name is None and is_second else name
     data_root, root = _data_root(folder, data_root)
     pattern, form = _video_pattern(table, found, pattern, rate=rate)
     prefix = f"{_clean_name(name)}-" if name else ""
@@ -189,13 +190,30 @@ def mirrored_pairs(classes: Sequence[str]) -> list[list[str]]:
     return pairs
 
 
-def usual_manifest(table: Path, data_root: Path) -> tuple[Path, Path]:
-    """Return the default manifest of `make_manifest` for a table, in the current folder, and the
-    data root for further commands."""
+def usual_manifest(table: Path, data_root: Path) -> tuple[Path, bool, Path]:
+    """Return the default manifest of `make_manifest` for a table, in the current folder; whether
+    its name contains that of the table, because the manifest named after the folder is that of a
+    different table; and the data root for further commands."""
     folder = _absolute(table).parent
     data_root, root = _data_root(folder, data_root)
     name = _clean_name(folder.name if root != "." else table.stem)
-    return Path(f"{name}.toml"), data_root
+    path = Path(f"{name}.toml")
+    is_second = table_of(path, data_root) not in (None, table.resolve())
+    return (
+        Path(f"{name}-{_clean_name(table.stem)}.toml") if is_second else path,
+        is_second,
+        data_root,
+    )
+
+
+def table_of(path: Path, data_root: Path) -> Path | None:
+    """Return the table of labels of a manifest; None if the file does not exist or is not one."""
+    try:
+        manifest = load_manifest(path)
+    except PipelineError:
+        return None
+    own = manifest.labels.table if isinstance(manifest.labels, TableLabels) else ""
+    return (data_root / manifest.root / own).resolve()
 
 
 def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
@@ -208,6 +226,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
     """
     columns = {"group": group} if group else {}
     by_number = read_rows(path, "the label table", LabeledRow, columns=columns)
+    unused = unused_columns(path, "the label table", LabeledRow, columns=columns)
     rows = each_row(path, by_number.items(), _on_one_line)
     labels = [row.label for row in rows]
     num_joined = sum(LABEL_SEPARATOR in label for label in labels)
@@ -239,6 +258,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
             else "some rows have no start or stop; their segments begin or end with the video"
             if any(row.start is not None or row.stop is not None for row in rows)
             else "no times: each video is one clip",
+            *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
         ),
     )
 

@@ -1,7 +1,8 @@
 """Reader for the user's own CSV tables, separated by commas or semicolons.
 
-The header is `video,label` and, optionally, `start,stop` (seconds), `split` and `id`. In a
-multi-label data set a label cell contains class names joined by `;`, or is empty.
+The header is `video,label` and, optionally, `start,stop` (seconds), `split`, `group` and `id`;
+other columns are ignored. In a multi-label data set a label cell contains class names joined by
+`;`, or is empty.
 """
 
 from collections.abc import Mapping
@@ -68,7 +69,15 @@ def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: boo
     classes = read_class_names(folder / spec.classes) if labels else {}
     split_of = None if spec.split_table is None else _read_splits(folder / spec.split_table, spec)
     columns = {"split": spec.split} | ({"group": spec.group} if spec.group else {})
-    rows = read_rows(path, "the label table", LabeledRow if labels else TableRow, columns=columns)
+    is_own = spec.split != "split" and spec.split_table is None and spec.folds is None
+    named = {"split"} if is_own else set()
+    rows = read_rows(
+        path,
+        "the label table",
+        LabeledRow if labels else TableRow,
+        columns=columns,
+        required=named | ({"group"} if spec.group else set()),
+    )
 
     def segment_of(row: TableRow) -> Segment:
         segment = Segment(
@@ -99,7 +108,7 @@ def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
     if spec.folds is not None:
         return read_folds(path, spec.folds, spec.split)
     columns = {"split": spec.split}
-    rows = read_rows(path, "the table of splits", _SplitRow, columns=columns, is_open=True)
+    rows = read_rows(path, "the table of splits", _SplitRow, columns=columns)
     return dict(each_row(path, rows.items(), attrgetter("video", "split"), id_of=itemgetter(0)))
 
 

@@ -5,7 +5,7 @@ defined here. Files are untrusted: their size is bounded. An error lists the fir
 import csv
 import io
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, make_dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -131,53 +131,64 @@ def read_rows(
     row_type: type[Row],
     *,
     columns: Mapping[str, str] | None = None,
-    is_open: bool = False,
+    required: Collection[str] = (),
 ) -> dict[int, Row]:
     """Return the rows of a CSV file with a header, by number.
 
-    Cells are separated by commas, or by semicolons if the header has no comma.
+    Cells are separated by commas, or by semicolons if the header has no comma. Names of columns may
+    differ in case; other columns, empty cells after the last column and empty rows are ignored.
 
     Args:
         path: the file.
         what: description of the file, for messages.
         row_type: dataclass with a field for each column.
         columns: names of columns by field, where they differ.
-        is_open: whether other columns are allowed.
+        required: fields whose column must exist although they have a default.
 
     Raises:
         DataRootError: if the file does not exist.
-        ManifestError: if a column is missing or unknown, or rows are invalid.
+        ManifestError: if a column is missing, or rows are invalid.
     """
-    names = {field.name: field.name for field in fields(row_type)} | dict(columns or {})
+    names = _column_names(row_type, columns)
     validate = TypeAdapter(row_type).validate_python
-    file = _open_text(path, what)
-    lines = iter(lambda: file.readline(_LONGEST_LINE), "")
-    first = next(lines, "")
-    delimiter = ";" if ";" in first and "," not in first else ","
-    reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
+    reader = _open_table(path, what)
     rows: dict[int, Row] = {}
 
     def add(cells: list[str]) -> None:
-        if len(cells) != len(header):
+        if len(cells) < len(header) or any(cells[len(header) :]):
             raise ValueError(f"expected {counted(len(header), 'cell')}, got {len(cells)}")
         row = validate({name: cells[at].strip() for name, at in places})
         rows[reader.line_num] = row
 
     try:
-        header = [cell.strip() for cell in next(reader, [])]
-        _check_header(path, header, row_type, names, is_open=is_open)
-        places = [(field, header.index(name)) for field, name in names.items() if name in header]
-        numbered = ((reader.line_num, cells) for cells in reader if cells)
+        header = _header(reader)
+        needed = {each.name for each in fields(row_type) if each.default is MISSING} | {*required}
+        _check_header(path, header, names, needed=needed)
+        folded = [cell.casefold() for cell in header]
+        places = [
+            (field, folded.index(name.casefold()))
+            for field, name in names.items()
+            if name.casefold() in folded
+        ]
+        numbered = ((reader.line_num, cells) for cells in reader if not _is_empty(cells))
         each_row(path, numbered, add, columns=names)
     except csv.Error as err:
         raise ManifestError(f"{path}, row {reader.line_num}: invalid CSV: {err}") from err
     return rows
 
 
+def unused_columns(
+    path: Path, what: str, row_type: type, *, columns: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return the names of the columns that `read_rows` ignores; for arguments, see there."""
+    used = {name.casefold() for name in _column_names(row_type, columns).values()}
+    return tuple(name for name in _header(_open_table(path, what)) if name.casefold() not in used)
+
+
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
     """Return the validated cells of a column; raises the same errors as `read_rows`."""
     row_type: Any = make_dataclass("ColumnRow", [("value", kind)])
-    rows = read_rows(path, what, row_type, columns={"value": column}, is_open=True)
+    rows = read_rows(path, what, row_type, columns={"value": column})
     return [row.value for row in rows.values()]
 
 
@@ -278,23 +289,54 @@ def each_row(
     return results
 
 
+def _column_names(row_type: Any, columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the name of the column of each field."""
+    return {field.name: field.name for field in fields(row_type)} | dict(columns or {})
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    """Return the names in the first row, without empty ones after the last."""
+    header = [cell.strip() for cell in next(reader, [])]
+    while header and not header[-1]:
+        header.pop()
+    return header
+
+
+def _is_empty(cells: list[str]) -> bool:
+    """Return whether a row has no content; a quoted empty cell alone is content."""
+    return not cells or (len(cells) > 1 and not any(map(str.strip, cells)))
+
+
 def _check_header(
-    path: Path, header: list[str], row_type: Any, columns: Mapping[str, str], *, is_open: bool
+    path: Path, header: list[str], columns: Mapping[str, str], *, needed: Collection[str]
 ) -> None:
-    required = {columns[each.name] for each in fields(row_type) if each.default is MISSING}
-    unknown = set() if is_open else set(header).difference(columns.values())
+    folded = [name.casefold() for name in header]
     if len(header) == 1 and "\t" in header[0]:
         raise ManifestError(
             f"{path}, row 1: expected cells separated by commas or semicolons, got tabs; save the "
             "table as CSV UTF-8"
         )
-    if not required <= set(header) or unknown or len(set(header)) < len(header):
-        groups = "group" in set(columns.values()).difference(header)
-        hint = ", or use `orn manifest new --group COLUMN`" if unknown and groups else ""
-        raise ManifestError(
-            f"{path}, row 1: expected the columns {', '.join(columns.values())}, got "
-            f"{truncate(', '.join(header)) or 'nothing'}; correct the header{hint}"
+    missing = [
+        name for field, name in columns.items() if field in needed and name.casefold() not in folded
+    ]
+    repeated = [name for name in columns.values() if folded.count(name.casefold()) > 1]
+    if missing or repeated:
+        problem = (
+            f"once the column {repeated[0]}" if repeated else f"the columns {', '.join(missing)}"
         )
+        raise ManifestError(
+            f"{path}, row 1: expected {problem}, got {truncate(', '.join(header)) or 'nothing'}; "
+            "correct the header"
+        )
+
+
+def _open_table(path: Path, what: str) -> Any:
+    """Return a reader of the rows of a CSV file."""
+    file = _open_text(path, what)
+    lines = iter(lambda: file.readline(_LONGEST_LINE), "")
+    first = next(lines, "")
+    delimiter = ";" if ";" in first and "," not in first else ","
+    return csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
 
 
 def _open_text(path: Path, what: str) -> io.TextIOWrapper:

@@ -101,12 +101,24 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
         opened(table, folds=3, group="person")
 
 
-def test_a_table_of_another_data_set_is_not_taken_for_it(table: Path) -> None:
-    opened(table)
+def test_a_second_table_gets_its_own_manifest(table: Path) -> None:
+    first = opened(table)
     other = table.with_name("more.csv")
-    other.write_text(table.read_text())
-    with pytest.raises(ConfigError, match=r"kitchen\.toml: .*more\.csv.* --name NAME"):
-        opened(other)
+    other.write_text(table.read_text().replace("film9,close", "film9,open"))
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert run_orn("run", other, "--recipe", "demo", "--dry-run", "--json").json
+    for _ in range(2):
+        assert "orn manifest check kitchen-more.toml" in opened(other)[0]
+    assert opened(table) == first
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_other_columns_are_ignored_and_listed_once(table: Path) -> None:
+    rows = [f"{row},Anna,," for row in ROWS]
+    table.write_text("\n".join(["Video,LABEL,notes,,", *rows]) + "\n")
+    said = run_orn("manifest", "new", table, "--split", "60/40").stderr
+    assert said.count("notes") == 1
+    assert "10 videos" in run_orn("run", table, "--recipe", "demo", "--dry-run").stdout
 
 
 def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:

@@ -70,7 +70,7 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"s\.csv, row 2: column 'split': .*'test'.* 'tset'"):
         splits("video,split\na,tset\n")
     with pytest.raises(ManifestError, match=r"t\.csv, .*in column 'split'; remove the column"):
-        splits("video,split\na,test\n", "video,label,split\na,open,train\n")
+        splits("video,split\na,test\n", "video,label,split,person\na,open,train,p1\n")
     (tmp_path / "s.csv").unlink()
     with pytest.raises(DataRootError, match=r"s\.csv: expected .*got none"):
         read(tmp_path, table_text, spec=spec)
