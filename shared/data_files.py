@@ -13,6 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_KERNEL = ("/proc", "/sys")
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _READING = os.O_RDONLY
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
@@ -46,14 +48,14 @@ def stamp_of(status: os.stat_result) -> Stamp:
 def not_a_file(path: str | Path) -> str | None:
     """Return a noun phrase for the file type at a path if it is not a regular file, else None."""
     try:
-        mode = Path(path).stat().st_mode
+        status = Path(path).stat()
     except _ABSENT:
         return "none"
     except OSError as err:
         return f"one that cannot be opened ({err.strerror or err})"
     except ValueError:
         return "none, since the name contains a NUL character"
-    return None if stat.S_ISREG(mode) else kind_of(mode)
+    return None if _is_regular(status) else _other_kind(status)
 
 
 def regular_status(path: Path) -> os.stat_result:
@@ -66,9 +68,9 @@ def regular_status(path: Path) -> os.stat_result:
         status = path.stat()
     except (OSError, ValueError) as err:  # ValueError: a NUL in the name
         raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
-    if not stat.S_ISREG(status.st_mode):
+    if not _is_regular(status):
         raise VideoDecodeError(
-            f"{path}: expected a regular file, got {kind_of(status.st_mode)}; replace it"
+            f"{path}: expected a regular file, got {_other_kind(status)}; replace it"
         )
     return status
 
@@ -76,6 +78,22 @@ def regular_status(path: Path) -> os.stat_result:
 def reason(err: BaseException) -> str:
     """Return the short message of an error from FFmpeg or the operating system."""
     return getattr(err, "strerror", None) or str(err) or type(err).__name__
+
+
+def _is_regular(status: os.stat_result) -> bool:
+    """Return whether a file is a regular file on disk; files of the kernel, some of which block or
+    never end, have the same mode."""
+    return stat.S_ISREG(status.st_mode) and status.st_dev not in _kernel_devices()
+
+
+def _other_kind(status: os.stat_result) -> str:
+    return "a file of the kernel" if stat.S_ISREG(status.st_mode) else kind_of(status.st_mode)
+
+
+@cache
+def _kernel_devices() -> frozenset[int]:
+    """Return the device numbers of the file systems of the kernel."""
+    return frozenset(Path(each).stat().st_dev for each in _KERNEL if os.path.isdir(each))
 
 
 def kind_of(mode: int) -> str:
@@ -126,10 +144,10 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
         raise error(f"{path_text(path)}: {failed} ({err.strerror})") from err
     except ValueError as err:  # a NUL, or a lone surrogate
         raise error(f"{path_text(path)}: not a valid file name; choose a different one") from err
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+    status = os.fstat(descriptor)
+    if not _is_regular(status):
         os.close(descriptor)
-        raise error(f"{path_text(path)}: expected a file, got {kind_of(mode)}")
+        raise error(f"{path_text(path)}: expected a file, got {_other_kind(status)}")
     return descriptor
 
 

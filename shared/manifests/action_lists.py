@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from orn.shared.errors import ManifestError
 from orn.shared.manifests.draw_split import assign_groups
 from orn.shared.manifests.manifest import ActionLabels
 from orn.shared.manifests.records import Listing, Segment, Split
@@ -34,6 +35,8 @@ _UNUSED, _TRAIN, _TEST = "0", "1", "2"
 _VALIDATION_SHARE = 0.15
 _SEED = 0
 _SUFFIX = ".avi"
+_MOST_CLIPS = 50_000
+"""Limit of the number of clips, several times that of UCF101."""
 _video_id = TypeAdapter(VideoId).validate_python
 _class_name = TypeAdapter(ClassName).validate_python
 
@@ -48,6 +51,11 @@ def read(spec: ActionLabels, folder: Path, *, labels: bool) -> Listing:
     lists = folder / spec.lists_folder
     is_ucf = spec.format == "ucf101"
     classes, number_of = _read_ucf(lists, spec) if is_ucf else _read_hmdb(lists, spec)
+    if len(number_of) > _MOST_CLIPS:
+        raise ManifestError(
+            f"{lists}: expected at most {_MOST_CLIPS:,} clips, got {len(number_of):,}; download "
+            "the lists again"
+        )
     used = {video_id: number for video_id, number in number_of.items() if number != _UNUSED}
     validation = _validation([each for each, number in used.items() if number == _TRAIN])
     split_of: dict[str, Split] = {
@@ -114,7 +122,11 @@ def _read_ucf(lists: Path, spec: ActionLabels) -> tuple[tuple[str, ...], Mapping
     """Return the classes, and the number of each clip in the lists of UCF101."""
     path = lists / "classInd.txt"
     lines = read_lines(path, "numbers and classes")
-    classes = each_row(path, lines, lambda line: _class_name(line.partition(" ")[2].strip()))
+
+    def name_of(line: str) -> str:
+        return _class_name(line.partition(" ")[2].strip())
+
+    classes = each_row(path, lines, name_of, id_of=str)
     number_of: dict[str, str] = {}
 
     def clip_of(line: str) -> str:

@@ -74,6 +74,8 @@ def assign_groups(
 logger = logging.getLogger(__name__)
 
 Shares = Mapping[Split, float]
+_MOST_CELLS = 2_000_000
+"""Limit of the size of a table of folds, which takes a few seconds to draw and to read."""
 FOLD_VALIDATION = 0.15
 """Fraction of the rows outside of a fold that become its validation split."""
 
@@ -183,6 +185,11 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...
         raise ConfigError(
             f"{table}: expected at least {num_parts} groups for {num_parts} splits, "
             f"got {len(groups)}; use fewer splits, such as {remedy}, or add videos"
+        )
+    if request.folds and len(group_of) * request.folds > _MOST_CELLS:
+        raise ConfigError(
+            f"{table}: expected at most {_MOST_CELLS:,} videos times folds, got "
+            f"{len(group_of):,} times {request.folds}; use fewer --folds"
         )
     if request.folds:
         columns = _draw_folds(table, groups, request.folds, seed=request.seed)

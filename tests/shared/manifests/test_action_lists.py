@@ -96,6 +96,9 @@ def _renamed(files: dict[str, str]) -> dict[str, str]:
         ("jhmdb", {"splits/pour_test_split2.txt": "a.avi 1\na.avi 2\n"}, "row 2: .*'pour/a' twice"),
         ("ucf101", {"ucfTrainTestlist/testlist02.txt": "Yo/v.avi\n"}, "row 1: expected CLASS/NAME"),
         ("ucf101", {"ucfTrainTestlist/classInd.txt": "1 A\n2 \n"}, "classInd.txt, row 2: expected"),
+        ("ucf101", {"ucfTrainTestlist/classInd.txt": "1 A\n2 A\n"}, "classInd.txt, row 2: .*twice"),
+        ("jhmdb", {"splits/pour_test_split2.txt": "".join(f"{n}.avi 1\n" for n in range(50_001))},
+         "at most 50,000 clips"),
     ],
 )  # fmt: skip
 def test_refusals(tmp_path: Path, name: str, change: dict[str, Any], message: str) -> None:

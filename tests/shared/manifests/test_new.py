@@ -348,6 +348,11 @@ def test_the_number_of_folds_is_that_of_the_columns(kitchen, new, orn, here: Pat
         manifest.write_text(manifest.read_text().replace(other, old))
 
 
+def test_tables_of_folds_have_a_limit(kitchen, new) -> None:
+    kitchen("video,label\n" + "".join(f"{n},{'AB'[n % 2]}\n" for n in range(20_001)), "0.mp4")
+    assert "20,001 times 100" in new("--folds", "100", exit_code=2)
+
+
 def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:
     """And each trains on all classes, whatever its validation would take."""
     rows = "".join(f"{number},{'rare' if number == 3 else 'open'}\n" for number in range(6))
