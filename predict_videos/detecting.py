@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from orn.predict_videos.predict_request import PredictRequest
-from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.records import DetectorChoice, Video
@@ -19,7 +19,7 @@ from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import path_text
 from orn.shared.video.read import content_digest, estimate
 from orn.stage2_train.runs.find_run import DETECTOR_NAME
-from orn.stage2_train.runs.run_config import check_detector_classes, read_config
+from orn.stage2_train.runs.run_config import check_detector_classes, recorded_config
 
 if TYPE_CHECKING:
     from orn.stage1_detect.detect_unit import Detector
@@ -165,7 +165,11 @@ def check_source_of_objects(run: Path, request: PredictRequest) -> None:
     Raises:
         DetectorError: if neither objects nor a detector are given, and the run's cannot be loaded.
     """
-    recorded, is_given = read_config(run).detector, request.shards or request.objects
+    try:
+        recorded = recorded_config(run).detector
+    except ConfigError:  # which `open_model` explains, together with the weights
+        return
+    is_given = request.shards or request.objects
     # A file is untrusted, because it is executed.
     has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
     if has_none and not is_given and request.config is None:
