@@ -22,7 +22,7 @@ from click.core import ParameterSource
 from orn.shared.echo import echo, echo_text
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.log_lines import line_handler
-from orn.shared.jobs.termination import Terminated
+from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 from orn.shared.text import nearest, path_text
 
 INTERRUPTED_EXIT_CODE = 130
@@ -292,7 +292,8 @@ def _paths_as_errors() -> Iterator[None]:
 def _errors_as_exit_codes() -> Iterator[None]:
     """Print an error or an interruption on stderr and exit with its exit code."""
     try:
-        yield
+        with terminated_as_interrupted():
+            yield
     except PipelineError as err:
         _fail(f"orn: error: {err}", err.exit_code)
     except click.ClickException as err:

@@ -3,6 +3,7 @@
 A configuration is a pydantic dataclass or model with `STRICT`; its types carry the constraints.
 """
 
+import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -176,13 +177,17 @@ def described(found: Any) -> str:
         return "a number that is too large"
 
 
+_UNION_MEMBER = re.compile(r"int|str|float|bool|(function-\w+|constrained-\w+|list)(\[.*\])?")
+"""How pydantic's paths name the members of a union."""
+
+
 def _locate(
     loc: Sequence[int | str], config_type: Any, keys: Mapping[str, str]
 ) -> tuple[dict[str, Any], str]:
     """Return the fields of the section that has an invalid value, and the value's key in the file.
 
     Unlike the file's key, pydantic's path includes the tag of a union ("vlog" in
-    labels.vlog.matrix).
+    labels.vlog.matrix) or the type of one of its members.
     """
     fields: dict[str, Any] = {}
     key = ""
@@ -190,6 +195,8 @@ def _locate(
     for part in loc:
         if isinstance(part, int):
             key += f"[{part}]"
+        elif _UNION_MEMBER.fullmatch(part):
+            continue
         elif len(sections) > 1:
             sections = [section for section in sections if _tag(section) == part]
         else:

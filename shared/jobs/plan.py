@@ -7,6 +7,7 @@ resumed job writes the same files, on any machine and with any number of workers
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -144,7 +145,10 @@ class Plan:
         Raises:
             PipelineError: if the file cannot be written.
         """
-        if Plan.load(folder, name) != self:
+        saved = None
+        with suppress(ConfigError):  # a damaged plan is replaced
+            saved = Plan.load(folder, name)
+        if saved != self:
             write_text(folder / name, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod

@@ -14,6 +14,9 @@ from orn.shared.manifests.folds import fold_names
 from orn.shared.manifests.load import load_manifest
 from orn.shared.manifests.manifest import Manifest, TableLabels
 
+_LABELS = re.compile(r"""^[ \t]*\[[ \t]*["']?labels["']?[ \t]*\][^\n]*\n""", re.MULTILINE)
+"""Header of the section labels."""
+
 
 def folds_of(manifest: str) -> tuple[str, ...]:
     """Return the names of a manifest's folds; empty if it has a single split."""
@@ -82,9 +85,10 @@ def write_fold_manifests(
     for path in paths:
         new = {**changes, "split": path.stem}
         lines = "".join(f"{name} = {toml_value(value)}\n" for name, value in new.items())
-        kept = re.sub(rf"(?m)^({'|'.join(new)}) *=.*\n", "", text)
+        header = f"[labels]\n{lines}".replace("\\", r"\\")
+        kept = re.sub(rf"""(?m)^[ \t]*["']?({"|".join(new)})["']?[ \t]*=.*\n?""", "", text)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, re.sub(r"(?m)^\[labels\]\n", f"[labels]\n{lines}", kept, count=1))
+        write_text(path, _LABELS.sub(header, kept, count=1))
         if load_manifest(path).labels != original.labels.model_copy(update=new):
             raise ConfigError(
                 f"{manifest}: expected a line [labels] and one line for each of its keys "

@@ -1,5 +1,6 @@
 """Read the elements of large JSON files one at a time."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,6 +32,8 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
     """
     number = 0
     with open_file(path, error=ObjectImportError) as file:
+        if file.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+            file.seek(len(BOM_UTF8))
         bounded = _BoundedFile(file)
         try:
             for key, number, value in _elements(ijson.basic_parse(bounded, use_float=True)):

@@ -5,12 +5,13 @@ a video in several files is read from the newest one. Killing a job only loses u
 which the next run writes as planned.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from orn.shared.errors import VideoDecodeError
+from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
 from orn.shared.jobs.run_units import Kind, run_units
@@ -28,6 +29,8 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
 )
 from orn.stage2_train.clip_store.unit_file import source_stamp, write_unit_file
+
+logger = logging.getLogger(__name__)
 
 CLIPS = Kind(command="orn clips", task="clips", steps="videos", files=CLIP_FILES)
 UNIT_BYTES = 256 * 10**6
@@ -157,7 +160,11 @@ def units_of(
 def _planned(path: Path, parts: set[UnitPart]) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
     """Return the units of the plan in a folder that have a file, and those without one whose parts
     are all to be stored."""
-    saved = Plan.load(path, CLIP_FILES.plan)
+    try:
+        saved = Plan.load(path, CLIP_FILES.plan)
+    except ConfigError as err:  # only the units without a file are lost
+        logger.warning("the plan is written again: %s", err)
+        saved = None
     units = () if saved is None else saved.units
     missing = set(CLIP_FILES.missing(units, path))
     done = tuple(unit for unit in units if unit not in missing)

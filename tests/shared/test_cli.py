@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,11 @@ def test_an_error_is_one_line_on_stderr(
     result = run(fail)
     assert (result.exit_code, result.stdout) == (exit_code, "")
     assert result.stderr.lstrip("\n") == said
+
+
+def test_every_command_says_that_it_was_terminated(run) -> None:
+    result = run(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert (result.exit_code, result.stderr.strip()) == (143, "orn: terminated")
 
 
 @pytest.mark.parametrize(

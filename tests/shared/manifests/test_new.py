@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.draw_split import Group, assign_groups
-from orn.shared.manifests.fold_files import requested_folds
+from orn.shared.manifests.fold_files import requested_folds, write_fold_manifests
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import SPLITS
 
@@ -346,6 +346,17 @@ def test_the_number_of_folds_is_that_of_the_columns(kitchen, new, orn, here: Pat
         manifest.write_text(manifest.read_text().replace(old, other))
         assert problem in orn("manifest", "check", manifest, "--data", ".", exit_code=1).stderr
         manifest.write_text(manifest.read_text().replace(other, old))
+
+
+def test_fold_manifests_keep_the_style_of_their_author(kitchen, new, here: Path) -> None:
+    """Indented and quoted keys are TOML, too."""
+    kitchen("video,label\n0,A\n1,B\n2,A\n3,B\n", *(f"{number}.mp4" for number in range(4)))
+    new("--folds", "2")
+    manifest = here / "kitchen.toml"
+    text = manifest.read_text().replace("[labels]\n", "  [ 'labels' ]  # mine\n")
+    manifest.write_text(re.sub(r"(?m)^split = ", '  "split"= ', text))
+    write_fold_manifests("kitchen.toml", [here / "run" / "fold-2.toml"])
+    assert load_manifest(here / "run" / "fold-2.toml").labels.split == "fold-2"
 
 
 def test_tables_of_folds_have_a_limit(kitchen, new) -> None:

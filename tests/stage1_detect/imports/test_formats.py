@@ -261,7 +261,9 @@ def test_annotations_may_come_before_their_images(objects: Any, tmp_path: Path) 
     parts = {"images": [image(2, "a/5.jpg"), image(1)], "categories": CATEGORIES}
     shards = []
     for order in ({"annotations": entries} | parts, parts | {"annotations": entries}):
-        _, shard = objects(coco(tmp_path, **order), "--format", "coco")
+        source = coco(tmp_path, **order)
+        source.write_text(source.read_text(), encoding="utf-8-sig")  # as some editors save it
+        _, shard = objects(source, "--format", "coco")
         shards.append(boxes_by_frame(shard, "a"))
     assert shards == [{1: [[0, 0, 1, 1]], 5: [[0, 0, 2, 1], [0, 0, 2, 1]]}] * 2
 
@@ -319,6 +321,7 @@ HOSTILE: list[tuple[str, Callable[[], str], str]] = [
     ("coco", lambda: annotated(bbox=[1e300, 0, 1, 1]), r"bbox\[0\].*at most"),
     ("coco", lambda: annotated(bbox=[5, 0, -3, 1]), "x1 <= x2"),
     ("coco", lambda: annotated(score=1.5), "score: expected at most 1"),
+    ("coco", lambda: annotated(image_id=[1]), "record 1: image_id: expected [^;]*; image_id: exp"),
     ("coco", lambda: annotated(image_id=3), "image_id of source.json, got 3"),
     ("coco", lambda: annotated(segmentation=[[0, 0, 1, 1, 2, 2, 3]]), "x and y of each corner"),
     ("coco", lambda: annotated(segmentation=[[0, 0, 1, 1, 2, 1e12]]), "segmentation"),
