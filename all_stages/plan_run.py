@@ -13,7 +13,7 @@ from typing import Any
 from orn.all_stages.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
-from orn.shared.errors import SOME_FAILED, ConfigError
+from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError
 from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import (
     EarlierResults,
@@ -254,7 +254,7 @@ def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
         yield request
         return
     split = _split_request(request)
-    with TemporaryDirectory(prefix="orn-run-") as name:
+    with TemporaryDirectory(prefix="orn-run-") as name, _paths_as_typed(name, table, usual):
         beside, out = Path(name) / usual.stem, Path(name) / usual.name
         beside.mkdir()
         for path in table.absolute().parent.iterdir():
@@ -265,6 +265,18 @@ def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
         for warning in made["warnings"]:
             logger.warning("%s: %s", made["name"], warning)
         yield request.changed(dataset=str(out), data_root=Path(name))
+
+
+@contextmanager
+def _paths_as_typed(temporary: str, table: Path, manifest: Path) -> Iterator[None]:
+    """Replace paths in a temporary folder by those of the user in the messages of errors."""
+    try:
+        yield
+    except PipelineError as err:
+        text = str(err).replace(str(Path(temporary, manifest.name)), str(manifest))
+        text = text.replace(str(Path(temporary, manifest.stem)), str(table.parent))
+        err.args = (text,)
+        raise
 
 
 def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:

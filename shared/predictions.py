@@ -174,7 +174,8 @@ def predictions_of(run: Path, name: str) -> Predictions:
         raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
     if not os.path.lexists(path):
         others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
-        command = shlex.join(["orn", "eval", str(run), *options_of(name)])
+        words = ["report", str(run)] if name == "folds" else ["eval", str(run), *options_of(name)]
+        command = shlex.join(["orn", *words])
         raise CheckpointError(
             f"{run}: expected {path.name}, got {others or 'no predictions'}; run `{command}` first"
         )

@@ -50,18 +50,19 @@ def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn:
     is_any = not empty_N.all() or not all(
         _empty_frames(without_frames, place).all() for place in range(len(clips))
     )
-    expected = f"objects with a score of at least {data.score_threshold:g}"
+    expected = f"objects in the crop with a score of at least {data.score_threshold:g}"
     if are_required and not is_any:
         raise ConfigError(
             f"{shards}: expected {expected} (data.score_threshold) in "
             f"{counted(len(clips), 'clip')}, got none; detect with the right weights, or pass a "
-            "lower --set data.score_threshold, or --set data.max_objects=0 to use the whole frame "
-            "alone"
+            "larger --set data.crop or a lower --set data.score_threshold, or --set "
+            "data.max_objects=0 to use the whole frame alone"
         )
     if warn and 2 * empty_N.sum() > len(empty_N):
         logger.warning(
             "%s: %.0f %% of frames (%s of %s read) have no %s (data.score_threshold); check the "
-            "weights of the detector with `orn inspect`, or choose a lower threshold",
+            "weights of the detector with `orn inspect`, or choose a larger data.crop or a lower "
+            "threshold",
             *(shards, 100 * empty_N.mean(), empty_N.sum(), len(empty_N), expected),
         )
 

@@ -159,6 +159,8 @@ def test_what_to_do_next_needs_what_the_run_left(
 def test_nothing_to_evaluate_is_refused(table: Path) -> None:
     rows = [f"{row},train" for row in ROWS]
     table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    refused = run_orn("run", table, "--dry-run", exit_code=2).stderr.splitlines()[-1]
+    assert refused.startswith("orn: error: kitchen.toml: ")
     with pytest.raises(ConfigError, match=r"kitchen\.toml: .*evaluate; .*`orn manifest new"):
         opened(table)
 

@@ -46,7 +46,9 @@ def with_shards(
 def test_shards_without_any_object_are_refused(with_shards) -> None:
     options = with_shards(nothing)
     said = run_orn("train", *words_of(options), exit_code=2).stderr
-    assert f"{options['--shards']}: expected objects with a score of at least 0.5" in said
+    assert (
+        f"{options['--shards']}: expected objects in the crop with a score of at least 0.5" in said
+    )
     assert "data.score_threshold" in said and "--set data.max_objects=0" in said
     assert not Path(options["--run"]).exists()
 
@@ -54,9 +56,12 @@ def test_shards_without_any_object_are_refused(with_shards) -> None:
 def test_many_frames_without_objects_are_a_warning(with_shards, one_step) -> None:
     options = with_shards(nothing_late)
     said = " ".join(run_orn("train", *words_of(options), "--max-steps", "1").stderr.split())
-    assert said.count("75 % of frames (24 of 32 read) have no objects with a score of at") == 1
+    assert (
+        said.count("75 % of frames (24 of 32 read) have no objects in the crop with a score of at")
+        == 1
+    )
     named = ("--shards", options["--shards"], "--name", "late")
-    assert "have no objects with a score" in run_orn("eval", one_step, *named, *LAPTOP).stderr
+    assert "have no objects in the crop" in run_orn("eval", one_step, *named, *LAPTOP).stderr
     assert "have no objects" not in run_orn("eval", one_step, *LAPTOP).stderr
 
 
