@@ -14,6 +14,7 @@ from orn.all_stages.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
 from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError
+from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import (
     EarlierResults,
@@ -29,7 +30,6 @@ from orn.shared.manifests.new import guess_table, make_manifest, table_of, usual
 from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
-from orn.stage2_train.runs.eval_file import FOLDS
 from orn.stage2_train.runs.run_folder import RUN_MARKER, earlier_run
 from orn.stage2_train.settings.recipe import SMALL, default_recipe, load_recipe
 
@@ -39,6 +39,7 @@ _RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
 """Options that a pipeline has with resolved values, or not at all."""
 _FASTER: Mapping[str, Any] = {"config": "rtmdet-ins_tiny_8xb32-300e_coco", "rate": 4.0}
 """Options for detection on a machine without a GPU."""
+_USUAL_SPLIT = "80/10/10"
 _SMALL_SIZE = "120x160"
 """Size of stored frames for the recipe `small`."""
 
@@ -185,8 +186,6 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
     Raises:
         PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
     """
-    if (request.objects is None) != (request.form is None):
-        raise ConfigError("--objects and --format require each other; pass both")
     if request.objects is not None:
         for name in ("config", "checkpoint", "rate"):
             if getattr(request, name) is not None:
@@ -329,7 +328,9 @@ def _split_request(request: PipelineRequest) -> SplitRequest | None:
     requested, which it cannot have."""
     if guess_table(Path(request.dataset), group=request.group).has_split and not request.folds:
         return None
-    return SplitRequest(text=request.split, folds=request.folds, group=request.group)
+    return SplitRequest(
+        text=request.split or _USUAL_SPLIT, folds=request.folds, group=request.group
+    )
 
 
 def _folds(manifest: str, request: PipelineRequest) -> int | None:

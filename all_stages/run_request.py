@@ -1,10 +1,14 @@
 """The options of `orn run`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+
+from pydantic import model_validator
 
 from orn.shared.common_options import DataRoot, FilePath, Folds, Group, Overrides, PickedRate, Seed
+from orn.shared.data_files import not_a_file
 from orn.shared.options import Argument, Option, Request
+from orn.shared.text import path_text
 
 
 class PipelineRequest(Request):
@@ -13,11 +17,13 @@ class PipelineRequest(Request):
     dataset: Annotated[str, Argument("DATASET|TABLE.csv")]
     data_root: DataRoot = Path("data")
     split: Annotated[
-        str,
+        str | None,
         Option(
-            "Split to create if the table has none, in percent.", metavar="TRAIN/VALIDATION[/TEST]"
+            "Split to create if the table has none, in percent.",
+            metavar="TRAIN/VALIDATION[/TEST]",
+            usual="80/10/10",
         ),
-    ] = "80/10/10"
+    ] = None
     folds: Folds = None
     group: Group = None
     no_final: Annotated[
@@ -50,6 +56,24 @@ class PipelineRequest(Request):
     partial: Annotated[
         bool, Option("Continue without videos that are missing or cannot be decoded.")
     ] = False
+
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        if self.split is not None and self.folds is not None:
+            raise ValueError("--split and --folds: expected at most one, got both; omit one")
+        if (self.objects is None) != (self.form is None):
+            raise ValueError("--objects and --format require each other; pass both")
+        if self.objects is not None and not self.objects.exists():
+            raise ValueError(
+                f"--objects: expected a file or folder, got none at {path_text(self.objects)}; "
+                "correct the path"
+            )
+        if self.is_table and (problem := not_a_file(self.dataset)):
+            raise ValueError(
+                f"{path_text(self.dataset)}: expected a table of labels, got {problem}; correct "
+                "the path"
+            )
+        return self
 
     @property
     def is_table(self) -> bool:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
+from orn.shared.evaluation_names import FOLDS
 from orn.shared.predictions import Predictions, load_predictions, probabilities
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.statistics import bootstrap_figures, difference_with_interval
-from orn.stage2_train.runs.eval_file import FOLDS, EvalFile, read_eval
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table that replaces the confusion matrix for multiple labels."""

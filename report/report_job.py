@@ -11,12 +11,12 @@ from orn.report.curves import training_curves
 from orn.report.measured import Measured, load_measured
 from orn.report.report_view import report_page
 from orn.shared.errors import JoinError
+from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
 from orn.shared.manifests.records import Split
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.pooled import evaluate_folds
-from orn.stage2_train.runs.eval_file import FOLDS
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     fold_runs,

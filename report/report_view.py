@@ -14,6 +14,7 @@ from orn.report.measured import OUTCOMES, Measured
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest
 from orn.shared.errors import CheckpointError
+from orn.shared.evaluation_names import FOLDS
 from orn.shared.pages.fitted_page import (
     Picture,
     fitted_page,
@@ -21,7 +22,7 @@ from orn.shared.pages.fitted_page import (
 from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
-from orn.stage2_train.runs.eval_file import FOLDS, EvalFile
+from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.run_config import RunConfig, segments_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel

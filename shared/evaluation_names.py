@@ -4,6 +4,8 @@ usual settings."""
 from typing import Literal, get_args
 
 FrameOrder = Literal["forward", "reversed", "shuffled"]
+FOLDS = "folds"
+"""Name of the evaluation of a cross-validation, over the test splits of all folds."""
 CALIBRATED = "calibrated"
 """Part of the names of files written by `orn eval --calibrate-heads`."""
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.evaluation_names import options_of
+from orn.shared.evaluation_names import FOLDS, options_of
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.text import path_text, truncate
 
@@ -174,10 +174,12 @@ def predictions_of(run: Path, name: str) -> Predictions:
         raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
     if not os.path.lexists(path):
         others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
-        words = ["report", str(run)] if name == "folds" else ["eval", str(run), *options_of(name)]
-        command = shlex.join(["orn", *words])
+        words = ["report", str(run)] if name == FOLDS else ["eval", str(run), *options_of(name)]
+        remedy = f"run `{shlex.join(['orn', *words])}` first"
+        if path.with_name(f"predictions-{FOLDS}.npz").exists():
+            remedy = "cross-validated runs are compared with each other, or fold by fold"
         raise CheckpointError(
-            f"{run}: expected {path.name}, got {others or 'no predictions'}; run `{command}` first"
+            f"{run}: expected {path.name}, got {others or 'no predictions'}; {remedy}"
         )
     return load_predictions(path)
 

@@ -11,6 +11,7 @@ from orn.shared.data_files import file_digest
 from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
 from orn.shared.jobs.same_job import begun_with, check_same_job, differences
 from orn.shared.manifests.draw_split import FOLD_VALIDATION
@@ -22,7 +23,6 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.evaluation.pooled import evaluate_folds
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
-from orn.stage2_train.runs.eval_file import FOLDS
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.settings.recipe import clip_seconds, default_recipe, load_recipe
 from orn.stage2_train.training.training_plan import require_prepared

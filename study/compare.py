@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
+from orn.shared.evaluation_names import FOLDS
 from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.predictions import Predictions, predictions_of, some_ids
 from orn.shared.text import counted
@@ -22,7 +23,7 @@ from orn.stage2_train.evaluation.statistics import (
     bootstrap_figures,
     difference_with_interval,
 )
-from orn.stage2_train.runs.eval_file import FOLDS, EvalFile, read_eval
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.study.compare_request import CompareRequest
 
@@ -46,8 +47,15 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         ConfigError: if the runs have different segments or labels; lists the differences.
     """
     runs = (request.one, request.other)
-    are_folds = all((run / f"eval-{FOLDS}.json").exists() for run in runs)
-    name = request.name or (FOLDS if are_folds else "validation")
+    are_folds = [(run / f"eval-{FOLDS}.json").exists() for run in runs]
+    if request.name is None and len(set(are_folds)) > 1:
+        folded, single = sorted(runs, key=lambda run: run == runs[are_folds.index(False)])
+        raise ConfigError(
+            f"compare {folded} {single}: expected two cross-validated runs or none, got one, "
+            f"{folded}; compare {folded / FIRST_FOLD} instead with --on test, if both have the "
+            "same test videos"
+        )
+    name = request.name or (FOLDS if all(are_folds) else "validation")
     class_names, _ = (
         read_config(run / FIRST_FOLD if name == FOLDS else run).dataset.classes for run in runs
     )

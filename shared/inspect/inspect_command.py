@@ -229,9 +229,10 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
 
 def _probabilities(run: Path) -> "dict[str, NDArray]":
     """Return (A,) probabilities by segment, for all splits on which a run was evaluated."""
+    from orn.shared.evaluation_names import FOLDS
     from orn.shared.predictions import load_predictions, predictions_of, probabilities
 
-    splits = ("train", "validation", "test")
+    splits = ("train", "validation", "test", FOLDS)
     paths = [run / f"predictions-{split}.npz" for split in splits]
     kept = [load_predictions(path) for path in paths if path.is_file()]
     return {

@@ -70,9 +70,12 @@ def find_frame(
         index = int(index_f[0])
     rows = np.flatnonzero(index_f == index)
     if not len(rows):
-        held = f"{index_f[0]} to {index_f[-1]}" if len(index_f) else "none"
+        held = "none"
+        if index is not None and len(index_f):
+            near = index_f[np.abs(index_f - index).argmin()]
+            held = f"{len(index_f):,} from {index_f[0]} to {index_f[-1]}, the nearest {near}"
         raise ShardNotFoundError(
-            f"{shard.path}: no frame {index} in video {video.id!r}; it has frames {held}"
+            f"{shard.path}: no frame {index} in video {video.id!r}; its frames: {held}"
         )
     row = int(rows[0])
     return shard.whole_frame(start + row, shard.checked_frame(start + row))

@@ -3,6 +3,7 @@
 import fnmatch
 import logging
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,6 +72,11 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
     if "/" not in text and not_a_file(shipped) is None:
         path = shipped
     problem = not_a_file(path)
+    if problem is None and path.suffix.lower() == ".csv":
+        raise UnknownDatasetError(
+            f"{truncate(text)}: expected a manifest, got a table of labels; create its manifest "
+            f"with `orn manifest new {shlex.quote(text)}`"
+        )
     if problem is None:
         return load_config(path, Manifest, error=ManifestError)
     if path.suffix == ".toml" or "/" in text:

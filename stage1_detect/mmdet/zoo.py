@@ -17,6 +17,7 @@ yaml_handler.Loader = yaml_handler.yaml.SafeLoader
 
 _METAFILE = "metafile.yml"
 _MOST_NAMED = 3
+_SMALL_MODEL = "rtmdet-ins_tiny_8xb32-300e_coco"
 
 
 def find_config(name_or_file: str | Path) -> Path:
@@ -32,32 +33,35 @@ def find_config(name_or_file: str | Path) -> Path:
     known = {file.stem: file for file in folder.glob("*/*.py")}
     if str(name_or_file) not in known:
         typed = str(name_or_file)[:200].replace("_", "-")
-        names = {name.replace("_", "-"): name for name in sorted(known)}
+        masked = sorted(_names_with_masks(folder) & known.keys())
+        names = {name.replace("_", "-"): name for name in masked}
         near = [each for each in names if each.startswith(typed)] or get_close_matches(typed, names)
         meant = " or ".join(repr(names[each]) for each in near[:_MOST_NAMED])
         raise DetectorError(
-            f"detector config {str(name_or_file)!r}: expected a .py file or a name in the model "
-            "zoo, got neither; pass the file, or "
-            + (f"a name such as {meant}" if meant else f"the name of a file below {folder}")
+            f"detector config {str(name_or_file)!r}: expected a .py file or the name of an "
+            "instance segmentation model in the model zoo, got neither; pass the file, or a name "
+            f"such as {meant or repr(_SMALL_MODEL)}"
         )
     return known[str(name_or_file)]
 
 
 def weights_url(config: Path) -> str | None:
     """Return the URL of a config's weights from the `metafile.yml` next to it, or None."""
-    metafile = config.with_name(_METAFILE)
-    if not metafile.is_file():
-        return None
-    try:
-        content = load_yaml(str(metafile))
-    except Exception as err:  # the YAML library does not document its exceptions
-        reason = " ".join(str(err).split())
-        raise DetectorError(f"{metafile}: invalid YAML: {reason}") from err
-    for entry in _models(content):
+    for entry in _models(config.with_name(_METAFILE)):
         if Path(str(entry.get("Config"))).stem == config.stem:
             url = entry.get("Weights")
             return url if isinstance(url, str) else None
     return None
+
+
+def _names_with_masks(folder: Path) -> set[str]:
+    """Return the names of the published models for instance segmentation in the zoo."""
+    return {
+        Path(str(entry.get("Config"))).stem
+        for metafile in folder.glob(f"*/{_METAFILE}")
+        for entry in _models(metafile)
+        if "Instance Segmentation" in str(entry.get("Results"))
+    }
 
 
 def fetch_weights(config: Path, *, remedy: str) -> Path:
@@ -100,7 +104,15 @@ def _what(config: Path) -> str:
     return f"weights of the detector {config.stem}"
 
 
-def _models(content: Any) -> list[dict[str, Any]]:
+def _models(metafile: Path) -> list[dict[str, Any]]:
+    """Return the models that a metafile lists; empty if it does not exist."""
+    if not metafile.is_file():
+        return []
+    try:
+        content = load_yaml(str(metafile))
+    except Exception as err:  # the YAML library does not document its exceptions
+        reason = " ".join(str(err).split())
+        raise DetectorError(f"{metafile}: invalid YAML: {reason}") from err
     models = content.get("Models") if isinstance(content, dict) else content
     return [each for each in models if isinstance(each, dict)] if isinstance(models, list) else []
 

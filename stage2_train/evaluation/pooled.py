@@ -15,11 +15,12 @@ import numpy as np
 
 from orn.shared.data_files import read_json
 from orn.shared.errors import JoinError
+from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.evaluation.intervals import measured_figures
 from orn.stage2_train.evaluation.metrics import chance_level, confusion_counts, scores_of
-from orn.stage2_train.runs.eval_file import FOLDS, report_json
+from orn.stage2_train.runs.eval_file import report_json
 from orn.stage2_train.runs.run_config import read_config
 
 

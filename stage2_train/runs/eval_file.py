@@ -20,8 +20,6 @@ UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
 unsure labels as negative, as in the authors' code."""
 
-FOLDS = "folds"
-"""Name of the evaluation of a cross-validation, over the test splits of all folds."""
 _Metrics = dict[str, float | None]
 
 

@@ -131,6 +131,7 @@ def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation
 
 
 def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
+    Path("masks").mkdir()
     typed = opened(table, objects=Path("masks"), form="epic100", partial=True)
     assert typed[1].startswith("orn import-objects kitchen.toml masks --format epic100")
     assert not any(" detect " in each for each in typed)
@@ -146,6 +147,7 @@ def test_what_to_do_next_needs_what_the_run_left(
 ) -> None:
     """Objects of the video, or nothing where no model was trained on everything."""
     monkeypatch.setattr("orn.all_stages.run_steps.run_jobs", lambda jobs, **_: None)
+    Path("masks").mkdir()
     told = []
     for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
         request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
@@ -154,6 +156,24 @@ def test_what_to_do_next_needs_what_the_run_left(
         pipeline.evaluation.write_text(json.dumps(TINY_EVAL | {"dataset": "kitchen"}))
         told.append(run_pipeline(pipeline)["next"])
     assert told == [f"orn predict {pipeline.run} VIDEO --objects FILE --format csv", None]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("kitchen/labels.csv", "--split", "60/40", "--folds", "2"), "--split and --folds"),
+        (("kitchen/labels.csv", "--objects", "gone.csv", "--format", "csv"), "gone.csv"),
+        (("wrong/path.csv",), "wrong/path.csv: expected a table"),
+    ],
+)
+def test_wrong_options_end_it_before_anything_is_written(
+    table: Path, words: tuple[str, ...], problem: str
+) -> None:
+    for more in ("--yes", "--dry-run"):
+        assert problem in run_orn("run", *words, more, exit_code=2).stderr
+    assert not list(Path().glob("*.toml"))
+    typed = run_orn("train", table, exit_code=2).stderr
+    assert "orn manifest new kitchen/labels.csv" in typed
 
 
 def test_nothing_to_evaluate_is_refused(table: Path) -> None:

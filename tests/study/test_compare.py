@@ -1,6 +1,7 @@
 """Two runs on the same segments: differences, their intervals, and which segments they are of."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def test_cross_validations_are_compared_over_all_folds(pair) -> None:
     """But average precision over networks of several folds is not."""
     request = CompareRequest(one=pair[0], other=pair[1])
     figures = compare(request)["figures"]
+    single = Path(shutil.copytree(pair[0], pair[0].with_name("single")))
     for run in pair:
         files = [*run.iterdir()]
         (run / "fold-1").mkdir()
@@ -86,6 +88,9 @@ def test_cross_validations_are_compared_over_all_folds(pair) -> None:
         (run / "eval-folds.json").write_text(json.dumps(TINY_EVAL | {"split": "folds"}))
     pooled = compare(request)
     assert (pooled["measurement"], pooled["figures"]) == ("folds", figures)
+    for mixed in ((pair[0], single), (single, pair[0])):
+        refused = run_orn("compare", *mixed, exit_code=2).stderr
+        assert "one/fold-1" in refused and "orn eval" not in refused
     refused = run_orn("compare", *pair, "--on", "test", exit_code=2).stderr
     assert "got the folds of a cross-validation; use that of a fold" in refused
     ones_NA = np.ones((1, 3), np.float32)

@@ -47,11 +47,14 @@ def segments(page: Path) -> list[list]:
     return [[each[2:] for each in video["segments"]] for video in json.loads(text)["videos"]]
 
 
-def test_labels_of_the_data_set_and_predictions_of_a_run(orn, asked, tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["validation", "folds"])
+def test_labels_of_the_data_set_and_predictions_of_a_run(
+    orn, asked, tmp_path: Path, split: str
+) -> None:
     page, run = tmp_path / "page", tmp_path / "run"
     orn(*asked, "--html", page)
     assert segments(page) == [[[[0], None]], [[[1], None]]]
-    predict(run, "validation", "b", [0.0, np.log(3)])
+    predict(run, split, "b", [0.0, np.log(3)])
     predict(run, "test", "c", [1.0, 0.0])
     orn(*asked, "--html", page, "--run", run)
     assert segments(page) == [[[[0], None]], [[[1], [[1, 0.75]]]]]

@@ -27,13 +27,14 @@ def test_digest_is_that_of_the_network_and_the_test_pipeline(
     assert found["same"].startswith("sha256:")
 
 
-def test_a_name_that_is_no_name_gets_near_ones_or_none() -> None:
-    with pytest.raises(DetectorError, match="'rtmdet_tiny_8xb32-300e_coco'"):
-        find_config("rtmdet-tiny")
-    with pytest.raises(
-        DetectorError, match="got neither; pass the file, or the name of a file below /"
-    ):
-        find_config("nope")
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("rtmdet-tiny", "rtmdet-ins_tiny"), ("mask_rcnn", "mask-rcnn_"), ("yolo", "rtmdet-ins_tiny")],
+)
+def test_a_wrong_name_gets_near_ones_of_models_with_masks(name: str, near: str) -> None:
+    with pytest.raises(DetectorError, match=near) as caught:
+        find_config(name)
+    assert "yolo" not in str(caught.value).partition("got neither")[2]
 
 
 @pytest.mark.parametrize(
