@@ -383,9 +383,9 @@ def test_the_default_recipe_goes_on_after_detection(table: Path, threshold: tupl
 
 
 SMALL = (
-    *("--config", "mask_rcnn_demo", "--recipe", "demo", "--split", "60/40"),
+    *("--config", "mask_rcnn_demo", "--split", "60/40"),
     *("--set", "model.base_width=4", "--set", "optimizer.batch_size=2"),
-    *("--set", "data.max_objects=0"),
+    *("--set", "data.max_objects=0", "--set", "initial_weights=random"),
     *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
 )
 
@@ -406,13 +406,14 @@ def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
-    """On films too short to say anything, with the demo's detector."""
+def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
+    """With the default recipe, on films too short to say anything, with the demo's detector."""
     make_films(table)
     words = ("run", str(table), *SMALL, "--yes", "--json")
-    kill_when(words, "[2/6] detect: orn detect", tmp_path / "first.txt")
-    assert "total" in (tmp_path / "first.txt").read_text()
-    kill_when(words, "INFO train: ", tmp_path / "second.txt")
+    for number, step in enumerate(("check", "detect", "clips", "train", "eval", "report"), start=1):
+        kill_when(words, f"[{number}/6] {step}: orn ", tmp_path / "log.txt")
+        assert "total" in (tmp_path / "log.txt").read_text()
+        run_orn(*words[:-2], "--dry-run")
     ended = run_orn(*words, alone=True)
     assert "in all" not in ended.stderr  # it was agreed to
     result = ended.json
@@ -421,7 +422,7 @@ def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> N
     assert figures["two_heads"]["top1"] == result["score"]
     assert Path(result["report"]).stat().st_size > 10_000
 
-    left = run_orn("run", "kitchen.toml", *SMALL[:4], "--data", tmp_path, "--dry-run", "--json")
+    left = run_orn("run", "kitchen.toml", *SMALL[:2], "--data", tmp_path, "--dry-run", "--json")
     steps = {step["step"]: step for step in left.json["steps"]}
     assert [steps[name]["seconds"] for name in ("detect", "clips")] == [0.0, 0.0]
 
@@ -430,7 +431,7 @@ def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> N
 def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
     """To one evaluation of every film, and a model of all."""
     make_films(table)
-    words = ("run", str(table), *SMALL[:4], *SMALL[6:], "--folds", "2", "--yes", "--json")
+    words = ("run", str(table), *SMALL[:2], *SMALL[4:], "--folds", "2", "--yes", "--json")
     kill_when(words, "train-fold-1: orn train", tmp_path / "first.txt")
     kill_when(words, "eval-fold-2: orn eval", tmp_path / "second.txt")
     result = run_orn(*words).json
