@@ -29,9 +29,10 @@ from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.new import guess_table, make_manifest, table_of, usual_manifest
 from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
+from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.runs.run_folder import RUN_MARKER, earlier_run
-from orn.stage2_train.settings.recipe import SMALL, default_recipe, load_recipe
+from orn.stage2_train.settings.recipe import SMALL, Recipe, default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,6 @@ _RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
 _FASTER: Mapping[str, Any] = {"config": "rtmdet-ins_tiny_8xb32-300e_coco", "rate": 4.0}
 """Options for detection on a machine without a GPU."""
 _USUAL_SPLIT = "80/10/10"
-_SMALL_SIZE = "120x160"
-"""Size of stored frames for the recipe `small`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +87,8 @@ class Pipeline:
     form: str | None = None
     recipe: str
     """Name or file of the recipe."""
-    size: str | None = None
-    """Size of stored frames, unless it is the manifest's."""
+    maps: tuple[str, ...] = ()
+    """Options of `orn clips` that store feature maps; empty for a network that reads frames."""
     overrides: tuple[str, ...] = ()
     """Recipe settings to override."""
     seed: int = 0
@@ -208,18 +207,24 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
                 "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
             )
     recipe = request.recipe or _default_recipe(dataset)
-    is_large = (dataset.clip_height, dataset.clip_width) == (256, 256)
+    settings = load_recipe(
+        recipe,
+        num_activities=len(dataset.classes),
+        overrides=request.overrides,
+        clip_frames=dataset.clip_frames,
+    )
     pipeline = Pipeline(
         manifest=manifest,
         data_root=data_root,
         run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
         recipe=recipe,
-        size=_SMALL_SIZE if recipe == SMALL and is_large else None,
+        maps=_map_options(settings),
         split=split,
         folds=folds,
         **request.model_dump(exclude=_RESOLVED),
     )
-    return replace(pipeline, score_threshold=_score_threshold(pipeline, dataset))
+    threshold = settings.data.score_threshold
+    return replace(pipeline, score_threshold=_score_threshold(pipeline, dataset, threshold))
 
 
 def with_faster(pipeline: Pipeline) -> tuple[Pipeline, Pipeline | None]:
@@ -309,18 +314,25 @@ def _default_recipe(dataset: Dataset) -> str:
     return SMALL if on_cpu else name
 
 
-def _score_threshold(pipeline: Pipeline, dataset: Dataset) -> float | None:
-    """Return the score threshold for detection: that of the recipe `small`, which uses weak objects
-    that `orn detect` drops by default. Detection that has begun keeps its threshold."""
+def _map_options(recipe: Recipe) -> tuple[str, ...]:
+    """Return the options of `orn clips` that store the maps of a frozen image network, if any."""
+    model = recipe.model
+    if not model.has_frozen_maps:
+        return ()
+    return map_options(model.backbone, model.backbone_stage, recipe.data.crop)
+
+
+def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> float | None:
+    """Return the score threshold for detection: the usual one of the recipe `small`, which uses
+    weak objects that `orn detect` drops by default. Detection that has begun keeps its threshold.
+    """
     if pipeline.objects is not None or pipeline.recipe != SMALL:
         return None
     saved = pipeline.saved_settings(dataset.name)
     if saved is not None:
         began: float | None = saved.get("detector", {}).get("thresholds", {}).get("score")
         return began
-    num_activities, overrides = len(dataset.classes), pipeline.overrides
-    recipe = load_recipe(SMALL, num_activities=num_activities, overrides=overrides)
-    return recipe.data.score_threshold
+    return usual
 
 
 def _split_request(request: PipelineRequest) -> SplitRequest | None:

@@ -55,7 +55,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
             argv=("detect", *data, *shards, *detector, *_option("--rate", pipeline.rate), *fresh),
             output=None if may_grow else detected,
         )
-    store = (*_option("--out", pipeline.clips), *_option("--size", pipeline.size))
+    store = (*_option("--out", pipeline.clips), *pipeline.maps)
     training = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed), *settings)
     steps: list[Job] = []
     for each in pipeline.trainings:

@@ -85,9 +85,11 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     return ClipBatch(
         ids=tuple(f"clip-{number}" for number in range(sizes.clips)),
         frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
+        maps_BTChw=None,
         masks_BTKhw=masks_BTKhw,
         coverage_BTKhw=coverage.view(*lead, cells, cells),
         boxes_BTK4=torch.cat([corners, corners + side / 2], dim=3),
+        seconds_BT=torch.arange(sizes.frames).expand(sizes.clips, -1).float(),
         class_scores_BTKS=scores_BTKS,
         detector_labels_BTK=scores_BTKS.argmax(3),
         valid_BTK=torch.ones(lead, dtype=torch.bool),

@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.frame_cliques import sampled_earlier_frames
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
-from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.network import ActivityHead, ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage
@@ -62,6 +62,7 @@ class PlainNetwork(nn.Module):
         object_logits_BA, class_logits_BTKS = plain_object_head(
             objects, objects_BDThw, batch, generator=generator
         )
+        assert isinstance(activity, ActivityHead)
         activity_BDThw = _stage(activity.conv5, trunk_MChw, num_frames)
         context_BTD = activity_BDThw.mean(dim=(3, 4)).transpose(1, 2)
         return NetworkOutput(

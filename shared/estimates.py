@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import accumulate
 
 from orn.shared.environment import usable_cores
 
@@ -15,6 +16,8 @@ SECONDS: Mapping[str, Mapping[str, float]] = {
         "train resnet50 bf16": 0.19,
         "eval resnet18 bf16": 0.026,
         "eval resnet50 bf16": 0.050,
+        "train maps": 0.0003,  # a frame whose map is stored
+        "eval maps": 0.002,
         "train resnet18 fp32": 0.31,  # with AVX2
         "train resnet50 fp32": 0.57,
         "eval resnet18 fp32": 0.078,
@@ -34,12 +37,13 @@ def estimated_seconds(work: str, frames: float, *, device: str = "cpu") -> float
     """Return the seconds for frames on this machine; None if the device was not measured.
 
     Args:
-        work: a name in the table; variants without an entry count as the word before the space.
+        work: a name in the table; variants without an entry count as the words before.
         frames: number of frames.
         device: `cpu`, `cuda`, `cuda:1`, ...
     """
     table = SECONDS.get(device.partition(":")[0], {})
-    seconds = table.get(work, table.get(work.partition(" ")[0]))
+    shorter = accumulate(work.split(" "), "{} {}".format)
+    seconds = next((table[name] for name in reversed([*shorter]) if name in table), None)
     return None if seconds is None else round(frames * seconds / usable_cores(), 3)
 
 

@@ -39,7 +39,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         PipelineError: if the file cannot be written.
     """
     plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
-    texts = {**metadata, _DIGEST: _digest(plain, metadata)}
+    texts = {**metadata, _DIGEST: tensors_digest(plain, metadata)}
     with replacing(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
@@ -61,23 +61,35 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
     Raises:
         CheckpointError: if the file is missing, damaged or of a different kind.
     """
+    tensors, metadata = read_safetensors(path, what=what, remedy=remedy)
+    if metadata.pop(_DIGEST, None) != tensors_digest(tensors, metadata):
+        raise _damaged(path, what, remedy)
+    return tensors, metadata
+
+
+def read_safetensors(
+    path: Path, *, what: str, remedy: str
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the memory-mapped tensors and the metadata of any safetensors file, which may lack a
+    digest; for arguments and errors, see `read_tensors`."""
     with open_file(path, error=CheckpointError) as file:
         size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
     require_utf8(path, error=CheckpointError)
-    damaged = CheckpointError(
-        f"{path_text(path)}: expected {what}, got a damaged or different file; {remedy}"
-    )
     if header > _MOST_HEADER_BYTES or size > machine_memory():
-        raise damaged
+        raise _damaged(path, what, remedy)
     try:
         with safe_open(path, "pt", device="cpu") as content:
             metadata = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError, TypeError, MemoryError) as err:
-        raise damaged from err
-    if metadata.pop(_DIGEST, None) != _digest(tensors, metadata):
-        raise damaged
+        raise _damaged(path, what, remedy) from err
     return tensors, metadata
+
+
+def _damaged(path: Path, what: str, remedy: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path_text(path)}: expected {what}, got a damaged or different file; {remedy}"
+    )
 
 
 def mismatch(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
@@ -100,7 +112,7 @@ def mismatch(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str
     return None
 
 
-def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+def tensors_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """Return the SHA-256 of contiguous CPU tensors and of metadata, without copies."""
     sha256 = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):

@@ -49,7 +49,7 @@ def test_objects_on_every_eighth_frame_of_files_with_gaps_in_their_times(
     source = (tmp_path / "objects.csv", "--format", "csv", "--out", places["--shards"])
     orn("import-objects", manifest, *source, *data)
     words = [word for option in places.items() for word in option]
-    crop = ("--recipe", "small", "--set", "data.crop=[32,160]", "--set", "data.flip=false")
+    crop = ("--recipe", "demo", "--set", "data.crop=[32,160]", "--set", "data.flip=false")
     ran = orn("train", manifest, *data, *words, *crop, "--dry-run", exit_code=None)
     assert ran.exit_code == (0 if lost is None else 1), ran.stderr
     assert caplog.text.count("have no detections near") == (lost is not None)

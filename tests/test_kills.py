@@ -31,6 +31,7 @@ from tests.conftest import ROOT
 from tests.processes import start_alone
 from tests.running import SECONDS
 from tests.stage1_detect.imports.conftest import BLOCK, write_authors
+from tests.worlds.image_networks import NETWORK, write_image_weights
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos, write_table
 from tests.worlds.truth import write_truth_shards
@@ -81,17 +82,33 @@ def import_job(folder: Path) -> Job:
     return Job(words=(*words, "--format", "authors", "--workers", "2", "--out"), made=everything)
 
 
-def clips_job(folder: Path) -> Job:
+def clips_job(folder: Path, *, frames: int = 100) -> Job:
     generator = np.random.default_rng(0)
     names = [f"v{number}" for number in range(16)]
     manifest = write_table(
         folder, "noise", ("video,label", *(f"{name},push" for name in names)), classes=("push",)
     )
     for name in names:
-        films = generator.integers(0, 256, (100, 48, 64, 3), dtype=np.uint8)
+        films = generator.integers(0, 256, (frames, 48, 64, 3), dtype=np.uint8)
         write_pictures(folder / "data" / "noise" / "videos" / f"{name}.mp4", films)
     words = ("clips", str(manifest), "--data", str(folder / "data"), "--workers", "2", "--out")
     return Job(words=words, made=everything, locks=CLIP_FILES.plan)
+
+
+def maps_job(folder: Path) -> Job:
+    job = clips_job(folder, frames=20)
+    weights = write_image_weights(folder / "network.pth")
+    options = (
+        "--backbone",
+        NETWORK,
+        "--weights",
+        str(weights),
+        "--size",
+        "64x64",
+        "--rate",
+        "1000",
+    )
+    return replace(job, words=(*job.words[:-1], *options, "--device", "cpu", "--out"))
 
 
 @cache
@@ -224,6 +241,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param(detect_job, 1, id="detect", marks=pytest.mark.mmdet),
         pytest.param(import_job, 1, id="import-objects"),
         pytest.param(clips_job, 1, id="clips"),
+        pytest.param(maps_job, 1, id="clips-with-maps"),
         pytest.param(train_job, 1, id="train"),
         pytest.param(train_job, 2, id="train-in-two-processes"),
     ],

@@ -29,17 +29,12 @@ from orn.shared.manifests.manifest import (
     TableLabels,
     is_name_character,
 )
-from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
+from orn.shared.manifests.records import METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow, read
 from orn.shared.manifests.text_files import each_row, read_rows, unused_columns
 from orn.shared.text import counted, truncate
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
-_SIZES = {
-    True: {"crop": "112 x 144", "height": 120, "width": 160},
-    False: {"crop": "224 x 224", "height": 256, "width": 256},
-}
-"""Size of stored frames by whether the table is small, for its default recipe."""
 _ALL_TRAIN = "no such column: all rows are train"
 _SIDES = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])")
 _OPPOSITE = {"left": "right", "right": "left"}
@@ -135,7 +130,6 @@ def make_manifest(
         num_classes=len(found.classes),
         rate_line=f"rate = {toml_value(rate)}" if rate else "# rate = 30",
         splits="train, validation and test" if split or found.has_split else _ALL_TRAIN,
-        **_SIZES[found.rows < FEW_SEGMENTS],
         column=toml_value(split.columns[0] if split else "split"),
         drawn=_drawn_lines(split, split_path),
     )

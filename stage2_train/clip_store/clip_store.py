@@ -32,6 +32,7 @@ from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     FRAME_ROW,
     INDEX_NAME,
+    MAP_DTYPE,
     RECORDS,
     ClipFileRecord,
     FailedClip,
@@ -65,6 +66,7 @@ def read_record(path: Path) -> ClipFileRecord:
                 RECORDS.validate_json(file["record"][()].tobytes()),
                 jpeg_place=file["jpeg"].id.get_offset() or 0,
                 frames_place=file["frames"].id.get_offset() or 0,
+                maps_place=file["maps"].id.get_offset() or 0 if "maps" in file else 0,
             )
     except ValidationError as err:
         reason = explain(err, ClipFileRecord)
@@ -139,12 +141,32 @@ class ClipFrames:
                 f"{self.path}: video {self.id}: expected a frame from 0 to "
                 f"{len(self) - 1}, got {frame}"
             )
-        _, _, start, size, crc32 = self.rows[frame].item()
-        place = self.file.record.jpeg_place + self.video.first_byte + start
+        row = self.rows[frame]
+        place = self.file.record.jpeg_place + self.video.first_byte + int(row["start"])
         try:
-            return _read(self, place, size, crc32)
+            return _read(self, place, int(row["size"]), int(row["crc32"]))
         except _ERRORS as err:
             raise self.corruption(f"frame {frame} is", err) from err
+
+    def maps(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return (n, C, h, w) float16: the maps of the frames at these indices into `seconds`.
+
+        Raises:
+            ClipStoreError: if the store has no maps, or a map is corrupt.
+        """
+        settings, crc32_F = self.file.record.settings.maps, self.rows["map_crc32"]
+        if settings is None:
+            raise ClipStoreError(f"{self.path}: expected feature maps, got frames alone")
+        maps_nChw = np.empty((len(frames_n), *settings.shape), MAP_DTYPE)
+        first = self.file.record.maps_place + self.video.first_frame * settings.num_bytes
+        for map_Chw, frame in zip(maps_nChw, frames_n.tolist(), strict=True):
+            place = first + frame * settings.num_bytes
+            try:
+                data = _read(self, place, settings.num_bytes, int(crc32_F[frame]))
+            except _ERRORS as err:
+                raise self.corruption(f"the map of frame {frame} is", err) from err
+            map_Chw[...] = np.frombuffer(data, MAP_DTYPE).reshape(settings.shape)
+        return maps_nChw
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
@@ -211,7 +233,7 @@ def _rows(of: ClipFrames) -> NDArray[Any]:
 
 _INDEX = IndexKind(
     name=INDEX_NAME,
-    version="orn-clips 4",
+    version="orn-clips 5",
     lines=TypeAdapter(IndexedFile[ClipFileRecord]),
     read=read_record,
     least_files=8,

@@ -6,8 +6,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.common_options import Count, DataRoot, EngineOptions, FilePath, out_option
+from orn.shared.common_options import (
+    Count,
+    DataRoot,
+    Device,
+    EngineOptions,
+    FilePath,
+    out_option,
+)
 from orn.shared.options import Argument, Option, OptionOverrides, Request
+from orn.stage2_train.settings.backbones import TIMM, Backbone
 from orn.stage2_train.settings.resources import NEWEST
 
 
@@ -24,6 +32,16 @@ _Side = Annotated[int, Field(ge=1, le=4096)]
 """Side of a stored frame in pixels."""
 
 
+def map_options(
+    backbone: str, stage: int | None, size: tuple[int, int], *, weights: Path | None = None
+) -> tuple[str, ...]:
+    """Return the options that store the maps of an image network for frames of a (height, width);
+    see the fields of `ClipsRequest`."""
+    of_stage = () if stage is None else ("--backbone-stage", str(stage))
+    of_weights = () if weights is None else ("--weights", str(weights))
+    return ("--backbone", backbone, "--size", "{}x{}".format(*size), *of_stage, *of_weights)
+
+
 class ClipsRequest(Request):
     """Options of `orn clips`."""
 
@@ -35,7 +53,7 @@ class ClipsRequest(Request):
         Option(
             "Size of stored frames.",
             metavar="HEIGHTxWIDTH",
-            usual="the manifest's, else 256x256",
+            usual="the manifest's, else 256x256; with --backbone, the network's",
         ),
     ] = None
     short_side: Annotated[
@@ -48,8 +66,27 @@ class ClipsRequest(Request):
     quality: Annotated[int, Field(ge=50, le=95), Option("JPEG quality.")] = 92
     rate: Annotated[
         Annotated[float, Field(gt=0, le=1000)] | None,
-        Option("Frames per second to store; the nearest frames are selected.", usual="every frame"),
+        Option(
+            "Frames per second to store; the nearest frames are selected.",
+            usual="every frame; with --backbone, enough for a clip of most segments",
+        ),
     ] = None
+    backbone: Annotated[
+        Backbone | None,
+        Option(
+            "Also store the feature map of each frame, computed by this image network of timm.",
+            metavar="timm/NAME",
+        ),
+    ] = None
+    backbone_stage: Annotated[
+        Annotated[int, Field(ge=0, le=99)] | None,
+        Option("Index of the map among those of the network.", usual="its last map"),
+    ] = None
+    weights: Annotated[
+        FilePath | None,
+        Option("Weights of the network: timm's state dict.", usual="the published ones"),
+    ] = None
+    device: Device = "auto"
     frames: Annotated[
         Literal["all", "labeled"] | None,
         Option(
@@ -59,7 +96,9 @@ class ClipsRequest(Request):
     ] = None
     engine: Annotated[
         EngineOptions,
-        OptionOverrides(workers=Option("Number of processes or actors.", usual="one per core")),
+        OptionOverrides(
+            workers=Option("Number of processes or actors.", usual="one per core, or per GPU")
+        ),
     ] = EngineOptions()
     limit: Annotated[Count | None, Option("Maximum number of videos to store.")] = None
     fresh: Annotated[bool, Option("Discard the existing store and rebuild it.")] = False
@@ -69,4 +108,23 @@ class ClipsRequest(Request):
     def _has_one_size(self) -> Self:
         if self.short_side is not None and self.size is not None:
             raise ValueError("--size and --short-side: expected at most one, got both; omit one")
+        return self
+
+    @model_validator(mode="after")
+    def _has_backbone(self) -> Self:
+        for option, value in (
+            ("--backbone-stage", self.backbone_stage),
+            ("--weights", self.weights),
+        ):
+            if value is not None and self.backbone is None:
+                raise ValueError(f"{option} requires --backbone; pass both")
+        if self.backbone is not None and not self.backbone.startswith(TIMM):
+            raise ValueError(
+                f"--backbone: expected {TIMM}NAME, got {self.backbone}, whose features change in "
+                "training; omit it"
+            )
+        if self.backbone is not None and self.short_side is not None:
+            raise ValueError(
+                "--backbone and --short-side: the network needs frames of one size; pass --size"
+            )
         return self

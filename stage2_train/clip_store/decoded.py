@@ -150,7 +150,8 @@ class DecodedVideos:
         self.failed: tuple[FailedClip, ...] = ()
         """Always empty: errors occur when a video is read."""
         self._videos = {video.id: video for video in videos}
-        self._settings = settings
+        self.settings = settings
+        """Settings that a store would have."""
         self._as_stored = as_stored
         self._in_order = in_order
         self._cache_bytes = cache_bytes
@@ -194,8 +195,8 @@ class DecodedVideos:
             ClipStoreError: if the video is missing.
             VideoDecodeError: if it cannot be decoded, or the rescaled frames would be too large.
         """
-        if isinstance(self._settings.size, tuple):
-            return self._settings.size
+        if isinstance(self.settings.size, tuple):
+            return self.settings.size
         return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
 
     @cachedmethod(attrgetter("_known"), key=_by_id)
@@ -215,7 +216,7 @@ class DecodedVideos:
         if not self._in_order:
             return VideoReader(video.path, kept_bytes=0, **options)
         if self._latest is None or self._latest[0] != video.id:
-            settings = self._settings
+            settings = self.settings
             shrink = lambda image_HW3: np.asarray(rescaled(image_HW3, settings))  # noqa: E731
             self._latest = video.id, VideoReader(video.path, shrink=shrink, **options)
         return self._latest[1]
@@ -223,8 +224,8 @@ class DecodedVideos:
     def picture(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a rescaled frame, compressed and decoded if `as_stored`."""
         if self._as_stored:
-            return decode_jpeg(encode_frame(image_HW3, self._settings))
-        return np.asarray(rescaled(image_HW3, self._settings))
+            return decode_jpeg(encode_frame(image_HW3, self.settings))
+        return np.asarray(rescaled(image_HW3, self.settings))
 
 
 DatasetFrames = ClipStore | DecodedVideos

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.filesize import decimal
 
+from orn.shared.devices import choose_device
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds
@@ -23,7 +25,9 @@ from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
+from orn.stage2_train.clip_store.clip_store import read_clip_files
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings
 from orn.stage2_train.clip_store.store_job import (
     build_clip_store,
@@ -35,6 +39,12 @@ logger = logging.getLogger(__name__)
 
 _ASPECT = 16 / 9
 """Assumed aspect ratio of videos that keep it."""
+_SHORT_SEGMENTS = 0.1
+"""Fraction of segments that may have fewer stored maps than a clip has frames."""
+_LEAST_SECONDS = 0.1
+"""Least duration of a segment assumed for the rate of maps."""
+_MEASURED_VIDEOS = 1000
+"""Maximum number of videos whose duration determines that rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +58,8 @@ class _Plan:
     """All segments of the data set."""
     ranges: Mapping[str, TimeRanges]
     """Labeled times by video; empty for whole videos."""
+    network: ImageNetwork | None
+    """Network that computes the maps; None without maps."""
     num_missing: int
     num_unlabeled: int
     """Number of videos omitted because they have no segments."""
@@ -67,10 +79,11 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         plan.path,
         plan.settings,
         ranges=plan.ranges,
-        engine=choose_engine(request.engine),
+        engine=choose_engine(request.engine, device=request.device if plan.network else "cpu"),
         processes=request.engine.workers or usable_cores(),
         fresh=request.fresh,
         retry_failed=request.retry_failed,
+        network=plan.network,
         sizes=sizes,
     )
     return {
@@ -102,6 +115,7 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         "short_side": None if isinstance(settings.size, tuple) else settings.size,
         "quality": settings.jpeg_quality,
         "rate": settings.rate,
+        "backbone": request.backbone,
         "frames": "labeled" if plan.ranges else "all",
         "videos": len(plan.videos),
         "to_do": len(parts),
@@ -109,7 +123,7 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         "unlabeled": plan.num_unlabeled,
         "unreadable": list(unreadable),
         "estimated_frames": frames,
-        "estimated_seconds": estimated_seconds("clips", frames),
+        "estimated_seconds": _seconds(frames, plan, request),
         "estimated_bytes": round(frames * _frame_bytes(settings)),
     }
 
@@ -129,21 +143,65 @@ def as_report(result: dict[str, Any]) -> Report:
 
 def _plan(request: ClipsRequest) -> _Plan:
     dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
-    size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or default_folder("clips", dataset.name)
     reads = files_of(request.manifest, request.data_root)
     CLIP_FILES.check_folder(path, reads=reads, fresh=request.fresh)
+    size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
+    settings = StoreSettings(size=size, jpeg_quality=request.quality, rate=request.rate)
+    network = None
+    if request.backbone is not None:
+        network = ImageNetwork(
+            backbone=request.backbone, stage=request.backbone_stage, weights=request.weights
+        )
+        frame = request.size or network.usual_size()
+        settings = replace(settings, size=frame, maps=network.settings(frame))
+        if request.rate is None:
+            settings = replace(settings, rate=_rate_of_maps(request, dataset, path, videos))
     return _Plan(
         path=path,
-        settings=StoreSettings(size=size, jpeg_quality=request.quality, rate=request.rate),
+        settings=settings,
         videos=tuple(videos[: request.limit]),
         segments=dataset.segments,
         ranges=ranges,
+        network=network,
         num_missing=len(dataset.missing),
         num_unlabeled=len(dataset.videos) - len(videos),
     )
+
+
+def _rate_of_maps(
+    request: ClipsRequest, dataset: Dataset, path: Path, videos: Sequence[Video]
+) -> float | None:
+    """Return the default rate of stored maps: the rate of the existing store, or one at which most
+    segments have as many frames as a clip, because computing a map takes long."""
+    files = {} if request.fresh else read_clip_files(path)
+    if files:
+        return next(iter(files.values())).record.settings.rate
+    seconds = [
+        segment.stop_seconds - segment.start_seconds
+        for segment in dataset.segments
+        if segment.start_seconds is not None and segment.stop_seconds is not None
+    ]
+    if not seconds:
+        some = videos[:: -(-len(videos) // _MEASURED_VIDEOS) or 1]
+        seconds = [length.seconds for length in read_headers(some).values() if length.frames]
+    if not seconds:
+        return None
+    rate = dataset.clip_frames / max(float(np.quantile(seconds, _SHORT_SEGMENTS)), _LEAST_SECONDS)
+    return math.ceil(10 * rate) / 10
+
+
+def _seconds(frames: float, plan: _Plan, request: ClipsRequest) -> float | None:
+    """Return the estimated seconds for decoding frames and computing maps; None if unknown."""
+    size = plan.settings.size
+    if plan.network is None or not isinstance(size, tuple) or not frames:
+        return estimated_seconds("clips", frames)
+    if choose_device(request.device) != "cpu":
+        return None
+    of_a_map = plan.network.seconds_of_a_map(size)
+    return round((estimated_seconds("clips", frames) or 0) + frames * of_a_map / usable_cores(), 3)
 
 
 def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
@@ -181,4 +239,4 @@ def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]
 def _frame_bytes(settings: StoreSettings) -> float:
     size = settings.size
     pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
-    return pixels * BYTES["clips"]
+    return pixels * BYTES["clips"] + (settings.maps.num_bytes if settings.maps else 0)

@@ -1,21 +1,24 @@
-"""Specification of the clip store's format, version 4: a folder of HDF5 files.
+"""Specification of the clip store's format, version 5: a folder of HDF5 files.
 
 Each of the files `clips-000000.h5`, `clips-000001.h5`, ... contains some videos; a video in several
-files is read from the file with the highest number. A file has three one-dimensional datasets:
+files is read from the file with the highest number. A file has these datasets:
 
 `record`    JSON in UTF-8, a `ClipFileRecord`; chunked, with Fletcher-32 checksums
 `frames`    rows of `FRAME_ROW`, adjacent for each video, in order of time; contiguous
 `jpeg`      concatenated JPEG files; contiguous
+`maps`      (F, C, h, w) float16 feature maps of a frozen image network, a row for each row of
+            `frames`; contiguous, and only with `StoreSettings.maps`
 
 HDF5 verifies its metadata (`libver=("v110", "v110")`) and the record. The other datasets are
 contiguous, so that a frame is read with one system call, and have their own checksums: each row of
-`frames` has the CRC-32 of its JPEG file, and each video the CRC-32 of its rows.
+`frames` has the CRC-32 of its JPEG file and of its map, and each video the CRC-32 of its rows.
 """
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Positive
@@ -29,15 +32,42 @@ INDEX_NAME = "clips.index.json"
 CLIP_FILES = UnitFiles(stem="clips", suffix=".h5", plan="clips.plan.json", beside=(INDEX_NAME,))
 """Names of the files of a store."""
 FRAME_ROW = np.dtype(
-    [("index", "<i8"), ("seconds", "<f8"), ("start", "<i8"), ("size", "<u4"), ("crc32", "<u4")]
+    [
+        *(("index", "<i8"), ("seconds", "<f8"), ("start", "<i8"), ("size", "<u4")),
+        *(("crc32", "<u4"), ("map_crc32", "<u4")),
+    ]
 )
 """Row for a frame: index in the decoded stream of the source; presentation time in seconds; offset
-of its JPEG file from the video's first byte; size in bytes; CRC-32."""
+of its JPEG file from the video's first byte; size in bytes; CRC-32 of the JPEG file, and of the
+bytes of the map (0 without maps)."""
 MOST_SIDE = 8192
 """Longest side of a stored frame, in pixels."""
 
+MAP_DTYPE = np.dtype("<f2")
+"""Type of the values of a map."""
+
 _Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+_Cells = Annotated[int, Field(ge=1, le=2**16)]
 _Count = Annotated[int, Field(ge=0, lt=2**40)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class MapSettings:
+    """Feature maps of whole stored frames, computed by a frozen image network."""
+
+    backbone: str
+    """Name of the network, `timm/NAME`."""
+    stage: Annotated[int, Field(ge=0, le=99)] | None = None
+    """Index of the map among those of the network; None for the last."""
+    weights: str
+    """Digest of the network's weights, `sha256:...`."""
+    shape: tuple[_Cells, _Cells, _Cells]
+    """(C, h, w) of the map of a frame."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of a map in bytes."""
+        return math.prod(self.shape) * MAP_DTYPE.itemsize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -51,6 +81,14 @@ class StoreSettings:
     """Pillow's JPEG quality, 1 .. 95."""
     rate: Positive | None = None
     """Stored frames per second; None for every frame."""
+    maps: MapSettings | None = None
+    """Feature maps stored with the frames, or computed from them; None without."""
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        if self.maps is not None and not isinstance(self.size, tuple):
+            raise ValueError(f"size: expected (height, width) for feature maps, got {self.size}")
+        return self
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """Return (height, width) of the stored frames for a source of `height` x `width` pixels.
@@ -72,7 +110,10 @@ class StoreSettings:
     def describe(self) -> str:
         """Return a description of the settings, for messages."""
         picked = describe_rate(self.rate)
-        return f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {picked}"
+        maps = f", with maps of {self.maps.backbone}" if self.maps else ""
+        return (
+            f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {picked}{maps}"
+        )
 
     def describe_size(self) -> str:
         """Return a description of the size, such as `256x256` or `short side 256`."""
@@ -106,8 +147,8 @@ class StoredVideo:
     num_frames: _Count
     """F, number of stored frames."""
     crc32: int
-    """CRC-32 of its rows, which include the CRC-32 of its JPEG files; equal for copies in other
-    files."""
+    """CRC-32 of its rows, which include the CRC-32 of its JPEG files and maps; equal for copies in
+    other files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -127,7 +168,7 @@ class ClipFileRecord:
     """The record of a file: its settings and videos."""
 
     format: Literal["orn-clips"] = "orn-clips"
-    format_version: Literal[4] = 4
+    format_version: Literal[5] = 5
     settings: StoreSettings
     videos: tuple[StoredVideo, ...]
     failed: tuple[FailedClip, ...]
@@ -135,6 +176,9 @@ class ClipFileRecord:
     """Offset of the dataset `jpeg` in the file, read from HDF5, not from the JSON."""
     frames_place: _Count = 0
     """Offset of the dataset `frames` in the file, read from HDF5, not from the JSON."""
+    maps_place: _Count = 0
+    """Offset of the dataset `maps` in the file, read from HDF5, not from the JSON."""
 
 
 RECORDS = TypeAdapter(ClipFileRecord)
+RECORDED_SETTINGS = TypeAdapter(StoreSettings)

@@ -22,8 +22,10 @@ from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files
+from orn.stage2_train.clip_store.frame_maps import FrameMapper, ImageNetwork
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
+    RECORDED_SETTINGS,
     FailedClip,
     StoredVideo,
     StoreSettings,
@@ -49,19 +51,30 @@ class ClipsWork:
     videos: Mapping[str, Video]
     folder: Path
     settings: StoreSettings
+    network: ImageNetwork | None = None
+    """Network that computes the maps; None without maps."""
+    mapper: FrameMapper | None = None
+    """The network in this process, once the work is opened."""
 
     def path(self, unit: Unit) -> Path:
         """Return the file of a unit."""
         return CLIP_FILES.path(self.folder, unit.index)
 
     def open(self, device: str) -> "ClipsWork":
-        """Return self, because there is nothing to open."""
-        return self
+        """Load the network that computes the maps, if any.
+
+        Raises:
+            CheckpointError: if its weights are missing, or differ from those of the store.
+        """
+        if self.network is None:
+            return self
+        return replace(self, mapper=self.network.open(device, expected=self.settings.maps))
 
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
         """Write the file of a unit."""
         videos = [(self.videos[each.video_id], TimeRanges(each.ranges)) for each in unit.parts]
-        failed = write_unit_file(self.path(unit), videos, self.settings, advance)
+        path = self.path(unit)
+        failed = write_unit_file(path, videos, self.settings, advance, mapper=self.mapper)
         return UnitResult(
             unit=unit.index,
             steps=len(videos),
@@ -82,8 +95,8 @@ def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
         return None
     store = ClipStore(path, files)
     recorded, requested = (
-        {"size": each.describe_size(), "quality": each.jpeg_quality, "rate": each.rate}
-        for each in (store.settings, settings)
+        {**RECORDED_SETTINGS.dump_python(own, mode="json"), "size": own.describe_size()}
+        for own in (store.settings, settings)
     )
     remedy = f"use the recorded settings, {start_over(len(store.ids))}"
     check_same_job(recorded, requested, place=path, remedy=remedy)
@@ -195,6 +208,7 @@ def build_clip_store(
     processes: int = 0,
     fresh: bool = False,
     retry_failed: bool = False,
+    network: ImageNetwork | None = None,
     sizes: Callable[[Sequence[UnitPart]], Mapping[str, float]] = lambda parts: {},
 ) -> ClipsReport:
     """Add missing videos to a store; see `missing_parts`.
@@ -208,6 +222,7 @@ def build_clip_store(
         processes: number of processes to keep busy; see `units_of`.
         fresh: whether to remove existing files first.
         retry_failed: whether to retry videos that failed.
+        network: network that computes the maps, with `settings.maps`.
         sizes: returns the approximate size in bytes of missing videos by id; called after the
             folder is locked and before anything is written.
 
@@ -230,6 +245,7 @@ def build_clip_store(
             videos={v.id: replace(v, path=v.path.absolute()) for v in videos if v.id in new},
             folder=path.absolute(),
             settings=settings,
+            network=network,
         )
         run_units(
             CLIPS,

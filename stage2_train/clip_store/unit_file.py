@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -22,9 +22,11 @@ from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, within
 from orn.shared.video.read import Frame, content_digest, read_frames
-from orn.stage2_train.clip_store.jpeg import encode_frame
+from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
+from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
 from orn.stage2_train.clip_store.store_format import (
     FRAME_ROW,
+    MAP_DTYPE,
     RECORDS,
     ClipFileRecord,
     FailedClip,
@@ -38,28 +40,33 @@ _CHUNK_BYTES = 2**15
 _REASON_LETTERS = 1000
 
 
+EncodedFrame = tuple[int, float, bytes, bytes]
+"""Index, time, JPEG file and map of a frame; the map is empty without maps."""
+
+
 class ClipFileWriter:
     """Writer that collects videos for a file of a clip store."""
 
-    def __init__(self, settings: StoreSettings, spool: BinaryIO) -> None:
-        """Initialize without videos; JPEG data is buffered in the file `spool`."""
+    def __init__(self, settings: StoreSettings, jpeg: BinaryIO, maps: BinaryIO) -> None:
+        """Initialize without videos; JPEG files and maps are buffered in the given files."""
         self.settings = settings
-        self._spool = spool
+        self._jpeg, self._maps = jpeg, maps
         self._rows: list[NDArray[np.void]] = [np.zeros(0, FRAME_ROW)]
         self._videos: list[StoredVideo] = []
         self._failed: list[FailedClip] = []
 
-    def add(self, frames: Iterable[tuple[int, float, bytes]], **video: Any) -> None:
+    def add(self, frames: Iterable[EncodedFrame], **video: Any) -> None:
         """Add a video.
 
         Args:
-            frames: index, time and JPEG data of each frame, in order of time; consumed lazily.
+            frames: the frames, in order of time; consumed lazily.
             video: fields of `StoredVideo` that cannot be derived from the frames.
         """
-        rows, first_byte, size = [], self._spool.tell(), 0
-        for index, seconds, data in frames:
-            rows.append((index, seconds, size, len(data), zlib.crc32(data)))
-            size += self._spool.write(data)
+        rows, first_byte, size = [], self._jpeg.tell(), 0
+        for index, seconds, data, feats in frames:
+            rows.append((index, seconds, size, len(data), zlib.crc32(data), zlib.crc32(feats)))
+            size += self._jpeg.write(data)
+            self._maps.write(feats)
         rows_F = np.array(rows, FRAME_ROW)
         stored = StoredVideo(
             first_byte=first_byte,
@@ -77,17 +84,21 @@ class ClipFileWriter:
 
     def write(self, file: h5py.File) -> None:
         """Write all videos to an empty file."""
-        file.create_dataset("frames", data=np.concatenate(self._rows))
-        size = self._spool.tell()
-        jpeg = file.create_dataset("jpeg", shape=(size,), dtype=np.uint8)
-        self._spool.seek(0)
-        for start in range(0, size, _BLOCK_BYTES):
-            block = self._spool.read(_BLOCK_BYTES)
+        rows_F = np.concatenate(self._rows)
+        file.create_dataset("frames", data=rows_F)
+        jpeg = file.create_dataset("jpeg", shape=(self._jpeg.tell(),), dtype=np.uint8)
+        for start, block in _blocks(self._jpeg, _BLOCK_BYTES):
             jpeg[start : start + len(block)] = np.frombuffer(block, np.uint8)
+        if (settings := self.settings.maps) is not None:
+            shape = (len(rows_F), *settings.shape)
+            maps = file.create_dataset("maps", shape=shape, dtype=MAP_DTYPE)
+            for start, block in _blocks(self._maps, settings.num_bytes):
+                frame = start // settings.num_bytes
+                maps[frame] = np.frombuffer(block, MAP_DTYPE).reshape(settings.shape)
         record = ClipFileRecord(
             settings=self.settings, videos=tuple(self._videos), failed=tuple(self._failed)
         )
-        text = RECORDS.dump_json(record, exclude={"jpeg_place", "frames_place"})
+        text = RECORDS.dump_json(record, exclude={"jpeg_place", "frames_place", "maps_place"})
         file.create_dataset(
             "record",
             data=np.frombuffer(text, np.uint8),
@@ -97,6 +108,14 @@ class ClipFileWriter:
         )
 
 
+def _blocks(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the position and content of consecutive blocks of a file."""
+    end = file.tell()
+    file.seek(0)
+    for start in range(0, end, size):
+        yield start, file.read(size)
+
+
 @contextmanager
 def writing(path: Path, settings: StoreSettings) -> Iterator[ClipFileWriter]:
     """Yield a writer for a file that replaces `path` if the block ends without an exception.
@@ -104,8 +123,12 @@ def writing(path: Path, settings: StoreSettings) -> Iterator[ClipFileWriter]:
     Raises:
         PipelineError: if the file cannot be written.
     """
-    with replacing(path) as temporary, TemporaryFile(dir=path.parent) as spool:
-        writer = ClipFileWriter(settings, spool)
+    with (
+        replacing(path) as temporary,
+        TemporaryFile(dir=path.parent) as jpeg,
+        TemporaryFile(dir=path.parent) as maps,
+    ):
+        writer = ClipFileWriter(settings, jpeg, maps)
         yield writer
         with _Sink(temporary, "w+") as sink:
             with h5py.File(sink, "w", libver=("v110", "v110")) as file:
@@ -118,9 +141,11 @@ def write_unit_file(
     videos: Iterable[tuple[Video, TimeRanges]],
     settings: StoreSettings,
     advance: Callable[[int], None] = lambda videos: None,
+    *,
+    mapper: FrameMapper | None = None,
 ) -> tuple[FailedClip, ...]:
     """Decode time ranges of videos, store them in a file, and return the videos that failed. Call
-    `advance(1)` after each video.
+    `advance(1)` after each video. With `settings.maps`, `mapper` computes the maps.
 
     Raises:
         PipelineError: if the file cannot be written.
@@ -133,6 +158,7 @@ def write_unit_file(
                 add_frames(
                     writer,
                     read_frames(video.path, rate=video.rate),
+                    mapper=mapper,
                     id=video.id,
                     source_digest=content_digest(video.path),
                     source=stamp,
@@ -154,7 +180,13 @@ def source_stamp(video: Video) -> Stamp:
         return (-1, -1)
 
 
-def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) -> None:
+def add_frames(
+    writer: ClipFileWriter,
+    frames: Iterable[Frame],
+    *,
+    mapper: FrameMapper | None = None,
+    **video: Any,
+) -> None:
     """Add a video from an iterable of all its frames, consumed lazily. Store the frames that are
     selected by the rate and have a time in `video["times"]`, possibly none.
 
@@ -168,7 +200,20 @@ def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) ->
     height, width = settings.stored_size(*first.image.shape[:2])
     kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
     encoded = ((each.index, each.seconds, encode_frame(each.image, settings)) for each in kept)
-    writer.add(encoded, height=height, width=width, **video)
+    writer.add(_with_maps(encoded, mapper), height=height, width=width, **video)
+
+
+def _with_maps(
+    frames: Iterator[tuple[int, float, bytes]], mapper: FrameMapper | None
+) -> Iterator[EncodedFrame]:
+    """Yield frames with their maps, which are computed from the pixels of the JPEG file."""
+    if mapper is None:
+        yield from ((*frame, b"") for frame in frames)
+        return
+    while batch := tuple(islice(frames, MAPPED_FRAMES)):
+        maps_MChw = mapper.maps(np.stack([decode_jpeg(data) for _, _, data in batch]))
+        for frame, map_Chw in zip(batch, maps_MChw, strict=True):
+            yield *frame, map_Chw.tobytes()
 
 
 class _Sink(io.FileIO):

@@ -7,15 +7,15 @@ B clips, T frames per clip, K object slots, S detector classes including backgro
 classes, H W pixels, h w cells.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
@@ -36,6 +36,9 @@ class ClipBatch:
     """Ids of the B segments."""
     frames_BTCHW: Tensor
     """(B, T, 3, H, W) uint8 RGB, channels last in memory."""
+    maps_BTChw: Tensor | None
+    """(B, T, C, h, w) float16 stored feature maps of whole frames, which are then black; None if
+    the network reads frames."""
     masks_BTKhw: Tensor
     """(B, T, K, mask_size, mask_size) float32 fraction of each cell of the crop that the mask
     covers."""
@@ -44,6 +47,8 @@ class ClipBatch:
     covers."""
     boxes_BTK4: Tensor
     """(B, T, K, 4) float32 x1 y1 x2 y2, pixels of the crop."""
+    seconds_BT: Tensor
+    """(B, T) float32 times of the frames since the first one of the clip, in seconds."""
     class_scores_BTKS: Tensor
     """(B, T, K, S) float32 distribution over the detector's classes and the background."""
     detector_labels_BTK: Tensor
@@ -69,12 +74,12 @@ class ClipBatch:
 
     def inputs(self) -> NetworkInputs:
         """Return the inputs of the network."""
-        names = [field.name for field in dataclasses.fields(NetworkInputs)]
+        names = [field.name for field in fields(NetworkInputs)]
         return NetworkInputs(**{name: getattr(self, name) for name in names})
 
     def not_finite(self) -> Iterator[str]:
         """Yield the fields that contain NaN or infinity, such as `boxes of clip film/1`."""
-        for field in dataclasses.fields(self):
+        for field in fields(self):
             values = getattr(self, field.name)
             if isinstance(values, Tensor) and values.is_floating_point():
                 bad_B = ~values.isfinite().reshape(len(self), -1).all(1)
@@ -82,12 +87,12 @@ class ClipBatch:
                 yield from (f"{what} of clip {self.ids[row]}" for row in bad_B.nonzero()[:, 0])
 
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> "ClipBatch":
-        tensors = {
-            field.name: function(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-            if field.name != "ids"
+        tensors: dict[str, Any] = {
+            name: function(value)
+            for name, value in ((field.name, getattr(self, field.name)) for field in fields(self))
+            if isinstance(value, Tensor)
         }
-        return ClipBatch(ids=self.ids, **tensors)
+        return replace(self, **tensors)
 
 
 def collate(samples: Sequence[ClipSample]) -> ClipBatch:
@@ -95,17 +100,25 @@ def collate(samples: Sequence[ClipSample]) -> ClipBatch:
     any of the clips."""
     frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
     slots = [sample.slots for sample in samples]
+    maps = [sample.maps for sample in samples if sample.maps is not None]
     return ClipBatch(
         ids=tuple(sample.id for sample in samples),
         frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
+        maps_BTChw=torch.from_numpy(np.stack(maps)) if maps else None,
         masks_BTKhw=_padded([each.masks for each in slots]),
         coverage_BTKhw=_padded([each.coverage for each in slots]),
         boxes_BTK4=_padded([each.boxes for each in slots]),
+        seconds_BT=torch.from_numpy(np.stack([_since_first(each.seconds) for each in samples])),
         class_scores_BTKS=_padded([each.class_scores for each in slots]),
         detector_labels_BTK=_padded([each.labels for each in slots]),
         valid_BTK=_padded([each.valid for each in slots]),
         labels=torch.from_numpy(np.stack([np.asarray(sample.label) for sample in samples])),
     )
+
+
+def _since_first(seconds_T: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return times since the earliest one, which float32 resolves also in a long video."""
+    return (seconds_T - seconds_T.min()).astype(np.float32)
 
 
 def _padded(arrays: Sequence[np.ndarray]) -> Tensor:

@@ -8,7 +8,6 @@ import logging
 import math
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,7 @@ def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn:
     if data.max_objects == 0 or not len(clips):
         return
     without_frames = copy(clips)
-    without_frames.settings = replace(clips.settings, reads_frames=False)
+    without_frames.settings = clips.settings.for_network(needs_frames=False)
     places = range(0, len(clips), -(-len(clips) // _NUM_CLIPS))
     empty_N = np.concatenate([_empty_frames(without_frames, place) for place in places])
     is_any = not empty_N.all() or not all(

@@ -19,6 +19,7 @@ from orn.shared.errors import ConfigError, JoinError
 from orn.shared.manifests.records import Segment
 from orn.shared.text import short_repr
 from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import center_window, placed_window
 from orn.stage2_train.clips.caches import OBJECTS_BYTES, ObjectCache, PictureCache
 from orn.stage2_train.clips.interfaces import (
@@ -43,6 +44,8 @@ class ClipSample:
     """Id of the segment."""
     frames: NDArray[np.uint8]
     """(T, H, W, 3) uint8 RGB."""
+    maps: NDArray[np.float16] | None
+    """(T, C, h, w) float16 feature maps of whole frames; None if they are not stored."""
     seconds: NDArray[np.float64]
     """(T,) float64 presentation times in the video."""
     slots: ClipSlots
@@ -52,7 +55,9 @@ class ClipSample:
     __repr__ = short_repr
 
     def flipped(self) -> "ClipSample":
-        """Return the clip flipped left to right, with the same label."""
+        """Return the clip flipped left to right, with the same label; it must have no maps, since a
+        mirrored map is not the map of a mirrored frame."""
+        assert self.maps is None
         return replace(
             self,
             frames=np.ascontiguousarray(self.frames[:, :, ::-1]),
@@ -156,9 +161,14 @@ class ClipDataset(Dataset[ClipSample]):
             pictures = self._pictures.read(request, video, frames_T, window)
         else:
             pictures = np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
+        maps = None
+        if self.settings.reads_maps:
+            assert isinstance(video, ClipFrames), "only a clip store has maps"
+            maps = video.maps(frames_T)
         sample = ClipSample(
             id=segment.id,
             frames=pictures,
+            maps=maps,
             seconds=seconds_F[frames_T],
             slots=fill_slots([objects[place] for place in order_T], window, self.settings.slots),
             label=self._label(segment, is_training=draws.is_training, is_flipped=is_flipped),

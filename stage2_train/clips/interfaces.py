@@ -4,7 +4,7 @@ F frames of a video, n selected frames.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -106,6 +106,18 @@ class ClipSettings:
     frame_order: FrameOrder = "forward"
     """Order of a clip's frames, changed only as a control in evaluation."""
     reads_frames: bool = True
-    """Whether frames are decoded; networks that read none get black frames, which is faster."""
+    """Whether frames are decoded; otherwise they are black, which is faster."""
+    has_maps: bool = False
+    """Whether the network's feature maps of the frames are stored."""
+    reads_maps: bool = False
+    """Whether these maps are read, with which the network needs no frames."""
     seed: int = 0
     """Random seed for training."""
+
+    def for_network(self, *, needs_frames: bool) -> "ClipSettings":
+        """Return the settings for a network, or for heads, that are computed from frames or not."""
+        return replace(
+            self,
+            reads_frames=needs_frames and not self.has_maps,
+            reads_maps=needs_frames and self.has_maps,
+        )

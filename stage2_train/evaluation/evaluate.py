@@ -104,7 +104,12 @@ def evaluate_run(
         _check_calibration(model)
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
-    clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order or "forward")
+    clips = sources.clip_dataset(
+        joined,
+        recipe,
+        frame_order=request.frame_order or "forward",
+        flipped_views=request.flip,
+    )
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
     predicted = partial(_predict, model, sources=sources, request=request, accelerator=accelerator)

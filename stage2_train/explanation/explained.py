@@ -5,19 +5,18 @@ H W pixels, h w cells.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.text import truncate
-from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
+from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.explanation.importance import ClipPairs, Pair, explain
-from orn.stage2_train.model.inputs import NetworkInputs
 
 DECIDED = {
     "both": "Each head on its own predicts this class",
@@ -144,7 +143,7 @@ def explained_clips(
             if network is not None:
                 clips_E = torch.tensor([clip for clip, _ in part])
                 class_E = torch.tensor([activity for _, activity in part])
-                inputs = _inputs(batch, clips_E, device)
+                inputs = batch.inputs().of_clips(clips_E, device)
                 found = explain(network, inputs, class_B=class_E.to(device))
             decided = found.decided_by() if found and two_heads else [None] * len(part)
             for place, (clip, activity) in enumerate(part):
@@ -162,8 +161,3 @@ def explained_clips(
                     decided_by=decided[place],
                 )
         advance(len(batch))
-
-
-def _inputs(batch: ClipBatch, clips_E: Tensor, device: torch.device) -> NetworkInputs:
-    names = [field.name for field in fields(NetworkInputs)]
-    return NetworkInputs(**{name: getattr(batch, name)[clips_E].to(device) for name in names})

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.frame_cliques import choose_frame_cliques
+from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
-from orn.stage2_train.model.relation import CliqueValues
+from orn.stage2_train.model.relation import CliqueValues, PooledValues
 
 VARIANTS_AT_ONCE = 2**12
 """Number of variants of clips that are classified in one pass; bounds memory use."""
@@ -95,12 +95,16 @@ class Importance:
     """(2, P) int64, slot of each object in its frame."""
     values_PG: Tensor
     """(P, G) non-negative values of h for each pair."""
-    total_BRG: Tensor
-    """(B, R, G) sums in eq. (4)."""
-    pairs_per_step_R: Tensor
-    """(R,) number of pairs of frames by which the sums are divided."""
+    related: CliqueValues
+    """Values of h for all related pairs, which may include padded slots as in the authors' code."""
+    place_P: Tensor
+    """(P,) int64, index of each pair into `related`."""
+    pooled: PooledValues
+    """The values of all pairs, pooled over each time step (eq. 4)."""
+    frames: FrameCliques
+    """The pairs of frames."""
     head: ObjectHead
-    """The layers after the sums."""
+    """The layers after the pooling."""
 
     @cached_property
     @_in_weights_precision()
@@ -111,14 +115,17 @@ class Importance:
         """
         logits_BA = self.output.object_logits_BA
         assert logits_BA is not None
-        relations_BRG = self._relations(self.total_BRG)
+        relations_BRG = self._relations(self.pooled)
         logit_drop_P = self.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
             for place_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
                 clip_V = self.clip_P[place_V]
-                total_VrG = self.total_BRG[:, step:][clip_V]
-                total_VrG[:, 0] -= self.values_PG[place_V]
-                later_VrG = self._relations(total_VrG)
+                variants = self.pooled.later(clip_V, step)
+                variants.total_BRG[:, 0] -= self.values_PG[place_V]
+                variants.count_BR1[:, 0] -= 1
+                if variants.largest_BRG is not None:
+                    variants.largest_BRG[:, 0] = self._largest_without_PG[place_V]
+                later_VrG = self._relations(variants)
                 without_VA = self.head.reasoning.classify_variants(relations_BRG, clip_V, later_VrG)
                 drop_VA = logits_BA[clip_V] - without_VA
                 logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
@@ -131,10 +138,16 @@ class Importance:
         Args:
             kept_P: (P,) bool, whether a pair is kept in the sum.
         """
-        lost_P = ~kept_P
-        places = self.clip_P[lost_P], self.step_P[lost_P]
-        total_BRG = self.total_BRG.index_put(places, -self.values_PG[lost_P], accumulate=True)
-        logits_BA: Tensor = self.head.reasoning(self._relations(total_BRG))
+        related = self.related
+        left = torch.ones_like(related.clique_P, dtype=torch.bool)
+        left[self.place_P[~kept_P]] = False
+        kept = CliqueValues(
+            clique_P=related.clique_P[left],
+            slots_nP=related.slots_nP[:, left],
+            values_PG=related.values_PG[left],
+        )
+        pooled = self.head.relation.pooled([kept], self.frames, num_clips=len(self.class_B))
+        logits_BA: Tensor = self.head.reasoning(self._relations(pooled))
         return logits_BA
 
     def of_clip(self, clip: int) -> "ClipPairs":
@@ -164,10 +177,28 @@ class Importance:
             found.append("both" if len(names) == 2 else names[0] if names else "neither")
         return found
 
-    def _relations(self, total_VrG: Tensor) -> Tensor:
-        """Return (V, r, G) relations g at the last r time steps, from sums over pairs."""
-        num_pairs_r = self.pairs_per_step_R[len(self.pairs_per_step_R) - total_VrG.shape[1] :]
-        return self.head.normalize(total_VrG / num_pairs_r[:, None])
+    @cached_property
+    def _largest_without_PG(self) -> Tensor:
+        """(P, G) maxima over the other pairs of each pair's time step, 0 without others."""
+        assert self.pooled.largest_BRG is not None
+        largest_RG = self.pooled.largest_BRG.flatten(0, 1)
+        frame_P, values_PG = self.related.clique_P, self.related.values_PG
+        row_P = self.frames.clip_Q[frame_P] * self.frames.num_steps + self.frames.step_Q[frame_P]
+        is_largest_PG = values_PG == largest_RG[row_P]
+        number_RG = torch.zeros_like(largest_RG).index_add(0, row_P, is_largest_PG.to(values_PG))
+        others_PG = values_PG.where(~is_largest_PG, 0.0)
+        rows_PG = row_P[:, None].expand_as(values_PG)
+        second_RG = torch.zeros_like(largest_RG).scatter_reduce(0, rows_PG, others_PG, "amax")
+        is_only_PG = is_largest_PG & (number_RG[row_P] == 1)
+        return second_RG[row_P].where(is_only_PG, largest_RG[row_P])[self.place_P]
+
+    def _relations(self, pooled: PooledValues) -> Tensor:
+        """Return (V, r, G) relations g at the last r time steps, from pooled values."""
+        per_step_R = self.frames.cliques_per_step_R
+        per_step_r = per_step_R[len(per_step_R) - pooled.total_BRG.shape[1] :]
+        relation = self.head.relation
+        relations_VrG: Tensor = self.head.normalize(pooled.relations(relation.pooling, per_step_r))
+        return relations_VrG
 
 
 @_in_weights_precision()
@@ -209,31 +240,37 @@ def explain(
         values_PG=objects_BTKO.new_zeros(0, head.relation.third.out_features),
     )
     last_BTK = head.last_slots(valid_BTK)
-    found = [none, *head.relation.values(objects_BTKO, valid_BTK, frames, last_BTK=last_BTK)]
-    frames_P = torch.cat([each.clique_P for each in found])
-    slots_nP = torch.cat([each.slots_nP for each in found], dim=1)
-    values_PG = torch.cat([each.values_PG for each in found])
-    clip_P, step_P = frames.clip_Q[frames_P], frames.step_Q[frames_P]
-    total_BRG = values_PG.new_zeros(num_clips, frames.num_steps, values_PG.shape[1])
-    total_BRG.index_put_((clip_P, step_P), values_PG, accumulate=True)
-    relations_BRG = head.normalize(total_BRG / frames.cliques_per_step_R[:, None])
+    places = head.places(batch)
+    values = head.relation.values(objects_BTKO, valid_BTK, frames, last_BTK=last_BTK, places=places)
+    found = [none, *values]
+    related = CliqueValues(
+        clique_P=torch.cat([part.clique_P for part in found]),
+        slots_nP=torch.cat([part.slots_nP for part in found], dim=1),
+        values_PG=torch.cat([part.values_PG for part in found]),
+    )
+    pooled = head.relation.pooled([related], frames, num_clips=num_clips)
+    relations = pooled.relations(head.relation.pooling, frames.cliques_per_step_R)
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=head.reasoning(relations_BRG),
+        object_logits_BA=head.reasoning(head.normalize(relations)),
         class_logits_BTKS=class_logits_BTKS,
         combination=network.config.head_combination,
     )
-    is_valid_P = valid_BTK.flatten()[slots_nP].all(dim=0)  # not of a slot padded as by the authors
-    slots_nP = slots_nP[:, is_valid_P]
+    is_valid_P = valid_BTK.flatten()[related.slots_nP].all(dim=0)  # not padded as by the authors
+    place_P = is_valid_P.nonzero().squeeze(1)
+    slots_nP, frame_P = related.slots_nP[:, place_P], related.clique_P[place_P]
+    class_B = output.logits_BA.argmax(dim=1) if class_B is None else class_B
     return Importance(
         output=output,
-        class_B=(output.logits_BA.argmax(dim=1) if class_B is None else class_B).to(clip_P.device),
-        clip_P=clip_P[is_valid_P],
-        step_P=step_P[is_valid_P],
+        class_B=class_B.to(place_P.device),
+        clip_P=frames.clip_Q[frame_P],
+        step_P=frames.step_Q[frame_P],
         frames_nP=slots_nP // num_slots % num_frames,
         slots_nP=slots_nP % num_slots,
-        values_PG=values_PG[is_valid_P],
-        total_BRG=total_BRG,
-        pairs_per_step_R=frames.cliques_per_step_R,
+        values_PG=related.values_PG[place_P],
+        related=related,
+        place_P=place_P,
+        pooled=pooled,
+        frames=frames,
         head=head,
     )

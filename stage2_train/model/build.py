@@ -13,6 +13,7 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.model.baselines.c3d import C3D
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.baselines.trn import TRN
+from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.model_config import NetworkConfig
 
@@ -73,6 +74,18 @@ class _WithoutDraws(TorchFunctionMode):
         if draws or getattr(function, "__module__", "") == nn.init.__name__:
             return None
         return function(*args, **(kwargs or {}))
+
+
+def feature_cells(config: NetworkConfig, crop: tuple[int, int]) -> tuple[int, int]:
+    """Return (h, w) of the object head's feature map for a crop (height, width) in pixels.
+
+    Raises:
+        ConfigError: if an image network cannot process frames of this size.
+    """
+    if config.has_image_network and config.architecture == "object_video":
+        return map_shape(config.backbone, config.backbone_stage, crop)[1:]
+    stride = 16 * config.conv5_object_stride
+    return crop[0] // stride, crop[1] // stride
 
 
 def classifier_names(config: NetworkConfig) -> frozenset[str]:

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from orn.shared.errors import ConfigError
 from orn.stage2_train.settings.model_config import Heads
 
+_EPSILON = 1e-5
+"""Constant added to a variance, as in PyTorch's normalization layers."""
+
 
 class Classifier(nn.Linear):
     """Linear layer that computes in the precision of its weights, even under autocast, because the
@@ -114,6 +117,44 @@ class MeanClassifier(nn.Module):
         if feats_BTD.shape[1] == 0:
             return feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2])
         return feats_BTD.mean(dim=1)
+
+
+class MeanAndDeviationClassifier(MeanClassifier):
+    """Mean and standard deviation over the steps, and a linear layer; not in the paper, but for
+    example in the statistics pooling of Snyder et al. 2018 (x-vectors)."""
+
+    def __init__(self, feature_width: int, num_activities: int) -> None:
+        super().__init__(2 * feature_width, num_activities)
+
+    def state(self, feats_BTD: Tensor) -> Tensor:
+        """Return (B, 2 D) inputs of the linear layer: the means, then the deviations, which are
+        those of all T steps and not an estimate from a sample."""
+        if feats_BTD.shape[1] == 0:
+            return feats_BTD.new_zeros(len(feats_BTD), 2 * feats_BTD.shape[2])
+        mean_BD = feats_BTD.mean(dim=1)
+        variance_BD = (feats_BTD - mean_BD[:, None]).square().mean(dim=1)
+        deviation_BD = (variance_BD + _EPSILON).sqrt()
+        return torch.cat([mean_BD, deviation_BD], dim=1)
+
+
+class MeanAndMaxClassifier(MeanClassifier):
+    """Mean and maximum over the steps, and a linear layer: f in eq. (3) without recurrence; not in
+    the paper."""
+
+    def __init__(self, feature_width: int, num_activities: int) -> None:
+        super().__init__(2 * feature_width, num_activities)
+
+    def state(self, feats_BTD: Tensor) -> Tensor:
+        """Return (B, 2 D) inputs of the linear layer: the means, then the maxima."""
+        if feats_BTD.shape[1] == 0:
+            return feats_BTD.new_zeros(len(feats_BTD), 2 * feats_BTD.shape[2])
+        return torch.cat([feats_BTD.mean(dim=1), feats_BTD.amax(dim=1)], dim=1)
+
+    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
+        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
+        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1))
+        return logits_VA
 
 
 def dropout(

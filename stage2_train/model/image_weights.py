@@ -30,11 +30,6 @@ _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
 """Classifiers of the 2D networks, which are not used."""
 
 ImageNetwork = Literal["resnet18", "resnet50", "googlenet"]
-SMALL_WEIGHTS = Path(__file__).with_name("small_resnet18.pth")
-"""Bundled weights of a ResNet-18, trained by `experiments/small_start.py`."""
-SMALL_WIDTH = 32
-"""Base width of the bundled weights."""
-
 _HOST = "https://download.pytorch.org/models"
 IMAGENET_URLS: dict[ImageNetwork, str] = {
     "resnet18": f"{_HOST}/resnet18-f37072fd.pth",
@@ -49,9 +44,9 @@ def image_network(config: NetworkConfig) -> ImageNetwork | None:
     without appearance."""
     if config.architecture == "i3d":
         return "googlenet"
-    if config.architecture == "c3d" or not config.reads_frames:
+    if config.architecture == "c3d" or not config.reads_frames or config.has_image_network:
         return None
-    return config.backbone
+    return "resnet18" if config.backbone == "resnet18" else "resnet50"
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

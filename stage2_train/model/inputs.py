@@ -4,7 +4,8 @@ B clips, T frames per clip, M = B * T frames folded, K object slots, S detector 
 background, A activity classes, H W pixels, h w cells of feature maps or masks.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,26 @@ class NetworkInputs:
     """(B, T, K, S) float: the detector's distribution over its classes and the background."""
     valid_BTK: Tensor
     """(B, T, K) bool: whether the slot holds an object; the values of other slots are not read."""
+    boxes_BTK4: Tensor | None = None
+    """(B, T, K, 4) float x1 y1 x2 y2 in pixels of the crop; None if no network reads boxes."""
+    seconds_BT: Tensor | None = None
+    """(B, T) float times of the frames in seconds; None if no network reads times."""
+    maps_BTChw: Tensor | None = None
+    """(B, T, C, h, w) float: maps of the frames from a frozen image network, computed in advance;
+    None to compute features from the frames."""
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> "NetworkInputs":
+        """Return the inputs with a function applied to each tensor."""
+        tensors = {
+            name: function(value)
+            for name, value in ((field.name, getattr(self, field.name)) for field in fields(self))
+            if value is not None
+        }
+        return replace(self, **tensors)
+
+    def of_clips(self, clips_E: Tensor, device: torch.device) -> "NetworkInputs":
+        """Return the inputs of some clips, given their (E,) indices, on a device."""
+        return self.mapped(lambda tensor: tensor[clips_E].to(device))
 
     def __post_init__(self) -> None:
         """Check dtypes and leading axes.

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier
+from orn.stage2_train.model.image_backbone import ImageBackbone, with_change
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.map_activity_head import MapActivityHead
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
+from orn.stage2_train.settings.backbones import TIMM
 from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
 
@@ -48,13 +51,30 @@ class ObjectVideoNetwork(nn.Module):
         """Initialize weights with PyTorch's global generator, temporal kernels to identity."""
         super().__init__()
         self.config = config
-        if config.reads_frames:
+        map_channels = None
+        if config.reads_frames and config.has_image_network:
+            name = config.backbone.removeprefix(TIMM)
+            self.backbone = ImageBackbone(
+                name, stage=config.backbone_stage, trains=config.backbone_trains
+            )
+            map_channels = self.backbone.channels * (2 if config.feature_change else 1)
+        elif config.reads_frames:
             self.normalize_frames = FrameNormalizer()
             self.trunk = Trunk(config)
-        if config.heads != "object":
+        self.activity_head: ActivityHead | MapActivityHead
+        if config.heads != "object" and map_channels is not None:
+            self.activity_head = MapActivityHead(
+                map_channels,
+                config.num_activities,
+                aggregation=config.aggregation,
+                state_width=config.activity_state,
+                states=config.gru_pooling,
+                dropout=config.activity_dropout,
+            )
+        elif config.heads != "object":
             self.activity_head = ActivityHead(config)
         if config.heads != "activity":
-            self.object_head = ObjectHead(config)
+            self.object_head = ObjectHead(config, map_channels=map_channels)
         for parameter in self.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -107,5 +127,16 @@ class ObjectVideoNetwork(nn.Module):
 
     def trunk_features(self, batch: NetworkInputs) -> Tensor:
         """Return the (M, C, h, w) features that both heads share."""
+        if self.config.has_image_network:
+            return self._maps(batch).flatten(0, 1)
         frames_M3HW = self.normalize_frames(batch.frames_BTCHW)
         return self.trunk(frames_M3HW, batch.frames_BTCHW.shape[1])
+
+    def _maps(self, batch: NetworkInputs) -> Tensor:
+        """Return (B, T, C, h, w) maps of an image network, computed in advance or here."""
+        maps_BTChw = batch.maps_BTChw
+        if maps_BTChw is None:
+            maps_MChw = self.backbone(batch.frames_BTCHW)
+            maps_BTChw = maps_MChw.unflatten(0, batch.frames_BTCHW.shape[:2])
+        maps_BTChw = maps_BTChw.to(self.backbone.dtype)
+        return with_change(maps_BTChw) if self.config.feature_change else maps_BTChw

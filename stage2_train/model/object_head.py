@@ -12,12 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.frame_cliques import choose_frame_cliques
-from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
+from orn.stage2_train.model.heads import (
+    MeanAndMaxClassifier,
+    MeanClassifier,
+    RecurrentClassifier,
+    SummedMlpClassifier,
+)
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
+from orn.stage2_train.model.pair_geometry import box_features
+from orn.stage2_train.model.relation import ObjectPlaces, ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import Stage
-from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.model.standardize import Standardizer
+from orn.stage2_train.settings.model_config import BOX_NUMBERS, NetworkConfig
 
 
 def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:
@@ -51,6 +58,7 @@ class ObjectEncoder(nn.Module):
         appearance_BTKD: Tensor | None,
         class_scores_BTKS: Tensor,
         valid_BTK: Tensor,
+        boxes_BTK8: Tensor | None = None,
     ) -> Tensor:
         """Return (B, T, K, O) object vectors; in the paper O = 100 + 2048 + 81 = 2229.
 
@@ -59,6 +67,7 @@ class ObjectEncoder(nn.Module):
             appearance_BTKD: u in eq. (6); None if appearance is not a part of object vectors.
             class_scores_BTKS: c, the detector's distribution over its classes and background.
             valid_BTK: bool, whether a slot holds an object; other class scores become zero.
+            boxes_BTK8: standardized features of boxes; None if they are not a part.
         """
         class_scores_BTKS = class_scores_BTKS.where(valid_BTK[..., None], 0.0)
         if self.class_mlp is not None:
@@ -70,12 +79,14 @@ class ObjectEncoder(nn.Module):
         if "appearance" in self.parts:
             assert appearance_BTKD is not None
             vectors.append(appearance_BTKD)
-        if "class" in self.parts:
-            if not vectors:
-                return class_scores_BTKS
+        given = [class_scores_BTKS] if "class" in self.parts else []
+        if "box" in self.parts:
+            assert boxes_BTK8 is not None
+            given.append(boxes_BTK8)
+        if vectors:  # computed features determine the type, such as bfloat16
             dtype = reduce(torch.promote_types, (vector.dtype for vector in vectors))
-            vectors = [*(v.to(dtype) for v in vectors), class_scores_BTKS.to(dtype)]
-        return torch.cat(vectors, dim=3)
+            vectors = [vector.to(dtype) for vector in (*vectors, *given)]
+        return torch.cat(vectors or given, dim=3)
 
 
 def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
@@ -105,10 +116,14 @@ def encode_cells(feats_BTDhw: Tensor) -> Tensor:
 class ObjectHead(nn.Module):
     """Compute logits y2 (eq. 11) from the objects in a clip, and the objects' class logits."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, *, map_channels: int | None = None) -> None:
+        """Build the head for the ResNet, or for a map with `map_channels` channels."""
         super().__init__()
         self.config = config
-        if config.object_head_reads_frames:
+        self.standardize = self.standardize_boxes = None
+        if config.object_head_reads_frames and map_channels is not None:
+            self.standardize = Standardizer(map_channels)
+        elif config.object_head_reads_frames:
             self.conv5 = Stage(
                 config,
                 number=5,
@@ -118,29 +133,38 @@ class ObjectHead(nn.Module):
         if config.objects == "detections":
             self.encoder = ObjectEncoder(config)
             initialize_layers(self.encoder, config.mlp_initialization)
+        if config.objects == "detections" and "box" in config.object_parts:
+            self.standardize_boxes = Standardizer(BOX_NUMBERS)
+        width = 0
+        if config.object_head_reads_frames:
+            width = map_channels or config.feature_width
         if config.pools_objects:
-            self.classify_object = nn.Linear(config.feature_width, config.class_width)
+            self.classify_object = nn.Linear(width, config.class_width)
         self.relation = ObjectRelation(
-            config.object_width,
+            config.object_width_of(width),
             config.relation_width,
             clique_size=config.clique_size,
             initialization=config.mlp_initialization,
             normalize_hidden=config.normalize_hidden,
             dropout=config.mlp_dropout,
+            pooling=config.relation_pooling,
+            has_geometry=config.pair_geometry,
         )
         self.normalize = (
-            nn.LayerNorm(config.relation_width) if config.normalize_relations else nn.Identity()
+            nn.LayerNorm(config.relation_features) if config.normalize_relations else nn.Identity()
         )
-        widths = (config.relation_width, config.reasoning_state, config.num_activities)
-        self.reasoning: RecurrentClassifier | SummedMlpClassifier
+        widths = (config.relation_features, config.reasoning_state, config.num_activities)
+        self.reasoning: RecurrentClassifier | SummedMlpClassifier | MeanAndMaxClassifier
         if config.reasoning == "rnn":
             self.reasoning = RecurrentClassifier(*widths, states=config.gru_pooling)
+        elif config.reasoning == "mean_and_max":
+            self.reasoning = MeanAndMaxClassifier(widths[0], config.num_activities)
         else:
             self.reasoning = SummedMlpClassifier(*widths)
             initialize_layers(self.reasoning.mlp, config.mlp_initialization)
         self.first_phase = None
         if config.heads == "both" and config.first_phase_reasoning == "mean":
-            self.first_phase = MeanClassifier(config.relation_width, config.num_activities)
+            self.first_phase = MeanClassifier(config.relation_features, config.num_activities)
 
     def forward(
         self,
@@ -170,14 +194,15 @@ class ObjectHead(nn.Module):
             training=self.training,
             generator=generator,
         )
-        sums_BRG = self.relation(
+        pooled_BRG = self.relation(
             objects_BTKO,
             valid_BTK,
             cliques,
             last_BTK=self.last_slots(valid_BTK),
+            places=self.places(batch),
         )
-        relations_BRG = self.normalize(sums_BRG)
-        reasoning: RecurrentClassifier | SummedMlpClassifier | MeanClassifier = self.reasoning
+        relations_BRG = self.normalize(pooled_BRG)
+        reasoning: nn.Module = self.reasoning
         if is_alone and self.first_phase is not None:
             reasoning = self.first_phase
         return reasoning(relations_BRG), class_logits_BTKS
@@ -190,6 +215,14 @@ class ObjectHead(nn.Module):
         empty_BTK = (~valid_BTK).cumsum(dim=2) <= most_B11 - valid_BTK.sum(dim=2, keepdim=True)
         return valid_BTK | empty_BTK
 
+    def places(self, batch: NetworkInputs) -> ObjectPlaces | None:
+        """Return where and when objects are; None if h does not read the geometry of pairs."""
+        if not self.config.pair_geometry:
+            return None
+        if batch.seconds_BT is None:
+            raise bad_input("seconds_BT", "times of frames", batch.valid_BTK)
+        return ObjectPlaces(boxes_BTK4=relative_boxes(batch), seconds_BT=batch.seconds_BT)
+
     def objects(
         self, trunk_MChw: Tensor | None, batch: NetworkInputs
     ) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -199,9 +232,14 @@ class ObjectHead(nn.Module):
         if self.config.object_head_reads_frames:
             assert trunk_MChw is not None
             num_frames = batch.frames_BTCHW.shape[1]
-            feats_BTDhw = self.conv5(trunk_MChw, num_frames).unflatten(0, (-1, num_frames))
+            feats_MDhw = trunk_MChw
+            if self.standardize is None:
+                feats_MDhw = self.conv5(trunk_MChw, num_frames)
+            feats_BTDhw = feats_MDhw.unflatten(0, (-1, num_frames))
         if self.config.objects == "cells":
             assert feats_BTDhw is not None
+            if self.standardize is not None:
+                feats_BTDhw = self.standardize(feats_BTDhw.movedim(2, 4)).movedim(4, 2)
             cells_BTKO = encode_cells(feats_BTDhw)
             valid_BTK = torch.ones(cells_BTKO.shape[:3], dtype=torch.bool, device=cells_BTKO.device)
             return cells_BTKO, valid_BTK, None
@@ -215,26 +253,42 @@ class ObjectHead(nn.Module):
             else:
                 coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
                 appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
+            if self.standardize is not None:
+                appearance_BTKD = _of_valid(self.standardize, appearance_BTKD, batch.valid_BTK)
             class_logits_BTKS = self.classify_object(appearance_BTKD)
+        boxes_BTK8 = None
+        if self.standardize_boxes is not None:
+            scores_BTK = batch.class_scores_BTKS[..., :-1].amax(dim=3)
+            features_N8 = box_features(relative_boxes(batch).flatten(0, 2), scores_BTK.flatten())
+            boxes_BTK8 = features_N8.unflatten(0, scores_BTK.shape)
+            boxes_BTK8 = _of_valid(self.standardize_boxes, boxes_BTK8, batch.valid_BTK)
+        parts = (masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS)
         if self.config.mlp_dropout and self.training and not self.config.pairs_empty_slots:
-            objects_BTKO = self._encode_valid(masks_BTKhw, appearance_BTKD, batch)
+            objects_BTKO = self._encode_valid(*parts, batch.valid_BTK, boxes_BTK8)
         else:
-            objects_BTKO = self.encoder(
-                masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS, batch.valid_BTK
-            )
+            objects_BTKO = self.encoder(*parts, batch.valid_BTK, boxes_BTK8)
         return objects_BTKO, batch.valid_BTK, class_logits_BTKS
 
     def _encode_valid(
-        self, masks_BTKhw: Tensor, appearance_BTKD: Tensor | None, batch: NetworkInputs
+        self,
+        masks_BTKhw: Tensor,
+        appearance_BTKD: Tensor | None,
+        class_scores_BTKS: Tensor,
+        valid_BTK: Tensor,
+        boxes_BTK8: Tensor | None,
     ) -> Tensor:
         """Return (B, T, K, O) object vectors, with zeros in empty slots, so that the random numbers
         for dropout do not depend on padding."""
-        valid_BTK = batch.valid_BTK
+
+        def of_valid(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part[valid_BTK][None, None]
+
         objects_11NO = self.encoder(
-            masks_BTKhw[valid_BTK][None, None],
-            None if appearance_BTKD is None else appearance_BTKD[valid_BTK][None, None],
-            batch.class_scores_BTKS[valid_BTK][None, None],
-            valid_BTK[valid_BTK][None, None],
+            of_valid(masks_BTKhw),
+            of_valid(appearance_BTKD),
+            of_valid(class_scores_BTKS),
+            of_valid(valid_BTK),
+            of_valid(boxes_BTK8),
         )
         objects_BTKO = objects_11NO.new_zeros(*valid_BTK.shape, objects_11NO.shape[3])
         return objects_BTKO.masked_scatter(valid_BTK[..., None], objects_11NO)
@@ -249,3 +303,23 @@ class ObjectHead(nn.Module):
         if batch.class_scores_BTKS.shape[3] != config.class_width:
             expected = f"{config.class_width} classes with background"
             raise bad_input("class_scores_BTKS", expected, batch.class_scores_BTKS)
+
+
+def relative_boxes(batch: NetworkInputs) -> Tensor:
+    """Return (B, T, K, 4) boxes as fractions of the crop.
+
+    Raises:
+        ShapeError: if the batch has no boxes.
+    """
+    boxes_BTK4, valid_BTK = batch.boxes_BTK4, batch.valid_BTK
+    if boxes_BTK4 is None or boxes_BTK4.shape[:3] != valid_BTK.shape:
+        found = valid_BTK if boxes_BTK4 is None else boxes_BTK4
+        raise bad_input("boxes_BTK4", f"{tuple(valid_BTK.shape)} + (4,)", found)
+    height, width = batch.frames_BTCHW.shape[3:]
+    return boxes_BTK4 / boxes_BTK4.new_tensor([width, height, width, height])
+
+
+def _of_valid(module: nn.Module, feats_BTKC: Tensor, valid_BTK: Tensor) -> Tensor:
+    """Apply a module to the features of valid slots; empty slots get zeros."""
+    feats_NC = module(feats_BTKC[valid_BTK])
+    return torch.zeros_like(feats_BTKC).masked_scatter(valid_BTK[..., None], feats_NC)

@@ -2,6 +2,7 @@
 data of a run has changed."""
 
 import logging
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,19 @@ from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
-from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.store_format import (
+    RECORDED_SETTINGS,
+    MapSettings,
+    StoreSettings,
+)
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import classes_when_flipped
+from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
@@ -61,6 +68,7 @@ class Sources:
         *,
         frame_order: FrameOrder = "forward",
         flip: bool = False,
+        flipped_views: bool = False,
     ) -> ClipDataset:
         """Return the clips of usable segments.
 
@@ -68,7 +76,9 @@ class Sources:
             joined: the segments.
             recipe: settings for clips.
             frame_order: order of frames.
-            flip: whether training clips are flipped at random.
+            flip: whether training clips are flipped at random. Stored maps are then not read,
+                because a mirrored map is not the map of a mirrored frame.
+            flipped_views: whether some views of clips are flipped.
 
         Raises:
             ConfigError: if the data set does not specify how flips change
@@ -83,7 +93,13 @@ class Sources:
         settings = clip_settings(recipe, task=dataset.task)
         if flip:
             settings = replace(settings, flipped_A=classes_when_flipped(dataset))
-        settings = replace(settings, frame_order=frame_order)
+        has_stored = isinstance(self.clips, ClipStore) and self.clips.settings.maps is not None
+        is_mapped = has_stored and recipe.model.has_frozen_maps
+        settings = replace(
+            settings,
+            frame_order=frame_order,
+            has_maps=is_mapped and not (flip or flipped_views),
+        ).for_network(needs_frames=recipe.model.reads_frames)
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 
     @property
@@ -94,7 +110,7 @@ class Sources:
     def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
         """Return the record for clips of some segments; without times, use the durations covered by
         detections."""
-        clips, dataset = self.clips, self.dataset
+        clips = self.clips
         seconds = [
             each.stop_seconds - each.start_seconds
             for each in segments
@@ -107,29 +123,63 @@ class Sources:
                 + frame_interval(seconds_D, otherwise=1 / self.detections.entry(video_id).rate)
                 for video_id, seconds_D in times.items()
             ]
-        if isinstance(clips, ClipStore):
-            return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
-        settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
-        return ClipRecord.of(settings, are_stored=False, seconds=seconds)
+        are_stored = isinstance(clips, ClipStore)
+        return ClipRecord.of(clips.settings, are_stored=are_stored, seconds=seconds)
 
 
-def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Sources:
+def open_sources(
+    dataset: Dataset,
+    paths: DataPaths,
+    *,
+    partial: bool,
+    size: tuple[int, int] | None = None,
+    maps: MapSettings | None = None,
+) -> Sources:
     """Open the sources of a data set's clips, with a clip store or by decoding.
+
+    Args:
+        dataset: the data set.
+        paths: paths of its data.
+        partial: whether segments of missing videos are omitted.
+        size: (height, width) of frames with maps.
+        maps: maps of whole frames that the network reads, which a store must contain; None for a
+            network that reads frames.
 
     Raises:
         ClipStoreError: if the store is missing or corrupt.
+        ConfigError: if the store does not contain these maps.
         ShardNotFoundError: if there are no shards.
         JoinError: if a folder of JPEGs has another frame rate in the shards.
     """
     clips: DatasetFrames
+    usual = (dataset.clip_height, dataset.clip_width)
+    settings = StoreSettings(size=usual if maps is None else size or usual, maps=maps)
     if paths.clips is not None:
         clips = ClipStore(paths.clips)
+        if maps is not None:
+            _check_maps(clips, settings, manifest=paths.manifest)
     else:
-        settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
         clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
     detections = DetectionFolder(paths.shards)
     check_rates(dataset.videos, detections)
     return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
+
+
+def _check_maps(store: ClipStore, expected: StoreSettings, *, manifest: str) -> None:
+    """Raise ConfigError unless a store has the expected maps of frames of the expected size."""
+    recorded, requested = (
+        {name: RECORDED_SETTINGS.dump_python(own, mode="json")[name] for name in ("size", "maps")}
+        for own in (store.settings, expected)
+    )
+    words, maps, size = ("in the store", "for the network"), expected.maps, expected.size
+    assert maps is not None and isinstance(size, tuple)
+    if different := differences(recorded, requested, words=words):
+        options = map_options(maps.backbone, maps.stage, size)
+        typed = shlex.join(["orn", "clips", manifest, *options, "--out", "FOLDER"])
+        raise ConfigError(
+            f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{typed}` and "
+            "pass --clips FOLDER, or compute them for every clip with --no-clip-store"
+        )
 
 
 def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
@@ -140,7 +190,7 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
             max_objects=recipe.data.max_objects,
             background=recipe.model.background_object,
             mask_size=recipe.model.mask_size,
-            feature_cells=recipe.feature_cells,
+            feature_cells=feature_cells(recipe.model, recipe.data.crop),
         ),
         num_activities=recipe.model.num_activities,
         multi_label=task == "multi-label",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
+from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
@@ -105,12 +106,16 @@ def open_with_resources(
     """
     dataset = load_dataset(manifest, resources.root)
     paths = data_paths(manifest, dataset.name, resources)
-    sources = open_sources(dataset, paths, partial=resources.partial)
     loaded = load_recipe(
         recipe or default_recipe(dataset.name, num_segments=len(dataset.segments)),
         num_activities=len(dataset.classes),
         overrides=settings,
         clip_frames=dataset.clip_frames,
     )
+    crop, maps = loaded.data.crop, None
+    if loaded.model.has_frozen_maps:
+        model = loaded.model
+        maps = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage).settings(crop)
+    sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=maps)
     number = len(sources.detections.detector.class_names)
     return OpenedDataset(sources=sources, recipe=loaded.with_detector_classes(number))

@@ -234,7 +234,8 @@ def sources_of_run(
     paths = paths_of_run(run, config, resources, manifest=manifest)
     dataset = load_dataset(paths.manifest, paths.data_root)
     _check_classes(run, config, dataset)
-    sources = open_sources(dataset, paths, partial=resources.partial)
+    frames, crop = config.clips.frames, config.recipe.data.crop
+    sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=frames.maps)
     names = sources.detections.detector.class_names
     check_detector_classes(run, config, names, where=paths.shards)
     return sources

@@ -11,9 +11,9 @@ from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Maybe
 from orn.shared.predictions import HeadCombination
+from orn.stage2_train.settings.backbones import TIMM, Backbone
 
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
-Backbone = Literal["resnet18", "resnet50"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 TemporalInitialization = Literal["identity", "replicate"]
@@ -21,12 +21,18 @@ RelationFrames = Literal["earlier", "same", "same_after_first"]
 MlpInitialization = Literal["torch", "he"]
 EmptySlots = Literal["never", "as_authors"]
 Conv5Initialization = Literal["pretrained", "random"]
-ObjectPart = Literal["shape", "appearance", "class"]
+ObjectPart = Literal["shape", "appearance", "class", "box"]
+RelationPooling = Literal["sum", "mean", "mean_and_max"]
+Reasoning = Literal["rnn", "mlp", "mean_and_max"]
+Aggregation = Literal["rnn", "mean", "mean_and_deviation"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
+PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
 
 _FEATURES_PER_BASE_WIDTH: dict[str, int] = {"resnet18": 8, "resnet50": 32}
 _CELL_COORDINATES = 2
+BOX_NUMBERS = 8
+"""Length of the part `box` of an object vector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -40,10 +46,17 @@ class NetworkConfig:
     heads: Heads = "both"
     """Heads of the network: both, or a single head trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
-    """ResNet-18 (basic blocks) or ResNet-50 (bottlenecks)."""
+    """The paper's ResNet with temporal kernels, `resnet18` (basic blocks) or `resnet50`
+    (bottlenecks), or `timm/NAME`, an image network of timm that maps each frame on its own. Both
+    heads read the map of an image network as it is, without conv5 and temporal kernels."""
+    backbone_stage: Maybe[Annotated[int, Field(ge=0, le=99)]] = None
+    """Index of the map among those of an image network; None for its last map."""
+    backbone_trains: bool = False
+    """Whether an image network is trained. If not, its weights and batch statistics are frozen, and
+    its maps can be stored in advance (`orn clips --backbone`)."""
     base_width: Annotated[int, Field(ge=1, le=4096)] = 64
     """Number of channels of conv1 and conv2; must be 64 for ImageNet weights."""
-    kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
+    kernels: Kernels = PAPER_KERNELS
     """Type of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
     1 x k x k followed by 3 x 1 x 1, `3d` is 3 x k x k."""
     object_conv5_kernel: Maybe[Kernel] = None
@@ -58,9 +71,15 @@ class NetworkConfig:
     temporal_initialization: TemporalInitialization = "identity"
     """Initial weights of 3D kernels: the 2D kernel at the center and zeros elsewhere, so that
     frames are not mixed initially, or one third of it at each of the three times, as in I3D."""
-    aggregation: Literal["rnn", "mean"] = "rnn"
-    """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), or the mean over space
-    and time."""
+    feature_change: bool = False
+    """Whether the heads read, beside the map of an image network, its absolute difference from the
+    map of the frame before; not in the paper."""
+    activity_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout probability before the activity head's classifier, with an image network."""
+    aggregation: Aggregation = "rnn"
+    """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), the mean over space and
+    time, or, with an image network, the mean and the standard deviation over time (not in the
+    paper)."""
     num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
     """Clip length T, for an architecture with a fixed length (`trn`); None for any length."""
     conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
@@ -71,7 +90,14 @@ class NetworkConfig:
     """Objects between which relations are computed: detections, or the cells of the object head's
     feature map, as in Santoro et al. 2017 ("pixel" in Table 2)."""
     object_parts: tuple[ObjectPart, ...] = ("shape", "appearance", "class")
-    """Parts of the object vector o = [b u c] (eq. 8), in this order."""
+    """Parts of the object vector o = [b u c] (eq. 8), in this order, and the position and size of
+    its box (not in the paper)."""
+    pair_geometry: bool = False
+    """Whether h also reads the offset, the ratio of sizes, the overlap and the time difference of
+    the boxes of a pair; not in the paper."""
+    relation_pooling: RelationPooling = "sum"
+    """Pooling of h over the cliques of objects of a time step: their sum (eq. 4), their mean, or
+    their mean and maximum (not in the paper)."""
     clique_size: Annotated[int, Field(ge=1, le=3)] = 2
     """Number of objects in a clique, i.e. arguments of h (eq. 3): 1, 2 or 3."""
     relation_frames: RelationFrames = "earlier"
@@ -85,8 +111,9 @@ class NetworkConfig:
     reference_frame_sampling: Literal["per_clip", "per_batch"] = "per_clip"
     """Sampling of the reference frames t' of each t in training: separately for each clip, or once
     for all clips of a batch."""
-    reasoning: Literal["rnn", "mlp"] = "rnn"
-    """Function f in eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
+    reasoning: Reasoning = "rnn"
+    """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or the mean and maximum
+    of g_t over time (not in the paper)."""
     first_phase_reasoning: Literal["kept", "mean"] = "kept"
     """Classifier of g_t in the first phase, in which the object head is trained alone: `reasoning`,
     or a mean over time and a separate linear layer. In the latter case, `reasoning` still has its
@@ -141,16 +168,50 @@ class NetworkConfig:
                 f"relation_frames: expected same for cliques of one object, got "
                 f"{self.relation_frames}"
             )
+        if self.pair_geometry and (self.clique_size != 2 or self.objects == "cells"):
+            raise ValueError(
+                f"pair_geometry: expected pairs of detections, got cliques of {self.clique_size} "
+                f"{self.objects}"
+            )
+        if self.aggregation == "mean_and_deviation" and not self.has_image_network:
+            raise ValueError(
+                f"aggregation: mean_and_deviation requires an image network, got {self.backbone}"
+            )
         if self.architecture != "object_video" and self.heads != "activity":
             raise ValueError(
                 f"heads: expected activity for architecture {self.architecture}, got {self.heads}"
             )
+        if self.has_image_network and self.kernels != PAPER_KERNELS:
+            raise ValueError(
+                f"kernels: {self.backbone} has 2D kernels of its own; omit kernels, or choose "
+                "backbone resnet18"
+            )
+        if self.has_image_network and self.architecture == "trn":
+            raise ValueError(f"architecture: trn requires a ResNet, got {self.backbone}")
         return self
 
     @property
+    def has_image_network(self) -> bool:
+        """Whether the backbone is an image network of timm instead of the paper's ResNet."""
+        return self.backbone.startswith(TIMM)
+
+    @property
+    def has_frozen_maps(self) -> bool:
+        """Whether the heads read maps of whole frames that training does not change, so that they
+        can be computed in advance."""
+        is_frozen = self.has_image_network and not self.backbone_trains
+        return is_frozen and self.architecture == "object_video" and self.reads_frames
+
+    @property
+    def uses_dropout(self) -> bool:
+        """Whether a layer of the heads has dropout."""
+        return self.mlp_dropout > 0 or self.activity_dropout > 0
+
+    @property
     def feature_width(self) -> int:
-        """Number of channels D of the feature maps U and V: 512 for ResNet-18 and 2048 for
+        """Number of channels D of a ResNet's feature maps U and V: 512 for ResNet-18 and 2048 for
         ResNet-50 at base width 64."""
+        assert not self.has_image_network, "the network knows its channels"
         return self.base_width * _FEATURES_PER_BASE_WIDTH[self.backbone]
 
     @property
@@ -165,15 +226,25 @@ class NetworkConfig:
 
     @property
     def object_width(self) -> int:
-        """Length of an object vector o = [b u c] (eq. 8): 2229 in the paper."""
+        """Length of an object vector o = [b u c] (eq. 8) with a ResNet: 2229 in the paper."""
+        return self.object_width_of(self.feature_width)
+
+    def object_width_of(self, feature_width: int) -> int:
+        """Return the length of an object vector whose appearance has `feature_width` features."""
         if self.objects == "cells":
-            return self.feature_width + _CELL_COORDINATES
+            return feature_width + _CELL_COORDINATES
         widths = {
             "shape": self.mask_features,
-            "appearance": self.feature_width,
+            "appearance": feature_width,
             "class": self.class_width if self.class_part == "distribution" else self.class_features,
+            "box": BOX_NUMBERS,
         }
         return sum(widths[part] for part in self.object_parts)
+
+    @property
+    def relation_features(self) -> int:
+        """Length of a relation g after pooling."""
+        return self.relation_width * (2 if self.relation_pooling == "mean_and_max" else 1)
 
     @property
     def relates_pairs(self) -> bool:

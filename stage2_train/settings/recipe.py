@@ -200,9 +200,9 @@ class Recipe:
     """Settings of the loss."""
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
     """Settings for validation during training."""
-    initial_weights: Literal["imagenet", "small", "random"] = "random"
-    """Initial weights of the ResNet: inflated ImageNet weights (section 5), the bundled weights of
-    a ResNet-18 of base width 32, trained on Tiny ImageNet, or random weights."""
+    initial_weights: Literal["imagenet", "random"] = "random"
+    """Initial weights of the backbone: published ones (a ResNet's are inflated, section 5), or
+    random ones. A frozen image network always has published weights, or those of a file."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """With bf16, matrix products and convolutions use bfloat16; weights stay in float32. A run
     records `auto` as bf16 if its device computes bf16 fast, otherwise as fp32."""
@@ -237,13 +237,9 @@ class Recipe:
 
     @property
     def crop_stride(self) -> int:
-        """Stride, in pixels, of the object head's features; crop sides must be multiples of it."""
-        return 16 * self.model.conv5_object_stride
-
-    @property
-    def feature_cells(self) -> tuple[int, int]:
-        """(h, w) of the object head's feature map."""
-        return self.data.crop[0] // self.crop_stride, self.data.crop[1] // self.crop_stride
+        """Number of pixels of which crop sides must be multiples: the stride of the ResNet's
+        features; 1 for an image network, whose stride is known when it is built."""
+        return 1 if self.model.has_image_network else 16 * self.model.conv5_object_stride
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -285,8 +281,6 @@ def load_recipe(
     """
     path, overrides = _find(name_or_file), tuple(overrides)
     raw = read_toml(path)
-    if raw.get("initial_weights") == SMALL and "initial_weights=imagenet" in overrides:
-        overrides = ("model.base_width=64", *overrides)  # of torchvision's networks
     network, data = raw.get("model", {}), raw.get("data", {})
     if isinstance(network, Mapping):
         for name in _GIVEN.keys() & network.keys():
@@ -353,6 +347,9 @@ def clip_seconds(recipe: Recipe, work: str, clips: int, *, device: str) -> float
     precision = choose_precision(recipe.precision, device)
     if precision == "bf16" and choose_precision("auto", device) == "fp32":
         return None
+    if recipe.model.has_frozen_maps:
+        maps = clips * recipe.data.clip_frames
+        return estimated_seconds(f"{work} maps {precision}", maps, device=device)
     height, width = recipe.data.crop
     size = height * width / 224**2 * recipe.model.base_width / 64
     frames = clips * recipe.data.clip_frames * size

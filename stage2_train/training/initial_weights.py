@@ -22,16 +22,16 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
 from orn.shared.tensors import mismatch
 from orn.shared.text import counted
+from orn.stage2_train.model.backbone_weights import load_backbone
 from orn.stage2_train.model.build import classifier_names, planned_network
 from orn.stage2_train.model.image_weights import (
-    SMALL_WEIGHTS,
-    SMALL_WIDTH,
     ImageNetwork,
     fetch_imagenet_weights,
     image_network,
     inflate,
     read_weights,
 )
+from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import RunConfig, StartedFrom, read_config
@@ -64,6 +64,10 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
         )
     if recipe.initial_weights == "random":
         return None
+    if recipe.model.has_image_network and recipe.model.reads_frames:
+        if file is not None:
+            return file_digest(file, error=CheckpointError)
+        return recorded if (run / CONFIG_NAME).is_file() else recipe.model.backbone
     if image_network(recipe.model) is None:
         if file is not None:
             raise ConfigError(
@@ -75,15 +79,6 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
         return file_digest(file, error=CheckpointError)
     if (run / CONFIG_NAME).is_file():
         return recorded
-    if recipe.initial_weights == "small":
-        width = recipe.model.base_width
-        if (image_network(recipe.model), width) != ("resnet18", SMALL_WIDTH):
-            raise ConfigError(
-                f"initial_weights: small requires a ResNet-18 of base width {SMALL_WIDTH}, got "
-                f"{image_network(recipe.model)} of base width {width}; set "
-                "initial_weights=imagenet, or random"
-            )
-        return f"small {file_digest(SMALL_WEIGHTS, error=CheckpointError)}"
     return IMAGENET_NAME
 
 
@@ -106,19 +101,23 @@ def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -
     Args:
         network: network with random weights, changed in place.
         recipe: recipe of the network.
-        file: weights of the 2D network; None for those of the recipe: the bundled ones, or
-            torchvision's, which are downloaded if needed.
+        file: weights of the 2D network; None for the published ones, which are downloaded if
+            needed.
 
     Raises:
         CheckpointError: if the weights are not available or do not match.
     """
+    if isinstance(network, ObjectVideoNetwork) and recipe.model.has_image_network:
+        if recipe.model.reads_frames:
+            model = recipe.model
+            backbone = load_backbone(model.backbone, stage=model.backbone_stage, file=file)
+            network.backbone.load_state_dict(backbone.state_dict())
+        return
     name = image_network(recipe.model)
     if name is None:
         logger.warning("%s has no pre-trained weights; initial weights are random", _kind(recipe))
         return
     source = IMAGENET_NAME if file is None else str(file)
-    if file is None and recipe.initial_weights == "small":
-        file, source = SMALL_WEIGHTS, "small"
     inflate(network, read_weights(file or fetch_imagenet_weights(name)), name=source)
 
 

@@ -235,8 +235,8 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     freeze_for(session.network, phase)
     for clips in (session.data.train, session.data.validation):
         if clips is not None:
-            reads_frames = recipe.model.needs_frames(phase.heads)
-            clips.settings = replace(clips.settings, reads_frames=reads_frames)
+            needs_frames = recipe.model.needs_frames(phase.heads)
+            clips.settings = clips.settings.for_network(needs_frames=needs_frames)
     session.model = synchronized(session.network, accelerator)
     session.model.train()
     optimizer = build_optimizer(session.network.parameters(), recipe.optimizer)

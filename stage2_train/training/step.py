@@ -40,7 +40,11 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     """
     network.zero_grad(set_to_none=True)  # gradients of frozen weights would contribute to the norm
     network.requires_grad_(True)
-    if not isinstance(network, ObjectVideoNetwork) or network.config.heads != "both":
+    if not isinstance(network, ObjectVideoNetwork):
+        return
+    if network.config.has_frozen_maps:
+        network.backbone.requires_grad_(False)
+    if network.config.heads != "both":
         return
     is_first, objects = phase.heads == "object", network.object_head
     if objects.first_phase is not None:
@@ -49,6 +53,10 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     if is_first:
         network.activity_head.requires_grad_(False)
         reads_frames = network.config.object_head_reads_frames
+        if network.config.has_image_network:
+            trains = reads_frames and phase.trains_resnet and network.config.backbone_trains
+            network.backbone.requires_grad_(trains)
+            return
         network.trunk.requires_grad_(reads_frames and phase.trains_resnet)
         if reads_frames:
             objects.conv5.requires_grad_(phase.trains_resnet)
@@ -144,7 +152,7 @@ def training_step(
         TrainingError: if a batch, a loss or the gradient is not finite; weights do not change.
     """
     generator = step_generator(recipe.seed, step, accelerator.process_index)
-    if recipe.model.mlp_dropout:  # uses PyTorch's global generators
+    if recipe.model.uses_dropout:  # use PyTorch's global generators
         rank = accelerator.process_index
         torch.manual_seed(step_generator(recipe.seed, step, rank, of_dropout=True).initial_seed())
     optimizer.zero_grad(set_to_none=True)

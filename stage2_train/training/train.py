@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -15,10 +16,14 @@ from orn.shared.config.toml_files import to_toml
 from orn.shared.devices import choose_device
 from orn.shared.jobs.lock import locked
 from orn.shared.jobs.outputs import begin_output_folder
+from orn.stage2_train.clips.batches import evaluation_loader
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import time_gaps
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
-from orn.stage2_train.runs.accelerator import build_accelerator
+from orn.stage2_train.model.inputs import NetworkOutput
+from orn.stage2_train.model.standardize import fit
+from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.open_data import warn_of_other_data
 from orn.stage2_train.runs.phases import count_training_clips, plan_phases
@@ -41,6 +46,7 @@ from orn.stage2_train.training.initial_weights import (
     set_initial_weights,
 )
 from orn.stage2_train.training.loop import TrainingData, train_network
+from orn.stage2_train.training.step import step_generator
 from orn.stage2_train.training.train_request import TrainRequest
 from orn.stage2_train.training.training_plan import TrainingPlan, plan_training
 
@@ -72,6 +78,8 @@ def _train(
     """Train while the run folder is locked."""
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
     network = _initial_network(plan, request)
+    if plan.pretrained is None and not (plan.run / LAST_NAME).is_file():
+        _fit_standardizers(network, sources.clip_dataset(plan.train, recipe), plan, accelerator)
     if accelerator.is_main_process:
         _record(plan, network, threads=resources.num_threads())
     accelerator.wait_for_everyone()
@@ -109,6 +117,22 @@ def _train(
         "best_step": state.best_step,
         **plan.counts,
     }
+
+
+def _fit_standardizers(
+    network: nn.Module, clips: ClipDataset, plan: TrainingPlan, accelerator: Accelerator
+) -> None:
+    """Fit the standardization of an image network's features to the centered training clips."""
+    recipe, device = plan.config.recipe, accelerator.device
+
+    def passes() -> Iterator[NetworkOutput]:
+        generator = step_generator(recipe.seed, 0, 0)
+        network.to(device).train()  # with one reference frame per frame, which is faster
+        settings = loader_settings(accelerator, batch_size=recipe.optimizer.batch_size, workers=0)
+        for batch in evaluation_loader(clips, replace(settings, rank=0, world_size=1)):
+            yield network(batch.to(device).inputs(), generator=generator)
+
+    fit(network, passes())
 
 
 def _record(plan: TrainingPlan, network: nn.Module, *, threads: int) -> None:

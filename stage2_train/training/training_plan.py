@@ -12,7 +12,7 @@ from pathlib import Path
 from orn.shared.data_files import require_utf8
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
-from orn.shared.errors import SOME_FAILED, PipelineError, ShardNotFoundError
+from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import STDERR, run_orn
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.folds import ALL
@@ -21,10 +21,14 @@ from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Dataset
 from orn.shared.shards.shard_folder import shard_paths
 from orn.stage2_train.clip_store.clip_store import is_clip_store
+from orn.stage2_train.clip_store.clips_request import map_options
+from orn.stage2_train.clip_store.frame_maps import ImageNetwork
+from orn.stage2_train.clip_store.store_format import MapSettings
 from orn.stage2_train.clips.check_clips import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.dataset import check_crop
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import classes_when_flipped
+from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights
 from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.open_data import Sources, open_sources
@@ -116,8 +120,21 @@ def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trai
     recipe = _with_precision(recipe, start.recorded, device=resources.device)
     needed = None if start.started_from else imagenet_needed(recipe, request.weights, start.run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
-    require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
-    data = _open_data(dataset, recipe, paths, start, partial=resources.partial)
+    maps = _expected_maps(recipe, request.weights, start)
+    model, options = recipe.model, tuple[str, ...]()
+    if maps is not None:
+        options = map_options(
+            model.backbone, model.backbone_stage, recipe.data.crop, weights=request.weights
+        )
+    require_prepared(
+        request.manifest,
+        dataset.name,
+        resources,
+        may_run=may_run,
+        clips_options=options,
+        before=fetch,
+    )
+    data = _open_data(dataset, recipe, paths, start, maps=maps, partial=resources.partial)
     if not (data.validation.segments or recipe.data.train_with_validation):
         _warn_without_validation(request.manifest)
     return TrainingPlan(
@@ -152,10 +169,16 @@ def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
         system=request.system,
         clip_frames=dataset.clip_frames,
     )
-    if request.weights is not None and recipe.initial_weights == "random":
+    has_published = request.weights is not None or recipe.model.has_frozen_maps
+    if has_published and recipe.initial_weights == "random":
         recipe = replace(recipe, initial_weights="imagenet")
     if recipe.data.flip:
         classes_when_flipped(dataset)
+        if recipe.model.has_frozen_maps and not request.resources.no_clip_store:
+            raise ConfigError(
+                "data.flip: stored maps cannot be flipped; pass --set data.flip=false, or "
+                "--no-clip-store to compute the maps of every clip"
+            )
     return name, recipe
 
 
@@ -193,11 +216,32 @@ def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) 
     return replace(recipe, precision=precision)
 
 
+def _expected_maps(recipe: Recipe, weights: Path | None, start: _Start) -> MapSettings | None:
+    """Return the maps that a frozen image network computes, with the weights of the run that is
+    resumed or fine-tuned, if any; None for a network that reads frames."""
+    model = recipe.model
+    if not model.has_frozen_maps:
+        return None
+    previous = start.recorded or (start.pretrained.config if start.pretrained else None)
+    recorded = None if previous is None else previous.clips.frames.maps
+    if recorded is not None:
+        shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
+        return replace(recorded, shape=shape)
+    network = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
+    return network.settings(recipe.data.crop)
+
+
 def _open_data(
-    dataset: Dataset, recipe: Recipe, paths: DataPaths, start: _Start, *, partial: bool
+    dataset: Dataset,
+    recipe: Recipe,
+    paths: DataPaths,
+    start: _Start,
+    *,
+    maps: MapSettings | None,
+    partial: bool,
 ) -> _Data:
     """Open the shards and the clips, and join the segments of both splits."""
-    sources = open_sources(dataset, paths, partial=partial)
+    sources = open_sources(dataset, paths, partial=partial, size=recipe.data.crop, maps=maps)
     names = sources.detections.detector.class_names
     if start.pretrained is not None:
         source = start.pretrained
@@ -217,7 +261,7 @@ def _open_data(
         check_objects(clips, shards=paths.shards, are_required=True, warn=warn)
     segments, crop = [*train.segments, *validation.segments], recipe.data.crop
     check_crop(segments, sources.clips, crop)
-    if warn:
+    if warn and not recipe.model.has_image_network:
         warn_of_small_crop(segments, sources.clips, crop, stride=recipe.crop_stride)
     return _Data(sources=sources, recipe=recipe, train=train, validation=validation)
 
@@ -257,6 +301,7 @@ def require_prepared(
     resources: Resources,
     *,
     may_run: Sequence[str] = (),
+    clips_options: Sequence[str] = (),
     before: Callable[[], object] | None = None,
 ) -> None:
     """Ensure that shards exist and, unless clips are decoded, a clip store.
@@ -267,12 +312,13 @@ def require_prepared(
         resources: paths of shards and the clip store.
         may_run: commands (`detect`, `clips`) that may be run to create missing data; empty for a
             command without --prepare.
+        clips_options: options of `orn clips` to create a missing clip store.
         before: called before these commands run, if they may create all missing data.
 
     Raises:
         PipelineError: if data is missing, with the commands that create it; or if a command fails.
     """
-    missing = _missing(manifest, dataset_name, resources)
+    missing = _missing(manifest, dataset_name, resources, clips_options)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would run them
     if missing and not (alone and all(each[0] in may_run for each in missing.values())):
         expected = " and ".join(missing)
@@ -288,7 +334,9 @@ def require_prepared(
         run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
 
 
-def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str, list[str]]:
+def _missing(
+    manifest: str, dataset_name: str, resources: Resources, clips_options: Sequence[str]
+) -> dict[str, list[str]]:
     """Return the missing data, each with the arguments of `orn` that create it."""
     data = ["--data", str(resources.root)] if resources.root != Resources().root else []
     shards, clips = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
@@ -300,5 +348,5 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
         missing[f"shards in {shards}"] = ["detect", manifest, *data, *out]
     if clips is not None and not is_clip_store(clips):
         out = ["--out", str(clips)] if resources.clips else []
-        missing[f"clip store {clips}"] = ["clips", manifest, *data, *out]
+        missing[f"clip store {clips}"] = ["clips", manifest, *data, *out, *clips_options]
     return missing

@@ -1,6 +1,7 @@
 """What a class loses without one pair of objects: the pair is left out of nested loops over all the
 others, in float64."""
 
+from collections.abc import Callable
 from itertools import product
 
 import torch
@@ -8,8 +9,14 @@ from torch import Tensor
 
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from tests.reference.object_cliques import h
-from tests.reference.object_relation import classify, sequence_state, steps_state
+from tests.reference.boxes import box_of, pair_numbers
+from tests.reference.object_cliques import h, pooled
+from tests.reference.object_relation import (
+    classify,
+    mean_and_max_state,
+    sequence_state,
+    steps_state,
+)
 
 Pair = tuple[tuple[int, int], ...]
 """Frame and slot of each object."""
@@ -26,8 +33,11 @@ def pair_logit_drops(
     weights, found = dict(head.relation.state_dict()), {}
     for clip in range(len(valid_BTK)):
         steps = _pairs_of_steps(network, valid_BTK[clip])
+        geometry = _geometry(batch, clip) if network.config.pair_geometry else lambda pair: None
         values = {
-            pair: h(weights, [objects_BTKO[clip, frame, slot] for frame, slot in pair])
+            pair: h(
+                weights, [objects_BTKO[clip, frame, slot] for frame, slot in pair], geometry(pair)
+            )
             for pairs, _ in steps
             for pair in pairs
         }
@@ -58,11 +68,23 @@ def _logit(network, steps, values, removed, activity) -> Tensor:
     head = network.object_head
     relations = []
     for pairs, num_choices in steps:
-        total_G = torch.zeros(network.config.relation_width, dtype=torch.float64)
-        for pair in pairs:
-            if pair != removed:
-                total_G = total_G + values[pair]
-        relations.append(head.normalize(total_G / num_choices))
-    weights = head.reasoning.state_dict()
-    state_of = sequence_state if network.config.reasoning == "rnn" else steps_state
-    return classify(weights, state_of(weights, relations))[activity]
+        left = [values[pair] for pair in pairs if pair != removed]
+        choices = [left, *[[]] * (num_choices - 1)]  # the mean is over all of them
+        config = network.config
+        relation = pooled(choices, config.relation_pooling, config.relation_width)
+        relations.append(head.normalize(relation))
+    weights, reasoning = head.reasoning.state_dict(), network.config.reasoning
+    if reasoning == "mean_and_max":
+        state = mean_and_max_state(relations, network.config.relation_features)
+    else:
+        state = (sequence_state if reasoning == "rnn" else steps_state)(weights, relations)
+    return classify(weights, state)[activity]
+
+
+def _geometry(batch: NetworkInputs, clip: int) -> Callable[[Pair], Tensor]:
+    def of_pair(pair: Pair) -> Tensor:
+        one, other = (box_of(batch, clip, *place) for place in pair)
+        seconds_T = batch.seconds_BT[clip].tolist()
+        return pair_numbers(one, other, seconds_T[pair[1][0]] - seconds_T[pair[0][0]])
+
+    return of_pair

@@ -3,7 +3,8 @@
 Weights come as the state dict of the fast module; its first layer is kept in parts, one an object.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ def relations_of_clip(
     first_frame: int = 0,
     drawn: Sequence[Sequence[int]] | None = None,
     empty_of_frame: Sequence[Objects] | None = None,
+    pooling: str = "sum",
+    geometry: Callable[[int, int, int, int], Tensor] | None = None,
 ) -> list[Tensor]:
     """g of each step of one clip.
 
@@ -33,19 +36,30 @@ def relations_of_clip(
         first_frame: see there.
         drawn: the earlier frames of each t in training; None for the mean over all choices of them.
         empty_of_frame: what the last object of a clique may be besides, in each frame.
+        pooling: `sum`: the mean over the choices of earlier frames of the sum over objects; `mean`
+            and `mean_and_max`: over all choices and objects.
+        geometry: of object j of frame t' and object k of frame t, from (t', j, t, k).
     """
 
-    def g(frames: Sequence[int]) -> Tensor:
+    def values(frames: Sequence[int]) -> list[Tensor]:
         places = [*(objects_of_frame[frame] for frame in frames[:-1]), last_of_frame[frames[-1]]]
-        return _g(weights, places)
+        found = []
+        for chosen in product(*[range(len(objects)) for objects in places]):
+            clique = [objects[number] for objects, number in zip(places, chosen, strict=True)]
+            of_pair = None
+            if geometry is not None:
+                of_pair = geometry(frames[0], chosen[0], frames[1], chosen[1])
+            found.append(h(weights, clique, of_pair))
+        return found
 
-    num_frames = len(objects_of_frame)
+    num_frames, width = len(objects_of_frame), len(weights["third.bias"])
     last_of_frame = [
         [*objects, *(empty_of_frame[t] if empty_of_frame else ())]
         for t, objects in enumerate(objects_of_frame)
     ]
     if same_frame:
-        return [g([t] * clique_size) for t in range(first_frame, num_frames)]
+        steps = [[values([t] * clique_size)] for t in range(first_frame, num_frames)]
+        return [pooled(choices, pooling, width) for choices in steps]
     relations = []
     for t in range(1, num_frames):
         if drawn is not None:
@@ -54,36 +68,34 @@ def relations_of_clip(
             choices = [[earlier] for earlier in range(t)]
         else:
             choices = [[first, second] for first in range(t) for second in range(t)]
-        total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
-        for choice in choices:
-            total_G = total_G + g([*choice, t])
-        relations.append(total_G / len(choices))
+        relations.append(pooled([values([*each, t]) for each in choices], pooling, width))
     return relations
 
 
-def _g(weights: Weights, objects_of_place: Sequence[Objects]) -> Tensor:
-    """The sum of h over every choice of one object for each place of the clique."""
-    total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
-    if len(objects_of_place) == 1:
-        for k in objects_of_place[0]:
-            total_G = total_G + h(weights, [k])
-    elif len(objects_of_place) == 2:
-        for j in objects_of_place[0]:
-            for k in objects_of_place[1]:
-                total_G = total_G + h(weights, [j, k])
-    else:
-        for i in objects_of_place[0]:
-            for j in objects_of_place[1]:
-                for k in objects_of_place[2]:
-                    total_G = total_G + h(weights, [i, j, k])
-    return total_G
+def pooled(choices: Sequence[Sequence[Tensor]], pooling: str, width: int) -> Tensor:
+    """g from the values of h by choice of the earlier frames."""
+    nothing_G = torch.zeros(width, dtype=torch.float64)
+    everything = [value for values in choices for value in values]
+    total_G = sum(everything, nothing_G)
+    if pooling == "sum":
+        return total_G / len(choices)
+    mean_G = total_G / max(len(everything), 1)
+    if pooling == "mean":
+        return mean_G
+    largest_G = nothing_G
+    for value in everything:
+        largest_G = torch.maximum(largest_G, value)
+    return torch.cat([mean_G, largest_G])
 
 
-def h(weights: Weights, clique: Objects) -> Tensor:
-    """An MLP of three layers on the concatenated vectors, ReLU after each, and before it a
-    LayerNorm where the weights have one."""
+def h(weights: Weights, clique: Objects, geometry: Tensor | None = None) -> Tensor:
+    """An MLP of three layers on the concatenated vectors and the geometry, ReLU after each, and
+    before it a LayerNorm where the weights have one."""
     parts = [weights[f"first.{place}.weight"] for place in range(len(clique))]
-    hidden_G = torch.cat(parts, dim=1) @ torch.cat(list(clique)) + weights["first.0.bias"]
+    inputs = list(clique)
+    if geometry is not None:
+        parts, inputs = [*parts, weights["geometry.weight"]], [*inputs, geometry]
+    hidden_G = torch.cat(parts, dim=1) @ torch.cat(inputs) + weights["first.0.bias"]
     hidden_G = _relu(_normed(weights, 0, hidden_G))
     hidden_G = weights["second.weight"] @ hidden_G + weights["second.bias"]
     hidden_G = _relu(_normed(weights, 1, hidden_G))

@@ -3,7 +3,7 @@
 Only the 2D convolution and the max pooling of one frame are torch's; the rest is written out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.settings.model_config import NetworkConfig
+from tests.reference.boxes import box_numbers, box_of, pair_numbers
+from tests.reference.image_maps import changes
 from tests.reference.mask_pool import pool_interpolated, pool_objects
 from tests.reference.object_cliques import cell_objects, relations_of_clip
 from tests.reference.object_relation import (
@@ -18,6 +20,8 @@ from tests.reference.object_relation import (
     encode_class,
     encode_one_hot,
     encode_shape,
+    mean_and_deviation_state,
+    mean_and_max_state,
     mean_state,
     sequence_state,
     steps_state,
@@ -47,7 +51,11 @@ def clip_logits(
         is_first_phase: of two heads, the object head alone is computed.
     """
     trunk: list[Tensor] = []
-    if config.heads != "object" or config.object_head_reads_frames:
+    if config.has_image_network and config.reads_frames:
+        assert batch.maps_BTChw is not None
+        maps_BTChw = batch.maps_BTChw[clip][None]
+        trunk = list((changes(maps_BTChw) if config.feature_change else maps_BTChw)[0])
+    elif config.heads != "object" or config.object_head_reads_frames:
         frames = [_normalized(frame) for frame in batch.frames_BTCHW[clip]]
         trunk = _trunk(config, weights, frames)
     activity_logits_A = object_logits_A = class_logits_TKS = None
@@ -62,11 +70,12 @@ def clip_logits(
             object_logits_A = _mean_logits(_part(objects, "first_phase"), relations)
         else:
             reasoning = _part(objects, "reasoning")
-            object_state = (
-                steps_state(reasoning, relations)
-                if config.reasoning == "mlp"
-                else sequence_state(reasoning, relations, config.gru_pooling)
-            )
+            if config.reasoning == "mlp":
+                object_state = steps_state(reasoning, relations)
+            elif config.reasoning == "mean_and_max":
+                object_state = mean_and_max_state(relations, config.relation_features)
+            else:
+                object_state = sequence_state(reasoning, relations, config.gru_pooling)
             object_logits_A = classify(reasoning, object_state)
     return activity_logits_A, object_logits_A, class_logits_TKS
 
@@ -76,12 +85,30 @@ def _mean_logits(weights: Weights, inputs: list[Tensor]) -> Tensor:
 
 
 def _activity_state(config: NetworkConfig, weights: Weights, trunk: list[Tensor]) -> Tensor:
+    if config.has_image_network:
+        return _map_state(config, weights, trunk)
     stride = config.conv5_activity_stride
     feats = _stage(config, weights, "conv5", trunk, number=5, stride=stride)
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
     if config.aggregation == "mean":
         return mean_state(_part(weights, "classifier"), contexts)
     return sequence_state(_part(weights, "classifier"), contexts, config.gru_pooling)
+
+
+def _map_state(config: NetworkConfig, weights: Weights, maps: list[Tensor]) -> Tensor:
+    """Of the maps of an image network, standardized before the recurrence or after the mean."""
+    contexts = [map_Chw.flatten(1).sum(1) / map_Chw[0].numel() for map_Chw in maps]
+    standardize = _part(weights, "standardize")
+    if config.aggregation == "rnn":
+        contexts = [_standardized(standardize, context) for context in contexts]
+        return sequence_state(_part(weights, "classifier"), contexts, config.gru_pooling)
+    if config.aggregation == "mean":
+        return _standardized(standardize, sum(contexts) / len(contexts))
+    return _standardized(standardize, mean_and_deviation_state(contexts))
+
+
+def _standardized(weights: Weights, x: Tensor) -> Tensor:
+    return (x - weights["mean"]) / weights["deviation"]
 
 
 def _relations(
@@ -94,7 +121,9 @@ def _relations(
     """g of every step, and R u (T, K, S)."""
     appearance_TKD = class_logits_TKS = None
     feats: list[Tensor] = []
-    if config.object_head_reads_frames:
+    if config.object_head_reads_frames and config.has_image_network:
+        feats = trunk
+    elif config.object_head_reads_frames:
         feats = _stage(config, weights, "conv5", trunk, number=5, stride=config.conv5_object_stride)
     if config.pools_objects:
         if config.mask_pooling == "interpolated":
@@ -102,13 +131,17 @@ def _relations(
         else:
             coverage_BTKhw = batch.coverage_BTKhw[clip][None]
             appearance_TKD = pool_objects(torch.stack(feats)[None], coverage_BTKhw)[0]
+        if config.has_image_network:
+            appearance_TKD = _standardized(_part(weights, "standardize"), appearance_TKD)
         classify = _part(weights, "classify_object")
         class_logits_TKS = appearance_TKD @ classify["weight"].T + classify["bias"]
     if config.objects == "cells":
+        if config.has_image_network:
+            statistics = _part(weights, "standardize")
+            feats = [_standardized(statistics, each.movedim(0, 2)).movedim(2, 0) for each in feats]
         objects_of_frame = [cell_objects(feats_Dhw) for feats_Dhw in feats]
     else:
-        encoder = _part(weights, "encoder")
-        objects_of_frame = _objects_of_frames(config, encoder, batch, clip, appearance_TKD)
+        objects_of_frame = _objects_of_frames(config, weights, batch, clip, appearance_TKD)
     relations = relations_of_clip(
         _part(weights, "relation"),
         objects_of_frame,
@@ -118,10 +151,27 @@ def _relations(
         empty_of_frame=_empty_slots(config, weights, objects_of_frame)
         if config.empty_slots == "as_authors"
         else None,
+        pooling=config.relation_pooling,
+        geometry=_geometry_of(batch, clip) if config.pair_geometry else None,
     )
     if config.normalize_relations:
         relations = [_layer_norm(_part(weights, "normalize"), g) for g in relations]
     return relations, class_logits_TKS
+
+
+def _geometry_of(batch: NetworkInputs, clip: int) -> Callable[[int, int, int, int], Tensor]:
+    """The geometry of two valid objects, given by frame and number in their frames."""
+    valid_TK = batch.valid_BTK[clip]
+
+    def geometry(before: int, first: int, time: int, second: int) -> Tensor:
+        one, other = (
+            box_of(batch, clip, frame, int(valid_TK[frame].nonzero()[number]))
+            for frame, number in ((before, first), (time, second))
+        )
+        seconds_T = batch.seconds_BT[clip].tolist()
+        return pair_numbers(one, other, seconds_T[time] - seconds_T[before])
+
+    return geometry
 
 
 def _empty_slots(
@@ -145,13 +195,13 @@ def _empty_slots(
 
 def _objects_of_frames(
     config: NetworkConfig,
-    encoder: Weights,
+    weights: Weights,
     batch: NetworkInputs,
     clip: int,
     appearance_TKD: Tensor | None,
 ) -> list[list[Tensor]]:
     """The vectors of the objects that each frame really has, of those parts that are asked for."""
-    frames = []
+    frames, encoder = [], _part(weights, "encoder")
     for t in range(batch.valid_BTK.shape[1]):
         objects = []
         for k in range(batch.valid_BTK.shape[2]):
@@ -166,6 +216,10 @@ def _objects_of_frames(
                 scores_S = batch.class_scores_BTKS[clip, t, k]
                 is_mlp = config.class_part == "one_hot_mlp"
                 parts.append(encode_class(encoder, scores_S) if is_mlp else scores_S)
+            if "box" in config.object_parts:
+                score = float(batch.class_scores_BTKS[clip, t, k, :-1].max())
+                numbers_8 = box_numbers(box_of(batch, clip, t, k), score)
+                parts.append(_standardized(_part(weights, "standardize_boxes"), numbers_8))
             objects.append(torch.cat(parts))
         frames.append(objects)
     return frames

@@ -14,6 +14,7 @@ from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.recipe import load_recipe
+from orn.stage2_train.settings.systems import SYSTEMS
 from orn.stage2_train.training.step import build_optimizer, freeze_for, training_step
 from tests.stage2_train.model.conftest import EVERY_KIND
 from tests.stage2_train.training.conftest import sources_of
@@ -36,11 +37,13 @@ HEADS = {
 }
 
 
-@pytest.fixture(scope="module")
-def clips(tiny_world):
+MAPS = ("model.backbone=timm/test_efficientnet", "data.crop=[32,64]")
+
+
+def clips_for(world, overrides):
     """A batch to train on, and two clips to be measured on."""
-    sources = sources_of(tiny_world)
-    recipe = load_recipe("demo", num_activities=2, overrides=SMALL)
+    sources = sources_of(world)
+    recipe = load_recipe("demo", num_activities=2, overrides=overrides)
     train = sources.clip_dataset(sources.join("train", recipe), recipe)
     joined = sources.join("validation", recipe)
     validation = sources.clip_dataset(replace(joined, segments=joined.segments[:2]), recipe)
@@ -50,14 +53,33 @@ def clips(tiny_world):
 
 
 @pytest.fixture(scope="module")
+def clips(tiny_world):
+    return clips_for(tiny_world, SMALL)
+
+
+@pytest.fixture(scope="module")
+def mapped_clips(tiny_world):
+    return clips_for(tiny_world, (*SMALL, *MAPS))
+
+
+@pytest.fixture(scope="module")
 def accelerator():
     return build_accelerator("fp32", "cpu")
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)
 def test_a_step_of_each_phase_and_an_evaluation(name, clips, accelerator, tmp_path) -> None:
+    try_system(name, clips, SMALL, accelerator, tmp_path)
+
+
+@pytest.mark.parametrize("name", [system.name for system in SYSTEMS if system.table == 2])
+def test_the_systems_of_table_2_on_maps(name, mapped_clips, accelerator, tmp_path) -> None:
+    try_system(name, mapped_clips, (*SMALL, *MAPS), accelerator, tmp_path)
+
+
+def try_system(name, clips, overrides, accelerator, tmp_path) -> None:
     batch, validation = clips
-    recipe = load_recipe("demo", num_activities=2, overrides=SMALL, system=name, clip_frames=4)
+    recipe = load_recipe("demo", num_activities=2, overrides=overrides, system=name, clip_frames=4)
     torch.manual_seed(0)
     network = build_network(recipe.model)
     for phase in plan_phases(recipe, num_segments=1):

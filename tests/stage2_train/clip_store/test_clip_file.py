@@ -53,7 +53,7 @@ def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:
 def test_another_version_is_refused(store) -> None:
     path = store / "clips-000000.h5"
     put_clip_record(path, json.dumps(clip_record(path) | {"format_version": 3}))
-    with pytest.raises(ClipStoreError, match=f"^{path}: .*format_version: expected one of 4, got"):
+    with pytest.raises(ClipStoreError, match=f"^{path}: .*format_version: expected one of 5, got"):
         ClipStore(store)
 
 

@@ -22,6 +22,8 @@ EVERY_KIND = [
 # 40 x 50 pixels give 3 x 4 cells at stride 16: nothing is square and nothing divides evenly.
 _PIXELS_HW = (40, 50)
 _CELLS_HW = (3, 4)
+MAP_CHANNELS = 64
+"""Of timm's network `test_efficientnet`."""
 
 
 @pytest.fixture
@@ -86,12 +88,18 @@ def draw_batch(
     valid_BTK = rand(*lead) < 0.7
     if slots:
         valid_BTK[:, :, 0] = True
+    corners_BTK4 = torch.cat([0.6 * rand(*lead, 2), 0.6 + 0.4 * rand(*lead, 2)], dim=3)
     return NetworkInputs(
         frames_BTCHW=frames_BTCHW,
         masks_BTKhw=rand(*lead, 5, 5),
         coverage_BTKhw=rand(*lead, *_CELLS_HW) * (rand(*lead, *_CELLS_HW) < 0.5),
         class_scores_BTKS=rand(*lead, 7).softmax(3),
         valid_BTK=valid_BTK,
+        boxes_BTK4=corners_BTK4 * torch.tensor([size[1], size[0], size[1], size[0]]).double(),
+        seconds_BT=rand(clips, frames).cumsum(1),
+        maps_BTChw=torch.randn(
+            (clips, frames, MAP_CHANNELS, *_CELLS_HW), generator=generator, dtype=torch.float64
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.systems import find_system
 from tests.reference.object_video_network import clip_logits
 from tests.stage2_train.model.conftest import EVERY_KIND, assert_close
+from tests.worlds.image_networks import NETWORK
 
 SYSTEMS = [
     name
@@ -20,6 +21,7 @@ SYSTEMS = [
 ]
 """Of the paper's network; beside one that has no ResNet, each with all heads that it may have."""
 
+MAPS = {"backbone": NETWORK}
 OPTIONS: dict[str, dict] = {
     "normalize_hidden": {"normalize_hidden": True},
     "he": {"mlp_initialization": "he"},
@@ -47,6 +49,25 @@ OPTIONS: dict[str, dict] = {
     "resnet50": {"backbone": "resnet50", "base_width": 1},
     "normalized-object-stride": {"normalize_relations": True, "conv5_object_stride": 2},
     "some-2.5d": {"kernels": ("2d", "2.5d", "2d", "2.5d", "2d")},
+    "boxes": {"object_parts": ("shape", "appearance", "class", "box")},
+    "only-boxes": {"object_parts": ("box",)},
+    "geometry": {"pair_geometry": True},
+    "geometry-in-a-frame": {"pair_geometry": True, "relation_frames": "same"},
+    "mean-of-pairs": {"relation_pooling": "mean"},
+    "mean-and-max-of-pairs": {"relation_pooling": "mean_and_max", "normalize_relations": True},
+    "mean-and-max-over-time": {"relation_pooling": "mean_and_max", "reasoning": "mean_and_max"},
+    "maps": {**MAPS, "aggregation": "mean"},
+    "maps-rnn": MAPS,
+    "maps-cells": {**MAPS, "objects": "cells"},
+    "maps-and-all": {
+        **MAPS,
+        "feature_change": True,
+        "aggregation": "mean_and_deviation",
+        "object_parts": ("appearance", "class", "box"),
+        "pair_geometry": True,
+        "relation_pooling": "mean_and_max",
+        "reasoning": "mean_and_max",
+    },
 }
 """Of the network, beside those that systems are made of."""
 
@@ -91,7 +112,8 @@ def _slow_parts(network: ObjectVideoNetwork, batch: NetworkInputs) -> list[Tenso
 
 def _gradients(network: ObjectVideoNetwork, parts: list[Tensor | None]) -> list[Tensor]:
     loss = sum(part.pow(2).sum() for part in parts if part is not None)
-    return list(torch.autograd.grad(loss, list(network.parameters()), materialize_grads=True))
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    return list(torch.autograd.grad(loss, trained, materialize_grads=True))
 
 
 RELATING = [
@@ -109,7 +131,10 @@ BEFORE = [
     "resnet50", "some-2.5d",
 ]  # fmt: skip
 """Options of what comes before the objects."""
-AT_ONE_FRAME = ["same-after-first", "empty-slots-as-theirs", "mean-of-states"]
+AT_ONE_FRAME = [
+    *("same-after-first", "empty-slots-as-theirs", "mean-of-states"),
+    *("mean-and-max-over-time", "maps-and-all"),
+]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +159,7 @@ def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> N
     heads = [logits for logits in slow[:2] if logits is not None]
     scale = 1 if network.config.head_combination == "sum" else len(heads)
     assert_close(output.logits_BA, sum(heads) / scale)
-    weights = [key for key, _ in network.named_parameters()]
+    weights = [key for key, weight in network.named_parameters() if weight.requires_grad]
     for key, found, expected in zip(
         weights, _gradients(network, fast), _gradients(network, slow), strict=True
     ):

@@ -13,10 +13,10 @@ from orn.stage2_train.settings.model_config import NetworkConfig
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": "resnet34"}, "backbone: expected one of 'resnet18', 'resnet50', got"),
+        ({"backbone": "resnet34"}, "backbone: expected resnet18, resnet50 or timm/NAME, got"),
         (
             {"object_parts": ["class", "shape"]},
-            "a subset of shape, appearance, class, in this order",
+            "a subset of shape, appearance, class, box, in this order",
         ),
         ({"object_parts": []}, "object_parts: expected a subset of"),
         ({"clique_size": 1}, "relation_frames: expected same for cliques of one"),

@@ -13,7 +13,7 @@ import torch
 from torchvision.models import resnet18
 
 from orn.shared.jobs.lock import lock_path, locked
-from orn.stage2_train.model.image_weights import IMAGENET_URLS, SMALL_WEIGHTS
+from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.stage2_train.runs.checkpoint import load_last
 from orn.study.list_runs import read_summary
 from tests.running import Ran
@@ -71,18 +71,6 @@ def test_published_weights_are_fetched_once(start, weights, tmp_path, published)
     start("--weights", weights, "--set", "model.backbone=resnet18")
     assert same_weights(tmp_path / "one", tmp_path / "run")
     assert len(published.requests) == 1
-
-
-def test_the_bundled_weights_need_no_file(start, tmp_path) -> None:
-    """They fit a ResNet-18 of one width, and give the same run as the file by itself."""
-    small = ("--set", "model.backbone=resnet18", "--set", "model.base_width=32")
-    start("--set", "initial_weights=small", *small, "--run", tmp_path / "one")
-    start("--weights", SMALL_WEIGHTS, *small)
-    assert same_weights(tmp_path / "one", tmp_path / "run")
-    assert SMALL_WEIGHTS.stat().st_size < 6e6
-    other = ("--set", "initial_weights=small", *small[:2], "--run", tmp_path / "other")
-    said = start(*other, exit_code=2).stderr
-    assert "small requires a ResNet-18 of base width 32, got resnet18 of base width" in said
 
 
 def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, published) -> None:

@@ -1,0 +1,126 @@
+"""Feature maps stored beside the frames: which, how exact, and what is refused."""
+
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from orn.shared.errors import ClipStoreError
+from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
+from orn.stage2_train.model.backbone_weights import load_backbone
+from tests.running import run_orn
+from tests.worlds.image_networks import NETWORK, write_image_weights
+from tests.worlds.tables import counted_videos
+
+SIZE = (64, 96)
+FRAMES = {"a": 11, "b": 20, "c": 3}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """Three videos, weights, and a store with maps of every frame; read-only."""
+    folder = tmp_path_factory.mktemp("maps")
+    counted_videos(folder, FRAMES)
+    write_image_weights(folder / "network.pth")
+    store_maps(folder, "clips", "--rate", "1000")
+    return folder
+
+
+def store_maps(folder: Path, out: str, *more: object, exit_code: int = 0):
+    """`orn clips --backbone`, as a user types it."""
+    words = ("clips", folder / "mine.toml", "--data", folder / "data", "--out", folder / out)
+    words += ("--backbone", NETWORK, "--weights", folder / "network.pth", "--size", "64x96")
+    return run_orn(*words, "--device", "cpu", *more, exit_code=exit_code)
+
+
+def test_maps_are_those_of_the_stored_frames(made) -> None:
+    store, network = ClipStore(made / "clips"), load_backbone(
+        NETWORK, stage=None, file=made / "network.pth"
+    )  # fmt: skip
+    for name, number in FRAMES.items():
+        frames, places = store.frames(name), np.arange(number)[::-1]
+        images_FHW3 = frames.read(places)
+        assert images_FHW3.shape == (number, *SIZE, 3)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(images_FHW3).permute(0, 3, 1, 2)[None])
+        maps_FChw = frames.maps(places)
+        assert maps_FChw.dtype == np.float16
+        np.testing.assert_allclose(maps_FChw, expected.numpy(), rtol=2e-3, atol=2e-3)
+
+
+def test_any_hdf5_reader_finds_the_maps(made) -> None:
+    store = ClipStore(made / "clips")
+    (path,) = (made / "clips").glob("clips-*.h5")
+    with h5py.File(path) as file:
+        assert file["maps"].shape == (len(file["frames"]), *store.settings.maps.shape)
+        video = store.frames("b").video
+        row = file["maps"][video.first_frame + 7]
+    assert np.array_equal(row, store.frames("b").maps(np.array([7]))[0])
+
+
+def test_the_default_rate_gives_most_segments_enough_frames(made) -> None:
+    """A clip has 4 frames, and nine of ten videos of 0.3, 1.1 and 2 s are longer than 0.46 s."""
+    described = store_maps(made, "usual", "--dry-run", "--json").json
+    assert described["rate"] == pytest.approx(8.7) and described["backbone"] == NETWORK
+    assert described["estimated_seconds"] > 0 and described["estimated_bytes"] > 0
+    assert not (made / "usual").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_maps_from_any_number_of_processes(made, tmp_path, workers) -> None:
+    store_maps(made, tmp_path / "clips", "--rate", "1000", "--workers", workers)
+    for name in FRAMES:
+        ours, theirs = (ClipStore(path / "clips").frames(name) for path in (tmp_path, made))
+        places = np.arange(len(ours))
+        assert np.array_equal(ours.maps(places), theirs.maps(places))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--backbone", "timm/test_resnet"), "weights"),
+        (("--backbone-stage", "2"), "maps.stage is None as recorded, 2 as requested"),
+        (("--size", "64x64"), "size is '64x96' as recorded, '64x64' as requested"),
+        (("--weights", "other.pth"), "maps.weights"),
+        (("--size", "60x96"), "multiples of 32 pixels"),
+        (("--backbone", "resnet18"), "timm/NAME"),
+        (("--backbone", "timm/test_eficientnet"), "did you mean timm/test_efficientnet"),
+    ],
+)
+def test_other_maps_are_not_mixed_with_those_that_are_there(
+    made, tmp_path, monkeypatch, more, message
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image_weights(tmp_path / "other.pth", seed=1)
+    ran = store_maps(made, "clips", *more, exit_code=None)
+    assert ran.exit_code in (1, 2) and message in ran.stderr
+
+
+def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
+    """Also behind an index that fits: neither size nor time of change tell."""
+    store = Path(shutil.copytree(made / "clips", tmp_path / "clips"))
+    (path,) = store.glob("clips-*.h5")
+    status, content = path.stat(), bytearray(path.read_bytes())
+    record = read_record(path)
+    content[record.maps_place + 5 * record.settings.maps.num_bytes + 11] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    opened = ClipStore(store)
+    with pytest.raises(ClipStoreError, match=r"the map of frame \d+ is corrupt"):
+        for name in FRAMES:
+            opened.frames(name).maps(np.arange(FRAMES[name]))
+    for name in FRAMES:  # the frames are whole
+        opened.frames(name).read(np.arange(FRAMES[name]))
+
+
+def test_new_videos_keep_the_rate_of_the_store(made, tmp_path) -> None:
+    """Though the default for all of them would be another."""
+    store_maps(made, tmp_path / "clips", "--limit", "1")
+    first = ClipStore(tmp_path / "clips").settings
+    store_maps(made, tmp_path / "clips")
+    store = ClipStore(tmp_path / "clips")
+    assert store.settings == first and set(store.ids) == set(FRAMES)

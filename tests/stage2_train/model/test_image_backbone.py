@@ -1,0 +1,164 @@
+"""Image networks as backbones: their maps, their weights, and that nothing changes them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import safetensors.torch
+import timm
+import torch
+from PIL import Image
+
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.stage2_train.model import backbone_weights
+from orn.stage2_train.model.backbone_weights import load_backbone, weights_digest
+from orn.stage2_train.model.build import build_network, feature_cells
+from orn.stage2_train.model.image_backbone import ImageBackbone, map_shape, with_change
+from tests.reference.image_maps import changes
+from tests.stage2_train.model.conftest import draw_batch, in_float32
+from tests.worlds.image_networks import NETWORK, write_image_weights
+
+LITE0 = "timm/tf_efficientnet_lite0"
+UNIFORM = 652
+"""ImageNet's class "military uniform"."""
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    return write_image_weights(tmp_path_factory.mktemp("weights") / "network.pth")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "stage", "size", "shape"),
+    [
+        (LITE0, None, (224, 224), (320, 7, 7)),
+        (LITE0, 3, (128, 160), (112, 8, 10)),
+        ("timm/test_vit", None, (160, 192), (64, 10, 12)),
+        ("timm/swin_tiny_patch4_window7_224", None, (224, 224), (768, 7, 7)),
+    ],
+)
+def test_the_shape_of_a_map(backbone, stage, size, shape) -> None:
+    assert map_shape(backbone, stage, size) == shape
+
+
+@pytest.mark.parametrize(
+    ("backbone", "stage", "message"),
+    [
+        (LITE0, None, "112x160.*use 128x160"),
+        ("timm/test_vit", None, "multiples of 16"),
+        ("timm/efficientnet_lite0x", None, "did you mean timm/efficientnet_lite0"),
+        (LITE0, 7, "no feature map 7"),
+    ],
+)
+def test_what_a_network_cannot_compute_is_refused(backbone, stage, message) -> None:
+    size = (112, 160) if backbone == LITE0 else (120, 160)
+    with pytest.raises(ConfigError, match=message):
+        map_shape(backbone, stage, size)
+
+
+def test_the_weights_of_the_package_see_what_timm_publishes() -> None:
+    """A picture of a woman in uniform, with the normalization of the backbone: timm prints 75.5 %
+    top-1 for this network, and 0 % with wrong colors or weights in another order."""
+    backbone = load_backbone(LITE0, stage=None)
+    picture = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    image = np.asarray(Image.open(picture).convert("RGB").resize((224, 224)))
+    frames_11CHW = torch.from_numpy(image.copy()).permute(2, 0, 1)[None, None]
+    whole = timm.create_model("tf_efficientnet_lite0").eval()
+    packaged = backbone_weights.packaged_weights()
+    whole.load_state_dict(dict(zip(whole.state_dict(), packaged.values(), strict=True)))
+    with torch.inference_mode():
+        map_1Chw = backbone(frames_11CHW)
+        images_13HW = backbone.normalize_frames(frames_11CHW)
+        assert whole(images_13HW).argmax() == UNIFORM
+        hidden = whole.blocks(whole.bn1(whole.conv_stem(images_13HW)))
+    torch.testing.assert_close(map_1Chw, hidden)
+
+
+def test_a_changed_file_of_the_package_is_refused(weights, monkeypatch) -> None:
+    monkeypatch.setattr(backbone_weights, "packaged_file", lambda: weights)
+    with pytest.raises(CheckpointError, match="reinstall"):
+        load_backbone(LITE0, stage=None)
+
+
+def test_weights_from_either_kind_of_file(weights, tmp_path) -> None:
+    safe = tmp_path / "network.safetensors"
+    safetensors.torch.save_file(torch.load(weights), safe)
+    one, other = (load_backbone(NETWORK, stage=None, file=file) for file in (weights, safe))
+    assert weights_digest(one) == weights_digest(other)
+    assert weights_digest(one) != weights_digest(
+        load_backbone(NETWORK, stage=None, file=write_image_weights(tmp_path / "b.pth", seed=1))
+    )
+    with pytest.raises(CheckpointError, match="do not match timm/test_resnet"):
+        load_backbone("timm/test_resnet", stage=None, file=weights)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_change_over_time_is_that_of_a_loop(frames) -> None:
+    maps_BTChw = torch.randn(2, frames, 3, 2, 2, dtype=torch.float64)
+    torch.testing.assert_close(with_change(maps_BTChw), changes(maps_BTChw), rtol=0, atol=0)
+
+
+@pytest.fixture
+def config(tiny_config):
+    return replace(
+        tiny_config, backbone=NETWORK, activity_dropout=0.5, mlp_dropout=0.2, feature_change=True,
+        aggregation="mean_and_deviation",
+    )  # fmt: skip
+
+
+def frames_of(config, **changes):
+    """A batch of frames that the network accepts, with the coverage of its cells."""
+    batch = in_float32(draw_batch(size=(64, 96), **changes))
+    cells = feature_cells(config, (64, 96))
+    coverage_BTKhw = torch.rand(*batch.valid_BTK.shape, *cells)
+    return replace(batch, coverage_BTKhw=coverage_BTKhw, maps_BTChw=None)
+
+
+def test_a_frozen_network_does_not_change_in_training(config) -> None:
+    network = build_network(config).train()
+    before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
+    output = network(frames_of(config))
+    output.logits_BA.sum().backward()
+    after = network.backbone.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(parameter.grad is None for parameter in network.backbone.parameters())
+    assert network.activity_head.classifier.classify.weight.grad.abs().sum() > 0
+
+
+def test_a_trained_network_changes(config) -> None:
+    network = build_network(replace(config, backbone_trains=True)).train()
+    before = network.backbone.network.bn1.running_mean.clone()
+    network(frames_of(config)).logits_BA.sum().backward()
+    assert not torch.equal(before, network.backbone.network.bn1.running_mean)
+    assert network.backbone.network.conv_stem.weight.grad.abs().sum() > 0
+
+
+def test_given_maps_replace_frames(config) -> None:
+    """To the bit, and in evaluation and training; the frames are then not read."""
+    network, batch = build_network(config).eval(), frames_of(config)
+    maps_BTChw = network.backbone(batch.frames_BTCHW).unflatten(0, batch.frames_BTCHW.shape[:2])
+    given = replace(batch, maps_BTChw=maps_BTChw, frames_BTCHW=torch.zeros_like(batch.frames_BTCHW))
+    with torch.inference_mode():
+        assert torch.equal(network(batch).logits_BA, network(given).logits_BA)
+
+
+def test_padding_changes_nothing_even_with_dropout(config) -> None:
+    network, batch = build_network(config).train(), frames_of(config)
+
+    def padded(tensor):
+        return torch.cat([tensor, torch.full_like(tensor[:, :, :1], 0)], dim=2)
+
+    names = ("masks_BTKhw", "coverage_BTKhw", "class_scores_BTKS", "valid_BTK")
+    more = replace(batch, **{name: padded(getattr(batch, name)) for name in names})
+    logits = []
+    for inputs in (batch, more):
+        torch.manual_seed(0)
+        logits.append(network(inputs, generator=torch.Generator().manual_seed(1)).logits_BA)
+    torch.testing.assert_close(logits[0], logits[1])
+
+
+def test_the_image_network_of_another_stage() -> None:
+    backbone = ImageBackbone("test_efficientnet", stage=1)
+    assert (backbone.channels, backbone.stride) == (24, 4)

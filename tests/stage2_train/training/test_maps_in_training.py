@@ -1,0 +1,133 @@
+"""Training on the stored maps of a frozen image network, and everything that uses such a run."""
+
+import shutil
+from contextlib import chdir
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from orn.shared.predictions import load_predictions
+from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.runs.checkpoint import load_best, load_last
+from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.trained import open_model, sources_of_run
+from orn.stage2_train.settings.resources import Resources
+from tests.running import LAPTOP, run_orn
+from tests.worlds.image_networks import NETWORK, write_image_weights
+
+SETTINGS = (
+    *(f"model.backbone={NETWORK}", "model.feature_change=true", "model.activity_dropout=0.2"),
+    *("model.aggregation=mean_and_deviation", "model.pair_geometry=true"),
+    *('model.object_parts=["shape","appearance","class","box"]', "model.relation_width=16"),
+    *("data.crop=[64,96]", "data.flip=false", "precision=fp32", "optimizer.batch_size=2"),
+    *("phases.object_head_epochs=1", "phases.epochs=1"),
+)
+RUN = Path("runs/maps")
+
+
+def train(*more: object, exit_code: int | None = 0):
+    """`orn train` in the folder of the demo's data."""
+    words = [word for setting in SETTINGS for word in ("--set", setting)]
+    places = ("--weights", "network.pth", "--clips", "clips/maps", "--run", RUN)
+    return run_orn("train", "demo", *places, *LAPTOP, *words, *more, exit_code=exit_code)
+
+
+@pytest.fixture(scope="module")
+def made(small_demo_run, tmp_path_factory):
+    """The small demo with a run on maps, which `orn train` stored; read-only."""
+    folder = shutil.copytree(small_demo_run, tmp_path_factory.mktemp("trained") / "demo")
+    write_image_weights(folder / "network.pth")
+    with chdir(folder):
+        run_orn("clips", "demo", "--backbone", NETWORK, "--weights", "network.pth", "--rate", 1000,
+                "--size", "64x96", "--out", "clips/maps", "--device", "cpu")  # fmt: skip
+        train()
+    return folder
+
+
+@pytest.fixture
+def work(made, tmp_path, monkeypatch):
+    """A copy of it, which is the current folder."""
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "demo"))
+
+
+def logits(name: str) -> np.ndarray:
+    return load_predictions(RUN / f"predictions-{name}.npz").logits
+
+
+def test_stored_maps_give_the_logits_of_the_stored_frames(work) -> None:
+    """But for rounding to float16."""
+    model = open_model(RUN, device="cpu")
+    sources = sources_of_run(RUN, model.config, Resources())
+    recipe = model.config.recipe
+    clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
+    found = []
+    for settings in (clips.settings, replace(clips.settings, reads_frames=True, reads_maps=False)):
+        clips.settings = settings
+        batch = collate([clips[place] for place in range(len(clips))])
+        assert (batch.maps_BTChw is None) == settings.reads_frames
+        found.append(model.output(batch.inputs()).logits_BA)
+    torch.testing.assert_close(*found, rtol=5e-3, atol=5e-3)
+
+
+def test_flipped_and_decoded_clips_are_mapped_on_the_fly(work) -> None:
+    for name, more in (("flipped", "--flip"), ("decoded", "--no-clip-store")):
+        run_orn("eval", RUN, *LAPTOP, more, "--name", name)
+    run_orn("eval", RUN, *LAPTOP)
+    for name in ("flipped", "decoded"):
+        difference = np.abs(logits("validation") - logits(f"validation-{name}"))
+        assert 0 < difference.max() < 1
+
+
+def test_prediction_needs_neither_store_nor_weights(work) -> None:
+    run_orn("eval", RUN, *LAPTOP)
+    run_orn("export", RUN, "exported")
+    shutil.rmtree("clips")
+    Path("network.pth").unlink()
+    ids = load_predictions(RUN / "predictions-validation.npz").ids
+    for row, video in enumerate(ids):
+        film = next(Path("data/demo").rglob(f"{Path(video).name}.mp4"))
+        words = ("predict", "exported", film, "--shards", "shards/demo", "--json", *LAPTOP[2:])
+        (window,) = (line for line in run_orn(*words).lines if line["kind"] == "window")
+        expected = logits("validation")[row]
+        np.testing.assert_allclose(window["logits"]["two_heads"], expected, atol=0.05)
+
+
+def test_the_network_stays_as_published(work) -> None:
+    config, best, last = read_config(RUN), load_best(RUN), load_last(RUN, repair=False)
+    assert config.clips.frames.maps.backbone == NETWORK
+    backbone = {name for name in best.model if name.startswith("backbone.")}
+    assert backbone and all((best.model[name] == last.model[name]).all() for name in backbone)
+
+
+def test_missing_maps_are_stored_first(work) -> None:
+    shutil.rmtree("clips/maps")
+    ran = train("--dry-run", exit_code=1)
+    assert f"orn clips demo --out clips/maps --backbone {NETWORK} --size 64x96" in ran.stderr
+    train("--run", "runs/again")
+    assert Path("clips/maps").is_dir() and (Path("runs/again") / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--clips", "clips/demo"), "orn clips demo --backbone"),
+        (("--set", "model.backbone_stage=3"), "maps.stage"),
+        (("--weights", "other.pth"), "maps.weights"),
+        (("--set", "data.crop=[64,64]"), "size"),
+        (("--set", "data.crop=[60,64]"), "multiples of 32"),
+        (("--set", "data.flip=true"), "data.flip=false"),
+    ],
+)
+def test_maps_of_another_network_are_refused(work, more, message) -> None:
+    write_image_weights(Path("other.pth"), seed=1)
+    ran = train("--run", "runs/other", *more, exit_code=2)
+    assert message in ran.stderr and not Path("runs/other").exists()
+
+
+def test_another_backbone_is_no_start(work) -> None:
+    words = ("train", "demo", "--clips", "clips/demo", "--from", RUN, *LAPTOP)
+    assert "backbone" in run_orn(*words, exit_code=2).stderr
+    train("--from", RUN, "--run", "runs/fine", "--weights", "network.pth", exit_code=None)
