@@ -1,6 +1,7 @@
 """All stages in one command, `orn run`: a list of commands from videos to a report.
 
-Stage 1 is run by its commands and never imported. May import `shared` and `stage2_train`.
+The stages are run by their commands; their work is described here. May import `shared`,
+`stage1_detect` and `stage2_train`.
 """
 
 if __name__ != "orn.all_stages":

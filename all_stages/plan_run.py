@@ -4,16 +4,14 @@ is created for a table that has none."""
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from orn.all_stages.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
-from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError
+from orn.shared.errors import SOME_FAILED, ConfigError
 from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
 from orn.shared.jobs.outputs import (
@@ -25,8 +23,14 @@ from orn.shared.jobs.outputs import (
 from orn.shared.manifests.draw_split import SplitRequest
 from orn.shared.manifests.folds import ALL, fold_names
 from orn.shared.manifests.load import files_of, load_dataset, load_manifest
-from orn.shared.manifests.manifest import TableLabels
-from orn.shared.manifests.new import guess_table, make_manifest, table_of, usual_manifest
+from orn.shared.manifests.manifest import Manifest, TableLabels
+from orn.shared.manifests.new import (
+    NewManifest,
+    guess_table,
+    plan_manifest,
+    table_of,
+    usual_manifest,
+)
 from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.clips_request import map_options
@@ -179,8 +183,9 @@ class Pipeline:
         return None if saved is None else saved.settings
 
 
-def open_pipeline(request: PipelineRequest) -> Pipeline:
-    """Return the pipeline for a request; create the manifest for a table of labels.
+def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[Pipeline, Dataset]:
+    """Return the pipeline for a request, and its data set; create the manifest for a table of
+    labels, unless it is a dry run.
 
     Raises:
         PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
@@ -192,11 +197,9 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
                     f"--{name}: applies to detection, not to --objects; omit it, or run `orn "
                     "import-objects` with its options, then `orn train`"
                 )
-    manifest, data_root = request.dataset, request.data_root
-    if request.is_table:
-        manifest, data_root = _manifest_of(request)
-    dataset = load_dataset(manifest, data_root, needs_videos=True)
-    folds = _folds(manifest, request)
+    manifest, data_root, new = _manifest_of(request, dry_run=dry_run)
+    dataset = new.dataset if new else load_dataset(manifest, data_root, needs_videos=True)
+    folds = _folds(new.manifest if new else load_manifest(manifest), request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"
     for needed in ("train", split):
@@ -224,19 +227,19 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         **request.model_dump(exclude=_RESOLVED),
     )
     threshold = settings.data.score_threshold
-    return replace(pipeline, score_threshold=_score_threshold(pipeline, dataset, threshold))
+    score_threshold = _score_threshold(pipeline, dataset, threshold)
+    return replace(pipeline, score_threshold=score_threshold), dataset
 
 
-def with_faster(pipeline: Pipeline) -> tuple[Pipeline, Pipeline | None]:
+def with_faster(pipeline: Pipeline, dataset: Dataset) -> tuple[Pipeline, Pipeline | None]:
     """Return the pipeline to run, and an alternative with a faster detector; None if the user or
     the data set has chosen a detector, if there is a GPU, or if detection has begun."""
-    own = load_manifest(pipeline.manifest)
     chosen = (pipeline.objects, pipeline.config, pipeline.checkpoint, pipeline.rate)
-    is_chosen = any(each is not None for each in (*chosen, own.detector.config))
+    is_chosen = any(each is not None for each in (*chosen, dataset.detector.config))
     if is_chosen or choose_device("auto") != "cpu":
         return pipeline, None
     faster = replace(pipeline, **_FASTER)
-    saved = pipeline.saved_settings(own.name)
+    saved = pipeline.saved_settings(dataset.name)
     if saved is None:
         return pipeline, faster
     detector = saved.get("detector", {})
@@ -244,68 +247,39 @@ def with_faster(pipeline: Pipeline) -> tuple[Pipeline, Pipeline | None]:
     return (faster if began == _FASTER else pipeline), None
 
 
-@contextmanager
-def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
-    """Return the request for a dry run, which writes nothing: the manifest of a table that has none
-    is created in a temporary folder, next to links to the table's files.
-
-    Raises:
-        PipelineError: if no manifest can be written for the table.
-    """
-    table = Path(request.dataset)
-    usual, _, _ = usual_manifest(table, request.data_root)
-    if not request.is_table or usual.exists():
-        yield request
-        return
-    split = _split_request(request)
-    with TemporaryDirectory(prefix="orn-run-") as name, _paths_as_typed(name, table, usual):
-        beside, out = Path(name) / usual.stem, Path(name) / usual.name
-        beside.mkdir()
-        for path in table.absolute().parent.iterdir():
-            (beside / path.name).symlink_to(path)
-        made = make_manifest(
-            table, data_root=Path(name), name=usual.stem, split=split, out=out, beside=beside
-        )
-        for warning in made["warnings"]:
-            logger.warning("%s: %s", made["name"], warning)
-        yield request.changed(dataset=str(out), data_root=Path(name))
-
-
-@contextmanager
-def _paths_as_typed(temporary: str, table: Path, manifest: Path) -> Iterator[None]:
-    """Replace paths in a temporary folder by those of the user in the messages of errors."""
-    try:
-        yield
-    except PipelineError as err:
-        text = str(err).replace(str(Path(temporary, manifest.name)), str(manifest))
-        text = text.replace(str(Path(temporary, manifest.stem)), str(table.parent))
-        err.args = (text,)
-        raise
-
-
-def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
-    """Return the manifest for a table and its data root; create the manifest if it is missing.
+def _manifest_of(
+    request: PipelineRequest, *, dry_run: bool
+) -> tuple[str, Path, NewManifest | None]:
+    """Return the manifest of a request, its data root and, in a dry run for a table without a
+    manifest, the manifest that would be written; otherwise create it.
 
     Raises:
         ConfigError: if the default file is the manifest for a different table.
     """
+    if not request.is_table:
+        return request.dataset, request.data_root, None
     table = Path(request.dataset)
     path, _, data_root = usual_manifest(table, request.data_root)
-    if not path.exists():
-        split = _split_request(request)
-        words = () if split is None else split.words
-        argv = ("manifest", "new", str(table), *words, "--data", str(request.data_root))
-        echo(shlex.join(["orn", *argv]), err=True)
-        run_orn(argv, stdout=STDERR)
-        return str(path), data_root
-    load_manifest(path)
-    if table_of(path, data_root) != table.resolve():
-        raise ConfigError(
-            f"{path}: expected the manifest of {table}, got one with different labels; create a "
-            f"new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass it "
-            "instead"
-        )
-    return str(path), data_root
+    if path.exists():
+        load_manifest(path)
+        if table_of(path, data_root) != table.resolve():
+            raise ConfigError(
+                f"{path}: expected the manifest of {table}, got one with different labels; create "
+                f"a new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass "
+                "it instead"
+            )
+        return str(path), data_root, None
+    split = _split_request(request)
+    if dry_run:
+        new = plan_manifest(table, data_root=request.data_root, split=split)
+        for warning in new.report["warnings"]:
+            logger.warning("%s: %s", new.dataset.name, warning)
+        return str(path), data_root, new
+    words = () if split is None else split.words
+    argv = ("manifest", "new", str(table), *words, "--data", str(request.data_root))
+    echo(shlex.join(["orn", *argv]), err=True)
+    run_orn(argv, stdout=STDERR)
+    return str(path), data_root, None
 
 
 def _default_recipe(dataset: Dataset) -> str:
@@ -345,16 +319,16 @@ def _split_request(request: PipelineRequest) -> SplitRequest | None:
     )
 
 
-def _folds(manifest: str, request: PipelineRequest) -> int | None:
+def _folds(manifest: Manifest, request: PipelineRequest) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
-    labels = load_manifest(manifest).labels
+    labels = manifest.labels
     folds, group = None, None
     if isinstance(labels, TableLabels):
         folds, group = labels.folds, labels.group
     for name, asked, got in (("folds", request.folds, folds), ("group", request.group, group)):
         if asked not in (None, got):
             raise ConfigError(
-                f"{manifest}: expected --{name} {asked}, got {got or 'none'}; create the splits "
-                "again with `orn manifest new TABLE.csv --fresh` and these options"
+                f"{manifest.source}: expected --{name} {asked}, got {got or 'none'}; create the "
+                "splits again with `orn manifest new TABLE.csv --fresh` and these options"
             )
     return folds

@@ -32,17 +32,15 @@ def run(
             "--dry-run for the estimate"
         )
     from orn.all_stages import run_estimate as estimate
-    from orn.all_stages.plan_run import open_pipeline, unwritten, with_faster
+    from orn.all_stages.plan_run import open_pipeline, with_faster
     from orn.all_stages.run_steps import as_report, run_pipeline
 
+    pipeline, dataset = open_pipeline(request, dry_run=dry_run)
+    opened, faster = with_faster(pipeline, dataset)
+    found = estimate.estimate_pipeline(opened, dataset, faster)
     if dry_run:
-        with unwritten(request) as readable:
-            opened, faster = with_faster(open_pipeline(readable))
-            found = estimate.estimate_pipeline(opened, faster)
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
-    opened, faster = with_faster(open_pipeline(request))
-    found = estimate.estimate_pipeline(opened, faster)
     echo_text(estimate.as_report(found).text(), err=True)
     offered = None if yes else found["faster"]
     if faster and offered and click.confirm(f"Use {offered['options']}?", err=True):

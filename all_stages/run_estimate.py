@@ -1,8 +1,6 @@
 """Count the remaining work of a pipeline, and estimate its duration from the table of seconds."""
 
-import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,16 +12,19 @@ from rich.filesize import decimal
 from orn.all_stages.plan_run import Pipeline
 from orn.all_stages.run_steps import pipeline_jobs
 from orn.shared.devices import choose_device
-from orn.shared.echo import echo_text
-from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds, time_text
-from orn.shared.jobs.child_processes import orn_command
 from orn.shared.jobs.plan import Plan
-from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.headers import read_headers
 from orn.shared.manifests.records import Dataset
+from orn.shared.options import parse_request
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
+from orn.stage1_detect.detect import describe_detection
+from orn.stage1_detect.detect_request import DetectRequest
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.clip_store.make_clips import describe_clips
 from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
@@ -46,20 +47,23 @@ class StepEstimate:
     """Disk space that the step will use."""
 
 
-def estimate_pipeline(pipeline: Pipeline, faster: Pipeline | None = None) -> dict[str, Any]:
+def estimate_pipeline(
+    pipeline: Pipeline, dataset: Dataset, faster: Pipeline | None = None
+) -> dict[str, Any]:
     """Return the remaining work, time and disk space of each step, as a JSON object.
 
     Args:
         pipeline: the pipeline.
+        dataset: its data set.
         faster: the same with a faster detector, if there is one.
 
     Raises:
         PipelineError: if the existing shards belong to a different job.
     """
-    dataset, device = load_dataset(pipeline.manifest, pipeline.data_root), choose_device("auto")
+    device = choose_device("auto")
     removed = _removed(pipeline, dataset, device)
     objects = _objects(pipeline, dataset)
-    clips = _dry_run(pipeline, "clips", frames="estimated_frames", videos="to_do")
+    clips = _clips(pipeline, dataset)
     steps = [objects, clips, *_training(pipeline, dataset, device)]
     return {
         "dataset": dataset.name,
@@ -112,10 +116,13 @@ def _removed(pipeline: Pipeline, dataset: Dataset, device: str) -> list[str]:
 
 
 def _faster(pipeline: Pipeline, dataset: Dataset, usual: StepEstimate) -> dict[str, Any]:
-    """Return the times of the default detector on every frame and of a faster pipeline."""
+    """Return the times of the default detector on every frame and of a faster pipeline, where
+    detection has not begun."""
+    lengths = read_headers(dataset.videos).values()
+    frames = sum(length.at_rate(pipeline.rate).frames for length in lengths)
     return {
         "options": f"--config {pipeline.config} --rate {pipeline.rate:g}",
-        "seconds": _objects(pipeline, dataset, quiet=True).seconds,
+        "seconds": estimated_seconds(f"detect {pipeline.config}", frames),
         "usual_seconds": usual.seconds,
     }
 
@@ -127,38 +134,46 @@ def _faster_note(faster: dict[str, Any]) -> str:
     )
 
 
-def _objects(pipeline: Pipeline, dataset: Dataset, *, quiet: bool = False) -> StepEstimate:
-    """Return the estimate for detection, or for import."""
-    if pipeline.objects is None:
-        return _dry_run(pipeline, "detect", frames="frames_to_do", videos="videos", quiet=quiet)
-    work = counted(len(dataset.videos), "video")
-    return StepEstimate(step="import-objects", work=work, seconds=None)
+def _objects(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
+    """Return the estimate for detection, or for import.
+
+    Raises:
+        ConfigError: if the existing shards belong to a different job.
+    """
+    if pipeline.objects is not None:
+        work = counted(len(dataset.videos), "video")
+        return StepEstimate(step="import-objects", work=work, seconds=None)
+    request = parse_request(DetectRequest, _options_of("detect", pipeline))
+    try:
+        described = describe_detection(request, dataset)
+    except ConfigError as err:  # `orn run` has no --out
+        text = str(err).replace(", choose a different --out, or", ", or")
+        raise ConfigError(text) from err
+    return _estimate("detect", described, frames="frames_to_do", videos="videos")
 
 
-def _dry_run(
-    pipeline: Pipeline, step: str, *, frames: str, videos: str, quiet: bool = False
-) -> StepEstimate:
-    """Return the estimate for a step from a dry run of its command.
+def _clips(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
+    """Return the estimate for the clip store."""
+    request = parse_request(ClipsRequest, _options_of("clips", pipeline))
+    described = describe_clips(request, dataset)
+    return _estimate("clips", described, frames="estimated_frames", videos="to_do")
+
+
+def _options_of(step: str, pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the options of a step's command."""
+    (job,) = (job for job in pipeline_jobs(pipeline) if job.name == step)
+    return job.argv[1:]
+
+
+def _estimate(step: str, described: dict[str, Any], *, frames: str, videos: str) -> StepEstimate:
+    """Return the estimate for a described step.
 
     Args:
-        pipeline: the pipeline.
         step: name of the step.
-        frames: key of the number of frames in the output.
+        described: what its command would do.
+        frames: key of the number of frames.
         videos: key of the number of videos.
-        quiet: whether to discard warnings.
     """
-    (job,) = (each for each in pipeline_jobs(pipeline) if each.name == step)
-    done = subprocess.run(
-        orn_command([*job.argv, "--dry-run", "--json"]), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        reason = done.stderr.strip().rpartition("orn: error: ")[2]
-        failure = PipelineError(reason.replace(", choose a different --out, or", ", or"))
-        failure.exit_code = done.returncode
-        raise failure
-    if not quiet:
-        echo_text(done.stderr, err=True, nl=False)
-    described = json.loads(done.stdout)
     return StepEstimate(
         step=step,
         work=f"{counted(described[frames], 'frame')} of {counted(described[videos], 'video')}",

@@ -17,7 +17,7 @@ Neither module has slow imports, so that `--help` is fast.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -87,6 +87,9 @@ class Argument:
     metavar: str
 
 
+_R = TypeVar("_R", bound=Request)
+
+
 class OptionOverrides:
     """Overrides for options of a nested request, by field."""
 
@@ -118,8 +121,7 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
         model = make_model("Command", __base__=Request, **fields)
 
         def call(**typed: Any) -> Any:
-            given = {key: value for key, value in typed.items() if value not in _NOT_TYPED}
-            made = _made(model, given)
+            made = _made(model, _given(typed))
             return function(**{key: getattr(made, key) for key in fields})
 
         parameters = [each.parameter() for each in _fields(model)]
@@ -128,9 +130,15 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     return decorate
 
 
-_NOT_TYPED = (None, (), False)
-"""Values from click for options that were not given; given ones are strings or True."""
-_R = TypeVar("_R", bound=Request)
+def parse_request(model: type[_R], argv: Sequence[str]) -> _R:
+    """Return the request of a command line, without the name of the command."""
+    parser = click.Command(model.__name__, params=[each.parameter() for each in _fields(model)])
+    return _made(model, _given(parser.make_context(parser.name, [*argv]).params))
+
+
+def _given(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values from click of the options that were given: strings or True."""
+    return {key: value for key, value in typed.items() if value not in (None, (), False)}
 
 
 def _made(model: type[_R], given: Mapping[str, Any], default: Request | None = None) -> _R:

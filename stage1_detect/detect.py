@@ -123,10 +123,11 @@ class _Inputs:
         )
 
 
-def _read_inputs(request: DetectRequest) -> _Inputs:
+def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs:
     """Read the manifest, choose the folder, the engine and the detector, and compare them with the
     shards in the folder; no weights are downloaded and no video is opened."""
-    data = load_dataset(request.dataset, request.data_root, labels=False, needs_videos=True)
+    if data is None:
+        data = load_dataset(request.dataset, request.data_root, labels=False, needs_videos=True)
     warn_of_missing(data)
     folder = request.out or default_folder("shards", data.name)
     SHARD_FILES.check_folder(folder, reads=_reads(request), fresh=request.fresh)
@@ -154,12 +155,17 @@ def _reads(request: DetectRequest) -> Iterator[Path]:
     yield from files_of(request.dataset, request.data_root)
 
 
-def describe_detection(request: DetectRequest) -> dict[str, Any]:
+def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -> dict[str, Any]:
     """Return the settings and the amount of work as a JSON object; nothing is written, downloaded
-    or started."""
+    or started.
+
+    Args:
+        request: the options.
+        dataset: the data set, if it is open already.
+    """
     from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
-    inputs = _read_inputs(request)
+    inputs = _read_inputs(request, dataset)
     data, config, checkpoint = inputs.data, inputs.config, inputs.checkpoint
     job = inputs.plan(inputs.settings)
     warn_of_replaced(job)

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "report": {"shared", "stage2_train"},
     "study": {"shared", "stage2_train"},
     "predict_videos": {"shared", "stage1_detect", "stage2_train"},
-    "all_stages": {"shared", "stage2_train"},
+    "all_stages": {"shared", "stage1_detect", "stage2_train"},
     "demo": {"shared", "all_stages"},
     "benchmarks": {"shared", "stage1_detect", "stage2_train"},
 }

@@ -10,7 +10,7 @@ import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,15 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
-from orn.shared.manifests.find_videos import PICTURE_SUFFIXES, VIDEO_SUFFIXES, expand, find_videos
-from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.find_videos import PICTURE_SUFFIXES, VIDEO_SUFFIXES, expand
+from orn.shared.manifests.load import load_manifest, locate_videos
 from orn.shared.manifests.manifest import (
     LONGEST_NAME_BYTES,
     Manifest,
     TableLabels,
     is_name_character,
 )
-from orn.shared.manifests.records import METRICS, SPLITS, Form, Split, Task
+from orn.shared.manifests.records import METRICS, SPLITS, Dataset, Form, Split, Task
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow, read
 from orn.shared.manifests.text_files import each_row, read_rows, unused_columns
 from orn.shared.text import counted, truncate
@@ -62,7 +62,36 @@ class TableGuess:
     """Explanations for the user."""
 
 
-def make_manifest(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewManifest:
+    """A manifest that can be written for a table, and its data set."""
+
+    manifest: Manifest
+    data_root: Path
+    """Data root for further commands."""
+    dataset: Dataset
+    """The data set, without the file of its manifest."""
+    files: Mapping[Path, str]
+    """Texts of the files to write."""
+    report: dict[str, Any]
+    """Plain values for JSON: the files, `guessed` with explanations, `data_root` for further
+    commands, `present` with the number of existing videos, `warnings`."""
+
+
+def make_manifest(table: Path, **options: Any) -> dict[str, Any]:
+    """Write a commented manifest and, next to the table, its list of classes and, if requested, a
+    split; return the report. For arguments and errors see `plan_manifest`.
+
+    Raises:
+        PipelineError: if a file cannot be written.
+    """
+    new = plan_manifest(table, **options)
+    for path, text in new.files.items():
+        write_text(path, text)
+    return new.report
+
+
+def plan_manifest(
     table: Path,
     *,
     data_root: Path,
@@ -71,11 +100,9 @@ def make_manifest(
     rate: float | None = None,
     split: SplitRequest | None = None,
     out: Path | None = None,
-    beside: Path | None = None,
     fresh: bool = False,
-) -> dict[str, Any]:
-    """Write a commented manifest and, next to the table, its list of classes and, if requested, a
-    split.
+) -> NewManifest:
+    """Return the manifest of a table; nothing is written.
 
     Args:
         table: the CSV file.
@@ -86,25 +113,18 @@ def make_manifest(
         rate: frames per second of frame folders.
         split: the split to draw; None: the table's split, if any.
         out: the manifest; None: `NAME.toml` in the current folder.
-        beside: folder in `data_root` with links to all files next to the table, which receives the
-            other files; None: the table's own folder.
         fresh: whether to replace existing files that have different content.
-
-    Returns:
-        Plain values for JSON: the written files, `guessed` with explanations, `data_root` for
-        further commands, `present` with the number of existing videos, `warnings`.
 
     Raises:
         DataRootError: if the table does not exist.
         ManifestError: if the table is invalid, or no video is found and no pattern is given.
         ConfigError: if a file would be replaced, or `rate` is missing for frame folders or given
             for video files.
-        PipelineError: if a file cannot be written.
     """
     found = guess_table(table, group=split.group if split else None)
     split_of = draw_table(table, split) if split else {}
-    folder = beside or _absolute(table).parent
-    usual, is_second, _ = usual_manifest(folder / table.name, data_root)
+    folder = _absolute(table).parent
+    usual, is_second, _ = usual_manifest(table, data_root)
     name = usual.stem if name is None and is_second else name
     data_root, root = _data_root(folder, data_root)
     pattern, form = _video_pattern(table, found, pattern, rate=rate)
@@ -141,36 +161,41 @@ def make_manifest(
     files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
-    # Reads the table like all other commands, except for its classes and the drawn split.
-    spec = manifest.labels.model_copy(update={"split_table": None})
-    assert isinstance(spec, TableLabels)
-    read(spec, folder, task=manifest.task, form=manifest.form, labels=False)
-    present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
-    videos = [video.path for video in present.values()]
-    check_output_files(list(files), reads=videos)
-    for each, content in files.items():
-        write_text(each, content)
-    num_listed = len(found.video_ids)
-    listing = load_listing(load_manifest(path), data_root)
-    return {
+    assert isinstance(manifest.labels, TableLabels)
+    listing = read(
+        manifest.labels,
+        folder,
+        task=task,
+        form=form,
+        labels=True,
+        classes={each: index for index, each in enumerate(found.classes)},
+        split_of={video: splits[0] for video, splits in split_of.items()} if split else None,
+    )
+    dataset = replace(locate_videos(manifest, listing, data_root), manifest=None)
+    check_output_files(list(files), reads=[video.path for video in dataset.videos])
+    num_listed, num_present = len(found.video_ids), len(dataset.videos)
+    report = {
         "manifest": str(path),
         "classes_file": str(classes_path),
         "split_file": split_path and str(split_path),
         "data_root": str(data_root),
         "name": name,
         "form": form,
-        "task": manifest.task,
+        "task": task,
         "metric": manifest.metric,
         "pattern": pattern,
         "classes": len(found.classes),
-        "videos": {"listed": num_listed, "present": len(present)},
+        "videos": {"listed": num_listed, "present": num_present},
         "guessed": [
             *found.reasons,
             _split_reason(found, split, split_of),
-            f"videos {pattern}: {len(present)} of {num_listed} found",
+            f"videos {pattern}: {num_present} of {num_listed} found",
         ],
         "warnings": split_advice(manifest.labels, listing.segments, listing.classes),
     }
+    return NewManifest(
+        manifest=manifest, data_root=data_root, dataset=dataset, files=files, report=report
+    )
 
 
 def mirrored_pairs(classes: Sequence[str]) -> list[list[str]]:
@@ -185,7 +210,7 @@ def mirrored_pairs(classes: Sequence[str]) -> list[list[str]]:
 
 
 def usual_manifest(table: Path, data_root: Path) -> tuple[Path, bool, Path]:
-    """Return the default manifest of `make_manifest` for a table, in the current folder; whether
+    """Return the default manifest of `plan_manifest` for a table, in the current folder; whether
     its name contains that of the table, because the manifest named after the folder is that of a
     different table; and the data root for further commands."""
     folder = _absolute(table).parent
@@ -347,7 +372,7 @@ def _video_pattern(
     table: Path, found: TableGuess, pattern: str | None = None, *, rate: float | None = None
 ) -> tuple[str, Form]:
     """Return the pattern of the videos, inferred unless given, and the form of the data set; for
-    arguments and errors see `make_manifest`."""
+    arguments and errors see `plan_manifest`."""
     folder = _absolute(table).parent
     if pattern is None:
         guess = guess_videos(folder, found.video_ids)

@@ -55,19 +55,39 @@ class _SplitRow:
     split: SplitName
 
 
-def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: bool) -> Listing:
+def read(
+    spec: TableLabels,
+    folder: Path,
+    *,
+    task: Task,
+    form: Form,
+    labels: bool,
+    classes: Mapping[str, int] | None = None,
+    split_of: Mapping[str, Split] | None = None,
+) -> Listing:
     """Return the listing of a table.
 
     Without a split column or a table of splits, all rows are "train". The id of a segment is its
     `id` cell or, without that column, the video id followed by the times, if there are any.
+
+    Args:
+        spec: the labels of the manifest.
+        folder: folder of the table.
+        task: the task.
+        form: the form of the videos.
+        labels: False to leave labels and classes empty.
+        classes: indices of the classes by name; None: those of the list of classes.
+        split_of: split of each video; None: that of the table of splits, if any.
 
     Raises:
         DataRootError: if a table or the list of classes is missing.
         ManifestError: if rows are invalid.
     """
     path = folder / spec.table
-    classes = read_class_names(folder / spec.classes) if labels else {}
-    split_of = None if spec.split_table is None else _read_splits(folder / spec.split_table, spec)
+    if classes is None:
+        classes = read_class_names(folder / spec.classes) if labels else {}
+    if split_of is None and spec.split_table is not None:
+        split_of = _read_splits(folder / spec.split_table, spec)
     columns = {"split": spec.split} | ({"group": spec.group} if spec.group else {})
     is_own = spec.split != "split" and spec.split_table is None and spec.folds is None
     named = {"split"} if is_own else set()

@@ -98,9 +98,14 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
     }
 
 
-def describe_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Return what `make_clips` would do, and log warnings for videos that cannot be opened."""
-    plan = _plan(request)
+def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dict[str, Any]:
+    """Return what `make_clips` would do, and log warnings for videos that cannot be opened.
+
+    Args:
+        request: the options.
+        dataset: the data set, if it is open already.
+    """
+    plan = _plan(request, dataset)
     settings = plan.settings
     store = None if request.fresh else open_store(plan.path, settings)
     parts = missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
@@ -141,8 +146,9 @@ def as_report(result: dict[str, Any]) -> Report:
     return Report(facts=facts, tables=[Table(header=("failed", "reason"), rows=rows)])
 
 
-def _plan(request: ClipsRequest) -> _Plan:
-    dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
+def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
+    if dataset is None:
+        dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or default_folder("clips", dataset.name)

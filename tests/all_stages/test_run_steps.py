@@ -25,6 +25,7 @@ from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_request import Scope
@@ -57,7 +58,7 @@ def make_films(table: Path) -> None:
 
 def opened(dataset: object, **options: Any) -> list[str]:
     """What a user would type for each step."""
-    pipeline = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
+    pipeline, _ = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
     return [job.typed for job in pipeline_jobs(pipeline)]
 
 
@@ -151,7 +152,7 @@ def test_what_to_do_next_needs_what_the_run_left(
     told = []
     for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
         request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
-        pipeline = open_pipeline(request)
+        pipeline, _ = open_pipeline(request)
         begin_output_folder(pipeline.run, RUN_MARKER)
         pipeline.evaluation.write_text(json.dumps(TINY_EVAL | {"dataset": "kitchen"}))
         told.append(run_pipeline(pipeline)["next"])
@@ -199,8 +200,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
     before = sorted(Path().rglob("*"))
     found = []
 
-    def estimated(pipeline: Pipeline, *_: Any) -> Any:
-        dataset = load_dataset(pipeline.manifest, pipeline.data_root)
+    def estimated(pipeline: Pipeline, dataset: Dataset, *_: Any) -> Any:
         assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
         splits = [each.split for each in dataset.segments]
         assert found or sorted(Path().rglob("*")) == before
@@ -312,7 +312,9 @@ def test_without_a_gpu_a_faster_detector_is_offered_and_kept(
     monkeypatch.setattr("orn.all_stages.plan_run.choose_device", lambda device: "cpu")
     faster = {"options": "--config tiny --rate 4", "seconds": 60.0, "usual_seconds": 9000.0}
     monkeypatch.setattr(
-        estimate, "estimate_pipeline", lambda _, other=None: ESTIMATE | {"faster": other and faster}
+        estimate,
+        "estimate_pipeline",
+        lambda _, __, other=None: ESTIMATE | {"faster": other and faster},
     )
     started: list[str] = []
 
