@@ -30,25 +30,8 @@ SMALL = "small"
 """Recipe for few segments, or for training without a GPU."""
 RECIPES = Path(__file__).parent.parent / "recipes"
 
-_RESNET = ("backbone", "kernels", "temporal_position", "temporal_initialization")
-_HEADS = (
-    *("aggregation", "gru_pooling", "head_combination"),
-    *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
-    *("reference_frame_sampling", "empty_slots", "first_phase_reasoning"),
-    *("object_conv5_kernel", "object_conv5_initialization"),
-    *("mask_pooling", "mlp_dropout", "mlp_initialization", "normalize_hidden"),
-)
 _GIVEN = {"num_activities": "data set", "num_detector_classes": "shards"}
 """Network sizes that are not settings, and their source."""
-_UNREAD: dict[str, tuple[str, ...]] = {
-    "object_video": ("num_frames",),
-    "i3d": (*_RESNET, *_HEADS, "num_frames"),
-    "c3d": (*_RESNET, *_HEADS, "num_frames"),
-    "trn": _HEADS,
-}
-"""Settings that an architecture does not read. Sizes are not listed, so that the same `--set` can
-be applied to all systems in a table."""
-
 ClipSampling = Literal["spread", "authors"]
 FrameJoin = Literal["time", "ratio"]
 ObjectOrder = Literal["score", "person_first"]
@@ -277,7 +260,7 @@ def load_recipe(
 
     Raises:
         ConfigError: if the recipe or system does not exist, the file is not valid TOML, a setting
-            is unknown or invalid, or an override has no effect on the network.
+            is unknown or invalid.
     """
     path, overrides = _find(name_or_file), tuple(overrides)
     raw = read_toml(path)
@@ -297,7 +280,6 @@ def load_recipe(
             raise ConfigError(
                 f"model.{name}: expected the number from the {source}, got {got}; omit it"
             )
-    _check_overrides_are_read(plain.model, recipe.model)
     return _with_clip_length(recipe)
 
 
@@ -311,17 +293,6 @@ def _find(name_or_file: str) -> Path:
         f"recipe {path_text(name_or_file)!r}: expected a TOML file or one of {', '.join(names)}; "
         f"did you mean {near!r}?"
     )
-
-
-def _check_overrides_are_read(before: NetworkConfig, after: NetworkConfig) -> None:
-    """Reject overrides that the architecture does not read. A recipe may contain such settings,
-    because other systems read them."""
-    for name in _UNREAD[after.architecture]:
-        if getattr(before, name) != getattr(after, name):
-            raise ConfigError(
-                f"--set {_assignment(name, after)}: architecture {after.architecture} does not use "
-                f"model.{name}; omit it"
-            )
 
 
 def _with_clip_length(recipe: Recipe) -> Recipe:
@@ -363,14 +334,13 @@ def describe_system(name: str | None, model: NetworkConfig) -> str | None:
         return None
     values = to_dict(model)
     changes = [
-        _assignment(setting, model)
+        _assignment(setting, values[setting])
         for setting, value in find_system(name).settings.items()
         if values[setting] != value
     ]
     return f"{name}, with {' '.join(changes)}" if changes else name
 
 
-def _assignment(name: str, model: NetworkConfig) -> str:
-    """Return a setting in the syntax of `--set`."""
-    value: Any = to_dict(model)[name]
+def _assignment(name: str, value: Any) -> str:
+    """Return a setting of the network in the syntax of `--set`."""
     return f"model.{name}={value if isinstance(value, str) else json.dumps(value)}"
