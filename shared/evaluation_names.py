@@ -6,21 +6,16 @@ from typing import Literal, get_args
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 FOLDS = "folds"
 """Name of the evaluation of a cross-validation, over the test splits of all folds."""
-CALIBRATED = "calibrated"
-"""Part of the names of files written by `orn eval --calibrate-heads`."""
 
 
 def options_of(name: str) -> list[str]:
     """Return the options of `orn eval` that give an evaluation this name."""
     split, _, rest = name.partition("-")
     options = [] if split == "validation" else ["--split", split]
-    for first, chosen in (
-        *((each, ["--frame-order", each]) for each in get_args(FrameOrder)),
-        (CALIBRATED, ["--calibrate-heads"]),
-    ):
-        if rest.partition("-")[0] == first:
-            options += chosen
-            rest = rest.partition("-")[2]
+    first, _, others = rest.partition("-")
+    if first in get_args(FrameOrder):
+        options += ["--frame-order", first]
+        rest = others
     return options + (["--name", rest] if rest else [])
 
 

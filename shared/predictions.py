@@ -65,12 +65,8 @@ class Predictions:
         """
         if self.activity_logits is None or self.object_logits is None:
             return next(iter(self.by_head().values()))
-        return (self.activity_logits + self.object_logits) * np.float32(self.head_share)
-
-    @property
-    def head_share(self) -> float:
-        """Weight of each of the two heads in the prediction."""
-        return 1.0 if self.combination == "sum" else 0.5
+        share = 1.0 if self.combination == "sum" else 0.5
+        return (self.activity_logits + self.object_logits) * np.float32(share)
 
     @property
     def sure_NA(self) -> NDArray[np.bool_]:
@@ -98,15 +94,6 @@ class Predictions:
             videos=names(self.videos),
             unsure=of(self.unsure),
             **{name: of(getattr(self, name)) for name in LOGITS},
-        )
-
-    def scaled(self, activity_head: float, object_head: float) -> "Predictions":
-        """Return the predictions with the logits of both heads multiplied by these scales."""
-        assert self.activity_logits is not None and self.object_logits is not None
-        return dataclasses.replace(
-            self,
-            activity_logits=self.activity_logits * np.float32(activity_head),
-            object_logits=self.object_logits * np.float32(object_head),
         )
 
     def in_order_of(self, ids: Sequence[str], *, run: Path, reference: str) -> "Predictions":

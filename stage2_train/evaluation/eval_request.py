@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.evaluation_names import CALIBRATED, FrameOrder, NumCrops
+from orn.shared.evaluation_names import FrameOrder, NumCrops
 from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources
@@ -56,13 +56,6 @@ class EvalRequest(Request):
         FrameOrder | None,
         Option("Control: order of a clip's frames; results go to eval-SPLIT-ORDER.json."),
     ] = None
-    calibrate_heads: Annotated[
-        bool,
-        Option(
-            "Scale each head's logits by a factor fitted on the validation split; results go to "
-            "eval-SPLIT-calibrated.json."
-        ),
-    ] = False
     label: Annotated[
         str | None,
         Option(
@@ -81,7 +74,7 @@ class EvalRequest(Request):
             raise ValueError(
                 f"--name {self.label!r}: expected letters, digits, dots, hyphens and underscores"
             )
-        if self.label.partition("-")[0] in (*get_args(FrameOrder), CALIBRATED):
+        if self.label.partition("-")[0] in get_args(FrameOrder):
             raise ValueError(
                 f"--name {self.label!r}: the name is reserved for a different option; choose a new "
                 "one"
@@ -91,5 +84,4 @@ class EvalRequest(Request):
     @property
     def name(self) -> str:
         """Name of the evaluation in its files, such as eval-NAME.json."""
-        calibrated = CALIBRATED if self.calibrate_heads else None
-        return "-".join(filter(None, (self.split, self.frame_order, calibrated, self.label)))
+        return "-".join(filter(None, (self.split, self.frame_order, self.label)))

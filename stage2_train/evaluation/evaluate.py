@@ -2,14 +2,10 @@
 
 RUN/eval-SPLIT.json          metrics by head, chance level, metrics by class, confusion counts
 RUN/predictions-SPLIT.npz    ids, labels and logits
-
-With --calibrate-heads, the logits of both heads are multiplied by scales fitted on the validation
-split; the file names then contain SPLIT-calibrated.
 """
 
 import logging
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +17,6 @@ from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
-from orn.shared.manifests.advice import split_warnings
 from orn.shared.manifests.records import Subset
 from orn.shared.predictions import Predictions, check_finite, save_predictions
 from orn.shared.text import counted
@@ -30,7 +25,6 @@ from orn.stage2_train.clips.check_clips import check_objects
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
-from orn.stage2_train.evaluation.calibration import fitted_scales
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.intervals import measured_figures, with_groups
 from orn.stage2_train.evaluation.metrics import (
@@ -100,8 +94,6 @@ def evaluate_run(
     config, recipe = model.config, model.config.recipe
     joined = sources.join(request.split, recipe)
     joined.require_segments(config.dataset.name)
-    if request.calibrate_heads:
-        _check_calibration(model)
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
     clips = sources.clip_dataset(
@@ -112,14 +104,7 @@ def evaluate_run(
     )
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
-    predicted = partial(_predict, model, sources=sources, request=request, accelerator=accelerator)
-    predictions = predicted(clips)
-    scales = None
-    if request.calibrate_heads:
-        held_out = sources.join("validation", recipe)
-        held_out.require_segments(config.dataset.name)
-        scales = fitted_scales(predicted(sources.clip_dataset(held_out, recipe)))
-        predictions = predictions.scaled(**scales)
+    predictions = _predict(model, clips, sources=sources, request=request, accelerator=accelerator)
     report = {
         "run": str(run),
         "dataset": config.dataset.name,
@@ -127,7 +112,6 @@ def evaluate_run(
         "checkpoint": BEST_NAME,
         "step": model.step,
         "detector": sources.detector,
-        "head_scales": scales,
         **_report(
             predictions,
             clips,
@@ -181,20 +165,6 @@ def _predict(
     return with_groups(found, clips.segments, unsure_labels(clips))
 
 
-def _check_calibration(model: OpenedModel) -> None:
-    """Raise ConfigError if the run does not have two heads, or there are no held-out segments."""
-    where = f"--calibrate-heads: {model.path}"
-    if model.heads != "both":
-        raise ConfigError(
-            f"{where}: requires two trained heads, got only the {model.heads} head; omit the option"
-        )
-    if "validation" in model.config.recipe.data.training_splits:
-        raise ConfigError(
-            f"{where}: requires a run that was not trained on the validation split, got "
-            "data.train_with_validation=true; omit the option"
-        )
-
-
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
     """Log warnings that qualify the results."""
     recipe = config.recipe
@@ -206,16 +176,6 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
         logger.warning(
             "%s: trained on objects from %s, but evaluated on objects from %s (%s)",
             *(run, learned_from, found, sources.detections.path),
-        )
-    if request.calibrate_heads:
-        held_out = [each for each in sources.dataset.segments if each.split == "validation"]
-        for warning in split_warnings(held_out, sources.dataset.classes):
-            logger.warning("--calibrate-heads: %s", warning)
-    if request.calibrate_heads and request.split == "validation":
-        logger.warning(
-            "%s: --calibrate-heads fits factors to the labels of the split that is evaluated; "
-            "evaluate on a different split, such as --split test",
-            run,
         )
     if request.split in recipe.data.training_splits:
         logger.warning(

@@ -169,11 +169,6 @@ def as_report(report: dict[str, Any]) -> Report:
     notes = [f"chance {report['chance']:.4f}"]
     if unsure := unsure_text(report["num_unsure"], report["unsure_in_evaluation"]):
         notes.append(unsure)
-    if scales := report["head_scales"]:
-        words = " and ".join(
-            f"{head.replace('_', ' ')} {scale:.4g}" for head, scale in scales.items()
-        )
-        notes.append(f"logits multiplied by factors fitted on the validation split: {words}")
     if any(row["low"] is not None for own in heads.values() for row in own.values()):
         groups = counted(made["num_groups"], made["over"].removesuffix("s"), made["over"])
         least = f", at least as wide as over {made['least_over']}" if made["least_over"] else ""

@@ -206,8 +206,8 @@ def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
     write_tiny_model(tmp_path / "new")
     words = ("compare", pair[0], tmp_path / "new")
     assert f"`orn eval {tmp_path / 'new'}`" in run_orn(*words, exit_code=1).stderr
-    said = run_orn(*words, "--on", "test-reversed-calibrated-mine", exit_code=1).stderr
-    told = "--split test --frame-order reversed --calibrate-heads --name mine"
+    said = run_orn(*words, "--on", "test-reversed-mine", exit_code=1).stderr
+    told = "--split test --frame-order reversed --name mine"
     assert f"`orn eval {pair[0]} {told}`" in said
     said = run_orn("compare", tmp_path / "nowhere", pair[0], exit_code=None).stderr
     assert "nowhere" in said
