@@ -5,12 +5,9 @@ package itself is a room of its own.
 """
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import ROOT
 
@@ -114,18 +111,6 @@ def test_only_the_adapter_imports_mmdetection() -> None:
     assert not importers
 
 
-def test_constants_do_not_come_from_options() -> None:
-    options = {name for name, found in imports().items() if "orn.shared.options.Option" in found}
-    takers = {
-        f"{name} takes {imported}"
-        for name, found in imports().items()
-        if name not in options and "orn.shared.options.command" not in found
-        for imported in found
-        if imported.rpartition(".")[0] in options and imported.rpartition(".")[2].isupper()
-    }
-    assert not takers
-
-
 def test_modules_do_not_import_in_circles() -> None:
     graph = {name: found & modules().keys() - {name} for name, found in imports().items()}
     assert not circles(graph)
@@ -137,29 +122,3 @@ def test_rooms_do_not_import_in_circles() -> None:
         others = {room(each) for each in found & modules().keys()} - {room(name)}
         graph.setdefault(room(name), set()).update(others)
     assert not circles(graph)
-
-
-def folder_of(module: str) -> tuple[str, ...]:
-    """The folder in which a module of ours lies, below the top level."""
-    parts = tuple(module.split(".")[1:])
-    while not (ROOT.joinpath(*parts) / "__init__.py").is_file():
-        parts = parts[:-1]
-    return parts
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_folders_say_what_they_import(package: str) -> None:
-    """A folder names those of its package that are not above it, and other packages."""
-    used: dict[tuple[str, ...], set[str]] = {}
-    for name, found in imports().items():
-        here = folder_of(name)
-        for there in map(folder_of, found & modules().keys()):
-            if there[0] != here[0]:
-                used.setdefault(here, set()).add(there[0])
-            elif here[: len(there)] != there:
-                used.setdefault(here, set()).add("/".join(there[1:]))
-    for path in sorted((ROOT / package).rglob("__init__.py")):
-        here = path.parent.relative_to(ROOT).parts
-        said = re.findall(r"(?:[Mm]ay import|Imports) ([^.]*)", path.read_text("utf-8"))
-        assert said, path
-        assert set(re.findall(r"`([\w/]+)`", said[0])) == used.get(here, set()), path

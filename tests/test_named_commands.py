@@ -57,16 +57,3 @@ def test_commands_that_are_named_are_there(package: str) -> None:
         for mention in wrong_mentions(path.read_text(encoding="utf-8"))
     }
     assert not wrong
-
-
-@pytest.mark.parametrize(
-    ("text", "wrong"),
-    [
-        ('f"{path}: wanted a run; `orn trian` makes one"', "orn trian: there is no such command"),
-        ('"run `orn clips` again with --freshen"', "orn clips --freshen: there is no such option"),
-        ('"make PYTHON=python3.12 install"', "make PYTHON=python3.12 install: there is no such"),
-    ],
-)
-def test_a_wrong_name_is_found(text: str, wrong: str) -> None:
-    (found,) = wrong_mentions(f"message = {text}")
-    assert found.startswith(wrong)
