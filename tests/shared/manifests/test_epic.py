@@ -242,9 +242,3 @@ def test_published_tables_of_100(
     else:
         assert tail.absent is not None
         assert tail.absent.name == "EPIC_100_tail_nouns.csv"
-
-
-@pytest.mark.parametrize("cell", ["[]", "[3]", "[True]", "(1,)", "[[1]]", "[" * 500])
-def test_lists_of_nouns_that_are_refused(tmp_path: Path, cell: str) -> None:
-    with pytest.raises(ManifestError, match="row 2: column 'all_noun_classes'"):
-        read(tmp_path, row(all_nouns=cell), target="noun", task="multi-label")

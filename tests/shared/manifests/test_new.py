@@ -108,37 +108,6 @@ def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
     assert new("--rate", "5", "--videos", "frames/{id}", "--fresh")["form"] == "frames"
 
 
-def test_videos_that_are_nowhere(kitchen, new: Make, orn) -> None:
-    kitchen("video,label\n7,a\n")
-    refused = new(exit_code=1)
-    assert "expected videos such as '7'" in refused
-    assert "--videos" in refused
-    assert "that contains {id}" in new("--videos", "videos/a.mp4", exit_code=1)
-    for options, form in (((), "clips"), (("--rate", "30"), "frames")):
-        words = ("kitchen/labels.csv", "--videos", "v/{id}", "--fresh", "--json", *options)
-        found = orn("manifest", "new", *words).json
-        assert (found["form"], found["videos"]) == (form, {"listed": 1, "present": 0})
-
-
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        pytest.param("ku\u0308che", "küche", id="decomposed, as macOS writes it"),
-        pytest.param('kit"chen \\ é#', "kit-chen---é", id="marks of TOML"),
-        pytest.param("data/deep/er", "er", id="in the data root"),
-    ],
-)
-def test_names_of_any_script_are_kept(here: Path, write, new: Make, folder: str, name: str) -> None:
-    write(here / folder / "la'b\"els.csv", 'video,label\n"a ""b",open\n')
-    write(here / folder / "v" / 'a "b.mp4')
-    found = new(table=f"{folder}/la'b\"els.csv")
-    assert (found["name"], found["manifest"]) == (name, f"{name}.toml")
-    assert (found["pattern"], found["videos"]["present"]) == ("v/{id}.mp4", 1)
-    is_inside = folder.startswith("data/")
-    assert load_manifest(f"{name}.toml").root == (folder[5:] if is_inside else folder)
-    assert found["data_root"] == ("data" if is_inside else str(here))
-
-
 def test_a_split_is_drawn_and_kept(here: Path, kitchen, new: Make) -> None:
     rows = [f"v{number},{'open' if number % 2 else 'close'}" for number in range(20)]
     videos = [f"v{number}.mp4" for number in range(20)]

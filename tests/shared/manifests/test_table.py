@@ -77,30 +77,6 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("video,label\na,opne", "row 2: expected a class, got 'opne'; the nearest is 'open'"),
-        ("video,label,split\na,open,vall", "row 2: column 'split': .*'validation'.*got 'vall'"),
-        ("video,label\na,open\na,close", "row 3: .*got 'a' twice; make them unique"),
-        ("video,label,start,stop\na,open,2,1", "row 2: expected stop after start, got 2.0 and 1.0"),
-        *(
-            (f"video,label,start\na,open,{cell}", f"row 2: column 'start': .*got '{cell}'")
-            for cell in ("x", "inf", "-1", "1e23")
-        ),
-        ("video,label\n,open\n", "row 2: column 'video': .*got ''"),
-    ],
-)
-def test_refusals(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(ManifestError, match=rf"t\.csv, {message}"):
-        read(tmp_path, text)
-
-
-def test_segments_need_times(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"row 2: expected start and stop .*got 1.0 and None"):
-        read(tmp_path, "video,label,start,stop\na,open,1,", form="segments")
-
-
-@pytest.mark.parametrize(
     "video_id",
     [
         *("/etc/passwd", "../x", "a/../../x", "a/..", "a//b", "a/", ".", "a/./b", "..\\x"),
