@@ -94,13 +94,6 @@ def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
     assert "replaced" not in one().stderr
 
 
-def test_frames_without_detections_are_a_warning(detect: Any) -> None:
-    one = partial(detect, "--limit", 1)
-    assert "without detections" not in one().stderr
-    said = one("--fresh", "--score-threshold", 1).stderr
-    assert "5 of 5 frames are without detections; check the detector" in said
-
-
 def test_a_fresh_job_that_cannot_start_removes_nothing(
     detect: Any, shard_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,13 +115,3 @@ def test_content_is_read_once_by_all_processes_until_it_changes(
     video.write_bytes(b"longer than before")
     assert digest_once(content, tmp_path) == content_digest(content) != digest
     assert len((tmp_path / DIGESTS_NAME).read_text().splitlines()) == 2
-
-
-@pytest.mark.parametrize("torn", [1, 64, 70, 100, 136])
-def test_a_line_that_was_cut_off_is_passed_over(video: Path, tmp_path: Path, torn: int) -> None:
-    digest = digest_once(video, tmp_path)
-    record = tmp_path / DIGESTS_NAME
-    record.write_bytes(record.read_bytes()[:torn])
-    assert digest_once(video, tmp_path) == digest
-    put_in_place(video, b"other")
-    assert digest_once(video, tmp_path) == digest

@@ -84,20 +84,6 @@ def test_nothing_to_export_leaves_no_file(folder: Path, selection: Any, message:
     assert [path.name for path in folder.parent.iterdir()] == ["shards"]
 
 
-def test_a_damaged_shard_leaves_what_was_there(folder: Path) -> None:
-    exported(folder)
-    before = (folder.parent / "out.json").read_bytes()
-    shard = folder / "shard-000001.zarr.zip"
-    content = bytearray(shard.read_bytes())
-    place = content.index(b"rle/c/0") + 20
-    content[place] ^= 1
-    shard.write_bytes(content)
-    with pytest.raises(PipelineError, match=r"shard-000001.*'rle'"):
-        export(folder, folder.parent / "out.json")
-    assert (folder.parent / "out.json").read_bytes() == before
-    assert len(list(folder.parent.iterdir())) == 3
-
-
 def test_the_command_takes_a_split(orn: Any, folder: Path) -> None:
     root = folder.parent
     rows = ["video,label,start,stop,split", "kitchen/a,x,0.5,0.6,train", "b,x,0.6,9,validation"]

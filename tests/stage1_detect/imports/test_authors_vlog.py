@@ -1,7 +1,6 @@
 """The authors' masks for VLOG: real files, and files with one thing wrong."""
 
 import pickle
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.stage1_detect.imports.authors_vlog import read_authors
-from tests.bounded import refusals
 from tests.stage1_detect.imports.conftest import block_mask
 
 CLIPS = {"o/5/E/v_vAqaXZuAO5E/075": (741, 2001), "o/p/Y/v_7Tsrimk7opY/052": (95, 477)}
@@ -78,29 +76,15 @@ def box_item(place: int, item: float) -> Any:
     return changed(lambda segms, boxes: boxes[1][3][0].__setitem__(place, item))
 
 
-def another_box(box: Any) -> Any:
-    """A whole file's value with another box."""
-    return changed(lambda segms, boxes: boxes[1][3].__setitem__(0, box))
-
-
-def in_class_0(segms: Any, boxes: Any) -> None:
-    for part in (segms, boxes):
-        part[0][0].extend(part[1][3])
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [
         ([], r"clip\.pkl: .* segms and boxes, got a list"),
         (changed(lambda segms, boxes: segms.pop()), "boxes for 1 frames of segms, got 2"),
-        (changed(lambda segms, boxes: segms[1][3].pop()), "frame 1: class 3: .*got 1 boxes and 0"),
-        (changed(in_class_0), "frame 0: class 0: "),
         (changed(nothing, size=[50, 100]), "frame 1: .* 100 x 100 pixels, got 50 x 100"),
         (changed(nothing, counts=b"P1"), "frame 1: masks of object 0: .*10000.* got 32"),
-        (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, got a PickledArray"),
         (box_item(2, 0.5), "finite x1 <= x2"),
         (box_item(4, 101), "frame 1: scores"),
-        (changed(nothing, counts=block_mask(1, 2, 33, 40)), "object 0: .* inside its box"),
         (
             changed(nothing, counts=b"0" * 40_005),
             "frame 1: .* 40,004 bytes .* got 1 objects, 40,005",
@@ -115,59 +99,3 @@ def test_what_is_wrong_is_told(tmp_path: Path, value: Any, message: str) -> None
 def test_a_pixel_outside_of_the_box_is_a_rounding(tmp_path: Path) -> None:
     value = changed(nothing, counts=block_mask(1, 2, 31, 40))
     assert len(list(read_authors(write(tmp_path / "clip.pkl", value)))) == 2
-
-
-def many_frames() -> Any:
-    value = content(1)
-    for part in value.values():
-        part[0][3] *= 1000
-        part[:] = part * 1000
-    return value
-
-
-def one_class_in_many_frames() -> Any:
-    value = content(100)
-    for part in value.values():
-        part[-1][3] *= 100
-        for frame in part[:-1]:
-            frame[3] = part[-1][3]
-    return value
-
-
-def large_masks() -> Any:
-    """A thousand detections with one mask of 40 kB between them."""
-    value = content(1)
-    value["segms"][0][3] *= 1000
-    value["segms"][0][3][0]["counts"] = b"0" * 40_000
-    value["boxes"][0][3] *= 1000
-    return value
-
-
-def empty_frames(number: int) -> Any:
-    frame: list[Any] = [[]] * 81
-    return {part: [frame] * number for part in ("segms", "boxes")}
-
-
-def read_all(path: Path) -> None:
-    list(read_authors(path))
-
-
-def test_what_is_held_many_times_takes_no_memory(tmp_path: Path) -> None:
-    cases = {
-        "at most 52 frames .* got 1,000": many_frames(),
-        "no more than fit the size of the file, got 100 boxes": one_class_in_many_frames(),
-        "frame 0: .* got 1,000 objects, 40,000 and 40,000,000": large_masks(),
-        "got 3,000": empty_frames(3_000),
-    }
-    values = cases.values()
-    files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
-    for path, message, said in zip(files, cases, refusals(read_all, files), strict=True):
-        assert re.search(rf"{path.name}: .*{message}", said)
-
-
-def test_a_list_that_holds_itself(tmp_path: Path) -> None:
-    loop: list[Any] = []
-    loop += [loop] * 81
-    values = (loop, {"segms": loop, "boxes": loop}, {"segms": [loop] * 2, "boxes": [loop] * 2})
-    files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
-    assert all(".pkl: " in each for each in refusals(read_all, files))

@@ -11,12 +11,11 @@ import pytest
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.epic100_objects import (
     KNOWN_WRONG,
-    parse_frame,
     published_rate,
     read_epic100,
 )
 from tests.bounded import bounded
-from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
+from tests.stage1_detect.imports.conftest import Found, block_mask, write_epic
 
 
 def test_a_file_is_read_exactly(tmp_path: Path) -> None:
@@ -112,8 +111,3 @@ def test_a_frame_of_endless_objects(tmp_path: Path, objects: int) -> None:
     path.write_bytes(pickle.dumps([b"\x10\x01" + b"\x1a\x02\x20\x01" * objects], 3))
     with pytest.raises(ObjectImportError, match=r"P01_01.pkl: .*at most "):
         bounded(read_all, path)
-
-
-def test_a_message_cut_short_is_told(one: Found) -> None:
-    with pytest.raises(ObjectImportError, match=r"here: expected a FrameObjectDetections message"):
-        parse_frame(pack_frame(300, [one])[:-1], place="here")

@@ -1,27 +1,19 @@
 """`orn import-objects`: from released files to shards that training can use."""
 
 import json
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from orn.shared.cli import main
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import content_digest
-from orn.stage1_detect.imports import import_plan
 from orn.stage1_detect.imports.authors_vlog import read_authors
-from orn.stage1_detect.imports.formats import READERS
-from tests.processes import run_alone
 from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic
-from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos
 
 
@@ -82,52 +74,6 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
         assert words in told
 
 
-OUTSIDE: Found = ((10, 20, 50, 75), block_mask(10, 20, 53, 75), 0.75, 3)
-
-
-BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "pipe": (os.mkfifo, "pipe.pkl: expected a file, got a pipe"),
-    "loop": (
-        lambda path: path.symlink_to("loop.pkl"),
-        "loop.pkl: cannot be read (Too many levels of symbolic links)",
-    ),
-    "gone": (
-        lambda path: path.symlink_to("nowhere.pkl"),
-        "gone.pkl: cannot be read (No such file or directory)",
-    ),
-    "device": (
-        lambda path: path.symlink_to("/dev/zero"),
-        "device.pkl: expected a file, got a device",
-    ),
-    "cut": (lambda path: path.write_bytes(b"\x80\x04]"), "cut.pkl: corrupt pickle "),
-    "beyond": (
-        lambda path: write_authors(path, [[], [OUTSIDE]]),
-        "beyond.pkl: frame 1: masks of object 0: expected a mask inside its box",
-    ),
-}
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_each_bad_file_fails_its_clip_alone(authors: Any, tmp_path: Path, workers: int) -> None:
-    counted_videos(tmp_path, {}, absent=["good", *BAD, "linked/other"])
-    masks, outside = tmp_path / "masks", tmp_path / "disk" / "other.pkl"
-    write_authors(masks / "good.pkl", [[BLOCK]])
-    write_authors(outside, [[BLOCK]])
-    (masks / "linked").symlink_to(outside.parent)
-    for name, (make, _) in BAD.items():
-        make(masks / f"{name}.pkl")
-    authors("--json", "--workers", workers, "--dry-run")
-    result = authors("--json", "--workers", workers, exit_code=3)
-    reasons = {each["id"]: each["reason"] for each in result.json["unreadable"]}
-    assert set(reasons) == set(BAD)
-    for name, (_, message) in BAD.items():
-        assert reasons[name].startswith(message)
-        assert result.stderr.count(f"video {name} failed: {name}.pkl: ") == 1
-    assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"good", "linked/other"}
-    for shard in (tmp_path / "shards").glob("shard-*"):
-        assert verify_shard(shard) == []
-
-
 def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {}, absent=["P01_01", "P01_109", "P27_103"])
     one: Found = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.75, 3)
@@ -168,46 +114,3 @@ def test_sources_that_cannot_be(authors: Any, orn: Any, tmp_path: Path) -> None:
     write_authors(tmp_path / "masks" / "strange" / "b.pkl", [[]])
     told = authors(exit_code=1).stderr
     assert "masks: expected objects in the videos listed" in told and "strange/b" in told
-
-
-def die_before(videos_before: int, arguments: list[str]) -> int:
-    """An import that kill -9 ends before it reads a video."""
-    read, done = READERS["authors"], []
-
-    def read_or_die(path: Path) -> Any:
-        if len(done) == videos_before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done.append(path)
-        return read(path)
-
-    import_plan.UNIT_FRAMES = 1
-    READERS["authors"] = read_or_die
-    main(arguments)
-    return 0
-
-
-def test_killed_and_started_again(
-    orn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The shards then equal those of an undisturbed import, of any number of processes."""
-    monkeypatch.setattr(import_plan, "UNIT_FRAMES", 1)  # a unit a video
-    names = [f"v{number}" for number in range(4)]
-    manifest = counted_videos(tmp_path, {}, absent=names)
-    for number, name in enumerate(names):
-        write_authors(tmp_path / "masks" / f"{name}.pkl", [[BLOCK] * (number + 1), []])
-    words = ["import-objects", str(manifest), str(tmp_path / "masks")]
-    words += ["--data", str(tmp_path / "data"), "--format", "authors", "--out"]
-    undisturbed = orn(*words, tmp_path / "whole", "--json").json
-    whole = unit_files(tmp_path / "whole")
-    assert len(whole) == 4
-    orn(*words, tmp_path / "two", "--workers", 2)
-    assert unit_files(tmp_path / "two") == whole
-    out = tmp_path / "cut"
-    ended = run_alone(die_before, 2, [*words, str(out)], said=tmp_path / "said")
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
-    assert len(unit_files(out)) == 2
-    again = orn(*words, out, "--json").json
-    assert again["skipped_units"] == 2
-    assert again["left_out"] == undisturbed["left_out"]
-    assert unit_files(out) == whole
-    assert not list(out.glob(".*"))

@@ -69,27 +69,6 @@ def test_yaml_with_a_python_tag_is_refused(
     assert not (tmp_path / "done").exists()
 
 
-PIPELINE = "model = dict()\ntest_dataloader = dict(dataset=dict(pipeline={}))"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"broken\.py: file not found"),
-        ("model = dict(", r"broken\.py: cannot be read"),
-        ("model = dict(a=1)", r"broken\.py: expected a dict as test_dataloader, got None"),
-        (PIPELINE.format("[1]"), r"such as LoadImageFromFile, got \[1\]"),
-        (PIPELINE.format("[dict(type='Pad')]"), "loads an image.* got .*Pad"),
-    ],
-)
-def test_bad_files(tmp_path: Path, content: str | None, message: str) -> None:
-    path = tmp_path / "broken.py"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(DetectorError, match=message):
-        read_config(path)
-
-
 URL = "https://host/small-0123abcd.pth"
 
 

@@ -1,6 +1,5 @@
 """Mask R-CNN: what `inference_detector` gives, and the softmax rows besides."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from orn.shared.errors import DetectorError
 from orn.shared.masks.detections import FrameDetections
 from orn.stage1_detect.mmdet.detector import MmdetDetector
-from orn.stage1_detect.mmdet.model import check_precision, use_float32_of
 from tests.stage1_detect.conftest import draw_picture, save_random_weights
 from tests.stage1_detect.mmdet.test_segmenter import assert_equal, mmdet_instances
 
@@ -57,14 +55,6 @@ def test_class_scores_are_the_softmax_row(found: list[FrameDetections]) -> None:
         assert (scores_NC.astype(np.float32).sum(1) <= 1 + 1e-2).all()
     # Detections of one proposal share its row; here some proposal gave two classes.
     assert any(len(np.unique(f.class_scores, axis=0)) < len(f) for f in found)
-
-
-@pytest.mark.parametrize(("height", "width"), [(2, 1000), (1000, 2), (2, 20000)])
-def test_frames_that_cannot_be_resized_are_refused(
-    loaded: MmdetDetector, height: int, width: int
-) -> None:
-    with pytest.raises(DetectorError, match=rf"cannot resize a frame of {width} x {height} pixels"):
-        loaded.detect([np.zeros((height, width, 3), np.uint8)])
 
 
 @pytest.mark.parametrize("part", ["backbone", "rpn_head.rpn_cls"])
@@ -114,18 +104,6 @@ def test_float16_needs_a_gpu(load_tiny: Any) -> None:
     assert load_tiny(precision="float16", detects=False).entry.precision == "float16"
 
 
-@pytest.mark.parametrize("step", ["type='NoSuchStep'", "type='Resize', scale='a'"])
-def test_configurations_that_cannot_be_used_are_refused(
-    load_tiny: Any, demo_config: Path, tmp_path: Path, step: str
-) -> None:
-    path = tmp_path / "odd.py"
-    steps = f"[dict(type='LoadImageFromFile'), dict({step})]"
-    loader = f"test_dataloader = dict(dataset=dict(pipeline={steps}))"
-    path.write_text(f"_base_ = {str(demo_config)!r}\n{loader}\n")
-    with pytest.raises(DetectorError, match=r"odd: .*the test pipeline fails on an image"):
-        load_tiny(config=path)
-
-
 def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
     load_tiny: Any, demo_config: Path, tmp_path: Path
 ) -> None:
@@ -147,25 +125,3 @@ def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
     assert detector.entry.class_names == ("a", "b", "c")
     found = detector.detect([draw_picture(0)])[0]
     assert len(found) and found.class_scores.shape == (len(found), 3)
-
-
-@pytest.fixture
-def tf32() -> Iterator[tuple[Any, ...]]:
-    """The flags, turned on, and afterwards as they were."""
-    flags = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [each.allow_tf32 for each in flags]
-    for each in flags:
-        each.allow_tf32 = True
-    yield flags
-    for each, value in zip(flags, before, strict=True):
-        each.allow_tf32 = value
-
-
-def test_tf32_is_a_precision_and_else_off(load_tiny: Any, tf32: tuple[Any, ...]) -> None:
-    load_tiny()
-    assert [each.allow_tf32 for each in tf32] == [False, False]
-    for precision, is_wanted in (("tfloat32", True), ("float16", False)):
-        use_float32_of(precision)
-        assert [each.allow_tf32 for each in tf32] == [is_wanted, is_wanted]
-        with pytest.raises(DetectorError, match=rf"\({precision}\) requires a CUDA GPU"):
-            check_precision(precision, torch.device("cpu"))
