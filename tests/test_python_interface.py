@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from orn import load_detector, load_model, open_dataset, open_shard, predict_video
 from orn.shared.errors import ConfigError, PipelineError, ShardNotFoundError, VideoDecodeError
 from orn.shared.video.read import read_frames
-from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate
 from orn.stage2_train.settings.resources import Resources
@@ -154,12 +152,3 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
     assert any(each in said for each in names["model"].classes)
     written = open_shard("shards/mine/shard-000000.zarr.zip")
     assert [len(frame.detections) for frame in written["film"]] == [1] * len(frames)
-
-
-def test_a_loader_of_ones_own(small_demo: Path) -> None:
-    dataset = open_dataset("demo")
-    [ours] = dataset.batches("validation")
-    [batch] = DataLoader(dataset.clips("validation"), batch_size=2, collate_fn=collate)
-    assert batch.ids == ours.ids
-    assert torch.equal(batch.frames_BTCHW, ours.frames_BTCHW)
-    assert torch.equal(batch.masks_BTKhw, ours.masks_BTKhw)

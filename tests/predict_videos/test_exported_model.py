@@ -1,7 +1,6 @@
 """`orn export`: what the folder predicts, says and refuses."""
 
 import json
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -27,18 +26,6 @@ def moved(exported, tmp_path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "moved"))
 
 
-def test_an_interrupted_export_is_said_and_finished(trained, exported, moved) -> None:
-    for name in ("README.md", "model.safetensors"):
-        (moved / name).unlink()
-    video = (validation(trained)[0], "--shards", trained.shards)
-    said = predict(trained, *video, model=moved, exit_code=1).stderr
-    assert f"{moved}: " in said and "no model.safetensors yet" in said
-    run_orn("export", trained.run, moved)
-    assert {path.name for path in moved.iterdir()} == {path.name for path in exported.iterdir()}
-    own = predict(trained, *video, "--json")
-    assert predict(trained, *video, "--json", model=moved).stdout == own.stdout
-
-
 def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -> None:
     run = shutil.copytree(trained.run, tmp_path / "run")
     config = read_config(moved)
@@ -48,26 +35,6 @@ def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -
         said = run_orn("export", trained.run, out, exit_code=2).stderr
         assert f"{out}: settings have changed: " in said and "choose a different folder" in said
         assert (out / "model.safetensors").read_bytes() == before
-
-
-def test_the_card_tells_what_was_measured(exported, trained) -> None:
-    card = (exported / "README.md").read_text()
-    report = json.loads((trained.run / "eval-validation.json").read_text())
-    assert f"| validation | two_heads | {report['two_heads']['top1']:.4f} |" in card
-    assert re.search(r"\d\.\d{4} to \d\.\d{4} over 4 videos", card)
-    assert "film" not in card
-    assert "tiny, 8 training segments" in card and "right, down." in card
-    assert str(trained.run) not in card + (exported / "config.json").read_text()
-
-
-def test_weights_of_the_detector_stay_part_of_a_model(trained, tmp_path) -> None:
-    """As the card says, which a second export without --with-detector writes again."""
-    model = tmp_path / "model"
-    for number in range(2):
-        files = run_orn("export", trained.run, model, "--json").json["files"]
-        assert ("detector.pth" in files) == (number > 0)
-        (model / "detector.pth").write_bytes(b"as written by --with-detector")
-    assert "detector.pth" in (model / "README.md").read_text()
 
 
 def test_a_class_name_that_a_terminal_or_a_table_would_interpret_is_refused(trained, moved) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,8 +117,3 @@ def test_what_is_not_there_is_said_in_a_line(place: str, says: str) -> None:
     assert result.exit_code in (1, 2)
     (line,) = result.stderr.strip().splitlines()
     assert says in line
-
-
-def test_the_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    assert "[hub]" in run_orn("predict", ADDRESS, "film.mp4", exit_code=2).stderr

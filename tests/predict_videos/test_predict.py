@@ -1,10 +1,7 @@
 """`orn predict` on a tiny network and real videos."""
 
 import csv
-import os
 import shutil
-import signal
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import orn
 import orn.predict_videos.predict_job
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.predict_request import PredictRequest
-from orn.shared.errors import DetectorError
 from orn.shared.manifests.records import Video
 from orn.shared.predictions import load_predictions
 from orn.shared.tensors import read_tensors, write_tensors
-from orn.shared.text import escape, utf8
-from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import predict, validation, windows
-from tests.running import Ran, run_and_list_imports, run_orn
+from tests.running import Ran, run_orn
 from tests.worlds.films import Film, write_films_shard, write_signed
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_pictures
@@ -47,16 +40,6 @@ def check_against_eval(ran: Ran, run: Path, frames: list[int]) -> None:
         for head, name in HEADS.items():
             logits, wanted = window["logits"][head], getattr(kept, name)[row]
             np.testing.assert_allclose(logits, wanted, atol=1e-4, rtol=0)
-
-
-@pytest.mark.slow  # that it starts without them is in test_import_boundaries
-def test_nothing_is_loaded_that_known_objects_do_not_need(trained) -> None:
-    words = (trained.run, validation(trained)[0], "--shards", trained.shards, "--device", "cpu")
-    ran, modules = run_and_list_imports("predict", *words, "--pairs", "1")
-    assert "decided by" in ran.stdout
-    assert "torch" in modules
-    unneeded = {"accelerate", "matplotlib", "mmdet", "scipy", "sympy", "torch._dynamo", "zarr"}
-    assert modules.isdisjoint(unneeded | {"torchvision"})
 
 
 def in_float32(trained, folder: Path, **changes: Any) -> Path:
@@ -213,62 +196,6 @@ def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, place
     id, file = next(iter(trained.videos.items()))
     with objects(Video(id=id, path=file), lambda _: None) as (_, shards):
         assert shards.video(id).frame_indices.tolist() == list(places)
-
-
-@pytest.mark.mmdet
-def test_published_weights_are_fetched(trained, weights_host, monkeypatch) -> None:
-    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", weights_host.address)  # which lacks them
-    model = open_model(trained.run, device="cpu")
-    detector = replace(model.config.detector, config_name=DEFAULT_CONFIG)
-    model = replace(model, config=replace(model.config, detector=detector))
-    with pytest.raises(DetectorError, match="--checkpoint FILE"):
-        load_its_detector(model, PredictRequest(device="cpu"))
-    assert len(weights_host.requests) == 1
-
-
-class Interrupted(FakeDetector):
-    """Is interrupted in its second batch."""
-
-    def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
-        if self.batches:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return super().infer(prepared)
-
-
-def test_an_interruption_leaves_nothing_half_written(trained, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(
-        "orn.predict_videos.predict_job.load_its_detector", lambda *_: Interrupted()
-    )
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    outputs = ("--csv", tmp_path / "out.csv", "--html", tmp_path / "out.html")
-    predict(trained, *validation(trained), *outputs, exit_code=143)
-    assert list(tmp_path.iterdir()) == []
-
-
-HOSTILE = (b"\xff\xfe", b"a\x1b]0;title\x07", b"b\nc")
-
-
-@pytest.mark.usefixtures("fake_detector")
-def test_names_of_any_bytes(trained, tmp_path) -> None:
-    """Of files and of folders of frames, in every output."""
-    folder = tmp_path / "in"
-    names = [os.fsdecode(name) for name in HOSTILE]
-    for name in names:
-        (folder / name).mkdir(parents=True)
-        shutil.copy(validation(trained)[0], folder / f"{name}.mp4")
-        for number in "12":
-            Image.new("RGB", (80, 60)).save(folder / name / f"{name}{number}.jpg")
-    outputs = ["--csv", tmp_path / "a.csv", "--html", tmp_path / "a.html"]
-    result = predict(trained, folder, "--rate", "10", *outputs, "--json")
-    ids = {utf8(str(path)) for path in folder.iterdir()}
-    assert {line["video"] for line in result.lines} == ids
-    told = predict(trained, folder, "--rate", "10")
-    assert all(escape(id) in told.stdout for id in ids)
-    for text in (result.stdout, told.stdout, told.stderr, (tmp_path / "a.html").read_text("utf-8")):
-        assert not {"\x1b", "\x07"} & set(text)
-    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) >= len(ids)
 
 
 def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:

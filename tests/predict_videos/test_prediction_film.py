@@ -7,9 +7,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from orn.predict_videos.prediction import SeenObject
 from orn.predict_videos.prediction_film import draw_prediction
-from orn.predict_videos.seen_frame import draw_seen_frame
 from orn.predict_videos.truth import TrueSegment
 from orn.predict_videos.video import predict_video
 from orn.predict_videos.windows import WindowChoice, moments_of
@@ -17,7 +15,7 @@ from orn.shared.pages.palette import activity_color
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.trained import open_model
-from tests.predict_videos.conftest import first_video, predict, turned, validation, with_classes
+from tests.predict_videos.conftest import first_video, predict, turned, validation
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
 
@@ -65,18 +63,6 @@ def drawn_texts(monkeypatch) -> list[str]:
     return texts
 
 
-@pytest.mark.parametrize(("threshold", "says"), [(0.0, "right"), (1.0, "none")])
-def test_a_film_of_several_labels_names_those_from_the_threshold_up(
-    trained, tmp_path, drawn_texts, threshold: float, says: str
-) -> None:
-    model = with_classes(open_model(trained.run, device="cpu"), "right", "down", task="multi-label")
-    with first_video(trained, model) as (video, detections):
-        windows = list(predict_video(model, video, detections))
-        seen, out = detections.video(video.id), tmp_path / "out.mp4"
-        draw_prediction(out, model, video, seen, windows, threshold=threshold)
-    assert drawn_texts[0].startswith(says)
-
-
 def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_texts) -> None:
     model = open_model(trained.run, device="cpu")
     with first_video(trained, model) as (video, detections):
@@ -91,53 +77,6 @@ def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_text
             assert any(text.startswith(model.classes[window.label]) for text in drawn_texts)
 
 
-BOX = (20, 10, 60, 50)
-
-
-def drawn_pair(trained, seconds: float, name: str, *, across: int = 1) -> np.ndarray:
-    """What a pair of an object at 0 s in BOX and the whole frame changes in a gray picture; the
-    grid of boxes may be finer than the picture."""
-    model = open_model(trained.run, device="cpu")
-    gray = np.full((60, 80, 3), 90, np.uint8)
-    pictures = []
-    with first_video(trained, model) as (video, detections):
-        (window,) = predict_video(model, video, detections, pairs=1)
-        seen, (pair, *_) = detections.video(video.id), window.pairs
-        entry = replace(seen.video, width=across * 80, height=across * 60)
-        objects = [
-            [SeenObject(name=name, score=1, box=tuple(across * each for each in BOX))],
-            [SeenObject(name="background", score=1, box=(0, 0, across * 80, across * 60))],
-        ]
-        for drop in (0.0, 0.4):
-            pair = replace(pair, frames=(0, 1), objects=(0, 0), logit_drop=drop)
-            shown = replace(window, objects=objects, pairs=[pair], seconds=(0.0, 0.1))
-            recorded = Mock(wraps=seen, video=entry)
-            pictures.append(
-                draw_seen_frame(gray, seconds, recorded, model, window=shown, caption="")
-            )
-    without, found = pictures
-    return (without != found).any(axis=2)
-
-
-def test_the_box_of_an_object_at_another_time_is_dashed_and_the_whole_frame_has_none(
-    trained, drawn_texts
-) -> None:
-    factor = 7  # by which a small picture is enlarged
-    now, later = drawn_pair(trained, 0.0, "cup"), drawn_pair(trained, 0.5, "cup")
-    for changed in (now, later):
-        rows, columns = np.nonzero(changed)
-        x1, y1, x2, y2 = (factor * each for each in BOX)
-        assert np.abs([columns.min() - x1, rows.min() - y1]).max() <= 5
-        assert np.abs([columns.max() - x2, rows.max() - y2]).max() <= 5
-        assert not changed[(y1 + y2) // 2, (x1 + x2) // 2]  # a line needs two boxes
-    edge = slice(factor * BOX[0], factor * BOX[2])
-    assert now[factor * BOX[1], edge].mean() > 0.95
-    assert 0.3 < later[factor * BOX[1], edge].mean() < 0.9
-    assert drawn_texts == ["cup 0.00 s"]
-    assert (drawn_pair(trained, 0.0, "cup", across=3) == now).all()
-    assert not drawn_pair(trained, 0.0, "background").any()
-
-
 def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> None:
     (video, *_) = validation(trained)
     page, manifest = tmp_path / "out.html", trained.run.parent / "tiny.toml"
@@ -148,22 +87,6 @@ def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> 
     other = shutil.copy(video, tmp_path / "other.mp4")
     result = predict(trained, other, "--shards", trained.shards, *more, exit_code=2)
     assert "--dataset" in result.stderr and "--data" in result.stderr
-
-
-def test_a_video_of_one_frame_has_a_prediction_a_page_and_a_film(trained, tmp_path) -> None:
-    film = Film(id="one", boxes_FN4=np.full((1, 3, 4), [10, 10, 30, 30]))
-    video = write_pictures(tmp_path / "one.mp4", [film.image(0)])
-    film = film.in_video(video)
-    write_films_shard(tmp_path / "shards" / "shard-000000.zarr.zip", [film])
-    outputs = ("--html", tmp_path / "out.html", "--overlay", tmp_path / "out.mp4")
-    result = predict(trained, video, "--shards", tmp_path / "shards", *outputs, "--json")
-    window, segment = result.lines
-    assert (window["kind"], segment["kind"]) == ("window", "segment")
-    assert [window["label"]] == segment["labels"]
-    assert window["classes"] == segment["classes"]
-    assert len(list(read_frames(tmp_path / "out.mp4"))) == 1
-    page = (tmp_path / "out.html").read_text()
-    assert 'class="card panel"' in page and "Detected: " in page
 
 
 def test_a_film_has_every_frame_where_objects_are_on_every_fourth(trained, tmp_path) -> None:

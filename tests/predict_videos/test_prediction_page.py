@@ -1,13 +1,10 @@
 """`orn predict --html`, in a real browser."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from orn.predict_videos.prediction import WindowPrediction
 from orn.predict_videos.prediction_page import PredictionPage
 from orn.predict_videos.truth import TrueSegment
 from orn.predict_videos.video import predict_video
@@ -15,7 +12,6 @@ from orn.predict_videos.windows import WindowChoice
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.fitted_page import LARGEST_PAGE_BYTES
 from orn.shared.pages.palette import class_color, css_color
-from orn.shared.predictions import probabilities
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
@@ -95,36 +91,6 @@ def test_lanes_have_numbers_and_the_true_lane_the_time_that_was_predicted(
         assert not {css_color(class_color(label)) for label in range(80)} & set(colors)
         (true,) = page.locator("[aria-label=True] text").all_text_contents()
         assert true in (f"right: predicted {share} % of the time" for share in (50, 100))
-
-
-def test_a_stretch_explains_its_own_class_or_nothing(trained: Trained, tmp_path: Path) -> None:
-    """Where the mean of two windows is a class that neither predicts, nothing is explained."""
-    classes = ("first", "second", "both")
-    model = with_classes(open_model(trained.run, device="cpu"), *classes)
-
-    def apart(windows: Any) -> list[WindowPrediction]:
-        found = []
-        for window, row in zip(windows, ([9, 0, 8], [0, 9, 8], [0, 9, 8]), strict=True):
-            logits = np.array(row, np.float32)
-            pairs = [replace(each, logit_drop=0.4) for each in window.pairs]
-            found.append(
-                replace(
-                    window,
-                    classes=classes,
-                    logits=dict.fromkeys(window.logits, logits),
-                    probabilities=probabilities(logits, multi_label=False),
-                    pairs=pairs,
-                )
-            )
-        return found
-
-    page_of(model, trained, apart).write(tmp_path / "out.html")
-    _, first, both, second = (tmp_path / "out.html").read_text().split("<article")
-    for card, name in ((first, "first"), (second, "second")):
-        assert f"<bdi>{name}" in card.partition("</h3>")[0]
-        assert f"the logit of “<bdi>{name}</bdi>” drops by 0.40" in card
-    assert "<bdi>both" in both.partition("</h3>")[0]
-    assert "the logit of" not in both and "on its own" not in both
 
 
 @ON_ANY_SCREEN

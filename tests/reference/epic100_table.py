@@ -19,21 +19,6 @@ def softmax(row: Sequence[float]) -> np.ndarray:
     return powers / powers.sum()
 
 
-def first_actions(verb_scores: np.ndarray, noun_scores: np.ndarray) -> list[tuple[int, int]]:
-    """Verb and noun of each segment's best action, from scores as publishers take them: a softmax
-    over all segments at once."""
-    actions = []
-    verbs, nouns = (
-        softmax(each.ravel()).reshape(each.shape) for each in (verb_scores, noun_scores)
-    )
-    for verb_row, noun_row in zip(verbs, nouns, strict=True):
-        products = np.outer(verb_row, noun_row)
-        best = np.flatnonzero(products.ravel() == products.max()).tolist()
-        assert len(best) == 1, f"{len(best)} actions have the same score"
-        actions.append(divmod(best[0], len(noun_row)))
-    return actions
-
-
 def is_right(scores: np.ndarray, label: int, first: int) -> bool:
     higher = scores > scores[label] * (1 + EQUAL)
     equal = ~higher & (scores > scores[label] * (1 - EQUAL))

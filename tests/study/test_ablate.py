@@ -7,7 +7,6 @@ import pytest
 
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.runs.run_folder import RunStatus, write_status
-from orn.study import ablate as ablate_module
 from orn.study.ablate import ABLATION_MARKER
 from tests.running import Ran, run_orn
 from tests.study.made_results import EVALUATION
@@ -110,25 +109,6 @@ def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
     (line,) = ablate(measured, "--weights", str(one), exit_code=2).stderr.splitlines()
     assert all(hashlib.sha256(each).hexdigest()[:40] in line for each in (b"weights", b"others"))
     assert "--out" in line
-
-
-def test_objects_of_other_files_are_not_mixed(measured, tmp_path) -> None:
-    ablate(measured)
-    path = tmp_path / "ablation" / "settings.json"
-    settings = json.loads(path.read_text())
-    settings["detector"]["config_digest"] = "sha256:9"  # the title is the same
-    path.write_text(json.dumps(settings))
-    assert "detector.config_digest" in ablate(measured, exit_code=2).stderr
-
-
-def test_runs_of_two_commits_and_numbers_of_threads_are_told(measured, monkeypatch) -> None:
-    monkeypatch.setattr(ablate_module, "git_commit", lambda: "abc")
-    assert "WARNING" not in ablate(measured, "--threads", "1").stderr
-    monkeypatch.setattr(ablate_module, "git_commit", lambda: "def")
-    said = ablate(measured, "--threads", "2")
-    assert "commit is 'abc' as recorded, 'def'" in said.stderr
-    assert "threads is 1 as recorded, 2" in said.stderr
-    assert "COMMITS: abc, def; RUNS WITH DIFFERENT NUMBERS OF THREADS: 1, 2" in said.stdout
 
 
 def test_a_run_that_was_evaluated_before_its_end_is_continued(measured, tmp_path) -> None:

@@ -156,27 +156,6 @@ def test_one_way_to_count_unsure_labels_is_kept_and_two_are_no_difference(unsure
     assert "Unsure labels (1)" in run_orn("compare", *unsure_pair).stdout
 
 
-def _report(run: Path, **views: object) -> None:
-    (run / "eval-validation.json").write_text(json.dumps(TINY_EVAL | views))
-
-
-def test_other_views_and_what_was_learned_from_are_said(pair) -> None:
-    def report() -> dict:
-        return compare(CompareRequest(one=pair[0], other=pair[1]))
-
-    assert report()["views"] == {"one": None, "other": None}
-    for run in pair:
-        _report(run)
-    many = {"clips": 10, "crops": 3, "flip": True, "frame_order": "shuffled"}
-    _report(pair[1], **many, trained_on=True)
-    text = run_orn("compare", *pair).stdout
-    assert "crops 1 -> 3, flip false -> true" in text
-    assert f"Trained on these segments: {pair[1]}" in text
-    once = {"clips": 1, "crops": 1, "flip": False, "frame_order": "kept"}
-    assert report()["views"] == {"one": once, "other": many}
-    assert report()["trained_on"] == [str(pair[1])]
-
-
 LABELS_N = np.repeat(np.arange(3), 10)
 MADE = _single(LABELS_N == 0, LABELS_N)
 RELABELED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
@@ -195,11 +174,6 @@ RELABELED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
 def test_what_is_not_of_the_same_segments_is_refused(pair, tmp_path, other, said) -> None:
     third = _keep(tmp_path / "third", other)
     assert said in run_orn("compare", pair[0], third, exit_code=2).stderr
-
-
-def test_no_segments_are_refused(tmp_path) -> None:
-    run = _keep(tmp_path / "one", _single(np.ones(0, np.bool_), np.arange(0)))
-    assert "0 segments" in run_orn("compare", run, run, exit_code=2).stderr
 
 
 def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:

@@ -86,16 +86,6 @@ def test_the_table_names_what_differs(folder) -> None:
     assert "trained on" not in _runs(folder, "--split", "test").stdout
 
 
-def test_links_are_followed_and_not_in_a_circle(folder, config, tmp_path) -> None:
-    (folder / "again").symlink_to(folder)
-    (folder / "table" / "up").symlink_to(folder)
-    (folder / "itself").symlink_to(folder / "itself")
-    (folder / "elsewhere").symlink_to(tmp_path / "disk")
-    _make(tmp_path / "disk" / "far", config, 4)
-    names = [line.split()[0] for line in _runs(folder).stdout.splitlines()[1:]]
-    assert names == ["begun", "damaged", "elsewhere/far", "new", "table/old"]
-
-
 def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
     folder, config
 ) -> None:

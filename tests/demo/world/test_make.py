@@ -1,7 +1,6 @@
 """A world is the same however it is drawn, goes on where it was, and never mixes with another."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +95,3 @@ def test_parts_and_seeds_never_share_a_film() -> None:
         for number in range(3)
     }
     assert len(draws) == 12
-
-
-def test_a_damaged_record_of_a_world_is_named(drawn: Path, tmp_path: Path) -> None:
-    shutil.copytree(drawn / "demo", tmp_path / "demo")
-    (tmp_path / "demo" / "world.json").write_text('{"videos": [')
-    with pytest.raises(ConfigError, match=r"world\.json"):
-        draw(tmp_path)

@@ -10,7 +10,7 @@ from orn.demo.world.make import film_rng
 from orn.demo.world.render_film import render
 from orn.demo.world.scene import Scene, plan_scene
 
-NUMBER = 300
+NUMBER = 120
 
 
 @pytest.fixture(scope="module")
