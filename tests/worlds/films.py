@@ -147,16 +147,6 @@ def clip_record(path: Path) -> Any:
         return json.loads(bytes(file["record"][:]))
 
 
-def put_clip_record(path: Path, text: str) -> None:
-    """Writes another record into a file of a clip store."""
-    with h5py.File(path, "r+") as file:
-        del file["record"]
-        data = np.frombuffer(text.encode(), np.uint8)
-        file.create_dataset(
-            "record", data=data, chunks=(1 << 15,), maxshape=(None,), fletcher32=True
-        )
-
-
 def write_films_shard(
     path: Path,
     films: list[Film],

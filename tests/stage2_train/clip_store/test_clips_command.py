@@ -85,12 +85,6 @@ def test_size_short_side_and_rate(clips, manifest) -> None:
     assert "--size and --short-side" in clips(*extra, "--size", "24x32", exit_code=2).stderr
 
 
-def test_a_dry_run_counts_frames(clips, manifest) -> None:
-    estimate = clips("--dry-run", "--json").json
-    assert estimate["estimated_bytes"] > 0 and not manifest.with_suffix("").exists()
-    assert estimate["estimated_frames"] == clips("--json").json["frames"]
-
-
 def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest) -> None:
     labels = manifest.parent / "data/films/labels.csv"
     labels.write_text("video,start,stop,label,split\na,0.1,0.2,up,train\nc,0,1,up,train\n")

@@ -2,9 +2,6 @@
 
 import json
 import os
-import resource
-import shutil
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orn.shared.errors import ClipStoreError, ConfigError, PipelineError
+from orn.shared.errors import ClipStoreError, ConfigError
 from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.stage2_train.clip_store import store_job
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.store_job import (
     build_clip_store,
     units_of,
 )
-from tests.worlds.films import store_content, write_store
+from tests.worlds.films import write_store
 
 SETTINGS = StoreSettings(size=(24, 32))
 GRAY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat gray
@@ -149,48 +145,6 @@ def test_only_labeled_times_with_the_places_and_times_of_the_source(videos, tmp_
     np.testing.assert_array_equal(frames.read(np.array([0, 1, 2])), whole.read(np.array([1, 3, 4])))
 
 
-class Dies:
-    """Ends the job before the n-th of its calls that change what is seen of a folder."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, left: int) -> None:
-        self.left = left
-        for name in ("replace", "unlink"):
-            monkeypatch.setattr(Path, name, self._counted(getattr(Path, name)))
-
-    def _counted(self, real):
-        def call(*args: object, **options: object) -> object:
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-            return real(*args, **options)
-
-        return call
-
-
-def test_a_kill_loses_nothing(videos, film, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(store_job, "UNIT_BYTES", 1)  # a file each
-    path, begun = tmp_path / "clips", tmp_path / "begun"
-    build_clip_store(videos, begun, SETTINGS)
-    film(videos[0].path, num_frames=2, level=70)
-    build_clip_store(videos, tmp_path / "whole", SETTINGS)
-    before, after = store_content(begun), store_content(tmp_path / "whole")
-
-    for moment in range(1, 100):
-        shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(begun, path)
-        with pytest.MonkeyPatch.context() as patch:
-            dies = Dies(patch, moment)
-            with suppress(KeyboardInterrupt):
-                build_clip_store(videos, path, SETTINGS)
-        assert store_content(path) in (before, after)
-        build_clip_store(videos, path, SETTINGS)
-        assert store_content(path) == after
-        assert not [each for each in files(path) if not each.startswith("clips-")]
-        if dies.left > 0:
-            break
-    assert moment > 3
-
-
 @pytest.mark.parametrize(
     ("sizes", "processes", "number"),
     [
@@ -208,17 +162,3 @@ def test_how_videos_are_packed(sizes, processes, number) -> None:
     assert [len(unit.parts) for unit in found] == number
     assert [unit.index for unit in found] == list(range(7, 7 + len(number)))
     assert [part for unit in found for part in unit.parts] == parts
-
-
-def test_a_limit_on_the_size_of_files_ends_in_a_sentence(videos, tmp_path) -> None:
-    build_clip_store(videos, tmp_path / "whole", SETTINGS)
-    size = (tmp_path / "whole/clips-000000.h5").stat().st_size
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for most in (size // 2, size - 1):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-        try:
-            with pytest.raises(PipelineError, match=r"clips-000000\.h5: could not be written"):
-                build_clip_store(videos, tmp_path / "clips", SETTINGS)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert not (tmp_path / "clips").exists() or not files(tmp_path / "clips")

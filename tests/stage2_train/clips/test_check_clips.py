@@ -24,10 +24,6 @@ def nothing(film: Film, frame: int) -> FrameDetections:
     return blocks(height=found.height, width=found.width)
 
 
-def nothing_late(film: Film, frame: int) -> FrameDetections:
-    return nothing(film, frame) if frame >= 2 else film.detections(frame)
-
-
 @pytest.fixture
 def with_shards(
     tiny_world: TinyWorld, workspace: dict[str, str], tmp_path: Path
@@ -51,18 +47,6 @@ def test_shards_without_any_object_are_refused(with_shards) -> None:
     )
     assert "data.score_threshold" in said and "--set data.max_objects=0" in said
     assert not Path(options["--run"]).exists()
-
-
-def test_many_frames_without_objects_are_a_warning(with_shards, one_step) -> None:
-    options = with_shards(nothing_late)
-    said = " ".join(run_orn("train", *words_of(options), "--max-steps", "1").stderr.split())
-    assert (
-        said.count("75 % of frames (24 of 32 read) have no objects in the crop with a score of at")
-        == 1
-    )
-    named = ("--shards", options["--shards"], "--name", "late")
-    assert "have no objects in the crop" in run_orn("eval", one_step, *named, *LAPTOP).stderr
-    assert "have no objects" not in run_orn("eval", one_step, *LAPTOP).stderr
 
 
 def test_the_whole_frame_alone_is_trained_explained_and_predicted(

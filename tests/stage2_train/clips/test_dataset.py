@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.worlds.films as tiny
-from orn.shared.errors import ConfigError, ShardFormatError
-from orn.shared.masks import rle
+from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import Frame
@@ -19,7 +18,6 @@ from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import authors_frames, clip_generator
 from orn.stage2_train.clips.views import ClipRequest, View
 from tests.stage2_train.clips.conftest import SETTINGS, whole_video
 from tests.worlds.shards import blocks, counted, write_shard
@@ -51,20 +49,6 @@ def test_clips_depend_on_segment_and_in_training_on_seed_and_epoch_alone(make_da
     views = [ClipRequest(1, view=View(clip)) for clip in range(3)]
     assert all(equal(dataset[view], other_seed[view]) for view in views)
     assert not equal(dataset[views[0]], dataset[views[1]])
-
-
-def test_a_number_asks_for_the_centered_clip(make_dataset) -> None:
-    dataset = make_dataset()
-    assert len(dataset) == 12
-    for number in (0, 11, np.int64(5)):
-        assert equal(dataset[number], dataset[ClipRequest(int(number))])
-        assert equal(dataset[number - 12], dataset[number])
-    assert [clip.id for clip in dataset] == [segment.id for segment in dataset.segments]
-    for number in (12, -13):
-        with pytest.raises(IndexError, match=rf"-12 to 11, got {number}"):
-            dataset[number]
-    with pytest.raises(TypeError, match="integer"):
-        dataset["film/0"]
 
 
 def test_frames_of_a_segment_are_centered_and_lie_in_its_time_range(
@@ -153,48 +137,3 @@ def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
     assert (lower < 0.01).all()
     with pytest.raises(ConfigError, match=r"120x60.* 32x64"):
         ClipDataset(*data, replace(SETTINGS, data=replace(SETTINGS.data, crop=(32, 64))))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"boxes": np.array([[0, 0, 1e9, 1]], np.float32)}, "boxes of detection 0"),
-        ({"masks": (rle.encode(np.ones((9, 9), np.bool_)),)}, "masks of detection 0"),
-    ],
-)
-def test_detections_that_break_a_rule_are_named(tmp_path, changes, message) -> None:
-    film = tiny.Film(id="wrong", boxes_FN4=np.array([[[0, 0, 9, 9]]] * 4))
-    tiny.write_store(tmp_path / "clips", [film])
-    frames = [film.detections(frame) for frame in range(4)]
-    frames[2] = replace(frames[2], **changes)
-    shard = tmp_path / "shard-000000.zarr.zip"
-    write_shard(shard, {"wrong": counted(frames)}, size=tiny.GRID, source_digest=film.digest)
-    data = (ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
-    dataset = ClipDataset([whole_video("wrong")], *data, SETTINGS)
-    where = r"shard-000000\.zarr\.zip: video 'wrong' frame 2: "
-    with pytest.raises(ShardFormatError, match=where + message):
-        dataset[ClipRequest(0)]
-
-
-def test_clips_as_the_authors_sampled_start_at_random_in_evaluation_too(tmp_path) -> None:
-    film = tiny.Film(id="long", boxes_FN4=np.tile([[10, 10, 30, 30]], (60, 1, 1)))
-    tiny.write_store(tmp_path / "long", [film])
-    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", [film])
-    data = replace(SETTINGS.data, clip_sampling="authors")
-    sources = ClipStore(tmp_path / "long"), DetectionFolder(tmp_path)
-    dataset = ClipDataset([whole_video("long")], *sources, replace(SETTINGS, data=data))
-    seconds_F = np.arange(60) / tiny.RATE
-    clips = []
-    for clip in range(8):
-        generator = clip_generator(dataset.segments[0].id, clip)
-        expected = authors_frames(seconds_F, 4, generator, is_centered=clip == 0)
-        sample = dataset[ClipRequest(0, view=View(clip))]
-        np.testing.assert_allclose(sample.seconds, seconds_F[expected])
-        clips.append(sample.seconds)
-    assert clips[0][0] > 60 / 4 / 2 / tiny.RATE
-    for epoch in range(40):
-        sample = dataset[ClipRequest(0, epoch=epoch)]
-        assert equal(sample, dataset[ClipRequest(0, epoch=epoch)])
-        clips.append(sample.seconds)
-    assert len(np.unique([each[0] for each in clips])) > 20
-    assert np.max(clips) < seconds_F[-1]

@@ -1,11 +1,7 @@
-"""Masks at 30 a second beside videos of every rate and length: joined, or named before training."""
+"""Detections at one rate beside frames at another: joined, or named before training."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from math import ceil, floor
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,103 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError
-from orn.shared.manifests.records import Dataset
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
 from orn.shared.video.frame import places_at_rate
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clips.join import JoinedSplit, join_split, time_gaps
+from orn.stage2_train.clips.join import join_split
 from orn.stage2_train.clips.views import ClipRequest
 from tests.stage2_train.clips.conftest import whole_video
 from tests.stage2_train.clips.test_rates import clips_of
-
-MASK_RATE = 30
-LENGTHS = range(1, 201)
-RATES = [
-    *map(Fraction, (25, 30, 50, 60, 90)),
-    *(Fraction(number, 1001) for number in (24000, 30000, 48000, 60000)),
-]
-
-
-def nearest_whole(value: Fraction) -> int:
-    """Halves upwards, as the filter `fps` counts."""
-    return floor(value + Fraction(1, 2))
-
-
-@dataclass
-class Times:
-    """Times of videos, in place of a clip store or of shards."""
-
-    seconds: dict[str, np.ndarray]
-    indices: dict[str, np.ndarray] | None = None
-    rate: float = MASK_RATE
-    picked_rate: float | None = None
-    name: str = "the videos"
-    path: str = "shards"
-    failed: tuple[()] = ()
-
-    @property
-    def detector(self) -> Any:
-        return SimpleNamespace(frame_rate=self.picked_rate)
-
-    def __contains__(self, video_id: str) -> bool:
-        return video_id in self.seconds
-
-    def frames(self, video_id: str) -> Any:
-        seconds_F = self.seconds[video_id]
-        return SimpleNamespace(
-            source_digest="sha256:1",
-            known_seconds=seconds_F,
-            covers=lambda times: True,
-            is_empty=lambda times: times.places(seconds_F)[0] == times.places(seconds_F)[1],
-        )
-
-    def entry(self, video_id: str) -> Any:
-        num_frames = len(self.seconds[video_id])
-        return SimpleNamespace(source_digest="sha256:1", frames=num_frames, rate=self.rate)
-
-    def video(self, video_id: str) -> Any:
-        counted = np.arange(len(self.seconds[video_id]))
-        return SimpleNamespace(frame_indices=(self.indices or {}).get(video_id, counted))
-
-    def seconds_of(self, video_ids: Iterable[str]) -> dict[str, np.ndarray]:
-        return {each: self.seconds[each] for each in video_ids if len(self.seconds[each])}
-
-
-def joined_lengths(
-    dataset: Dataset, rate: Fraction, rounded: Callable[[Fraction], int]
-) -> JoinedSplit:
-    """A clip of every length, with as many masks as its duration gives."""
-    films, masks = {}, {}
-    for length in LENGTHS:
-        films[f"{length}"] = np.arange(length) / float(rate)
-        masks[f"{length}"] = np.arange(rounded(length * MASK_RATE / rate)) / MASK_RATE
-    dataset = replace(dataset, segments=tuple(map(whole_video, films)))
-    clips, detections = Times(films), Times(masks)
-    return join_split(dataset, "train", clips, detections, partial=True)
-
-
-@pytest.mark.parametrize("rounded", [nearest_whole, floor, ceil])
-@pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{float(rate):.2f}")
-def test_every_length_is_joined(tiny_world, rate, rounded) -> None:
-    """Masks over the whole of a clip are enough, however their number was made whole; only clips
-    that are too short for a single mask are left out, and named."""
-    joined = joined_lengths(tiny_world.dataset, rate, rounded)
-    empty = [f"{each}" for each in LENGTHS if rounded(each * MASK_RATE / rate) == 0]
-    assert [row.id for row in joined.skipped] == empty
-    assert all("no frame of its video was processed" in row.reason for row in joined.skipped)
-    assert [each.id for each in joined.segments] == [
-        f"{each}" for each in LENGTHS if f"{each}" not in empty
-    ]
-
-
-@pytest.mark.parametrize("rate", [r for r in RATES if r >= 30], ids=lambda r: f"{float(r):.2f}")
-def test_a_mask_that_is_missing_at_the_end_is_named(tiny_world, rate) -> None:
-    joined = joined_lengths(tiny_world.dataset, rate, lambda length: floor(length) - 1)
-    assert not joined.segments
-    skipped = {row.id: row for row in joined.skipped}
-    assert "no detections" in skipped["200"].reason
-    assert "of 200 frames of video 200" in skipped["200"].detail
 
 
 @given(
@@ -123,26 +30,6 @@ def test_every_frame_has_a_picked_one_near(gaps, rate) -> None:
     found = nearest_frames(seconds_D, seconds_F, interval=9.0, rate=rate, video_F=seconds_F)
     assert found.is_near_n[seconds_F <= seconds_D[-1]].all()
     assert found.is_near_n[found.gaps_n < 1 / rate].all()
-
-
-@pytest.mark.parametrize("rate", [1, 2, 3, 7, 12, 20, 29, 30, 45])
-def test_a_video_that_was_detected_at_a_rate_is_joined_or_says_what_is_missing(
-    tiny_world, rate
-) -> None:
-    seconds_F = np.arange(290) / 30
-    picked_D = seconds_F[places_at_rate(seconds_F, rate)]
-    dataset = replace(tiny_world.dataset, segments=(whole_video("film"),))
-    clips = Times({"film": seconds_F})
-    whole = Times({"film": picked_D}, picked_rate=rate)
-    assert len(join_split(dataset, "train", clips, whole).segments) == 1
-    gaps_n = time_gaps(dataset.segments, clips, whole)
-    assert len(gaps_n) == 290
-    np.testing.assert_allclose(gaps_n, np.abs(seconds_F[:, None] - picked_D).min(axis=1))
-    for kept in (picked_D[:-2], picked_D[2:], np.delete(picked_D, [4, 5, 6])):
-        places = {"film": np.searchsorted(seconds_F, kept)}
-        lost = Times({"film": kept}, indices=places, picked_rate=rate)
-        with pytest.raises(JoinError, match="have no detections near their time"):
-            join_split(dataset, "train", clips, lost)
 
 
 GAPPED = {

@@ -8,14 +8,12 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
-from orn.shared.errors import ClipStoreError, ConfigError, TrainingError
+from orn.shared.errors import ClipStoreError, ConfigError
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
-    evaluation_loader,
     num_training_batches,
     training_loader,
 )
@@ -98,13 +96,3 @@ def test_processes_share_a_global_batch(dataset) -> None:
     assert [one + other for one, other in zip(*parts, strict=True)] == whole
     with pytest.raises(ConfigError, match="32 segments for 2 processes"):
         num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))
-
-
-def test_a_lost_worker_is_an_error_with_advice(dataset, monkeypatch) -> None:
-    def broken(loader):
-        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
-        yield
-
-    monkeypatch.setattr(DataLoader, "__iter__", broken)
-    with pytest.raises(TrainingError, match=r"pid 7.*: Killed\..*--workers"):
-        list(evaluation_loader(dataset, LoaderSettings(batch_size=1, workers=1)))

@@ -21,8 +21,6 @@ from tests.reference.class_vectors import class_vector
 from tests.reference.coverage import coverage
 from tests.worlds.shards import blocks
 
-HALF_FLOAT = 1e-3  # class scores are stored in float16
-
 
 def detections(scores: list[float], *, class_scores: bool) -> FrameDetections:
     """Detections of labels 0, 1, ... on a 4 x 4 grid; mask n is column n."""

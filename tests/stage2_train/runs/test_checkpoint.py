@@ -3,18 +3,15 @@
 import json
 import logging
 import os
-import resource
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
 from torch import nn
 
-from orn.shared.errors import CheckpointError, PipelineError
+from orn.shared.errors import CheckpointError
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.runs import checkpoint
 from orn.stage2_train.runs.checkpoint import (
@@ -28,7 +25,6 @@ from orn.stage2_train.runs.checkpoint import (
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.recipe import OptimizerRecipe
 from orn.stage2_train.training.step import build_optimizer
-from tests.bounded import bounded
 
 save_last = partial(checkpoint.save_last, config="sha256:0")
 save_best = partial(checkpoint.save_best, config="sha256:0")
@@ -150,60 +146,10 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path, caplog: Any) 
     assert steps(tmp_path, PREVIOUS, LAST) == [1, 2]
 
 
-def test_two_damaged_ones_are_an_error(tmp_path: Path) -> None:
-    save_last(tmp_path, at_step(1))
-    cut(tmp_path / LAST)
-    (tmp_path / PREVIOUS).write_text("none, too")
-    with pytest.raises(CheckpointError, match=rf"{LAST}: "):
-        load_last(tmp_path, repair=True)
-
-
-def test_no_training_goes_on_from_the_best_weights(tmp_path: Path, caplog: Any) -> None:
-    for _ in range(2):
-        save_last(tmp_path, trained())
-    save_best(tmp_path, trained().model, phase=0, step=1)
-    shutil.copy(tmp_path / BEST, tmp_path / LAST)
-    before = names_in(tmp_path)
-    with pytest.raises(CheckpointError, match=rf"{LAST}: .*training state.*different --run$"):
-        load_last(tmp_path, repair=True)
-    assert (names_in(tmp_path), caplog.records) == (before, [])
-
-
 def test_a_place_that_another_number_of_processes_does_not_have_is_refused(tiny_recipe) -> None:
     two = plan_phases(tiny_recipe, num_segments=8, world_size=2)
     with pytest.raises(CheckpointError, match="at most 1, got 3; resume with the same number of"):
         checkpoint.check_position(TrainingState(batch=3), two, path=Path(LAST))
-
-
-def test_killed_while_the_next_one_is_written(tmp_path: Path, monkeypatch: Any) -> None:
-    """Both names then lead to one file, and there is room for the next one."""
-    for number in (1, 2):
-        save_last(tmp_path, at_step(number))
-
-    def die(content: object, path: Path, metadata: object) -> None:
-        assert (tmp_path / LAST).samefile(tmp_path / PREVIOUS)
-        path.write_text("half")
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(safetensors.torch, "save_file", die)
-        with pytest.raises(KeyboardInterrupt):
-            save_last(tmp_path, at_step(3))
-    assert names_in(tmp_path) == {LAST, PREVIOUS}
-    assert steps(tmp_path, LAST) == [2]
-    save_last(tmp_path, at_step(3))
-    assert steps(tmp_path, PREVIOUS, LAST) == [2, 3]
-
-
-def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: Any, caplog: Any) -> None:
-    def refuse(*paths: Path) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    for number in (1, 2):
-        save_last(tmp_path, at_step(number))
-    assert names_in(tmp_path) == {LAST}
-    assert "the second-to-last checkpoint is not kept" in caplog.text
 
 
 def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
@@ -216,17 +162,3 @@ def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
     assert load_best(tmp_path, phase=2) is None
     with pytest.raises(CheckpointError, match=rf"{BEST}: .*phase 0, got the weights of phase 1"):
         load_best(tmp_path, phase=0)
-
-
-def save_on_a_full_disk(run: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-    save_last(run, at_step(2, size=1 << 20))
-
-
-def test_a_full_disk(tmp_path: Path) -> None:
-    save_last(tmp_path, at_step(1))
-    with pytest.raises(PipelineError) as caught:
-        bounded(save_on_a_full_disk, tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path / LAST}: could not be written")
-    assert names_in(tmp_path) == {LAST, PREVIOUS}
-    assert steps(tmp_path, LAST) == [1]

@@ -6,8 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from orn.shared.errors import PipelineError
 from orn.stage2_train.runs.run_folder import config_digest
@@ -33,7 +31,7 @@ def _orn(command: str, run: Path, options: dict[str, str]) -> tuple[int, str]:
     return ran.exit_code, " ".join(ran.stderr.split())
 
 
-@pytest.mark.parametrize("number", [24, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [6, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_flipped_bit_is_read_in_silence(number: int, one_step: Path, trained_once) -> None:
     config = one_step / "config.json"
     whole, digest = config.read_bytes(), config_digest(one_step)
@@ -60,29 +58,6 @@ def test_paths_may_be_changed(one_step: Path) -> None:
     raw["places"]["shards"] = str(one_step.parent / "moved")
     config.write_text(json.dumps(raw))
     run_orn("eval", one_step, *LAPTOP)
-
-
-def test_an_older_run_is_to_be_trained_again(one_step: Path, trained_once) -> None:
-    """Which may have settings that are gone."""
-    config = one_step / "config.json"
-    config.write_text(config.read_text().replace('"flip"', '"relation_pairs": "all", "flip"'))
-    for name in ("model.safetensors", "last.safetensors"):
-        with safe_open(one_step / name, "pt") as content:
-            metadata = content.metadata()
-        del metadata["config"]
-        save_file(load_file(one_step / name), one_step / name, metadata)
-    for command in COMMANDS:
-        code, said = _orn(command, one_step, trained_once)
-        assert code in (1, 2), command
-        assert "older release" in said and "train again in a different --run" in said
-
-
-def test_before_the_first_checkpoint_only_training_reads_it(one_step: Path, trained_once) -> None:
-    for name in ("model.safetensors", "last.safetensors"):
-        (one_step / name).unlink()
-    for command in COMMANDS[:-1]:
-        assert "no model.safetensors yet" in _orn(command, one_step, trained_once)[1]
-    assert _orn("train", one_step, trained_once)[0] == 0
 
 
 def test_a_model_keeps_the_digest(one_step: Path) -> None:

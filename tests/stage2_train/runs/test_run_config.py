@@ -19,7 +19,6 @@ from orn.stage2_train.runs.run_config import (
     segments_digest,
 )
 from orn.stage2_train.runs.trained import open_model
-from tests.bounded import bounded
 from tests.worlds.films import sign, write_tiny_model
 from tests.worlds.tables import write_table
 
@@ -175,9 +174,3 @@ def test_hostile_configurations(folder: Path, changes: dict[str, Any], says: str
     with pytest.raises(PipelineError, match=says) as caught:
         opened(folder)
     assert "\n" not in str(caught.value)
-
-
-def test_what_takes_memory_is_refused_before_it_is_taken(folder: Path) -> None:
-    change(folder, recipe__model__base_width=2048, recipe__model__reasoning_state=65536)
-    with pytest.raises(PipelineError, match=r"memory|the weights do not match the network"):
-        bounded(opened, folder)

@@ -1,32 +1,13 @@
 """What the first phase trains, in which batches, and what it hands over to the second."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.runs.checkpoint import load_best
-from orn.stage2_train.settings.recipe import PhaseRecipe, Recipe
-from orn.stage2_train.training import loop
-from tests.stage2_train.training.conftest import before_each_step, same_weights, script
-
-
-@pytest.fixture(scope="module")
-def best_handed_over(tiny_recipe) -> Recipe:
-    """Two epochs of the object head, one of both heads, no checkpoint within them."""
-    phases = PhaseRecipe(object_head_epochs=2, epochs=1, warm_start="best")
-    return replace(tiny_recipe, phases=phases, checkpoint_every_steps=100)
-
-
-@pytest.fixture(scope="module")
-def whole(run_tiny, best_handed_over, tmp_path_factory) -> tuple[ObjectVideoNetwork, Path]:
-    """A training that was never killed, and its folder."""
-    folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        script(patch, 0.9, 0.1, 0.5)
-        return run_tiny(folder, best_handed_over), folder
+from orn.stage2_train.settings.recipe import PhaseRecipe
+from tests.stage2_train.training.conftest import before_each_step, same_weights
 
 
 def first_weights_of_the_second_phase(run_tiny, recipe, folder, **options) -> dict:
@@ -59,41 +40,6 @@ def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_reci
     recipe, options = replace(tiny_recipe, phases=phases), {"without_validation": True}
     best = run_tiny(tmp_path / "a", recipe, max_steps=5, **options)
     assert same_weights(best, run_tiny(tmp_path / "b", tiny_recipe, max_steps=5, **options))
-
-
-@pytest.mark.parametrize("place", ["last", pytest.param(9, marks=pytest.mark.slow), "best"])
-def test_killed_around_the_warm_start_equals_never_killed(
-    place, run_tiny, best_handed_over, whole, tmp_path, scripted_metrics
-) -> None:
-    """`last`: as the last checkpoint begins with the best weights of the first phase; `best`: as
-    those are gone, and those of the second are there."""
-    save_last, save_best = loop.save_last, loop.save_best
-
-    def last(run, checkpoint, *, config):
-        if place == "last" and checkpoint.state.phase == 1:
-            raise KeyboardInterrupt
-        save_last(run, checkpoint, config=config)
-
-    def best(run, model, *, phase, step, config):
-        save_best(run, model, phase=phase, step=step, config=config)
-        if place == "best" and phase == 1:
-            raise KeyboardInterrupt
-
-    def die(*_, **options):
-        if options["step"] == place:
-            raise KeyboardInterrupt
-
-    scripted_metrics(0.9, 0.1, 0.5)
-    with pytest.MonkeyPatch.context() as patch, before_each_step(die):
-        patch.setattr(loop, "save_last", last)
-        patch.setattr(loop, "save_best", best)
-        with pytest.raises(KeyboardInterrupt):
-            run_tiny(tmp_path / "killed", best_handed_over)
-    scripted_metrics(0.5)
-    assert same_weights(run_tiny(tmp_path / "killed", best_handed_over), whole[0])
-    found = [load_best(run) for run in (tmp_path / "killed", whole[1])]
-    assert all(each is not None for each in found)
-    assert len({(each.phase, each.step) for each in found}) == 1
 
 
 @pytest.mark.parametrize("trains_resnet", [False, True])

@@ -1,18 +1,14 @@
 """The training loop: what it does, and that being killed changes nothing."""
 
 import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from orn.shared.errors import CheckpointError
-from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 from orn.shared.predictions import Predictions
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.runs.checkpoint import load_best, load_last
@@ -70,70 +66,6 @@ def varied(recipe: Recipe, **changes: Any) -> Recipe:
         for name, value in changes.items()
     }
     return replace(recipe, **parts)
-
-
-@pytest.mark.parametrize(
-    ("changes", "steps", "validated"),
-    [
-        # eight batches an epoch: steps of three, three and two
-        (
-            {
-                "precision": "bf16",
-                "optimizer": {"accumulation": 3, "batch_size": 1},
-                "model": {"mlp_dropout": 0.5},
-            },
-            9,
-            [3, 6, 9],
-        ),
-        (
-            {"data": {"clip_frames": 1}, "phases": {"object_head_steps": 2, "steps": 5}},
-            7,
-            [2, 6, 7],
-        ),
-    ],
-    ids=["accumulated in bf16", "steps of one frame"],
-)
-def test_resuming_changes_nothing_of_other_trainings(
-    run_tiny, tiny_recipe, tmp_path, changes, steps, validated
-) -> None:
-    recipe = varied(tiny_recipe, log_every_steps=5, **changes)
-    never = run_tiny(tmp_path / "never", recipe)
-    assert never.state.step == steps
-    assert all(weights.dtype != torch.bfloat16 for weights in never.state_dict().values())
-    steps_of: dict[str, list[int]] = {}
-    for line in metrics_of(tmp_path / "never"):
-        steps_of.setdefault(line["group"], []).append(line["step"])
-    assert steps_of == {"train": [validated[0], 5, steps], "validation": validated}
-    for stop in (2, 4):
-        run_tiny(tmp_path / "stopped", recipe, max_steps=stop)
-    assert same_weights(run_tiny(tmp_path / "stopped", recipe), never)
-
-
-def test_killed_and_resumed_equals_never_killed(whole, run_tiny, tmp_path) -> None:
-    """Before the first checkpoint, and in either phase."""
-
-    def interrupt(*_, **options):
-        if options["step"] in (1, 5) and options["step"] not in died:
-            died.append(options["step"])
-            raise KeyboardInterrupt
-        if options["step"] == 9:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    died: list[int] = []
-    for how in (KeyboardInterrupt, KeyboardInterrupt, Terminated):
-        with before_each_step(interrupt), pytest.raises(how), terminated_as_interrupted():
-            run_tiny(tmp_path)
-    assert died == [1, 5]
-    assert same_weights(run_tiny(tmp_path), whole[0])
-    assert metrics_of(tmp_path) == metrics_of(whole[1])
-    best = [load_best(run) for run in (tmp_path, whole[1])]
-    assert all(each is not None for each in best)
-    assert len({(each.phase, each.step) for each in best}) == 1
-
-
-@pytest.mark.slow
-def test_workers_change_nothing(whole, run_tiny, tmp_path) -> None:
-    assert same_weights(run_tiny(tmp_path, workers=1), whole[0])
 
 
 def test_a_finished_run_does_nothing(whole, run_tiny) -> None:

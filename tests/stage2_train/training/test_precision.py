@@ -23,7 +23,6 @@ FAST = "orn.shared.devices._computes_bf16_fast"
     [
         {"ATEN_CPU_CAPABILITY": "avx2"},
         {"ONEDNN_MAX_CPU_ISA": "AVX2"},
-        {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
     ],
     ids=str,
 )

@@ -103,13 +103,6 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
     start("--set", "initial_weights=imagenet")
 
 
-def test_a_broken_record_of_the_data_is_one_line(start, tmp_path) -> None:
-    start()
-    for text in ("[1]", "{"):
-        (tmp_path / "run" / "data.json").write_text(text)
-        assert f"{tmp_path}/run/data.json: " in start("--max-steps", 2, exit_code=2).stderr
-
-
 def test_a_shard_that_is_damaged_ends_it_before_there_is_a_run(train, tiny_world, tmp_path) -> None:
     shards = Path(shutil.copytree(tiny_world.shards_path, tmp_path / "shards"))
     path = min(shards.glob("shard-*.zarr.zip"))

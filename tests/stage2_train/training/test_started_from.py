@@ -10,7 +10,7 @@ import torch
 
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.runs.checkpoint import load_best, load_last, save_best
+from orn.stage2_train.runs.checkpoint import load_best, save_best
 from orn.stage2_train.runs.run_config import read_config, recorded_config
 from orn.stage2_train.runs.run_folder import config_digest
 from orn.stage2_train.training.initial_weights import read_pretrained
@@ -71,17 +71,6 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
     assert set(config.started_from.random) == CLASSIFIERS
     assert read_summary(tmp_path / "run").started_from == "run"
     assert "from" in run_orn("runs", "--folder", tmp_path).stdout.splitlines()[0].split()
-
-
-def test_it_goes_on_from_its_own_checkpoint(started, train, tmp_path) -> None:
-    started("--max-steps", "1")
-    first = load_last(tmp_path / "run", repair=False).model
-    assert "initial weights from" not in started("--max-steps", "1").stderr
-    second = load_last(tmp_path / "run", repair=False).model
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    train("--max-steps", "2")  # the run knows what it began with
-    (tmp_path / "run" / "last.safetensors").unlink()
-    assert "--from" in train(exit_code=2).stderr
 
 
 def test_a_run_that_began_otherwise_is_refused(started, train, one_step, tmp_path) -> None:
