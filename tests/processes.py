@@ -5,7 +5,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,6 @@ _IMPORTED = (
 )
 _SECONDS = 120
 """When a process that does not end is killed; the machine may be busy with other tests."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a process ended."""
-
-    returncode: int
-    """Its exit code, or minus the signal that killed it."""
-    stderr: bytes
 
 
 def new_processes() -> Any:
@@ -51,15 +41,6 @@ def start_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Any:
     process = new_processes().Process(target=_run, args=work)
     process.start()
     return process
-
-
-def run_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Ended:
-    """Runs to its end what `start_alone` starts."""
-    process = start_alone(main, *arguments, said=said)
-    process.join(_SECONDS)
-    process.kill()
-    process.join()
-    return Ended(returncode=process.exitcode, stderr=said.read_bytes())
 
 
 def _run(main: Callable[..., int], arguments: Any, said: Path, environment: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -85,9 +84,3 @@ def run_orn(
     if exit_code is not None:
         assert ran.exit_code == exit_code, f"orn {' '.join(words)}\n{ran.stderr[-3000:]}"
     return ran
-
-
-def run_and_list_imports(*arguments: object) -> tuple[Ran, set[str]]:
-    """Runs `orn ARGUMENTS` in a process of its own; also gives the modules that it imports."""
-    ran = run_orn(*arguments, PYTHONPROFILEIMPORTTIME="1")
-    return ran, set(re.findall(r"^import time:.*\| +(\S+)$", ran.stderr, re.MULTILINE))

@@ -19,7 +19,6 @@ from orn.shared import cli, echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
-from tests.conftest import PACKAGES, ROOT
 from tests.running import run_python
 
 FULL = Path("/dev/full")
@@ -115,18 +114,6 @@ def test_names_reach_the_terminal_escaped(run) -> None:
     lines = io.StringIO()
     line_handler(lines).handle(logging.makeLogRecord({"msg": HOSTILE}))
     assert lines.getvalue().endswith(f"{ESCAPED}\\nb\n")
-
-
-def test_usage_errors_are_escaped(run) -> None:
-    def refuse() -> None:
-        raise click.BadParameter(f"expected OUT.mp4, got {HOSTILE}")
-
-    assert f"got {ESCAPED}\nb\n" in run(refuse).stderr
-
-
-def test_commands_print_through_one_door() -> None:
-    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
-    assert [path.name for path in files if "click.echo(" in path.read_text("utf-8")] == ["echo.py"]
 
 
 @pytest.mark.parametrize(

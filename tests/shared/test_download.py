@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 from http.client import HTTPResponse
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,6 @@ from tests.processes import new_processes, take_environment
 from tests.weights_server import WeightsServer
 
 CONTENT = bytes(range(256)) * 2000
-
-
-def fetch_alone(url: str, environment: dict[str, str]) -> None:
-    """What a process of its own does."""
-    take_environment(environment)
-    get(url)
-
-
-def start(url: str) -> BaseProcess:
-    process = new_processes().Process(target=fetch_alone, args=(url, dict(os.environ)))
-    process.start()
-    return process
 
 
 def get(url: str, **options: float) -> Path:
@@ -89,16 +76,6 @@ def test_a_damaged_file_in_the_cache_is_named(weights_host: WeightsServer) -> No
         get(url)
     path.unlink()
     assert get(url).read_bytes() == CONTENT
-
-
-def test_a_process_that_is_ended_leaves_nothing(weights_host: WeightsServer) -> None:
-    name = weights_host.publish(CONTENT).rpartition("/")[2]
-    process = start(f"{weights_host.address}/silent/{name}")
-    weights_host.asked.wait()
-    process.terminate()
-    process.join()
-    assert process.exitcode
-    assert left() == []
 
 
 def die_while_reading(url: str, environment: dict[str, str]) -> None:

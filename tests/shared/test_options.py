@@ -124,19 +124,3 @@ def test_what_python_gives_wrong_is_one_error_of_the_tree(
         Outer(dataset="vlog").changed(**given)
     with pytest.raises(ConfigError, match="dataset"):
         Outer()  # type: ignore[call-arg]
-
-
-def test_help_tells_bounds_defaults_and_the_environment(run) -> None:
-    text = " ".join(run("--help").stdout.split())
-    assert "Usage: try [OPTIONS] DATASET [OTHER...] Print what it was given." in text
-    for said in (
-        "--workers INTEGER Processes. [default: 3; 0<=x<=8]",
-        "--clips PATH A store. [default: the run's]",
-        "[env var: ORN_DATA; default: data]",
-        "--out PATH Output file or folder. [default: shards/DATASET]",
-        "--size [small|large] How much.",
-        "[default: fp32]",
-        "[0<x<=1000]",
-        "--seed INTEGER Random seed. [default: 0;",
-    ):
-        assert said in text

@@ -1,7 +1,6 @@
 """Files of torch.save from others: checked before they are believed, hostile ones refused."""
 
 import codecs
-import io
 import os
 import re
 import struct
@@ -16,7 +15,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from orn.shared.errors import CheckpointError
 from orn.shared.torch_files import read_torch_file, tensors_in
@@ -116,17 +114,6 @@ def claiming(path: Path, count: int, seen: int = 3) -> Path:
     return rewritten(path, change)
 
 
-def deep(path: Path) -> Path:
-    return with_pickle(path, b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
-
-
-def lists_of_the_same_lists(path: Path) -> Path:
-    content: Any = []
-    for _ in range(60):
-        content = [content, content]
-    return saved(path, {"a": content})
-
-
 def sparse_file(path: Path, begin: bytes) -> Path:
     path.write_bytes(begin)
     os.truncate(path, 1 << 42)
@@ -159,14 +146,7 @@ def overlapping(path: Path) -> Path:
 
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "code": (partial(saved, content={"a": Call(print, "executed")}), "print, which is not allowed"),
-    "a text that doubles": (partial(saved, content={"a": doubled(60)}), "encode, which is not"),
-    "bytes": (partial(saved, content={"a": Call(bytearray, 1 << 40)}), "bytearray, which is not"),
     "meta": (partial(saved, content={"a": torch.zeros(9, device="meta")}), "_rebuild_meta_tensor"),
-    "sparse": (partial(saved, content={"a": torch.eye(3).to_sparse()}), "_rebuild_sparse_tensor"),
-    "keys": (
-        partial(with_pickle, content=b"\x80\x02}Nq\x00" + b"h\x00h\x00\x86q\x00" * 60 + b"Ns."),
-        "has keys that are neither text nor numbers",
-    ),
     "compressed": (compressed, "is a compressed archive, which torch does not write"),
     "overlapping": (overlapping, "declares more bytes than it has"),
     "long pickle": (
@@ -174,7 +154,6 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
         "contains a pickle of 5,242,883 bytes",
     ),
     "10 TB": (partial(sparse_file, begin=b"PK\3\4"), "is larger than this machine's memory"),
-    "missing memo": (partial(with_pickle, content=b"\x80\x02he."), "with content other"),
 }
 
 
@@ -224,19 +203,6 @@ def test_what_is_no_mapping_of_dense_tensors(content: Any, tmp_path: Path) -> No
     assert read_named(saved(tmp_path / "x.pt", content)) is None
 
 
-@pytest.mark.parametrize("make", [deep, lists_of_the_same_lists])
-def test_nesting_is_not_followed(make: Callable[[Path], Path], tmp_path: Path) -> None:
-    assert read_named(make(tmp_path / "x.pt")) is None
-
-
-def test_programs_of_torch_are_refused(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), buffer)
-    (tmp_path / "x.pt").write_bytes(buffer.getvalue())
-    with pytest.raises(CheckpointError, match="not an archive written by torch"):
-        read(tmp_path / "x.pt")
-
-
 # Of which something is dropped: none of it is made, and nothing grows ---------------------------
 
 ARRAYS = (
@@ -274,12 +240,6 @@ GROWING = {
         path, b"\x80\x02](" + _LONG + _BEGIN[2:] + b"h\x02" + _LATIN
         + b"\x86R" + b"h\x00h\x02h\x01\x86R" * 100_000 + b"e.",
     ),
-    "the same arguments": lambda path: with_pickle(
-        path, _BEGIN + _LONG + _LATIN + b"\x86q\x03R](" + b"h\x00h\x03R" * 100_000 + b"e.",
-    ),
-    "another slot": lambda path: with_pickle(
-        path, _BEGIN + _LONG + _LATIN + b"\x86R](h\x00q\x05" + b"h\x05h\x02h\x01\x86R" * 9 + b"e.",
-    ),
     "a large array": lambda path: saved(path, {"a": Call(np.ndarray, (1 << 40,))}),
 }  # fmt: skip
 
@@ -289,10 +249,3 @@ def test_nothing_grows_where_things_are_dropped(tmp_path: Path) -> None:
     *said, of_array = refusals(partial(read, dropped=ARRAYS), [*files.values()])
     assert of_array == "read"
     assert all("in an unexpected way" in each for each in said), said
-
-
-@pytest.mark.slow
-def test_many_things_are_not_made(tmp_path: Path) -> None:
-    path = with_pickle(tmp_path / "x.pt", b"\x80\x02" + b"]" * (5 << 20) + b".")
-    with pytest.raises(CheckpointError, match="contains more than 2,097,152 instructions"):
-        bounded(read, path, dropped=ARRAYS)

@@ -16,7 +16,6 @@ from orn.shared.config.toml_files import (
     config_from_dict,
     load_config,
     to_toml,
-    toml_value,
 )
 from orn.shared.errors import ConfigError
 
@@ -150,14 +149,3 @@ def test_override_refusals(assignment: str, message: str) -> None:
 def test_any_text_and_number_survive_toml(text: str, rate: float) -> None:
     recipe = Recipe(optimizer=Optimizer(learning_rate=rate), title=text)
     assert config_from_dict(tomllib.loads(to_toml(recipe)), Recipe, source="test") == recipe
-
-
-def test_toml_holds_no_path_that_is_not_utf8() -> None:
-    with pytest.raises(ConfigError, match=r"a/\\udcff: path is not valid UTF-8"):
-        toml_value("a/\udcff")
-
-
-def test_text_that_is_not_utf8_is_named_as_such() -> None:
-    values = {"learning_rate": 1.0, "name": "a\udcff"}
-    with pytest.raises(ConfigError, match="x: contains text that is not UTF-8"):
-        config_from_dict(values, Optimizer, source="x")

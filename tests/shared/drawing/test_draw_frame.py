@@ -9,7 +9,6 @@ from orn.shared.drawing.draw_frame import (
     draw_frame,
     draw_text,
     gray_frame,
-    text_size,
 )
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
@@ -70,15 +69,3 @@ def test_letters_of_their_own(letter: str) -> None:
     assert picture.max(axis=(0, 1)).tolist() == [255, 200, 0]
     assert all((picture != drawn(other)).any() for other in ("?", MISSING))
     assert (drawn(letter, bold=True) != picture).any()
-
-
-def test_the_size_is_what_is_drawn() -> None:
-    width, height = text_size("Größe", 20)
-    rows, columns, _ = np.nonzero(drawn("Größe"))
-    assert rows.min() >= 4
-    assert rows.max() < 4 + height
-    assert (columns.min(), columns.max()) == (pytest.approx(4, abs=1), pytest.approx(3 + width, 1))
-
-
-def test_control_characters_are_escaped() -> None:
-    assert text_size("a\nb\x1b[2J", 20) == text_size("a\\nb\\x1b[2J", 20)

@@ -1,8 +1,6 @@
 """Commands that run in processes of their own: they end with us, say why they fail, and are not
 run again once they have succeeded."""
 
-import fcntl
-import json
 import os
 import select
 import signal
@@ -28,31 +26,6 @@ from orn.shared.jobs.child_processes import (
     run_orn,
 )
 from orn.shared.jobs.termination import Terminated
-from tests.shared.inspect.conftest import found, write
-
-
-@pytest.mark.timeout(120)
-def test_sigterm_ends_the_command(tmp_path) -> None:
-    shard = write(tmp_path / "s.zarr.zip", {f"video {n}": [found((0, 0.5))] for n in range(50)})
-    reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # less than the command says before it is read
-    with (
-        os.fdopen(reader, "rb") as said,
-        os.fdopen(writer, "wb") as stdout,
-        ThreadPoolExecutor(1) as pool,
-    ):
-
-        def end_us_once_it_speaks() -> None:
-            select.select([said], [], [])
-            os.kill(os.getpid(), signal.SIGTERM)
-
-        pool.submit(end_us_once_it_speaks)
-        with pytest.raises(SystemExit, match="143"):  # the command has said so
-            run_orn(["inspect", str(shard), "--json"], stdout=stdout)
-        stdout.close()
-        text = said.read()  # to its end: nobody writes any more
-    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
-        json.loads(text)
 
 
 def test_an_interruption_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,12 @@
 import os
 import signal
 import time
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
 from orn.shared.jobs.workers import in_workers
-from tests.processes import new_processes
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -92,37 +90,3 @@ def test_workers_end_at_once(tmp_path: Path, way: str) -> None:
         results.close()  # type: ignore[attr-defined]
     assert not is_running(lasting[0].name)
     assert lasting[0].read_text() == "True"
-
-
-def _wait_for_ever(sender) -> None:
-    sender.send("begun")
-    time.sleep(1000)
-
-
-class Holding:
-    """Work that holds on to a pipe as long as its process lives."""
-
-    def __init__(self, sender) -> None:
-        self.sender = sender
-
-    def __call__(self, number: int) -> None:
-        _wait_for_ever(self.sender)
-
-
-def _parent(sender) -> None:
-    list(in_workers(Holding(sender), range(2), workers=2, lost=LOST))
-
-
-def test_workers_of_a_killed_parent_end() -> None:
-    context = new_processes()
-    receiver, sender = context.Pipe(duplex=False)
-    parent = context.Process(target=_parent, args=(sender,))
-    parent.start()
-    sender.close()
-    assert receiver.poll(60)
-    assert [receiver.recv(), receiver.recv()] == ["begun"] * 2
-    parent.kill()
-    parent.join()
-    assert wait([receiver], timeout=60) == [receiver]  # the pipe ends when the workers have
-    with pytest.raises(EOFError):
-        receiver.recv()

@@ -127,23 +127,6 @@ def indexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("field", ["place", "num_bytes"])
-@pytest.mark.parametrize("value", [0, 1, 77, 2**31])
-def test_an_index_that_lies_about_chunks_gives_no_wrong_frame(
-    indexed: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: int
-) -> None:
-    detections = DetectionFolder(indexed)
-    places = detections.places("a")
-    (entry,) = places.shards
-    layout = entry.record.layouts["rle"]
-    members_M = layout.members_M.copy()
-    members_M[field] = value
-    layouts = entry.record.layouts | {"rle": replace(layout, members=members_M.tobytes())}
-    lying = replace(entry, record=replace(entry.record, layouts=layouts))
-    with pytest.raises(ShardFormatError, match=r"000000\.zarr\.zip: .*'rle'"):
-        detections.video("a", replace(places, shards=(lying,))).frame(2)
-
-
 def test_a_shard_that_changed_meanwhile_is_told(indexed: Path) -> None:
     detections = DetectionFolder(indexed)
     write_drawn(indexed / "shard-000000.zarr.zip", {"a": times(range(4))})

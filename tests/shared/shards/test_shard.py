@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from orn import open_shard
-from orn.shared.errors import ShardFormatError, ShardNotFoundError
+from orn.shared.errors import ShardFormatError
 from orn.shared.shards.shard import Shard
 from tests.shared.shards.conftest import spoilt, with_arrays, write_drawn
 from tests.worlds.shards import drawn_detections
@@ -47,18 +47,6 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
     assert [shard.video_rows(video) for video in "abc"] == [(0, 5), (5, 7), (7, 7)]
     assert (shard["c"], len(shard.frame(0))) == ([], 0)
     assert "b" in shard and "x" not in shard
-
-
-def test_rows_and_videos_that_are_not_there(path: Path) -> None:
-    shard = Shard(path)
-    for row in (-1, 7):
-        with pytest.raises(ShardFormatError, match=f"row {row} is out of range for 7 frames"):
-            shard.frame(row)
-    for wrong in ("x", 3):
-        with pytest.raises(ShardNotFoundError, match=rf"zip: .*3 videos, .* 'a', got {wrong!r}"):
-            shard[wrong]
-    with pytest.raises(ShardFormatError, match="no array 'frames'"):
-        shard.array("frames")
 
 
 @pytest.mark.parametrize(

@@ -62,38 +62,6 @@ def busy_video(path: Path, codec: str, settings: str) -> Path:
     )
 
 
-HEVC = ("libx265", "keyint=12:open-gop=0:log-level=none")
-
-
-@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 9), marks=pytest.mark.slow)])
-def test_flipped_bits_in_hevc_spare_the_frames_of_other_key_frames(
-    tmp_path: Path, seeds: Sequence[int]
-) -> None:
-    """The decoder does not tell all damage of HEVC, so damaged pictures themselves may differ."""
-    if "libx265" not in av.codecs_available:
-        pytest.skip("this FFmpeg has no libx265")
-    sound = busy_video(tmp_path / "a.mp4", *HEVC)
-    times, wanted = frame_times(sound), found(sound)
-    assert times is not None
-    with av.open(str(sound)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-    for seed in seeds:
-        path = flipped(sound, tmp_path / f"{seed}.mp4", seed=seed)
-        before, after = sound.read_bytes(), path.read_bytes()
-        touched: set[int] = set()
-        for packet in packets:
-            place, at = times.place(packet.pts), packet.pos
-            assert place is not None and at is not None
-            if before[at : at + packet.size] != after[at : at + packet.size]:
-                touched.add(int(np.searchsorted(times.keys, place, side="right")))
-        assert touched
-        for rows in (found(path), found(path), found_in_units(path, len(wanted))):
-            assert [row[:2] for row in rows] == [row[:2] for row in wanted]
-            for row, other in zip(rows, wanted, strict=True):
-                is_touched = int(np.searchsorted(times.keys, row[0], side="right")) in touched
-                assert is_touched or row == other, (path.name, row[0])
-
-
 @pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 9), marks=pytest.mark.slow)])
 def test_flipped_bits_give_the_same_frames_by_range_and_each_time(
     tmp_path: Path, seeds: Sequence[int]

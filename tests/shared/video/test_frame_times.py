@@ -2,7 +2,6 @@
 gives."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 import orn.shared.video.file as video_file
 from orn.shared.video.file import read_file
 from orn.shared.video.frame_times import frame_times
-from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import read_frames
 from tests.worlds.videos import number_of, write_numbered
 
@@ -87,18 +85,6 @@ def test_what_is_before_the_key_frame_is_not_decoded(
     assert pictures == times.ticks[60:67].tolist()
 
 
-def test_a_key_frame_that_seeking_does_not_find_is_done_without(
-    tmp_path: Path, pictures: list[int | None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_numbered(tmp_path / "a.mp4", 40, options={"g": "40", "bf": "0"})
-    times = frame_times(path)
-    assert times is not None
-    wrong = replace(times, keys=np.array([0, 25]))
-    monkeypatch.setattr(video_file, "frame_times", lambda _: wrong)
-    assert [number_of(frame.image) for frame in islice(read_file(path, start=25), 2)] == [25, 26]
-    assert len(pictures) == 27
-
-
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
@@ -121,15 +107,3 @@ def test_real_files_give_the_same_from_anywhere(sample_data: Path) -> None:
     """Those of `clips` are in test_damaged.py."""
     for path in sample_data.glob("something/videos/*.webm"):
         assert_the_same_from_anywhere(path, step=5)
-
-
-def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(tmp_path: Path) -> None:
-    path = write_numbered(tmp_path / "a.webm", 30, codec="libvpx", options={"g": "9"}, noise=40)
-    with av.open(str(path)) as container:
-        hidden = [bytes(each) for each in container.demux(video=0) if each.size][14]
-    shown = path.read_bytes()
-    assert VideoTimes.of(path).seconds is not None
-    path.write_bytes(shown.replace(hidden, bytes([hidden[0] & ~0x10]) + hidden[1:]))
-    assert VideoTimes.of(path).seconds is None
-    numbers = [number_of(frame.image) for frame in read_frames(path, start=10)]
-    assert numbers == [*range(10, 14), *range(15, 30)]

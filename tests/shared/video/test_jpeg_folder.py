@@ -1,6 +1,5 @@
 """Folders of JPEGs: order, times by number, damaged and hostile files, folders without frames."""
 
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from orn.shared.video import jpeg_folder
 from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import estimate, probe, read_frames
 from tests.bounded import bounded
-from tests.running import run_python
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_folder
 
 
@@ -120,33 +118,6 @@ def test_a_folder_without_frames_or_rate_is_refused(
     for read in (frames_of, probe):
         with pytest.raises(VideoDecodeError, match=f"{tmp_path.name}: .*{found}"):
             read(tmp_path, rate=rate)
-
-
-EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
-%%BoundingBox: 0 0 160 32
-%%EndComments
-0 0 160 32 rectfill
-showpage
-%%EOF
-"""
-
-
-def test_no_program_is_started_for_a_picture_of_another_format(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("3.jpg", 1)])
-    (folder / "2.jpg").write_bytes(EPS)
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name in ("gs", "gswin64c", "djpeg"):
-        (programs / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
-        (programs / name).chmod(0o755)
-    code = (
-        "import sys; from pathlib import Path; from orn.shared.video.read import read_frames\n"
-        "print([f.index for f in read_frames(Path(sys.argv[1]), rate=10.0)])"
-    )
-    done = run_python("-c", code, folder, PATH=f"{programs}{os.pathsep}{os.environ['PATH']}")
-    assert done.stdout == "[0, 1]\n"
-    assert "1 of 3 JPEGs" in done.stderr
-    assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.parametrize(("width", "height"), [(65500, 65500), (13000, 13000), (8192, 8193)])

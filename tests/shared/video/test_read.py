@@ -93,13 +93,3 @@ def test_a_header_that_promises_more_than_the_file_can_hold(
     (record,) = caplog.records
     for part in (f"{name}: its header declares ", " bytes contain 20"):
         assert part in record.getMessage()
-
-
-def test_a_film_in_which_nothing_moves_is_counted_and_not_doubted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = write_numbered(tmp_path / "still.mp4", 900, options={"g": "900", "crf": "51"})
-    assert path.stat().st_size < 100 * 900
-    with caplog.at_level(logging.WARNING):
-        assert estimate(path).frames == 900
-    assert caplog.records == []

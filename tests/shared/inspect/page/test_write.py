@@ -105,14 +105,3 @@ def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
     folder = report.parent
     names = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
     assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
-
-
-def test_the_command(orn, looked_at: Shard, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    ran = orn("inspect", looked_at.path, "--html", out)
-    assert ran.stdout == f"{out / 'index.html'}\n"
-    assert "gray background in 2 of 3 videos" in ran.stderr
-    payload = orn("inspect", looked_at.path, "--html", out, "--json").json
-    assert payload["html"] == str(out / "index.html")
-    refused = orn("inspect", looked_at.path, "--html", tmp_path / "a.html", exit_code=2)
-    assert "--html: expected a folder" in refused.stderr
