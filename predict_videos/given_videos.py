@@ -10,8 +10,8 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.find_videos import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
 from orn.shared.text import path_text, utf8
+from orn.shared.video.frame import PICTURE_SUFFIXES
 
-_PICTURES = (".jpg", ".jpeg")
 _PATTERN = "*?["
 _MOST = 1_000_000
 """Maximum number of videos."""
@@ -80,7 +80,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
             for file in (Path(folder, name) for name in names)
             if _is_kind(file.name, VIDEO_SUFFIXES)
         ]
-        if not videos and any(_is_kind(name, _PICTURES) for name in names):
+        if not videos and any(_is_kind(name, PICTURE_SUFFIXES) for name in names):
             subfolders.clear()
             videos = [_frames(Path(folder), rate)]
         num_found += len(videos)

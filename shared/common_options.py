@@ -32,11 +32,11 @@ FilePath = Annotated[fields.FilePath, BeforeValidator(_path)]
 """A file or folder, which may not exist."""
 Names = Annotated[tuple[str, ...], AT_COMMAS]
 """Comma-separated names."""
-Precision = Annotated[
-    Literal["float32", "tfloat32", "bfloat16", "float16"],
-    BeforeValidator(lambda value: PRECISIONS.get(value, value)),
-]
-"""A number format, as recorded in plans and shards; use with `precision_option`."""
+NumberFormat = Literal["float32", "tfloat32", "bfloat16", "float16"]
+"""A number format, as recorded in plans and shards; `tfloat32` uses TensorFloat-32 on GPUs that
+support it."""
+Precision = Annotated[NumberFormat, BeforeValidator(lambda value: PRECISIONS.get(value, value))]
+"""A number format as an option; use with `precision_option`."""
 
 DatasetName = Annotated[str, Argument("DATASET")]
 """The name of a bundled manifest, or the path of a manifest file."""

@@ -22,7 +22,6 @@ from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg")
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 
 

@@ -21,7 +21,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
-from orn.shared.manifests.find_videos import PICTURE_SUFFIXES, VIDEO_SUFFIXES, expand
+from orn.shared.manifests.find_videos import VIDEO_SUFFIXES, expand
 from orn.shared.manifests.load import load_manifest, locate_videos
 from orn.shared.manifests.manifest import (
     LONGEST_NAME_BYTES,
@@ -33,6 +33,7 @@ from orn.shared.manifests.records import METRICS, SPLITS, Dataset, Form, Split, 
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow, read
 from orn.shared.manifests.text_files import each_row, read_rows, unused_columns
 from orn.shared.text import counted, truncate
+from orn.shared.video.frame import PICTURE_SUFFIXES
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
 _ALL_TRAIN = "no such column: all rows are train"

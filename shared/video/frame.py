@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from orn.shared.errors import ShapeError
 from orn.shared.time_ranges import TimeRanges
 
+PICTURE_SUFFIXES = (".jpg", ".jpeg")
+"""Suffixes of the frames in a folder."""
 MOST_PIXELS = 8192 * 8192
 """Maximum number of pixels in a frame: an 8K stereo panorama, 201 MB as RGB. Larger pictures are
 not decoded."""

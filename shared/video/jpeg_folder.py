@@ -28,11 +28,10 @@ from orn.shared.data_files import reason, regular_status
 from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
-from orn.shared.video.frame import MOST_PIXELS, Frame, FrameEstimate, VideoInfo
+from orn.shared.video.frame import MOST_PIXELS, PICTURE_SUFFIXES, Frame, FrameEstimate, VideoInfo
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".jpg", ".jpeg")
 _END_OF_IMAGE = b"\xff\xd9"
 _FOLDERS_KEPT = 8
 
@@ -111,7 +110,7 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
     files = [
         path
         for path in entries
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
         raise VideoDecodeError(f"{folder}: expected JPEGs (*.jpg), got none")

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from orn.shared.common_options import NumberFormat
 from orn.shared.devices import choose_device, usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
@@ -36,7 +37,6 @@ from orn.stage1_detect.mmdet.masks import encode_masks
 from orn.stage1_detect.mmdet.model import (
     NOT_FINITE,
     DetectorConfig,
-    Precision,
     build_model,
     check_precision,
     error_text,
@@ -229,7 +229,7 @@ def load_detector(
     config: str | Path,
     checkpoint: Path | None,
     score_threshold: float = 0.3,
-    precision: Precision = "float32",
+    precision: NumberFormat = "float32",
     batch_size: int | None = None,
     frame_rate: float | None = None,
     threads: int | None = None,
@@ -282,7 +282,7 @@ def load_detector(
 
 
 def known_settings(
-    detector: DetectorConfig, *, score_threshold: float, precision: Precision, batch_size: int
+    detector: DetectorConfig, *, score_threshold: float, precision: NumberFormat, batch_size: int
 ) -> dict[str, Any]:
     """Return the fields of a detector's entry that do not depend on its weights."""
     return {

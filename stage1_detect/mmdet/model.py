@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from orn.shared.common_options import NumberFormat
 from orn.shared.config.fields import described
 from orn.shared.data_files import file_digest
 from orn.shared.environment import installed_version
@@ -34,9 +35,6 @@ from orn.stage1_detect.mmdet.library import (
 )
 from orn.stage1_detect.mmdet.zoo import find_config
 
-Precision: TypeAlias = Literal["float32", "tfloat32", "float16", "bfloat16"]
-"""Precision of the layers in the backbone, neck and RPN head. `tfloat32` uses TensorFloat-32 on
-GPUs that support it."""
 _GPU_ONLY = {"tfloat32": "tf32", "float16": "fp16"}
 """Value of --precision for each precision."""
 _HISTORIES = (
@@ -298,10 +296,10 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
     return {key.removeprefix("module."): weight for key, weight in weights.items()}, classes
 
 
-def check_precision(precision: Precision, device: torch.device) -> None:
+def check_precision(precision: NumberFormat, device: torch.device) -> None:
     """Check that a device supports a precision."""
-    if precision not in get_args(Precision):
-        choices = ", ".join(get_args(Precision))
+    if precision not in get_args(NumberFormat):
+        choices = ", ".join(get_args(NumberFormat))
         raise DetectorError(f"precision: expected one of {choices}, got {precision!r}")
     if precision in _GPU_ONLY and device.type != "cuda":
         raise DetectorError(
@@ -310,7 +308,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         )
 
 
-def use_float32_of(precision: Precision) -> None:
+def use_float32_of(precision: NumberFormat) -> None:
     """Enable TF32 in this process for `tfloat32`; disable it otherwise."""
     torch.backends.cuda.matmul.allow_tf32 = precision == "tfloat32"
     torch.backends.cudnn.allow_tf32 = precision == "tfloat32"

@@ -1,4 +1,4 @@
 """The HTML page of a shard: a folder that opens in a browser without a server.
 
-May import `jobs`, `masks`, `pages` and `shards`.
+May import `drawing`, `jobs`, `masks`, `pages` and `shards`.
 """

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from orn.shared.drawing.draw_frame import MASK_OPACITY
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.shard_videos import ActivityLabels
 from orn.shared.inspect.summary import ShardSummary, as_report
@@ -28,7 +29,6 @@ _LONGEST_SIDE, _LEAST_SIDE = 800, 480
 """Maximum longer side of a picture in pixels, and minimum longer side of a gray placeholder."""
 _THUMBNAIL_SIDE = 176
 _GRAY = 118
-_OPACITY = 0.45
 _SAFE_DIGITS = bytes.maketrans(
     bytes(range(48, 112)), b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 )
@@ -162,7 +162,7 @@ def thumbnail(
     for row in np.flatnonzero(found.scores >= score_threshold).tolist():
         mask_HW = rle.decode(found.masks[row], height=found.height, width=found.width)
         cover_hw = cv2.resize(mask_HW.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
-        share = _OPACITY / 255 * cover_hw[..., None]
+        share = MASK_OPACITY / 255 * cover_hw[..., None]
         scene = scene + share * (np.array(class_color(int(found.labels[row]))) - scene)
     return encoded_picture(np.rint(scene).astype(np.uint8), small, quality=60, form=".webp")
 
