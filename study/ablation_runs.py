@@ -18,10 +18,11 @@ from orn.stage2_train.model.image_weights import (
     fetch_imagenet_weights,
     image_network,
 )
+from orn.stage2_train.runs.run_config import config_to_resume
 from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER, read_status
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
 from orn.stage2_train.settings.resources import wait_passively
-from orn.stage2_train.training.initial_weights import imagenet_needed
+from orn.stage2_train.training.initial_weights import find_initial_weights
 from orn.study.ablate_request import AblationRequest
 from orn.study.ablation_plan import AblationRun
 
@@ -91,7 +92,8 @@ def weights_needed(
         recipe = recipe_of(run, request)
         file = request.weights if _holds_resnet(recipe) else None
         with suppress(ConfigError):  # a damaged run fails later and does not stop the others
-            found.add(imagenet_needed(recipe, file, run.folder))
+            recorded = config_to_resume(run.folder)
+            found.add(find_initial_weights(recipe, run.folder, recorded, file=file).published)
     return tuple(sorted(name for name in found if name is not None))
 
 

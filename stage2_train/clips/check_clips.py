@@ -7,7 +7,6 @@ T frames of a clip, K object slots.
 import logging
 import math
 from collections.abc import Iterable
-from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +41,7 @@ def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn:
     data = clips.settings.data
     if data.max_objects == 0 or not len(clips):
         return
-    without_frames = copy(clips)
-    without_frames.settings = clips.settings.for_network(needs_frames=False)
+    without_frames = clips.for_network(needs_frames=False)
     places = range(0, len(clips), -(-len(clips) // _NUM_CLIPS))
     empty_N = np.concatenate([_empty_frames(without_frames, place) for place in places])
     is_any = not empty_N.all() or not all(

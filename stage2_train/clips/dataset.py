@@ -100,6 +100,12 @@ class ClipDataset(Dataset[ClipSample]):
         self._pictures = PictureCache()
         check_crop(self.segments, clips, settings.data.crop)
 
+    def for_network(self, *, needs_frames: bool) -> "ClipDataset":
+        """Return the clips for a network, or for heads, that are computed from frames or not."""
+        clips = copy(self)
+        clips.settings = self.settings.for_network(needs_frames=needs_frames)
+        return clips
+
     def for_workers(self, number: int) -> "ClipDataset":
         """Return a copy for each of `number` worker processes, with its share of the cache sizes.
         To keep it small, the copy has no segments; it accepts requests from `resolve`."""

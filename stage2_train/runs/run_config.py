@@ -261,6 +261,11 @@ def read_config(run: Path, *, unfinished: bool = False) -> RunConfig:
     return config_from_dict(raw, RunConfig, source=path_text(run / CONFIG_NAME))
 
 
+def config_to_resume(run: Path) -> RunConfig | None:
+    """Return the configuration of a run that may be unfinished; None for a new run."""
+    return read_config(run, unfinished=True) if (run / CONFIG_NAME).is_file() else None
+
+
 def recorded_config(run: Path) -> RunConfig:
     """Return the configuration of a run without comparing it with the weights, to list the run.
 

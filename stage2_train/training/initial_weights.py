@@ -35,7 +35,7 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import RunConfig, StartedFrom, read_config
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, LAST_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe
 
@@ -43,56 +43,6 @@ logger = logging.getLogger(__name__)
 
 IMAGENET_NAME = "torchvision IMAGENET1K_V1"
 _OF_FILE = "sha256:"
-
-
-def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
-    """Return the digest of a run's initial weights; an existing run keeps its recorded digest.
-
-    Raises:
-        ConfigError: if a file is given for a network without a 2D counterpart, or no file is given
-            for a run that needs one and has no checkpoint yet.
-        CheckpointError: if the file does not exist.
-    """
-    recorded = (
-        read_config(run, unfinished=True).weights_digest if (run / CONFIG_NAME).is_file() else None
-    )
-    of_file = recorded is not None and recorded.startswith(_OF_FILE)
-    if file is None and of_file and not (run / LAST_NAME).is_file():
-        raise ConfigError(
-            f"{run}: the run has no checkpoint and its initial weights ({recorded}) are missing; "
-            "pass --weights again, or choose a different --run"
-        )
-    if recipe.initial_weights == "random":
-        return None
-    if recipe.model.has_image_network and recipe.model.reads_frames:
-        if file is not None:
-            return file_digest(file, error=CheckpointError)
-        return recorded if (run / CONFIG_NAME).is_file() else recipe.model.backbone
-    if image_network(recipe.model) is None:
-        if file is not None:
-            raise ConfigError(
-                f"--weights {file}: requires a network with a 2D counterpart, got {_kind(recipe)}; "
-                "omit --weights"
-            )
-        return None
-    if file is not None:
-        return file_digest(file, error=CheckpointError)
-    if (run / CONFIG_NAME).is_file():
-        return recorded
-    return IMAGENET_NAME
-
-
-def imagenet_needed(recipe: Recipe, file: Path | None, run: Path) -> ImageNetwork | None:
-    """Return the 2D network whose published weights a run needs; None if the run has a checkpoint
-    or starts from a file or from random weights.
-
-    Raises:
-        ConfigError: see `weights_digest`.
-    """
-    if file is not None or (run / LAST_NAME).is_file():
-        return None
-    is_published = weights_digest(recipe, file, run) == IMAGENET_NAME
-    return image_network(recipe.model) if is_published else None
 
 
 def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -> None:
@@ -241,17 +191,70 @@ def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
     )
 
 
-def recorded_origin(run: Path, recorded: RunConfig | None) -> StartedFrom | None:
-    """Return the training run from which an existing run took its initial weights, if any.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitialWeights:
+    """Where the initial weights of a run come from."""
+
+    digest: str | None = None
+    """Digest or name of the weights, for the configuration; None for random ones."""
+    started_from: StartedFrom | None = None
+    """The training run that they come from, if any."""
+    published: ImageNetwork | None = None
+    """The 2D network whose published weights have yet to be loaded."""
+
+
+def find_initial_weights(
+    recipe: Recipe,
+    run: Path,
+    recorded: RunConfig | None,
+    *,
+    file: Path | None,
+    pretrained: PretrainedWeights | None = None,
+) -> InitialWeights:
+    """Return where the initial weights of a run come from; an existing run keeps its own.
+
+    Args:
+        recipe: recipe of the run.
+        run: the run folder.
+        recorded: configuration in the run folder; None for a new run.
+        file: weights of the 2D network; None for the recorded or the published ones.
+        pretrained: weights of a previous training run, if any.
 
     Raises:
-        ConfigError: if the run has no checkpoint yet.
+        ConfigError: if a file is given for a network without a 2D counterpart, or an existing run
+            has no checkpoint yet and its weights are not given again.
+        CheckpointError: if the file does not exist.
     """
-    if recorded is None or recorded.started_from is None:
-        return None
-    if not (run / LAST_NAME).is_file():
+    if pretrained is not None:
+        return InitialWeights(digest=pretrained.digest, started_from=pretrained.record)
+    has_checkpoint = (run / LAST_NAME).is_file()
+    if recorded is not None and recorded.started_from is not None:
+        if not has_checkpoint:
+            raise ConfigError(
+                f"{run}: the run has no checkpoint and still requires the weights of "
+                f"{recorded.started_from.run}; pass --from again, or choose a different --run"
+            )
+        return InitialWeights(digest=recorded.weights_digest, started_from=recorded.started_from)
+    digest = None if recorded is None else recorded.weights_digest
+    if file is None and not has_checkpoint and digest is not None and digest.startswith(_OF_FILE):
         raise ConfigError(
-            f"{run}: the run has no checkpoint and still requires the weights of "
-            f"{recorded.started_from.run}; pass --from again, or choose a different --run"
+            f"{run}: the run has no checkpoint and its initial weights ({digest}) are missing; "
+            "pass --weights again, or choose a different --run"
         )
-    return recorded.started_from
+    if recipe.initial_weights == "random":
+        return InitialWeights()
+    model, published = recipe.model, image_network(recipe.model)
+    is_frozen = model.has_image_network and model.reads_frames
+    if published is None and not is_frozen:
+        if file is not None:
+            raise ConfigError(
+                f"--weights {file}: requires a network with a 2D counterpart, got {_kind(recipe)}; "
+                "omit --weights"
+            )
+        return InitialWeights()
+    if file is not None:
+        return InitialWeights(digest=file_digest(file, error=CheckpointError))
+    if recorded is None:
+        digest = model.backbone if is_frozen else IMAGENET_NAME
+    is_needed = digest == IMAGENET_NAME and not has_checkpoint
+    return InitialWeights(digest=digest, published=published if is_needed else None)

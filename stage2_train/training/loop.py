@@ -233,16 +233,14 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase)
-    for clips in (session.data.train, session.data.validation):
-        if clips is not None:
-            needs_frames = recipe.model.needs_frames(phase.heads)
-            clips.settings = clips.settings.for_network(needs_frames=needs_frames)
+    needs_frames = recipe.model.needs_frames(phase.heads)
+    clips = session.data.train.for_network(needs_frames=needs_frames)
     session.model = synchronized(session.network, accelerator)
     session.model.train()
     optimizer = build_optimizer(session.network.parameters(), recipe.optimizer)
     if resumed is not None:
         load_optimizer(optimizer, resumed.optimizer)
-    num_batches, batches = phase.num_batches, _batches(session, phase)
+    num_batches, batches = phase.num_batches, _batches(session, phase, clips)
     while not (state.phase_over or session.stopped):
         learning_rate = set_learning_rate(
             optimizer, recipe.optimizer, step=state.phase_step, num_steps=phase.num_steps
@@ -268,21 +266,22 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         if state.step % recipe.log_every_steps == 0 or state.phase_over:
             _log_means(session, phase)
         due = epoch_over and state.epoch % recipe.validation.every_epochs == 0
-        if session.data.validation is not None and (due or state.phase_over):
-            _validate(session, phase, session.data.validation)
+        validation = session.data.validation
+        if validation is not None and (due or state.phase_over):
+            _validate(session, phase, validation.for_network(needs_frames=needs_frames))
         due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
         if due or state.phase_over or session.stopped:
             _save_last(session, optimizer)
 
 
-def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
-    """Return the batches from the current position to the end of the phase."""
+def _batches(session: _Session, phase: Phase, clips: ClipDataset) -> Iterator[ClipBatch]:
+    """Return the batches of clips from the current position to the end of the phase."""
     state = session.state
     loader = replace(session.loader, batch_size=phase.batch_size)
     per_epoch = steps_per_epoch(phase.num_batches, session.recipe.optimizer.accumulation)
     num_epochs = (phase.num_steps - state.phase_step) // per_epoch + 2
     epochs = range(state.epoch, state.epoch + num_epochs)
-    return iter(training_loader(session.data.train, loader, epochs=epochs, first_batch=state.batch))
+    return iter(training_loader(clips, loader, epochs=epochs, first_batch=state.batch))
 
 
 def _log_means(session: _Session, phase: Phase) -> None:

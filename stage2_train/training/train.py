@@ -41,14 +41,16 @@ from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.recipe import (
     clip_seconds,
 )
-from orn.stage2_train.training.initial_weights import (
-    imagenet_needed,
-    set_initial_weights,
-)
+from orn.stage2_train.training.initial_weights import set_initial_weights
 from orn.stage2_train.training.loop import TrainingData, train_network
 from orn.stage2_train.training.step import step_generator
 from orn.stage2_train.training.train_request import TrainRequest
-from orn.stage2_train.training.training_plan import TrainingPlan, plan_training
+from orn.stage2_train.training.training_plan import (
+    TrainingPlan,
+    plan_training,
+    prepare_data,
+    read_start,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,9 @@ def train(request: TrainRequest) -> dict[str, Any]:
     may_run = ("detect", "clips") if request.prepare else ("clips",)
     began = time.monotonic()
     check_trackers(request.log_with)
-    plan, resources = plan_training(request, may_run=may_run), request.resources
+    start, resources = read_start(request), request.resources
+    prepare_data(start, may_run=may_run)
+    plan = plan_training(start)
     recipe = plan.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
@@ -78,7 +82,7 @@ def _train(
     """Train while the run folder is locked."""
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
     network = _initial_network(plan, request)
-    if plan.pretrained is None and not (plan.run / LAST_NAME).is_file():
+    if plan.start.pretrained is None and not (plan.run / LAST_NAME).is_file():
         _fit_standardizers(network, sources.clip_dataset(plan.train, recipe), plan, accelerator)
     if accelerator.is_main_process:
         _record(plan, network, threads=resources.num_threads())
@@ -152,11 +156,11 @@ def _record(plan: TrainingPlan, network: nn.Module, *, threads: int) -> None:
 def describe_training(request: TrainRequest) -> dict[str, Any]:
     """Return what `train` would do: the resolved recipe as TOML, weights to download, and numbers
     of steps and segments."""
-    plan = plan_training(request)
+    start = read_start(request)
+    prepare_data(start, may_run=())
+    plan = plan_training(start)
     recipe = plan.config.recipe
-    is_started = plan.config.started_from is not None
-    needed = None if is_started else imagenet_needed(recipe, request.weights, plan.run)
-    url = imagenet_to_fetch(needed)
+    url = imagenet_to_fetch(start.weights.published)
     num_segments = len(plan.train.segments)
     phases = plan_phases(recipe, num_segments=num_segments)
     clips = count_training_clips(recipe, num_segments=num_segments)
@@ -192,8 +196,8 @@ def _initial_network(plan: TrainingPlan, request: TrainRequest) -> nn.Module:
     network = build_network(recipe.model)
     if (plan.run / LAST_NAME).is_file():
         return network
-    if plan.pretrained is not None:
-        plan.pretrained.load_into(network)
+    if plan.start.pretrained is not None:
+        plan.start.pretrained.load_into(network)
     elif recipe.initial_weights != "random":
         set_initial_weights(network, recipe, request.weights)
     return network

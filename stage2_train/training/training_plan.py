@@ -1,5 +1,6 @@
-"""What is known before the first step: `plan_training` reads the manifest, the recipe, the run
-folder, the shards and the clips once, in this order, and checks that they fit together."""
+"""What is known before the first step: `read_start` reads the manifest, the recipe and the run
+folder, `prepare_data` creates missing data, and `plan_training` opens the shards and the clips and
+checks that all fit together."""
 
 import logging
 import os
@@ -35,13 +36,12 @@ from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.run_config import (
     Places,
     RunConfig,
-    StartedFrom,
     check_detector_classes,
     check_same_run,
+    config_to_resume,
     describe_dataset,
-    read_config,
 )
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, RUN_MARKER
+from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.recipe import (
     Recipe,
     default_recipe,
@@ -50,11 +50,10 @@ from orn.stage2_train.settings.recipe import (
 )
 from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths, folders_between
 from orn.stage2_train.training.initial_weights import (
+    InitialWeights,
     PretrainedWeights,
-    imagenet_needed,
+    find_initial_weights,
     read_pretrained,
-    recorded_origin,
-    weights_digest,
 )
 from orn.stage2_train.training.train_request import TrainRequest
 
@@ -62,19 +61,43 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingStart:
+    """What training starts from: the data set, the recipe and the weights."""
+
+    request: TrainRequest
+    dataset: Dataset
+    paths: DataPaths
+    recipe_name: str
+    recipe: Recipe
+    run: Path
+    """The run folder."""
+    recorded: RunConfig | None
+    """Configuration in the run folder; None for a new run."""
+    pretrained: PretrainedWeights | None
+    """Initial weights given by `--from`."""
+    weights: InitialWeights
+    maps: MapSettings | None
+    """Maps that the network reads; None for a network that reads frames."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
     """Everything that is known before the first step."""
 
+    start: TrainingStart
     config: RunConfig
     sources: Sources
     train: JoinedSplit
     validation: JoinedSplit
-    run: Path
-    pretrained: PretrainedWeights | None
-    """Initial weights given by `--from`."""
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return self.start.run
 
     @property
     def counts(self) -> dict[str, int]:
+        """Numbers of segments."""
         return {
             "num_train": len(self.train.segments),
             "num_validation": len(self.validation.segments),
@@ -82,31 +105,8 @@ class TrainingPlan:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    """The run folder, and where the run starts from."""
-
-    run: Path
-    recorded: RunConfig | None
-    """Configuration in the run folder; None for a new run."""
-    pretrained: PretrainedWeights | None
-    started_from: StartedFrom | None
-    """The run whose weights this one began with."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Data:
-    """Shards and clips, joined by time."""
-
-    sources: Sources
-    recipe: Recipe
-    """The recipe with the classes of the shards' detector."""
-    train: JoinedSplit
-    validation: JoinedSplit
-
-
-def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> TrainingPlan:
-    """Return the plan of a training run; commands in `may_run` may create missing data.
+def read_start(request: TrainRequest) -> TrainingStart:
+    """Return what a training run starts from; its shards and clips need not exist.
 
     Raises:
         PipelineError: if something is missing or does not fit; the message suggests a remedy.
@@ -114,36 +114,101 @@ def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trai
     resources = request.resources
     dataset = load_dataset(request.manifest, resources.root, needs_videos=True)
     recipe_name, recipe = _read_recipe(request, dataset)
+    pretrained = None
+    if request.start is not None:
+        pretrained = read_pretrained(local_folder(request.start), recipe.model)
     paths = data_paths(request.manifest, dataset.name, resources)
-    name = "-".join((dataset.name, *folders_between(paths.shards)))
-    start = _open_run(request, recipe_name, recipe, name=name)
-    recipe = _with_precision(recipe, start.recorded, device=resources.device)
-    needed = None if start.started_from else imagenet_needed(recipe, request.weights, start.run)
-    fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
-    maps = _expected_maps(recipe, request.weights, start)
-    model, options = recipe.model, tuple[str, ...]()
-    if maps is not None:
-        options = map_options(
-            model.backbone, model.backbone_stage, recipe.data.crop, weights=request.weights
-        )
+    origin = None if pretrained is None else f"from-{pretrained.record.run}"
+    parts = (
+        *(dataset.name, *folders_between(paths.shards), Path(recipe_name).stem),
+        *(request.system, origin, f"seed{recipe.seed}"),
+    )
+    run = request.run or Path("runs") / "-".join(filter(None, parts))
+    require_utf8(run)
+    check_output_folder(run, marker=RUN_MARKER)
+    recorded = config_to_resume(run)
+    weights = find_initial_weights(
+        recipe, run, recorded, file=request.weights, pretrained=pretrained
+    )
+    previous = recorded or (pretrained.config if pretrained else None)
+    return TrainingStart(
+        request=request,
+        dataset=dataset,
+        paths=paths,
+        recipe_name=recipe_name,
+        recipe=_with_precision(recipe, recorded, device=resources.device),
+        run=run,
+        recorded=recorded,
+        pretrained=pretrained,
+        weights=weights,
+        maps=_expected_maps(recipe, request.weights, previous),
+    )
+
+
+def prepare_data(start: TrainingStart, *, may_run: Sequence[str]) -> None:
+    """Create missing shards and clips with the commands in `may_run`, after the download of missing
+    weights, without which they would be of no use.
+
+    Raises:
+        PipelineError: if data is missing, with the commands that create it; or if a command fails.
+    """
+    request, model = start.request, start.recipe.model
+    options = tuple[str, ...]()
+    if start.maps is not None:
+        crop = start.recipe.data.crop
+        options = map_options(model.backbone, model.backbone_stage, crop, weights=request.weights)
+    published = start.weights.published
     require_prepared(
         request.manifest,
-        dataset.name,
-        resources,
+        start.dataset.name,
+        request.resources,
         may_run=may_run,
         clips_options=options,
-        before=fetch,
+        before=partial(fetch_imagenet_weights, published) if published and may_run else None,
     )
-    data = _open_data(dataset, recipe, paths, start, maps=maps, partial=resources.partial)
-    if not (data.validation.segments or recipe.data.train_with_validation):
-        _warn_without_validation(request.manifest)
+
+
+def plan_training(start: TrainingStart) -> TrainingPlan:
+    """Return the plan of a training run, with its shards and clips.
+
+    Raises:
+        PipelineError: if something is missing or does not fit; the message suggests a remedy.
+    """
+    recipe, dataset = start.recipe, start.dataset
+    sources = open_sources(
+        dataset,
+        start.paths,
+        partial=start.request.resources.partial,
+        size=recipe.data.crop,
+        maps=start.maps,
+    )
+    classes = sources.detections.detector.class_names
+    if (source := start.pretrained) is not None:
+        check_detector_classes(source.record.run, source.config, classes, where=start.paths.shards)
+    if start.recorded is not None:
+        check_detector_classes(start.run, start.recorded, classes, where=start.paths.shards)
+    recipe = recipe.with_detector_classes(len(classes))
+    train, validation = _join(sources, recipe)
+    _check_clips(sources, recipe, train, validation)
+    if not (validation.segments or recipe.data.train_with_validation):
+        _warn_without_validation(start.request.manifest)
+    config = RunConfig(
+        recipe_name=Path(start.recipe_name).name,
+        system=describe_system(start.request.system, recipe.model),
+        recipe=recipe,
+        weights_digest=start.weights.digest,
+        started_from=start.weights.started_from,
+        dataset=describe_dataset(dataset, dataset.classes, train.segments),
+        manifest=Path(start.request.manifest).name,
+        clips=sources.clip_record(train.segments),
+        detector=sources.detections.detector,
+        score_kind=sources.detections.rules.score_kind,
+        places=Places.of(start.paths, start.run),
+    )
+    if start.recorded is not None:
+        check_same_run(start.run, start.recorded, config)
     return TrainingPlan(
-        config=_describe(request, recipe_name, paths, start, data),
-        sources=data.sources,
-        train=data.train,
-        validation=data.validation,
-        run=start.run,
-        pretrained=start.pretrained,
+        start=start, config=config, sources=sources, train=train, validation=validation
     )
 
 
@@ -182,26 +247,6 @@ def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
     return name, recipe
 
 
-def _open_run(request: TrainRequest, recipe_name: str, recipe: Recipe, *, name: str) -> _Start:
-    """Return the run folder, runs/NAME-RECIPE-SYSTEM-from-RUN-seedN by default, without parts for
-    options that were not given, and where the run starts from."""
-    pretrained = None
-    if request.start is not None:
-        pretrained = read_pretrained(local_folder(request.start), recipe.model)
-    origin = None if pretrained is None else f"from-{pretrained.record.run}"
-    parts = (name, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
-    run = request.run or Path("runs") / "-".join(filter(None, parts))
-    require_utf8(run)
-    check_output_folder(run, marker=RUN_MARKER)
-    recorded = read_config(run, unfinished=True) if (run / CONFIG_NAME).is_file() else None
-    return _Start(
-        run=run,
-        recorded=recorded,
-        pretrained=pretrained,
-        started_from=pretrained.record if pretrained else recorded_origin(run, recorded),
-    )
-
-
 def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) -> Recipe:
     """Return the recipe with the precision `auto` replaced by that of the resumed run, or by the
     one for the device."""
@@ -216,13 +261,14 @@ def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) 
     return replace(recipe, precision=precision)
 
 
-def _expected_maps(recipe: Recipe, weights: Path | None, start: _Start) -> MapSettings | None:
+def _expected_maps(
+    recipe: Recipe, weights: Path | None, previous: RunConfig | None
+) -> MapSettings | None:
     """Return the maps that a frozen image network computes, with the weights of the run that is
     resumed or fine-tuned, if any; None for a network that reads frames."""
     model = recipe.model
     if not model.has_frozen_maps:
         return None
-    previous = start.recorded or (start.pretrained.config if start.pretrained else None)
     recorded = None if previous is None else previous.clips.frames.maps
     if recorded is not None:
         shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
@@ -231,68 +277,29 @@ def _expected_maps(recipe: Recipe, weights: Path | None, start: _Start) -> MapSe
     return network.settings(recipe.data.crop)
 
 
-def _open_data(
-    dataset: Dataset,
-    recipe: Recipe,
-    paths: DataPaths,
-    start: _Start,
-    *,
-    maps: MapSettings | None,
-    partial: bool,
-) -> _Data:
-    """Open the shards and the clips, and join the segments of both splits."""
-    sources = open_sources(dataset, paths, partial=partial, size=recipe.data.crop, maps=maps)
-    names = sources.detections.detector.class_names
-    if start.pretrained is not None:
-        source = start.pretrained
-        check_detector_classes(source.record.run, source.config, names, where=paths.shards)
-    if start.recorded is not None:
-        check_detector_classes(start.run, start.recorded, names, where=paths.shards)
-    recipe = recipe.with_detector_classes(len(names))
+def _join(sources: Sources, recipe: Recipe) -> tuple[JoinedSplit, JoinedSplit]:
+    """Return the usable segments for training and for validation."""
     train, validation = (sources.join(split, recipe) for split in ("train", "validation"))
     if recipe.data.train_with_validation:
         train = train.joined_with(validation)
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     train = train.at_most(recipe.data.train_segments)
-    train.require_segments(dataset.name)
+    train.require_segments(sources.dataset.name)
+    return train, validation
+
+
+def _check_clips(
+    sources: Sources, recipe: Recipe, train: JoinedSplit, validation: JoinedSplit
+) -> None:
+    """Check that clips have objects, and that the crop fits in their frames."""
     warn = is_first_process()
     if recipe.model.reads_detections:
         clips = sources.clip_dataset(train, recipe)
-        check_objects(clips, shards=paths.shards, are_required=True, warn=warn)
+        check_objects(clips, shards=sources.detections.path, are_required=True, warn=warn)
     segments, crop = [*train.segments, *validation.segments], recipe.data.crop
     check_crop(segments, sources.clips, crop)
     if warn and not recipe.model.has_image_network:
         warn_of_small_crop(segments, sources.clips, crop, stride=recipe.crop_stride)
-    return _Data(sources=sources, recipe=recipe, train=train, validation=validation)
-
-
-def _describe(
-    request: TrainRequest, recipe_name: str, paths: DataPaths, start: _Start, data: _Data
-) -> RunConfig:
-    """Return the configuration of the run; it must equal the one of a run that is resumed."""
-    sources, recorded = data.sources, start.recorded
-    if start.pretrained is not None:
-        initial_digest: str | None = start.pretrained.digest
-    elif recorded is not None and start.started_from is not None:
-        initial_digest = recorded.weights_digest
-    else:
-        initial_digest = weights_digest(data.recipe, request.weights, start.run)
-    config = RunConfig(
-        recipe_name=Path(recipe_name).name,
-        system=describe_system(request.system, data.recipe.model),
-        recipe=data.recipe,
-        weights_digest=initial_digest,
-        started_from=start.started_from,
-        dataset=describe_dataset(sources.dataset, sources.dataset.classes, data.train.segments),
-        manifest=Path(request.manifest).name,
-        clips=sources.clip_record(data.train.segments),
-        detector=sources.detections.detector,
-        score_kind=sources.detections.rules.score_kind,
-        places=Places.of(paths, start.run),
-    )
-    if recorded is not None:
-        check_same_run(start.run, recorded, config)
-    return config
 
 
 def require_prepared(
