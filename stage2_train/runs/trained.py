@@ -234,8 +234,10 @@ def sources_of_run(
     paths = paths_of_run(run, config, resources, manifest=manifest)
     dataset = load_dataset(paths.manifest, paths.data_root)
     _check_classes(run, config, dataset)
-    frames, crop = config.clips.frames, config.recipe.data.crop
-    sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=frames.maps)
+    recipe = config.recipe  # a network that reads frames also takes those of a store with maps
+    maps = config.clips.frames.maps if recipe.model.has_frozen_maps else None
+    crop, partial = recipe.data.crop, resources.partial
+    sources = open_sources(dataset, paths, partial=partial, size=crop, maps=maps)
     names = sources.detections.detector.class_names
     check_detector_classes(run, config, names, where=paths.shards)
     return sources
