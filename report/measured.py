@@ -172,7 +172,7 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
         len(predictions.ids) == file.num_segments > 0
         and list(heads) == list(file.heads())
         and all(logits.shape[1] == len(classes) for logits in heads.values())
-        and tuple(row.name for row in file.per_class) == classes
+        and file.classes == classes
         and (labels.ndim > 1 or ((labels >= 0) & (labels < len(classes))).all())
     )
     if not fits:

@@ -82,6 +82,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Train the network on clips and shards.",
         ),
         "eval": ("orn.stage2_train.evaluation.eval_command:evaluate", "Evaluate a training run."),
+        "baseline": (
+            "orn.stage2_train.baseline.baseline_command:baseline",
+            "Evaluate simple models on the same objects and maps.",
+        ),
         "predict": ("orn.predict_videos.predict_command:predict", "Predict activities in videos."),
         "export": (
             "orn.stage2_train.runs.export_model_command:export",

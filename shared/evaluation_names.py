@@ -6,6 +6,10 @@ from typing import Literal, get_args
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 FOLDS = "folds"
 """Name of the evaluation of a cross-validation, over the test splits of all folds."""
+PARTS = {"two_heads": ("activity_head", "object_head"), "average": ("forest", "probe")}
+"""Heads of a network, and models of a baseline, by the name of their combination."""
+HEADS = tuple(name for combined, parts in PARTS.items() for name in (combined, *parts))
+"""Names that have metrics; the first of an evaluation is its prediction."""
 
 
 def options_of(name: str) -> list[str]:

@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 
 from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.evaluation_names import FOLDS, options_of
+from orn.shared.evaluation_names import FOLDS, PARTS, options_of
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.text import path_text, truncate
 
 HeadCombination = Literal["mean", "sum"]
 GroupKind = Literal["videos", "participants", "groups"]
-LOGITS = ("activity_logits", "object_logits")
-"""Names of the logits that a network can return."""
+_FIELDS = {
+    part: f"{part.removesuffix('_head')}_logits" for parts in PARTS.values() for part in parts
+}
+"""Fields with the logits of each head of a network, or of each model of a baseline."""
+LOGITS = tuple(_FIELDS.values())
 _NAMES = ("groups", "videos")
 """Names of the fields with a name for each segment, which may be None."""
 
@@ -37,7 +40,7 @@ _MOST_BYTES = 1 << 29
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predictions:
-    """Predictions of a network for N segments."""
+    """Predictions of a network, or of a baseline, for N segments."""
 
     ids: tuple[str, ...]
     """Ids of the segments."""
@@ -47,6 +50,10 @@ class Predictions:
     """(N, A) float32 logits of the activity head; None if it was not trained."""
     object_logits: NDArray[np.float32] | None
     """(N, A) float32 logits of the object head; None if it was not trained."""
+    forest_logits: NDArray[np.float32] | None = None
+    """(N, A) float32 logits of a baseline's forest; None for a network."""
+    probe_logits: NDArray[np.float32] | None = None
+    """(N, A) float32 logits of a baseline's linear probe; None if there are no feature maps."""
     combination: HeadCombination = "mean"
     """How both heads are combined."""
     groups: tuple[str, ...] | None = None
@@ -63,10 +70,9 @@ class Predictions:
 
         The mean (or sum) of both heads' logits, or the only head's logits.
         """
-        if self.activity_logits is None or self.object_logits is None:
-            return next(iter(self.by_head().values()))
-        share = 1.0 if self.combination == "sum" else 0.5
-        return (self.activity_logits + self.object_logits) * np.float32(share)
+        share = np.float32(1.0 if self.combination == "sum" else 0.5)
+        one, *other = self.kept_logits().values()
+        return (one + other[0]) * share if other else one
 
     @property
     def sure_NA(self) -> NDArray[np.bool_]:
@@ -126,9 +132,12 @@ class Predictions:
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """Return (N, A) logits by the name of the head in reports; the prediction comes first."""
-        named = (("activity_head", self.activity_logits), ("object_head", self.object_logits))
-        heads = {name: logits for name, logits in named if logits is not None}
-        return {"two_heads": self.logits, **heads} if len(heads) == 2 else heads
+        kept = self.kept_logits()
+        for combined, parts in PARTS.items():
+            heads = {part: kept[_FIELDS[part]] for part in parts if _FIELDS[part] in kept}
+            if heads:
+                return {combined: self.logits, **heads} if len(heads) == 2 else heads
+        return {}
 
 
 def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from orn.stage2_train.evaluation.statistics import (
 )
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.study.compare_request import CompareRequest
 
 _MOST_NAMED = 5
@@ -56,9 +57,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
             "same test videos"
         )
     name = request.name or (FOLDS if all(are_folds) else "validation")
-    class_names, _ = (
-        read_config(run / FIRST_FOLD if name == FOLDS else run).dataset.classes for run in runs
-    )
+    class_names, _ = (_class_names(run, name) for run in runs)
     one, other = (predictions_of(run, name) for run in runs)
     if name == FOLDS and one.labels.ndim > 1:
         raise ConfigError(
@@ -115,6 +114,14 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     if one.labels.ndim == 1:
         report["mcnemar"] = mcnemar(*map(len, only.values()))
     return report | only
+
+
+def _class_names(run: Path, name: str) -> tuple[str, ...]:
+    """Return the names of the classes of a run, or of a baseline."""
+    first = run / FIRST_FOLD if name == FOLDS else run
+    if BASELINE_MARKER.is_in(first):
+        return read_eval(run / f"eval-{name}.json").classes
+    return read_config(first).dataset.classes
 
 
 def mcnemar(num_one: int, num_other: int) -> float:

@@ -17,7 +17,7 @@ from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
-from orn.shared.manifests.records import Subset
+from orn.shared.manifests.records import Dataset
 from orn.shared.predictions import Predictions, check_finite, save_predictions
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
@@ -47,6 +47,7 @@ from orn.stage2_train.runs.trained import (
     open_model,
     sources_of_run,
 )
+from orn.stage2_train.settings.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -112,14 +113,7 @@ def evaluate_run(
         "checkpoint": BEST_NAME,
         "step": model.step,
         "detector": sources.detector,
-        **_report(
-            predictions,
-            clips,
-            joined=joined,
-            request=request,
-            config=config,
-            subsets=sources.dataset.subsets,
-        ),
+        **split_report(predictions, joined, request, sources.dataset, recipe),
     }
     if accelerator.is_main_process:
         write_text(run / f"eval-{request.name}.json", report_json(report))
@@ -185,16 +179,15 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
         )
 
 
-def _report(
+def split_report(
     predictions: Predictions,
-    clips: ClipDataset,
-    *,
     joined: JoinedSplit,
     request: EvalRequest,
-    config: RunConfig,
-    subsets: tuple[Subset, ...],
+    dataset: Dataset,
+    recipe: Recipe,
 ) -> dict[str, Any]:
-    for subset in subsets:
+    """Return the metrics of predictions, from `with_groups`, for the segments of a split."""
+    for subset in dataset.subsets:
         if subset.absent is not None:
             logger.warning("%s: metrics skipped because %s is missing", subset.name, subset.absent)
     labels, unsure_NA = predictions.labels, predictions.unsure
@@ -203,10 +196,10 @@ def _report(
         summaries[name] = dict(scores_of(labels, logits_NA, unsure_NA).summary)
         if unsure_NA is not None and labels.ndim == 2:
             summaries[name][UNSURE_NEGATIVE] = scores_of(labels, logits_NA).summary["map"]
-    classes, metric = config.dataset.classes, config.dataset.metric
+    classes, metric = dataset.classes, dataset.metric
     report: dict[str, Any] = {
         "split": request.split,
-        "trained_on": request.split in config.recipe.data.training_splits,
+        "trained_on": request.split in recipe.data.training_splits,
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
         "clips": request.views[0],
@@ -214,11 +207,11 @@ def _report(
         "flip": request.flip,
         "frame_order": request.frame_order or "forward",
         "metric": metric,
-        "num_unsure": sum(len(each.unsure) for each in clips.segments),
-        "unsure_in_evaluation": config.recipe.data.unsure_in_evaluation,
+        "num_unsure": sum(len(each.unsure) for each in joined.segments),
+        "unsure_in_evaluation": recipe.data.unsure_in_evaluation,
         **summaries,
         "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA),
-        **measured_figures(predictions, classes, subsets=subsets),
+        **measured_figures(predictions, classes, subsets=dataset.subsets),
     }
     if labels.ndim == 1:
         labels_N = labels.astype(np.int64)

@@ -17,11 +17,10 @@ from orn.shared.data_files import read_json
 from orn.shared.errors import JoinError
 from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.predictions import Predictions, load_predictions, save_predictions
+from orn.shared.predictions import LOGITS, Predictions, load_predictions, save_predictions
 from orn.stage2_train.evaluation.intervals import measured_figures
 from orn.stage2_train.evaluation.metrics import chance_level, confusion_counts, scores_of
-from orn.stage2_train.runs.eval_file import report_json
-from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.eval_file import read_eval, report_json
 
 
 def evaluate_folds(run: Path, folds: Sequence[Path]) -> dict[str, Any]:
@@ -42,14 +41,14 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> dict[str, Any]:
     """
     parts = [load_predictions(fold / "predictions-test.npz") for fold in folds]
     reports = [read_json(fold / "eval-test.json") for fold in folds]
-    config, predictions = read_config(folds[0]), _joined(parts)
+    first, predictions = read_eval(folds[0] / "eval-test.json"), _joined(parts)
     name, times = Counter(predictions.ids).most_common(1)[0]
     if times > 1:
         raise JoinError(
             f"{run}: expected each segment in the test split of one fold, got {name!r} in {times}; "
             "train and evaluate the folds again in a different folder"
         )
-    classes, metric = config.dataset.classes, config.dataset.metric
+    classes, metric = first.classes, first.metric
     labels, unsure_NA = predictions.labels, predictions.unsure
     summaries = {
         head: dict(scores_of(labels, logits_NA, unsure_NA).summary)
@@ -97,7 +96,7 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
             ]
         return np.concatenate(arrays)
 
-    names = ("labels", "activity_logits", "object_logits", "unsure")
+    names = ("labels", *LOGITS, "unsure")
     groups = [name for part in parts for name in (part.groups or part.ids)]
     videos = [name for part in parts for name in (part.videos or part.groups or part.ids)]
     return replace(

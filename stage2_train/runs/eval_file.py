@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orn.shared.config.fields import explain
 from orn.shared.data_files import read_json
 from orn.shared.errors import CheckpointError
+from orn.shared.evaluation_names import HEADS
 from orn.shared.manifests.records import Metric
 from orn.shared.predictions import GroupKind
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
-from orn.stage2_train.runs.run_folder import HEADS
 from orn.stage2_train.settings.recipe import UnsureInEvaluation
 
 UNSURE_NEGATIVE = "map_unsure_negative"
@@ -30,9 +30,6 @@ class ClassRow(BaseModel):
 
     name: str = Field(alias="class")
     num_segments: int
-    two_heads: float | None = None
-    activity_head: float | None = None
-    object_head: float | None = None
     intervals: dict[str, tuple[float, float] | None]
 
 
@@ -73,8 +70,8 @@ class EvalFile(BaseModel):
     split: str
     trained_on: bool
     """Whether the run was trained on the split."""
-    checkpoint: str
-    step: int
+    step: int | None
+    """Training step of the weights; None for a baseline."""
     num_segments: int
     num_skipped: int
     clips: int
@@ -87,21 +84,31 @@ class EvalFile(BaseModel):
     unsure_in_evaluation: UnsureInEvaluation
     """Treatment of unsure labels in average precision."""
     chance: float
-    two_heads: _Metrics | None = None
-    activity_head: _Metrics | None = None
-    object_head: _Metrics | None = None
+    by_head: dict[str, _Metrics]
+    """Metrics of each of `HEADS`; in the file, each has a key of its own."""
     per_class: list[ClassRow]
     figures: dict[str, dict[str, Figure]]
     """Confidence intervals by head and metric."""
     drawn: Draws = Field(alias="interval")
     """Bootstrap draws for the intervals."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_heads(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        return raw | {"by_head": {head: raw[head] for head in HEADS if head in raw}}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the activities, in the order of logits."""
+        return tuple(row.name for row in self.per_class)
+
     def heads(self) -> dict[str, dict[str, float]]:
         """Return the defined metrics by head, starting with the prediction."""
         return {
             head: {name: value for name, value in figures.items() if value is not None}
-            for head in HEADS
-            if (figures := getattr(self, head)) is not None
+            for head, figures in self.by_head.items()
         }
 
     def unsure_text(self) -> str | None:
@@ -163,6 +170,7 @@ def as_report(report: dict[str, Any]) -> Report:
     crops = "" if report["crops"] == 1 else f" of {counted(report['crops'], 'crop')}"
     flips = ", each also flipped" if report["flip"] else ""
     seen = " (trained on)" if report["trained_on"] else ""
+    step = "" if report["step"] is None else f", step {report['step']}"
     system = "" if report["system"] is None else f", system {report['system']}"
     made, heads = report["interval"], report["figures"]
     names = dict.fromkeys(name for head, own in heads.items() for name in [*report[head], *own])
@@ -176,7 +184,7 @@ def as_report(report: dict[str, Any]) -> Report:
     return Report(
         title=f"{report['dataset']}, {report['split']}{seen}: "
         f"{counted(report['num_segments'], 'segment')}, "
-        f"{counted(report['clips'], 'clip')}{crops} each{flips}, step {report['step']}{system}",
+        f"{counted(report['clips'], 'clip')}{crops} each{flips}{step}{system}",
         tables=[
             Table(
                 header=("", *(head.replace("_", " ") for head in heads)),

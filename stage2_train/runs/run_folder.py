@@ -34,6 +34,10 @@ from orn.shared.manifests.folds import ALL
 from orn.shared.text import path_text
 
 RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')
+BASELINE_MARKER = Marker(name="baseline.json", mark=b'"format": "object-relation-baseline"')
+BASELINE_NAME = "baseline"
+"""Folder of a run with its baseline, by `orn run`; for a cross-validation, with one folder for each
+fold."""
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
 STARTS_NAME = "starts.jsonl"
@@ -44,17 +48,17 @@ STATE_NAME = "state.json"
 CONFIG_DIGEST = "config"
 """Metadata of files of weights: the digest of the configuration; see `config_digest`."""
 
-HEADS = ("two_heads", "activity_head", "object_head")
-"""Heads that have metrics; the first head in a run is its prediction."""
+_RESULTS = ("eval-*.json", "predictions-*.npz")
 _READ = (
     *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
-    *(PREVIOUS_NAME, "data.json", "eval-*.json", "predictions-*.npz"),
+    *(PREVIOUS_NAME, "data.json", *_RESULTS),
     *("detector.pth", "README.md"),
 )
 """Files of a run that commands read."""
 _WRITTEN = (
     *_READ,
     *("corrupt.safetensors", "not-finite.json", "report.html", STEPS_NAME, LOG_NAME),
+    *(f"{BASELINE_NAME}/**/{name}" for name in ("baseline.json", *_RESULTS)),
     *("tensorboard/**/*", "wandb/**/*", "mlflow.db", "mlruns/**/*", f"{ALL}.toml", "fold-*.toml"),
 )
 """Files of a run that commands write, without its marker and the runs of its folds."""

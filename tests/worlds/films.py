@@ -288,7 +288,10 @@ TINY_EVAL = {
     "unsure_in_evaluation": "left_out",
     "chance": 0.5,
     "two_heads": {"top1": 0.75},
-    "per_class": [{"class": "right", "num_segments": 2, "two_heads": 0.5, "intervals": {}}],
+    "per_class": [
+        {"class": name, "num_segments": 2, "two_heads": 0.5, "intervals": {}}
+        for name in ("right", "down")
+    ],
     "interval": {"over": "videos", "num_groups": 4, "draws": 2000},
     "figures": {"two_heads": {"top1": {"low": 0.5, "high": 1.0}}},
 }

@@ -1,0 +1,30 @@
+"""The command `orn baseline`."""
+
+from pathlib import Path
+
+from orn.shared.common_options import AsJson
+from orn.shared.echo import echo_report
+from orn.shared.options import command
+from orn.stage2_train.baseline.baseline_request import BaselineRequest
+from orn.stage2_train.settings.resources import NEWEST, newest_data
+
+
+@command("baseline")
+def baseline(request: BaselineRequest, *, as_json: AsJson = False) -> None:
+    """Evaluate what simple models make of the same objects and feature maps as a network: a random
+    forest on statistics of the objects, logistic regression on the stored maps, and both averaged.
+
+    They are fitted on the training split of DATASET; without DATASET, on that of the data set whose
+    detection finished last. `orn compare RUN BASELINE` compares them with a network. Without stored
+    maps, the forest is evaluated alone.
+    """
+    from orn.stage2_train.baseline.baseline_job import evaluate_baseline
+    from orn.stage2_train.runs.eval_file import as_report
+
+    if request.manifest == NEWEST:
+        data = newest_data(request.data_root or Path("data"), shards=request.shards)
+        clips = request.clips or data.clips
+        request = request.changed(
+            manifest=data.manifest, data_root=data.data_root, shards=data.shards, clips=clips
+        )
+    echo_report(evaluate_baseline(request), as_report, as_json=as_json)

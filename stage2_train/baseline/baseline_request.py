@@ -1,0 +1,23 @@
+"""Options of `orn baseline`."""
+
+from typing import Annotated
+
+from orn.shared.common_options import DataRoot, FilePath, Overrides, Seed, out_option
+from orn.shared.manifests.records import Split
+from orn.shared.options import Argument, Option, Request
+from orn.stage2_train.settings.resources import NEWEST, ClipsFolder, Recipe, ShardsFolder
+
+
+class BaselineRequest(Request):
+    """Options of `orn baseline`; None selects the default."""
+
+    manifest: Annotated[str, Argument("DATASET")] = NEWEST
+    data_root: DataRoot | None = None
+    shards: ShardsFolder = None
+    clips: ClipsFolder = None
+    partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False
+    split: Annotated[Split, Option("Split to evaluate.")] = "validation"
+    recipe: Recipe = None
+    overrides: Overrides = ()
+    seed: Seed = 0
+    out: Annotated[FilePath | None, out_option("runs/DATASET-baseline")] = None

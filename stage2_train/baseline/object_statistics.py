@@ -1,0 +1,118 @@
+"""Statistics of the objects in a clip: scores of all classes, and the two largest objects of one
+class over time.
+
+N detections, F frames, A detector classes, n frames with an object, D numbers of each.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TINY = 1e-6
+"""Least height and union of boxes by which others are divided."""
+_OF_OBJECT, _OF_PAIR = 8, 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipObjects:
+    """The N detections in the frames of a clip, ordered by frame."""
+
+    frame_N: NDArray[np.int64]
+    """(N,) int64, index of the frame."""
+    boxes_N4: NDArray[np.float64]
+    """(N, 4) float64 x1 y1 x2 y2, fractions of the width and height of the frame."""
+    labels_N: NDArray[np.int64]
+    """(N,) int64 detected class."""
+    scores_N: NDArray[np.float64]
+    """(N,) float64 score, 0..1."""
+
+
+def most_frequent_class(clips: Iterable[ClipObjects], num_classes: int) -> int:
+    """Return the class that occurs in most frames of clips; the first of several."""
+    frames_A = np.zeros(num_classes, np.int64)
+    for clip in clips:
+        found_K2 = np.unique(np.stack([clip.frame_N, clip.labels_N], axis=1), axis=0)
+        frames_A += np.bincount(found_K2[:, 1], minlength=num_classes)
+    return int(frames_A.argmax())
+
+
+def object_statistics(clip: ClipObjects, *, num_classes: int, chosen: int) -> NDArray[np.float64]:
+    """Return the (S,) statistics of a clip.
+
+    These are the best and the summed score of each class; then position, size, shape, score and
+    lower edge of the largest object of the class `chosen` in each frame, summarized over time; then
+    the second largest object relative to it: distances, sizes, IoU and width of the union.
+    """
+    best_A, total_A = np.zeros(num_classes), np.zeros(num_classes)
+    np.maximum.at(best_A, clip.labels_N, clip.scores_N)
+    np.add.at(total_A, clip.labels_N, clip.scores_N)
+    rows_n, pairs_n2 = _largest(clip, chosen)
+    boxes_N4, scores_N = clip.boxes_N4, clip.scores_N
+    objects_nD = _objects(boxes_N4[rows_n], scores_N[rows_n])
+    pairs_nD = _pairs(boxes_N4[pairs_n2[:, 0]], boxes_N4[pairs_n2[:, 1]])
+    return np.concatenate([best_A, total_A, over_time(objects_nD), over_time(pairs_nD)])
+
+
+def over_time(values_nD: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (6 D + 1,): mean, standard deviation, minimum, maximum, mean step and total change of
+    n frames, and n; zeros without a frame."""
+    number, width = values_nD.shape
+    if not number:
+        return np.zeros(6 * width + 1)
+    steps_nD = np.abs(np.diff(values_nD, axis=0)) if number > 1 else np.zeros((1, width))
+    return np.concatenate(
+        [
+            values_nD.mean(axis=0),
+            values_nD.std(axis=0),
+            values_nD.min(axis=0),
+            values_nD.max(axis=0),
+            steps_nD.mean(axis=0),
+            values_nD[-1] - values_nD[0],
+            [number],
+        ]
+    )
+
+
+def _largest(clip: ClipObjects, chosen: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the (n,) largest object of a class in each frame that has one, and the (n, 2) two
+    largest of each frame that has two; of equal ones, the first."""
+    rows_N = np.flatnonzero(clip.labels_N == chosen)
+    area_N = _area(clip.boxes_N4[rows_N])
+    rows_N = rows_N[np.lexsort((-area_N, clip.frame_N[rows_N]))]
+    _, first_n, number_n = np.unique(clip.frame_N[rows_N], return_index=True, return_counts=True)
+    of_two_n = first_n[number_n > 1]
+    return rows_N[first_n], np.stack([rows_N[of_two_n], rows_N[of_two_n + 1]], axis=1)
+
+
+def _objects(boxes_n4: NDArray[np.float64], scores_n: NDArray[np.float64]) -> NDArray[np.float64]:
+    centers_n2, sizes_n2 = _centers(boxes_n4), _sizes(boxes_n4)
+    width_n, height_n = sizes_n2.T
+    shape_n = width_n / (height_n + _TINY)
+    columns = (*centers_n2.T, width_n, height_n, shape_n, _area(boxes_n4), scores_n, boxes_n4[:, 3])
+    return np.stack(columns, axis=1).reshape(-1, _OF_OBJECT)
+
+
+def _pairs(one_n4: NDArray[np.float64], two_n4: NDArray[np.float64]) -> NDArray[np.float64]:
+    across_n, down_n = (_centers(two_n4) - _centers(one_n4)).T
+    low_n2 = np.maximum(one_n4[:, :2], two_n4[:, :2])
+    high_n2 = np.minimum(one_n4[:, 2:], two_n4[:, 2:])
+    common_n = np.prod(np.maximum(high_n2 - low_n2, 0), axis=1)
+    union_n = _area(one_n4) + _area(two_n4) - common_n
+    width_n = np.maximum(one_n4[:, 2], two_n4[:, 2]) - np.minimum(one_n4[:, 0], two_n4[:, 0])
+    iou_n = common_n / np.maximum(union_n, _TINY)
+    columns = (np.abs(across_n), down_n, _area(two_n4), iou_n, *_sizes(two_n4).T, width_n)
+    return np.stack(columns, axis=1).reshape(-1, _OF_PAIR)
+
+
+def _centers(boxes_n4: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (boxes_n4[:, :2] + boxes_n4[:, 2:]) / 2
+
+
+def _sizes(boxes_n4: NDArray[np.float64]) -> NDArray[np.float64]:
+    return boxes_n4[:, 2:] - boxes_n4[:, :2]
+
+
+def _area(boxes_n4: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.prod(_sizes(boxes_n4), axis=1)

@@ -1,0 +1,126 @@
+"""`orn baseline`: fitted on the training split alone, and compared like a run."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orn.shared.predictions import Predictions, load_predictions, probabilities
+from orn.shared.time_ranges import ALL_TIMES
+from orn.shared.video.read import Frame
+from orn.stage2_train.clip_store.store_format import MapSettings
+from orn.stage2_train.clip_store.unit_file import add_frames, writing
+from tests.running import LAPTOP, run_orn
+from tests.worlds.films import (
+    STORED,
+    Film,
+    TinyWorld,
+    build_world,
+    make_workspace,
+    words_of,
+    write_films_shard,
+)
+
+TESTED = 2
+"""A film of the validation split."""
+
+
+def write_maps(world: TinyWorld, films: list[Film]) -> None:
+    """A store whose maps are the mean colors of four parts of a frame."""
+
+    def maps(images_MHW3: np.ndarray) -> np.ndarray:
+        halves = [half for each in np.split(images_MHW3, 2, 1) for half in np.split(each, 2, 2)]
+        means_M34 = np.stack([each.mean((1, 2)) for each in halves], axis=-1)
+        return means_M34.reshape(-1, 3, 2, 2).astype(np.float16)
+
+    settings = MapSettings(backbone="timm/colors", weights="sha256:0", shape=(3, 2, 2))
+    with writing(world.store_path / "clips-000000.h5", replace(STORED, maps=settings)) as writer:
+        for film in films:
+            frames = (
+                Frame(index=frame, seconds=frame / 10, image=film.image(frame))
+                for frame in range(8)
+            )
+            video: dict[str, Any] = {"id": film.id, "source_digest": film.digest, "source": (0, 0)}
+            mapper: Any = SimpleNamespace(maps=maps)
+            add_frames(writer, frames, mapper=mapper, times=ALL_TIMES, **video)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> TinyWorld:
+    """A world of its own, with maps."""
+    made = build_world(tmp_path / "world")
+    write_maps(made, [*made.films.values()])
+    return made
+
+
+def baseline(options: dict[str, str], out: Path, *more: object, exit_code: int = 0) -> Any:
+    names = ("--data", "--recipe", "--shards", "--clips")
+    words = [word for name in names for word in (name, options[name])]
+    command = ("baseline", options["manifest"], *words, "--out", out, "--json", *more)
+    return run_orn(*command, exit_code=exit_code)
+
+
+def predicted(out: Path) -> Predictions:
+    return load_predictions(out / "predictions-validation.npz")
+
+
+@pytest.mark.parametrize("task", [("single-label", "top1"), ("multi-label", "map")])
+def test_both_models_and_their_mean_are_evaluated_like_a_run(world, tmp_path, task) -> None:
+    """With the files, intervals and comparison of a run; the classes differ in how objects move."""
+    options = make_workspace(world, tmp_path, *task)
+    out = tmp_path / "baseline"
+    report = baseline(options, out).json
+    assert list(report["figures"]) == ["average", "forest", "probe"]
+    assert (
+        report["forest"][task[1]] == 1 and report["figures"]["forest"][task[1]]["low"] is not None
+    )
+    found = predicted(out)
+    shares = [
+        probabilities(each, multi_label=task[1] == "map")
+        for each in (found.logits, found.forest_logits, found.probe_logits)
+    ]
+    if task[1] == "top1":
+        mean_NA = np.sqrt(shares[1] * shares[2])
+        np.testing.assert_allclose(shares[0], mean_NA / mean_NA.sum(1, keepdims=True), rtol=1e-5)
+    assert baseline(options, out).json == report
+    assert np.array_equal(predicted(out).logits, found.logits)
+    run_orn("train", *words_of(options), "--max-steps", "4")
+    run_orn("eval", options["--run"], *LAPTOP)
+    compared = run_orn("compare", options["--run"], out, "--json").json
+    assert compared["figures"][task[1]]["other"] == report["average"][task[1]]
+    assert baseline(options, Path(options["--run"]), exit_code=2).stderr
+
+
+@pytest.mark.parametrize("task", [("single-label", "top1"), ("multi-label", "map")])
+def test_the_evaluated_split_changes_nothing_but_itself(world, tmp_path, task) -> None:
+    """Other labels, objects and frames of its films leave the predictions for another film."""
+    options = make_workspace(world, tmp_path, *task)
+    baseline(options, tmp_path / "first")
+    before = predicted(tmp_path / "first")
+    table = Path(options["--data"]) / "tiny" / "labels.csv"
+    rows = [row.split(",") for row in table.read_text().splitlines()]
+    other = {"right": "down", "down": "right"}
+    rows = [[v, other[c] if s == "validation" else c, s] for v, c, s in rows[1:]]
+    table.write_text("video,label,split\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    films = [*world.films.values()]
+    colors_N3 = films[TESTED].colors[::-1].copy()
+    boxes_FN4 = films[TESTED].boxes_FN4 // 2 * [1, 1, 2, 2]
+    films[TESTED] = replace(films[TESTED], boxes_FN4=boxes_FN4, colors=colors_N3)
+    write_films_shard(world.shards_path / "shard-000000.zarr.zip", films[:6])
+    write_maps(world, films)
+    baseline(options, tmp_path / "second")
+    after = predicted(tmp_path / "second")
+    for name in ("forest_logits", "probe_logits"):
+        ours, theirs = getattr(before, name), getattr(after, name)
+        assert np.array_equal(ours[1:], theirs[1:]) and not np.array_equal(ours[0], theirs[0])
+    assert baseline(options, tmp_path / "third", "--split", "train", exit_code=2).stderr
+
+
+def test_without_maps_the_forest_is_alone(tiny_world, tmp_path) -> None:
+    options = make_workspace(tiny_world, tmp_path)
+    report = baseline(options, tmp_path / "baseline").json
+    assert list(report["figures"]) == ["forest"]
+    assert predicted(tmp_path / "baseline").probe_logits is None

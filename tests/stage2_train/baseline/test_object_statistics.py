@@ -1,0 +1,117 @@
+"""Statistics of objects against plain loops, of drawn and of hand-made detections."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from orn.stage2_train.baseline.object_statistics import (
+    ClipObjects,
+    most_frequent_class,
+    object_statistics,
+)
+from orn.stage2_train.baseline.read_clips import map_statistics
+
+CLASSES = 3
+
+
+def drawn(rng: np.random.Generator, most: int) -> ClipObjects:
+    """Up to `most` detections in each of five frames, some of the same size."""
+    numbers = rng.integers(most + 1, size=5)
+    total = int(numbers.sum())
+    corners_N2 = rng.integers(4, size=(total, 2)) / 8
+    sizes_N2 = rng.integers(1, 4, size=(total, 2)) / 8
+    return ClipObjects(
+        frame_N=np.repeat(np.arange(5), numbers),
+        boxes_N4=np.concatenate([corners_N2, corners_N2 + sizes_N2], axis=1),
+        labels_N=rng.integers(CLASSES, size=total),
+        scores_N=rng.random(total),
+    )
+
+
+def by_loops(clip: ClipObjects, chosen: int) -> list[float]:
+    best, total = [0.0] * CLASSES, [0.0] * CLASSES
+    frames: dict[int, list[tuple[float, list[float]]]] = {}
+    rows = zip(clip.frame_N, clip.boxes_N4.tolist(), clip.labels_N, clip.scores_N, strict=True)
+    for frame, box, label, score in rows:
+        best[label] = max(best[label], score)
+        total[label] += score
+        if label == chosen:
+            frames.setdefault(frame, []).append((score, box))
+    singles, pairs = [], []
+    for frame in sorted(frames):
+        ordered = sorted(frames[frame], key=lambda each: -area(each[1]))
+        score, (x1, y1, x2, y2) = ordered[0]
+        w, h = x2 - x1, y2 - y1
+        singles.append([(x1 + x2) / 2, (y1 + y2) / 2, w, h, w / (h + 1e-6), w * h, score, y2])
+        if len(ordered) > 1:
+            _, (u1, v1, u2, v2) = ordered[1]
+            common = max(0, min(x2, u2) - max(x1, u1)) * max(0, min(y2, v2) - max(y1, v1))
+            other = (u2 - u1) * (v2 - v1)
+            pairs.append(
+                [
+                    abs((u1 + u2) / 2 - (x1 + x2) / 2),
+                    (v1 + v2) / 2 - (y1 + y2) / 2,
+                    other,
+                    common / (w * h + other - common),
+                    u2 - u1,
+                    v2 - v1,
+                    max(x2, u2) - min(x1, u1),
+                ]
+            )
+    return best + total + summary(singles, 8) + summary(pairs, 7)
+
+
+def area(box: list[float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def summary(rows: list[list[float]], width: int) -> list[float]:
+    parts: list[list[float]] = [[] for _ in range(6)]
+    for column in zip(*rows, strict=True) if rows else [()] * width:
+        n, mean = max(len(column), 1), sum(column) / max(len(column), 1)
+        steps = [abs(b - a) for a, b in pairwise(column)]
+        values = (
+            mean,
+            (sum((each - mean) ** 2 for each in column) / n) ** 0.5,
+            min(column, default=0),
+            max(column, default=0),
+            sum(steps) / max(len(steps), 1),
+            column[-1] - column[0] if column else 0,
+        )
+        for part, value in zip(parts, values, strict=True):
+            part.append(value)
+    return [value for part in parts for value in part] + [len(rows)]
+
+
+@pytest.mark.parametrize("most", [0, 1, 4])
+def test_statistics_are_those_of_plain_loops(most: int) -> None:
+    rng = np.random.default_rng(most)
+    for _ in range(10):
+        clip = drawn(rng, most)
+        found = object_statistics(clip, num_classes=CLASSES, chosen=1)
+        np.testing.assert_allclose(found, by_loops(clip, 1), atol=1e-12)
+
+
+def test_the_chosen_class_is_in_most_frames_not_the_most_detected() -> None:
+    labels_N = np.array([2, 2, 2, 1, 1])
+    clip = ClipObjects(
+        frame_N=np.array([0, 0, 0, 0, 1]),
+        boxes_N4=np.zeros((5, 4)),
+        labels_N=labels_N,
+        scores_N=np.ones(5),
+    )
+    assert most_frequent_class([clip], CLASSES) == 1
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_statistics_of_maps_are_those_of_plain_loops(frames: int) -> None:
+    maps_TChw = np.random.default_rng(0).random((frames, 2, 2, 3))
+    expected: list[list[float]] = [[], [], [], []]
+    for maps_Tp in (maps_TChw[:, channel].reshape(frames, -1) for channel in range(2)):
+        steps = [abs(b - a).mean() for a, b in pairwise(maps_Tp)]
+        means = [each.mean() for each in maps_Tp]
+        values = (np.mean(means), np.std(means), np.mean([np.std(each) for each in maps_Tp.T]))
+        for part, value in zip(expected, (*values, np.mean(steps or [0])), strict=True):
+            part.append(value)
+    np.testing.assert_allclose(map_statistics(maps_TChw), np.concatenate(expected), atol=1e-6)
