@@ -166,17 +166,6 @@ def test_verbosity(run, options: tuple[str, ...], shown: set[str]) -> None:
     assert result.stdout == ""
 
 
-def test_missing_library_is_named(
-    orn, add_command, monkeypatch: pytest.MonkeyPatch, tmp_path
-) -> None:
-    (tmp_path / "needs_much.py").write_text("import library_that_is_not_there\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    add_command("much", "needs_much:go")
-    said = orn("much", exit_code=1).stderr
-    assert "'library_that_is_not_there'" in said
-    assert "orn doctor" in said
-
-
 @pytest.mark.skipif(not FULL.exists(), reason=f"no {FULL} on this system")
 def test_output_that_goes_nowhere_is_no_crash() -> None:
     reading, closed = os.pipe()

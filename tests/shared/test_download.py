@@ -97,15 +97,6 @@ def test_what_a_killed_process_leaves_is_removed(weights_host: WeightsServer) ->
     assert left() == [cached_path(url)]
 
 
-def test_a_response_without_an_end_is_cut(
-    weights_host: WeightsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orn.shared.download._MOST_BYTES", len(CONTENT) - 1)
-    with pytest.raises(DetectorError, match="expected at most 511,999 bytes, got more"):
-        get(weights_host.publish(CONTENT))
-    assert left() == []
-
-
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_a_mirror_has_the_same_files(
     weights_host: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str

@@ -1,6 +1,5 @@
 """Real video files, normal and odd ones, against what PyAV decodes from first to last."""
 
-import logging
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
@@ -60,23 +59,3 @@ def test_real_files_of_which_nothing_decodes(sample_data: Path) -> None:
             list(read_frames(path))
         with pytest.raises(VideoDecodeError, match=f"{name}: {message}"):
             probe(path)
-
-
-@pytest.mark.real_data
-def test_known_counts_and_sizes(sample_data: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The longest of the files is read in test_real_files_equal_what_pyav_decodes, frame by frame,
-    and its frames are counted in stage2_train/clips/test_rates.py."""
-    caplog.set_level(logging.WARNING)
-    for name, count, shape in [
-        ("vlog/videos/o/p/Y/v_7Tsrimk7opY/052/clip.mp4", 92, (368, 654, 3)),
-        ("clips/odd/decord__corrupted.mp4", 49, (720, 1280, 3)),
-        ("clips/odd/torchvision__RATRACE_wave.avi", 72, (240, 560, 3)),
-        ("clips/odd/torchvision__hmdb51_Pippi_cartwheel.avi", 83, (240, 320, 3)),
-        ("clips/odd/moviepy__bitmap_1x1.mp4", 5, (1, 1, 3)),
-        ("clips/odd/decord__video_90.mov", 3, (568, 320, 3)),
-    ]:
-        frames = [frame.image.shape for frame in read_frames(sample_data / name)]
-        assert (len(frames), set(frames)) == (count, {shape}), name
-    left_out, damaged = (record.getMessage() for record in caplog.records)
-    assert "decord__corrupted.mp4: skipping 1 packet that cannot be decoded" in left_out
-    assert "decord__corrupted.mp4: 1 of 49 frames are damaged" in damaged

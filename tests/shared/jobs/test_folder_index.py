@@ -11,7 +11,6 @@ from pydantic import ConfigDict, TypeAdapter
 
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
-from tests.bounded import bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +98,3 @@ def test_any_flipped_bit_is_noticed(opened: Callable[..., object], folder: Path)
         index.write_bytes(flipped)
         words, read = opened()
         assert (words, bool(read), index.read_bytes()) == (ALL, True, content)
-
-
-def _open(folder: Path) -> int:
-    return len(index_folder(folder, sorted(folder.glob("*.txt")), KIND))
-
-
-def test_a_pipe_or_a_terabyte_in_its_place_is_not_read(folder: Path) -> None:
-    os.mkfifo(folder / KIND.name)
-    assert bounded(_open, folder) == 3
-    with (folder / KIND.name).open("wb") as file:
-        file.truncate(2**40)
-    assert bounded(_open, folder) == 3
-    assert (folder / KIND.name).stat().st_size < 2**20

@@ -31,15 +31,3 @@ def test_a_line_an_interval_and_one_at_the_end(caplog: pytest.LogCaptureFixture)
         *["clips: 4/4 videos, 0.167 videos/s, 0:24 so far, memory, 1 failed"] * 2,
         *["scan: 40 files, 0.0108 files/s, 1:01:40 so far, memory"] * 2,
     ]
-
-
-def test_a_bar_on_stderr_fits_in_80_columns(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    with progress("detect", total=123456, unit="frames", terminal=True) as bar:
-        bar.advance(10_000, note="unit 123/1204, 10 failed")
-        bar.advance(10_000)
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert any("frames/s" in line and "10 failed" in line for line in shown.err.splitlines())

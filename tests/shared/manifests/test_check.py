@@ -82,17 +82,6 @@ def test_tables_that_are_wrong(check: Check, mine: Path, orn) -> None:
     assert refused.stdout == ""
 
 
-@pytest.mark.real_data
-def test_published_tables_of_which_one_is_absent(sample_data: Path, orn) -> None:
-    report = orn("manifest", "check", "vlog", "--data", sample_data, "--json", exit_code=1).json
-    assert [Path(each).name for each in report["absent_tables"]] == ["hand_object.npy"]
-    assert "hand_object.npy is missing; its content is not counted" in report["warnings"][0]
-    assert report["class_counts"] == {}
-    assert [each["listed"] for each in report["splits"].values()] == [58_926, 26_879, 28_034]
-    assert report["videos"] == {"listed": 113_839, "present": 2}
-    assert report["ignoring_case"] == ["O/5/E/v_vAqaXZuAO5E/075"]
-
-
 def test_unsure_labels_are_counted(tmp_path: Path, orn) -> None:
     manifest = write_dataset(tmp_path, "vlog") / "m.toml"
     report = orn("manifest", "check", manifest, "--data", tmp_path, "--json", exit_code=1).json

@@ -1,6 +1,5 @@
 """EPIC Kitchens 55 and 100: published tables, and the parts that are measured by themselves."""
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -99,20 +98,6 @@ def test_nouns_and_actions(tmp_path: Path) -> None:
     assert [segment.labels for segment in actions.segments] == [(1,), (0,), (1,)]
 
 
-def test_files_beside_the_table(tmp_path: Path) -> None:
-    assert read(tmp_path, row()).left_out == {}
-    (tmp_path / "i.csv").write_text(HEADER + row("7", verb="") + row("8", verb=""))
-    listing = read(tmp_path, row())
-    assert listing.left_out == {"without a verb class, in i.csv": 2}
-    assert len(listing.segments) == 1
-    (tmp_path / "v.csv").write_text("verb_id,class_key,verbs\n1,take,x\n")
-    with pytest.raises(ManifestError, match=r"v\.csv, column 'verb_id': expected 0 to 0"):
-        epic.read(SPEC, tmp_path, task="single-label", labels=True)
-    (tmp_path / "v.csv").unlink()
-    (segment,) = epic.read(SPEC, tmp_path, task="single-label", labels=False).segments
-    assert segment.labels == ()
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -197,26 +182,6 @@ def test_published_tables(
     assert len({label for segment in listing.segments for label in segment.labels}) == num_present
     assert listing.classes[listing.segments[0].labels[0]] == first
     assert [*listing.left_out.values()] == [116]
-    published = sample_data / "epic" / "annotations"
-    assert listing.subsets[0].classes == many_shot_of(published, listing.classes, name)
-
-
-def many_shot_of(folder: Path, classes: tuple[str, ...], name: str) -> tuple[int, ...]:
-    """The published many-shot classes."""
-
-    def column(file: str, name: str) -> list[str]:
-        with (folder / f"EPIC_{file}.csv").open(newline="") as opened:
-            return [each[name] for each in csv.DictReader(opened)]
-
-    if name != "epic-actions":
-        kind = "noun" if name == "epic-nouns" else "verb"
-        return tuple(sorted(map(int, column(f"many_shot_{kind}s", f"{kind}_class"))))
-    words = [
-        [names[int(each)] for each in column("many_shot_actions", f"{kind}_class")]
-        for kind in ("verb", "noun")
-        if (names := column(f"{kind}_classes", "class_key"))
-    ]
-    return tuple(sorted(classes.index(" ".join(pair)) for pair in zip(*words, strict=True)))
 
 
 @pytest.mark.real_data

@@ -30,14 +30,6 @@ def test_shipped_manifests_are_valid_named_like_their_files_and_described() -> N
     }
 
 
-def test_numbers_of_the_paper() -> None:
-    settings = {
-        name: (load_manifest(name).clip_frames, load_manifest(name).metric)
-        for name in ("epic", "something", "vlog")
-    }
-    assert settings == {"epic": (4, "top1"), "something": (8, "top1"), "vlog": (4, "map")}
-
-
 def test_dataset_of_ones_own(mine: Path, tmp_path: Path) -> None:
     dataset = load_dataset(mine, tmp_path)
     folder = tmp_path / "mine"
@@ -66,24 +58,6 @@ def test_dataset_of_ones_own(mine: Path, tmp_path: Path) -> None:
 def test_data_sets_that_are_not_there(name: str, message: str) -> None:
     with pytest.raises(UnknownDatasetError, match=message):
         load_manifest(name)
-
-
-@pytest.mark.parametrize(
-    ("command", "there"),
-    [("detect", ""), ("clips", "data"), ("train", "data"), ("detect", "data/epic/videos/P01")],
-)
-def test_what_lies_where_and_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orn, command: str, there: str
-) -> None:
-    (tmp_path / there).mkdir(parents=True, exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    said = orn(command, "epic", exit_code=1).stderr
-    assert not (tmp_path / "clips").exists()
-    for part in (
-        *("data_manifests/README.md", "--data FOLDER", "DATA=FOLDER", "ORN_DATA", "'epic'"),
-        *("EPIC_train_action_labels.csv", "videos/{person}/{id}.MP4", str(tmp_path / "data/epic")),
-    ):
-        assert part in said
 
 
 def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:

@@ -78,18 +78,3 @@ def test_clips_of_classes_that_are_not_asked_for_are_counted(
     assert listing.video_ids == ("2", "5")
     assert listing.left_out == {f"class {PUTTING!r} is not in mine.txt": 1}
     assert "mine.txt: skipped 1 clip of 1 class" in caplog.text
-
-
-@pytest.mark.real_data
-def test_published_class_names(sample_data: Path, tmp_path: Path) -> None:
-    """Templates of the published lists are class names once their brackets are taken away."""
-    annotations = sample_data / "something" / "annotations"
-    entries = json.loads((annotations / "labels_for_ids_DERIVED.json").read_text())
-    train = [{"id": name, "template": entry["template"]} for name, entry in entries.items()]
-    names = (annotations / "sthv2_label_map.txt").read_text()
-    published = V2.model_copy(update={"classes": "names.txt"})
-    FILES[published] = {"t.json": train, "v.json": [], "x.json": [], "names.txt": names}
-    listing = read(published, tmp_path)
-    assert len(listing.classes) == 174
-    held = {segment.id: listing.classes[segment.labels[0]] for segment in listing.segments}
-    assert held["57082"] == "Dropping something into something"

@@ -1,23 +1,18 @@
 """The reader of label tables: ways to write them, and what is said of those that cannot be used."""
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import ManifestError
-from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.text_files import (
-    MOST_BYTES,
     MOST_ROWS,
     each_row,
     read_class_names,
     read_rows,
 )
-from tests.bounded import bounded
-from tests.conformance.datasets import write_dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,32 +81,3 @@ def test_class_names(tmp_path: Path, text: str, message: str) -> None:
 def test_rows_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=f"at most {MOST_ROWS:,} rows"):
         each_row(tmp_path, enumerate(range(MOST_ROWS + 1)), str)
-
-
-MANY_ROWS = b"".join(b"%d,open\n" % each for each in range(999_000))
-
-
-def num_listed(path: Path, data_root: Path) -> int:
-    """Segments that the tables list."""
-    return len(load_listing(load_manifest(path), data_root).segments)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "name", "content"),
-    [
-        pytest.param(
-            "table", "labels.csv", b"video,label\n" + b"," * (MOST_BYTES - 99), id="cells"
-        ),
-        pytest.param("table", "labels.csv", b"video,label\n" + MANY_ROWS, id="rows"),
-        pytest.param(
-            "something", "labels/train.json", b"[" + b'{"":0},' * 1_999_000 + b"0]", id="objects"
-        ),
-    ],
-)
-def test_the_largest_files_stay_within_memory(
-    tmp_path: Path, kind: str, name: str, content: bytes
-) -> None:
-    path = write_dataset(tmp_path, kind, {f"mine/{name}": content}) / "m.toml"
-    with suppress(ManifestError):
-        assert bounded(num_listed, path, tmp_path) == 999_000

@@ -1,14 +1,11 @@
 """A shard of any detector's boxes and masks: whole videos, held against their files and rules."""
 
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from orn.shared.errors import ShapeError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
@@ -16,8 +13,6 @@ from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_digest, probe, read_frames
 from tests.worlds.videos import HEIGHT, WIDTH, write_numbered
-
-Frames = Iterable[tuple[int, float, FrameDetections]]
 
 
 def a_box(**changes: Any) -> FrameDetections:
@@ -52,23 +47,3 @@ def test_a_video_is_written_with_what_its_file_says(tmp_path: Path, video: Path)
         (index, seconds) for index, seconds, _ in frames
     ]
     assert shard["film"][5].detections.boxes.tolist() == [[1, 2, 9, 8]]
-
-
-@pytest.mark.parametrize(
-    ("frames", "message"),
-    [
-        ([(0, 0.0, a_box(scores=[7]))], "frame 0: scores of detection 0: "),
-        ([(0, 0.0, a_box(height=50))], f"grid of {HEIGHT} x {WIDTH}, got 50 x "),
-        ([(0, 0.0, a_box(class_scores=np.zeros((1, 80))))], 'score_kind="label"'),
-        ([a_box()], "expected (index, seconds, FrameDetections) for each frame, got (FrameDet"),
-        ([(0, 0.0, [[1, 2, 9, 8]])], "got (int, float, list)"),
-    ],
-)
-def test_frames_that_do_not_fit(tmp_path: Path, video: Path, frames: Frames, message: str) -> None:
-    path = tmp_path / "shard-000000.zarr.zip"
-    with (
-        pytest.raises(ShapeError, match=rf"{path}: video 'film'.*{re.escape(message)}"),
-        ShardWriter(path, "mine", "label") as writer,
-    ):
-        writer.add_video("film", video, frames)
-    assert not path.exists()

@@ -148,27 +148,6 @@ def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> N
         assert re.match(f"{place}: .*{message}", problem.message)
 
 
-@pytest.mark.parametrize(
-    ("scope", "wanted"),
-    [
-        ("labeled", [("error", "video 'a'")]),
-        ("imported", [("note", "video 'a'"), ("note", "video 'b'")]),
-        ("all", [("error", "video 'a'"), ("error", "video 'b'")]),
-    ],
-)
-def test_only_videos_that_the_plan_asks_for_are_missed(
-    tmp_path: Path, dataset: Dataset, scope: str, wanted: list[tuple[str, str]]
-) -> None:
-    (dataset.root / "c.mp4").write_bytes(b"video")
-    listed = load_dataset(tmp_path / "x.toml", tmp_path / "data")
-    labeled = tuple(each for each in listed.segments if each.video_id != "b")
-    units = plan_units([("c", 4)])
-    Plan(dataset="x", frames=scope, units=units).save(tmp_path)
-    write_drawn(shard(tmp_path, 0), {"c": frames(0, 4)})
-    found = verify_folder(tmp_path, replace(listed, segments=labeled))
-    assert [(each.severity, each.message.partition(":")[0]) for each in found] == wanted
-
-
 def test_masks_imported_without_their_video(folder: Path, dataset: Dataset) -> None:
     write_drawn(shard(folder, 0), {"a": frames(0, 4)}, digest=UNKNOWN_SOURCE)
     (problem,) = verify_folder(folder, dataset)

@@ -8,13 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 
-from orn.shared.video.frame_times import frame_times, is_known_damaged
+from orn.shared.video.frame_times import frame_times
 from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import read_frames
-from tests.worlds.videos import number_of, write_numbered
+from tests.worlds.videos import write_numbered
 
 UNIT_FRAMES = 20
 H264 = ("libx264", "keyint=12:min-keyint=12:open-gop=1:bframes=3")
@@ -108,52 +107,6 @@ def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(tmp_path: Path) 
     assert found_in_units(path, len(rows)) == rows
     shutil.copy(sound, path)
     assert VideoTimes.of(path).seconds is not None
-
-
-@pytest.mark.parametrize(
-    ("name", "codec", "options"),
-    [("a.webm", "libvpx-vp9", {"g": "10"}), ("a.mkv", "libsvtav1", {"g": "10", "preset": "12"})],
-)
-def test_a_picture_that_is_missing_shifts_no_number(
-    tmp_path: Path, name: str, codec: str, options: dict[str, str]
-) -> None:
-    if codec not in av.codecs_available:
-        pytest.skip(f"this FFmpeg has no {codec}")
-    path = write_numbered(tmp_path / name, 40, codec=codec, options=options, noise=40)
-    with av.open(str(path)) as container:
-        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
-    content = path.read_bytes()
-    path.write_bytes(content.replace(packets[15], b"\xff" * len(packets[15])))
-    rows = found(path)
-    assert [row[0] for row in rows] == list(range(40))
-    assert_read_the_same(path, times=1)
-    numbers = [number_of(frame.image) for frame in read_frames(path)]
-    assert numbers[:15] + numbers[20:] == [*range(15), *range(20, 40)]
-    np.testing.assert_allclose([row[1] for row in rows], np.arange(40) / 10, atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("name", "codec", "options"),
-    [
-        ("a.avi", "libx264", {"bf": "2"}),
-        ("a.ts", "libx264", {"bf": "2"}),
-        ("interlaced.ts", "libx264", {"x264-params": "tff=1:bframes=2"}),
-        ("refreshed.mp4", "libx264", {"x264-params": "intra-refresh=1:keyint=20"}),
-        ("bare.h264", "libx264", {}),
-        ("a.mkv", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}),
-        ("a.mpg", "mpeg2video", {"bf": "2"}),
-        ("a.wmv", "wmv2", {}),
-    ],
-)
-def test_a_sound_file_shows_no_sign_of_damage(
-    tmp_path: Path, name: str, codec: str, options: dict[str, str]
-) -> None:
-    if codec not in av.codecs_available:
-        pytest.skip(f"this FFmpeg has no {codec}")
-    path = write_numbered(tmp_path / name, 40, codec=codec, options=options, rate=25, height=64)
-    frames = [number_of(frame.image) for frame in read_frames(path)]
-    assert frames == list(range(40))
-    assert not is_known_damaged(path)
 
 
 @pytest.mark.real_data

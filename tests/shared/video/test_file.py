@@ -12,7 +12,6 @@ import pytest
 from av.video.stream import VideoStream
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.container import upright
 from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import estimate, probe, read_frames
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
@@ -149,30 +148,6 @@ def test_a_rotation_that_the_file_asks_for_is_applied(
     assert np.array_equal(shown, np.rot90(stored, turn // 90))
     assert (probe(path).height, probe(path).width) == shown.shape[:2]
     assert probe(path).sample_aspect == aspect
-
-
-ONE = 1 << 16
-"""One in the 16.16 numbers of a display matrix."""
-
-
-@pytest.mark.parametrize(
-    ("orientation", "wanted"),
-    [
-        (None, ["ab", "cd", "ef"]),
-        ((ONE, 0, 0, ONE), ["ab", "cd", "ef"]),
-        ((0, ONE, -ONE, 0), ["eca", "fdb"]),  # a quarter turn clockwise
-        ((-ONE, 0, 0, -ONE), ["fe", "dc", "ba"]),
-        ((0, -ONE, ONE, 0), ["bdf", "ace"]),
-        ((-ONE, 0, 0, ONE), ["ba", "dc", "fe"]),  # mirrored
-        ((ONE, 0, 0, -ONE), ["ef", "cd", "ab"]),
-        ((0, ONE, ONE, 0), ["ace", "bdf"]),
-        ((3, ONE, -ONE, -2), ["eca", "fdb"]),  # not quite a quarter
-    ],
-)
-def test_orientations(orientation: tuple[int, int, int, int] | None, wanted: list[str]) -> None:
-    letters = np.array([[ord("a"), ord("b")], [ord("c"), ord("d")], [ord("e"), ord("f")]], np.uint8)
-    shown = upright(np.repeat(letters[:, :, None], 3, axis=2), orientation)
-    assert ["".join(map(chr, row)) for row in shown[:, :, 0]] == wanted
 
 
 def retimed(path: Path, ticks: Sequence[int], out: Path) -> Path:
