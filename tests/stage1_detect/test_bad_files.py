@@ -73,17 +73,3 @@ def test_jobs_do_the_good_videos_and_end_with_3(
             assert name in ran.stderr
     found = orn("manifest", "check", *options, "--probe", exit_code=3).json
     assert sorted(found["unreadable"]) == sorted(BAD)
-
-
-def test_a_dry_run_plans_by_what_is_there_and_names_what_is_bad(
-    orn: Any, options: tuple[Any, ...]
-) -> None:
-    ran = orn("detect", *options, "--dry-run", "--frames", "labeled")
-    work = ran.json
-    assert (work["videos"], work["missing"], work["units"]) == (9, 2, 1)
-    assert sorted(work["unreadable"]) == sorted(BAD)
-    assert work["frames_to_do"] < 6 * 300 + 2000
-    assert "2 segments end far beyond the end of the video" in ran.stderr
-    for name, reason in BAD.items():
-        (line,) = [each for each in ran.stderr.splitlines() if f"video {name} " in each]
-        assert reason in line

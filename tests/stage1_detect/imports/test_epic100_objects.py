@@ -1,7 +1,6 @@
 """EPIC-100's masks: files made by the test from the description of the format."""
 
 import csv
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from orn.stage1_detect.imports.epic100_objects import (
     published_rate,
     read_epic100,
 )
-from tests.bounded import bounded
 from tests.stage1_detect.imports.conftest import Found, block_mask, write_epic
 
 
@@ -97,17 +95,3 @@ def test_the_published_tables_bear_the_rates_out(sample_data: Path) -> None:
 def _column(path: Path, name: str) -> dict[str, float]:
     with path.open() as file:
         return {row["video_id"]: float(row[name]) for row in csv.DictReader(file)}
-
-
-def read_all(path: Path) -> int:
-    """The number of frames of a file."""
-    return len(list(read_epic100(path)))
-
-
-@pytest.mark.parametrize("objects", [2_000_000, 10_001])
-def test_a_frame_of_endless_objects(tmp_path: Path, objects: int) -> None:
-    """Each of them takes four bytes."""
-    path = tmp_path / "P01_01.pkl"
-    path.write_bytes(pickle.dumps([b"\x10\x01" + b"\x1a\x02\x20\x01" * objects], 3))
-    with pytest.raises(ObjectImportError, match=r"P01_01.pkl: .*at most "):
-        bounded(read_all, path)

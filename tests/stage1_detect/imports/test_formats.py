@@ -13,7 +13,6 @@ from pycocotools import mask as coco_mask
 
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.stage1_detect.imports.formats import RECORDS
@@ -108,20 +107,6 @@ def test_numbers_of_frames(
 ) -> None:
     _, shard = objects(table(tmp_path, "a,6,0,0,1,1,cup,"), "--format", "csv", *words)
     assert list(boxes_by_frame(shard, "a")) == [frame]
-
-
-def test_frames_extracted_at_a_rate_are_joined_like_detected_ones(orn: Any, tmp_path: Path) -> None:
-    manifest = counted_videos(tmp_path, {"a": 36})
-    rate = 4 / 3  # 7.5 frames apart
-    source = table(tmp_path, *(f"a,{number},0,0,1,1,cup," for number in range(5)))
-    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
-    orn("import-objects", manifest, source, "--format", "csv", "--rate", rate, *places)
-    video = DetectionFolder(tmp_path / "shards").video("a")
-    assert video.frame_indices.tolist() == [0, 7, 15, 22, 30]
-    rows = video.nearest_rows(np.arange(36) / 10)
-    assert np.abs(video.frame_indices[rows] - np.arange(36)).tolist()[:12] == [
-        *(0, 1, 2, 3, 3, 2, 1, 0, 1, 2, 3, 4)
-    ]
 
 
 def test_numbers_in_a_folder_are_those_of_its_files(orn: Any, tmp_path: Path) -> None:
@@ -252,20 +237,6 @@ def test_changed_images_of_results_are_not_taken_for_the_imported_ones(
     words = ("import-objects", tmp_path / "mine.toml", tmp_path / "out.json", "--format", "coco")
     places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
     assert "--fresh" in orn(*words, *places, exit_code=2).stderr
-
-
-def test_annotations_may_come_before_their_images(objects: Any, tmp_path: Path) -> None:
-    entries = [
-        {"image_id": number, "category_id": 2, "bbox": [0, 0, number, 1]} for number in (2, 1, 2)
-    ]
-    parts = {"images": [image(2, "a/5.jpg"), image(1)], "categories": CATEGORIES}
-    shards = []
-    for order in ({"annotations": entries} | parts, parts | {"annotations": entries}):
-        source = coco(tmp_path, **order)
-        source.write_text(source.read_text(), encoding="utf-8-sig")  # as some editors save it
-        _, shard = objects(source, "--format", "coco")
-        shards.append(boxes_by_frame(shard, "a"))
-    assert shards == [{1: [[0, 0, 1, 1]], 5: [[0, 0, 2, 1], [0, 0, 2, 1]]}] * 2
 
 
 @pytest.mark.real_data

@@ -60,25 +60,6 @@ def test_weights_that_do_not_fit_are_named(
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        pytest.param([1, 2], r"expected a dict of tensors.* got \[1, 2\]", id="a list"),
-        pytest.param({1: torch.zeros(1)}, "got the entries 1; pass", id="number"),
-        pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which is not", id="a global"),
-    ],
-)
-def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> None:
-    path = tmp_path / "bad.pth"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        torch.save(content, path)
-    with pytest.raises(DetectorError, match=message) as caught:
-        load(model, path)
-    assert "weights_only" not in str(caught.value)
-
-
 BOXES_ONLY = "type='FasterRCNN', roi_head=dict(mask_head=None, mask_roi_extractor=None)"
 
 

@@ -189,21 +189,3 @@ def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
     queries = found.masks[:, 0].float().argmax(dim=1)
     assert len({*queries.tolist()}) > 3
     torch.testing.assert_close(found.class_scores, logits_QC1.softmax(dim=1)[queries, :4])
-
-
-FAMILIES = {
-    "condinst_r50_fpn_ms-poly-90k_coco_instance": ("label", 0.3),
-    "detectors_htc-r50_1x_coco": ("softmax", 0.02),
-    "ms-rcnn_r50_fpn_1x_coco": ("softmax", 0.03),
-    "scnet_r50_fpn_1x_coco": ("softmax", 0.02),
-}
-"""Kind of scores, and a threshold that some objects of random weights pass."""
-
-
-@pytest.mark.slow
-@pytest.mark.real_data
-@pytest.mark.parametrize("name", FAMILIES)
-def test_other_families(name: str, tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
-    kind, threshold = FAMILIES[name]
-    detector, _ = compare(name, tmp_path, frames, threshold=threshold)
-    assert detector.score_kind == kind
