@@ -2,15 +2,10 @@
 
 import json
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 
-from orn.report.report_job import write_report
 from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.runs.run_folder import record_start
-from orn.stage2_train.settings.resources import Resources
 from tests.report.conftest import Reported
 from tests.running import LAPTOP, run_orn
 
@@ -35,30 +30,6 @@ def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Reported) 
     assert read_config(reported.run).dataset.train_digest in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
-
-
-def test_a_command_that_was_repeated_is_listed_once(reported: Reported, tmp_path: Path) -> None:
-    run = shutil.copytree(reported.run, tmp_path / "run")
-    for _ in range(2):
-        record_start(run, threads=1)
-    write_report(run, resources=Resources(device="cpu"))
-    assert (run / "report.html").read_text("utf-8").count("<dt>started</dt>") == 1
-
-
-def test_an_interrupted_report_leaves_the_one_before(
-    reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = shutil.copytree(reported.run, tmp_path / "run")
-    before = (run / "report.html").read_bytes()
-
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("orn.report.cases.explained_clips", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_report(run, resources=Resources(device="cpu"))
-    assert (run / "report.html").read_bytes() == before
-    assert not list(run.glob("*new*"))
 
 
 @pytest.mark.parametrize(

@@ -166,18 +166,6 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
     return report_page(run, runs, faked, found, paths=paths, curves=[()])
 
 
-def test_of_many_classes_those_with_most_mistakes_are_shown(
-    chromium: Any, path: Path, tmp_path: Path
-) -> None:
-    out, names = tmp_path / "report.html", [f"class {place}" for place in range(61)]
-    out.write_text(page_of(path, ids=[*map(str, range(120))], classes=names), encoding="utf-8")
-    with opened(chromium, out) as page:
-        text = page.inner_text("#confusion")
-        assert "The 40 of 61 classes with the most mistakes are shown" in text
-        assert page.locator(".matrix [scope=row]").count() == 40
-        assert page.locator(".matrix [scope=row]").first.inner_text() == names[0]
-
-
 @WITH_HOSTILE_TEXT
 def test_hostile_ids_and_names_are_texts_and_many_clips_are_cut(
     chromium: Any, path: Path, tmp_path: Path, text: str

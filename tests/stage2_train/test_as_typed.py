@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.jobs.plan import ManifestFile, Plan
-from orn.shared.manifests.load import load_manifest
 from tests.running import LAPTOP, Ran, run_orn
 from tests.worlds.films import make_workspace, words_of, write_films, write_films_shard
 
@@ -47,17 +45,6 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world) -> 
     assert Path("clips/tiny/clips-000000.h5").is_file()
 
 
-@pytest.mark.slow
-@pytest.mark.mmdet
-def test_prepare_does_what_is_missing(options, tiny_world) -> None:
-    write_films(tiny_world, options)
-    with Path(options["manifest"]).open("a") as manifest:
-        manifest.write('[detector]\nconfig = "mask_rcnn_demo"\n')
-    del options["--shards"], options["--clips"]
-    train(options, "--prepare", "--set", "data.score_threshold=0.3")
-    assert Path("shards/tiny").is_dir() and Path("clips/tiny").is_dir()
-
-
 def test_what_cannot_be_joined_is_told_before_the_first_step(options, tiny_world) -> None:
     """Detections of one film of each split lack their last frames; by ratio, no time is read."""
     films = [
@@ -89,20 +76,6 @@ def test_train_takes_the_data_set_whose_objects_were_completed_last() -> None:
     result = run_orn("train", "--dry-run", "--json")
     assert result.stderr.startswith("demo: ") and "(shards/demo, " in result.stderr
     assert (result.json["run"], result.json["num_train"]) == ("runs/demo-demo-seed0", 4)
-
-
-def test_the_manifest_of_ones_own_data_set(demo: Path) -> None:
-    """Wherever the command is called: detecting kept where the manifest lies."""
-    manifest = demo / "elsewhere" / "kitchen.toml"
-    manifest.parent.mkdir()
-    text = load_manifest("demo").source.read_text()
-    manifest.write_text(text.replace('name = "demo"', 'name = "kitchen"'))
-    shutil.copytree(demo / "clips/demo", demo / "clips/kitchen")
-    plan = Plan.load(demo / "shards/demo")
-    replace(plan, dataset="kitchen", manifest=ManifestFile.of(manifest)).save(demo / "shards/demo")
-    result = run_orn("train", "--dry-run", "--recipe", "demo", "--json")
-    assert result.stderr.startswith("kitchen: ")
-    assert result.json["run"] == "runs/kitchen-demo-seed0"
 
 
 def test_eval_and_report_take_the_newest_run_and_one_process_says_it(demo, monkeypatch) -> None:

@@ -37,18 +37,6 @@ def test_means_and_contrasts() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("percents", "verdict"),
-    [
-        (PERCENTS | {"activity-head": (90.0, 91.0, 92.0)}, "does not hold"),
-        ({"orn": (90.0,), "activity-head": (10.0,)}, "not decided: 1 seed in common"),
-    ],
-)
-def test_verdicts(percents, verdict) -> None:
-    report = ablation_report(made_results(percents))
-    assert _verdicts(report)["orn", "activity-head"] == verdict
-
-
 def test_holm_corrects_for_all_comparisons() -> None:
     percents = {"orn": (70.5, 71.5, 72.5), "object-head": (65.0, 68.0, 69.1)}
     plain = paired(*(dict(enumerate(values)) for values in percents.values())).p_value
@@ -82,23 +70,6 @@ def test_a_side_has_learned_above_chance_with_a_loss_at_rest(percents, figures, 
     (row,) = report["contrasts"]
     assert row["not_learned"] == (["activity-head"] if why else [])
     assert row["verdict"] == ("one side has not learned" if why else "holds")
-
-
-def test_systems_are_compared_with_equal_settings_or_with_their_only_ones() -> None:
-    def pairs(*results) -> list[tuple[str, str]]:
-        report = ablation_report([each for some in results for each in some])
-        return [(row["better"], row["worse"]) for row in report["contrasts"]]
-
-    slow, fast = "a.rate=1e-4", "a.rate=1e-3"
-    orn, head = {"orn": (70.0, 71.0)}, {"activity-head": (60.0, 61.0)}
-    own = pairs(made_results(orn, settings=slow), made_results(head, settings=fast))
-    assert own == [(f"orn {slow}", f"activity-head {fast}")]
-    assert pairs(
-        made_results(orn | head, settings=fast), made_results(orn, settings=slow)
-    ) == [(f"orn {fast}", f"activity-head {fast}"), (f"orn {slow}", f"orn {fast}")]  # fmt: skip
-    other = made_results(head, backbone="resnet50")
-    assert pairs(made_results(orn, backbone="resnet18"), other) == []
-    assert pairs(made_results(orn), other) == [("orn", "activity-head")]
 
 
 def test_two_seeds_are_shown_as_they_are_and_shared_settings_once() -> None:

@@ -1,7 +1,5 @@
 """Runs side by side: what folders say without a checkpoint being opened."""
 
-import csv
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -100,12 +98,3 @@ def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
 def test_no_folder_and_an_empty_one(tmp_path) -> None:
     _runs(tmp_path / "none", exit_code=2)
     assert _runs(tmp_path).stdout == f"{tmp_path}: no run\n"
-
-
-def test_csv_holds_the_same_runs(folder) -> None:
-    rows = list(csv.DictReader(io.StringIO(_runs(folder, "--csv").stdout)))
-    assert [row["state"] for row in rows] == ["started", "corrupt", "finished", "stopped"]
-    assert [row["optimizer.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
-    assert rows[2]["low"] == "0.5" and "differs" not in rows[2]
-    assert len(_runs(folder, "--json").json["runs"]) == len(rows)
-    assert "pass one" in _runs(folder, "--csv", "--json", exit_code=2).stderr

@@ -1,16 +1,14 @@
 """What runs reached: read from their folders, and kept as CSV."""
 
-import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orn.stage2_train.runs.run_folder import append_jsonl
 from orn.study.ablation_report import ablation_report, as_report
-from orn.study.run_results import read_results, write_csv
-from tests.study.made_results import EVALUATION, made_results
+from orn.study.run_results import read_results
+from tests.study.made_results import EVALUATION
 
 MEASURED = EVALUATION | {"two_heads": {"top1": 0.7}, "object_head": {"top1": 0.6}}
 
@@ -58,15 +56,3 @@ def test_a_run_is_read_with_what_it_took(tmp_path: Path) -> None:
         "last_loss": pytest.approx(0.05),
         "loss_fall": pytest.approx(0.1),
     }
-
-
-def test_the_csv_has_a_line_for_each_figure(tmp_path) -> None:
-    (result,) = made_results({"orn": (70.1,)}, seconds=0.1 + 0.2)
-    write_csv([replace(result, settings="=1+1")], tmp_path / "one.csv")
-    with (tmp_path / "one.csv").open(newline="") as file:
-        rows = {(row["head"], row["metric"]): row for row in csv.DictReader(file)}
-    assert rows["two_heads", "top1"]["result"] == repr(70.1 / 100)
-    assert float(rows["", "seconds"]["result"]) == 0.1 + 0.2
-    row = rows["", "chance"]
-    assert (row["run"], row["system"], row["seed"]) == ("runs/orn//seed0", "orn", "0")
-    assert row["settings"] == "'=1+1"  # no formula for a spreadsheet

@@ -21,9 +21,3 @@ def test_systems_as_json() -> None:
     assert orn_figures[2, "something"] == 32.12
     assert by_name["clique-3-object-head"]["heads"] == "object"
     assert by_name["i3d"]["architecture"] == "i3d"
-
-
-def test_systems_of_one_table_as_text() -> None:
-    _, *lines = run_orn("systems", "--table", "5").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [f"inflation-{row:02}" for row in range(1, 15)]
-    assert "33.77" in lines[9]

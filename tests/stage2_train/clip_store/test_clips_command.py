@@ -62,17 +62,6 @@ def test_videos_that_fail_or_change_are_told_and_stored_again(clips, manifest, f
     assert clips("--fresh", "--json").json["bytes"] < report["bytes"]
 
 
-@pytest.mark.ray
-@pytest.mark.slow
-def test_actors_of_ray_store_the_same(clips, manifest) -> None:
-    clips("--out", manifest.parent / "here")
-    report = clips("--engine", "ray", "--workers", 2, "--json").json
-    assert report["added"] == 2
-    ids = ("a", "b")
-    stores = [ClipStore(manifest.parent / name) for name in ("here", "films")]
-    assert stores[0].digest(ids) == stores[1].digest(ids)
-
-
 def test_size_short_side_and_rate(clips, manifest) -> None:
     assert clips("--size", "20x30", "--dry-run", "--json").json["size"] == "20x30"
     for wrong in ("20", "0x20", "20x00", "4097x16", "16x99999999999999999999", "-1x16"):

@@ -24,7 +24,6 @@ from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
     evaluation_loader,
-    training_loader,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, join_split
@@ -97,46 +96,3 @@ def test_published_epic_frames(sample_data: Path, tmp_path: Path) -> None:
     for place, index in enumerate(wanted_T):
         name = f"frame_{index + 1:010d}.jpg"
         assert_shows(batch, 0, place, sample_data / "epic/frames/P01/P01_01" / name)
-
-
-@pytest.fixture
-def something_v1(sample_data: Path, tmp_path: Path) -> Path:
-    """A data root with the real folders as v1 is laid out; labels are made up, but real names."""
-    source = sample_data / "something"
-    folder = tmp_path / "data" / "something-v1"
-    folder.mkdir(parents=True)
-    (folder / "20bn-something-something-v1").symlink_to(source / "frames")
-    names = (source / "annotations" / "sthv1_label_map.txt").read_text()
-    (folder / "something-something-v1-labels.csv").write_text(names)
-    ids = sorted(path.name for path in (source / "frames").iterdir())
-    lines = [f"{name};{label}\n" for name, label in zip(ids, names.splitlines(), strict=False)]
-    (folder / "something-something-v1-train.csv").write_text("".join(lines))
-    (folder / "something-something-v1-validation.csv").write_text("")
-    return folder.parent
-
-
-@pytest.mark.real_data
-def test_published_something_folders(something_v1: Path, tmp_path: Path) -> None:
-    dataset = load_dataset("something-v1", something_v1)
-    assert len(dataset.videos) == 7
-    assert {video.rate for video in dataset.videos} == {12.0}
-    assert len(dataset.classes) == 174
-    joined, clips = clips_of(dataset, "something-v1", something_v1, tmp_path, num_frames=8)
-    assert len(joined.segments) == 7
-    (batch,) = evaluation_loader(clips, LoaderSettings(batch_size=7))
-    assert batch.ids == tuple(video.id for video in dataset.videos)
-    assert batch.labels.tolist() == list(range(7))
-    for clip, video in enumerate(dataset.videos):
-        files = sorted(video.path.glob("*.jpg"))
-        with Image.open(files[0]) as picture:
-            width = picture.width
-        wanted_T = center_frames(len(files), 8).tolist()
-        assert frame_numbers(batch.boxes_BTK4[clip, :, 0].numpy(), width=width) == wanted_T
-        assert_shows(batch, clip, 5, files[wanted_T[5]])
-    num_frames = {video.id: len(list(video.path.glob("*.jpg"))) for video in dataset.videos}
-    batches = list(training_loader(clips, LoaderSettings(batch_size=7), epochs=range(2)))
-    assert [sorted(batch.ids) for batch in batches] == [sorted(num_frames)] * 2
-    for batch in batches:  # each of the parts of a folder gives one frame, and its object, in order
-        for clip, name in enumerate(batch.ids):
-            columns_T = batch.boxes_BTK4[clip, :, 0, 0].numpy()
-            assert (np.diff(columns_T) > 0).all(), (name, num_frames[name])

@@ -1,6 +1,5 @@
 """Which segments can be used, and what is said of the others."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -14,9 +13,8 @@ from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
-from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
+from orn.stage2_train.clips.join import JoinedSplit, join_split
 from tests.stage2_train.clip_store.conftest import write_mp4
-from tests.worlds.shards import write_shard
 
 
 @pytest.fixture
@@ -161,15 +159,3 @@ def test_without_a_store_nothing_is_decoded_but_times_and_digests_count(
     joined = join(*(part_of_film(*part) for part in parts))
     assert [segment.id for segment in joined.segments] == ["good"]
     assert [row.id for row in joined.skipped] == ["between", "beyond"]
-
-
-@pytest.mark.parametrize(("num_listed", "is_refused"), [(9, True), (None, False)])
-def test_shards_at_another_rate_than_a_folder_of_jpegs(tmp_path, num_listed, is_refused) -> None:
-    """Masks with their own rate do not know the number of frames of the folder."""
-    shard = tmp_path / "shard-000000.zarr.zip"
-    own = {"rate": 10.0, "header_frames": num_listed, "source_digest": UNKNOWN_SOURCE}
-    write_shard(shard, {"film": []}, size=(24, 32), **own)
-    videos = [Video(id="film", path=tmp_path / "film", rate=20.0)]
-    said = r"film: expected 20 frames/s .*got 10 .*--fresh.*`orn clips`"
-    with pytest.raises(JoinError, match=said) if is_refused else nullcontext():
-        check_rates(videos, DetectionFolder(tmp_path))
