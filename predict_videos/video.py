@@ -27,7 +27,6 @@ from orn.stage2_train.clips.interfaces import ClipPictures, DetectionSource
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.explanation.importance import explain
-from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.trained import OpenedModel
@@ -143,7 +142,7 @@ def predict_frames(
         samples = [clips[ClipRequest(place)] for place in places]
         inputs = collate(samples).to(model.device).inputs()
         output = model.output(inputs)
-        heads = _by_head(output)
+        heads = {name: each.float().cpu().numpy() for name, each in output.by_head().items()}
         parts = [f"video {video_id}{_times(times[place])}" for place in places]
         check_finite(heads, parts, of=model.path)
         if pairs:
@@ -178,21 +177,6 @@ def check_pairs(model: OpenedModel, pairs: int) -> None:
             f"{model.path}: explaining pairs requires a network that relates pairs of detected "
             "objects; pass 0 pairs"
         )
-
-
-def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:
-    """Return (B, A) logits by the names in `orn eval`; the prediction comes first."""
-    heads = {
-        name: logits_BA.float().cpu().numpy()
-        for name, logits_BA in (
-            ("activity_head", output.activity_logits_BA),
-            ("object_head", output.object_logits_BA),
-        )
-        if logits_BA is not None
-    }
-    if len(heads) < 2:
-        return heads
-    return {"two_heads": output.logits_BA.float().cpu().numpy(), **heads}
 
 
 def _times(times: TimeRange) -> str:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ _FIELDS = {
 }
 """Fields with the logits of each head of a network, or of each model of a baseline."""
 LOGITS = tuple(_FIELDS.values())
+Logits = TypeVar("Logits", bound=Any)
+"""Arrays or tensors of logits."""
 _NAMES = ("groups", "videos")
 """Names of the fields with a name for each segment, which may be None."""
 
@@ -66,13 +68,8 @@ class Predictions:
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """(N, A) float32 logits of the prediction.
-
-        The mean (or sum) of both heads' logits, or the only head's logits.
-        """
-        share = np.float32(1.0 if self.combination == "sum" else 0.5)
-        one, *other = self.kept_logits().values()
-        return (one + other[0]) * share if other else one
+        """(N, A) float32 logits of the prediction; see `with_combination`."""
+        return next(iter(self.by_head().values()))
 
     @property
     def sure_NA(self) -> NDArray[np.bool_]:
@@ -132,12 +129,21 @@ class Predictions:
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """Return (N, A) logits by the name of the head in reports; the prediction comes first."""
-        kept = self.kept_logits()
-        for combined, parts in PARTS.items():
-            heads = {part: kept[_FIELDS[part]] for part in parts if _FIELDS[part] in kept}
-            if heads:
-                return {combined: self.logits, **heads} if len(heads) == 2 else heads
-        return {}
+        heads = {name: getattr(self, field) for name, field in _FIELDS.items()}
+        return with_combination(heads, self.combination)
+
+
+def with_combination(
+    heads: Mapping[str, Logits | None], combination: HeadCombination
+) -> dict[str, Logits]:
+    """Return the logits of each head that has any, by its name in reports. The prediction comes
+    first: the mean (or sum) of two heads' logits, or the only head's logits."""
+    found = {name: logits for name, logits in heads.items() if logits is not None}
+    for whole, (one, other) in PARTS.items():
+        if one in found and other in found:
+            total = found[one] + found[other]
+            return {whole: total if combination == "sum" else total / 2, **found}
+    return found
 
 
 def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArray[np.float32]:

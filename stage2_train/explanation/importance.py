@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
+from orn.shared.evaluation_names import PARTS
 from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
@@ -165,11 +166,8 @@ class Importance:
         """
         predicts = {
             name: logits_BA.argmax(dim=1) == self.class_B
-            for name, logits_BA in (
-                ("activity_head", self.output.activity_logits_BA),
-                ("object_head", self.output.object_logits_BA),
-            )
-            if logits_BA is not None
+            for name, logits_BA in self.output.by_head().items()
+            if name in PARTS["two_heads"]
         }
         found = []
         for clip in range(len(self.class_B)):

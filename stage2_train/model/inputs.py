@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ShapeError
-from orn.shared.predictions import HeadCombination
+from orn.shared.predictions import HeadCombination, with_combination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +89,19 @@ class NetworkOutput:
 
     @property
     def logits_BA(self) -> Tensor:
-        """(B, A) logits of the prediction: the mean (or sum) of both heads' logits, or the logits
-        of the only head that was computed."""
-        if self.activity_logits_BA is None:
-            assert self.object_logits_BA is not None
-            return self.object_logits_BA
-        if self.object_logits_BA is None:
-            return self.activity_logits_BA
-        total_BA = self.activity_logits_BA + self.object_logits_BA
-        return total_BA if self.combination == "sum" else total_BA / 2
+        """(B, A) logits of the prediction; see `with_combination`."""
+        return next(iter(self.by_head().values()))
 
     @property
     def head_logits_BA(self) -> tuple[Tensor, ...]:
         """(B, A) logits of each head if both were computed, otherwise an empty tuple."""
-        if self.activity_logits_BA is None or self.object_logits_BA is None:
-            return ()
-        return self.activity_logits_BA, self.object_logits_BA
+        _, *heads = self.by_head().values()
+        return tuple(heads)
+
+    def by_head(self) -> dict[str, Tensor]:
+        """Return (B, A) logits by the name of the head in reports; the prediction comes first."""
+        heads = {"activity_head": self.activity_logits_BA, "object_head": self.object_logits_BA}
+        return with_combination(heads, self.combination)
 
 
 def bad_input(name: str, expected: str, tensor: Tensor) -> ShapeError:
