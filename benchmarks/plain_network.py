@@ -200,7 +200,7 @@ def _relations(
             copies_BKO = earlier_BKO[:, j, None].repeat(1, num_slots, 1)
             inputs.append(torch.cat([copies_BKO, later_BKO], dim=2))
         values_BPG = functional.linear(torch.cat(inputs, dim=1), matrix, first[0].bias)
-        for layer in (relation.second, relation.third):
+        for layer in relation.later.values():
             values_BPG = layer(functional.relu(values_BPG))
         valid_BK = valid_BTK[clip_B, earlier_BT[:, t - 1]]
         valid_BKK = valid_BK[:, :, None] & valid_BTK[:, t, None]

@@ -25,8 +25,10 @@ from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliq
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
-from orn.stage2_train.model.relation import CliqueValues, PooledValues
+from orn.stage2_train.model.relation import CliqueValues
 
+_ROUNDING = 1e-6
+"""Weight of the other pairs below which a pair is the only one."""
 VARIANTS_AT_ONCE = 2**12
 """Number of variants of clips that are classified in one pass; bounds memory use."""
 
@@ -100,8 +102,8 @@ class Importance:
     """Values of h for all related pairs, which may include padded slots as in the authors' code."""
     place_P: Tensor
     """(P,) int64, index of each pair into `related`."""
-    pooled: PooledValues
-    """The values of all pairs, pooled over each time step (eq. 4)."""
+    total_BRG: Tensor
+    """(B, R, G) values of all pairs, pooled over each time step (eq. 4)."""
     frames: FrameCliques
     """The pairs of frames."""
     head: ObjectHead
@@ -116,17 +118,14 @@ class Importance:
         """
         logits_BA = self.output.object_logits_BA
         assert logits_BA is not None
-        relations_BRG = self._relations(self.pooled)
+        relations_BRG = self._relations(self.total_BRG)
         logit_drop_P = self.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
             for place_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
                 clip_V = self.clip_P[place_V]
-                variants = self.pooled.later(clip_V, step)
-                variants.total_BRG[:, 0] -= self.values_PG[place_V]
-                variants.count_BR1[:, 0] -= 1
-                if variants.largest_BRG is not None:
-                    variants.largest_BRG[:, 0] = self._largest_without_PG[place_V]
-                later_VrG = self._relations(variants)
+                total_VrG = self.total_BRG[:, step:][clip_V]
+                total_VrG[:, 0] -= self._share_PG[place_V]
+                later_VrG = self._relations(total_VrG)
                 without_VA = self.head.reasoning.classify_variants(relations_BRG, clip_V, later_VrG)
                 drop_VA = logits_BA[clip_V] - without_VA
                 logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
@@ -146,9 +145,10 @@ class Importance:
             clique_P=related.clique_P[left],
             slots_nP=related.slots_nP[:, left],
             values_PG=related.values_PG[left],
+            weight_P=None if related.weight_P is None else related.weight_P[left],
         )
-        pooled = self.head.relation.pooled([kept], self.frames, num_clips=len(self.class_B))
-        logits_BA: Tensor = self.head.reasoning(self._relations(pooled))
+        total_BRG = self.head.relation.totals([kept], self.frames, num_clips=len(self.class_B))
+        logits_BA: Tensor = self.head.reasoning(self._relations(total_BRG))
         return logits_BA
 
     def of_clip(self, clip: int) -> "ClipPairs":
@@ -176,26 +176,27 @@ class Importance:
         return found
 
     @cached_property
-    def _largest_without_PG(self) -> Tensor:
-        """(P, G) maxima over the other pairs of each pair's time step, 0 without others."""
-        assert self.pooled.largest_BRG is not None
-        largest_RG = self.pooled.largest_BRG.flatten(0, 1)
-        frame_P, values_PG = self.related.clique_P, self.related.values_PG
-        row_P = self.frames.clip_Q[frame_P] * self.frames.num_steps + self.frames.step_Q[frame_P]
-        is_largest_PG = values_PG == largest_RG[row_P]
-        number_RG = torch.zeros_like(largest_RG).index_add(0, row_P, is_largest_PG.to(values_PG))
-        others_PG = values_PG.where(~is_largest_PG, 0.0)
-        rows_PG = row_P[:, None].expand_as(values_PG)
-        second_RG = torch.zeros_like(largest_RG).scatter_reduce(0, rows_PG, others_PG, "amax")
-        is_only_PG = is_largest_PG & (number_RG[row_P] == 1)
-        return second_RG[row_P].where(is_only_PG, largest_RG[row_P])[self.place_P]
+    def _share_PG(self) -> Tensor:
+        """(P, G) decrease of the total of its time step when a pair is removed: the value in a sum;
+        in a mean, the others take its weight."""
+        related, num_cliques = self.related, len(self.frames.clip_Q)
+        if related.weight_P is None:
+            return self.values_PG
+        clique_P, weight_P = related.clique_P, related.weight_P
+        total_Q = weight_P.new_zeros(num_cliques).index_add(0, clique_P, weight_P)
+        values_PG = related.weighted(num_cliques)
+        mean_QG = values_PG.new_zeros(num_cliques, values_PG.shape[1])
+        mean_PG = mean_QG.index_add(0, clique_P, values_PG)[clique_P]
+        left_P1 = (1 - weight_P / total_Q[clique_P])[:, None]
+        is_only_P1 = left_P1 <= _ROUNDING
+        without_PG = (mean_PG - values_PG) / left_P1.where(~is_only_P1, 1.0)
+        return (mean_PG - without_PG.where(~is_only_P1, 0.0))[self.place_P]
 
-    def _relations(self, pooled: PooledValues) -> Tensor:
-        """Return (V, r, G) relations g at the last r time steps, from pooled values."""
+    def _relations(self, total_VrG: Tensor) -> Tensor:
+        """Return (V, r, G) relations g at the last r time steps, from totals."""
         per_step_R = self.frames.cliques_per_step_R
-        per_step_r = per_step_R[len(per_step_R) - pooled.total_BRG.shape[1] :]
-        relation = self.head.relation
-        relations_VrG: Tensor = self.head.normalize(pooled.relations(relation.pooling, per_step_r))
+        per_step_r = per_step_R[len(per_step_R) - total_VrG.shape[1] :]
+        relations_VrG: Tensor = self.head.normalize(total_VrG / per_step_r[:, None])
         return relations_VrG
 
 
@@ -235,22 +236,25 @@ def explain(
     none = CliqueValues(
         clique_P=number_0,
         slots_nP=number_0.expand(2, 0),
-        values_PG=objects_BTKO.new_zeros(0, head.relation.third.out_features),
+        values_PG=objects_BTKO.new_zeros(0, head.relation.width),
+        weight_P=None,
     )
     last_BTK = head.last_slots(valid_BTK)
     places = head.places(batch)
     values = head.relation.values(objects_BTKO, valid_BTK, frames, last_BTK=last_BTK, places=places)
     found = [none, *values]
+    weights = [part.weight_P for part in found if part.weight_P is not None] or None
     related = CliqueValues(
         clique_P=torch.cat([part.clique_P for part in found]),
         slots_nP=torch.cat([part.slots_nP for part in found], dim=1),
         values_PG=torch.cat([part.values_PG for part in found]),
+        weight_P=None if weights is None else torch.cat(weights),
     )
-    pooled = head.relation.pooled([related], frames, num_clips=num_clips)
-    relations = pooled.relations(head.relation.pooling, frames.cliques_per_step_R)
+    total_BRG = head.relation.totals([related], frames, num_clips=num_clips)
+    relations_BRG = head.normalize(total_BRG / frames.cliques_per_step_R[:, None])
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=head.reasoning(head.normalize(relations)),
+        object_logits_BA=head.reasoning(relations_BRG),
         class_logits_BTKS=class_logits_BTKS,
         combination=network.config.head_combination,
     )
@@ -268,7 +272,7 @@ def explain(
         values_PG=related.values_PG[place_P],
         related=related,
         place_P=place_P,
-        pooled=pooled,
+        total_BRG=total_BRG,
         frames=frames,
         head=head,
     )

@@ -104,13 +104,19 @@ class SummedMlpClassifier(nn.Module):
 class MeanClassifier(nn.Module):
     """Mean over the steps and a linear layer ("GAP" in Table 5)."""
 
-    def __init__(self, feature_width: int, num_activities: int) -> None:
+    def __init__(self, feature_width: int, num_activities: int, *, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.classify = Classifier(feature_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """Return (B, A) logits; without any steps (T = 0), the bias."""
-        return self.classify(self.state(feats_BTD))
+        return self.classify_state(self.state(feats_BTD))
+
+    def classify_state(self, state_BR: Tensor) -> Tensor:
+        """Return (B, A) logits of the inputs of the linear layer, to which dropout is applied."""
+        logits_BA: Tensor = self.classify(self.dropout(state_BR))
+        return logits_BA
 
     def state(self, feats_BTD: Tensor) -> Tensor:
         """Return (B, D) inputs of the linear layer: the mean over the steps."""
@@ -118,13 +124,19 @@ class MeanClassifier(nn.Module):
             return feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2])
         return feats_BTD.mean(dim=1)
 
+    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
+        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
+        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1))
+        return logits_VA
+
 
 class MeanAndDeviationClassifier(MeanClassifier):
     """Mean and standard deviation over the steps, and a linear layer; not in the paper, but for
     example in the statistics pooling of Snyder et al. 2018 (x-vectors)."""
 
-    def __init__(self, feature_width: int, num_activities: int) -> None:
-        super().__init__(2 * feature_width, num_activities)
+    def __init__(self, feature_width: int, num_activities: int, *, dropout: float = 0.0) -> None:
+        super().__init__(2 * feature_width, num_activities, dropout=dropout)
 
     def state(self, feats_BTD: Tensor) -> Tensor:
         """Return (B, 2 D) inputs of the linear layer: the means, then the deviations, which are
@@ -135,26 +147,6 @@ class MeanAndDeviationClassifier(MeanClassifier):
         variance_BD = (feats_BTD - mean_BD[:, None]).square().mean(dim=1)
         deviation_BD = (variance_BD + _EPSILON).sqrt()
         return torch.cat([mean_BD, deviation_BD], dim=1)
-
-
-class MeanAndMaxClassifier(MeanClassifier):
-    """Mean and maximum over the steps, and a linear layer: f in eq. (3) without recurrence; not in
-    the paper."""
-
-    def __init__(self, feature_width: int, num_activities: int) -> None:
-        super().__init__(2 * feature_width, num_activities)
-
-    def state(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, 2 D) inputs of the linear layer: the means, then the maxima."""
-        if feats_BTD.shape[1] == 0:
-            return feats_BTD.new_zeros(len(feats_BTD), 2 * feats_BTD.shape[2])
-        return torch.cat([feats_BTD.mean(dim=1), feats_BTD.amax(dim=1)], dim=1)
-
-    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
-        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
-        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
-        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1))
-        return logits_VA
 
 
 def dropout(

@@ -45,27 +45,26 @@ class MapActivityHead(nn.Module):
             dropout: dropout probability before the classifier.
         """
         super().__init__()
-        self.classifier: RecurrentClassifier | MeanClassifier
-        self.is_recurrent = aggregation == "rnn"
+        self.recurrent: RecurrentClassifier | None = None
+        self.classifier: MeanClassifier | None = None
         width = channels
         if aggregation == "rnn":
-            self.classifier = RecurrentClassifier(
+            self.recurrent = RecurrentClassifier(
                 channels, state_width, num_activities, states=states
             )
         elif aggregation == "mean":
-            self.classifier = MeanClassifier(channels, num_activities)
+            self.classifier = MeanClassifier(channels, num_activities, dropout=dropout)
         else:
-            self.classifier = MeanAndDeviationClassifier(channels, num_activities)
+            self.classifier = MeanAndDeviationClassifier(channels, num_activities, dropout=dropout)
             width = 2 * channels
         self.standardize = Standardizer(width)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, maps_MChw: Tensor, num_frames: int) -> Tensor:
         """Return (B, A) logits of clips with `num_frames` frames."""
         feats_BTC = maps_MChw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
-        if self.is_recurrent:
-            state_BR = self.classifier.state(self.standardize(feats_BTC))
-        else:
+        if self.classifier is not None:
             state_BR = self.standardize(self.classifier.state(feats_BTC))
-        logits_BA: Tensor = self.classifier.classify(self.dropout(state_BR))
+            return self.classifier.classify_state(state_BR)
+        assert self.recurrent is not None
+        logits_BA: Tensor = self.recurrent(self.standardize(feats_BTC))
         return logits_BA

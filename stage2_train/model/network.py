@@ -69,7 +69,7 @@ class ObjectVideoNetwork(nn.Module):
                 aggregation=config.aggregation,
                 state_width=config.activity_state,
                 states=config.gru_pooling,
-                dropout=config.activity_dropout,
+                dropout=config.classifier_dropout,
             )
         elif config.heads != "object":
             self.activity_head = ActivityHead(config)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.heads import (
-    MeanAndMaxClassifier,
+    MeanAndDeviationClassifier,
     MeanClassifier,
     RecurrentClassifier,
     SummedMlpClassifier,
@@ -121,6 +121,7 @@ class ObjectHead(nn.Module):
         super().__init__()
         self.config = config
         self.standardize = self.standardize_boxes = None
+        self.map_dropout = nn.Dropout(config.map_dropout)
         if config.object_head_reads_frames and map_channels is not None:
             self.standardize = Standardizer(map_channels)
         elif config.object_head_reads_frames:
@@ -144,6 +145,7 @@ class ObjectHead(nn.Module):
             config.object_width_of(width),
             config.relation_width,
             clique_size=config.clique_size,
+            num_layers=config.relation_layers,
             initialization=config.mlp_initialization,
             normalize_hidden=config.normalize_hidden,
             dropout=config.mlp_dropout,
@@ -151,20 +153,22 @@ class ObjectHead(nn.Module):
             has_geometry=config.pair_geometry,
         )
         self.normalize = (
-            nn.LayerNorm(config.relation_features) if config.normalize_relations else nn.Identity()
+            nn.LayerNorm(config.relation_width) if config.normalize_relations else nn.Identity()
         )
-        widths = (config.relation_features, config.reasoning_state, config.num_activities)
-        self.reasoning: RecurrentClassifier | SummedMlpClassifier | MeanAndMaxClassifier
+        widths = (config.relation_width, config.reasoning_state, config.num_activities)
+        self.reasoning: RecurrentClassifier | SummedMlpClassifier | MeanAndDeviationClassifier
         if config.reasoning == "rnn":
             self.reasoning = RecurrentClassifier(*widths, states=config.gru_pooling)
-        elif config.reasoning == "mean_and_max":
-            self.reasoning = MeanAndMaxClassifier(widths[0], config.num_activities)
+        elif config.reasoning == "mean_and_deviation":
+            self.reasoning = MeanAndDeviationClassifier(
+                config.relation_width, config.num_activities, dropout=config.classifier_dropout
+            )
         else:
             self.reasoning = SummedMlpClassifier(*widths)
             initialize_layers(self.reasoning.mlp, config.mlp_initialization)
         self.first_phase = None
         if config.heads == "both" and config.first_phase_reasoning == "mean":
-            self.first_phase = MeanClassifier(config.relation_features, config.num_activities)
+            self.first_phase = MeanClassifier(config.relation_width, config.num_activities)
 
     def forward(
         self,
@@ -216,8 +220,8 @@ class ObjectHead(nn.Module):
         return valid_BTK | empty_BTK
 
     def places(self, batch: NetworkInputs) -> ObjectPlaces | None:
-        """Return where and when objects are; None if h does not read the geometry of pairs."""
-        if not self.config.pair_geometry:
+        """Return where and when objects are; None if neither h nor its pooling reads it."""
+        if not self.config.pair_geometry and self.config.relation_pooling != "area":
             return None
         if batch.seconds_BT is None:
             raise bad_input("seconds_BT", "times of frames", batch.valid_BTK)
@@ -254,7 +258,8 @@ class ObjectHead(nn.Module):
                 coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
                 appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
             if self.standardize is not None:
-                appearance_BTKD = _of_valid(self.standardize, appearance_BTKD, batch.valid_BTK)
+                standardize = nn.Sequential(self.standardize, self.map_dropout)
+                appearance_BTKD = _of_valid(standardize, appearance_BTKD, batch.valid_BTK)
             class_logits_BTKS = self.classify_object(appearance_BTKD)
         boxes_BTK8 = None
         if self.standardize_boxes is not None:

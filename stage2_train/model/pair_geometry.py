@@ -29,6 +29,12 @@ def box_features(boxes_N4: Tensor, scores_N: Tensor) -> Tensor:
     return torch.stack(numbers, dim=1)
 
 
+def box_areas(boxes_N4: Tensor) -> Tensor:
+    """Return the (N,) areas of boxes, as fractions of the crop."""
+    _, _, width_N, height_N = _center_and_size(boxes_N4)
+    return width_N * height_N
+
+
 def pair_geometry(first_P4: Tensor, second_P4: Tensor, seconds_P: Tensor) -> Tensor:
     """Return (P, 6): the offset of the second box from the first in x and y, the logarithms of the
     ratios of widths and heights, the intersection over union, and the seconds between them.

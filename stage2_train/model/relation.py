@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from orn.stage2_train.model.frame_cliques import FrameCliques
-from orn.stage2_train.model.pair_geometry import PAIR_NUMBERS, pair_geometry
+from orn.stage2_train.model.pair_geometry import PAIR_NUMBERS, box_areas, pair_geometry
 from orn.stage2_train.settings.model_config import MlpInitialization, RelationPooling
 
 LARGEST_PASS = 2**17
@@ -32,11 +32,22 @@ class CliqueValues:
     """(n, P) int64 index of each object into the B * T * K slots."""
     values_PG: Tensor
     """(P, G) values of h."""
+    weight_P: Tensor | None
+    """(P,) weights in the mean over the cliques of objects in a clique of frames; None for their
+    sum."""
+
+    def weighted(self, num_cliques: int) -> Tensor:
+        """Return (P, G) values multiplied by their shares of the weights in each of the Q cliques
+        of frames, so that their sum is the mean; unchanged values for a sum."""
+        if self.weight_P is None:
+            return self.values_PG
+        total_Q = self.weight_P.new_zeros(num_cliques).index_add(0, self.clique_P, self.weight_P)
+        return self.values_PG * (self.weight_P / total_Q[self.clique_P])[:, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ObjectPlaces:
-    """Where and when the objects are, for the geometry of pairs."""
+    """Where and when the objects are, for the geometry of pairs and for weights."""
 
     boxes_BTK4: Tensor
     """(B, T, K, 4) x1 y1 x2 y2, as fractions of the crop."""
@@ -50,35 +61,10 @@ class ObjectPlaces:
         earlier_P, later_P = self.seconds_BT.flatten()[slots_nP // num_slots]
         return pair_geometry(first_P4, second_P4, later_P - earlier_P)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PooledValues:
-    """Values of h, pooled over the cliques of objects of each time step."""
-
-    total_BRG: Tensor
-    """(B, R, G) sums."""
-    count_BR1: Tensor
-    """(B, R, 1) numbers of cliques of objects."""
-    largest_BRG: Tensor | None
-    """(B, R, G) maxima, 0 without cliques; None if they are not used."""
-
-    def relations(self, pooling: RelationPooling, cliques_per_step_R: Tensor) -> Tensor:
-        """Return (B, R, G) relations g; with maxima, (B, R, 2 G)."""
-        if pooling == "sum":
-            return self.total_BRG / cliques_per_step_R[:, None]
-        mean_BRG = self.total_BRG / self.count_BR1.clamp(min=1)
-        if self.largest_BRG is None:
-            return mean_BRG
-        return torch.cat([mean_BRG, self.largest_BRG], dim=2)
-
-    def later(self, clip_V: Tensor, step: int) -> "PooledValues":
-        """Return the steps from `step` on of V clips, as new tensors."""
-        total_BRG, count_BR1, largest_BRG = self.total_BRG, self.count_BR1, self.largest_BRG
-        return PooledValues(
-            total_BRG=total_BRG[:, step:][clip_V],
-            count_BR1=count_BR1[:, step:][clip_V],
-            largest_BRG=None if largest_BRG is None else largest_BRG[:, step:][clip_V],
-        )
+    def area_weights(self, slots_nP: Tensor) -> Tensor:
+        """Return (P,) squared products of the areas of the boxes of a clique."""
+        area_N = box_areas(self.boxes_BTK4.flatten(0, 2))
+        return area_N[slots_nP].prod(dim=0).square()
 
 
 class ObjectRelation(nn.Module):
@@ -90,6 +76,7 @@ class ObjectRelation(nn.Module):
         relation_width: int,
         *,
         clique_size: int = 2,
+        num_layers: int = 3,
         initialization: MlpInitialization = "torch",
         normalize_hidden: bool = False,
         dropout: float = 0.0,
@@ -102,10 +89,11 @@ class ObjectRelation(nn.Module):
             object_width: O.
             relation_width: G, width of each layer.
             clique_size: n.
+            num_layers: number of layers, 1 to 3.
             initialization: initialization of the weights; see `initialize_layers`.
             normalize_hidden: whether each layer has a LayerNorm before its ReLU.
             dropout: dropout probability after each layer.
-            pooling: pooling over the cliques of objects of a time step.
+            pooling: pooling over the cliques of objects in a clique of frames.
             has_geometry: whether h reads the geometry of pairs.
         """
         super().__init__()
@@ -118,13 +106,17 @@ class ObjectRelation(nn.Module):
         bound = (clique_size * object_width) ** -0.5  # PyTorch's default for the undivided layer
         for tensor in self.first.parameters():
             nn.init.uniform_(tensor, -bound, bound)
-        self.second = nn.Linear(relation_width, relation_width)
-        self.third = nn.Linear(relation_width, relation_width)
+        self.width = relation_width
+        names = ("second", "third")[: num_layers - 1]
+        self.later = nn.ModuleDict(
+            {name: nn.Linear(relation_width, relation_width) for name in names}
+        )
         initialize_layers(self.first, initialization, num_inputs=clique_size * object_width)
-        initialize_layers(self.second, initialization)
-        initialize_layers(self.third, initialization)
+        for layer in self.later.values():
+            initialize_layers(layer, initialization)
         self.norms = nn.ModuleList(
-            nn.LayerNorm(relation_width) if normalize_hidden else nn.Identity() for _ in range(3)
+            nn.LayerNorm(relation_width) if normalize_hidden else nn.Identity()
+            for _ in range(num_layers)
         )
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.geometry = None
@@ -140,8 +132,7 @@ class ObjectRelation(nn.Module):
         last_BTK: Tensor | None = None,
         places: ObjectPlaces | None = None,
     ) -> Tensor:
-        """Return (B, R, G) relations g: with sums, each the mean over the cliques of frames of its
-        step; see `PooledValues.relations`.
+        """Return (B, R, G) relations g, each the mean over the cliques of frames of its step.
 
         Only cliques of valid objects are computed; a clique of frames without valid objects gives
         zeros.
@@ -152,37 +143,27 @@ class ObjectRelation(nn.Module):
             cliques: cliques of frames, on any device.
             last_BTK: bool, whether a slot may hold the last object of a clique; None for all valid
                 slots.
-            places: boxes and times, for a function h that reads the geometry of pairs.
+            places: boxes and times, for a function h or weights that read them.
         """
         cliques = cliques.to(objects_BTKO.device)
         found = self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, places=places)
-        pooled = self.pooled(found, cliques, num_clips=len(objects_BTKO))
-        return pooled.relations(self.pooling, cliques.cliques_per_step_R)
+        total_BRG = self.totals(found, cliques, num_clips=len(objects_BTKO))
+        return total_BRG / cliques.cliques_per_step_R[:, None]
 
-    def pooled(
+    def totals(
         self, found: Iterable["CliqueValues"], cliques: FrameCliques, *, num_clips: int
-    ) -> PooledValues:
-        """Pool the values of h over the cliques of objects of each time step."""
+    ) -> Tensor:
+        """Return (B, R, G) sums over the cliques of frames of each step of the sum, or the mean, of
+        h over cliques of objects."""
         row_Q = cliques.clip_Q * cliques.num_steps + cliques.step_Q
-        weight = self.third.weight
+        weight = next(self.first.parameters())
         total_RG = weight.new_zeros(
-            (num_clips * cliques.num_steps, self.third.out_features), dtype=_sum_dtype(weight.dtype)
+            (num_clips * cliques.num_steps, self.width), dtype=_sum_dtype(weight.dtype)
         )
-        count_R1, largest_RG = total_RG[:, :1], total_RG
         for part in found:
-            row_P, values_PG = row_Q[part.clique_P], part.values_PG.to(total_RG.dtype)
-            total_RG = total_RG.index_add(0, row_P, values_PG)
-            if self.pooling != "sum":
-                count_R1 = count_R1.index_add(0, row_P, torch.ones_like(values_PG[:, :1]))
-            if self.pooling == "mean_and_max":
-                places_PG = row_P[:, None].expand_as(values_PG)
-                largest_RG = largest_RG.scatter_reduce(0, places_PG, values_PG, "amax")
-        shape = (num_clips, cliques.num_steps)
-        return PooledValues(
-            total_BRG=total_RG.unflatten(0, shape),
-            count_BR1=count_R1.unflatten(0, shape),
-            largest_BRG=largest_RG.unflatten(0, shape) if self.pooling == "mean_and_max" else None,
-        )
+            values_PG = part.weighted(len(row_Q)).to(total_RG.dtype)
+            total_RG = total_RG.index_add(0, row_Q[part.clique_P], values_PG)
+        return total_RG.unflatten(0, (num_clips, cliques.num_steps))
 
     def values(
         self,
@@ -211,12 +192,24 @@ class ObjectRelation(nn.Module):
                 frames_nQ[:, place],
             )
             slots_nP = slot_N[rows_nP]
-            geometry_P6 = None if places is None else places.geometry(slots_nP)
+            geometry_P6 = None
+            if self.geometry is not None:
+                assert places is not None
+                geometry_P6 = places.geometry(slots_nP)
             yield CliqueValues(
                 clique_P=clique_P + place.start,
                 slots_nP=slots_nP,
                 values_PG=self._values(parts_NG, rows_nP, geometry_P6, keep=len(passes) == 1),
+                weight_P=self._weights(slots_nP, places),
             )
+
+    def _weights(self, slots_nP: Tensor, places: ObjectPlaces | None) -> Tensor | None:
+        if self.pooling == "sum":
+            return None
+        if self.pooling == "mean":
+            return torch.ones_like(slots_nP[0], dtype=next(self.first.parameters()).dtype)
+        assert places is not None
+        return places.area_weights(slots_nP)
 
     def _values(
         self, parts_NG: list[Tensor], rows_nP: Tensor, geometry_P6: Tensor | None, *, keep: bool
@@ -235,10 +228,11 @@ class ObjectRelation(nn.Module):
             hidden_PG = hidden_PG + part_NG.index_select(0, row_P)
         if self.geometry is not None:
             hidden_PG = hidden_PG + self.geometry(geometry_P6)
-        first_norm, second_norm, third_norm = self.norms
+        first_norm, *later_norms = self.norms
         hidden_PG = self.dropout(functional.relu_(first_norm(hidden_PG)))
-        hidden_PG = self.dropout(functional.relu_(second_norm(self.second(hidden_PG))))
-        return self.dropout(functional.relu_(third_norm(self.third(hidden_PG))))
+        for layer, norm in zip(self.later.values(), later_norms, strict=True):
+            hidden_PG = self.dropout(functional.relu_(norm(layer(hidden_PG))))
+        return hidden_PG
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -22,8 +22,8 @@ MlpInitialization = Literal["torch", "he"]
 EmptySlots = Literal["never", "as_authors"]
 Conv5Initialization = Literal["pretrained", "random"]
 ObjectPart = Literal["shape", "appearance", "class", "box"]
-RelationPooling = Literal["sum", "mean", "mean_and_max"]
-Reasoning = Literal["rnn", "mlp", "mean_and_max"]
+RelationPooling = Literal["sum", "mean", "area"]
+Reasoning = Literal["rnn", "mlp", "mean_and_deviation"]
 Aggregation = Literal["rnn", "mean", "mean_and_deviation"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
@@ -74,8 +74,11 @@ class NetworkConfig:
     feature_change: bool = False
     """Whether the heads read, beside the map of an image network, its absolute difference from the
     map of the frame before; not in the paper."""
-    activity_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout probability before the activity head's classifier, with an image network."""
+    map_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout probability of the features that the object head pools from an image network's map.
+    """
+    classifier_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout probability before a classifier of means and deviations over time."""
     aggregation: Aggregation = "rnn"
     """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), the mean over space and
     time, or, with an image network, the mean and the standard deviation over time (not in the
@@ -96,8 +99,9 @@ class NetworkConfig:
     """Whether h also reads the offset, the ratio of sizes, the overlap and the time difference of
     the boxes of a pair; not in the paper."""
     relation_pooling: RelationPooling = "sum"
-    """Pooling of h over the cliques of objects of a time step: their sum (eq. 4), their mean, or
-    their mean and maximum (not in the paper)."""
+    """Pooling of h over the cliques of objects in a clique of frames: their sum (eq. 4), their
+    mean, or their mean weighted by the squared product of the areas of their boxes, so that large
+    objects count most (not in the paper)."""
     clique_size: Annotated[int, Field(ge=1, le=3)] = 2
     """Number of objects in a clique, i.e. arguments of h (eq. 3): 1, 2 or 3."""
     relation_frames: RelationFrames = "earlier"
@@ -112,8 +116,8 @@ class NetworkConfig:
     """Sampling of the reference frames t' of each t in training: separately for each clip, or once
     for all clips of a batch."""
     reasoning: Reasoning = "rnn"
-    """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or the mean and maximum
-    of g_t over time (not in the paper)."""
+    """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or the mean and the
+    standard deviation of g_t over time (not in the paper)."""
     first_phase_reasoning: Literal["kept", "mean"] = "kept"
     """Classifier of g_t in the first phase, in which the object head is trained alone: `reasoning`,
     or a mean over time and a separate linear layer. In the latter case, `reasoning` still has its
@@ -141,7 +145,9 @@ class NetworkConfig:
     mlp_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout probability after each layer of the mask encoder, the class MLP and h."""
     relation_width: _Width = 512
-    """Width of each of the three layers of the clique function h (eq. 4)."""
+    """Width of each layer of the clique function h (eq. 4)."""
+    relation_layers: Annotated[int, Field(ge=1, le=3)] = 3
+    """Number of layers of the clique function h; three in the paper."""
     reasoning_state: _Width = 256
     """Width of the object reasoning state r (eq. 5)."""
     activity_state: _Width = 512
@@ -173,6 +179,8 @@ class NetworkConfig:
                 f"pair_geometry: expected pairs of detections, got cliques of {self.clique_size} "
                 f"{self.objects}"
             )
+        if self.relation_pooling == "area" and self.objects == "cells":
+            raise ValueError("relation_pooling: area requires detections, got cells")
         if self.aggregation == "mean_and_deviation" and not self.has_image_network:
             raise ValueError(
                 f"aggregation: mean_and_deviation requires an image network, got {self.backbone}"
@@ -205,7 +213,7 @@ class NetworkConfig:
     @property
     def uses_dropout(self) -> bool:
         """Whether a layer of the heads has dropout."""
-        return self.mlp_dropout > 0 or self.activity_dropout > 0
+        return max(self.mlp_dropout, self.map_dropout, self.classifier_dropout) > 0
 
     @property
     def feature_width(self) -> int:
@@ -240,11 +248,6 @@ class NetworkConfig:
             "box": BOX_NUMBERS,
         }
         return sum(widths[part] for part in self.object_parts)
-
-    @property
-    def relation_features(self) -> int:
-        """Length of a relation g after pooling."""
-        return self.relation_width * (2 if self.relation_pooling == "mean_and_max" else 1)
 
     @property
     def relates_pairs(self) -> bool:

@@ -149,6 +149,8 @@ class LossRecipe:
     each_head_loss_weight: _Weight = 0.0
     """Weight of the sum of the activity losses computed from each head's own logits, which is added
     to the loss of their mean; not in the paper."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Label smoothing of the activity losses for single labels; not in the paper."""
     reduction: Literal["mean", "sum"] = "mean"
     """Reduction of the object class loss: mean over all objects in the batch, or sum over the
     objects in a clip, as in the paper."""

@@ -29,19 +29,20 @@ class Losses:
     """Sum of L1 over each head's own logits; zero for a single head."""
 
 
-def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
+def activity_loss(logits_BA: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
     """Return the scalar L1 in eq. (12), averaged over clips.
 
     Args:
         logits_BA: logits of the prediction.
         labels: (B,) int64 classes for cross-entropy, or (B, A) floats in [0, 1] for binary
             cross-entropy, averaged over classes; entries below 0 are ignored.
+        smoothing: label smoothing of cross-entropy (Szegedy et al. 2016).
 
     Raises:
         ShapeError: if the labels have an unexpected shape or dtype.
     """
     if labels.dtype == torch.int64 and labels.shape == logits_BA.shape[:1]:
-        return functional.cross_entropy(logits_BA, labels)
+        return functional.cross_entropy(logits_BA, labels, label_smoothing=smoothing)
     if labels.is_floating_point() and labels.shape == logits_BA.shape:
         known_BA = labels >= 0
         loss_BA = functional.binary_cross_entropy_with_logits(
@@ -92,6 +93,7 @@ def total_loss(
     activity_weight: float = 1.0,
     head_logits_BA: Sequence[Tensor] = (),
     each_head_weight: float = 0.0,
+    smoothing: float = 0.0,
 ) -> Losses:
     """Return the loss in eq. (12): a weighted sum of the activity loss and the object class loss.
 
@@ -106,8 +108,9 @@ def total_loss(
         activity_weight: weight of the activity loss.
         head_logits_BA: logits of each head, if there are two.
         each_head_weight: weight of the sum of both heads' activity losses.
+        smoothing: label smoothing of the activity losses.
     """
-    activity = activity_loss(logits_BA, labels)
+    activity = activity_loss(logits_BA, labels, smoothing=smoothing)
     objects = each_head = activity.new_zeros(())
     total = activity if activity_weight == 1 else activity_weight * activity
     if class_logits_BTKS is not None:
@@ -116,6 +119,7 @@ def total_loss(
         )
         total = total + object_weight * objects
     if head_logits_BA and each_head_weight:
-        each_head = torch.stack([activity_loss(each, labels) for each in head_logits_BA]).sum()
+        of_heads = [activity_loss(own, labels, smoothing=smoothing) for own in head_logits_BA]
+        each_head = torch.stack(of_heads).sum()
         total = total + each_head_weight * each_head
     return Losses(total=total, activity=activity, objects=objects, each_head=each_head)

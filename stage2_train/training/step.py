@@ -181,6 +181,7 @@ def training_step(
                 activity_weight=recipe.losses.activity_loss_weight,
                 head_logits_BA=[logits_BA.float() for logits_BA in output.head_logits_BA],
                 each_head_weight=recipe.losses.each_head_loss_weight,
+                smoothing=recipe.losses.label_smoothing,
             )
             values = _values(losses, each_head=recipe.losses.each_head_loss_weight > 0)
             if not np.isfinite(values["loss"]):

@@ -2,6 +2,7 @@
 others, in float64."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import torch
@@ -9,11 +10,11 @@ from torch import Tensor
 
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from tests.reference.boxes import box_of, pair_numbers
+from tests.reference.boxes import area_of, box_of, pair_numbers
 from tests.reference.object_cliques import h, pooled
 from tests.reference.object_relation import (
     classify,
-    mean_and_max_state,
+    mean_and_deviation_state,
     sequence_state,
     steps_state,
 )
@@ -41,9 +42,10 @@ def pair_logit_drops(
             for pairs, _ in steps
             for pair in pairs
         }
-        whole = _logit(network, steps, values, None, class_B[clip])
+        weight = partial(_weight, network, batch, clip)
+        whole = _logit(network, steps, values, None, class_B[clip], weight)
         for removed, value in values.items():
-            without = _logit(network, steps, values, removed, class_B[clip])
+            without = _logit(network, steps, values, removed, class_B[clip], weight)
             found[clip, removed] = float(value.sum()), float(whole - without)
     return found
 
@@ -64,21 +66,34 @@ def _pairs_of_steps(network: ObjectVideoNetwork, valid_TK: Tensor) -> list[tuple
     return steps
 
 
-def _logit(network, steps, values, removed, activity) -> Tensor:
+def _logit(network, steps, values, removed, activity, weight) -> Tensor:
     head = network.object_head
     relations = []
     for pairs, num_choices in steps:
-        left = [values[pair] for pair in pairs if pair != removed]
-        choices = [left, *[[]] * (num_choices - 1)]  # the mean is over all of them
-        config = network.config
-        relation = pooled(choices, config.relation_pooling, config.relation_width)
-        relations.append(head.normalize(relation))
+        of_frames: dict[int, list[Pair]] = {}
+        for pair in pairs:
+            if pair != removed:
+                of_frames.setdefault(pair[0][0], []).append(pair)
+        width = network.config.relation_width
+        total_G = torch.zeros(width, dtype=torch.float64)
+        for left in of_frames.values():  # those of one earlier frame
+            weights_of = [weight(pair) for pair in left]
+            total_G = total_G + pooled([values[pair] for pair in left], weights_of, width)
+        relations.append(head.normalize(total_G / num_choices))
     weights, reasoning = head.reasoning.state_dict(), network.config.reasoning
-    if reasoning == "mean_and_max":
-        state = mean_and_max_state(relations, network.config.relation_features)
+    if reasoning == "mean_and_deviation":
+        state = mean_and_deviation_state(relations, network.config.relation_width)
     else:
         state = (sequence_state if reasoning == "rnn" else steps_state)(weights, relations)
     return classify(weights, state)[activity]
+
+
+def _weight(network: ObjectVideoNetwork, batch: NetworkInputs, clip: int, pair: Pair):
+    pooling = network.config.relation_pooling
+    if pooling == "sum":
+        return None
+    one, other = (area_of(box_of(batch, clip, *place)) for place in pair)
+    return 1.0 if pooling == "mean" else (one * other) ** 2
 
 
 def _geometry(batch: NetworkInputs, clip: int) -> Callable[[Pair], Tensor]:

@@ -22,7 +22,7 @@ def relations_of_clip(
     first_frame: int = 0,
     drawn: Sequence[Sequence[int]] | None = None,
     empty_of_frame: Sequence[Objects] | None = None,
-    pooling: str = "sum",
+    weight: Callable[[Sequence[int], Sequence[int]], float] | None = None,
     geometry: Callable[[int, int, int, int], Tensor] | None = None,
 ) -> list[Tensor]:
     """g of each step of one clip.
@@ -36,30 +36,30 @@ def relations_of_clip(
         first_frame: see there.
         drawn: the earlier frames of each t in training; None for the mean over all choices of them.
         empty_of_frame: what the last object of a clique may be besides, in each frame.
-        pooling: `sum`: the mean over the choices of earlier frames of the sum over objects; `mean`
-            and `mean_and_max`: over all choices and objects.
+        weight: of a clique of objects, from their frames and numbers; None for the sum of h in
+            place of a weighted mean.
         geometry: of object j of frame t' and object k of frame t, from (t', j, t, k).
     """
 
-    def values(frames: Sequence[int]) -> list[Tensor]:
+    def g(frames: Sequence[int]) -> Tensor:
         places = [*(objects_of_frame[frame] for frame in frames[:-1]), last_of_frame[frames[-1]]]
-        found = []
+        values, weights_of = [], []
         for chosen in product(*[range(len(objects)) for objects in places]):
             clique = [objects[number] for objects, number in zip(places, chosen, strict=True)]
             of_pair = None
             if geometry is not None:
                 of_pair = geometry(frames[0], chosen[0], frames[1], chosen[1])
-            found.append(h(weights, clique, of_pair))
-        return found
+            values.append(h(weights, clique, of_pair))
+            weights_of.append(None if weight is None else weight(frames, chosen))
+        return pooled(values, weights_of, len(weights["first.0.bias"]))
 
-    num_frames, width = len(objects_of_frame), len(weights["third.bias"])
+    num_frames = len(objects_of_frame)
     last_of_frame = [
         [*objects, *(empty_of_frame[t] if empty_of_frame else ())]
         for t, objects in enumerate(objects_of_frame)
     ]
     if same_frame:
-        steps = [[values([t] * clique_size)] for t in range(first_frame, num_frames)]
-        return [pooled(choices, pooling, width) for choices in steps]
+        return [g([t] * clique_size) for t in range(first_frame, num_frames)]
     relations = []
     for t in range(1, num_frames):
         if drawn is not None:
@@ -68,39 +68,33 @@ def relations_of_clip(
             choices = [[earlier] for earlier in range(t)]
         else:
             choices = [[first, second] for first in range(t) for second in range(t)]
-        relations.append(pooled([values([*each, t]) for each in choices], pooling, width))
+        relations.append(sum(g([*choice, t]) for choice in choices) / len(choices))
     return relations
 
 
-def pooled(choices: Sequence[Sequence[Tensor]], pooling: str, width: int) -> Tensor:
-    """g from the values of h by choice of the earlier frames."""
-    nothing_G = torch.zeros(width, dtype=torch.float64)
-    everything = [value for values in choices for value in values]
-    total_G = sum(everything, nothing_G)
-    if pooling == "sum":
-        return total_G / len(choices)
-    mean_G = total_G / max(len(everything), 1)
-    if pooling == "mean":
-        return mean_G
-    largest_G = nothing_G
-    for value in everything:
-        largest_G = torch.maximum(largest_G, value)
-    return torch.cat([mean_G, largest_G])
+def pooled(values: Sequence[Tensor], weights: Sequence[float | None], width: int) -> Tensor:
+    """The sum of values, or their mean with weights; zeros without any."""
+    total_G, total = torch.zeros(width, dtype=torch.float64), 0.0
+    for value, weight in zip(values, weights, strict=True):
+        total_G = total_G + (value if weight is None else weight * value)
+        total += 0 if weight is None else weight
+    return total_G / total if total else total_G
 
 
 def h(weights: Weights, clique: Objects, geometry: Tensor | None = None) -> Tensor:
-    """An MLP of three layers on the concatenated vectors and the geometry, ReLU after each, and
-    before it a LayerNorm where the weights have one."""
+    """An MLP of up to three layers on the concatenated vectors and the geometry, ReLU after each,
+    and before it a LayerNorm where the weights have one."""
     parts = [weights[f"first.{place}.weight"] for place in range(len(clique))]
     inputs = list(clique)
     if geometry is not None:
         parts, inputs = [*parts, weights["geometry.weight"]], [*inputs, geometry]
     hidden_G = torch.cat(parts, dim=1) @ torch.cat(inputs) + weights["first.0.bias"]
     hidden_G = _relu(_normed(weights, 0, hidden_G))
-    hidden_G = weights["second.weight"] @ hidden_G + weights["second.bias"]
-    hidden_G = _relu(_normed(weights, 1, hidden_G))
-    hidden_G = weights["third.weight"] @ hidden_G + weights["third.bias"]
-    return _relu(_normed(weights, 2, hidden_G))
+    for place, name in enumerate(("second", "third"), start=1):
+        if f"later.{name}.weight" in weights:
+            hidden_G = weights[f"later.{name}.weight"] @ hidden_G + weights[f"later.{name}.bias"]
+            hidden_G = _relu(_normed(weights, place, hidden_G))
+    return hidden_G
 
 
 def _normed(weights: Weights, place: int, x_G: Tensor) -> Tensor:

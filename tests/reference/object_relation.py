@@ -77,18 +77,10 @@ def steps_state(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
     return total_R
 
 
-def mean_and_max_state(inputs: Sequence[Tensor], width: int) -> Tensor:
-    """(2 D,) the mean and the maximum over time; zeros without steps."""
+def mean_and_deviation_state(inputs: Sequence[Tensor], width: int) -> Tensor:
+    """(2 D,) the mean and the standard deviation of all steps; zeros without steps."""
     if not inputs:
         return torch.zeros(2 * width, dtype=torch.float64)
-    total_D, largest_D = torch.zeros(width, dtype=torch.float64), inputs[0]
-    for x in inputs:
-        total_D, largest_D = total_D + x, torch.maximum(largest_D, x)
-    return torch.cat([total_D / len(inputs), largest_D])
-
-
-def mean_and_deviation_state(inputs: Sequence[Tensor]) -> Tensor:
-    """(2 D,) the mean and the standard deviation of all steps."""
     mean_D = sum(inputs) / len(inputs)
     variance_D = sum((x - mean_D) ** 2 for x in inputs) / len(inputs)
     return torch.cat([mean_D, (variance_D + 1e-5) ** 0.5])

@@ -3,7 +3,7 @@
 Only the 2D convolution and the max pooling of one frame are torch's; the rest is written out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.settings.model_config import NetworkConfig
-from tests.reference.boxes import box_numbers, box_of, pair_numbers
+from tests.reference.boxes import area_of, box_numbers, box_of, pair_numbers
 from tests.reference.image_maps import changes
 from tests.reference.mask_pool import pool_interpolated, pool_objects
 from tests.reference.object_cliques import cell_objects, relations_of_clip
@@ -21,7 +21,6 @@ from tests.reference.object_relation import (
     encode_one_hot,
     encode_shape,
     mean_and_deviation_state,
-    mean_and_max_state,
     mean_state,
     sequence_state,
     steps_state,
@@ -62,7 +61,9 @@ def clip_logits(
     if config.heads != "object" and not is_first_phase:
         activity = _part(weights, "activity_head")
         activity_state = _activity_state(config, activity, trunk)
-        activity_logits_A = classify(_part(activity, "classifier"), activity_state)
+        is_recurrent = config.has_image_network and config.aggregation == "rnn"
+        classifier = _part(activity, "recurrent" if is_recurrent else "classifier")
+        activity_logits_A = classify(classifier, activity_state)
     if config.heads != "activity":
         objects = _part(weights, "object_head")
         relations, class_logits_TKS = _relations(config, objects, trunk, batch, clip)
@@ -72,8 +73,8 @@ def clip_logits(
             reasoning = _part(objects, "reasoning")
             if config.reasoning == "mlp":
                 object_state = steps_state(reasoning, relations)
-            elif config.reasoning == "mean_and_max":
-                object_state = mean_and_max_state(relations, config.relation_features)
+            elif config.reasoning == "mean_and_deviation":
+                object_state = mean_and_deviation_state(relations, config.relation_width)
             else:
                 object_state = sequence_state(reasoning, relations, config.gru_pooling)
             object_logits_A = classify(reasoning, object_state)
@@ -101,10 +102,10 @@ def _map_state(config: NetworkConfig, weights: Weights, maps: list[Tensor]) -> T
     standardize = _part(weights, "standardize")
     if config.aggregation == "rnn":
         contexts = [_standardized(standardize, context) for context in contexts]
-        return sequence_state(_part(weights, "classifier"), contexts, config.gru_pooling)
+        return sequence_state(_part(weights, "recurrent"), contexts, config.gru_pooling)
     if config.aggregation == "mean":
         return _standardized(standardize, sum(contexts) / len(contexts))
-    return _standardized(standardize, mean_and_deviation_state(contexts))
+    return _standardized(standardize, mean_and_deviation_state(contexts, 0))
 
 
 def _standardized(weights: Weights, x: Tensor) -> Tensor:
@@ -151,12 +152,30 @@ def _relations(
         empty_of_frame=_empty_slots(config, weights, objects_of_frame)
         if config.empty_slots == "as_authors"
         else None,
-        pooling=config.relation_pooling,
+        weight=_weight_of(config, batch, clip),
         geometry=_geometry_of(batch, clip) if config.pair_geometry else None,
     )
     if config.normalize_relations:
         relations = [_layer_norm(_part(weights, "normalize"), g) for g in relations]
     return relations, class_logits_TKS
+
+
+def _weight_of(
+    config: NetworkConfig, batch: NetworkInputs, clip: int
+) -> Callable[[Sequence[int], Sequence[int]], float] | None:
+    """The weight of a clique of valid objects, given by frames and numbers in their frames."""
+    if config.relation_pooling == "sum":
+        return None
+    valid_TK = batch.valid_BTK[clip]
+
+    def weight(frames: Sequence[int], numbers: Sequence[int]) -> float:
+        product = 1.0
+        for frame, number in zip(frames, numbers, strict=True):
+            slot = int(valid_TK[frame].nonzero()[number])
+            product *= area_of(box_of(batch, clip, frame, slot))
+        return 1.0 if config.relation_pooling == "mean" else product**2
+
+    return weight
 
 
 def _geometry_of(batch: NetworkInputs, clip: int) -> Callable[[int, int, int, int], Tensor]:

@@ -19,7 +19,7 @@ VARIANTS = {
     "normalized": {"normalize_relations": True, "normalize_hidden": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
     "mean": {"relation_pooling": "mean", "pair_geometry": True},
-    "mean and max": {"relation_pooling": "mean_and_max", "reasoning": "mean_and_max"},
+    "area": {"relation_pooling": "area", "reasoning": "mean_and_deviation"},
 }
 
 

@@ -103,9 +103,14 @@ def test_change_over_time_is_that_of_a_loop(frames) -> None:
 @pytest.fixture
 def config(tiny_config):
     return replace(
-        tiny_config, backbone=NETWORK, activity_dropout=0.5, mlp_dropout=0.2, feature_change=True,
+        tiny_config,
+        backbone=NETWORK,
+        feature_change=True,
         aggregation="mean_and_deviation",
-    )  # fmt: skip
+        classifier_dropout=0.5,
+        map_dropout=0.3,
+        mlp_dropout=0.2,
+    )
 
 
 def frames_of(config, **changes):

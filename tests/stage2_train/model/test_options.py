@@ -23,8 +23,8 @@ def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
     layers = [
         (relation.first[0], 2 * 693),  # 100 + 512 + 81 numbers of each of two objects
         (relation.first[1], 2 * 693),
-        (relation.second, 512),
-        (relation.third, 512),
+        (relation.later["second"], 512),
+        (relation.later["third"], 512),
         (mask_mlp[0], 784),
         (mask_mlp[2], 100),
         (head.reasoning.mlp[0], 512),
@@ -99,8 +99,8 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
             hidden_G = weights["first.0.weight"] @ objects_BTKO[0, 0, j]
             hidden_G = hidden_G + weights["first.1.weight"] @ objects_BTKO[0, 1, k]
             hidden_G = (hidden_G + weights["first.0.bias"]).clamp(min=0) * first_PG[3 * j + k]
-            hidden_G = weights["second.weight"] @ hidden_G + weights["second.bias"]
+            hidden_G = weights["later.second.weight"] @ hidden_G + weights["later.second.bias"]
             hidden_G = hidden_G.clamp(min=0) * second_PG[3 * j + k]
-            hidden_G = weights["third.weight"] @ hidden_G + weights["third.bias"]
+            hidden_G = weights["later.third.weight"] @ hidden_G + weights["later.third.bias"]
             expected_G = expected_G + hidden_G.clamp(min=0) * third_PG[3 * j + k]
     assert_close(found_G, expected_G)

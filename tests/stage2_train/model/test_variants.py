@@ -53,9 +53,9 @@ OPTIONS: dict[str, dict] = {
     "only-boxes": {"object_parts": ("box",)},
     "geometry": {"pair_geometry": True},
     "geometry-in-a-frame": {"pair_geometry": True, "relation_frames": "same"},
-    "mean-of-pairs": {"relation_pooling": "mean"},
-    "mean-and-max-of-pairs": {"relation_pooling": "mean_and_max", "normalize_relations": True},
-    "mean-and-max-over-time": {"relation_pooling": "mean_and_max", "reasoning": "mean_and_max"},
+    "mean-of-pairs": {"relation_pooling": "mean", "relation_layers": 2},
+    "pairs-by-area": {"relation_pooling": "area", "normalize_relations": True},
+    "mean-and-deviation": {"reasoning": "mean_and_deviation"},
     "maps": {**MAPS, "aggregation": "mean"},
     "maps-rnn": MAPS,
     "maps-cells": {**MAPS, "objects": "cells"},
@@ -65,8 +65,9 @@ OPTIONS: dict[str, dict] = {
         "aggregation": "mean_and_deviation",
         "object_parts": ("appearance", "class", "box"),
         "pair_geometry": True,
-        "relation_pooling": "mean_and_max",
-        "reasoning": "mean_and_max",
+        "relation_pooling": "area",
+        "relation_layers": 1,
+        "reasoning": "mean_and_deviation",
     },
 }
 """Of the network, beside those that systems are made of."""
@@ -133,7 +134,7 @@ BEFORE = [
 """Options of what comes before the objects."""
 AT_ONE_FRAME = [
     *("same-after-first", "empty-slots-as-theirs", "mean-of-states"),
-    *("mean-and-max-over-time", "maps-and-all"),
+    *("mean-and-deviation", "maps-and-all"),
 ]
 
 

@@ -19,8 +19,13 @@ from tests.running import LAPTOP, run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
 
 SETTINGS = (
-    *(f"model.backbone={NETWORK}", "model.feature_change=true", "model.activity_dropout=0.2"),
-    *("model.aggregation=mean_and_deviation", "model.pair_geometry=true"),
+    *(f"model.backbone={NETWORK}", "model.feature_change=true", "model.classifier_dropout=0.2"),
+    *(
+        "model.aggregation=mean_and_deviation",
+        "model.pair_geometry=true",
+        "model.relation_pooling=area",
+        "model.map_dropout=0.1",
+    ),
     *('model.object_parts=["shape","appearance","class","box"]', "model.relation_width=16"),
     *("data.crop=[64,96]", "data.flip=false", "precision=fp32", "optimizer.batch_size=2"),
     *("phases.object_head_epochs=1", "phases.epochs=1"),
