@@ -27,4 +27,5 @@ def baseline(request: BaselineRequest, *, as_json: AsJson = False) -> None:
         request = request.changed(
             manifest=data.manifest, data_root=data.data_root, shards=data.shards, clips=clips
         )
-    echo_report(evaluate_baseline(request), as_report, as_json=as_json)
+    file = evaluate_baseline(request)
+    echo_report(file.as_json(), lambda _: as_report(file), as_json=as_json)

@@ -9,13 +9,11 @@ N segments.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.load import load_dataset
@@ -28,21 +26,18 @@ from orn.stage2_train.baseline.read_clips import map_statistics, read_maps, read
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.evaluate import split_report
+from orn.stage2_train.evaluation.evaluate import split_file
 from orn.stage2_train.evaluation.intervals import with_groups
 from orn.stage2_train.evaluation.metrics import unsure_labels
-from orn.stage2_train.runs.eval_file import report_json
+from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.settings.resources import Resources, data_paths
 
 
-def evaluate_baseline(request: BaselineRequest) -> dict[str, Any]:
+def evaluate_baseline(request: BaselineRequest) -> EvalFile:
     """Fit and evaluate the baseline of a data set.
-
-    Returns:
-        The contents of OUT/eval-SPLIT.json.
 
     Raises:
         ConfigError: if the split is the training split, or the folder is not one of a baseline.
@@ -62,20 +57,17 @@ def evaluate_baseline(request: BaselineRequest) -> dict[str, Any]:
     out = request.out or Path("runs") / f"{name}-baseline"
     begin_output_folder(out, BASELINE_MARKER, reads=(sources.detections.path, request.clips))
     predictions = _predictions(sources, recipe, train, other, seed=request.seed)
-    report = {
-        "run": str(out),
-        "dataset": name,
-        "system": None,
-        "step": None,
-        "detector": sources.detector,
-        **split_report(
-            predictions, other, EvalRequest(split=request.split), sources.dataset, recipe
-        ),
-        "trained_on": False,
-    }
+    file = split_file(
+        *(predictions, other, EvalRequest(split=request.split), sources.dataset, recipe),
+        run=str(out),
+        system=None,
+        step=None,
+        detector=sources.detector,
+        trained_on=False,
+    )
     save_predictions(out / f"predictions-{request.split}.npz", predictions)
-    write_text(out / f"eval-{request.split}.json", report_json(report))
-    return report
+    file.write(out / f"eval-{request.split}.json")
+    return file
 
 
 def _opened(request: BaselineRequest) -> tuple[Sources, Recipe]:

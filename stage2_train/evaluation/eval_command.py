@@ -18,4 +18,5 @@ def evaluate(request: EvalRequest, *, as_json: AsJson = False) -> None:
     from orn.stage2_train.evaluation.evaluate import evaluate as measure
     from orn.stage2_train.runs.eval_file import as_report
 
-    echo_report(measure(request), as_report, as_json=as_json)
+    file = measure(request)
+    echo_report(file.as_json(), lambda _: as_report(file), as_json=as_json)

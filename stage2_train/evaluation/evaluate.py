@@ -9,13 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
 from orn.shared.manifests.records import Dataset
 from orn.shared.predictions import Predictions, check_finite, save_predictions
@@ -26,20 +24,16 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
 from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.intervals import measured_figures, with_groups
+from orn.stage2_train.evaluation.intervals import measured_values, with_groups
 from orn.stage2_train.evaluation.metrics import (
-    chance_level,
-    confusion_counts,
-    scores_of,
     unsure_labels,
 )
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
-from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, report_json
+from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import RunConfig, read_config
-from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     inference_precision,
@@ -52,7 +46,7 @@ from orn.stage2_train.settings.recipe import Recipe
 logger = logging.getLogger(__name__)
 
 
-def evaluate(request: EvalRequest) -> dict[str, Any]:
+def evaluate(request: EvalRequest) -> EvalFile:
     """Evaluate a run with its recorded data or with other data; see `evaluate_run`.
 
     Raises:
@@ -78,13 +72,10 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
 
 def evaluate_run(
     run: Path, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
-) -> dict[str, Any]:
+) -> EvalFile:
     """Evaluate the best weights of a run.
 
     Warns if the run was trained with a different detector, or on the evaluated split.
-
-    Returns:
-        The contents of RUN/eval-SPLIT.json.
 
     Raises:
         CheckpointError: if the run has no weights yet, or logits are not finite.
@@ -106,19 +97,18 @@ def evaluate_run(
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
     predictions = _predict(model, clips, sources=sources, request=request, accelerator=accelerator)
-    report = {
-        "run": str(run),
-        "dataset": config.dataset.name,
-        "system": config.system,
-        "checkpoint": BEST_NAME,
-        "step": model.step,
-        "detector": sources.detector,
-        **split_report(predictions, joined, request, sources.dataset, recipe),
-    }
+    file = split_file(
+        *(predictions, joined, request, sources.dataset, recipe),
+        run=str(run),
+        system=config.system,
+        step=model.step,
+        detector=sources.detector,
+        trained_on=request.split in recipe.data.training_splits,
+    )
     if accelerator.is_main_process:
-        write_text(run / f"eval-{request.name}.json", report_json(report))
+        file.write(run / f"eval-{request.name}.json")
         save_predictions(run / f"predictions-{request.name}.npz", predictions)
-    return report
+    return file
 
 
 def _predict(
@@ -179,41 +169,40 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
         )
 
 
-def split_report(
+def split_file(
     predictions: Predictions,
     joined: JoinedSplit,
     request: EvalRequest,
     dataset: Dataset,
     recipe: Recipe,
-) -> dict[str, Any]:
-    """Return the metrics of predictions, from `with_groups`, for the segments of a split."""
+    **about: Any,
+) -> EvalFile:
+    """Return the results of predictions, from `with_groups`, for the segments of a split.
+
+    Args:
+        predictions: the predictions.
+        joined: the segments.
+        request: options of the evaluation.
+        dataset: the data set.
+        recipe: settings for clips.
+        about: the other fields, which describe the model.
+    """
     for subset in dataset.subsets:
         if subset.absent is not None:
             logger.warning("%s: metrics skipped because %s is missing", subset.name, subset.absent)
-    labels, unsure_NA = predictions.labels, predictions.unsure
-    summaries: dict[str, dict[str, Any]] = {}
-    for name, logits_NA in predictions.by_head().items():
-        summaries[name] = dict(scores_of(labels, logits_NA, unsure_NA).summary)
-        if unsure_NA is not None and labels.ndim == 2:
-            summaries[name][UNSURE_NEGATIVE] = scores_of(labels, logits_NA).summary["map"]
-    classes, metric = dataset.classes, dataset.metric
-    report: dict[str, Any] = {
+    values = {
+        **about,
+        "dataset": dataset.name,
         "split": request.split,
-        "trained_on": request.split in recipe.data.training_splits,
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
         "clips": request.views[0],
         "crops": request.views[1],
         "flip": request.flip,
         "frame_order": request.frame_order or "forward",
-        "metric": metric,
+        "metric": dataset.metric,
         "num_unsure": sum(len(each.unsure) for each in joined.segments),
         "unsure_in_evaluation": recipe.data.unsure_in_evaluation,
-        **summaries,
-        "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA),
-        **measured_figures(predictions, classes, subsets=dataset.subsets),
+        **measured_values(predictions, dataset.classes, dataset.metric, subsets=dataset.subsets),
     }
-    if labels.ndim == 1:
-        labels_N = labels.astype(np.int64)
-        report["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
-    return report
+    return EvalFile.model_validate(values)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
-from orn.shared.manifests.records import Segment, Subset
+from orn.shared.manifests.records import Metric, Segment, Subset
 from orn.shared.predictions import GroupKind, Predictions
-from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.metrics import Tallies, chance_level, confusion_counts, scores_of
 from orn.stage2_train.evaluation.statistics import (
     CONFIDENCE,
     Proportion,
@@ -24,6 +24,7 @@ from orn.stage2_train.evaluation.statistics import (
     bootstrap_figures,
     with_interval,
 )
+from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE
 
 
 def with_groups(
@@ -58,6 +59,30 @@ def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes
     else:
         of_classes_AN = ((labels > 0) & predictions.sure_NA).T
     return [len(np.unique(names[of_class_N])) for of_class_N in of_classes_AN]
+
+
+def measured_values(
+    predictions: Predictions,
+    classes: Sequence[str],
+    metric: Metric,
+    *,
+    subsets: Sequence[Subset] = (),
+) -> dict[str, Any]:
+    """Return what an `EvalFile` contains of predictions from `with_groups`: the metrics by head,
+    the chance level, `measured_figures` and, for single labels, the confusion counts."""
+    labels, unsure_NA = predictions.labels, predictions.unsure
+    values: dict[str, Any] = {
+        "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA)
+    }
+    for head, logits_NA in predictions.by_head().items():
+        values[head] = dict(scores_of(labels, logits_NA, unsure_NA).summary)
+        if unsure_NA is not None and labels.ndim == 2:
+            values[head][UNSURE_NEGATIVE] = scores_of(labels, logits_NA).summary["map"]
+    values |= measured_figures(predictions, classes, subsets=subsets)
+    if labels.ndim == 1:
+        labels_N = labels.astype(np.int64)
+        values["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
+    return values
 
 
 def measured_figures(

@@ -13,71 +13,59 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.data_files import read_json
 from orn.shared.errors import JoinError
 from orn.shared.evaluation_names import FOLDS
-from orn.shared.jobs.atomic_file import write_text
 from orn.shared.predictions import LOGITS, Predictions, load_predictions, save_predictions
-from orn.stage2_train.evaluation.intervals import measured_figures
-from orn.stage2_train.evaluation.metrics import chance_level, confusion_counts, scores_of
-from orn.stage2_train.runs.eval_file import read_eval, report_json
+from orn.stage2_train.evaluation.intervals import measured_values
+from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 
 
-def evaluate_folds(run: Path, folds: Sequence[Path]) -> dict[str, Any]:
+def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     """Evaluate the predictions that the runs of all folds made for their test splits.
 
-    Accuracies are over all segments; for multiple labels, the mean average precision is the mean
-    over folds, because logits of different networks are not comparable.
+    Accuracies are over all segments; for multiple labels, mean average precisions are means over
+    folds, because logits of different networks are not comparable.
 
     Args:
         run: folder for the results.
         folds: runs that were evaluated on their test splits.
 
-    Returns:
-        The contents of RUN/eval-folds.json.
-
     Raises:
         JoinError: if a segment was evaluated in several folds.
     """
-    parts = [load_predictions(fold / "predictions-test.npz") for fold in folds]
-    reports = [read_json(fold / "eval-test.json") for fold in folds]
-    first, predictions = read_eval(folds[0] / "eval-test.json"), _joined(parts)
+    predictions = _joined([load_predictions(fold / "predictions-test.npz") for fold in folds])
+    files = [read_eval(fold / "eval-test.json") for fold in folds]
     name, times = Counter(predictions.ids).most_common(1)[0]
     if times > 1:
         raise JoinError(
             f"{run}: expected each segment in the test split of one fold, got {name!r} in {times}; "
             "train and evaluate the folds again in a different folder"
         )
-    classes, metric = first.classes, first.metric
-    labels, unsure_NA = predictions.labels, predictions.unsure
-    summaries = {
-        head: dict(scores_of(labels, logits_NA, unsure_NA).summary)
-        for head, logits_NA in predictions.by_head().items()
-    }
-    measured = measured_figures(predictions, classes)
-    if metric == "map":
-        for head, summary in summaries.items():
-            mean = statistics.fmean(report[head]["map"] for report in reports)
-            summary["map"] = mean
-            measured["figures"][head]["map"] = {"value": mean, "low": None, "high": None}
-    report = {
-        **reports[0],
-        "run": str(run),
-        "split": FOLDS,
-        **{
-            name: sum(each[name] for each in reports)
-            for name in ("num_segments", "num_skipped", "num_unsure")
-        },
-        **summaries,
-        "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA),
-        **measured,
-    }
-    if metric == "top1":
-        labels_N = labels.astype(np.int64)
-        report["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
-    write_text(run / f"eval-{FOLDS}.json", report_json(report))
+    first = files[0]
+    values = measured_values(predictions, first.classes, first.metric)
+    if first.metric == "map":
+        for head in first.by_head:
+            own = [metrics for file in files if "map" in (metrics := file.heads()[head])]
+            for name in {"map", UNSURE_NEGATIVE} & values[head].keys():
+                # a fold without unsure labels has one average precision
+                values[head][name] = statistics.fmean(each.get(name, each["map"]) for each in own)
+            mean = values[head]["map"]
+            values["figures"][head]["map"] = {"value": mean, "low": None, "high": None}
+    pooled = EvalFile.model_validate(
+        {
+            **first.as_json(),
+            "run": str(run),
+            "split": FOLDS,
+            **{
+                name: sum(getattr(file, name) for file in files)
+                for name in ("num_segments", "num_skipped", "num_unsure")
+            },
+            **values,
+        }
+    )
+    pooled.write(run / f"eval-{FOLDS}.json")
     save_predictions(run / f"predictions-{FOLDS}.npz", predictions)
-    return report
+    return pooled
 
 
 def _joined(parts: Sequence[Predictions]) -> Predictions:

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orn.shared.config.fields import explain
 from orn.shared.data_files import read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.evaluation_names import HEADS
+from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Metric
 from orn.shared.predictions import GroupKind
 from orn.shared.text import counted
@@ -20,24 +21,28 @@ UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
 unsure labels as negative, as in the authors' code."""
 
-_Metrics = dict[str, float | None]
+_Metrics = dict[str, int | float | None]
 
 
 class ClassRow(BaseModel):
-    """Metrics of one class."""
+    """Metrics of one class, also by head."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, float | None]
 
     name: str = Field(alias="class")
     num_segments: int
     intervals: dict[str, tuple[float, float] | None]
+    average_precision: dict[str, float | None] = {}
+    """By head, for single labels."""
 
 
 class Figure(BaseModel):
-    """Confidence interval of a metric; None if it is undefined."""
+    """A metric and its confidence interval; None if it is undefined."""
 
     model_config = ConfigDict(frozen=True)
 
+    value: float | None
     low: float | None
     high: float | None
 
@@ -47,6 +52,7 @@ class Draws(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    confidence: float
     over: GroupKind
     num_groups: int
     """Number of groups that are drawn."""
@@ -54,19 +60,29 @@ class Draws(BaseModel):
     least_over: GroupKind | None = None
     """Groups over which an interval is drawn for its least width; None for those above."""
 
-    def as_text(self) -> str:
-        """Return a phrase such as `2,000 draws of 32 participants with replacement`."""
+    def groups_text(self) -> str:
+        """Return a phrase such as `32 participants, at least as wide as over videos`."""
         groups = counted(self.num_groups, self.over.removesuffix("s"), self.over)
         least = f", at least as wide as over {self.least_over}" if self.least_over else ""
-        return f"{self.draws:,} draws of {groups} with replacement{least}"
+        return f"{groups}{least}"
+
+    def as_text(self) -> str:
+        """Return a phrase such as `2,000 draws with replacement of 32 participants`."""
+        return f"{self.draws:,} draws with replacement of {self.groups_text()}"
 
 
 class EvalFile(BaseModel):
-    """Contents of a file `eval-SPLIT.json`."""
+    """Contents of a file `eval-SPLIT.json`, with the metrics of each of `HEADS` under its name."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="allow")
+    __pydantic_extra__: dict[str, _Metrics]
 
+    run: str
+    """The run folder, or that of a baseline."""
     dataset: str
+    system: str | None
+    detector: str
+    """Description of the detector."""
     split: str
     trained_on: bool
     """Whether the run was trained on the split."""
@@ -84,20 +100,19 @@ class EvalFile(BaseModel):
     unsure_in_evaluation: UnsureInEvaluation
     """Treatment of unsure labels in average precision."""
     chance: float
-    by_head: dict[str, _Metrics]
-    """Metrics of each of `HEADS`; in the file, each has a key of its own."""
-    per_class: list[ClassRow]
     figures: dict[str, dict[str, Figure]]
     """Confidence intervals by head and metric."""
     drawn: Draws = Field(alias="interval")
     """Bootstrap draws for the intervals."""
+    per_class: list[ClassRow]
+    confusion_counts: list[tuple[int, int, int]] = []
+    """True class, predicted class and number of segments, if not zero, for single labels."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _with_heads(cls, raw: Any) -> Any:
-        if not isinstance(raw, dict):
-            return raw
-        return raw | {"by_head": {head: raw[head] for head in HEADS if head in raw}}
+    @property
+    def by_head(self) -> dict[str, _Metrics]:
+        """Metrics by head, starting with the prediction."""
+        metrics = self.__pydantic_extra__
+        return {head: metrics[head] for head in HEADS if head in metrics}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -113,7 +128,13 @@ class EvalFile(BaseModel):
 
     def unsure_text(self) -> str | None:
         """Return a note on unsure labels in average precision; None if no label is unsure."""
-        return unsure_text(self.num_unsure, self.unsure_in_evaluation)
+        if not self.num_unsure:
+            return None
+        how = {
+            "left_out": f"are excluded from average precision, but negative in {UNSURE_NEGATIVE}",
+            "negative": "count as negative in average precision",
+        }
+        return f"unsure labels ({self.num_unsure:,}) {how[self.unsure_in_evaluation]}"
 
     def interval(self, head: str, metric: str) -> tuple[float, float] | None:
         """Return the bounds of a metric's 95 % confidence interval, or None."""
@@ -121,6 +142,25 @@ class EvalFile(BaseModel):
         if figure is None or figure.low is None or figure.high is None:
             return None
         return figure.low, figure.high
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the contents of the file."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    def write(self, path: Path) -> None:
+        """Write the file as indented JSON, with one line per row of tables.
+
+        Raises:
+            PipelineError: if the file cannot be written.
+        """
+        entries = []
+        for name, value in self.as_json().items():
+            if isinstance(value, list):
+                text = "[\n    " + ",\n    ".join(map(_dumped, value)) + "\n  ]"
+            else:
+                text = _dumped(value, indent=2).replace("\n", "\n  ")
+            entries.append(f'  "{name}": {text}')
+        write_text(path, "{\n" + ",\n".join(entries) + "\n}\n")
 
 
 def read_eval(path: Path) -> EvalFile:
@@ -138,77 +178,42 @@ def read_eval(path: Path) -> EvalFile:
         ) from err
 
 
-def unsure_text(number: int, treated: UnsureInEvaluation) -> str | None:
-    """Return a note on unsure labels in average precision; None if no label is unsure."""
-    if not number:
-        return None
-    how = {
-        "left_out": f"are excluded from average precision, but negative in {UNSURE_NEGATIVE}",
-        "negative": "count as negative in average precision",
-    }
-    return f"unsure labels ({number:,}) {how[treated]}"
-
-
-def report_json(report: dict[str, Any]) -> str:
-    """Return the report as indented JSON, with one line per row of tables."""
-    entries = []
-    for name, value in report.items():
-        if isinstance(value, list):
-            text = "[\n    " + ",\n    ".join(map(_dumped, value)) + "\n  ]"
-        else:
-            text = _dumped(value, indent=2).replace("\n", "\n  ")
-        entries.append(f'  "{name}": {text}')
-    return "{\n" + ",\n".join(entries) + "\n}\n"
-
-
 def _dumped(value: Any, **options: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
 
 
-def as_report(report: dict[str, Any]) -> Report:
-    """Return the report as a table, with a row per metric and a column per head, and notes."""
-    crops = "" if report["crops"] == 1 else f" of {counted(report['crops'], 'crop')}"
-    flips = ", each also flipped" if report["flip"] else ""
-    seen = " (trained on)" if report["trained_on"] else ""
-    step = "" if report["step"] is None else f", step {report['step']}"
-    system = "" if report["system"] is None else f", system {report['system']}"
-    made, heads = report["interval"], report["figures"]
-    names = dict.fromkeys(name for head, own in heads.items() for name in [*report[head], *own])
-    notes = [f"chance {report['chance']:.4f}"]
-    if unsure := unsure_text(report["num_unsure"], report["unsure_in_evaluation"]):
-        notes.append(unsure)
-    if any(row["low"] is not None for own in heads.values() for row in own.values()):
-        groups = counted(made["num_groups"], made["over"].removesuffix("s"), made["over"])
-        least = f", at least as wide as over {made['least_over']}" if made["least_over"] else ""
-        notes.append(f"{100 * made['confidence']:.0f} % intervals over {groups}{least}")
+def as_report(file: EvalFile) -> Report:
+    """Return the results as a table, with a row per metric and a column per head, and notes."""
+    crops = "" if file.crops == 1 else f" of {counted(file.crops, 'crop')}"
+    flips = ", each also flipped" if file.flip else ""
+    seen = " (trained on)" if file.trained_on else ""
+    step = "" if file.step is None else f", step {file.step}"
+    system = "" if file.system is None else f", system {file.system}"
+    heads = file.by_head
+    names = dict.fromkeys(name for head in heads for name in [*heads[head], *file.figures[head]])
+    notes = [f"chance {file.chance:.4f}", *filter(None, [file.unsure_text()])]
+    if any(file.interval(head, name) for head in heads for name in names):
+        drawn = file.drawn
+        notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
     return Report(
-        title=f"{report['dataset']}, {report['split']}{seen}: "
-        f"{counted(report['num_segments'], 'segment')}, "
-        f"{counted(report['clips'], 'clip')}{crops} each{flips}{step}{system}",
+        title=f"{file.dataset}, {file.split}{seen}: {counted(file.num_segments, 'segment')}, "
+        f"{counted(file.clips, 'clip')}{crops} each{flips}{step}{system}",
         tables=[
             Table(
                 header=("", *(head.replace("_", " ") for head in heads)),
-                rows=[
-                    (
-                        name,
-                        *(
-                            _figure_text(report[head].get(name), heads[head].get(name))
-                            for head in heads
-                        ),
-                    )
-                    for name in names
-                ],
+                rows=[(name, *(_cell(file, head, name) for head in heads)) for name in names],
             )
         ],
         notes=[f"{'; '.join(notes)}."],
     )
 
 
-def _figure_text(value: Any, figure: dict[str, Any] | None) -> str:
-    value = value if figure is None else figure["value"]
+def _cell(file: EvalFile, head: str, name: str) -> str:
+    """Return a metric of a head with its interval."""
+    figure = file.figures[head].get(name)
+    value = file.by_head[head].get(name) if figure is None else figure.value
     if value is None:
         return "-"
     text = f"{value:.4f}" if isinstance(value, float) else f"{value}"
-    if figure is None or figure["low"] is None:
-        return text
-    return f"{text} [{figure['low']:.4f}, {figure['high']:.4f}]"
+    ends = file.interval(head, name)
+    return text if ends is None else f"{text} [{ends[0]:.4f}, {ends[1]:.4f}]"

@@ -272,10 +272,12 @@ TINY_RECORD = DatasetRecord(
 
 
 TINY_EVAL = {
+    "run": "run",
     "dataset": "tiny",
+    "system": None,
+    "detector": "another sha256:0",
     "split": "test",
     "trained_on": False,
-    "checkpoint": "model.safetensors",
     "step": 3,
     "num_segments": 4,
     "num_skipped": 0,
@@ -292,8 +294,8 @@ TINY_EVAL = {
         {"class": name, "num_segments": 2, "two_heads": 0.5, "intervals": {}}
         for name in ("right", "down")
     ],
-    "interval": {"over": "videos", "num_groups": 4, "draws": 2000},
-    "figures": {"two_heads": {"top1": {"low": 0.5, "high": 1.0}}},
+    "interval": {"confidence": 0.95, "over": "videos", "num_groups": 4, "draws": 2000},
+    "figures": {"two_heads": {"top1": {"value": 0.75, "low": 0.5, "high": 1.0}}},
 }
 """What `orn eval` writes of a split."""
 

@@ -16,7 +16,7 @@ from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
-from orn.stage2_train.runs.eval_file import as_report, read_eval
+from orn.stage2_train.runs.eval_file import EvalFile, as_report, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, Recipe
@@ -31,6 +31,11 @@ from tests.worlds.films import (
 )
 
 MULTI_LABEL = {"task": "multi-label", "metric": "map"}
+
+
+def text_of(report: dict[str, Any]) -> str:
+    """What `orn eval` prints of its results."""
+    return as_report(EvalFile.model_validate(report)).text()
 
 
 @pytest.fixture
@@ -53,10 +58,10 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
         sources = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
         data = replace(config.recipe.data, unsure_in_evaluation=counted)
         write_signed(run, replace(config, recipe=replace(config.recipe, data=data)))
-        report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
-        kept = read_eval(run / "eval-validation.json")
-        assert (kept.num_unsure, kept.unsure_in_evaluation) == (num_unsure, counted)
-        return report
+        file = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
+        assert (file.num_unsure, file.unsure_in_evaluation) == (num_unsure, counted)
+        assert read_eval(run / "eval-validation.json") == file
+        return file.as_json()
 
     return measured
 
@@ -73,15 +78,15 @@ def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> 
     assert both[0] != both[1] == negative["object_head"]["map"]
     assert "map_unsure_negative" not in negative["object_head"]
     for report in (left_out, negative):
-        assert "unsure labels (2)" in as_report(report).text()
-    assert "unsure" not in as_report(measure(0)).text()
+        assert "unsure labels (2)" in text_of(report)
+    assert "unsure" not in text_of(measure(0))
 
 
 def test_average_precision_without_a_positive_is_null(measure, tmp_path) -> None:
     report = measure(0, labeled=False)
     assert report["object_head"] == {"map": None, "classes_without_positives": 2}
     assert report["figures"]["object_head"]["map"] == dict.fromkeys(("value", "low", "high"))
-    assert ("map", "-") in as_report(report).tables[0].rows
+    assert ("map", "-") in as_report(EvalFile.model_validate(report)).tables[0].rows
     run = tmp_path / "run"
     assert run_orn("compare", run, run, "--json").json["figures"]["map"]["difference"] is None
     assert "0.00" not in run_orn("compare", run, run).stdout
@@ -132,7 +137,7 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
     sources = sources_of(tiny_world, segments=tuple(segments))
     sources = replace(sources, detections=DetectionFolder(shards))
     accelerator = build_accelerator("fp32", "cpu")
-    report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
+    report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator).as_json()
     assert (report["num_segments"], report["num_skipped"]) == (2, 1)
     assert report["object_head"] == {"top1": 0.5}
     assert report["figures"]["object_head"]["top1"]["value"] == 0.5
@@ -172,11 +177,11 @@ def test_one_clip_has_the_exact_interval(tiny_world, one_step) -> None:
     segments = tiny_world.dataset.segments[2:3]
     sources = sources_of(tiny_world, segments=segments)
     accelerator = build_accelerator("fp32", "cpu")
-    report = evaluate_run(one_step, sources, EvalRequest(), accelerator=accelerator)
+    report = evaluate_run(one_step, sources, EvalRequest(), accelerator=accelerator).as_json()
     figure = report["figures"]["object_head"]["top1"]
     low, high = (0.025, 1) if figure["value"] else (0, 0.975)
     assert (figure["low"], figure["high"]) == pytest.approx((low, high))
-    said = as_report(report).text()
+    said = text_of(report)
     assert f"[{low:.4f}, {high:.4f}]" in said and "intervals over 1 video." in said
     assert f"[{100 * low:.2f}, {100 * high:.2f}]" in run_orn("runs", "--folder", one_step).stdout
     assert "over 1 video\n" in run_orn("compare", one_step, one_step).stdout

@@ -9,7 +9,9 @@ import pytest
 
 from orn.shared.errors import JoinError
 from orn.shared.predictions import Predictions, save_predictions
+from orn.stage2_train.evaluation.intervals import measured_values
 from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.runs.eval_file import EvalFile
 from tests.worlds.films import TINY_EVAL, TINY_RECORD, write_tiny_model
 
 MULTI = {"task": "multi-label", "metric": "map"}
@@ -29,8 +31,10 @@ def fold(run: Path, labels, logits_N2: list[list[float]], person: str, metric: s
         grouped_by="participants",
     )
     save_predictions(run / "predictions-test.npz", found)
-    own = {"num_segments": len(ids), "metric": metric, "object_head": {metric: 0.25 * len(ids)}}
-    (run / "eval-test.json").write_text(json.dumps(TINY_EVAL | own))
+    values = {name: value for name, value in TINY_EVAL.items() if name != "two_heads"}
+    values |= {"num_segments": len(ids), "metric": metric}
+    values |= measured_values(found, record.classes, metric)
+    EvalFile.model_validate(values).write(run / "eval-test.json")
     return run
 
 
@@ -41,7 +45,7 @@ def test_accuracy_is_of_all_segments_with_intervals_over_persons(tmp_path: Path)
         fold(tmp_path / "1", zeros, [right, wrong, wrong], "ann", "top1"),
         fold(tmp_path / "2", zeros[:1], [right], "bob", "top1"),
     ]
-    report = evaluate_folds(tmp_path, folds)
+    report = evaluate_folds(tmp_path, folds).as_json()
     assert (report["split"], report["num_segments"]) == ("folds", 4)
     assert report["object_head"]["top1"] == 0.5  # the mean over folds is 0.67
     assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("participants", 2)
@@ -62,8 +66,8 @@ def test_average_precision_is_the_mean_over_folds_without_an_interval(tmp_path: 
     labels = np.array([[1, 0], [0, 1]], np.float32)
     folds = [
         fold(tmp_path / "1", labels, [[2, 1], [1, 2]], "ann", "map"),
-        fold(tmp_path / "2", labels[:1], [[90, 90]], "bob", "map"),
+        fold(tmp_path / "2", labels[:1], [[-90, 90]], "bob", "map"),
     ]
-    report = evaluate_folds(tmp_path, folds)
-    assert report["object_head"]["map"] == pytest.approx((0.5 + 0.25) / 2)
+    report = evaluate_folds(tmp_path, folds).as_json()
+    assert report["object_head"]["map"] == 1  # of all together, 0.67
     assert report["figures"]["object_head"]["map"]["low"] is None
