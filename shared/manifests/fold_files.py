@@ -6,16 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from orn.shared.config.toml_files import toml_value
+from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.shared.manifests.folds import fold_names
 from orn.shared.manifests.load import load_manifest
 from orn.shared.manifests.manifest import Manifest, TableLabels
-
-_LABELS = re.compile(r"""^[ \t]*\[[ \t]*["']?labels["']?[ \t]*\][^\n]*\n""", re.MULTILINE)
-"""Header of the section labels."""
 
 
 def folds_of(manifest: str) -> tuple[str, ...]:
@@ -76,21 +73,9 @@ def write_fold_manifests(
         manifest: the manifest.
         paths: the copies.
         changes: other values in the section labels.
-
-    Raises:
-        ConfigError: if the copies would differ in anything else.
     """
-    original = load_manifest(manifest)
-    text = original.source.read_text("utf-8")
+    values = load_manifest(manifest).model_dump(mode="json", exclude_unset=True)
     for path in paths:
-        new = {**changes, "split": path.stem}
-        lines = "".join(f"{name} = {toml_value(value)}\n" for name, value in new.items())
-        header = f"[labels]\n{lines}".replace("\\", r"\\")
-        kept = re.sub(rf"""(?m)^[ \t]*["']?({"|".join(new)})["']?[ \t]*=.*\n?""", "", text)
+        labels = {**values["labels"], **changes, "split": path.stem}
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, _LABELS.sub(header, kept, count=1))
-        if load_manifest(path).labels != original.labels.model_copy(update=new):
-            raise ConfigError(
-                f"{manifest}: expected a line [labels] and one line for each of its keys "
-                f"{', '.join(new)}; correct it"
-            )
+        write_text(path, to_toml({**values, "labels": labels}))
