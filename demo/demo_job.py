@@ -112,7 +112,7 @@ def summarize(pipeline: Pipeline) -> dict[str, Any]:
         "eval": {
             "split": "validation",
             "num_segments": evaluation["num_segments"],
-            **{head: evaluation[head] for head in ("two_heads", "activity_head", "object_head")},
+            **{head: evaluation[head] for head in _HEADS},
             "chance": evaluation["chance"],
         },
         "seconds": seconds | {"total": round(sum(seconds.values()), 1)},

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from orn.shared.evaluation_names import HEADS
 from orn.shared.pages.fitted_page import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
@@ -76,7 +77,7 @@ def _scores(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> F
     axes = figure.subplots()
     trained = [line for line in lines if line["group"] == "train"]
     measured = [line for line in lines if line["group"] == "validation"]
-    for head in ("two_heads", "activity_head", "object_head"):
+    for head in HEADS:
         _plot(axes, measured, f"{head}_{metric}", head.replace("_", " "), marker="o")
     if not axes.lines:
         _plot(axes, measured, metric, metric, marker="o")

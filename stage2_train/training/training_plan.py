@@ -5,9 +5,8 @@ checks that all fit together."""
 import logging
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from orn.shared.data_files import require_utf8
@@ -157,15 +156,18 @@ def prepare_data(start: TrainingStart, *, may_run: Sequence[str]) -> None:
     if start.maps is not None:
         crop = start.recipe.data.crop
         options = map_options(model.backbone, model.backbone_stage, crop, weights=request.weights)
-    published = start.weights.published
-    require_prepared(
+    missing = require_prepared(
         request.manifest,
         start.dataset.name,
         request.resources,
         may_run=may_run,
         clips_options=options,
-        before=partial(fetch_imagenet_weights, published) if published and may_run else None,
     )
+    if start.weights.published and may_run:
+        fetch_imagenet_weights(start.weights.published)
+    for arguments in missing:
+        logger.info("running %s first", shlex.join(["orn", *arguments]))
+        run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
 
 
 def plan_training(start: TrainingStart) -> TrainingPlan:
@@ -309,9 +311,9 @@ def require_prepared(
     *,
     may_run: Sequence[str] = (),
     clips_options: Sequence[str] = (),
-    before: Callable[[], object] | None = None,
-) -> None:
-    """Ensure that shards exist and, unless clips are decoded, a clip store.
+) -> list[list[str]]:
+    """Return the arguments of the commands in `may_run` that create missing data: shards and,
+    unless clips are decoded, a clip store.
 
     Args:
         manifest: name or file of the manifest, as given by the user.
@@ -320,10 +322,9 @@ def require_prepared(
         may_run: commands (`detect`, `clips`) that may be run to create missing data; empty for a
             command without --prepare.
         clips_options: options of `orn clips` to create a missing clip store.
-        before: called before these commands run, if they may create all missing data.
 
     Raises:
-        PipelineError: if data is missing, with the commands that create it; or if a command fails.
+        PipelineError: if data is missing that no such command creates, with the commands that do.
     """
     missing = _missing(manifest, dataset_name, resources, clips_options)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would run them
@@ -334,11 +335,7 @@ def require_prepared(
         raise PipelineError(
             f"{dataset_name}: expected {expected}, got none; run `{typed}` first{hint}"
         )
-    if before is not None:
-        before()
-    for arguments in missing.values():
-        logger.info("running %s first", shlex.join(["orn", *arguments]))
-        run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
+    return [*missing.values()]
 
 
 def _missing(
