@@ -32,7 +32,7 @@ from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import plan_job
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from tests.running import SECONDS, run_orn
-from tests.worlds.films import TINY_EVAL
+from tests.worlds.evaluations import write_evaluation
 from tests.worlds.videos import write_gray
 
 ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
@@ -154,7 +154,7 @@ def test_what_to_do_next_needs_what_the_run_left(
         request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
         pipeline, _ = open_pipeline(request)
         begin_output_folder(pipeline.run, RUN_MARKER)
-        pipeline.evaluation.write_text(json.dumps(TINY_EVAL | {"dataset": "kitchen"}))
+        write_evaluation(pipeline.run, "folds", dataset="kitchen", split="folds")
         told.append(run_pipeline(pipeline)["next"])
     assert told == [f"orn predict {pipeline.run} VIDEO --objects FILE --format csv", None]
 
@@ -255,20 +255,6 @@ def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> 
     again = run_orn("run", table, "--recipe", "demo", "--dry-run", "--fresh", "--json").json
     assert again["steps"][0]["work"] == "60 frames of 10 videos"
     assert sorted(Path().rglob("*")) == before
-
-
-@pytest.mark.mmdet
-def test_clips_of_the_recipe_small_are_found_again(table: Path) -> None:
-    """In the size that `orn run` stores, although the manifest has another one."""
-    make_films(table)
-    data = ("--data", str(Path.cwd()))
-    run_orn("manifest", "new", table, "--split", "60/40")
-    manifest = Path("kitchen.toml")
-    manifest.write_text(re.sub(r"(?m)^(height|width) = .*\n", r"\1 = 256\n", manifest.read_text()))
-    _, _, clips, *_ = opened("kitchen.toml", data_root=Path.cwd(), recipe="small")
-    run_orn(*shlex.split(clips)[1:])
-    ran = run_orn("run", "kitchen.toml", *data, "--recipe", "small", "--dry-run", "--json")
-    assert ran.json["steps"][1]["work"] == "0 frames of 0 videos"
 
 
 @contextmanager

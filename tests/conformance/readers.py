@@ -55,8 +55,8 @@ from tests.stage1_detect.imports.conftest import (
     write_authors,
     write_epic,
 )
+from tests.worlds.evaluations import write_evaluation
 from tests.worlds.films import (
-    TINY_EVAL,
     TINY_RECIPE,
     make_film,
     store_content,
@@ -291,7 +291,7 @@ READERS = (
     Reader(name="predictions", make=_make_predictions, read=_read_predictions),
     Reader(
         name="evaluation",
-        make=_writes("eval-test.json", json.dumps(TINY_EVAL)),
+        make=write_evaluation,
         read=read_eval,
         accepts=TEXT,
     ),

@@ -12,19 +12,10 @@ from orn.report.report_view import answer
 from orn.shared.errors import CheckpointError
 from orn.shared.predictions import Predictions, save_predictions
 from orn.stage2_train.evaluation.metrics import confusion_counts
-from orn.stage2_train.runs.eval_file import EvalFile
-from tests.worlds.films import TINY_EVAL
+from tests.worlds.evaluations import evaluation_of
 
 CLASSES = ("a", "b", "c")
-HEADS = ("two_heads", "activity_head", "object_head")
 NO_DIFFERENCE = "no clear difference"
-
-
-def eval_file(**changed) -> dict:
-    """The eval-validation.json of two heads."""
-    rows = [{"class": name, "num_segments": 20, "intervals": {}} for name in CLASSES]
-    own = {"split": "validation", "step": 7, "num_segments": 60, "per_class": rows}
-    return TINY_EVAL | {head: {"top1": 0.5} for head in HEADS} | own | changed
 
 
 def made(labels: np.ndarray, activity: np.ndarray, of_object: np.ndarray) -> Measured:
@@ -34,7 +25,7 @@ def made(labels: np.ndarray, activity: np.ndarray, of_object: np.ndarray) -> Mea
         activity_logits=activity.astype(np.float32),
         object_logits=of_object.astype(np.float32),
     )
-    file = EvalFile.model_validate(eval_file(num_segments=len(labels)))
+    file = evaluation_of(predictions, CLASSES, step=7)
     return Measured(file=file, predictions=predictions, classes=CLASSES)
 
 
@@ -109,7 +100,7 @@ def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
 
 
 def write(run: Path, measured: Measured, **changed) -> None:
-    (run / "eval-validation.json").write_text(json.dumps(eval_file(**changed)))
+    (run / "eval-validation.json").write_text(json.dumps(measured.file.as_json() | changed))
     save_predictions(run / "predictions-validation.npz", measured.predictions)
 
 

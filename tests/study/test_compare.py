@@ -1,6 +1,5 @@
 """Two runs on the same segments: differences, their intervals, and which segments they are of."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,8 @@ from orn.shared.predictions import Predictions, save_predictions
 from orn.study.compare import compare, mcnemar
 from orn.study.compare_request import CompareRequest
 from tests.running import run_orn
-from tests.worlds.films import TINY_EVAL, TINY_RECIPE, TINY_RECORD, write_tiny_model
+from tests.worlds.evaluations import write_evaluation
+from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model
 
 
 def _keep(run: Path, predictions: Predictions) -> Path:
@@ -81,11 +81,11 @@ def test_cross_validations_are_compared_over_all_folds(pair) -> None:
     single = Path(shutil.copytree(pair[0], pair[0].with_name("single")))
     for run in pair:
         files = [*run.iterdir()]
+        write_evaluation(run, "folds", split="folds")
         (run / "fold-1").mkdir()
         for path in files:
             path.rename(run / "fold-1" / path.name)
         (run / "fold-1" / "predictions-validation.npz").rename(run / "predictions-folds.npz")
-        (run / "eval-folds.json").write_text(json.dumps(TINY_EVAL | {"split": "folds"}))
     pooled = compare(request)
     assert (pooled["measurement"], pooled["figures"]) == ("folds", figures)
     for mixed in ((pair[0], single), (single, pair[0])):
@@ -123,37 +123,6 @@ def test_several_labels(tmp_path) -> None:
     assert "mcnemar" not in report
     assert [row["class"] for row in report["classes"]] == ["open", "cut"]  # none is of the third
     assert report["interval"]["over"] == "segments"
-
-
-@pytest.fixture
-def unsure_pair(tmp_path) -> tuple[Path, Path]:
-    """The same logits twice; of class 0 the segment of the highest one is unsure, which the first
-    run leaves out and the second counts as negative. Segments are in other orders."""
-    labels_NA = np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0]], np.float32)
-    logits_NA = np.array([[3, 0, 2], [2, 2, 0], [1, 0, 0]], np.float32)
-    unsure_NA = np.array([[True, False, False], [False] * 3, [False] * 3])
-    kept = Predictions(
-        ids=("a", "b", "c"),
-        labels=labels_NA,
-        activity_logits=None,
-        object_logits=logits_NA,
-        unsure=unsure_NA,
-    )
-    negative = replace(_reversed(kept), unsure=None)
-    return _keep(tmp_path / "left-out", kept), _keep(tmp_path / "negative", negative)
-
-
-def test_one_way_to_count_unsure_labels_is_kept_and_two_are_no_difference(unsure_pair) -> None:
-    """By hand: leaving it out, class 0 has 1.0, with it as negative 0.5."""
-    for run, value in zip(unsure_pair, (1, 0.8333), strict=True):
-        report = compare(CompareRequest(one=run, other=run))
-        assert report["figures"]["map"]["one"] == pytest.approx(value, abs=1e-4)
-    for runs in (unsure_pair, unsure_pair[::-1]):
-        report = compare(CompareRequest(one=runs[0], other=runs[1]))
-        row = report["figures"]["map"]
-        assert (row["one"], row["other"], row["difference"]) == (1, 1, 0)
-        assert report["unsure"] == {"left_out": 1, "counted_by": [str(unsure_pair[1])]}
-    assert "Unsure labels (1)" in run_orn("compare", *unsure_pair).stdout
 
 
 LABELS_N = np.repeat(np.arange(3), 10)

@@ -271,35 +271,6 @@ TINY_RECORD = DatasetRecord(
 )
 
 
-TINY_EVAL = {
-    "run": "run",
-    "dataset": "tiny",
-    "system": None,
-    "detector": "another sha256:0",
-    "split": "test",
-    "trained_on": False,
-    "step": 3,
-    "num_segments": 4,
-    "num_skipped": 0,
-    "clips": 1,
-    "crops": 1,
-    "flip": False,
-    "frame_order": "kept",
-    "metric": "top1",
-    "num_unsure": 0,
-    "unsure_in_evaluation": "left_out",
-    "chance": 0.5,
-    "two_heads": {"top1": 0.75},
-    "per_class": [
-        {"class": name, "num_segments": 2, "two_heads": 0.5, "intervals": {}}
-        for name in ("right", "down")
-    ],
-    "interval": {"confidence": 0.95, "over": "videos", "num_groups": 4, "draws": 2000},
-    "figures": {"two_heads": {"top1": {"value": 0.75, "low": 0.5, "high": 1.0}}},
-}
-"""What `orn eval` writes of a split."""
-
-
 def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.Module]:
     """Write the folder of an exported run, with random weights; `changes` of its configuration."""
     torch.manual_seed(0)

@@ -9,10 +9,9 @@ import pytest
 
 from orn.shared.errors import JoinError
 from orn.shared.predictions import Predictions, save_predictions
-from orn.stage2_train.evaluation.intervals import measured_values
 from orn.stage2_train.evaluation.pooled import evaluate_folds
-from orn.stage2_train.runs.eval_file import EvalFile
-from tests.worlds.films import TINY_EVAL, TINY_RECORD, write_tiny_model
+from tests.worlds.evaluations import evaluation_of
+from tests.worlds.films import TINY_RECORD, write_tiny_model
 
 MULTI = {"task": "multi-label", "metric": "map"}
 
@@ -31,10 +30,7 @@ def fold(run: Path, labels, logits_N2: list[list[float]], person: str, metric: s
         grouped_by="participants",
     )
     save_predictions(run / "predictions-test.npz", found)
-    values = {name: value for name, value in TINY_EVAL.items() if name != "two_heads"}
-    values |= {"num_segments": len(ids), "metric": metric}
-    values |= measured_values(found, record.classes, metric)
-    EvalFile.model_validate(values).write(run / "eval-test.json")
+    evaluation_of(found).write(run / "eval-test.json")
     return run
 
 

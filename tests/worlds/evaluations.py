@@ -1,0 +1,64 @@
+"""Results as `orn eval` writes them, of predictions that are right where it is said."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orn.shared.manifests.records import Segment
+from orn.shared.predictions import Predictions, save_predictions
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.evaluate import split_file
+from orn.stage2_train.evaluation.intervals import with_groups
+from orn.stage2_train.runs.eval_file import EvalFile
+from tests.worlds.films import TINY_RECIPE, make_dataset
+
+
+def predicted(right: str) -> Predictions:
+    """Predictions of two classes in turn, one video a segment; `+` is right."""
+    labels_N = np.arange(len(right)) % 2
+    is_right_N = np.array([each == "+" for each in right])
+    logits_NA = np.eye(2, dtype=np.float32)[np.where(is_right_N, labels_N, 1 - labels_N)]
+    ids = tuple(f"segment {row}" for row in range(len(right)))
+    return Predictions(ids=ids, labels=labels_N, activity_logits=logits_NA, object_logits=logits_NA)
+
+
+def evaluation_of(
+    predictions: Predictions, classes: Sequence[str] = ("right", "down"), **changes: Any
+) -> EvalFile:
+    """The results of predictions, with changes."""
+    segments = tuple(
+        Segment(id=each, video_id=each, split="validation") for each in predictions.ids
+    )
+    if predictions.groups is None:
+        unsure_NA = np.zeros((len(segments), len(classes)), np.bool_)
+        predictions = with_groups(predictions, segments, unsure_NA)
+    is_single = predictions.labels.ndim == 1
+    kind = ("single-label", "top1") if is_single else ("multi-label", "map")
+    dataset = replace(
+        make_dataset([], [], []), classes=tuple(classes), task=kind[0], metric=kind[1]
+    )
+    file = split_file(
+        *(predictions, JoinedSplit(split="validation", segments=segments, skipped=())),
+        *(EvalRequest(), dataset, TINY_RECIPE),
+        run="run",
+        system=None,
+        step=3,
+        detector="another sha256:0",
+        trained_on=False,
+    )
+    return file.model_copy(update=changes)
+
+
+def write_evaluation(
+    run: Path, name: str = "validation", right: str = "+++-", **changes: Any
+) -> Path:
+    """Write `eval-NAME.json` and `predictions-NAME.npz` of a run; return the first."""
+    run.mkdir(parents=True, exist_ok=True)
+    save_predictions(run / f"predictions-{name}.npz", predicted(right))
+    path = run / f"eval-{name}.json"
+    evaluation_of(predicted(right), **changes).write(path)
+    return path
