@@ -142,30 +142,6 @@ def test_every_command_says_that_it_was_terminated(run) -> None:
     assert (result.exit_code, result.stderr.strip()) == (143, "orn: terminated")
 
 
-@pytest.mark.parametrize(
-    ("options", "shown"),
-    [
-        ((), {"ours info", "theirs warning"}),
-        (("-v",), {"ours debug", "ours info", "theirs warning"}),
-        (("-vv",), {"ours debug", "ours info", "theirs info", "theirs warning"}),
-    ],
-)
-def test_verbosity(run, options: tuple[str, ...], shown: set[str]) -> None:
-    def log() -> None:
-        logging.getLogger("orn.shared.thing").debug("ours debug")
-        logging.getLogger("orn.stage2_train").info("ours info")
-        logging.getLogger("elsewhere").info("theirs info")
-        logging.getLogger("elsewhere").warning("theirs warning")
-
-    root = logging.getLogger()
-    before = (list(root.handlers), root.level)
-    result = run(log, *options)
-    assert (list(root.handlers), root.level) == before
-    logged = {line.split(maxsplit=2)[2] for line in result.stderr.splitlines()}
-    assert logged == shown
-    assert result.stdout == ""
-
-
 @pytest.mark.skipif(not FULL.exists(), reason=f"no {FULL} on this system")
 def test_output_that_goes_nowhere_is_no_crash() -> None:
     reading, closed = os.pipe()

@@ -10,11 +10,9 @@ from orn.shared.config.toml_files import parse_toml
 from orn.shared.data_files import (
     MOST_BYTES,
     file_digest,
-    open_to_append,
-    read_bounded,
     read_json,
 )
-from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
+from orn.shared.errors import ConfigError, ShardFormatError
 from tests.bounded import bounded
 from tests.worlds.videos import write_gray
 
@@ -81,18 +79,3 @@ def test_a_file_of_the_kernel_is_no_video_and_no_table(
         if name == "0.mp4":
             made = orn("clips", "kitchen.toml", "--data", ".", "--out", "clips", exit_code=3)
             assert "a file of the kernel" in made.stdout
-
-
-def test_a_file_may_be_as_large_as_its_reader_says(tmp_path: Path) -> None:
-    path = _file(tmp_path / "x", b"abcd")
-    assert read_bounded(path, most_bytes=4) == b"abcd"
-    with pytest.raises(ConfigError, match=r"x: expected at most 3 bytes, got 4"):
-        read_bounded(path, most_bytes=3)
-
-
-def test_what_is_appended_goes_into_a_file_of_that_name(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "log")
-    with pytest.raises(PipelineError, match=r"link: could not be written \(Too many levels"):
-        open_to_append(tmp_path / "link")
-    with pytest.raises(PipelineError, match="pipe: expected a file, got a pipe"):
-        bounded(open_to_append, _pipe(tmp_path / "pipe"))

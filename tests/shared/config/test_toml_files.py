@@ -129,22 +129,6 @@ def test_overrides_replace_and_leave_the_rest() -> None:
     assert apply_overrides(recipe, []) is recipe
 
 
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("epochs", "--set epochs: expected KEY=VALUE"),
-        ("epoch=3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
-        ("optimizer=3", "unknown key 'optimizer'"),
-        ("epochs=many", "--set: epochs: expected a whole number, got 'many'"),
-        ("is_mixed=yes", "is_mixed: expected true or false, got 'yes'"),
-    ],
-)
-def test_override_refusals(assignment: str, message: str) -> None:
-    recipe = config_from_dict(MINIMAL, Recipe, source="test")
-    with pytest.raises(ConfigError, match=message):
-        apply_overrides(recipe, [assignment])
-
-
 @given(text=st.text(), rate=st.floats(allow_nan=False, allow_infinity=False))
 def test_any_text_and_number_survive_toml(text: str, rate: float) -> None:
     recipe = Recipe(optimizer=Optimizer(learning_rate=rate), title=text)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError, ShardNotFoundError
-from orn.shared.inspect.one_frame import as_report, find_frame, frame_to_dict
+from orn.shared.inspect.one_frame import find_frame, frame_to_dict
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import HEIGHT, WIDTH, found, write
@@ -58,13 +58,3 @@ def test_json(shard: Path) -> None:
     mask_HW = rle.decode(cup["mask"]["counts"].encode(), height=HEIGHT, width=WIDTH)
     assert np.argwhere(mask_HW).tolist() == [[2, 1], [2, 2], [2, 3], [3, 1], [3, 2], [3, 3]]
     assert cup["mask"]["size"] == [HEIGHT, WIDTH]
-
-
-def test_scores_that_are_not_known_and_no_detections(tmp_path: Path) -> None:
-    videos = {"a": [found((CUP, 0.5), class_scores=False)]}
-    path = write(tmp_path / "shard-000001.zarr.zip", videos, class_scores=False)
-    frame = find_frame(Shard(path), video_id="a", index=None)
-    assert frame_to_dict(frame)["detections"][0]["class_scores"] is None
-    assert "unknown" in as_report(frame).text()
-    empty = write(path, {"a": [found()]})
-    assert "no detections" in as_report(find_frame(Shard(empty), video_id="a", index=5)).text()

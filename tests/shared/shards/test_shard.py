@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from orn import open_shard
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.shard import Shard
-from tests.shared.shards.conftest import spoilt, with_arrays, write_drawn
+from tests.shared.shards.conftest import spoilt, write_drawn
 from tests.worlds.shards import drawn_detections
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
@@ -47,23 +46,6 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
     assert [shard.video_rows(video) for video in "abc"] == [(0, 5), (5, 7), (7, 7)]
     assert (shard["c"], len(shard.frame(0))) == ([], 0)
     assert "b" in shard and "x" not in shard
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"boxes": None}, "boxes/zarr.json"),
-        ({"boxes": np.zeros((12, 4))}, r"'boxes': expected .*got .*float64"),
-        ({"class_scores": np.zeros((12, 81), np.float16)}, r"'class_scores': .*\[81\]"),
-        ({"scores": np.zeros(11, np.float32)}, "'scores': expected 12 .*, got 11"),
-        ({"frame_offsets": np.zeros(7, np.int64)}, "expected 8 .*, got 7"),
-    ],
-)
-def test_arrays_that_do_not_fit_the_format_are_refused(
-    path: Path, arrays: dict[str, NDArray[Any] | None], message: str
-) -> None:
-    with pytest.raises(ShardFormatError, match=rf"changed\.zarr\.zip: .*{message}"):
-        Shard(with_arrays(path, **arrays))
 
 
 def first_read(shard: Shard) -> None:

@@ -36,20 +36,11 @@ HLS = """#EXTM3U
 {canary}
 #EXT-X-ENDLIST
 """
-DASH = """<?xml version="1.0"?>
-<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT1S">
-<Period><AdaptationSet><Representation id="0" mimeType="video/mp4" bandwidth="1">
-<BaseURL>{canary}</BaseURL></Representation></AdaptationSet></Period></MPD>
-"""
 LISTS = {
     "concat.mp4": "ffconcat version 1.0\nfile {canary}\n",
     "stream.concat.mkv": "ffconcat version 1.0\nfile 'concat:{canary}'\n",
     "hls.mp4": HLS,
-    "hls.m3u8": HLS,
-    "dash.mpd": DASH,
-    "dash.mp4": DASH,
     "session.mp4": SDP,
-    "session.sdp": SDP,
     "script.avi": "testsrc=size=16x16:rate=10:duration=1",
 }
 

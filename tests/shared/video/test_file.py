@@ -1,6 +1,6 @@
 """Frames of video files: every one, in order, with its time; odd, damaged and real files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -94,43 +94,6 @@ def test_what_the_header_tells(tmp_path: Path) -> None:
     assert probe(silent).header_frames is None
     assert probe(silent).sample_aspect in (None, 1)
     assert estimate(silent).frames == 20
-
-
-def without_film(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
-        frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
-
-
-def without_decoder(path: Path) -> None:
-    write_numbered(path, 3)
-    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-
-
-def without_conversion(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("rawvideo", rate=10)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "bgr4"
-        container.mux(stream.encode(av.VideoFrame(WIDTH, HEIGHT, "bgr4")))
-
-
-@pytest.mark.parametrize(
-    ("name", "make", "message"),
-    [
-        ("sound.mkv", without_film, "expected a video stream"),
-        ("a.mp4", without_decoder, "has no decoder for"),
-        ("a.nut", without_conversion, "pixel format bgr4 cannot"),
-    ],
-)
-def test_what_is_no_video_is_told(
-    tmp_path: Path, name: str, make: Callable[[Path], None], message: str
-) -> None:
-    make(tmp_path / name)
-    for read in (lambda path: list(read_frames(path)), probe):
-        with pytest.raises(VideoDecodeError, match=f"{name}: .*{message}"):
-            read(tmp_path / name)
 
 
 @pytest.mark.skipif(

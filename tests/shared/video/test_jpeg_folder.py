@@ -3,7 +3,6 @@
 import struct
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -56,20 +55,6 @@ def test_a_number_that_no_video_reaches_is_refused(tmp_path: Path, name: str) ->
     for read in (times_of, estimate, frames_of):
         with pytest.raises(VideoDecodeError, match=rf"{name}: expected a frame number"):
             read(folder, rate=12.0)
-
-
-def test_frames_before_the_range_are_not_decoded_where_all_look_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(9)])
-    watched = Mock(side_effect=jpeg_folder.jpeg_image)
-    monkeypatch.setattr(jpeg_folder, "jpeg_image", watched)
-    np.testing.assert_allclose(times_of(folder), np.arange(9) / 10)
-    assert frames_of(folder, start=7) == [(7, 7, 0.7), (8, 8, 0.8)]
-    decoded = [call.args[0].name for call in watched.mock_calls]
-    assert decoded == ["000.jpg", "007.jpg", "008.jpg"]  # the first, for the size
-    for start, wanted in ((8, [8]), (9, [])):
-        assert [row[1] for row in frames_of(folder, start=start)] == wanted
 
 
 def test_damaged_files_are_left_out_and_named(

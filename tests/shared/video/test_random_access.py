@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video import random_access as reader
 from orn.shared.video.random_access import VideoReader
 from orn.shared.video.read import Frame, read_frames
 from tests.worlds.videos import write_gray
@@ -18,19 +16,6 @@ from tests.worlds.videos import write_gray
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """20 frames at 10 a second; in the second file, frames cannot be sought."""
     return write_gray(tmp_path / request.param, 20)
-
-
-@pytest.fixture
-def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Where decoding began each time."""
-    starts: list[int] = []
-
-    def counting(path: Path, **options: Any) -> Iterator[Frame]:
-        starts.append(options["start"])
-        return read_frames(path, **options)
-
-    monkeypatch.setattr(reader, "read_frames", counting)
-    return starts
 
 
 def numbers(frames: Iterator[Frame]) -> list[int]:
@@ -60,22 +45,3 @@ def test_places_and_times_in_any_order(path: Path, kept_bytes: int) -> None:
     for frame in video.frames_at([2, 2, 19, 4, 5, 30, 0]):
         np.testing.assert_array_equal(frame.image, pictures[frame.index])
     assert numbers(video.frames_at([2, 2, 19, 4, 30, 0])) == [2, 2, 19, 4, 0]
-
-
-def test_what_follows_is_read_on_and_not_begun_again(path: Path, begun: list[int]) -> None:
-    video = VideoReader(path, kept_bytes=0)
-    begun.clear()
-    for start in range(2, 20, 5):
-        list(video.frames(start, start + 5))
-        list(video.frames_in(TimeRange(start / 10 + 0.35, start / 10 + 0.45)))
-    assert begun == []
-
-
-def test_frames_that_are_kept_are_not_decoded_again(tmp_path: Path, begun: list[int]) -> None:
-    video = VideoReader(write_gray(tmp_path / "a.avi", 20), shrink=lambda image: image[::2, ::2])
-    begun.clear()
-    assert numbers(video.frames_at([3, 9, 4, 8, 19])) == [3, 9, 4, 8, 19]
-    assert begun == []
-    frame = video.frame(7)
-    assert frame is not None
-    assert frame.image.shape == (24, 32, 3)
