@@ -110,22 +110,6 @@ def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> 
         assert "toothbrush" not in text  # the last of COCO's
 
 
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ("model.num_detector_classes=3", "the number from the shards"),
-        ("data.object_order=person_first", "with the class person"),
-    ],
-)
-def test_settings_that_the_classes_rule_out_are_refused(
-    line: Line, tmp_path: Path, setting: str, said: str
-) -> None:
-    words = words_of(line.options | {"--run": str(tmp_path / "run")})
-    ran = run_orn("train", *words, "--set", setting, exit_code=2)
-    assert setting.partition("=")[0] in ran.stderr
-    assert said in ran.stderr
-
-
 @pytest.mark.parametrize("command", ["eval", "predict", "train", "train --from"])
 def test_objects_of_other_classes_are_refused(line: Line, tmp_path: Path, command: str) -> None:
     options = line.options | {"--shards": str(line.shards_of(tmp_path, NAMES[::-1]))}

@@ -70,6 +70,7 @@ def test_batches_of_a_data_set(small_demo: Path) -> None:
 BATCHES = 'print(len(list(open_dataset("demo").batches("train", batch_size=2, workers=1))))'
 
 
+@pytest.mark.slow  # that workers change nothing is in stage2_train/clips/test_loaders.py
 def test_a_script_with_workers(small_demo: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     guard = 'if __name__ == "__main__":\n    '

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.epic100_objects import (
     KNOWN_WRONG,
     published_rate,
@@ -36,29 +35,6 @@ def test_a_file_is_read_exactly(tmp_path: Path) -> None:
 def with_object(one: Found, **change: Any) -> Found:
     """The detection with another box, mask, score or label."""
     return tuple((dict(zip(("box", "mask", "score", "label"), one, strict=True)) | change).values())
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"label": 81}, r"P01_01.pkl: frame number 1: expected classes 1 to 80, got 81"),
-        ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
-        ({"box": (0.0, 0.0, 456.0, 256.0)}, "of the image size, 0 to 1, got 0.0 to 456.0"),
-        ({"score": 1.5}, "frame 1: scores of object 0: expected 0 to 1, got 1.5"),
-        ({"mask": b"04"}, "frame 1: masks of object 0: .* 10000 pixels, got 4"),
-    ],
-)
-def test_what_is_wrong_is_told(tmp_path: Path, one: Found, change, message: str) -> None:
-    path = write_epic(tmp_path / "P01_01.pkl", [(1, [with_object(one, **change)])])
-    with pytest.raises(ObjectImportError, match=message):
-        list(read_epic100(path))
-
-
-@pytest.mark.parametrize("numbers", [(0,), (1, 1), (-3,)])
-def test_frame_numbers_are_from_1_and_differ(tmp_path: Path, numbers) -> None:
-    path = write_epic(tmp_path / "P01_01.pkl", [(number, []) for number in numbers])
-    with pytest.raises(ObjectImportError, match=f"frame numbers from 1, got {numbers[-1]}"):
-        list(read_epic100(path))
 
 
 def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path, one: Found) -> None:

@@ -1,6 +1,5 @@
 """What a report says besides the scores."""
 
-import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -171,28 +170,3 @@ def test_of_another_run_only_the_train_split_was_seen(split, seen, one_step) -> 
     assert (f"trained on the {split} split" in said.stderr) is seen
     assert read_eval(one_step / f"eval-{split}.json").trained_on is seen
     assert ("(trained on)" in said.stdout) is seen
-
-
-def test_one_clip_has_the_exact_interval(tiny_world, one_step) -> None:
-    segments = tiny_world.dataset.segments[2:3]
-    sources = sources_of(tiny_world, segments=segments)
-    accelerator = build_accelerator("fp32", "cpu")
-    report = evaluate_run(one_step, sources, EvalRequest(), accelerator=accelerator).as_json()
-    figure = report["figures"]["object_head"]["top1"]
-    low, high = (0.025, 1) if figure["value"] else (0, 0.975)
-    assert (figure["low"], figure["high"]) == pytest.approx((low, high))
-    said = text_of(report)
-    assert f"[{low:.4f}, {high:.4f}]" in said and "intervals over 1 video." in said
-    assert f"[{100 * low:.2f}, {100 * high:.2f}]" in run_orn("runs", "--folder", one_step).stdout
-    assert "over 1 video\n" in run_orn("compare", one_step, one_step).stdout
-
-
-@pytest.mark.parametrize("command", ["eval", "report"])
-def test_a_full_disk_is_found_before_the_work(command, one_step, monkeypatch) -> None:
-    def full(**options: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("orn.shared.jobs.outputs.tempfile.TemporaryFile", full)
-    monkeypatch.setattr("orn.stage2_train.evaluation.evaluate._predict", None)
-    said = run_orn(command, one_step, "--workers", 0, exit_code=1).stderr
-    assert f"{one_step}: results cannot be written (No space left on device)" in said

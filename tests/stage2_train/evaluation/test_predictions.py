@@ -1,9 +1,6 @@
 """Logits of a split."""
 
 import dataclasses
-import os
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +18,6 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe
-from tests.bounded import bounded
-from tests.shared.test_torch_files import Call
 
 BATCHING = 1e-5  # a clip alone and in a batch, float32
 
@@ -153,40 +148,3 @@ def test_logits_that_are_not_finite_are_refused_by_their_segment(tmp_path, value
         np.savez(tmp_path / "p.npz", **{**ARRAYS, head: spoilt})
         with pytest.raises(CheckpointError, match=r"p\.npz: b: expected finite logits of the"):
             load_predictions(tmp_path / "p.npz")
-
-
-def test_a_network_of_summed_heads_predicts_their_sum(network, clips) -> None:
-    torch.manual_seed(0)
-    summing = ObjectVideoNetwork(dataclasses.replace(network.config, head_combination="sum"))
-    summing.load_state_dict(network.state_dict())
-    mean, total = run(network, clips), run(summing, clips)
-    np.testing.assert_allclose(total.logits, 2 * mean.logits, rtol=1e-6)
-    parts = [run(summing, clips, rank=rank, world_size=2) for rank in (0, 1)]
-    np.testing.assert_allclose(gathered(parts).logits, total.logits, rtol=BATCHING, atol=BATCHING)
-
-
-def _claiming(path: Path) -> Path:
-    """Arrays that claim to be of a terabyte."""
-    np.savez(path, **ARRAYS)
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content.replace(b"(2,), }" + 12 * b" ", b"(1099511627776,), }"))
-    return path
-
-
-def test_sizes_are_not_believed(tmp_path) -> None:
-    np.savez_compressed(tmp_path / "deflated.npz", **ARRAYS, more=np.zeros(1 << 25, np.uint8))
-    _claiming(tmp_path / "claiming.npz")
-    for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(CheckpointError, match=r"\w\.npz: expected "):
-            bounded(load_predictions, path)
-
-
-def test_code_in_predictions_is_not_run(tmp_path) -> None:
-    code = np.array([Call(os.mkdir, str(tmp_path / "ran"))], object)
-    np.savez(tmp_path / "p.npz", **ARRAYS, more=code)
-    with pytest.raises(CheckpointError, match=r"p\.npz: expected"):
-        load_predictions(tmp_path / "p.npz")
-    assert not (tmp_path / "ran").exists()

@@ -5,18 +5,15 @@ That an inflated network computes what torchvision's does is in test_resnet_25d.
 
 import pytest
 import torch
-from torchvision.models import get_model, get_model_weights, resnet18
+from torchvision.models import get_model, resnet18
 
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.model.image_weights import (
     export_resnet,
-    fetch_imagenet_weights,
-    imagenet_to_fetch,
     inflate,
 )
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.model_config import NetworkConfig
-from tests.weights_server import WeightsServer
 
 
 @pytest.fixture(scope="module")
@@ -49,20 +46,6 @@ def test_refuses_other_weights_and_changes_nothing(
     with pytest.raises(CheckpointError, match=rf"some\.pth.*{message}"):
         inflate(network, weights, name="some.pth")
     assert not (network.trunk.bn1.bias == 7).any()
-
-
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "googlenet"])
-def test_imagenet_weights_come_from_torchvision_and_are_checked(
-    weights_host: WeightsServer, monkeypatch, name: str
-) -> None:
-    url = imagenet_to_fetch(name)
-    assert url == get_model_weights(name).IMAGENET1K_V1.url
-    weights_host.files[url.rpartition("/")[2]] = b"other bytes"
-    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", weights_host.address)
-    remedies = "not the expected file.*--weights.*initial_weights=random"
-    with pytest.raises(CheckpointError, match=f"weights of {name}: .*{remedies}"):
-        fetch_imagenet_weights(name)
-    assert imagenet_to_fetch(name) == url
 
 
 FLAT = {"num_activities": 2, "kernels": ("2d",) * 5}

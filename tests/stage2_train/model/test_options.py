@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from orn.stage2_train.model.frame_cliques import all_earlier_frames, choose_frame_cliques
+from orn.stage2_train.model.frame_cliques import all_earlier_frames
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
@@ -48,26 +48,6 @@ def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, 
     assert not torch.allclose(alone, network(batch).object_logits_BA)
     one_head = ObjectVideoNetwork(replace(network.config, heads="object"))
     assert one_head.object_head.first_phase is None
-
-
-def test_one_draw_of_earlier_frames_serves_the_batch(tiny_config) -> None:
-    def drawn(seed: int, **options) -> Tensor:
-        cliques = choose_frame_cliques(
-            replace(tiny_config, **options),
-            num_clips=5,
-            num_frames=6,
-            training=True,
-            generator=torch.Generator().manual_seed(seed),
-        )
-        return cliques.frames_nQ[0].view(5, 5)
-
-    for seed in range(20):
-        earlier_BR = drawn(seed, reference_frame_sampling="per_batch")
-        assert torch.equal(earlier_BR, earlier_BR[:1].expand(5, -1))
-        assert (earlier_BR < torch.arange(1, 6)).all()
-        assert not torch.equal(drawn(seed), drawn(seed)[:1].expand(5, -1))
-    last = {int(drawn(seed, reference_frame_sampling="per_batch")[0, 4]) for seed in range(60)}
-    assert last == {0, 1, 2, 3, 4}
 
 
 class _Recorded(nn.Module):

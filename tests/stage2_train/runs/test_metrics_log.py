@@ -4,7 +4,7 @@ import json
 
 import pytest
 from accelerate import Accelerator
-from accelerate.tracking import GeneralTracker, TensorBoardTracker
+from accelerate.tracking import TensorBoardTracker
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from orn.stage2_train.runs.accelerator import build_accelerator
@@ -46,42 +46,12 @@ def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> Non
     assert shown == [(1, 1.0), (2, 2.0), (3, 30.0)]
 
 
-class Kept(GeneralTracker):
-    """Keeps what it is given; breaks at a step."""
-
-    name = "kept"
-    requires_logging_directory = False
-    tracker = None
-
-    def __init__(self, *, breaks_at: int | None = None) -> None:
-        super().__init__()
-        self.settings: dict = {}
-        self.lines: list = []
-        self.breaks_at, self.is_finished = breaks_at, False
-
-    def store_init_configuration(self, values: dict) -> None:
-        self.settings = values
-
-    def log(self, values: dict, step: int | None = None, **more: object) -> None:
-        if step == self.breaks_at:
-            raise OSError("no space left")
-        self.lines.append((step, values))
-
-    def finish(self) -> None:
-        self.is_finished = True
-
-
-def test_trackers_of_accelerate_get_settings_and_numbers(accelerator, tmp_path) -> None:
-    """One of accelerate's own, and one that keeps what it is given."""
-    board, kept = TensorBoardTracker("other", str(tmp_path)), Kept()
-    recipe = PhaseRecipe(epochs=3)
+def test_trackers_of_accelerate_get_the_numbers(accelerator, tmp_path) -> None:
+    board, recipe = TensorBoardTracker("other", str(tmp_path)), PhaseRecipe(epochs=3)
     with opened_log(
-        tmp_path, step=0, accelerator=accelerator, log_with=[board, kept], settings=recipe
+        tmp_path, step=0, accelerator=accelerator, log_with=[board], settings=recipe
     ) as log:
         log.write(1, group="train", values={"phase": "two_heads", "loss": 2.5})
-    assert kept.settings["epochs"] == 3
-    assert kept.settings["steps"] is None
-    assert (kept.lines, kept.is_finished) == ([(1, {"train/loss": 2.5})], True)
     assert scalars(tmp_path / "other") == scalars(tmp_path / "tensorboard")
     assert scalars(tmp_path / "other") == {"train/loss": [(1, 2.5)]}
     (line,) = read_jsonl(tmp_path / "metrics.jsonl")

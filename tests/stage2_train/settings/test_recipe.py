@@ -1,12 +1,9 @@
 """Recipes: those that are shipped, and what is refused."""
 
-import dataclasses
-
 import pytest
 
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe, recipe_names
@@ -59,23 +56,6 @@ def test_small_starts_from_imagenet_with_one_setting() -> None:
     for more, width in (((), 64), (("model.base_width=32",), 32)):
         recipe = load_recipe("small", num_activities=3, overrides=(imagenet, *more))
         assert (recipe.initial_weights, recipe.model.base_width) == ("imagenet", width)
-
-
-def test_recipe_of_what_the_authors_ran() -> None:
-    recipe = load_recipe("authors_vlog", num_activities=30)
-    model = recipe.model
-    assert model.object_width == 100 + 2048 + 100
-    assert model.kernels == ("2d", "2d", "2d", "2d", "2.5d")
-    assert (model.aggregation, model.mask_pooling) == ("mean", "interpolated")
-    assert (model.relation_frames, model.gru_pooling) == ("same_after_first", "mean")
-    assert (model.head_combination, model.mlp_dropout) == ("sum", 0.5)
-    assert recipe.data.max_objects + model.background_object == 10
-    assert recipe.data.train_with_validation
-    assert recipe.data.clip_sampling == "authors"
-    assert recipe.data.unsure_in_evaluation == "negative"
-    assert recipe.optimizer.gradient_clip == 10
-    assert (recipe.phases.object_head_epochs, recipe.phases.epochs) == (10, 10)
-    assert build_network(dataclasses.replace(model, base_width=1)).object_head.conv5 is not None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import Recipe, describe_system, load_recipe
+from orn.stage2_train.settings.recipe import Recipe, load_recipe
 from orn.stage2_train.settings.systems import SYSTEMS, find_system, system_names
 
 OBJECT_SYSTEMS = (
@@ -88,22 +88,6 @@ def test_what_the_recipe_says_for_other_systems_may_stay(tmp_path) -> None:
         assert recipe.model.relation_width == 7
     load("i3d", "model.temporal_initialization=replicate", "model.backbone=resnet50")  # as they are
     load("trn-multiscale", "model.backbone=resnet18", "model.num_frames=8")
-
-
-def test_a_changed_system_is_called_so() -> None:
-    def name(system: str, *overrides: str) -> str | None:
-        return describe_system(system, load(system, *overrides).model)
-
-    for system in system_names():
-        assert name(system, "model.relation_width=7") == system
-    assert name("orn", "model.clique_size=3") == "orn, with model.clique_size=3"
-    changed = name("r50", 'model.kernels=["2d","2d","2d","2d","3d"]', "model.aggregation=rnn")
-    assert changed == (
-        'r50, with model.kernels=["2d", "2d", "2d", "2d", "3d"] model.aggregation=rnn'
-    )
-    assert name("orn", "model.backbone=resnet18") == "orn"  # which a recipe chooses
-    assert name("r50", "model.backbone=resnet18") == "r50, with model.backbone=resnet18"
-    assert describe_system(None, load("orn").model) is None
 
 
 def test_rows_of_a_table_are_all_there() -> None:

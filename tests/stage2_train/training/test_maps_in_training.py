@@ -107,10 +107,15 @@ def test_the_network_stays_as_published(work) -> None:
     assert backbone and all((best.model[name] == last.model[name]).all() for name in backbone)
 
 
-def test_missing_maps_are_stored_first(work) -> None:
+def test_a_dry_run_names_the_command_of_missing_maps(work) -> None:
     shutil.rmtree("clips/maps")
     ran = train("--dry-run", exit_code=1)
     assert f"orn clips demo --out clips/maps --backbone {NETWORK} --size 64x96" in ran.stderr
+
+
+@pytest.mark.slow
+def test_missing_maps_are_stored_first(work) -> None:
+    shutil.rmtree("clips/maps")
     train("--run", "runs/again")
     assert Path("clips/maps").is_dir() and (Path("runs/again") / "model.safetensors").is_file()
 

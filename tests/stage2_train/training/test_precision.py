@@ -22,7 +22,7 @@ FAST = "orn.shared.devices._computes_bf16_fast"
     "variables",
     [
         {"ATEN_CPU_CAPABILITY": "avx2"},
-        {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+        pytest.param({"ONEDNN_MAX_CPU_ISA": "AVX2"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
