@@ -35,7 +35,7 @@ from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
-from orn.stage2_train.runs.run_folder import RUN_MARKER, earlier_run
+from orn.stage2_train.runs.run_folder import BASELINE_MARKER, BASELINE_NAME, RUN_MARKER, earlier_run
 from orn.stage2_train.settings.recipe import SMALL, Recipe, default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class Training:
     """Ending of the names of its steps."""
     split: Split | None = None
     """Split to evaluate; None if all videos are used for training."""
+    baseline: Path | None = None
+    """Folder of the baseline on this split."""
 
     @property
     def evaluation(self) -> Path | None:
@@ -121,13 +123,18 @@ class Pipeline:
     def trainings(self) -> tuple["Training", ...]:
         """The training runs, in order."""
         if not self.folds:
-            return (Training(manifest=self.manifest, run=self.run, split=self.split),)
+            baseline = self.run / BASELINE_NAME
+            only = Training(
+                manifest=self.manifest, run=self.run, split=self.split, baseline=baseline
+            )
+            return (only,)
         folds = [
             Training(
                 name=f"-{fold}",
                 manifest=str(self.run / f"{fold}.toml"),
                 run=self.run / fold,
                 split="test",
+                baseline=self.run / BASELINE_NAME / fold,
             )
             for fold in fold_names(self.folds)
         ]
@@ -145,8 +152,9 @@ class Pipeline:
         return (0, SOME_FAILED) if self.partial else (0,)
 
     def begin(self) -> None:
-        """Create the run folder, or check that an existing one belongs to a run."""
+        """Create the folders of the run and of its baseline, or check whose existing ones are."""
         begin_output_folder(self.run, RUN_MARKER)
+        begin_output_folder(self.run / BASELINE_NAME, BASELINE_MARKER)
 
     def reads(self) -> Iterator[Path]:
         """Yield the files that the pipeline reads."""

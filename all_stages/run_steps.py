@@ -1,4 +1,5 @@
-"""The pipeline of `orn run`: check, detect or import, store clips, train, evaluate, report.
+"""The pipeline of `orn run`: check, detect or import, store clips, train, evaluate, evaluate a
+baseline, report.
 
 Each step is a command that a user could type. The steps detect, clips and train determine the
 remaining work themselves, so videos that are added later are also processed.
@@ -6,6 +7,7 @@ remaining work themselves, so videos that are added later are also processed.
 
 import functools
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
 def _training_jobs(
     training: Training, pipeline: Pipeline, options: tuple[str, ...], *, may_grow: bool
 ) -> list[Job]:
-    """Return the steps of one training run: train and evaluate."""
+    """Return the steps of one training run: train, evaluate, and evaluate a baseline."""
     run, partial = str(training.run), ("--partial",) if pipeline.partial else ()
     data = (training.manifest, "--data", str(pipeline.data_root))
     jobs = [
@@ -92,24 +94,30 @@ def _training_jobs(
             output=None if may_grow else training.run / BEST_NAME,
         )
     ]
-    if training.split is not None:
-        inputs = functools.partial(_inputs, training, partial=pipeline.partial)
-        jobs.append(
-            Job(
-                name=f"eval{training.name}",
-                argv=("eval", run, *_split_option(training.split), *partial),
-                output=training.evaluation,
-                made_from=inputs if may_grow else None,
-            )
-        )
-    return jobs
+    if training.split is None or training.baseline is None:
+        return jobs
+    split = _split_option(training.split)
+    inputs = functools.partial(_inputs, training, partial=pipeline.partial)
+    evaluate = Job(
+        name=f"eval{training.name}",
+        argv=("eval", run, *split, *partial),
+        output=training.evaluation,
+        made_from=functools.partial(inputs, (training.split,)) if may_grow else None,
+    )
+    baseline = Job(
+        name=f"baseline{training.name}",
+        argv=("baseline", *data, *options, *split, "--out", str(training.baseline)),
+        output=training.baseline / f"eval-{training.split}.json",
+        made_from=functools.partial(inputs, ("train", training.split)) if may_grow else None,
+    )
+    return [*jobs, evaluate, baseline]
 
 
-def _inputs(training: Training, *, partial: bool) -> str:
-    """Return the digest of the inputs of an evaluation."""
+def _inputs(training: Training, splits: tuple[str, ...], *, partial: bool) -> str:
+    """Return the digest of the inputs of an evaluation, which reads these splits."""
     from orn.stage2_train.evaluation.inputs_digest import inputs_digest  # imports torch
 
-    return inputs_digest(training.run, str(training.split), partial=partial)
+    return inputs_digest(training.run, splits, partial=partial)
 
 
 def _split_option(split: Split) -> tuple[str, ...]:
@@ -139,6 +147,9 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         raise failure from err
     file = read_eval(pipeline.evaluation)
     head, figures = next(iter(file.heads().items()))
+    from orn.stage2_train.baseline.beside_network import beside_network  # imports torch
+
+    beside = beside_network(pipeline.run, file.split)
     predict = ["orn", "predict", str(pipeline.run), "VIDEO"]
     if pipeline.objects is not None:  # no detector can be run on other videos
         predict += ["--objects", "FILE", "--format", str(pipeline.form)]
@@ -151,6 +162,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "score": figures[file.metric],
         "interval": file.interval(head, file.metric),
         "chance": file.chance,
+        "baseline": None if beside is None else {**asdict(beside), "text": str(beside)},
         "next": None if pipeline.folds and pipeline.no_final else shlex.join(predict),
     }
 
@@ -169,6 +181,7 @@ def as_report(result: dict[str, Any]) -> Report:
                 f"{result['metric']} {result['score']:.1%}{ends} on {clips}, chance "
                 f"{result['chance']:.1%}",
             ),
+            *([("Baseline", result["baseline"]["text"])] if result["baseline"] else []),
             ("Run", result["run"]),
             ("Report", result["report"]),
             *([("Next", result["next"])] if result["next"] else []),

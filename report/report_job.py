@@ -17,6 +17,7 @@ from orn.shared.jobs.outputs import check_room
 from orn.shared.manifests.records import Split
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     fold_runs,
@@ -60,6 +61,9 @@ def write_report(
     measured, first = of_each[0], models[0]
     if folds:
         evaluate_folds(run, folds)
+        baselines = [run / BASELINE_NAME / fold.name for fold in folds]
+        if all((each / "eval-test.json").exists() for each in baselines):
+            evaluate_folds(run / BASELINE_NAME, baselines)
         measured = load_measured(run, FOLDS, first.classes, step=first.step) or measured
     html = report_page(
         run,

@@ -21,6 +21,7 @@ from orn.shared.pages.fitted_page import (
 )
 from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
+from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.run_config import RunConfig, segments_digest
@@ -86,6 +87,7 @@ def report_page(
         "measured": measured,
         "file": measured.file,
         "answer": answer(measured),
+        "beside": beside_network(run, measured.file.split),
         "worst": groups[:_WORST],
         "groups": groups,
         "num_mistakes": len(measured.mistakes()),

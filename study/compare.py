@@ -118,10 +118,9 @@ def compare(request: CompareRequest) -> dict[str, Any]:
 
 def _class_names(run: Path, name: str) -> tuple[str, ...]:
     """Return the names of the classes of a run, or of a baseline."""
-    first = run / FIRST_FOLD if name == FOLDS else run
-    if BASELINE_MARKER.is_in(first):
+    if BASELINE_MARKER.is_in(run):
         return read_eval(run / f"eval-{name}.json").classes
-    return read_config(first).dataset.classes
+    return read_config(run / FIRST_FOLD if name == FOLDS else run).dataset.classes
 
 
 def mcnemar(num_one: int, num_other: int) -> float:

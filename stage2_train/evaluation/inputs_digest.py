@@ -1,6 +1,7 @@
 """The digest of the inputs of an evaluation, to decide whether its results are up to date."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from orn.shared.data_files import file_digest
@@ -11,22 +12,22 @@ from orn.stage2_train.runs.trained import sources_of_run
 from orn.stage2_train.settings.resources import Resources
 
 
-def inputs_digest(run: Path, split: str, *, partial: bool) -> str:
-    """Return the digest, `sha256:...`, of the segments in a split with their labels, their objects
+def inputs_digest(run: Path, splits: Sequence[str], *, partial: bool) -> str:
+    """Return the digest, `sha256:...`, of the segments in splits with their labels, their objects
     and stored frames, and the best weights.
 
     Args:
         run: run folder.
-        split: the evaluated split.
+        splits: the evaluated split, and others that are read.
         partial: whether segments of missing videos are omitted.
 
     Raises:
-        PipelineError: if the run cannot be evaluated on the split.
+        PipelineError: if the run cannot be evaluated on the splits.
     """
     config = read_config(run)
     sources = sources_of_run(run, config, Resources(partial=partial))
-    segments = sources.join(split, config.recipe).segments
-    video_ids = [segment.video_id for segment in segments]
+    segments = [sources.join(split, config.recipe).segments for split in splits]
+    video_ids = [segment.video_id for of_split in segments for segment in of_split]
     data = data_digests(sources.clips, sources.detections, video_ids)
     inputs = (segments, data, file_digest(run / BEST_NAME))
     return f"sha256:{hashlib.sha256(repr(inputs).encode()).hexdigest()}"

@@ -58,10 +58,15 @@ _READ = (
 _WRITTEN = (
     *_READ,
     *("corrupt.safetensors", "not-finite.json", "report.html", STEPS_NAME, LOG_NAME),
-    *(f"{BASELINE_NAME}/**/{name}" for name in ("baseline.json", *_RESULTS)),
     *("tensorboard/**/*", "wandb/**/*", "mlflow.db", "mlruns/**/*", f"{ALL}.toml", "fold-*.toml"),
 )
 """Files of a run that commands write, without its marker and the runs of its folds."""
+_BELOW = (
+    ("fold-*", RUN_MARKER, _WRITTEN),
+    ("fold-*", BASELINE_MARKER, _RESULTS),
+    (BASELINE_NAME, BASELINE_MARKER, _RESULTS),
+)
+"""Folders in a run or in a baseline, with their markers and the files that commands write."""
 _MAX_LINE_BYTES = 1 << 20
 """Maximum length of a line, a thousand times longer than the lines written in training."""
 
@@ -91,14 +96,15 @@ def earlier_run(run: Path, *, reads: Iterable[Path] = ()) -> EarlierResults:
     return earlier_results(run, _results_of(run), marker=RUN_MARKER, reads=reads)
 
 
-def _results_of(run: Path) -> Iterator[Path]:
-    """Yield the files of a run, and those of the runs of its folds with their markers."""
-    for pattern in _WRITTEN:
+def _results_of(run: Path, patterns: Sequence[str] = _WRITTEN) -> Iterator[Path]:
+    """Yield the files of a run, and those of its folds and its baseline with their markers."""
+    for pattern in patterns:
         yield from (path for path in run.glob(pattern) if path.is_symlink() or path.is_file())
-    for fold in run.glob("fold-*"):
-        if RUN_MARKER.is_in(fold) and not fold.is_symlink():
-            yield from _results_of(fold)
-            yield fold / RUN_MARKER.name
+    for name, marker, of_folder in _BELOW:
+        for folder in run.glob(name):
+            if marker.is_in(folder) and not folder.is_symlink():
+                yield from _results_of(folder, of_folder)
+                yield folder / marker.name
 
 
 def read_status(run: Path) -> RunStatus | None:

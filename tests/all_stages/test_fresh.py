@@ -108,6 +108,10 @@ def test_what_is_removed_is_listed_before_and_nothing_else_is(
     run = Path(workspace["--run"] + "-of-mine")
     run_orn("train", *words_of(workspace | {"--run": str(run)}), "--max-steps", 1)
     (run / "notes.txt").write_text("mine")
+    own = {
+        name: workspace[name] for name in ("manifest", "--data", "--recipe", "--shards", "--clips")
+    }
+    run_orn("baseline", *words_of(own), "--out", run / "baseline")
     words = ("mini.toml", "--data", "data", "--config", "mask_rcnn_demo", "--run", run)
     listed = run_orn("run", *words, "--fresh", "--dry-run").stdout
     listed = " ".join(listed.split())

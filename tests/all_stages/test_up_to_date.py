@@ -38,9 +38,10 @@ class Begun:
         return self.pipeline.data_root / "tiny" / "labels.csv"
 
     def run(self) -> bool:
-        """Run the steps train and eval; return whether it was evaluated again."""
+        """Run the steps train, eval and baseline; return whether both were evaluated again."""
         self.commands.clear()
-        run_jobs(pipeline_jobs(self.pipeline)[3:5], record=self.pipeline.record)
+        run_jobs(pipeline_jobs(self.pipeline)[3:6], record=self.pipeline.record)
+        assert ("eval" in self.commands) == ("baseline" in self.commands)
         return "eval" in self.commands
 
     @property
@@ -56,7 +57,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begun:
 
     def run(arguments, **_) -> None:
         commands.append(arguments[0])
-        ran = run_orn(*arguments, *LAPTOP, exit_code=None)
+        ran = run_orn(*arguments, *(LAPTOP if arguments[0] != "baseline" else ()), exit_code=None)
         if ran.exit_code:
             raise ConfigError(ran.stderr)
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -25,7 +26,8 @@ from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import Frame, content_bytes, content_digest
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
+from orn.stage2_train.clip_store.frame_maps import FrameMapper
+from orn.stage2_train.clip_store.store_format import FailedClip, MapSettings, StoreSettings
 from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
@@ -115,6 +117,7 @@ def write_store(
     settings: StoreSettings = STORED,
     ranges: TimeRanges = ALL_TIMES,
     failed: tuple[FailedClip, ...] = (),
+    mapper: FrameMapper | None = None,
 ) -> None:
     """A clip store of the films, in one file."""
     with writing(path / "clips-000000.h5", settings) as writer:
@@ -124,9 +127,22 @@ def write_store(
                 for frame in range(len(film.boxes_FN4))
             )
             source = {"id": film.id, "source_digest": film.digest, "source": (0, 0)}
-            add_frames(writer, frames, times=ranges, **source)
+            add_frames(writer, frames, mapper=mapper, times=ranges, **source)
         for row in failed:
             writer.fail(row)
+
+
+def write_maps(path: Path, films: list[Film]) -> None:
+    """A clip store of the films whose maps are the mean colors of the quarters of a frame."""
+
+    def maps(images_MHW3: np.ndarray) -> np.ndarray:
+        halves = [half for each in np.split(images_MHW3, 2, 1) for half in np.split(each, 2, 2)]
+        means_M34 = np.stack([each.mean((1, 2)) for each in halves], axis=-1)
+        return means_M34.reshape(-1, 3, 2, 2).astype(np.float16)
+
+    settings = MapSettings(backbone="timm/colors", weights="sha256:0", shape=(3, 2, 2))
+    mapper: Any = SimpleNamespace(maps=maps)
+    write_store(path, films, replace(STORED, maps=settings), mapper=mapper)
 
 
 def store_content(path: Path) -> dict[str, Any]:

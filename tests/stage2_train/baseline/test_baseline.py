@@ -2,57 +2,31 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from orn.shared.predictions import Predictions, load_predictions, probabilities
-from orn.shared.time_ranges import ALL_TIMES
-from orn.shared.video.read import Frame
-from orn.stage2_train.clip_store.store_format import MapSettings
-from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import (
-    STORED,
-    Film,
     TinyWorld,
     build_world,
     make_workspace,
     words_of,
     write_films_shard,
+    write_maps,
 )
 
 TESTED = 2
 """A film of the validation split."""
 
 
-def write_maps(world: TinyWorld, films: list[Film]) -> None:
-    """A store whose maps are the mean colors of four parts of a frame."""
-
-    def maps(images_MHW3: np.ndarray) -> np.ndarray:
-        halves = [half for each in np.split(images_MHW3, 2, 1) for half in np.split(each, 2, 2)]
-        means_M34 = np.stack([each.mean((1, 2)) for each in halves], axis=-1)
-        return means_M34.reshape(-1, 3, 2, 2).astype(np.float16)
-
-    settings = MapSettings(backbone="timm/colors", weights="sha256:0", shape=(3, 2, 2))
-    with writing(world.store_path / "clips-000000.h5", replace(STORED, maps=settings)) as writer:
-        for film in films:
-            frames = (
-                Frame(index=frame, seconds=frame / 10, image=film.image(frame))
-                for frame in range(8)
-            )
-            video: dict[str, Any] = {"id": film.id, "source_digest": film.digest, "source": (0, 0)}
-            mapper: Any = SimpleNamespace(maps=maps)
-            add_frames(writer, frames, mapper=mapper, times=ALL_TIMES, **video)
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> TinyWorld:
     """A world of its own, with maps."""
     made = build_world(tmp_path / "world")
-    write_maps(made, [*made.films.values()])
+    write_maps(made.store_path, [*made.films.values()])
     return made
 
 
@@ -110,7 +84,7 @@ def test_the_evaluated_split_changes_nothing_but_itself(world, tmp_path, task) -
     boxes_FN4 = films[TESTED].boxes_FN4 // 2 * [1, 1, 2, 2]
     films[TESTED] = replace(films[TESTED], boxes_FN4=boxes_FN4, colors=colors_N3)
     write_films_shard(world.shards_path / "shard-000000.zarr.zip", films[:6])
-    write_maps(world, films)
+    write_maps(world.store_path, films)
     baseline(options, tmp_path / "second")
     after = predicted(tmp_path / "second")
     for name in ("forest_logits", "probe_logits"):

@@ -1,0 +1,137 @@
+"""A network beside its baseline, on the same segments: their scores, and that of their average.
+
+N segments, A activity classes.
+"""
+
+import math
+import statistics
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.errors import ConfigError
+from orn.shared.evaluation_names import FOLDS
+from orn.shared.predictions import Predictions, predictions_of
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.statistics import (
+    Proportion,
+    bootstrap_figures,
+    difference_with_interval,
+)
+from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.run_folder import BASELINE_NAME
+from orn.stage2_train.runs.trained import fold_runs
+
+_UNKNOWN: Proportion = {"low": None, "high": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BesideNetwork:
+    """Scores of the baseline of a network, and of the average of all models."""
+
+    scores: dict[str, float]
+    """Score of each model of the baseline, and of its prediction, by name."""
+    together: float
+    """Score of the geometric mean of the probabilities of the network and of these models."""
+    gain: Proportion
+    """`difference`, `low` and `high` of the network minus the baseline; for averages over folds,
+    the bounds are None."""
+    together_gain: Proportion
+    """The same of the average of all models minus the network."""
+
+    def __str__(self) -> str:
+        """Return the scores in one sentence."""
+        forest, gain = f"a forest on the objects {_percent(self.scores['forest'])}", self.gain
+        if "probe" in self.scores:
+            forest += f", the frozen network alone {_percent(self.scores['probe'])}, "
+            forest += f"their average {_percent(self.scores['average'])}"
+        return (
+            f"{forest} (trained heads minus this: {_points(gain)}); the average of "
+            f"{'all three' if 'probe' in self.scores else 'both'} {_percent(self.together)} "
+            f"(minus trained heads: {_points(self.together_gain)})"
+        )
+
+
+def beside_network(run: Path, name: str) -> BesideNetwork | None:
+    """Return the scores of the baseline in a run folder; None if it has not been evaluated.
+
+    Args:
+        run: run folder, or folder of a cross-validation.
+        name: name of the evaluation, such as a split.
+
+    Raises:
+        CheckpointError: if a file is missing or damaged.
+        ConfigError: if the segments or labels of the network and of the baseline differ.
+    """
+    path = run / BASELINE_NAME / f"eval-{name}.json"
+    if not path.exists():
+        return None
+    file = read_eval(path)
+    scores = {head: figures[file.metric] for head, figures in file.heads().items()}
+    pairs = [(run, run / BASELINE_NAME)]
+    if name == FOLDS and file.metric == "map":  # logits of different networks are not comparable
+        pairs = [(fold, run / BASELINE_NAME / fold.name) for fold in fold_runs(run)]
+        name = "test"
+    found = [_compared(*pair, name) for pair in pairs]
+    if len(found) == 1:
+        return replace(found[0], scores=scores)
+    return BesideNetwork(
+        scores=scores,
+        together=statistics.fmean(each.together for each in found),
+        gain=_mean([each.gain for each in found]),
+        together_gain=_mean([each.together_gain for each in found]),
+    )
+
+
+def _compared(run: Path, folder: Path, name: str) -> BesideNetwork:
+    """Return the comparison for one evaluation, without the scores of single models."""
+    network = predictions_of(run, name)
+    baseline = predictions_of(folder, name).in_order_of(network.ids, run=folder, reference=str(run))
+    labels, groups = network.labels, network.groups or network.ids
+    if not np.array_equal(labels, baseline.labels):
+        raise ConfigError(f"{folder}: the labels have changed since; run `orn baseline` again")
+    tallies = [
+        Tallies(labels, logits_NA, network.unsure)
+        for logits_NA in (baseline.logits, network.logits, _mean_logits(network, baseline))
+    ]
+    own, score, together = (float(each.once()[0]) for each in tallies)
+    own_R, score_R, together_R = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))
+    number = len(set(groups))
+    return BesideNetwork(
+        scores={},
+        together=together,
+        gain=difference_with_interval(own, score, score_R - own_R, num_groups=number),
+        together_gain=difference_with_interval(
+            score, together, together_R - score_R, num_groups=number
+        ),
+    )
+
+
+def _mean_logits(network: Predictions, baseline: Predictions) -> NDArray[np.float32]:
+    """Return the (N, A) mean of logarithms of probabilities, or of odds for multiple labels."""
+    logits_NA = network.logits.astype(np.float64)
+    if network.labels.ndim == 1:
+        logits_NA -= np.logaddexp.reduce(logits_NA, axis=1, keepdims=True)
+    mean_NA = np.mean(np.stack([logits_NA, *baseline.kept_logits().values()]), axis=0)
+    return np.asarray(mean_NA, np.float32)
+
+
+def _mean(differences: list[Proportion]) -> Proportion:
+    values = [each["difference"] for each in differences]
+    known = [math.nan if each is None else each for each in values]
+    return {"difference": statistics.fmean(known), **_UNKNOWN}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _points(difference: Proportion) -> str:
+    """Return a difference in points with its interval."""
+    value, low, high = (difference[name] for name in ("difference", "low", "high"))
+    assert value is not None
+    if low is None or high is None:
+        return f"{100 * value:+.1f} points"
+    return f"{100 * value:+.1f} points, 95 % interval {100 * low:+.1f} to {100 * high:+.1f}"
