@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
 from orn.shared.evaluation_names import PARTS
-from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
+from orn.stage2_train.model.frame_cliques import FrameCliques
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
@@ -196,8 +196,7 @@ class Importance:
         """Return (V, r, G) relations g at the last r time steps, from totals."""
         per_step_R = self.frames.cliques_per_step_R
         per_step_r = per_step_R[len(per_step_R) - total_VrG.shape[1] :]
-        relations_VrG: Tensor = self.head.normalize(total_VrG / per_step_r[:, None])
-        return relations_VrG
+        return self.head.relations(total_VrG, per_step_r)
 
 
 @_in_weights_precision()
@@ -227,22 +226,17 @@ def explain(
     activity_logits_BA = None
     if network.config.heads == "both":
         activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
-    objects_BTKO, valid_BTK, class_logits_BTKS = head.objects(trunk_MChw, batch)
+    objects = head.related(trunk_MChw, batch)
+    frames, valid_BTK = objects.frames, objects.valid_BTK
     num_clips, num_frames, num_slots = valid_BTK.shape
-    frames = choose_frame_cliques(
-        network.config, num_clips=num_clips, num_frames=num_frames, training=False
-    ).to(objects_BTKO.device)
     number_0 = frames.clip_Q.new_zeros(0)  # a clip with one frame has no earlier frames
     none = CliqueValues(
         clique_P=number_0,
         slots_nP=number_0.expand(2, 0),
-        values_PG=objects_BTKO.new_zeros(0, head.relation.width),
+        values_PG=batch.class_scores_BTKS.new_zeros(0, head.relation.width),
         weight_P=None,
     )
-    last_BTK = head.last_slots(valid_BTK)
-    places = head.places(batch)
-    values = head.relation.values(objects_BTKO, valid_BTK, frames, last_BTK=last_BTK, places=places)
-    found = [none, *values]
+    found = [none, *objects.values]
     weights = [part.weight_P for part in found if part.weight_P is not None] or None
     related = CliqueValues(
         clique_P=torch.cat([part.clique_P for part in found]),
@@ -251,11 +245,10 @@ def explain(
         weight_P=None if weights is None else torch.cat(weights),
     )
     total_BRG = head.relation.totals([related], frames, num_clips=num_clips)
-    relations_BRG = head.normalize(total_BRG / frames.cliques_per_step_R[:, None])
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=head.reasoning(relations_BRG),
-        class_logits_BTKS=class_logits_BTKS,
+        object_logits_BA=head.reasoning(head.relations(total_BRG, frames.cliques_per_step_R)),
+        class_logits_BTKS=objects.class_logits_BTKS,
         combination=network.config.head_combination,
     )
     is_valid_P = valid_BTK.flatten()[related.slots_nP].all(dim=0)  # not padded as by the authors

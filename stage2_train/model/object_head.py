@@ -5,13 +5,15 @@ channels of conv5, h w cells, O width of an object vector, S detector classes in
 A activity classes, G width and R steps of the relations g.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.frame_cliques import choose_frame_cliques
+from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
 from orn.stage2_train.model.heads import (
     MeanAndDeviationClassifier,
     MeanClassifier,
@@ -21,7 +23,12 @@ from orn.stage2_train.model.heads import (
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
 from orn.stage2_train.model.pair_geometry import box_features
-from orn.stage2_train.model.relation import ObjectPlaces, ObjectRelation, initialize_layers
+from orn.stage2_train.model.relation import (
+    CliqueValues,
+    ObjectPlaces,
+    ObjectRelation,
+    initialize_layers,
+)
 from orn.stage2_train.model.resnet_25d import Stage
 from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.settings.model_config import BOX_NUMBERS, NetworkConfig
@@ -34,6 +41,20 @@ def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential
         for _ in range(2)
     ]
     return nn.Sequential(nn.Linear(num_inputs, width), after[0], nn.Linear(width, width), after[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RelatedObjects:
+    """The cliques of objects in a batch of clips."""
+
+    frames: FrameCliques
+    """The cliques of frames."""
+    values: Iterator[CliqueValues]
+    """Values of h for every clique of objects, computed in passes of bounded size."""
+    valid_BTK: Tensor
+    """(B, T, K) bool: whether a slot holds an object."""
+    class_logits_BTKS: Tensor | None
+    """(B, T, K, S) R u (eq. 13); None without pooled appearance."""
 
 
 class ObjectEncoder(nn.Module):
@@ -190,28 +211,47 @@ class ObjectHead(nn.Module):
         Raises:
             ShapeError: if the batch does not match the network's configuration.
         """
+        related = self.related(trunk_MChw, batch, generator=generator)
+        frames, num_clips = related.frames, len(related.valid_BTK)
+        total_BRG = self.relation.totals(related.values, frames, num_clips=num_clips)
+        reasoning: nn.Module = self.reasoning
+        if is_alone and self.first_phase is not None:
+            reasoning = self.first_phase
+        relations_BRG = self.relations(total_BRG, frames.cliques_per_step_R)
+        return reasoning(relations_BRG), related.class_logits_BTKS
+
+    def related(
+        self,
+        trunk_MChw: Tensor | None,
+        batch: NetworkInputs,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> RelatedObjects:
+        """Return the cliques of objects with the values of h; see `forward`."""
         objects_BTKO, valid_BTK, class_logits_BTKS = self.objects(trunk_MChw, batch)
-        cliques = choose_frame_cliques(
+        frames = choose_frame_cliques(
             self.config,
             num_clips=len(objects_BTKO),
             num_frames=objects_BTKO.shape[1],
             training=self.training,
             generator=generator,
+        ).to(objects_BTKO.device)
+        last_BTK, places = self._last_slots(valid_BTK), self._places(batch)
+        return RelatedObjects(
+            frames=frames,
+            values=self.relation.values(
+                objects_BTKO, valid_BTK, frames, last_BTK=last_BTK, places=places
+            ),
+            valid_BTK=valid_BTK,
+            class_logits_BTKS=class_logits_BTKS,
         )
-        pooled_BRG = self.relation(
-            objects_BTKO,
-            valid_BTK,
-            cliques,
-            last_BTK=self.last_slots(valid_BTK),
-            places=self.places(batch),
-        )
-        relations_BRG = self.normalize(pooled_BRG)
-        reasoning: nn.Module = self.reasoning
-        if is_alone and self.first_phase is not None:
-            reasoning = self.first_phase
-        return reasoning(relations_BRG), class_logits_BTKS
 
-    def last_slots(self, valid_BTK: Tensor) -> Tensor:
+    def relations(self, total_BRG: Tensor, cliques_per_step_R: Tensor) -> Tensor:
+        """Return (B, R, G) normalized relations g, from the sums over the cliques of frames."""
+        relations_BRG: Tensor = self.normalize(total_BRG / cliques_per_step_R[:, None])
+        return relations_BRG
+
+    def _last_slots(self, valid_BTK: Tensor) -> Tensor:
         """Return (B, T, K) bool: whether a slot may hold the last object of a clique."""
         if not self.config.pairs_empty_slots:
             return valid_BTK
@@ -219,7 +259,7 @@ class ObjectHead(nn.Module):
         empty_BTK = (~valid_BTK).cumsum(dim=2) <= most_B11 - valid_BTK.sum(dim=2, keepdim=True)
         return valid_BTK | empty_BTK
 
-    def places(self, batch: NetworkInputs) -> ObjectPlaces | None:
+    def _places(self, batch: NetworkInputs) -> ObjectPlaces | None:
         """Return where and when objects are; None if neither h nor its pooling reads it."""
         if not self.config.pair_geometry and self.config.relation_pooling != "area":
             return None
