@@ -58,21 +58,3 @@ def test_labels_of_the_data_set_and_predictions_of_a_run(
     predict(run, "test", "c", [1.0, 0.0])
     orn(*asked, "--html", page, "--run", run)
     assert segments(page) == [[[[0], None]], [[[1], [[1, 0.75]]]]]
-
-
-def test_a_run_that_does_not_fit(orn, asked, tmp_path: Path) -> None:
-    page, run = tmp_path / "page", tmp_path / "run"
-
-    def refused(*parts: str, exit_code: int) -> None:
-        said = orn(*asked, "--html", page, "--run", run, exit_code=exit_code).stderr
-        assert all(part in said for part in parts), said
-        assert not page.exists()
-
-    refused(f"{run}: run folder not found", "orn runs", exit_code=1)
-    run.mkdir()
-    refused("expected predictions-validation.npz", "orn eval", exit_code=1)
-    predict(run, "test", "c", [1.0, 0.0])
-    refused("expected predictions for videos of", "orn eval", exit_code=2)
-    predict(run, "validation", "b", [1.0, 0.0, 2.0])
-    refused("'b'", "expected predictions for 2 classes", "got 3", "--dataset", exit_code=2)
-    orn(*asked, "--run", run, exit_code=2)

@@ -1,9 +1,7 @@
 """One shard: what it tells, and what it refuses to open."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from orn import open_shard
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.shard import Shard
-from tests.shared.shards.conftest import spoilt, write_drawn
+from tests.shared.shards.conftest import write_drawn
 from tests.worlds.shards import drawn_detections
 
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
@@ -46,47 +44,6 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
     assert [shard.video_rows(video) for video in "abc"] == [(0, 5), (5, 7), (7, 7)]
     assert (shard["c"], len(shard.frame(0))) == ([], 0)
     assert "b" in shard and "x" not in shard
-
-
-def first_read(shard: Shard) -> None:
-    for read in (lambda: shard.frame(6), shard.frame_seconds):
-        with pytest.raises(ShardFormatError):
-            read()
-    shard.video_rows("c")
-
-
-def frame(shard: Shard) -> None:
-    with pytest.raises(ShardFormatError):
-        shard.checked_frame(3)
-    shard.frame(3)
-
-
-def checked_frame(shard: Shard) -> None:
-    assert len(shard.frame(3)) == 3
-    shard.checked_frame(3)
-
-
-@pytest.mark.parametrize(
-    ("name", "place", "value", "read", "message"),
-    [
-        ("frame_video", 4, 1, first_read, r"contiguous frames of each video, \[5, 2, 0\]"),
-        ("frame_index", 2, 1, first_read, "'frame_index': row 2: .*1 after 1"),
-        ("frame_seconds", 3, np.nan, first_read, "'frame_seconds': row 3: .*nan after 0.2"),
-        ("frame_offsets", 4, 2, first_read, "'frame_offsets': row 3: .*2 after 3"),
-        ("frame_offsets", -1, 13, first_read, "'frame_offsets': row 7: .*12 after 13"),
-        ("rle_offsets", slice(None), 0, first_read, "'rle_offsets': .*from 0 to .*got 0 to 0"),
-        ("boxes", (3, 0), np.nan, frame, "'a' frame 3: boxes: expected finite x1 <= x2"),
-        ("labels", 3, 200, frame, "'a' frame 3: labels: expected classes 0 to 79, .*got 200"),
-        ("scores", 3, np.nan, checked_frame, "'a' frame 3: scores of detection 0: .*got nan"),
-        ("rle", slice(None), 48, checked_frame, "'a' frame 3: masks of detection 0: .* got 0"),
-    ],
-)
-def test_what_is_wrong_names_shard_and_place(
-    path: Path, name: str, place: Any, value: Any, read: Callable[[Shard], object], message: str
-) -> None:
-    shard = Shard(spoilt(path, name, place, value))
-    with pytest.raises(ShardFormatError, match=rf"changed\.zarr\.zip: .*{message}"):
-        read(shard)
 
 
 def test_a_frame_of_too_many_detections_is_refused(

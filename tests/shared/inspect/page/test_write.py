@@ -2,33 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from orn.shared.errors import PipelineError
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.shard_videos import NoPictures
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import VideoEntry
-from tests.bounded import bounded
 from tests.browser import HOSTILE
 from tests.shared.inspect.page.conftest import VIDEOS, write_hostile
-
-
-class Noise:
-    """Pictures that do not compress."""
-
-    name = "noise"
-
-    def frames(
-        self, video: VideoEntry, seconds_n: NDArray[np.float64]
-    ) -> Iterator[NDArray[np.uint8]]:
-        for seconds in seconds_n:
-            yield np.random.default_rng(int(seconds * 10)).integers(0, 256, (60, 80, 3), np.uint8)
 
 
 def index_of(page: Path) -> dict:
@@ -54,42 +37,6 @@ def test_every_frame_has_its_own_detections(looked_at: Shard, tmp_path: Path) ->
     for rows, detections in zip(found, wanted, strict=True):
         assert [each[0] for each in rows] == detections.labels.tolist()
         assert [each[2:6] for each in rows] == detections.boxes.tolist()
-
-
-def test_only_pages_of_ours_are_replaced(looked_at: Shard, tmp_path: Path) -> None:
-    """Of a large file only the beginning is read to tell."""
-    mine = tmp_path / "out" / "index.html"
-    mine.parent.mkdir()
-    mine.write_text("<p>mine")
-    with pytest.raises(PipelineError, match="out"):
-        write_page(looked_at, NoPictures("why"), tmp_path / "out")
-    assert mine.read_text() == "<p>mine"
-    with mine.open("wb") as file:
-        file.truncate(10 << 30)
-    with pytest.raises(PipelineError, match=r"index\.html"):
-        bounded(write_gray_page, looked_at.path, tmp_path / "out")
-
-
-def write_gray_page(shard: Path, out: Path) -> None:
-    write_page(Shard(shard), NoPictures("none"), out)
-
-
-class Broken(Noise):
-    """Interrupted at the third picture."""
-
-    def frames(
-        self, video: VideoEntry, seconds_n: NDArray[np.float64]
-    ) -> Iterator[NDArray[np.uint8]]:
-        yield from super().frames(video, seconds_n[:2])
-        raise KeyboardInterrupt
-
-
-def test_a_failure_leaves_the_page_that_was_there(looked_at: Shard, tmp_path: Path) -> None:
-    write_page(looked_at, NoPictures("why"), tmp_path / "out")
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(KeyboardInterrupt):
-        write_page(looked_at, Broken(), tmp_path / "out")
-    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("text", HOSTILE)
