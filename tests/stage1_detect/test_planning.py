@@ -9,11 +9,9 @@ from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.manifests import headers
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
-from orn.shared.shards.shard_folder import INDEX_NAME
 from orn.shared.shards.shard_format import shard_path
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import (
-    DETECT,
     DetectJob,
     plan_job,
 )
@@ -103,20 +101,3 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_
     job = plan_fake(without_b, folder=tmp_path)
     assert (drawn(job), [unit.index for unit in job.to_do]) == (["a*", "b broken*"], [1])
     assert drawn(plan_fake(without_b, folder=tmp_path, scope=first)) == ["a*", "b broken"]
-
-
-def test_shards_are_cleared_only_beside_their_plan(dataset: Dataset, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    for name in ("shard-000007.zarr.zip", "shard-mine.zarr.zip", INDEX_NAME, "notes.txt"):
-        (out / name).touch()
-    with pytest.raises(ConfigError, match="missing"):
-        plan_fake(dataset, folder=out)
-    with pytest.raises(ConfigError, match="without the plan"):
-        DETECT.clear(out)
-    shards = [path.rename(tmp_path / path.name) for path in out.glob("shard-*")]
-    plan_fake(dataset, folder=out).plan.save(out)
-    for path in shards:
-        path.rename(out / path.name)
-    DETECT.clear(out)
-    assert sorted(path.name for path in out.iterdir()) == ["notes.txt", "shard-mine.zarr.zip"]

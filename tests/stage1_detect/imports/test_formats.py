@@ -226,19 +226,6 @@ def test_a_folder_of_coco_and_results_beside_what_their_images_are(
     assert names_of == ["cup", "cup"]
 
 
-def test_changed_images_of_results_are_not_taken_for_the_imported_ones(
-    objects: Any, orn: Any, tmp_path: Path
-) -> None:
-    result = {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.5}
-    (tmp_path / "out.json").write_text(json.dumps([result]))
-    coco(tmp_path, "out.images.json", images=[image(1)], categories=CATEGORIES)
-    objects(tmp_path / "out.json", "--format", "coco")
-    coco(tmp_path, "out.images.json", images=[image(1, "a/2.jpg")], categories=CATEGORIES)
-    words = ("import-objects", tmp_path / "mine.toml", tmp_path / "out.json", "--format", "coco")
-    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
-    assert "--fresh" in orn(*words, *places, exit_code=2).stderr
-
-
 @pytest.mark.real_data
 def test_the_real_boxes_of_something_else(orn: Any, sample_data: Path, tmp_path: Path) -> None:
     source = sample_data / "something" / "annotations" / "annotations.json"

@@ -99,18 +99,3 @@ def test_a_rate_that_cannot_be_known_is_asked_for(convert: Any, tmp_path: Path) 
     convert("--format", "epic100", "--rate", 30)
     for wrong in (("--format", "authors", "--rate", 30), ()):
         convert(*wrong, exit_code=2)
-
-
-def test_sources_that_cannot_be(authors: Any, orn: Any, tmp_path: Path) -> None:
-    counted_videos(tmp_path, {"a": 3})
-    (tmp_path / "masks").mkdir()
-    assert "masks: expected files *.pkl" in authors(exit_code=1).stderr
-    (tmp_path / "masks").rmdir()
-    for form in ("authors", "coco"):
-        words = ("import-objects", tmp_path / "mine.toml", tmp_path / "masks", "--format", form)
-        told = orn(*words, "--data", tmp_path / "data", "--out", tmp_path / "shards", exit_code=1)
-        assert "masks: expected a folder" in told.stderr and "got none" in told.stderr
-    assert not (tmp_path / "shards").exists()
-    write_authors(tmp_path / "masks" / "strange" / "b.pkl", [[]])
-    told = authors(exit_code=1).stderr
-    assert "masks: expected objects in the videos listed" in told and "strange/b" in told
