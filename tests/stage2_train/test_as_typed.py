@@ -83,17 +83,3 @@ def test_eval_and_report_take_the_newest_run_and_one_process_says_it(demo, monke
         assert "runs/demo: the newest run on demo" in run_orn(command, *LAPTOP).stderr
     monkeypatch.setenv("RANK", "1")
     assert "newest" not in run_orn("eval", *LAPTOP).stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "part"),
-    [
-        *(((name,), "`make detect") for name in ("train", "clips", "eval")),
-        (("report",), "`make demo`"),
-        (("eval", "--dataset", "epic"), "`orn train epic`"),
-    ],
-)
-def test_nothing_there(words, part, tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (line,) = run_orn(*words, exit_code=None).stderr.splitlines()
-    assert part in line

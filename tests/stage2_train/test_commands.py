@@ -166,19 +166,6 @@ def test_what_cannot_be_measured_is_refused(one_step, wanted, exit_code, message
     assert message in " ".join(said.split())
 
 
-def test_views_and_flips_are_those_that_the_manifest_allows(workspace) -> None:
-    run, manifest = workspace["--run"], Path(workspace["manifest"])
-    flipped = ("--set", "data.flip=true")
-    assert "flipped_classes" in train(workspace, *flipped, "--dry-run", exit_code=2).stderr
-    manifest.write_text(f'flipped_classes = [["right", "down"]]\n{manifest.read_text()}')
-    train(workspace, *flipped, "--max-steps", "2")
-    once = evaluate(run, "--views", "2x3").json
-    assert (once["clips"], once["crops"], once["flip"]) == (2, 3, False)
-    once = evaluate(run, "--views", "1x3", "--flip").json
-    assert (once["clips"], once["crops"], once["flip"]) == (1, 3, True)
-    assert evaluate(run).json == evaluate(run, "--views", "1x1").json
-
-
 @pytest.mark.slow
 def test_two_processes_train_and_measure_together(workspace) -> None:
     del workspace["--device"]  # it is chosen for each

@@ -1,13 +1,11 @@
 """Crops and flips of evaluation and flips of training: frames, boxes, masks and labels together."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.load import load_manifest
 from orn.shared.manifests.records import Segment
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
@@ -160,15 +158,3 @@ def test_classes_of_flipped_films(tiny_world, caplog) -> None:
     for flipped, message in ((None, "tiny: flipped_classes"), ([("left", "rigth")], "'right'")):
         with pytest.raises(ConfigError, match=message):
             classes_when_flipped(replace(dataset, flipped_classes=flipped))
-
-
-@pytest.mark.parametrize("name", ["something", "something-v1"])
-def test_what_flips_change_in_something_something(name, sample_data: Path) -> None:
-    version = "v1" if name.endswith("v1") else "v2"
-    file = sample_data / f"something/annotations/sth{version}_label_map.txt"
-    classes = file.read_text().splitlines()
-    assert {each for pair in load_manifest(name).flipped_classes for each in pair} == {
-        each
-        for each in classes
-        if {"left", "right"} & set(each.split()) and "pulling it right out" not in each
-    }

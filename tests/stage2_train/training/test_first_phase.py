@@ -73,17 +73,3 @@ def test_reasoning_starts_fresh_in_the_second_phase(run_tiny, tiny_recipe, tmp_p
             assert torch.equal(weights, fresh[name]), name
         if name.startswith("object_head.first_phase."):
             assert not torch.equal(weights, fresh[name]), name
-
-
-def test_frames_are_read_where_a_head_of_the_phase_looks_at_them(
-    run_tiny, tiny_recipe, tmp_path
-) -> None:
-    looked: dict[str, set[bool]] = {"object": set(), "both": set()}
-
-    def note(_, batches, *, heads, **options):
-        looked[heads].update(bool(batch.frames_BTCHW.any()) for batch in batches)
-
-    with before_each_step(note):
-        model = replace(tiny_recipe.model, object_parts=("shape", "class"))
-        run_tiny(tmp_path, replace(tiny_recipe, model=model), max_steps=5)
-    assert looked == {"object": {False}, "both": {True}}

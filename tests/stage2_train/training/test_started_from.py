@@ -1,6 +1,5 @@
 """`orn train --from`: all weights but the classifiers' are those of another training."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,8 @@ import torch
 
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.runs.checkpoint import load_best, save_best
+from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import read_config, recorded_config
-from orn.stage2_train.runs.run_folder import config_digest
 from orn.stage2_train.training.initial_weights import read_pretrained
 from orn.study.list_runs import read_summary
 from tests.running import Ran, run_orn
@@ -71,23 +69,6 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
     assert set(config.started_from.random) == CLASSIFIERS
     assert read_summary(tmp_path / "run").started_from == "run"
     assert "from" in run_orn("runs", "--folder", tmp_path).stdout.splitlines()[0].split()
-
-
-def test_a_run_that_began_otherwise_is_refused(started, train, one_step, tmp_path) -> None:
-    started("--max-steps", "1")
-    best = load_best(one_step)
-    assert best is not None
-    halved = {name: each / 2 for name, each in best.model.items() if each.is_floating_point()}
-    save_best(
-        tmp_path / "other",
-        {**best.model, **halved},
-        phase=0,
-        step=2,
-        config=config_digest(one_step),
-    )
-    shutil.copy(one_step / "config.json", tmp_path / "other")
-    assert "weights_digest" in train("--from", tmp_path / "other", exit_code=2).stderr
-    assert "--weights" in started("--weights", "file", exit_code=2).stderr
 
 
 def test_another_network_is_refused_in_a_line_that_names_what_differs(started) -> None:
