@@ -1,7 +1,6 @@
 """Files of torch.save from others: checked before they are believed, hostile ones refused."""
 
 import os
-import struct
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -102,27 +101,10 @@ def compressed(path: Path) -> Path:
     )
 
 
-def overlapping(path: Path) -> Path:
-    """Entries of which each is the whole of the data, a thousand times."""
-    saved(path, {"a": torch.zeros(10_000)})
-    content = path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        entries, start = archive.infolist(), archive.start_dir
-    (zeros,) = (each for each in entries if each.filename.endswith("data/0"))
-    directory = content[start:].partition(b"PK\6\6")[0].partition(b"PK\5\6")[0]
-    row = directory[directory.index(b"PK\1\2", directory.rindex(zeros.filename.encode()) - 46) :]
-    row = row[: 46 + len(zeros.filename) + struct.unpack("<H", row[30:32])[0]]
-    size, number = len(directory) + 1000 * len(row), len(entries) + 1000
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, number, number, size, start, 0)
-    path.write_bytes(content[:start] + directory + row * 1000 + end)
-    return path
-
-
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "code": (partial(saved, content={"a": Call(print, "executed")}), "print, which is not allowed"),
     "meta": (partial(saved, content={"a": torch.zeros(9, device="meta")}), "_rebuild_meta_tensor"),
     "compressed": (compressed, "is a compressed archive, which torch does not write"),
-    "overlapping": (overlapping, "declares more bytes than it has"),
     "long pickle": (
         partial(with_pickle, content=b"\x80\x02" + b"]" * (5 << 20) + b"."),
         "contains a pickle of 5,242,883 bytes",

@@ -83,8 +83,6 @@ def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) ->
 
 FUNCTIONS = {
     builtins.eval: "builtins.eval",
-    builtins.__import__: "builtins.__import__",
-    builtins.getattr: "builtins.getattr",
     np.load: "numpy.load",
     collections.OrderedDict: "collections.OrderedDict",
 }
@@ -100,19 +98,12 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
         (SYSTEM_CALL, "refers to os.system"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "refers to os.system"),
         (b"(S'true'\nios\nsystem\n.", "unexpected instruction .*STRING"),
-        (b"Pid\n.", "unexpected instruction .*PERSID"),
-        (b"\x82\x01.", "unexpected instruction .*EXT1"),
-        (b"\x80\x04))\x81.", "corrupt pickle"),
-        (b"\x80\x05\x97.", "unexpected instruction .*NEXT_BUFFER"),
         (b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".", "instruction .*BYTEARRAY8"),
         (b"cnumpy\nndarray\n}b.", "corrupt pickle"),
-        (b"cnumpy\nndarray\nN}X\x01\x00\x00\x00aNs\x86b.", "corrupt pickle"),
-        (b"cnumpy\nndarray\n)R.", "corrupt pickle"),
         (b"cnumpy\ndtype\n\x8c\x01O\x89\x88\x87R.", "expected an array of float32"),
         (RECONSTRUCT + b"(cnumpy\nndarray\nK\xff\x85C\x01btR.", "expected a NumPy array"),
         (b"\x80\x04}]q\x00" + b"h\x00h\x00\x86q\x00" * 40 + b"Ns.", "keys that are neither"),
         (b"\x80\x04}](" + b"N\x85" + b"\x85" * 100_000 + b"Nu.", "damaged|neither"),
-        (b"\x80\x04}\x8a\x09" + b"\xff" * 8 + b"\x00Ns.", "keys that are neither"),
     ],
 )  # fmt: skip
 def test_other_ways_to_run_code_or_for_ever(data: bytes, message: str) -> None:

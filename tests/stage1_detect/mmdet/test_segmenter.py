@@ -155,7 +155,13 @@ QUICK: dict[str, tuple[str, float, dict[str, Any]]] = {
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name.startswith(("point", "yolact")) else ())
+        for name in QUICK
+    ],
+)
 def test_small_models(name: str, tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
     kind, threshold, sizes = QUICK[name]
     detector, found = compare(name, tmp_path, frames[:1], threshold=threshold, **sizes)

@@ -108,18 +108,6 @@ def test_segments_without_frames_or_label_are_skipped(tiny_world) -> None:
     assert [segment.id for segment in joined.segments] == ["unlabeled", "good"]
 
 
-def test_nothing_left(tiny_world) -> None:
-    data = (tiny_world.clips(), tiny_world.detections())
-    dataset = replace(tiny_world.dataset, segments=(part_of_film("late", 99),))
-    late = join_split(dataset, "train", *data)
-    with pytest.raises(JoinError, match=r"tiny, train: .*none of 1; .*no frame"):
-        late.require_segments("tiny")
-    none = join_split(dataset, "test", *data)
-    assert late.segments == none.segments == ()
-    with pytest.raises(JoinError, match=r"tiny, test: .*none of 0; `orn manifest check`"):
-        none.require_segments("tiny")
-
-
 def test_times_that_the_store_lacks_are_an_error(tiny_world, tmp_path) -> None:
     film, ranges = tiny_world.films["film/2"], TimeRanges.of([TimeRange(0.2, 0.5)])
     tiny.write_store(tmp_path / "some", [film], ranges=ranges)
