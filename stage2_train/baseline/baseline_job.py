@@ -45,12 +45,14 @@ def evaluate_baseline(request: BaselineRequest) -> EvalFile:
     """
     sources, recipe = _opened(request)
     name = sources.dataset.name
-    if request.split == "train":
+    if request.split in recipe.data.training_splits:
         raise ConfigError(
-            "--split: expected a split for evaluation, got train, on which the baseline is fitted; "
-            "choose validation or test"
+            f"--split: expected a split for evaluation, got {request.split}, on which the baseline "
+            "is fitted; choose another one"
         )
     train, other = (sources.join(split, recipe) for split in ("train", request.split))
+    if recipe.data.train_with_validation:
+        train = train.joined_with(sources.join("validation", recipe))
     train = train.at_most(recipe.data.train_segments)
     for each in (train, other):
         each.require_segments(name)
