@@ -1,7 +1,7 @@
 """Print the tables of docs/results.md about real videos, from the records of `real_videos.py`.
 
     python experiments/real_report.py jhmdb
-    python experiments/real_report.py jhmdb --official test     # clips of a part of the official split
+    python experiments/real_report.py jhmdb --official test   # the test clips of split 1 alone
 
 N clips that are evaluated, A activities, R bootstrap draws.
 """

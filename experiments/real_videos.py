@@ -1,6 +1,6 @@
 """Train the systems compared on real videos, by folds; `real_report.py` prints the tables.
 
-    python experiments/real_videos.py prepare jhmdb /disk/jhmdb    # labels.csv, objects.json, videos/
+    python experiments/real_videos.py prepare jhmdb /disk/jhmdb  # labels.csv, objects.json, videos/
     python experiments/real_videos.py prepare ut /disk/ut_interaction
     python experiments/real_videos.py train jhmdb small baseline --seeds 3
 
@@ -60,8 +60,9 @@ def prepare(name: str, source: Path) -> None:
         table.writerows(rows)
     manifest, data = _manifest(name, FOLDS[0]), ("--data", str(WORK))
     options = ("--videos", "{id}" if "/" in rows[0]["video"][:7] else "videos/{id}.mp4")
-    orn("manifest", "new", str(folder / "labels.csv"), *data, "--name", name, "--out", str(manifest),
-        "--folds", str(len(FOLDS)), "--group", "group", "--fresh", *options)  # fmt: skip
+    folds = ("--folds", str(len(FOLDS)), "--group", "group", "--fresh")
+    named = (*data, "--name", name, "--out", str(manifest))
+    orn("manifest", "new", str(folder / "labels.csv"), *named, *folds, *options)
     for fold in FOLDS[1:]:
         text = manifest.read_text().replace(f'split = "{FOLDS[0]}"', f'split = "{fold}"')
         _manifest(name, fold).write_text(text)
