@@ -236,7 +236,18 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
     )
     threshold = settings.data.score_threshold
     score_threshold = _score_threshold(pipeline, dataset, threshold)
-    return replace(pipeline, score_threshold=score_threshold), dataset
+    overrides = (*pipeline.overrides, *_of_folds(pipeline, settings))
+    return replace(pipeline, score_threshold=score_threshold, overrides=overrides), dataset
+
+
+def _of_folds(pipeline: Pipeline, recipe: Recipe) -> tuple[str, ...]:
+    """Return the settings for the folds of a cross-validation: if the recipe validates only at the
+    end, so that validation chooses nothing, its segments are used for training."""
+    chooses = recipe.validation.every_epochs < recipe.phases.epochs or recipe.phases.steps
+    is_set = any(text.startswith("data.train_with_validation=") for text in pipeline.overrides)
+    if pipeline.folds is None or chooses or is_set:
+        return ()
+    return ("data.train_with_validation=true",)
 
 
 def with_faster(pipeline: Pipeline, dataset: Dataset) -> tuple[Pipeline, Pipeline | None]:

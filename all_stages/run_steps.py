@@ -23,6 +23,8 @@ from orn.shared.text_report import Report
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, earlier_run
 
+_ALL_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
 
 def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     """Return the steps of a pipeline in order.
@@ -108,7 +110,7 @@ def _training_jobs(
         name=f"baseline{training.name}",
         argv=("baseline", *data, *options, *split, "--out", str(training.baseline)),
         output=training.baseline / f"eval-{training.split}.json",
-        made_from=functools.partial(inputs, ("train", training.split)) if may_grow else None,
+        made_from=functools.partial(inputs, _ALL_SPLITS) if may_grow else None,
     )
     return [*jobs, evaluate, baseline]
 
