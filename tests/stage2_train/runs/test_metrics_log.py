@@ -1,6 +1,7 @@
 """The log of a training, across crashes."""
 
 import json
+import time
 
 import pytest
 from accelerate import Accelerator
@@ -29,7 +30,7 @@ def scalars(folder) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> None:
+def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path, monkeypatch) -> None:
     path = tmp_path / "metrics.jsonl"
     with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
         for step in (1, 2, 3):
@@ -37,6 +38,8 @@ def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> Non
         assert log.seconds == 0.1 + 0.2 + 0.3
     with path.open("a") as file:
         file.write('{"step": 4, "gro')  # killed while writing
+    later = time.time() + 10  # TensorBoard orders files by the second in which they began
+    monkeypatch.setattr(time, "time", lambda: later)
     with opened_log(tmp_path, step=2, accelerator=accelerator) as log:
         assert log.seconds == 0.1 + 0.2
         log.write(3, group="train", values={"loss": 30.0})
