@@ -107,7 +107,7 @@ def _removed(pipeline: Pipeline, dataset: Dataset, device: str) -> list[str]:
     with suppress(ConfigError):  # a damaged plan
         plan = Plan.load(folder) if removed else None
     if plan is not None:
-        missing = SHARD_FILES.missing(plan.units, folder)
+        missing = set(SHARD_FILES.missing(plan.units, folder))
         frames = round(sum(unit.frames for unit in plan.units if unit not in missing))
         config = plan.settings.get("detector", {}).get("config_name")
         seconds = estimated_seconds(f"detect {config}", frames, device=device)
@@ -191,7 +191,7 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
         clip_frames=dataset.clip_frames,
     )
     splits = [segment.split for segment in dataset.segments]
-    trained = splits.count("train")
+    trained = sum(split in recipe.data.training_splits for split in splits)
     if recipe.data.train_segments is not None:
         trained = min(trained, recipe.data.train_segments)
     steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))

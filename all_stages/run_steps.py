@@ -7,6 +7,7 @@ remaining work themselves, so videos that are added later are also processed.
 
 import functools
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -99,18 +100,23 @@ def _training_jobs(
     if training.split is None or training.baseline is None:
         return jobs
     split = _split_option(training.split)
-    inputs = functools.partial(_inputs, training, partial=pipeline.partial)
+
+    def of_splits(splits: tuple[Split, ...]) -> Callable[[], str]:
+        """Return the digest of the inputs, computed once: to compare it, and to record it."""
+        inputs = functools.partial(_inputs, training, splits, partial=pipeline.partial)
+        return functools.cache(inputs)
+
     evaluate = Job(
         name=f"eval{training.name}",
         argv=("eval", run, *split, *partial),
         output=training.evaluation,
-        made_from=functools.partial(inputs, (training.split,)) if may_grow else None,
+        made_from=of_splits((training.split,)) if may_grow else None,
     )
     baseline = Job(
         name=f"baseline{training.name}",
         argv=("baseline", *data, *options, *split, "--out", str(training.baseline)),
         output=training.baseline / f"eval-{training.split}.json",
-        made_from=functools.partial(inputs, _ALL_SPLITS) if may_grow else None,
+        made_from=of_splits(_ALL_SPLITS) if may_grow else None,
     )
     return [*jobs, evaluate, baseline]
 

@@ -45,6 +45,11 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return status.st_size, status.st_mtime_ns
 
 
+def text_digest(text: str) -> str:
+    """Return the digest, `sha256:...`, of a text in UTF-8."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def not_a_file(path: str | Path) -> str | None:
     """Return a noun phrase for the file type at a path if it is not a regular file, else None."""
     try:

@@ -73,6 +73,12 @@ def choose_precision(name: str, device: str) -> Literal["fp32", "bf16"]:
     return "bf16" if is_bf16 else "fp32"
 
 
+def is_slow(precision: str, device: str) -> bool:
+    """Return whether a device has no instructions for a precision, which it computes all the same,
+    many times slower."""
+    return precision == "bf16" and not _computes_bf16_fast(device)
+
+
 def usual_batch_size(device_type: str | None) -> int:
     """Return the number of frames per forward pass of a detector: 1 on a CPU, where results then
     equal those of MMDetection's `inference_detector`, and 8 on a GPU or if a cluster chooses the

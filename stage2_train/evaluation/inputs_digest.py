@@ -1,10 +1,9 @@
 """The digest of the inputs of an evaluation, to decide whether its results are up to date."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from orn.shared.data_files import file_digest
+from orn.shared.data_files import file_digest, text_digest
 from orn.stage2_train.runs.open_data import data_digests
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME
@@ -30,4 +29,4 @@ def inputs_digest(run: Path, splits: Sequence[str], *, partial: bool) -> str:
     video_ids = [segment.video_id for of_split in segments for segment in of_split]
     data = data_digests(sources.clips, sources.detections, video_ids)
     inputs = (segments, data, file_digest(run / BEST_NAME))
-    return f"sha256:{hashlib.sha256(repr(inputs).encode()).hexdigest()}"
+    return text_digest(repr(inputs))

@@ -96,8 +96,6 @@ class Importance:
     """(2, P) int64, frame of each object of a pair; the frame of the time step is the last."""
     slots_nP: Tensor
     """(2, P) int64, slot of each object in its frame."""
-    values_PG: Tensor
-    """(P, G) non-negative values of h for each pair."""
     related: CliqueValues
     """Values of h for all related pairs, which may include padded slots as in the authors' code."""
     place_P: Tensor
@@ -109,6 +107,11 @@ class Importance:
     head: ObjectHead
     """The layers after the pooling."""
 
+    @property
+    def values_PG(self) -> Tensor:
+        """(P, G) non-negative values of h for each pair."""
+        return self.related.values_PG[self.place_P]
+
     @cached_property
     @_in_weights_precision()
     def logit_drop_P(self) -> Tensor:
@@ -119,7 +122,7 @@ class Importance:
         logits_BA = self.output.object_logits_BA
         assert logits_BA is not None
         relations_BRG = self._relations(self.total_BRG)
-        logit_drop_P = self.values_PG.new_zeros(len(self.clip_P))
+        logit_drop_P = self.related.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
             for place_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
                 clip_V = self.clip_P[place_V]
@@ -180,14 +183,13 @@ class Importance:
         """(P, G) decrease of the total of its time step when a pair is removed: the value in a sum;
         in a mean, the others take its weight."""
         related, num_cliques = self.related, len(self.frames.clip_Q)
-        if related.weight_P is None:
+        share_P = related.shares(num_cliques)
+        if share_P is None:
             return self.values_PG
-        clique_P, weight_P = related.clique_P, related.weight_P
-        total_Q = weight_P.new_zeros(num_cliques).index_add(0, clique_P, weight_P)
-        values_PG = related.weighted(num_cliques)
+        clique_P, values_PG = related.clique_P, related.values_PG * share_P[:, None]
         mean_QG = values_PG.new_zeros(num_cliques, values_PG.shape[1])
         mean_PG = mean_QG.index_add(0, clique_P, values_PG)[clique_P]
-        left_P1 = (1 - weight_P / total_Q[clique_P])[:, None]
+        left_P1 = (1 - share_P)[:, None]
         is_only_P1 = left_P1 <= _ROUNDING
         without_PG = (mean_PG - values_PG) / left_P1.where(~is_only_P1, 1.0)
         return (mean_PG - without_PG.where(~is_only_P1, 0.0))[self.place_P]
@@ -262,7 +264,6 @@ def explain(
         step_P=frames.step_Q[frame_P],
         frames_nP=slots_nP // num_slots % num_frames,
         slots_nP=slots_nP % num_slots,
-        values_PG=related.values_PG[place_P],
         related=related,
         place_P=place_P,
         total_BRG=total_BRG,

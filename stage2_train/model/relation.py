@@ -36,13 +36,18 @@ class CliqueValues:
     """(P,) weights in the mean over the cliques of objects in a clique of frames; None for their
     sum."""
 
-    def weighted(self, num_cliques: int) -> Tensor:
-        """Return (P, G) values multiplied by their shares of the weights in each of the Q cliques
-        of frames, so that their sum is the mean; unchanged values for a sum."""
+    def shares(self, num_cliques: int) -> Tensor | None:
+        """Return (P,) shares of the weights in each of the Q cliques of frames; None for a sum."""
         if self.weight_P is None:
-            return self.values_PG
+            return None
         total_Q = self.weight_P.new_zeros(num_cliques).index_add(0, self.clique_P, self.weight_P)
-        return self.values_PG * (self.weight_P / total_Q[self.clique_P])[:, None]
+        return self.weight_P / total_Q[self.clique_P]
+
+    def weighted(self, num_cliques: int) -> Tensor:
+        """Return (P, G) values multiplied by their shares, so that their sum is the mean; unchanged
+        values for a sum."""
+        share_P = self.shares(num_cliques)
+        return self.values_PG if share_P is None else self.values_PG * share_P[:, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,6 +16,7 @@ from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
+from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.clip_store.store_format import (
     RECORDED_SETTINGS,
     MapSettings,
@@ -35,6 +36,16 @@ logger = logging.getLogger(__name__)
 
 DATA_NAME = "data.json"
 _NAMED = 3
+
+
+def expected_maps(recipe: Recipe, *, weights: Path | None = None) -> MapSettings | None:
+    """Return the maps that a frozen image network computes with its published weights, or with
+    those in a file; None for a network that reads frames."""
+    model = recipe.model
+    if not model.has_frozen_maps:
+        return None
+    network = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
+    return network.settings(recipe.data.crop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

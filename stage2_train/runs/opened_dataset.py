@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
-from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
@@ -14,7 +13,7 @@ from orn.stage2_train.clips.batches import (
     training_loader,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.runs.open_data import Sources, open_sources
+from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.settings.resources import Resources, data_paths
 
@@ -112,10 +111,7 @@ def open_with_resources(
         overrides=settings,
         clip_frames=dataset.clip_frames,
     )
-    crop, maps = loaded.data.crop, None
-    if loaded.model.has_frozen_maps:
-        model = loaded.model
-        maps = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage).settings(crop)
+    crop, maps = loaded.data.crop, expected_maps(loaded)
     sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=maps)
     number = len(sources.detections.detector.class_names)
     return OpenedDataset(sources=sources, recipe=loaded.with_detector_classes(number))

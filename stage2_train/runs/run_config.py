@@ -24,7 +24,6 @@ from orn.shared.jobs.outputs import Marker
 from orn.shared.jobs.same_job import check_same_job, differences
 from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.manifests.load import load_manifest, own_file
-from orn.shared.manifests.manifest import Manifest
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry
@@ -219,15 +218,13 @@ class RunConfig:
         )
 
 
-def describe_dataset(
-    manifest: Dataset | Manifest, classes: tuple[str, ...], train_segments: tuple[Segment, ...]
-) -> DatasetRecord:
+def describe_dataset(dataset: Dataset, train_segments: tuple[Segment, ...]) -> DatasetRecord:
     """Return the record of a data set."""
     return DatasetRecord(
-        name=manifest.name,
-        task=manifest.task,
-        metric=manifest.metric,
-        classes=classes,
+        name=dataset.name,
+        task=dataset.task,
+        metric=dataset.metric,
+        classes=dataset.classes,
         num_train=len(train_segments),
         train_digest=segments_digest(train_segments),
     )

@@ -8,7 +8,6 @@ runs/NAME/run.json           marker of a run folder
           state.json         status of the last checkpoint
 """
 
-import hashlib
 import json
 import math
 import os
@@ -23,7 +22,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT
-from orn.shared.data_files import open_file, open_to_append, read_bounded, read_json
+from orn.shared.data_files import (
+    open_file,
+    open_to_append,
+    read_bounded,
+    read_json,
+    text_digest,
+)
 from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
@@ -124,7 +129,7 @@ def write_status(run: Path, status: RunStatus) -> None:
 _STATUS = TypeAdapter(RunStatus)
 
 
-def record_start(folder: Path, *, threads: int, precision: str | None = None) -> None:
+def record_start(folder: Path, *, threads: int, precision: str) -> None:
     """Record a start or resumption of a run, and remove temporary files of a killed process.
 
     Raises:
@@ -294,7 +299,7 @@ def no_weights(run: Path) -> CheckpointError:
 
 def _digest(raw: dict[str, Any]) -> str:
     decisive = {name: value for name, value in raw.items() if name != _PATHS}
-    return f"sha256:{hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()}"
+    return text_digest(json.dumps(decisive, sort_keys=True))
 
 
 def _metadata(path: Path) -> dict[str, Any]:

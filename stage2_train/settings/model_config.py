@@ -204,11 +204,17 @@ class NetworkConfig:
         return self.backbone.startswith(TIMM)
 
     @property
+    def reads_image_maps(self) -> bool:
+        """Whether the heads read maps of an image network; not with the baselines, which have a
+        network of their own, nor with objects without appearance alone."""
+        is_used = self.architecture == "object_video" and self.reads_frames
+        return self.has_image_network and is_used
+
+    @property
     def has_frozen_maps(self) -> bool:
         """Whether the heads read maps of whole frames that training does not change, so that they
         can be computed in advance."""
-        is_frozen = self.has_image_network and not self.backbone_trains
-        return is_frozen and self.architecture == "object_video" and self.reads_frames
+        return self.reads_image_maps and not self.backbone_trains
 
     @property
     def uses_dropout(self) -> bool:
@@ -232,13 +238,9 @@ class NetworkConfig:
         """Length S + 1 of a class vector c."""
         return self.num_detector_classes + 1
 
-    @property
-    def object_width(self) -> int:
-        """Length of an object vector o = [b u c] (eq. 8) with a ResNet: 2229 in the paper."""
-        return self.object_width_of(self.feature_width)
-
     def object_width_of(self, feature_width: int) -> int:
-        """Return the length of an object vector whose appearance has `feature_width` features."""
+        """Return the length of an object vector o = [b u c] (eq. 8) whose appearance has
+        `feature_width` features: 2229 with the 2048 of the paper."""
         if self.objects == "cells":
             return feature_width + _CELL_COORDINATES
         widths = {

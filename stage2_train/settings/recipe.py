@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from orn.shared.config.fields import STRICT, Count, Maybe, Seed
 from orn.shared.config.toml_files import apply_overrides, config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
-from orn.shared.devices import choose_precision
+from orn.shared.devices import choose_precision, is_slow
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.manifests.records import FEW_SEGMENTS
@@ -148,7 +148,8 @@ class LossRecipe:
     """Weight of the object class loss; 0 disables it."""
     each_head_loss_weight: _Weight = 0.0
     """Weight of the sum of the activity losses computed from each head's own logits, which is added
-    to the loss of their mean; not in the paper."""
+    to the loss of their mean; not in the paper. The loss of a single head has the larger of both
+    weights."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Label smoothing of the activity losses for single labels; not in the paper."""
     reduction: Literal["mean", "sum"] = "mean"
@@ -318,7 +319,7 @@ def clip_seconds(recipe: Recipe, work: str, clips: int, *, device: str) -> float
     """Return the estimated seconds to process clips with a recipe's network; None if its precision
     was not measured on the device. `work` is `train` or `eval`."""
     precision = choose_precision(recipe.precision, device)
-    if precision == "bf16" and choose_precision("auto", device) == "fp32":
+    if is_slow(precision, device):
         return None
     if recipe.model.has_frozen_maps:
         maps = clips * recipe.data.clip_frames

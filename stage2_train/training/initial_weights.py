@@ -57,13 +57,13 @@ def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -
     Raises:
         CheckpointError: if the weights are not available or do not match.
     """
-    if isinstance(network, ObjectVideoNetwork) and recipe.model.has_image_network:
-        if recipe.model.reads_frames:
-            model = recipe.model
-            backbone = load_backbone(model.backbone, stage=model.backbone_stage, file=file)
-            network.backbone.load_state_dict(backbone.state_dict())
+    model = recipe.model
+    if model.reads_image_maps:
+        assert isinstance(network, ObjectVideoNetwork)
+        backbone = load_backbone(model.backbone, stage=model.backbone_stage, file=file)
+        network.backbone.load_state_dict(backbone.state_dict())
         return
-    name = image_network(recipe.model)
+    name = image_network(model)
     if name is None:
         logger.warning("%s has no pre-trained weights; initial weights are random", _kind(recipe))
         return
@@ -244,8 +244,7 @@ def find_initial_weights(
     if recipe.initial_weights == "random":
         return InitialWeights()
     model, published = recipe.model, image_network(recipe.model)
-    is_frozen = model.has_image_network and model.reads_frames
-    if published is None and not is_frozen:
+    if published is None and not model.reads_image_maps:
         if file is not None:
             raise ConfigError(
                 f"--weights {file}: requires a network with a 2D counterpart, got {_kind(recipe)}; "
@@ -255,6 +254,6 @@ def find_initial_weights(
     if file is not None:
         return InitialWeights(digest=file_digest(file, error=CheckpointError))
     if recorded is None:
-        digest = model.backbone if is_frozen else IMAGENET_NAME
+        digest = model.backbone if model.reads_image_maps else IMAGENET_NAME
     is_needed = digest == IMAGENET_NAME and not has_checkpoint
     return InitialWeights(digest=digest, published=published if is_needed else None)

@@ -107,11 +107,14 @@ def total_loss(
         reduction: reduction of the object class loss.
         activity_weight: weight of the activity loss.
         head_logits_BA: logits of each head, if there are two.
-        each_head_weight: weight of the sum of both heads' activity losses.
+        each_head_weight: weight of the sum of both heads' activity losses. For a single head, whose
+            own loss is the activity loss, the larger of both weights is that of this loss.
         smoothing: label smoothing of the activity losses.
     """
     activity = activity_loss(logits_BA, labels, smoothing=smoothing)
     objects = each_head = activity.new_zeros(())
+    if not head_logits_BA:
+        activity_weight = max(activity_weight, each_head_weight)
     total = activity if activity_weight == 1 else activity_weight * activity
     if class_logits_BTKS is not None:
         objects = object_class_loss(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orn.shared.data_files import require_utf8
-from orn.shared.devices import choose_device, choose_precision
+from orn.shared.devices import choose_device, choose_precision, is_slow
 from orn.shared.echo import is_first_process
 from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import STDERR, run_orn
@@ -22,7 +22,6 @@ from orn.shared.manifests.records import Dataset
 from orn.shared.shards.shard_folder import shard_paths
 from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.clip_store.clips_request import map_options
-from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.clip_store.store_format import MapSettings
 from orn.stage2_train.clips.check_clips import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.dataset import check_crop
@@ -31,7 +30,7 @@ from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights
 from orn.stage2_train.runs.find_run import local_folder
-from orn.stage2_train.runs.open_data import Sources, open_sources
+from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
     Places,
     RunConfig,
@@ -200,7 +199,7 @@ def plan_training(start: TrainingStart) -> TrainingPlan:
         recipe=recipe,
         weights_digest=start.weights.digest,
         started_from=start.weights.started_from,
-        dataset=describe_dataset(dataset, dataset.classes, train.segments),
+        dataset=describe_dataset(dataset, train.segments),
         manifest=Path(start.request.manifest).name,
         clips=sources.clip_record(train.segments),
         detector=sources.detections.detector,
@@ -255,7 +254,7 @@ def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) 
     target, asked = choose_device(device), recipe.precision
     began = asked if recorded is None else recorded.recipe.precision
     precision = choose_precision(began if asked == "auto" else asked, target)
-    if precision == "bf16" and choose_precision("auto", target) == "fp32":
+    if is_slow(precision, target):
         logger.warning(
             "precision bf16: this %s computes it slowly; --set precision=fp32 is faster",
             target,
@@ -269,14 +268,11 @@ def _expected_maps(
     """Return the maps that a frozen image network computes, with the weights of the run that is
     resumed or fine-tuned, if any; None for a network that reads frames."""
     model = recipe.model
-    if not model.has_frozen_maps:
-        return None
     recorded = None if previous is None else previous.clips.frames.maps
-    if recorded is not None:
-        shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
-        return replace(recorded, shape=shape)
-    network = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
-    return network.settings(recipe.data.crop)
+    if recorded is None or not model.has_frozen_maps:
+        return expected_maps(recipe, weights=weights)
+    shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
+    return replace(recorded, shape=shape)
 
 
 def _join(sources: Sources, recipe: Recipe) -> tuple[JoinedSplit, JoinedSplit]:

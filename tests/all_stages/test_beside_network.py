@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.all_stages.plan_run import Pipeline
 from orn.all_stages.run_steps import pipeline_jobs
 from orn.shared.manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
 from orn.shared.predictions import load_predictions, probabilities, save_predictions
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.evaluation.metrics import scores_of
+from tests.all_stages.pipelines import carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import build_world, make_workspace, write_maps
 
@@ -22,16 +22,7 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
     world = build_world(folder / "world")
     write_maps(world.store_path, [*world.films.values()])
     options = make_workspace(world, folder, task, metric)
-    pipeline = Pipeline(
-        manifest=options["manifest"],
-        data_root=Path(options["--data"]),
-        run=Path(options["--run"]),
-        shards=world.shards_path,
-        clips=world.store_path,
-        recipe=options["--recipe"],
-        folds=folds,
-        no_final=True,
-    )
+    pipeline = pipeline_of(world, options, folds=folds, no_final=True)
     pipeline.begin()
     if folds:
         _, changes = requested_folds(pipeline.manifest, folds=folds, group=None)
@@ -42,7 +33,7 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
         paths = [Path(each.manifest) for each in pipeline.trainings]
         write_fold_manifests(pipeline.manifest, paths, changes)
     for job in pipeline_jobs(pipeline)[3:]:
-        run_orn(*job.argv, *(LAPTOP if job.argv[0] != "baseline" else ()))
+        carry_out(job.argv)
     return pipeline.run
 
 

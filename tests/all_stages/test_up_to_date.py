@@ -13,6 +13,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs import child_processes
 from orn.shared.jobs.child_processes import run_jobs
 from orn.shared.tensors import read_tensors, write_tensors
+from tests.all_stages.pipelines import carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import (
     Film,
@@ -22,6 +23,7 @@ from tests.worlds.films import (
     write_films_shard,
     write_store,
 )
+from tests.worlds.tables import exchange_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,32 +59,16 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begun:
 
     def run(arguments, **_) -> None:
         commands.append(arguments[0])
-        ran = run_orn(*arguments, *(LAPTOP if arguments[0] != "baseline" else ()), exit_code=None)
+        ran = carry_out(arguments, exit_code=None)
         if ran.exit_code:
             raise ConfigError(ran.stderr)
 
     monkeypatch.setattr(child_processes, "run_orn", run)
     world = build_world(tmp_path / "world")
     options = make_workspace(world, tmp_path)
-    pipeline = Pipeline(
-        manifest=options["manifest"],
-        data_root=Path(options["--data"]),
-        run=Path(options["--run"]),
-        shards=world.shards_path,
-        clips=world.store_path,
-        recipe=options["--recipe"],
-    )
-    made = Begun(pipeline=pipeline, world=world, commands=commands)
+    made = Begun(pipeline=pipeline_of(world, options), world=world, commands=commands)
     assert made.run()
     return made
-
-
-def relabel(begun: Begun, split: str) -> None:
-    """Exchange the classes of a split."""
-    other = {"right": "down", "down": "right"}
-    rows = [row.split(",") for row in begun.labels.read_text().splitlines()]
-    changed = [[name, other[label] if s == split else label, s] for name, label, s in rows[1:]]
-    begun.labels.write_text("\n".join(map(",".join, [rows[0], *changed])) + "\n")
 
 
 def other_objects(begun: Begun) -> None:
@@ -106,7 +92,7 @@ def other_weights(begun: Begun) -> None:
 def test_other_labels_give_another_score(begun: Begun) -> None:
     score = begun.score
     assert not begun.run()
-    relabel(begun, "validation")
+    exchange_labels(begun.labels, "validation")
     assert "labels" in run_orn("report", begun.pipeline.run, *LAPTOP, exit_code=1).stderr
     assert begun.run()
     assert begun.score == pytest.approx(1 - score)
@@ -124,7 +110,7 @@ def test_other_objects_frames_and_weights_are_evaluated(
 @pytest.mark.parametrize("change", ["labels", "split"])
 def test_other_training_labels_need_another_run(begun: Begun, change: str) -> None:
     if change == "labels":
-        relabel(begun, "train")
+        exchange_labels(begun.labels, "train")
     else:
         begun.labels.write_text(begun.labels.read_text().replace("train", "validation", 1))
     with pytest.raises(ConfigError, match=r"train_digest .*; pass a different --run"):

@@ -66,3 +66,11 @@ def counted_videos(folder: Path, videos: Mapping[str, int], *, absent: Sequence[
         write_gray(folder / "data" / "mine" / "videos" / f"{video_id}.mp4", num_frames)
     rows = ("video,label", *(f"{video_id},push" for video_id in (*videos, *absent)))
     return write_table(folder, "mine", rows, classes=("push",))
+
+
+def exchange_labels(table: Path, split: str) -> None:
+    """Exchange the classes of a split in a table of labels that `make_workspace` writes."""
+    other = {"right": "down", "down": "right"}
+    rows = [row.split(",") for row in table.read_text().splitlines()]
+    changed = [[name, other[label] if s == split else label, s] for name, label, s in rows[1:]]
+    table.write_text("\n".join(map(",".join, [rows[0], *changed])) + "\n")

@@ -17,6 +17,7 @@ from tests.worlds.films import (
     write_films_shard,
     write_maps,
 )
+from tests.worlds.tables import exchange_labels
 
 TESTED = 2
 """A film of the validation split."""
@@ -74,11 +75,7 @@ def test_the_evaluated_split_changes_nothing_but_itself(world, tmp_path, task) -
     options = make_workspace(world, tmp_path, *task)
     baseline(options, tmp_path / "first")
     before = predicted(tmp_path / "first")
-    table = Path(options["--data"]) / "tiny" / "labels.csv"
-    rows = [row.split(",") for row in table.read_text().splitlines()]
-    other = {"right": "down", "down": "right"}
-    rows = [[v, other[c] if s == "validation" else c, s] for v, c, s in rows[1:]]
-    table.write_text("video,label,split\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    exchange_labels(Path(options["--data"]) / "tiny" / "labels.csv", "validation")
     films = [*world.films.values()]
     colors_N3 = films[TESTED].colors[::-1].copy()
     boxes_FN4 = films[TESTED].boxes_FN4 // 2 * [1, 1, 2, 2]

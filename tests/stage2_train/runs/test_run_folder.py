@@ -10,8 +10,8 @@ from orn.stage2_train.runs.run_folder import append_jsonl, newest_run, read_json
 
 def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    record_start(run, threads=3)
-    record_start(run, threads=1)
+    record_start(run, threads=3, precision="fp32")
+    record_start(run, threads=1, precision="bf16")
     start, resumed = read_jsonl(run / "starts.jsonl")
     assert start["versions"]["numpy"]
     assert start["command"]

@@ -4,9 +4,11 @@ import pytest
 
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.errors import ConfigError
+from orn.stage2_train.model.build import planned_network
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe, recipe_names
+from orn.stage2_train.settings.systems import SYSTEMS
 
 
 def test_shipped_recipes_load() -> None:
@@ -50,12 +52,10 @@ def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> N
     assert second.trains_resnet
 
 
-def test_small_starts_from_imagenet_with_one_setting() -> None:
-    """Of the width of published networks, unless another one is set."""
-    imagenet = "initial_weights=imagenet"
-    for more, width in (((), 64), (("model.base_width=32",), 32)):
-        recipe = load_recipe("small", num_activities=3, overrides=(imagenet, *more))
-        assert (recipe.initial_weights, recipe.model.base_width) == ("imagenet", width)
+@pytest.mark.parametrize("system", [each.name for each in SYSTEMS if 2 in each.tables])
+def test_small_runs_all_systems_of_table_2(system) -> None:
+    recipe = load_recipe("small", num_activities=3, system=system)
+    assert planned_network(recipe.model).config == recipe.model
 
 
 @pytest.mark.parametrize(

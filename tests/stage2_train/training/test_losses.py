@@ -87,6 +87,23 @@ def test_weights_equal_loops(weights, labels) -> None:
     assert losses.total.item() == pytest.approx(expected, rel=ROUND_OFF)
 
 
+@pytest.mark.parametrize(
+    ("activity", "each_head", "expected"), [(0, 1, 1), (1, 0.5, 1), (15, 0, 15)]
+)
+def test_a_single_head_has_the_larger_weight(activity, each_head, expected) -> None:
+    _, labels_BTK, valid_BTK = _objects()
+    losses = total_loss(
+        logits_BA=torch.zeros(2, 3),
+        labels=torch.tensor([0, 1]),
+        class_logits_BTKS=None,
+        detector_labels_BTK=labels_BTK,
+        valid_BTK=valid_BTK,
+        activity_weight=activity,
+        each_head_weight=each_head,
+    )
+    assert losses.total.item() == pytest.approx(expected * math.log(3))
+
+
 def test_one_head_has_no_loss_of_its_own_beside_the_mean() -> None:
     _, labels_BTK, valid_BTK = _objects()
     losses = total_loss(

@@ -13,6 +13,7 @@ from orn.shared.predictions import load_predictions
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.run_folder import read_jsonl
 from orn.stage2_train.runs.trained import open_model, sources_of_run
 from orn.stage2_train.settings.resources import Resources
 from tests.running import LAPTOP, run_orn
@@ -118,6 +119,22 @@ def test_missing_maps_are_stored_first(work) -> None:
     shutil.rmtree("clips/maps")
     train("--run", "runs/again")
     assert Path("clips/maps").is_dir() and (Path("runs/again") / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "system", ["activity-head", "object-head", "orn-pixel-object-head", "clique-1", "clique-3"]
+)
+def test_the_recipe_small_trains_every_kind_of_system(work, system) -> None:
+    """A single head as well, though the loss of the mean of both heads has no weight."""
+    settings = (f"model.backbone={NETWORK}", "data.crop=[64,96]", "data.flip=false")
+    lengths = ("phases.epochs=1", "optimizer.batch_size=2", "log_every_steps=1")
+    words = [word for setting in (*settings, *lengths) for word in ("--set", setting)]
+    places = ("--weights", "network.pth", "--clips", "clips/maps", "--run", "runs/system")
+    run_orn("train", "demo", "--recipe", "small", "--system", system, *places, *LAPTOP, *words)
+    logged = read_jsonl(Path("runs/system/metrics.jsonl"))
+    steps = [line for line in logged if "loss" in line]
+    assert steps and all(line["loss"] > 0 and line["gradient_norm"] > 0 for line in steps)
 
 
 @pytest.mark.parametrize(
