@@ -1,13 +1,12 @@
 """The job of `orn ablate`: train, evaluate and compare."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from orn.shared.config.toml_files import to_toml
-from orn.shared.data_files import file_digest
+from orn.shared.data_files import file_digest, text_digest
 from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError
@@ -194,10 +193,6 @@ def _check_recipes(ablation: _Ablation) -> None:
             )
 
 
-def _digest(text: str) -> str:
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
 def _check_same_ablation(ablation: _Ablation) -> None:
     """Record what all runs in the folder share; reject runs that are not comparable with them. A
     different commit or number of threads only causes a warning."""
@@ -208,8 +203,8 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     store = resources.clips_of(name)
     wanted: dict[str, Any] = {
         "dataset": name,
-        "segments": _digest(repr(ablation.listing.segments)),
-        "recipe": _digest(to_toml(recipe)),
+        "segments": text_digest(repr(ablation.listing.segments)),
+        "recipe": text_digest(to_toml(recipe)),
         "detector": DetectionFolder(resources.shards_of(name)).detector.identity,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),

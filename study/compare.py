@@ -50,7 +50,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     runs = (request.one, request.other)
     are_folds = [(run / f"eval-{FOLDS}.json").exists() for run in runs]
     if request.name is None and len(set(are_folds)) > 1:
-        folded, single = sorted(runs, key=lambda run: run == runs[are_folds.index(False)])
+        folded, single = runs if are_folds[0] else runs[::-1]
         raise ConfigError(
             f"compare {folded} {single}: expected two cross-validated runs or none, got one, "
             f"{folded}; compare {folded / FIRST_FOLD} instead with --on test, if both have the "

@@ -64,7 +64,12 @@ class InspectRequest(Request):
     ] = None
     data_root: Annotated[
         FilePath | None,
-        Option("Data root.", name="--data", usual="from the plan next to SHARD, else data"),
+        Option(
+            "Data root.",
+            name="--data",
+            variable="ORN_DATA",
+            usual="from the plan next to SHARD, else data",
+        ),
     ] = None
     run: Annotated[
         FilePath | None,
@@ -133,16 +138,13 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
 def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     """Yield the files from which pictures of the shard are made."""
     from orn.shared.errors import PipelineError
-    from orn.shared.jobs.plan import Plan
+    from orn.shared.inspect.shard_videos import data_of_shard
     from orn.shared.manifests.load import files_of
     from orn.shared.shards.shard_folder import files_of_shards
 
     yield from (shard, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # a corrupt plan
-        plan = Plan.load(shard.parent)
-        name = request.dataset or (plan and plan.dataset)
-        root = request.data_root or Path((plan and plan.data_root) or "data")
-        yield from files_of(name, root) if name else ()
+        yield from files_of(*data_of_shard(shard, request.dataset, request.data_root))
 
 
 def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None:

@@ -100,7 +100,7 @@ def new(
     comments in the manifest explain each setting.
     """
     from orn.shared.manifests.draw_split import SplitRequest
-    from orn.shared.manifests.new import make_manifest
+    from orn.shared.manifests.new import plan_manifest
     from orn.shared.text import counted
 
     if shares is not None and folds is not None:
@@ -109,7 +109,7 @@ def new(
         raise ConfigError("--group requires --split or --folds")
     is_drawn = shares is not None or folds is not None
     split = SplitRequest(text=shares or "", folds=folds, seed=seed, group=group)
-    made = make_manifest(
+    new = plan_manifest(
         table,
         data_root=data_root,
         pattern=pattern,
@@ -119,6 +119,8 @@ def new(
         out=out,
         fresh=fresh,
     )
+    new.write()
+    made = new.report
     for reason in made["guessed"]:
         echo(f"guessed: {reason}", err=True)
     check_it = ("orn", "manifest", "check", made["manifest"], "--data", made["data_root"])

@@ -68,8 +68,6 @@ class NewManifest:
     """A manifest that can be written for a table, and its data set."""
 
     manifest: Manifest
-    data_root: Path
-    """Data root for further commands."""
     dataset: Dataset
     """The data set, without the file of its manifest."""
     files: Mapping[Path, str]
@@ -78,18 +76,15 @@ class NewManifest:
     """Plain values for JSON: the files, `guessed` with explanations, `data_root` for further
     commands, `present` with the number of existing videos, `warnings`."""
 
+    def write(self) -> None:
+        """Write the commented manifest and, next to the table, its list of classes and, if
+        requested, a split.
 
-def make_manifest(table: Path, **options: Any) -> dict[str, Any]:
-    """Write a commented manifest and, next to the table, its list of classes and, if requested, a
-    split; return the report. For arguments and errors see `plan_manifest`.
-
-    Raises:
-        PipelineError: if a file cannot be written.
-    """
-    new = plan_manifest(table, **options)
-    for path, text in new.files.items():
-        write_text(path, text)
-    return new.report
+        Raises:
+            PipelineError: if a file cannot be written.
+        """
+        for path, text in self.files.items():
+            write_text(path, text)
 
 
 def plan_manifest(
@@ -194,9 +189,7 @@ def plan_manifest(
         ],
         "warnings": split_advice(manifest.labels, listing.segments, listing.classes),
     }
-    return NewManifest(
-        manifest=manifest, data_root=data_root, dataset=dataset, files=files, report=report
-    )
+    return NewManifest(manifest=manifest, dataset=dataset, files=files, report=report)
 
 
 def mirrored_pairs(classes: Sequence[str]) -> list[list[str]]:

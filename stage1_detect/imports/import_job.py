@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def describe_import(request: ImportRequest) -> dict[str, Any]:
 def _folder(request: ImportRequest) -> Path:
     """Return the output folder, after checking its contents."""
     folder = request.out or default_folder("shards", load_manifest(request.dataset).name)
-    reads = (request.source, *files_of(request.dataset, request.data_root))
+    reads = chain((request.source,), files_of(request.dataset, request.data_root))
     SHARD_FILES.check_folder(folder, reads=reads, fresh=request.fresh)
     return folder
 

@@ -1,13 +1,12 @@
 """Plan an import of objects from other sources."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.shared.data_files import file_digest, not_a_file
+from orn.shared.data_files import file_digest, not_a_file, text_digest
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos, own_file
@@ -145,7 +144,7 @@ def _entry(
         )
     return DetectorEntry.imported(
         form,
-        config_digest=f"sha256:{hashlib.sha256(json.dumps([form, files]).encode()).hexdigest()}",
+        config_digest=text_digest(json.dumps([form, files])),
         thresholds={"score": authors_vlog.SCORE_THRESHOLD} if form == "authors" else {},
         frame_rate=request.rate if form in RECORDS else None,
         class_names=tuple(names),

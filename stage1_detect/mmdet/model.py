@@ -2,7 +2,6 @@
 weights."""
 
 import contextlib
-import hashlib
 import io
 import json
 import logging
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from orn.shared.common_options import NumberFormat
 from orn.shared.config.fields import described
-from orn.shared.data_files import file_digest
+from orn.shared.data_files import file_digest, text_digest
 from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
@@ -115,8 +114,7 @@ def error_text(err: BaseException) -> str:
 
 def _digest(config: Config) -> str:
     relevant = {"model": config.model.to_dict(), "test_pipeline": test_pipeline(config)}
-    text = json.dumps(relevant, sort_keys=True, default=str)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return text_digest(json.dumps(relevant, sort_keys=True, default=str))
 
 
 def build_model(detector: DetectorConfig, *, initialize: bool = False) -> Segmenter:
