@@ -2,7 +2,7 @@
 
     python experiments/real_videos.py prepare jhmdb /disk/jhmdb  # labels.csv, objects.json, videos/
     python experiments/real_videos.py prepare ut /disk/ut_interaction
-    python experiments/real_videos.py train jhmdb small baseline --seeds 3
+    python experiments/real_videos.py train jhmdb small baseline --seeds 2
 
 `train` runs what has no record yet in `benchmarks/results/real/`, one after another: for each seed
 and fold, a training and its evaluation, or `orn baseline`. A record holds settings, top-1 and all
