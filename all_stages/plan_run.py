@@ -9,6 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from orn.all_stages.run_request import PipelineRequest
+from orn.data_manifests.draw_split import SplitRequest
+from orn.data_manifests.folds import ALL, fold_names
+from orn.data_manifests.load import files_of, load_dataset, load_manifest
+from orn.data_manifests.manifest import Manifest, TableLabels
+from orn.data_manifests.new import (
+    NewManifest,
+    guess_table,
+    plan_manifest,
+    table_of,
+    usual_manifest,
+)
+from orn.data_manifests.records import Dataset, Split
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
 from orn.shared.errors import SOME_FAILED, ConfigError
@@ -20,18 +32,6 @@ from orn.shared.jobs.outputs import (
     check_output_folder,
     default_folder,
 )
-from orn.shared.manifests.draw_split import SplitRequest
-from orn.shared.manifests.folds import ALL, fold_names
-from orn.shared.manifests.load import files_of, load_dataset, load_manifest
-from orn.shared.manifests.manifest import Manifest, TableLabels
-from orn.shared.manifests.new import (
-    NewManifest,
-    guess_table,
-    plan_manifest,
-    table_of,
-    usual_manifest,
-)
-from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.store_format import CLIP_FILES

@@ -11,12 +11,12 @@ from rich.filesize import decimal
 
 from orn.all_stages.plan_run import Pipeline
 from orn.all_stages.run_steps import pipeline_jobs
+from orn.data_manifests.headers import read_headers
+from orn.data_manifests.records import Dataset
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds, time_text
 from orn.shared.jobs.plan import Plan
-from orn.shared.manifests.headers import read_headers
-from orn.shared.manifests.records import Dataset
 from orn.shared.options import parse_request
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.text import counted

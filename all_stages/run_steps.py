@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from orn.all_stages.plan_run import Pipeline, Training
+from orn.data_manifests.fold_files import write_fold_manifests
+from orn.data_manifests.records import Split
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.child_processes import Job, run_jobs
 from orn.shared.jobs.lock import locked
-from orn.shared.manifests.fold_files import write_fold_manifests
-from orn.shared.manifests.records import Split
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 from orn.stage2_train.runs.eval_file import read_eval

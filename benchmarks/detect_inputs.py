@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from orn.benchmarks.made_inputs import moving_pictures, write_video
+from orn.data_manifests.records import Video
 from orn.shared.jobs.plan import Unit, UnitPart
-from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import shard_path

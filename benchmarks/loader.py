@@ -18,7 +18,7 @@ from pycocotools import mask as coco
 from orn.benchmarks.bench_requests import LoaderRequest
 from orn.benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
 from orn.benchmarks.measuring import Comparison, seconds_in_turns
-from orn.shared.manifests.records import Segment
+from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.jpeg import decode_jpeg

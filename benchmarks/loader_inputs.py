@@ -20,9 +20,9 @@ from orn.benchmarks.made_inputs import (
     write_detections,
     write_video,
 )
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Video
 from orn.shared.errors import DataRootError
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Video
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.writer import ShardWriter

@@ -1,6 +1,6 @@
-"""What the data sets are: manifests, and how to get each.
+"""What the data sets are: a manifest (TOML) of each, and what reads manifests and label tables.
 
-Imports no other folder.
+Imports `shared` alone. README.md says how to get each data set.
 """
 
 if __name__ != "orn.data_manifests":

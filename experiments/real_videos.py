@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from orn.data_manifests.folds import fold_names
 from orn.shared.devices import instruction_set
-from orn.shared.manifests.folds import fold_names
 
 WORK = Path("runs/real")
 RECORDS = Path("benchmarks/results/real")

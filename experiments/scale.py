@@ -32,8 +32,8 @@ from orn.benchmarks.made_inputs import (
     write_video,
 )
 from orn.benchmarks.measuring import Comparison, proc_value
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset, Segment
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset, Segment
 from orn.shared.shards.column import write_members
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import ShardAttributes, read_attributes, shard_path

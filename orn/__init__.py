@@ -99,8 +99,8 @@ def load_detector(
     """
     from numbers import Real
 
+    from orn.data_manifests.records import DetectorChoice
     from orn.shared.errors import DetectorError
-    from orn.shared.manifests.records import DetectorChoice
     from orn.stage1_detect.detect import choose_files
     from orn.stage1_detect.mmdet import detector
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from orn.data_manifests.records import DetectorChoice, Video
 from orn.predict_videos.predict_request import PredictRequest
 from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.manifests.records import DetectorChoice, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import path_text

@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from orn.data_manifests.find_videos import VIDEO_SUFFIXES
+from orn.data_manifests.records import Video
 from orn.shared.data_files import walk
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.find_videos import VIDEO_SUFFIXES
-from orn.shared.manifests.records import Video
 from orn.shared.text import path_text, utf8
 from orn.shared.video.frame import PICTURE_SUFFIXES
 

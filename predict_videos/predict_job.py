@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from orn.data_manifests.records import Video
 from orn.predict_videos.detecting import (
     Objects,
     detected_by,
@@ -31,7 +32,6 @@ from orn.shared.errors import (
 )
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import Bar
-from orn.shared.manifests.records import Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted, path_text
 from orn.shared.text_report import Report, Table

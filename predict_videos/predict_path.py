@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orn.data_manifests.records import Video
 from orn.predict_videos.detecting import Objects, detected_by, objects_in
 from orn.predict_videos.prediction import WindowPrediction
 from orn.predict_videos.video import check_pairs, predict_video
 from orn.predict_videos.windows import WindowChoice
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.records import Video
 from orn.shared.text import utf8
 from orn.stage2_train.runs.trained import OpenedModel
 

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
 from orn.predict_videos.prediction import SegmentPrediction, WindowPrediction
 from orn.predict_videos.seen_frame import draw_seen_frame
 from orn.predict_videos.truth import TrueSegment, names_at
 from orn.predict_videos.windows import explaining_window, moments_of
 from orn.shared.drawing.draw_frame import draw_text, text_size
 from orn.shared.drawing.film import write_film
-from orn.shared.manifests.records import Video
 from orn.shared.pages.palette import Color, activity_color
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from orn.data_manifests.records import Video
 from orn.predict_videos.prediction import SegmentPrediction, WindowPrediction
 from orn.predict_videos.seen_frame import draw_seen_frame
 from orn.predict_videos.truth import TrueSegment, share_predicted
@@ -15,7 +16,6 @@ from orn.predict_videos.windows import explaining_window, moments_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.manifests.records import Video
 from orn.shared.pages.fitted_page import Picture, fitted_page
 from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import render

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.records import Video
 from orn.predict_videos.prediction import SegmentPrediction
 from orn.shared.errors import PipelineError
-from orn.shared.manifests.load import load_dataset, load_manifest
-from orn.shared.manifests.records import Video
 from orn.shared.text import counted, first_few
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.runs.trained import OpenedModel

@@ -12,11 +12,11 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Segment, Video
 from orn.predict_videos.one_video import OneVideo, RatePictures
 from orn.predict_videos.prediction import SeenObject, WindowPrediction
 from orn.predict_videos.windows import WindowChoice, windows_of
 from orn.shared.errors import ConfigError, JoinError
-from orn.shared.manifests.records import Segment, Video
 from orn.shared.predictions import check_finite, probabilities
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange

@@ -3,9 +3,9 @@
 from operator import itemgetter
 from typing import Annotated
 
+from orn.data_manifests.records import Split
 from orn.shared.common_options import AsJson, FilePath
 from orn.shared.echo import echo_report
-from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, Option, command
 from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources, wait_passively
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from orn.data_manifests.records import Split
 from orn.report.cases import EvaluatedRun, explain_clips
 from orn.report.curves import training_curves
 from orn.report.measured import Measured, load_measured
@@ -14,7 +15,6 @@ from orn.shared.errors import JoinError
 from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
-from orn.shared.manifests.records import Split
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.pooled import evaluate_folds
 from orn.stage2_train.runs.run_folder import BASELINE_NAME

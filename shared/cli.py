@@ -47,15 +47,15 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Prepare": {
         "manifest": ("", "List, check and create data sets."),
         "manifest list": (
-            "orn.shared.manifests.manifest_commands:list_manifests",
+            "orn.data_manifests.manifest_commands:list_manifests",
             "List the data sets.",
         ),
         "manifest check": (
-            "orn.shared.manifests.manifest_commands:check",
+            "orn.data_manifests.manifest_commands:check",
             "Check label tables and videos.",
         ),
         "manifest new": (
-            "orn.shared.manifests.manifest_commands:new",
+            "orn.data_manifests.manifest_commands:new",
             "Create a manifest for your videos.",
         ),
         "detect": ("orn.stage1_detect.detect_command:detect", "Detect objects in every frame."),

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orn.data_manifests.load import files_of, load_dataset, shipped_detectors
+from orn.data_manifests.records import Dataset, DetectorChoice
 from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.devices import usual_batch_size
 from orn.shared.errors import DetectorError
@@ -19,8 +21,6 @@ from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.jobs.work import Engine
-from orn.shared.manifests.load import files_of, load_dataset, shipped_detectors
-from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect_job import DetectSummary, run_job
 from orn.stage1_detect.detect_request import DetectRequest

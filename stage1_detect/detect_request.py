@@ -23,7 +23,7 @@ from orn.shared.jobs.plan import UNIT_FRAMES
 from orn.shared.options import Option, OptionOverrides, Request
 
 if TYPE_CHECKING:
-    from orn.shared.manifests.records import Dataset, Video
+    from orn.data_manifests.records import Dataset, Video
 
 
 class Scope(Request):

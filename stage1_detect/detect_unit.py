@@ -18,11 +18,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import DetectorError, ShapeError
 from orn.shared.jobs.plan import FailedVideo, Unit
 from orn.shared.jobs.same_job import differences
 from orn.shared.jobs.work import Advance, UnitResult
-from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind, first_fault
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path

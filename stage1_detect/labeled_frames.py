@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart, packed
 from orn.shared.jobs.same_job import start_over
-from orn.shared.manifests.records import Segment
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from orn.data_manifests.headers import read_headers, warn_of_times_beyond
+from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.plan import (
     ManifestFile,
@@ -17,8 +19,6 @@ from orn.shared.jobs.plan import (
 )
 from orn.shared.jobs.run_units import Kind
 from orn.shared.jobs.workers import in_threads
-from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
-from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import open_folder
 from orn.shared.shards.shard_format import SHARD_FILES, VideoEntry, shard_path

@@ -23,10 +23,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
 from orn.shared.data_files import open_to_append
 from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
-from orn.shared.manifests.records import Video
 from orn.shared.shards.shard_format import VideoEntry
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, places_at_rate

@@ -5,6 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orn.data_manifests.draw_split import FOLD_VALIDATION
+from orn.data_manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.load import load_listing, load_manifest
+from orn.data_manifests.manifest import Manifest, TableLabels
+from orn.data_manifests.records import Listing
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest, text_digest
 from orn.shared.devices import choose_device
@@ -13,11 +18,6 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
 from orn.shared.jobs.same_job import begun_with, check_same_job, differences
-from orn.shared.manifests.draw_split import FOLD_VALIDATION
-from orn.shared.manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
-from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.manifests.manifest import Manifest, TableLabels
-from orn.shared.manifests.records import Listing
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.evaluation.pooled import evaluate_folds

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from orn.data_manifests.records import Split
 from orn.shared.common_options import DatasetName, FilePath, Folds, Group, Names, Overrides
-from orn.shared.manifests.records import Split
 from orn.shared.options import Option, Request
 from orn.stage2_train.settings.resources import Recipe, Resources, Weights
 

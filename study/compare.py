@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.folds import FIRST_FOLD
 from orn.shared.errors import ConfigError
 from orn.shared.evaluation_names import FOLDS
-from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.predictions import Predictions, predictions_of, some_ids
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table

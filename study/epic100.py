@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.load import load_listing, load_manifest
+from orn.data_manifests.manifest import Epic100Labels, EpicTarget
+from orn.data_manifests.records import Listing
 from orn.shared.errors import ConfigError, DataRootError
-from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.manifests.manifest import Epic100Labels, EpicTarget
-from orn.shared.manifests.records import Listing
 from orn.shared.predictions import Predictions, predictions_of
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from orn.data_manifests.folds import FIRST_FOLD
 from orn.shared.config.toml_files import leaves, to_dict
 from orn.shared.csv_text import csv_text
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.evaluation_names import FOLDS
 from orn.shared.jobs.lock import is_locked
-from orn.shared.manifests.folds import FIRST_FOLD
 from orn.shared.text_report import Report, Table, filled_columns
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config

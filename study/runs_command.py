@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
+from orn.data_manifests.records import Split
 from orn.shared.common_options import AsJson, FilePath
 from orn.shared.echo import echo, echo_json, echo_text
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.records import Split
 from orn.shared.options import Option, command
 
 

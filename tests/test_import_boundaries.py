@@ -12,15 +12,16 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 MAY_IMPORT = {
-    "shared": set(),
-    "stage1_detect": {"shared"},
-    "stage2_train": {"shared"},
-    "report": {"shared", "stage2_train"},
-    "study": {"shared", "stage2_train"},
-    "predict_videos": {"shared", "stage1_detect", "stage2_train"},
-    "all_stages": {"shared", "stage1_detect", "stage2_train"},
+    "shared": {"data_manifests"},
+    "data_manifests": {"shared"},
+    "stage1_detect": {"shared", "data_manifests"},
+    "stage2_train": {"shared", "data_manifests"},
+    "report": {"shared", "stage2_train", "data_manifests"},
+    "study": {"shared", "stage2_train", "data_manifests"},
+    "predict_videos": {"shared", "stage1_detect", "stage2_train", "data_manifests"},
+    "all_stages": {"shared", "stage1_detect", "stage2_train", "data_manifests"},
     "demo": {"shared", "all_stages"},
-    "benchmarks": {"shared", "stage1_detect", "stage2_train"},
+    "benchmarks": {"shared", "stage1_detect", "stage2_train", "data_manifests"},
 }
 PACKAGES = tuple(MAY_IMPORT)
 

@@ -137,9 +137,9 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
 
 def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     """Yield the files from which pictures of the shard are made."""
+    from orn.data_manifests.load import files_of
     from orn.shared.errors import PipelineError
     from orn.shared.inspect.shard_videos import data_of_shard
-    from orn.shared.manifests.load import files_of
     from orn.shared.shards.shard_folder import files_of_shards
 
     yield from (shard, *files_of_shards(shard.parent))

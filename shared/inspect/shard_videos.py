@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.load import load_dataset, load_listing, load_manifest, manifest_of
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError, JoinError, PipelineError
 from orn.shared.jobs.plan import Plan
-from orn.shared.manifests.load import load_dataset, load_listing, load_manifest, manifest_of
-from orn.shared.manifests.records import Segment
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.video.random_access import VideoReader, seconds_of_frames

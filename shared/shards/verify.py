@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Dataset, Video
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.workers import in_workers
-from orn.shared.manifests.records import Dataset, Video
 from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.shard import Shard

@@ -67,10 +67,10 @@ def verify_paths(
     Raises:
         ShardNotFoundError: if a path does not exist or a folder has no shards.
     """
+    from orn.data_manifests.load import load_dataset
     from orn.shared.environment import usable_cores
     from orn.shared.jobs.outputs import default_folder
     from orn.shared.jobs.progress import progress
-    from orn.shared.manifests.load import load_dataset
     from orn.shared.shards.shard_folder import shard_paths
     from orn.shared.shards.verify import verify_folder, verify_shards
 

@@ -4,9 +4,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
+from orn.data_manifests.records import Split
 from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, Share
 from orn.shared.echo import echo_report
-from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, Option, command
 
 
@@ -41,8 +41,8 @@ def export_objects(
     pycocotools reads files in coco format with COCO() and loadRes(); `orn import-objects` also
     reads them.
     """
+    from orn.data_manifests.load import files_of, load_manifest
     from orn.shared.jobs.outputs import check_output_files, default_folder
-    from orn.shared.manifests.load import files_of, load_manifest
     from orn.shared.shards.detection_folder import DetectionFolder
     from orn.shared.shards.shard_folder import files_of_shards
     from orn.shared.text_report import report_of

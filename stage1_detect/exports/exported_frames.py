@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from orn.data_manifests.load import load_listing
+from orn.data_manifests.manifest import Manifest
 from orn.shared.errors import ManifestError, ShardNotFoundError
-from orn.shared.manifests.load import load_listing
-from orn.shared.manifests.manifest import Manifest
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry

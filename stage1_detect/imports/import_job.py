@@ -7,11 +7,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from orn.data_manifests.load import files_of, load_manifest
 from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.run_units import run_units, save_summary
-from orn.shared.manifests.load import files_of, load_manifest
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import IMPORT_SUMMARY_NAME, SHARD_FILES, UNKNOWN_SOURCE
 from orn.stage1_detect.imports import epic100_objects as epic100

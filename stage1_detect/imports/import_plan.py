@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from orn.data_manifests.load import load_listing, load_manifest, locate_videos, own_file
+from orn.data_manifests.records import Video
+from orn.data_manifests.text_files import read_class_names
 from orn.shared.data_files import file_digest, not_a_file, text_digest
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
-from orn.shared.manifests.load import load_listing, load_manifest, locate_videos, own_file
-from orn.shared.manifests.records import Video
-from orn.shared.manifests.text_files import read_class_names
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import MOST_CLASSES, DetectorEntry
 from orn.stage1_detect.imports import authors_vlog

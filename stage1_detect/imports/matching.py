@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from orn.shared.manifests.find_videos import VIDEO_SUFFIXES
+from orn.data_manifests.find_videos import VIDEO_SUFFIXES
 from orn.stage1_detect.imports.source_objects import SourceVideo
 
 

@@ -7,11 +7,11 @@ from typing import Self
 
 import numpy as np
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import ObjectImportError, VideoDecodeError
 from orn.shared.jobs.folder_index import without_garbage_collection
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.work import Advance, UnitResult
-from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard_format import (
     UNKNOWN_SOURCE,

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Segment
 from orn.shared.predictions import Predictions, save_predictions
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
 from orn.stage2_train.baseline.fit import forest_logits, probe_logits

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
+from orn.data_manifests.records import Split
 from orn.shared.common_options import DataRoot, FilePath, Overrides, Seed, out_option
-from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.settings.resources import NEWEST, ClipsFolder, Recipe, ShardsFolder
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.manifests.records import Segment
+from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.baseline.object_statistics import ClipObjects

@@ -15,8 +15,8 @@ import numpy as np
 from cachetools import LRUCache, cachedmethod
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import ClipStoreError, VideoDecodeError
-from orn.shared.manifests.records import Video
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.random_access import VideoReader, VideoTimes

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from rich.filesize import decimal
 
+from orn.data_manifests.headers import read_headers, warn_of_times_beyond
+from orn.data_manifests.load import files_of, load_dataset
+from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.devices import choose_device
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
@@ -18,9 +21,6 @@ from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UnitPart
-from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
-from orn.shared.manifests.load import files_of, load_dataset
-from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.shared.time_ranges import TimeRange, TimeRanges

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
@@ -18,7 +19,6 @@ from orn.shared.jobs.run_units import Kind, run_units
 from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
-from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
 from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.manifests.records import Video
 from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, within

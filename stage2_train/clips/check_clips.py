@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.records import Segment
 from orn.shared.text import counted
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import FrameSource

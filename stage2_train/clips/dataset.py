@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError, JoinError
-from orn.shared.manifests.records import Segment
 from orn.shared.text import short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames

@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.errors import ConfigError, JoinError
-from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames

@@ -18,8 +18,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Segment
 from orn.shared.evaluation_names import FrameOrder
-from orn.shared.manifests.records import Segment
 from orn.stage2_train.clip_store.crop import CropWindow, random_window
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import FrameObjects, with_persons_first

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, get_args
 
+from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.evaluation_names import NumCrops
-from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.text import nearest
 from orn.stage2_train.clip_store.crop import CropPlace
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from orn.data_manifests.records import Dataset
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_room
-from orn.shared.manifests.records import Dataset
 from orn.shared.predictions import Predictions, check_finite, save_predictions
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate

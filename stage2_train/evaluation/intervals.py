@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Metric, Segment, Subset
 from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
-from orn.shared.manifests.records import Metric, Segment, Subset
 from orn.shared.predictions import GroupKind, Predictions
 from orn.stage2_train.evaluation.metrics import Tallies, chance_level, confusion_counts, scores_of
 from orn.stage2_train.evaluation.statistics import (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from orn.shared.manifests.records import Metric
+from orn.data_manifests.records import Metric
 from orn.shared.predictions import Predictions
 from orn.stage2_train.clips.dataset import ClipDataset
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orn.data_manifests.records import Metric
 from orn.shared.config.fields import explain
 from orn.shared.data_files import read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.evaluation_names import HEADS
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.manifests.records import Metric
 from orn.shared.predictions import GroupKind
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orn.data_manifests.load import shipped_detectors
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import file_digest, require_utf8
 from orn.shared.errors import CheckpointError, DetectorError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import check_same_job
-from orn.shared.manifests.load import shipped_detectors
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
 from orn.stage2_train.runs.checkpoint import save_best

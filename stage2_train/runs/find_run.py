@@ -24,7 +24,7 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
         ConfigError: if there is no run with weights.
         PipelineError: see `local_folder`.
     """
-    from orn.shared.manifests.load import load_manifest
+    from orn.data_manifests.load import load_manifest
 
     if run is not None:
         return local_folder(run)

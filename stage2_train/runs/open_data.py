@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orn.data_manifests.records import Dataset, Segment, Task
 from orn.shared.errors import ConfigError
 from orn.shared.evaluation_names import FrameOrder
 from orn.shared.jobs.same_job import begun_with, differences
-from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore

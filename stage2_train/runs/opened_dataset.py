@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from orn.data_manifests.load import load_dataset
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.load import load_dataset
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,

@@ -15,6 +15,9 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
+from orn.data_manifests.folds import FIRST_FOLD
+from orn.data_manifests.load import load_manifest, own_file
+from orn.data_manifests.records import Dataset, Metric, Segment, Task, check_metric
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import read_json, require_utf8
@@ -22,9 +25,6 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import Marker
 from orn.shared.jobs.same_job import check_same_job, differences
-from orn.shared.manifests.folds import FIRST_FOLD
-from orn.shared.manifests.load import load_manifest, own_file
-from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, path_text

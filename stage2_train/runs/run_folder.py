@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from orn.data_manifests.folds import ALL
 from orn.shared.config.fields import STRICT
 from orn.shared.data_files import (
     open_file,
@@ -35,7 +36,6 @@ from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
 from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.outputs import EarlierResults, Marker, earlier_results
-from orn.shared.manifests.folds import ALL
 from orn.shared.text import path_text
 
 RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')

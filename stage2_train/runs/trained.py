@@ -9,14 +9,14 @@ from typing import Literal
 import torch
 from torch import nn
 
+from orn.data_manifests.fold_files import folds_of
+from orn.data_manifests.folds import FIRST_FOLD
+from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.records import Dataset, Video
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
-from orn.shared.manifests.fold_files import folds_of
-from orn.shared.manifests.folds import FIRST_FOLD
-from orn.shared.manifests.load import load_dataset, load_manifest
-from orn.shared.manifests.records import Dataset, Video
 from orn.shared.tensors import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network

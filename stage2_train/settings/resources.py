@@ -149,7 +149,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> DataPaths:
         PipelineError: if no detection has finished.
         ConfigError: if the manifest is missing.
     """
-    from orn.shared.manifests.load import manifest_of
+    from orn.data_manifests.load import manifest_of
     from orn.shared.shards.shard_folder import last_completed
 
     last = last_completed(None if shards is None else [shards])

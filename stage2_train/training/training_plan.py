@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orn.data_manifests.folds import ALL
+from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.manifest import TableLabels
+from orn.data_manifests.records import Dataset
 from orn.shared.data_files import require_utf8
 from orn.shared.devices import choose_device, choose_precision, is_slow
 from orn.shared.echo import is_first_process
 from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import STDERR, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.folds import ALL
-from orn.shared.manifests.load import load_dataset, load_manifest
-from orn.shared.manifests.manifest import TableLabels
-from orn.shared.manifests.records import Dataset
 from orn.shared.shards.shard_folder import shard_paths
 from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.clip_store.clips_request import map_options

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn.all_stages.run_steps import pipeline_jobs
-from orn.shared.manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
 from orn.shared.predictions import load_predictions, probabilities, save_predictions
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.evaluation.metrics import scores_of

@@ -21,11 +21,11 @@ from orn.all_stages import run_estimate as estimate
 from orn.all_stages.plan_run import Pipeline, open_pipeline
 from orn.all_stages.run_request import PipelineRequest
 from orn.all_stages.run_steps import pipeline_jobs, run_pipeline
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_request import Scope

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.shared.manifests.conftest import MANIFEST, TABLE
+from tests.data_manifests.conftest import MANIFEST, TABLE
 
 HEAD = MANIFEST.partition("[labels]")[0]
 CLIPS = [{"id": "1", "template": "Opening [something]"}, {"id": "2", "template": "Closing it"}]

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from orn.data_manifests.load import load_dataset
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.shard_videos import NoPictures
 from orn.shared.inspect.summary import summarize
 from orn.shared.jobs.plan import Plan, plan_units
-from orn.shared.manifests.load import load_dataset
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard

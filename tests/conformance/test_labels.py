@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orn.data_manifests.load import load_dataset
 from orn.shared.errors import ManifestError
-from orn.shared.manifests.load import load_dataset
 from tests.conformance.datasets import write_dataset
 
 

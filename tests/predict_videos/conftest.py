@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.data_manifests.records import METRICS, Task, Video
 from orn.predict_videos.detecting import objects_in
 from orn.predict_videos.prediction import (
     SegmentPrediction,
@@ -16,7 +17,6 @@ from orn.predict_videos.prediction import (
     probabilities,
 )
 from orn.predict_videos.windows import windows_and_segments
-from orn.shared.manifests.records import METRICS, Task, Video
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn
 from tests.worlds.films import build_world, make_workspace, words_of, write_films, write_films_shard

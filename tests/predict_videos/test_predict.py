@@ -12,9 +12,9 @@ import torch
 
 import orn
 import orn.predict_videos.predict_job
+from orn.data_manifests.records import Video
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.predict_request import PredictRequest
-from orn.shared.manifests.records import Video
 from orn.shared.predictions import load_predictions
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.stage2_train.clip_store.clip_store import ClipStore

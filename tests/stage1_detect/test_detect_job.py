@@ -3,7 +3,7 @@ from pathlib import Path
 import av
 import pytest
 
-from orn.shared.manifests.load import load_dataset
+from orn.data_manifests.load import load_dataset
 from orn.stage1_detect.detect_job import report
 from orn.stage1_detect.planning import DetectJob
 from tests.stage1_detect.fake_jobs import plan_fake

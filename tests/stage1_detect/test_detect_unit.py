@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.jobs.work import UnitResult
-from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import shard_path

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import Plan
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import FrameEstimate, read_frames

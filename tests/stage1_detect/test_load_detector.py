@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from orn import load_detector
+from orn.data_manifests.load import shipped_detectors
+from orn.data_manifests.records import DetectorChoice
 from orn.shared.errors import DetectorError, ShapeError
-from orn.shared.manifests.load import shipped_detectors
-from orn.shared.manifests.records import DetectorChoice
 from orn.stage1_detect.detect import DEFAULT_CONFIG, choose_files
 
 pytestmark = pytest.mark.mmdet

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from orn.data_manifests import headers
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import ManifestFile, Plan
-from orn.shared.manifests import headers
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset
 from orn.shared.shards.shard_format import shard_path
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import (

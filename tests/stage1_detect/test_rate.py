@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.verify import verify_folder
 from orn.shared.time_ranges import ALL_TIMES

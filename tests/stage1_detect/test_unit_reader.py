@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import DetectorError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart
-from orn.shared.manifests.records import Video
 from orn.shared.video import random_access as reader
 from orn.shared.video.read import Frame, content_digest
 from orn.stage1_detect.unit_reader import (

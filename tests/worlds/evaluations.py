@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.manifests.records import Segment
+from orn.data_manifests.records import Segment
 from orn.shared.predictions import Predictions, save_predictions
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest

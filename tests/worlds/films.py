@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import torch
 
-from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
+from orn.data_manifests.records import Dataset, DetectorChoice, Segment, Video
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset
 from orn.shared.jobs.plan import Plan, plan_units
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.verify import verify_folder, verify_shard
 from tests.shared.shards.conftest import spoilt, write_drawn

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.manifests.records import Video
+from orn.data_manifests.records import Video
 from tests.worlds.videos import write_pictures
 
 RATE = 10

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import ClipStoreError, VideoDecodeError
-from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video import random_access as reader
 from orn.stage2_train.clip_store.clip_store import ClipStore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orn.shared.manifests.records import Segment
+from orn.data_manifests.records import Segment
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset, Video
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_digest, probe, read_frames

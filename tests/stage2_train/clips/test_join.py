@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 import tests.worlds.films as tiny
+from orn.data_manifests.records import Segment, Video
 from orn.shared.errors import ConfigError, JoinError
-from orn.shared.manifests.records import Segment, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges

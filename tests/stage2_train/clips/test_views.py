@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.records import Segment
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules

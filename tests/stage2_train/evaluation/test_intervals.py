@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from orn.shared.manifests.records import Segment, Subset
+from orn.data_manifests.records import Segment, Subset
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.evaluation.intervals import (
     measured_figures,

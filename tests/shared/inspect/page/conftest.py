@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.data_manifests.records import Segment
 from orn.shared.inspect.shard_videos import ActivityLabels
-from orn.shared.manifests.records import Segment
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orn.data_manifests.records import Segment
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.shard_videos import ActivityLabels, NoPictures
-from orn.shared.manifests.records import Segment
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard import Shard

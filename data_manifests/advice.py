@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orn.shared.manifests.manifest import TableLabels
-from orn.shared.manifests.records import SPLITS, Segment
+from orn.data_manifests.manifest import TableLabels
+from orn.data_manifests.records import SPLITS, Segment
 from orn.shared.text import counted, first_few
 
 _FEW_FOR_A_SPLIT = 300

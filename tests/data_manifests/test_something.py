@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from orn.shared.manifests import something
-from orn.shared.manifests.manifest import SomethingLabels
-from orn.shared.manifests.records import Listing, Segment
+from orn.data_manifests import something
+from orn.data_manifests.manifest import SomethingLabels
+from orn.data_manifests.records import Listing, Segment
 
 V1 = SomethingLabels(format="something", train="t", validation="v", test="x", classes="c")
 V2 = SomethingLabels(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from orn.data_manifests import table
+from orn.data_manifests.manifest import TableLabels
+from orn.data_manifests.records import Form, Listing, Segment, Task
 from orn.shared.errors import DataRootError, ManifestError
-from orn.shared.manifests import table
-from orn.shared.manifests.manifest import TableLabels
-from orn.shared.manifests.records import Form, Listing, Segment, Task
 
 SPEC = TableLabels(format="table", table="t.csv", classes="c.txt")
 

@@ -5,11 +5,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from orn.data_manifests.records import Segment, Video
 from orn.shared.environment import usable_cores
 from orn.shared.errors import PipelineError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
-from orn.shared.manifests.records import Segment, Video
 from orn.shared.text import counted
 from orn.shared.video.read import FrameEstimate, estimate
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.manifests.find_videos import (
+from orn.data_manifests.find_videos import (
     FoundVideo,
     find_ids,
     find_videos,
 )
-from orn.shared.manifests.headers import read_headers
-from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Video
+from orn.data_manifests.headers import read_headers
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Video
 from tests.bounded import bounded
-from tests.shared.manifests.conftest import MANIFEST
+from tests.data_manifests.conftest import MANIFEST
 from tests.worlds.videos import write_gray
 
 FRAMES = MANIFEST.replace('"clips"', '"frames"').replace("{id}.mp4", "{id}")

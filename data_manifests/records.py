@@ -78,7 +78,7 @@ class Subset:
     """A subset of a single-label data set with separate published metrics."""
 
     name: SubsetName
-    """Name of the subset; `orn.shared.manifests.epic` has the published definitions."""
+    """Name of the subset; `orn.data_manifests.epic` has the published definitions."""
     classes: tuple[int, ...] = ()
     """Ascending classes whose segments form the subset."""
     participants: tuple[str, ...] = ()

@@ -14,10 +14,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from orn.shared.errors import ManifestError
-from orn.shared.manifests.manifest import SomethingLabels
-from orn.shared.manifests.records import Listing, Segment, Split
-from orn.shared.manifests.text_files import (
+from orn.data_manifests.manifest import SomethingLabels
+from orn.data_manifests.records import Listing, Segment, Split
+from orn.data_manifests.text_files import (
     ClassName,
     VideoId,
     each_row,
@@ -26,6 +25,7 @@ from orn.shared.manifests.text_files import (
     read_lines,
     split_tables,
 )
+from orn.shared.errors import ManifestError
 from orn.shared.text import counted, nearest
 
 logger = logging.getLogger(__name__)

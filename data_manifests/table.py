@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path
 
-from orn.shared.manifests.folds import read_folds
-from orn.shared.manifests.manifest import TableLabels
-from orn.shared.manifests.records import Form, Listing, Segment, Split, Task
-from orn.shared.manifests.text_files import (
+from orn.data_manifests.folds import read_folds
+from orn.data_manifests.manifest import TableLabels
+from orn.data_manifests.records import Form, Listing, Segment, Split, Task
+from orn.data_manifests.text_files import (
     Name,
     Seconds,
     SplitName,

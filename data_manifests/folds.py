@@ -5,9 +5,9 @@ from dataclasses import astuple, make_dataclass
 from pathlib import Path
 from typing import Any
 
+from orn.data_manifests.records import Split
+from orn.data_manifests.text_files import SPLIT_NAMES, each_row, read_rows
 from orn.shared.errors import ManifestError
-from orn.shared.manifests.records import Split
-from orn.shared.manifests.text_files import SPLIT_NAMES, each_row, read_rows
 from orn.shared.text import first_few
 
 ALL = "all"

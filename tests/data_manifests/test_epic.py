@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from orn.data_manifests import epic
+from orn.data_manifests.epic import MANY_SHOT
+from orn.data_manifests.load import load_listing, load_manifest
+from orn.data_manifests.manifest import Epic100Labels, EpicLabels, EpicTarget
+from orn.data_manifests.records import Listing, Segment, Subset, Task
 from orn.shared.errors import ManifestError
-from orn.shared.manifests import epic
-from orn.shared.manifests.epic import MANY_SHOT
-from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.manifests.manifest import Epic100Labels, EpicLabels, EpicTarget
-from orn.shared.manifests.records import Listing, Segment, Subset, Task
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
 SPEC_100 = Epic100Labels.model_validate(

@@ -19,17 +19,17 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from orn.shared.errors import ManifestError
-from orn.shared.manifests.draw_split import assign_groups
-from orn.shared.manifests.manifest import ActionLabels
-from orn.shared.manifests.records import Listing, Segment, Split
-from orn.shared.manifests.text_files import (
+from orn.data_manifests.draw_split import assign_groups
+from orn.data_manifests.manifest import ActionLabels
+from orn.data_manifests.records import Listing, Segment, Split
+from orn.data_manifests.text_files import (
     ClassName,
     VideoId,
     each_row,
     read_lines,
     require_file,
 )
+from orn.shared.errors import ManifestError
 
 _UNUSED, _TRAIN, _TEST = "0", "1", "2"
 _VALIDATION_SHARE = 0.15

@@ -15,11 +15,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, Json, conlist
 
-from orn.shared.data_files import not_a_file
-from orn.shared.errors import ManifestError
-from orn.shared.manifests.manifest import Epic100Labels, EpicLabels
-from orn.shared.manifests.records import Listing, Segment, Split, Subset, Task
-from orn.shared.manifests.text_files import (
+from orn.data_manifests.manifest import Epic100Labels, EpicLabels
+from orn.data_manifests.records import Listing, Segment, Split, Subset, Task
+from orn.data_manifests.text_files import (
     Name,
     VideoId,
     each_row,
@@ -27,6 +25,8 @@ from orn.shared.manifests.text_files import (
     read_rows,
     split_tables,
 )
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ManifestError
 
 MANY_SHOT = 100
 """Classes with more segments are many-shot classes."""

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.errors import ManifestError
-from orn.shared.manifests.text_files import (
+from orn.data_manifests.text_files import (
     MOST_ROWS,
     each_row,
     read_class_names,
     read_rows,
 )
+from orn.shared.errors import ManifestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from orn.shared.data_files import not_a_file
-from orn.shared.errors import ManifestError
-from orn.shared.manifests.manifest import VlogLabels
-from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.text_files import (
+from orn.data_manifests.manifest import VlogLabels
+from orn.data_manifests.records import Listing, Segment
+from orn.data_manifests.text_files import (
     VideoId,
     each_row,
     read_class_names,
     read_lines,
     require_file,
 )
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ManifestError
 from orn.shared.text import counted
 
 

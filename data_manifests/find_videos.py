@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from orn.data_manifests.text_files import id_problem
 from orn.shared.data_files import walk
 from orn.shared.errors import DataRootError
-from orn.shared.manifests.text_files import id_problem
 from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.errors import DataRootError, ManifestError, UnknownDatasetError
-from orn.shared.manifests.load import (
+from orn.data_manifests.load import (
     dataset_names,
     files_of,
     load_dataset,
@@ -15,8 +14,9 @@ from orn.shared.manifests.load import (
     shipped_detectors,
     video_rates,
 )
-from orn.shared.manifests.manifest import RateTable, Videos
-from orn.shared.manifests.records import DetectorChoice, Video
+from orn.data_manifests.manifest import RateTable, Videos
+from orn.data_manifests.records import DetectorChoice, Video
+from orn.shared.errors import DataRootError, ManifestError, UnknownDatasetError
 
 
 def test_shipped_manifests_are_valid_named_like_their_files_and_described() -> None:

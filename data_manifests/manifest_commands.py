@@ -23,7 +23,7 @@ from orn.shared.text_report import report_of
 @command("list")
 def list_manifests(*, as_json: AsJson = False) -> None:
     """List the bundled data sets."""
-    from orn.shared.manifests.load import dataset_names, load_manifest
+    from orn.data_manifests.load import dataset_names, load_manifest
 
     manifests = map(load_manifest, dataset_names())
     listed = [
@@ -47,7 +47,7 @@ def check(
     that never occur in the training split. The exit code is 1 if a table is missing or invalid or
     no video can be opened, and 3 if only some videos are missing or cannot be opened.
     """
-    from orn.shared.manifests.check import as_report, check_dataset, exit_code
+    from orn.data_manifests.check import as_report, check_dataset, exit_code
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
     echo_report(report, as_report, as_json=as_json)
@@ -99,8 +99,8 @@ def new(
     --folds, an editable table of the splits are written next to it. Prints the inferred settings;
     comments in the manifest explain each setting.
     """
-    from orn.shared.manifests.draw_split import SplitRequest
-    from orn.shared.manifests.new import plan_manifest
+    from orn.data_manifests.draw_split import SplitRequest
+    from orn.data_manifests.new import plan_manifest
     from orn.shared.text import counted
 
     if shares is not None and folds is not None:

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from orn.shared.manifests import vlog
-from orn.shared.manifests.manifest import VlogLabels
-from orn.shared.manifests.records import Listing, Segment
+from orn.data_manifests import vlog
+from orn.data_manifests.manifest import VlogLabels
+from orn.data_manifests.records import Listing, Segment
 
 SPEC = VlogLabels(format="vlog")
 NO, UNSURE, YES = -1, 0, 1

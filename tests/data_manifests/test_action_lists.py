@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from orn.data_manifests.action_lists import film_of
+from orn.data_manifests.check import check_dataset
+from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.records import Dataset
 from orn.shared.errors import ManifestError
-from orn.shared.manifests.action_lists import film_of
-from orn.shared.manifests.check import check_dataset
-from orn.shared.manifests.load import load_dataset, load_manifest
-from orn.shared.manifests.records import Dataset
 
 CLIPS = [f"{film}_pour_u_nm_np1_fr_goo_{number}" for film in "abcdefgh" for number in range(4)]
 HMDB = {

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
+from orn.data_manifests.manifest import Epic100Labels, SomethingLabels
+from orn.data_manifests.records import Split
 from orn.shared.config.fields import described, explain
 from orn.shared.data_files import not_a_file, parse_json, read_bounded
 from orn.shared.errors import DataRootError, ManifestError
-from orn.shared.manifests.manifest import Epic100Labels, SomethingLabels
-from orn.shared.manifests.records import Split
 from orn.shared.text import counted, nearest, truncate
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.data_manifests.folds import fold_names
+from orn.data_manifests.load import load_manifest
+from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
-from orn.shared.manifests.folds import fold_names
-from orn.shared.manifests.load import load_manifest
-from orn.shared.manifests.manifest import Manifest, TableLabels
 
 
 def folds_of(manifest: str) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from orn.data_manifests.records import SPLITS, Form, Metric, Split, Task, check_metric
 from orn.shared.config.fields import STRICT, Count
-from orn.shared.manifests.records import SPLITS, Form, Metric, Split, Task, check_metric
 
 LONGEST_NAME_BYTES = 100
 """Maximum length of a data set's name, which is part of file names."""

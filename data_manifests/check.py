@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from orn.data_manifests.advice import split_advice
+from orn.data_manifests.load import load_listing, load_manifest, locate_videos
+from orn.data_manifests.manifest import ActionLabels, TableLabels
+from orn.data_manifests.records import SPLITS, Dataset, Listing
 from orn.shared.errors import SOME_FAILED, ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
-from orn.shared.manifests.advice import split_advice
-from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
-from orn.shared.manifests.manifest import ActionLabels, TableLabels
-from orn.shared.manifests.records import SPLITS, Dataset, Listing
 from orn.shared.text_report import Report, Table, report_of
 from orn.shared.video.read import probe
 

@@ -8,18 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from orn.shared.config.toml_files import load_config
-from orn.shared.data_files import file_digest, not_a_file
-from orn.shared.errors import (
-    DataRootError,
-    ManifestError,
-    PipelineError,
-    UnknownDatasetError,
-)
-from orn.shared.jobs.plan import Plan
-from orn.shared.manifests import action_lists, epic, something, table, vlog
-from orn.shared.manifests.find_videos import find_ids, find_videos
-from orn.shared.manifests.manifest import (
+from orn.data_manifests import action_lists, epic, something, table, vlog
+from orn.data_manifests.find_videos import find_ids, find_videos
+from orn.data_manifests.manifest import (
     ActionLabels,
     Epic100Labels,
     EpicLabels,
@@ -31,8 +22,17 @@ from orn.shared.manifests.manifest import (
     Videos,
     VlogLabels,
 )
-from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
-from orn.shared.manifests.text_files import read_column
+from orn.data_manifests.records import Dataset, DetectorChoice, Listing, Video
+from orn.data_manifests.text_files import read_column
+from orn.shared.config.toml_files import load_config
+from orn.shared.data_files import file_digest, not_a_file
+from orn.shared.errors import (
+    DataRootError,
+    ManifestError,
+    PipelineError,
+    UnknownDatasetError,
+)
+from orn.shared.jobs.plan import Plan
 from orn.shared.text import counted, first_few, nearest_first, truncate
 
 logger = logging.getLogger(__name__)
@@ -41,9 +41,8 @@ _NAMED = 3
 """Number of example videos in a message."""
 _GENERATED = "demo"
 """Name of the generated data set."""
-_PACKAGE = Path(__file__).parents[2]
-_SHIPPED = _PACKAGE / "data_manifests"
-_DETECTORS = _PACKAGE / "demo" / "detector"
+_SHIPPED = Path(__file__).parent
+_DETECTORS = _SHIPPED.parent / "demo" / "detector"
 
 
 def dataset_names() -> list[str]:

@@ -14,28 +14,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
-from orn.shared.data_files import not_a_file, walk
-from orn.shared.errors import ConfigError, ManifestError, PipelineError
-from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.outputs import check_output_files
-from orn.shared.manifests.advice import split_advice
-from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
-from orn.shared.manifests.find_videos import VIDEO_SUFFIXES, expand
-from orn.shared.manifests.load import load_manifest, locate_videos
-from orn.shared.manifests.manifest import (
+from orn.data_manifests.advice import split_advice
+from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.data_manifests.find_videos import VIDEO_SUFFIXES, expand
+from orn.data_manifests.load import load_manifest, locate_videos
+from orn.data_manifests.manifest import (
     LONGEST_NAME_BYTES,
     Manifest,
     TableLabels,
     is_name_character,
 )
-from orn.shared.manifests.records import METRICS, SPLITS, Dataset, Form, Split, Task
-from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow, read
-from orn.shared.manifests.text_files import each_row, read_rows, unused_columns
+from orn.data_manifests.records import METRICS, SPLITS, Dataset, Form, Split, Task
+from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow, read
+from orn.data_manifests.text_files import each_row, read_rows, unused_columns
+from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
+from orn.shared.data_files import not_a_file, walk
+from orn.shared.errors import ConfigError, ManifestError, PipelineError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_files
 from orn.shared.text import counted, truncate
 from orn.shared.video.frame import PICTURE_SUFFIXES
 
-_TEMPLATE = Path(__file__).with_name("new_manifest.toml")
+_TEMPLATE = Path(__file__).with_name("new_manifest.toml.template")
 _ALL_TRAIN = "no such column: all rows are train"
 _SIDES = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])")
 _OPPOSITE = {"left": "right", "right": "left"}

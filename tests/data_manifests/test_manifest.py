@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from orn.data_manifests.load import load_manifest
 from orn.shared.errors import ManifestError
-from orn.shared.manifests.load import load_manifest
 
 FRAMES = 'form = "frames"'
 LABELS = "[labels]"

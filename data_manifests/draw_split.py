@@ -20,11 +20,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from orn.data_manifests.folds import ALL, fold_names
+from orn.data_manifests.records import SPLITS, Split
+from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow
+from orn.data_manifests.text_files import each_row, read_rows
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.folds import ALL, fold_names
-from orn.shared.manifests.records import SPLITS, Split
-from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow
-from orn.shared.manifests.text_files import each_row, read_rows
 from orn.shared.text import escape, first_few
 
 Group = Mapping[str | None, int]
