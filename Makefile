@@ -5,7 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-ROOMS := shared stage1_detect stage2_train report study predict_videos all_stages data_manifests demo benchmarks
+ROOMS := shared data_manifests stage1_detect stage2_train benchmarks
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # An interpreter that can create an environment: a name on the path may be an empty pyenv shim or a
@@ -55,7 +55,7 @@ lint: $(READY) types ## Check style, format and types
 type: $(READY) types ## Check types
 	$(BIN)/mypy
 types: ## Link the packages in build/types/orn for mypy and editors
-	@mkdir -p build/types/orn && ln -sfn $(CURDIR)/orn/*.* $(ROOMS:%=$(CURDIR)/%) build/types/orn/
+	@mkdir -p build/types/orn && ln -sfn $(CURDIR)/orn/* $(ROOMS:%=$(CURDIR)/%) build/types/orn/
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 docs: $(READY) ## Build the site in build/docs; broken links are errors

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
 
 from orn.data_manifests import action_lists, epic, something, table, vlog
@@ -42,7 +43,7 @@ _NAMED = 3
 _GENERATED = "demo"
 """Name of the generated data set."""
 _SHIPPED = Path(__file__).parent
-_DETECTORS = _SHIPPED.parent / "demo" / "detector"
+_DETECTORS = Path(str(files("orn")), "demo", "detector")
 
 
 def dataset_names() -> list[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from orn.predict_videos.prediction import WindowPrediction
+    from orn.predict.prediction import WindowPrediction
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
     from orn.stage1_detect.detect_unit import Detector
@@ -229,8 +229,8 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.predict_videos.predict_path import predict_path
-    from orn.predict_videos.windows import WindowChoice
+    from orn.predict.predict_path import predict_path
+    from orn.predict.windows import WindowChoice
 
     choice = WindowChoice(seconds=window, stride_seconds=stride)
     return predict_path(model, video, detections, rate=rate, choice=choice, pairs=pairs)

@@ -1,6 +1,6 @@
 """Run the command `orn` as `python -m orn`."""
 
-from orn.shared.cli import main
+from orn.cli import main
 
 if __name__ == "__main__":
     main()

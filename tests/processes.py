@@ -11,11 +11,11 @@ from typing import Any
 _IMPORTED = (
     "pytest",
     "hypothesis",
-    "orn.shared.cli",
+    "orn.cli",
     "orn.stage1_detect.detect_job",
     "orn.stage2_train.clips.batches",
     "orn.stage2_train.runs.trained",
-    "orn.predict_videos.predict_job",
+    "orn.predict.predict_job",
     "tests.conformance.readers",
 )
 _SECONDS = 120

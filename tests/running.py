@@ -10,7 +10,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from orn.shared.cli import orn
+from orn.cli import orn
 
 SECONDS = 300
 """When a process that does not end is killed; the machine may be busy with other tests."""

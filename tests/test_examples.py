@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn import open_dataset, open_shard
-from orn.shared.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"

@@ -1,4 +1,4 @@
-"""The scripts of experiments/ run at their smallest size."""
+"""The scripts of benchmarks/experiments/ run at their smallest size."""
 
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from tests.running import run_python
 )
 def test_a_script_prints_its_record(words: str, keys: set[str], tmp_path: Path) -> None:
     script, *options = words.split()
-    ran = run_python(ROOT / "experiments" / script, *options, folder=tmp_path, PYTHONPATH="")
+    ran = run_python(
+        ROOT / "benchmarks" / "experiments" / script, *options, folder=tmp_path, PYTHONPATH=""
+    )
     assert keys <= ran.json.keys()
     assert (tmp_path / "a.pth").is_file() == ("average_precision" in keys)

@@ -11,17 +11,13 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-MAY_IMPORT = {
-    "shared": {"data_manifests"},
+MAY_IMPORT: dict[str, set[str]] = {
+    "shared": set(),
     "data_manifests": {"shared"},
     "stage1_detect": {"shared", "data_manifests"},
     "stage2_train": {"shared", "data_manifests"},
-    "report": {"shared", "stage2_train", "data_manifests"},
-    "study": {"shared", "stage2_train", "data_manifests"},
-    "predict_videos": {"shared", "stage1_detect", "stage2_train", "data_manifests"},
-    "all_stages": {"shared", "stage1_detect", "stage2_train", "data_manifests"},
-    "demo": {"shared", "all_stages"},
-    "benchmarks": {"shared", "stage1_detect", "stage2_train", "data_manifests"},
+    "benchmarks": {"shared", "data_manifests", "stage1_detect", "stage2_train"},
+    "orn": {"shared", "data_manifests", "stage1_detect", "stage2_train"},
 }
 PACKAGES = tuple(MAY_IMPORT)
 
@@ -42,9 +38,16 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
 @cache
 def modules() -> dict[str, Path]:
     """Every module of the product by name; a package's own is its `__init__`."""
-    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    paths = [
+        path
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if "experiments" not in path.parts  # scripts
+    ]
+    names = {path: path.relative_to(ROOT).with_suffix("").parts for path in paths}
     return {
-        ".".join(("orn", *path.relative_to(ROOT).with_suffix("").parts)): path for path in paths
+        ".".join(parts if parts[0] == "orn" else ("orn", *parts)): path
+        for path, parts in names.items()
     }
 
 
@@ -63,11 +66,12 @@ def imports() -> dict[str, set[str]]:
 def package_of(module: str) -> str:
     """The folder at the top in which a module of ours lies; empty for one of others."""
     first, _, rest = module.partition(".")
-    return rest.partition(".")[0] if first == "orn" else ""
+    folder = rest.partition(".")[0]
+    return "" if first != "orn" else folder if folder in PACKAGES else "orn"
 
 
 def room(module: str) -> str:
-    return ".".join(module.split(".")[:3])
+    return ".".join(module.split(".")[: 2 if package_of(module) == "orn" else 3])
 
 
 def reached(graph: Mapping[str, set[str]], start: str) -> set[str]:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.cli import main
 from orn.demo.world.make import write_world
-from orn.shared.cli import main
 from orn.shared.jobs.lock import is_locked
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.tensors import read_tensors
@@ -67,7 +67,7 @@ class Job:
 
 def detect_job(folder: Path) -> Job:
     manifest = counted_videos(folder, {"a": 60, "b": 12})
-    checkpoint = ROOT / "demo" / "detector" / "mask_rcnn_demo.pth"
+    checkpoint = ROOT / "orn" / "demo" / "detector" / "mask_rcnn_demo.pth"
     words = ("detect", str(manifest), "--data", str(folder / "data"), "--device", "cpu")
     options = ("--checkpoint", str(checkpoint), "--unit-frames", "8", "--workers", "1", "--out")
     return Job(words=(*words, *options), made=everything)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PACKAGES, ROOT
-from tests.shared.commands import TARGETS, UNKNOWN, wrong_words
+from tests.orn.commands import TARGETS, UNKNOWN, wrong_words
 
 _ORN = re.compile(r"(?<![\w/.-])(`?)orn (?=[a-z{-])([^`;.]*)")
 """A backtick where there is one, and all from behind `orn` to the end of the part of a sentence."""

@@ -51,11 +51,11 @@ def test_setup_lists_every_package() -> None:
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     listed = setup["options"]["packages"].split()
     found = [
-        path.parent.relative_to(ROOT)
-        for room in ROOMS
+        path.parent.relative_to(ROOT / "orn" if room == "orn" else ROOT)
+        for room in PACKAGES
         for path in (ROOT / room).rglob("__init__.py")
     ]
-    assert sorted(listed) == sorted(["orn", *(".".join(("orn", *each.parts)) for each in found)])
+    assert sorted(listed) == sorted(".".join(("orn", *path.parts)) for path in found)
     places = dict(
         line.split(" = ") for line in setup["options"]["package_dir"].strip().splitlines()
     )

@@ -18,7 +18,6 @@ from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
-from orn.shared.predictions import Predictions, save_predictions
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
 from orn.stage2_train.baseline.fit import forest_logits, probe_logits
 from orn.stage2_train.baseline.object_statistics import most_frequent_class, object_statistics
@@ -31,6 +30,7 @@ from orn.stage2_train.evaluation.intervals import with_groups
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.open_data import Sources, open_sources
+from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.settings.resources import Resources, data_paths

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
-from orn.shared.evaluation_names import FOLDS
-from orn.shared.predictions import Predictions, predictions_of
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.statistics import (
     Proportion,
@@ -23,8 +21,10 @@ from orn.stage2_train.evaluation.statistics import (
     difference_with_interval,
 )
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.runs.trained import fold_runs
+from orn.stage2_train.settings.evaluation_names import FOLDS
 
 _UNKNOWN: Proportion = {"low": None, "high": None}
 

@@ -10,12 +10,12 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from orn.shared.evaluation_names import FrameOrder
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.settings.evaluation_names import FrameOrder
 from orn.stage2_train.settings.recipe import DataRecipe
 
 

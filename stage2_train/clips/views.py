@@ -10,9 +10,9 @@ from typing import Any, get_args
 
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
-from orn.shared.evaluation_names import NumCrops
 from orn.shared.text import nearest
 from orn.stage2_train.clip_store.crop import CropPlace
+from orn.stage2_train.settings.evaluation_names import NumCrops
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ from orn.data_manifests.records import Dataset
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_room
-from orn.shared.predictions import Predictions, check_finite, save_predictions
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.check_clips import check_objects
@@ -33,6 +32,7 @@ from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.open_data import Sources
+from orn.stage2_train.runs.predictions import Predictions, check_finite, save_predictions
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.trained import (
     OpenedModel,

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Metric, Segment, Subset
-from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
-from orn.shared.predictions import GroupKind, Predictions
 from orn.stage2_train.evaluation.metrics import Tallies, chance_level, confusion_counts, scores_of
 from orn.stage2_train.evaluation.statistics import (
     CONFIDENCE,
@@ -25,6 +23,8 @@ from orn.stage2_train.evaluation.statistics import (
     with_interval,
 )
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE
+from orn.stage2_train.runs.predictions import GroupKind, Predictions
+from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
 
 
 def with_groups(

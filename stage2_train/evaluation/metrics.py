@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from orn.data_manifests.records import Metric
-from orn.shared.predictions import Predictions
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.runs.predictions import Predictions
 
 TOP_K = 5
 

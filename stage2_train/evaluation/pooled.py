@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 
 from orn.shared.errors import JoinError
-from orn.shared.evaluation_names import FOLDS
-from orn.shared.predictions import LOGITS, Predictions, load_predictions, save_predictions
 from orn.stage2_train.evaluation.intervals import measured_values
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
+from orn.stage2_train.runs.predictions import (
+    LOGITS,
+    Predictions,
+    load_predictions,
+    save_predictions,
+)
+from orn.stage2_train.settings.evaluation_names import FOLDS
 
 
 def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:

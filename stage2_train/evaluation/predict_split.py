@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from orn.shared.predictions import LOGITS, HeadCombination, Predictions
 from orn.stage2_train.clips.batches import (
     LoaderSettings,
     evaluation_loader,
@@ -19,6 +18,8 @@ from orn.stage2_train.clips.batches import (
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
+from orn.stage2_train.runs.predictions import LOGITS, Predictions
+from orn.stage2_train.settings.evaluation_names import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
+from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
 
 CONFIDENCE = 0.95
 Proportion = dict[str, float | None]

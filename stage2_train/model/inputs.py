@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ShapeError
-from orn.shared.predictions import HeadCombination, with_combination
+from orn.stage2_train.settings.evaluation_names import HeadCombination, with_combination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ from orn.data_manifests.records import Metric
 from orn.shared.config.fields import explain
 from orn.shared.data_files import read_json
 from orn.shared.errors import CheckpointError
-from orn.shared.evaluation_names import HEADS
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.predictions import GroupKind
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
+from orn.stage2_train.runs.predictions import GroupKind
+from orn.stage2_train.settings.evaluation_names import HEADS
 from orn.stage2_train.settings.recipe import UnsureInEvaluation
 
 UNSURE_NEGATIVE = "map_unsure_negative"

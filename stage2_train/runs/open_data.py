@@ -9,7 +9,6 @@ from pathlib import Path
 
 from orn.data_manifests.records import Dataset, Segment, Task
 from orn.shared.errors import ConfigError
-from orn.shared.evaluation_names import FrameOrder
 from orn.shared.jobs.same_job import begun_with, differences
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
@@ -29,6 +28,7 @@ from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.runs.run_config import ClipRecord
+from orn.stage2_train.settings.evaluation_names import FrameOrder
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
 

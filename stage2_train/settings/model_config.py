@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Maybe
-from orn.shared.predictions import HeadCombination
 from orn.stage2_train.settings.backbones import TIMM, Backbone
+from orn.stage2_train.settings.evaluation_names import HeadCombination
 
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Kernel = Literal["2d", "2.5d", "3d"]

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError, TrainingError
 from orn.shared.jobs.progress import Bar
-from orn.shared.predictions import check_finite
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import (
     ClipBatch,
@@ -47,6 +46,7 @@ from orn.stage2_train.runs.checkpoint import (
 )
 from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
 from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
+from orn.stage2_train.runs.predictions import check_finite
 from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.initial_weights import apply_backbone_options

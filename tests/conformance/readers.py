@@ -13,16 +13,15 @@ import torch
 from torch import nn
 
 from orn.data_manifests.load import load_dataset
+from orn.inspect.page.write import write_page
+from orn.inspect.shard_videos import NoPictures
+from orn.inspect.summary import summarize
+from orn.inspect.verify import verify_shard
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
-from orn.shared.inspect.page.write import write_page
-from orn.shared.inspect.shard_videos import NoPictures
-from orn.shared.inspect.summary import summarize
 from orn.shared.jobs.plan import Plan, plan_units
-from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verify import verify_shard
 from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.imports.authors_vlog import read_authors
@@ -42,6 +41,7 @@ from orn.stage2_train.runs.checkpoint import (
     save_last,
 )
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.runs.run_config import Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.settings.recipe import OptimizerRecipe, load_recipe

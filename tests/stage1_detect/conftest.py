@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.weights_server import WeightsServer
 from tests.worlds.tables import small_videos
 
-DEMO_CONFIG = Path(__file__).parents[2] / "demo" / "detector" / "mask_rcnn_demo.py"
+DEMO_CONFIG = Path(__file__).parents[2] / "orn" / "demo" / "detector" / "mask_rcnn_demo.py"
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import pytest
 
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Segment, Video
+from orn.inspect.verify import verify_folder
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.shards.verify import verify_folder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.detect_job import DetectSummary, run_job

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from orn.predict_videos.prediction import SeenObject, WindowPrediction
-from orn.shared.inspect.overlay import show_frame
+from orn.inspect.overlay import show_frame
+from orn.predict.prediction import SeenObject, WindowPrediction
 from orn.shared.shards.shard import Shard
 from orn.stage2_train.explanation.importance import Pair
 from tests.browser import HOSTILE

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.inspect.verify import verify_shard
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_digest, probe, read_frames
 from tests.worlds.videos import HEIGHT, WIDTH, write_numbered

@@ -6,8 +6,8 @@ import numpy as np
 import zarr
 from zarr.storage import ZipStore
 
+from orn.inspect.verify import verify_shard
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verify import verify_shard
 from tests.fixtures import shard_v2 as golden
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "shard_v2.zarr.zip"

@@ -12,9 +12,9 @@ import pytest
 
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
+from orn.inspect.verify import verify_folder, verify_shard
 from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
-from orn.shared.shards.verify import verify_folder, verify_shard
 from tests.shared.shards.conftest import spoilt, write_drawn
 from tests.worlds.shards import DETECTOR
 from tests.worlds.tables import write_table

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from orn.inspect.summary import summarize
+from orn.inspect.verify import verify_shard
 from orn.shared.errors import PipelineError, ShapeError
-from orn.shared.inspect.summary import summarize
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import DetectorEntry
-from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
 from tests.worlds.shards import drawn_detections, video_entry
 

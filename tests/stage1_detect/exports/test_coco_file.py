@@ -15,7 +15,7 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco_file import export_coco, images_path
 from orn.stage1_detect.exports.exported_frames import select_frames
-from tests.shared.inspect.conftest import found, write
+from tests.orn.inspect.conftest import found, write
 from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table
 

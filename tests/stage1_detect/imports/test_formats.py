@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from orn.inspect.verify import verify_shard
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.verify import verify_shard
 from orn.stage1_detect.imports.formats import RECORDS
 from orn.stage1_detect.imports.import_request import FormatName
 from tests.bounded import refusals

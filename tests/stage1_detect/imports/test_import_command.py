@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.inspect.verify import verify_shard
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
-from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import content_digest
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.predictions import Predictions, load_predictions, probabilities
+from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import (
     TinyWorld,

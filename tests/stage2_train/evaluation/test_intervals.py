@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from orn.data_manifests.records import Segment, Subset
-from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.evaluation.intervals import (
     measured_figures,
     share_figures,
@@ -23,6 +22,7 @@ from orn.stage2_train.evaluation.statistics import (
     difference_with_interval,
     with_interval,
 )
+from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
 
 
 def _tallies(labels, logits_NA) -> Tallies:

@@ -14,7 +14,6 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from orn.shared.predictions import Predictions
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.evaluation.metrics import (
     Tallies,
@@ -23,6 +22,7 @@ from orn.stage2_train.evaluation.metrics import (
     score_heads,
     scores_of,
 )
+from orn.stage2_train.runs.predictions import Predictions
 from tests.stage2_train.clips.conftest import SETTINGS
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import JoinError
-from orn.shared.predictions import Predictions, save_predictions
 from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from tests.worlds.evaluations import evaluation_of
 from tests.worlds.films import TINY_RECORD, write_tiny_model
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from orn.shared.errors import CheckpointError
-from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.clips.batches import LoaderSettings, collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
@@ -16,6 +15,7 @@ from orn.stage2_train.clips.views import ClipRequest, View, Views
 from orn.stage2_train.evaluation.predict_split import gathered, predict
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
+from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe
 

@@ -4,7 +4,7 @@ import click
 import pytest
 import torch
 
-from orn.shared.cli import orn
+from orn.cli import orn
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings import resources
 from orn.stage2_train.settings.resources import Resources

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
-from orn.shared.predictions import Predictions
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.runs.checkpoint import load_best, load_last
+from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_folder import read_jsonl
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training import loop

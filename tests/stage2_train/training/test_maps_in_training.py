@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from orn.shared.predictions import load_predictions
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.runs.checkpoint import load_best, load_last
+from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
 from orn.stage2_train.runs.trained import open_model, sources_of_run

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from orn.shared.tensors import read_tensors
+from orn.stage2_train.compare.list_runs import read_summary
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import read_config, recorded_config
 from orn.stage2_train.training.initial_weights import read_pretrained
-from orn.study.list_runs import read_summary
 from tests.running import Ran, run_orn
 from tests.stage2_train.training.conftest import before_each_step
 

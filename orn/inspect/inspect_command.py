@@ -1,0 +1,244 @@
+"""The command `orn inspect`."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from orn.shared.common_options import AsJson, FilePath, Share
+from orn.shared.echo import echo, echo_json, echo_report
+from orn.shared.errors import SOME_FAILED
+from orn.shared.options import Argument, Option, Request, command
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from orn.inspect.one_frame import ShardFrame
+    from orn.inspect.shard_videos import ActivityLabels, Pictures
+    from orn.shared.shards.shard import Shard
+
+
+logger = logging.getLogger(__name__)
+
+
+class InspectRequest(Request):
+    """Options of `orn inspect`."""
+
+    shard: Annotated[FilePath, Argument("SHARD")]
+    video_id: Annotated[
+        str | None, Option("Show one frame of this video.", name="--video", metavar="ID")
+    ] = None
+    index: Annotated[
+        Annotated[int, Field(ge=0, le=10**9)] | None,
+        Option("Index of the frame to show, from 0.", name="--frame"),
+    ] = None
+    seconds: Annotated[float | None, Option("Time of the frame to show.")] = None
+    overlay: Annotated[
+        FilePath | None,
+        Option("Draw the frame as OUT.png, or the video as OUT.mp4.", metavar="OUT"),
+    ] = None
+    html: Annotated[
+        FilePath | None,
+        Option(
+            "Write a page for a browser: the folder OUT with an index.html and all frames.",
+            metavar="OUT",
+        ),
+    ] = None
+    start_seconds: Annotated[
+        float | None, Option("Start of OUT.mp4, in seconds.", name="--from")
+    ] = None
+    stop_seconds: Annotated[
+        float | None, Option("End of OUT.mp4, in seconds, exclusive.", name="--to")
+    ] = None
+    score_threshold: Annotated[Share, Option("Minimum score of the objects in OUT.")] = 0.5
+    dataset: Annotated[
+        str | None,
+        Option(
+            "Read frames from the videos of this data set.",
+            metavar="DATASET",
+            usual="from the plan next to SHARD",
+        ),
+    ] = None
+    data_root: Annotated[
+        FilePath | None,
+        Option(
+            "Data root.",
+            name="--data",
+            variable="ORN_DATA",
+            usual="from the plan next to SHARD, else data",
+        ),
+    ] = None
+    run: Annotated[
+        FilePath | None,
+        Option("Show the predictions of this run, as stored by `orn eval`, on the page."),
+    ] = None
+
+    @property
+    def draws_video(self) -> bool:
+        """Whether the overlay is a video instead of a picture."""
+        return self.overlay is not None and self.overlay.suffix.lower() == ".mp4"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.overlay is not None and self.overlay.suffix.lower() not in (".png", ".mp4"):
+            raise ValueError(f"--overlay: expected OUT.png or OUT.mp4, got {self.overlay}")
+        if self.index is not None and self.seconds is not None:
+            raise ValueError("--frame and --seconds: expected at most one, got both; omit one")
+        if self.draws_video and (self.index, self.seconds) != (None, None):
+            raise ValueError("--frame and --seconds select one frame; for a video use --from, --to")
+        for name, value in (("--from", self.start_seconds), ("--to", self.stop_seconds)):
+            if value is not None and not self.draws_video:
+                raise ValueError(f"{name} selects a part of a video and requires --overlay OUT.mp4")
+        if self.run is not None and self.html is None:
+            raise ValueError("--run shows predictions on a page and requires --html OUT")
+        if self.html is not None and self.html.suffix.lower() in (".html", ".htm"):
+            raise ValueError(f"--html: expected a folder, got {self.html}; omit {self.html.suffix}")
+        return self
+
+
+@command("inspect")
+def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
+    """Show the contents of a SHARD: videos, detector, classes and sizes.
+
+    With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
+    over one frame or a video; with --html, write a page. Missing frames are gray; the exit code is
+    then 3 for --overlay.
+    """
+    from orn.inspect.page.write import check_page_output
+    from orn.inspect.shard_videos import pictures_of_shard
+    from orn.shared.jobs.outputs import check_output_files
+    from orn.shared.shards.shard import Shard
+    from orn.shared.shards.shard_folder import one_shard
+
+    path = one_shard(request.shard)
+    opened = Shard(path)
+    if request.overlay is None and request.html is None:
+        _describe(opened, request, as_json=as_json)
+        return 0
+    check_output_files([request.overlay], reads=_inputs(path, request))
+    if request.html is not None:
+        check_page_output(request.html)
+    pictures = pictures_of_shard(path, request.dataset, request.data_root)
+    made = _draw(opened, pictures, request) | _write_page(opened, pictures, request)
+    if as_json:
+        echo_json(made)
+    for key in () if as_json else ("overlay", "html"):
+        if key in made:
+            echo(made[key])
+    if not made.get("gray"):
+        return 0
+    message = "a gray background for %d of %d frames: their pictures are missing"
+    logger.warning(f"{request.overlay}: {message}", made["gray"], made["frames"])
+    return SOME_FAILED
+
+
+def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
+    """Yield the files from which pictures of the shard are made."""
+    from orn.data_manifests.load import files_of
+    from orn.inspect.shard_videos import data_of_shard
+    from orn.shared.errors import PipelineError
+    from orn.shared.shards.shard_folder import files_of_shards
+
+    yield from (shard, *files_of_shards(shard.parent))
+    with suppress(PipelineError):  # a corrupt plan
+        yield from files_of(*data_of_shard(shard, request.dataset, request.data_root))
+
+
+def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None:
+    from orn.inspect import one_frame, summary
+
+    if (request.video_id, request.index, request.seconds) == (None, None, None):
+        whole = summary.summarize(shard)
+        described, report = summary.summary_to_dict(whole), summary.as_report(whole)
+    else:
+        found = _frame(shard, request)
+        described, report = one_frame.frame_to_dict(found), one_frame.as_report(found)
+    echo_report(described, lambda _: report, as_json=as_json)
+
+
+def _frame(shard: "Shard", request: InspectRequest) -> "ShardFrame":
+    from orn.inspect.one_frame import find_frame
+
+    return find_frame(
+        shard, video_id=request.video_id, index=request.index, seconds=request.seconds
+    )
+
+
+def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
+    """Draw the overlay, if requested; return its path and numbers of frames."""
+    from orn.inspect.overlay import draw_film, draw_picture
+
+    if request.overlay is None:
+        return {}
+    threshold = request.score_threshold
+    if request.draws_video:
+        drawn = draw_film(
+            shard,
+            pictures,
+            request.overlay,
+            video_id=request.video_id,
+            start_seconds=request.start_seconds,
+            stop_seconds=request.stop_seconds,
+            score_threshold=threshold,
+        )
+    else:
+        frame = _frame(shard, request)
+        drawn = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
+    return {"overlay": str(request.overlay), "frames": drawn.frames, "gray": drawn.gray}
+
+
+def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
+    """Write the page, if requested; return its path and contents."""
+    from orn.inspect.page.write import write_page
+
+    if request.html is None:
+        return {}
+    page = write_page(
+        shard,
+        pictures,
+        request.html,
+        labels=_labels(shard, request),
+        score_threshold=request.score_threshold,
+    )
+    return {"html": str(page)}
+
+
+def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
+    """Return the labels of the data set, with the predictions of a run if one is given."""
+    from orn.inspect.shard_videos import ActivityLabels, data_of_shard, labels_of
+    from orn.shared.errors import ConfigError, PipelineError
+
+    run = request.run
+    try:
+        name, root = data_of_shard(shard.path, request.dataset, request.data_root)
+        labels = labels_of(name, root, _probabilities(run) if run else None)
+    except PipelineError as err:
+        if run is not None:
+            raise
+        return ActivityLabels(source=f"none: {err}")
+    here = {video.id for video in shard.videos}
+    shown = [each for each in labels.segments if each.video_id in here]
+    if run is not None and not any(each.id in labels.probabilities for each in shown):
+        raise ConfigError(
+            f"{run}: expected predictions for videos of {shard.path}, got none; evaluate their "
+            f"split with `orn eval {run} --split SPLIT`"
+        )
+    return labels
+
+
+def _probabilities(run: Path) -> "dict[str, NDArray]":
+    """Return (A,) probabilities by segment, for all splits on which a run was evaluated."""
+    from orn.stage2_train.runs.predictions import load_predictions, predictions_of, probabilities
+    from orn.stage2_train.settings.evaluation_names import FOLDS
+
+    splits = ("train", "validation", "test", FOLDS)
+    paths = [run / f"predictions-{split}.npz" for split in splits]
+    kept = [load_predictions(path) for path in paths if path.is_file()]
+    return {
+        name: probabilities(logits_A, multi_label=each.labels.ndim > 1)
+        for each in kept or [predictions_of(run, "validation")]
+        for name, logits_A in zip(each.ids, each.logits, strict=True)
+    }

@@ -1,0 +1,142 @@
+"""A frame as a picture or in a notebook, or a range of a video, with detections."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from orn.inspect.one_frame import chosen_video
+from orn.inspect.shard_videos import Pictures, pictures_or_gray
+from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
+from orn.shared.drawing.film import write_film
+from orn.shared.errors import ShardNotFoundError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.jobs.progress import Bar, progress
+from orn.shared.pages.render import notebook_html, show_html
+from orn.shared.shards.shard import Shard, ShardFrame
+from orn.shared.shards.shard_format import VideoEntry
+from orn.shared.text import counted
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What was drawn."""
+
+    frames: int
+    """Number of frames."""
+    gray: int
+    """Number of frames without a picture."""
+
+
+def draw_picture(
+    frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
+) -> Drawn:
+    """Write a frame with its detections as PNG, atomically.
+
+    Raises:
+        ShardFormatError: if a mask is malformed.
+        PipelineError: if the file cannot be written.
+    """
+    (picture,) = _pictures(frame.video, pictures, np.array([frame.seconds]))
+    drawn = _drawn(frame, picture, score_threshold)
+    with replacing(out) as temporary:
+        Image.fromarray(drawn).save(temporary, format="PNG")
+    return Drawn(frames=1, gray=int(picture is None))
+
+
+def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> None:
+    """Display a frame with its objects in a notebook.
+
+    Args:
+        frame: frame of a shard.
+        image: (H, W, 3) uint8 RGB picture of the frame at any size; None for gray.
+    """
+    objects = counted(len(frame.detections), "object")
+    drawn = _drawn(frame, image, score_threshold=0)
+    show_html(notebook_html(frame.video.id, objects, picture=drawn))
+
+
+def draw_film(
+    shard: Shard,
+    pictures: Pictures,
+    out: Path,
+    *,
+    video_id: str | None = None,
+    start_seconds: float | None = None,
+    stop_seconds: float | None = None,
+    score_threshold: float,
+) -> Drawn:
+    """Write a video with its detections, or its half-open range of times, as MP4.
+
+    Raises:
+        ConfigError: if `video_id` is required.
+        ShardNotFoundError: if the shard does not contain the video or has no frames in the range.
+        ShardFormatError: if the shard is damaged.
+        PipelineError: if the file cannot be written.
+    """
+    video = chosen_video(shard, video_id)
+    first, last = shard.video_rows(video.id)
+    seconds_f = shard.frame_seconds()[first:last]
+    start, stop = np.searchsorted(
+        seconds_f,
+        [
+            -np.inf if start_seconds is None else start_seconds,
+            np.inf if stop_seconds is None else stop_seconds,
+        ],
+    ).tolist()
+    if start >= stop:
+        held = f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s" if len(seconds_f) else "none"
+        raise ShardNotFoundError(
+            f"{shard.path}: expected frames of video {video.id!r} from {start_seconds} to "
+            f"{stop_seconds} s, got none; it has {held}"
+        )
+
+    gray = 0
+
+    def drawn_frames(bar: Bar) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        nonlocal gray
+        size: tuple[int, int] | None = None
+        shown = _pictures(video, pictures, seconds_f[start:stop])
+        for row, picture in zip(range(first + start, first + stop), shown, strict=True):
+            frame = shard.whole_frame(row, shard.frame(row))
+            drawn = _drawn(frame, picture, score_threshold, size)
+            gray += picture is None
+            size = drawn.shape[1], drawn.shape[0]
+            yield frame.seconds, drawn
+            bar.advance()
+
+    with progress("draw", total=stop - start, unit="frames") as bar:
+        return Drawn(frames=write_film(out, drawn_frames(bar)), gray=gray)
+
+
+def _drawn(
+    frame: ShardFrame,
+    picture: NDArray[np.uint8] | None,
+    score_threshold: float,
+    size: tuple[int, int] | None = None,
+) -> NDArray[np.uint8]:
+    found = frame.detections
+    if picture is None:
+        picture = gray_frame(height=found.height, width=found.width)
+    return draw_frame(
+        picture,
+        DrawnObjects.of(found, score_threshold=score_threshold),
+        class_names=frame.class_names,
+        caption=f"frame {frame.index}, {frame.seconds:.3f} s",
+        size=size,
+    )
+
+
+def _pictures(
+    video: VideoEntry, pictures: Pictures, seconds_n: NDArray[np.float64]
+) -> Iterator[NDArray[np.uint8] | None]:
+    def warn(reason: str) -> None:
+        logger.warning("video %r: drawing masks on a gray background: %s", video.id, reason)
+
+    return pictures_or_gray(pictures, video, seconds_n, warn)

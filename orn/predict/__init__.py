@@ -1,0 +1,1 @@
+"""Both stages on new videos, `orn predict`: windows, predictions, the film and the page."""

@@ -1,0 +1,224 @@
+"""Load the detector used to train a network, and return the detections for each video."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from orn.data_manifests.records import DetectorChoice, Video
+from orn.predict.predict_request import PredictRequest
+from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.jobs.plan import Unit, UnitPart, plan_units
+from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.shard_format import DetectorEntry
+from orn.shared.text import path_text
+from orn.shared.video.read import content_digest, estimate
+from orn.stage2_train.runs.find_run import DETECTOR_NAME
+from orn.stage2_train.runs.run_config import check_detector_classes, recorded_config
+
+if TYPE_CHECKING:
+    from orn.stage1_detect.detect_unit import Detector
+    from orn.stage2_train.runs.trained import OpenedModel
+
+
+logger = logging.getLogger(__name__)
+
+_USUAL_THRESHOLD = 0.3
+"""Default of `orn detect`."""
+_KEPT_BYTES = 16 * 2**20
+"""Cache of decoded detections; windows are read in order, so a larger cache would not help."""
+
+
+Objects = Callable[
+    [Video, Callable[[int], None]], AbstractContextManager[tuple[Video, DetectionFolder]]
+]
+"""Context manager for a video's detections. Returns the video with its id in the detections; calls
+the function with the number of processed frames. Raises `PipelineError` if the video fails."""
+
+
+def detected_by(detector: Detector) -> Objects:
+    """Return the detections by a detector, in a temporary folder per video."""
+
+    from orn.stage1_detect.detect_unit import UnitDetector  # importing zarr takes half a second
+
+    @contextmanager
+    def objects(
+        video: Video, advance: Callable[[int], None]
+    ) -> Iterator[tuple[Video, DetectionFolder]]:
+        length = estimate(video.path, rate=video.rate)
+        frames = length.at_rate(detector.entry.frame_rate).frames
+        with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
+            detect = UnitDetector(
+                detector,
+                videos={video.id: video},
+                folder=Path(folder),
+                batch=detector.entry.batch_size,
+            )
+            for unit in plan_units([(video.id, frames)]):
+                with terminated_as_interrupted():
+                    result = detect(unit, advance)
+                for failed in result.failed:
+                    raise VideoDecodeError(f"{video.path}: {failed.reason}")
+            yield video, DetectionFolder(Path(folder), cache_bytes=_KEPT_BYTES)
+
+    return objects
+
+
+def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objects:
+    """Return the detections in shards; a video is identified by its content, not by its name.
+
+    Raises:
+        ShardNotFoundError: if the folder has no shards.
+        DetectorError: if the shards were made by a detector other than the network's.
+    """
+    shards = DetectionFolder(folder)
+    if not any_detector and shards.detector.title != model.detector:
+        raise _other(model, shards.detector.title, f"the shards {folder}")
+    ids = {shards.entry(each).source_digest: each for each in reversed(shards.video_ids)}
+
+    @contextmanager
+    def objects(
+        video: Video, advance: Callable[[int], None]
+    ) -> Iterator[tuple[Video, DetectionFolder]]:
+        digest = content_digest(video.path)
+        if digest not in ids:
+            raise ShardNotFoundError(
+                f"{video.path}: no detections of a video with this content in {shards.path}; use "
+                "shards of this file, or run the detector"
+            )
+        found = Video(id=ids[digest], path=video.path, rate=video.rate)
+        yield found, shards
+
+    return objects
+
+
+@contextmanager
+def imported_from(model: OpenedModel, request: PredictRequest) -> Iterator[Objects]:
+    """Yield the objects in a file or folder of `orn import-objects`; a video is identified by the
+    name of its file, and classes that the network does not know are dropped.
+
+    Raises:
+        DetectorError: if the network was trained on the objects of a detector.
+        ObjectImportError: if the source is not in the given format.
+    """
+    from orn.stage1_detect.imports.formats import find_videos
+    from orn.stage1_detect.imports.import_request import ImportRequest
+    from orn.stage1_detect.imports.matching import by_file_name, match_file
+    from orn.stage1_detect.imports.worker import ImportWork
+
+    assert request.objects is not None and request.form is not None
+    recorded, where = model.config.detector, path_text(request.objects)
+    if not (recorded.is_imported or request.any_detector):
+        raise _other(model, "imported objects", where)
+    source = ImportRequest(
+        dataset="",
+        source=request.objects,
+        form=request.form,
+        rate=recorded.frame_rate,
+        first_frame=request.first_frame,
+    )
+    entry = DetectorEntry.imported(
+        request.form, frame_rate=recorded.frame_rate, class_names=recorded.class_names
+    )
+    with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
+        table = Path(folder) / "objects.sqlite"
+        named = by_file_name(find_videos(source, table)[0])
+
+        @contextmanager
+        def objects(
+            video: Video, advance: Callable[[int], None]
+        ) -> Iterator[tuple[Video, DetectionFolder]]:
+            own = match_file(named, video.path)
+            if own is None:
+                raise ShardNotFoundError(
+                    f"{video.path}: expected a video with the name {video.path.stem!r} in {where}, "
+                    "got none; rename the file, or add its objects"
+                )
+            with TemporaryDirectory(dir=folder) as shards:
+                work = ImportWork(
+                    request=source,
+                    entry=entry,
+                    folder=Path(shards),
+                    table=table,
+                    matched={video.id: own},
+                    videos={video.id: video},
+                    rates={},
+                )
+                result = work(Unit(index=0, parts=(UnitPart(video_id=video.id),)), advance)
+                for warning in result.warnings:
+                    logger.warning("%s", warning)
+                for failed in result.failed:
+                    raise VideoDecodeError(f"{video.path}: {failed.reason}")
+                yield video, DetectionFolder(Path(shards), cache_bytes=_KEPT_BYTES)
+
+        yield objects
+
+
+def check_source_of_objects(run: Path, request: PredictRequest) -> None:
+    """Check that objects can come from somewhere, before anything is loaded.
+
+    Raises:
+        DetectorError: if neither objects nor a detector are given, and the run's cannot be loaded.
+    """
+    try:
+        recorded = recorded_config(run).detector
+    except ConfigError:  # which `open_model` explains, together with the weights
+        return
+    is_given = request.shards or request.objects
+    # A file is untrusted, because it is executed.
+    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
+    if has_none and not is_given and request.config is None:
+        raise DetectorError(
+            f"{path_text(run)}: trained on objects of {path_text(recorded.title)}, which `orn "
+            "predict` cannot detect; pass those of the videos with --objects FILE --format "
+            "coco|csv, or --shards FOLDER, or --config NAME|FILE, --checkpoint FILE and "
+            "--any-detector"
+        )
+
+
+def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
+    """Load the detector used to train a network, or the one chosen by the user.
+
+    The weights are the user's or those in the model folder, else the bundled or published weights.
+
+    Raises:
+        DetectorError: if the weights are not found, or are not the ones used for training.
+    """
+    from orn.stage1_detect.detect import choose_files
+    from orn.stage1_detect.mmdet.detector import load_detector
+
+    recorded, own = model.config.detector, model.path / DETECTOR_NAME
+    given = request.checkpoint or (own if own.exists() else None)
+    name = request.config or recorded.config_name
+    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)
+    detector = load_detector(
+        request.device,
+        config=config,
+        checkpoint=checkpoint,
+        score_threshold=recorded.thresholds.get("score", _USUAL_THRESHOLD),
+        frame_rate=recorded.frame_rate,
+        threads=request.threads,
+        remedy="pass it with --checkpoint FILE",
+    )
+    check_detector_classes(model.path, model.config, detector.entry.class_names, where=config)
+    if detector.entry.title != model.detector:
+        if not request.any_detector:
+            raise _other(model, detector.entry.title, config)
+        logger.warning(
+            "%s: trained with detector %s, but %s is used; predictions may be worse",
+            *(model.path, model.detector, detector.entry.title),
+        )
+    return detector
+
+
+def _other(model: OpenedModel, found: str, where: str) -> DetectorError:
+    return DetectorError(
+        f"{path_text(where)}: expected the detector that {model.path} was trained with, "
+        f"{model.detector}, got {found}; pass that detector's weights or shards, or use "
+        "--any-detector"
+    )

@@ -1,0 +1,218 @@
+"""Overlay video: a video with its objects, the predicted class at each time, the true class where
+it is known, and the most important pair of objects.
+
+H W size of the picture.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.data_manifests.records import Video
+from orn.predict.prediction import SegmentPrediction, WindowPrediction
+from orn.predict.seen_frame import draw_seen_frame
+from orn.predict.truth import TrueSegment, names_at
+from orn.predict.windows import explaining_window, moments_of
+from orn.shared.drawing.draw_frame import draw_text, text_size
+from orn.shared.drawing.film import write_film
+from orn.shared.pages.palette import Color, activity_color
+from orn.shared.shards.detection_folder import VideoDetections
+from orn.shared.text import truncate
+from orn.shared.video.read import read_frames
+from orn.stage2_train.explanation.scale import LEAST_DROP
+from orn.stage2_train.runs.trained import OpenedModel
+
+_BARS = 3
+"""Number of most probable classes that are shown."""
+_LINE, _HEADER = 24, 36
+"""Height of a line of text and of a line of the header in pixels, up to the default width."""
+_TEXT_SHARE = 0.6
+"""Font size relative to the height of a line."""
+_USUAL_WIDTH = 800
+_LEAST_WIDTH = 480
+"""Minimum width; narrower pictures are padded, so that the text fits."""
+_MARGIN = 8
+_DARK, _GRAY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
+
+
+def draw_prediction(
+    path: Path,
+    model: OpenedModel,
+    video: Video,
+    detections: VideoDetections,
+    windows: Sequence[WindowPrediction],
+    *,
+    threshold: float = 0.5,
+    truth: Sequence[TrueSegment] = (),
+    drawn: Callable[[int], None] = lambda num_pictures: None,
+) -> None:
+    """Write the overlay video atomically.
+
+    Args:
+        path: MP4 file to write.
+        model: model that made the predictions.
+        video: the video.
+        detections: objects in its frames.
+        windows: all predictions for the video, sorted by start; pairs are drawn if present.
+        threshold: minimum probability for a multi-label network to predict a class.
+        truth: labeled segments of the video.
+        drawn: called with the number of drawn frames after each frame.
+
+    Raises:
+        VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
+        ShardFormatError: if detections are damaged.
+    """
+    moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
+    predicted = [model.classes[label] for each in moments for label in each.labels]
+    names = dict.fromkeys([*predicted, *(name for each in truth for name in each.names)])
+    panel = _Panel(model.classes, moments, truth, {name: at for at, name in enumerate(names)})
+
+    def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        size: tuple[int, int] | None = None
+        number = 0
+        for frame in read_frames(video.path, rate=video.rate):
+            moment = panel.moment_at(frame.seconds)
+            start, stop = moment.start_seconds, moment.stop_seconds
+            interval = detections.interval_seconds
+            if not start - interval < frame.seconds < stop + interval:
+                continue  # a part of the video in which no objects were detected
+            window = explaining_window(windows, moment)
+            picture = draw_seen_frame(
+                frame.image,
+                frame.seconds,
+                detections,
+                model,
+                window=window,
+                caption=f"frame {frame.index}, {frame.seconds:.3f} s",
+                size=size,
+            )
+            size = picture.shape[1], picture.shape[0]
+            picture = _widened(picture)
+            width = picture.shape[1]
+            above = panel.above(width, moment, frame.seconds)
+            below = panel.below(width, moment, window, frame.seconds)
+            yield frame.seconds, np.concatenate([above, picture, below])
+            number += 1
+            drawn(number)
+
+    write_film(path, pictures())
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """The predicted and the true class above the pictures, and the panel below them."""
+
+    classes: Sequence[str]
+    moments: Sequence[SegmentPrediction]
+    truth: Sequence[TrueSegment]
+    places: dict[str, int]
+    """Color index of each predicted or true class."""
+
+    def moment_at(self, seconds: float) -> SegmentPrediction:
+        """Return the prediction at a time."""
+        starts = [each.start_seconds for each in self.moments]
+        return self.moments[max(bisect_right(starts, seconds) - 1, 0)]
+
+    def above(self, width: int, moment: SegmentPrediction, seconds: float) -> NDArray[np.uint8]:
+        """Return an (H, W, 3) header: the predicted class, and the true class below it."""
+        lines = [(moment.predicted_text(), self._shade(moment))]
+        if self.truth:
+            true = names_at(self.truth, seconds)
+            color = self._color(true[0]) if true else _DARK
+            text = f"true: {', '.join(true)}" if true else ""
+            lines.append((text, color))
+        height = _scaled(_HEADER, width)
+        found = np.zeros((height * len(lines), width, 3), np.uint8)
+        for row, (text, color) in enumerate(lines):
+            found[row * height : (row + 1) * height] = color
+            top = row * height + round((1 - _TEXT_SHARE) / 2 * height)
+            _write(found, text, top, height=height)
+        return found
+
+    def below(
+        self,
+        width: int,
+        moment: SegmentPrediction,
+        window: WindowPrediction | None,
+        seconds: float,
+    ) -> NDArray[np.uint8]:
+        """Return an (H, W, 3) panel: most probable classes, the pair as text, classes over time."""
+        line, shown = _scaled(_LINE, width), moment.likeliest()[:_BARS]
+        gap, rows = line // 3, len(shown) + 1
+        height = gap + line * (rows + (2 if self.truth else 1))
+        found = np.full((height, width, 3), _DARK, np.uint8)
+        for place, label in enumerate(shown):
+            top = gap + place * line
+            bar = round((width - _MARGIN) * float(moment.probabilities[label]))
+            color = self._color(self.classes[label])
+            cv2.rectangle(found, (0, top), (bar, top + line - 4), color, -1)
+            text, is_predicted = moment.class_text([label]), label in moment.labels
+            _write(found, text, top + 1, height=line, bold=is_predicted)
+        if window is not None and window.pairs is not None:
+            text = f"no pair supports this prediction by more than {LEAST_DROP}"
+            for pair in window.shown_pairs(1):
+                text = f"without {window.pair_text(pair)}: logit {-pair.logit_drop:+.2f}"
+            _write(found, text, gap + line * (rows - 1), height=line)
+        self._draw_times(found[gap + rows * line :], line, seconds)
+        return found
+
+    def _draw_times(self, found: NDArray[np.uint8], line: int, seconds: float) -> None:
+        """Draw the predicted and the true classes over time, fainter if less probable."""
+        first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
+        left = 2 * _MARGIN + text_size("predicted", round(_TEXT_SHARE * line))[0]
+        width = found.shape[1] - left - _MARGIN
+
+        def column(at: float) -> int:
+            share = min(max((at - first) / max(last - first, 1e-9), 0.0), 1.0)
+            return left + round(share * width)
+
+        for each in self.moments:
+            columns = slice(column(each.start_seconds), column(each.stop_seconds) + 1)
+            found[2 : line - 2, columns] = self._shade(each)
+        for true in self.truth:
+            start, stop = column(max(true.times.start, first)), column(min(true.times.stop, last))
+            found[line + 2 : 2 * line - 2, start : stop + 1] = self._color(true.names[0])
+        found[:, column(seconds) : column(seconds) + 2] = _WHITE
+        for row, text in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
+            _write(found, text, row * line + 3, height=line)
+
+    def _shade(self, moment: SegmentPrediction) -> Color:
+        """Return the color of the predicted class, darker if it is less probable."""
+        if not moment.labels:
+            return _GRAY
+        label = max(moment.labels, key=lambda each: float(moment.probabilities[each]))
+        share = float(moment.probabilities[label])
+        red, green, blue = (
+            round(dark + share * (bright - dark))
+            for dark, bright in zip(_DARK, self._color(self.classes[label]), strict=True)
+        )
+        return red, green, blue
+
+    def _color(self, name: str) -> Color:
+        return activity_color(self.places[name]) if name in self.places else _GRAY
+
+
+def _write(
+    picture_HW3: NDArray[np.uint8], text: str, top: int, *, height: int, bold: bool = False
+) -> None:
+    """Write a line of text of a given height, with a shadow for bright backgrounds."""
+    pixels, text = round(_TEXT_SHARE * height), truncate(text, 120)
+    for shift, color in ((1, _DARK), (0, _WHITE)):
+        place = (_MARGIN + shift, top + shift)
+        draw_text(picture_HW3, text, *place, pixels=pixels, color=color, bold=bold)
+
+
+def _scaled(pixels: int, width: int) -> int:
+    """Return a height in pixels that grows with the width of the picture."""
+    return round(pixels * max(width / _USUAL_WIDTH, 1))
+
+
+def _widened(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    missing = max(_LEAST_WIDTH - picture_HW3.shape[1], 0)
+    sides = (missing // 2, missing - missing // 2)
+    return np.pad(picture_HW3, ((0, 0), sides, (0, 0)), constant_values=_DARK[0])

@@ -1,0 +1,268 @@
+"""The offline page of `orn predict --html`: the probability of each class over time, and a card for
+each stretch with the pairs that support its own class."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orn.data_manifests.records import Video
+from orn.predict.prediction import SegmentPrediction, WindowPrediction
+from orn.predict.seen_frame import draw_seen_frame
+from orn.predict.truth import TrueSegment, share_predicted
+from orn.predict.windows import explaining_window, moments_of
+from orn.shared.errors import VideoDecodeError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.plan import FailedVideo
+from orn.shared.pages.fitted_page import Picture, fitted_page
+from orn.shared.pages.palette import activity_color, css_color
+from orn.shared.pages.render import render
+from orn.shared.shards.detection_folder import VideoDetections
+from orn.shared.video.random_access import VideoReader
+from orn.stage2_train.explanation.clip_pictures import spread, webp
+from orn.stage2_train.explanation.explained import DECIDED
+from orn.stage2_train.explanation.scale import LEAST_DROP
+from orn.stage2_train.runs.trained import OpenedModel
+
+MOST_TEXT_BYTES = 5_000_000
+"""Maximum size of the sections for videos; further videos are only counted."""
+_CARDS, _OF_ONE_VIDEO = 48, 16
+"""Maximum number of cards, in total (but at least one per video) and per video."""
+_MOST_STRETCHES = 400
+_LISTED_CLASSES, _LISTED_PAIRS = 5, 3
+_LANES, _MOST_LANES = 3, 12
+"""Numbers of classes with a lane: predicted classes, up to the second number, supplemented by the
+most probable other classes up to the first number."""
+_ACROSS, _HIGH = 1000, 24
+"""Width and height of a lane, in columns and rows."""
+_FONT_SHARE = 0.035
+"""Font size relative to the height of a key frame, which the page scales down."""
+_DASH, _GRAY = "\u2013", "#595c61"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class PredictionPage:
+    """Page that collects the predictions for videos."""
+
+    model: OpenedModel
+    num_videos: int
+    """Number of videos that will be added."""
+    _videos: list[dict[str, Any]] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+    """Color index of each shown activity."""
+    _text_bytes: int = 0
+    _left_out: int = 0
+
+    def add(
+        self,
+        name: str,
+        video: Video,
+        detections: VideoDetections,
+        windows: Sequence[WindowPrediction],
+        segments: Sequence[SegmentPrediction],
+        truth: Sequence[TrueSegment] = (),
+    ) -> None:
+        """Add a video with its predictions.
+
+        Args:
+            name: name of the video as given by the user.
+            video: the video.
+            detections: objects in its frames.
+            windows: its windows, sorted by start, with pairs if the network relates objects.
+            segments: the stretches of these windows.
+            truth: labeled segments of the video.
+
+        Raises:
+            VideoDecodeError: if the video can no longer be decoded.
+            ShardFormatError: if detections are damaged.
+        """
+        if self._is_full():
+            return
+        key = f"v{len(self._videos)}"
+        start, stop = segments[0].start_seconds, segments[-1].stop_seconds
+        shown = spread(len(segments), min(max(_CARDS // self.num_videos, 1), _OF_ONE_VIDEO))
+        cards = {}
+        for place in shown:
+            segment, card = segments[place], f"{key}-{place}"
+            own = explaining_window(windows, segment)
+            nearest = min(windows, key=lambda each: abs(each.middle - segment.middle))
+            picture = _key_frame(self.model, video, detections, own or nearest, segment, key=card)
+            cards[place] = {**self._card(segment, own), "key": card, "picture": picture}
+        predicted = [each.predicted_text(_LISTED_CLASSES) for each in segments[:3]]
+        if len(segments) > 3:
+            predicted.append(f"{len(segments) - 3:,} more")
+        lanes = list(self._lanes(windows, segments[:_MOST_STRETCHES], cards))
+        if truth:
+            lanes.append(self._true_lane(truth[:_MOST_STRETCHES], segments))
+        self._append(
+            {
+                "key": key,
+                "name": name,
+                "length": f"{stop - start:.2f} s",
+                "predicted": predicted,
+                "total": len(segments),
+                "lanes": lanes,
+                "times": [f"{each:.2f} s" for each in (start, (start + stop) / 2, stop)],
+                "cards": list(cards.values()),
+            }
+        )
+
+    def add_failed(self, failed: FailedVideo) -> None:
+        """Add a video that failed, completely or partly."""
+        if not self._is_full():
+            said = [f"failed: {failed.reason}"]
+            self._append(
+                {"key": "", "name": failed.id, "length": "", "predicted": said, "cards": []}
+            )
+
+    def write(self, path: Path) -> None:
+        """Write the page atomically."""
+
+        def page(held: Set[str]) -> str:
+            return render(
+                "orn.predict/prediction_page.html",
+                model=self.model,
+                title=self.model.path.resolve().name,
+                videos=self._videos,
+                left_out=self._left_out,
+                least_drop=LEAST_DROP,
+                held=held,
+            )
+
+        pictures = [card["picture"] for each in self._videos for card in each["cards"]]
+        write_text(path, fitted_page(page, pictures, kind="predictions"))
+
+    def _is_full(self) -> bool:
+        """Return whether there is no room for a further video, which is then only counted."""
+        is_full = self._text_bytes > MOST_TEXT_BYTES
+        self._left_out += is_full
+        return is_full
+
+    def _append(self, video: dict[str, Any]) -> None:
+        self._videos.append(video)
+        self._text_bytes += len(str(video))
+
+    def _card(self, segment: SegmentPrediction, own: WindowPrediction | None) -> dict[str, Any]:
+        """Return the texts for a stretch; the explanation is that of its own class."""
+        holds = [label for label in segment.likeliest() if label in segment.labels]
+        names = [(label, self.model.classes[label]) for label in segment.likeliest()]
+        found = {
+            "when": segment.times(_DASH),
+            "predicted": segment.predicted_text(_LISTED_CLASSES),
+            "color": self._color(self.model.classes[holds[0]]) if holds else _GRAY,
+            "chances": [
+                (name, float(segment.probabilities[label]), self._color(name))
+                for label, name in names[:_LISTED_CLASSES]
+            ],
+        }
+        if own is None or own.pairs is None:
+            return found | {"explained": ""}
+        pairs = [(own.pair_text(each), each.logit_drop) for each in own.shown_pairs(_LISTED_PAIRS)]
+        return found | {
+            "explained": self.model.classes[own.label],
+            "pairs": pairs,
+            "decided": DECIDED.get(own.decided_by or "", ""),
+            "detected": own.detected_text(),
+        }
+
+    def _lanes(
+        self,
+        windows: Sequence[WindowPrediction],
+        segments: Sequence[SegmentPrediction],
+        cards: Mapping[int, Mapping[str, Any]],
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the lanes of the predicted classes, and of other classes if there are few."""
+        moments = list(moments_of(windows, multi_label=self.model.is_multi_label))
+        start, stop = moments[0].start_seconds, moments[-1].stop_seconds
+        per_second = _ACROSS / max(stop - start, 1e-9)
+        highest_A = np.stack([each.probabilities for each in moments]).max(axis=0)
+        predicted = dict.fromkeys(label for each in segments for label in each.labels)
+        order = np.argsort(-highest_A, kind="stable").tolist()
+        others = [label for label in order if label not in predicted]
+        for label in [*predicted, *others[: max(_LANES - len(predicted), 0)]][:_MOST_LANES]:
+            steps: dict[int, float] = {}
+            for each in moments:
+                column = round((each.start_seconds - start) * per_second)
+                steps[column] = max(steps.get(column, 0.0), float(each.probabilities[label]))
+            path = "".join(f"H{column}V{_HIGH * (1 - each):.1f}" for column, each in steps.items())
+            yield {
+                "name": self.model.classes[label],
+                "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
+                "color": self._color(self.model.classes[label]),
+                "parts": [
+                    {
+                        "address": cards[place]["key"] if place in cards else "",
+                        "when": each.times(_DASH),
+                        "text": f"{100 * each.probabilities[label]:.0f} %",
+                        "color": "none",
+                        **_part(each.start_seconds, each.stop_seconds, (start, stop)),
+                    }
+                    for place, each in enumerate(segments)
+                    if label in each.labels
+                ],
+            }
+
+    def _true_lane(
+        self, truth: Sequence[TrueSegment], segments: Sequence[SegmentPrediction]
+    ) -> dict[str, Any]:
+        """Return the lane of the labeled segments."""
+        whole = segments[0].start_seconds, segments[-1].stop_seconds
+        parts = [
+            {
+                "address": "",
+                "when": "True",
+                "text": f"{', '.join(each.names)}: predicted {100 * share:.0f} % of the time",
+                "color": self._color(each.names[0]),
+                **_part(each.times.start, each.times.stop, whole),
+            }
+            for each, share in share_predicted(truth, segments)
+        ]
+        return {"name": "True", "path": "", "color": "none", "parts": parts}
+
+    def _color(self, name: str) -> str:
+        return css_color(activity_color(self._places.setdefault(name, len(self._places))))
+
+
+def _key_frame(
+    model: OpenedModel,
+    video: Video,
+    detections: VideoDetections,
+    window: WindowPrediction,
+    segment: SegmentPrediction,
+    *,
+    key: str,
+) -> Picture:
+    """Return the frame of a window that is nearest to the middle of a stretch; a frame with an
+    object of the most important pair, if the window explains the stretch."""
+    own = window if window.label in segment.labels else None
+    pairs = [] if own is None else own.shown_pairs(1)
+    places = [place for pair in pairs for place in pair.frames] or range(len(window.frames))
+    place = min(places, key=lambda each: abs(window.seconds[each] - segment.middle))
+    seconds = window.seconds[place]
+    reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
+    frame = reader.frame(window.frames[place])
+    if frame is None:
+        raise VideoDecodeError(
+            f"{video.path}: expected frame {window.frames[place]}, got none; run again"
+        )
+    picture = draw_seen_frame(
+        frame.image,
+        seconds,
+        detections,
+        model,
+        window=own,
+        caption=f"{seconds:.2f} s",
+        font_share=_FONT_SHARE,
+    )
+    alt = f"The frame at {seconds:.2f} s with the objects in it"
+    return Picture(key=key, data=webp(picture), alt=alt, rank=0)
+
+
+def _part(start: float, stop: float, whole: tuple[float, float]) -> dict[str, str]:
+    """Return the position of a part of a video in percent of the video's length."""
+    first, last = max(start, whole[0]), min(stop, whole[1])
+    scale = 100 / max(whole[1] - whole[0], 1e-9)
+    width = min(max((last - first) * scale, 0.1), 100) if whole[1] > whole[0] else 100
+    return {"left": f"{(first - whole[0]) * scale:.2f}", "width": f"{width:.2f}"}

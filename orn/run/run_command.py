@@ -1,0 +1,52 @@
+"""The command `orn run`."""
+
+import sys
+from typing import Annotated
+
+import click
+
+from orn.run.run_request import PipelineRequest
+from orn.shared.common_options import AsJson, DryRun
+from orn.shared.echo import echo_report, echo_text
+from orn.shared.errors import ConfigError
+from orn.shared.options import Option, command
+
+
+@command("run")
+def run(
+    request: PipelineRequest,
+    *,
+    yes: Annotated[bool, Option("Start without asking for confirmation.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> int:
+    """Process DATASET from videos to a report: check, detect, store clips, train, evaluate.
+
+    DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
+    created. The time and disk space of each step are estimated before the first one starts. Each
+    step is printed as the command that it runs. Rerun the command to resume an interrupted run.
+    """
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise ConfigError(
+            "stdin is not a terminal, so the start cannot be confirmed; pass --yes to start, or "
+            "--dry-run for the estimate"
+        )
+    from orn.run import run_estimate as estimate
+    from orn.run.plan_run import open_pipeline, with_faster
+    from orn.run.run_steps import as_report, run_pipeline
+
+    pipeline, dataset = open_pipeline(request, dry_run=dry_run)
+    opened, faster = with_faster(pipeline, dataset)
+    found = estimate.estimate_pipeline(opened, dataset, faster)
+    if dry_run:
+        echo_report(found, estimate.as_report, as_json=as_json)
+        return 0
+    echo_text(estimate.as_report(found).text(), err=True)
+    offered = None if yes else found["faster"]
+    if faster and offered and click.confirm(f"Use {offered['options']}?", err=True):
+        opened = faster
+    is_confirmed = yes or (opened.record.exists() and not request.fresh)  # or resumed
+    if not is_confirmed and not click.confirm("Start?", err=True):
+        return 1
+    echo_report(run_pipeline(opened), as_report, as_json=as_json)
+    return 0

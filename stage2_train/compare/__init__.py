@@ -1,0 +1,1 @@
+"""What compares runs: `orn ablate`, `compare`, `runs`, `systems` and `eval-epic100`."""

@@ -1,0 +1,222 @@
+"""The job of `orn ablate`: train, evaluate and compare."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orn.data_manifests.draw_split import FOLD_VALIDATION
+from orn.data_manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.load import load_listing, load_manifest
+from orn.data_manifests.manifest import Manifest, TableLabels
+from orn.data_manifests.records import Listing
+from orn.shared.config.toml_files import to_toml
+from orn.shared.data_files import file_digest, text_digest
+from orn.shared.devices import choose_device
+from orn.shared.environment import git_commit
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
+from orn.shared.jobs.same_job import begun_with, check_same_job, differences
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.compare.ablate_request import AblationRequest
+from orn.stage2_train.compare.ablation_plan import AblationRun, planned_runs
+from orn.stage2_train.compare.ablation_report import ablation_report, write_report
+from orn.stage2_train.compare.ablation_runs import (
+    carry_out,
+    first_command,
+    is_measured,
+    recipe_of,
+    weights_needed,
+)
+from orn.stage2_train.compare.run_results import read_results
+from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.model.image_weights import imagenet_to_fetch
+from orn.stage2_train.runs.phases import count_training_clips
+from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.recipe import clip_seconds, default_recipe, load_recipe
+from orn.stage2_train.training.training_plan import require_prepared
+
+logger = logging.getLogger(__name__)
+
+_SETTINGS_NAME = "settings.json"
+ABLATION_MARKER = Marker(name="ablation.json", mark=b'"format": "object-relation-ablation"')
+_MAY_DIFFER = ("commit", "threads")
+"""Settings that may differ between the runs in a folder; a difference causes a warning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ablation:
+    """What is known before the first run."""
+
+    request: AblationRequest
+    """The request, with a recipe."""
+    manifest: Manifest
+    listing: Listing
+    """The segments of the data set; a drawn split of folds is not known yet."""
+    runs: Sequence[AblationRun]
+    """The planned runs, before they are repeated for each fold."""
+    folds: Sequence[str]
+    """Names of the folds; empty for a single split."""
+    changes: Mapping[str, Any]
+    """How the labels of folds that the manifest does not have differ from it."""
+
+
+def ablate(request: AblationRequest) -> dict[str, Any]:
+    """Train and evaluate the missing runs, then report on all runs in the folder.
+
+    The test split is not read until all training runs have finished.
+
+    Returns:
+        The report, which is also written to OUT/ablation-SPLIT.json, .md and .csv.
+
+    Raises:
+        ConfigError: if the folder contains runs that are not comparable.
+        TrainingError: if runs failed.
+    """
+    check_output_folder(request.folder, marker=ABLATION_MARKER)
+    ablation = _read_ablation(request)
+    _check_same_ablation(ablation)
+    request = ablation.request
+    split = FOLDS if ablation.folds else request.split
+    if ablation.folds:
+        _carry_out_folds(ablation)
+    else:
+        for each in dict.fromkeys(("validation", request.split)):
+            carry_out(ablation.runs, request, split=each)
+    report = ablation_report(read_results(request.folder, split), table=request.table)
+    write_report(report, request.folder / f"ablation-{split}")
+    return report
+
+
+def _carry_out_folds(ablation: _Ablation) -> None:
+    """Train every run on each fold, and evaluate it once on the test splits of all folds."""
+    request = ablation.request
+    paths = [request.folder / f"{fold}.toml" for fold in ablation.folds]
+    write_fold_manifests(request.manifest, paths, ablation.changes)
+    carry_out(_in_folds(ablation), request, split="test")
+    for run in ablation.runs:
+        evaluate_folds(run.folder, [run.folder / fold for fold in ablation.folds])
+
+
+def _in_folds(ablation: _Ablation) -> list[AblationRun]:
+    return [replace(run, fold=fold) for run in ablation.runs for fold in ablation.folds]
+
+
+def describe_ablation(request: AblationRequest) -> dict[str, Any]:
+    """Return what `ablate` would do, as a JSON object."""
+    ablation = _read_ablation(request, dry_run=True)
+    runs: Sequence[AblationRun] = ablation.runs
+    split = "validation"
+    if ablation.folds:
+        runs, split = _in_folds(ablation), "test"
+    left = [run for run in runs if not is_measured(run.folder, split)]
+    urls = [imagenet_to_fetch(name) for name in weights_needed(left, ablation.request)]
+    return {
+        "systems": list(dict.fromkeys(run.system for run in runs)),
+        "runs": len(runs),
+        "done": len(runs) - len(left),
+        "estimated_seconds": _estimated_seconds(ablation, left),
+        "to_fetch": [url for url in urls if url is not None],
+        "first_command": first_command(left[0], ablation.request) if left else None,
+    }
+
+
+def _estimated_seconds(ablation: _Ablation, left: Sequence[AblationRun]) -> float | None:
+    """Return the time to train and evaluate these runs; None if the device was not measured."""
+    request, splits = ablation.request, [each.split for each in ablation.listing.segments]
+    trained, evaluated = splits.count("train"), splits.count("validation")
+    if ablation.folds:
+        evaluated = len(splits) // len(ablation.folds)
+        trained = round((1 - FOLD_VALIDATION) * (len(splits) - evaluated))
+    elif request.test:
+        evaluated += splits.count("test")
+    device, total = choose_device(request.resources.device), 0.0
+    for run in left:
+        recipe = recipe_of(run, request)
+        num_segments = min(trained, recipe.data.train_segments or trained)
+        clips = count_training_clips(recipe, num_segments=num_segments)
+        for work, number in (("train", clips), ("eval", evaluated)):
+            seconds = clip_seconds(recipe, work, number, device=device)
+            if seconds is None:
+                return None
+            total += seconds
+    return round(total, 2)
+
+
+def _read_ablation(request: AblationRequest, *, dry_run: bool = False) -> _Ablation:
+    """Read the manifest and its labels, plan the runs, and draw folds that the manifest does not
+    have; `dry_run` writes nothing.
+
+    Raises:
+        ConfigError: if a recipe is invalid, or a system would be compared on clips used to train
+            it.
+    """
+    manifest = load_manifest(request.manifest)
+    listing = load_listing(manifest, request.resources.root)
+    if request.recipe is None:
+        name = default_recipe(manifest.name, num_segments=len(listing.segments))
+        request = request.changed(recipe=name)
+    folds, changes = requested_folds(request.manifest, folds=request.folds, group=request.group)
+    ablation = _Ablation(
+        request=request,
+        manifest=manifest,
+        listing=listing,
+        runs=planned_runs(request),
+        folds=folds,
+        changes=changes,
+    )
+    _check_recipes(ablation)
+    if changes:
+        assert isinstance(manifest.labels, TableLabels)
+        table = request.resources.root / manifest.root / manifest.labels.table
+        draw_folds(table, changes, dry_run=dry_run)
+    return ablation
+
+
+def _check_recipes(ablation: _Ablation) -> None:
+    """Raise ConfigError for an invalid recipe, or one that trains on clips to be compared."""
+    request, runs = ablation.request, ablation.runs
+    for run in runs[: len(runs) // request.num_seeds]:
+        recipe = load_recipe(
+            str(request.recipe),
+            num_activities=len(ablation.listing.classes),
+            overrides=run.settings,
+            system=run.system,
+            clip_frames=ablation.manifest.clip_frames,
+        )
+        if "validation" in recipe.data.training_splits and not request.test:
+            raise ConfigError(
+                f"{run.title}: cannot be compared on the validation split, since "
+                "data.train_with_validation=true; pass --test, or set "
+                "data.train_with_validation=false"
+            )
+
+
+def _check_same_ablation(ablation: _Ablation) -> None:
+    """Record what all runs in the folder share; reject runs that are not comparable with them. A
+    different commit or number of threads only causes a warning."""
+    request, name = ablation.request, ablation.manifest.name
+    resources, weights = request.resources, request.weights
+    require_prepared(request.manifest, name, resources)
+    recipe = load_recipe(str(request.recipe), num_activities=len(ablation.listing.classes))
+    store = resources.clips_of(name)
+    wanted: dict[str, Any] = {
+        "dataset": name,
+        "segments": text_digest(repr(ablation.listing.segments)),
+        "recipe": text_digest(to_toml(recipe)),
+        "detector": DetectionFolder(resources.shards_of(name)).detector.identity,
+        "clip store": "none" if store is None else ClipStore(store).settings.describe(),
+        "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
+        **ablation.changes,
+        "commit": git_commit(),
+        "threads": resources.num_threads(jobs=request.jobs),
+    }
+    begin_output_folder(request.folder, ABLATION_MARKER)
+    found = dict(begun_with(request.folder / _SETTINGS_NAME, wanted))
+    for setting in _MAY_DIFFER:
+        one, other = ({setting: each.pop(setting, None)} for each in (found, wanted))
+        for difference in differences(one, other):
+            logger.warning("%s: %s; the report lists both", request.folder, difference)
+    remedy = "pass a different --out; only --set and --vary may differ between runs in a folder"
+    check_same_job(found, wanted, place=request.folder, remedy=remedy)

@@ -1,0 +1,25 @@
+"""The command `orn ablate`."""
+
+from orn.shared.common_options import AsJson, DryRun
+from orn.shared.echo import echo_report
+from orn.shared.options import command
+from orn.shared.text_report import report_of
+from orn.stage2_train.compare.ablate_request import AblationRequest
+
+
+@command("ablate")
+def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Train and evaluate systems of the paper on DATASET with several seeds, and compare them.
+
+    All systems use the same recipe; --set and --vary change its settings. Rerun the command to
+    resume it. Several commands may share --out: the report covers all finished runs there, so that
+    each system can have settings of its own. It is printed and saved as OUT/ablation-SPLIT.json,
+    .md and .csv (one row per value).
+    """
+    from orn.stage2_train.compare import ablate as ablation
+    from orn.stage2_train.compare.ablation_report import as_report
+
+    if dry_run:
+        echo_report(ablation.describe_ablation(request), report_of, as_json=as_json)
+        return
+    echo_report(ablation.ablate(request), as_report, as_json=as_json)

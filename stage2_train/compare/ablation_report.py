@@ -1,0 +1,310 @@
+"""The report of an ablation: results next to the paper's results, and contrasts between systems."""
+
+import json
+import re
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text import counted
+from orn.shared.text_report import Report, Table, filled_columns
+from orn.stage2_train.compare.ablation_plan import paper_results
+from orn.stage2_train.compare.run_results import RunResult, write_csv
+from orn.stage2_train.evaluation.statistics import (
+    CONFIDENCE,
+    holm,
+    interval_text,
+    mean_interval,
+    paired,
+)
+from orn.stage2_train.settings.systems import SYSTEMS, find_system
+
+_PARTS = tuple(
+    system.name
+    for system in SYSTEMS
+    if system.table == 2 and system.settings["heads"] == "both" and system.name != "orn"
+)
+"""The other systems with two heads."""
+ORDERINGS: tuple[tuple[str, str], ...] = (
+    ("orn", "object-head"),
+    ("activity-head", "object-head"),
+    *(("orn", other) for other in ("activity-head", *_PARTS)),
+    *(("object-head", f"{other}-object-head") for other in _PARTS),
+    ("coco-visual-object-head", "coco-shape-object-head"),
+    ("coco-visual-object-head", "coco-class-object-head"),
+    ("inflation-10", "inflation-01"),
+    ("inflation-10", "inflation-02"),
+    ("inflation-10", "inflation-09"),
+    ("inflation-02", "inflation-01"),
+    ("inflation-09", "inflation-07"),
+    ("orn", "r50"),
+    ("orn", "r18"),
+    ("orn", "i3d"),
+    ("orn", "i3d-18"),
+    ("orn", "c3d-avg"),
+    ("orn", "trn-multiscale"),
+)
+"""Orderings reported in the paper's tables: the first system is better than the second."""
+STILL_FALLS = 0.05
+"""Threshold of `loss_fall` above which a loss is still decreasing."""
+_ROUNDING = 1e-9
+_SETTINGS_END = re.compile(r",(?=[\w.]+=)")
+"""The comma between two settings of a label."""
+_Side = tuple[str, str]
+"""Names of a system and of its settings."""
+_Rows = dict[_Side, dict[str, Any]]
+"""Rows of the table of systems."""
+
+
+def ablation_report(results: Sequence[RunResult], *, table: str | None = None) -> dict[str, Any]:
+    """Return the report on results as a JSON object.
+
+    A contrast is inconclusive if one of its sides has not learned: if the mean over its seeds does
+    not exceed chance, or if its loss is still decreasing, by more than 5 % of the first loss over
+    the last two tenths of the last phase, on average over its seeds.
+
+    Args:
+        results: results on one data set and split, in display order.
+        table: table of the paper from which its results are shown; None: the system's own.
+
+    Raises:
+        ConfigError: if results are not comparable.
+    """
+    first, sides = results[0], dict[_Side, list[RunResult]]()
+    for result in results:
+        for name in ("dataset", "split", "metric"):
+            expected, got = getattr(first, name), getattr(result, name)
+            if expected != got:
+                raise ConfigError(
+                    f"{result.run}: expected the {name} {expected!r} as in {first.run}, got "
+                    f"{got!r}; move the run to another folder"
+                )
+        sides.setdefault((result.system, result.settings), []).append(result)
+    systems = {side: _system_row(own, table) for side, own in sides.items()}
+    return {
+        "dataset": first.dataset,
+        "split": first.split,
+        "metric": first.metric,
+        "commits": sorted({result.commit for result in results}),
+        "threads": sorted({result.threads for result in results}),
+        "systems": list(systems.values()),
+        "contrasts": _contrasts(systems),
+        "results": [asdict(result) for result in results],
+    }
+
+
+def _system_row(own: Sequence[RunResult], table: str | None) -> dict[str, Any]:
+    system = find_system(own[0].system)
+    chance = 100 * (_mean(own, "chance") or 0.0)
+    score = mean_interval([result.percent() for result in own])
+    why_not_learned = None
+    if score.mean <= chance + _ROUNDING:
+        why_not_learned = "not above chance"
+    elif (_mean(own, "loss_fall") or 0.0) > STILL_FALLS + _ROUNDING:
+        why_not_learned = "loss still falls"
+    return {
+        "system": system.name,
+        "settings": own[0].settings,
+        "title": system.title,
+        "paper": paper_results(system, table),
+        "backbone": own[0].backbone,
+        "runs": [result.run for result in own],
+        "percent_by_seed": {str(result.seed): result.percent() for result in own},
+        **asdict(score),
+        "heads": {
+            head: asdict(mean_interval([result.percent(head) for result in own]))
+            for head in own[0].heads
+            if all(head in each.heads for each in own)
+        },
+        **{
+            name: _mean(own, name)
+            for name in ("steps", "seconds", "clips_per_second", "parameters", "last_loss")
+        },
+        "num_segments": int(_mean(own, "num_segments") or 0),
+        "chance": chance,
+        "why_not_learned": why_not_learned,
+    }
+
+
+def _mean(results: Sequence[RunResult], name: str) -> float | None:
+    """Return the mean of a value of `whole` over the results that have it."""
+    found = [each.whole[name] for each in results if name in each.whole]
+    return statistics.fmean(found) if found else None
+
+
+def _contrasts(systems: _Rows) -> list[dict[str, Any]]:
+    """Return the contrasts from the paper, then those between settings of one system."""
+    contrasts = []
+    for better, worse in _pairs(systems):
+        ours, theirs = systems[better], systems[worse]
+        seeds, others = (
+            {int(seed): value for seed, value in side["percent_by_seed"].items()}
+            for side in (ours, theirs)
+        )
+        contrasts.append(
+            {
+                "better": _name(better),
+                "worse": _name(worse),
+                **asdict(paired(seeds, others)),
+                "p_holm": None,
+                "not_learned": [
+                    _name(side) for side in (better, worse) if systems[side]["why_not_learned"]
+                ],
+            }
+        )
+    tested = [row for row in contrasts if row["p_value"] is not None]
+    for row, p_value in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
+        row["p_holm"] = p_value
+    return [row | {"verdict": _verdict(row)} for row in contrasts]
+
+
+def _pairs(systems: _Rows) -> Iterator[tuple[_Side, _Side]]:
+    settings: dict[str, list[str]] = {}
+    for system, own in systems:
+        settings.setdefault(system, []).append(own)
+    for better, worse in ORDERINGS:
+        ours, theirs = settings.get(better, []), settings.get(worse, [])
+        equal = [(each, each) for each in ours if each in theirs]
+        if len(ours) == len(theirs) == 1:
+            equal = [(ours[0], theirs[0])]  # each has settings of its own
+        for one, other in equal:
+            backbones = {systems[better, one]["backbone"], systems[worse, other]["backbone"]}
+            if len(backbones - {None}) <= 1:  # the paper does not compare different ResNets
+                yield (better, one), (worse, other)
+    for system, (first, *others) in settings.items():
+        yield from (((system, other), (system, first)) for other in others)
+
+
+def _name(side: _Side) -> str:
+    return " ".join(filter(None, side))
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if row["not_learned"]:
+        return "one side has not learned"
+    if row["p_holm"] is None:
+        return f"not decided: {counted(row['num_pairs'], 'seed')} in common"
+    if row["p_holm"] >= 1 - CONFIDENCE:
+        return "not decided"
+    return "holds" if row["mean"] > 0 else "does not hold"
+
+
+def write_report(report: Mapping[str, Any], stem: Path) -> None:
+    """Write a report as STEM.json, STEM.md (its tables) and STEM.csv (its results)."""
+    write_csv([RunResult(**each) for each in report["results"]], Path(f"{stem}.csv"))
+    write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
+    write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
+
+
+_Columns = dict[str, Callable[[Mapping[str, Any]], str]]
+"""Functions that format the cells of a row, by column."""
+
+
+def as_report(report: Mapping[str, Any]) -> Report:
+    """Return the report in printable form."""
+    notes = _notes(report)
+    segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
+    return Report(
+        title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
+        f"{segments} segments, chance {chance}; mean over seeds +- half the width of the 95 % "
+        f"interval, differences paired by seed{''.join(f'; {note}' for note in notes)}",
+        tables=_tables(report),
+    )
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    """Return the parts of the title that depend on the runs."""
+    shared = _shared_settings(report)
+    notes = [f"all with {', '.join(shared)}"] if shared else []
+    if any(row["num_seeds"] == 2 for row in report["systems"]):
+        notes.append("of two seeds, the mean and both values")
+    for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
+        if len(report[name]) > 1:
+            notes.append(f"RUNS WITH DIFFERENT {words}: {', '.join(report[name])}")
+    return notes
+
+
+def _split_settings(label: str) -> list[str]:
+    """Return the settings of a label, whose values may contain commas."""
+    return _SETTINGS_END.split(label) if label else []
+
+
+def _shared_settings(report: Mapping[str, Any]) -> list[str]:
+    """Return the settings that all systems of a report share."""
+    first, *others = (_split_settings(row["settings"]) for row in report["systems"])
+    return [each for each in first if all(each in other for other in others)]
+
+
+def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
+    """Return the value if all systems share it, otherwise the smallest and the largest value."""
+    values = [row[figure] for row in report["systems"]]
+    least, largest = (format(value, style) for value in (min(values), max(values)))
+    return least if least == largest else f"{least} to {largest}"
+
+
+def _tables(report: Mapping[str, Any]) -> list[Table]:
+    """Return the table of systems and, if there are contrasts, their table."""
+    shared = _shared_settings(report)
+
+    def own_settings(row: Mapping[str, Any]) -> str:
+        return ", ".join(each for each in _split_settings(row["settings"]) if each not in shared)
+
+    name_of = {
+        _name((row["system"], row["settings"])): _name((row["system"], own_settings(row)))
+        for row in report["systems"]
+    }
+    systems: _Columns = {
+        "system": lambda row: row["system"],
+        "settings": own_settings,
+        "paper": lambda row: row["paper"].get(report["dataset"], ""),
+        report["dataset"]: interval_text,
+        "seeds": lambda row: str(row["num_seeds"]),
+        "activity head": lambda row: _head(row, "activity_head"),
+        "object head": lambda row: _head(row, "object_head"),
+        "last loss": lambda row: _number(row["last_loss"], ".2f"),
+        "seconds": lambda row: _number(row["seconds"]),
+        "clips/s": lambda row: _number(row["clips_per_second"]),
+        "parameters": lambda row: _number(row["parameters"]),
+        " ": lambda row: ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
+    }
+    contrasts: _Columns = {
+        "expected": lambda row: name_of[row["better"]],
+        "over": lambda row: name_of[row["worse"]],
+        "difference": interval_text,
+        "pairs": lambda row: str(row["num_pairs"]),
+        "p": lambda row: _p_value(row["p_value"]),
+        "p (Holm)": lambda row: _p_value(row["p_holm"]),
+        " ": lambda row: ", ".join(
+            (row["verdict"], *(name_of[side] for side in row["not_learned"]))
+        ),
+    }
+    tables = ((systems, report["systems"]), (contrasts, report["contrasts"]))
+    return [
+        filled_columns(
+            Table(
+                header=tuple(name.strip() for name in cells),
+                rows=[[cell(row) or "-" for cell in cells.values()] for row in rows],
+            )
+        )
+        for cells, rows in tables
+        if rows
+    ]
+
+
+def _head(row: Mapping[str, Any], head: str) -> str:
+    """Return the score of a head in a system with two heads, otherwise an empty string."""
+    if len(row["heads"]) == 1 or head not in row["heads"]:
+        return ""
+    return interval_text(row["heads"][head])
+
+
+def _number(value: float | None, style: str = ",.0f") -> str:
+    return "" if value is None else format(value, style)
+
+
+def _p_value(value: float | None) -> str:
+    return "<0.001" if value is not None and value < 0.0005 else _number(value, ".3f")

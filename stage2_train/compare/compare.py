@@ -1,0 +1,241 @@
+"""The job of `orn compare`: compare two runs on the same segments of a split.
+
+N segments, A activity classes.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.data_manifests.folds import FIRST_FOLD
+from orn.shared.errors import ConfigError
+from orn.shared.text import counted
+from orn.shared.text_report import Report, Table
+from orn.stage2_train.compare.compare_request import CompareRequest
+from orn.stage2_train.evaluation.intervals import groups_by_class
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.statistics import (
+    CONFIDENCE,
+    bootstrap_figures,
+    difference_with_interval,
+)
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
+from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
+from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.run_folder import BASELINE_MARKER
+from orn.stage2_train.settings.evaluation_names import FOLDS
+
+_MOST_NAMED = 5
+
+
+def compare(request: CompareRequest) -> dict[str, Any]:
+    """Return the paired differences of metrics with intervals, also by class, and segment ids.
+
+    If a label is unsure for one of the runs, average precision ignores it for both.
+
+    Returns:
+        `figures` by name; `classes`, the largest gain first; `mcnemar` for single labels; `views`
+        of each run (null if there is no report for its predictions); `trained_on`, the runs that
+        were trained on the segments; `unsure`, the number of ignored labels and the runs whose own
+        report counts some of them; and the ids of the segments that only one of the runs predicts
+        correctly. With multiple labels, this is the run that predicts more labels correctly.
+
+    Raises:
+        CheckpointError: if a run was not evaluated, or its report is damaged.
+        ConfigError: if the runs have different segments or labels; lists the differences.
+    """
+    runs = (request.one, request.other)
+    are_folds = [(run / f"eval-{FOLDS}.json").exists() for run in runs]
+    if request.name is None and len(set(are_folds)) > 1:
+        folded, single = runs if are_folds[0] else runs[::-1]
+        raise ConfigError(
+            f"compare {folded} {single}: expected two cross-validated runs or none, got one, "
+            f"{folded}; compare {folded / FIRST_FOLD} instead with --on test, if both have the "
+            "same test videos"
+        )
+    name = request.name or (FOLDS if all(are_folds) else "validation")
+    class_names, _ = (_class_names(run, name) for run in runs)
+    one, other = (predictions_of(run, name) for run in runs)
+    if name == FOLDS and one.labels.ndim > 1:
+        raise ConfigError(
+            f"compare {request.one} {request.other}: average precision cannot rank the segments of "
+            "different networks; compare the runs of each fold with --on test"
+        )
+    other = _in_order_of(one, other, request)
+    one, other, unsure = _with_same_unsure(one, other, request)
+    groups = one.groups or one.ids
+    tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
+    ones_F, others_F = (each.once().tolist() for each in tallies)
+    draws_FR, other_draws_FR = bootstrap_figures(tallies, groups, num_draws=request.num_draws)
+    names, num_classes = tallies[0].names, tallies[0].num_classes
+    if num_classes != len(class_names):
+        raise ConfigError(
+            f"{request.one}: expected predictions for {len(class_names)} classes, got predictions "
+            f"for {num_classes}; evaluate the run again"
+        )
+    sizes = [len(set(groups))] * len(names) + groups_by_class(one, groups, num_classes)
+    rows = [
+        difference_with_interval(*each, num_groups=size)
+        for *each, size in zip(ones_F, others_F, other_draws_FR - draws_FR, sizes, strict=True)
+    ]
+    of_classes = [
+        {"class": name, **row}
+        for name, row in zip(class_names, rows[len(names) :], strict=True)
+        if row["difference"] is not None
+    ]
+    right_2N = np.array([_num_right(each) for each in (one, other)])
+    only = {
+        "only_one_right": [one.ids[row] for row in np.flatnonzero(right_2N[0] > right_2N[1])],
+        "only_other_right": [one.ids[row] for row in np.flatnonzero(right_2N[1] > right_2N[0])],
+    }
+    files = [measurement_of(run, name) for run in runs]
+    report: dict[str, Any] = {
+        "one": str(request.one),
+        "other": str(request.other),
+        "measurement": name,
+        "num_segments": len(one.ids),
+        "interval": {
+            "confidence": CONFIDENCE,
+            "over": one.grouped_by if one.groups else "segments",
+            "num_groups": sizes[0],
+            "draws": request.num_draws,
+        },
+        "views": dict(zip(("one", "other"), map(views_of, files), strict=True)),
+        "trained_on": [
+            str(run) for run, file in zip(runs, files, strict=True) if file and file.trained_on
+        ],
+        "unsure": unsure,
+        "figures": dict(zip(names, rows, strict=False)),
+        "classes": sorted(of_classes, key=lambda row: -row["difference"]),
+    }
+    if one.labels.ndim == 1:
+        report["mcnemar"] = mcnemar(*map(len, only.values()))
+    return report | only
+
+
+def _class_names(run: Path, name: str) -> tuple[str, ...]:
+    """Return the names of the classes of a run, or of a baseline."""
+    if BASELINE_MARKER.is_in(run):
+        return read_eval(run / f"eval-{name}.json").classes
+    return read_config(run / FIRST_FOLD if name == FOLDS else run).dataset.classes
+
+
+def mcnemar(num_one: int, num_other: int) -> float:
+    """Return the p-value of McNemar's exact test.
+
+    Args:
+        num_one: number of segments that only the first run predicts correctly.
+        num_other: number of segments that only the second run predicts correctly.
+    """
+    from scipy.stats import binomtest  # the import takes a second
+
+    total = num_one + num_other
+    return float(binomtest(num_one, total).pvalue) if total else 1.0
+
+
+def measurement_of(run: Path, name: str) -> EvalFile | None:
+    """Return the report that `orn eval` saved with a run's predictions; None if it is missing.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
+    path = run / f"eval-{name}.json"
+    return read_eval(path) if path.exists() else None
+
+
+def views_of(file: EvalFile | None) -> dict[str, Any] | None:
+    """Return the views used in an evaluation: clips, crops, flip and frame order."""
+    views = {"clips", "crops", "flip", "frame_order"}
+    return None if file is None else file.model_dump(include=views)
+
+
+def _num_right(predictions: Predictions) -> NDArray[np.int64]:
+    """Return the (N,) numbers of correct labels; with multiple labels, logits above 0 count."""
+    labels = predictions.labels
+    if labels.ndim == 1:
+        return (predictions.logits.argmax(axis=1) == labels).astype(np.int64)
+    right_NA = (predictions.logits > 0) == (labels > 0)
+    return np.asarray((right_NA & predictions.sure_NA).sum(axis=1), np.int64)
+
+
+def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
+    """Return the second run's predictions, reordered to match the segments of the first."""
+    where, remedy = f"compare {request.one} {request.other}", "evaluate both on the same data"
+    found = other.in_order_of(one.ids, run=request.other, reference=str(request.one))
+    if one.logits.shape != found.logits.shape or one.labels.ndim != found.labels.ndim:
+        raise ConfigError(
+            f"{where}: expected the same classes, got {one.logits.shape[1]} and "
+            f"{found.logits.shape[1]}; {remedy}"
+        )
+    differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
+    if differ_N.any():
+        names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
+        raise ConfigError(f"{where}: labels differ for {names}; {remedy}")
+    return found
+
+
+def _with_same_unsure(
+    one: Predictions, other: Predictions, request: CompareRequest
+) -> tuple[Predictions, Predictions, dict[str, Any]]:
+    """Return both predictions without the labels that either of them ignores."""
+    left_out_NA = ~(one.sure_NA & other.sure_NA)
+    counted_by = [
+        str(run)
+        for run, own in ((request.one, one), (request.other, other))
+        if (left_out_NA & own.sure_NA).any()
+    ]
+    if left_out_NA.any():
+        one, other = (replace(each, unsure=left_out_NA) for each in (one, other))
+    return one, other, {"left_out": int(left_out_NA.sum()), "counted_by": counted_by}
+
+
+def as_report(report: dict[str, Any]) -> Report:
+    """Return the report in printable form, with the classes that gain and lose most."""
+    made = report["interval"]
+    notes = []
+    one, other = report["views"]["one"], report["views"]["other"]
+    if one != other and one and other:
+        changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
+        notes.append(f"Evaluated with different views: {', '.join(changed).lower()}.")
+    if by := " and ".join(report["trained_on"]):
+        notes.append(f"Trained on these segments: {by}. Evaluate it on other segments, too.")
+    if number := report["unsure"]["left_out"]:
+        text = f"Unsure labels ({number:,}) are ignored for both runs"
+        by = " and ".join(report["unsure"]["counted_by"])
+        notes.append(f"{text}; `orn eval` for {by} counts them as negative." if by else f"{text}.")
+    if "mcnemar" in report:
+        notes.append(f"McNemar: p = {report['mcnemar']:.2g}")
+    for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
+        if ids := report[key]:
+            notes.append(f"right only in {report[run]}: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
+    classes = report["classes"]
+    gained = [row for row in classes if row["difference"] > 0][:_MOST_NAMED]
+    lost = [row for row in reversed(classes) if row["difference"] < 0][:_MOST_NAMED]
+    of_classes = [
+        *((f"gains {row['class']}", row) for row in gained),
+        *((f"loses {row['class']}", row) for row in lost),
+    ]
+    return Report(
+        title=f"{report['other']} against {report['one']}: {report['measurement']}, "
+        f"{counted(report['num_segments'], 'segment')}, percent with 95 % intervals over "
+        f"{counted(made['num_groups'], made['over'].removesuffix('s'))}",
+        tables=[
+            Table(
+                header=("", Path(report["one"]).name, Path(report["other"]).name, "difference"),
+                rows=[_cells(*each) for each in [*report["figures"].items(), *of_classes]],
+            )
+        ],
+        notes=notes,
+    )
+
+
+def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    if row["difference"] is None:
+        return name, "-", "-", "-"
+    difference = f"{100 * row['difference']:+.2f}"
+    if row["low"] is not None:
+        difference += f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+    return name, f"{100 * row['one']:.2f}", f"{100 * row['other']:.2f}", difference

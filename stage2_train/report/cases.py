@@ -1,0 +1,205 @@
+"""The explained clips of a report: mistakes with their most important pairs of objects (figure 5 of
+the paper), and the pairs of object classes that matter for each activity (figure 4)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
+import torch
+
+from orn.shared.devices import choose_device
+from orn.shared.jobs.progress import progress
+from orn.shared.pages.fitted_page import Picture
+from orn.shared.text import truncate
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.explanation.clip_pictures import draw_pairs, spread, strip, webp
+from orn.stage2_train.explanation.explained import DECIDED, ExplainedClip, explained_clips
+from orn.stage2_train.explanation.scale import LEAST_DROP, matters
+from orn.stage2_train.report.class_pairs import ClassPairs
+from orn.stage2_train.report.measured import Measured, Mistake
+from orn.stage2_train.runs.open_data import Sources
+from orn.stage2_train.runs.trained import OpenedModel
+from orn.stage2_train.settings.resources import Resources
+
+_GROUPS, _OF_GROUP = 8, 2
+"""Number of groups of mistakes, and number of clips in each group."""
+_MOST_COUNTED = 400
+"""Maximum number of clips whose pairs are counted, spread over the split."""
+_LISTED_PAIRS = 3
+_TALL, _SMALL = 240, 96
+"""Height, in pixels, of clips with mistakes, and of clips that only the confusion matrix opens."""
+_CLIPS_OF_WORKER = 64
+"""Number of clips that load in about the time it takes to start a worker process."""
+
+Place = tuple[int, int]
+"""Index of a segment, and a class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EvaluatedRun:
+    """A network with the segments on which it was evaluated."""
+
+    model: OpenedModel
+    sources: Sources
+    joined: JoinedSplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """A mistake: a clip and a class."""
+
+    row: int
+    """Index of the segment."""
+    id: str
+    picture: Picture
+    predicted: str
+    """Predicted class, or `not` followed by a class that is not predicted."""
+    chance: float
+    """Probability of the prediction."""
+    true: str
+    """True classes."""
+    why: str
+    """Effect of the most important pairs; empty if the network does not relate pairs."""
+    decided: str
+    """Head that determined the prediction; empty with a single head."""
+    detected: str
+    """Detected classes with their highest scores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanations:
+    """Explanations of the clips in a report."""
+
+    pairs: ClassPairs
+    names: tuple[str, ...]
+    """Names of the detector's classes."""
+    mistakes: dict[tuple[int, int], list[Mistake]]
+    """The most confident mistakes by cell of the confusion matrix, the largest cell first."""
+    cases: dict[Place, Case] = field(default_factory=dict)
+    strips: dict[int, Picture] = field(default_factory=dict)
+    """Clips to play, by segment."""
+
+
+def explain_clips(
+    runs: Sequence[EvaluatedRun], measured: Measured, resources: Resources
+) -> Explanations:
+    """Explain, in one pass over the clips, the mistakes and the true classes of other clips.
+
+    Args:
+        runs: one run, or the runs of all folds, whose segments follow each other in `measured`.
+        measured: results of `orn eval`.
+        resources: device and number of processes.
+    """
+    true_NA = measured.true_NA()
+    names = tuple(runs[0].sources.detections.detector.class_names)
+    found = Explanations(
+        pairs=ClassPairs(background=len(names)), names=names, mistakes=_mistakes(measured)
+    )
+    shown = {(each.row, each.activity) for some in found.mistakes.values() for each in some}
+    counted = {
+        (row, activity)
+        for row in spread(len(true_NA), _MOST_COUNTED)
+        for activity in np.flatnonzero(true_NA[row]).tolist()
+    }
+    asked: dict[int, list[int]] = {}
+    for row, activity in sorted(counted | shown):
+        asked.setdefault(row, []).append(activity)
+    tall, row_of = {row for row, _ in shown}, {measured.predictions.ids[row]: row for row in asked}
+    is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
+    with progress("report", total=len(asked), unit="clips") as bar:
+        classes_of = {measured.predictions.ids[row]: classes for row, classes in asked.items()}
+        for clip in chain.from_iterable(
+            _explained(run, classes_of, resources, bar.advance) for run in runs
+        ):
+            row = row_of[clip.id]
+            if row not in found.strips:
+                rank = 0 if row in tall else 3 if is_right_N[row] else 2
+                tallest = _TALL if row in tall else _SMALL
+                frames = [*clip.frames_THW3]
+                found.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
+            if (row, clip.activity) in counted and clip.pairs is not None:
+                labels_2P = clip.labels_TK[clip.pairs.frames_nP, clip.pairs.slots_nP]
+                found.pairs.add(clip.activity, labels_2P, clip.pairs.logit_drop_P)
+            if (row, clip.activity) in shown:
+                found.cases[row, clip.activity] = _case(measured, names, clip, row)
+    return found
+
+
+def _explained(
+    run: EvaluatedRun,
+    classes_of: Mapping[str, Sequence[int]],
+    resources: Resources,
+    advance: Callable[[int], None],
+) -> Iterator[ExplainedClip]:
+    """Yield the clips of one run, once per class to explain."""
+    model, joined = run.model, run.joined
+    segments = tuple(each for each in joined.segments if each.id in classes_of)
+    clips = run.sources.clip_dataset(replace(joined, segments=segments), model.config.recipe)
+    clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
+    device = torch.device(choose_device(resources.device))
+    return explained_clips(
+        model.network.to(device) if model.relates_pairs else None,
+        clips,
+        classes_of,
+        device=device,
+        workers=min(resources.workers, len(segments) // _CLIPS_OF_WORKER),
+        two_heads=model.heads == "both",
+        advance=advance,
+    )
+
+
+def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
+    """Return the most confident mistakes in the largest cells of the confusion matrix."""
+    cells: dict[tuple[int, int], list[Mistake]] = {}
+    for mistake in measured.mistakes():
+        cells.setdefault(mistake.cell, []).append(mistake)
+    order = sorted(cells.items(), key=lambda each: (-len(each[1]), -each[1][0].confidence))
+    return {cell: some[:_OF_GROUP] for cell, some in order[:_GROUPS]}
+
+
+def _case(measured: Measured, names: tuple[str, ...], clip: ExplainedClip, row: int) -> Case:
+    classes, true_A = measured.classes, measured.true_NA()[row]
+    activity = truncate(classes[clip.activity], 60)
+    missed = bool(true_A[clip.activity])
+    why = "" if clip.pairs is None else explanation(clip, names, activity, against=missed)
+    chance = float(measured.probability_NA[row, clip.activity])
+    return Case(
+        row=row,
+        id=clip.id,
+        picture=Picture(
+            key=f"case-{row}-{clip.activity}",
+            data=webp(draw_pairs(clip, names, against=missed)),
+            alt=f"Frames of {truncate(clip.id)}. {why}",
+            rank=1,
+        ),
+        predicted=f"{'not ' if missed else ''}{activity}",
+        chance=1 - chance if missed else chance,
+        true=", ".join(truncate(classes[each], 60) for each in np.flatnonzero(true_A)) or "none",
+        why=why,
+        decided=DECIDED[clip.decided_by] if clip.decided_by else "",
+        detected=clip.detected_text(names),
+    )
+
+
+def explanation(
+    clip: ExplainedClip, names: tuple[str, ...], activity: str, *, against: bool
+) -> str:
+    """Return a sentence about the effect of removing the most important pairs.
+
+    Args:
+        clip: the explained clip.
+        names: names of the detector's classes.
+        activity: name of the explained class.
+        against: whether to prefer pairs that oppose the class.
+    """
+    for sign in (against, not against):
+        listed = [
+            f"by {abs(each.logit_drop):.2f} without {clip.pair_text(each, names)}"
+            for each in clip.strongest(_LISTED_PAIRS, against=sign)
+            if matters(each.logit_drop)
+        ]
+        if listed:
+            change = "rises" if sign else "drops"
+            return f"The logit of \u201c{activity}\u201d {change} {', '.join(listed)}."
+    return f"No pair changes this logit by more than {LEAST_DROP}."

@@ -1,0 +1,190 @@
+"""Results of `orn eval` for a report: the segments in each cell of the confusion matrix, the most
+confident mistakes, and whether one head alone is better.
+
+N segments, A activity classes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.errors import CheckpointError
+from orn.shared.text import counted
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.statistics import bootstrap_figures, difference_with_interval
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
+from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
+from orn.stage2_train.settings.evaluation_names import FOLDS
+
+OUTCOMES = ("found", "missed", "false alarm")
+"""Columns of the table that replaces the confusion matrix for multiple labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A wrong prediction of one class for a segment."""
+
+    row: int
+    """Index of the segment."""
+    activity: int
+    """Class that is predicted but absent, or present but not predicted."""
+    cell: tuple[int, int]
+    """Row and column in the confusion matrix."""
+    confidence: float
+    """Probability of the prediction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """Results of one evaluation."""
+
+    file: EvalFile
+    predictions: Predictions
+    classes: tuple[str, ...]
+
+    @property
+    def single(self) -> bool:
+        """Whether segments have a single label."""
+        return self.predictions.labels.ndim == 1
+
+    @property
+    def probability_NA(self) -> NDArray[np.float32]:
+        """(N, A) probabilities: the softmax of the prediction, or the sigmoid of each class."""
+        return probabilities(self.predictions.logits, multi_label=not self.single)
+
+    def predicted_NA(self) -> NDArray[np.bool_]:
+        """Return (N, A) predicted classes: the most probable, or all with probability above 0.5."""
+        logits_NA = self.predictions.logits
+        if not self.single:
+            return logits_NA > 0
+        return np.arange(len(self.classes)) == logits_NA.argmax(axis=1)[:, None]
+
+    def true_NA(self) -> NDArray[np.bool_]:
+        """Return (N, A) true classes."""
+        labels = self.predictions.labels
+        return np.arange(len(self.classes)) == labels[:, None] if self.single else labels > 0
+
+    def labels(self) -> list[tuple[int, ...]]:
+        """Return the true classes of each segment, ascending."""
+        return [tuple(np.flatnonzero(true_A).tolist()) for true_A in self.true_NA()]
+
+    def _counted_NA(self) -> NDArray[np.bool_]:
+        """Return (N, A) predicted classes without unsure labels, which do not count as mistakes."""
+        predicted_NA, unsure_NA = self.predicted_NA(), self.predictions.unsure
+        return predicted_NA if self.single or unsure_NA is None else predicted_NA & ~unsure_NA
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of the confusion matrix; its rows are the classes."""
+        return self.classes if self.single else OUTCOMES
+
+    def cells(self) -> dict[tuple[int, int], list[int]]:
+        """Return the segments in each cell of the confusion matrix, the most confident first."""
+        true_NA, predicted_NA, probability_NA = (
+            self.true_NA(),
+            self._counted_NA(),
+            self.probability_NA,
+        )
+        cells: dict[tuple[int, int], list[int]] = {}
+        if self.single:
+            true_N, predicted_N = (
+                true_NA.argmax(axis=1).tolist(),
+                predicted_NA.argmax(axis=1).tolist(),
+            )
+            for row in np.argsort(-probability_NA.max(axis=1), kind="stable").tolist():
+                cells.setdefault((true_N[row], predicted_N[row]), []).append(row)
+            return cells
+        outcomes = (
+            (true_NA & predicted_NA, -1),
+            (true_NA & ~predicted_NA, 1),
+            (predicted_NA & ~true_NA, -1),
+        )
+        for column, (places_NA, sign) in enumerate(outcomes):
+            for activity in np.flatnonzero(places_NA.any(axis=0)).tolist():
+                rows = _ordered(places_NA[:, activity], sign * probability_NA[:, activity])
+                cells[activity, column] = rows.tolist()
+        return cells
+
+    def counts_RC(self) -> NDArray[np.int64]:
+        """Return the (A, columns) confusion matrix."""
+        counts_RC = np.zeros((len(self.classes), len(self.columns())), np.int64)
+        for cell, rows in self.cells().items():
+            counts_RC[cell] = len(rows)
+        return counts_RC
+
+    def mistakes(self) -> list[Mistake]:
+        """Return all mistakes, the most confident first."""
+        probability_NA, found = self.probability_NA, []
+        for (true, column), rows in self.cells().items():
+            if column == (true if self.single else OUTCOMES.index("found")):
+                continue
+            activity = column if self.single else true
+            is_missed = not self.single and column == OUTCOMES.index("missed")
+            for row in rows:
+                chance = float(probability_NA[row, activity])
+                found.append(
+                    Mistake(
+                        row=row,
+                        activity=activity,
+                        cell=(true, column),
+                        confidence=1 - chance if is_missed else chance,
+                    )
+                )
+        return sorted(found, key=lambda each: (-each.confidence, each.row))
+
+    def differences(self) -> dict[str, dict[str, float | None]]:
+        """Return how much better each single head is than both, with its paired 95 % interval."""
+        heads, labels = self.predictions.by_head(), self.predictions.labels
+        if self.file.split == FOLDS and not self.single:  # of networks on different scales
+            return {name: {"low": None, "high": None} for name in [*heads][1:]}
+        groups = self.predictions.groups or self.predictions.ids
+        tallies = [Tallies(labels, each, self.predictions.unsure) for each in heads.values()]
+        both_R, *draws = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))
+        both, *scores = (float(each.once()[0]) for each in tallies)
+        number = len(set(groups))
+        return {
+            name: difference_with_interval(both, score, each_R - both_R, num_groups=number)
+            for name, score, each_R in zip([*heads][1:], scores, draws, strict=True)
+        }
+
+
+def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:
+    """Return the results of `orn eval` on a split; None if these weights have not been evaluated.
+
+    Raises:
+        CheckpointError: if a file is damaged, or the files do not match.
+    """
+    path, kept = run / f"eval-{split}.json", run / f"predictions-{split}.npz"
+    if not path.exists() or not kept.exists():
+        return None
+    file = read_eval(path)
+    if file.step != step:
+        return None
+    predictions = load_predictions(kept)
+    measured = Measured(file=file, predictions=predictions, classes=classes)
+    heads, labels = predictions.by_head(), predictions.labels
+    if any(file.metric not in figures for figures in file.heads().values()):
+        raise CheckpointError(
+            f"{path}: no {file.metric} per head; pass --split with a labeled split"
+        )
+    fits = (
+        len(predictions.ids) == file.num_segments > 0
+        and list(heads) == list(file.heads())
+        and all(logits.shape[1] == len(classes) for logits in heads.values())
+        and file.classes == classes
+        and (labels.ndim > 1 or ((labels >= 0) & (labels < len(classes))).all())
+    )
+    if not fits:
+        raise CheckpointError(
+            f"{path}: expected results that match {kept.name} and the run's "
+            f"{counted(len(classes), 'class', 'classes')}, got different segments, heads or "
+            "classes; remove both files and evaluate the run again"
+        )
+    return measured
+
+
+def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the indices where `place_N` is true, by increasing key."""
+    rows = np.flatnonzero(place_N)
+    return rows[np.argsort(key_N[rows], kind="stable")]

@@ -1,0 +1,276 @@
+"""The view model of `report.html`."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orn.shared.config.toml_files import to_toml
+from orn.shared.data_files import file_digest
+from orn.shared.errors import CheckpointError
+from orn.shared.pages.fitted_page import (
+    Picture,
+    fitted_page,
+)
+from orn.shared.pages.render import render
+from orn.shared.text import counted, escape_lines, truncate
+from orn.stage2_train.baseline.beside_network import beside_network
+from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
+from orn.stage2_train.report.cases import EvaluatedRun, Explanations
+from orn.stage2_train.report.measured import OUTCOMES, Measured
+from orn.stage2_train.runs.eval_file import EvalFile
+from orn.stage2_train.runs.run_config import RunConfig, segments_digest
+from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
+from orn.stage2_train.runs.trained import OpenedModel
+from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.resources import DataPaths
+
+_HEADS = {
+    "two_heads": "both heads",
+    "activity_head": "the activity head alone",
+    "object_head": "the object head alone",
+}
+_WORST = 3
+_LARGEST_MATRIX = 40
+"""Maximum number of classes in the confusion matrix: those with the most mistakes."""
+_MOST_IN_CELL = 200
+_MOST_LISTED = 10_000
+"""Maximum number of clips listed for all cells; each cell lists at least one."""
+_SHOWN_STARTS = 3
+"""Number of most recent commands of the training that are shown."""
+_REST_OF_DIGEST = re.compile(r"(?<=sha256:[0-9a-f]{8})[0-9a-f]{56}")
+_LISTED_PAIRS = 5
+"""Number of pairs of classes for each activity in figure 4."""
+
+
+def report_page(
+    run: Path,
+    runs: Sequence[EvaluatedRun],
+    measured: Measured,
+    found: Explanations,
+    *,
+    paths: DataPaths,
+    curves: Sequence[Sequence[Picture]],
+) -> str:
+    """Return the report page of a run.
+
+    Args:
+        run: the run folder.
+        runs: the run, or the runs of its folds.
+        measured: results of `orn eval`.
+        found: explanations of its clips.
+        paths: paths of the data.
+        curves: training curves of each of `runs`; empty if it has none.
+
+    Raises:
+        PipelineError: if the page is too large even without pictures.
+    """
+    counts_RC, model = measured.counts_RC(), runs[0].model
+    curves = [each for each in curves if each]
+    groups = [
+        {
+            "title": cell_title(measured, *cell),
+            "count": int(counts_RC[cell]),
+            "total": measured.file.per_class[cell[0]].num_segments,
+            "is_missed": cell[1] < 2,
+            "cases": [found.cases[each.row, each.activity] for each in some],
+        }
+        for cell, some in found.mistakes.items()
+    ]
+    view = {
+        "title": run.resolve().name,
+        "config": model.config,
+        "measured": measured,
+        "file": measured.file,
+        "answer": answer(measured),
+        "beside": beside_network(run, measured.file.split),
+        "worst": groups[:_WORST],
+        "groups": groups,
+        "num_mistakes": len(measured.mistakes()),
+        "counts": counts_RC.tolist(),
+        "rows": (rows := _most_confused(measured)),
+        "columns": rows if measured.single else range(len(OUTCOMES)),
+        "curves": curves,
+        "related": list(_related(measured, found)),
+        "has_pairs": model.relates_pairs,
+        "scale": (LEAST_DROP, FULL_DROP),
+        "made": _made(run, runs, paths, measured.file),
+    }
+    strips = list(found.strips.values())
+    listed = _listed(measured, found)
+
+    def page(held: Set[str]) -> str:
+        shown = (each for each in strips if each.key in held)
+        data = {
+            **listed,
+            "strips": {each.key: [each.source, each.frames, *each.size] for each in shown},
+        }
+        template = "orn.stage2_train.report/report.html"
+        return render(template, **view, held=held, data=data)
+
+    graphs = chain.from_iterable(curves)
+    pictures = [*strips, *(case.picture for case in found.cases.values()), *graphs]
+    return fitted_page(page, pictures, kind="report")
+
+
+def answer(measured: Measured) -> dict[str, Any]:
+    """Return the values for the first paragraph of a report."""
+    file, metric = measured.file, measured.file.metric
+    scores = {head: figures[metric] for head, figures in file.heads().items()}
+    head, *others = scores
+    differences = measured.differences()
+    whole = file.drawn.over == "videos" and file.drawn.num_groups == file.num_segments
+    return {
+        "score": scores[head],
+        "interval": file.interval(head, metric),
+        "metric": "top-1 accuracy" if metric == "top1" else "mean average precision",
+        "head": _HEADS[head],
+        "number": counted(file.num_segments, "video" if whole else "segment"),
+        "others": [(_HEADS[each], scores[each], *_verdict(differences[each])) for each in others],
+    }
+
+
+def _verdict(difference: Mapping[str, float | None]) -> tuple[str, bool]:
+    """Return the comparison of one head alone with both, and whether it is better."""
+    low, high = difference["low"], difference["high"]
+    if low is None or high is None:
+        return "no interval", False
+    if low <= 0 <= high:
+        return "no clear difference", False
+    least, most = sorted((100 * abs(low), 100 * abs(high)))
+    return f"{'better' if low > 0 else 'worse'} by {least:.1f} to {most:.1f} points", low > 0
+
+
+def cell_title(measured: Measured, row: int, column: int) -> str:
+    """Return the title of a cell of the confusion matrix."""
+    name, predicted = truncate(measured.classes[row], 80), truncate(measured.columns()[column], 80)
+    if not measured.single:
+        return f"{name}: {predicted}"
+    if row == column:
+        return f"\u201c{name}\u201d predicted correctly"
+    return f"\u201c{name}\u201d predicted as \u201c{predicted}\u201d"
+
+
+def _most_confused(measured: Measured) -> list[int]:
+    """Return the classes with the most mistakes, in order; all if they are few."""
+    wrong_RC = measured.counts_RC()
+    if measured.single:
+        np.fill_diagonal(wrong_RC, 0)
+        wrong_RC += wrong_RC.T
+    wrong_A = wrong_RC.sum(axis=1) if measured.single else wrong_RC[:, 1:].sum(axis=1)
+    return sorted(np.argsort(-wrong_A, kind="stable")[:_LARGEST_MATRIX].tolist())
+
+
+def _related(measured: Measured, found: Explanations) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield activities with their number of clips and their most important pairs of classes."""
+    names = [truncate(each, 40) for each in found.names]
+    for activity, num_clips in found.pairs.num_clips.most_common():
+        yield (
+            measured.classes[activity],
+            num_clips,
+            [
+                f"{names[each.first]} \u2013 {names[each.second]} {each.drop:.2f}"
+                for each in found.pairs.ranked(activity)[:_LISTED_PAIRS]
+                if each.drop >= LEAST_DROP
+            ],
+        )
+
+
+def _listed(measured: Measured, found: Explanations) -> dict[str, Any]:
+    """Return the cells of the confusion matrix and a bounded number of clips in them."""
+    cells = measured.cells()
+    most = min(max(_MOST_LISTED // max(len(cells), 1), 1), _MOST_IN_CELL)
+    probability_NA, predicted_NA = measured.probability_NA, measured.predicted_NA()
+
+    def clip(row: int) -> list[str]:
+        predicted = [
+            f"{truncate(measured.classes[each], 60)} {100 * probability_NA[row, each]:.0f} %"
+            for each in np.flatnonzero(predicted_NA[row])
+        ]
+        about = f"Predicted: {', '.join(predicted) or 'nothing'}"
+        return [truncate(measured.predictions.ids[row]), truncate(about, 300)]
+
+    rows = {row for some in cells.values() for row in some[:most]} | found.strips.keys()
+    return {
+        "clips": {row: clip(row) for row in sorted(rows)},
+        "cells": {
+            f"{row}-{column}": [cell_title(measured, row, column), len(some), some[:most]]
+            for (row, column), some in sorted(cells.items())
+        },
+    }
+
+
+def _initial_weights(config: RunConfig) -> str:
+    digest, origin = config.weights_digest or "random weights", config.started_from
+    if origin is None:
+        return digest
+    return (
+        f"{counted(origin.num_loaded, 'tensor')} of {origin.run} ({origin.dataset}, step "
+        f"{origin.step}), {digest}; newly initialized: {', '.join(origin.random)}"
+    )
+
+
+def _made(
+    run: Path, runs: Sequence[EvaluatedRun], paths: DataPaths, file: EvalFile
+) -> dict[str, Any]:
+    """Return the contents of the section "How it was made": facts with abbreviated digests, and
+    the digests and commands."""
+    config = runs[0].model.config
+    segments = tuple(segment for each in runs for segment in each.joined.segments)
+    weights, split = _initial_weights(config), "test" if file.split == FOLDS else file.split
+    facts = [
+        ("run", str(run)),
+        ("data set", config.dataset.name),
+        ("recipe", config.recipe_name),
+        ("system", config.system or "from the recipe"),
+        ("initial weights", weights),
+        ("detector of the training", config.detector.title),
+        ("detector of this report", runs[0].sources.detector),
+        *((f"training{of}", _trained(model)) for model, of in _named(run, runs)),
+        (f"{split} segments", f"{len(segments):,}, {file.num_skipped:,} more skipped"),
+        ("intervals", file.drawn.as_text()),
+        ("unsure labels", file.unsure_text() or "none"),
+        ("shards", str(paths.shards)),
+        ("clip store", str(paths.clips or "none: frames decoded from the videos")),
+    ]
+    digests = [
+        ("initial weights", weights),
+        ("detector of the training", config.detector.title),
+        (f"{split} segments", segments_digest(segments)),
+    ]
+    for model, of in _named(run, runs):
+        digests += [(f"{name}{of}", text) for name, text in _digests(model)]
+    return {
+        "facts": [(name, _REST_OF_DIGEST.sub("\u2026", text)) for name, text in facts],
+        "digests": digests,
+        "recipe": escape_lines(to_toml(config.recipe)[:20_000]),
+    }
+
+
+def _named(run: Path, runs: Sequence[EvaluatedRun]) -> Iterator[tuple[OpenedModel, str]]:
+    """Yield the model of each run with the words that tell folds apart."""
+    for each in runs:
+        yield each.model, "" if each.model.path == run else f" of {each.model.path.name}"
+
+
+def _trained(model: OpenedModel) -> str:
+    return f"{counted(model.config.dataset.num_train, 'segment')}, weights of step {model.step:,}"
+
+
+def _digests(model: OpenedModel) -> Iterator[tuple[str, str]]:
+    """Yield the digests of a run, and the commands that trained it, each once."""
+    weights = file_digest(model.path / BEST_NAME, error=CheckpointError)
+    yield "weights", f"{BEST_NAME}, {weights}"
+    yield "training segments", model.config.dataset.train_digest
+    started: dict[str, Any] = {}
+    for start in read_jsonl(model.path / STARTS_NAME):
+        command = start.get("command")
+        if isinstance(command, list) and command:
+            typed = shlex.join(["orn", *map(str, command[1:])])
+            started.setdefault(f"commit {start.get('commit')}: {typed}", start.get("time"))
+    for command, time in [*started.items()][-_SHOWN_STARTS:]:
+        yield "started", f"{time}, {command}"

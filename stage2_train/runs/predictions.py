@@ -1,0 +1,266 @@
+"""The predictions that `orn eval` saves for the segments of a split: predictions-NAME.npz.
+
+N segments, A activity classes.
+"""
+
+import dataclasses
+import os
+import shlex
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.data_files import open_file
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.text import path_text, truncate
+from orn.stage2_train.settings.evaluation_names import (
+    FOLDS,
+    PARTS,
+    HeadCombination,
+    options_of,
+    with_combination,
+)
+
+GroupKind = Literal["videos", "participants", "groups"]
+_FIELDS = {
+    part: f"{part.removesuffix('_head')}_logits" for parts in PARTS.values() for part in parts
+}
+"""Fields with the logits of each head of a network, or of each model of a baseline."""
+LOGITS = tuple(_FIELDS.values())
+_NAMES = ("groups", "videos")
+"""Names of the fields with a name for each segment, which may be None."""
+
+_MOST_NAMED = 20
+_LARGEST_LOGIT = 1e30
+"""Sums and means of logits up to this size are finite in float32."""
+_MOST_BYTES = 1 << 29
+"""Maximum file size; a hundred thousand segments with two hundred classes take half of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """Predictions of a network, or of a baseline, for N segments."""
+
+    ids: tuple[str, ...]
+    """Ids of the segments."""
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """(N,) int64 classes, or (N, A) float32 zeros and ones."""
+    activity_logits: NDArray[np.float32] | None
+    """(N, A) float32 logits of the activity head; None if it was not trained."""
+    object_logits: NDArray[np.float32] | None
+    """(N, A) float32 logits of the object head; None if it was not trained."""
+    forest_logits: NDArray[np.float32] | None = None
+    """(N, A) float32 logits of a baseline's forest; None for a network."""
+    probe_logits: NDArray[np.float32] | None = None
+    """(N, A) float32 logits of a baseline's linear probe; None if there are no feature maps."""
+    combination: HeadCombination = "mean"
+    """How both heads are combined."""
+    groups: tuple[str, ...] | None = None
+    """Video, participant or group of each segment; None before `with_groups`."""
+    grouped_by: GroupKind = "videos"
+    videos: tuple[str, ...] | None = None
+    """Video of each segment; None if these are the groups."""
+    unsure: NDArray[np.bool_] | None = None
+    """(N, A) pairs that average precision ignores; None if it ignores no pairs."""
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """(N, A) float32 logits of the prediction; see `with_combination`."""
+        return next(iter(self.by_head().values()))
+
+    @property
+    def sure_NA(self) -> NDArray[np.bool_]:
+        """(N, A) pairs that average precision counts."""
+        return np.ones(self.logits.shape, np.bool_) if self.unsure is None else ~self.unsure
+
+    def kept_logits(self) -> dict[str, NDArray[np.float32]]:
+        """Return the (N, A) logits that are not None, by field name."""
+        return {name: each for name in LOGITS if (each := getattr(self, name)) is not None}
+
+    def reordered(self, rows: NDArray[np.int64]) -> "Predictions":
+        """Return the predictions for the segments in these rows, in this order."""
+
+        def of(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        def names(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+            return None if values is None else tuple(values[row] for row in rows.tolist())
+
+        return dataclasses.replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows.tolist()),
+            labels=self.labels[rows],
+            groups=names(self.groups),
+            videos=names(self.videos),
+            unsure=of(self.unsure),
+            **{name: of(getattr(self, name)) for name in LOGITS},
+        )
+
+    def in_order_of(self, ids: Sequence[str], *, run: Path, reference: str) -> "Predictions":
+        """Return the predictions in the order of these segment ids.
+
+        Args:
+            ids: at least one id.
+            run: run that made the predictions, for messages.
+            reference: origin of the ids, for messages.
+
+        Raises:
+            ConfigError: if these are not exactly the ids of the predictions; lists the differences.
+        """
+        place = {name: row for row, name in enumerate(self.ids)}
+        faults = [
+            f"{len(others):,} {word} ({some_ids(others)})"
+            for word, others in (
+                ("missing", [name for name in ids if name not in place]),
+                ("unexpected", sorted(place.keys() - set(ids))),
+            )
+            if others
+        ]
+        if faults or not ids or not len(set(ids)) == len(ids) == len(self.ids):
+            found = " and ".join(faults) or ("duplicates" if ids else "none")
+            raise ConfigError(
+                f"{run}: expected the {len(ids):,} segments of {reference}, got {found}; evaluate "
+                "all runs on the same split with `orn eval`"
+            )
+        return self.reordered(np.array([place[name] for name in ids], np.int64))
+
+    def by_head(self) -> dict[str, NDArray[np.float32]]:
+        """Return (N, A) logits by the name of the head in reports; the prediction comes first."""
+        heads = {name: getattr(self, field) for name, field in _FIELDS.items()}
+        return with_combination(heads, self.combination)
+
+
+def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArray[np.float32]:
+    """Return (..., A) softmax of logits, or their sigmoid for multiple labels."""
+    wide_A = logits_A.astype(np.float64)
+    if multi_label:
+        return (0.5 * (1 + np.tanh(wide_A / 2))).astype(np.float32)
+    grown_A = np.exp(wide_A - wide_A.max(axis=-1, keepdims=True))
+    return (grown_A / grown_A.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:
+    """Return the first ids and the number of remaining ids."""
+    more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
+    return ", ".join(truncate(each) for each in ids[:most]) + more
+
+
+def predictions_of(run: Path, name: str) -> Predictions:
+    """Return predictions saved by `orn eval`.
+
+    Args:
+        run: the run folder.
+        name: name of the evaluation: the split, with suffixes for options of `orn eval`.
+
+    Raises:
+        CheckpointError: if there is no such evaluation, or the file is damaged.
+    """
+    path = run / f"predictions-{name}.npz"
+    if not os.path.isdir(run):
+        raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
+    if not os.path.lexists(path):
+        others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
+        words = ["report", str(run)] if name == FOLDS else ["eval", str(run), *options_of(name)]
+        remedy = f"run `{shlex.join(['orn', *words])}` first"
+        if path.with_name(f"predictions-{FOLDS}.npz").exists():
+            remedy = "cross-validated runs are compared with each other, or fold by fold"
+        raise CheckpointError(
+            f"{run}: expected {path.name}, got {others or 'no predictions'}; {remedy}"
+        )
+    return load_predictions(path)
+
+
+def check_finite(
+    logits: Mapping[str, NDArray[np.floating[Any]]], names: Sequence[str], *, of: Path
+) -> None:
+    """Raise CheckpointError if logits are NaN, infinite, or so large that their sum may be.
+
+    Args:
+        logits: (N, A) by head.
+        names: names of the N rows, for messages.
+        of: run or file that contains the logits.
+    """
+    for head, logits_NA in logits.items():
+        wrong_NA = ~(np.abs(logits_NA) <= _LARGEST_LOGIT)
+        if wrong_NA.any():
+            rows = np.flatnonzero(wrong_NA.any(axis=1)).tolist()
+            raise CheckpointError(
+                f"{path_text(of)}: {some_ids([names[row] for row in rows], 1)}: expected finite "
+                f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; use a "
+                "different run, or train with a smaller optimizer.learning_rate or precision=fp32"
+            )
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Return predictions written by `save_predictions`.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged, or a logit is not finite.
+    """
+    with open_file(path, error=CheckpointError) as file:
+        try:
+            found = _read_arrays(file)
+        except Exception as err:  # zipfile and numpy do not document their exceptions
+            raise CheckpointError(
+                f"{path_text(path)}: expected predictions of `orn eval`, got a damaged or "
+                "different file; evaluate the run again"
+            ) from err
+    check_finite(found.by_head(), found.ids, of=path)
+    return found
+
+
+def _read_arrays(file: BinaryIO) -> Predictions:
+    """Return the predictions in a file; memory use is bounded by the size of the file."""
+    size = os.fstat(file.fileno()).st_size
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        stored = all(each.compress_type == zipfile.ZIP_STORED for each in entries)
+        if size > _MOST_BYTES or not stored or sum(each.file_size for each in entries) > size:
+            raise ValueError(f"{size} bytes")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
+    names: dict[str, Any] = {
+        name: tuple(arrays[name].tolist()) for name in _NAMES if name in arrays
+    }
+    combination: Any = str(arrays.get("combination", "mean"))
+    grouped_by: Any = str(arrays.get("grouped_by", "videos"))
+    return Predictions(
+        ids=tuple(arrays["ids"].tolist()),
+        labels=arrays["labels"],
+        **{name: arrays.get(name) for name in LOGITS},
+        combination=combination,
+        **names,
+        grouped_by=grouped_by,
+        unsure=arrays.get("unsure"),
+    )
+
+
+def save_predictions(path: Path, predictions: Predictions) -> None:
+    """Save ids, labels and logits as an .npz file that can be loaded without pickle.
+
+    The output is deterministic.
+    """
+    arrays: dict[str, Any] = {
+        "ids": np.array(predictions.ids, dtype=np.str_),
+        "labels": predictions.labels,
+        "logits": predictions.logits,
+    }
+    if predictions.combination != "mean":
+        arrays["combination"] = np.array(predictions.combination)
+    for name in _NAMES:
+        if (names := getattr(predictions, name)) is not None:
+            arrays[name] = np.array(names, dtype=np.str_)
+    if predictions.groups is not None:
+        arrays["grouped_by"] = np.array(predictions.grouped_by)
+    arrays |= predictions.kept_logits()
+    if predictions.unsure is not None:
+        arrays["unsure"] = predictions.unsure
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)

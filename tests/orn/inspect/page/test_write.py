@@ -1,0 +1,54 @@
+"""Pages as files."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from orn.inspect.page.write import write_page
+from orn.inspect.shard_videos import NoPictures
+from orn.shared.errors import PipelineError
+from orn.shared.shards.shard import Shard
+from tests.browser import HOSTILE
+from tests.orn.inspect.page.conftest import VIDEOS, write_hostile
+
+
+def index_of(page: Path) -> dict:
+    found = re.search(r'id="index">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_a_folder_is_replaced_as_a_whole(looked_at: Shard, tmp_path: Path) -> None:
+    for _ in range(2):
+        report = write_page(looked_at, NoPictures("why"), tmp_path / "out")
+        (folder,) = (tmp_path / "out").glob("frames-*")
+        assert {each.name for each in (tmp_path / "out").iterdir()} == {folder.name, "index.html"}
+        assert index_of(report)["folder"] == folder.name
+
+
+def test_every_frame_has_its_own_detections(looked_at: Shard, tmp_path: Path) -> None:
+    folder = write_page(looked_at, NoPictures("why"), tmp_path / "out").parent
+    texts = [file.read_text() for file in sorted(folder.glob("frames-*/*.js"))]
+    chunks = [text[text.index("`") + 1 : text.rindex("`")] for text in texts]
+    found = [json.loads(line)[1] for chunk in chunks for line in chunk.split("\n")]
+    wanted = [frame for frames in VIDEOS.values() for frame in frames]
+    for rows, detections in zip(found, wanted, strict=True):
+        assert [each[0] for each in rows] == detections.labels.tolist()
+        assert [each[2:6] for each in rows] == detections.boxes.tolist()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
+    shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
+    report = write_page(shard, NoPictures(text), tmp_path / "page")
+    index = index_of(report)
+    assert index["videos"][0]["id"] == index["classes"][0] == text
+    assert index["videos"][0]["gray"] == str(PipelineError(text))
+    html = report.read_text("utf-8")
+    assert html.count("<script") == html.count("</script>") == 2
+    assert html.count("<img") == html.count('src="data:image/webp;base64,') == 2
+    folder = report.parent
+    names = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
+    assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)

@@ -1,0 +1,63 @@
+"""`orn inspect` and `orn verify`."""
+
+from pathlib import Path
+
+from tests.orn.inspect.conftest import write
+from tests.worlds.tables import write_table
+
+
+def damage(shard: Path) -> None:
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    shard.write_bytes(bytes(data))
+
+
+def test_inspect_a_shard_and_a_frame(orn, shard: Path, tmp_path: Path) -> None:
+    assert "kitchen/a" in orn("inspect", shard).stdout
+    assert orn("inspect", shard.parent, "--json").json["frames"] == 5
+    frame = ("--video", "kitchen/a", "--frame", 5)
+    assert "frame 5" in orn("inspect", shard, *frame).stdout
+    assert orn("inspect", shard, "--video", "b", "--json").json["frame"] == 5
+    write(shard.parent / "shard-000001.zarr.zip", {})
+    assert f"got 2; specify one, such as {shard}" in orn(
+        "inspect", shard.parent, exit_code=1
+    ).stderr  # fmt: skip
+    absent = tmp_path / "none.zarr.zip"
+    for command in ("inspect", "verify"):
+        assert str(absent) in orn(command, absent, exit_code=1).stderr
+
+
+def test_verify_whole_and_damaged_shards(orn, shard: Path, monkeypatch) -> None:
+    """Several processes report in the order that was asked, too."""
+    for number in (1, 2):
+        write(shard.parent / f"shard-00000{number}.zarr.zip", {})
+    *notes, last = orn("verify", shard.parent).stdout.splitlines()
+    assert last == "ok: 3 shards"
+    assert all("note: video 'broken" in note for note in notes)
+    payload = orn("verify", shard, shard.parent, "--json").json
+    assert (payload["ok"], payload["shards"]) == (True, 3)
+    assert {problem["severity"] for problem in payload["problems"]} == {"note"}
+    damage(shard)
+    alone = orn("verify", shard.parent, "--json", "--workers", 1, exit_code=1)
+    assert alone.json["ok"] is False
+    problem = alone.json["problems"][0]
+    assert tuple(problem) == ("shard", "message", "severity")
+    assert (problem["shard"], problem["severity"]) == (str(shard), "error")
+    monkeypatch.setattr("orn.inspect.verify.ALONE_BYTES", 0)
+    several = orn("verify", shard.parent, "--json", "--workers", 2, exit_code=1)
+    assert several.stdout == alone.stdout
+
+
+def test_verify_against_a_data_set(orn, shard: Path, tmp_path: Path) -> None:
+    rows = ("video,label", "b,x", "c,x", "d,x")
+    manifest = write_table(tmp_path, "mine", rows, classes=("x",), pattern="{id}.mp4")
+    for name in ("b", "c"):
+        (tmp_path / "data" / "mine" / f"{name}.mp4").write_bytes(b"x" * 1000)
+    arguments = ("--dataset", manifest, "--data", tmp_path / "data")
+    problems = orn("verify", shard.parent, *arguments, "--json", exit_code=1).json["problems"]
+    faults = [each["message"] for each in problems if each["severity"] == "error"]
+    assert len(faults) == 2
+    assert "'kitchen/a'" in faults[0] and "'c'" in faults[1]
+    orn("verify", shard, *arguments)  # a shard alone is no folder
+    assert "shards/mine" in orn("verify", *arguments, exit_code=1).stderr
+    orn("verify", exit_code=2)

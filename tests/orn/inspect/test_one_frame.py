@@ -1,0 +1,60 @@
+"""What was found in one frame."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orn.inspect.one_frame import find_frame, frame_to_dict
+from orn.shared.errors import ConfigError, ShardNotFoundError
+from orn.shared.masks import rle
+from orn.shared.shards.shard import Shard
+from tests.orn.inspect.conftest import HEIGHT, WIDTH, found, write
+from tests.worlds.shards import CUP
+
+
+def test_a_frame_is_found_by_its_number_or_time(shard: Path, tmp_path: Path) -> None:
+    opened = Shard(shard)
+    frame = find_frame(opened, video_id="kitchen/a", index=7)
+    assert frame.seconds == pytest.approx(0.7)
+    assert frame.detections.labels.tolist() == [CUP]
+    first = find_frame(opened, video_id="b", index=None)
+    assert (first.index, first.detections.scores.tolist()) == (5, [0.25])
+    assert find_frame(opened, video_id="kitchen/a", index=None, seconds=0.62).index == 6
+    one_video = Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [found()]}))
+    assert find_frame(one_video, video_id=None, index=5).video.id == "a"
+
+
+@pytest.mark.parametrize(
+    ("video_id", "index", "seconds", "error", "message"),
+    [
+        ("kitchen/a", None, 9, ShardNotFoundError, r"at 9 s; .* frame 7 at 0\.700 s"),
+        ("kitchen/a", None, float("nan"), ShardNotFoundError, "at nan s"),
+        (None, 5, None, ConfigError, "got 3; .*--video.*'kitchen/a'"),
+        ("kitchen/b", 5, None, ShardNotFoundError, "'kitchen/b'; .*'kitchen/a'"),
+        ("kitchen/a", 8, None, ShardNotFoundError, "frame 8 .*'kitchen/a'; .* 5 to 7"),
+        ("empty", None, None, ShardNotFoundError, "'empty'; .*none"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(
+    tmp_path: Path, video_id: str | None, index: int | None, seconds: float | None, error, message
+) -> None:
+    videos = {"kitchen/a": [found()] * 3, "b": [found()], "empty": []}
+    shard = Shard(write(tmp_path / "shard-000000.zarr.zip", videos))
+    with pytest.raises(error, match=message):
+        find_frame(shard, video_id=video_id, index=index, seconds=seconds)
+
+
+def test_json(shard: Path) -> None:
+    frame = find_frame(Shard(shard), video_id="kitchen/a", index=5)
+    payload = json.loads(json.dumps(frame_to_dict(frame)))
+    assert (payload["video"], payload["frame"], payload["seconds"]) == ("kitchen/a", 5, 0.5)
+    person, cup = payload["detections"]
+    assert person["class"] == "person"
+    assert cup["box"] == [1.0, 2.0, 4.0, 4.0]
+    assert cup["mask_area"] == 6
+    assert cup["class_scores"] == {"cup": 0.75, "background": 0.25}
+    mask_HW = rle.decode(cup["mask"]["counts"].encode(), height=HEIGHT, width=WIDTH)
+    assert np.argwhere(mask_HW).tolist() == [[2, 1], [2, 2], [2, 3], [3, 1], [3, 2], [3, 3]]
+    assert cup["mask"]["size"] == [HEIGHT, WIDTH]

@@ -1,0 +1,63 @@
+"""`orn export`: what the folder predicts, says and refuses."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orn.stage2_train.runs.run_config import read_config
+from tests.orn.predict.conftest import predict, validation
+from tests.running import run_orn
+from tests.worlds.films import sign, write_signed
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    run_orn("export", trained.run, folder)
+    return folder
+
+
+@pytest.fixture
+def moved(exported, tmp_path) -> Path:
+    """A copy elsewhere, from where neither the run nor its data is seen."""
+    return Path(shutil.copytree(exported, tmp_path / "moved"))
+
+
+def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    config = read_config(moved)
+    write_signed(moved, replace(config, recipe_name="another"))
+    for out in (run, moved):
+        before = (out / "model.safetensors").read_bytes()
+        said = run_orn("export", trained.run, out, exit_code=2).stderr
+        assert f"{out}: settings have changed: " in said and "choose a different folder" in said
+        assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_a_class_name_that_a_terminal_or_a_table_would_interpret_is_refused(trained, moved) -> None:
+    config = json.loads((moved / "config.json").read_text())
+    config["dataset"]["classes"][0] = "a\x1b[2J\nb"
+    (moved / "config.json").write_text(json.dumps(config))
+    sign(moved)
+    said = predict(trained, validation(trained)[0], model=moved, exit_code=2)
+    assert "dataset.classes[0]: expected printable characters" in said.stderr
+    assert len(said.stderr.splitlines()) == 1 and said.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["evil.py", "imported objects, format coco"])
+def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path, name) -> None:
+    """As Python files, which configurations of detectors are; imported objects have none."""
+    ran = tmp_path / "ran"
+    (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (moved / "detector.pth").write_bytes(b"weights")
+    config = read_config(moved)
+    detector = replace(
+        config.detector, config_name=f"{moved / name}" if name == "evil.py" else name
+    )
+    write_signed(moved, replace(config, detector=detector))
+    said = predict(trained, validation(trained)[0], "--any-detector", model=moved, exit_code=1)
+    assert "--shards FOLDER, or --config" in said.stderr
+    assert not ran.exists()

@@ -1,0 +1,64 @@
+"""Which videos a user means."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orn.predict.given_videos import find_videos
+from orn.shared.errors import ConfigError
+from tests.running import run_orn
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """Three films, a folder of frames, and what is none."""
+    for name in (
+        "b.mp4",
+        "a.MKV",
+        "notes.txt",
+        ".hidden.mp4",
+        "sub/c.webm",
+        "sub/poster.jpg",
+        "frames/1.jpg",
+    ):
+        path = tmp_path / "films" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "films"
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ([""], ["a.MKV", "b.mp4", "frames", "sub/c.webm"]),
+        (["/**/*.[mw]*"], ["b.mp4", "sub/c.webm"]),
+        (["/absent.mp4", "/notes.txt"], ["absent.mp4", "notes.txt"]),  # a file that is named
+        (["/link.mp4", "/b.mp4", "/sub"], ["link.mp4", "sub/c.webm"]),  # each video once
+    ],
+)
+def test_folders_and_patterns_mean_videos(films: Path, sources, found) -> None:
+    if "/link.mp4" in sources:
+        (films / "link.mp4").symlink_to(films / "b.mp4")
+    videos = find_videos([f"{films}{each}" for each in sources], rate=25)
+    assert [str(video.path.relative_to(films)) for video in videos] == found
+
+
+def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
+    (video,) = find_videos([str(films / "frames")], rate=12.5)
+    assert (video.path, video.rate) == (films / "frames", 12.5)
+    with pytest.raises(ConfigError, match="--rate"):
+        find_videos([str(films / "frames")])
+    (films / "empty").mkdir()
+    for nothing in ("empty", "*.avi", "*.txt"):
+        with pytest.raises(ConfigError, match=re.escape(nothing)):
+            find_videos([str(films / nothing)])
+
+
+def test_an_empty_text_is_not_the_current_folder(
+    films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(films)
+    for arguments, what in ((["", "b.mp4"], "RUN"), (["run", "b.mp4", ""], "VIDEO")):
+        (line,) = run_orn("predict", *arguments, exit_code=2).stderr.splitlines()
+        assert f"{what}: " in line

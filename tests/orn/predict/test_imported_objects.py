@@ -1,0 +1,56 @@
+"""`orn predict --objects`: new videos for a run on imported objects."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.orn.predict.conftest import Trained, predict, validation
+from tests.running import LAPTOP, run_orn
+
+
+@pytest.fixture
+def on_imported(trained: Trained, tmp_path: Path) -> Trained:
+    """A run on objects of a table, which lies beside it as `objects.csv`."""
+    folder, table = trained.run.parent, tmp_path / "objects.csv"
+    rows = ["video,frame,x1,y1,x2,y2,class,score"]
+    for name in trained.videos:
+        rows += [f"{name},{frame},{5 + frame},5,40,40,cup,0.9" for frame in range(8)]
+    table.write_text("\n".join(rows))
+    data = ("--data", trained.data)
+    shards, run = tmp_path / "shards", tmp_path / "run"
+    source = (folder / "tiny.toml", table, "--format", "csv", "--out", shards)
+    run_orn("import-objects", *source, *data)
+    places = ("--shards", shards, "--clips", trained.clips, "--run", run)
+    recipe = ("--recipe", folder / "recipe.toml", "--max-steps", "2", *LAPTOP)
+    run_orn("train", folder / "tiny.toml", *data, *places, *recipe)
+    return Trained(
+        run=run, shards=shards, data=trained.data, clips=trained.clips, videos=trained.videos
+    )
+
+
+def test_objects_are_matched_by_the_name_of_the_file(on_imported: Trained, tmp_path: Path) -> None:
+    original = validation(on_imported)[0]
+    video = Path(shutil.copy(original, tmp_path / original.name))
+    source = ("--objects", tmp_path / "objects.csv", "--format", "csv")
+    found = predict(on_imported, video, *source, "--json", "--pairs", "2").stdout
+    shards = ("--shards", on_imported.shards)
+    assert found == predict(on_imported, video, *shards, "--json", "--pairs", "2").stdout
+    other = video.rename(tmp_path / "other.mp4")
+    assert "'other'" in predict(on_imported, other, *source, exit_code=3).stderr
+    assert not list(tmp_path.glob("orn-predict-*"))
+
+
+def test_without_objects_the_options_are_named_before_anything_is_loaded(
+    on_imported: Trained, trained: Trained, tmp_path: Path
+) -> None:
+    (on_imported.run / "model.safetensors").write_bytes(
+        (on_imported.run / "model.safetensors").read_bytes()[:5000]
+    )
+    video = validation(on_imported)[0]
+    refused = predict(on_imported, video, exit_code=1).stderr
+    assert "--objects FILE --format" in refused
+    source = ("--objects", tmp_path / "objects.csv", "--format", "csv")
+    assert "--any-detector" in predict(trained, video, *source, exit_code=1).stderr
+    for more in (source[:2], (*source, "--shards", trained.shards)):
+        assert "--objects" in predict(trained, video, *more, exit_code=2).stderr

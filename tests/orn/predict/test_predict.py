@@ -1,0 +1,218 @@
+"""`orn predict` on a tiny network and real videos."""
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import orn
+import orn.predict.predict_job
+from orn.data_manifests.records import Video
+from orn.predict.detecting import detected_by, load_its_detector
+from orn.predict.predict_request import PredictRequest
+from orn.shared.tensors import read_tensors, write_tensors
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.runs.predictions import load_predictions
+from orn.stage2_train.runs.run_config import ClipRecord, read_config
+from orn.stage2_train.runs.trained import open_model
+from tests.orn.predict.conftest import predict, validation, windows
+from tests.running import Ran, run_orn
+from tests.worlds.films import Film, write_films_shard, write_signed
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import write_pictures
+
+HEADS = {"two_heads": "logits", "activity_head": "activity_logits", "object_head": "object_logits"}
+
+
+def check_against_eval(ran: Ran, run: Path, frames: list[int]) -> None:
+    """Logits and frames of each window are those of the segment."""
+    kept = load_predictions(run / "predictions-validation.npz")
+    found = windows(ran)
+    assert len(found) == len(kept.ids) == 4
+    for row, window in enumerate(found):
+        assert window["frames"] == frames
+        assert sum(window["classes"].values()) == pytest.approx(1, abs=1e-4)
+        for head, name in HEADS.items():
+            logits, wanted = window["logits"][head], getattr(kept, name)[row]
+            np.testing.assert_allclose(logits, wanted, atol=1e-4, rtol=0)
+
+
+def in_float32(trained, folder: Path, **changes: Any) -> Path:
+    """Copy the run without bfloat16, whose rounding depends on the size of a batch."""
+    run = shutil.copytree(trained.run, folder / "run")
+    config = read_config(run)
+    recipe = replace(config.recipe, precision="fp32")
+    places = replace(config.places, run=run, clips=changes.pop("store", trained.clips))
+    write_signed(run, replace(config, recipe=recipe, places=places, **changes))
+    run_orn("eval", run, "--workers", "0", "--device", "cpu")
+    return run
+
+
+def test_predictions_are_those_of_eval(trained, tmp_path, caplog) -> None:
+    """Though eval reads frames and objects from stores."""
+    run = in_float32(trained, tmp_path)
+    words = (*validation(trained), "--shards", trained.shards, "--json", "--pairs", "2")
+    result = predict(trained, *words, model=run)
+    check_against_eval(result, run, [0, 2, 4, 6])
+    assert "predict: 4/4 videos" in caplog.text
+    window = windows(result)[0]
+    names = [each["name"] for each in window["objects"][0]]
+    assert set(names[:-1]) <= {"person", "bottle", "cup"}
+    assert names[-1] == "background"
+    (pair, _) = window["pairs"]
+    earlier, later = pair["objects"]
+    assert earlier["second"] < later["second"]
+    for each in window["objects"][0]:  # in pixels of the video
+        x1, y1, x2, y2 = each["box"]
+        assert 0 <= x1 <= x2 <= 80
+        assert 0 <= y1 <= y2 <= 60
+
+
+def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> None:
+    """Also in windows, of which some hold none of its frames, and from an exported folder."""
+    store, model = tmp_path / "other", tmp_path / "model"
+    manifest = trained.run.parent / "tiny.toml"
+    size = ("--short-side", "36", "--rate", "4")
+    run_orn("clips", manifest, "--data", trained.data, "--out", store, *size)
+    clips = ClipRecord.of(ClipStore(store).settings, are_stored=True, seconds=[0.8])
+    run = in_float32(trained, tmp_path, store=store, clips=clips)
+    run_orn("export", run, model)
+    videos = [*validation(trained), "--shards", trained.shards, "--json"]
+    result = predict(trained, *videos, model=run)
+    check_against_eval(result, run, [0, 2, 5, 7])
+    assert predict(trained, *videos, model=model).stdout == result.stdout
+    parts = predict(trained, *videos, "--window", "0.15", "--stride", "0.1", model=model)
+    assert len(parts.lines) > 4
+
+
+def test_explanations_of_a_network_in_bfloat16_are_in_float32(trained, tmp_path) -> None:
+    """`trained` is in bfloat16, as is every recipe for real data: all outputs, and Python."""
+    outputs = [tmp_path / name for name in ("out.html", "out.mp4", "out.csv")]
+    options = zip(("--html", "--overlay", "--csv"), outputs, strict=True)
+    words = (*(word for pair in options for word in pair), "--pairs", "2", "--json")
+    result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
+    assert [len(each["pairs"]) for each in windows(result)] == [2]
+    assert all(path.stat().st_size for path in outputs)
+    model, workspace = orn.load_model(trained.run, device="cpu"), trained.run.parent
+    dataset = orn.open_dataset(
+        workspace / "tiny.toml",
+        data=trained.data,
+        shards=trained.shards,
+        clips=trained.clips,
+        recipe=workspace / "recipe.toml",
+    )
+    batch = next(iter(dataset.batches("validation")))
+    expected = orn.explain(model, batch).logit_drop_P
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(orn.explain(model, batch).logit_drop_P, expected)
+
+
+def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:
+    """The table says so, too, and runs nothing in a spreadsheet."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(validation(trained)[0], "=1+1.mp4")
+    words = ["--json", "--window", "0.4", "--stride", "0.2", "--csv", "out.csv"]
+    result = predict(trained, "=1+1.mp4", "--shards", trained.shards, *words)
+    segments = [line for line in result.lines if line["kind"] == "segment"]
+    assert [line["start"] for line in windows(result)] == pytest.approx([0, 0.2, 0.4])
+    assert (segments[0]["start"], segments[-1]["end"]) == pytest.approx((0, 0.8))
+    assert {line["video"] for line in segments} == {"=1+1.mp4"}
+    with Path("out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["labels"] for row in rows] == [line["labels"][0] for line in segments]
+    assert {row["video"] for row in rows} == {"'=1+1.mp4"}
+    assert list(rows[0]) == ["video", "start", "end", "labels", "right", "down"]
+
+
+@pytest.fixture
+def fake_detector(monkeypatch) -> None:
+    monkeypatch.setattr("orn.predict.predict_job.load_its_detector", lambda *_: FakeDetector())
+
+
+@pytest.mark.usefixtures("fake_detector")
+def test_videos_are_detected_and_a_broken_one_does_not_end_it(
+    trained, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    whole = list(trained.videos.values())[:9]
+    broken, absent = tmp_path / "broken.mp4", tmp_path / "absent.mp4"
+    broken.write_bytes(b"not a video at all")
+    videos = (*whole[:4], broken, *whole[4:], absent)
+    result = predict(trained, *videos, "--json", exit_code=3)
+    said = [(line["kind"], Path(line["video"])) for line in result.lines]
+    wanted = [(kind, path) for path in whole for kind in ("window", "segment")]
+    assert said == [*wanted[:8], ("failed", broken), *wanted[8:], ("failed", absent)]
+    assert "2 of 11 videos failed" in result.stderr
+    assert f"{broken}: " in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
+
+
+def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_path) -> None:
+    film = Film(id="long", boxes_FN4=np.full((30, 3, 4), [10, 10, 30, 30]))
+    pictures = [film.image(frame) for frame in range(30)]
+    video = write_pictures(tmp_path / "long.mp4", pictures, rate=10)
+    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
+    write_films_shard(shard, [film.in_video(video)], frames=slice(27))
+    words = ["--shards", shard.parent, "--window", "0.1", "--stride", "0.3"]
+    words += ["--csv", tmp_path / "out.csv"]
+    said = predict(trained, video, *words, "--json", exit_code=3).lines
+    assert {"segment", "failed"} <= {each["kind"] for each in said}
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1
+    assert predict(trained, video, *words, exit_code=3).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "says"),
+    [
+        (["--overlay", "out.png"], 2, "OUT.mp4"),
+        (["another.mp4", "--overlay", "out.mp4"], 2, "got 2"),
+        (["--window", "nan"], 2, "'--window'"),
+        (["--shards", "absent"], 1, "absent"),
+        ([], 1, "pass the file"),  # nobody knows the detector
+        (["--config", "mask_rcnn_demo"], 1, "--any-detector"),
+    ],
+)
+def test_usage(trained, arguments: list[str], exit_code: int, says: str) -> None:
+    (video, *_) = validation(trained)
+    assert says in predict(trained, video, *arguments, exit_code=exit_code).stderr
+
+
+@pytest.mark.mmdet
+@pytest.mark.parametrize(("rate", "places"), [(None, range(8)), (2, [0, 5])])
+def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, places) -> None:
+    model = open_model(trained.run, device="cpu")
+    detector = replace(model.config.detector, frame_rate=rate)
+    model = replace(model, config=replace(model.config, detector=detector))
+    request = PredictRequest(config="mask_rcnn_demo", any_detector=True, device="cpu")
+    objects = detected_by(load_its_detector(model, request))
+    id, file = next(iter(trained.videos.items()))
+    with objects(Video(id=id, path=file), lambda _: None) as (_, shards):
+        assert shards.video(id).frame_indices.tolist() == list(places)
+
+
+def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
+    """Each is a number, and what they give is none: each video fails, in every window."""
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    tensors, metadata = read_tensors(run / "model.safetensors", what="weights", remedy="none")
+    for tensor in tensors.values():
+        if tensor.is_floating_point():
+            tensor.fill_(1e38)
+    write_tensors(run / "model.safetensors", tensors, metadata)
+    videos, more = validation(trained)[:2], ["--shards", trained.shards, "--window", "0.4"]
+    said = predict(trained, *videos, *more, "--json", "--pairs", "1", model=run, exit_code=3).lines
+    assert [each["video"] for each in said] == [str(path) for path in videos]
+    assert all(each["kind"] == "failed" for each in said)
+    assert "0.00 to 0.40 s and 2 more: expected finite" in said[0]["reason"]
+
+
+def test_a_video_of_the_training_is_named(trained: Any) -> None:
+    new, known = validation(trained)[0], trained.videos["film/0"]
+    for video, is_known in ((known, True), (new, False)):
+        ran = predict(trained, video, "--shards", trained.shards)
+        assert (f"trained with 1 video of these (such as {video})" in ran.stderr) == is_known

@@ -1,0 +1,98 @@
+"""Films: `orn predict --overlay`, and `--dataset`."""
+
+import shutil
+from dataclasses import replace
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+
+from orn.predict.prediction_film import draw_prediction
+from orn.predict.truth import TrueSegment
+from orn.predict.video import predict_video
+from orn.predict.windows import WindowChoice, moments_of
+from orn.shared.pages.palette import activity_color
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video.read import read_frames
+from orn.stage2_train.runs.trained import open_model
+from tests.orn.predict.conftest import first_video, predict, turned, validation
+from tests.worlds.films import Film, write_films_shard
+from tests.worlds.videos import write_pictures
+
+
+def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
+    trained, tmp_path
+) -> None:
+    """As the color of the class tells, which is that of its place among those of the film."""
+    model, film = open_model(trained.run, device="cpu"), tmp_path / "out.mp4"
+    choice = WindowChoice(seconds=0.2, stride_seconds=0.2)
+    with first_video(trained, model) as (video, detections):
+        windows = turned(predict_video(model, video, detections, choice=choice, pairs=1))
+        seen = detections.video(video.id)
+        truth = [TrueSegment(times=TimeRange(0, 0.2), names=("right",))]
+        interval = seen.interval_seconds
+        recorded = Mock(wraps=seen, video=seen.video, interval_seconds=interval)
+        draw_prediction(film, model, video, recorded, windows, truth=truth)
+    rows = [call.args[0] for call in recorded.frame.call_args_list]
+    assert rows == list(range(seen.num_frames))
+    moments = list(moments_of(windows))
+    order = list(dict.fromkeys(each.labels[0] for each in moments))
+    assert len(order) == 2
+    shown = list(read_frames(film))
+    assert len(shown) == seen.num_frames
+    for frame in shown:
+        corner = frame.image[2:6, 2:6].reshape(-1, 3).mean(axis=0)
+        distances = []
+        for each in moments:
+            if each.start_seconds - 1e-4 <= frame.seconds < each.stop_seconds:  # a border is either
+                color = np.array(activity_color(order.index(each.labels[0])))
+                wanted = 24 + each.probabilities.max() * (color - 24)  # darker if less probable
+                distances.append(np.abs(wanted - corner).sum())
+        assert min(distances) < 30
+
+
+@pytest.fixture
+def drawn_texts(monkeypatch) -> list[str]:
+    """What is written into pictures."""
+    texts: list[str] = []
+    for module in ("prediction_film", "seen_frame"):
+        monkeypatch.setattr(
+            f"orn.predict.{module}.draw_text",
+            lambda picture, text, *place, **style: texts.append(text),
+        )
+    return texts
+
+
+def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_texts) -> None:
+    model = open_model(trained.run, device="cpu")
+    with first_video(trained, model) as (video, detections):
+        (window,) = predict_video(model, video, detections, pairs=1)
+        for drop, is_drawn in ((0.0, False), (0.019, False), (0.4, True)):
+            drawn_texts.clear()
+            windows = [
+                replace(window, pairs=[replace(each, logit_drop=drop) for each in window.pairs])
+            ]
+            draw_prediction(tmp_path / "out.mp4", model, video, detections.video(video.id), windows)
+            assert any("without" in text for text in drawn_texts) == is_drawn
+            assert any(text.startswith(model.classes[window.label]) for text in drawn_texts)
+
+
+def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> None:
+    (video, *_) = validation(trained)
+    page, manifest = tmp_path / "out.html", trained.run.parent / "tiny.toml"
+    more = ("--dataset", manifest, "--data", trained.data)
+    for words in (more, ()):
+        predict(trained, video, "--shards", trained.shards, "--html", page, *words)
+        assert ('aria-label="True"' in page.read_text()) == bool(words)
+    other = shutil.copy(video, tmp_path / "other.mp4")
+    result = predict(trained, other, "--shards", trained.shards, *more, exit_code=2)
+    assert "--dataset" in result.stderr and "--data" in result.stderr
+
+
+def test_a_film_has_every_frame_where_objects_are_on_every_fourth(trained, tmp_path) -> None:
+    film = Film(id="eight", boxes_FN4=np.full((8, 3, 4), [10, 10, 30, 30]))
+    video = write_pictures(tmp_path / "eight.mp4", [film.image(frame) for frame in range(8)])
+    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
+    write_films_shard(shard, [film.in_video(video)], frames=slice(None, None, 4))
+    predict(trained, video, "--shards", shard.parent, "--overlay", tmp_path / "out.mp4")
+    assert len(list(read_frames(tmp_path / "out.mp4"))) == 8

@@ -1,0 +1,123 @@
+"""Windows of long videos, and what overlapping ones come to."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orn.predict.prediction import WindowPrediction
+from orn.predict.windows import WindowChoice, moments_of, windows_of
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.runs.run_config import ClipRecord
+from tests.orn.predict.conftest import segments_of
+
+UNKNOWN = ClipRecord(frames=StoreSettings(size=(48, 72)))
+TRAINED = replace(UNKNOWN, window_seconds=1.0, longest_seconds=2.0)
+
+
+def times(seconds: float, rate: float = 10.0) -> np.ndarray:
+    return np.arange(round(seconds * rate)) / rate
+
+
+def window(start: float, stop: float, *logits: float) -> WindowPrediction:
+    logits_A = np.array(logits, np.float32)
+    return WindowPrediction(
+        video="film",
+        classes=tuple("abcdefgh"[: len(logits)]),
+        start_seconds=start,
+        stop_seconds=stop,
+        frames=(),
+        seconds=(),
+        logits={"object_head": logits_A},
+        probabilities=probabilities(logits_A, multi_label=False),
+        objects=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "choice", "clips", "number"),
+    [
+        (2.0, {}, TRAINED, 1),  # as long as the longest segment
+        (2.1, {}, TRAINED, 4),
+        (9.0, {}, UNKNOWN, 1),  # nothing is known of the training
+        (1.0, {"seconds": 1.0}, UNKNOWN, 1),
+        (1.2, {"seconds": 1.0}, TRAINED, 2),
+        (3.0, {"seconds": 1.0, "stride_seconds": 1.0}, TRAINED, 3),
+        (1.0, {"seconds": 0.5, "stride_seconds": 1e-9}, TRAINED, 6),  # one a frame at most
+    ],
+)
+def test_windows_cover_a_video(seconds: float, choice: dict, clips: ClipRecord, number) -> None:
+    found = windows_of(times(seconds), WindowChoice(**choice), clips)
+    assert len(found) == number
+    if number == 1:
+        assert found == [TimeRange()]
+        return
+    starts = [each.start_seconds for each in found]
+    assert starts == sorted(starts)
+    assert starts[0] == 0
+    assert found[-1].stop_seconds == pytest.approx(seconds)
+
+
+@given(
+    gaps=st.lists(st.sampled_from([0.04, 0.1, 0.1, 0.7, 3.0, 40.0]), min_size=2, max_size=30),
+    window=st.sampled_from([0.3, 1.0, 2.5]),
+    stride=st.sampled_from([0.1, 0.5, 1.0, 4.0]),
+)
+def test_windows_of_a_grid_hold_every_frame(
+    gaps: list[float], window: float, stride: float
+) -> None:
+    """All windows with a frame, unless a gap is longer than a stride."""
+    seconds_F = 5 + np.cumsum(gaps)
+    interval = float(np.median(np.diff(seconds_F)))
+    first, end, stride = seconds_F[0], seconds_F[-1] + interval, max(stride, interval)
+    found = windows_of(seconds_F, WindowChoice(seconds=window, stride_seconds=stride), UNKNOWN)
+    if end - first <= window + interval / 2:
+        assert found == [TimeRange()]
+        return
+    number = int(np.ceil((end - first - window) / stride - 1e-6))
+    starts = [*(first + stride * np.arange(number)).tolist(), end - window]
+    every = [TimeRange(start, start + window) for start in starts]
+    with_frames = [each for each in every if any(second in each for second in seconds_F)]
+    assert set(found) <= set(with_frames)
+    if max(gaps[1:]) <= stride:
+        assert found == with_frames
+    if stride <= window:
+        assert all(any(second in each for each in found) for second in seconds_F)
+
+
+def test_overlapping_windows_are_averaged_and_equal_neighbors_merged() -> None:
+    windows = [window(0, 2, 1, 0), window(1, 3, 3, 0), window(2, 4, 0, 5)]
+    found = list(segments_of(windows))
+    assert [(each.start_seconds, each.stop_seconds, each.labels) for each in found] == [
+        (0, 2, (0,)),
+        (2, 4, (1,)),
+    ]
+    assert found[0].logits["object_head"].tolist() == [1.5, 0.0]  # of 1 for a second, 2 for one
+    assert found[1].logits["object_head"].tolist() == [0.75, 3.75]
+    assert found[0].windows == 2
+
+
+def test_a_gap_parts_stretches_and_moments_are_not_merged() -> None:
+    found = segments_of([window(0, 1, 1, 0), window(5, 6, 1, 0)])
+    assert [(each.start_seconds, each.stop_seconds) for each in found] == [(0, 1), (5, 6)]
+    found = moments_of([window(0, 2, 1, 0), window(1, 3, 3, 0)])
+    assert [each.start_seconds for each in found] == [0, 1, 2]
+
+
+def test_several_classes_or_none_may_hold() -> None:
+    one, other = segments_of([window(0, 1, 5, 5, -5), window(1, 2, -5, -5, -5)], multi_label=True)
+    assert [each.labels for each in (one, other)] == [(0, 1), ()]
+    assert one.probabilities.sum() > 1.5
+    assert "a 99 %, b 99 %" in repr(one) and "none" in repr(other)
+
+
+@pytest.mark.parametrize("far", [1e8, 1e10])
+def test_a_time_that_lies_costs_no_windows_before_it(far: float) -> None:
+    seconds_F = np.append(times(3.0), far)
+    found = windows_of(seconds_F, WindowChoice(), TRAINED)
+    assert len(found) <= 3 * len(seconds_F)
+    assert found[-1].stop_seconds == pytest.approx(far + 0.1)

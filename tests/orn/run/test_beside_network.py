@@ -1,0 +1,102 @@
+"""A run's baseline beside it: in the first lines of the report, for a split and for folds."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orn.data_manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
+from orn.run.run_steps import pipeline_jobs
+from orn.stage2_train.baseline.beside_network import beside_network
+from orn.stage2_train.evaluation.metrics import scores_of
+from orn.stage2_train.runs.predictions import load_predictions, probabilities, save_predictions
+from tests.orn.run.pipelines import carry_out, pipeline_of
+from tests.running import LAPTOP, run_orn
+from tests.worlds.films import build_world, make_workspace, write_maps
+
+
+def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path:
+    """The run of a pipeline whose steps from training to report were carried out, with maps."""
+    world = build_world(folder / "world")
+    write_maps(world.store_path, [*world.films.values()])
+    options = make_workspace(world, folder, task, metric)
+    pipeline = pipeline_of(world, options, folds=folds, no_final=True)
+    pipeline.begin()
+    if folds:
+        _, changes = requested_folds(pipeline.manifest, folds=folds, group=None)
+        table = pipeline.data_root / "tiny" / "labels.csv"
+        rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
+        table.write_text("\n".join(rows))
+        draw_folds(table, changes)
+        paths = [Path(each.manifest) for each in pipeline.trainings]
+        write_fold_manifests(pipeline.manifest, paths, changes)
+    for job in pipeline_jobs(pipeline)[3:]:
+        carry_out(job.argv)
+    return pipeline.run
+
+
+def first_lines(run: Path) -> str:
+    """What the report says of the baseline."""
+    found = re.search(r'<p id="baseline">(.*?)</p>', (run / "report.html").read_text())
+    assert found
+    return found[1].replace("&nbsp;", " ").replace("\u00a0", " ")
+
+
+def together(run: Path, folder: Path, name: str) -> float:
+    """The score of the geometric mean of the probabilities of the network and the forest, or of
+    odds for several labels."""
+    network, baseline = (
+        load_predictions(each / f"predictions-{name}.npz") for each in (run, folder)
+    )
+    assert network.ids == baseline.ids
+    logits = (network.logits, baseline.forest_logits)
+    several = network.labels.ndim == 2
+    shares = [probabilities(each, multi_label=several).astype(np.float64) for each in logits]
+    if several:
+        shares = [each / (1 - each) for each in shares]
+    mean_NA = np.prod(shares, axis=0) ** (1 / 2)
+    return scores_of(network.labels, mean_NA).summary["map" if several else "top1"]
+
+
+@pytest.mark.parametrize(
+    ("folds", "task", "metric"),
+    [(None, "single-label", "top1"), (2, "single-label", "top1"), (2, "multi-label", "map")],
+)
+def test_the_report_begins_with_the_baseline(tmp_path, folds, task, metric) -> None:
+    """If the segments of the two differ, it is refused in a line."""
+    run = carried_out(tmp_path, folds, task, metric)
+    name = "folds" if folds else "validation"
+    own, network = (
+        json.loads((each / f"eval-{name}.json").read_text()) for each in (run / "baseline", run)
+    )
+    pairs = [(run, run / "baseline", name)]
+    if folds and metric == "map":
+        parts = ("fold-1", "fold-2")
+        pairs = [(run / part, run / "baseline" / part, "test") for part in parts]
+    mean = np.mean([together(*each) for each in pairs])
+    said = first_lines(run)
+    for words, score in (
+        ("a forest on the objects", own["forest"][metric]),
+        ("the frozen network alone", own["probe"][metric]),
+        ("their average", own["average"][metric]),
+        ("the average of trained heads and forest", mean),
+    ):
+        assert f"{words} {100 * score:.1f} %" in said
+    beside = beside_network(run, name)
+    assert beside is not None and said == f"On the same clips: {beside}."
+    score = next(network[head][metric] for head in ("two_heads", "object_head") if head in network)
+    assert beside.gain["difference"] == pytest.approx(score - own["average"][metric])
+    assert beside.together_gain["difference"] == pytest.approx(mean - score)
+    if len(pairs) > 1:
+        assert beside.gain["low"] is None
+        return
+    compared = run_orn("compare", run / "baseline", run, "--on", name, "--json").json
+    ours = compared["figures"][metric]
+    assert [beside.gain[each] for each in ("low", "high")] == [ours["low"], ours["high"]]
+    if not folds:
+        rows = np.arange(3)
+        path = run / "baseline" / "predictions-validation.npz"
+        save_predictions(path, load_predictions(path).reordered(rows))
+        assert "baseline" in run_orn("report", run, *LAPTOP, exit_code=2).stderr

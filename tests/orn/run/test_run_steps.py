@@ -1,0 +1,443 @@
+"""`orn run`: the steps of a table or a manifest, what is asked before they start, and all of them,
+killed twice."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orn.cli import orn as program
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Dataset
+from orn.run import run_estimate as estimate
+from orn.run.plan_run import Pipeline, open_pipeline
+from orn.run.run_request import PipelineRequest
+from orn.run.run_steps import pipeline_jobs, run_pipeline
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.outputs import begin_output_folder
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.shard_format import DetectorEntry
+from orn.stage1_detect.detect_request import Scope
+from orn.stage1_detect.planning import plan_job
+from orn.stage2_train.runs.run_folder import RUN_MARKER
+from tests.running import SECONDS, run_orn
+from tests.worlds.evaluations import write_evaluation
+from tests.worlds.videos import write_gray
+
+ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The table of ten films, in the current folder as `kitchen/labels.csv`."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("kitchen")
+    (folder / "videos").mkdir(parents=True)
+    for row in ROWS:
+        (folder / "videos" / f"{row.partition(',')[0]}.mp4").touch()
+    (folder / "labels.csv").write_text("\n".join(["video,label", *ROWS]) + "\n")
+    return folder / "labels.csv"
+
+
+def make_films(table: Path) -> None:
+    """Make the films of a table, of six frames each."""
+    for row in ROWS:
+        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+
+
+def opened(dataset: object, **options: Any) -> list[str]:
+    """What a user would type for each step."""
+    pipeline, _ = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
+    return [job.typed for job in pipeline_jobs(pipeline)]
+
+
+def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
+    typed = opened(table, split="60/40", recipe="demo", seed=3)
+    root, run = Path.cwd(), "runs/kitchen-demo-seed3"
+    said = capfd.readouterr().err
+    assert f"orn manifest new {table} --split 60/40" in said
+    assert "warning" not in said  # the step check prints them
+    assert typed == [
+        f"orn manifest check kitchen.toml --data {root}",
+        f"orn detect kitchen.toml --data {root}",
+        f"orn clips kitchen.toml --data {root}",
+        f"orn train kitchen.toml --data {root} --recipe demo --seed 3 --run {run}",
+        f"orn eval {run}",
+        f"orn baseline kitchen.toml --data {root} --recipe demo --seed 3 --out {run}/baseline",
+        f"orn report {run}",
+    ]
+    manifest = Path("kitchen.toml")
+    manifest.write_text(manifest.read_text() + "# of my own\n")
+    assert opened(table, recipe="demo", seed=3) == typed
+    assert manifest.read_text().endswith("# of my own\n")
+    assert opened("kitchen.toml", data_root=root, recipe="demo", seed=3) == typed
+
+
+def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
+    rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
+    typed = opened(table, folds=2, group="person", recipe="demo")
+    root, run = Path.cwd(), "runs/kitchen-demo-seed0"
+    options = f"--data {root} --recipe demo --seed 0"
+    assert typed[3:] == [
+        *(
+            line
+            for fold in ("fold-1", "fold-2")
+            for line in (
+                f"orn train {run}/{fold}.toml {options} --run {run}/{fold}",
+                f"orn eval {run}/{fold} --split test",
+                f"orn baseline {run}/{fold}.toml {options} --split test "
+                f"--out {run}/baseline/{fold}",
+            )
+        ),
+        f"orn train {run}/all.toml --data {root} --recipe demo --seed 0 --run {run}",
+        f"orn report {run}",
+    ]
+    without = opened("kitchen.toml", data_root=root, recipe="demo", no_final=True)
+    assert without == [*typed[:-2], typed[-1]]
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; .*--fresh"):
+        opened(table, folds=3, group="person")
+
+
+def test_a_second_table_gets_its_own_manifest(table: Path) -> None:
+    first = opened(table)
+    other = table.with_name("more.csv")
+    other.write_text(table.read_text().replace("film9,close", "film9,open"))
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert run_orn("run", other, "--recipe", "demo", "--dry-run", "--json").json
+    for _ in range(2):
+        assert "orn manifest check kitchen-more.toml" in opened(other)[0]
+    assert opened(table) == first
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_other_columns_are_ignored_and_listed_once(table: Path) -> None:
+    rows = [f"{row},Anna,," for row in ROWS]
+    table.write_text("\n".join(["Video,LABEL,notes,,", *rows]) + "\n")
+    said = run_orn("manifest", "new", table, "--split", "60/40").stderr
+    assert said.count("notes") == 1
+    assert "10 videos" in run_orn("run", table, "--recipe", "demo", "--dry-run").stdout
+
+
+def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
+    rows = [f"{row},{'train' if number < 6 else 'test'}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    refused = run_orn("run", table, "--folds", "2", "--dry-run", exit_code=2).stderr
+    assert "got a column 'split'; omit --folds" in refused
+    for step in opened(table, recipe="demo")[-3:]:
+        assert "--split test" in step
+
+
+def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
+    Path("masks").mkdir()
+    typed = opened(table, objects=Path("masks"), form="epic100", partial=True)
+    assert typed[1].startswith("orn import-objects kitchen.toml masks --format epic100")
+    assert not any(" detect " in each for each in typed)
+    assert [each for each in typed if "--partial" in each] == typed[3:]
+    with pytest.raises(ConfigError, match=r"--format"):
+        opened(table, objects=Path("masks"))
+    with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
+        opened(table, objects=Path("masks"), form="csv", rate=5)
+
+
+def test_what_to_do_next_needs_what_the_run_left(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects of the video, or nothing where no model was trained on everything."""
+    monkeypatch.setattr("orn.run.run_steps.run_jobs", lambda jobs, **_: None)
+    Path("masks").mkdir()
+    told = []
+    for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
+        request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
+        pipeline, _ = open_pipeline(request)
+        begin_output_folder(pipeline.run, RUN_MARKER)
+        write_evaluation(pipeline.run, "folds", dataset="kitchen", split="folds")
+        told.append(run_pipeline(pipeline)["next"])
+    assert told == [f"orn predict {pipeline.run} VIDEO --objects FILE --format csv", None]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("kitchen/labels.csv", "--split", "60/40", "--folds", "2"), "--split and --folds"),
+        (("kitchen/labels.csv", "--objects", "gone.csv", "--format", "csv"), "gone.csv"),
+        (("wrong/path.csv",), "wrong/path.csv: expected a table"),
+    ],
+)
+def test_wrong_options_end_it_before_anything_is_written(
+    table: Path, words: tuple[str, ...], problem: str
+) -> None:
+    for more in ("--yes", "--dry-run"):
+        assert problem in run_orn("run", *words, more, exit_code=2).stderr
+    assert not list(Path().glob("*.toml"))
+    typed = run_orn("train", table, exit_code=2).stderr
+    assert "orn manifest new kitchen/labels.csv" in typed
+
+
+def test_nothing_to_evaluate_is_refused(table: Path) -> None:
+    rows = [f"{row},train" for row in ROWS]
+    table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    refused = run_orn("run", table, "--dry-run", exit_code=2).stderr.splitlines()[-1]
+    assert refused.startswith("orn: error: kitchen.toml: ")
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: .*evaluate; .*`orn manifest new"):
+        opened(table)
+
+
+def test_without_a_terminal_it_says_how_to_start(table: Path) -> None:
+    said = run_orn("run", table, exit_code=2).stderr
+    assert len(said.splitlines()) == 1 and "--yes" in said
+
+
+@pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
+def test_a_dry_run_of_a_table_writes_nothing(
+    table: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the videos are; with the split and the names that the run would have."""
+    table = table.rename(Path(where) / "labels.csv")
+    before = sorted(Path().rglob("*"))
+    found = []
+
+    def estimated(pipeline: Pipeline, dataset: Dataset, *_: Any) -> Any:
+        assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
+        splits = [each.split for each in dataset.segments]
+        assert found or sorted(Path().rglob("*")) == before
+        found.append((dataset.name, pipeline.run.name, splits.count("validation")))
+        return ESTIMATE
+
+    monkeypatch.setattr(estimate, "estimate_pipeline", estimated)
+    words = ("run", table, "--split", "60/40", "--recipe", "demo", "--dry-run")
+    ran = run_orn(*words)
+    assert "90 frames" in ran.stdout
+    assert ran.stderr.count("cross-validate with --folds 5") == 1
+    assert sorted(Path().rglob("*")) == before
+    run_orn("manifest", "new", table, "--split", "60/40")
+    run_orn(*words)
+    name = Path(where).name
+    assert found == [(name, f"{name}-demo-seed0", 4)] * 2
+
+
+def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the default detector, whose weights are not there."""
+    make_films(table)
+    (table.parent / "videos" / "film3.mp4").unlink()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    ran = run_orn("run", table, "--recipe", "demo", "--dry-run", "--json")
+    steps = {step["step"]: step for step in ran.json["steps"]}
+    assert steps["detect"]["work"] == "54 frames of 9 videos"
+    assert steps["detect"]["seconds"] > 1 and steps["train"]["work"] == "18 steps of 16 clips"
+    assert not (tmp_path / "torch").exists()
+    assert re.search(r"missing in \S+/kitchen \(such as film3\)", ran.stderr)
+    assert not {path.name for path in tmp_path.iterdir()} - {"kitchen"}
+    assert "WARNING kitchen: validation split" in ran.stderr
+
+
+@pytest.mark.mmdet
+def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> None:
+    make_films(table)
+    data = ("--data", str(Path.cwd()))
+    run_orn("manifest", "new", table, "--split", "60/40")
+    run_orn("detect", "kitchen.toml", *data, "--config", "mask_rcnn_demo")
+    before = sorted(Path().rglob("*"))
+    for words in (
+        ("detect", "kitchen.toml", *data, "--dry-run"),
+        ("detect", "kitchen.toml", *data),
+        ("run", table, "--recipe", "demo", "--dry-run"),
+        ("run", table, "--recipe", "demo", "--yes"),
+    ):
+        said = run_orn(*words, exit_code=2).stderr.splitlines()[-1]
+        assert "plan.json: settings have changed: detector.config_name is 'mask_rcnn_demo'" in said
+        assert "resume with" in said and ("--out" in said) == (words[0] == "detect")
+    again = run_orn("run", table, "--recipe", "demo", "--dry-run", "--fresh", "--json").json
+    assert again["steps"][0]["work"] == "60 frames of 10 videos"
+    assert sorted(Path().rglob("*")) == before
+
+
+@contextmanager
+def terminal(answer: str) -> Iterator[None]:
+    """A terminal on which somebody has typed an answer."""
+    ours, theirs = os.openpty()
+    os.write(ours, answer.encode())
+    with os.fdopen(theirs) as stdin, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        yield
+    os.close(ours)
+
+
+ESTIMATE = {
+    "dataset": "kitchen",
+    "device": "cpu",
+    "steps": [{"step": "detect", "work": "90 frames", "seconds": 9000.0, "num_bytes": 2 * 10**9}],
+    "seconds": 9000.0,
+    "num_bytes": 2 * 10**9,
+    "free_bytes": 10**12,
+    "removed": [],
+    "faster": None,
+}
+
+
+def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.setattr(estimate, "estimate_pipeline", lambda *_: ESTIMATE)
+    with terminal("n\n"):
+        assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
+    said = capfd.readouterr().err
+    assert all(part in said for part in ("90 frames", "2.5 h", "2.0 GB", "Start?"))
+    assert not Path("runs").exists()
+
+
+def test_without_a_gpu_a_faster_detector_is_offered_and_kept(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    """Until a detector is chosen or detection has begun; without a terminal, nothing changes."""
+    monkeypatch.setattr("orn.run.plan_run.choose_device", lambda device: "cpu")
+    faster = {"options": "--config tiny --rate 4", "seconds": 60.0, "usual_seconds": 9000.0}
+    monkeypatch.setattr(
+        estimate,
+        "estimate_pipeline",
+        lambda _, __, other=None: ESTIMATE | {"faster": other and faster},
+    )
+    started: list[str] = []
+
+    def run(pipeline: Pipeline) -> Any:
+        started.append(pipeline_jobs(pipeline)[1].typed)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("orn.run.run_steps.run_pipeline", run)
+    words = ["run", str(table), "--recipe", "demo"]
+    for answers, more in (("y\ny\n", ()), ("n\ny\n", ()), ("", ("--yes",))):
+        with terminal(answers), pytest.raises(ConfigError, match="enough"):
+            program.main([*words, *more], standalone_mode=False)
+    tiny = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
+    assert [tiny in each for each in started] == [True, False, False]
+    said = "Mask R-CNN on every frame takes 2.5 h; --config tiny --rate 4 takes 1 min."
+    assert " ".join(capfd.readouterr().err.split()).count(said) == 3
+
+    begin_detection(tiny.split()[1], score_threshold=0.3, rate=4.0)
+    for more in ((), ("--config", "mask_rcnn_demo")):
+        with terminal("y\n"), pytest.raises(ConfigError, match="enough"):
+            program.main([*words, *more], standalone_mode=False)
+    assert [tiny in each for each in started[3:]] == [True, False]
+
+
+def begin_detection(config: str, *, score_threshold: float, rate: float | None = None) -> None:
+    """Save the plan of `orn detect`, as it does before its first shard."""
+    from orn.stage1_detect.mmdet.detector import known_settings
+    from orn.stage1_detect.mmdet.model import read_config
+
+    known = known_settings(
+        read_config(config), score_threshold=score_threshold, precision="float32", batch_size=1
+    )
+    entry = DetectorEntry(**known, checkpoint_digest="sha256:0", class_names=COCO_CLASSES)
+    job = plan_job(
+        load_dataset("kitchen.toml", Path.cwd()),
+        folder=Path("shards/kitchen"),
+        scope=Scope(rate=rate),
+        settings={"detector": asdict(entry)},
+    )
+    job.plan.save(job.folder)
+
+
+@pytest.mark.mmdet
+def test_detection_keeps_the_weak_objects_that_the_recipe_uses(table: Path) -> None:
+    """Where it has begun, it keeps its own threshold."""
+    assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.1")
+    assert "--score-threshold" not in opened(table, recipe="demo")[1]
+    begin_detection("rtmdet-ins_tiny_8xb32-300e_coco", score_threshold=0.2)
+    assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.2")
+
+
+@pytest.mark.mmdet
+@pytest.mark.parametrize("threshold", [(), ("--score-threshold", "0.2")])
+def test_the_default_recipe_goes_on_after_detection(table: Path, threshold: tuple) -> None:
+    """Whether `orn run` or the user has begun it, and with a film that is added."""
+    make_films(table)
+    detector = ("--config", "mask_rcnn_demo")
+    detect = shlex.split(opened(table, config=detector[1])[1])
+    run_orn(*detect[1:], *threshold)
+    for films, left in ((10, "0 frames of 10 videos"), (11, "6 frames of 11 videos")):
+        if films == 11:
+            write_gray(table.parent / "videos/film10.mp4", 6)
+            for name, row in (("labels.csv", "film10,open"), ("split.csv", "film10,train")):
+                path = table.with_name(name)
+                path.write_text(f"{path.read_text()}{row}\n")
+        ran = run_orn("run", table, *detector, "--dry-run", "--json").json
+        assert ran["steps"][0]["work"] == left
+
+
+SMALL = (
+    *("--config", "mask_rcnn_demo", "--split", "60/40"),
+    *("--set", "model.base_width=4", "--set", "optimizer.batch_size=2"),
+    *("--set", "data.max_objects=0", "--set", "initial_weights=random"),
+    *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
+)
+
+
+def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
+    """Runs `orn` until its log has a sign, and then kills it with all that it has started."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "orn", *words],
+            stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        until = time.monotonic() + SECONDS
+        while sign not in log.read_text() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert sign in log.read_text(), log.read_text()[-2000:]
+
+
+@pytest.mark.slow
+def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
+    """With the default recipe, on films too short to say anything, with the demo's detector."""
+    make_films(table)
+    words = ("run", str(table), *SMALL, "--yes", "--json")
+    steps = ("check", "detect", "clips", "train", "eval", "baseline", "report")
+    for number, step in enumerate(steps, start=1):
+        kill_when(words, f"[{number}/7] {step}: orn ", tmp_path / "log.txt")
+        assert "total" in (tmp_path / "log.txt").read_text()
+        run_orn(*words[:-2], "--dry-run")
+    ended = run_orn(*words, alone=True)
+    assert "in all" not in ended.stderr  # it was agreed to
+    result = ended.json
+    assert (result["num_segments"], result["metric"]) == (4, "top1")
+    figures = json.loads((Path(result["run"]) / "eval-validation.json").read_text())
+    assert figures["two_heads"]["top1"] == result["score"]
+    assert Path(result["report"]).stat().st_size > 10_000
+
+    left = run_orn("run", "kitchen.toml", *SMALL[:2], "--data", tmp_path, "--dry-run", "--json")
+    steps = {step["step"]: step for step in left.json["steps"]}
+    assert [steps[name]["seconds"] for name in ("detect", "clips")] == [0.0, 0.0]
+
+
+@pytest.mark.slow
+def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
+    """To one evaluation of every film, and a model of all."""
+    make_films(table)
+    words = ("run", str(table), *SMALL[:2], *SMALL[4:], "--folds", "2", "--yes", "--json")
+    kill_when(words, "train-fold-1: orn train", tmp_path / "first.txt")
+    kill_when(words, "eval-fold-2: orn eval", tmp_path / "second.txt")
+    result = run_orn(*words).json
+    run = Path(result["run"])
+    assert (result["num_segments"], result["split"]) == (10, "folds")
+    parts = [json.loads((run / f"fold-{k}" / "eval-test.json").read_text()) for k in (1, 2)]
+    right = sum(each["two_heads"]["top1"] * each["num_segments"] for each in parts)
+    assert result["score"] == pytest.approx(right / 10)
+    listed = re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', Path(result["report"]).read_text("utf-8"))
+    assert sum(map(int, listed)) == 10
+    video = str(table.parent / "videos" / "film1.mp4")
+    assert run_orn(*shlex.split(result["next"].replace("VIDEO", video))[1:]).stdout

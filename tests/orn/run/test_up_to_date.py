@@ -1,0 +1,117 @@
+"""Steps of `orn run` run again if what they were made from has changed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from orn.run.plan_run import Pipeline
+from orn.run.run_steps import pipeline_jobs
+from orn.shared.errors import ConfigError
+from orn.shared.jobs import child_processes
+from orn.shared.jobs.child_processes import run_jobs
+from orn.shared.tensors import read_tensors, write_tensors
+from tests.orn.run.pipelines import carry_out, pipeline_of
+from tests.running import LAPTOP, run_orn
+from tests.worlds.films import (
+    Film,
+    TinyWorld,
+    build_world,
+    make_workspace,
+    write_films_shard,
+    write_store,
+)
+from tests.worlds.tables import exchange_labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A pipeline that was trained and evaluated."""
+
+    pipeline: Pipeline
+    world: TinyWorld
+    commands: list[str]
+    """Commands that were run last."""
+
+    @property
+    def labels(self) -> Path:
+        return self.pipeline.data_root / "tiny" / "labels.csv"
+
+    def run(self) -> bool:
+        """Run the steps train, eval and baseline; return whether both were evaluated again."""
+        self.commands.clear()
+        run_jobs(pipeline_jobs(self.pipeline)[3:6], record=self.pipeline.record)
+        assert ("eval" in self.commands) == ("baseline" in self.commands)
+        return "eval" in self.commands
+
+    @property
+    def score(self) -> float:
+        return json.loads(self.pipeline.evaluation.read_text())["two_heads"]["top1"]
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begun:
+    """The steps are carried out in this process."""
+
+    commands: list[str] = []
+
+    def run(arguments, **_) -> None:
+        commands.append(arguments[0])
+        ran = carry_out(arguments, exit_code=None)
+        if ran.exit_code:
+            raise ConfigError(ran.stderr)
+
+    monkeypatch.setattr(child_processes, "run_orn", run)
+    world = build_world(tmp_path / "world")
+    options = make_workspace(world, tmp_path)
+    made = Begun(pipeline=pipeline_of(world, options), world=world, commands=commands)
+    assert made.run()
+    return made
+
+
+def other_objects(begun: Begun) -> None:
+    films = [replace(film, boxes_FN4=film.boxes_FN4 + 1) for film in begun.world.films.values()]
+    write_films_shard(begun.world.shards_path / "shard-000000.zarr.zip", films[:6])
+
+
+def other_frames(begun: Begun) -> None:
+    films: list[Film] = [
+        replace(film, colors=film.colors[::-1].copy()) for film in begun.world.films.values()
+    ]
+    write_store(begun.world.store_path, films)
+
+
+def other_weights(begun: Begun) -> None:
+    path = begun.pipeline.run / "model.safetensors"
+    tensors, metadata = read_tensors(path, what="weights", remedy="none")
+    write_tensors(path, {name: each * 0 for name, each in tensors.items()}, metadata)
+
+
+def test_other_labels_give_another_score(begun: Begun) -> None:
+    score = begun.score
+    assert not begun.run()
+    exchange_labels(begun.labels, "validation")
+    assert "labels" in run_orn("report", begun.pipeline.run, *LAPTOP, exit_code=1).stderr
+    assert begun.run()
+    assert begun.score == pytest.approx(1 - score)
+    assert not begun.run()
+
+
+@pytest.mark.parametrize("change", [other_objects, other_frames, other_weights])
+def test_other_objects_frames_and_weights_are_evaluated(
+    begun: Begun, change: Callable[[Begun], None]
+) -> None:
+    change(begun)
+    assert begun.run() and not begun.run()
+
+
+@pytest.mark.parametrize("change", ["labels", "split"])
+def test_other_training_labels_need_another_run(begun: Begun, change: str) -> None:
+    if change == "labels":
+        exchange_labels(begun.labels, "train")
+    else:
+        begun.labels.write_text(begun.labels.read_text().replace("train", "validation", 1))
+    with pytest.raises(ConfigError, match=r"train_digest .*; pass a different --run"):
+        begun.run()

@@ -1,0 +1,104 @@
+"""Runs side by side: what folders say without a checkpoint being opened."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from orn.stage2_train.compare.list_runs import read_summary
+from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.run_config import RunConfig, write_config
+from orn.stage2_train.runs.run_folder import RunStatus, write_status
+from tests.running import Ran, run_orn
+from tests.worlds.evaluations import write_evaluation
+from tests.worlds.films import write_tiny_model
+
+
+@pytest.fixture(scope="session")
+def config() -> RunConfig:
+    """Of a run that has not begun."""
+    with TemporaryDirectory() as folder:
+        return write_tiny_model(Path(folder))[0]
+
+
+def _make(folder: Path, config: RunConfig, seed: int, rate: float = 1e-3, **changes: Any) -> Path:
+    optimizer = replace(config.recipe.optimizer, learning_rate=rate)
+    recipe = replace(config.recipe, seed=seed, optimizer=optimizer)
+    write_config(folder, replace(config, recipe=recipe, **changes))
+    return folder
+
+
+def _stands(folder: Path, **standing: Any) -> None:
+    """A run with a checkpoint that stands somewhere."""
+    (folder / "last.safetensors").touch()
+    rest = {"num_steps": 20, "phase": "two_heads", "metric": "top1"}
+    write_status(folder, RunStatus(**rest, **standing))
+
+
+@pytest.fixture
+def folder(tmp_path, config) -> Path:
+    """A run that is finished, one that was stopped, one without a checkpoint, one damaged."""
+    runs = tmp_path / "runs"
+    new = _make(runs / "new", config, 1, system="object-head")
+    _stands(new, step=20, finished=True, best_metric=0.5, best_step=15, seconds=7.0)
+    write_evaluation(new)
+    old = _make(runs / "table" / "old", config, 2, recipe_name="paper_vlog")
+    _stands(old, step=15, finished=False, best_metric=0.4, best_step=None, seconds=121.0)
+    begun = _make(runs / "begun", config, 3, rate=3e-4)
+    (begun / "metrics.jsonl").write_text('{"step": 5}\n{"step": 10, "group": "train"}\n')
+    (runs / "damaged").mkdir()
+    (runs / "damaged" / "config.json").write_text("[]")
+    (runs / "no-run").mkdir()
+    return runs
+
+
+def _runs(folder: Path, *more: str, exit_code: int = 0) -> Ran:
+    return run_orn("runs", "--folder", folder, *more, exit_code=exit_code)
+
+
+def test_each_folder_says_what_it_can(folder) -> None:
+    new = read_summary(folder / "new")
+    assert (new.dataset, new.system, new.state) == ("tiny", "object-head", "finished")
+    assert (new.step, new.num_steps, new.best, new.best_step) == (20, 20, 0.5, 15)
+    low, high = read_eval(folder / "new" / "eval-validation.json").interval("two_heads", "top1")
+    assert (new.measured, new.low, new.high, new.seconds) == (0.75, low, high, 7.0)
+    assert low < 0.75 < high
+    old = read_summary(folder / "table" / "old")
+    assert (old.system, old.state, old.step, old.num_steps) == ("paper_vlog", "stopped", 15, 20)
+    assert (old.best, old.measured, old.seconds) == (0.4, None, 121.0)
+    begun = read_summary(folder / "begun")
+    assert (begun.state, begun.step, begun.seconds) == ("started", 10, None)
+    assert read_summary(folder / "damaged").state == "corrupt"
+
+
+def test_the_table_names_what_differs(folder) -> None:
+    lines = _runs(folder).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "begun", "damaged", "new", "table/old"]
+    assert "optimizer.learning_rate=0.0003 seed=3" in lines[1]
+    assert "20/20" in lines[3] and "75.00 [" in lines[3]
+    assert "40.00 (training)" in lines[4] and "2m01s" in lines[4]
+    assert "shards" not in "".join(lines)  # where data lies is no difference
+    path = folder / "new" / "eval-validation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": True}))
+    assert read_summary(folder / "new").trained_on
+    assert "(trained on)" in _runs(folder).stdout
+    assert "trained on" not in _runs(folder, "--split", "test").stdout
+
+
+def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
+    folder, config
+) -> None:
+    fold = _make(folder / "crossed" / "fold-1", config, 7)
+    _stands(fold, step=20, finished=True, best_metric=0.5, best_step=15, seconds=7.0)
+    write_evaluation(folder / "crossed", "folds", split="folds")
+    (line,) = (line for line in _runs(folder).stdout.splitlines() if "crossed" in line)
+    assert line.startswith("crossed ") and re.search(r"75\.00 \[.*\] \(folds\)", line)
+
+
+def test_no_folder_and_an_empty_one(tmp_path) -> None:
+    _runs(tmp_path / "none", exit_code=2)
+    assert _runs(tmp_path).stdout == f"{tmp_path}: no run\n"

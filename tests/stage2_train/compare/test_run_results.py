@@ -1,0 +1,58 @@
+"""What runs reached: read from their folders, and kept as CSV."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orn.stage2_train.compare.ablation_report import ablation_report, as_report
+from orn.stage2_train.compare.run_results import read_results
+from orn.stage2_train.runs.run_folder import append_jsonl
+from tests.stage2_train.compare.made_results import EVALUATION
+
+MEASURED = EVALUATION | {"two_heads": {"top1": 0.7}, "object_head": {"top1": 0.6}}
+
+
+def run_in(out: Path, place: str = "orn/seed3", measured: object = MEASURED) -> Path:
+    """A run with this measurement."""
+    folder = out / place
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "eval-test.json").write_text(json.dumps(measured))
+    return folder
+
+
+def test_all_runs_of_a_folder_are_read(tmp_path: Path) -> None:
+    places = ("orn/a.b=1,c=[2]/seed10", "orn/a.b=1,c=[2]/seed9", "activity-head/seed0")
+    for place in (*places, "mine/seed0", "orn/one/two/seed0", "orn/seedling"):
+        run_in(tmp_path, place)
+    found = [(each.system, each.settings, each.seed) for each in read_results(tmp_path, "test")]
+    assert found == [
+        ("activity-head", "", 0), ("orn", "a.b=1,c=[2]", 9), ("orn", "a.b=1,c=[2]", 10)
+    ]  # fmt: skip
+    assert read_results(tmp_path, "validation") == []
+
+
+def test_a_run_is_read_with_what_it_took(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    for step in range(1, 31):
+        phase, loss = ("object_head", 2.0) if step <= 10 else ("two_heads", 3.0 - step / 10)
+        line = {"group": "train", "step": step, "phase": phase, "activity_loss": loss}
+        append_jsonl(run / "metrics.jsonl", line | {"seconds": 2.0, "clips_per_second": 4.0 + step})
+    append_jsonl(run / "metrics.jsonl", {"group": "validation", "step": 30})
+    for threads in (1, 2, 1):
+        append_jsonl(run / "starts.jsonl", {"commit": "abc", "threads": threads})
+    (result,) = read_results(tmp_path, "test")
+    assert (result.system, result.seed, result.commit, result.threads) == ("orn", 3, "abc", "1 2")
+    assert tuple(result.heads) == ("two_heads", "object_head")
+    assert (result.percent(), result.percent("object_head")) == (70.0, 60.0)
+    assert "60.0" in as_report(ablation_report([result])).text()
+    assert result.whole == {
+        "chance": 0.5,
+        "num_segments": 4.0,
+        "steps": 30.0,
+        "seconds": 60.0,
+        "clips_per_second": 19.5,
+        # Steps 29 and 30, less than 27 and 28 by 0.2, a tenth of what the run began with.
+        "last_loss": pytest.approx(0.05),
+        "loss_fall": pytest.approx(0.1),
+    }

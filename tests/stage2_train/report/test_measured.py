@@ -1,0 +1,120 @@
+"""What `orn eval` kept, as a report reads it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.evaluation.metrics import confusion_counts
+from orn.stage2_train.report.measured import Measured, load_measured
+from orn.stage2_train.report.report_view import answer
+from orn.stage2_train.runs.predictions import Predictions, save_predictions
+from tests.worlds.evaluations import evaluation_of
+
+CLASSES = ("a", "b", "c")
+NO_DIFFERENCE = "no clear difference"
+
+
+def made(labels: np.ndarray, activity: np.ndarray, of_object: np.ndarray) -> Measured:
+    predictions = Predictions(
+        ids=tuple(f"id{row}" for row in range(len(labels))),
+        labels=labels,
+        activity_logits=activity.astype(np.float32),
+        object_logits=of_object.astype(np.float32),
+    )
+    file = evaluation_of(predictions, CLASSES, step=7)
+    return Measured(file=file, predictions=predictions, classes=CLASSES)
+
+
+@pytest.fixture
+def single() -> Measured:
+    """60 segments of one label each."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 60)
+    return made(labels, rng.normal(size=(60, 3)), rng.normal(size=(60, 3)) + np.eye(3)[labels])
+
+
+@pytest.mark.parametrize(
+    ("num_segments", "logit", "verdicts"),
+    [
+        (40, 2.0, [(NO_DIFFERENCE, False), ("better by 9", True)]),
+        (40, 0.5, [("worse by 9", False), (NO_DIFFERENCE, False)]),
+        (3, 2.0, [(NO_DIFFERENCE, False), (NO_DIFFERENCE, False)]),
+        (1, 2.0, [("no interval", False), ("no interval", False)]),
+    ],
+)
+def test_a_head_is_better_only_if_the_paired_interval_excludes_zero(
+    num_segments: int, logit: float, verdicts: list[tuple[str, bool]]
+) -> None:
+    """The object head is always right, with a logit of 1; the activity head is always wrong."""
+    labels, ones = np.zeros(num_segments, np.int64), np.ones((num_segments, 1))
+    found = answer(made(labels, ones * [0, logit, 0], ones * [1, 0, 0]))["others"]
+    for (*_, verdict, is_better), (start, expected) in zip(found, verdicts, strict=True):
+        assert verdict.startswith(start)
+        assert is_better is expected
+
+
+def test_cells_are_the_confusion_matrix_the_surest_first(single) -> None:
+    counts = []
+    for place, rows in sorted(single.cells().items()):
+        counts.append((*place, len(rows)))
+        sure = single.probability_NA[rows].max(axis=1)
+        assert (np.diff(sure) <= 0).all()
+        assert (single.predictions.labels[rows] == place[0]).all()
+    expected = confusion_counts(single.predictions.logits, single.predictions.labels)
+    np.testing.assert_array_equal(counts, expected)
+    np.testing.assert_allclose(single.probability_NA.sum(axis=1), 1)
+
+
+def test_cells_of_several_labels_are_hits_misses_and_false_alarms() -> None:
+    rng = np.random.default_rng(3)
+    labels = (rng.random((60, 3)) < 0.4).astype(np.float32)
+    several = made(labels, rng.normal(size=(60, 3)), rng.normal(size=(60, 3)) + 2 * labels - 1)
+    said, true = several.predictions.logits > 0, labels > 0
+    cells = several.cells()
+    for activity in range(3):
+        for column, place in enumerate((said & true, ~said & true, said & ~true)):
+            wanted = np.flatnonzero(place[:, activity])
+            assert sorted(cells.get((activity, column), [])) == wanted.tolist()
+    assert several.columns() == ("found", "missed", "false alarm")
+    assert len(several.mistakes()) == (said != true).sum()
+    nobody_knows = replace(several.predictions, unsure=np.ones((60, 3), np.bool_))
+    unsure = replace(several, predictions=nobody_knows)
+    assert {each.cell[1] for each in unsure.mistakes()} == {1}  # missed
+    assert 2 not in {column for _, column in unsure.cells()}
+    assert several.differences()["object_head"]["low"] is not None
+    folds = replace(several, file=several.file.model_copy(update={"split": "folds"}))
+    assert folds.differences()["object_head"]["low"] is None  # of logits on different scales
+
+
+def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
+    mistakes = single.mistakes()
+    labels, said = single.predictions.labels, single.predictions.logits.argmax(axis=1)
+    assert {each.row for each in mistakes} == set(np.flatnonzero(said != labels).tolist())
+    assert all(each.activity == said[each.row] for each in mistakes)
+    sure = [each.confidence for each in mistakes]
+    assert sure == sorted(sure, reverse=True)
+
+
+def write(run: Path, measured: Measured, **changed) -> None:
+    (run / "eval-validation.json").write_text(json.dumps(measured.file.as_json() | changed))
+    save_predictions(run / "predictions-validation.npz", measured.predictions)
+
+
+def test_what_was_kept_is_read_unless_it_is_of_other_weights(single, tmp_path) -> None:
+    assert load_measured(tmp_path, "validation", CLASSES, step=7) is None
+    write(tmp_path, single)
+    assert load_measured(tmp_path, "validation", CLASSES, step=7).file == single.file
+    assert load_measured(tmp_path, "validation", CLASSES, step=8) is None
+
+
+@pytest.mark.parametrize(
+    "changed", [{"num_segments": 59}, {"object_head": None}, {"per_class": []}, {"object_head": {}}]
+)
+def test_what_does_not_fit_is_refused(single, tmp_path, changed) -> None:
+    write(tmp_path, single, **changed)
+    with pytest.raises(CheckpointError, match=r"eval-validation\.json: "):
+        load_measured(tmp_path, "validation", CLASSES, step=7)

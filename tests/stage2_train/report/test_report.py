@@ -1,0 +1,48 @@
+"""`orn report` on tiny runs: its numbers, its size, and what it refuses."""
+
+import json
+import re
+
+import pytest
+
+from orn.stage2_train.runs.run_config import read_config
+from tests.running import LAPTOP, run_orn
+from tests.stage2_train.report.conftest import Reported
+
+
+def test_numbers_are_those_of_eval(reported: Reported) -> None:
+    measured = json.loads((reported.run / "eval-validation.json").read_text())
+    html = (reported.run / "report.html").read_text("utf-8")
+    text = " ".join(re.sub("<[^>]*>", " ", html).replace("&nbsp;", " ").split())
+    for head in ("two_heads", "activity_head", "object_head"):
+        assert f" {100 * measured[head]['top1']:.1f} % (" in text
+    cells = re.findall(r'data-cell="(\d)-(\d)"[^>]*>(\d+)<', html)
+    assert [[*map(int, each)] for each in cells] == measured["confusion_counts"]
+    mistakes = sum(number for true, said, number in measured["confusion_counts"] if true != said)
+    assert f" {mistakes} in total" in text
+
+
+def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Reported) -> None:
+    page, result = reported.run / "report.html", reported.result
+    assert (result["report"], result["bytes"]) == (str(page), page.stat().st_size)
+    html = page.read_text("utf-8")
+    assert "default-src 'none'" in html
+    assert read_config(reported.run).dataset.train_digest in html
+    assert "relation_width = 6" in html
+    assert "drawn sha256:0" in html
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "--system activity-head",
+        "--system orn-pixel",
+        pytest.param("--set model.clique_size=3", marks=pytest.mark.slow),
+    ],
+)
+def test_other_systems_have_no_pairs_and_say_so(train_tiny, tmp_path, settings: str) -> None:
+    run = train_tiny(tmp_path, *settings.split())
+    run_orn("report", run, *LAPTOP)
+    html = (run / "report.html").read_text("utf-8")
+    assert html.count("relates no pairs of detected objects") == 2
+    assert "important pairs" not in html[html.index('id="mistakes"') :]
