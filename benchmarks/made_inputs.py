@@ -75,7 +75,7 @@ def ellipses(
     return FrameDetections(
         height=GRID,
         width=GRID,
-        boxes=np.stack([rle.bounding_box(each, GRID) for each in counts]),
+        boxes=np.stack([rle.bounding_box(count, GRID) for count in counts]),
         scores=generator.uniform(0.5, 1, count).astype(np.float32),
         labels=generator.integers(0, NUM_COCO_CLASSES, count).astype(np.uint16),
         class_scores=scores_NS,

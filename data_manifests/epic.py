@@ -173,8 +173,8 @@ def _read_tables(
         used = sorted({segment.labels for segment in segments if segment.labels})
         index = {label: place for place, label in enumerate(used)}
         segments = tuple(
-            replace(each, labels=(index[each.labels],)) if each.labels else each
-            for each in segments
+            replace(segment, labels=(index[segment.labels],)) if segment.labels else segment
+            for segment in segments
         )
     else:
         used = [(number,) for names in words.names.values() for number in range(len(names))]
@@ -231,7 +231,9 @@ def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> 
     "Training" is the whole published table, including persons in the manifest's validation split;
     the result agrees with EPIC_many_shot_verbs.csv, _nouns.csv and _actions.csv.
     """
-    times = Counter(part for each in listing.segments for part in words.parts(used[each.labels[0]]))
+    times = Counter(
+        part for segment in listing.segments for part in words.parts(used[segment.labels[0]])
+    )
     chosen = [
         place
         for place, label in enumerate(used)
@@ -255,7 +257,7 @@ def _tail(spec: Epic100Labels, folder: Path, used: Sequence[_Label], words: _Voc
         if not_a_file(path):
             return Subset(name="tail", absent=path)
         numbers = read_column(path, f"EPIC's tail {kind}s", kind, _number(names))
-        rarest |= {(kind, each) for each in numbers}
+        rarest |= {(kind, number) for number in numbers}
     chosen = [place for place, label in enumerate(used) if rarest.intersection(words.parts(label))]
     return Subset(name="tail", classes=tuple(chosen))
 

@@ -27,8 +27,13 @@ def list_manifests(*, as_json: AsJson = False) -> None:
 
     manifests = map(load_manifest, dataset_names())
     listed = [
-        {"name": each.name, "form": each.form, "task": each.task, "title": each.title}
-        for each in manifests
+        {
+            "name": manifest.name,
+            "form": manifest.form,
+            "task": manifest.task,
+            "title": manifest.title,
+        }
+        for manifest in manifests
     ]
     echo_report({"datasets": listed}, report_of, as_json=as_json)
 

@@ -287,11 +287,11 @@ def guess_videos(folder: Path, video_ids: Iterable[str]) -> tuple[str, bool] | N
             break
         relative = Path(parent).relative_to(folder)
         if any(name.lower().endswith(PICTURE_SUFFIXES) for name in names):
-            votes.update((each, True) for each in _patterns(relative, "", ids))
+            votes.update((pattern, True) for pattern in _patterns(relative, "", ids))
         for name in filter(_is_video, names):
             path = relative / name
             for suffix in ("", path.suffix):
-                votes.update((each, False) for each in _patterns(path, suffix, ids))
+                votes.update((pattern, False) for pattern in _patterns(path, suffix, ids))
     # The shortest of the best patterns: videos/{id}.mp4 before old/videos/{id}.mp4.
     return min(votes, key=lambda each: (-votes[each], len(each[0]), each), default=None)
 
@@ -301,7 +301,7 @@ def _patterns(path: Path, suffix: str, ids: frozenset[str]) -> Iterator[str]:
     parts = path.as_posix().removesuffix(suffix).split("/")
     for start in range(len(parts)):
         if "/".join(parts[start:]) in ids:
-            yield "".join(f"{each}/" for each in parts[:start]) + "{id}" + suffix
+            yield "".join(f"{part}/" for part in parts[:start]) + "{id}" + suffix
 
 
 def _on_one_line(row: LabeledRow) -> LabeledRow:
@@ -331,7 +331,7 @@ def _split_reason(
     if request is None:
         return "no column 'split': all rows are train; create a split with --split 80/10/10"
     counts = Counter(splits[0] for splits in split_of.values())
-    numbers = ", ".join(f"{counts[each]} in {each}" for each in SPLITS if counts[each])
+    numbers = ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])
     kind = "first fold" if request.folds else "split"
     videos = counted(len(split_of), "video")
     return f"{kind} created with {request.options}: {videos}, {numbers}"

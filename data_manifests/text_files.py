@@ -162,7 +162,9 @@ def read_rows(
 
     try:
         header = _header(reader)
-        needed = {each.name for each in fields(row_type) if each.default is MISSING} | {*required}
+        needed = {field_.name for field_ in fields(row_type) if field_.default is MISSING} | {
+            *required
+        }
         _check_header(path, header, names, needed=needed)
         folded = [cell.casefold() for cell in header]
         places = [

@@ -38,7 +38,7 @@ def from_boxes(image: NDArray[np.uint8]) -> FrameDetections:
     """Return detections from x1 y1 x2 y2 boxes in pixels; each mask fills its box."""
     masks_NHW, labels_N = find_objects(image)
     places = [np.argwhere(mask_HW)[:, ::-1] for mask_HW in masks_NHW]
-    boxes = [[*each.min(axis=0), *each.max(axis=0) + 1] for each in places]
+    boxes = [[*place.min(axis=0), *place.max(axis=0) + 1] for place in places]
     height, width, _ = image.shape
     scores_N = np.full(len(labels_N), 0.9)
     return FrameDetections.from_boxes(

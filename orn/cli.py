@@ -181,7 +181,9 @@ class LazyGroup(click.Group):
         return sections
 
     def _entries(self) -> dict[str, tuple[str, str]]:
-        return {name: entry for each in self._sections().values() for name, entry in each.items()}
+        return {
+            name: entry for section in self._sections().values() for name, entry in section.items()
+        }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._entries())

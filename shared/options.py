@@ -115,8 +115,11 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     def decorate(function: Callable[..., Any]) -> click.Command:
         hints = get_type_hints(function, include_extras=True)
         fields: dict[str, Any] = {
-            each.name: (hints[each.name], ... if each.default is each.empty else each.default)
-            for each in inspect.signature(function).parameters.values()
+            parameter.name: (
+                hints[parameter.name],
+                ... if parameter.default is parameter.empty else parameter.default,
+            )
+            for parameter in inspect.signature(function).parameters.values()
         }
         model = make_model("Command", __base__=Request, **fields)
 
@@ -124,7 +127,7 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
             made = _made(model, _given(typed))
             return function(**{key: getattr(made, key) for key in fields})
 
-        parameters = [each.parameter() for each in _fields(model)]
+        parameters = [field_.parameter() for field_ in _fields(model)]
         return click.Command(name, callback=call, params=parameters, help=function.__doc__)
 
     return decorate
@@ -132,7 +135,7 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 def parse_request(model: type[_R], argv: Sequence[str]) -> _R:
     """Return the request of a command line, without the name of the command."""
-    parser = click.Command(model.__name__, params=[each.parameter() for each in _fields(model)])
+    parser = click.Command(model.__name__, params=[field_.parameter() for field_ in _fields(model)])
     return _made(model, _given(parser.make_context(parser.name, [*argv]).params))
 
 
@@ -171,7 +174,7 @@ def _usage_error(err: ValidationError, model: type[Request]) -> click.UsageError
     details = err.errors(include_url=False)[0]
     if not details["loc"]:
         return click.UsageError(refusal(details))
-    field = next(each for each in _fields(model) if each.name == details["loc"][0])
+    field = next(field_ for field_ in _fields(model) if field_.name == details["loc"][0])
     return click.BadParameter(refusal(details), param_hint=repr(field.typed_name))
 
 
@@ -299,7 +302,7 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
         ]
         return kind, [*flat, *more]
     if origin in (Union, UnionType):
-        return _unwrapped(next(each for each in get_args(annotation) if each is not NoneType))
+        return _unwrapped(next(arg for arg in get_args(annotation) if arg is not NoneType))
     return annotation, []
 
 

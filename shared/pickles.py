@@ -55,7 +55,7 @@ class _Instructions(dict[int, Callable[[Any], None]]):
     """The functions of the known instructions by code, counted."""
 
     def __init__(self, most: int) -> None:
-        codes = [ord(each.code) for each in pickletools.opcodes if each.name in _KNOWN]
+        codes = [ord(opcode.code) for opcode in pickletools.opcodes if opcode.name in _KNOWN]
         super().__init__({code: _Python.dispatch[code] for code in codes})
         self[pickle.SETITEM[0]], self[pickle.SETITEMS[0]] = _set_item, _set_items
         self._most, self._number = most, 0
@@ -67,7 +67,7 @@ class _Instructions(dict[int, Callable[[Any], None]]):
         return super().__getitem__(code)
 
     def __missing__(self, code: int) -> Callable[[Any], None]:
-        names = [each.name for each in pickletools.opcodes if ord(each.code) == code]
+        names = [opcode.name for opcode in pickletools.opcodes if ord(opcode.code) == code]
         raise RefusedPickleError(f"contains the unexpected instruction {names or code}")
 
 

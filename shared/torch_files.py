@@ -117,11 +117,11 @@ def _check(file: BinaryIO, dropped: Collection[str]) -> bool:
         return False
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
-        if not all(_ENTRY.fullmatch(each.orig_filename) for each in entries):
+        if not all(_ENTRY.fullmatch(entry.orig_filename) for entry in entries):
             raise RefusedPickleError("is not an archive written by torch")
-        if any(each.compress_type != zipfile.ZIP_STORED for each in entries):
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise RefusedPickleError("is a compressed archive, which torch does not write")
-        if sum(each.file_size for each in entries) > size:
+        if sum(entry.file_size for entry in entries) > size:
             raise RefusedPickleError("declares more bytes than it has")
         if archive.testzip() is not None:
             raise RefusedPickleError("is damaged: a checksum does not match")

@@ -74,7 +74,7 @@ def run_orn(
         folder: where it is run.
         environment: variables beside those of this process.
     """
-    words = [str(each) for each in arguments]
+    words = [str(argument) for argument in arguments]
     if alone or folder is not None or environment:
         ran = run_python(*("-P", "-m", "orn", *words), exit_code=None, folder=folder, **environment)
     else:

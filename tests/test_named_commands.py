@@ -29,8 +29,8 @@ def texts(tree: ast.AST) -> Iterator[tuple[str, bool]]:
                 docstrings.add(first.value)
         elif isinstance(node, ast.JoinedStr):
             parts |= set(node.values)
-            values = (each.value if isinstance(each, ast.Constant) else UNKNOWN
-                      for each in node.values)  # fmt: skip
+            values = (value.value if isinstance(value, ast.Constant) else UNKNOWN
+                      for value in node.values)  # fmt: skip
             yield "".join(map(str, values)), False
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
             yield node.value, node in docstrings

@@ -94,8 +94,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = run(python, "-m", "pip", "install", "--no-index", "--no-deps", wheel, folder=folder)
     assert made.returncode == 0, made.stderr
     [packages] = (folder / "venv" / "lib").glob("python*/site-packages")
-    assert {each.name for each in packages.iterdir() if (each / "__init__.py").is_file()} >= {"orn"}
-    assert not {*ROOMS, "tests"} & {each.name for each in packages.iterdir()}
+    assert {path.name for path in packages.iterdir() if (path / "__init__.py").is_file()} >= {"orn"}
+    assert not {*ROOMS, "tests"} & {path.name for path in packages.iterdir()}
     seen = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "seen.pth").write_text("\n".join(seen) + "\n", encoding="utf-8")
     return python.parent

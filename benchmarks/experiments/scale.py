@@ -151,8 +151,8 @@ def clips_of(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
         reads_frames=False,
     )
     segments = [
-        Segment(id=each.id, video_id=each.video_id, split="train", labels=each.labels)
-        for each in dataset.segments
+        Segment(id=segment.id, video_id=segment.video_id, split="train", labels=segment.labels)
+        for segment in dataset.segments
     ]
     return ClipDataset(segments, Blank(), detections, settings)
 
@@ -182,7 +182,7 @@ def cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
     chosen = np.linspace(0, len(data) - 1, min(COLD_CLIPS + 1, len(data))).astype(int).tolist()
     first, *others = [data.resolve(ClipRequest(each, epoch=0)) for each in chosen]
     worker[first]  # warm up late imports
-    _, found = timed(lambda: [worker[each] for each in others])
+    _, found = timed(lambda: [worker[other] for other in others])
     return {name: value / len(others) for name, value in found.items()}
 
 
@@ -201,7 +201,7 @@ def loader_memory(data: ClipDataset, clips: int) -> dict[str, float]:
 def loader_bytes() -> float:
     """Return the memory of all child processes."""
     children = multiprocessing.active_children()
-    own = (proc_value(f"/proc/{each.pid}/smaps_rollup", "Pss") for each in children)
+    own = (proc_value(f"/proc/{child.pid}/smaps_rollup", "Pss") for child in children)
     return sum(1024 * int((value or "0").split()[0]) for value in own)
 
 

@@ -26,7 +26,7 @@ pictures[0].save(
     out,
     save_all=True,
     append_images=pictures[1:],
-    duration=[round(1000 * each) for each in seconds],
+    duration=[round(1000 * time_seconds) for time_seconds in seconds],
     loop=0,
     quality=80,
 )

@@ -220,7 +220,7 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
             raise
         return ActivityLabels(source=f"none: {err}")
     here = {video.id for video in shard.videos}
-    shown = [each for each in labels.segments if each.video_id in here]
+    shown = [segment for segment in labels.segments if segment.video_id in here]
     if run is not None and not any(each.id in labels.probabilities for each in shown):
         raise ConfigError(
             f"{run}: expected predictions for videos of {shard.path}, got none; evaluate their "

@@ -89,9 +89,9 @@ def verify_paths(
     for folder in folders:
         problems += verify_folder(folder, listing)
     return {
-        "ok": all(each.severity != "error" for each in problems),
+        "ok": all(problem.severity != "error" for problem in problems),
         "shards": len(shards),
-        "problems": [each.as_json() for each in problems],
+        "problems": [problem.as_json() for problem in problems],
     }
 
 

@@ -57,9 +57,9 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not os.path.isdir(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
         used = [
-            each
-            for each in matches
-            if os.path.isdir(each) or Path(each).suffix.lower() in VIDEO_SUFFIXES
+            match_
+            for match_ in matches
+            if os.path.isdir(match_) or Path(match_).suffix.lower() in VIDEO_SUFFIXES
         ]
         if not used:
             raise ConfigError(
@@ -74,7 +74,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
         return
     num_found = 0
     for folder, subfolders, names in walk(path):
-        subfolders[:] = [each for each in subfolders if not each.startswith(".")]
+        subfolders[:] = [subfolder for subfolder in subfolders if not subfolder.startswith(".")]
         videos = [
             Video(id=utf8(str(file)), path=file)
             for file in (Path(folder, name) for name in names)

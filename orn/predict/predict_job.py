@@ -195,18 +195,21 @@ def json_of(result: Result) -> dict[str, Any]:
 def csv_row(segment: SegmentPrediction) -> list[str]:
     """Return the video, times, labels and class probabilities of a segment."""
     numbers = (segment.start_seconds, segment.stop_seconds, *segment.probabilities)
-    start, stop, *chances = (f"{each:.6f}" for each in numbers)
+    start, stop, *chances = (f"{number:.6f}" for number in numbers)
     labels = "|".join(segment.classes[label] for label in segment.labels)
     return [segment.video, start, stop, labels, *chances]
 
 
 def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPrediction]) -> Report:
     """Return a table of the segments of a video, and a table of the pairs in its windows."""
-    rows = [(each.times(), each.predicted_text(), each.runners_up_text()) for each in segments]
+    rows = [
+        (segment.times(), segment.predicted_text(), segment.runners_up_text())
+        for segment in segments
+    ]
     pairs = [
-        (each.times(), each.pair_text(pair), f"{pair.logit_drop:+.3f}", each.decided_by or "")
-        for each in windows
-        for pair in each.pairs or ()
+        (window.times(), window.pair_text(pair), f"{pair.logit_drop:+.3f}", window.decided_by or "")
+        for window in windows
+        for pair in window.pairs or ()
     ]
     tables = [Table(header=("time", "predicted", "then"), rows=rows)]
     if pairs:

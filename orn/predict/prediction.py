@@ -136,7 +136,7 @@ class WindowPrediction(_Part):
 
     def shown_pairs(self, most: int) -> list[Pair]:
         """Return the most important pairs whose logit drop is large enough to be shown."""
-        return [each for each in self.pairs or () if each.logit_drop >= LEAST_DROP][:most]
+        return [pair for pair in self.pairs or () if pair.logit_drop >= LEAST_DROP][:most]
 
     def show(self) -> None:
         """Show times, most probable classes, pairs and detected objects in a notebook."""
@@ -149,8 +149,8 @@ class WindowPrediction(_Part):
 
         shown = self.likeliest()[:_SHOWN_CLASSES]
         pairs = [
-            f"Without {self.pair_text(each)}: logit {-each.logit_drop:+.2f}"
-            for each in self.pairs or ()
+            f"Without {self.pair_text(pair)}: logit {-pair.logit_drop:+.2f}"
+            for pair in self.pairs or ()
         ]
         return notebook_html(
             self.video,
@@ -179,13 +179,13 @@ class WindowPrediction(_Part):
         """Return the prediction as printed by `orn predict --json`."""
         found = self._as_json("window") | {
             "frames": list(self.frames),
-            "seconds": [round(each, _DIGITS) for each in self.seconds],
+            "seconds": [round(time_seconds, _DIGITS) for time_seconds in self.seconds],
             "label": self.classes[self.label],
             "objects": [[each.as_json() for each in frame] for frame in self.objects],
         }
         if self.pairs is not None:
             found["decided_by"] = self.decided_by
-            found["pairs"] = [self._pair(each) for each in self.pairs]
+            found["pairs"] = [self._pair(pair) for pair in self.pairs]
         return found
 
     def _pair(self, pair: Pair) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def draw_prediction(
         ShardFormatError: if detections are damaged.
     """
     moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
-    predicted = [model.classes[label] for each in moments for label in each.labels]
+    predicted = [model.classes[label] for moment in moments for label in moment.labels]
     names = dict.fromkeys([*predicted, *(name for each in truth for name in each.names)])
     panel = _Panel(model.classes, moments, truth, {name: at for at, name in enumerate(names)})
 
@@ -115,7 +115,7 @@ class _Panel:
 
     def moment_at(self, seconds: float) -> SegmentPrediction:
         """Return the prediction at a time."""
-        starts = [each.start_seconds for each in self.moments]
+        starts = [moment.start_seconds for moment in self.moments]
         return self.moments[max(bisect_right(starts, seconds) - 1, 0)]
 
     def above(self, width: int, moment: SegmentPrediction, seconds: float) -> NDArray[np.uint8]:
@@ -171,9 +171,9 @@ class _Panel:
             share = min(max((at - first) / max(last - first, 1e-9), 0.0), 1.0)
             return left + round(share * width)
 
-        for each in self.moments:
-            columns = slice(column(each.start_seconds), column(each.stop_seconds) + 1)
-            found[2 : line - 2, columns] = self._shade(each)
+        for moment in self.moments:
+            columns = slice(column(moment.start_seconds), column(moment.stop_seconds) + 1)
+            found[2 : line - 2, columns] = self._shade(moment)
         for true in self.truth:
             start, stop = column(max(true.times.start, first)), column(min(true.times.stop, last))
             found[line + 2 : 2 * line - 2, start : stop + 1] = self._color(true.names[0])

@@ -90,7 +90,7 @@ class PredictionPage:
             nearest = min(windows, key=lambda each: abs(each.middle - segment.middle))
             picture = _key_frame(self.model, video, detections, own or nearest, segment, key=card)
             cards[place] = {**self._card(segment, own), "key": card, "picture": picture}
-        predicted = [each.predicted_text(_LISTED_CLASSES) for each in segments[:3]]
+        predicted = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
         if len(segments) > 3:
             predicted.append(f"{len(segments) - 3:,} more")
         lanes = list(self._lanes(windows, segments[:_MOST_STRETCHES], cards))
@@ -131,7 +131,7 @@ class PredictionPage:
                 held=held,
             )
 
-        pictures = [card["picture"] for each in self._videos for card in each["cards"]]
+        pictures = [card["picture"] for video in self._videos for card in video["cards"]]
         write_text(path, fitted_page(page, pictures, kind="predictions"))
 
     def _is_full(self) -> bool:
@@ -159,7 +159,7 @@ class PredictionPage:
         }
         if own is None or own.pairs is None:
             return found | {"explained": ""}
-        pairs = [(own.pair_text(each), each.logit_drop) for each in own.shown_pairs(_LISTED_PAIRS)]
+        pairs = [(own.pair_text(pair), pair.logit_drop) for pair in own.shown_pairs(_LISTED_PAIRS)]
         return found | {
             "explained": self.model.classes[own.label],
             "pairs": pairs,
@@ -177,15 +177,15 @@ class PredictionPage:
         moments = list(moments_of(windows, multi_label=self.model.is_multi_label))
         start, stop = moments[0].start_seconds, moments[-1].stop_seconds
         per_second = _ACROSS / max(stop - start, 1e-9)
-        highest_A = np.stack([each.probabilities for each in moments]).max(axis=0)
-        predicted = dict.fromkeys(label for each in segments for label in each.labels)
+        highest_A = np.stack([moment.probabilities for moment in moments]).max(axis=0)
+        predicted = dict.fromkeys(label for segment in segments for label in segment.labels)
         order = np.argsort(-highest_A, kind="stable").tolist()
         others = [label for label in order if label not in predicted]
         for label in [*predicted, *others[: max(_LANES - len(predicted), 0)]][:_MOST_LANES]:
             steps: dict[int, float] = {}
-            for each in moments:
-                column = round((each.start_seconds - start) * per_second)
-                steps[column] = max(steps.get(column, 0.0), float(each.probabilities[label]))
+            for moment in moments:
+                column = round((moment.start_seconds - start) * per_second)
+                steps[column] = max(steps.get(column, 0.0), float(moment.probabilities[label]))
             path = "".join(f"H{column}V{_HIGH * (1 - each):.1f}" for column, each in steps.items())
             yield {
                 "name": self.model.classes[label],

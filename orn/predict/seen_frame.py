@@ -117,7 +117,7 @@ def _draw_lines(
     picture_HW3: NDArray[np.uint8], lines: Sequence[NDArray[np.int64]], *, thickness: int
 ) -> None:
     """Draw white lines with a dark rim through (n, 2) points."""
-    points = [each.astype(np.int32) for each in lines]
+    points = [line.astype(np.int32) for line in lines]
     for color, width in ((_RIM, thickness + 2), (_WHITE, thickness)):
         cv2.polylines(picture_HW3, points, False, color, width, cv2.LINE_AA)
 

@@ -58,9 +58,9 @@ def share_predicted(
     for true in truth:
         first, last = max(true.times.start, start), min(true.times.stop, stop)
         right = sum(
-            max(min(each.stop_seconds, last) - max(each.start_seconds, first), 0.0)
-            for each in segments
-            if {each.classes[label] for label in each.labels} == set(true.names)
+            max(min(segment.stop_seconds, last) - max(segment.start_seconds, first), 0.0)
+            for segment in segments
+            if {segment.classes[label] for label in segment.labels} == set(true.names)
         )
         if last > first:
             yield true, right / (last - first)
@@ -74,14 +74,14 @@ def warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
     with suppress(PipelineError):  # the data set is gone
         root = recorded.data_root / load_manifest(recorded.manifest).root
         below = (f"{root.resolve()}{os.sep}", f"{root.absolute()}{os.sep}")
-        given = {os.path.realpath(each.path): each.id for each in videos}
-        absolute = (str(each.path.absolute()) for each in videos)  # perhaps through links
+        given = {os.path.realpath(video.path): video.id for video in videos}
+        absolute = (str(video.path.absolute()) for video in videos)  # perhaps through links
         if not any(path.startswith(below) for path in chain(given, absolute)):
             return
         dataset = load_dataset(recorded.manifest, recorded.data_root)
         splits = model.config.recipe.data.training_splits
-        trained = {each.video_id for each in dataset.segments if each.split in splits}
-        paths = (os.path.realpath(each.path) for each in dataset.videos if each.id in trained)
+        trained = {segment.video_id for segment in dataset.segments if segment.split in splits}
+        paths = (os.path.realpath(video.path) for video in dataset.videos if video.id in trained)
         if names := [given[path] for path in paths if path in given]:
             logger.warning(
                 "%s: trained with %s of these (such as %s), whose predictions say little",

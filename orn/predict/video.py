@@ -123,14 +123,14 @@ def predict_frames(
     clips = ClipDataset(
         [
             Segment(
-                id=video_id if len(times) == 1 else f"{video_id} {each.start_seconds}",
+                id=video_id if len(times) == 1 else f"{video_id} {time.start_seconds}",
                 video_id=video_id,
                 split="test",
                 labels=(0,),
-                start_seconds=each.start_seconds,
-                stop_seconds=each.stop_seconds,
+                start_seconds=time.start_seconds,
+                stop_seconds=time.stop_seconds,
             )
-            for each in times
+            for time in times
         ],
         OneVideo(frames, size),
         detections,

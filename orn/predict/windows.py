@@ -89,15 +89,15 @@ def windows_and_segments(
         threshold: minimum probability for a multi-label network to predict a class.
     """
     pending: SegmentPrediction | None = None
-    for each in _with_moments(windows, multi_label, threshold):
-        if isinstance(each, WindowPrediction):
-            yield each
-        elif pending is not None and pending.can_be_joined(each):
-            pending = pending.joined(each, multi_label=multi_label)
+    for moment in _with_moments(windows, multi_label, threshold):
+        if isinstance(moment, WindowPrediction):
+            yield moment
+        elif pending is not None and pending.can_be_joined(moment):
+            pending = pending.joined(moment, multi_label=multi_label)
         else:
             if pending is not None:
                 yield pending
-            pending = each
+            pending = moment
     if pending is not None:
         yield pending
 
@@ -117,11 +117,11 @@ def explaining_window(
     nearest to its middle; None if there is none."""
     start, stop = part.start_seconds, part.stop_seconds
     own = [
-        each
-        for each in windows
-        if each.label in part.labels
-        and (each.start_seconds < stop or start == stop)  # equal in a video with one frame
-        and (each.stop_seconds > start or start == stop)
+        window
+        for window in windows
+        if window.label in part.labels
+        and (window.start_seconds < stop or start == stop)  # equal in a video with one frame
+        and (window.stop_seconds > start or start == stop)
     ]
     return min(own, key=lambda each: abs(each.middle - part.middle), default=None)
 

@@ -37,7 +37,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     data = (pipeline.manifest, "--data", str(pipeline.data_root))
     partial = ("--partial",) if pipeline.partial else ()
     places = (*_option("--shards", pipeline.shards), *_option("--clips", pipeline.clips))
-    settings = [word for each in pipeline.overrides for word in ("--set", each)]
+    settings = [word for override in pipeline.overrides for word in ("--set", override)]
     shards = _option("--out", pipeline.shards)
     fresh = ("--fresh",) if pipeline.fresh else ()
     if pipeline.objects is not None:
@@ -143,7 +143,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
             earlier_run(pipeline.run, reads=pipeline.reads()).remove()
     pipeline.begin()
     if pipeline.folds:
-        paths = [Path(each.manifest) for each in pipeline.trainings]
+        paths = [Path(training.manifest) for training in pipeline.trainings]
         write_fold_manifests(pipeline.manifest, paths)
     try:
         run_jobs(pipeline_jobs(pipeline), record=pipeline.record, done=pipeline.done)

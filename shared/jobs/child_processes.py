@@ -225,7 +225,9 @@ def _read_record(path: Path) -> dict[str, Any]:
         return {}
     found = read_json(path)
     entries = found.values() if isinstance(found, dict) else [None]
-    if not all(isinstance(each, dict) and "argv" in each and "seconds" in each for each in entries):
+    if not all(
+        isinstance(entry, dict) and "argv" in entry and "seconds" in entry for entry in entries
+    ):
         raise PipelineError(
             f"{path}: expected the finished steps of a job, got {found!r:.80}; remove the file, "
             "and every step is checked again"

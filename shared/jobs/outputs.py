@@ -70,7 +70,7 @@ class EarlierResults:
         above = set[Path]()
         for path in self.files:
             path.unlink(missing_ok=True)
-            above.update(each for each in path.parents if self.folder in each.parents)
+            above.update(parent for parent in path.parents if self.folder in parent.parents)
         for each in sorted(above, reverse=True):
             with suppress(OSError):  # not empty
                 each.rmdir()
@@ -110,7 +110,7 @@ def check_output_files(
             if not stat.S_ISREG(status.st_mode):
                 raise _refused(path, "a regular file", kind_of(status.st_mode))
             there.append((path, status))
-    for source in (Path(each) for each in reads if each) if there else ():
+    for source in (Path(path) for path in reads if path) if there else ():
         for path, status in there:
             if _is_same(status, source):
                 raise _is_input(path, path_text(source))
@@ -140,7 +140,7 @@ def check_output_folder(
     status = _folder_status(folder)
     if status is None:
         return
-    for source in (Path(each) for each in reads if each):
+    for source in (Path(path) for path in reads if path):
         if _is_same(status, source):
             raise _is_input(folder, path_text(source))
     _check_writable(folder, folder)
@@ -192,7 +192,7 @@ def earlier_results(
     real = os.path.realpath(folder)
     if Path(os.path.realpath(os.curdir)).is_relative_to(real):
         raise _kept(folder, "the current folder or one above it")
-    for source in (Path(each) for each in reads if each):
+    for source in (Path(path) for path in reads if path):
         if _is_same(status, source) or Path(os.path.realpath(source)).is_relative_to(real):
             raise _kept(folder, f"a folder with {path_text(source)}, which this command reads")
     if not marker.is_in(folder):
@@ -200,7 +200,7 @@ def earlier_results(
         if first is not None:
             raise _kept(folder, f"a folder without the {marker.name} of this command")
         return EarlierResults(folder=folder, files=())
-    inside = (each for each in files if Path(os.path.realpath(each.parent)).is_relative_to(real))
+    inside = (file for file in files if Path(os.path.realpath(file.parent)).is_relative_to(real))
     return EarlierResults(folder=folder, files=tuple(inside))
 
 
@@ -222,7 +222,7 @@ def check_room(folder: Path) -> None:
 
 def _status(path: Path) -> os.stat_result | None:
     """Return the status of an output, following links; None if it can be created."""
-    above = next((each for each in path.parents if os.path.lexists(each)), Path())
+    above = next((parent for parent in path.parents if os.path.lexists(parent)), Path())
     if not os.path.isdir(above):
         raise _refused(path, f"a folder at {path_text(above)}", "something else")
     real = Path(os.path.realpath(above))
@@ -247,7 +247,7 @@ def _folder_status(folder: Path) -> os.stat_result | None:
 
 def _first_name(folder: Path) -> str | None:
     """Return the first name in a folder that is not hidden."""
-    return min((each.name for each in folder.iterdir() if each.name[0] != "."), default=None)
+    return min((path.name for path in folder.iterdir() if path.name[0] != "."), default=None)
 
 
 def _check_writable(path: Path, folder: Path) -> None:

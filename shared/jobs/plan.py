@@ -225,7 +225,7 @@ class UnitFiles:
     def next_index(self, folder: Path) -> int:
         """Return the first number after the numbers of the files in a folder."""
         numbers = map(self._number, folder.glob(self.pattern))
-        return max((int(each) + 1 for each in numbers if each.isdecimal()), default=0)
+        return max((int(number) + 1 for number in numbers if number.isdecimal()), default=0)
 
     def _number(self, path: Path) -> str:
         return path.name.removesuffix(self.suffix)[len(self.stem) + 1 :]

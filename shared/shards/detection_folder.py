@@ -90,8 +90,8 @@ class DetectionFolder:
     def _check_alike(self) -> None:
         """Raise an error if shards differ in classes or the kind of scores."""
         first, *others = [
-            {"classes": each.detector.class_names, "scores": each.score_kind}
-            for each in self._commons.values()
+            {"classes": common.detector.class_names, "scores": common.score_kind}
+            for common in self._commons.values()
         ]
         for other in others:
             if differing := differences(first, other, words=("in some", "in others")):

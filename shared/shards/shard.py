@@ -255,7 +255,7 @@ class Shard:
                 start, stop = read("frame_offsets", row, row + 2).tolist()
                 stretches += [(name, start, stop) for name in _OF_DETECTIONS if name in self.arrays]
                 stretches.append(("rle", *read("rle_offsets", start, stop + 1)[[0, -1]].tolist()))
-            self.arrays.fetch(each for each in stretches if each[1] < each[2])
+            self.arrays.fetch(stretch for stretch in stretches if stretch[1] < stretch[2])
 
     def checked_frame(self, row: int) -> FrameDetections:
         """Return the detections of a frame after validating all numbers and masks.

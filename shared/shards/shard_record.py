@@ -118,7 +118,9 @@ class ShardRecord:
         """Approximate size in memory."""
         entries = len(self.attributes.videos) + len(self.attributes.failed)
         return (
-            5000 + 500 * entries + sum(1000 + len(each.members) for each in self.layouts.values())
+            5000
+            + 500 * entries
+            + sum(1000 + len(layout.members) for layout in self.layouts.values())
         )
 
     @property

@@ -131,7 +131,7 @@ class ImportWork:
         form = self.request.form
         if found.file is None:
             frames = READERS[form](found.path)
-            placed = ((int(each.place), each.place / entry.rate, each) for each in frames)
+            placed = ((int(frame.place), frame.place / entry.rate, frame) for frame in frames)
         else:
             video = self.videos[entry.id]
             places_P, numbers_P = places_of(self.table, found)

@@ -206,7 +206,7 @@ def class_head(model: Segmenter) -> Any:
     roi_head = getattr(model, "roi_head", None)
     heads = [getattr(model, name, None) for name in ("panoptic_fusion_head", "bbox_head")]
     heads = [getattr(roi_head, "bbox_head", None), *heads, getattr(model, "mask_head", None)]
-    head = next((each for each in heads if each is not None), None)
+    head = next((head for head in heads if head is not None), None)
     return head[-1] if isinstance(head, torch.nn.ModuleList) else head
 
 
@@ -250,7 +250,7 @@ def _names_in(content: Any, key: str) -> tuple[str, ...] | None:
     """Return the names under a key of a dict, or None."""
     names = content.get(key) if isinstance(content, dict) else None
     names = (names,) if isinstance(names, str) else names
-    if isinstance(names, list | tuple) and all(isinstance(each, str) for each in names):
+    if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         return tuple(names)
     return None
 

@@ -35,7 +35,7 @@ def find_config(name_or_file: str | Path) -> Path:
         typed = str(name_or_file)[:200].replace("_", "-")
         masked = sorted(_names_with_masks(folder) & known.keys())
         names = {name.replace("_", "-"): name for name in masked}
-        near = [each for each in names if each.startswith(typed)] or get_close_matches(typed, names)
+        near = [name for name in names if name.startswith(typed)] or get_close_matches(typed, names)
         meant = " or ".join(repr(names[each]) for each in near[:_MOST_NAMED])
         raise DetectorError(
             f"detector config {str(name_or_file)!r}: expected a .py file or the name of an "
@@ -114,7 +114,9 @@ def _models(metafile: Path) -> list[dict[str, Any]]:
         reason = " ".join(str(err).split())
         raise DetectorError(f"{metafile}: invalid YAML: {reason}") from err
     models = content.get("Models") if isinstance(content, dict) else content
-    return [each for each in models if isinstance(each, dict)] if isinstance(models, list) else []
+    return (
+        [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+    )
 
 
 def _zoo_folder() -> Path:

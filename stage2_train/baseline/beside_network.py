@@ -98,7 +98,7 @@ def _compared(run: Path, folder: Path, name: str) -> BesideNetwork:
         Tallies(labels, logits_NA, network.unsure)
         for logits_NA in (baseline.logits, network.logits, _mean_logits(network, baseline))
     ]
-    own, score, together = (float(each.once()[0]) for each in tallies)
+    own, score, together = (float(tally.once()[0]) for tally in tallies)
     own_R, score_R, together_R = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))
     number = len(set(groups))
     return BesideNetwork(
@@ -123,8 +123,8 @@ def _mean_logits(network: Predictions, baseline: Predictions) -> NDArray[np.floa
 
 
 def _mean(differences: list[Proportion]) -> Proportion:
-    values = [each["difference"] for each in differences]
-    known = [math.nan if each is None else each for each in values]
+    values = [difference["difference"] for difference in differences]
+    known = [math.nan if value is None else value for value in values]
     return {"difference": statistics.fmean(known), **_UNKNOWN}
 
 

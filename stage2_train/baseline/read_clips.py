@@ -27,7 +27,7 @@ def read_objects(
         last = first + 1
     frames = video.frames_at((first + _spread(last - first, _MOST_FRAMES)).tolist())
     frame_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
-    boxes = [each.boxes / np.tile([each.width, each.height], 2) for each in frames]
+    boxes = [frame.boxes / np.tile([frame.width, frame.height], 2) for frame in frames]
     scores_N = np.concatenate([frame.scores for frame in frames]).astype(np.float64)
     kept_N = scores_N >= score_threshold
     return ClipObjects(

@@ -113,7 +113,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
     unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
     for video_id, problem in unreadable.items():
         logger.warning("video %s cannot be decoded: %s", video_id, problem)
-    frames = sum(each.frames for each in lengths.values())
+    frames = sum(length.frames for length in lengths.values())
     return {
         "path": str(plan.path),
         "size": settings.describe_size() if isinstance(settings.size, tuple) else None,

@@ -72,13 +72,13 @@ class ClipsWork:
 
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
         """Write the file of a unit."""
-        videos = [(self.videos[each.video_id], TimeRanges(each.ranges)) for each in unit.parts]
+        videos = [(self.videos[part.video_id], TimeRanges(part.ranges)) for part in unit.parts]
         path = self.path(unit)
         failed = write_unit_file(path, videos, self.settings, advance, mapper=self.mapper)
         return UnitResult(
             unit=unit.index,
             steps=len(videos),
-            videos=tuple(each.video_id for each in unit.parts),
+            videos=tuple(part.video_id for part in unit.parts),
             failed=tuple(FailedVideo(id=each.id, reason=each.reason) for each in failed),
         )
 

@@ -82,7 +82,7 @@ def warn_of_small_crop(
         crop: (height, width).
         stride: number of pixels of which the height and width of a crop must be multiples.
     """
-    sizes = {each.video_id: clips.stored_size(each.video_id) for each in segments}
+    sizes = {segment.video_id: clips.stored_size(segment.video_id) for segment in segments}
     video_id, (height, width) = max(sizes.items(), key=lambda item: math.prod(item[1]))
     share = math.prod(crop) / (height * width)
     if share < _MIN_AREA_FRACTION:

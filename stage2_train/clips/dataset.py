@@ -208,7 +208,7 @@ class ClipDataset(Dataset[ClipSample]):
 def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int]) -> None:
     """Raise ConfigError, with the segment and the video, if the crop (height, width) is larger than
     the frames of a video."""
-    for video_id, segment_id in {each.video_id: each.id for each in segments}.items():
+    for video_id, segment_id in {segment.video_id: segment.id for segment in segments}.items():
         try:
             center_window(clips.stored_size(video_id), crop)
         except ConfigError as err:

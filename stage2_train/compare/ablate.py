@@ -82,8 +82,8 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     if ablation.folds:
         _carry_out_folds(ablation)
     else:
-        for each in dict.fromkeys(("validation", request.split)):
-            carry_out(ablation.runs, request, split=each)
+        for fromkey in dict.fromkeys(("validation", request.split)):
+            carry_out(ablation.runs, request, split=fromkey)
     report = ablation_report(read_results(request.folder, split), table=request.table)
     write_report(report, request.folder / f"ablation-{split}")
     return report
@@ -124,7 +124,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
 
 def _estimated_seconds(ablation: _Ablation, left: Sequence[AblationRun]) -> float | None:
     """Return the time to train and evaluate these runs; None if the device was not measured."""
-    request, splits = ablation.request, [each.split for each in ablation.listing.segments]
+    request, splits = ablation.request, [segment.split for segment in ablation.listing.segments]
     trained, evaluated = splits.count("train"), splits.count("validation")
     if ablation.folds:
         evaluated = len(splits) // len(ablation.folds)

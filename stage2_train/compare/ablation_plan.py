@@ -81,5 +81,5 @@ def table_systems(table: str) -> tuple[str, ...]:
 def paper_results(system: System, table: str | None) -> dict[str, str]:
     """Return the results of a system by data set as printed in a table, or in its own table."""
     tables = _BASELINE_TABLES if table == "baselines" else (int(table) if table else None,)
-    found = [system.paper(each) for each in tables]
+    found = [system.paper(table) for table in tables]
     return {dataset: text for each in found for dataset, text in each.items()} or system.paper()

@@ -132,7 +132,7 @@ def _system_row(own: Sequence[RunResult], table: str | None) -> dict[str, Any]:
 
 def _mean(results: Sequence[RunResult], name: str) -> float | None:
     """Return the mean of a value of `whole` over the results that have it."""
-    found = [each.whole[name] for each in results if name in each.whole]
+    found = [result.whole[name] for result in results if name in result.whole]
     return statistics.fmean(found) if found else None
 
 
@@ -251,7 +251,9 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
     shared = _shared_settings(report)
 
     def own_settings(row: Mapping[str, Any]) -> str:
-        return ", ".join(each for each in _split_settings(row["settings"]) if each not in shared)
+        return ", ".join(
+            setting for setting in _split_settings(row["settings"]) if setting not in shared
+        )
 
     name_of = {
         _name((row["system"], row["settings"])): _name((row["system"], own_settings(row)))

@@ -68,7 +68,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     one, other, unsure = _with_same_unsure(one, other, request)
     groups = one.groups or one.ids
     tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
-    ones_F, others_F = (each.once().tolist() for each in tallies)
+    ones_F, others_F = (tally.once().tolist() for tally in tallies)
     draws_FR, other_draws_FR = bootstrap_figures(tallies, groups, num_draws=request.num_draws)
     names, num_classes = tallies[0].names, tallies[0].num_classes
     if num_classes != len(class_names):

@@ -125,16 +125,16 @@ def _parts(
     """Return the segments in each part, by target."""
     tails: dict[str, NDArray[np.bool_]] = {}
     for kind, listing in zip(("verb", "noun"), pair, strict=True):
-        subsets = {each.name: each for each in listing.subsets}
-        for each in subsets.values():
-            if each.absent is not None:
+        subsets = {subset.name: subset for subset in listing.subsets}
+        for subset in subsets.values():
+            if subset.absent is not None:
                 raise DataRootError(
-                    f"{each.absent}: file not found, but the challenge metrics require it; "
+                    f"{subset.absent}: file not found, but the challenge metrics require it; "
                     "download it from epic-kitchens-100-annotations"
                 )
         tails[kind] = np.isin(labels[kind], subsets["tail"].classes)
         unseen = subsets["unseen"].participants
-    person = {each.id: each.participant for each in pair[0].segments}
+    person = {segment.id: segment.participant for segment in pair[0].segments}
     unseen_N = np.isin([person.get(name) or "" for name in verbs.ids], unseen)
     tails["action"] = tails["verb"] | tails["noun"]
     kinds = ("verb", "noun", "action")

@@ -84,7 +84,7 @@ class RunSummary:
         return self.best if self.measured is None else self.measured
 
 
-COLUMNS = tuple(each.name for each in fields(RunSummary) if each.name != "settings")
+COLUMNS = tuple(field_.name for field_ in fields(RunSummary) if field_.name != "settings")
 
 
 def find_runs(folder: Path) -> list[Path]:

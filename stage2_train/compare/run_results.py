@@ -100,7 +100,7 @@ def _read(path: Path, system: str, settings: str, seed: int) -> RunResult:
 
 def _values_of(starts: Sequence[Mapping[str, Any]], name: str) -> str:
     """Return the values with which a run was started or resumed, separated by spaces."""
-    values = (each.get(name) for each in starts)
+    values = (start.get(name) for start in starts)
     return " ".join(dict.fromkeys(str(value) for value in values if value is not None))
 
 
@@ -152,8 +152,8 @@ def write_csv(results: Iterable[RunResult], path: Path) -> None:
     """Write one CSV row for each value. The output is deterministic."""
     own = ("dataset", "split", "run", "commit", "threads", "system", "settings", "seed")
     rows: list[Sequence[object]] = [(*own, "head", "metric", "result")]
-    for each in results:
-        cells = [getattr(each, name) for name in own]
-        for head, figures in (*each.heads.items(), ("", each.whole)):
+    for result in results:
+        cells = [getattr(result, name) for name in own]
+        for head, figures in (*result.heads.items(), ("", result.whole)):
             rows += [(*cells, head, name, repr(value)) for name, value in figures.items()]
     write_text(path, csv_text(rows))

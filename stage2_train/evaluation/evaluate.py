@@ -201,7 +201,7 @@ def split_file(
         "flip": request.flip,
         "frame_order": request.frame_order or "forward",
         "metric": dataset.metric,
-        "num_unsure": sum(len(each.unsure) for each in joined.segments),
+        "num_unsure": sum(len(segment.unsure) for segment in joined.segments),
         "unsure_in_evaluation": recipe.data.unsure_in_evaluation,
         **measured_values(predictions, dataset.classes, dataset.metric, subsets=dataset.subsets),
     }

@@ -35,13 +35,13 @@ def with_groups(
     Segments are grouped by participant if the data set specifies one for each, or else by group;
     as in splits, a segment without a group belongs to that of its video.
     """
-    videos = [each.video_id for each in segments]
+    videos = [segment.video_id for segment in segments]
     kind: GroupKind = "videos"
     groups = videos
-    if segments and all(each.participant is not None for each in segments):
-        kind, groups = "participants", [str(each.participant) for each in segments]
-    elif any(each.group is not None for each in segments):
-        kind, groups = "groups", [each.group or each.video_id for each in segments]
+    if segments and all(segment.participant is not None for segment in segments):
+        kind, groups = "participants", [str(segment.participant) for segment in segments]
+    elif any(segment.group is not None for segment in segments):
+        kind, groups = "groups", [segment.group or segment.video_id for segment in segments]
     return replace(
         predictions,
         groups=tuple(groups),
@@ -301,7 +301,7 @@ def share_figures(
     values_F = tallies.figures(np.ones((len(groups), 1)))[:, 0].tolist()
     (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=num_draws)
     names_N = np.asarray(groups)
-    sizes = [len(np.unique(names_N[each.in_KN.any(axis=0)])) for each in shares.values()]
+    sizes = [len(np.unique(names_N[share.in_KN.any(axis=0)])) for share in shares.values()]
     return {
         name: with_interval(value, draws_R, num_groups=size)
         for name, value, draws_R, size in zip(shares, values_F, draws_FR, sizes, strict=True)

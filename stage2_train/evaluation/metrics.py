@@ -73,7 +73,7 @@ class Tallies:
             most = (1, TOP_K) if self.num_classes > TOP_K else (1,)
             all_N = np.ones(len(labels_N), np.bool_)
             parts = [all_N, *(ahead_N < each for each in most)]
-            self._bags = [_bags_by_class(labels_N, self.num_classes, each) for each in parts]
+            self._bags = [_bags_by_class(labels_N, self.num_classes, part) for part in parts]
             self.names = (*(f"top{each}" for each in most), "mean_class_accuracy")
         else:
             self.names = ("map",)
@@ -94,10 +94,10 @@ class Tallies:
         counts = torch.from_numpy(counts_NR)
         if not self._single:
             of_classes_AR = np.stack(
-                [_average_precision(*each, counts) for each in self._thresholds]
+                [_average_precision(*threshold, counts) for threshold in self._thresholds]
             )
             return np.vstack([_mean_of_classes(of_classes_AR), of_classes_AR])
-        all_AR, *right_AR = (each.sums(counts) for each in self._bags)
+        all_AR, *right_AR = (bag.sums(counts) for bag in self._bags)
         with np.errstate(invalid="ignore"):
             of_classes_AR = right_AR[0] / all_AR
             shares = [each.sum(axis=0) / all_AR.sum(axis=0) for each in right_AR]

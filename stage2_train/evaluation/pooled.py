@@ -78,7 +78,7 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
 
     def joined(name: str) -> Any:
         arrays = [getattr(part, name) for part in parts]
-        known = [each for each in arrays if each is not None]
+        known = [array for array in arrays if array is not None]
         if not known:
             return None
         if len(known) < len(arrays):  # only `unsure` differs between folds

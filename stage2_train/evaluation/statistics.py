@@ -161,7 +161,7 @@ def bootstrap_figures(
         counts_RG = np.bincount(drawn_RG.ravel(), minlength=draws * num_groups)
         counts_GR = counts_RG.reshape(draws, num_groups).T.astype(np.float32)
         counts_NR = np.ascontiguousarray(counts_GR)[group_N]
-        parts.append([each.figures(counts_NR) for each in tallies])
+        parts.append([tally.figures(counts_NR) for tally in tallies])
     return [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
 
 

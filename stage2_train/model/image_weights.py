@@ -151,7 +151,7 @@ def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
         return {}
     assert isinstance(network.config, NetworkConfig)
     if network.config.object_conv5_initialization == "random":
-        stages = [each for each in stages if not each.startswith("object_head.")]
+        stages = [stage for stage in stages if not stage.startswith("object_head.")]
     kept = ("trunk.", *(f"{stage}." for stage in stages if stage.endswith("conv5")))
     return {
         key: _torchvision_key(key)

@@ -74,7 +74,7 @@ def fit(network: nn.Module, passes: Iterable[object]) -> None:
 
     No standardized feature may depend on another one, because all are measured in the same pass.
     """
-    standardizers = [each for each in network.modules() if isinstance(each, Standardizer)]
+    standardizers = [module for module in network.modules() if isinstance(module, Standardizer)]
     if not standardizers:
         return
     for standardizer in standardizers:

@@ -134,7 +134,7 @@ def _explained(
 ) -> Iterator[ExplainedClip]:
     """Yield the clips of one run, once per class to explain."""
     model, joined = run.model, run.joined
-    segments = tuple(each for each in joined.segments if each.id in classes_of)
+    segments = tuple(segment for segment in joined.segments if segment.id in classes_of)
     clips = run.sources.clip_dataset(replace(joined, segments=segments), model.config.recipe)
     clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
     device = torch.device(choose_device(resources.device))

@@ -139,9 +139,9 @@ class Measured:
         if self.file.split == FOLDS and not self.single:  # of networks on different scales
             return {name: {"low": None, "high": None} for name in [*heads][1:]}
         groups = self.predictions.groups or self.predictions.ids
-        tallies = [Tallies(labels, each, self.predictions.unsure) for each in heads.values()]
+        tallies = [Tallies(labels, head, self.predictions.unsure) for head in heads.values()]
         both_R, *draws = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))
-        both, *scores = (float(each.once()[0]) for each in tallies)
+        both, *scores = (float(tally.once()[0]) for tally in tallies)
         number = len(set(groups))
         return {
             name: difference_with_interval(both, score, each_R - both_R, num_groups=number)

@@ -50,7 +50,7 @@ def write_report(
     """
     started = time.monotonic()
     folds = fold_runs(run)
-    models = [open_model(each, device="cpu") for each in folds or (run,)]
+    models = [open_model(fold, device="cpu") for fold in folds or (run,)]
     check_room(run)
     torch.set_num_threads(resources.num_threads())
     of_each = [_measured(model, "test" if folds else split, resources) for model in models]
@@ -62,7 +62,7 @@ def write_report(
     if folds:
         evaluate_folds(run, folds)
         baselines = [run / BASELINE_NAME / fold.name for fold in folds]
-        if all((each / "eval-test.json").exists() for each in baselines):
+        if all((baseline / "eval-test.json").exists() for baseline in baselines):
             evaluate_folds(run / BASELINE_NAME, baselines)
         measured = load_measured(run, FOLDS, first.classes, step=first.step) or measured
     html = report_page(

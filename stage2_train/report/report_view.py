@@ -70,7 +70,7 @@ def report_page(
         PipelineError: if the page is too large even without pictures.
     """
     counts_RC, model = measured.counts_RC(), runs[0].model
-    curves = [each for each in curves if each]
+    curves = [curve for curve in curves if curve]
     groups = [
         {
             "title": cell_title(measured, *cell),
@@ -104,7 +104,7 @@ def report_page(
     listed = _listed(measured, found)
 
     def page(held: Set[str]) -> str:
-        shown = (each for each in strips if each.key in held)
+        shown = (strip for strip in strips if strip.key in held)
         data = {
             **listed,
             "strips": {each.key: [each.source, each.frames, *each.size] for each in shown},
@@ -130,7 +130,9 @@ def answer(measured: Measured) -> dict[str, Any]:
         "metric": "top-1 accuracy" if metric == "top1" else "mean average precision",
         "head": _HEADS[head],
         "number": counted(file.num_segments, "video" if whole else "segment"),
-        "others": [(_HEADS[each], scores[each], *_verdict(differences[each])) for each in others],
+        "others": [
+            (_HEADS[other], scores[other], *_verdict(differences[other])) for other in others
+        ],
     }
 
 
@@ -167,7 +169,7 @@ def _most_confused(measured: Measured) -> list[int]:
 
 def _related(measured: Measured, found: Explanations) -> Iterator[tuple[str, int, list[str]]]:
     """Yield activities with their number of clips and their most important pairs of classes."""
-    names = [truncate(each, 40) for each in found.names]
+    names = [truncate(name, 40) for name in found.names]
     for activity, num_clips in found.pairs.num_clips.most_common():
         yield (
             measured.classes[activity],
@@ -220,7 +222,7 @@ def _made(
     """Return the contents of the section "How it was made": facts with abbreviated digests, and
     the digests and commands."""
     config = runs[0].model.config
-    segments = tuple(segment for each in runs for segment in each.joined.segments)
+    segments = tuple(segment for run in runs for segment in run.joined.segments)
     weights, split = _initial_weights(config), "test" if file.split == FOLDS else file.split
     facts = [
         ("run", str(run)),

@@ -78,7 +78,9 @@ def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
     wanted = config.detector.checkpoint_digest
     candidates = [checkpoint] if checkpoint is not None else []
     if checkpoint is None:
-        candidates = [each.checkpoint for each in shipped_detectors().values() if each.checkpoint]
+        candidates = [
+            detector.checkpoint for detector in shipped_detectors().values() if detector.checkpoint
+        ]
     for path in candidates:
         if file_digest(path, error=DetectorError) == wanted:
             return path

@@ -43,7 +43,7 @@ _LOCAL = {
 
 def check_trackers(names: Sequence[str]) -> None:
     """Raise ConfigError for a tracker that is unknown or not installed."""
-    installed = {str(each) for each in get_available_trackers()} & _LOCAL.keys()
+    installed = {str(tracker) for tracker in get_available_trackers()} & _LOCAL.keys()
     for name in names:
         if name not in installed:
             raise ConfigError(

@@ -123,12 +123,12 @@ class Sources:
         detections."""
         clips = self.clips
         seconds = [
-            each.stop_seconds - each.start_seconds
-            for each in segments
-            if each.start_seconds is not None and each.stop_seconds is not None
+            segment.stop_seconds - segment.start_seconds
+            for segment in segments
+            if segment.start_seconds is not None and segment.stop_seconds is not None
         ]
         if not seconds:
-            times = self.detections.seconds_of(each.video_id for each in segments)
+            times = self.detections.seconds_of(segment.video_id for segment in segments)
             seconds = [
                 float(seconds_D[-1] - seconds_D[0])
                 + frame_interval(seconds_D, otherwise=1 / self.detections.entry(video_id).rate)

@@ -29,7 +29,7 @@ class OpenedDataset:
 
     def __repr__(self) -> str:
         dataset = self.sources.dataset
-        splits = Counter(each.split for each in dataset.segments)
+        splits = Counter(segment.split for segment in dataset.segments)
         segments = ", ".join(f"{number} {split}" for split, number in splits.items())
         return f"<OpenedDataset {dataset.name!r}: {segments} segments, {len(self.classes)} classes>"
 
@@ -51,7 +51,7 @@ class OpenedDataset:
             ConfigError: if the split does not exist.
             JoinError: if a video is missing, or its frames and detections are from different files.
         """
-        splits = list(dict.fromkeys(each.split for each in self.sources.dataset.segments))
+        splits = list(dict.fromkeys(segment.split for segment in self.sources.dataset.segments))
         if split not in splits:
             name = self.sources.dataset.name
             raise ConfigError(f"{name}: expected a split ({', '.join(splits)}), got {split!r}")

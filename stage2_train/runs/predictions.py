@@ -165,7 +165,7 @@ def predictions_of(run: Path, name: str) -> Predictions:
     if not os.path.isdir(run):
         raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
     if not os.path.lexists(path):
-        others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
+        others = ", ".join(sorted(path.name for path in run.glob("predictions-*.npz")))
         words = ["report", str(run)] if name == FOLDS else ["eval", str(run), *options_of(name)]
         remedy = f"run `{shlex.join(['orn', *words])}` first"
         if path.with_name(f"predictions-{FOLDS}.npz").exists():
@@ -220,8 +220,8 @@ def _read_arrays(file: BinaryIO) -> Predictions:
     size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
-        stored = all(each.compress_type == zipfile.ZIP_STORED for each in entries)
-        if size > _MOST_BYTES or not stored or sum(each.file_size for each in entries) > size:
+        stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        if size > _MOST_BYTES or not stored or sum(entry.file_size for entry in entries) > size:
             raise ValueError(f"{size} bytes")
     file.seek(0)
     with np.load(file, allow_pickle=False) as content:

@@ -153,7 +153,7 @@ def _system(name: str, title: str, changes: Mapping[str, Any], row: int, printed
     """Return a system in Table 2; `printed` contains its results on EPIC, VLOG and (possibly
     missing) Something-Something."""
     datasets = zip(("epic", "vlog", "something"), printed.split(), strict=False)
-    figures = tuple(PaperFigure(2, row, *each) for each in datasets)
+    figures = tuple(PaperFigure(2, row, *dataset) for dataset in datasets)
     figures += _ELSEWHERE if name == "orn" else ()
     return System(name=name, title=title, changes=changes, figures=figures)
 

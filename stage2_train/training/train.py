@@ -148,7 +148,7 @@ def _record(plan: TrainingPlan, network: nn.Module, *, threads: int) -> None:
     precision = plan.config.recipe.precision
     logger.info("precision %s", precision)
     record_start(plan.run, threads=threads, precision=precision)
-    trained = [each.video_id for each in plan.train.segments]
+    trained = [segment.video_id for segment in plan.train.segments]
     sources = plan.sources
     warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)
 

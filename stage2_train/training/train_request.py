@@ -26,7 +26,7 @@ def _seconds(value: Any) -> Any:
     match = _DURATION.fullmatch(value)
     if not match or not value:
         raise ValueError(f"expected a time such as 11h55m, 90s or 1d12h, got {value!r}")
-    days, hours, minutes, seconds = (float(each or 0) for each in match.groups())
+    days, hours, minutes, seconds = (float(group or 0) for group in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 

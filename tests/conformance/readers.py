@@ -117,7 +117,7 @@ def _read_shard(path: Path) -> Any:
     write_page(shard, NoPictures("none"), path.with_name("page"))
     classes = summarize(shard).classes
     seconds = DetectionFolder(path.parent).video("film/0").seconds.tolist()
-    return [(each.boxes.tolist(), each.masks) for each in frames], seconds, classes, problems
+    return [(frame.boxes.tolist(), frame.masks) for frame in frames], seconds, classes, problems
 
 
 def _make_plan(folder: Path) -> Path:
@@ -179,7 +179,7 @@ def _read_checkpoint(path: Path) -> Any:
         raise CheckpointError(f"{path}: there is none")
     load_weights(layer, checkpoint.model, path=path)
     load_optimizer(optimizer, checkpoint.optimizer)
-    return asdict(checkpoint.state), [each.tolist() for each in layer.parameters()]
+    return asdict(checkpoint.state), [parameter.tolist() for parameter in layer.parameters()]
 
 
 def _make_best(folder: Path) -> Path:

@@ -95,7 +95,7 @@ def fault_of(reader: Reader, path: Path, good: Any, *, is_accepted: bool) -> str
         message = str(err)
         is_one_line = message.isprintable() and len(message) < 10_000
         names = (path.name, path_text(path.parent.name))
-        return None if is_one_line and any(each in message for each in names) else message[:300]
+        return None if is_one_line and any(name in message for name in names) else message[:300]
     except BaseException as err:
         return f"raised {type(err).__name__}: {str(err)[:300]}"
     finally:

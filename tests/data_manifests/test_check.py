@@ -25,7 +25,11 @@ def check(orn, mine: Path) -> Check:
 
 
 def test_list(orn) -> None:
-    (line,) = (each for each in orn("manifest", "list").stdout.splitlines() if "vlog" in each)
+    (line,) = (
+        splitline
+        for splitline in orn("manifest", "list").stdout.splitlines()
+        if "vlog" in splitline
+    )
     assert line.split()[:3] == ["vlog", "clips", "multi-label"]
     listed = {each["name"]: each for each in orn("manifest", "list", "--json").json["datasets"]}
     assert {"form": "segments", "task": "single-label"}.items() <= listed["epic"].items()

@@ -118,11 +118,11 @@ def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:
     listing = read_100(tmp_path, row("a"))
     assert listing.classes == ("take", "put", "open")
     assert listing.video_ids == ("P01_01", "P02_01", "P03_01")
-    assert [(each.id, each.split, each.labels) for each in listing.segments] == [
+    assert [(segment.id, segment.split, segment.labels) for segment in listing.segments] == [
         *(("na", "train", (2,)), ("n7", "validation", (0,)), ("n8", "test", ()))
     ]
     actions = read_100(tmp_path, row("a"), target="action")
-    assert [each.labels for each in actions.segments] == [(1,), (0,), ()]
+    assert [segment.labels for segment in actions.segments] == [(1,), (0,), ()]
     with pytest.raises(ManifestError, match=r"val\.csv, row 2: .*'n7' twice"):
         read_100(tmp_path, row("7"))
 
@@ -200,10 +200,10 @@ def test_published_tables_of_100(
     assert len({segment.labels for segment in listing.segments}) == num_present
     unseen, tail = listing.subsets
     assert unseen.participants == ("P18", "P32")
-    assert sum(each.participant in ("P18", "P32") for each in listing.segments) == 1_065
+    assert sum(segment.participant in ("P18", "P32") for segment in listing.segments) == 1_065
     if name == "epic100":
         assert len(tail.classes) == 86
-        assert sum(each.labels[0] in tail.classes for each in listing.segments) == 1_760
+        assert sum(segment.labels[0] in tail.classes for segment in listing.segments) == 1_760
     else:
         assert tail.absent is not None
         assert tail.absent.name == "EPIC_100_tail_nouns.csv"

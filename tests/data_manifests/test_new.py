@@ -58,21 +58,21 @@ def new(orn) -> Make:
 def splits(here: Path, manifest: str = "kitchen.toml") -> dict[str, str]:
     """The split of each video."""
     segments = load_dataset(manifest, here).segments
-    found = {each.video_id: each.split for each in segments}
-    assert all(found[each.video_id] == each.split for each in segments)
+    found = {segment.video_id: segment.split for segment in segments}
+    assert all(found[segment.video_id] == segment.split for segment in segments)
     return found
 
 
 def test_a_table_of_clips(here: Path, kitchen, new: Make) -> None:
     names = ("a/1", "b", "b2")
-    kitchen("video,label\na/1,open\nb,close\nb2,open\n", *(f"clips/{each}.webm" for each in names))
+    kitchen("video,label\na/1,open\nb,close\nb2,open\n", *(f"clips/{name}.webm" for name in names))
     found = new()
     assert (found["manifest"], found["pattern"]) == ("kitchen.toml", "clips/{id}.webm")
     assert (found["form"], found["task"], found["metric"]) == ("clips", "single-label", "top1")
     assert found["videos"] == {"listed": 3, "present": 3}
     assert (here / "kitchen" / "classes.txt").read_text() == "close\nopen\n"
     segments = load_dataset("kitchen.toml", here).segments
-    assert [(each.video_id, each.labels) for each in segments] == [
+    assert [(segment.video_id, segment.labels) for segment in segments] == [
         *(("a/1", (1,)), ("b", (0,)), ("b2", (1,)))
     ]
     assert (here / "kitchen.toml").read_text().count("#") >= 12  # it explains itself
@@ -86,7 +86,7 @@ def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -
     assert (found["form"], found["task"], found["metric"]) == ("segments", "multi-label", "map")
     assert "task multi-label: 1 label with a ';', 1 empty" in found["guessed"]
     segments = load_dataset("sub/mine.toml", here).segments
-    assert [(each.split, each.labels, each.stop_seconds) for each in segments] == [
+    assert [(segment.split, segment.labels, segment.stop_seconds) for segment in segments] == [
         *(("train", (0, 1), 2.5), ("validation", (), 3.0))
     ]
 
@@ -115,14 +115,14 @@ def test_a_split_is_drawn_and_kept(here: Path, kitchen, new: Make) -> None:
     assert "--split 80/10/10" in " ".join(new()["guessed"]), "the hint"
     found = new("--split", "80/10/10", "--seed", "3", "--fresh")
     first = splits(here)
-    assert [list(first.values()).count(each) for each in SPLITS] == [16, 2, 2]
+    assert [list(first.values()).count(split) for split in SPLITS] == [16, 2, 2]
     assert found["split_file"] == str(here / "kitchen" / "split.csv")
     kitchen("\n".join(["video,label", *reversed(rows)]))
     new("--split", "80/10/10", "--seed", "3", "--fresh")
     assert splits(here) == first, "the same seed, rows in another order"
     new("--split", "80/20", "--seed", "4", "--name", "other")
     other = splits(here, "other.toml")
-    assert [list(other.values()).count(each) for each in SPLITS] == [16, 4, 0]
+    assert [list(other.values()).count(split) for split in SPLITS] == [16, 4, 0]
     assert splits(here) == first, "another manifest has a split of its own"
 
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_used_leaves_nothing(
     kitchen(table, "a.mp4", "b.mp4")
     words = ("kitchen/labels.csv", "--videos", "{id}.mp4", *options.split())
     assert message in orn("manifest", "new", *words, exit_code=None).stderr
-    assert {each.name for each in here.rglob("*")} == {"a.mp4", "b.mp4", "kitchen", "labels.csv"}
+    assert {path.name for path in here.rglob("*")} == {"a.mp4", "b.mp4", "kitchen", "labels.csv"}
 
 
 def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> None:
@@ -216,7 +216,7 @@ def groups_of(labels: Iterable[Iterable[str]]) -> dict[str, Group]:
 )  # fmt: skip
 @pytest.mark.parametrize("seed", range(3))
 def test_shares_of_classes(labels: str, shares: Any, parts: list[Any], seed: int) -> None:
-    part_of = assign_groups(groups_of(labels), [each / 10 for each in shares], seed=seed)
+    part_of = assign_groups(groups_of(labels), [share / 10 for share in shares], seed=seed)
     drawn: list[list[str]] = [[] for _ in shares]
     for label, part in zip(labels, (part_of[f"v{n}"] for n in range(len(labels))), strict=True):
         drawn[part].append(label)
@@ -232,9 +232,9 @@ def test_sizes_are_near_and_no_part_is_empty(
     labels: list[list[str]], shares: tuple[float, ...], seed: int
 ) -> None:
     groups = groups_of(labels)
-    part_of = assign_groups(groups, [each / 10 for each in shares], seed=seed)
+    part_of = assign_groups(groups, [share / 10 for share in shares], seed=seed)
     backwards = dict(reversed(groups.items()))
-    assert part_of == assign_groups(backwards, [each / 10 for each in shares], seed=seed)
+    assert part_of == assign_groups(backwards, [share / 10 for share in shares], seed=seed)
     sizes = Counter(part_of.values())
     for part, share in enumerate(shares):
         assert sizes[part] >= 1
@@ -271,7 +271,7 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
     for number, _, _ in rows:
         assert [split_of[number] for split_of in tables].count("test") == 1
     segments = load_dataset("kitchen.toml", here).segments
-    assert {each.group for each in segments} == {f"p{number}" for number in range(8)}
+    assert {segment.group for segment in segments} == {f"p{number}" for number in range(8)}
 
     assert requested_folds("kitchen.toml", folds=4, group="person")[1] == {}
     for name, number, got in (("kitchen.toml", 3, "4 folds"), ("vlog", 4, "format vlog")):

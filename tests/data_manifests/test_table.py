@@ -42,7 +42,8 @@ def test_segments_of_long_videos(tmp_path: Path) -> None:
     listing = read(tmp_path, text, form="segments")
     assert listing.video_ids == ("a", "b")
     assert [
-        (each.id, each.split, each.start_seconds, each.stop_seconds) for each in listing.segments
+        (segment.id, segment.split, segment.start_seconds, segment.stop_seconds)
+        for segment in listing.segments
     ] == [("s1", "train", 0.0, 1.5), ("s2", "train", 1.0, 2.0), ("b:0.5-3", "train", 0.5, 3.0)]
 
 

@@ -139,7 +139,7 @@ def _relations(
     if config.objects == "cells":
         if config.has_image_network:
             statistics = _part(weights, "standardize")
-            feats = [_standardized(statistics, each.movedim(0, 2)).movedim(2, 0) for each in feats]
+            feats = [_standardized(statistics, feat.movedim(0, 2)).movedim(2, 0) for feat in feats]
         objects_of_frame = [cell_objects(feats_Dhw) for feats_Dhw in feats]
     else:
         objects_of_frame = _objects_of_frames(config, weights, batch, clip, appearance_TKD)
@@ -344,12 +344,12 @@ def _block(
     strides = {"1": stride} if config.backbone == "resnet18" else {"2": stride}
     names = "12" if config.backbone == "resnet18" else "123"
     hidden = frames
-    for each in names:
-        hidden = _conv(config, weights, f"conv{each}", hidden, strides.get(each, 1))
-        hidden = _batch_norm(weights, f"bn{each}", hidden)
-        if each == names[-1]:
+    for name in names:
+        hidden = _conv(config, weights, f"conv{name}", hidden, strides.get(name, 1))
+        hidden = _batch_norm(weights, f"bn{name}", hidden)
+        if name == names[-1]:
             hidden = [x + y for x, y in zip(hidden, shortcut, strict=True)]
-        hidden = _after_relu(config, weights, f"conv{each}", hidden)
+        hidden = _after_relu(config, weights, f"conv{name}", hidden)
     return hidden
 
 

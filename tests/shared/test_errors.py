@@ -7,7 +7,7 @@ import pytest
 from orn.shared import errors
 from orn.shared.errors import PipelineError, VideoDecodeError
 
-ALL = [each for each in vars(errors).values() if isinstance(each, type)]
+ALL = [var for var in vars(errors).values() if isinstance(var, type)]
 
 
 @pytest.mark.parametrize("error_class", ALL)

@@ -44,7 +44,7 @@ def test_numbers_stay_numbers(number: object) -> None:
 
 @given(st.lists(st.text(st.sampled_from("'=+-@\t\r\n\",1e"), max_size=5), min_size=2))
 def test_cells_are_kept_but_for_an_apostrophe_and_stay_different(texts: list[str]) -> None:
-    row = texts + [f"'{each}" for each in texts]
+    row = texts + [f"'{text}" for text in texts]
     first, second = csv.reader(io.StringIO(csv_text([row, row]), newline=""))
     assert all(found in (cell, f"'{cell}") for found, cell in zip(first, row, strict=True))
     assert len(set(first)) == len(set(row))

@@ -137,7 +137,7 @@ def write_maps(path: Path, films: list[Film]) -> None:
 
     def maps(images_MHW3: np.ndarray) -> np.ndarray:
         halves = [half for each in np.split(images_MHW3, 2, 1) for half in np.split(each, 2, 2)]
-        means_M34 = np.stack([each.mean((1, 2)) for each in halves], axis=-1)
+        means_M34 = np.stack([halve.mean((1, 2)) for halve in halves], axis=-1)
         return means_M34.reshape(-1, 3, 2, 2).astype(np.float16)
 
     settings = MapSettings(backbone="timm/colors", weights="sha256:0", shape=(3, 2, 2))

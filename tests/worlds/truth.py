@@ -48,7 +48,7 @@ def add_film(
 ) -> None:
     """Adds the true objects of a film."""
     frames = [each for each in document["images"] if each["video_id"] == video["id"]]
-    found: dict[int, list[dict[str, Any]]] = {each["id"]: [] for each in frames}
+    found: dict[int, list[dict[str, Any]]] = {frame["id"]: [] for frame in frames}
     for each in document["annotations"]:
         if each["image_id"] in found and not each["iscrowd"]:
             found[each["image_id"]].append(each)

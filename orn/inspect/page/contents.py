@@ -84,10 +84,10 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
     colors = [class_color(label) for label in range(len(names))]
     scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
     segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
-    for each in labels.segments:
-        if each.video_id in segments:
-            times = (each.start_seconds, each.stop_seconds)
-            segments[each.video_id].append([*times, each.labels, labels.predicted(each)])
+    for segment in labels.segments:
+        if segment.video_id in segments:
+            times = (segment.start_seconds, segment.stop_seconds)
+            segments[segment.video_id].append([*times, segment.labels, labels.predicted(segment)])
     return {
         "classes": names,
         "scoreKind": shard.score_kind,

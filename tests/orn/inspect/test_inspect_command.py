@@ -55,7 +55,7 @@ def test_verify_against_a_data_set(orn, shard: Path, tmp_path: Path) -> None:
         (tmp_path / "data" / "mine" / f"{name}.mp4").write_bytes(b"x" * 1000)
     arguments = ("--dataset", manifest, "--data", tmp_path / "data")
     problems = orn("verify", shard.parent, *arguments, "--json", exit_code=1).json["problems"]
-    faults = [each["message"] for each in problems if each["severity"] == "error"]
+    faults = [problem["message"] for problem in problems if problem["severity"] == "error"]
     assert len(faults) == 2
     assert "'kitchen/a'" in faults[0] and "'c'" in faults[1]
     orn("verify", shard, *arguments)  # a shard alone is no folder

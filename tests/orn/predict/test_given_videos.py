@@ -40,7 +40,7 @@ def films(tmp_path: Path) -> Path:
 def test_folders_and_patterns_mean_videos(films: Path, sources, found) -> None:
     if "/link.mp4" in sources:
         (films / "link.mp4").symlink_to(films / "b.mp4")
-    videos = find_videos([f"{films}{each}" for each in sources], rate=25)
+    videos = find_videos([f"{films}{source}" for source in sources], rate=25)
     assert [str(video.path.relative_to(films)) for video in videos] == found
 
 

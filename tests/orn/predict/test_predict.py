@@ -96,7 +96,7 @@ def test_explanations_of_a_network_in_bfloat16_are_in_float32(trained, tmp_path)
     options = zip(("--html", "--overlay", "--csv"), outputs, strict=True)
     words = (*(word for pair in options for word in pair), "--pairs", "2", "--json")
     result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
-    assert [len(each["pairs"]) for each in windows(result)] == [2]
+    assert [len(window["pairs"]) for window in windows(result)] == [2]
     assert all(path.stat().st_size for path in outputs)
     model, workspace = orn.load_model(trained.run, device="cpu"), trained.run.parent
     dataset = orn.open_dataset(

@@ -36,17 +36,19 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     rows = [call.args[0] for call in recorded.frame.call_args_list]
     assert rows == list(range(seen.num_frames))
     moments = list(moments_of(windows))
-    order = list(dict.fromkeys(each.labels[0] for each in moments))
+    order = list(dict.fromkeys(moment.labels[0] for moment in moments))
     assert len(order) == 2
     shown = list(read_frames(film))
     assert len(shown) == seen.num_frames
     for frame in shown:
         corner = frame.image[2:6, 2:6].reshape(-1, 3).mean(axis=0)
         distances = []
-        for each in moments:
-            if each.start_seconds - 1e-4 <= frame.seconds < each.stop_seconds:  # a border is either
-                color = np.array(activity_color(order.index(each.labels[0])))
-                wanted = 24 + each.probabilities.max() * (color - 24)  # darker if less probable
+        for moment in moments:
+            if (
+                moment.start_seconds - 1e-4 <= frame.seconds < moment.stop_seconds
+            ):  # a border is either
+                color = np.array(activity_color(order.index(moment.labels[0])))
+                wanted = 24 + moment.probabilities.max() * (color - 24)  # darker if less probable
                 distances.append(np.abs(wanted - corner).sum())
         assert min(distances) < 30
 
@@ -70,7 +72,7 @@ def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_text
         for drop, is_drawn in ((0.0, False), (0.019, False), (0.4, True)):
             drawn_texts.clear()
             windows = [
-                replace(window, pairs=[replace(each, logit_drop=drop) for each in window.pairs])
+                replace(window, pairs=[replace(pair, logit_drop=drop) for pair in window.pairs])
             ]
             draw_prediction(tmp_path / "out.mp4", model, video, detections.video(video.id), windows)
             assert any("without" in text for text in drawn_texts) == is_drawn

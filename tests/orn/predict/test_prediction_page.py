@@ -83,7 +83,7 @@ def test_lanes_have_numbers_and_the_true_lane_the_time_that_was_predicted(
         lanes = page.locator(".lane[aria-label^=right] text, .lane[aria-label^=down] text")
         numbers = lanes.all_text_contents()
         assert len(numbers) == page.locator(".card").count() >= 2
-        assert all(each.endswith(" %") for each in numbers)
+        assert all(number.endswith(" %") for number in numbers)
         colors = page.evaluate(
             "[...document.querySelectorAll('.lane path')].map((each) => each.getAttribute('fill'))"
         )

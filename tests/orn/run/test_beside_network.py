@@ -30,7 +30,7 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
         rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
         table.write_text("\n".join(rows))
         draw_folds(table, changes)
-        paths = [Path(each.manifest) for each in pipeline.trainings]
+        paths = [Path(training.manifest) for training in pipeline.trainings]
         write_fold_manifests(pipeline.manifest, paths, changes)
     for job in pipeline_jobs(pipeline)[3:]:
         carry_out(job.argv)
@@ -53,9 +53,9 @@ def together(run: Path, folder: Path, name: str) -> float:
     assert network.ids == baseline.ids
     logits = (network.logits, baseline.forest_logits)
     several = network.labels.ndim == 2
-    shares = [probabilities(each, multi_label=several).astype(np.float64) for each in logits]
+    shares = [probabilities(logit, multi_label=several).astype(np.float64) for logit in logits]
     if several:
-        shares = [each / (1 - each) for each in shares]
+        shares = [share / (1 - share) for share in shares]
     mean_NA = np.prod(shares, axis=0) ** (1 / 2)
     return scores_of(network.labels, mean_NA).summary["map" if several else "top1"]
 
@@ -75,7 +75,7 @@ def test_the_report_begins_with_the_baseline(tmp_path, folds, task, metric) -> N
     if folds and metric == "map":
         parts = ("fold-1", "fold-2")
         pairs = [(run / part, run / "baseline" / part, "test") for part in parts]
-    mean = np.mean([together(*each) for each in pairs])
+    mean = np.mean([together(*pair) for pair in pairs])
     said = first_lines(run)
     for words, score in (
         ("a forest on the objects", own["forest"][metric]),

@@ -210,7 +210,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
 
     def estimated(pipeline: Pipeline, dataset: Dataset, *_: Any) -> Any:
         assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
-        splits = [each.split for each in dataset.segments]
+        splits = [segment.split for segment in dataset.segments]
         assert found or sorted(Path().rglob("*")) == before
         found.append((dataset.name, pipeline.run.name, splits.count("validation")))
         return ESTIMATE
@@ -435,7 +435,7 @@ def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
     run = Path(result["run"])
     assert (result["num_segments"], result["split"]) == (10, "folds")
     parts = [json.loads((run / f"fold-{k}" / "eval-test.json").read_text()) for k in (1, 2)]
-    right = sum(each["two_heads"]["top1"] * each["num_segments"] for each in parts)
+    right = sum(part["two_heads"]["top1"] * part["num_segments"] for part in parts)
     assert result["score"] == pytest.approx(right / 10)
     listed = re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', Path(result["report"]).read_text("utf-8"))
     assert sum(map(int, listed)) == 10

@@ -28,7 +28,7 @@ def test_form_that_browsers_and_quicktime_play(tmp_path: Path) -> None:
         assert context.colorspace == context.color_primaries == context.color_trc == 1  # BT.709
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")  # it plays before all of it is there
-    assert [each.name for each in tmp_path.iterdir()] == ["a.mp4"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_times_and_pictures(tmp_path: Path) -> None:

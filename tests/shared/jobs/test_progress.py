@@ -26,7 +26,7 @@ def test_a_line_an_interval_and_one_at_the_end(caplog: pytest.LogCaptureFixture)
         now[0] += 3700
         bar.advance(40)
         raise KeyError
-    assert [re.sub(r"peak memory \S+ GiB", "memory", each) for each in caplog.messages] == [
+    assert [re.sub(r"peak memory \S+ GiB", "memory", message) for message in caplog.messages] == [
         "clips: 2/4 videos, 0.167 videos/s, 0:12 left, memory, 1 failed",
         *["clips: 4/4 videos, 0.167 videos/s, 0:24 so far, memory, 1 failed"] * 2,
         *["scan: 40 files, 0.0108 files/s, 1:01:40 so far, memory"] * 2,

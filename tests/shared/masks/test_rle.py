@@ -121,6 +121,6 @@ def test_any_bytes_are_masks_or_refused(counts: list[bytes], height: int, width:
         runs = rle.read_run_lengths(counts)
         assert len(runs.totals_M) == len(runs.areas_M) == len(counts)
         rle.extents(runs, np.full(len(counts), height))
-    for each in counts:
+    for count in counts:
         with suppress(ShardFormatError):
-            assert rle.decode(each, height=height, width=width).shape == (height, width)
+            assert rle.decode(count, height=height, width=width).shape == (height, width)

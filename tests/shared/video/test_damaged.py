@@ -92,7 +92,9 @@ def test_a_cut_file_keeps_every_frame_before_the_cut(tmp_path: Path) -> None:
         rows = found(cut)
         kept = {row[1]: row[2] for row in rows}
         whole = [
-            float(each.pts * each.time_base) for each in packets[:place] if each.pts is not None
+            float(packet.pts * packet.time_base)
+            for packet in packets[:place]
+            if packet.pts is not None
         ]
         assert {time: kept.get(time) for time in whole} == {time: pixels[time] for time in whole}
         assert found_in_units(cut, len(rows)) == rows

@@ -20,8 +20,8 @@ def test_a_file_is_read_exactly(tmp_path: Path) -> None:
     brush: Found = ((0.25, 0.125, 0.375, 0.875), block_mask(26, 13, 37, 87), 1.0, 80)
     path = write_epic(tmp_path / "P01_01.pkl", [(1, []), (7, [person, brush]), (3, [brush])])
     frames = list(read_epic100(path))
-    assert [each.place for each in frames] == [0, 2, 6]  # from 1, and need not be in order
-    assert [len(each.detections) for each in frames] == [0, 1, 2]
+    assert [frame.place for frame in frames] == [0, 2, 6]  # from 1, and need not be in order
+    assert [len(frame.detections) for frame in frames] == [0, 1, 2]
     last = frames[2].detections
     assert (last.height, last.width) == (100, 100)
     np.testing.assert_array_equal(last.boxes, [[0, 0, 50, 100], [25, 12.5, 37.5, 87.5]])
@@ -29,7 +29,7 @@ def test_a_file_is_read_exactly(tmp_path: Path) -> None:
     assert last.labels.tolist() == [0, 79]
     assert last.masks == (person[1], brush[1])
     assert last.class_scores is None
-    assert not any(each.left_out for each in frames)
+    assert not any(frame.left_out for frame in frames)
 
 
 def with_object(one: Found, **change: Any) -> Found:

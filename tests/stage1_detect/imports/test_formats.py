@@ -114,7 +114,9 @@ def test_numbers_in_a_folder_are_those_of_its_files(orn: Any, tmp_path: Path) ->
     text = manifest.read_text().replace('form = "clips"', 'form = "frames"')
     manifest.write_text(text.replace('"videos/{id}.mp4"', '"{id}"\nrate = 10'))
     numbers = (21, 22, 23, 26, 27)
-    write_folder(tmp_path / "data" / "mine" / "a", [(f"{each:06d}.jpg", each) for each in numbers])
+    write_folder(
+        tmp_path / "data" / "mine" / "a", [(f"{number:06d}.jpg", number) for number in numbers]
+    )
     source = table(tmp_path, *(f"a,{number},0,0,1,1,cup," for number in (3, 22, 24, 26)))
     places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
     words = ("--format", "csv", "--first-frame", 1, "--json")

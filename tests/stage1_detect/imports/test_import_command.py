@@ -31,7 +31,7 @@ def test_the_real_masks_of_vlog(orn: Any, sample_data: Path, tmp_path: Path) -> 
     for video_id, folder in zip(
         shards.video_ids, ("o/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052"), strict=True
     ):
-        frames = [each.detections for each in read_authors(source / folder / "clip.pkl")]
+        frames = [author.detections for author in read_authors(source / folder / "clip.pkl")]
         video = shards.video(video_id)
         assert video.seconds.tolist() == [number / 30 for number in range(len(frames))]
         for row, frame in enumerate(frames):

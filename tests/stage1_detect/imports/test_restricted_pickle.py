@@ -124,7 +124,7 @@ def test_an_array_cannot_claim_more_than_its_bytes(shape: bytes) -> None:
 INSTRUCTION = st.one_of(
     st.builds(
         lambda code, argument: code.encode("latin-1") + argument,
-        st.sampled_from([each.code for each in pickletools.opcodes]),
+        st.sampled_from([opcode.code for opcode in pickletools.opcodes]),
         st.binary(max_size=9),
     ),
     st.sampled_from([b"]", b"}", b")", b"(", b"\x94", b"a", b"e", b"s", b"u", b"t", b"R", b"b"]),

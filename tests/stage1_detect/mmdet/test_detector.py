@@ -89,7 +89,7 @@ def test_boxes_of_a_bfloat16_backbone_are_float32(
         detector = load_tiny(config=path, precision=precision)
         assert detector.entry.precision == precision
         boxes.append(torch.from_numpy(detector.detect([wide])[0].boxes))
-    full_N4, low_N4 = (each[(each[:, 0] > 512) & (each[:, 2] < 1199)] for each in boxes)
+    full_N4, low_N4 = (box[(box[:, 0] > 512) & (box[:, 2] < 1199)] for box in boxes)
     assert len(low_N4) > 3
     nearest_N = torch.cdist(low_N4, full_N4, p=torch.inf).amin(1)
     assert nearest_N.median() < 1

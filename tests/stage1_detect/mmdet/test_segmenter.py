@@ -90,7 +90,7 @@ def mmdet_instances(
     model = init_detector(str(config), str(checkpoint), palette="random", device="cpu")
     if score_threshold is not None:
         model.roi_head.test_cfg.score_thr = score_threshold
-    found = inference_detector(model, [np.ascontiguousarray(each[:, :, ::-1]) for each in frames])
+    found = inference_detector(model, [np.ascontiguousarray(frame[:, :, ::-1]) for frame in frames])
     return [sample.pred_instances for sample in found]
 
 

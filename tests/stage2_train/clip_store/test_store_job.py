@@ -123,7 +123,7 @@ def test_short_side_keeps_the_shape_of_each_video_and_refuses_a_ribbon(tmp_path,
 
 def between(*ends: tuple[float, float]) -> dict[str, TimeRanges]:
     """Ranges of the third film."""
-    return {"group/2": TimeRanges.of(TimeRange(*each) for each in ends)}
+    return {"group/2": TimeRanges.of(TimeRange(*end) for end in ends)}
 
 
 def test_only_labeled_times_with_the_places_and_times_of_the_source(videos, tmp_path) -> None:

@@ -83,7 +83,7 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_pat
     with pytest.raises(JoinError, match=rf"1 of 2 .* late: .*{told}.*`orn detect`.*--partial"):
         join_split(dataset, "train", *data)
     joined = join_split(dataset, "train", *data, partial=True)
-    assert [each.id for each in joined.segments] == ["early"]
+    assert [segment.id for segment in joined.segments] == ["early"]
     assert caplog.text.count(told) == 2
     made.segments = dataset.segments
     assert made[ClipRequest(0)].id == "early"

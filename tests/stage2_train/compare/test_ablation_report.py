@@ -75,9 +75,9 @@ def test_a_side_has_learned_above_chance_with_a_loss_at_rest(percents, figures, 
 def test_two_seeds_are_shown_as_they_are_and_shared_settings_once() -> None:
     percents = {"orn": (70.0, 80.0), "activity-head": (60.0, 61.0)}
     results = [
-        each
+        result
         for vary in ("a.rate=1", "a.rate=2")
-        for each in made_results(percents, settings=f"a.parts=[-x-,-y-],{vary}")
+        for result in made_results(percents, settings=f"a.parts=[-x-,-y-],{vary}")
     ]
     report = as_report(ablation_report(results))
     assert "all with a.parts=[-x-,-y-]" in report.title
@@ -89,6 +89,6 @@ def test_two_seeds_are_shown_as_they_are_and_shared_settings_once() -> None:
 
 @pytest.mark.parametrize(("dataset", "is_shown"), [("epic", True), ("kitchen", False)])
 def test_results_of_the_paper_stand_beside_those_on_the_same_data_set(dataset, is_shown) -> None:
-    results = [replace(each, dataset=dataset) for each in made_results(PERCENTS)]
+    results = [replace(result, dataset=dataset) for result in made_results(PERCENTS)]
     text = as_report(ablation_report(results, table="2")).markdown()
     assert ("paper" in text) == ("40.89" in text) == is_shown

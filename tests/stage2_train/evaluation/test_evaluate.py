@@ -51,7 +51,7 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
     ) -> dict[str, Any]:
         segments = list(tiny_world.dataset.segments)
         if not labeled:
-            segments = [replace(each, labels=()) for each in segments]
+            segments = [replace(segment, labels=()) for segment in segments]
         for row in (2, 8)[:num_unsure]:
             segments[row] = replace(segments[row], unsure=(1,))
         sources = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
@@ -130,7 +130,7 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
     write_films_shard(shards / "shard-000000.zarr.zip", [tiny_world.films["film/5"]])
     with ShardWriter(shards / "shard-000001.zarr.zip", DETECTOR) as writer:
         writer.fail("film/2", "torn")
-    of_film = {each.video_id: each for each in tiny_world.dataset.segments}
+    of_film = {segment.video_id: segment for segment in tiny_world.dataset.segments}
     segments = [of_film["film/2"]]
     segments += [replace(of_film["film/5"], id=f"as {label}", labels=(label,)) for label in (0, 1)]
     sources = sources_of(tiny_world, segments=tuple(segments))

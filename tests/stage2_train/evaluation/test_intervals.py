@@ -147,7 +147,7 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
         Segment(id=str(row), video_id=f"v{row // 4}", split="validation") for row in range(40)
     ]
     made = Predictions(
-        ids=tuple(each.id for each in segments),
+        ids=tuple(segment.id for segment in segments),
         labels=labels_N,
         activity_logits=random.normal(size=(40, 3)).astype(np.float32),
         object_logits=random.normal(size=(40, 3)).astype(np.float32),
@@ -195,7 +195,7 @@ def predicted(group_of: str, right: str) -> Predictions:
     ]
     logits_NA = np.eye(2, dtype=np.float32)[[int(each != "x") for each in right]]
     made = Predictions(
-        ids=tuple(each.id for each in segments),
+        ids=tuple(segment.id for segment in segments),
         labels=np.zeros(len(segments), np.int64),
         activity_logits=logits_NA,
         object_logits=None,

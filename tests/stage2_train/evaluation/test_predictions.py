@@ -115,7 +115,7 @@ def test_logits_of_flipped_views_are_of_the_classes_that_they_were(network, clip
             for flip in (False, True)
             for crop in ("first", "center", "last")
         ]
-    expected = torch.cat([*logits[:3], *(each[:, [1, 0]] for each in logits[3:])]).mean(dim=0)
+    expected = torch.cat([*logits[:3], *(logit[:, [1, 0]] for logit in logits[3:])]).mean(dim=0)
     np.testing.assert_allclose(found.logits[4], expected, atol=BATCHING)
 
 

@@ -49,7 +49,7 @@ def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make
     ]
     assert sorted(pairs) == sorted(wanted)
     measures = torch.stack([found.values_PG.sum(dim=1), found.logit_drop_P], dim=1)
-    expected = torch.tensor([wanted[each] for each in pairs], dtype=torch.float64).view(-1, 2)
+    expected = torch.tensor([wanted[pair] for pair in pairs], dtype=torch.float64).view(-1, 2)
     torch.testing.assert_close(measures, expected, atol=1e-10, rtol=0)
     for removed, clip in [*enumerate(found.clip_P.tolist())][:5]:
         kept_P = torch.arange(len(found.clip_P)) != removed

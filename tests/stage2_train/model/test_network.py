@@ -70,7 +70,7 @@ def test_one_head_computes_what_it_does_beside_the_other(
     asked.logits_BA.sum().backward()
     other = "activity" if heads == "object" else "object"
     assert getattr(asked, f"{other}_logits_BA") is None
-    assert all(each.grad is None for each in getattr(whole, f"{other}_head").parameters())
+    assert all(parameter.grad is None for parameter in getattr(whole, f"{other}_head").parameters())
 
 
 def test_objects_without_appearance_need_no_frames(tiny_config, make_network, make_batch) -> None:

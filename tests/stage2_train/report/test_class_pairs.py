@@ -27,7 +27,7 @@ def test_equals_a_plain_loop_without_rare_meetings_and_the_background() -> None:
         assert drops == sorted(drops, reverse=True)
         found = {(pair.first, pair.second): (pair.num_clips, pair.drop) for pair in ranked}
         assert found == {
-            classes: (len(clips), pytest.approx(np.mean([max(each) for each in clips.values()])))
+            classes: (len(clips), pytest.approx(np.mean([max(clip) for clip in clips.values()])))
             for (of, *names), clips in plain.items()
             for classes in [tuple(names)]
             if of == activity and BACKGROUND not in classes and len(clips) >= 2

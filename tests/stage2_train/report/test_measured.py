@@ -83,7 +83,7 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms() -> None:
     assert len(several.mistakes()) == (said != true).sum()
     nobody_knows = replace(several.predictions, unsure=np.ones((60, 3), np.bool_))
     unsure = replace(several, predictions=nobody_knows)
-    assert {each.cell[1] for each in unsure.mistakes()} == {1}  # missed
+    assert {mistake.cell[1] for mistake in unsure.mistakes()} == {1}  # missed
     assert 2 not in {column for _, column in unsure.cells()}
     assert several.differences()["object_head"]["low"] is not None
     folds = replace(several, file=several.file.model_copy(update={"split": "folds"}))
@@ -93,9 +93,9 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms() -> None:
 def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
     mistakes = single.mistakes()
     labels, said = single.predictions.labels, single.predictions.logits.argmax(axis=1)
-    assert {each.row for each in mistakes} == set(np.flatnonzero(said != labels).tolist())
-    assert all(each.activity == said[each.row] for each in mistakes)
-    sure = [each.confidence for each in mistakes]
+    assert {mistake.row for mistake in mistakes} == set(np.flatnonzero(said != labels).tolist())
+    assert all(mistake.activity == said[mistake.row] for mistake in mistakes)
+    sure = [mistake.confidence for mistake in mistakes]
     assert sure == sorted(sure, reverse=True)
 
 

@@ -17,7 +17,7 @@ def test_numbers_are_those_of_eval(reported: Reported) -> None:
     for head in ("two_heads", "activity_head", "object_head"):
         assert f" {100 * measured[head]['top1']:.1f} % (" in text
     cells = re.findall(r'data-cell="(\d)-(\d)"[^>]*>(\d+)<', html)
-    assert [[*map(int, each)] for each in cells] == measured["confusion_counts"]
+    assert [[*map(int, cell)] for cell in cells] == measured["confusion_counts"]
     mistakes = sum(number for true, said, number in measured["confusion_counts"] if true != said)
     assert f" {mistakes} in total" in text
 

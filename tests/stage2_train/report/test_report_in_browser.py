@@ -101,7 +101,7 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
         assert page.locator("#made").bounding_box()["height"] < 800
         graphs = [each.bounding_box() for each in page.locator("img.graph").all()]
         assert len(graphs) == 2
-        assert all(each["x"] + each["width"] <= width for each in graphs)
+        assert all(graph["x"] + graph["width"] <= width for graph in graphs)
         assert serious_problems(page) == []
         page.locator("[data-cell]").first.click()
         for place in range(page.locator("summary").count()):

@@ -44,7 +44,7 @@ def test_precision_may_differ_from_job_to_job() -> None:
 def test_numbers_have_limits(name: str) -> None:
     command = orn.get_command(click.Context(orn), name)
     words = [name, "demo", *(["out", "--format=coco"] if name == "export-objects" else [])]
-    numbers = [each for each in command.params if each.metavar in ("INTEGER", "NUMBER", "N")]
+    numbers = [param for param in command.params if param.metavar in ("INTEGER", "NUMBER", "N")]
     assert numbers
     for option in numbers:
         for value in ("1" + "0" * 23, "-1", "nan", "inf"):

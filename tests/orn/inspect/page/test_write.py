@@ -24,7 +24,7 @@ def test_a_folder_is_replaced_as_a_whole(looked_at: Shard, tmp_path: Path) -> No
     for _ in range(2):
         report = write_page(looked_at, NoPictures("why"), tmp_path / "out")
         (folder,) = (tmp_path / "out").glob("frames-*")
-        assert {each.name for each in (tmp_path / "out").iterdir()} == {folder.name, "index.html"}
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {folder.name, "index.html"}
         assert index_of(report)["folder"] == folder.name
 
 
@@ -35,8 +35,8 @@ def test_every_frame_has_its_own_detections(looked_at: Shard, tmp_path: Path) ->
     found = [json.loads(line)[1] for chunk in chunks for line in chunk.split("\n")]
     wanted = [frame for frames in VIDEOS.values() for frame in frames]
     for rows, detections in zip(found, wanted, strict=True):
-        assert [each[0] for each in rows] == detections.labels.tolist()
-        assert [each[2:6] for each in rows] == detections.boxes.tolist()
+        assert [row[0] for row in rows] == detections.labels.tolist()
+        assert [row[2:6] for row in rows] == detections.boxes.tolist()
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -50,5 +50,5 @@ def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
     assert html.count("<script") == html.count("</script>") == 2
     assert html.count("<img") == html.count('src="data:image/webp;base64,') == 2
     folder = report.parent
-    names = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
