@@ -4,7 +4,7 @@ runs/NAME/run.json           marker of a run folder
           config.json        configuration (`run_config.py`)
           model.safetensors  best weights
           starts.jsonl       a line per start or resumption: commit, versions
-          metrics.jsonl      metrics, also in tensorboard/ and other trackers
+          metrics.jsonl      metrics, also in tensorboard/
           state.json         status of the last checkpoint
 """
 
@@ -63,7 +63,7 @@ _READ = (
 _WRITTEN = (
     *_READ,
     *("corrupt.safetensors", "not-finite.json", "report.html", STEPS_NAME, LOG_NAME),
-    *("tensorboard/**/*", "wandb/**/*", "mlflow.db", "mlruns/**/*", f"{ALL}.toml", "fold-*.toml"),
+    *("tensorboard/**/*", f"{ALL}.toml", "fold-*.toml"),
 )
 """Files of a run that commands write, without its marker and the runs of its folds."""
 _BELOW = (

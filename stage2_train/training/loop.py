@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.tracking import GeneralTracker
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
@@ -127,7 +126,6 @@ def train_network(
     workers: int = 0,
     max_steps: int | None = None,
     deadline: float | None = None,
-    log_with: Sequence[str | GeneralTracker] = (),
 ) -> TrainingState:
     """Train a network to the end of the recipe, resuming from the run's checkpoint if there is one.
 
@@ -141,7 +139,6 @@ def train_network(
         workers: number of data-loading processes.
         max_steps: stop after this total number of steps; the run can be resumed.
         deadline: stop after the first step that ends after this `time.monotonic` time.
-        log_with: trackers in addition to TensorBoard; see `runs/metrics_log.py`.
 
     Raises:
         TrainingError: if a loss is not finite, the GPU is out of memory or a worker has terminated.
@@ -162,9 +159,7 @@ def train_network(
     network.to(accelerator.device)
     apply_backbone_options(network, recipe, accelerator.device)
     with (
-        opened_log(
-            run, step=state.step, accelerator=accelerator, log_with=log_with, settings=recipe
-        ) as log,
+        opened_log(run, step=state.step, is_main=accelerator.is_main_process) as log,
         main_progress(accelerator, "train", total=num_left, unit="steps") as bar,
     ):
         session = _Session(

@@ -24,7 +24,6 @@ from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
-from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.open_data import warn_of_other_data
 from orn.stage2_train.runs.phases import count_training_clips, plan_phases
 from orn.stage2_train.runs.run_config import (
@@ -63,7 +62,6 @@ def train(request: TrainRequest) -> dict[str, Any]:
     """
     may_run = ("detect", "clips") if request.prepare else ("clips",)
     began = time.monotonic()
-    check_trackers(request.log_with)
     start, resources = read_start(request), request.resources
     prepare_data(start, may_run=may_run)
     plan = plan_training(start)
@@ -108,7 +106,6 @@ def _train(
         workers=resources.workers,
         max_steps=request.max_steps,
         deadline=deadline,
-        log_with=request.log_with,
     )
     phases = plan_phases(recipe, num_segments=1)
     return {

@@ -59,13 +59,6 @@ class TrainRequest(Request):
             metavar="TIME",
         ),
     ] = None
-    log_with: Annotated[
-        tuple[str, ...],
-        Option(
-            "Also log metrics to mlflow or wandb, in the run folder; may be repeated.",
-            metavar="TRACKER",
-        ),
-    ] = ()
     prepare: Annotated[bool, Option("Run `orn detect` first if there are no shards.")] = False
     resources: Resources = WITH_WORKERS
 
