@@ -33,9 +33,9 @@ _SECTIONS = {
         *("docs/own_videos", "docs/planning", "data_manifests/README"),
         *("docs/detect", "docs/objects", "docs/cluster", "docs/offline"),
         *("docs/look", "docs/train", "docs/predict"),
-        *("docs/compare", "docs/runs", "docs/epic100", "docs/when_things_fail"),
+        *("docs/runs", "docs/epic100", "docs/when_things_fail"),
     ),
-    "Python": ("docs/python", "docs/api", "examples/tour"),
+    "Python": ("docs/python", "examples/tour"),
     "What was measured": ("docs/results", "docs/speed"),
     "Reference": (
         *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
