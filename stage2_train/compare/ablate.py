@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.draw_split import FOLD_VALIDATION
@@ -14,27 +16,31 @@ from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest, text_digest
 from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import CheckpointError, ConfigError, PipelineError, TrainingError
+from orn.shared.jobs.child_processes import LOG_NAME, Job, run_lists
 from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
+from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import begun_with, check_same_job, differences
 from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.compare.ablate_request import AblationRequest
-from orn.stage2_train.compare.ablation_plan import AblationRun, planned_runs
+from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun, planned_runs
 from orn.stage2_train.compare.ablation_report import ablation_report, write_report
-from orn.stage2_train.compare.ablation_runs import (
-    carry_out,
-    first_command,
-    is_measured,
-    recipe_of,
-    weights_needed,
-)
-from orn.stage2_train.compare.run_results import read_results
+from orn.stage2_train.compare.run_results import is_measured, read_results
 from orn.stage2_train.evaluation.pooled import evaluate_folds
-from orn.stage2_train.model.image_weights import imagenet_to_fetch
+from orn.stage2_train.model.image_weights import (
+    ImageNetwork,
+    fetch_imagenet_weights,
+    image_network,
+    imagenet_to_fetch,
+)
 from orn.stage2_train.runs.phases import count_training_clips
+from orn.stage2_train.runs.run_config import config_to_resume
+from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.recipe import clip_seconds, default_recipe, load_recipe
+from orn.stage2_train.settings.recipe import Recipe, clip_seconds, default_recipe, load_recipe
+from orn.stage2_train.settings.resources import wait_passively
+from orn.stage2_train.training.initial_weights import find_initial_weights
 from orn.stage2_train.training.training_plan import require_prepared
 
 logger = logging.getLogger(__name__)
@@ -220,3 +226,117 @@ def _check_same_ablation(ablation: _Ablation) -> None:
             logger.warning("%s: %s; the report lists both", request.folder, difference)
     remedy = "pass a different --out; only --set and --vary may differ between runs in a folder"
     check_same_job(found, wanted, place=request.folder, remedy=remedy)
+
+
+def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Job]:
+    """Return the commands that train a run and evaluate it on validation, then on `split`."""
+    resources, folder = request.resources, run.folder
+    options = {
+        "--data": resources.data_root,
+        "--device": resources.device,
+        "--workers": resources.workers,
+        "--threads": resources.num_threads(jobs=request.jobs),
+    }
+    flags = {"--partial": resources.partial, "--no-clip-store": resources.no_clip_store}
+    shared = _words(options) + [flag for flag, given in flags.items() if given]
+    own = {
+        "--system": run.system,
+        "--seed": run.seed,
+        "--run": folder,
+        "--recipe": request.recipe,
+        "--shards": resources.shards,
+        "--clips": resources.clips,
+        "--weights": request.weights if _holds_resnet(recipe_of(run, request)) else None,
+    }
+    overrides = [word for override in run.settings for word in ("--set", override)]
+    manifest = str(run.out / f"{run.fold}.toml") if run.fold else request.manifest
+    training = ("train", manifest, *_words(own), *shared, *overrides)
+    return [
+        Job(name="train", argv=training, output=folder / BEST_NAME),
+        *(
+            Job(
+                name=f"eval {each}",
+                argv=("eval", str(folder), "--split", each, *shared),
+                output=folder / f"eval-{each}.json",
+            )
+            for each in ((split,) if run.fold else dict.fromkeys(("validation", split)))
+        ),
+    ]
+
+
+def _words(options: Mapping[str, object]) -> list[str]:
+    """Return the options that have a value as command-line arguments."""
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    return [word for option in given.items() for word in option]
+
+
+def first_command(run: AblationRun, request: AblationRequest) -> str:
+    """Return the command that trains a run without evaluating it."""
+    return jobs_of(run, request, split="validation")[0].typed
+
+
+def weights_needed(
+    runs: Sequence[AblationRun], request: AblationRequest
+) -> tuple[ImageNetwork, ...]:
+    """Return the 2D networks whose published weights initialize the runs."""
+    found = set()
+    for run in runs:
+        recipe = recipe_of(run, request)
+        file = request.weights if _holds_resnet(recipe) else None
+        with suppress(ConfigError):  # a damaged run fails later and does not stop the others
+            recorded = config_to_resume(run.folder)
+            found.add(find_initial_weights(recipe, run.folder, recorded, file=file).published)
+    return tuple(sorted(name for name in found if name is not None))
+
+
+def _holds_resnet(recipe: Recipe) -> bool:
+    """Return whether a network can be initialized with ResNet weights.
+
+    C3D, I3D and an object head without visual features cannot.
+    """
+    return image_network(recipe.model) in ("resnet18", "resnet50")
+
+
+def recipe_of(run: AblationRun, request: AblationRequest) -> Recipe:
+    """Return the recipe of a run, for any number of activities."""
+    return load_recipe(
+        str(request.recipe),
+        num_activities=2,
+        overrides=run.settings,
+        system=run.system,
+        clip_frames=2,
+    )
+
+
+def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:
+    """Train runs and evaluate them on a split, `request.jobs` at a time.
+
+    Ctrl-C and SIGTERM also stop training; the next call resumes from the checkpoints.
+
+    Raises:
+        CheckpointError: if initial weights cannot be downloaded.
+        TrainingError: if runs failed, after the others have finished; lists their logs.
+    """
+    left = {run.folder: run for run in runs if not is_measured(run.folder, split)}
+    for name in weights_needed(list(left.values()), request):
+        fetch_imagenet_weights(name)
+    wait_passively()  # inherited by the processes
+    failures: list[str] = []
+
+    def ended(folder: Path, error: PipelineError | None) -> None:
+        title = left[folder].title
+        bar.advance(note=title)
+        if error is not None:
+            failures.append(f"{title}: {error}, see {folder / LOG_NAME}")
+            logger.warning("%s failed; continuing with the other runs", title)
+
+    with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:
+        lists = {folder: jobs_of(run, request, split=split) for folder, run in left.items()}
+        for folder in lists:
+            begin_output_folder(folder, RUN_MARKER)
+        run_lists(lists, at_once=request.jobs, ended=ended)
+    if failures:
+        raise TrainingError(
+            f"{len(failures)} of {counted(len(left), 'run')} failed: {'; '.join(failures)}; run "
+            "the same command again to retry them"
+        )

@@ -4,7 +4,7 @@ from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
 from orn.shared.options import command
 from orn.shared.text_report import report_of
-from orn.stage2_train.compare.ablate_request import AblationRequest
+from orn.stage2_train.compare.ablation_plan import AblationRequest
 
 
 @command("ablate")

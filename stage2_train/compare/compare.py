@@ -3,6 +3,7 @@
 N segments, A activity classes.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from orn.data_manifests.folds import FIRST_FOLD
 from orn.shared.errors import ConfigError
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
-from orn.stage2_train.compare.compare_request import CompareRequest
 from orn.stage2_train.evaluation.intervals import groups_by_class
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.statistics import (
@@ -26,15 +26,23 @@ from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
-from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.evaluation_names import FOLDS, NUM_FIGURE_DRAWS
 
 _MOST_NAMED = 5
 
 
-def compare(request: CompareRequest) -> dict[str, Any]:
+def compare(
+    one: Path, other: Path, *, name: str | None = None, num_draws: int = NUM_FIGURE_DRAWS
+) -> dict[str, Any]:
     """Return the paired differences of metrics with intervals, also by class, and segment ids.
 
     If a label is unsure for one of the runs, average precision ignores it for both.
+
+    Args:
+        one: a run.
+        other: the run to compare with it; differences are its metrics minus those of `one`.
+        name: NAME in eval-NAME.json; None: the folds of two cross-validations, else validation.
+        num_draws: number of bootstrap draws.
 
     Returns:
         `figures` by name; `classes`, the largest gain first; `mcnemar` for single labels; `views`
@@ -47,73 +55,80 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         CheckpointError: if a run was not evaluated, or its report is damaged.
         ConfigError: if the runs have different segments or labels; lists the differences.
     """
-    runs = (request.one, request.other)
+    runs = (one, other)
+    name = name or _usual_name(runs)
+    class_names, _ = (_class_names(run, name) for run in runs)
+    pair, unsure = _same_segments(runs, name)
+    first = pair[0]
+    groups = first.groups or first.ids
+    rows, names = _differences(pair, groups, num_draws)
+    if len(rows) != len(names) + len(class_names):
+        raise ConfigError(
+            f"{one}: expected predictions for {len(class_names)} classes, got predictions for "
+            f"{len(rows) - len(names)}; evaluate the run again"
+        )
+    classes = [
+        {"class": class_name, **row}
+        for class_name, row in zip(class_names, rows[len(names) :], strict=True)
+        if row["difference"] is not None
+    ]
+    gain_N = np.subtract(*map(_num_right, reversed(pair)))
+    only_one, only_other = (
+        [first.ids[row] for row in np.flatnonzero(is_right_N)]
+        for is_right_N in (gain_N < 0, gain_N > 0)
+    )
+    paths = [run / f"eval-{name}.json" for run in runs]
+    files = [read_eval(path) if path.exists() else None for path in paths]
+    report: dict[str, Any] = {
+        "one": str(one),
+        "other": str(other),
+        "measurement": name,
+        "num_segments": len(first.ids),
+        "interval": interval_facts(first, num_draws),
+        "views": dict(zip(("one", "other"), map(_views, files), strict=True)),
+        "trained_on": [
+            str(run) for run, file in zip(runs, files, strict=True) if file and file.trained_on
+        ],
+        "unsure": unsure,
+        "figures": dict(zip(names, rows, strict=False)),
+        "classes": sorted(classes, key=lambda row: -row["difference"]),
+    }
+    if first.labels.ndim == 1:
+        report["mcnemar"] = mcnemar(len(only_one), len(only_other))
+    return report | {"only_one_right": only_one, "only_other_right": only_other}
+
+
+def interval_facts(predictions: Predictions, num_draws: int) -> dict[str, Any]:
+    """Return what the intervals of a report are computed over, as a JSON object."""
+    return {
+        "confidence": CONFIDENCE,
+        "over": predictions.grouped_by if predictions.groups else "segments",
+        "num_groups": len(set(predictions.groups or predictions.ids)),
+        "draws": num_draws,
+    }
+
+
+def interval_title(interval: Mapping[str, Any]) -> str:
+    """Return `interval_facts` as the end of a title."""
+    groups = counted(interval["num_groups"], interval["over"].removesuffix("s"))
+    return f"percent with 95 % intervals over {groups}"
+
+
+def _usual_name(runs: tuple[Path, Path]) -> str:
+    """Return the evaluation to compare by default.
+
+    Raises:
+        ConfigError: if only one of the runs is a cross-validation.
+    """
     are_folds = [(run / f"eval-{FOLDS}.json").exists() for run in runs]
-    if request.name is None and len(set(are_folds)) > 1:
+    if len(set(are_folds)) > 1:
         folded, single = runs if are_folds[0] else runs[::-1]
         raise ConfigError(
             f"compare {folded} {single}: expected two cross-validated runs or none, got one, "
             f"{folded}; compare {folded / FIRST_FOLD} instead with --on test, if both have the "
             "same test videos"
         )
-    name = request.name or (FOLDS if all(are_folds) else "validation")
-    class_names, _ = (_class_names(run, name) for run in runs)
-    one, other = (predictions_of(run, name) for run in runs)
-    if name == FOLDS and one.labels.ndim > 1:
-        raise ConfigError(
-            f"compare {request.one} {request.other}: average precision cannot rank the segments of "
-            "different networks; compare the runs of each fold with --on test"
-        )
-    other = _in_order_of(one, other, request)
-    one, other, unsure = _with_same_unsure(one, other, request)
-    groups = one.groups or one.ids
-    tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
-    ones_F, others_F = (tally.once().tolist() for tally in tallies)
-    draws_FR, other_draws_FR = bootstrap_figures(tallies, groups, num_draws=request.num_draws)
-    names, num_classes = tallies[0].names, tallies[0].num_classes
-    if num_classes != len(class_names):
-        raise ConfigError(
-            f"{request.one}: expected predictions for {len(class_names)} classes, got predictions "
-            f"for {num_classes}; evaluate the run again"
-        )
-    sizes = [len(set(groups))] * len(names) + groups_by_class(one, groups, num_classes)
-    rows = [
-        difference_with_interval(*each, num_groups=size)
-        for *each, size in zip(ones_F, others_F, other_draws_FR - draws_FR, sizes, strict=True)
-    ]
-    of_classes = [
-        {"class": name, **row}
-        for name, row in zip(class_names, rows[len(names) :], strict=True)
-        if row["difference"] is not None
-    ]
-    right_2N = np.array([_num_right(each) for each in (one, other)])
-    only = {
-        "only_one_right": [one.ids[row] for row in np.flatnonzero(right_2N[0] > right_2N[1])],
-        "only_other_right": [one.ids[row] for row in np.flatnonzero(right_2N[1] > right_2N[0])],
-    }
-    files = [measurement_of(run, name) for run in runs]
-    report: dict[str, Any] = {
-        "one": str(request.one),
-        "other": str(request.other),
-        "measurement": name,
-        "num_segments": len(one.ids),
-        "interval": {
-            "confidence": CONFIDENCE,
-            "over": one.grouped_by if one.groups else "segments",
-            "num_groups": sizes[0],
-            "draws": request.num_draws,
-        },
-        "views": dict(zip(("one", "other"), map(views_of, files), strict=True)),
-        "trained_on": [
-            str(run) for run, file in zip(runs, files, strict=True) if file and file.trained_on
-        ],
-        "unsure": unsure,
-        "figures": dict(zip(names, rows, strict=False)),
-        "classes": sorted(of_classes, key=lambda row: -row["difference"]),
-    }
-    if one.labels.ndim == 1:
-        report["mcnemar"] = mcnemar(*map(len, only.values()))
-    return report | only
+    return FOLDS if all(are_folds) else "validation"
 
 
 def _class_names(run: Path, name: str) -> tuple[str, ...]:
@@ -121,6 +136,54 @@ def _class_names(run: Path, name: str) -> tuple[str, ...]:
     if BASELINE_MARKER.is_in(run):
         return read_eval(run / f"eval-{name}.json").classes
     return read_config(run / FIRST_FOLD if name == FOLDS else run).dataset.classes
+
+
+def _same_segments(
+    runs: tuple[Path, Path], name: str
+) -> tuple[tuple[Predictions, Predictions], dict[str, Any]]:
+    """Return the predictions of both runs in the same order, without the labels that either of them
+    ignores; and what was ignored, as a JSON object."""
+    where, remedy = f"compare {runs[0]} {runs[1]}", "evaluate both on the same data"
+    one, other = (predictions_of(run, name) for run in runs)
+    if name == FOLDS and one.labels.ndim > 1:
+        raise ConfigError(
+            f"{where}: average precision cannot rank the segments of different networks; compare "
+            "the runs of each fold with --on test"
+        )
+    other = other.in_order_of(one.ids, run=runs[1], reference=str(runs[0]))
+    if one.logits.shape != other.logits.shape or one.labels.ndim != other.labels.ndim:
+        raise ConfigError(
+            f"{where}: expected the same classes, got {one.logits.shape[1]} and "
+            f"{other.logits.shape[1]}; {remedy}"
+        )
+    differ_N = (one.labels != other.labels).reshape(len(one.ids), -1).any(axis=1)
+    if differ_N.any():
+        names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
+        raise ConfigError(f"{where}: labels differ for {names}; {remedy}")
+    unsure_NA = ~(one.sure_NA & other.sure_NA)
+    counted_by = [
+        str(run)
+        for run, own in zip(runs, (one, other), strict=True)
+        if (unsure_NA & own.sure_NA).any()
+    ]
+    if unsure_NA.any():
+        one, other = replace(one, unsure=unsure_NA), replace(other, unsure=unsure_NA)
+    return (one, other), {"left_out": int(unsure_NA.sum()), "counted_by": counted_by}
+
+
+def _differences(
+    pair: tuple[Predictions, Predictions], groups: Sequence[str], num_draws: int
+) -> tuple[list[dict[str, float | None]], Sequence[str]]:
+    """Return the difference of each metric, then of each class, and the names of the metrics."""
+    tallies = [Tallies(own.labels, own.logits, own.unsure) for own in pair]
+    names, num_classes = tallies[0].names, tallies[0].num_classes
+    ones_F, others_F = (tally.once().tolist() for tally in tallies)
+    draws_FR, other_draws_FR = bootstrap_figures(tallies, groups, num_draws=num_draws)
+    sizes = [len(set(groups))] * len(names) + groups_by_class(pair[0], groups, num_classes)
+    return [
+        difference_with_interval(*values, num_groups=size)
+        for *values, size in zip(ones_F, others_F, other_draws_FR - draws_FR, sizes, strict=True)
+    ], names
 
 
 def mcnemar(num_one: int, num_other: int) -> float:
@@ -136,17 +199,7 @@ def mcnemar(num_one: int, num_other: int) -> float:
     return float(binomtest(num_one, total).pvalue) if total else 1.0
 
 
-def measurement_of(run: Path, name: str) -> EvalFile | None:
-    """Return the report that `orn eval` saved with a run's predictions; None if it is missing.
-
-    Raises:
-        CheckpointError: if it is damaged.
-    """
-    path = run / f"eval-{name}.json"
-    return read_eval(path) if path.exists() else None
-
-
-def views_of(file: EvalFile | None) -> dict[str, Any] | None:
+def _views(file: EvalFile | None) -> dict[str, Any] | None:
     """Return the views used in an evaluation: clips, crops, flip and frame order."""
     views = {"clips", "crops", "flip", "frame_order"}
     return None if file is None else file.model_dump(include=views)
@@ -161,40 +214,8 @@ def _num_right(predictions: Predictions) -> NDArray[np.int64]:
     return np.asarray((right_NA & predictions.sure_NA).sum(axis=1), np.int64)
 
 
-def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
-    """Return the second run's predictions, reordered to match the segments of the first."""
-    where, remedy = f"compare {request.one} {request.other}", "evaluate both on the same data"
-    found = other.in_order_of(one.ids, run=request.other, reference=str(request.one))
-    if one.logits.shape != found.logits.shape or one.labels.ndim != found.labels.ndim:
-        raise ConfigError(
-            f"{where}: expected the same classes, got {one.logits.shape[1]} and "
-            f"{found.logits.shape[1]}; {remedy}"
-        )
-    differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
-    if differ_N.any():
-        names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
-        raise ConfigError(f"{where}: labels differ for {names}; {remedy}")
-    return found
-
-
-def _with_same_unsure(
-    one: Predictions, other: Predictions, request: CompareRequest
-) -> tuple[Predictions, Predictions, dict[str, Any]]:
-    """Return both predictions without the labels that either of them ignores."""
-    left_out_NA = ~(one.sure_NA & other.sure_NA)
-    counted_by = [
-        str(run)
-        for run, own in ((request.one, one), (request.other, other))
-        if (left_out_NA & own.sure_NA).any()
-    ]
-    if left_out_NA.any():
-        one, other = (replace(each, unsure=left_out_NA) for each in (one, other))
-    return one, other, {"left_out": int(left_out_NA.sum()), "counted_by": counted_by}
-
-
 def as_report(report: dict[str, Any]) -> Report:
     """Return the report in printable form, with the classes that gain and lose most."""
-    made = report["interval"]
     notes = []
     one, other = report["views"]["one"], report["views"]["other"]
     if one != other and one and other:
@@ -220,12 +241,11 @@ def as_report(report: dict[str, Any]) -> Report:
     ]
     return Report(
         title=f"{report['other']} against {report['one']}: {report['measurement']}, "
-        f"{counted(report['num_segments'], 'segment')}, percent with 95 % intervals over "
-        f"{counted(made['num_groups'], made['over'].removesuffix('s'))}",
+        f"{counted(report['num_segments'], 'segment')}, {interval_title(report['interval'])}",
         tables=[
             Table(
                 header=("", Path(report["one"]).name, Path(report["other"]).name, "difference"),
-                rows=[_cells(*each) for each in [*report["figures"].items(), *of_classes]],
+                rows=[_cells(*row) for row in [*report["figures"].items(), *of_classes]],
             )
         ],
         notes=notes,

@@ -1,17 +1,31 @@
 """The command `orn compare`."""
 
-from orn.shared.common_options import AsJson
+from typing import Annotated
+
+from orn.shared.common_options import AsJson, FilePath
 from orn.shared.echo import echo_report
-from orn.shared.options import command
-from orn.stage2_train.compare.compare_request import CompareRequest
+from orn.shared.options import Argument, Option, command
 
 
 @command("compare")
-def compare(request: CompareRequest, *, as_json: AsJson = False) -> None:
+def compare(
+    one: Annotated[FilePath, Argument("ONE")],
+    other: Annotated[FilePath, Argument("OTHER")],
+    *,
+    name: Annotated[
+        str | None,
+        Option(
+            "Evaluation to compare: NAME in eval-NAME.json, such as a split.",
+            name="--on",
+            usual="folds if both runs are cross-validations, else validation",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Compare two runs on the same segments: by how much and where OTHER is better than ONE.
 
     First evaluate both runs with `orn eval`, which stores their predictions.
     """
     from orn.stage2_train.compare import compare as comparison
 
-    echo_report(comparison.compare(request), comparison.as_report, as_json=as_json)
+    echo_report(comparison.compare(one, other, name=name), comparison.as_report, as_json=as_json)

@@ -10,7 +10,7 @@ classes, the challenge reports only top-1; this module adds top-5.
 N segments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,13 @@ from orn.data_manifests.load import load_listing, load_manifest
 from orn.data_manifests.manifest import Epic100Labels, EpicTarget
 from orn.data_manifests.records import Listing
 from orn.shared.errors import ConfigError, DataRootError
-from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
-from orn.stage2_train.compare.epic100_request import Epic100Request
+from orn.stage2_train.compare.compare import interval_facts, interval_title
 from orn.stage2_train.evaluation.intervals import Share, share_figures, top1_share
-from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import paths_of_run
+from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
 from orn.stage2_train.settings.resources import Resources
 
 _TOP_K = 5
@@ -63,8 +62,22 @@ def _listing(run: Path, target: EpicTarget, data_root: Path | None) -> Listing:
     return listing
 
 
-def measure_epic100(request: Epic100Request) -> dict[str, Any]:
+def measure_epic100(
+    verb_run: Path,
+    noun_run: Path,
+    *,
+    name: str = "validation",
+    data_root: Path | None = None,
+    num_draws: int = NUM_FIGURE_DRAWS,
+) -> dict[str, Any]:
     """Return the metrics of the challenge, computed from the logits saved by `orn eval`.
+
+    Args:
+        verb_run: run on the verbs.
+        noun_run: run on the nouns.
+        name: evaluation to use, NAME in eval-NAME.json.
+        data_root: folder of all data sets; None: that of the runs.
+        num_draws: number of bootstrap draws.
 
     Returns:
         Nested mapping: part (`overall`, `unseen`, `tail`), target, metric (`top1`, `top5`), value
@@ -75,18 +88,14 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
         ConfigError: if the runs are not a verb run and a noun run, or have different segments.
         DataRootError: if a list of unseen participants or tail classes is missing.
     """
-    runs = request.verb_run, request.noun_run
-    pair = [
-        _listing(runs[0], "verb", request.data_root),
-        _listing(runs[1], "noun", request.data_root),
-    ]
-    verbs, nouns = (predictions_of(run, request.name) for run in runs)
-    nouns = nouns.in_order_of(verbs.ids, run=request.noun_run, reference=str(request.verb_run))
+    listings = _listing(verb_run, "verb", data_root), _listing(noun_run, "noun", data_root)
+    verbs, nouns = (predictions_of(run, name) for run in (verb_run, noun_run))
+    nouns = nouns.in_order_of(verbs.ids, run=noun_run, reference=str(verb_run))
     labels = {"verb": verbs.labels.astype(np.int64), "noun": nouns.labels.astype(np.int64)}
     logits = {"verb": verbs.logits, "noun": nouns.logits}
     right = {kind: _hits(_first(logits[kind]) == labels[kind][:, None]) for kind in labels}
     right["action"] = _right_actions(logits["verb"], logits["noun"], labels["verb"], labels["noun"])
-    groups, parts = verbs.groups or verbs.ids, _parts(pair, verbs, labels)
+    parts = _parts(listings, verbs, labels)
     shares: dict[str, Share] = {
         f"{part} {kind} {figure}": top1_share(right[kind][figure], in_N)
         for part, by_kind in parts.items()
@@ -94,17 +103,13 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
         for figure in right[kind]
         if in_N.any()
     }
-    figures = share_figures(shares, groups, videos=verbs.videos, num_draws=request.num_draws)
+    groups = verbs.groups or verbs.ids
+    figures = share_figures(shares, groups, videos=verbs.videos, num_draws=num_draws)
     return {
-        "verb_run": str(request.verb_run),
-        "noun_run": str(request.noun_run),
-        "measurement": request.name,
-        "interval": {
-            "confidence": CONFIDENCE,
-            "over": verbs.grouped_by if verbs.groups else "segments",
-            "num_groups": len(set(groups)),
-            "draws": request.num_draws,
-        },
+        "verb_run": str(verb_run),
+        "noun_run": str(noun_run),
+        "measurement": name,
+        "interval": interval_facts(verbs, num_draws),
         "num_segments": {
             part: {kind: int(in_N.sum()) for kind, in_N in by_kind.items()}
             for part, by_kind in parts.items()
@@ -120,28 +125,30 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
 
 
 def _parts(
-    pair: Sequence[Listing], verbs: Predictions, labels: Mapping[str, NDArray[np.int64]]
+    listings: tuple[Listing, Listing], verbs: Predictions, labels: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, dict[str, NDArray[np.bool_]]]:
     """Return the segments in each part, by target."""
-    tails: dict[str, NDArray[np.bool_]] = {}
-    for kind, listing in zip(("verb", "noun"), pair, strict=True):
-        subsets = {subset.name: subset for subset in listing.subsets}
-        for subset in subsets.values():
-            if subset.absent is not None:
-                raise DataRootError(
-                    f"{subset.absent}: file not found, but the challenge metrics require it; "
-                    "download it from epic-kitchens-100-annotations"
-                )
-        tails[kind] = np.isin(labels[kind], subsets["tail"].classes)
-        unseen = subsets["unseen"].participants
-    person = {segment.id: segment.participant for segment in pair[0].segments}
-    unseen_N = np.isin([person.get(name) or "" for name in verbs.ids], unseen)
+    for subset in (*listings[0].subsets, *listings[1].subsets):
+        if subset.absent is not None:
+            raise DataRootError(
+                f"{subset.absent}: file not found, but the challenge metrics require it; "
+                "download it from epic-kitchens-100-annotations"
+            )
+    (verb_tail, unseen), (noun_tail, _) = (
+        [{subset.name: subset for subset in listing.subsets}[name] for name in ("tail", "unseen")]
+        for listing in listings
+    )
+    tails = {
+        "verb": np.isin(labels["verb"], verb_tail.classes),
+        "noun": np.isin(labels["noun"], noun_tail.classes),
+    }
     tails["action"] = tails["verb"] | tails["noun"]
-    kinds = ("verb", "noun", "action")
+    person = {segment.id: segment.participant for segment in listings[0].segments}
+    unseen_N = np.isin([person.get(name) or "" for name in verbs.ids], unseen.participants)
     return {
-        "overall": dict.fromkeys(kinds, np.ones(len(verbs.ids), np.bool_)),
-        "unseen": dict.fromkeys(kinds, unseen_N),
-        "tail": {kind: tails[kind] for kind in kinds},
+        "overall": dict.fromkeys(tails, np.ones(len(verbs.ids), np.bool_)),
+        "unseen": dict.fromkeys(tails, unseen_N),
+        "tail": tails,
     }
 
 
@@ -165,36 +172,28 @@ def _right_actions(
     Products of softmax scores have the same order as sums of logits. The five best pairs consist of
     the five best verbs and nouns. These are sorted by class so that ties are broken by class.
     """
-    verbs_NK, nouns_NK = (
-        np.sort(_first(each), axis=1) for each in (verb_logits_NA, noun_logits_NA)
-    )
-    tops = [
-        np.take_along_axis(logits, first, axis=1).astype(np.float64)
-        for logits, first in ((verb_logits_NA, verbs_NK), (noun_logits_NA, nouns_NK))
-    ]
-    sums_NKK = tops[0][:, :, None] + tops[1][:, None, :]
-    is_own_NKK = (verbs_NK == verbs_N[:, None])[:, :, None] & (nouns_NK == nouns_N[:, None])[
-        :, None, :
-    ]
-    order_NK = _first(sums_NKK.reshape(len(sums_NKK), -1))
-    return _hits(np.take_along_axis(is_own_NKK.reshape(len(sums_NKK), -1), order_NK, axis=1))
+    verbs_NK, nouns_NK = (np.sort(_first(own)) for own in (verb_logits_NA, noun_logits_NA))
+    verb_tops_NK = np.take_along_axis(verb_logits_NA, verbs_NK, axis=1).astype(np.float64)
+    noun_tops_NK = np.take_along_axis(noun_logits_NA, nouns_NK, axis=1).astype(np.float64)
+    sums_NKK = verb_tops_NK[:, :, None] + noun_tops_NK[:, None, :]
+    is_verb_NK, is_noun_NK = verbs_NK == verbs_N[:, None], nouns_NK == nouns_N[:, None]
+    is_own_NKK = is_verb_NK[:, :, None] & is_noun_NK[:, None, :]
+    num_segments = len(verbs_N)
+    order_NK = _first(sums_NKK.reshape(num_segments, -1))
+    return _hits(np.take_along_axis(is_own_NKK.reshape(num_segments, -1), order_NK, axis=1))
 
 
 def as_report(report: Mapping[str, Any]) -> Report:
     """Return the metrics in printable form, in percent."""
-    made = report["interval"]
     rows: list[tuple[str, ...]] = []
     for part, numbers in report["num_segments"].items():
-        each = sorted(set(numbers.values()))
-        of_part = f"{each[0]:,}" if len(each) == 1 else " / ".join(
-            f"{number:,}" for number in numbers.values()
-        )  # fmt: skip
+        counts = [f"{number:,}" for number in numbers.values()]
+        of_part = " / ".join(counts if len({*counts}) > 1 else counts[:1])
         for figure in ("top1", "top5"):
             cells = (_cell(own[figure]) for own in report[part].values())
             rows.append((part, figure, *cells, of_part))
     return Report(
-        title=f"EPIC-KITCHENS-100, {report['measurement']}, percent with 95 % intervals over "
-        f"{counted(made['num_groups'], made['over'].removesuffix('s'))}",
+        title=f"EPIC-KITCHENS-100, {report['measurement']}, {interval_title(report['interval'])}",
         tables=[Table(header=("", "", "verb", "noun", "action", "segments"), rows=rows)],
     )
 

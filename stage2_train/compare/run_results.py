@@ -10,12 +10,17 @@ from typing import Any
 
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.stage2_train.compare.ablation_runs import is_measured
 from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.runs.csv_text import csv_text
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
-from orn.stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, finite_number, read_jsonl
+from orn.stage2_train.runs.run_folder import (
+    METRICS_NAME,
+    STARTS_NAME,
+    finite_number,
+    read_jsonl,
+    read_status,
+)
 from orn.stage2_train.settings.systems import system_names
 
 
@@ -47,6 +52,13 @@ class RunResult:
     def percent(self, head: str | None = None) -> float:
         """Return the metric of a head (by default, of the prediction) in percent."""
         return 100 * self.heads[head or next(iter(self.heads))][self.metric]
+
+
+def is_measured(folder: Path, split: str) -> bool:
+    """Return whether a run is finished and evaluated on a split."""
+    status = read_status(folder)
+    is_stopped = status is not None and not status.finished  # may have been evaluated by hand
+    return not is_stopped and (folder / f"eval-{split}.json").is_file()
 
 
 def read_results(out: Path, split: str) -> list[RunResult]:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from orn.shared.errors import CheckpointError
-from orn.stage2_train.compare.ablate_request import AblationRequest
-from orn.stage2_train.compare.ablation_plan import planned_runs
-from orn.stage2_train.compare.ablation_runs import carry_out, jobs_of, weights_needed
+from orn.stage2_train.compare.ablate import carry_out, jobs_of, weights_needed
+from orn.stage2_train.compare.ablation_plan import AblationRequest, planned_runs
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from tests.weights_server import WeightsServer
 

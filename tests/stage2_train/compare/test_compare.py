@@ -10,7 +10,6 @@ from scipy.stats import binomtest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.compare.compare import compare, mcnemar
-from orn.stage2_train.compare.compare_request import CompareRequest
 from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from tests.running import run_orn
 from tests.worlds.evaluations import write_evaluation
@@ -53,7 +52,7 @@ def pair(tmp_path) -> tuple[Path, Path]:
 
 
 def test_what_changed_is_named(pair) -> None:
-    report = compare(CompareRequest(one=pair[0], other=pair[1]))
+    report = compare(*pair)
     top1 = report["figures"]["top1"]
     assert (top1["one"], top1["other"]) == pytest.approx((20 / 30, 24 / 30))
     assert top1["difference"] == pytest.approx(4 / 30)
@@ -67,7 +66,7 @@ def test_what_changed_is_named(pair) -> None:
     text = run_orn("compare", *pair).stdout
     assert all(each in text for each in ("66.67", "80.00", "+13.33", "gains put", "s20, s21, s22"))
     assert run_orn("compare", *pair, "--json").json["num_segments"] == 30
-    same = compare(CompareRequest(one=pair[0], other=pair[0]))
+    same = compare(pair[0], pair[0])
     row = same["figures"]["top1"]
     assert row["difference"] == 0
     assert row["low"] == -row["high"] < 0  # others may tell the two apart
@@ -76,8 +75,7 @@ def test_what_changed_is_named(pair) -> None:
 
 def test_cross_validations_are_compared_over_all_folds(pair) -> None:
     """But average precision over networks of several folds is not."""
-    request = CompareRequest(one=pair[0], other=pair[1])
-    figures = compare(request)["figures"]
+    figures = compare(*pair)["figures"]
     single = Path(shutil.copytree(pair[0], pair[0].with_name("single")))
     for run in pair:
         files = [*run.iterdir()]
@@ -86,7 +84,7 @@ def test_cross_validations_are_compared_over_all_folds(pair) -> None:
         for path in files:
             path.rename(run / "fold-1" / path.name)
         (run / "fold-1" / "predictions-validation.npz").rename(run / "predictions-folds.npz")
-    pooled = compare(request)
+    pooled = compare(*pair)
     assert (pooled["measurement"], pooled["figures"]) == ("folds", figures)
     for mixed in ((pair[0], single), (single, pair[0])):
         refused = run_orn("compare", *mixed, exit_code=2).stderr
@@ -98,7 +96,7 @@ def test_cross_validations_are_compared_over_all_folds(pair) -> None:
     for run in pair:
         save_predictions(run / "predictions-folds.npz", several)
     with pytest.raises(ConfigError, match="compare the runs of each fold with --on test"):
-        compare(request)
+        compare(*pair)
 
 
 def test_several_labels(tmp_path) -> None:
@@ -117,7 +115,7 @@ def test_several_labels(tmp_path) -> None:
         _keep(tmp_path / "one", replace(better, activity_logits=worse_NA)),
         _keep(tmp_path / "other", better),
     ]
-    report = compare(CompareRequest(one=runs[0], other=runs[1]))
+    report = compare(*runs)
     assert report["figures"]["map"]["other"] == 1
     assert report["only_other_right"] == ["a"]
     assert "mcnemar" not in report

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.compare.epic100 import measure_epic100
-from orn.stage2_train.compare.epic100_request import Epic100Request
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
 from orn.stage2_train.runs.run_config import read_config
 from tests.conftest import ROOT
@@ -57,8 +56,7 @@ def _check_table(made: MadeEpic100, pair: tuple[Path, Path], num_draws: int) -> 
         tail_verbs=TAIL_VERBS,
         tail_nouns=TAIL_NOUNS,
     )
-    request = Epic100Request(verb_run=pair[0], noun_run=pair[1], num_draws=num_draws)
-    report = measure_epic100(request)
+    report = measure_epic100(*pair, num_draws=num_draws)
     found = {
         (part, target, figure): own and own["value"]
         for part in ("overall", "unseen", "tail")
