@@ -51,19 +51,19 @@ def bounded(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 def refusals(read: Callable[[Path], Any], paths: Sequence[Path]) -> list[str]:
     """Why a reader refuses each file, "read" where it does not, by one process with bounds."""
-    said: list[str] = bounded(_refusals, read, paths)
-    return said
+    messages: list[str] = bounded(_refusals, read, paths)
+    return messages
 
 
 def _refusals(read: Callable[[Path], Any], paths: Sequence[Path]) -> list[str]:
-    said = []
+    messages = []
     for path in paths:
         try:
             read(path)
-            said.append("read")
+            messages.append("read")
         except PipelineError as err:
-            said.append(str(err))
-    return said
+            messages.append(str(err))
+    return messages
 
 
 def _run(

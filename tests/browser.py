@@ -111,10 +111,10 @@ def until(page: Any, condition: str) -> None:
 def serious_problems(page: Any) -> list[str]:
     """What axe-core finds in a page that keeps people out."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
-    found = axe.Axe().run(page).response["violations"]
+    violations = axe.Axe().run(page).response["violations"]
     return [
-        f"{each['id']}: {node['html'][:200]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
     ]

@@ -92,13 +92,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
     """Puts back the signal handlers and torch's number of threads, also after a test that fails."""
-    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     torch = sys.modules.get("torch")
     threads = torch and torch.get_num_threads()
     yield
-    for each, handler in handlers.items():
-        if signal.getsignal(each) is not handler:
-            signal.signal(each, handler)
+    for number, handler in handlers.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
     if torch and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
 

@@ -29,7 +29,7 @@ def new_processes() -> Any:
     return context
 
 
-def start_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Any:
+def start_alone(main: Callable[..., int], *arguments: Any, output: Path) -> Any:
     """Starts what gives an exit code in a session of its own, and the environment of this process.
 
     Args:
@@ -37,16 +37,18 @@ def start_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Any:
         arguments: what it is called with.
         said: a file for what it writes to its standard error.
     """
-    work = (main, arguments, said, dict(os.environ))
+    work = (main, arguments, output, dict(os.environ))
     process = new_processes().Process(target=_run, args=work)
     process.start()
     return process
 
 
-def _run(main: Callable[..., int], arguments: Any, said: Path, environment: dict[str, str]) -> None:
+def _run(
+    main: Callable[..., int], arguments: Any, output: Path, environment: dict[str, str]
+) -> None:
     os.setsid()
     take_environment(environment)
-    with said.open("wb") as file:
+    with output.open("wb") as file:
         os.dup2(file.fileno(), 2)
     sys.exit(main(*arguments))
 

@@ -14,14 +14,14 @@ def _requirements() -> dict[str, Requirement]:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     texts = setup["options"]["install_requires"] + setup["options.extras_require"]["dev"]
-    found = [Requirement(line) for line in texts.strip().splitlines()]
-    return {canonicalize_name(each.name): each for each in found}
+    requirements = [Requirement(line) for line in texts.strip().splitlines()]
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
 
 def _constraints() -> dict[str, Requirement]:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    found = [Requirement(line) for line in lines if not line.startswith("#")]
-    return {canonicalize_name(each.name): each for each in found}
+    requirements = [Requirement(line) for line in lines if not line.startswith("#")]
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
 
 @pytest.mark.parametrize("name", sorted(_requirements()))

@@ -21,9 +21,9 @@ def example(name: str) -> dict[str, Any]:
 @pytest.mark.slow
 def test_examples_say_what_they_say() -> None:
     assert example("relate_objects")["main"]() > 0.95
-    found = example("pool_under_masks")["main"]()
-    assert found["masks"] > 0.9
-    assert found["boxes"] < 0.7  # 60 % is the most that chance and one color of two give
+    result = example("pool_under_masks")["main"]()
+    assert result["masks"] > 0.9
+    assert result["boxes"] < 0.7  # 60 % is the most that chance and one color of two give
 
 
 def test_examples_run_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,10 +90,10 @@ def test_shortcuts_see_what_object_counts_give_away(
 ) -> None:
     monkeypatch.chdir(small_demo_run)
     names = example("shortcuts")
-    found = names["main"]("demo")
+    result = names["main"]("demo")
     assert "object counts: " in capsys.readouterr().out
-    assert set(found) == {"majority", "object counts"}
-    assert all(0 <= share <= 1 for share in found.values())
+    assert set(result) == {"majority", "object counts"}
+    assert all(0 <= share <= 1 for share in result.values())
     counts_NF, labels_NA = np.eye(6), np.eye(6)[[0, 1, 2, 0, 1, 2]]  # one object for each clip
     scores_NA = names["ridge_scores"](counts_NF, labels_NA, counts_NF)
     assert names["accuracy"](scores_NA, labels_NA) == 1

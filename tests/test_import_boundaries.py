@@ -98,8 +98,8 @@ def circles(graph: Mapping[str, set[str]]) -> set[tuple[str, ...]]:
 def test_packages_import_only_those_below_them() -> None:
     crossings = {
         f"{package_of(name)} imports {package_of(imported)}"
-        for name, found in imports().items()
-        for imported in found
+        for name, names in imports().items()
+        for imported in names
         if package_of(imported) in set(PACKAGES) - MAY_IMPORT[package_of(name)] - {package_of(name)}
     }
     assert not crossings
@@ -109,21 +109,21 @@ def test_only_the_adapter_imports_mmdetection() -> None:
     libraries = {"mmdet", "mmcv", "mmengine"}
     importers = {
         name
-        for name, found in imports().items()
-        if libraries & {imported.partition(".")[0] for imported in found}
+        for name, names in imports().items()
+        if libraries & {imported.partition(".")[0] for imported in names}
         and not name.startswith(("orn.stage1_detect.mmdet.", "orn.benchmarks."))
     }
     assert not importers
 
 
 def test_modules_do_not_import_in_circles() -> None:
-    graph = {name: found & modules().keys() - {name} for name, found in imports().items()}
+    graph = {name: imported & modules().keys() - {name} for name, imported in imports().items()}
     assert not circles(graph)
 
 
 def test_rooms_do_not_import_in_circles() -> None:
     graph: dict[str, set[str]] = {}
-    for name, found in imports().items():
-        others = {room(each) for each in found & modules().keys()} - {room(name)}
+    for name, imported in imports().items():
+        others = {room(module) for module in imported & modules().keys()} - {room(name)}
         graph.setdefault(room(name), set()).update(others)
     assert not circles(graph)

@@ -119,7 +119,7 @@ def train_job(folder: Path) -> Job:
     make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))
     words = ("train", "demo", "--data", str(data), "--shards", str(shards), "--clips", str(clips))
     words = (*words, "--workers", "0", "--threads", "1", "--device", "cpu")
-    settings = (word for each in TRAINING for word in ("--set", each))
+    settings = (word for setting in TRAINING for word in ("--set", setting))
     return Job(words=(*words, *settings, "--run"), made=training, locks=LAST_NAME)
 
 
@@ -130,16 +130,16 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 def training(run: Path) -> tuple[Any, ...]:
     """Weights, optimizer and log of a run, without what the clock says."""
-    found: list[Any] = [sorted(path.name for path in run.glob(".*.tmp-*"))]
+    state: list[Any] = [sorted(path.name for path in run.glob(".*.tmp-*"))]
     for name in (LAST_NAME, BEST_NAME):
         tensors, metadata = read_tensors(run / name, what="a checkpoint", remedy="train again")
-        found += [
+        state += [
             metadata,
-            {key: (each.dtype, each.numpy().tobytes()) for key, each in tensors.items()},
+            {key: (tensor.dtype, tensor.numpy().tobytes()) for key, tensor in tensors.items()},
         ]
     lines = read_jsonl(run / METRICS_NAME)
-    found.append([{name: line[name] for name in line if name not in CLOCK} for line in lines])
-    return tuple(found)
+    state.append([{name: line[name] for name in line if name not in CLOCK} for line in lines])
+    return tuple(state)
 
 
 def run_command(words: Sequence[str], environment: dict[str, str]) -> int:
@@ -163,11 +163,11 @@ class Started:
         """Wait until all have ended well."""
         for process in self.processes:
             process.join(SECONDS)
-        said = self.folder.with_name(f"{self.folder.name}.said-0").read_text()
+        output = self.folder.with_name(f"{self.folder.name}.output-0").read_text()
         exit_codes = [process.exitcode for process in self.processes]
         for process in self.running:
             process.kill()
-        assert exit_codes == [0] * len(exit_codes), said[-2000:]
+        assert exit_codes == [0] * len(exit_codes), output[-2000:]
 
     def kill(self, delay: float, *, whole: bool, number: signal.Signals) -> bool:
         """Send a signal after so many seconds to all processes, or to the last one that was
@@ -205,9 +205,9 @@ def start(job: Job, folder: Path) -> Started:
         place = {"WORLD_SIZE": job.processes, "RANK": rank, "LOCAL_RANK": rank, "MASTER_PORT": port}
         places = {name: str(value) for name, value in place.items()}
         environment = {"MASTER_ADDR": "127.0.0.1", **places} if job.processes > 1 else {}
-        said = folder.with_name(f"{folder.name}.said-{rank}")
+        output = folder.with_name(f"{folder.name}.output-{rank}")
         words = (*job.words, str(folder))
-        processes.append(start_alone(run_command, words, environment, said=said))
+        processes.append(start_alone(run_command, words, environment, output=output))
     started = Started(processes=processes, folder=folder)
     while not is_locked(folder / job.locks) and len(started.running) == job.processes:
         time.sleep(0.005)
@@ -216,8 +216,8 @@ def start(job: Job, folder: Path) -> Started:
 
 def states(folder: Path) -> dict[str, tuple[int, int]]:
     """What changes when a unit's file is written again: its number on the disk, and its time."""
-    each = ((name, (folder / name).stat()) for name in unit_files(folder))
-    return {name: (state.st_ino, state.st_mtime_ns) for name, state in each}
+    files = ((name, (folder / name).stat()) for name in unit_files(folder))
+    return {name: (state.st_ino, state.st_mtime_ns) for name, state in files}
 
 
 def kills() -> Iterator[dict[str, Any]]:

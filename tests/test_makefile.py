@@ -39,7 +39,7 @@ def test_make_alone_prints_help() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wanted"),
+    ("arguments", "expected"),
     [
         (("release",), f"ORN_DIST={ROOT}/dist .venv/bin/python -m pytest tests/test_package.py"),
         (("demo", "SEED=3", "ARGS=--json"), ".venv/bin/orn demo --seed 3 --json"),
@@ -55,5 +55,5 @@ def test_make_alone_prints_help() -> None:
         ),
     ],
 )
-def test_variables_become_options(arguments: tuple[str, ...], wanted: str) -> None:
-    assert last_line(*arguments) == wanted
+def test_variables_become_options(arguments: tuple[str, ...], expected: str) -> None:
+    assert last_line(*arguments) == expected

@@ -23,7 +23,7 @@ def texts(tree: ast.AST) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
             first = node.body[0] if node.body else None
             is_help = "command(" in "".join(
-                ast.unparse(each) for each in getattr(node, "decorator_list", [])
+                ast.unparse(decorator) for decorator in getattr(node, "decorator_list", [])
             )
             if isinstance(first, ast.Expr) and not is_help:
                 docstrings.add(first.value)
@@ -44,9 +44,9 @@ def wrong_mentions(source: str) -> Iterator[str]:
             if target not in TARGETS:
                 yield f"make {variables}{target}: there is no such target"
         for mention in re.split(r"(?<![\w/.-])(?=`?orn )", text):
-            found = _ORN.match(mention)
-            if found is not None and not (is_private and not found.group(1)):
-                yield from wrong_words(found.group(2), re.split(r"[.;:)] |\)", mention)[0])
+            match = _ORN.match(mention)
+            if match is not None and not (is_private and not match.group(1)):
+                yield from wrong_words(match.group(2), re.split(r"[.;:)] |\)", mention)[0])
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -32,7 +32,7 @@ def rectangles(film: Film, frame: int) -> FrameDetections:
         height=GRID[0],
         width=GRID[1],
         labels=[0, 1, 2],
-        scores=[max(each) for each in SCORES],
+        scores=[max(scores) for scores in SCORES],
         class_scores=SCORES,
     )
 
@@ -52,7 +52,7 @@ class Line:
     def shards_of(self, folder: Path, names: tuple[str, ...]) -> Path:
         """The folder of shards of the same objects, whose classes are called so."""
         detector = replace(OWN, class_names=names)
-        kind = {"score_kind": "sigmoid", "found": rectangles} if len(names) == len(NAMES) else {}
+        kind = {"score_kind": "sigmoid", "detections": rectangles} if len(names) == len(NAMES) else {}
         write_films_shard(folder / "shard-000000.zarr.zip", self.films, detector=detector, **kind)
         return folder
 
@@ -91,8 +91,8 @@ def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> 
         *("--html", page, "--pairs", 3, "--device", "cpu", "--json"),
     )
     objects = ran.lines[0]["objects"][0]
-    assert [each["name"] for each in objects] == ["whisk", "sieve", "background"]
-    assert [each["score"] for each in objects[:2]] == pytest.approx([0.8, 0.7], abs=1e-3)
+    assert [entry["name"] for entry in objects] == ["whisk", "sieve", "background"]
+    assert [entry["score"] for entry in objects[:2]] == pytest.approx([0.8, 0.7], abs=1e-3)
     run_orn("report", line.run, "--device", "cpu")
     shard = Path(line.options["--shards"]) / "shard-000000.zarr.zip"
     run_orn("inspect", shard, "--html", tmp_path / "page", "--data", line.options["--data"])
@@ -104,8 +104,8 @@ def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> 
     )
     pages = [line.run / "report.html", *tmp_path.rglob("*.html")]
     assert len(pages) == 3
-    for each in pages:
-        text = each.read_text()
+    for entry in pages:
+        text = entry.read_text()
         assert "sieve" in text
         assert "toothbrush" not in text  # the last of COCO's
 
@@ -124,5 +124,5 @@ def test_objects_of_other_classes_are_refused(line: Line, tmp_path: Path, comman
         words = ["train", *words_of(options | {"--run": str(tmp_path / "run")}), "--from", line.run]
     stderr = run_orn(*words, exit_code=2).stderr
     where = "the detections of video film/2" if command == "predict" else str(tmp_path)
-    for each in (where, "classes[0] is 'kettle' in the run", "kitchen sha256"):
-        assert each in stderr
+    for part in (where, "classes[0] is 'kettle' in the run", "kitchen sha256"):
+        assert part in stderr

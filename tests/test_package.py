@@ -50,12 +50,12 @@ def test_setup_lists_every_package() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     listed = setup["options"]["packages"].split()
-    found = [
+    packages = [
         path.parent.relative_to(ROOT / "orn" if room == "orn" else ROOT)
         for room in PACKAGES
         for path in (ROOT / room).rglob("__init__.py")
     ]
-    assert sorted(listed) == sorted(".".join(("orn", *path.parts)) for path in found)
+    assert sorted(listed) == sorted(".".join(("orn", *path.parts)) for path in packages)
     places = dict(
         line.split(" = ") for line in setup["options"]["package_dir"].strip().splitlines()
     )

@@ -148,8 +148,8 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
         block = block.replace('"film.mp4"', repr(PATH))
         block = block.replace("clip_frames=8", "clip_frames=2").replace("workers=2", "workers=0")
         exec(block, names)
-    said = capsys.readouterr().out
-    assert said.count("train-0000") >= 4 + 2
-    assert any(each in said for each in names["model"].classes)
+    output = capsys.readouterr().out
+    assert output.count("train-0000") >= 4 + 2
+    assert any(name in output for name in names["model"].classes)
     written = open_shard("shards/mine/shard-000000.zarr.zip")
     assert [len(frame.detections) for frame in written["film"]] == [1] * len(frames)

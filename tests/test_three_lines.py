@@ -73,16 +73,16 @@ def test_detect_train_and_eval_are_of_one_data_set(clone: Path) -> None:
     flags = f"--config {DEMO_CONFIG} --device cpu --workers 1 --score-threshold 0"
     make(clone, "detect", DATASET="epic", CHECKPOINT=weights, ARGS=flags)
 
-    said = make(clone, "train", ARGS=f"{_SMALL} --json")
-    first = said.stderr.splitlines()[0]
+    output = make(clone, "train", ARGS=f"{_SMALL} --json")
+    first = output.stderr.splitlines()[0]
     assert first.startswith("epic: ") and "shards/epic" in first
-    report = said.json
+    report = output.json
     assert (report["run"], report["step"]) == ("runs/epic-paper_epic-seed0", 2)
     assert (report["num_train"], report["num_validation"], report["num_skipped"]) == (4, 2, 0)
 
-    said = make(clone, "eval", ARGS="--workers 0 --device cpu --json")
-    assert said.stderr.splitlines()[0] == "runs/epic-paper_epic-seed0: the newest run on epic"
-    report = said.json
+    output = make(clone, "eval", ARGS="--workers 0 --device cpu --json")
+    assert output.stderr.splitlines()[0] == "runs/epic-paper_epic-seed0: the newest run on epic"
+    report = output.json
     assert (report["dataset"], report["split"], report["num_segments"]) == ("epic", "validation", 2)
     assert report["step"] == 2
     made = {path.name for path in clone.iterdir()}

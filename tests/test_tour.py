@@ -42,9 +42,9 @@ def test_every_cell_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch, caps
     names: dict[str, Any] = {}
     for number, cell in enumerate(code_cells(), start=1):
         exec(compile("".join(cell["source"]), f"{TOUR.name}, cell {number}", "exec"), names)
-    said = capsys.readouterr().out
-    assert "frames looked at: (" in said
-    assert "the logit drops by" in said
+    output = capsys.readouterr().out
+    assert "frames looked at: (" in output
+    assert "the logit drops by" in output
 
 
 @pytest.mark.mmdet

@@ -18,8 +18,8 @@ def states(
     """What becomes of measurements that are pieces of Python."""
     chosen = {str(number): ("-c", code) for number, code in enumerate(codes)}
     monkeypatch.setattr(gpu, "jobs", lambda device, tiny: chosen)
-    found = gpu.measure_all(GpuRequest(out=out, minutes=minutes, device="cpu", tiny=True))
-    return [each["state"] for each in found]
+    results = gpu.measure_all(GpuRequest(out=out, minutes=minutes, device="cpu", tiny=True))
+    return [result["state"] for result in results]
 
 
 def test_what_fails_is_measured_again_and_what_is_done_is_not(

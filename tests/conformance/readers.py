@@ -95,8 +95,8 @@ def _writes(name: str, text: str) -> Callable[[Path], Path]:
 def _dataset_reader(kind: str, name: str) -> Reader:
     def read(path: Path) -> Any:
         root = path.parents[name.count("/")]
-        found = load_dataset(root / "m.toml", root)
-        return found.name, found.classes, found.segments
+        dataset = load_dataset(root / "m.toml", root)
+        return dataset.name, dataset.classes, dataset.segments
 
     make = lambda folder: write_dataset(folder, kind) / name  # noqa: E731
     return Reader(name=f"{kind}: {name}", make=make, read=read, accepts=(*TEXT, "foreign", "empty"))
@@ -143,7 +143,7 @@ SOURCES: dict[FormatName, str] = {
 
 
 def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
-    return lambda path: [(each.place, each.detections.masks) for each in read(path)]
+    return lambda path: [(frame.place, frame.detections.masks) for frame in read(path)]
 
 
 def _read_video(path: Path) -> Any:
@@ -191,7 +191,7 @@ def _read_best(path: Path) -> Any:
     best = load_best(path.parent)
     if best is None:
         raise CheckpointError(f"{path}: there is none")
-    return best.phase, best.step, {name: each.tolist() for name, each in best.model.items()}
+    return best.phase, best.step, {name: tensor.tolist() for name, tensor in best.model.items()}
 
 
 def _make_weights(folder: Path) -> Path:
@@ -222,8 +222,8 @@ def _make_predictions(folder: Path) -> Path:
 
 
 def _read_predictions(path: Path) -> Any:
-    found = load_predictions(path)
-    return found.ids, found.labels.tolist(), found.logits.tolist()
+    predictions = load_predictions(path)
+    return predictions.ids, predictions.labels.tolist(), predictions.logits.tolist()
 
 
 READERS = (
@@ -280,7 +280,7 @@ READERS = (
     Reader(
         name="weights of torchvision",
         make=_make_weights,
-        read=lambda path: {name: each.tolist() for name, each in read_weights(path).items()},
+        read=lambda path: {name: tensor.tolist() for name, tensor in read_weights(path).items()},
     ),
     Reader(
         name="configuration of a run",

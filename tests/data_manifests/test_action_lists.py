@@ -48,20 +48,20 @@ def write(root: Path, name: str, files: dict[str, str]) -> Path:
 
 
 def splits(dataset: Dataset) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    ids: dict[str, list[str]] = {}
     for segment in dataset.segments:
         assert dataset.classes[segment.labels[0]] == segment.id.partition("/")[0]
-        found.setdefault(segment.split, []).append(segment.id)
-    return found
+        ids.setdefault(segment.split, []).append(segment.id)
+    return ids
 
 
 def test_lists_of_classes(tmp_path: Path) -> None:
     dataset = load_dataset(write(tmp_path, "jhmdb", HMDB), tmp_path)
     assert dataset.classes == ("kick_ball", "pour")
-    found = splits(dataset)
-    assert found["test"] == [f"pour/{name}" for name in CLIPS[24:]]
-    assert len(found["train"]) + len(found["validation"]) == 25
-    films = {split: {film_of(each) for each in ids} for split, ids in found.items()}
+    ids_of = splits(dataset)
+    assert ids_of["test"] == [f"pour/{name}" for name in CLIPS[24:]]
+    assert len(ids_of["train"]) + len(ids_of["validation"]) == 25
+    films = {split: {film_of(video_id) for video_id in ids} for split, ids in ids_of.items()}
     assert len(films["validation"]) == 1
     assert films["validation"].isdisjoint(films["train"])
     assert dataset.flipped_classes == ()
@@ -70,16 +70,16 @@ def test_lists_of_classes(tmp_path: Path) -> None:
 def test_lists_of_ucf101(tmp_path: Path) -> None:
     dataset = load_dataset(write(tmp_path, "ucf101", UCF), tmp_path)
     assert dataset.classes == ("Archery", "YoYo")
-    found = splits(dataset)
-    assert found.pop("test") == ["YoYo/v_YoYo_g01_c03"]
+    ids_of = splits(dataset)
+    assert ids_of.pop("test") == ["YoYo/v_YoYo_g01_c03"]
     archery = ["Archery/v_Archery_g08_c01", "Archery/v_Archery_g08_c02"]
-    assert sorted(found.values()) == [archery, ["YoYo/v_YoYo_g09_c01"]]
+    assert sorted(ids_of.values()) == [archery, ["YoYo/v_YoYo_g09_c01"]]
 
 
 def test_check_compares_with_the_published_number(tmp_path: Path) -> None:
     report = check_dataset(write(tmp_path, "hmdb51", _renamed(HMDB)), tmp_path)
     assert report["left_out"] == {"not in split 2": 1}
-    assert any("expected 5,100 clips, got 33" in each for each in report["warnings"])
+    assert any("expected 5,100 clips, got 33" in warning for warning in report["warnings"])
 
 
 def _renamed(files: dict[str, str]) -> dict[str, str]:

@@ -31,7 +31,9 @@ def test_list(orn) -> None:
         if "vlog" in splitline
     )
     assert line.split()[:3] == ["vlog", "clips", "multi-label"]
-    listed = {each["name"]: each for each in orn("manifest", "list", "--json").json["datasets"]}
+    listed = {
+        dataset["name"]: dataset for dataset in orn("manifest", "list", "--json").json["datasets"]
+    }
     assert {"form": "segments", "task": "single-label"}.items() <= listed["epic"].items()
 
 

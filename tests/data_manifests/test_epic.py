@@ -43,7 +43,10 @@ def write(folder: Path, rows: str) -> None:
         ("v", "verb_id", "class_key", ("take", "put", "open")),
         ("n", "noun_id", "class_key", ("Nothing", "door", "pan")),
     ):
-        lines = [f"{place},{place},{each},{each},{CODE}" for place, each in enumerate(classes)]
+        lines = [
+            f"{place},{place},{class_index},{class_index},{CODE}"
+            for place, class_index in enumerate(classes)
+        ]
         (folder / f"{name}.csv").write_text("\n".join([f"id,{number},key,{key},of", *lines]))
 
 
@@ -132,7 +135,7 @@ def test_many_shot_classes_occur_more_than_a_hundred_times(tmp_path: Path) -> No
         pairs = Counter(counts).elements()
         rows = (row(f"{place}", verb=f"{v}", noun=f"{n}") for place, (v, n) in enumerate(pairs))
         listing = read(tmp_path, "".join(rows), target=target)
-        return [listing.classes[each] for each in listing.subsets[0].classes]
+        return [listing.classes[index] for index in listing.subsets[0].classes]
 
     assert many_shot({(0, 0): MANY_SHOT + 1, (1, 0): MANY_SHOT}, "verb") == ["take"]
     # Verb 1 and noun 2 occur 101 times, together once; the others only with those.

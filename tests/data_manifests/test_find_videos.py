@@ -32,7 +32,7 @@ def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders:
 
 
 @pytest.mark.parametrize(
-    ("there", "listed", "found"),
+    ("there", "listed", "names"),
     [
         pytest.param(["x/a"], ["x/a", "x/b", "y/a"], {"x/a": "x/a"}, id="exact name"),
         pytest.param(["o/A"], ["O/a"], {"O/a": "o/A"}, id="other case"),
@@ -47,21 +47,23 @@ def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders:
     ],
 )
 def test_names_on_disk(
-    tmp_path: Path, write, caplog, there: list[str], listed: list[str], found: dict[str, str]
+    tmp_path: Path, write, caplog, there: list[str], listed: list[str], names: dict[str, str]
 ) -> None:
     for name in there:
         write(tmp_path / "videos" / f"{name}.mp4")
-    wanted = {
-        each: FoundVideo(path=tmp_path / "videos" / f"{name}.mp4", ignoring_case=name != each)
-        for each, name in found.items()
+    expected = {
+        video_id: FoundVideo(
+            path=tmp_path / "videos" / f"{name}.mp4", ignoring_case=name != video_id
+        )
+        for video_id, name in names.items()
     }
-    assert find(tmp_path, *listed) == wanted
-    is_claimed = len(listed) > len(found) and len(there) == 1 and len(listed) == 2
+    assert find(tmp_path, *listed) == expected
+    is_claimed = len(listed) > len(names) and len(there) == 1 and len(listed) == 2
     assert ("is not used for video" in caplog.text) == is_claimed
 
 
 @pytest.mark.parametrize(
-    ("pattern", "are_folders", "wanted"),
+    ("pattern", "are_folders", "expected"),
     [
         ("videos/{id}.mp4", False, ("P01/P01_01", "a")),
         ("videos/{person}/{id}.mp4", False, ("P01_01",)),
@@ -71,7 +73,7 @@ def test_names_on_disk(
     ],
 )
 def test_ids_on_disk(
-    tmp_path: Path, write, caplog, pattern: str, are_folders: bool, wanted: tuple[str, ...]
+    tmp_path: Path, write, caplog, pattern: str, are_folders: bool, expected: tuple[str, ...]
 ) -> None:
     files = "videos/a.mp4", "videos/P01/P01_01.mp4", "videos/n.avi", "frames/b/c/1.jpg", "x.txt"
     for name in files:
@@ -79,7 +81,7 @@ def test_ids_on_disk(
     for odd in (b"videos/\xff.mp4", b"videos/b\x1b[31m.mp4"):
         write(tmp_path / os.fsdecode(odd))
     with caplog.at_level(logging.WARNING):
-        assert find_ids(tmp_path, pattern, are_folders=are_folders) == wanted
+        assert find_ids(tmp_path, pattern, are_folders=are_folders) == expected
     assert ("2 videos skipped" in caplog.text) == (pattern == "videos/{id}.mp4")
 
 
@@ -96,11 +98,11 @@ def video(root: Path, *, manifest: str = MANIFEST, labels: bool = True) -> Video
     """The only video of the data set."""
     path = root.parent / "m.toml"
     path.write_text(manifest)
-    (found,) = load_dataset(path, root, labels=labels).videos
-    return found
+    (first,) = load_dataset(path, root, labels=labels).videos
+    return first
 
 
-@pytest.mark.parametrize("place", [".", "mine", *(f"mine/videos{each}" for each in PLACES)])
+@pytest.mark.parametrize("place", [".", "mine", *(f"mine/videos{suffix}" for suffix in PLACES)])
 @pytest.mark.parametrize("manifest", [MANIFEST, FRAMES])
 def test_links_are_followed(root: Path, tmp_path: Path, write, place: str, manifest: str) -> None:
     write(root / "mine/videos/a.mp4", "video")
@@ -123,7 +125,7 @@ def test_links_to_nowhere_and_loops(root: Path, write) -> None:
     (root / "mine/videos/y").symlink_to(root / "mine/videos")
     (root / "mine/labels.csv").unlink()
     dataset = bounded(load_dataset, path, root, labels=False)
-    assert [each.id for each in dataset.videos] == ["a"]
+    assert [source.id for source in dataset.videos] == ["a"]
 
 
 # Lengths by headers ----------------------------------------------------------------------------
@@ -139,7 +141,7 @@ def lengthy(tmp_path: Path) -> list[Video]:
 @pytest.mark.parametrize("many", [2, 99], ids=["in processes", "here"])
 def test_lengths_by_headers(lengthy: list[Video], many: int) -> None:
     estimates = read_headers(lengthy, many=many)
-    found = [(name, each.frames) for name, each in estimates.items()]
-    assert found == [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
+    lengths = [(name, estimate.frames) for name, estimate in estimates.items()]
+    assert lengths == [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
     assert "bad.mp4: cannot be opened (" in estimates["bad"].problem
     assert read_headers([]) == {}

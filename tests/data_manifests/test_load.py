@@ -52,7 +52,7 @@ def test_dataset_of_ones_own(mine: Path, tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("vlgo", "'vlgo'; choose one of vlog, "),
-        *((each, "expected a manifest file") for each in ("such.toml", "../data_manifests/vlog")),
+        *((path, "expected a manifest file") for path in ("such.toml", "../data_manifests/vlog")),
     ],
 )
 def test_data_sets_that_are_not_there(name: str, message: str) -> None:

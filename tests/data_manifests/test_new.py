@@ -58,18 +58,18 @@ def new(orn) -> Make:
 def splits(here: Path, manifest: str = "kitchen.toml") -> dict[str, str]:
     """The split of each video."""
     segments = load_dataset(manifest, here).segments
-    found = {segment.video_id: segment.split for segment in segments}
-    assert all(found[segment.video_id] == segment.split for segment in segments)
-    return found
+    split_of = {segment.video_id: segment.split for segment in segments}
+    assert all(split_of[segment.video_id] == segment.split for segment in segments)
+    return split_of
 
 
 def test_a_table_of_clips(here: Path, kitchen, new: Make) -> None:
     names = ("a/1", "b", "b2")
     kitchen("video,label\na/1,open\nb,close\nb2,open\n", *(f"clips/{name}.webm" for name in names))
-    found = new()
-    assert (found["manifest"], found["pattern"]) == ("kitchen.toml", "clips/{id}.webm")
-    assert (found["form"], found["task"], found["metric"]) == ("clips", "single-label", "top1")
-    assert found["videos"] == {"listed": 3, "present": 3}
+    report = new()
+    assert (report["manifest"], report["pattern"]) == ("kitchen.toml", "clips/{id}.webm")
+    assert (report["form"], report["task"], report["metric"]) == ("clips", "single-label", "top1")
+    assert report["videos"] == {"listed": 3, "present": 3}
     assert (here / "kitchen" / "classes.txt").read_text() == "close\nopen\n"
     segments = load_dataset("kitchen.toml", here).segments
     assert [(segment.video_id, segment.labels) for segment in segments] == [
@@ -81,10 +81,10 @@ def test_a_table_of_clips(here: Path, kitchen, new: Make) -> None:
 def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -> None:
     text = "video,start,stop,label,split\nd,0,2.5,open;close,train\nd,1,3,,validation\n"
     kitchen(text, "d.MP4")
-    found = new("--name", "Our kitchen!", "--out", "sub/mine.toml")
-    assert (found["name"], found["manifest"]) == ("Our-kitchen", "sub/mine.toml")
-    assert (found["form"], found["task"], found["metric"]) == ("segments", "multi-label", "map")
-    assert "task multi-label: 1 label with a ';', 1 empty" in found["guessed"]
+    report = new("--name", "Our kitchen!", "--out", "sub/mine.toml")
+    assert (report["name"], report["manifest"]) == ("Our-kitchen", "sub/mine.toml")
+    assert (report["form"], report["task"], report["metric"]) == ("segments", "multi-label", "map")
+    assert "task multi-label: 1 label with a ';', 1 empty" in report["guessed"]
     segments = load_dataset("sub/mine.toml", here).segments
     assert [(segment.split, segment.labels, segment.stop_seconds) for segment in segments] == [
         *(("train", (0, 1), 2.5), ("validation", (), 3.0))
@@ -93,7 +93,7 @@ def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -
 
 @pytest.mark.parametrize("pattern", ["films_12/{id}.mp4", "{id}.mp4"])
 def test_an_id_is_found_as_a_whole_name(kitchen, new: Make, pattern: str) -> None:
-    kitchen("video,label\n1,a\n2,b\n", *(pattern.replace("{id}", each) for each in "12"))
+    kitchen("video,label\n1,a\n2,b\n", *(pattern.replace("{id}", digit) for digit in "12"))
     assert new()["pattern"] == pattern
 
 
@@ -101,8 +101,8 @@ def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
     kitchen("video,label\n7,2\n12,10\n", "frames/7/0001.jpg", "frames/12/0001.jpg")
     assert "add --rate to `orn manifest new kitchen/labels.csv`" in new(exit_code=2)
     assert not (here / "kitchen.toml").exists()
-    found = new("--rate", "59.94005994")
-    assert (found["form"], found["pattern"]) == ("frames", "frames/{id}")
+    report = new("--rate", "59.94005994")
+    assert (report["form"], report["pattern"]) == ("frames", "frames/{id}")
     assert load_manifest("kitchen.toml").videos.rate == 59.94005994
     assert (here / "kitchen" / "classes.txt").read_text() == "2\n10\n"  # numbers in their order
     assert new("--rate", "5", "--videos", "frames/{id}", "--fresh")["form"] == "frames"
@@ -113,10 +113,10 @@ def test_a_split_is_drawn_and_kept(here: Path, kitchen, new: Make) -> None:
     videos = [f"v{number}.mp4" for number in range(20)]
     kitchen("\n".join(["video,label", *rows]), *videos)
     assert "--split 80/10/10" in " ".join(new()["guessed"]), "the hint"
-    found = new("--split", "80/10/10", "--seed", "3", "--fresh")
+    report = new("--split", "80/10/10", "--seed", "3", "--fresh")
     first = splits(here)
     assert [list(first.values()).count(split) for split in SPLITS] == [16, 2, 2]
-    assert found["split_file"] == str(here / "kitchen" / "split.csv")
+    assert report["split_file"] == str(here / "kitchen" / "split.csv")
     kitchen("\n".join(["video,label", *reversed(rows)]))
     new("--split", "80/10/10", "--seed", "3", "--fresh")
     assert splits(here) == first, "the same seed, rows in another order"
@@ -138,9 +138,9 @@ def test_groups_and_segments_of_one_video_stay_together(
     videos = [f"v{number}.mp4" for number in range(12)]
     kitchen("\n".join([f"video,start,stop,label,{column}", *rows]), *videos)
     new("--split", "60/20/20", *options)
-    found = splits(here)
-    assert all(found[f"v{video}"] == found[f"v{video + 1}"] for video in range(0, 12, 2))
-    assert {list(found.values()).count(each) for each in ("validation", "test")} == {2}
+    split_of = splits(here)
+    assert all(split_of[f"v{video}"] == split_of[f"v{video + 1}"] for video in range(0, 12, 2))
+    assert {list(split_of.values()).count(split) for split in ("validation", "test")} == {2}
 
 
 TWO = "video,label\na,x\nb,x\n"
@@ -200,7 +200,7 @@ def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> N
 
 def groups_of(labels: Iterable[Iterable[str]]) -> dict[str, Group]:
     """A group of one row for each of the labels, which are classes."""
-    return {f"v{number}": Counter([None, *each]) for number, each in enumerate(labels)}
+    return {f"v{number}": Counter([None, *classes]) for number, classes in enumerate(labels)}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_shares_of_classes(labels: str, shares: Any, parts: list[Any], seed: int
     drawn: list[list[str]] = [[] for _ in shares]
     for label, part in zip(labels, (part_of[f"v{n}"] for n in range(len(labels))), strict=True):
         drawn[part].append(label)
-    assert tuple("".join(each) for each in drawn) in parts
+    assert tuple("".join(classes) for classes in drawn) in parts
 
 
 @given(

@@ -16,12 +16,12 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 def find_command(words: list[str]) -> click.Command | None:
     """The command that words such as `["model", "summary"]` name."""
-    found: click.Command | None = orn
+    command: click.Command | None = orn
     for word in words:
-        if not isinstance(found, click.Group):
+        if not isinstance(command, click.Group):
             return None
-        found = found.get_command(click.Context(found), word)
-    return found
+        command = command.get_command(click.Context(command), word)
+    return command
 
 
 def all_commands() -> Iterator[list[str]]:

@@ -89,8 +89,8 @@ for words in [*all_commands(), ["--version"], ["trian"]]:
     [(["trian"], "train"), (["demo", "wrold"], "world"), (["bench", "loder"], "loader")],
 )
 def test_unknown_command_names_the_nearest(orn, words: list[str], nearest: str) -> None:
-    told = orn(*words, exit_code=2).stderr
-    assert f"{words[-1]!r}; did you mean {nearest!r}?" in told
+    message = orn(*words, exit_code=2).stderr
+    assert f"{words[-1]!r}; did you mean {nearest!r}?" in message
 
 
 HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"
@@ -118,7 +118,7 @@ def test_names_reach_the_terminal_escaped(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code", "said"),
+    ("error", "exit_code", "message"),
     [
         (PipelineError("disk full"), 1, "orn: error: disk full\n"),
         (ConfigError("first\nsecond"), 2, "orn: error: first second\n"),
@@ -128,14 +128,14 @@ def test_names_reach_the_terminal_escaped(run) -> None:
     ],
 )
 def test_an_error_is_one_line_on_stderr(
-    run, error: BaseException, exit_code: int, said: str
+    run, error: BaseException, exit_code: int, message: str
 ) -> None:
     def fail() -> None:
         raise error
 
     result = run(fail)
     assert (result.exit_code, result.stdout) == (exit_code, "")
-    assert result.stderr.lstrip("\n") == said
+    assert result.stderr.lstrip("\n") == message
 
 
 def test_every_command_says_that_it_was_terminated(run) -> None:
@@ -148,7 +148,7 @@ def test_output_that_goes_nowhere_is_no_crash() -> None:
     reading, closed = os.pipe()
     os.close(reading)
     with FULL.open("w") as disk, os.fdopen(closed, "w") as gone:
-        for place, said in ((disk, r"orn: error: No space left on device; .*\n"), (gone, "")):
+        for place, message in ((disk, r"orn: error: No space left on device; .*\n"), (gone, "")):
             process = subprocess.run(
                 [sys.executable, "-m", "orn", "--help"],
                 stdout=place,
@@ -157,4 +157,4 @@ def test_output_that_goes_nowhere_is_no_crash() -> None:
                 check=False,
             )
             assert process.returncode == 1
-            assert re.fullmatch(said, process.stderr)
+            assert re.fullmatch(message, process.stderr)

@@ -18,8 +18,8 @@ def look(name: str) -> Check:
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes these the only distributions that are wanted, and there, names with _ for -."""
 
-    def replace(wanted: dict[str, str], **versions: str) -> None:
-        monkeypatch.setattr(doctor, "requirements", lambda: wanted)
+    def replace(ranges: dict[str, str], **versions: str) -> None:
+        monkeypatch.setattr(doctor, "requirements", lambda: ranges)
         monkeypatch.setattr(
             doctor, "installed_version", lambda name: versions.get(name.replace("-", "_"))
         )
@@ -49,7 +49,7 @@ def test_every_check_runs_here() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "versions", "status", "found"),
+    ("ranges", "versions", "status", "value"),
     [
         ({"some-library": ">=2,<3"}, {"some_library": "2.5+cpu"}, "ok", "2.5+cpu"),
         ({"some-library": ">=2,<3"}, {"some_library": "3.0"}, "failed", "3.0, expected >=2,<3"),
@@ -59,12 +59,12 @@ def test_every_check_runs_here() -> None:
     ],
 )
 def test_versions_against_ranges(
-    install, wanted: dict[str, str], versions: dict[str, str], status: str, found: str
+    install, ranges: dict[str, str], versions: dict[str, str], status: str, value: str
 ) -> None:
-    install(wanted, **versions)
-    (name, specifier), *_ = [*wanted.items(), ("packages", "")]
+    install(ranges, **versions)
+    (name, specifier), *_ = [*ranges.items(), ("packages", "")]
     check = look(name)
     assert check.status == status
-    assert found in check.found
-    remedy = f"pip install '{name}{specifier}'" if wanted else "make setup"
+    assert value in check.found
+    remedy = f"pip install '{name}{specifier}'" if ranges else "make setup"
     assert (remedy in check.remedy) == (status != "ok")

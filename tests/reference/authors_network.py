@@ -36,11 +36,11 @@ def authors_layout(
         kernels: of layer1 to layer4, and of the object head's layer4.
     """
     generator = torch.Generator().manual_seed(seed)
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
 
     def add(name: str, *shape: int, scale: float = 1.0) -> None:
         fan_in = max(1, torch.Size(shape[1:]).numel())
-        found[name] = torch.randn(shape, generator=generator) * (scale / fan_in) ** 0.5
+        tensors[name] = torch.randn(shape, generator=generator) * (scale / fan_in) ** 0.5
 
     def linear(name: str, outputs: int, inputs: int) -> None:
         add(f"{name}.weight", outputs, inputs, scale=2)
@@ -48,10 +48,10 @@ def authors_layout(
 
     def norm(name: str, channels: int) -> None:
         for part in ("weight", "running_var"):
-            found[f"{name}.{part}"] = 0.7 + 0.6 * torch.rand(channels, generator=generator)
+            tensors[f"{name}.{part}"] = 0.7 + 0.6 * torch.rand(channels, generator=generator)
         for part in ("bias", "running_mean"):
             add(f"{name}.{part}", channels, scale=0.05)
-        found[f"{name}.num_batches_tracked"] = torch.tensor(3)
+        tensors[f"{name}.num_batches_tracked"] = torch.tensor(3)
 
     def conv(name: str, outputs: int, inputs: int, size: int, kernel: str) -> None:
         times = {"2d": (), "2.5d": (1,), "3d": (3 if size > 1 else 1,)}[kernel]
@@ -103,7 +103,7 @@ def authors_layout(
             linear(f"{name}.encoder.linear_{number}", here, before)
     linear("fc_classifier_object", activities, relation // 2)
     linear("fc_classifier_context", activities, features)
-    return found
+    return tensors
 
 
 def authors_logits(

@@ -13,10 +13,10 @@ def class_vector(scores: ArrayLike, label: int, num_classes: int, score_kind: st
         num_classes: of the detector.
         score_kind: `softmax`, `sigmoid` or `label`.
     """
-    known = [float(each) for each in np.atleast_1d(scores)]
+    known = [float(score) for score in np.atleast_1d(scores)]
     if score_kind == "label":
         known = [known[0] if place == label else 0.0 for place in range(num_classes)]
     taken = 0.0
-    for each in known:
-        taken = max(taken, each) if score_kind == "sigmoid" else taken + each
+    for score in known:
+        taken = max(taken, score) if score_kind == "sigmoid" else taken + score
     return [*known, max(1 - taken, 0.0)]

@@ -31,16 +31,16 @@ def faults_of_file(path: Path, narration_ids: Collection[str]) -> list[str]:
         if type(document[level]) is not int or not 0 <= document[level] <= 5:
             faults.append(f"{level} {document[level]}")
     results = document["results"]
-    faults += [f"{each} is missing" for each in set(narration_ids) - set(results)]
-    faults += [f"{each} is unexpected" for each in set(results) - set(narration_ids)]
+    faults += [f"{item} is missing" for item in set(narration_ids) - set(results)]
+    faults += [f"{item} is unexpected" for item in set(results) - set(narration_ids)]
     for name, scores in results.items():
         if set(scores) != set(CLASSES):
             faults.append(f"{name}: {sorted(scores)}")
             continue
         for kind, number in CLASSES.items():
-            if list(scores[kind]) != [str(each) for each in range(number)]:
+            if list(scores[kind]) != [str(item) for item in range(number)]:
                 faults.append(f"{name}: {kind} {len(scores[kind])}")
-            if not all(_is_number(each) for each in scores[kind].values()):
+            if not all(_is_number(item) for item in scores[kind].values()):
                 faults.append(f"{name}: {kind} scores")
     return faults
 

@@ -31,7 +31,7 @@ def pair_logit_drops(
     head = network.object_head
     trunk = network.trunk_features(batch) if network.config.reads_frames else None
     objects_BTKO, valid_BTK, _ = head.objects(trunk, batch)
-    weights, found = dict(head.relation.state_dict()), {}
+    weights, drops = dict(head.relation.state_dict()), {}
     for clip in range(len(valid_BTK)):
         steps = _pairs_of_steps(network, valid_BTK[clip])
         geometry = _geometry(batch, clip) if network.config.pair_geometry else lambda pair: None
@@ -46,8 +46,8 @@ def pair_logit_drops(
         whole = _logit(network, steps, values, None, class_B[clip], weight)
         for removed, value in values.items():
             without = _logit(network, steps, values, removed, class_B[clip], weight)
-            found[clip, removed] = float(value.sum()), float(whole - without)
-    return found
+            drops[clip, removed] = float(value.sum()), float(whole - without)
+    return drops
 
 
 def _pairs_of_steps(network: ObjectVideoNetwork, valid_TK: Tensor) -> list[tuple[list[Pair], int]]:

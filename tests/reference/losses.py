@@ -24,9 +24,9 @@ def activity_loss(logits_BA: Tensor, labels: Tensor) -> float:
         if isinstance(label, int):
             losses.append(_cross_entropy(logits, label))
         else:
-            for logit, each in zip(logits, label, strict=True):
-                if each >= 0:
-                    losses.append(_binary_cross_entropy(logit, each))
+            for logit, target in zip(logits, label, strict=True):
+                if target >= 0:
+                    losses.append(_binary_cross_entropy(logit, target))
     return sum(losses) / len(losses)
 
 

@@ -29,12 +29,12 @@ def picture_in_view(picture_HW3: NDArray, place: Place, *, flip: bool) -> NDArra
     """The pixels of the window."""
     x, y, height, width = place
     columns = picture_HW3.shape[1]
-    found = np.zeros((height, width, 3), picture_HW3.dtype)
+    view_HW3 = np.zeros((height, width, 3), picture_HW3.dtype)
     for row in range(height):
         for column in range(width):
             source = columns - 1 - (x + column) if flip else x + column
-            found[row, column] = picture_HW3[y + row, source]
-    return found
+            view_HW3[row, column] = picture_HW3[y + row, source]
+    return view_HW3
 
 
 def _on_grid(place: Place, stored: tuple[int, int], grid: tuple[int, int]) -> tuple:
@@ -75,5 +75,8 @@ def box_in_view(
     left, top, right, bottom = _on_grid(place, stored, grid)
     _, _, height, width = place
     across, down = width / (right - left), height / (bottom - top)
-    found = [(x1 - left) * across, (y1 - top) * down, (x2 - left) * across, (y2 - top) * down]
-    return [min(max(each, 0), most) for each, most in zip(found, [width, height] * 2, strict=True)]
+    limits = [(x1 - left) * across, (y1 - top) * down, (x2 - left) * across, (y2 - top) * down]
+    return [
+        min(max(coordinate, 0), most)
+        for coordinate, most in zip(limits, [width, height] * 2, strict=True)
+    ]

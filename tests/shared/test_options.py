@@ -90,7 +90,7 @@ def test_the_environment_stands_in_for_an_option(run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--data=", "'--data': expected a path, got an empty string"),
         ("--precision bf8", "'--precision': expected one of 'float32', 'tfloat32', 'bfloat16'"),
@@ -100,14 +100,14 @@ def test_the_environment_stands_in_for_an_option(run) -> None:
         ("--fast --seed 7", "--fast and --seed 7: expected one of them, got both"),
     ],
 )
-def test_what_is_refused_names_the_option(run, words: str, said: str) -> None:
+def test_what_is_refused_names_the_option(run, words: str, message: str) -> None:
     refused = run(f"vlog {words}")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert said in refused.stderr
+    assert message in refused.stderr
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"seed": -1}, "seed: expected at least 0, got -1"),
         ({"sede": 1}, "unknown key 'sede'; the nearest valid one is 'seed'"),
@@ -116,11 +116,11 @@ def test_what_is_refused_names_the_option(run, words: str, said: str) -> None:
     ],
 )
 def test_what_python_gives_wrong_is_one_error_of_the_tree(
-    given: dict[str, object], said: str
+    given: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         Outer(dataset="vlog", **given)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         Outer(dataset="vlog").changed(**given)
     with pytest.raises(ConfigError, match="dataset"):
         Outer()  # type: ignore[call-arg]

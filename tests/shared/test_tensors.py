@@ -41,7 +41,7 @@ def test_what_is_written_is_read_by_anyone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("tensors", "message"),
     [
         ({}, "2 weights are missing, first a"),
         ({"a": torch.zeros(2), "b": torch.zeros(1), "c": torch.zeros(1)}, "unexpected, first c"),
@@ -51,5 +51,5 @@ def test_what_is_written_is_read_by_anyone(tmp_path: Path) -> None:
         ({"a": torch.zeros(1).expand(1 << 40), "b": torch.zeros(1)}, "a: expected shape"),
     ],
 )
-def test_what_does_not_fit(found: dict[str, Tensor], message: str) -> None:
-    assert re.search(message, str(mismatch(found, {"a": torch.ones(2), "b": torch.ones(1)})))
+def test_what_does_not_fit(tensors: dict[str, Tensor], message: str) -> None:
+    assert re.search(message, str(mismatch(tensors, {"a": torch.ones(2), "b": torch.ones(1)})))

@@ -46,7 +46,7 @@ def test_numbers_stay_numbers(number: object) -> None:
 def test_cells_are_kept_but_for_an_apostrophe_and_stay_different(texts: list[str]) -> None:
     row = texts + [f"'{text}" for text in texts]
     first, second = csv.reader(io.StringIO(csv_text([row, row]), newline=""))
-    assert all(found in (cell, f"'{cell}") for found, cell in zip(first, row, strict=True))
+    assert all(written in (cell, f"'{cell}") for written, cell in zip(first, row, strict=True))
     assert len(set(first)) == len(set(row))
     assert first == second
 
@@ -58,7 +58,7 @@ KEYS = ["optimizer.name", "optimizer.learning_rate", "model.kernels", "l", "r"]
 
 
 @pytest.mark.parametrize(
-    ("word", "names", "wanted"),
+    ("word", "names", "expected"),
     [
         pytest.param("vlgo", NAMES, "vlog", id="swapped"),
         pytest.param("xyz", NAMES, "demo", id="nothing alike: first in the alphabet"),
@@ -67,8 +67,8 @@ KEYS = ["optimizer.name", "optimizer.learning_rate", "model.kernels", "l", "r"]
         pytest.param("word", [], None, id="nothing"),
     ],
 )
-def test_nearest(word: str, names: list[str], wanted: str | None) -> None:
-    assert nearest(word, names) == wanted
+def test_nearest(word: str, names: list[str], expected: str | None) -> None:
+    assert nearest(word, names) == expected
 
 
 @pytest.mark.parametrize(

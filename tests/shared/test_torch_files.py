@@ -29,8 +29,8 @@ def read(path: Path, **options: Any) -> Any:
 
 def read_named(path: Path) -> int | None:
     """As a reader of weights does: how many there are, None if the file holds something else."""
-    found = tensors_in(read(path))
-    return None if found is None else len(found)
+    tensors = tensors_in(read(path))
+    return None if tensors is None else len(tensors)
 
 
 def rewritten(path: Path, change: Callable[[str, bytes], bytes], **options: Any) -> Path:
@@ -56,11 +56,11 @@ def with_pickle(path: Path, content: bytes) -> Path:
 @pytest.mark.parametrize("archive", [True, False])
 def test_what_torch_writes_is_read(archive: bool, tmp_path: Path) -> None:
     torch.save(CONTENT, tmp_path / "x.pt", _use_new_zipfile_serialization=archive)
-    found = read(tmp_path / "x.pt")
-    assert found["numbers"] == CONTENT["numbers"]
-    weights = tensors_in(found["model"])
+    tensors = read(tmp_path / "x.pt")
+    assert tensors["numbers"] == CONTENT["numbers"]
+    weights = tensors_in(tensors["model"])
     assert weights is not None
-    assert all(torch.equal(weights[name], each) for name, each in CONTENT["model"].items())
+    assert all(torch.equal(weights[name], tensor) for name, tensor in CONTENT["model"].items())
 
 
 @given(content=st.binary(max_size=300))
@@ -114,7 +114,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What is said of each hostile file, by one process with bounded time and memory."""
     folder = tmp_path_factory.mktemp("hostile")
     files = {name: make(folder / f"{name}.pt") for name, (make, _) in HOSTILE.items()}
@@ -122,10 +122,10 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_files(name: str, said: dict[str, str]) -> None:
-    assert HOSTILE[name][1] in said[name]
-    assert f"{name}.pt: expected weights, got a " in said[name]
-    assert "weights_only" not in said[name]
+def test_hostile_files(name: str, messages: dict[str, str]) -> None:
+    assert HOSTILE[name][1] in messages[name]
+    assert f"{name}.pt: expected weights, got a " in messages[name]
+    assert "weights_only" not in messages[name]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_what_is_dropped_is_not_made(archive: bool, tmp_path: Path) -> None:
     torch.save(content, path, _use_new_zipfile_serialization=archive)
     with pytest.raises(CheckpointError, match=r"refers to numpy|a pickle of"):
         read(path)
-    found = read(path, dropped=ARRAYS)
-    assert tensors_in(found["model"]) is not None
-    assert type(found["arrays"]["long"]) is type(found["arrays"]["short"][0])
-    assert not isinstance(found["arrays"]["long"], np.ndarray)
+    tensors = read(path, dropped=ARRAYS)
+    assert tensors_in(tensors["model"]) is not None
+    assert type(tensors["arrays"]["long"]) is type(tensors["arrays"]["short"][0])
+    assert not isinstance(tensors["arrays"]["long"], np.ndarray)

@@ -37,14 +37,14 @@ def test_real_files_equal_what_pyav_decodes(sample_data: Path) -> None:
         rate = probe(path).rate
         times: list[float | None] = []
         seconds: list[float] = []
-        for found, wanted in zip_longest(read_frames(path), decoded(path)):
-            assert found is not None, f"{path.name}: frames are missing from {len(seconds)} on"
-            assert wanted is not None, f"{path.name}: too many frames from {len(seconds)} on"
-            times.append(wanted[0])
-            seconds.append(found.seconds)
-            if path.name != CORRUPTED and found.index % 10 == 0:
-                image = np.rot90(wanted[1], ROTATED.get(path.name, 0))
-                assert np.array_equal(found.image, image), f"{path.name} frame {found.index}"
+        for frame, expected in zip_longest(read_frames(path), decoded(path)):
+            assert frame is not None, f"{path.name}: frames are missing from {len(seconds)} on"
+            assert expected is not None, f"{path.name}: too many frames from {len(seconds)} on"
+            times.append(expected[0])
+            seconds.append(frame.seconds)
+            if path.name != CORRUPTED and frame.index % 10 == 0:
+                image = np.rot90(expected[1], ROTATED.get(path.name, 0))
+                assert np.array_equal(frame.image, image), f"{path.name} frame {frame.index}"
         assert seconds == repaired_seconds(times, rate=rate), path.name
         assert all(before < after for before, after in pairwise(seconds)), path.name
         compared += 1

@@ -56,14 +56,14 @@ def test_jobs_do_the_good_videos_and_end_with_3(
 ) -> None:
     detector = ("--config", demo_config, "--checkpoint", demo_checkpoint, "--device", "cpu")
     frames = sum(GOOD.values())
-    found = orn("detect", *options, *detector, "--workers", 1, exit_code=3).json
-    assert (found["videos"], found["total_frames"]) == (5, frames)
-    reasons = {each["id"]: each["reason"] for each in found["failed"]}
+    report = orn("detect", *options, *detector, "--workers", 1, exit_code=3).json
+    assert (report["videos"], report["total_frames"]) == (5, frames)
+    reasons = {video["id"]: video["reason"] for video in report["failed"]}
     assert reasons.keys() == BAD.keys()
     assert [name for name, reason in BAD.items() if reason not in reasons[name]] == []
-    found = orn("clips", *options, "--workers", 1, exit_code=3).json
-    assert (found["added"], found["frames"]) == (5, frames)
-    assert sorted(each["id"] for each in found["failed"]) == sorted(BAD)
+    report = orn("clips", *options, "--workers", 1, exit_code=3).json
+    assert (report["added"], report["frames"]) == (5, frames)
+    assert sorted(video["id"] for video in report["failed"]) == sorted(BAD)
 
     for store in ((), ("--no-clip-store",)):
         recipe = ("--recipe", "paper_resnet50", "--set", "data.max_objects=0")
@@ -71,5 +71,5 @@ def test_jobs_do_the_good_videos_and_end_with_3(
         assert (ran.json["num_train"], ran.json["num_validation"]) == (len(GOOD) + 1, 0)
         for name in BAD:
             assert name in ran.stderr
-    found = orn("manifest", "check", *options, "--probe", exit_code=3).json
-    assert sorted(found["unreadable"]) == sorted(BAD)
+    report = orn("manifest", "check", *options, "--probe", exit_code=3).json
+    assert sorted(report["unreadable"]) == sorted(BAD)

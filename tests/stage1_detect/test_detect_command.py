@@ -57,11 +57,11 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
 
     for skipped, new in ((1, 12), (2, 0)):
         ran = detect("--json", exit_code=3)
-        found = ran.json
-        assert (found["skipped_units"], found["frames"], found["total_frames"]) == (
+        report = ran.json
+        assert (report["skipped_units"], report["frames"], report["total_frames"]) == (
             skipped, new, 17,
         )  # fmt: skip
-        assert [video["id"] for video in found["failed"]] == ["broken"]
+        assert [video["id"] for video in report["failed"]] == ["broken"]
         assert "1 of 4 listed videos are missing in" in ran.stderr
     assert detect("--retry-failed", "--dry-run", "--json").json["frames_to_do"] == 312
 
@@ -75,8 +75,8 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
     assert shard.detector.frame_rate == 2
     assert shard.frame_index().tolist() == [0, 0, 5, 10]
     assert " rate is 2.0 as recorded, None" in detect("--limit", 2, exit_code=2).stderr
-    said = at_two("--score-threshold", 0.5, "--dry-run", exit_code=2).stderr
-    assert "detector.thresholds.score is 0.05 as recorded, 0.5 as requested" in said
+    message = at_two("--score-threshold", 0.5, "--dry-run", exit_code=2).stderr
+    assert "detector.thresholds.score is 0.05 as recorded, 0.5 as requested" in message
 
 
 def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
@@ -87,8 +87,8 @@ def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
     video.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # the same size
     for _ in range(2):
         for words in ((), ("--dry-run",)):
-            said = one(*words).stderr
-            assert "1 video was replaced after detection (such as a); use --retry-failed" in said
+            message = one(*words).stderr
+            assert "1 video was replaced after detection (such as a); use --retry-failed" in message
         write_gray(video, 7)
     assert one("--retry-failed", "--json").json["frames"] == 7
     assert "replaced" not in one().stderr

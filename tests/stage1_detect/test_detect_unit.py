@@ -63,7 +63,7 @@ def test_an_error_leaves_nothing(
 ) -> None:
     detector = FakeDetector(fail_at=3 if part == "network" else None)
     if part == "encoding":
-        monkeypatch.setattr(detector, "encode", lambda found: found["no detections"])
+        monkeypatch.setattr(detector, "encode", lambda prepared: prepared["no detections"])
     with pytest.raises((RuntimeError, TypeError), match=r"the network broke|indices must be"):
         run(tmp_path, detector)
     assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
@@ -72,8 +72,8 @@ def test_an_error_leaves_nothing(
 class NotFinite(FakeDetector):
     """Gives no numbers for frames of the first video."""
 
-    def encode(self, found: Any) -> FrameDetections:
-        detections = super().encode(found)
+    def encode(self, prepared: Any) -> FrameDetections:
+        detections = super().encode(prepared)
         if detections.height == 48:
             raise DetectorError("not finite")
         return detections

@@ -39,11 +39,11 @@ def segment(start: float | None, stop: float | None, video: str = "v") -> Segmen
 
 
 def limits(ranges: tuple[TimeRange, ...]) -> list[Limits]:
-    return [(each.start_seconds, each.stop_seconds) for each in ranges]
+    return [(span.start_seconds, span.stop_seconds) for span in ranges]
 
 
 @pytest.mark.parametrize(
-    ("segments", "wanted"),
+    ("segments", "expected"),
     [
         ([(1.0, 2.0)], [(0.9, 2.1)]),
         ([(5.0, 6.0), (1.0, 2.0)], [(0.9, 2.1), (4.9, 6.1)]),
@@ -55,8 +55,10 @@ def limits(ranges: tuple[TimeRange, ...]) -> list[Limits]:
         ([(1.23456, 2.34567)], [(1.134, 2.446)]),  # to milliseconds, outwards
     ],
 )
-def test_ranges_at_ten_frames_a_second(segments: list[Limits], wanted: list[Limits]) -> None:
-    assert limits(labeled_ranges([segment(*each) for each in segments], rate=10.0)) == wanted
+def test_ranges_at_ten_frames_a_second(segments: list[Limits], expected: list[Limits]) -> None:
+    assert (
+        limits(labeled_ranges([segment(*limits_) for limits_ in segments], rate=10.0)) == expected
+    )
 
 
 TEN_A_SECOND = FrameEstimate(frames=200, rate=10.0)

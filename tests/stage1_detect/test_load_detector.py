@@ -24,7 +24,7 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
     assert by_file.entry.checkpoint_digest == named.entry.checkpoint_digest
     assert (named.entry.thresholds["score"], by_file.entry.thresholds["score"]) == (0.3, 0.9)
     frames = [np.zeros((64, 96, 3), np.uint8)] * 2
-    assert [(each.height, each.width) for each in named.detect(frames)] == [(64, 96)] * 2
+    assert [(frame.height, frame.width) for frame in named.detect(frames)] == [(64, 96)] * 2
     assert named.detect([]) == []
     for wrong in (None, frames[0], [frames[0], np.zeros((32, 96, 3), np.uint8)], iter(frames)):
         with pytest.raises(ShapeError, match="frames: expected"):
@@ -70,8 +70,8 @@ NONE = DetectorChoice()
 def test_choice(own: DetectorChoice, config: Any, checkpoint: Any, expected: Any) -> None:
     shipped = {"demo": DetectorChoice(config="/demo.py", checkpoint=Path("/demo.pth"))}
     path = checkpoint and Path(checkpoint)
-    found, weights = choose_files(own, config=config, checkpoint=path, shipped=shipped)
-    assert (found, weights and str(weights)) == expected
+    config_path, weights = choose_files(own, config=config, checkpoint=path, shipped=shipped)
+    assert (config_path, weights and str(weights)) == expected
 
 
 def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) -> None:

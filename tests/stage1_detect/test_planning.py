@@ -71,11 +71,11 @@ def test_what_would_mix_is_refused(
     dataset: Dataset, tmp_path: Path, name: str, value: Any, message: str
 ) -> None:
     settings = {"detector": dataclasses.asdict(ENTRY), "batch": 8, "device": "cpu"}
-    wanted: dict[str, Any] = {"settings": settings}
-    plan_job(dataset, folder=tmp_path, **wanted).plan.save(tmp_path)
+    changes: dict[str, Any] = {"settings": settings}
+    plan_job(dataset, folder=tmp_path, **changes).plan.save(tmp_path)
     with pytest.raises(ConfigError, match=rf"{message}.*--fresh"):
-        plan_job(dataset, folder=tmp_path, **{**wanted, name: value})
-    plan_job(dataset, folder=tmp_path, **{**wanted, name: value}, fresh=True)
+        plan_job(dataset, folder=tmp_path, **{**changes, name: value})
+    plan_job(dataset, folder=tmp_path, **{**changes, name: value}, fresh=True)
 
 
 def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_path: Path) -> None:

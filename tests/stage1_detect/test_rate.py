@@ -63,13 +63,13 @@ def check_picks(dataset: Dataset, folder: Path, store: ClipStore) -> None:
     """Check that shards hold the frames of a store, and that each frame of a video finds one."""
     detections = DetectionFolder(folder)
     for video in dataset.videos:
-        found, kept = detections.video(video.id), store.frames(video.id)
-        assert found.frame_indices.tolist() == kept.rows["index"].tolist(), video.id
-        assert found.seconds.tolist() == kept.seconds.tolist(), video.id
+        rows, kept = detections.video(video.id), store.frames(video.id)
+        assert rows.frame_indices.tolist() == kept.rows["index"].tolist(), video.id
+        assert rows.seconds.tolist() == kept.seconds.tolist(), video.id
         seconds_F = np.array([frame.seconds for frame in read_frames(video.path)])
-        rows_F = found.nearest_rows(seconds_F, video_F=seconds_F)
-        nearest_F = np.abs(found.seconds[:, None] - seconds_F).min(axis=0)
-        np.testing.assert_array_equal(np.abs(found.seconds[rows_F] - seconds_F), nearest_F)
+        rows_F = rows.nearest_rows(seconds_F, video_F=seconds_F)
+        nearest_F = np.abs(rows.seconds[:, None] - seconds_F).min(axis=0)
+        np.testing.assert_array_equal(np.abs(rows.seconds[rows_F] - seconds_F), nearest_F)
 
 
 @pytest.mark.real_data
@@ -81,7 +81,7 @@ def test_real_files_give_the_frames_that_clips_have(
     dataset, folder = of_videos(world, videos), tmp_path / "shards"
     detect(dataset, folder, Scope(rate=2.5, unit_frames=15))
     check_picks(dataset, folder, store)
-    assert {each.severity for each in verify_folder(folder, dataset)} <= {"note"}
+    assert {problem.severity for problem in verify_folder(folder, dataset)} <= {"note"}
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "avi"])
@@ -106,11 +106,11 @@ def test_labeled_frames_find_what_the_whole_video_has_for_them(world: Path, tmp_
     dataset = of_videos(world, {"v": path}, segments)
     for frames in ("all", "labeled"):
         detect(dataset, tmp_path / frames, Scope(frames=frames, rate=1.5, unit_frames=2))
-    whole, part = (DetectionFolder(tmp_path / each).video("v") for each in ("all", "labeled"))
+    whole, part = (DetectionFolder(tmp_path / name).video("v") for name in ("all", "labeled"))
     assert part.num_frames < whole.num_frames
     seconds_F = np.array([frame.seconds for frame in read_frames(path)])
     for start, stop in times:
         in_it_F = seconds_F[(seconds_F >= start) & (seconds_F < (stop or np.inf))]
-        wanted = whole.seconds[whole.nearest_rows(in_it_F, video_F=seconds_F)]
-        found = part.seconds[part.nearest_rows(in_it_F, video_F=seconds_F)]
-        assert found.tolist() == wanted.tolist()
+        expected = whole.seconds[whole.nearest_rows(in_it_F, video_F=seconds_F)]
+        seconds = part.seconds[part.nearest_rows(in_it_F, video_F=seconds_F)]
+        assert seconds.tolist() == expected.tolist()

@@ -55,8 +55,8 @@ def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path: Path) 
     files = {"bad": "bad", "gone": "gone.mp4", "narrow": "narrow.mp4", "good": "good.mp4"}
     videos = {name: Video(id=name, path=tmp_path / file) for name, file in files.items()}
     reader = UnitReader(videos, batch=4, prepare=prepare)
-    wanted = unit(*((name, 0, None) for name in ("unlisted", *files)))
-    unlisted, bad, gone, _, narrow, *good = reader.events(wanted)
+    expected = unit(*((name, 0, None) for name in ("unlisted", *files)))
+    unlisted, bad, gone, _, narrow, *good = reader.events(expected)
     assert unlisted == FailedVideo(id="unlisted", reason="the file no longer exists")
     for failed, name, reason in ((bad, "bad", "bad: cannot be opened"), (gone, "gone", "gone.mp4")):
         assert isinstance(failed, FailedVideo) and failed.id == name

@@ -31,8 +31,8 @@ def test_train_says_exactly_the_commands_that_are_missing(options, missing) -> N
         del options[name]
     what = f"{shlex.quote(options['manifest'])} --data {shlex.quote(options['--data'])}"
     made_by = {"--shards": f"orn detect {what}", "--clips": f"orn clips {what}"}
-    said = train(options, exit_code=1).stderr
-    assert f"`{' && '.join(made_by[name] for name in missing)}` first, or pass --prepare" in said
+    message = train(options, exit_code=1).stderr
+    assert f"`{' && '.join(made_by[name] for name in missing)}` first, or pass --prepare" in message
     assert not Path("runs").exists()
 
 
@@ -53,9 +53,9 @@ def test_what_cannot_be_joined_is_told_before_the_first_step(options, tiny_world
     ]
     write_films_shard(Path("early/shard-000000.zarr.zip"), films)
     options |= {"--shards": "early", "--run": "runs/early"}
-    told = train(options, exit_code=1).stderr.splitlines()[-1]
-    assert "tiny, train: 1 of 8 segments" in told
-    assert "3 of 8 frames of video film/3, worst at 0.7000 s" in told
+    message = train(options, exit_code=1).stderr.splitlines()[-1]
+    assert "tiny, train: 1 of 8 segments" in message
+    assert "3 of 8 frames of video film/3, worst at 0.7000 s" in message
     assert not Path("runs").exists()
     ratio = ("--set", "data.frame_join=ratio", "--dry-run", "--json")
     assert train(options, *ratio).json["num_skipped"] == 0

@@ -152,7 +152,7 @@ def test_other_measurements_have_files_of_their_own(one_step, trained_once, tmp_
 
 
 @pytest.mark.parametrize(
-    ("wanted", "exit_code", "message"),
+    ("options", "exit_code", "message"),
     [
         (("--split", "test"), 1, "tiny, test: "),
         (("--name", "../elsewhere"), 2, "--name '../elsewhere'"),
@@ -161,9 +161,9 @@ def test_other_measurements_have_files_of_their_own(one_step, trained_once, tmp_
         *((("--views", odd), 2, "'--views'") for odd in ("3", "0x1", "1x2", "1001x1", "3X1")),
     ],
 )
-def test_what_cannot_be_measured_is_refused(one_step, wanted, exit_code, message) -> None:
-    said = evaluate(one_step, *wanted, exit_code=exit_code).stderr
-    assert message in " ".join(said.split())
+def test_what_cannot_be_measured_is_refused(one_step, options, exit_code, message) -> None:
+    stderr = evaluate(one_step, *options, exit_code=exit_code).stderr
+    assert message in " ".join(stderr.split())
 
 
 @pytest.mark.slow
@@ -184,5 +184,5 @@ def test_two_processes_train_and_measure_together(workspace) -> None:
 def test_other_classes_are_refused(workspace, tmp_path) -> None:
     train(workspace, "--max-steps", "2")
     (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
-    said = evaluate(workspace["--run"], exit_code=2).stderr
-    assert "classes[0] is 'right' in the run, 'down' in the data set" in said
+    message = evaluate(workspace["--run"], exit_code=2).stderr
+    assert "classes[0] is 'right' in the run, 'down' in the data set" in message

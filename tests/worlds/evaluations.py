@@ -20,7 +20,7 @@ from tests.worlds.films import TINY_RECIPE, make_dataset
 def predicted(right: str) -> Predictions:
     """Predictions of two classes in turn, one video a segment; `+` is right."""
     labels_N = np.arange(len(right)) % 2
-    is_right_N = np.array([each == "+" for each in right])
+    is_right_N = np.array([mark == "+" for mark in right])
     logits_NA = np.eye(2, dtype=np.float32)[np.where(is_right_N, labels_N, 1 - labels_N)]
     ids = tuple(f"segment {row}" for row in range(len(right)))
     return Predictions(ids=ids, labels=labels_N, activity_logits=logits_NA, object_logits=logits_NA)
@@ -31,7 +31,7 @@ def evaluation_of(
 ) -> EvalFile:
     """The results of predictions, with changes."""
     segments = tuple(
-        Segment(id=each, video_id=each, split="validation") for each in predictions.ids
+        Segment(id=video_id, video_id=video_id, split="validation") for video_id in predictions.ids
     )
     if predictions.groups is None:
         unsure_NA = np.zeros((len(segments), len(classes)), np.bool_)

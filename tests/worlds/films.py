@@ -86,11 +86,11 @@ class Film:
         """The rectangles as detections, scores falling."""
         boxes_N4 = self.boxes_FN4[frame].tolist()
         scores_N = np.linspace(0.9, 0.6, len(boxes_N4), dtype=np.float32)
-        found = [
+        objects = [
             (label, score, *box)
             for label, score, box in zip(LABELS, scores_N, boxes_N4, strict=False)
         ]
-        return blocks(*found, height=GRID[0], width=GRID[1], rest=0.0)
+        return blocks(*objects, height=GRID[0], width=GRID[1], rest=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def write_maps(path: Path, films: list[Film]) -> None:
     """A clip store of the films whose maps are the mean colors of the quarters of a frame."""
 
     def maps(images_MHW3: np.ndarray) -> np.ndarray:
-        halves = [half for each in np.split(images_MHW3, 2, 1) for half in np.split(each, 2, 2)]
+        halves = [half for image in np.split(images_MHW3, 2, 1) for half in np.split(image, 2, 2)]
         means_M34 = np.stack([halve.mean((1, 2)) for halve in halves], axis=-1)
         return means_M34.reshape(-1, 3, 2, 2).astype(np.float16)
 
@@ -148,13 +148,13 @@ def write_maps(path: Path, films: list[Film]) -> None:
 def store_content(path: Path) -> dict[str, Any]:
     """All that a training reads of a clip store: each video, and its settings and failures."""
     store = ClipStore(path)
-    found: dict[str, Any] = {"": (store.settings, store.failed)}
+    content: dict[str, Any] = {"": (store.settings, store.failed)}
     for name in sorted(store.ids):
         frames = store.frames(name)
         pictures = frames.read(np.arange(len(frames))).tobytes()
         known = frames.source_digest, frames.stored_size, frames.video.times
-        found[name] = (*known, frames.seconds.tolist(), pictures)
-    return found
+        content[name] = (*known, frames.seconds.tolist(), pictures)
+    return content
 
 
 def clip_record(path: Path) -> Any:
@@ -169,7 +169,7 @@ def write_films_shard(
     *,
     detector: DetectorEntry = DETECTOR,
     score_kind: ScoreKind = "softmax",
-    found: Callable[[Film, int], FrameDetections] = Film.detections,
+    detections: Callable[[Film, int], FrameDetections] = Film.detections,
     frames: slice = slice(None),
 ) -> None:
     """A shard of the films, of every frame or some; `found` gives the objects of a frame."""
@@ -186,7 +186,7 @@ def write_films_shard(
                 )
             )
             for frame in range(len(film.boxes_FN4))[frames]:
-                writer.add(frame, frame / RATE, found(film, frame))
+                writer.add(frame, frame / RATE, detections(film, frame))
             writer.end_video()
 
 

@@ -38,12 +38,12 @@ def video_entry(video_id: str, *, height: int, width: int, rate: float, **other:
 
 
 def blocks(
-    *found: Block, height: int, width: int, rest: float = 0.5, class_scores: bool = True
+    *objects: Block, height: int, width: int, rest: float = 0.5, class_scores: bool = True
 ) -> FrameDetections:
     """Detections whose masks fill their boxes; of what a score lacks to 1, the share `rest` goes to
     the next class."""
-    masks, scores_NS = [], np.zeros((len(found), len(COCO_CLASSES)), np.float16)
-    for row, (label, score, x1, y1, x2, y2) in enumerate(found):
+    masks, scores_NS = [], np.zeros((len(objects), len(COCO_CLASSES)), np.float16)
+    for row, (label, score, x1, y1, x2, y2) in enumerate(objects):
         ones = np.ones((y2 - y1, x2 - x1), np.bool_)
         masks.append(rle.encode_crop(ones, x=x1, y=y1, height=height, width=width))
         scores_NS[row, label] = score
@@ -51,9 +51,9 @@ def blocks(
     return FrameDetections(
         height=height,
         width=width,
-        boxes=np.array([each[2:] for each in found], np.float32).reshape(-1, 4),
-        scores=np.array([each[1] for each in found], np.float32),
-        labels=np.array([each[0] for each in found], np.uint16),
+        boxes=np.array([block[2:] for block in objects], np.float32).reshape(-1, 4),
+        scores=np.array([block[1] for block in objects], np.float32),
+        labels=np.array([block[0] for block in objects], np.uint16),
         class_scores=scores_NS if class_scores else None,
         masks=tuple(masks),
     )
@@ -86,7 +86,7 @@ def drawn_detections(
 
 def counted(frames: Iterable[FrameDetections], first: int = 0) -> list[Placed]:
     """The frames with indices from `first` on, RATE a second."""
-    return [(index, index / RATE, found) for index, found in enumerate(frames, start=first)]
+    return [(index, index / RATE, frame) for index, frame in enumerate(frames, start=first)]
 
 
 def write_shard(
@@ -162,8 +162,8 @@ class FakeDetector:
         self.batches.append(len(prepared))
         return prepared
 
-    def encode(self, found: tuple[int, int, float]) -> FrameDetections:
-        height, width, gray = found
+    def encode(self, prepared: tuple[int, int, float]) -> FrameDetections:
+        height, width, gray = prepared
         mask_HW = np.zeros((height, width), dtype=np.bool_)
         mask_HW[1:3, 2:6] = True
         box = np.array([[2, 1, 6, 3]], dtype=np.float32)

@@ -41,7 +41,7 @@ def write_table(
     root = folder / data / name
     root.mkdir(parents=True, exist_ok=True)
     (root / "labels.csv").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    (root / "classes.txt").write_text("".join(f"{each}\n" for each in classes), encoding="utf-8")
+    (root / "classes.txt").write_text("".join(f"{name_}\n" for name_ in classes), encoding="utf-8")
     keys = {"form": form, "task": task, "metric": metric, "pattern": pattern}
     path = folder / f"{name}.toml"
     path.write_text(MANIFEST.format(name=name, title=name.title(), **keys), encoding="utf-8")

@@ -47,32 +47,36 @@ def add_film(
     writer: ShardWriter, dataset: Path, video: dict[str, Any], document: dict[str, Any]
 ) -> None:
     """Adds the true objects of a film."""
-    frames = [each for each in document["images"] if each["video_id"] == video["id"]]
-    found: dict[int, list[dict[str, Any]]] = {frame["id"]: [] for frame in frames}
-    for each in document["annotations"]:
-        if each["image_id"] in found and not each["iscrowd"]:
-            found[each["image_id"]].append(each)
+    frames = [entry for entry in document["images"] if entry["video_id"] == video["id"]]
+    annotations: dict[int, list[dict[str, Any]]] = {frame["id"]: [] for frame in frames}
+    for entry in document["annotations"]:
+        if entry["image_id"] in annotations and not entry["iscrowd"]:
+            annotations[entry["image_id"]].append(entry)
     film = dataset / frames[0]["file_name"]
     size = {name: frames[0][name] for name in ("height", "width")}
     source = {"source_bytes": content_bytes(film), "source_digest": content_digest(film)}
     writer.begin_video(video_entry(video["name"], rate=RATE, **size, **source))
     for index, image in enumerate(frames):
-        writer.add(index, index / RATE, true_objects(found[image["id"]], **size))
+        writer.add(index, index / RATE, true_objects(annotations[image["id"]], **size))
     writer.end_video()
 
 
-def true_objects(found: list[dict[str, Any]], *, height: int, width: int) -> FrameDetections:
+def true_objects(annotations: list[dict[str, Any]], *, height: int, width: int) -> FrameDetections:
     """Objects with a score of 1."""
-    xywh_N4 = np.array([each["bbox"] for each in found], np.float32).reshape(-1, 4)
-    labels_N = np.array([each["category_id"] - 1 for each in found], np.uint16)
-    scores_NS = np.zeros((len(found), len(COCO_CLASSES)), np.float16)
-    scores_NS[np.arange(len(found)), labels_N] = 1
+    xywh_N4 = np.array([annotation["bbox"] for annotation in annotations], np.float32).reshape(
+        -1, 4
+    )
+    labels_N = np.array([annotation["category_id"] - 1 for annotation in annotations], np.uint16)
+    scores_NS = np.zeros((len(annotations), len(COCO_CLASSES)), np.float16)
+    scores_NS[np.arange(len(annotations)), labels_N] = 1
     return FrameDetections(
         height=height,
         width=width,
         boxes=np.concatenate([xywh_N4[:, :2], xywh_N4[:, :2] + xywh_N4[:, 2:]], axis=1),
-        scores=np.ones(len(found), np.float32),
+        scores=np.ones(len(annotations), np.float32),
         labels=labels_N,
         class_scores=scores_NS,
-        masks=tuple(each["segmentation"]["counts"].encode("ascii") for each in found),
+        masks=tuple(
+            annotation["segmentation"]["counts"].encode("ascii") for annotation in annotations
+        ),
     )

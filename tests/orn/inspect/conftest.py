@@ -11,10 +11,10 @@ from tests.worlds.shards import CUP, PERSON, blocks, counted, write_shard
 HEIGHT, WIDTH = 6, 8
 
 
-def found(*labels_and_scores: tuple[int, float], class_scores: bool = True) -> FrameDetections:
+def detected(*labels_and_scores: tuple[int, float], class_scores: bool = True) -> FrameDetections:
     """Detections with a mask of 2 x 3 pixels each, in columns 1..3 and rows 2..4."""
-    each = ((label, score, 1, 2, 4, 4) for label, score in labels_and_scores)
-    return blocks(*each, height=HEIGHT, width=WIDTH, rest=0.0, class_scores=class_scores)
+    detections = ((label, score, 1, 2, 4, 4) for label, score in labels_and_scores)
+    return blocks(*detections, height=HEIGHT, width=WIDTH, rest=0.0, class_scores=class_scores)
 
 
 def write(path: Path, videos: dict[str, list[FrameDetections]], **more: Any) -> Path:
@@ -29,7 +29,7 @@ def write(path: Path, videos: dict[str, list[FrameDetections]], **more: Any) -> 
 def shard(tmp_path: Path) -> Path:
     """Two videos of three and two frames, four detections, one video failed."""
     videos = {
-        "kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))],
-        "b": [found((CUP, 0.25)), found()],
+        "kitchen/a": [detected((PERSON, 0.5), (CUP, 0.75)), detected(), detected((CUP, 1.0))],
+        "b": [detected((CUP, 0.25)), detected()],
     }
     return write(tmp_path / "shard-000000.zarr.zip", videos)

@@ -10,7 +10,7 @@ from orn.inspect.one_frame import find_frame, frame_to_dict
 from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
-from tests.orn.inspect.conftest import HEIGHT, WIDTH, found, write
+from tests.orn.inspect.conftest import HEIGHT, WIDTH, detected, write
 from tests.worlds.shards import CUP
 
 
@@ -22,7 +22,7 @@ def test_a_frame_is_found_by_its_number_or_time(shard: Path, tmp_path: Path) -> 
     first = find_frame(opened, video_id="b", index=None)
     assert (first.index, first.detections.scores.tolist()) == (5, [0.25])
     assert find_frame(opened, video_id="kitchen/a", index=None, seconds=0.62).index == 6
-    one_video = Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [found()]}))
+    one_video = Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [detected()]}))
     assert find_frame(one_video, video_id=None, index=5).video.id == "a"
 
 
@@ -40,7 +40,7 @@ def test_a_frame_is_found_by_its_number_or_time(shard: Path, tmp_path: Path) -> 
 def test_what_is_not_there_is_told_with_what_is(
     tmp_path: Path, video_id: str | None, index: int | None, seconds: float | None, error, message
 ) -> None:
-    videos = {"kitchen/a": [found()] * 3, "b": [found()], "empty": []}
+    videos = {"kitchen/a": [detected()] * 3, "b": [detected()], "empty": []}
     shard = Shard(write(tmp_path / "shard-000000.zarr.zip", videos))
     with pytest.raises(error, match=message):
         find_frame(shard, video_id=video_id, index=index, seconds=seconds)

@@ -8,7 +8,7 @@ from PIL import Image
 from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.video.read import read_frames
-from tests.orn.inspect.conftest import found, write
+from tests.orn.inspect.conftest import detected, write
 from tests.running import Ran
 from tests.worlds.shards import CUP
 from tests.worlds.tables import write_table
@@ -28,7 +28,7 @@ def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
     write_numbered(tmp_path / "data/mine/videos/b.mp4", 8, height=120)
     path = write(
         tmp_path / "x" / "shard-000001.zarr.zip",
-        {"b": [found((CUP, 0.9))]},
+        {"b": [detected((CUP, 0.9))]},
         source_digest=UNKNOWN_SOURCE,
     )
     out = tmp_path / "b.png"

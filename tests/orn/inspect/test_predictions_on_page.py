@@ -20,10 +20,10 @@ def asked(tmp_path: Path) -> list[str | Path]:
     manifest = write_table(tmp_path, "mine", rows, classes=("pour", "stir"))
     for name in "abc":
         write_gray(tmp_path / "data" / "mine" / "videos" / f"{name}.mp4", 2)
-    found: FrameDetections = blocks((CUP, 0.9, 1, 1, 5, 5), height=8, width=8)
+    detections: FrameDetections = blocks((CUP, 0.9, 1, 1, 5, 5), height=8, width=8)
     shard = write_shard(
         tmp_path / "shard-000000.zarr.zip",
-        {name: counted([found], 0) for name in "ab"},
+        {name: counted([detections], 0) for name in "ab"},
         size=(8, 8),
     )
     return ["inspect", shard, "--dataset", manifest, "--data", tmp_path / "data"]
@@ -44,7 +44,7 @@ def predict(run: Path, split: str, name: str, logits: list[float]) -> None:
 def segments(page: Path) -> list[list]:
     """Of each video, its segments without their times."""
     text = (page / "index.html").read_text("utf-8").split('id="index">')[1].split("</script>")[0]
-    return [[each[2:] for each in video["segments"]] for video in json.loads(text)["videos"]]
+    return [[segment[2:] for segment in video["segments"]] for video in json.loads(text)["videos"]]
 
 
 @pytest.mark.parametrize("split", ["validation", "folds"])

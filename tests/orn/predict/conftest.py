@@ -99,14 +99,14 @@ def first_video(trained: Trained, model: OpenedModel) -> Iterator[tuple[Video, A
 
 def turned(windows: Iterable[WindowPrediction]) -> list[WindowPrediction]:
     """The windows as if they had predicted two classes in turn, almost surely."""
-    found = []
+    frames = []
     for number, window in enumerate(windows):
         logits = np.full(2, -9 - number, np.float32)
         logits[number % 2] = 9
         chances = probabilities(logits, multi_label=False)
         own = dict.fromkeys(window.logits, logits)
-        found.append(replace(window, logits=own, probabilities=chances))
-    return found
+        frames.append(replace(window, logits=own, probabilities=chances))
+    return frames
 
 
 def segments_of(
@@ -114,4 +114,4 @@ def segments_of(
 ) -> Iterator[SegmentPrediction]:
     """The segments of windows, without the windows."""
     merged = windows_and_segments(windows, multi_label=multi_label)
-    return (each for each in merged if isinstance(each, SegmentPrediction))
+    return (record for record in merged if isinstance(record, SegmentPrediction))

@@ -32,8 +32,10 @@ def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -
     write_signed(moved, replace(config, recipe_name="another"))
     for out in (run, moved):
         before = (out / "model.safetensors").read_bytes()
-        said = run_orn("export", trained.run, out, exit_code=2).stderr
-        assert f"{out}: settings have changed: " in said and "choose a different folder" in said
+        message = run_orn("export", trained.run, out, exit_code=2).stderr
+        assert (
+            f"{out}: settings have changed: " in message and "choose a different folder" in message
+        )
         assert (out / "model.safetensors").read_bytes() == before
 
 
@@ -42,9 +44,9 @@ def test_a_class_name_that_a_terminal_or_a_table_would_interpret_is_refused(trai
     config["dataset"]["classes"][0] = "a\x1b[2J\nb"
     (moved / "config.json").write_text(json.dumps(config))
     sign(moved)
-    said = predict(trained, validation(trained)[0], model=moved, exit_code=2)
-    assert "dataset.classes[0]: expected printable characters" in said.stderr
-    assert len(said.stderr.splitlines()) == 1 and said.stdout == ""
+    message = predict(trained, validation(trained)[0], model=moved, exit_code=2)
+    assert "dataset.classes[0]: expected printable characters" in message.stderr
+    assert len(message.stderr.splitlines()) == 1 and message.stdout == ""
 
 
 @pytest.mark.parametrize("name", ["evil.py", "imported objects, format coco"])
@@ -58,6 +60,6 @@ def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_pa
         config.detector, config_name=f"{moved / name}" if name == "evil.py" else name
     )
     write_signed(moved, replace(config, detector=detector))
-    said = predict(trained, validation(trained)[0], "--any-detector", model=moved, exit_code=1)
-    assert "--shards FOLDER, or --config" in said.stderr
+    message = predict(trained, validation(trained)[0], "--any-detector", model=moved, exit_code=1)
+    assert "--shards FOLDER, or --config" in message.stderr
     assert not ran.exists()

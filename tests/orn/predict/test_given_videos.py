@@ -29,7 +29,7 @@ def films(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("sources", "found"),
+    ("sources", "names"),
     [
         ([""], ["a.MKV", "b.mp4", "frames", "sub/c.webm"]),
         (["/**/*.[mw]*"], ["b.mp4", "sub/c.webm"]),
@@ -37,11 +37,11 @@ def films(tmp_path: Path) -> Path:
         (["/link.mp4", "/b.mp4", "/sub"], ["link.mp4", "sub/c.webm"]),  # each video once
     ],
 )
-def test_folders_and_patterns_mean_videos(films: Path, sources, found) -> None:
+def test_folders_and_patterns_mean_videos(films: Path, sources, names) -> None:
     if "/link.mp4" in sources:
         (films / "link.mp4").symlink_to(films / "b.mp4")
     videos = find_videos([f"{films}{source}" for source in sources], rate=25)
-    assert [str(video.path.relative_to(films)) for video in videos] == found
+    assert [str(video.path.relative_to(films)) for video in videos] == names
 
 
 def test_a_folder_of_frames_has_a_rate(films: Path) -> None:

@@ -32,13 +32,13 @@ class LocalHub(QuietHandler):
     files: dict[str, bytes]
     requests: list[str]
 
-    def found(self, path: str) -> object:
+    def repository(self, path: str) -> object:
         """JSON, the bytes of a file, or None where nothing is."""
         own = f"/api/models/{NAME}"
         if path in (own, f"{own}/revision/main", f"{own}/revision/{COMMIT}"):
             siblings = [{"rfilename": name} for name in self.files]
-            found = {"id": NAME, "modelId": NAME, "sha": COMMIT, "siblings": siblings}
-            return found | {"private": False, "tags": [], "downloads": 0}
+            repository = {"id": NAME, "modelId": NAME, "sha": COMMIT, "siblings": siblings}
+            return repository | {"private": False, "tags": [], "downloads": 0}
         if path == f"{own}/tree/{COMMIT}":
             return [
                 {"type": "file", "path": name, "size": len(data), "oid": digest_of(data)}
@@ -48,11 +48,11 @@ class LocalHub(QuietHandler):
 
     def _answer(self) -> None:
         self.requests.append(self.path)
-        found = self.found(self.path.partition("?")[0])
-        data = found if isinstance(found, bytes) else json.dumps(found).encode()
-        self.send_response(404 if found is None else 200)
+        answer = self.repository(self.path.partition("?")[0])
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.send_response(404 if answer is None else 200)
         headers = {"ETag": f'"{digest_of(data)}"', "X-Repo-Commit": COMMIT}
-        for name, value in headers.items() if found is not None else ():
+        for name, value in headers.items() if answer is not None else ():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -33,9 +33,9 @@ def test_objects_are_matched_by_the_name_of_the_file(on_imported: Trained, tmp_p
     original = validation(on_imported)[0]
     video = Path(shutil.copy(original, tmp_path / original.name))
     source = ("--objects", tmp_path / "objects.csv", "--format", "csv")
-    found = predict(on_imported, video, *source, "--json", "--pairs", "2").stdout
+    output = predict(on_imported, video, *source, "--json", "--pairs", "2").stdout
     shards = ("--shards", on_imported.shards)
-    assert found == predict(on_imported, video, *shards, "--json", "--pairs", "2").stdout
+    assert output == predict(on_imported, video, *shards, "--json", "--pairs", "2").stdout
     other = video.rename(tmp_path / "other.mp4")
     assert "'other'" in predict(on_imported, other, *source, exit_code=3).stderr
     assert not list(tmp_path.glob("orn-predict-*"))

@@ -32,14 +32,14 @@ HEADS = {"two_heads": "logits", "activity_head": "activity_logits", "object_head
 def check_against_eval(ran: Ran, run: Path, frames: list[int]) -> None:
     """Logits and frames of each window are those of the segment."""
     kept = load_predictions(run / "predictions-validation.npz")
-    found = windows(ran)
-    assert len(found) == len(kept.ids) == 4
-    for row, window in enumerate(found):
+    records = windows(ran)
+    assert len(records) == len(kept.ids) == 4
+    for row, window in enumerate(records):
         assert window["frames"] == frames
         assert sum(window["classes"].values()) == pytest.approx(1, abs=1e-4)
         for head, name in HEADS.items():
-            logits, wanted = window["logits"][head], getattr(kept, name)[row]
-            np.testing.assert_allclose(logits, wanted, atol=1e-4, rtol=0)
+            logits, expected = window["logits"][head], getattr(kept, name)[row]
+            np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=0)
 
 
 def in_float32(trained, folder: Path, **changes: Any) -> Path:
@@ -61,14 +61,14 @@ def test_predictions_are_those_of_eval(trained, tmp_path, caplog) -> None:
     check_against_eval(result, run, [0, 2, 4, 6])
     assert "predict: 4/4 videos" in caplog.text
     window = windows(result)[0]
-    names = [each["name"] for each in window["objects"][0]]
+    names = [detection["name"] for detection in window["objects"][0]]
     assert set(names[:-1]) <= {"person", "bottle", "cup"}
     assert names[-1] == "background"
     (pair, _) = window["pairs"]
     earlier, later = pair["objects"]
     assert earlier["second"] < later["second"]
-    for each in window["objects"][0]:  # in pixels of the video
-        x1, y1, x2, y2 = each["box"]
+    for detection in window["objects"][0]:  # in pixels of the video
+        x1, y1, x2, y2 = detection["box"]
         assert 0 <= x1 <= x2 <= 80
         assert 0 <= y1 <= y2 <= 60
 
@@ -145,9 +145,9 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     broken.write_bytes(b"not a video at all")
     videos = (*whole[:4], broken, *whole[4:], absent)
     result = predict(trained, *videos, "--json", exit_code=3)
-    said = [(line["kind"], Path(line["video"])) for line in result.lines]
-    wanted = [(kind, path) for path in whole for kind in ("window", "segment")]
-    assert said == [*wanted[:8], ("failed", broken), *wanted[8:], ("failed", absent)]
+    records = [(line["kind"], Path(line["video"])) for line in result.lines]
+    expected = [(kind, path) for path in whole for kind in ("window", "segment")]
+    assert records == [*expected[:8], ("failed", broken), *expected[8:], ("failed", absent)]
     assert "2 of 11 videos failed" in result.stderr
     assert f"{broken}: " in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
@@ -161,8 +161,8 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
     write_films_shard(shard, [film.in_video(video)], frames=slice(27))
     words = ["--shards", shard.parent, "--window", "0.1", "--stride", "0.3"]
     words += ["--csv", tmp_path / "out.csv"]
-    said = predict(trained, video, *words, "--json", exit_code=3).lines
-    assert {"segment", "failed"} <= {each["kind"] for each in said}
+    records = predict(trained, video, *words, "--json", exit_code=3).lines
+    assert {"segment", "failed"} <= {record["kind"] for record in records}
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 1
     assert predict(trained, video, *words, exit_code=3).stdout == ""
 
@@ -205,10 +205,12 @@ def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
             tensor.fill_(1e38)
     write_tensors(run / "model.safetensors", tensors, metadata)
     videos, more = validation(trained)[:2], ["--shards", trained.shards, "--window", "0.4"]
-    said = predict(trained, *videos, *more, "--json", "--pairs", "1", model=run, exit_code=3).lines
-    assert [each["video"] for each in said] == [str(path) for path in videos]
-    assert all(each["kind"] == "failed" for each in said)
-    assert "0.00 to 0.40 s and 2 more: expected finite" in said[0]["reason"]
+    records = predict(
+        trained, *videos, *more, "--json", "--pairs", "1", model=run, exit_code=3
+    ).lines
+    assert [record["video"] for record in records] == [str(path) for path in videos]
+    assert all(record["kind"] == "failed" for record in records)
+    assert "0.00 to 0.40 s and 2 more: expected finite" in records[0]["reason"]
 
 
 def test_a_video_of_the_training_is_named(trained: Any) -> None:

@@ -48,8 +48,8 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
                 moment.start_seconds - 1e-4 <= frame.seconds < moment.stop_seconds
             ):  # a border is either
                 color = np.array(activity_color(order.index(moment.labels[0])))
-                wanted = 24 + moment.probabilities.max() * (color - 24)  # darker if less probable
-                distances.append(np.abs(wanted - corner).sum())
+                expected = 24 + moment.probabilities.max() * (color - 24)  # darker if less probable
+                distances.append(np.abs(expected - corner).sum())
         assert min(distances) < 30
 
 

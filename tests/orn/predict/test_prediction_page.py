@@ -37,7 +37,7 @@ def path(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = (first, second, folder / "absent.mp4", "--shards", trained.shards, "--window", "0.4")
     result = predict(trained, *words, "--html", folder / "out.html", exit_code=3)
     assert "decided by" not in result.stdout  # nobody asked for pairs
-    assert [each.name for each in folder.iterdir()] == ["out.html"]
+    assert [file.name for file in folder.iterdir()] == ["out.html"]
     return folder / "out.html"
 
 
@@ -46,9 +46,9 @@ def page_of(model: Any, trained: Trained, windows: Any = list, **more: Any) -> P
     page = PredictionPage(model=model, num_videos=1)
     with first_video(trained, model) as (video, detections):
         seen = detections.video(video.id)
-        found = windows(predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2))
-        said = list(segments_of(found, multi_label=model.is_multi_label))
-        page.add(more.pop("name", video.id), video, seen, found, said, **more)
+        predictions = windows(predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2))
+        segments = list(segments_of(predictions, multi_label=model.is_multi_label))
+        page.add(more.pop("name", video.id), video, seen, predictions, segments, **more)
     return page
 
 

@@ -51,15 +51,15 @@ def window(start: float, stop: float, *logits: float) -> WindowPrediction:
     ],
 )
 def test_windows_cover_a_video(seconds: float, choice: dict, clips: ClipRecord, number) -> None:
-    found = windows_of(times(seconds), WindowChoice(**choice), clips)
-    assert len(found) == number
+    windows = windows_of(times(seconds), WindowChoice(**choice), clips)
+    assert len(windows) == number
     if number == 1:
-        assert found == [TimeRange()]
+        assert windows == [TimeRange()]
         return
-    starts = [each.start_seconds for each in found]
+    starts = [interval.start_seconds for interval in windows]
     assert starts == sorted(starts)
     assert starts[0] == 0
-    assert found[-1].stop_seconds == pytest.approx(seconds)
+    assert windows[-1].stop_seconds == pytest.approx(seconds)
 
 
 @given(
@@ -74,43 +74,45 @@ def test_windows_of_a_grid_hold_every_frame(
     seconds_F = 5 + np.cumsum(gaps)
     interval = float(np.median(np.diff(seconds_F)))
     first, end, stride = seconds_F[0], seconds_F[-1] + interval, max(stride, interval)
-    found = windows_of(seconds_F, WindowChoice(seconds=window, stride_seconds=stride), UNKNOWN)
+    windows = windows_of(seconds_F, WindowChoice(seconds=window, stride_seconds=stride), UNKNOWN)
     if end - first <= window + interval / 2:
-        assert found == [TimeRange()]
+        assert windows == [TimeRange()]
         return
     number = int(np.ceil((end - first - window) / stride - 1e-6))
     starts = [*(first + stride * np.arange(number)).tolist(), end - window]
     every = [TimeRange(start, start + window) for start in starts]
-    with_frames = [each for each in every if any(second in each for second in seconds_F)]
-    assert set(found) <= set(with_frames)
+    with_frames = [span for span in every if any(second in span for second in seconds_F)]
+    assert set(windows) <= set(with_frames)
     if max(gaps[1:]) <= stride:
-        assert found == with_frames
+        assert windows == with_frames
     if stride <= window:
-        assert all(any(second in each for each in found) for second in seconds_F)
+        assert all(any(second in span for span in windows) for second in seconds_F)
 
 
 def test_overlapping_windows_are_averaged_and_equal_neighbors_merged() -> None:
     windows = [window(0, 2, 1, 0), window(1, 3, 3, 0), window(2, 4, 0, 5)]
-    found = list(segments_of(windows))
-    assert [(each.start_seconds, each.stop_seconds, each.labels) for each in found] == [
+    segments = list(segments_of(windows))
+    assert [
+        (segment.start_seconds, segment.stop_seconds, segment.labels) for segment in segments
+    ] == [
         (0, 2, (0,)),
         (2, 4, (1,)),
     ]
-    assert found[0].logits["object_head"].tolist() == [1.5, 0.0]  # of 1 for a second, 2 for one
-    assert found[1].logits["object_head"].tolist() == [0.75, 3.75]
-    assert found[0].windows == 2
+    assert segments[0].logits["object_head"].tolist() == [1.5, 0.0]  # of 1 for a second, 2 for one
+    assert segments[1].logits["object_head"].tolist() == [0.75, 3.75]
+    assert segments[0].windows == 2
 
 
 def test_a_gap_parts_stretches_and_moments_are_not_merged() -> None:
-    found = segments_of([window(0, 1, 1, 0), window(5, 6, 1, 0)])
-    assert [(each.start_seconds, each.stop_seconds) for each in found] == [(0, 1), (5, 6)]
-    found = moments_of([window(0, 2, 1, 0), window(1, 3, 3, 0)])
-    assert [each.start_seconds for each in found] == [0, 1, 2]
+    merged = segments_of([window(0, 1, 1, 0), window(5, 6, 1, 0)])
+    assert [(segment.start_seconds, segment.stop_seconds) for segment in merged] == [(0, 1), (5, 6)]
+    merged = moments_of([window(0, 2, 1, 0), window(1, 3, 3, 0)])
+    assert [segment.start_seconds for segment in merged] == [0, 1, 2]
 
 
 def test_several_classes_or_none_may_hold() -> None:
     one, other = segments_of([window(0, 1, 5, 5, -5), window(1, 2, -5, -5, -5)], multi_label=True)
-    assert [each.labels for each in (one, other)] == [(0, 1), ()]
+    assert [segment.labels for segment in (one, other)] == [(0, 1), ()]
     assert one.probabilities.sum() > 1.5
     assert "a 99 %, b 99 %" in repr(one) and "none" in repr(other)
 
@@ -118,6 +120,6 @@ def test_several_classes_or_none_may_hold() -> None:
 @pytest.mark.parametrize("far", [1e8, 1e10])
 def test_a_time_that_lies_costs_no_windows_before_it(far: float) -> None:
     seconds_F = np.append(times(3.0), far)
-    found = windows_of(seconds_F, WindowChoice(), TRAINED)
-    assert len(found) <= 3 * len(seconds_F)
-    assert found[-1].stop_seconds == pytest.approx(far + 0.1)
+    windows = windows_of(seconds_F, WindowChoice(), TRAINED)
+    assert len(windows) <= 3 * len(seconds_F)
+    assert windows[-1].stop_seconds == pytest.approx(far + 0.1)

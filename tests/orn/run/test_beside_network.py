@@ -39,16 +39,16 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
 
 def first_lines(run: Path) -> str:
     """What the report says of the baseline."""
-    found = re.search(r'<p id="baseline">(.*?)</p>', (run / "report.html").read_text())
-    assert found
-    return found[1].replace("&nbsp;", " ").replace("\u00a0", " ")
+    match = re.search(r'<p id="baseline">(.*?)</p>', (run / "report.html").read_text())
+    assert match
+    return match[1].replace("&nbsp;", " ").replace("\u00a0", " ")
 
 
 def together(run: Path, folder: Path, name: str) -> float:
     """The score of the geometric mean of the probabilities of the network and the forest, or of
     odds for several labels."""
     network, baseline = (
-        load_predictions(each / f"predictions-{name}.npz") for each in (run, folder)
+        load_predictions(folder_ / f"predictions-{name}.npz") for folder_ in (run, folder)
     )
     assert network.ids == baseline.ids
     logits = (network.logits, baseline.forest_logits)
@@ -69,23 +69,23 @@ def test_the_report_begins_with_the_baseline(tmp_path, folds, task, metric) -> N
     run = carried_out(tmp_path, folds, task, metric)
     name = "folds" if folds else "validation"
     own, network = (
-        json.loads((each / f"eval-{name}.json").read_text()) for each in (run / "baseline", run)
+        json.loads((limit / f"eval-{name}.json").read_text()) for limit in (run / "baseline", run)
     )
     pairs = [(run, run / "baseline", name)]
     if folds and metric == "map":
         parts = ("fold-1", "fold-2")
         pairs = [(run / part, run / "baseline" / part, "test") for part in parts]
     mean = np.mean([together(*pair) for pair in pairs])
-    said = first_lines(run)
+    line = first_lines(run)
     for words, score in (
         ("a forest on the objects", own["forest"][metric]),
         ("the frozen network alone", own["probe"][metric]),
         ("their average", own["average"][metric]),
         ("the average of trained heads and forest", mean),
     ):
-        assert f"{words} {100 * score:.1f} %" in said
+        assert f"{words} {100 * score:.1f} %" in line
     beside = beside_network(run, name)
-    assert beside is not None and said == f"On the same clips: {beside}."
+    assert beside is not None and line == f"On the same clips: {beside}."
     score = next(network[head][metric] for head in ("two_heads", "object_head") if head in network)
     assert beside.gain["difference"] == pytest.approx(score - own["average"][metric])
     assert beside.together_gain["difference"] == pytest.approx(mean - score)
@@ -94,7 +94,7 @@ def test_the_report_begins_with_the_baseline(tmp_path, folds, task, metric) -> N
         return
     compared = run_orn("compare", run / "baseline", run, "--on", name, "--json").json
     ours = compared["figures"][metric]
-    assert [beside.gain[each] for each in ("low", "high")] == [ours["low"], ours["high"]]
+    assert [beside.gain[limit] for limit in ("low", "high")] == [ours["low"], ours["high"]]
     if not folds:
         rows = np.arange(3)
         path = run / "baseline" / "predictions-validation.npz"

@@ -23,11 +23,11 @@ LOOK_ALIKE = (
 
 def digest(folder: Path) -> str:
     """Return the digest of all names, links and contents below a folder."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         content = path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes()
-        found.update(f"{path.relative_to(folder)} {content!r}\n".encode())
-    return found.hexdigest()
+        hasher.update(f"{path.relative_to(folder)} {content!r}\n".encode())
+    return hasher.hexdigest()
 
 
 @pytest.fixture

@@ -65,9 +65,9 @@ def opened(dataset: object, **options: Any) -> list[str]:
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
     typed = opened(table, split="60/40", recipe="demo", seed=3)
     root, run = Path.cwd(), "runs/kitchen-demo-seed3"
-    said = capfd.readouterr().err
-    assert f"orn manifest new {table} --split 60/40" in said
-    assert "warning" not in said  # the step check prints them
+    message = capfd.readouterr().err
+    assert f"orn manifest new {table} --split 60/40" in message
+    assert "warning" not in message  # the step check prints them
     assert typed == [
         f"orn manifest check kitchen.toml --data {root}",
         f"orn detect kitchen.toml --data {root}",
@@ -125,8 +125,8 @@ def test_a_second_table_gets_its_own_manifest(table: Path) -> None:
 def test_other_columns_are_ignored_and_listed_once(table: Path) -> None:
     rows = [f"{row},Anna,," for row in ROWS]
     table.write_text("\n".join(["Video,LABEL,notes,,", *rows]) + "\n")
-    said = run_orn("manifest", "new", table, "--split", "60/40").stderr
-    assert said.count("notes") == 1
+    message = run_orn("manifest", "new", table, "--split", "60/40").stderr
+    assert message.count("notes") == 1
     assert "10 videos" in run_orn("run", table, "--recipe", "demo", "--dry-run").stdout
 
 
@@ -143,8 +143,8 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
     Path("masks").mkdir()
     typed = opened(table, objects=Path("masks"), form="epic100", partial=True)
     assert typed[1].startswith("orn import-objects kitchen.toml masks --format epic100")
-    assert not any(" detect " in each for each in typed)
-    assert [each for each in typed if "--partial" in each] == typed[3:]
+    assert not any(" detect " in command for command in typed)
+    assert [command for command in typed if "--partial" in command] == typed[3:]
     with pytest.raises(ConfigError, match=r"--format"):
         opened(table, objects=Path("masks"))
     with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
@@ -157,14 +157,14 @@ def test_what_to_do_next_needs_what_the_run_left(
     """Objects of the video, or nothing where no model was trained on everything."""
     monkeypatch.setattr("orn.run.run_steps.run_jobs", lambda jobs, **_: None)
     Path("masks").mkdir()
-    told = []
+    messages = []
     for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
         request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
         pipeline, _ = open_pipeline(request)
         begin_output_folder(pipeline.run, RUN_MARKER)
         write_evaluation(pipeline.run, "folds", dataset="kitchen", split="folds")
-        told.append(run_pipeline(pipeline)["next"])
-    assert told == [f"orn predict {pipeline.run} VIDEO --objects FILE --format csv", None]
+        messages.append(run_pipeline(pipeline)["next"])
+    assert messages == [f"orn predict {pipeline.run} VIDEO --objects FILE --format csv", None]
 
 
 @pytest.mark.parametrize(
@@ -195,8 +195,8 @@ def test_nothing_to_evaluate_is_refused(table: Path) -> None:
 
 
 def test_without_a_terminal_it_says_how_to_start(table: Path) -> None:
-    said = run_orn("run", table, exit_code=2).stderr
-    assert len(said.splitlines()) == 1 and "--yes" in said
+    message = run_orn("run", table, exit_code=2).stderr
+    assert len(message.splitlines()) == 1 and "--yes" in message
 
 
 @pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
@@ -206,13 +206,13 @@ def test_a_dry_run_of_a_table_writes_nothing(
     """Wherever the videos are; with the split and the names that the run would have."""
     table = table.rename(Path(where) / "labels.csv")
     before = sorted(Path().rglob("*"))
-    found = []
+    commands = []
 
     def estimated(pipeline: Pipeline, dataset: Dataset, *_: Any) -> Any:
         assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
         splits = [segment.split for segment in dataset.segments]
-        assert found or sorted(Path().rglob("*")) == before
-        found.append((dataset.name, pipeline.run.name, splits.count("validation")))
+        assert commands or sorted(Path().rglob("*")) == before
+        commands.append((dataset.name, pipeline.run.name, splits.count("validation")))
         return ESTIMATE
 
     monkeypatch.setattr(estimate, "estimate_pipeline", estimated)
@@ -224,7 +224,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
     run_orn("manifest", "new", table, "--split", "60/40")
     run_orn(*words)
     name = Path(where).name
-    assert found == [(name, f"{name}-demo-seed0", 4)] * 2
+    assert commands == [(name, f"{name}-demo-seed0", 4)] * 2
 
 
 def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
@@ -257,9 +257,11 @@ def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> 
         ("run", table, "--recipe", "demo", "--dry-run"),
         ("run", table, "--recipe", "demo", "--yes"),
     ):
-        said = run_orn(*words, exit_code=2).stderr.splitlines()[-1]
-        assert "plan.json: settings have changed: detector.config_name is 'mask_rcnn_demo'" in said
-        assert "resume with" in said and ("--out" in said) == (words[0] == "detect")
+        message = run_orn(*words, exit_code=2).stderr.splitlines()[-1]
+        assert (
+            "plan.json: settings have changed: detector.config_name is 'mask_rcnn_demo'" in message
+        )
+        assert "resume with" in message and ("--out" in message) == (words[0] == "detect")
     again = run_orn("run", table, "--recipe", "demo", "--dry-run", "--fresh", "--json").json
     assert again["steps"][0]["work"] == "60 frames of 10 videos"
     assert sorted(Path().rglob("*")) == before
@@ -294,8 +296,8 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     monkeypatch.setattr(estimate, "estimate_pipeline", lambda *_: ESTIMATE)
     with terminal("n\n"):
         assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
-    said = capfd.readouterr().err
-    assert all(part in said for part in ("90 frames", "2.5 h", "2.0 GB", "Start?"))
+    message = capfd.readouterr().err
+    assert all(part in message for part in ("90 frames", "2.5 h", "2.0 GB", "Start?"))
     assert not Path("runs").exists()
 
 
@@ -322,15 +324,15 @@ def test_without_a_gpu_a_faster_detector_is_offered_and_kept(
         with terminal(answers), pytest.raises(ConfigError, match="enough"):
             program.main([*words, *more], standalone_mode=False)
     tiny = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
-    assert [tiny in each for each in started] == [True, False, False]
-    said = "Mask R-CNN on every frame takes 2.5 h; --config tiny --rate 4 takes 1 min."
-    assert " ".join(capfd.readouterr().err.split()).count(said) == 3
+    assert [tiny in command for command in started] == [True, False, False]
+    message = "Mask R-CNN on every frame takes 2.5 h; --config tiny --rate 4 takes 1 min."
+    assert " ".join(capfd.readouterr().err.split()).count(message) == 3
 
     begin_detection(tiny.split()[1], score_threshold=0.3, rate=4.0)
     for more in ((), ("--config", "mask_rcnn_demo")):
         with terminal("y\n"), pytest.raises(ConfigError, match="enough"):
             program.main([*words, *more], standalone_mode=False)
-    assert [tiny in each for each in started[3:]] == [True, False]
+    assert [tiny in command for command in started[3:]] == [True, False]
 
 
 def begin_detection(config: str, *, score_threshold: float, rate: float | None = None) -> None:

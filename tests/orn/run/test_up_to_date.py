@@ -86,7 +86,7 @@ def other_frames(begun: Begun) -> None:
 def other_weights(begun: Begun) -> None:
     path = begun.pipeline.run / "model.safetensors"
     tensors, metadata = read_tensors(path, what="weights", remedy="none")
-    write_tensors(path, {name: each * 0 for name, each in tensors.items()}, metadata)
+    write_tensors(path, {name: tensor * 0 for name, tensor in tensors.items()}, metadata)
 
 
 def test_other_labels_give_another_score(begun: Begun) -> None:

@@ -31,26 +31,26 @@ def disc(size: int) -> NDArray[np.bool_]:
 
 def test_no_objects_and_labels_without_a_name() -> None:
     gray = gray_frame(height=400, width=400)
-    nothing = DrawnObjects.of(found(0))
+    nothing = DrawnObjects.of(detected(0))
     assert (draw_frame(gray, nothing, class_names=COCO_CLASSES) == gray).all()
     assert (draw_frame(gray, objects(disc(9), labels=[80]), class_names=("a",)) == gray).all()
     assert draw_frame(gray, nothing, class_names=(), size=(30, 20)).shape == (20, 30, 3)
 
 
-def found(num: int) -> FrameDetections:
+def detected(num: int) -> FrameDetections:
     scores = np.linspace(0, 1, num)
     return blocks(*((0, score, 1, 1, 5, 5) for score in scores), height=10, width=12)
 
 
 def test_the_best_are_drawn_and_the_rest_is_told() -> None:
-    assert len(DrawnObjects.of(found(11), score_threshold=0.5)) == 6
-    many = DrawnObjects.of(found(100))
+    assert len(DrawnObjects.of(detected(11), score_threshold=0.5)) == 6
+    many = DrawnObjects.of(detected(100))
     assert (len(many), many.left_out) == (60, 40)
     assert many.scores.min() > 0.39
     gray = gray_frame(height=400, width=400)
-    plain = draw_frame(gray, DrawnObjects.of(found(60)), class_names=COCO_CLASSES)
-    told = draw_frame(gray, many, class_names=COCO_CLASSES)
-    assert (told[380:, :200] != plain[380:, :200]).any()
+    plain = draw_frame(gray, DrawnObjects.of(detected(60)), class_names=COCO_CLASSES)
+    message = draw_frame(gray, many, class_names=COCO_CLASSES)
+    assert (message[380:, :200] != plain[380:, :200]).any()
 
 
 MISSING = "\u53a8"

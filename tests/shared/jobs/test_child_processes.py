@@ -76,8 +76,8 @@ def test_a_failing_job_ends_the_list_with_its_exit_code(tmp_path: Path, capfd) -
     with pytest.raises(PipelineError, match="`orn absent` failed with exit code 2") as raised:
         run_jobs([failing, after], record=record)
     assert raised.value.exit_code == 2
-    said = capfd.readouterr().err
-    assert "absent" in said and "after" not in said
+    message = capfd.readouterr().err
+    assert "absent" in message and "after" not in message
     assert not is_done(failing, record)
     run_jobs([failing, after], record=record, done=(0, 2))
     assert is_done(after, record)

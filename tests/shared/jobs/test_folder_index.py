@@ -55,9 +55,9 @@ def opened(folder: Path) -> Callable[..., tuple[list[tuple[str, ...]], list[str]
             return read_words(path)
 
         paths = sorted(folder.glob("*.txt"))
-        found = index_folder(folder, paths, replace(KIND, read=noted, **changes))
-        assert list(found) == paths
-        return [each.record.words for each in found.values()], read
+        entries = index_folder(folder, paths, replace(KIND, read=noted, **changes))
+        assert list(entries) == paths
+        return [entry.record.words for entry in entries.values()], read
 
     return open_folder
 

@@ -70,7 +70,7 @@ def test_other_files_are_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "found"),
+    ("make", "kind"),
     [
         (lambda folder: folder, "got a folder"),
         (lambda folder: _link(folder / "x", folder), "got a folder"),
@@ -82,9 +82,9 @@ def test_other_files_are_replaced(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_no_file_is_written_over(
-    tmp_path: Path, make: Callable[[Path], Path], found: str
+    tmp_path: Path, make: Callable[[Path], Path], kind: str
 ) -> None:
-    with pytest.raises(ConfigError, match=found):
+    with pytest.raises(ConfigError, match=kind):
         check_output_files([make(tmp_path)])
     assert Path("/dev/full").is_char_device()
 
@@ -125,9 +125,9 @@ def test_earlier_results_are_the_files_of_a_marked_folder(tmp_path: Path) -> Non
     files = [_file(folder / "a.bin"), _file(folder / "deep" / "er" / "b.bin")]
     notes = _file(folder / "notes.txt")
     linked = _link(folder / "mine", kept.parent) / "a.bin"
-    found = earlier_results(folder, [*files, linked], marker=MARKER)
-    assert "2 files, 2 bytes" in str(found)
-    found.remove()
+    results = earlier_results(folder, [*files, linked], marker=MARKER)
+    assert "2 files, 2 bytes" in str(results)
+    results.remove()
     assert sorted(folder.iterdir()) == [folder / MARKER.name, folder / "mine", notes]
     assert kept.exists()
     assert not earlier_results(tmp_path / "new", files, marker=MARKER).files
@@ -146,8 +146,8 @@ def test_earlier_results_are_the_files_of_a_marked_folder(tmp_path: Path) -> Non
 def test_what_fresh_never_empties(
     tmp_path: Path, name: str, got: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for each in (".", "above", "run"):
-        begin_output_folder(tmp_path / each, MARKER)
+    for place in (".", "above", "run"):
+        begin_output_folder(tmp_path / place, MARKER)
     _link(tmp_path / "link", tmp_path / "run")
     reads = [_file(tmp_path / "run" / "videos" / "film.mp4")]
     _file(tmp_path / "mine" / MARKER.name, b'{"format": "theirs"}')

@@ -27,7 +27,7 @@ def drawn(units: tuple[Unit, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("videos", "wanted"),
+    ("videos", "expected"),
     [
         ([("a", 900), ("b", 1100), ("c", 1)], ["a[0:] b[0:]", "c[0:]"]),
         ([("a", 2001)], ["a[0:2000]", "a[2000:]"]),
@@ -38,10 +38,10 @@ def drawn(units: tuple[Unit, ...]) -> list[str]:
         ([("a", None), ("b", 0), ("c", 1400), ("d", 1)], ["a[0:] b[0:] c[0:]", "d[0:]"]),
     ],
 )
-def test_units(videos: Videos, wanted: list[str]) -> None:
+def test_units(videos: Videos, expected: list[str]) -> None:
     units = plan_units(videos)
-    assert drawn(units) == wanted
-    assert [unit.index for unit in units] == list(range(len(wanted)))
+    assert drawn(units) == expected
+    assert [unit.index for unit in units] == list(range(len(expected)))
 
 
 counts = st.lists(st.one_of(st.none(), st.integers(0, 35)), max_size=12)
@@ -91,10 +91,10 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
     assert Plan.load(tmp_path) is None
     (tmp_path / "own.toml").touch()
     own = replace(plan, manifest=ManifestFile.of(tmp_path / "own.toml"))
-    for each in (plan, own, replace(plan, data_root="/disk")):  # wherever manifest and data lie
-        each.save(tmp_path / "out")
-        assert Plan.load(tmp_path / "out") == each
-        assert plan.resumed_from(each, tmp_path) == plan
+    for saved in (plan, own, replace(plan, data_root="/disk")):  # wherever manifest and data lie
+        saved.save(tmp_path / "out")
+        assert Plan.load(tmp_path / "out") == saved
+        assert plan.resumed_from(saved, tmp_path) == plan
 
 
 def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -> None:
@@ -104,11 +104,11 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
     other = replace(plan, frames="labeled", settings={"detector": detector}, units=units)
     with pytest.raises(ConfigError) as caught:
         other.resumed_from(plan, tmp_path)
-    for told in [
+    for message in [
         "plan.json: ",
         "frames is 'all' as recorded, 'labeled' as requested",
         "detector.thresholds.score is 0.05 as recorded, 0.3 as requested",
         "units[1].parts[0].video_id is 'a' as recorded, 'c' as requested",
         "--fresh",
     ]:
-        assert told in str(caught.value)
+        assert message in str(caught.value)

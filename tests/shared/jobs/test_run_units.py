@@ -36,8 +36,8 @@ def test_every_unit_becomes_a_file_once(
     assert {result.unit for result in ran.results} == {0, 1, 2}
     assert texts_in(tmp_path) == WHOLE
     assert Plan.load(tmp_path) is not None
-    for told in (f"write: {3 * STEPS}/{3 * STEPS} letters", "unit 3/3", "0 failed"):
-        assert told in caplog.text  # also what is still on its way when the last unit is done
+    for message in (f"write: {3 * STEPS}/{3 * STEPS} letters", "unit 3/3", "0 failed"):
+        assert message in caplog.text  # also what is still on its way when the last unit is done
 
 
 def test_the_time_left_is_logged_once_from_the_first_steps(

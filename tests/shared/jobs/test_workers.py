@@ -58,7 +58,7 @@ def test_a_worker_that_dies_is_told_in_words() -> None:
 
 def tell_and_wait(folder: Path) -> str:
     """Says which process it is in; every second task never ends."""
-    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     (folder / f"{os.getpid()}").write_text(str(handlers == [signal.SIG_IGN] * 2))
     if folder.name == "ends":
         return "done"

@@ -14,11 +14,11 @@ from orn.shared.masks.rules import frame_faults
 def test_arrays_of_another_detector() -> None:
     masks_NHW = np.zeros((2, 4, 6), np.bool_)
     masks_NHW[0, 1:3, 2:5] = True  # the second mask is empty
-    found = FrameDetections.from_masks(masks_NHW, labels=[39, 0], scores=[0.9, 0.5])
-    assert (found.height, found.width, found.class_scores) == (4, 6, None)
-    assert found.boxes.tolist() == [[2, 1, 5, 3], [0, 0, 0, 0]]
-    assert found.labels.tolist() == [39, 0]
-    assert np.array_equal(found.mask_arrays(), masks_NHW)
+    detections = FrameDetections.from_masks(masks_NHW, labels=[39, 0], scores=[0.9, 0.5])
+    assert (detections.height, detections.width, detections.class_scores) == (4, 6, None)
+    assert detections.boxes.tolist() == [[2, 1, 5, 3], [0, 0, 0, 0]]
+    assert detections.labels.tolist() == [39, 0]
+    assert np.array_equal(detections.mask_arrays(), masks_NHW)
     known = FrameDetections.from_masks(
         masks_NHW[:1], labels=[0], scores=[1], class_scores=np.eye(80)[:1]
     )
@@ -30,13 +30,15 @@ def test_arrays_of_another_detector() -> None:
 
 def test_boxes_of_a_detector_without_masks() -> None:
     boxes = [[1.5, 0, 3, 2], [-4, 1, 2, 9]]
-    found = FrameDetections.from_boxes(boxes, height=4, width=6, labels=[39, 0], scores=[0.9, 0.5])
-    assert (found.height, found.width, found.class_scores) == (4, 6, None)
-    assert found.boxes.tolist() == [[1.5, 0, 3, 2], [0, 1, 2, 4]]  # cut at the frame's edges
-    masks_NHW = found.mask_arrays()
+    detections = FrameDetections.from_boxes(
+        boxes, height=4, width=6, labels=[39, 0], scores=[0.9, 0.5]
+    )
+    assert (detections.height, detections.width, detections.class_scores) == (4, 6, None)
+    assert detections.boxes.tolist() == [[1.5, 0, 3, 2], [0, 1, 2, 4]]  # cut at the frame's edges
+    masks_NHW = detections.mask_arrays()
     assert np.argwhere(masks_NHW[0]).tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
     assert np.argwhere(masks_NHW[1]).tolist() == [[y, x] for y in (1, 2, 3) for x in (0, 1)]
-    assert frame_faults(found) == []
+    assert frame_faults(detections) == []
     nothing = FrameDetections.from_boxes([], height=4, width=6, labels=[], scores=[])
     assert nothing.mask_arrays().shape == (0, 4, 6)
 

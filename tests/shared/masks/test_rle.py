@@ -106,10 +106,10 @@ def test_extents_areas_and_totals_of_many_masks(several: list[np.ndarray]) -> No
     assert runs.areas_M.tolist() == [mask.sum() for mask in several]
     for mask, box in zip(several, boxes.tolist(), strict=True):
         rows, columns = np.nonzero(mask)
-        wanted = [0, 0, 0, 0]
+        expected = [0, 0, 0, 0]
         if len(rows):
-            wanted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        assert box == wanted
+            expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert box == expected
 
 
 texts = st.lists(st.integers(40, 115), max_size=12).map(bytes) | st.binary(max_size=12)

@@ -24,8 +24,8 @@ def mask(y1: int, x1: int, y2: int, x2: int, *, width: int = WIDTH) -> bytes:
 
 @pytest.fixture
 def frame() -> FrameDetections:
-    found = ((2, 0.7, 1, 2, 4, 6), (2, 0.7, 0, 0, 10, 8), (2, 0.7, 3, 3, 5, 5))
-    filled = blocks(*found, height=HEIGHT, width=WIDTH)
+    detections = ((2, 0.7, 1, 2, 4, 6), (2, 0.7, 0, 0, 10, 8), (2, 0.7, 3, 3, 5, 5))
+    filled = blocks(*detections, height=HEIGHT, width=WIDTH)
     return replace(filled, masks=(*filled.masks[:2], mask(0, 0, 0, 0)))
 
 

@@ -26,9 +26,9 @@ def shown(monkeypatch) -> list[str]:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_of_others_stay_text(tmp_path, shown, name) -> None:
     logits = np.float32([1, 0])
-    found = blocks((CUP, 0.9, 1, 1, 5, 5), height=6, width=8)
+    detections = blocks((CUP, 0.9, 1, 1, 5, 5), height=6, width=8)
     shard = tmp_path / "shard-000000.zarr.zip"
-    write_shard(shard, {name: counted([found], 0)}, size=(6, 8))
+    write_shard(shard, {name: counted([detections], 0)}, size=(6, 8))
     (frame,) = Shard(shard)
     show_frame(frame)
     show_frame(frame, np.full((60, 80, 3), 200, np.uint8))

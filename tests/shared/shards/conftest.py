@@ -39,7 +39,9 @@ def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
 
 def with_arrays(path: Path, **changes: NDArray[Any] | None) -> Path:
     """A shard beside another, with arrays replaced, or left out for None, and right checksums."""
-    arrays = {name: each for name, each in (arrays_in(path) | changes).items() if each is not None}
+    arrays = {
+        name: array for name, array in (arrays_in(path) | changes).items() if array is not None
+    }
     attributes = read_record(path).attributes.to_json()
     target = path.with_name("changed.zarr.zip")
     write_group(target, columns=columns_of(arrays), attributes=attributes)

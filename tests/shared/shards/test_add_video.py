@@ -43,7 +43,7 @@ def test_a_video_is_written_with_what_its_file_says(tmp_path: Path, video: Path)
     assert (film.frames, film.header_frames, nothing.frames) == (6, info.header_frames, 0)
     assert (film.source_bytes, film.source_digest) == (video.stat().st_size, content_digest(video))
     assert (other.height, other.width) == (4, 10)
-    assert [(each.index, each.seconds) for each in shard["film"]] == [
+    assert [(entry.index, entry.seconds) for entry in shard["film"]] == [
         (index, seconds) for index, seconds, _ in frames
     ]
     assert shard["film"][5].detections.boxes.tolist() == [[1, 2, 9, 8]]

@@ -40,9 +40,9 @@ def test_rows_equal_slices(path: Path, cache_bytes: int) -> None:
         for start in range(0, len(values) + 1, step):
             for stop in range(start, len(values) + 1, step):
                 arrays.fetch([(name, start, stop)])
-                found = arrays.rows(name, start, stop)
-                np.testing.assert_array_equal(found, values[start:stop])
-                assert (found.dtype, found.shape[1:]) == (values.dtype, values.shape[1:])
+                rows = arrays.rows(name, start, stop)
+                np.testing.assert_array_equal(rows, values[start:stop])
+                assert (rows.dtype, rows.shape[1:]) == (values.dtype, values.shape[1:])
     for start, stop in ((-1, 2), (3, 2), (0, 41)):
         with pytest.raises(ShardFormatError, match=rf"'frame_index': .* 40 .*\[{start}, {stop}\)"):
             arrays.rows("frame_index", start, stop)
@@ -51,10 +51,10 @@ def test_rows_equal_slices(path: Path, cache_bytes: int) -> None:
 def test_members_are_those_that_zarr_would_write(path: Path) -> None:
     members: dict[str, Any] = {}
     attributes = Shard(path).arrays.record.attributes.to_json()
-    wanted = zarr.create_group(MemoryStore(members), attributes=attributes)
+    expected = zarr.create_group(MemoryStore(members), attributes=attributes)
     for name, values in arrays_in(path).items():
         row_bytes = values.dtype.itemsize * int(np.prod(values.shape[1:]))
-        array = wanted.create_array(
+        array = expected.create_array(
             name,
             shape=values.shape,
             dtype=values.dtype,
@@ -65,17 +65,17 @@ def test_members_are_those_that_zarr_would_write(path: Path) -> None:
         )
         array[...] = values
     with zipfile.ZipFile(path) as file:
-        found = {name: file.read(name) for name in file.namelist()}
+        members_read = {name: file.read(name) for name in file.namelist()}
         entries = {(info.compress_type, info.date_time) for info in file.infolist()}
     assert entries == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0))}
-    assert found == {name: content.to_bytes() for name, content in members.items()}
+    assert members_read == {name: content.to_bytes() for name, content in members.items()}
 
 
 @pytest.mark.parametrize("step", [1, 2, 5, 7, 13])
 def test_chunks_do_not_depend_on_the_pieces(step: int) -> None:
     table = np.arange(400, dtype=np.float32).reshape(100, 4)
-    (wanted,) = columns_of({"table": table}, chunk_bytes=CHUNK_BYTES).values()
-    (found,) = columns_of({"table": table[:0]}, chunk_bytes=CHUNK_BYTES).values()
+    (expected,) = columns_of({"table": table}, chunk_bytes=CHUNK_BYTES).values()
+    (column,) = columns_of({"table": table[:0]}, chunk_bytes=CHUNK_BYTES).values()
     for start in range(0, 100, step):
-        found.add(table[start : start + step])
-    assert found.chunks() == wanted.chunks()
+        column.add(table[start : start + step])
+    assert column.chunks() == expected.chunks()

@@ -34,17 +34,17 @@ def path(made: Path, tmp_path: Path) -> Path:
 
 def read_all(path: Path) -> list[str]:
     """What verification says; then everything is read, which raises what reading raises."""
-    told = [problem.message for problem in verify_shard(path)]
+    messages = [problem.message for problem in verify_shard(path)]
     shard = Shard(path)
     for row in range(shard.num_frames):
         shard.frame(row)
-    return told
+    return messages
 
 
 def check_refused(files: Sequence[Path], messages: Sequence[str]) -> None:
     """Whether each file is refused, by one process with little time and memory."""
-    for path, message, said in zip(files, messages, refusals(read_all, files), strict=True):
-        assert re.search(rf"{re.escape(path.name)}: .*{message}", said), (path.name, said)
+    for path, message, refusal in zip(files, messages, refusals(read_all, files), strict=True):
+        assert re.search(rf"{re.escape(path.name)}: .*{message}", refusal), (path.name, refusal)
 
 
 def put(name: str, content: bytes) -> Callable[[Members], None]:

@@ -144,7 +144,7 @@ def video_at(folder: Path, seconds: list[float]) -> VideoDetections:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "wanted", "found"),
+    ("seconds", "time", "expected"),
     [
         ([0.0, 0.1, 0.2], 0.17, 2),
         ([0.0, 0.25, 0.5], 0.375, 1),  # of two equally near the earlier
@@ -159,21 +159,21 @@ def video_at(folder: Path, seconds: list[float]) -> VideoDetections:
     ],
 )
 def test_the_frame_nearest_to_a_time(
-    tmp_path: Path, seconds: list[float], wanted: float, found: int | str
+    tmp_path: Path, seconds: list[float], time: float, expected: int | str
 ) -> None:
     video = video_at(tmp_path, seconds)
-    if isinstance(found, int):
-        assert video.nearest_rows([wanted])[0] == found
+    if isinstance(expected, int):
+        assert video.nearest_rows([time])[0] == expected
     else:
-        with pytest.raises(JoinError, match=f"video 'clip': .*{found}"):
-            video.nearest_rows([wanted])
+        with pytest.raises(JoinError, match=f"video 'clip': .*{expected}"):
+            video.nearest_rows([time])
 
 
-def nearest_loop(seconds: list[float], wanted: float) -> tuple[int, float]:
+def nearest_loop(seconds: list[float], time: float) -> tuple[int, float]:
     best, gap = 0, float("inf")
-    for row, each in enumerate(seconds):
-        if abs(each - wanted) < gap:
-            best, gap = row, abs(each - wanted)
+    for row, second in enumerate(seconds):
+        if abs(second - time) < gap:
+            best, gap = row, abs(second - time)
     return best, gap
 
 
@@ -181,13 +181,13 @@ def nearest_loop(seconds: list[float], wanted: float) -> tuple[int, float]:
     st.lists(st.integers(0, 400), min_size=2, max_size=30, unique=True),
     st.lists(st.floats(-0.4, 4.4), min_size=1, max_size=10),
 )
-def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> None:
+def test_many_times_equal_the_loop(ticks: list[int], asked_times: list[float]) -> None:
     seconds = [tick / 100 for tick in sorted(ticks)]
     limit = float(np.median(np.diff(seconds))) / 2
-    found = nearest_frames(np.array(seconds), np.array(wanted), interval=2 * limit)
-    assert found.rows_n.dtype == np.int64
-    for place, each in enumerate(wanted):
-        row, gap = nearest_loop(seconds, each)
-        assert found.rows_n[place] == row
+    rows = nearest_frames(np.array(seconds), np.array(asked_times), interval=2 * limit)
+    assert rows.rows_n.dtype == np.int64
+    for place, time in enumerate(asked_times):
+        row, gap = nearest_loop(seconds, time)
+        assert rows.rows_n[place] == row
         if abs(gap - limit) > 1e-5:
-            assert found.is_near_n[place] == (gap < limit)
+            assert rows.is_near_n[place] == (gap < limit)

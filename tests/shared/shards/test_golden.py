@@ -29,10 +29,10 @@ def test_version_2_reads() -> None:
     assert shard.frame_index().tolist() == numbers
     np.testing.assert_allclose(shard.frame_seconds(), np.array(numbers) / 12.5, rtol=1e-15)
     for row, number in enumerate(numbers):
-        found, wanted = shard.frame(row), golden.frame(number)
+        detections, expected = shard.frame(row), golden.frame(number)
         for name in ("boxes", "scores", "labels", "class_scores"):
-            np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
-        assert found.masks == wanted.masks
+            np.testing.assert_array_equal(getattr(detections, name), getattr(expected, name))
+        assert detections.masks == expected.masks
 
 
 def test_version_2_reads_with_plain_zarr() -> None:
@@ -43,7 +43,7 @@ def test_version_2_reads_with_plain_zarr() -> None:
         for name in (arrays := Shard(GOLDEN).arrays):
             array = group[name]
             assert isinstance(array, zarr.Array)
-            found = arrays.rows(name, 0, arrays.num_rows(name))
-            np.testing.assert_array_equal(array[...], found, err_msg=name)
-            assert (array.dtype, array.shape) == (found.dtype, found.shape), name
+            column = arrays.rows(name, 0, arrays.num_rows(name))
+            np.testing.assert_array_equal(array[...], column, err_msg=name)
+            assert (array.dtype, array.shape) == (column.dtype, column.shape), name
         assert set(arrays) == set(group.array_keys())

@@ -97,7 +97,7 @@ OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"),
+    ("changes", "expected"),
     [
         ({2: None}, [(2, "unit 2 ")]),
         ({7: {"videos": {"z": frames(0, 2)}}}, [(7, "any unit in plan.json")]),
@@ -117,7 +117,7 @@ OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
     ids=["missing", "of no plan", "frames twice", "frames in no shard", "detector and source"],
 )
 def test_what_is_wrong_is_told_of_its_shard(
-    folder: Path, changes: dict[int, dict[str, Any] | None], wanted: list[tuple[int, str]]
+    folder: Path, changes: dict[int, dict[str, Any] | None], expected: list[tuple[int, str]]
 ) -> None:
     for number, content in changes.items():
         if content is None:
@@ -126,9 +126,9 @@ def test_what_is_wrong_is_told_of_its_shard(
             write_drawn(shard(folder, number), **content)
     problems = verify_folder(folder)
     assert [problem.shard for problem in problems] == [
-        shard(folder, number) for number, _ in wanted
+        shard(folder, number) for number, _ in expected
     ]
-    for problem, (_, message) in zip(problems, wanted, strict=True):
+    for problem, (_, message) in zip(problems, expected, strict=True):
         assert problem.severity == "error"
         assert re.search(message, problem.message)
 
@@ -136,14 +136,14 @@ def test_what_is_wrong_is_told_of_its_shard(
 def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
     write_drawn(shard(folder, 0), {"stranger": frames(0, 4)}, failed={"c": "no frame decoded"})
     (dataset.root / "b.mp4").write_bytes(b"another")
-    wanted = [
+    expected = [
         ("shard-000000.zarr.zip", "note", "video 'c'", "no frame decoded"),
         ("shard-000000.zarr.zip", "error", "video 'stranger'", "expected a video listed in"),
         ("shard-000001.zarr.zip", "error", "video 'b'", f"7 bytes at {dataset.root / 'b.mp4'}"),
         (folder.name, "error", "video 'a'", "the file exists"),
     ]
-    found = verify_folder(folder, dataset)
-    for (name, severity, place, message), problem in zip(wanted, found, strict=True):
+    problems = verify_folder(folder, dataset)
+    for (name, severity, place, message), problem in zip(expected, problems, strict=True):
         assert (problem.shard.name, problem.severity) == (name, severity)
         assert re.match(f"{place}: .*{message}", problem.message)
 

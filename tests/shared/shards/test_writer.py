@@ -40,11 +40,13 @@ def add(writer: ShardWriter, video_id: str, *frames: FrameDetections, **changes:
     writer.end_video()
 
 
-def assert_same(found: FrameDetections, wanted: FrameDetections) -> None:
-    assert (found.height, found.width) == (wanted.height, wanted.width)
+def assert_same(detections: FrameDetections, expected: FrameDetections) -> None:
+    assert (detections.height, detections.width) == (expected.height, expected.width)
     for name in ("boxes", "scores", "labels", "class_scores"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
-    assert found.masks == wanted.masks
+        np.testing.assert_array_equal(
+            getattr(detections, name), getattr(expected, name), strict=True
+        )
+    assert detections.masks == expected.masks
 
 
 @st.composite
@@ -74,11 +76,11 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
             for number, (height, width, added) in enumerate(content):
                 add(writer, f"v{number}", *added, height=height, width=width)
         shard = Shard(path)
-        wanted = [frame for _, _, added in content for frame in added]
-        assert shard.num_frames == len(wanted)
-        assert shard.num_detections == sum(map(len, wanted))
+        expected = [frame for _, _, added in content for frame in added]
+        assert shard.num_frames == len(expected)
+        assert shard.num_detections == sum(map(len, expected))
         assert [video.frames for video in shard.videos] == [len(added) for _, _, added in content]
-        for row, frame in enumerate(wanted):
+        for row, frame in enumerate(expected):
             assert_same(shard.frame(row), frame)
         assert shard.frame_index().tolist() == [3 * i for _, _, v in content for i in range(len(v))]
         assert verify_shard(path) == []
@@ -88,7 +90,7 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
 def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKind) -> None:
     names = tuple(f"class {number}" for number in range(300))
     scores = np.full((1, 300), 0.75 if score_kind == "sigmoid" else 1 / 512)
-    found = FrameDetections.from_boxes(
+    detections = FrameDetections.from_boxes(
         [[1, 2, 9, 8]],
         height=12,
         width=17,
@@ -98,15 +100,15 @@ def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKin
     )
     path = tmp_path / "shard-000000.zarr.zip"
     with ShardWriter(path, "any", score_kind, class_names=names) as writer:
-        add(writer, "a", found)
+        add(writer, "a", detections)
         begin(writer, "b")
         with pytest.raises(ShapeError, match="of 300 classes, got"):
-            labels = np.full_like(found.labels, 300)
-            writer.add(0, 0.0, replace(found, labels=labels, class_scores=None))
+            labels = np.full_like(detections.labels, 300)
+            writer.add(0, 0.0, replace(detections, labels=labels, class_scores=None))
         writer.fail("b", "labels")
     shard = Shard(path)
     assert (shard.score_kind, shard.detector.class_names) == (score_kind, names)
-    assert_same(shard.checked_frame(0), found)
+    assert_same(shard.checked_frame(0), detections)
     assert verify_shard(path) == []
     assert summarize(shard).classes == {"class 299": 1}
     assert DetectionFolder(tmp_path).rules == ClassRules(num_classes=300, score_kind=score_kind)

@@ -20,7 +20,7 @@ H264 = ("libx264", "keyint=12:min-keyint=12:open-gop=1:bframes=3")
 Found = list[tuple[int, float, str]]
 
 
-def found(path: Path, *, start: int = 0, stop: int | None = None) -> Found:
+def detected(path: Path, *, start: int = 0, stop: int | None = None) -> Found:
     """Number, time and digest of every frame."""
     return [
         (frame.index, frame.seconds, sha256(frame.image.tobytes()).hexdigest()[:16])
@@ -31,7 +31,9 @@ def found(path: Path, *, start: int = 0, stop: int | None = None) -> Found:
 def found_in_units(path: Path, num_frames: int) -> Found:
     """The same, of units of work."""
     starts = range(0, num_frames + 1, UNIT_FRAMES)
-    return [row for start in starts for row in found(path, start=start, stop=start + UNIT_FRAMES)]
+    return [
+        row for start in starts for row in detected(path, start=start, stop=start + UNIT_FRAMES)
+    ]
 
 
 def flipped(path: Path, to: Path, *, seed: int, number: int = 3) -> Path:
@@ -47,10 +49,10 @@ def flipped(path: Path, to: Path, *, seed: int, number: int = 3) -> Path:
 
 
 def assert_read_the_same(path: Path, *, times: int) -> None:
-    whole = found(path)
+    whole = detected(path)
     for _ in range(times):
         assert found_in_units(path, len(whole)) == whole, path.name
-        assert found(path) == whole, path.name
+        assert detected(path) == whole, path.name
 
 
 def busy_video(path: Path, codec: str, settings: str) -> Path:
@@ -67,11 +69,11 @@ def test_flipped_bits_give_the_same_frames_by_range_and_each_time(
 ) -> None:
     sound = busy_video(tmp_path / "a.mp4", *H264)
     assert frame_times(sound) is not None
-    sound_frames = found(sound)
+    sound_frames = detected(sound)
     for seed in seeds:
         path = flipped(sound, tmp_path / f"{seed}.mp4", seed=seed)
         assert_read_the_same(path, times=2)
-        assert found(path) != sound_frames
+        assert detected(path) != sound_frames
 
 
 def test_a_cut_file_keeps_every_frame_before_the_cut(tmp_path: Path) -> None:
@@ -83,13 +85,13 @@ def test_a_cut_file_keeps_every_frame_before_the_cut(tmp_path: Path) -> None:
     )
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-    pixels, content = {row[1]: row[2] for row in found(path)}, path.read_bytes()
+    pixels, content = {row[1]: row[2] for row in detected(path)}, path.read_bytes()
     for place in range(4, len(packets), 3):
         packet = packets[place]
         assert packet.pos is not None
         cut = tmp_path / f"{place}.mp4"
         cut.write_bytes(content[: packet.pos + packet.size // 2])
-        rows = found(cut)
+        rows = detected(cut)
         kept = {row[1]: row[2] for row in rows}
         whole = [
             float(packet.pts * packet.time_base)
@@ -104,7 +106,7 @@ def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(tmp_path: Path) 
     sound = busy_video(tmp_path / "a.mp4", *H264)
     path = flipped(sound, tmp_path / "b.mp4", seed=0)
     assert VideoTimes.of(path).seconds is not None
-    rows = found(path)
+    rows = detected(path)
     assert VideoTimes.of(path).seconds is None
     assert found_in_units(path, len(rows)) == rows
     shutil.copy(sound, path)
@@ -121,7 +123,7 @@ def test_real_files_are_the_same_in_units_three_times(sample_data: Path, pattern
     assert paths
     for path in paths:
         try:
-            found(path)
+            detected(path)
         except OSError:
             continue
         assert_read_the_same(path, times=3)

@@ -49,8 +49,8 @@ def test_odd_rates_keep_every_frame_and_its_time(
     assert probe(path).rate == pytest.approx(float(rate), rel=1e-4)
     frames = list(read_frames(path))
     assert [number_of(frame.image) for frame in frames] == list(range(130))
-    wanted = np.arange(130) / float(rate)
-    np.testing.assert_allclose([frame.seconds for frame in frames], wanted, atol=MILLISECOND)
+    expected = np.arange(130) / float(rate)
+    np.testing.assert_allclose([frame.seconds for frame in frames], expected, atol=MILLISECOND)
 
 
 def test_the_film_is_chosen_among_several_streams(tmp_path: Path) -> None:

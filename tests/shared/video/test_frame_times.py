@@ -45,10 +45,10 @@ def assert_the_same_from_anywhere(path: Path, step: int = 1) -> None:
     assert times is not None
     assert times.seconds.tolist() == [frame.seconds for frame in whole]
     for start in range(0, len(whole) + 2, step):
-        found = list(islice(read_file(path, start=start), 2))
-        wanted = whole[start : start + 2]
-        assert [(f.index, f.seconds) for f in found] == [(f.index, f.seconds) for f in wanted]
-        for one, other in zip(found, wanted, strict=True):
+        frames = list(islice(read_file(path, start=start), 2))
+        expected = whole[start : start + 2]
+        assert [(f.index, f.seconds) for f in frames] == [(f.index, f.seconds) for f in expected]
+        for one, other in zip(frames, expected, strict=True):
             assert np.array_equal(one.image, other.image), (path.name, start, one.index)
 
 

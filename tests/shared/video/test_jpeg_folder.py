@@ -45,8 +45,8 @@ def test_order_and_times(tmp_path: Path, names: list[str], places: list[int]) ->
     assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 12.0, 3)
     length = estimate(folder, rate=12.0)  # up to the end of the last one
     assert (length.frames, length.seconds) == (3, pytest.approx((places[-1] + 1) / 12))
-    found = frames_of(folder, rate=12.0)
-    assert found == [(i, i, pytest.approx(place / 12)) for i, place in enumerate(places)]
+    frames = frames_of(folder, rate=12.0)
+    assert frames == [(i, i, pytest.approx(place / 12)) for i, place in enumerate(places)]
 
 
 @pytest.mark.parametrize("name", [f"{'9' * 20}.jpg", f"{'9' * 240}.jpg"])
@@ -88,7 +88,7 @@ def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "rate", "found"),
+    ("content", "rate", "message"),
     [
         (None, 10.0, "expected JPEGs"),
         (b"no picture", 10.0, "none of 1 JPEG"),
@@ -96,12 +96,12 @@ def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_without_frames_or_rate_is_refused(
-    tmp_path: Path, content: bytes | None, rate: float | None, found: str
+    tmp_path: Path, content: bytes | None, rate: float | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / "1.jpg").write_bytes(content)
     for read in (frames_of, probe):
-        with pytest.raises(VideoDecodeError, match=f"{tmp_path.name}: .*{found}"):
+        with pytest.raises(VideoDecodeError, match=f"{tmp_path.name}: .*{message}"):
             read(tmp_path, rate=rate)
 
 

@@ -19,11 +19,11 @@ from tests.worlds.videos import claim_frames, write_numbered
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"abc" * 99)
-    wanted = "sha256:" + hashlib.sha256(b"abc" * 99).hexdigest()
-    assert content_digest(path) == wanted
+    expected = "sha256:" + hashlib.sha256(b"abc" * 99).hexdigest()
+    assert content_digest(path) == expected
     assert content_bytes(path) == 297
     os.utime(path, (0, 0))
-    assert content_digest(path.rename(tmp_path / "b.mp4")) == wanted
+    assert content_digest(path.rename(tmp_path / "b.mp4")) == expected
 
 
 def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:

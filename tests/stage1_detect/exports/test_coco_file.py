@@ -15,26 +15,26 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco_file import export_coco, images_path
 from orn.stage1_detect.exports.exported_frames import select_frames
-from tests.orn.inspect.conftest import found, write
+from tests.orn.inspect.conftest import detected, write
 from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table
 
-FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))]}
+FRAMES = {"kitchen/a": [detected((PERSON, 0.5), (CUP, 0.75)), detected(), detected((CUP, 1.0))]}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Two shards: three frames of `kitchen/a` (numbers 5 to 7, at 0.5 s to 0.7 s), two of `b`."""
     write(tmp_path / "shards" / "shard-000000.zarr.zip", FRAMES)
-    second = {"b": [found((CUP, score)) for score in (0.25, 0.125)]}
+    second = {"b": [detected((CUP, score)) for score in (0.25, 0.125)]}
     write(tmp_path / "shards" / "shard-000001.zarr.zip", second)
     return tmp_path / "shards"
 
 
 def export(folder: Path, out: Path, **selection: Any) -> None:
-    found = DetectionFolder(folder)
-    frames = select_frames(found, **selection)
-    export_coco(frames, out, found.detector.class_names)
+    detections = DetectionFolder(folder)
+    frames = select_frames(detections, **selection)
+    export_coco(frames, out, detections.detector.class_names)
 
 
 def exported(folder: Path, **selection: Any) -> tuple[list[Any], dict[int, Any]]:
@@ -56,7 +56,7 @@ def test_every_detection_once_as_pycocotools_reads_it(folder: Path) -> None:
     results, images = exported(folder)
     assert len(images) == 5
     assert [result["image_id"] for result in results] == [1, 1, 3, 4, 5]
-    mask = {"size": [6, 8], "counts": found((CUP, 1)).masks[0].decode()}
+    mask = {"size": [6, 8], "counts": detected((CUP, 1)).masks[0].decode()}
     first = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 2], "score": 0.5}
     assert results[0] == first | {"segmentation": mask}
     image = {"id": 3, "height": 6, "width": 8, "file_name": "kitchen/a/0000000007.jpg"}
@@ -64,10 +64,10 @@ def test_every_detection_once_as_pycocotools_reads_it(folder: Path) -> None:
     truth = COCO(images_path(folder.parent / "out.json"))
     read = truth.loadRes(str(folder.parent / "out.json"))
     assert len(read.anns) == 5
-    wanted = np.zeros((6, 8), np.uint8)
-    wanted[2:4, 1:4] = 1
+    expected = np.zeros((6, 8), np.uint8)
+    expected[2:4, 1:4] = 1
     for annotation in read.anns.values():
-        np.testing.assert_array_equal(read.annToMask(annotation), wanted)
+        np.testing.assert_array_equal(read.annToMask(annotation), expected)
     assert {category["name"] for category in truth.loadCats(read.getCatIds())} == {*COCO_CLASSES}
 
 

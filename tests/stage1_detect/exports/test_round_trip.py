@@ -26,14 +26,14 @@ def shards(tmp_path: Path) -> Path:
         for mask in masks:
             top, left = generator.integers(0, 30, 2)
             mask[top : top + 9, left : left + 7] = generator.random((9, 7)) > 0.3
-        found = FrameDetections.from_masks(
+        detections = FrameDetections.from_masks(
             masks, labels=generator.integers(0, 3, number), scores=generator.random(number)
         )
-        low = np.maximum(found.boxes[:, :2] - generator.random((number, 2)) / 2, 0)
-        boxes = np.concatenate([low, found.boxes[:, 2:]], axis=1).astype(np.float32)
+        low = np.maximum(detections.boxes[:, :2] - generator.random((number, 2)) / 2, 0)
+        boxes = np.concatenate([low, detections.boxes[:, 2:]], axis=1).astype(np.float32)
         return FrameDetections(
-            height=HEIGHT, width=WIDTH, boxes=boxes, scores=found.scores, labels=found.labels,
-            class_scores=None, masks=found.masks,
+            height=HEIGHT, width=WIDTH, boxes=boxes, labels=detections.labels,
+            scores=detections.scores, class_scores=None, masks=detections.masks,
         )  # fmt: skip
 
     path = tmp_path / "shards" / "shard-000000.zarr.zip"
@@ -50,17 +50,19 @@ def test_coco_and_back_is_the_same(orn: Any, shards: Path) -> None:
     folder = shards.parent
     manifest, data = folder / "mine.toml", ("--data", folder / "data")
     words = ("export-objects", manifest, folder / "out.json", "--format", "coco", *data)
-    told = orn(*words, "--shards", shards, "--json").json
-    assert (told["videos"], told["frames"], told["objects"]) == (2, 5, 10)
+    report = orn(*words, "--shards", shards, "--json").json
+    assert (report["videos"], report["frames"], report["objects"]) == (2, 5, 10)
     back = ("--out", folder / "back", "--json")
     words = ("import-objects", manifest, folder / "out.json", "--format", "coco", *data, *back)
     assert orn(*words).json["left_out"] == []
-    wanted, found = (Shard(each / "shard-000000.zarr.zip") for each in (shards, folder / "back"))
-    assert found.detector.class_names == wanted.detector.class_names
-    assert found.frame_index().tolist() == wanted.frame_index().tolist() == [0, 2, 4, 0, 2]
-    np.testing.assert_array_equal(found.frame_seconds(), wanted.frame_seconds())
+    expected, shard = (
+        Shard(place / "shard-000000.zarr.zip") for place in (shards, folder / "back")
+    )
+    assert shard.detector.class_names == expected.detector.class_names
+    assert shard.frame_index().tolist() == expected.frame_index().tolist() == [0, 2, 4, 0, 2]
+    np.testing.assert_array_equal(shard.frame_seconds(), expected.frame_seconds())
     for row in range(5):
-        ours, theirs = wanted.frame(row), found.frame(row)
+        ours, theirs = expected.frame(row), shard.frame(row)
         assert theirs.masks == ours.masks
         for name in ("boxes", "scores", "labels"):
             np.testing.assert_array_equal(getattr(theirs, name), getattr(ours, name))

@@ -53,10 +53,10 @@ def _int_field(number: int, value: int) -> bytes:
     return _varint(number << 3) + _varint(value) if value else b""
 
 
-def pack_frame(number: int, found: Sequence[Found]) -> bytes:
+def pack_frame(number: int, objects: Sequence[Found]) -> bytes:
     """A message FrameObjectDetections; what is 0 is left out, as proto3 has it."""
     packed = _int_field(2, number)
-    for box, mask, score, label in found:
+    for box, mask, score, label in objects:
         bbox = b"".join(_float_field(place, value) for place, value in enumerate(box, start=1))
         detection = _bytes_field(1, bbox) + _bytes_field(2, mask)
         detection += _float_field(3, score) + _int_field(4, label)
@@ -67,7 +67,7 @@ def pack_frame(number: int, found: Sequence[Found]) -> bytes:
 def write_epic(path: Path, frames: Sequence[tuple[int, Sequence[Found]]]) -> Path:
     """A file `PXX_YY.pkl` as released."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    packed = [pack_frame(number, found) for number, found in frames]
+    packed = [pack_frame(number, objects) for number, objects in frames]
     path.write_bytes(pickle.dumps(packed, 3))
     return path
 

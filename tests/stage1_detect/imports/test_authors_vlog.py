@@ -20,17 +20,17 @@ def test_real_files_are_read_exactly(sample_data: Path, clip: str) -> None:
     assert [frame.place for frame in frames] == list(range(CLIPS[clip][0]))
     assert sum(len(frame.detections) for frame in frames) == CLIPS[clip][1]
     source = pickle.loads(path.read_bytes())  # this file is known
-    for each, segms, boxes in zip(frames, source["segms"], source["boxes"], strict=True):
-        frame = each.detections
-        flat = [(index, box) for index, found in enumerate(boxes) for box in found]
-        assert frame.masks == tuple(segm["counts"] for found in segms for segm in found)
+    for imported, segms, boxes in zip(frames, source["segms"], source["boxes"], strict=True):
+        frame = imported.detections
+        flat = [(index, box) for index, rows in enumerate(boxes) for box in rows]
+        assert frame.masks == tuple(segm["counts"] for rows in segms for segm in rows)
         assert frame.labels.tolist() == [index - 1 for index, _ in flat]
-        wanted = np.array([box for _, box in flat]).reshape(-1, 5)
-        np.testing.assert_array_equal(frame.boxes, wanted[:, :4])
-        np.testing.assert_array_equal(frame.scores, wanted[:, 4])
+        expected = np.array([box for _, box in flat]).reshape(-1, 5)
+        np.testing.assert_array_equal(frame.boxes, expected[:, :4])
+        np.testing.assert_array_equal(frame.scores, expected[:, 4])
         assert frame.class_scores is None
 
 
 def test_a_pixel_outside_of_the_box_is_a_rounding(tmp_path: Path) -> None:
-    found = ((1, 2, 30, 40), block_mask(1, 2, 31, 40), 0.75, 3)
-    assert len(list(read_authors(write_authors(tmp_path / "clip.pkl", [[], [found]])))) == 2
+    objects = ((1, 2, 30, 40), block_mask(1, 2, 31, 40), 0.75, 3)
+    assert len(list(read_authors(write_authors(tmp_path / "clip.pkl", [[], [objects]])))) == 2

@@ -56,7 +56,7 @@ def coco(folder: Path, name: str = "coco.json", **parts: Any) -> Path:
 
 
 def left_out(summary: Any) -> dict[str, int]:
-    return {each["reason"]: each["number"] for each in summary["left_out"]}
+    return {entry["reason"]: entry["number"] for entry in summary["left_out"]}
 
 
 def boxes_by_frame(shard: Shard, video_id: str) -> dict[int, list[list[float]]]:
@@ -84,9 +84,9 @@ def test_a_table_of_boxes(objects: Any, tmp_path: Path) -> None:
     assert left_out(summary) == {"no frame of the video": 1, "outside of the frame": 1}
     frame = shard.frame(0)
     assert (frame.scores.tolist(), frame.labels.tolist(), frame.class_scores) == ([0.5], [0], None)
-    wanted = np.zeros((HEIGHT, WIDTH), bool)
-    wanted[1:3, 1:4] = True
-    np.testing.assert_array_equal(frame.mask_arrays()[0], wanted)
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[1:3, 1:4] = True
+    np.testing.assert_array_equal(frame.mask_arrays()[0], expected)
     assert shard.frame_seconds().tolist() == pytest.approx([0.3, 0.5, 0.0, 0.2])
 
 
@@ -245,14 +245,14 @@ def test_the_real_boxes_of_something_else(orn: Any, sample_data: Path, tmp_path:
     for video_id in ("151201", "6981"):
         start, stop = shard.video_rows(video_id)
         assert stop - start == len(truth[video_id]) == 23
-        for row, wanted in zip(range(start, stop), truth[video_id], strict=True):
+        for row, expected in zip(range(start, stop), truth[video_id], strict=True):
             frame = shard.frame(row)
-            number = int(wanted["name"].partition("/")[2].partition(".")[0])
+            number = int(expected["name"].partition("/")[2].partition(".")[0])
             assert shard.frame_index()[row] == number - 1
-            sides = [[each["box2d"][side] for side in ("x1", "y1", "x2", "y2")]
-                     for each in wanted["labels"]]  # fmt: skip
+            sides = [[label["box2d"][side] for side in ("x1", "y1", "x2", "y2")]
+                     for label in expected["labels"]]  # fmt: skip
             np.testing.assert_allclose(frame.boxes, np.reshape(sides, (-1, 4)), atol=1)
-            is_object = [each["category"] != "hand" for each in wanted["labels"]]
+            is_object = [label["category"] != "hand" for label in expected["labels"]]
             assert frame.labels.tolist() == is_object
 
 
@@ -301,13 +301,13 @@ HOSTILE: list[tuple[str, Callable[[], str], str]] = [
 
 @pytest.mark.parametrize("form", RECORDS)
 def test_what_is_wrong_is_told_in_one_bounded_line(tmp_path: Path, form: FormatName) -> None:
-    cases, files = [each for each in HOSTILE if each[0] == form], []
+    cases, files = [case for case in HOSTILE if case[0] == form], []
     for number, (_, make, _) in enumerate(cases):
         files.append(tmp_path / f"{number}" / f"source{RECORDS[form].suffix}")
         files[-1].parent.mkdir()
         files[-1].write_text(make())
-    said = refusals(partial(boxes_of_records, form), files)
-    for refusal, (_, _, message) in zip(said, cases, strict=True):
+    messages = refusals(partial(boxes_of_records, form), files)
+    for refusal, (_, _, message) in zip(messages, cases, strict=True):
         assert re.match(rf".*/source\.\w+: .*{message}", refusal), (message, refusal)
         assert len(refusal) < 1500 and refusal.isprintable()
 

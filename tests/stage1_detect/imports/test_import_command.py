@@ -55,23 +55,23 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
         write_authors(masks / f"{name}.pkl", [[BLOCK], []])
     (masks / "d.pkl").write_bytes(b"cos\nsystem\n.")
     result = authors("--json", exit_code=3)
-    found = result.json
-    assert found["matched"] == 4
+    report = result.json
+    assert report["matched"] == 4
     names = ("C", "DEEP/B", "deep/b/clip", "stranger")
-    assert found["unmatched"] == [str(masks / f"{name}.pkl") for name in names]
-    assert found["ambiguous"] == ["Deep/b"]
-    (unreadable,) = found["unreadable"]
+    assert report["unmatched"] == [str(masks / f"{name}.pkl") for name in names]
+    assert report["ambiguous"] == ["Deep/b"]
+    (unreadable,) = report["unreadable"]
     assert unreadable["id"] == "d"
     assert "os.system" in unreadable["reason"]
-    assert (found["without_video"], found["without_objects"]) == (["gone", "d"], 1)
+    assert (report["without_video"], report["without_objects"]) == (["gone", "d"], 1)
     assert json.loads((tmp_path / "shards" / "import.json").read_text())["matched"] == 4
     shards = DetectionFolder(tmp_path / "shards")
     assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
     assert shards.entry("a").source_digest.startswith("sha256:")
     assert shards.failed[0].reason.startswith("d.pkl: the file is not one of the released masks")
-    told = authors(exit_code=3).stdout
+    output = authors(exit_code=3).stdout
     for words in ("stranger.pkl", "os.system", "(1 already existed)", "--fresh"):
-        assert words in told
+        assert words in output
 
 
 def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from orn.stage1_detect.imports.source_objects import SourceVideo
 
 def found_in(ids: list[str]) -> list[SourceVideo]:
     """Each id as a video of its own file."""
-    return [SourceVideo(id=each, path=Path(f"{place}-{each}")) for place, each in enumerate(ids)]
+    return [
+        SourceVideo(id=video_id, path=Path(f"{place}-{video_id}"))
+        for place, video_id in enumerate(ids)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,12 +34,12 @@ def found_in(ids: list[str]) -> list[SourceVideo]:
 def test_videos_are_matched_by_name_and_else_whatever_their_case(
     names: list[str], listed: list[str], matched: dict[str, str], ambiguous: list[str]
 ) -> None:
-    found = match_videos(found_in(names), listed)
-    paths = {video_id: str(video.path) for video_id, video in found.matched.items()}
+    result = match_videos(found_in(names), listed)
+    paths = {video_id: str(video.path) for video_id, video in result.matched.items()}
     assert paths == matched
-    assert list(found.matched) == [each for each in listed if each in matched]
-    assert found.ignoring_case == tuple(i for i, path in matched.items() if path[2:] != i)
-    assert found.ambiguous == tuple(ambiguous)
+    assert list(result.matched) == [name for name in listed if name in matched]
+    assert result.ignoring_case == tuple(i for i, path in matched.items() if path[2:] != i)
+    assert result.ambiguous == tuple(ambiguous)
 
 
 IDS = st.lists(st.sampled_from(["a", "A", "b", "B", "ab", "aB", "Ab"]), max_size=7)
@@ -45,7 +48,7 @@ IDS = st.lists(st.sampled_from(["a", "A", "b", "B", "ab", "aB", "Ab"]), max_size
 @given(IDS, st.lists(st.sampled_from(["a", "A", "b", "ab", "AB"]), unique=True))
 def test_every_video_is_accounted_for(names: list[str], listed: list[str]) -> None:
     videos = found_in(names)
-    found = match_videos(videos, listed)
-    taken = [*found.matched.values(), *found.unmatched]
+    result = match_videos(videos, listed)
+    taken = [*result.matched.values(), *result.unmatched]
     assert sorted(map(str, taken)) == sorted(map(str, videos))
-    assert not found.matched.keys() & set(found.ambiguous)
+    assert not result.matched.keys() & set(result.ambiguous)

@@ -54,11 +54,11 @@ def test_arrays_come_back(module: bytes, dtype: str) -> None:
     arrays = [np.arange(5, dtype=dtype), np.ones((2, 3), dtype=dtype), np.zeros(0, dtype=dtype)]
     data = pickle.dumps([arrays, arrays[0]], 3)  # in protocol 4 a name has its length before it
     loaded = load(data.replace(b"numpy._core.multiarray", module))
-    for found, wanted in zip(loaded[0], arrays, strict=True):
-        assert isinstance(found, PickledArray)
-        assert found.values is not None
-        np.testing.assert_array_equal(found.values, wanted)
-        assert found.values.dtype == wanted.dtype
+    for array, expected in zip(loaded[0], arrays, strict=True):
+        assert isinstance(array, PickledArray)
+        assert array.values is not None
+        np.testing.assert_array_equal(array.values, expected)
+        assert array.values.dtype == expected.dtype
     assert loaded[1] is loaded[0][0]
     assert load(pickle.dumps(arrays[0], 4)).values.tolist() == arrays[0].tolist()
 

@@ -21,10 +21,10 @@ def test_digest_is_that_of_the_network_and_the_test_pipeline(
     same.write_text(f"_base_ = {str(demo_config)!r}\nwork_dir = 'elsewhere'\n")
     other.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict(neck=dict(num_outs=5))\n")
     copy.write_text(demo_config.read_text())
-    found = {path.stem: read_config(path).digest for path in (demo_config, same, other, copy)}
-    assert found["same"] == found["copy"] == found["mask_rcnn_demo"]
-    assert found["other"] != found["same"]
-    assert found["same"].startswith("sha256:")
+    digests = {path.stem: read_config(path).digest for path in (demo_config, same, other, copy)}
+    assert digests["same"] == digests["copy"] == digests["mask_rcnn_demo"]
+    assert digests["other"] != digests["same"]
+    assert digests["same"].startswith("sha256:")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_default_detector_has_published_weights() -> None:
         (f"Models: [{{Config: large.py, Weights: {URL}}}]", None),
         (f"Models: [{{Config: small.py, Weights: [{URL}]}}]", None),
         ("Models: [{Config: small.py}]", None),
-        *((each, None) for each in ("", "3", "Models: 3", "[3]", "[{Config: 3}]")),
+        *((text, None) for text in ("", "3", "Models: 3", "[3]", "[{Config: 3}]")),
     ],
 )
 def test_an_address_comes_from_the_metafile_beside_the_configuration(

@@ -26,13 +26,13 @@ def loaded(load_tiny: Any, request: pytest.FixtureRequest) -> MmdetDetector:
 
 
 @pytest.fixture(scope="module")
-def found(loaded: MmdetDetector, pictures: list[NDArray[np.uint8]]) -> list[FrameDetections]:
+def detections(loaded: MmdetDetector, pictures: list[NDArray[np.uint8]]) -> list[FrameDetections]:
     return loaded.detect(pictures)
 
 
 def test_equals_mmdet(
     loaded: MmdetDetector,
-    found: list[FrameDetections],
+    detections: list[FrameDetections],
     pictures: list[NDArray[np.uint8]],
     tiny_files: dict[str, dict[str, Path]],
 ) -> None:
@@ -41,20 +41,20 @@ def test_equals_mmdet(
     assert {"torch", "torchvision", "mmdet", "detection"} <= loaded.entry.versions.keys()
     name = "demo" if loaded.entry.config_name == "mask_rcnn_demo" else "per_class"
     expected = mmdet_instances(**tiny_files[name], frames=pictures, score_threshold=THRESHOLD)
-    assert sum(map(len, found)) > 10
-    for frame, instances in zip(found, expected, strict=True):
+    assert sum(map(len, detections)) > 10
+    for frame, instances in zip(detections, expected, strict=True):
         assert_equal(frame, instances, THRESHOLD)
 
 
-def test_class_scores_are_the_softmax_row(found: list[FrameDetections]) -> None:
-    for frame in found:
+def test_class_scores_are_the_softmax_row(detections: list[FrameDetections]) -> None:
+    for frame in detections:
         scores_NC = frame.class_scores
         assert scores_NC is not None and scores_NC.shape[1] == 80
         kept_N = scores_NC[np.arange(len(frame)), frame.labels]
         np.testing.assert_array_equal(kept_N, frame.scores.astype(np.float16))
         assert (scores_NC.astype(np.float32).sum(1) <= 1 + 1e-2).all()
     # Detections of one proposal share its row; here some proposal gave two classes.
-    assert any(len(np.unique(f.class_scores, axis=0)) < len(f) for f in found)
+    assert any(len(np.unique(f.class_scores, axis=0)) < len(f) for f in detections)
 
 
 @pytest.mark.parametrize("part", ["backbone", "rpn_head.rpn_cls"])
@@ -65,9 +65,9 @@ def test_features_that_are_not_finite_are_an_error(
     detector = load_tiny("demo")
     with torch.no_grad():
         next(detector.model.get_submodule(part).parameters()).fill_(float("nan"))
-    (found,) = detector.infer([detector.prepare(pictures[0])])
+    (result,) = detector.infer([detector.prepare(pictures[0])])
     with pytest.raises(DetectorError, match="expected finite numbers from the network"):
-        detector.encode(found)
+        detector.encode(result)
 
 
 def test_boxes_of_a_bfloat16_backbone_are_float32(
@@ -123,5 +123,5 @@ def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
     torch.save(content, weights)
     detector = load_tiny(config=path, checkpoint=weights)
     assert detector.entry.class_names == ("a", "b", "c")
-    found = detector.detect([draw_picture(0)])[0]
-    assert len(found) and found.class_scores.shape == (len(found), 3)
+    detections = detector.detect([draw_picture(0)])[0]
+    assert len(detections) and detections.class_scores.shape == (len(detections), 3)

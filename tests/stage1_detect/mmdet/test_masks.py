@@ -45,8 +45,8 @@ def pasted(masks: torch.Tensor, boxes: torch.Tensor, height: int, width: int) ->
 @pytest.mark.parametrize("value", [1.0, 0.5, 0.49])
 def test_odd_boxes_equal_mmdet(box: list[float], value: float) -> None:
     masks, boxes = torch.full((1, 28, 28), value), torch.tensor([box])
-    found = encode_masks(masks, boxes, height=12, width=20, threshold=0.5)
-    assert list(found) == pasted(masks, boxes, 12, 20)
+    encoded = encode_masks(masks, boxes, height=12, width=20, threshold=0.5)
+    assert list(encoded) == pasted(masks, boxes, 12, 20)
 
 
 @pytest.mark.parametrize("are_probabilities", [False, True], ids=["one stage", "cascade"])
@@ -70,6 +70,6 @@ def test_a_wrapped_head_gives_the_masks_that_it_pastes(are_probabilities: bool) 
     parts = SimpleNamespace(mask_head=head, test_cfg={"mask_thr_binary": 0.5})
     threshold = keep_mask_probabilities(SimpleNamespace(roi_head=parts))
     kept_Nmm = head._predict_by_feat_single(bboxes=boxes, **given)
-    found = encode_masks(kept_Nmm, boxes, height=40, width=60, threshold=threshold)
+    encoded = encode_masks(kept_Nmm, boxes, height=40, width=60, threshold=threshold)
     full = np.asfortranarray(pasted_NHW.numpy().transpose(1, 2, 0).astype(np.uint8))
-    assert list(found) == [mask["counts"] for mask in coco_mask.encode(full)]
+    assert list(encoded) == [mask["counts"] for mask in coco_mask.encode(full)]

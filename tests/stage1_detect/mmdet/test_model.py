@@ -54,8 +54,8 @@ def test_weights_that_do_not_fit_are_named(
     with pytest.raises(DetectorError) as caught:
         load(model, path)
     message = str(caught.value)
-    for told in (f"{path}: ", "the_config", "1 weight is missing", "backbone.conv1.weight"):
-        assert told in message
+    for part in (f"{path}: ", "the_config", "1 weight is missing", "backbone.conv1.weight"):
+        assert part in message
     assert "\n" not in message
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 

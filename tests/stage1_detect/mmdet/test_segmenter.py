@@ -90,21 +90,23 @@ def mmdet_instances(
     model = init_detector(str(config), str(checkpoint), palette="random", device="cpu")
     if score_threshold is not None:
         model.roi_head.test_cfg.score_thr = score_threshold
-    found = inference_detector(model, [np.ascontiguousarray(frame[:, :, ::-1]) for frame in frames])
-    return [sample.pred_instances for sample in found]
+    results = inference_detector(
+        model, [np.ascontiguousarray(frame[:, :, ::-1]) for frame in frames]
+    )
+    return [sample.pred_instances for sample in results]
 
 
-def assert_equal(found: FrameDetections, expected: Any, score_threshold: float) -> None:
+def assert_equal(detections: FrameDetections, expected: Any, score_threshold: float) -> None:
     """Masks, scores and labels to the bit; boxes too where they hold their masks."""
     expected = expected[expected.scores > score_threshold]
-    np.testing.assert_array_equal(found.scores, expected.scores.clamp(max=1).numpy())
-    np.testing.assert_array_equal(found.labels, expected.labels.numpy())
+    np.testing.assert_array_equal(detections.scores, expected.scores.clamp(max=1).numpy())
+    np.testing.assert_array_equal(detections.labels, expected.labels.numpy())
     full = np.asfortranarray(expected.masks.numpy().transpose(1, 2, 0).astype(np.uint8))
-    assert list(found.masks) == [mask["counts"] for mask in coco_mask.encode(full)]
-    limits = torch.tensor([found.width, found.height] * 2)
+    assert list(detections.masks) == [mask["counts"] for mask in coco_mask.encode(full)]
+    limits = torch.tensor([detections.width, detections.height] * 2)
     boxes = torch.minimum(expected.bboxes.clamp(min=0), limits).numpy()
-    for box, mask, own in zip(boxes, found.masks, found.boxes, strict=True):
-        x1, y1, x2, y2 = bounding_box(mask, found.height)
+    for box, mask, own in zip(boxes, detections.masks, detections.boxes, strict=True):
+        x1, y1, x2, y2 = bounding_box(mask, detections.height)
         out = max(box[0] - x1, box[1] - y1, x2 - box[2], y2 - box[3])
         if out > 1 and (x2, y2) > (0, 0):
             box = [min(box[0], x1), min(box[1], y1), max(box[2], x2), max(box[3], y2)]
@@ -119,14 +121,14 @@ def compare(
     checkpoint = save_lively_weights(config, folder / "weights.pth", frames[0])
     detector = load_detector("cpu", config=config, checkpoint=checkpoint, score_threshold=threshold)
     expected = mmdet_instances(config=config, checkpoint=checkpoint, frames=frames)
-    found = [detector.detect([frame])[0] for frame in frames]
-    for ours, theirs in zip(found, expected, strict=True):
+    detections = [detector.detect([frame])[0] for frame in frames]
+    for ours, theirs in zip(detections, expected, strict=True):
         assert_equal(ours, theirs, threshold)
-    assert sum(len(each) for each in found) >= 5
+    assert sum(len(detected) for detected in detections) >= 5
     names = detector.entry.class_names
     rules = ClassRules(num_classes=len(names), score_kind=detector.score_kind)
-    assert [frame_faults(each, rules) for each in found] == [[]] * len(found)
-    return detector, found
+    assert [frame_faults(detected, rules) for detected in detections] == [[]] * len(detections)
+    return detector, detections
 
 
 NARROW = {"model.backbone.depth": 18, "model.backbone.base_channels": 16}
@@ -164,21 +166,21 @@ QUICK: dict[str, tuple[str, float, dict[str, Any]]] = {
 )
 def test_small_models(name: str, tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
     kind, threshold, sizes = QUICK[name]
-    detector, found = compare(name, tmp_path, frames[:1], threshold=threshold, **sizes)
+    detector, detections = compare(name, tmp_path, frames[:1], threshold=threshold, **sizes)
     assert detector.score_kind == kind
     assert detector.entry.class_names[79] == "thing 79"
     if kind != "label" and "mask2former" not in name:  # its scores are weighted by the masks
-        assert_rows_have_the_kept_score(found)
+        assert_rows_have_the_kept_score(detections)
     if kind == "softmax":
         files = {"config": tmp_path / f"{name}.py", "checkpoint": tmp_path / "weights.pth"}
         (none,) = load_detector("cpu", **files, score_threshold=1.0).detect(frames[:1])
         assert len(none) == 0 and none.class_scores is not None
 
 
-def assert_rows_have_the_kept_score(found: list[FrameDetections]) -> None:
-    for each in found:
-        kept = each.class_scores[np.arange(len(each)), each.labels]
-        np.testing.assert_array_equal(kept, each.scores.astype(np.float16))
+def assert_rows_have_the_kept_score(detections: list[FrameDetections]) -> None:
+    for frame in detections:
+        kept = frame.class_scores[np.arange(len(frame)), frame.labels]
+        np.testing.assert_array_equal(kept, frame.scores.astype(np.float16))
 
 
 def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
@@ -191,7 +193,7 @@ def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
     assert keep_class_scores(model) == "softmax"
     logits_QC1 = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
     masks_QHW = torch.where(torch.eye(6)[:, None] > 0, 1.0, -1.0)  # a query is a column
-    found = head.instance_postprocess(logits_QC1, masks_QHW)
-    queries = found.masks[:, 0].float().argmax(dim=1)
+    results = head.instance_postprocess(logits_QC1, masks_QHW)
+    queries = results.masks[:, 0].float().argmax(dim=1)
     assert len({*queries.tolist()}) > 3
-    torch.testing.assert_close(found.class_scores, logits_QC1.softmax(dim=1)[queries, :4])
+    torch.testing.assert_close(results.class_scores, logits_QC1.softmax(dim=1)[queries, :4])

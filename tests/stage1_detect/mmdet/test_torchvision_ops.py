@@ -94,13 +94,13 @@ def test_roi_align_equals_the_slow_loop() -> None:
     features = torch.rand((2, 3, 6, 9), generator=torch.Generator().manual_seed(0)).double()
     rois = torch.tensor([[0.0, 2, 3, 25, 20], [1, 0, 0, 4, 4], [1, 30, 10, 36, 24]]).double()
     layer = RoIAlign(output_size=4, spatial_scale=0.25, sampling_ratio=2)
-    found = layer(features, rois)
-    assert found.shape == (3, 3, 4, 4)
+    pooled = layer(features, rois)
+    assert pooled.shape == (3, 3, 4, 4)
     for row, (image, *box) in enumerate(rois.tolist()):
         for channel in range(3):
             feature = features[int(image), channel].numpy()
             expected = slow_roi_align(feature, box, 4, 0.25, 2)
-            np.testing.assert_allclose(found[row, channel].numpy(), expected, rtol=1e-12)
+            np.testing.assert_allclose(pooled[row, channel].numpy(), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("is_modulated", [False, True])
@@ -113,9 +113,9 @@ def test_deformable_convolution_equals_the_slow_loop(is_modulated: bool) -> None
     mask = torch.rand(1, 6, 3, 4, generator=generator) if is_modulated else torch.ones(1, 6, 3, 4)
     bias = torch.tensor([0.5]) if is_modulated else torch.zeros(1)
     if is_modulated:
-        found = modulated_deform_conv2d(x, offset, mask, weight, bias, (2, 2), (1, 1), (1, 1))
+        output = modulated_deform_conv2d(x, offset, mask, weight, bias, (2, 2), (1, 1), (1, 1))
     else:
-        found = deform_conv2d(x, offset, weight, (2, 2), (1, 1), (1, 1))
+        output = deform_conv2d(x, offset, weight, (2, 2), (1, 1), (1, 1))
     expected = torch.zeros(1, 1, 3, 4)
     for row, column, i, j in np.ndindex(3, 4, 3, 2):
         tap = i * 2 + j
@@ -126,7 +126,7 @@ def test_deformable_convolution_equals_the_slow_loop(is_modulated: bool) -> None
             )
             share = mask[0, tap, row, column] * weight[0, channel, i, j]
             expected[0, 0, row, column] += share * sample
-    torch.testing.assert_close(found, expected + bias)
+    torch.testing.assert_close(output, expected + bias)
 
 
 def zero_padded(feature: Any, y: float, x: float) -> float:

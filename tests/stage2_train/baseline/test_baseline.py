@@ -52,16 +52,16 @@ def test_both_models_and_their_mean_are_evaluated_like_a_run(world, tmp_path, ta
     assert (
         report["forest"][task[1]] == 1 and report["figures"]["forest"][task[1]]["low"] is not None
     )
-    found = predicted(out)
+    predictions = predicted(out)
     shares = [
-        probabilities(each, multi_label=task[1] == "map")
-        for each in (found.logits, found.forest_logits, found.probe_logits)
+        probabilities(logits, multi_label=task[1] == "map")
+        for logits in (predictions.logits, predictions.forest_logits, predictions.probe_logits)
     ]
     if task[1] == "top1":
         mean_NA = np.sqrt(shares[1] * shares[2])
         np.testing.assert_allclose(shares[0], mean_NA / mean_NA.sum(1, keepdims=True), rtol=1e-5)
     assert baseline(options, out).json == report
-    assert np.array_equal(predicted(out).logits, found.logits)
+    assert np.array_equal(predicted(out).logits, predictions.logits)
     run_orn("train", *words_of(options), "--max-steps", "4")
     run_orn("eval", options["--run"], *LAPTOP)
     compared = run_orn("compare", options["--run"], out, "--json").json

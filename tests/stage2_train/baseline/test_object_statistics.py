@@ -40,7 +40,7 @@ def by_loops(clip: ClipObjects, chosen: int) -> list[float]:
             frames.setdefault(frame, []).append((score, box))
     singles, pairs = [], []
     for frame in sorted(frames):
-        ordered = sorted(frames[frame], key=lambda each: -area(each[1]))
+        ordered = sorted(frames[frame], key=lambda row: -area(row[1]))
         score, (x1, y1, x2, y2) = ordered[0]
         w, h = x2 - x1, y2 - y1
         singles.append([(x1 + x2) / 2, (y1 + y2) / 2, w, h, w / (h + 1e-6), w * h, score, y2])
@@ -73,7 +73,7 @@ def summary(rows: list[list[float]], width: int) -> list[float]:
         steps = [abs(b - a) for a, b in pairwise(column)]
         values = (
             mean,
-            (sum((each - mean) ** 2 for each in column) / n) ** 0.5,
+            (sum((number - mean) ** 2 for number in column) / n) ** 0.5,
             min(column, default=0),
             max(column, default=0),
             sum(steps) / max(len(steps), 1),
@@ -89,8 +89,8 @@ def test_statistics_are_those_of_plain_loops(most: int) -> None:
     rng = np.random.default_rng(most)
     for _ in range(10):
         clip = drawn(rng, most)
-        found = object_statistics(clip, num_classes=CLASSES, chosen=1)
-        np.testing.assert_allclose(found, by_loops(clip, 1), atol=1e-12)
+        statistics = object_statistics(clip, num_classes=CLASSES, chosen=1)
+        np.testing.assert_allclose(statistics, by_loops(clip, 1), atol=1e-12)
 
 
 def test_the_chosen_class_is_in_most_frames_not_the_most_detected() -> None:
@@ -110,8 +110,12 @@ def test_statistics_of_maps_are_those_of_plain_loops(frames: int) -> None:
     expected: list[list[float]] = [[], [], [], []]
     for maps_Tp in (maps_TChw[:, channel].reshape(frames, -1) for channel in range(2)):
         steps = [abs(b - a).mean() for a, b in pairwise(maps_Tp)]
-        means = [each.mean() for each in maps_Tp]
-        values = (np.mean(means), np.std(means), np.mean([np.std(each) for each in maps_Tp.T]))
+        means = [values_.mean() for values_ in maps_Tp]
+        values = (
+            np.mean(means),
+            np.std(means),
+            np.mean([np.std(values_) for values_ in maps_Tp.T]),
+        )
         for part, value in zip(expected, (*values, np.mean(steps or [0])), strict=True):
             part.append(value)
     np.testing.assert_allclose(map_statistics(maps_TChw), np.concatenate(expected), atol=1e-6)

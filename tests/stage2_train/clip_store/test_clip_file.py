@@ -35,7 +35,7 @@ def store(made, tmp_path) -> Path:
 
 def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:
     """As of a disk: neither size nor time of change tell."""
-    wanted, path = store_content(store), store / "clips-000000.h5"
+    expected, path = store_content(store), store / "clips-000000.h5"
     status, content = path.stat(), path.read_bytes()
     record = read_record(path)
     for place in (record.jpeg_place + 300, record.frames_place + 8):
@@ -44,7 +44,7 @@ def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:
         with pytest.raises(ClipStoreError, match=r"clips-000000\.h5: video film/3: .* corrupt"):
             bounded(store_content, store)
     path.write_bytes(content)
-    assert store_content(store) == wanted
+    assert store_content(store) == expected
 
 
 def test_a_file_that_goes_or_changes_while_it_is_in_use(store) -> None:

@@ -38,9 +38,9 @@ def test_stores_at_the_size_of_the_manifest_in_pieces(clips, manifest) -> None:
     assert clips("--limit", 1, "--json").json["added"] == 1
     report = clips("--json").json
     assert (report["added"], report["present"], report["missing"]) == (1, 1, 1)
-    said = " ".join(clips().stdout.split())
-    assert f"Clip store {manifest.with_suffix('')}: 6 frames, " in said
-    assert "Videos 0 videos stored, 2 already there 1 missing" in said
+    output = " ".join(clips().stdout.split())
+    assert f"Clip store {manifest.with_suffix('')}: 6 frames, " in output
+    assert "Videos 0 videos stored, 2 already there 1 missing" in output
     assert ClipStore(manifest.with_suffix("")).settings.size == (24, 40)
 
 

@@ -68,10 +68,10 @@ def test_equals_the_store_also_through_pickle(kinds, tmp_path, settings) -> None
         )  # AVI tells no times
         assert store.stored_size(video.id) == sources[False].stored_size(video.id)
         chosen = np.arange(len(now.seconds))[::-1][:12]
-        wanted = stored.read(chosen)
-        np.testing.assert_array_equal(wanted, through_jpeg(now.read(chosen), settings))
+        expected = stored.read(chosen)
+        np.testing.assert_array_equal(expected, through_jpeg(now.read(chosen), settings))
         copy = pickle.loads(pickle.dumps(sources[True]))
-        np.testing.assert_array_equal(wanted, copy.frames(video.id).read(chosen))
+        np.testing.assert_array_equal(expected, copy.frames(video.id).read(chosen))
     assert kinds[0].id in sources[True]
     assert "none" not in sources[True]
     with pytest.raises(ClipStoreError, match="video none"):
@@ -89,13 +89,13 @@ def test_clips_in_order_decode_a_video_without_times_once(
     onward = DecodedVideos([video], **kind, in_order=True).frames("film")
     assert len(plain.seconds) == len(onward.seconds) == 60
     windows = [np.array([a, a + 4, a + 4, a + 9]) for a in range(0, 50, 5)]
-    wanted = [plain.read(frames_n) for frames_n in windows]
+    expected = [plain.read(frames_n) for frames_n in windows]
     began, read = [], reader.read_frames
     monkeypatch.setattr(reader, "read_frames", lambda *a, **k: began.append(a) or read(*a, **k))
-    for frames_n, pictures in zip(windows, wanted, strict=True):
+    for frames_n, pictures in zip(windows, expected, strict=True):
         np.testing.assert_array_equal(onward.read(frames_n), pictures)
     assert len(began) == 1
-    np.testing.assert_array_equal(onward.read(windows[1]), wanted[1])
+    np.testing.assert_array_equal(onward.read(windows[1]), expected[1])
     with pytest.raises(VideoDecodeError, match="frame 60"):
         onward.read(np.array([58, 60]))
 

@@ -29,7 +29,7 @@ GRAY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat gray
 
 def files(path: Path) -> list[str]:
     """Names in the folder of a store, but for the index and the plan."""
-    names = {each.name for each in path.iterdir()}
+    names = {file.name for file in path.iterdir()}
     return sorted(names - {"clips.index.json", "clips.plan.json"})
 
 
@@ -87,7 +87,7 @@ def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "message"),
     [
         ({"size": (30, 32)}, "size is '24x32' as recorded, '30x32'"),
         ({"jpeg_quality": 95}, "quality is .* 95"),
@@ -95,10 +95,10 @@ def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> No
         ({"size": 24}, "short side 24"),
     ],
 )
-def test_other_settings_are_refused(videos, tmp_path, change, found) -> None:
+def test_other_settings_are_refused(videos, tmp_path, change, message) -> None:
     path, other = tmp_path / "clips", replace(SETTINGS, **change)
     build_clip_store(videos[:1], path, SETTINGS)
-    with pytest.raises(ConfigError, match=f"{found}.*--fresh"):
+    with pytest.raises(ConfigError, match=f"{message}.*--fresh"):
         build_clip_store(videos, path, other)
     build_clip_store(videos, path, other, fresh=True)
     assert (ClipStore(path).settings, len(ClipStore(path).ids)) == (other, 3)
@@ -158,7 +158,7 @@ def test_only_labeled_times_with_the_places_and_times_of_the_source(videos, tmp_
 def test_how_videos_are_packed(sizes, processes, number) -> None:
     parts = [UnitPart(video_id=str(place)) for place in range(len(sizes))]
     by_id = {str(place): size for place, size in enumerate(sizes)}
-    found = units_of(parts, by_id, first=7, processes=processes)
-    assert [len(unit.parts) for unit in found] == number
-    assert [unit.index for unit in found] == list(range(7, 7 + len(number)))
-    assert [part for unit in found for part in unit.parts] == parts
+    units = units_of(parts, by_id, first=7, processes=processes)
+    assert [len(unit.parts) for unit in units] == number
+    assert [unit.index for unit in units] == list(range(7, 7 + len(number)))
+    assert [part for unit in units for part in unit.parts] == parts

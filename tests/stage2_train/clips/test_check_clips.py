@@ -20,8 +20,8 @@ WHOLE_FRAME = ("--set", "data.max_objects=0", "--set", "precision=bf16")
 
 
 def nothing(film: Film, frame: int) -> FrameDetections:
-    found = film.detections(frame)
-    return blocks(height=found.height, width=found.width)
+    detections = film.detections(frame)
+    return blocks(height=detections.height, width=detections.width)
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def with_shards(
 ) -> Callable[..., dict[str, str]]:
     """Options of `orn train` with other objects in the frames."""
 
-    def make(found: Callable[[Film, int], FrameDetections]) -> dict[str, str]:
+    def make(detections: Callable[[Film, int], FrameDetections]) -> dict[str, str]:
         shards = tmp_path / "shards"
         films = [*tiny_world.films.values()]
-        write_films_shard(shards / "shard-000000.zarr.zip", films, found=found)
+        write_films_shard(shards / "shard-000000.zarr.zip", films, detections=detections)
         return workspace | {"--shards": str(shards)}
 
     return make
@@ -41,11 +41,12 @@ def with_shards(
 
 def test_shards_without_any_object_are_refused(with_shards) -> None:
     options = with_shards(nothing)
-    said = run_orn("train", *words_of(options), exit_code=2).stderr
+    message = run_orn("train", *words_of(options), exit_code=2).stderr
     assert (
-        f"{options['--shards']}: expected objects in the crop with a score of at least 0.5" in said
+        f"{options['--shards']}: expected objects in the crop with a score of at least 0.5"
+        in message
     )
-    assert "data.score_threshold" in said and "--set data.max_objects=0" in said
+    assert "data.score_threshold" in message and "--set data.max_objects=0" in message
     assert not Path(options["--run"]).exists()
 
 
@@ -56,13 +57,13 @@ def test_the_whole_frame_alone_is_trained_explained_and_predicted(
     videos = write_films(tiny_world, options)
     films = [film.in_video(videos[name]) for name, film in tiny_world.films.items()]
     shards = Path(options["--shards"]) / "shard-000000.zarr.zip"
-    write_films_shard(shards, films, found=nothing)
+    write_films_shard(shards, films, detections=nothing)
     run, more = Path(options["--run"]), ("--no-clip-store",)
     options.pop("--clips")
     assert "have no objects" not in run_orn("train", *words_of(options), *more, *WHOLE_FRAME).stderr
     run_orn("report", run, *LAPTOP)
     page = tmp_path / "page.html"
     words = ("--shards", options["--shards"], "--device", "cpu", "--json", "--pairs", "2")
-    said = run_orn("predict", run, next(iter(videos.values())), *words, "--html", page)
-    (window,) = [line for line in said.lines if line["kind"] == "window"]
+    message = run_orn("predict", run, next(iter(videos.values())), *words, "--html", page)
+    (window,) = [line for line in message.lines if line["kind"] == "window"]
     assert window["pairs"] and page.is_file()

@@ -118,16 +118,16 @@ def test_unsure_labels_are_negative_or_ignored_in_training_alone(make_dataset) -
 
 def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
     """The upper half of each is an object."""
-    found = {}
+    samples = {}
     with writing(tmp_path / "both/clips-000000.h5", StoreSettings(size=60)) as writer:
         for name, (height, width) in (("wide", (60, 100)), ("tall", (132, 66))):
             frame = Frame(index=0, seconds=0.0, image=np.full((height, width, 3), 50, np.uint8))
             source = {"source_digest": "sha256:0", "source": (0, 0), "times": ALL_TIMES}
             add_frames(writer, [frame], id=name, **source)
             upper = (0, 0.9, 0, 0, width, height // 2)
-            found[name] = counted([blocks(upper, height=height, width=width)])
-    write_shard(tmp_path / "shard-000000.zarr.zip", found, size=(0, 0), source_digest="sha256:0")
-    segments = [whole_video(name) for name in found]
+            samples[name] = counted([blocks(upper, height=height, width=width)])
+    write_shard(tmp_path / "shard-000000.zarr.zip", samples, size=(0, 0), source_digest="sha256:0")
+    segments = [whole_video(name) for name in samples]
     data = (segments, ClipStore(tmp_path / "both"), DetectionFolder(tmp_path))
     dataset = ClipDataset(*data, SETTINGS)
     batch = collate([dataset[ClipRequest(0)], dataset[ClipRequest(1)]])

@@ -48,8 +48,8 @@ def write_detections(path: Path, videos: tuple[Video, ...]) -> None:
             writer.begin_video(video_entry(video.id, **size, rate=info.rate, source_digest=digest))
             for frame in read_frames(video.path, rate=video.rate):
                 left = FIRST_COLUMN + frame.index
-                found = blocks((0, 0.9, left, 60, left + 60, 100), **size)
-                writer.add(frame.index, frame.seconds, found)
+                detections = blocks((0, 0.9, left, 60, left + 60, 100), **size)
+                writer.add(frame.index, frame.seconds, detections)
             writer.end_video()
 
 

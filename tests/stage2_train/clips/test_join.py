@@ -56,8 +56,8 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
     ]
     assert joined.skipped == ()
     store = store_without("film/2", "film/8")
-    said = "tiny, validation: 2 of 4 .*film/2-segment.*some; run `orn clips`, or .*--partial"
-    with pytest.raises(JoinError, match=said):
+    message = "tiny, validation: 2 of 4 .*film/2-segment.*some; run `orn clips`, or .*--partial"
+    with pytest.raises(JoinError, match=message):
         join_split(dataset, "validation", store, detections)
     joined = join_split(dataset, "validation", store, detections, partial=True)
     assert [row.id for row in joined.skipped] == ["film/2-segment", "film/8-segment"]
@@ -71,7 +71,7 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
 
 
 @pytest.mark.parametrize(
-    ("digest", "said"),
+    ("digest", "message"),
     [
         (None, r"film/2-segment.*run `orn detect`"),  # absent
         ("sha256:new", r"film/2: .*sha256:same.*sha256:new"),
@@ -79,13 +79,13 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
     ],
 )
 def test_detections_that_are_absent_or_of_another_file_are_an_error(
-    tiny_world, tmp_path, digest, said
+    tiny_world, tmp_path, digest, message
 ) -> None:
     films = [tiny_world.films["film/1"]]
     if digest is not None:
         films = [replace(film, digest=digest) for film in tiny_world.films.values()]
     tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", films)
-    with pytest.raises(JoinError, match=said):
+    with pytest.raises(JoinError, match=message):
         join_split(tiny_world.dataset, "validation", tiny_world.clips(), DetectionFolder(tmp_path))
 
 

@@ -27,9 +27,9 @@ def test_every_frame_has_a_picked_one_near(gaps, rate) -> None:
     """Within the detections as far as an interval of the rate, however uneven the times are."""
     seconds_F = np.cumsum([0, *gaps]) / 100
     seconds_D = seconds_F[places_at_rate(seconds_F, rate)]
-    found = nearest_frames(seconds_D, seconds_F, interval=9.0, rate=rate, video_F=seconds_F)
-    assert found.is_near_n[seconds_F <= seconds_D[-1]].all()
-    assert found.is_near_n[found.gaps_n < 1 / rate].all()
+    rows = nearest_frames(seconds_D, seconds_F, interval=9.0, rate=rate, video_F=seconds_F)
+    assert rows.is_near_n[seconds_F <= seconds_D[-1]].all()
+    assert rows.is_near_n[rows.gaps_n < 1 / rate].all()
 
 
 GAPPED = {
@@ -48,8 +48,8 @@ def test_gaps_in_time_stamps_lose_no_objects(ticks: list[int], first: int) -> No
 
     def near(kept_d: np.ndarray) -> np.ndarray:
         seconds_d = video_F[kept_d]
-        found = nearest_frames(seconds_d, video_F, interval=8 / 30, video_F=video_F, index_D=kept_d)
-        return found.is_near_n
+        rows = nearest_frames(seconds_d, video_F, interval=8 / 30, video_F=video_F, index_D=kept_d)
+        return rows.is_near_n
 
     assert near(index_D).all()
     for lost in range(1, 5):
@@ -63,9 +63,9 @@ def test_gaps_in_time_stamps_lose_no_objects(ticks: list[int], first: int) -> No
 def test_rows_behind_the_last_masks_are_the_last() -> None:
     video_F = np.arange(12) / 50
     masks_D = np.arange(7) / 30  # 7.2 are 0.24 s
-    found = nearest_frames(masks_D, video_F, interval=1 / 30, video_F=video_F)
-    assert found.rows_n.tolist() == [0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6]
-    assert found.is_near_n.all()
+    rows = nearest_frames(masks_D, video_F, interval=1 / 30, video_F=video_F)
+    assert rows.rows_n.tolist() == [0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6]
+    assert rows.is_near_n.all()
     alone = nearest_frames(masks_D, video_F, interval=1 / 30)
     assert alone.is_near_n.tolist() == [True] * 11 + [False]
     before = nearest_frames(masks_D + 0.02, video_F, interval=1 / 30, video_F=video_F)
@@ -79,12 +79,12 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_pat
     late = replace(whole_video("film"), id="late", start_seconds=1)
     early = replace(late, id="early", start_seconds=0, stop_seconds=1.35)
     dataset = replace(tiny_world.dataset, segments=(early, late))
-    told = "32 of 50 frames of video film, worst at 1.9800 s"
-    with pytest.raises(JoinError, match=rf"1 of 2 .* late: .*{told}.*`orn detect`.*--partial"):
+    message = "32 of 50 frames of video film, worst at 1.9800 s"
+    with pytest.raises(JoinError, match=rf"1 of 2 .* late: .*{message}.*`orn detect`.*--partial"):
         join_split(dataset, "train", *data)
     joined = join_split(dataset, "train", *data, partial=True)
     assert [segment.id for segment in joined.segments] == ["early"]
-    assert caplog.text.count(told) == 2
+    assert caplog.text.count(message) == 2
     made.segments = dataset.segments
     assert made[ClipRequest(0)].id == "early"
     with pytest.raises(JoinError, match=r"'film'.* within 0.0467 s of"):

@@ -92,7 +92,7 @@ def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, w
 def test_processes_share_a_global_batch(dataset) -> None:
     whole = ids_of(training_loader(dataset, LoaderSettings(batch_size=4), epochs=range(1)))
     of_each = [LoaderSettings(batch_size=2, rank=rank, world_size=2) for rank in range(2)]
-    parts = [ids_of(training_loader(dataset, each, epochs=range(1))) for each in of_each]
+    parts = [ids_of(training_loader(dataset, process, epochs=range(1))) for process in of_each]
     assert [one + other for one, other in zip(*parts, strict=True)] == whole
     with pytest.raises(ConfigError, match="32 segments for 2 processes"):
         num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))

@@ -24,8 +24,10 @@ LABELS = [39, 0, 41, 0, 56, 60]
 
 def objects_of(labels: list[int]) -> FrameObjects:
     """Detections of falling scores; that at place n covers column n from row n down."""
-    found = [(label, 0.9 - 0.05 * n, n, n, n + 1, 8) for n, label in enumerate(labels)]
-    return objects_of_frames([blocks(*found, height=8, width=8, class_scores=False)], COCO_RULES)[0]
+    objects = [(label, 0.9 - 0.05 * n, n, n, n + 1, 8) for n, label in enumerate(labels)]
+    return objects_of_frames([blocks(*objects, height=8, width=8, class_scores=False)], COCO_RULES)[
+        0
+    ]
 
 
 def places_of(objects: FrameObjects) -> list[int]:
@@ -44,8 +46,8 @@ def test_persons_come_first_in_their_order_and_the_others_in_any() -> None:
         orders.add(tuple(places))
     assert len(orders) == 24  # all of them
     for labels in ([], [0], [39, 41], [0, 0, 0]):
-        found = with_persons_first(objects_of(labels), np.random.default_rng(0), person=PERSON)
-        assert sorted(places_of(found)) == list(range(len(labels)))
+        objects = with_persons_first(objects_of(labels), np.random.default_rng(0), person=PERSON)
+        assert sorted(places_of(objects)) == list(range(len(labels)))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -24,8 +24,8 @@ from tests.worlds.shards import blocks
 
 def detections(scores: list[float], *, class_scores: bool) -> FrameDetections:
     """Detections of labels 0, 1, ... on a 4 x 4 grid; mask n is column n."""
-    found = [(n, score, n, 0, n + 1, 4) for n, score in enumerate(scores)]
-    return blocks(*found, height=4, width=4, class_scores=class_scores)
+    objects = [(n, score, n, 0, n + 1, 4) for n, score in enumerate(scores)]
+    return blocks(*objects, height=4, width=4, class_scores=class_scores)
 
 
 def test_best_first_and_threshold() -> None:
@@ -175,6 +175,6 @@ def test_masks_and_coverage_equal_loops(cells, seed) -> None:
             seen.append(left)
         assert slots.valid[time].sum() == len(seen)
         for slot, mask in enumerate(seen):
-            for found, size in ((slots.masks, (4, 4)), (slots.coverage, cells)):
+            for values, size in ((slots.masks, (4, 4)), (slots.coverage, cells)):
                 expected = coverage(mask, window=grid_window, cells=size)
-                np.testing.assert_allclose(found[time, slot], expected, atol=FLOAT32_POSITIONS)
+                np.testing.assert_allclose(values[time, slot], expected, atol=FLOAT32_POSITIONS)

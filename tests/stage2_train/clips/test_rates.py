@@ -61,13 +61,13 @@ def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> C
     with writing(folder / "clips/clips-000000.h5", STORED) as writer:
         source = {"source_digest": "sha256:1", "source": (0, 0), "times": ALL_TIMES}
         add_frames(writer, frames, id="film", **source)
-    found = []
+    clips = []
     for frame in range(num_masks or int(DURATION * MASK_RATE)):
         white = (0, 0.9, 0, 0, white_columns(frame / MASK_RATE), HEIGHT)
-        found.append((frame, frame / MASK_RATE, blocks(white, height=HEIGHT, width=WIDTH)))
+        clips.append((frame, frame / MASK_RATE, blocks(white, height=HEIGHT, width=WIDTH)))
     write_shard(
         folder / "shard-000000.zarr.zip",
-        {"film": found},
+        {"film": clips},
         size=(HEIGHT, WIDTH),
         rate=MASK_RATE,
         source_digest="sha256:1",

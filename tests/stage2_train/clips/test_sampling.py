@@ -76,7 +76,7 @@ def test_test_clips_depend_on_segment_and_number_alone() -> None:
 def test_clips_as_the_authors_draw_them(num_frames, rate, num_parts, is_centered, seed) -> None:
     seconds_F = 7 + np.arange(num_frames) / rate
     drawn, draws = (np.random.default_rng(seed) for _ in range(2))
-    found = authors_frames(seconds_F, num_parts, drawn, is_centered=is_centered)
+    frames = authors_frames(seconds_F, num_parts, drawn, is_centered=is_centered)
     expected = authors_clip(
         num_frames,
         num_parts,
@@ -85,8 +85,8 @@ def test_clips_as_the_authors_draw_them(num_frames, rate, num_parts, is_centered
         draw=lambda number: int(draws.integers(number)),
         is_centered=is_centered,
     )
-    assert found.tolist() == expected
-    assert 0 <= found.min() <= found.max() < num_frames
+    assert frames.tolist() == expected
+    assert 0 <= frames.min() <= frames.max() < num_frames
 
 
 def test_orders() -> None:

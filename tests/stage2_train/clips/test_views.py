@@ -70,9 +70,9 @@ class Noise:
 
     def frame(self, row: int) -> FrameDetections:
         height, width = self.masks_FNHW.shape[2:]
-        found = [(3, 0.9, 0, 0, 1, 1), (4, 0.8, 0, 0, 1, 1)]
+        objects = [(3, 0.9, 0, 0, 1, 1), (4, 0.8, 0, 0, 1, 1)]
         masks = tuple(rle.encode(mask) for mask in self.masks_FNHW[row])
-        plain = blocks(*found, height=height, width=width, class_scores=False)
+        plain = blocks(*objects, height=height, width=width, class_scores=False)
         return replace(plain, boxes=self.boxes_FN4[row], masks=masks)
 
 
@@ -102,9 +102,9 @@ def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tal
         for number in range(2):
             mask, box = noise.masks_FNHW[time, number], noise.boxes_FN4[time, number]
             how = {"flip": view.flip, "stored": stored}
-            for found, cells in ((sample.slots.masks, (4, 4)), (sample.slots.coverage, (2, 3))):
+            for values, cells in ((sample.slots.masks, (4, 4)), (sample.slots.coverage, (2, 3))):
                 expected = mask_in_view(mask, place, cells=cells, **how)
-                np.testing.assert_allclose(found[time, number], expected, atol=1e-5)
+                np.testing.assert_allclose(values[time, number], expected, atol=1e-5)
             expected = box_in_view(tuple(box), place, grid=grid, **how)
             np.testing.assert_allclose(sample.slots.boxes[time, number], expected, atol=FLOAT32)
     assert sample.label == 0
@@ -115,7 +115,7 @@ def test_a_worker_has_all_views_of_its_segments(workers) -> None:
     settings = LoaderSettings(batch_size=2, workers=workers, rank=1, world_size=2)
     views = Views(num_clips=4).all()
     batches = list(evaluation_requests(13, settings, views=views))
-    asked = [(each.segment, each.view.clip) for batch in batches for each in batch]
+    asked = [(sample.segment, sample.view.clip) for batch in batches for sample in batch]
     assert sorted(asked) == [(segment, clip) for segment in range(1, 13, 2) for clip in range(4)]
     assert [batch[0].segment for batch in batches if batch[0].view == View()] == [1, 5, 9]
     of_worker: dict[int, set[int]] = {}

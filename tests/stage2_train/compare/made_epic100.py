@@ -80,11 +80,11 @@ def write_annotations(
         _write(folder / f"EPIC_100_{split}.csv", (*columns, *labels), rows)
     _write(folder / "EPIC_100_test_timestamps.csv", columns, test)
     for kind, number, tail in zip(("verb", "noun"), (NUM_VERBS, NUM_NOUNS), tails, strict=True):
-        names = [(each, f"{kind}{each}") for each in range(number)]
+        names = [(number_, f"{kind}{number_}") for number_ in range(number)]
         _write(folder / f"EPIC_100_{kind}_classes.csv", ("id", "key"), names)
-        _write(folder / f"EPIC_100_tail_{kind}s.csv", (kind,), [(each,) for each in tail])
+        _write(folder / f"EPIC_100_tail_{kind}s.csv", (kind,), [(number_,) for number_ in tail])
     name = "EPIC_100_unseen_participant_ids_validation.csv"
-    _write(folder / name, ("participant_id",), [(each,) for each in unseen])
+    _write(folder / name, ("participant_id",), [(number_,) for number_ in unseen])
 
 
 def make_run(
@@ -104,7 +104,7 @@ def make_run(
     dataset = "epic100" if kind == "verb" else "epic100-nouns"
     paths = DataPaths(manifest=dataset, data_root=made.data, shards=folder / "shards")
     run = folder / kind
-    classes = tuple(f"{kind}{each}" for each in range(number))
+    classes = tuple(f"{kind}{index}" for index in range(number))
     record = replace(TINY_RECORD, name=dataset, classes=classes)
     where = {"manifest": dataset, "places": Places.of(paths, run)}
     write_tiny_model(run, recipe=replace(TINY_RECIPE, model=model), dataset=record, **where)

@@ -107,7 +107,9 @@ def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
     ablate(measured, "--weights", str(other))
     one.write_bytes(b"others")
     (line,) = ablate(measured, "--weights", str(one), exit_code=2).stderr.splitlines()
-    assert all(hashlib.sha256(each).hexdigest()[:40] in line for each in (b"weights", b"others"))
+    assert all(
+        hashlib.sha256(content).hexdigest()[:40] in line for content in (b"weights", b"others")
+    )
     assert "--out" in line
 
 
@@ -136,18 +138,21 @@ def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("", "--table and --systems: expected one of them, got neither"),
         ("--systems orm", "did you mean 'orn'"),
-        *((f"--systems orn --vary {each}", "KEY=VALUE,VALUE") for each in ("a=1", "a=1,1", "=1,2")),
+        *(
+            (f"--systems orn --vary {words_}", "KEY=VALUE,VALUE")
+            for words_ in ("a=1", "a=1,1", "=1,2")
+        ),
         ("--systems orn --set data.train_with_validation=true", "--test, or set data.train_with"),
         ("--systems orn --vary data.train_with_validation=false,true", "compared on the validat"),
     ],
 )
-def test_words_that_say_nothing_are_refused(options, words, said) -> None:
+def test_words_that_say_nothing_are_refused(options, words, message) -> None:
     ran = ablate(options, "--dry-run", *words.split(), exit_code=2)
-    assert said in " ".join(ran.stderr.split())
+    assert message in " ".join(ran.stderr.split())
 
 
 def test_what_was_trained_on_validation_is_compared_on_test(options) -> None:

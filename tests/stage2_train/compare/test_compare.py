@@ -64,7 +64,7 @@ def test_what_changed_is_named(pair) -> None:
     assert gained == [("put", 0.5), ("open", 0.0), ("cut", -0.1)]
     assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("videos", 15)
     text = run_orn("compare", *pair).stdout
-    assert all(each in text for each in ("66.67", "80.00", "+13.33", "gains put", "s20, s21, s22"))
+    assert all(part in text for part in ("66.67", "80.00", "+13.33", "gains put", "s20, s21, s22"))
     assert run_orn("compare", *pair, "--json").json["num_segments"] == 30
     same = compare(pair[0], pair[0])
     row = same["figures"]["top1"]
@@ -129,7 +129,7 @@ RELABELED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         (replace(MADE, ids=(*MADE.ids[:-2], "x", "y")), "2 missing (s28, s29)"),
         (replace(MADE, ids=(*MADE.ids[:-1], "s0")), "s29"),
@@ -138,20 +138,20 @@ RELABELED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
     ],
     ids=["other segments", "one segment twice", "labels differ", "no segments"],
 )
-def test_what_is_not_of_the_same_segments_is_refused(pair, tmp_path, other, said) -> None:
+def test_what_is_not_of_the_same_segments_is_refused(pair, tmp_path, other, message) -> None:
     third = _keep(tmp_path / "third", other)
-    assert said in run_orn("compare", pair[0], third, exit_code=2).stderr
+    assert message in run_orn("compare", pair[0], third, exit_code=2).stderr
 
 
 def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
     write_tiny_model(tmp_path / "new")
     words = ("compare", pair[0], tmp_path / "new")
     assert f"`orn eval {tmp_path / 'new'}`" in run_orn(*words, exit_code=1).stderr
-    said = run_orn(*words, "--on", "test-reversed-mine", exit_code=1).stderr
-    told = "--split test --frame-order reversed --name mine"
-    assert f"`orn eval {pair[0]} {told}`" in said
-    said = run_orn("compare", tmp_path / "nowhere", pair[0], exit_code=None).stderr
-    assert "nowhere" in said
+    message = run_orn(*words, "--on", "test-reversed-mine", exit_code=1).stderr
+    options = "--split test --frame-order reversed --name mine"
+    assert f"`orn eval {pair[0]} {options}`" in message
+    message = run_orn("compare", tmp_path / "nowhere", pair[0], exit_code=None).stderr
+    assert "nowhere" in message
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 1), (3, 9), (40, 10), (7000, 7400)])

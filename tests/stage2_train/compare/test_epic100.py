@@ -46,7 +46,7 @@ def _change(run: Path, change: Callable) -> None:
 def _check_table(made: MadeEpic100, pair: tuple[Path, Path], num_draws: int) -> dict:
     """Every figure against the plain one; the noun run has its segments the other way round."""
     verbs, nouns = (load_predictions(run / "predictions-validation.npz") for run in pair)
-    wanted = epic100_table(
+    expected = epic100_table(
         verbs.logits.tolist(),
         nouns.logits[::-1].tolist(),
         made.verbs.tolist(),
@@ -57,14 +57,14 @@ def _check_table(made: MadeEpic100, pair: tuple[Path, Path], num_draws: int) -> 
         tail_nouns=TAIL_NOUNS,
     )
     report = measure_epic100(*pair, num_draws=num_draws)
-    found = {
+    values = {
         (part, target, figure): own and own["value"]
         for part in ("overall", "unseen", "tail")
         for target, figures in report[part].items()
         for figure, own in figures.items()
     }
-    assert found == pytest.approx(wanted)
-    assert len({round(value, 6) for value in wanted.values() if value is not None}) > 8
+    assert values == pytest.approx(expected)
+    assert len({round(value, 6) for value in expected.values() if value is not None}) > 8
     return report
 
 
@@ -82,8 +82,8 @@ def test_the_table_is_that_of_the_definitions(made, tmp_path, steps) -> None:
 def test_the_table_as_text_and_json_and_of_other_runs(pair) -> None:
     text = run_orn("eval-epic100", *pair).stdout
     assert all(part in text for part in ("participants", "overall", "unseen", "tail"))
-    found = run_orn("eval-epic100", *pair, "--json").json
-    assert found["overall"]["verb"]["top1"]["value"] > 0
+    table = run_orn("eval-epic100", *pair, "--json").json
+    assert table["overall"]["verb"]["top1"]["value"] > 0
     assert "epic100-nouns" in run_orn("eval-epic100", *pair[::-1], exit_code=2).stderr
     write_signed(pair[0], replace(read_config(pair[0]), manifest="epic"))
     run_orn("eval-epic100", *pair, exit_code=2)
@@ -109,7 +109,9 @@ def test_the_file_keeps_the_rules(made, pair, tmp_path) -> None:
 
 @pytest.mark.parametrize("kind", [0, 1])
 def test_missing_segments_are_named_and_nothing_is_written(pair, tmp_path, kind: int) -> None:
-    _change(pair[kind], lambda found: replace(found, ids=("P99_01_1", *found.ids[1:])))
+    _change(
+        pair[kind], lambda predictions: replace(predictions, ids=("P99_01_1", *predictions.ids[1:]))
+    )
     with pytest.raises(SystemExit, match=r"expected the segments .*P99_01_1"):
         submit(pair, tmp_path / "out.zip")
     assert not (tmp_path / "out.zip").exists()

@@ -25,10 +25,10 @@ def test_all_runs_of_a_folder_are_read(tmp_path: Path) -> None:
     places = ("orn/a.b=1,c=[2]/seed10", "orn/a.b=1,c=[2]/seed9", "activity-head/seed0")
     for place in (*places, "mine/seed0", "orn/one/two/seed0", "orn/seedling"):
         run_in(tmp_path, place)
-    found = [
+    results = [
         (result.system, result.settings, result.seed) for result in read_results(tmp_path, "test")
     ]
-    assert found == [
+    assert results == [
         ("activity-head", "", 0), ("orn", "a.b=1,c=[2]", 9), ("orn", "a.b=1,c=[2]", 10)
     ]  # fmt: skip
     assert read_results(tmp_path, "validation") == []

@@ -96,7 +96,9 @@ def test_training_needs_a_positive_to_choose_weights_by(tiny_world, tmp_path) ->
     options = make_workspace(tiny_world, tmp_path, "multi-label", "map")
     table = tmp_path / "data" / "tiny" / "labels.csv"
     rows = [row.split(",") for row in table.read_text().splitlines()]
-    rows = [[each, "" if split == "validation" else label, split] for each, label, split in rows]
+    rows = [
+        [video_id, "" if split == "validation" else label, split] for video_id, label, split in rows
+    ]
     table.write_text("".join(f"{','.join(row)}\n" for row in rows))
     refused = run_orn("train", *words_of(options), "--max-steps", "2", exit_code=2).stderr
     assert "no labels in 4 segments" in refused
@@ -106,18 +108,20 @@ def test_training_needs_a_positive_to_choose_weights_by(tiny_world, tmp_path) ->
 def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_once) -> None:
     config = read_config(one_step)
     trained_with = config.detector.title
-    said = "trained on objects from"
-    assert said not in run_orn("eval", one_step).stderr
+    message = "trained on objects from"
+    assert message not in run_orn("eval", one_step).stderr
     other = replace(config, detector=replace(config.detector, config_name="another"))
     write_signed(one_step, other)
     stderr = run_orn("eval", one_step).stderr
-    assert stderr.count(f"{said} 'another sha256:0'") == 1
+    assert stderr.count(f"{message} 'another sha256:0'") == 1
     assert f"'{trained_with}'" in stderr
     assert f"({trained_once['--shards']})" in " ".join(stderr.split())
     # One that reads no objects is as good on any shards.
     blind = replace(config.recipe, model=replace(config.recipe.model, objects="cells"))
     write_signed(one_step, replace(other, recipe=blind))
-    assert said not in run_orn("eval", one_step, exit_code=None).stderr  # whose weights are others
+    assert (
+        message not in run_orn("eval", one_step, exit_code=None).stderr
+    )  # whose weights are others
 
 
 def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
@@ -158,15 +162,15 @@ def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> N
     assert (report["num_train"], report["num_validation"]) == (12, 0)
     assert load_best(run).step == report["step"]
     assert read_config(run).dataset.num_train == 12
-    said = run_orn("eval", run).stderr
-    assert said.count("trained on the validation split, so ") == 1
-    assert "--split test" in said
+    message = run_orn("eval", run).stderr
+    assert message.count("trained on the validation split, so ") == 1
+    assert "--split test" in message
     assert read_eval(run / "eval-validation.json").trained_on
 
 
 @pytest.mark.parametrize(("split", "seen"), [("train", True), ("validation", False)])
 def test_of_another_run_only_the_train_split_was_seen(split, seen, one_step) -> None:
-    said = run_orn("eval", one_step, "--split", split)
-    assert (f"trained on the {split} split" in said.stderr) is seen
+    result = run_orn("eval", one_step, "--split", split)
+    assert (f"trained on the {split} split" in result.stderr) is seen
     assert read_eval(one_step / f"eval-{split}.json").trained_on is seen
-    assert ("(trained on)" in said.stdout) is seen
+    assert ("(trained on)" in result.stdout) is seen

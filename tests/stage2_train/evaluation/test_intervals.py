@@ -54,11 +54,11 @@ def test_an_interval_of_nothing_but_right_ones_is_not_a_point() -> None:
 
 @pytest.mark.parametrize(("value", "num_groups"), [(0.5, 1), (math.nan, 9)])
 def test_what_is_undefined_is_none(value, num_groups) -> None:
-    draws_R, wanted = np.full(9, value), None if math.isnan(value) else value
-    found = with_interval(value, draws_R, num_groups=num_groups)
-    assert found == {"value": wanted, "low": None, "high": None}
-    found = difference_with_interval(0.0, value, draws_R, num_groups=num_groups)
-    assert [found[name] for name in ("difference", "low", "high")] == [wanted, None, None]
+    draws_R, expected = np.full(9, value), None if math.isnan(value) else value
+    interval = with_interval(value, draws_R, num_groups=num_groups)
+    assert interval == {"value": expected, "low": None, "high": None}
+    interval = difference_with_interval(0.0, value, draws_R, num_groups=num_groups)
+    assert [interval[name] for name in ("difference", "low", "high")] == [expected, None, None]
 
 
 def _made_accuracy(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
@@ -80,8 +80,8 @@ def _made_class_mean(random: np.random.Generator) -> tuple[float, Tallies, list[
 def _true_average_precision(share: float, distance: float) -> float:
     """Of positives that are normal about `distance`, and others about 0, all there are of them."""
     recall = (np.arange(20_000) + 0.5) / 20_000
-    at = np.array([NormalDist(distance).inv_cdf(1 - each) for each in recall])
-    false = np.array([1 - NormalDist().cdf(each) for each in at])
+    at = np.array([NormalDist(distance).inv_cdf(1 - level) for level in recall])
+    false = np.array([1 - NormalDist().cdf(level) for level in at])
     return float(np.mean(share * recall / (share * recall + (1 - share) * false)))
 
 
@@ -105,8 +105,8 @@ def test_intervals_hold_the_truth_in_95_of_100_data_sets(make, figure) -> None:
         truth, tallies, groups = make(random)
         value = float(tallies.once()[figure])
         (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=300)
-        found = with_interval(value, draws_FR[figure], num_groups=len(set(groups)))
-        held += found["low"] <= truth <= found["high"]
+        interval = with_interval(value, draws_FR[figure], num_groups=len(set(groups)))
+        held += interval["low"] <= truth <= interval["high"]
     assert 930 <= held <= 970, held
 
 
@@ -131,12 +131,12 @@ def test_intervals_of_differences_hold_the_truth(num_videos, per_video, gained, 
         other_N = one_N & (kind_N >= lost) | (kind_N > 1 - gained)
         pair = _single(one_N, labels_N), _single(other_N, labels_N)
         draws_FR, others_FR = bootstrap_figures(pair, groups, num_draws=100)
-        found = difference_with_interval(
-            *(float(each.once()[0]) for each in pair),
+        interval = difference_with_interval(
+            *(float(tallies.once()[0]) for tallies in pair),
             (others_FR - draws_FR)[0],
             num_groups=num_videos,
         )
-        held += found["low"] <= gained - lost <= found["high"]
+        held += interval["low"] <= gained - lost <= interval["high"]
     assert held >= 0.93 * 300, held
 
 
@@ -157,16 +157,16 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
     kept = load_predictions(tmp_path / "kept.npz")
     assert (kept.groups, kept.grouped_by) == (tuple(f"v{row // 4}" for row in range(40)), "videos")
     assert kept.unsure is None
-    found = measured_figures(kept, ("a", "b", "c"), num_draws=100)
-    assert found["interval"] | {"num_groups": 10, "over": "videos"} == found["interval"]
-    for head, figures in found["figures"].items():
+    measured = measured_figures(kept, ("a", "b", "c"), num_draws=100)
+    assert measured["interval"] | {"num_groups": 10, "over": "videos"} == measured["interval"]
+    for head, figures in measured["figures"].items():
         assert set(figures) == {"top1", "mean_class_accuracy"}
         for figure in figures.values():
             assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
-        wanted = average_precision_score(np.eye(3)[labels_N], kept.by_head()[head], average=None)
-        precisions = [row["average_precision"][head] for row in found["per_class"]]
-        assert precisions == pytest.approx(wanted)
-        assert all(len(row["intervals"][head]) == 2 for row in found["per_class"])
+        expected = average_precision_score(np.eye(3)[labels_N], kept.by_head()[head], average=None)
+        precisions = [row["average_precision"][head] for row in measured["per_class"]]
+        assert precisions == pytest.approx(expected)
+        assert all(len(row["intervals"][head]) == 2 for row in measured["per_class"])
 
 
 def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
@@ -177,8 +177,8 @@ def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
         object_logits=None,
     )
     named, other = (
-        Segment(id=each, video_id=each, split="validation", participant=person)
-        for each, person in (("a", "P01"), ("b", None))
+        Segment(id=video_id, video_id=video_id, split="validation", participant=person)
+        for video_id, person in (("a", "P01"), ("b", None))
     )
     unsure_NA = np.array([[False, True], [False, False]])
     assert with_groups(made, [named, named], unsure_NA).groups == ("P01", "P01")
@@ -193,7 +193,7 @@ def predicted(group_of: str, right: str) -> Predictions:
         Segment(id=f"s{n}", video_id=f"v{n}", split="test", group=group.strip() or None)
         for n, group in enumerate(group_of)
     ]
-    logits_NA = np.eye(2, dtype=np.float32)[[int(each != "x") for each in right]]
+    logits_NA = np.eye(2, dtype=np.float32)[[int(mark != "x") for mark in right]]
     made = Predictions(
         ids=tuple(segment.id for segment in segments),
         labels=np.zeros(len(segments), np.int64),
@@ -209,23 +209,26 @@ def top1(predictions: Predictions) -> dict[str, float]:
 
 def test_a_video_without_a_group_is_its_own() -> None:
     """As in splits; the others stay together."""
-    found = predicted("aaaabbbbcccc ", "xxxx-----xxxx")
-    assert found.grouped_by == "groups"
-    assert found.groups == (*"aaaabbbbcccc", "v12")
-    over_videos = top1(replace(found, groups=found.videos, videos=None))
-    assert top1(found)["high"] - top1(found)["low"] > over_videos["high"] - over_videos["low"] + 0.1
+    predictions = predicted("aaaabbbbcccc ", "xxxx-----xxxx")
+    assert predictions.grouped_by == "groups"
+    assert predictions.groups == (*"aaaabbbbcccc", "v12")
+    over_videos = top1(replace(predictions, groups=predictions.videos, videos=None))
+    assert (
+        top1(predictions)["high"] - top1(predictions)["low"]
+        > over_videos["high"] - over_videos["low"] + 0.1
+    )
 
 
 def test_groups_of_equal_accuracy_have_the_interval_of_their_videos(tmp_path) -> None:
-    found = predicted("aabbccddeeff", "x-" * 6)
-    over_videos = top1(replace(found, groups=found.videos, videos=None))
-    assert top1(found) == over_videos
+    predictions = predicted("aabbccddeeff", "x-" * 6)
+    over_videos = top1(replace(predictions, groups=predictions.videos, videos=None))
+    assert top1(predictions) == over_videos
     assert over_videos["low"] < 0.3 and over_videos["high"] > 0.7
-    interval = measured_figures(found, ("a", "b"))["interval"]
+    interval = measured_figures(predictions, ("a", "b"))["interval"]
     assert (interval["over"], interval["least_over"]) == ("groups", "videos")
-    save_predictions(tmp_path / "kept.npz", found)
+    save_predictions(tmp_path / "kept.npz", predictions)
     kept = load_predictions(tmp_path / "kept.npz").reordered(np.arange(12)[::-1])
-    assert kept.videos == found.videos[::-1]
+    assert kept.videos == predictions.videos[::-1]
 
 
 def test_shares_by_hand() -> None:
@@ -235,8 +238,8 @@ def test_shares_by_hand() -> None:
     many = Subset(name="many_shot", classes=(0, 2, 4))  # 4 is of no segment, 2 is never predicted
     subsets = (tail, unseen, many)
     shares = subset_shares(labels_N, logits_NA, subsets, participants=persons)
-    found = share_figures(shares, persons, num_draws=2)
-    assert {name: each["value"] for name, each in found.items()} == pytest.approx(
+    figures = share_figures(shares, persons, num_draws=2)
+    assert {name: figure["value"] for name, figure in figures.items()} == pytest.approx(
         {
             "top1_tail": 1 / 3,
             "top1_unseen": 1,

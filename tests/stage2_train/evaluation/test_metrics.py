@@ -35,13 +35,13 @@ def test_single_label_figures_are_those_of_scikit_learn(num_classes) -> None:
     labels_N = random.integers(max(1, num_classes - 1), size=80)  # the last class is absent
     logits_NA = random.normal(size=(80, num_classes)).round(1).astype(np.float32)  # with ties
     guessed_N = logits_NA.argmax(axis=1)
-    wanted = {"top1": accuracy_score(labels_N, guessed_N)}
+    expected = {"top1": accuracy_score(labels_N, guessed_N)}
     if num_classes > 5:
         # Of equal logits scikit-learn takes the class that is named last, we as argmax the first.
         first_NA = logits_NA - 1e-6 * classes
-        wanted["top5"] = top_k_accuracy_score(labels_N, first_NA, k=5, labels=classes)
+        expected["top5"] = top_k_accuracy_score(labels_N, first_NA, k=5, labels=classes)
     scores, tallies = scores_of(labels_N, logits_NA), Tallies(labels_N, logits_NA)
-    assert scores.summary == pytest.approx(wanted)
+    assert scores.summary == pytest.approx(expected)
     recalls = recall_score(labels_N, guessed_N, labels=classes, average=None, zero_division=np.nan)
     assert scores.per_class == pytest.approx(recalls, nan_ok=True)
     balanced = tallies.once()[tallies.names.index("mean_class_accuracy")]
@@ -56,7 +56,7 @@ def test_average_precision_is_that_of_scikit_learn(seed, num_classes) -> None:
     labels_NA[0, 0], labels_NA[:, 1:2] = 1, 0
     unsure_NA = (random.random(labels_NA.shape) < 0.2) & (labels_NA == 0)
     logits_NA = random.normal(size=labels_NA.shape).round(1).astype(np.float32)
-    wanted = np.array(
+    expected = np.array(
         [
             average_precision_score(labels_NA[keep, row], logits_NA[keep, row])
             if labels_NA[:, row].any()
@@ -65,9 +65,9 @@ def test_average_precision_is_that_of_scikit_learn(seed, num_classes) -> None:
         ]
     )
     scores = scores_of(labels_NA, logits_NA, unsure_NA)
-    assert scores.per_class == pytest.approx(wanted, nan_ok=True)
-    assert scores.summary["map"] == pytest.approx(np.nanmean(wanted))
-    assert scores.summary["classes_without_positives"] == np.isnan(wanted).sum()
+    assert scores.per_class == pytest.approx(expected, nan_ok=True)
+    assert scores.summary["map"] == pytest.approx(np.nanmean(expected))
+    assert scores.summary["classes_without_positives"] == np.isnan(expected).sum()
 
 
 @pytest.mark.parametrize("largest", [3.0, 42.0, 1e30, -800.0])
@@ -105,9 +105,9 @@ def test_scores_of_drawn_segments_are_those_of_segments_that_are_there_as_often(
     labels_NA = (random.random((40, 5)) < 0.3).astype(np.float32)
     labels_NA[:, 4] = 0  # a class without a positive
     for labels in (random.integers(0, 5, size=40), labels_NA):
-        found = Tallies(labels, logits_NA).figures(counts_N[:, None].astype(np.float64))[:, 0]
-        wanted = Tallies(labels[drawn], logits_NA[drawn]).once()
-        assert found == pytest.approx(wanted, abs=1e-6, nan_ok=True)
+        figures = Tallies(labels, logits_NA).figures(counts_N[:, None].astype(np.float64))[:, 0]
+        expected = Tallies(labels[drawn], logits_NA[drawn]).once()
+        assert figures == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
 def test_chance_is_of_the_pairs_that_are_measured() -> None:

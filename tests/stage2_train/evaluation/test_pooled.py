@@ -21,7 +21,7 @@ def fold(run: Path, labels, logits_N2: list[list[float]], person: str, metric: s
     ids = tuple(f"{person} {row}" for row in range(len(labels)))
     record = TINY_RECORD if metric == "top1" else replace(TINY_RECORD, **MULTI)
     write_tiny_model(run, dataset=record)
-    found = Predictions(
+    predictions = Predictions(
         ids=ids,
         labels=labels,
         activity_logits=None,
@@ -29,8 +29,8 @@ def fold(run: Path, labels, logits_N2: list[list[float]], person: str, metric: s
         groups=(person,) * len(ids),
         grouped_by="participants",
     )
-    save_predictions(run / "predictions-test.npz", found)
-    evaluation_of(found).write(run / "eval-test.json")
+    save_predictions(run / "predictions-test.npz", predictions)
+    evaluation_of(predictions).write(run / "eval-test.json")
     return run
 
 

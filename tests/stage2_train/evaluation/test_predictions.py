@@ -99,15 +99,15 @@ def test_segments_one_after_another_give_the_bits_of_clips_one_after_another(
                 output = network(batch.inputs(), heads="both")
             total[0, rows] += output.object_logits_BA.double().numpy()
             total[1, rows] += output.logits_BA.double().numpy()
-    found = run(network.train(), clips, num_clips=3, workers=workers)
-    assert found.ids == tuple(segment.id for segment in clips.segments)
-    assert found.labels.tolist() == [0, 1] * 6
-    np.testing.assert_array_equal(found.object_logits, (total[0] / 3).astype(np.float32))
-    np.testing.assert_allclose(found.logits, total[1] / 3, atol=BATCHING)
+    predictions = run(network.train(), clips, num_clips=3, workers=workers)
+    assert predictions.ids == tuple(segment.id for segment in clips.segments)
+    assert predictions.labels.tolist() == [0, 1] * 6
+    np.testing.assert_array_equal(predictions.object_logits, (total[0] / 3).astype(np.float32))
+    np.testing.assert_allclose(predictions.logits, total[1] / 3, atol=BATCHING)
 
 
 def test_logits_of_flipped_views_are_of_the_classes_that_they_were(network, clips) -> None:
-    found = run(network, clips, views=Views(num_crops=3, flipped_A=(1, 0)))
+    predictions = run(network, clips, views=Views(num_crops=3, flipped_A=(1, 0)))
     network.eval()
     with torch.inference_mode():
         logits = [
@@ -116,7 +116,7 @@ def test_logits_of_flipped_views_are_of_the_classes_that_they_were(network, clip
             for crop in ("first", "center", "last")
         ]
     expected = torch.cat([*logits[:3], *(logit[:, [1, 0]] for logit in logits[3:])]).mean(dim=0)
-    np.testing.assert_allclose(found.logits[4], expected, atol=BATCHING)
+    np.testing.assert_allclose(predictions.logits[4], expected, atol=BATCHING)
 
 
 @pytest.mark.parametrize("combination", ["mean", "sum"])
@@ -125,13 +125,13 @@ def test_predictions_that_were_saved_load(network, clips, tmp_path, combination)
     for name in ("a.npz", "b.npz"):
         save_predictions(tmp_path / name, kept)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    found = load_predictions(tmp_path / "a.npz")
-    assert found.ids == kept.ids
+    predictions = load_predictions(tmp_path / "a.npz")
+    assert predictions.ids == kept.ids
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         assert {"activity_logits", "ids", "labels", "logits", "object_logits"} <= {*arrays}
         np.testing.assert_array_equal(arrays["logits"], kept.logits)
     for name in ("labels", "logits", "activity_logits", "object_logits"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(kept, name))
+        np.testing.assert_array_equal(getattr(predictions, name), getattr(kept, name))
 
 
 ARRAYS = {

@@ -21,18 +21,18 @@ SEEDS = st.dictionaries(st.integers(0, 9), st.integers(-100, 100), max_size=8)
 
 @given(ours=SEEDS, theirs=SEEDS)
 def test_paired_differences_are_those_of_scipy_over_common_seeds(ours, theirs) -> None:
-    found, seeds = paired(ours, theirs), sorted(ours.keys() & theirs.keys())
-    assert found.num_pairs == len(seeds)
+    result, seeds = paired(ours, theirs), sorted(ours.keys() & theirs.keys())
+    assert result.num_pairs == len(seeds)
     differences = [ours[seed] - theirs[seed] for seed in seeds]
     if len(set(differences)) < 2:  # of no spread scipy says that it cannot tell
-        assert found.half_width == (0.0 if len(seeds) > 1 else None)
-        assert found.mean == (differences[0] if differences else None)
+        assert result.half_width == (0.0 if len(seeds) > 1 else None)
+        assert result.mean == (differences[0] if differences else None)
         return
     test = ttest_rel(*([side[seed] for seed in seeds] for side in (ours, theirs)))
     low, high = test.confidence_interval(0.95)
-    assert found.p_value == pytest.approx(test.pvalue, rel=1e-9)
-    assert found.mean == pytest.approx((low + high) / 2)
-    assert found.half_width == pytest.approx((high - low) / 2, rel=1e-9)
+    assert result.p_value == pytest.approx(test.pvalue, rel=1e-9)
+    assert result.mean == pytest.approx((low + high) / 2)
+    assert result.half_width == pytest.approx((high - low) / 2, rel=1e-9)
 
 
 def test_pairs_without_spread_or_seeds_in_common() -> None:

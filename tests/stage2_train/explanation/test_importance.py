@@ -33,29 +33,29 @@ def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make
     empty = batch.valid_BTK.clone()
     empty[0, -1] = False  # a frame without objects
     batch = replace(batch, valid_BTK=empty)
-    found = explain(network, batch)
+    explanation = explain(network, batch)
     class_B = network(batch).logits_BA.argmax(dim=1)
-    assert torch.equal(found.class_B, class_B)
-    torch.testing.assert_close(found.output.logits_BA, network(batch).logits_BA)
-    wanted = pair_logit_drops(network, batch, class_B)
+    assert torch.equal(explanation.class_B, class_B)
+    torch.testing.assert_close(explanation.output.logits_BA, network(batch).logits_BA)
+    drops = pair_logit_drops(network, batch, class_B)
     pairs = [
         (clip, tuple(zip(frames, slots, strict=True)))
         for clip, frames, slots in zip(
-            found.clip_P.tolist(),
-            found.frames_nP.T.tolist(),
-            found.slots_nP.T.tolist(),
+            explanation.clip_P.tolist(),
+            explanation.frames_nP.T.tolist(),
+            explanation.slots_nP.T.tolist(),
             strict=True,
         )
     ]
-    assert sorted(pairs) == sorted(wanted)
-    measures = torch.stack([found.values_PG.sum(dim=1), found.logit_drop_P], dim=1)
-    expected = torch.tensor([wanted[pair] for pair in pairs], dtype=torch.float64).view(-1, 2)
+    assert sorted(pairs) == sorted(drops)
+    measures = torch.stack([explanation.values_PG.sum(dim=1), explanation.logit_drop_P], dim=1)
+    expected = torch.tensor([drops[pair] for pair in pairs], dtype=torch.float64).view(-1, 2)
     torch.testing.assert_close(measures, expected, atol=1e-10, rtol=0)
-    for removed, clip in [*enumerate(found.clip_P.tolist())][:5]:
-        kept_P = torch.arange(len(found.clip_P)) != removed
-        lost_BA = found.output.object_logits_BA - found.logits_with(kept_P)
+    for removed, clip in [*enumerate(explanation.clip_P.tolist())][:5]:
+        kept_P = torch.arange(len(explanation.clip_P)) != removed
+        lost_BA = explanation.output.object_logits_BA - explanation.logits_with(kept_P)
         drop = lost_BA[clip, class_B[clip]]
-        torch.testing.assert_close(drop, found.logit_drop_P[removed], atol=1e-10, rtol=0)
+        torch.testing.assert_close(drop, explanation.logit_drop_P[removed], atol=1e-10, rtol=0)
 
 
 @torch.no_grad()
@@ -66,11 +66,11 @@ def test_pairs_with_empty_slots_count_in_the_sum_but_are_not_listed(
     network, batch = make_network(config), make_batch(clips=1)
     valid_BTK = torch.tensor([[[True, True, True], [False, True, False], [False] * 3]])
     batch = replace(batch, valid_BTK=valid_BTK)
-    found = explain(network, batch)
-    torch.testing.assert_close(found.output.logits_BA, network(batch).logits_BA)
-    assert found.slots_nP.shape == (2, 9 + 1)
+    explanation = explain(network, batch)
+    torch.testing.assert_close(explanation.output.logits_BA, network(batch).logits_BA)
+    assert explanation.slots_nP.shape == (2, 9 + 1)
     everything_P = torch.ones(10, dtype=torch.bool)
-    assert torch.equal(found.logits_with(everything_P), found.output.object_logits_BA)
+    assert torch.equal(explanation.logits_with(everything_P), explanation.output.object_logits_BA)
 
 
 def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:
@@ -83,7 +83,7 @@ def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, m
 
 
 def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -> None:
-    found = explain(make_network(tiny_config), make_batch(clips=1))
+    explanation = explain(make_network(tiny_config), make_batch(clips=1))
     logits = {"a": [[1.0, 0.0, 0.9]], "b": [[0.0, 1.0, 0.9]]}
     for activity, of_object, explained, says in (
         ("a", "a", 0, "both"),
@@ -95,7 +95,7 @@ def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -
             activity_logits_BA=torch.tensor(logits[activity]),
             object_logits_BA=torch.tensor(logits[of_object]),
         )
-        case = replace(found, output=output, class_B=torch.tensor([explained]))
+        case = replace(explanation, output=output, class_B=torch.tensor([explained]))
         assert case.decided_by() == [says]
 
 

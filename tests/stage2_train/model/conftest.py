@@ -122,11 +122,11 @@ def in_float32(batch: NetworkInputs) -> NetworkInputs:
 ROUND_OFF = 1e-10  # float64, relative to the largest number of a tensor
 
 
-def assert_close(found: torch.Tensor, expected: torch.Tensor, name: str = "") -> None:
+def assert_close(actual: torch.Tensor, expected: torch.Tensor, name: str = "") -> None:
     """Equal but for rounding in float64."""
     scale = float(expected.detach().abs().max()) if expected.numel() else 0.0
     torch.testing.assert_close(
-        found,
+        actual,
         expected,
         rtol=ROUND_OFF,
         atol=ROUND_OFF * max(scale, 1.0),

@@ -79,7 +79,7 @@ def test_their_weights_give_their_logits(name, is_uneven) -> None:
                 for masks_Kyx, own in zip(batch.masks_BTKhw[0], batch.valid_BTK[0], strict=True)
             ]
         )
-    wide = {key: each.double() for key, each in theirs.items()}
+    wide = {key: tensor.double() for key, tensor in theirs.items()}
     expected_A, expected_TKS = authors_logits(wide, batch.frames_BTCHW[0], masks_TKyx, labels_TK)
     output = converted(theirs)(batch)
     # Frames are normalized by constants that are rounded to float32 here and are not there.
@@ -93,8 +93,8 @@ def test_the_released_layout_has_411_tensors_and_the_sizes_of_the_recipe() -> No
     assert len(authors_layout()) == 411
     with torch.device("meta"):
         theirs = {
-            name: torch.empty(each.shape)
-            for name, each in authors_layout(
+            name: torch.empty(tensor.shape)
+            for name, tensor in authors_layout(
                 base=64, relation=512, encoder=100, activities=30
             ).items()
         }

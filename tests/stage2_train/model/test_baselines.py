@@ -223,4 +223,4 @@ def test_so_many_subsets_of_frames_are_used(frames, size, training, most) -> Non
     scale.relate.register_forward_hook(lambda module, args, out: related.append(args[0]))
     scale(torch.randn(1, frames, 256), generator=torch.Generator().manual_seed(0))
     assert len(frame_subsets(frames, size)) >= most
-    assert sum(each.numel() // (256 * size) for each in related) == most
+    assert sum(features.numel() // (256 * size) for features in related) == most

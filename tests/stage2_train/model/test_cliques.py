@@ -54,8 +54,8 @@ def by_loops(case: Case, variant: tuple[int, str], *, training: bool) -> Tensor:
     return torch.stack(clips)
 
 
-def _assert_close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF)
+def _assert_close(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=ROUND_OFF, atol=ROUND_OFF)
 
 
 def _gradients(case: Case, result_BRG: Tensor) -> list[Tensor]:
@@ -77,8 +77,8 @@ def test_equals_loops_with_gradients(variant, training, share) -> None:
     fast, slow = relation(*given), by_loops(case, variant, training=training)
     assert fast.shape == slow.shape
     _assert_close(fast, slow)
-    for found, expected in zip(_gradients(case, fast), _gradients(case, slow), strict=True):
-        _assert_close(found, expected)
+    for actual, expected in zip(_gradients(case, fast), _gradients(case, slow), strict=True):
+        _assert_close(actual, expected)
 
 
 def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
@@ -101,9 +101,9 @@ def test_several_passes_equal_one_with_gradients(clique_size, monkeypatch) -> No
     relation, *given = case
     expected = relation(*given)
     monkeypatch.setattr(relation_module, "LARGEST_PASS", 2 * 3**clique_size)
-    found = relation(*given)
-    _assert_close(found, expected)
-    for one, other in zip(_gradients(case, found), _gradients(case, expected), strict=True):
+    actual = relation(*given)
+    _assert_close(actual, expected)
+    for one, other in zip(_gradients(case, actual), _gradients(case, expected), strict=True):
         _assert_close(one, other)
 
 

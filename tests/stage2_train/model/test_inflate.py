@@ -82,7 +82,7 @@ def test_the_object_heads_conv5_may_stay_random() -> None:
     before = {name: row.clone() for name, row in made[1].state_dict().items()}
     for network in made:
         inflate(network, state, name="test")
-    of_pictures, random = (each.state_dict() for each in made)
+    of_pictures, random = (module.state_dict() for module in made)
     own = [name for name in random if name.startswith("object_head.")]
     assert all(torch.equal(random[name], before[name]) for name in own)
     conv5 = "object_head.conv5.blocks.0.conv1.spatial.weight"

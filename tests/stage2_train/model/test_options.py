@@ -44,7 +44,7 @@ def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, 
     slow = [
         clip_logits(network.config, weights, batch, clip=b, is_first_phase=True) for b in (0, 1)
     ]
-    assert_close(alone, torch.stack([each[1] for each in slow]))
+    assert_close(alone, torch.stack([outputs[1] for outputs in slow]))
     assert not torch.allclose(alone, network(batch).object_logits_BA)
     one_head = ObjectVideoNetwork(replace(network.config, heads="object"))
     assert one_head.object_head.first_phase is None
@@ -71,7 +71,7 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
     valid_BTK = torch.ones(1, 2, 3, dtype=torch.bool)
     found_G = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 2))[0, 0]
     first_PG, second_PG, third_PG = recorded.factors
-    assert {round(each, 6) for each in first_PG.flatten().tolist()} == {0.0, round(1 / 0.75, 6)}
+    assert {round(factor, 6) for factor in first_PG.flatten().tolist()} == {0.0, round(1 / 0.75, 6)}
     assert float((first_PG == 0).double().mean()) == pytest.approx(0.25, abs=0.08)
     weights, expected_G = relation.state_dict(), torch.zeros(40, dtype=torch.float64)
     for j in range(3):

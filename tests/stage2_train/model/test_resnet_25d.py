@@ -57,13 +57,13 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels) -
     assert trunk.shape[2:] == objects.shape[2:] == (3, 3)
     assert activity.shape == (2, config.feature_width, 2, 2)
     assert expected_activity.std() > 1e-3
-    for found, expected in (
+    for actual, expected in (
         (trunk, expected_trunk),
         (activity, expected_activity),
         (objects, expected_objects),
     ):
         scale = float(expected.abs().max())
-        torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
+        torch.testing.assert_close(actual, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
 
 
 def _network(config: NetworkConfig, *, keep: bool) -> ObjectVideoNetwork:

@@ -153,18 +153,18 @@ def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> N
     assert torch.equal(torch.random.get_rng_state(), drawn)
     fast, slow = _parts(output, batch.valid_BTK), _slow_parts(network, batch)
     assert any(part is not None for part in fast)
-    for found, expected in zip(fast, slow, strict=True):
-        assert (found is None) == (expected is None)
-        if found is not None:
-            assert_close(found, expected)
+    for actual, expected in zip(fast, slow, strict=True):
+        assert (actual is None) == (expected is None)
+        if actual is not None:
+            assert_close(actual, expected)
     heads = [logits for logits in slow[:2] if logits is not None]
     scale = 1 if network.config.head_combination == "sum" else len(heads)
     assert_close(output.logits_BA, sum(heads) / scale)
     weights = [key for key, weight in network.named_parameters() if weight.requires_grad]
-    for key, found, expected in zip(
+    for key, actual, expected in zip(
         weights, _gradients(network, fast), _gradients(network, slow), strict=True
     ):
-        assert_close(found, expected, key)
+        assert_close(actual, expected, key)
 
 
 def _fitting(network: ObjectVideoNetwork, batch: NetworkInputs) -> NetworkInputs:
@@ -201,8 +201,8 @@ def test_padding_and_order_change_no_value_or_gradient(
         torch.manual_seed(0)
         output = network(inputs, generator=torch.Generator().manual_seed(0))
         results.append([output.logits_BA, *_gradients(network, [output.logits_BA])])
-    for found, expected in zip(*results, strict=True):
-        assert_close(found, expected)
+    for actual, expected in zip(*results, strict=True):
+        assert_close(actual, expected)
 
 
 class _GivenFeatures(torch.nn.Module):

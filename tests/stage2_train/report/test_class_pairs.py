@@ -25,8 +25,8 @@ def test_equals_a_plain_loop_without_rare_meetings_and_the_background() -> None:
         ranked = pairs.ranked(activity)
         drops = [pair.drop for pair in ranked]
         assert drops == sorted(drops, reverse=True)
-        found = {(pair.first, pair.second): (pair.num_clips, pair.drop) for pair in ranked}
-        assert found == {
+        mean_drops = {(pair.first, pair.second): (pair.num_clips, pair.drop) for pair in ranked}
+        assert mean_drops == {
             classes: (len(clips), pytest.approx(np.mean([max(clip) for clip in clips.values()])))
             for (of, *names), clips in plain.items()
             for classes in [tuple(names)]

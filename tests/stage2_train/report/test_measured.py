@@ -51,8 +51,8 @@ def test_a_head_is_better_only_if_the_paired_interval_excludes_zero(
 ) -> None:
     """The object head is always right, with a logit of 1; the activity head is always wrong."""
     labels, ones = np.zeros(num_segments, np.int64), np.ones((num_segments, 1))
-    found = answer(made(labels, ones * [0, logit, 0], ones * [1, 0, 0]))["others"]
-    for (*_, verdict, is_better), (start, expected) in zip(found, verdicts, strict=True):
+    gain = answer(made(labels, ones * [0, logit, 0], ones * [1, 0, 0]))["others"]
+    for (*_, verdict, is_better), (start, expected) in zip(gain, verdicts, strict=True):
         assert verdict.startswith(start)
         assert is_better is expected
 
@@ -73,14 +73,14 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms() -> None:
     rng = np.random.default_rng(3)
     labels = (rng.random((60, 3)) < 0.4).astype(np.float32)
     several = made(labels, rng.normal(size=(60, 3)), rng.normal(size=(60, 3)) + 2 * labels - 1)
-    said, true = several.predictions.logits > 0, labels > 0
+    predicted, true = several.predictions.logits > 0, labels > 0
     cells = several.cells()
     for activity in range(3):
-        for column, place in enumerate((said & true, ~said & true, said & ~true)):
-            wanted = np.flatnonzero(place[:, activity])
-            assert sorted(cells.get((activity, column), [])) == wanted.tolist()
+        for column, place in enumerate((predicted & true, ~predicted & true, predicted & ~true)):
+            expected = np.flatnonzero(place[:, activity])
+            assert sorted(cells.get((activity, column), [])) == expected.tolist()
     assert several.columns() == ("found", "missed", "false alarm")
-    assert len(several.mistakes()) == (said != true).sum()
+    assert len(several.mistakes()) == (predicted != true).sum()
     nobody_knows = replace(several.predictions, unsure=np.ones((60, 3), np.bool_))
     unsure = replace(several, predictions=nobody_knows)
     assert {mistake.cell[1] for mistake in unsure.mistakes()} == {1}  # missed
@@ -92,9 +92,11 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms() -> None:
 
 def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
     mistakes = single.mistakes()
-    labels, said = single.predictions.labels, single.predictions.logits.argmax(axis=1)
-    assert {mistake.row for mistake in mistakes} == set(np.flatnonzero(said != labels).tolist())
-    assert all(mistake.activity == said[mistake.row] for mistake in mistakes)
+    labels, predicted = single.predictions.labels, single.predictions.logits.argmax(axis=1)
+    assert {mistake.row for mistake in mistakes} == set(
+        np.flatnonzero(predicted != labels).tolist()
+    )
+    assert all(mistake.activity == predicted[mistake.row] for mistake in mistakes)
     sure = [mistake.confidence for mistake in mistakes]
     assert sure == sorted(sure, reverse=True)
 

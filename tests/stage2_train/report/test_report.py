@@ -18,7 +18,9 @@ def test_numbers_are_those_of_eval(reported: Reported) -> None:
         assert f" {100 * measured[head]['top1']:.1f} % (" in text
     cells = re.findall(r'data-cell="(\d)-(\d)"[^>]*>(\d+)<', html)
     assert [[*map(int, cell)] for cell in cells] == measured["confusion_counts"]
-    mistakes = sum(number for true, said, number in measured["confusion_counts"] if true != said)
+    mistakes = sum(
+        number for true, predicted, number in measured["confusion_counts"] if true != predicted
+    )
     assert f" {mistakes} in total" in text
 
 

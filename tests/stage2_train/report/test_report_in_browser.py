@@ -99,7 +99,7 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
             box = page.locator(part).bounding_box()
             assert box["y"] + box["height"] < 800
         assert page.locator("#made").bounding_box()["height"] < 800
-        graphs = [each.bounding_box() for each in page.locator("img.graph").all()]
+        graphs = [image.bounding_box() for image in page.locator("img.graph").all()]
         assert len(graphs) == 2
         assert all(graph["x"] + graph["width"] <= width for graph in graphs)
         assert serious_problems(page) == []
@@ -159,11 +159,11 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
         object_logits=logits,
     )
     faked = Measured(file=measured.file, predictions=predictions, classes=tuple(classes))
-    found = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
+    explanations = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
     paths = paths_of_run(run, model.config, Resources())
     sources, joined = SimpleNamespace(detector=ids[0]), SimpleNamespace(segments=())
     runs = [EvaluatedRun(model=model, sources=sources, joined=joined)]
-    return report_page(run, runs, faked, found, paths=paths, curves=[()])
+    return report_page(run, runs, faked, explanations, paths=paths, curves=[()])
 
 
 @WITH_HOSTILE_TEXT
@@ -178,8 +178,8 @@ def test_hostile_ids_and_names_are_texts_and_many_clips_are_cut(
         assert page.locator("#cell-clips .clip").count() == 200
         assert "most confident 200 of 500" in page.inner_text("#cell-text")
         first = page.locator("#cell-clips li bdi").first.text_content()
-        told = first.replace("\\u202e", "\u202e").replace("\\u2028", "\u2028")
-        assert told == text if len(text) < 150 else told.startswith(text[:140])
+        unescaped = first.replace("\\u202e", "\u202e").replace("\\u2028", "\u2028")
+        assert unescaped == text if len(text) < 150 else unescaped.startswith(text[:140])
         page.locator("#cell-clips .clip").first.click()
         assert page.text_content("#player-title") == first
         assert page.evaluate("document.images.length") == 0

@@ -65,7 +65,7 @@ def tensors_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[tor
     remembered = optimizer.state_dict()["state"].values()
     return [
         *network.state_dict().values(),
-        *(each for state in remembered for each in state.values()),
+        *(tensor for state in remembered for tensor in state.values()),
     ]
 
 
@@ -97,8 +97,8 @@ def cut(path: Path) -> None:
 
 
 def steps(run: Path, *names: str) -> list[int]:
-    found = (read_tensors(run / name, what="a checkpoint", remedy="") for name in names)
-    return [json.loads(metadata["state"])["step"] for _, metadata in found]
+    files = (read_tensors(run / name, what="a checkpoint", remedy="") for name in names)
+    return [json.loads(metadata["state"])["step"] for _, metadata in files]
 
 
 def names_in(run: Path) -> set[str]:
@@ -134,9 +134,9 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path, caplog: Any) 
     with caplog.at_level(logging.WARNING):
         for mend in (False, True):  # of a second process, of the first
             assert not caplog.records
-            found = load_last(tmp_path, repair=mend)
-            assert found is not None
-            assert found.state.step == 1
+            loaded = load_last(tmp_path, repair=mend)
+            assert loaded is not None
+            assert loaded.state.step == 1
     (record,) = caplog.records
     assert f"{LAST}: " in record.message
     assert f"{PREVIOUS}, step 1" in record.message

@@ -46,8 +46,8 @@ def test_no_flipped_bit_is_read_in_silence(number: int, one_step: Path, trained_
                 continue
         except PipelineError:
             pass
-        code, said = _orn(COMMANDS[turn % len(COMMANDS)], one_step, trained_once)
-        assert code in (1, 2) and "config.json" in said, (place, said)
+        code, message = _orn(COMMANDS[turn % len(COMMANDS)], one_step, trained_once)
+        assert code in (1, 2) and "config.json" in message, (place, message)
     assert not (one_step.parent / "out").exists()
 
 

@@ -82,24 +82,26 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
     write_tiny_model(project / run, places=Places.of(paths, run))
     monkeypatch.chdir("/")
 
-    def found(base: Path) -> list[str]:
+    def detected(base: Path) -> list[str]:
         there = read_config(base / run).paths(base / run)
         assert there is not None
         return [there.manifest, *map(str, (there.data_root, there.shards, there.clips))]
 
     def below(base: Path) -> list[str]:
-        return [str(base / each) for each in ("tiny.toml", "data", "shards/tiny", "clips/tiny")]
+        return [str(base / path) for path in ("tiny.toml", "data", "shards/tiny", "clips/tiny")]
 
-    assert found(project) == below(project)
+    assert detected(project) == below(project)
     copied = Path(shutil.copytree(project, tmp_path / "copied"))
-    assert found(copied) == below(project)
+    assert detected(copied) == below(project)
     moved = project.rename(tmp_path / "moved")
-    assert found(moved) == below(moved)
+    assert detected(moved) == below(moved)
     shutil.rmtree(moved / "shards")
-    assert found(moved)[2] == str(project / "shards/tiny")  # for the message that it is not there
+    assert detected(moved)[2] == str(
+        project / "shards/tiny"
+    )  # for the message that it is not there
     paths = replace(paths, manifest="demo", clips=None)
     write_tiny_model(moved / run, places=Places.of(paths, moved / run), manifest="demo")
-    assert (found(moved)[0], found(moved)[3]) == ("demo", "None")
+    assert (detected(moved)[0], detected(moved)[3]) == ("demo", "None")
 
 
 @pytest.fixture
@@ -125,12 +127,12 @@ def test_differences_are_named(config: RunConfig) -> None:
     }
     with pytest.raises(ConfigError) as caught:
         check_same_run(Path("run"), config, replace(config, **changes))
-    for told in (
+    for message in (
         "recipe.optimizer.batch_size is 2 as recorded, 3 as requested",
         "dataset.classes[1] is 'down' as recorded, 'left' as requested",
         "config_digest is 'sha256:0' as recorded, 'sha256:9' as requested",
     ):
-        assert told in str(caught.value)
+        assert message in str(caught.value)
     with pytest.raises(ConfigError, match=r"exported.*change --run"):
         check_same_run(Path("run"), replace(config, places=None), config)
 
@@ -146,7 +148,7 @@ def test_digest_sees_every_field(tiny_world) -> None:
         (replace(segments[0], start_seconds=0.5), segments[1]),
         (replace(segments[0], id="else"), segments[1]),
     ]
-    assert len({digest, *(segments_digest(each) for each in changed)}) == 6
+    assert len({digest, *(segments_digest(changed_segments) for changed_segments in changed)}) == 6
 
 
 def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:

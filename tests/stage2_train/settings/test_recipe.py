@@ -52,7 +52,7 @@ def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> N
     assert second.trains_resnet
 
 
-@pytest.mark.parametrize("system", [each.name for each in SYSTEMS if 2 in each.tables])
+@pytest.mark.parametrize("system", [entry.name for entry in SYSTEMS if 2 in entry.tables])
 def test_small_runs_all_systems_of_table_2(system) -> None:
     recipe = load_recipe("small", num_activities=3, system=system)
     assert planned_network(recipe.model).config == recipe.model
@@ -112,13 +112,13 @@ def test_files(tmp_path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("[model]\nbase_width = 8\n")
     assert load_recipe(str(path), num_activities=3).model.base_width == 8
-    for text, said in (
+    for text, message in (
         ("[model]\nnum_activities = 8\n", "model.num_activities"),
         ("model = 8\n", "model: "),
         ("[model\n", "TOML"),
     ):
         path.write_text(text)
-        with pytest.raises(ConfigError, match=rf"mine\.toml: .*{said}"):
+        with pytest.raises(ConfigError, match=rf"mine\.toml: .*{message}"):
             load_recipe(str(path), num_activities=3)
     with pytest.raises(ConfigError, match=r"'paper_resnet5'.*'paper_resnet50'"):
         load_recipe("paper_resnet5", num_activities=3)

@@ -48,5 +48,5 @@ def test_numbers_have_limits(name: str) -> None:
     assert numbers
     for option in numbers:
         for value in ("1" + "0" * 23, "-1", "nan", "inf"):
-            said = run_orn(*words, f"{option.opts[0]}={value}", exit_code=2).stderr
-            assert f"'{option.opts[0]}': expected" in said
+            message = run_orn(*words, f"{option.opts[0]}={value}", exit_code=2).stderr
+            assert f"'{option.opts[0]}': expected" in message

@@ -25,8 +25,10 @@ def test_every_name_of_the_tables_is_there_once() -> None:
 def test_the_proposed_system_is_the_default_network() -> None:
     default = NetworkConfig(num_activities=3)
     for name, value in find_system("orn").settings.items():
-        found = getattr(default, name)
-        assert (list(found) if isinstance(found, tuple) else found) == value, name
+        default_value = getattr(default, name)
+        assert (
+            list(default_value) if isinstance(default_value, tuple) else default_value
+        ) == value, name
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,12 @@ def train(orn, tiny_world, tmp_path) -> Callable[..., Ran]:
 
 def script(patch: pytest.MonkeyPatch, *metrics: float) -> None:
     """Makes validations find the given metrics, one after the other."""
-    found = iter(metrics)
+    values = iter(metrics)
 
     def scores(predictions, clips):
         return {
-            name: replace(each, summary={"top1": next(found)})
-            for name, each in list(score_heads(predictions, clips).items())[:1]
+            name: replace(score, summary={"top1": next(values)})
+            for name, score in list(score_heads(predictions, clips).items())[:1]
         }
 
     patch.setattr(loop, "score_heads", scores)

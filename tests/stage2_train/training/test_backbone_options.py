@@ -29,9 +29,9 @@ def test_compiled_backbone_equals_plain(tiny_recipe) -> None:
         feats_MDhw = stage(trunk_MChw, 2)
         feats_MDhw.square().sum().backward()
         results.append([feats_MDhw, *(parameter.grad for parameter in stage.parameters())])
-    for found, expected in zip(*results, strict=True):
+    for actual, expected in zip(*results, strict=True):
         scale = float(expected.detach().abs().max())
-        torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
+        torch.testing.assert_close(actual, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
     assert list(network.state_dict()) == keys
 
 

@@ -31,8 +31,8 @@ def test_which_weights_are_handed_over(
     recipe = replace(tiny_recipe, phases=phases)
     scripted_metrics(0.9, 0.1)
     until = run_tiny(tmp_path, recipe, max_steps=step).state_dict()
-    found = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path, max_steps=9)
-    assert all(torch.equal(found[name], until[name]) for name in until)
+    weights = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path, max_steps=9)
+    assert all(torch.equal(weights[name], until[name]) for name in until)
 
 
 def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_recipe, tmp_path):
@@ -67,8 +67,8 @@ def test_reasoning_starts_fresh_in_the_second_phase(run_tiny, tiny_recipe, tmp_p
     recipe = replace(tiny_recipe, model=model)
     torch.manual_seed(recipe.seed)
     fresh = ObjectVideoNetwork(model).state_dict()
-    found = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path / "whole")
-    for name, weights in found.items():
+    first_weights = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path / "whole")
+    for name, weights in first_weights.items():
         if name.startswith("object_head.reasoning."):
             assert torch.equal(weights, fresh[name]), name
         if name.startswith("object_head.first_phase."):

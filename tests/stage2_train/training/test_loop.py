@@ -89,8 +89,8 @@ def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, scripted_m
 
 def test_logits_that_are_not_finite_are_no_wrong_answers(run_tiny, tmp_path, monkeypatch) -> None:
     def spoilt(*args: Any, **options: Any) -> Predictions:
-        found = predict(*args, **options)
-        return replace(found, object_logits=found.object_logits * np.nan)
+        predictions = predict(*args, **options)
+        return replace(predictions, object_logits=predictions.object_logits * np.nan)
 
     monkeypatch.setattr(loop, "predict", spoilt)
     with pytest.raises(CheckpointError, match="finite logits"):

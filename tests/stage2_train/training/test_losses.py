@@ -49,18 +49,18 @@ def test_object_class_loss_equals_loops(reduction) -> None:
     loss.backward()
     assert loss.item() == 0
     assert not logits_BTKS.grad.any()
-    found = object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction=reduction)
+    actual = object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK, reduction=reduction)
     expected = reference.object_class_loss(logits_BTKS, labels_BTK, valid_BTK, reduction)
-    assert found.item() == pytest.approx(expected, rel=ROUND_OFF)
+    assert actual.item() == pytest.approx(expected, rel=ROUND_OFF)
 
 
 def test_invalid_slots_are_never_read() -> None:
     logits_BTKS, labels_BTK, valid_BTK = _objects()
     expected = object_class_loss(logits_BTKS, labels_BTK, valid_BTK=valid_BTK)
     spoilt_BTKS = logits_BTKS.detach().where(valid_BTK[..., None], torch.nan).requires_grad_()
-    found = object_class_loss(spoilt_BTKS, labels_BTK.where(valid_BTK, -100), valid_BTK=valid_BTK)
-    assert torch.equal(found, expected)
-    found.backward()
+    loss = object_class_loss(spoilt_BTKS, labels_BTK.where(valid_BTK, -100), valid_BTK=valid_BTK)
+    assert torch.equal(loss, expected)
+    loss.backward()
     assert not spoilt_BTKS.grad[~valid_BTK].any()
 
 

@@ -69,13 +69,13 @@ def test_stored_maps_give_the_logits_of_the_stored_frames(work) -> None:
     sources = sources_of_run(RUN, model.config, Resources())
     recipe = model.config.recipe
     clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
-    found = []
+    results = []
     for settings in (clips.settings, replace(clips.settings, reads_frames=True, reads_maps=False)):
         clips.settings = settings
         batch = collate([clips[place] for place in range(len(clips))])
         assert (batch.maps_BTChw is None) == settings.reads_frames
-        found.append(model.output(batch.inputs()).logits_BA)
-    torch.testing.assert_close(*found, rtol=5e-3, atol=5e-3)
+        results.append(model.output(batch.inputs()).logits_BA)
+    torch.testing.assert_close(*results, rtol=5e-3, atol=5e-3)
 
 
 def test_flipped_and_decoded_clips_are_mapped_on_the_fly(work) -> None:

@@ -75,12 +75,12 @@ def test_published_weights_are_fetched_once(start, weights, tmp_path, published)
 
 def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, published) -> None:
     published.files.clear()
-    said = start(*IMAGENET, "--clips", tmp_path / "clips", exit_code=1).stderr
+    message = start(*IMAGENET, "--clips", tmp_path / "clips", exit_code=1).stderr
     for part in ("404", "--weights FILE", "initial_weights=random"):
-        assert part in said
-    assert "orn clips" not in said
-    said = start("--weights", tmp_path / "resnet81.pth", exit_code=1).stderr
-    assert "resnet81.pth" in said
+        assert part in message
+    assert "orn clips" not in message
+    message = start("--weights", tmp_path / "resnet81.pth", exit_code=1).stderr
+    assert "resnet81.pth" in message
     more = ("--set", "model.base_width=4")
     assert "do not match" in start("--weights", weights, *more, exit_code=1).stderr
     assert not (tmp_path / "run").exists()
@@ -95,9 +95,9 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
     whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
     (tmp_path / "run/last.safetensors").unlink()
     for more in ((), ("--set", "initial_weights=imagenet")):
-        said = start(*more, exit_code=2).stderr
-        assert "initial weights (sha256:" in said
-        assert "pass --weights again" in said
+        message = start(*more, exit_code=2).stderr
+        assert "initial weights (sha256:" in message
+        assert "pass --weights again" in message
     start("--weights", weights)
     assert same_weights(whole, tmp_path / "run")
     start("--set", "initial_weights=imagenet")
@@ -107,8 +107,8 @@ def test_a_shard_that_is_damaged_ends_it_before_there_is_a_run(train, tiny_world
     shards = Path(shutil.copytree(tiny_world.shards_path, tmp_path / "shards"))
     path = min(shards.glob("shard-*.zarr.zip"))
     spoilt(path, "frame_offsets", 1, 10**6).replace(path)
-    said = train("--shards", shards, "--max-steps", 1, exit_code=1).stderr
-    assert re.search(rf"{path.name}: .*'frame_offsets': row 1", said)
+    message = train("--shards", shards, "--max-steps", 1, exit_code=1).stderr
+    assert re.search(rf"{path.name}: .*'frame_offsets': row 1", message)
     assert not (tmp_path / "run").exists()
 
 
@@ -130,7 +130,7 @@ def test_a_training_that_is_out_of_time_saves_and_goes_on(train, tmp_path) -> No
     """Each start has time for one step; the weights are those of one that was never stopped."""
     train("--run", tmp_path / "whole", "--max-steps", 2)
     for step in (1, 2):
-        said = train("--stop-after", "0s", "--json").json
-        assert (said["step"], said["finished"]) == (step, False)
+        report = train("--stop-after", "0s", "--json").json
+        assert (report["step"], report["finished"]) == (step, False)
         assert json.loads((tmp_path / "run/state.json").read_text())["step"] == step
     assert same_weights(tmp_path / "whole", tmp_path / "run")

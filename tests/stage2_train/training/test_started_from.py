@@ -57,13 +57,13 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
 
     def note(model, batches, **options) -> None:
         if not began:
-            began.update({name: each.clone() for name, each in model.state_dict().items()})
+            began.update({name: tensor.clone() for name, tensor in model.state_dict().items()})
 
     with before_each_step(note):
-        said = started("--max-steps", "1").stderr
+        message = started("--max-steps", "1").stderr
     assert all(torch.equal(began[name], taken[name]) for name in taken if name not in CLASSIFIERS)
-    assert "initial weights from run (step 2, tiny)" in said
-    assert all(name in said for name in CLASSIFIERS)
+    assert "initial weights from run (step 2, tiny)" in message
+    assert all(name in message for name in CLASSIFIERS)
     config = recorded_config(tmp_path / "run")
     assert config.started_from is not None
     assert set(config.started_from.random) == CLASSIFIERS
@@ -72,7 +72,7 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
 
 
 def test_another_network_is_refused_in_a_line_that_names_what_differs(started) -> None:
-    said = started("--set", "model.relation_width=7", exit_code=2).stderr
-    assert len(said.splitlines()) == 1
-    assert "relation_width is 6 there, 7 here" in said
-    assert "num_activities" not in said
+    message = started("--set", "model.relation_width=7", exit_code=2).stderr
+    assert len(message.splitlines()) == 1
+    assert "relation_width is 6 there, 7 here" in message
+    assert "num_activities" not in message

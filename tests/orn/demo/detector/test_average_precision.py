@@ -15,7 +15,7 @@ OBJECTS = ((39, 10, 20, 40, 50), (45, 70, 40, 100, 70))
 """Class, x1 y1 x2 y2."""
 
 
-def found(shift: float = 0.0, label_shift: int = 0) -> FrameDetections:
+def detected(shift: float = 0.0, label_shift: int = 0) -> FrameDetections:
     """The two objects as detections, their boxes moved right, their labels moved up."""
     detections = blocks(*((label + label_shift, 0.9, *box) for label, *box in OBJECTS), **SHAPE)
     detections.boxes[:, ::2] += shift
@@ -27,7 +27,7 @@ def annotations(tmp_path: Path) -> Path:
     objects = []
     for image in (1, 2):
         for number, (label, x1, y1, x2, y2) in enumerate(OBJECTS):
-            mask = {"size": [*SHAPE.values()], "counts": found().masks[number].decode()}
+            mask = {"size": [*SHAPE.values()], "counts": detected().masks[number].decode()}
             place = {"id": 10 * image + number + 1, "image_id": image, "category_id": label + 1}
             box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0}
             objects.append({**place, **box, "segmentation": mask})
@@ -44,10 +44,10 @@ def annotations(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("frames", "box", "masks"),
     [
-        pytest.param([found(), found()], 1.0, 1.0, id="perfect"),
-        pytest.param([found(40.0), found(40.0)], 0.0, 1.0, id="boxes off, masks right"),
-        pytest.param([found(0.0, 1), found(0.0, 1)], 0.0, 0.0, id="wrong classes"),
-        pytest.param([found(), blocks(**SHAPE)], 0.5, 0.5, id="one frame missed"),
+        pytest.param([detected(), detected()], 1.0, 1.0, id="perfect"),
+        pytest.param([detected(40.0), detected(40.0)], 0.0, 1.0, id="boxes off, masks right"),
+        pytest.param([detected(0.0, 1), detected(0.0, 1)], 0.0, 0.0, id="wrong classes"),
+        pytest.param([detected(), blocks(**SHAPE)], 0.5, 0.5, id="one frame missed"),
         pytest.param([], 0.0, 0.0, id="nothing found"),
     ],
 )

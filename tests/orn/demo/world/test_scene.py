@@ -29,7 +29,9 @@ def test_every_film_shows_the_same_dishes_and_labels_are_balanced(scenes: list[S
         names = [actor.class_name for actor in scene.actors]
         assert sorted(set(names) - set(BYSTANDERS)) == sorted([*DISHES, HAND])
         assert len(names) == len(DISHES) + 3 and names.count(HAND) == 2
-    share_A = np.array([Counter(scene.label for scene in scenes)[each] for each in LABELS]) / NUMBER
+    share_A = (
+        np.array([Counter(scene.label for scene in scenes)[label] for label in LABELS]) / NUMBER
+    )
     assert (np.abs(share_A - 1 / len(LABELS)) < 0.07).all()
 
 

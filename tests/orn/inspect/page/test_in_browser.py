@@ -89,12 +89,12 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
     """Blobs, noise, and all of the rows below the name, on a grid that is shown as it is."""
     rng = np.random.default_rng(3)
     rows, columns = np.mgrid[:480, :640]
-    wanted = [
+    expected = [
         np.hypot(rows - 300, columns - 200) < 90 + 20 * np.sin(columns / 9),
         rng.random((480, 640)) < 0.3,
         np.ones((480, 640), np.bool_),
     ]
-    masks_NHW = np.stack(wanted) & (rows >= 60)
+    masks_NHW = np.stack(expected) & (rows >= 60)
     frames = [
         replace(
             FrameDetections.from_masks(mask[None], labels=[CUP], scores=[0.9]),
@@ -107,8 +107,8 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
     with opened(chromium, path, width=600) as page:
         for row, mask in enumerate(masks_NHW):
             wait(page, row)
-            found = canvas(page)[..., 0] != GRAY[0]
-            np.testing.assert_array_equal(found[60:], mask[60:])
+            colored = canvas(page)[..., 0] != GRAY[0]
+            np.testing.assert_array_equal(colored[60:], mask[60:])
             page.click("#objects button")
             assert f"mask of {mask.sum():,} cells" in page.inner_text("#scores-text")
             page.keyboard.press("Escape")

@@ -15,9 +15,9 @@ from tests.orn.inspect.page.conftest import VIDEOS, write_hostile
 
 
 def index_of(page: Path) -> dict:
-    found = re.search(r'id="index">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
-    assert found
-    return json.loads(found[1])
+    index = re.search(r'id="index">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    assert index
+    return json.loads(index[1])
 
 
 def test_a_folder_is_replaced_as_a_whole(looked_at: Shard, tmp_path: Path) -> None:
@@ -32,9 +32,9 @@ def test_every_frame_has_its_own_detections(looked_at: Shard, tmp_path: Path) ->
     folder = write_page(looked_at, NoPictures("why"), tmp_path / "out").parent
     texts = [file.read_text() for file in sorted(folder.glob("frames-*/*.js"))]
     chunks = [text[text.index("`") + 1 : text.rindex("`")] for text in texts]
-    found = [json.loads(line)[1] for chunk in chunks for line in chunk.split("\n")]
-    wanted = [frame for frames in VIDEOS.values() for frame in frames]
-    for rows, detections in zip(found, wanted, strict=True):
+    frames_read = [json.loads(line)[1] for chunk in chunks for line in chunk.split("\n")]
+    expected = [frame for frames in VIDEOS.values() for frame in frames]
+    for rows, detections in zip(frames_read, expected, strict=True):
         assert [row[0] for row in rows] == detections.labels.tolist()
         assert [row[2:6] for row in rows] == detections.boxes.tolist()
 
