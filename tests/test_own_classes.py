@@ -52,7 +52,8 @@ class Line:
     def shards_of(self, folder: Path, names: tuple[str, ...]) -> Path:
         """The folder of shards of the same objects, whose classes are called so."""
         detector = replace(OWN, class_names=names)
-        kind = {"score_kind": "sigmoid", "detections": rectangles} if len(names) == len(NAMES) else {}
+        own = {"score_kind": "sigmoid", "detections": rectangles}
+        kind = own if len(names) == len(NAMES) else {}
         write_films_shard(folder / "shard-000000.zarr.zip", self.films, detector=detector, **kind)
         return folder
 
