@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,7 +56,7 @@ def long_over_short(request: MemoryRequest, *, tiny: bool) -> dict[str, float] |
 class InstantDetector:
     """Detector that returns ellipses that depend on the frame."""
 
-    entry = ENTRY
+    entry = replace(ENTRY, batch_size=8)
     score_kind: ScoreKind = "softmax"
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -78,7 +79,6 @@ def _detect_video(path: Path, frames: int) -> int:
         InstantDetector(),
         videos={"video": Video(id="video", path=path)},
         folder=path.with_suffix(".shards"),
-        batch=8,
     )
     assert sum(detect(unit).steps for unit in plan_units([("video", frames)])) == frames
     return before

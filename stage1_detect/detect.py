@@ -1,158 +1,51 @@
-"""The implementation of `orn detect`: describe a detect job, or run it."""
+"""The implementation of `orn detect`: plan the job, load the detector, run the missing units, and
+summarize their shards."""
 
-from __future__ import annotations
-
-import filecmp
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from orn.data_manifests.load import files_of, load_dataset, shipped_detectors
-from orn.data_manifests.records import Dataset, DetectorChoice
-from orn.shared.data_files import file_digest, not_a_file
+import numpy as np
+
+from orn.data_manifests.load import files_of, load_dataset
+from orn.data_manifests.records import Dataset
 from orn.shared.devices import usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.estimates import BYTES, estimated_seconds
-from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.engines import IN_THIS_PROCESS, choose_engine
 from orn.shared.jobs.outputs import default_folder
-from orn.shared.jobs.plan import PLAN_NAME
-from orn.shared.jobs.same_job import check_same_job, start_over
-from orn.shared.jobs.work import Engine
-from orn.shared.shards.shard_format import SHARD_FILES
-from orn.stage1_detect.detect_job import DetectSummary, run_job
+from orn.shared.jobs.run_units import Engine, JobResult, run_units, save_summary
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import SHARD_FILES, SUMMARY_NAME, DetectorEntry, shard_path
+from orn.shared.text import counted, first_few
+from orn.shared.text_report import Report, Table
+from orn.stage1_detect.choose_detector import REMEDY, check_same_detector, choose_files
 from orn.stage1_detect.detect_request import DetectRequest
-from orn.stage1_detect.planning import (
-    DETECT,
-    DetectJob,
-    plan_job,
-    warn_of_missing,
-    warn_of_replaced,
-)
-
-if TYPE_CHECKING:
-    from orn.stage1_detect.detect_unit import Detector
-
+from orn.stage1_detect.detect_unit import Detector, DetectWork
+from orn.stage1_detect.plan_detection import DetectJob, plan_job, warn_of_replaced
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
-"""MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
-_REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
 
-
-def choose_files(
-    own: DetectorChoice,
-    *,
-    config: str | None,
-    checkpoint: Path | None,
-    shipped: Mapping[str, DetectorChoice] | None = None,
-) -> tuple[str, Path | None]:
-    """Return the detector's config and weights: the user's choice, else the manifest's, else the
-    default.
-
-    The weights are None if neither the user nor the manifest specifies a file. The manifest's
-    weights are used only with its own config. A bundled detector is recognized by its name or by
-    its weights, for any data set.
-
-    Args:
-        own: the manifest's choice.
-        config: the user's config.
-        checkpoint: the user's weights.
-        shipped: detectors by name; None for the bundled detectors.
-    """
-    shipped = shipped_detectors() if shipped is None else shipped
-    if config is not None and config in shipped:
-        own, config = shipped[config], None
-    if config is None and own.config is not None:
-        config, checkpoint = own.config, checkpoint or own.checkpoint
-    elif config is None:
-        same = (
-            str(each.config) for each in shipped.values() if _same_file(checkpoint, each.checkpoint)
-        )
-        config = next(same, DEFAULT_CONFIG)
-    return config, checkpoint
-
-
-def _same_file(path: Path | None, other: Path | None) -> bool:
-    """Return whether both files exist and have the same content."""
-    if path is None or other is None or not_a_file(path) or not_a_file(other):
-        return False
-    return filecmp.cmp(path, other, shallow=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Inputs:
-    """What a detect job starts from."""
-
-    request: DetectRequest
-    data: Dataset
-    folder: Path
-    """Output folder of the shards."""
-    engine: Engine
-    config: str
-    """Name or file of the detector's config."""
-    checkpoint: Path | None
-    """The detector's weights; None for those published for the config."""
-
-    @property
-    def batch_size(self) -> int:
-        return self.request.batch_size or usual_batch_size(self.engine.device_type)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of the plan, except the detector."""
-        settings: dict[str, Any] = {"threads": self.request.threads}
-        if self.engine.device_type is not None:
-            settings["device"] = self.engine.device_type
-        return settings
-
-    def plan(self, settings: Mapping[str, Any]) -> DetectJob:
-        """Return the planned job; nothing is written."""
-        request = self.request
-        return plan_job(
-            self.data,
-            folder=self.folder,
-            data_root=request.data_root,
-            scope=request.scope,
-            settings=settings,
+def run_detection(request: DetectRequest) -> dict[str, Any]:
+    """Detect objects in the videos of a data set, write the missing shards, and return the summary
+    (see `run_job`)."""
+    inputs = _read_inputs(request)
+    load, here = _loader(inputs), inputs.engine.here
+    # Download weights before any process or actor starts, so that they are in the machine's cache.
+    detector = load(here or "cpu", detects=here is not None)
+    with SHARD_FILES.locked(inputs.folder):
+        return run_job(
+            inputs.plan(detector.entry),
+            load=load if here is None else _LoadedHere(load, here, detector),
+            entry=detector.entry,
+            engine=inputs.engine,
             fresh=request.fresh,
-            retry_failed=request.retry_failed,
         )
-
-
-def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs:
-    """Read the manifest, choose the folder, the engine and the detector, and compare them with the
-    shards in the folder; no weights are downloaded and no video is opened."""
-    if data is None:
-        data = load_dataset(request.dataset, request.data_root, labels=False, needs_videos=True)
-    warn_of_missing(data)
-    folder = request.out or default_folder("shards", data.name)
-    SHARD_FILES.check_folder(folder, reads=_reads(request), fresh=request.fresh)
-    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
-    config, checkpoint = choose_files(
-        data.detector, config=request.config, checkpoint=request.checkpoint
-    )
-    inputs = _Inputs(
-        request=request,
-        data=data,
-        folder=folder,
-        engine=engine,
-        config=config,
-        checkpoint=checkpoint,
-    )
-    if not request.fresh:
-        _check_same_detector(inputs)
-    return inputs
-
-
-def _reads(request: DetectRequest) -> Iterator[Path]:
-    """Yield the files that a detect job reads."""
-    files = (request.config and Path(request.config), request.checkpoint)
-    yield from filter(None, files)
-    yield from files_of(request.dataset, request.data_root)
 
 
 def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -> dict[str, Any]:
@@ -167,15 +60,15 @@ def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -
 
     inputs = _read_inputs(request, dataset)
     data, config, checkpoint = inputs.data, inputs.config, inputs.checkpoint
-    job = inputs.plan(inputs.settings)
+    job = inputs.plan()
     warn_of_replaced(job)
-    unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
+    unreadable = {name: length.problem for name, length in job.estimates.items() if length.problem}
     for video_id, problem in unreadable.items():
         logger.warning("video %s will fail: %s", video_id, problem)
     frames = round(sum(unit.frames for unit in job.to_do))
     url = None
     if checkpoint is None:
-        checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
+        checkpoint, url = weights_to_fetch(find_config(config), remedy=REMEDY)
     return {
         "dataset": data.name,
         "out": str(job.folder),
@@ -200,59 +93,97 @@ def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -
     }
 
 
-def run_detection(request: DetectRequest) -> DetectSummary:
-    """Detect objects in the videos of a data set and write the missing shards."""
-    inputs = _read_inputs(request)
-    load, here = _loader(inputs), inputs.engine.here
-    # Download weights before any process or actor starts, so that they are in the machine's cache.
-    detector = load(here or "cpu", detects=here is not None)
-    settings = inputs.settings | {"detector": asdict(detector.entry)}
-    with DETECT.locked(inputs.folder):
-        return run_job(
-            inputs.plan(settings),
-            load=load if here is None else _LoadedHere(load, here, detector),
-            entry=detector.entry,
-            batch=detector.entry.batch_size,
-            engine=inputs.engine,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What a detect job starts from."""
+
+    request: DetectRequest
+    data: Dataset
+    folder: Path
+    """Output folder of the shards."""
+    engine: Engine
+    config: str
+    """Name or file of the detector's config."""
+    checkpoint: Path | None
+    """The detector's weights; None for those published for the config."""
+
+    @property
+    def batch_size(self) -> int:
+        return self.request.batch_size or usual_batch_size(self.engine.device_type)
+
+    def plan(self, entry: DetectorEntry | None = None) -> DetectJob:
+        """Return the planned job; nothing is written.
+
+        Args:
+            entry: the entry of the loaded detector, on which the shards depend, if it is loaded.
+        """
+        request = self.request
+        settings: dict[str, Any] = {"threads": request.threads}
+        if self.engine.device_type is not None:
+            settings["device"] = self.engine.device_type
+        if entry is not None:
+            settings["detector"] = asdict(entry)
+        return plan_job(
+            self.data,
+            folder=self.folder,
+            data_root=request.data_root,
+            scope=request.scope,
+            settings=settings,
             fresh=request.fresh,
+            retry_failed=request.retry_failed,
         )
 
 
-def _check_same_detector(inputs: _Inputs) -> None:
-    """Compare the requested detector with the one of the shards in the folder, before weights are
-    downloaded or videos opened. Weights that are not on this machine count as equal.
-
-    Raises:
-        ConfigError: if they differ.
-    """
-    saved = SHARD_FILES.saved_plan(inputs.folder)
-    if saved is None or "detector" not in saved.settings:
-        return
-    from orn.stage1_detect.mmdet.detector import known_settings
-    from orn.stage1_detect.mmdet.model import read_config
-    from orn.stage1_detect.mmdet.zoo import weights_to_fetch
-
-    detector, checkpoint = read_config(inputs.config), inputs.checkpoint
-    if checkpoint is None:
-        checkpoint, _ = weights_to_fetch(detector.path, remedy=_REMEDY)
-    recorded = saved.settings["detector"]
-    requested = recorded | known_settings(
-        detector,
-        score_threshold=inputs.request.score_threshold,
-        precision=inputs.request.precision,
-        batch_size=inputs.batch_size,
+def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs:
+    """Read the manifest, choose the folder, the engine and the detector, and compare them with the
+    shards in the folder; no weights are downloaded and no video is opened."""
+    if data is None:
+        data = load_dataset(request.dataset, request.data_root, labels=False, needs_videos=True)
+    if data.missing:
+        num_listed = len(data.videos) + len(data.missing)
+        logger.warning(
+            "%s: %d of %s missing in %s (such as %s); continuing without them",
+            data.name,
+            len(data.missing),
+            counted(num_listed, "listed video is", "listed videos are"),
+            data.root,
+            first_few(data.missing),
+        )
+    folder = request.out or default_folder("shards", data.name)
+    SHARD_FILES.check_folder(folder, reads=_reads(request), fresh=request.fresh)
+    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
+    config, checkpoint = choose_files(
+        data.detector, config=request.config, checkpoint=request.checkpoint
     )
-    if checkpoint is not None:
-        requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)
-    check_same_job(
-        {"detector": recorded},
-        {"detector": requested},
-        place=inputs.folder / PLAN_NAME,
-        remedy=f"resume with the recorded settings, {start_over(len(saved.video_ids))}",
+    inputs = _Inputs(
+        request=request,
+        data=data,
+        folder=folder,
+        engine=engine,
+        config=config,
+        checkpoint=checkpoint,
     )
+    if not request.fresh:
+        check_same_detector(
+            folder,
+            config,
+            checkpoint,
+            score_threshold=request.score_threshold,
+            precision=request.precision,
+            batch_size=inputs.batch_size,
+        )
+    return inputs
+
+
+def _reads(request: DetectRequest) -> Iterator[Path]:
+    """Yield the files that a detect job reads."""
+    files = (request.config and Path(request.config), request.checkpoint)
+    yield from filter(None, files)
+    yield from files_of(request.dataset, request.data_root)
 
 
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:
+    """Return the function that loads the detector on a device; it can be pickled."""
     from orn.stage1_detect.mmdet.detector import load_detector
 
     request = inputs.request
@@ -265,7 +196,7 @@ def _loader(inputs: _Inputs) -> Callable[..., Detector]:
         batch_size=inputs.batch_size,
         frame_rate=request.scope.rate,
         threads=request.threads,
-        remedy=_REMEDY,
+        remedy=REMEDY,
     )
 
 
@@ -283,3 +214,127 @@ class _LoadedHere:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the loader only: other processes load the detector themselves."""
         return partial, (self._load,)
+
+
+def run_job(
+    job: DetectJob,
+    *,
+    load: Callable[[str], Detector],
+    entry: DetectorEntry,
+    engine: Engine = IN_THIS_PROCESS,
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Process the units whose shards are missing, and save a summary next to the shards.
+
+    Args:
+        job: the planned job.
+        load: returns the detector on the named device.
+        entry: the detector's entry in the shards.
+        engine: engine that runs the units.
+        fresh: whether to recompute all shards.
+
+    Returns:
+        The summary. Of this run, the counts of `videos` without an error, of `frames`,
+        `detections` and `empty_frames`, the `seconds` without loading and the `frames_per_second`;
+        of all requested `units`, the number whose shard existed before (`skipped_units`), the
+        `total_frames`, the `total_detections` and the `failed` videos with their reasons; the ids
+        of `short` videos, with fewer frames than their header declares, if the job processes all
+        frames; and the counts of `missing` videos, without a file, and of `unlabeled` ones.
+    """
+    if not fresh:
+        warn_of_replaced(job)
+    videos = {video.id: video for video in job.dataset.videos}
+    result = run_units(
+        SHARD_FILES,
+        job.plan,
+        DetectWork(load=load, entry=entry, videos=videos, folder=job.folder),
+        engine,
+        folder=job.folder,
+        task="detect",
+        steps="frames",
+        units=job.units,
+        again=job.again,
+        fresh=fresh,
+    )
+    summary = _summary(job, result, entry)
+    if summary["empty_frames"] > summary["frames"] / 2:  # wrong weights, or a high threshold
+        logger.warning(
+            "%s: %s of %s without detections; check the detector, its weights and "
+            "--score-threshold, and look at them with `orn inspect`",
+            summary["out"],
+            f"{summary['empty_frames']:,}",
+            counted(summary["frames"], "frame is", "frames are"),
+        )
+    path = job.folder / SUMMARY_NAME
+    if result.units or not path.exists():  # keep the summary of the run that made the shards
+        save_summary(path, {**summary, "missing_ids": list(job.dataset.missing)})
+    return summary
+
+
+def _summary(job: DetectJob, result: JobResult, entry: DetectorEntry) -> dict[str, Any]:
+    frames = sum(unit.steps for unit in result.results)
+    is_whole = job.plan.frames == "all" and entry.frame_rate is None
+    shards = {unit: Shard(shard_path(job.folder, unit.index)) for unit in job.units}
+    written = [shards[unit] for unit in result.units]
+    failed = {video.id: video for shard in shards.values() for video in shard.failed}
+    return {
+        "dataset": job.dataset.name,
+        "out": str(job.folder),
+        "units": len(job.units),
+        "skipped_units": len(job.units) - len(result.units),
+        "videos": len({video_id for unit in result.results for video_id in unit.videos}),
+        "frames": frames,
+        "detections": sum(shard.num_detections for shard in written),
+        "empty_frames": sum(_num_empty(shard) for shard in written),
+        "total_frames": sum(shard.num_frames for shard in shards.values()),
+        "total_detections": sum(shard.num_detections for shard in shards.values()),
+        "seconds": round(result.seconds, 3),
+        "frames_per_second": round(frames / result.seconds, 2) if frames else None,
+        "failed": [asdict(video) for video in failed.values()],
+        "short": _short_videos(shards.values()) if is_whole else [],
+        "missing": len(job.dataset.missing),
+        "unlabeled": job.unlabeled,
+    }
+
+
+def _num_empty(shard: Shard) -> int:
+    """Return the number of frames without detections."""
+    return int((np.diff(shard.array("frame_offsets")) == 0).sum())
+
+
+def _short_videos(shards: Iterable[Shard]) -> list[str]:
+    """Return the videos with fewer frames in their shards than their header declares."""
+    left: Counter[str] = Counter()
+    for video in (video for shard in shards for video in shard.videos):
+        left.setdefault(video.id, video.header_frames or 0)
+        left[video.id] -= video.frames
+    return [video_id for video_id, frames in left.items() if frames > 0]
+
+
+def report(summary: Mapping[str, Any]) -> Report:
+    """Return the report of a run."""
+    out, existing = summary["out"], summary["skipped_units"]
+    videos, pace = counted(summary["videos"], "video"), f"{summary['seconds']:.1f} s"
+    if summary["frames_per_second"] is not None:
+        pace += f", {summary['frames_per_second']} frames/s"
+    facts = [
+        ("data set", summary["dataset"]),
+        ("frames", f"{summary['frames']:,} of {videos}, {pace}"),
+        ("detections", f"{summary['detections']:,}"),
+        ("shards", f"{summary['units']:,} in {out} ({existing:,} already existed)"),
+    ]
+    if summary["missing"]:
+        without = counted(summary["missing"], "listed video")
+        facts.append(("missing files", f"{without} (all in {SUMMARY_NAME})"))
+    if summary["unlabeled"]:
+        unlabeled = counted(summary["unlabeled"], "video")
+        facts.append(("skipped", f"{unlabeled} without frames inside a segment"))
+    if summary["short"]:
+        number = counted(len(summary["short"]), "video")
+        facts.append(("fewer frames", f"{number}, compared with the header (`orn verify`)"))
+    failed = [(video["id"], video["reason"]) for video in summary["failed"]]
+    return Report(
+        facts=facts,
+        tables=[Table(header=("failed", "reason"), rows=failed)],
+        notes=["Use --retry-failed to retry the failed videos."] if failed else [],
+    )

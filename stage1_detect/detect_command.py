@@ -2,6 +2,7 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import command
 from orn.shared.text_report import report_of
 from orn.stage1_detect.detect_request import DetectRequest
@@ -13,12 +14,11 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
 
     An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
     """
-    from orn.stage1_detect.detect import describe_detection, run_detection
-    from orn.stage1_detect.detect_job import report
+    from orn.stage1_detect.detect import describe_detection, report, run_detection
 
     if dry_run:
         echo_report(describe_detection(request), report_of, as_json=as_json)
         return 0
     summary = run_detection(request)
-    echo_report(summary.as_json(), lambda _: report(summary), as_json=as_json)
-    return summary.exit_code
+    echo_report(summary, report, as_json=as_json)
+    return SOME_FAILED if summary["failed"] else 0

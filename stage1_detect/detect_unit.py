@@ -1,9 +1,12 @@
-"""Process one unit of work, from videos to a shard, as a pipeline of three threads.
+"""Process one unit of work, from videos to a shard, as a pipeline of three threads: decode, detect,
+write.
 
 Frames are decoded and preprocessed in one thread (`prefetch`), the network runs in the caller's
 thread, and masks are encoded and written in a third (`in_order`). Bounded queues between the
 threads limit memory. A GPU is faster than one thread, so there the frames of a batch are
 preprocessed and encoded in a pool.
+
+Batches depend on the unit only, so a job that was killed and resumed writes the same arrays.
 """
 
 import socket
@@ -12,6 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,15 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
-from orn.shared.errors import DetectorError, ShapeError
-from orn.shared.jobs.plan import FailedVideo, Unit
+from orn.shared.errors import DetectorError, ShapeError, VideoDecodeError
+from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
+from orn.shared.jobs.run_units import Advance, UnitResult
 from orn.shared.jobs.same_job import differences
-from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind, first_fault
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path
 from orn.shared.shards.writer import ShardWriter
-from orn.stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
+from orn.shared.time_ranges import TimeRanges
+from orn.shared.video.frame import Frame, at_rate, places_at_rate
+from orn.shared.video.random_access import VideoReader, seconds_of_frames
+from orn.shared.video.read import content_bytes, content_digest, probe, read_frames
 
 T = TypeVar("T")
 
@@ -75,8 +82,6 @@ class DetectWork:
     """Videos of the plan by id."""
     folder: Path
     """Output folder of the shards."""
-    batch: int
-    """Maximum number of frames per forward pass."""
 
     def path(self, unit: Unit) -> Path:
         """Return the path of a unit's shard."""
@@ -98,13 +103,8 @@ class DetectWork:
                 f"machine {socket.gethostname()}: the detector differs from the job's: "
                 f"{'; '.join(different)}; install the same versions on every machine"
             )
-        return UnitDetector(
-            detector,
-            videos=self.videos,
-            folder=self.folder,
-            batch=self.batch,
-            mapped=map if device == "cpu" else _POOL.map,
-        )
+        mapped = map if device == "cpu" else _POOL.map
+        return UnitDetector(detector, videos=self.videos, folder=self.folder, mapped=mapped)
 
 
 class UnitDetector:
@@ -116,78 +116,170 @@ class UnitDetector:
         *,
         videos: Mapping[str, Video],
         folder: Path,
-        batch: int,
         mapped: Callable[..., Iterable[Any]] = map,
     ) -> None:
-        """Initialize with the arguments of `DetectWork`; files are opened on the first call.
-        `mapped` calls a function for each frame of a batch, as `map` does."""
+        """Initialize; files are opened on the first call.
+
+        Args:
+            detector: the detector.
+            videos: videos of the plan by id; planned videos that are missing here fail.
+            folder: output folder of the shards.
+            mapped: calls a function for each frame of a batch, as `map` does.
+        """
         self._detector = detector
-        self._mapped = mapped
         self._folder = folder
-        self._reader = UnitReader(
-            videos,
-            batch=batch,
-            prepare=detector.prepare,
-            mapped=mapped,
-            rate=detector.entry.frame_rate,
-            folder=folder,
-        )
+        self._mapped = mapped
+        self._reader = UnitReader(videos, detector, mapped)
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
         """Detect objects in the frames of a unit and write its shard. The shard appears only once
         it is complete. `advance` is called after each batch with the number of frames in it.
         """
-        frames, detector = 0, self._detector
+        num_frames, detector = 0, self._detector
         path = shard_path(self._folder, unit.index)
         with (
             ShardWriter(path, detector.entry, detector.score_kind) as writer,
             in_order(size=_QUEUE_SIZE) as in_background,
-            closing(prefetch(self._reader.events(unit), size=_QUEUE_SIZE)) as events,
+            closing(prefetch(self._reader.events(unit), size=_QUEUE_SIZE)) as decoded,
         ):
-            for event in events:
-                if isinstance(event, FrameBatch):
-                    found = detector.infer(event.prepared)
-                    in_background(_add, writer, event, self._mapped(detector.encode, found))
-                    frames += len(event.indices)
-                    advance(len(event.indices))
-                else:
-                    in_background(_note, writer, event)
+            for event in decoded:
+                if not isinstance(event, FrameBatch):
+                    in_background(_write_event, writer, event)
+                    continue
+                results = detector.infer(event.prepared)
+                in_background(_write_batch, writer, event, self._mapped(detector.encode, results))
+                num_frames += len(event.frames)
+                advance(len(event.frames))
         return UnitResult(
             unit=unit.index,
-            steps=frames,
+            steps=num_frames,
             videos=tuple(video.id for video in writer.videos),
             failed=tuple(writer.failed),
         )
 
 
-def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> None:
-    """Record the start, end or failure of a video in the shard; a failure is recorded once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameBatch:
+    """Consecutive frames of one video."""
+
+    frames: tuple[tuple[int, float], ...]
+    """Index in the decoded stream, from 0, and presentation time of each frame."""
+    prepared: tuple[Any, ...]
+    """Preprocessed frames (the detector's `prepare`)."""
+
+
+SourceEvent = VideoEntry | FrameBatch | FailedVideo | None
+"""Start of a video, a batch of its frames, its failure, which discards its frames, or its end."""
+
+
+class UnitReader:
+    """Decodes the frames of units and preprocesses them for the detector. A video stays open
+    between consecutive parts, so that a video that does not support seeking is not decoded from its
+    start for every unit."""
+
+    def __init__(
+        self,
+        videos: Mapping[str, Video],
+        detector: Detector,
+        mapped: Callable[..., Iterable[Any]] = map,
+    ) -> None:
+        """Initialize with the arguments of `UnitDetector`."""
+        self._videos = videos
+        self._batch_size, self._rate = detector.entry.batch_size, detector.entry.frame_rate
+        self._prepare, self._mapped = detector.prepare, mapped
+        self._open_id: str | None = None
+        self._contents: dict[str, tuple[int, str]] = {}
+
+    def events(self, unit: Unit) -> Iterator[SourceEvent]:
+        """Yield, for each part of the unit, its video's start, batches, and end or failure."""
+        for part in unit.parts:
+            video = self._videos.get(part.video_id)
+            if video is None:
+                yield FailedVideo(id=part.video_id, reason="the file no longer exists")
+                continue
+            try:
+                info = probe(video.path, rate=video.rate)
+                num_bytes, digest = self._content(video)
+                yield VideoEntry.of(video.id, info, num_bytes=num_bytes, digest=digest)
+                frames = self._frames(video, part)
+                while batch := list(islice(frames, self._batch_size)):
+                    yield FrameBatch(
+                        frames=tuple((frame.index, frame.seconds) for frame in batch),
+                        prepared=tuple(self._mapped(self._prepare, [f.image for f in batch])),
+                    )
+                yield None
+            except (VideoDecodeError, DetectorError) as err:
+                self._open_id = None
+                # Drop the folder: the bytes of a shard must not depend on its location.
+                reason = str(err).replace(str(video.path), video.path.name)
+                yield FailedVideo(id=part.video_id, reason=reason)
+
+    def _content(self, video: Video) -> tuple[int, str]:
+        """Return the size and the digest of a video, which are computed once per process."""
+        if video.id not in self._contents:
+            self._contents[video.id] = content_bytes(video.path), content_digest(video.path)
+        return self._contents[video.id]
+
+    def _frames(self, video: Video, part: UnitPart) -> Iterator[Frame]:
+        if part.is_whole:
+            return at_rate(read_frames(video.path, rate=video.rate), self._rate)
+        if self._open_id != video.id:
+            self._reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
+            self._sampled = None if self._rate is None else _sampled(video, self._rate)
+            self._open_id = video.id
+        if self._sampled is not None:
+            return self._reader.frames_at(_of_part(self._sampled, part))
+        if part.ranges:
+            return chain.from_iterable(self._reader.frames_in(times) for times in part.ranges)
+        return self._reader.frames(part.start, part.stop)
+
+
+def _sampled(video: Video, rate: float) -> Mapping[int, float]:
+    """Return the times of the frames that are sampled at a rate, by index; a video whose header has
+    no frame times is decoded."""
+    seconds_F = seconds_of_frames(video.path, rate=video.rate)
+    places_n = places_at_rate(seconds_F, rate)
+    return dict(zip(places_n.tolist(), seconds_F[places_n].tolist(), strict=True))
+
+
+def _of_part(sampled: Mapping[int, float], part: UnitPart) -> list[int]:
+    """Return the indices of the sampled frames in a part."""
+    if part.ranges:
+        times = TimeRanges(part.ranges)
+        return [place for place, seconds in sampled.items() if seconds in times]
+    return list(sampled)[part.start : part.stop]
+
+
+def _write_event(writer: ShardWriter, event: VideoEntry | FailedVideo | None) -> None:
+    """Record the start, failure or end of a video in the shard; a failure is recorded once."""
     match event:
         case VideoEntry():
             writer.begin_video(event)
         case FailedVideo():
             if event.id not in {video.id for video in writer.failed}:
                 writer.fail(event.id, event.reason)
-        case VideoEnds():
+        case None:
             if writer.open_id is not None:
                 writer.end_video()
 
 
-def _add(writer: ShardWriter, batch: FrameBatch, encoded: Iterable[FrameDetections]) -> None:
+def _write_batch(
+    writer: ShardWriter, batch: FrameBatch, encoded: Iterable[FrameDetections]
+) -> None:
     """Add a batch to the shard unless its video failed; an invalid detection fails the video."""
     if (video_id := writer.open_id) is None:
         return
     try:
         frames = list(encoded)
     except DetectorError as err:
-        writer.fail(video_id, f"frames from {batch.indices[0]}: {err}")
+        writer.fail(video_id, f"frames from {batch.frames[0][0]}: {err}")
         return
     if (fault := first_fault(frames, writer.rules)) is not None:
         place, what = fault
-        where = f"frame {batch.indices[place]}: {what.field} of detection {what.row}"
+        where = f"frame {batch.frames[place][0]}: {what.field} of detection {what.row}"
         writer.fail(video_id, f"{where}: {what.message}")
         return
-    add_frames(writer, zip(batch.indices, batch.seconds, frames, strict=True))
+    add_frames(writer, ((*time, found) for time, found in zip(batch.frames, frames, strict=True)))
 
 
 def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDetections]]) -> None:

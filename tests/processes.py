@@ -12,7 +12,7 @@ _IMPORTED = (
     "pytest",
     "hypothesis",
     "orn.cli",
-    "orn.stage1_detect.detect_job",
+    "orn.stage1_detect.detect",
     "orn.stage2_train.clips.batches",
     "orn.stage2_train.runs.trained",
     "orn.predict.predict_job",

@@ -57,7 +57,6 @@ def detected_by(detector: Detector) -> Objects:
                 detector,
                 videos={video.id: video},
                 folder=Path(folder),
-                batch=detector.entry.batch_size,
             )
             for unit in plan_units([(video.id, frames)]):
                 with terminated_as_interrupted():
@@ -189,7 +188,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     Raises:
         DetectorError: if the weights are not found, or are not the ones used for training.
     """
-    from orn.stage1_detect.detect import choose_files
+    from orn.stage1_detect.choose_detector import choose_files
     from orn.stage1_detect.mmdet.detector import load_detector
 
     recorded, own = model.config.detector, model.path / DETECTOR_NAME

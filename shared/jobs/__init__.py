@@ -2,18 +2,18 @@
 
 A job writes a folder of files, one for each unit of its plan. It consists of:
 
-- a `Kind` (`run_units.py`), which defines its command and the names of its files, such as
+- its `UnitFiles` (`plan.py`): the command and the names of the files, such as
   `shard-000000.zarr.zip`;
-- a `Work` object (`work.py`), which is pickled for each process or actor and opened there once, on
-  a device. The opened worker is then called with one unit after another. It writes the unit's file
-  atomically (`atomic_file.replacing`) and returns a `UnitResult`. A video that cannot be decoded is
-  recorded in the file and in the result; an exception ends the job;
+- a `Work` object (`run_units.py`), which is pickled for each process or actor and opened there
+  once, on a device. The opened worker is then called with one unit after another. It writes the
+  unit's file atomically (`atomic_file.replacing`) and returns a `UnitResult`. A video that cannot
+  be decoded is recorded in the file and in the result; an exception ends the job;
 - a `Plan` (`plan.py`) of units, with the `settings` on which the files depend.
 
 `choose_engine` creates the engine from the request's `orn.shared.common_options.EngineOptions`.
-Within `Kind.locked(folder)`, the job creates the plan,
+Within `UnitFiles.locked(folder)`, the job creates the plan,
 `Plan(...).resumed_from(files.saved_plan(folder), folder)`, and calls `run_units`, which processes
-the units that have no file yet. `orn detect` (`stage1_detect/detect_job.py`) is an example.
+the units that have no file yet. `orn detect` (`stage1_detect/detect.py`) is an example.
 
 May import `config`.
 """

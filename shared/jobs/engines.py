@@ -17,8 +17,8 @@ from orn.shared.devices import devices_of_workers
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.ray_engine import RayEngine
+from orn.shared.jobs.run_units import Advance, Engine, UnitResult, UnitRunner, Work, Worker
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.jobs.work import Advance, Engine, Run, UnitResult, Work, Worker
 from orn.shared.jobs.workers import in_workers
 
 
@@ -67,7 +67,7 @@ class LocalEngine:
         return self.devices[0].partition(":")[0]
 
     @contextmanager
-    def ready(self, work: Work, num_units: int) -> Iterator[Run]:
+    def ready(self, work: Work, num_units: int) -> Iterator[UnitRunner]:
         """Open the work if it runs in this process.
 
         Raises:
@@ -94,12 +94,12 @@ def _in_processes(
     work: Work, devices: tuple[str, ...], units: Sequence[Unit], advance: Advance
 ) -> Generator[UnitResult]:
     task = _OpenedOnce(work, devices)
-    num_told = num_done = 0
+    num_counted = num_done = 0
 
-    def tell() -> None:
-        nonlocal num_told
+    def count() -> None:
+        nonlocal num_counted
         num_new = _drained(task.steps)
-        num_told += num_new
+        num_counted += num_new
         advance(num_new)
 
     folder = work.path(units[0]).parent
@@ -107,10 +107,10 @@ def _in_processes(
         f"{folder}: a worker process ended abruptly (out of memory?); see its output above. "
         "Finished files are kept; resume with fewer --workers"
     )
-    for _, result in in_workers(task, units, workers=len(devices), lost=lost, tick=tell):
+    for _, result in in_workers(task, units, workers=len(devices), lost=lost, tick=count):
         num_done += result.steps
         yield result
-    advance(num_done - num_told)  # steps that are still in the queue
+    advance(num_done - num_counted)  # steps that are still in the queue
 
 
 class _OpenedOnce:

@@ -7,7 +7,7 @@ resumed job writes the same files, on any machine and with any number of workers
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -18,6 +18,7 @@ from orn.shared.config.fields import STRICT, explain
 from orn.shared.data_files import file_digest, read_bounded
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.lock import locked
 from orn.shared.jobs.outputs import EarlierResults, Marker, check_output_folder, earlier_results
 from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.time_ranges import TimeRange
@@ -196,8 +197,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitFiles:
-    """Names of the files of a kind of job: `STEM-000041SUFFIX`."""
+    """Names of the files of a kind of job, `STEM-000041SUFFIX`, and of what is next to them."""
 
+    command: str
+    """The command or commands that write such a folder, for messages."""
     stem: str
     """First part, such as `shard`."""
     suffix: str
@@ -207,6 +210,14 @@ class UnitFiles:
     beside: tuple[str, ...] = ()
     """Names of other files that jobs write to the folder, such as a summary; hidden files are
     ignored."""
+
+    def locked(self, folder: Path) -> AbstractContextManager[None]:
+        """Lock a folder for a single job during the block.
+
+        Raises:
+            PipelineError: if another process holds the lock or the file cannot be written.
+        """
+        return locked(folder / self.plan, job=self.command)
 
     @property
     def marker(self) -> Marker:

@@ -22,8 +22,8 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_temporaries
 from orn.shared.jobs.log_lines import use_lines_in_worker
 from orn.shared.jobs.plan import Unit
+from orn.shared.jobs.run_units import Advance, UnitResult, UnitRunner, Work, Worker
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.jobs.work import Advance, Run, UnitResult, Work, Worker
 
 MOST_ATTEMPTS = 3
 """Number of actors that a unit may crash before the job fails."""
@@ -56,7 +56,7 @@ class RayEngine:
         return None if self.device == "auto" else self.device
 
     @contextmanager
-    def ready(self, work: Work, num_units: int) -> Iterator[Run]:
+    def ready(self, work: Work, num_units: int) -> Iterator[UnitRunner]:
         """Context manager that connects to the cluster and terminates all actors on exit.
 
         Paths in the work must be valid on every machine.
@@ -176,7 +176,7 @@ class _UnitActor:
         would forward it to the driver."""
         with contextlib.redirect_stdout(sys.stderr):
             if unit is None:
-                assert self._worker
+                _ = self._worker
                 return None
             remove_temporaries(self._work.path(unit))  # files of lost actors
             return self._worker(unit, lambda steps: None)

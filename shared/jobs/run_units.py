@@ -1,22 +1,21 @@
-"""The main loop of jobs: processes the units of a plan that have no file yet."""
+"""Run a job: process the units of a plan that have no file yet. Also the interfaces between a job,
+its work and the engine that runs it."""
 
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from orn.shared.environment import describe_environment
 from orn.shared.estimates import time_text
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
-from orn.shared.jobs.lock import locked
-from orn.shared.jobs.plan import Plan, Unit, UnitFiles
+from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.jobs.work import Advance, Engine, Run, UnitResult, Work
 from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
@@ -26,40 +25,62 @@ _TIMED_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of job."""
+class UnitResult:
+    """Result of a unit."""
 
-    command: str
-    """The command or commands that write such a folder, for messages."""
-    task: str
-    """Name of the task for the progress bar, such as `detect`."""
-    steps: str
-    """Plural name of the steps that are counted, such as `frames`."""
-    files: UnitFiles
-    """Files of the units."""
+    unit: int
+    """Number of the unit."""
+    steps: int
+    """Number of steps, such as processed frames, including steps of failed videos."""
+    videos: tuple[str, ...] = ()
+    """Ids of the videos, or of ranges of videos, in the file."""
+    failed: tuple[FailedVideo, ...] = ()
+    """Videos that could not be decoded."""
+    warnings: tuple[str, ...] = ()
+    """Messages for the user."""
 
-    def locked(self, folder: Path) -> AbstractContextManager[None]:
-        """Lock a folder for a single job during the block.
 
-        Raises:
-            PipelineError: if another process holds the lock or the file cannot be written.
-        """
-        return locked(folder / self.files.plan, job=self.command)
+Advance = Callable[[int], None]
+"""Callback that counts finished steps."""
 
-    def clear(self, folder: Path) -> None:
-        """Remove the plan and the files of an earlier job.
 
-        Raises:
-            ConfigError: if the folder must not be emptied.
-        """
-        earlier = self.files.earlier(folder)
-        if earlier.files:
-            logger.warning("--fresh removes the earlier results in %s", earlier)
-        earlier.remove()
+Worker = Callable[[Unit, Advance], UnitResult]
+"""Writes the file of a unit atomically. A video that cannot be decoded is recorded in the file and
+in the result; an exception ends the job."""
+
+
+class Work(Protocol):
+    """The work of a job; must be picklable."""
+
+    def path(self, unit: Unit) -> Path:
+        """Return the file of a unit."""
+
+    def open(self, device: str) -> Worker:
+        """Return the worker for a device (`cpu`, `cuda:1`); called once per process or actor."""
+
+
+UnitRunner = Callable[[Sequence[Unit], Advance], Generator[UnitResult]]
+"""Processes units in any order and yields each result once its file is complete. After an
+exception, including Ctrl-C and SIGTERM, no unit is started and no incomplete file remains."""
+
+
+class Engine(Protocol):
+    """Runs the work of a job."""
+
+    @property
+    def here(self) -> str | None:
+        """Device of this process; None if other processes do the work."""
+
+    @property
+    def device_type(self) -> str | None:
+        """`cpu` or `cuda`; None if the cluster decides."""
+
+    def ready(self, work: Work, num_units: int) -> AbstractContextManager[UnitRunner]:
+        """Acquire the resources for `num_units` units while the block runs, or raise an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class JobResult:
     """Result of `run_units`."""
 
     units: tuple[Unit, ...]
@@ -71,17 +92,18 @@ class Ran:
 
 
 def run_units(
-    kind: Kind,
+    files: UnitFiles,
     plan: Plan,
     work: Work,
     engine: Engine,
     *,
     folder: Path,
+    task: str,
+    steps: Literal["frames", "videos"],
     units: Sequence[Unit],
-    steps_of: Callable[[Unit], float],
     again: Sequence[Unit] = (),
     fresh: bool = False,
-) -> Ran:
+) -> JobResult:
     """Write the missing files of units; the caller must hold the lock of the folder.
 
     The plan is written before the first unit starts. A killed job leaves only complete files, and
@@ -89,48 +111,59 @@ def run_units(
     before the engine is ready.
 
     Args:
-        kind: kind of the job.
+        files: names of the files.
         plan: plan of all units.
         work: work to do for each unit.
         engine: engine that runs the work.
         folder: output folder.
+        task: name of the task for the progress bar, such as `detect`.
+        steps: the steps that are counted.
         units: requested units.
-        steps_of: returns the approximate number of steps in a unit.
         again: units whose files are removed first.
         fresh: whether to first remove all files of an earlier job.
 
     Raises:
         PipelineError: if a file cannot be written or the engine fails.
     """
-    missing = {*kind.files.missing(units, folder), *again}
+    missing = {*files.missing(units, folder), *again}
     todo = tuple(unit for unit in units if fresh or unit in missing)
     remove_stale_temporaries(folder)
     try:
         with terminated_as_interrupted(), ExitStack() as stack:
             run = stack.enter_context(engine.ready(work, len(todo))) if todo else None
             if fresh:
-                kind.clear(folder)
+                _remove_earlier(files, folder)
             for unit in again:
-                kind.files.path(folder, unit.index).unlink(missing_ok=True)
-            plan.save(folder, kind.files.plan)
+                files.path(folder, unit.index).unlink(missing_ok=True)
+            plan.save(folder, files.plan)
             if skipped := len(units) - len(todo):
                 of = counted(len(units), "unit is", "units are")
                 logger.info("%d of %s already finished", skipped, of)
             began = time.monotonic()
-            total = round(sum(map(steps_of, todo)))
-            results = _watched(kind, todo, run, total=total) if run else ()
-            return Ran(units=todo, results=results, seconds=time.monotonic() - began)
+            results = _watched(task, steps, todo, run) if run else ()
+            return JobResult(units=todo, results=results, seconds=time.monotonic() - began)
     finally:
         remove_stale_temporaries(folder)  # files of killed processes
 
 
-def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tuple[UnitResult, ...]:
+def _remove_earlier(files: UnitFiles, folder: Path) -> None:
+    earlier = files.earlier(folder)
+    if earlier.files:
+        logger.warning("--fresh removes the earlier results in %s", earlier)
+    earlier.remove()
+
+
+def _watched(
+    task: str, steps: str, units: Sequence[Unit], run: UnitRunner
+) -> tuple[UnitResult, ...]:
     """Run the units with a progress bar, and warn once about each failed video."""
+    sizes = [len(unit.parts) if steps == "videos" else unit.frames for unit in units]
+    total = round(sum(sizes))
     results: list[UnitResult] = []
     failed: set[str] = set()
     with (
-        progress(kind.task, total=total, unit=kind.steps) as bar,
-        closing(run(units, _timed(kind, bar.advance, total=total))) as done,
+        progress(task, total=total, unit=steps) as bar,
+        closing(run(units, _timed(task, steps, bar.advance, total=total))) as done,
     ):
         bar.advance(0, note=f"unit 0/{len(units)}, 0 failed")
         for result in done:
@@ -146,7 +179,7 @@ def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tupl
     return tuple(results)
 
 
-def _timed(kind: Kind, advance: Advance, *, total: int) -> Advance:
+def _timed(task: str, steps: str, advance: Advance, *, total: int) -> Advance:
     """Return a function that also logs once how long the remaining steps take, from the first steps
     of this job. The table of a dry run does not know, for example, the number of objects."""
     num_done = num_first = 0
@@ -163,7 +196,7 @@ def _timed(kind: Kind, advance: Advance, *, total: int) -> Advance:
         if began is not None and not is_logged and num_timed >= _TIMED_STEPS:
             seconds = (time.monotonic() - began) / num_timed * max(total - num_done, 0)
             left = time_text(seconds)
-            logger.info("%s: %s left, from the first %s", kind.task, left, kind.steps)
+            logger.info("%s: %s left, from the first %s", task, left, steps)
             is_logged = True
 
     return advance_and_time

@@ -27,7 +27,10 @@ IMPORT_SUMMARY_NAME = "import.json"
 """The summary of `orn import-objects`."""
 INDEX_NAME = "shards.index.json"
 SHARD_FILES = UnitFiles(
-    stem="shard", suffix=".zarr.zip", beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME)
+    command="orn detect or orn import-objects",
+    stem="shard",
+    suffix=".zarr.zip",
+    beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME),
 )
 shard_path = SHARD_FILES.path
 """Returns the path of a shard by folder and number of the unit."""

@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,8 @@ from orn.shared.shards.shard_format import IMPORT_SUMMARY_NAME, SHARD_FILES, UNK
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_plan import ImportJob, plan_import
 from orn.stage1_detect.imports.import_request import ImportRequest
-from orn.stage1_detect.planning import DETECT
 
 logger = logging.getLogger(__name__)
-
-IMPORT = replace(DETECT, task="import", steps="videos")
-"""The kind of job; a folder of shards may come from either command."""
 
 
 def import_objects(request: ImportRequest) -> dict[str, Any]:
@@ -37,7 +33,7 @@ def import_objects(request: ImportRequest) -> dict[str, Any]:
         incorrect) and `seconds` of this run.
     """
     folder = _folder(request)
-    with IMPORT.locked(folder), temporary_file(folder / "objects.sqlite") as table:
+    with SHARD_FILES.locked(folder), temporary_file(folder / "objects.sqlite") as table:
         return _run(plan_import(request, folder, table))
 
 
@@ -72,13 +68,14 @@ def _run(job: ImportJob) -> dict[str, Any]:
     for video_id in known_wrong:
         logger.warning("video %s: the released masks are known to be wrong", video_id)
     ran = run_units(
-        IMPORT,
+        SHARD_FILES,
         plan,
         work,
         units_by,
         folder=folder,
+        task="import",
+        steps="videos",
         units=plan.units,
-        steps_of=lambda unit: len(unit.parts),
         fresh=fresh,
     )
     shards = [Shard(work.path(unit)) for unit in plan.units]

@@ -11,7 +11,7 @@ from orn.data_manifests.records import Video
 from orn.shared.errors import ObjectImportError, VideoDecodeError
 from orn.shared.jobs.folder_index import without_garbage_collection
 from orn.shared.jobs.plan import Unit
-from orn.shared.jobs.work import Advance, UnitResult
+from orn.shared.jobs.run_units import Advance, UnitResult
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard_format import (
     UNKNOWN_SOURCE,
@@ -34,7 +34,7 @@ from orn.stage1_detect.imports.source_objects import GRID, SourceVideo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportWork:
-    """Makes the shard of each unit (`orn.shared.jobs.work.Work`)."""
+    """Makes the shard of each unit (`orn.shared.jobs.run_units.Work`)."""
 
     request: ImportRequest
     entry: DetectorEntry

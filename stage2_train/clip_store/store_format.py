@@ -29,7 +29,13 @@ from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import describe_rate
 
 INDEX_NAME = "clips.index.json"
-CLIP_FILES = UnitFiles(stem="clips", suffix=".h5", plan="clips.plan.json", beside=(INDEX_NAME,))
+CLIP_FILES = UnitFiles(
+    command="orn clips",
+    stem="clips",
+    suffix=".h5",
+    plan="clips.plan.json",
+    beside=(INDEX_NAME,),
+)
 """Names of the files of a store."""
 FRAME_ROW = np.dtype(
     [

@@ -15,9 +15,8 @@ from orn.data_manifests.records import Video
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
-from orn.shared.jobs.run_units import Kind, run_units
+from orn.shared.jobs.run_units import Advance, Engine, UnitResult, run_units
 from orn.shared.jobs.same_job import check_same_job, start_over
-from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
@@ -34,7 +33,6 @@ from orn.stage2_train.clip_store.unit_file import source_stamp, write_unit_file
 
 logger = logging.getLogger(__name__)
 
-CLIPS = Kind(command="orn clips", task="clips", steps="videos", files=CLIP_FILES)
 UNIT_BYTES = 256 * 10**6
 """Approximate size of a file."""
 _MIN_UNIT_BYTES = 4 * 10**6
@@ -46,7 +44,7 @@ _LEAST_VIDEO_BYTES = UNIT_BYTES // 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsWork:
-    """Work that stores units of videos; see `orn.shared.jobs.work.Work`."""
+    """Work that stores units of videos; see `orn.shared.jobs.run_units.Work`."""
 
     videos: Mapping[str, Video]
     folder: Path
@@ -231,7 +229,7 @@ def build_clip_store(
         PipelineError: if a file cannot be written, a process is lost, or another process is writing
             to this store.
     """
-    with CLIPS.locked(path):
+    with CLIP_FILES.locked(path):
         store = None if fresh else open_store(path, settings)
         parts = missing_parts(store, videos, ranges, retry_failed=retry_failed)
         done, left = ((), ()) if fresh else _planned(path, set(parts))
@@ -248,13 +246,14 @@ def build_clip_store(
             network=network,
         )
         run_units(
-            CLIPS,
+            CLIP_FILES,
             Plan(dataset=path.name, frames="stored", units=(*done, *units)),
             work,
             engine,
             folder=path,
+            task="clips",
+            steps="videos",
             units=units,
-            steps_of=lambda unit: len(unit.parts),
             fresh=fresh,
         )
         store, ids = ClipStore(path), [video.id for video in videos]

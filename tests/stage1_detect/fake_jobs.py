@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from functools import partial
 
-from orn.stage1_detect.detect_job import run_job
-from orn.stage1_detect.planning import plan_job
+from orn.stage1_detect.detect import run_job
+from orn.stage1_detect.plan_detection import plan_job
 from tests.worlds.shards import FakeDetector
 
 ENTRY = FakeDetector().entry
@@ -16,4 +16,4 @@ def load_fake(device: str) -> FakeDetector:
 
 
 plan_fake = partial(plan_job, settings={"detector": asdict(ENTRY)})
-run_fake = partial(run_job, load=load_fake, entry=ENTRY, batch=4)
+run_fake = partial(run_job, load=load_fake, entry=ENTRY)

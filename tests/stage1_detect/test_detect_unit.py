@@ -1,19 +1,23 @@
 """Units become shards whole or not at all, whatever their videos and threads do."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
-from orn.shared.errors import DetectorError
-from orn.shared.jobs.plan import Unit, UnitPart
-from orn.shared.jobs.work import UnitResult
+from orn.shared.errors import DetectorError, VideoDecodeError
+from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
+from orn.shared.jobs.run_units import UnitResult
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import shard_path
-from orn.stage1_detect.detect_unit import UnitDetector
+from orn.shared.shards.shard_format import VideoEntry, shard_path
+from orn.shared.video import random_access
+from orn.shared.video.read import Frame
+from orn.stage1_detect.detect_unit import FrameBatch, UnitDetector, UnitReader
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import gray_of, write_gray
 
@@ -33,7 +37,7 @@ def run(folder: Path, detector: FakeDetector) -> UnitResult:
     (folder / "broken.mp4").write_bytes(b"nothing")
     videos = {i: Video(id=i, path=folder / f"{i}.mp4") for i in ("a", "b", "broken")}
     seen: list[int] = []
-    detect = UnitDetector(detector, videos=videos, folder=folder, batch=3)
+    detect = UnitDetector(detector, videos=videos, folder=folder)
     result = detect(UNIT, seen.append)
     assert sum(seen) == result.steps
     return result
@@ -115,3 +119,55 @@ def test_scores_are_held_against_what_the_detector_has(tmp_path: Path) -> None:
     detector.score_kind = "sigmoid"
     assert run(tmp_path, detector).videos == ("a", "b")
     assert Shard(shard_path(tmp_path, 0)).score_kind == "sigmoid"
+
+
+def unit(*parts: tuple[str, int, int | None]) -> Unit:
+    return Unit(
+        index=0,
+        parts=tuple(UnitPart(video_id=i, start=start, stop=stop) for i, start, stop in parts),
+    )
+
+
+def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(image: NDArray[np.uint8]) -> int:
+        if image.shape[0] == 2:
+            raise DetectorError("too narrow")
+        return 1
+
+    (tmp_path / "bad").write_bytes(b"nothing")
+    write_gray(tmp_path / "narrow.mp4", 2, height=2, width=1000)
+    write_gray(tmp_path / "good.mp4", 1)
+    files = {"bad": "bad", "gone": "gone.mp4", "narrow": "narrow.mp4", "good": "good.mp4"}
+    videos = {name: Video(id=name, path=tmp_path / file) for name, file in files.items()}
+    detector = FakeDetector()
+    monkeypatch.setattr(detector, "prepare", prepare)
+    reader = UnitReader(videos, detector)
+    units = unit(*((name, 0, None) for name in ("unlisted", *files)))
+    unlisted, bad, gone, _, narrow, *good = reader.events(units)
+    assert unlisted == FailedVideo(id="unlisted", reason="the file no longer exists")
+    for failed, name, reason in ((bad, "bad", "bad: cannot be opened"), (gone, "gone", "gone.mp4")):
+        assert isinstance(failed, FailedVideo) and failed.id == name
+        assert failed.reason.startswith(reason)
+    assert narrow == FailedVideo(id="narrow", reason="too narrow")
+    assert [type(event) for event in good] == [VideoEntry, FrameBatch, type(None)]
+
+
+def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_frames = random_access.read_frames
+
+    def breaking(path: Path, **kwargs: Any) -> Iterator[Frame]:
+        for frame in read_frames(path, **kwargs):
+            if frame.index == 5:
+                raise VideoDecodeError("the disk failed")
+            yield frame
+
+    monkeypatch.setattr(random_access, "read_frames", breaking)
+    video = Video(id="a.mp4", path=write_gray(tmp_path / "a.mp4", 10))
+    kept = UnitReader({video.id: video}, FakeDetector())
+    first = list(kept.events(unit(("a.mp4", 0, 7))))
+    second = list(kept.events(unit(("a.mp4", 5, None))))
+    assert first[-1] == second[-1] == FailedVideo(id="a.mp4", reason="the disk failed")

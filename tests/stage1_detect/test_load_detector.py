@@ -10,7 +10,7 @@ from orn import load_detector
 from orn.data_manifests.load import shipped_detectors
 from orn.data_manifests.records import DetectorChoice
 from orn.shared.errors import DetectorError, ShapeError
-from orn.stage1_detect.detect import DEFAULT_CONFIG, choose_files
+from orn.stage1_detect.choose_detector import DEFAULT_CONFIG, choose_files
 
 pytestmark = pytest.mark.mmdet
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from orn.inspect.verify import verify_folder
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.detect_job import DetectSummary, run_job
+from orn.stage1_detect.detect import run_job
 from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.planning import DetectJob, plan_job
+from orn.stage1_detect.plan_detection import DetectJob, plan_job
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import write_unit_file
@@ -43,11 +44,11 @@ def planned(dataset: Dataset, folder: Path, scope: Scope) -> DetectJob:
     return plan_job(dataset, folder=folder, scope=scope, settings={"detector": asdict(entry)})
 
 
-def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
+def detect(dataset: Dataset, folder: Path, scope: Scope) -> dict[str, Any]:
     """Detect at the rate of the scope."""
     detector = FakeDetector(frame_rate=scope.rate)
     job = planned(dataset, folder, scope)
-    return run_job(job, load=lambda device: detector, entry=detector.entry, batch=4)
+    return run_job(job, load=lambda device: detector, entry=detector.entry)
 
 
 def stored(videos: dict[str, Path], folder: Path, rate: float) -> ClipStore:

@@ -136,9 +136,11 @@ class FakeDetector:
         fail_at: int | None = None,
         class_scores: float = 1 / 128,
         frame_rate: float | None = None,
+        batch_size: int = 3,
     ) -> None:
         self.batches: list[int] = []
         self._frame_rate = frame_rate
+        self._batch_size = batch_size
         self._fail_at = fail_at
         self._class_score = class_scores
 
@@ -148,6 +150,7 @@ class FakeDetector:
             config_name="fake",
             config_digest="sha256:0",
             checkpoint_digest="sha256:1",
+            batch_size=self._batch_size,
             thresholds={"score": 0.0},
             frame_rate=self._frame_rate,
             class_names=COCO_CLASSES,

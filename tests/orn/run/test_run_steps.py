@@ -29,7 +29,7 @@ from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.planning import plan_job
+from orn.stage1_detect.plan_detection import plan_job
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from tests.running import SECONDS, run_orn
 from tests.worlds.evaluations import write_evaluation

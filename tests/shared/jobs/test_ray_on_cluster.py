@@ -9,7 +9,7 @@ import pytest
 
 from orn.shared.errors import DetectorError, PipelineError
 from orn.shared.jobs.ray_engine import RayEngine
-from orn.shared.jobs.work import Engine, Work
+from orn.shared.jobs.run_units import Engine, Work
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_unit import DetectWork
 from tests.shared.jobs.text_work import UNITS, WHOLE, Deadly, Refusing, TextWork, texts_in
@@ -59,6 +59,6 @@ def test_what_actors_cannot_do_ends_the_job(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match="no detector on cpu"):
         run_all(Refusing(folder=tmp_path), RayEngine(workers=1))
     entry = FakeDetector().entry
-    work = DetectWork(load=load_other, entry=entry, videos={}, folder=tmp_path, batch=4)
+    work = DetectWork(load=load_other, entry=entry, videos={}, folder=tmp_path)
     with pytest.raises(DetectorError, match="'sha256:2'"):
         run_all(work, RayEngine(workers=1))

@@ -36,7 +36,7 @@ def test_every_unit_becomes_a_file_once(
     assert {result.unit for result in ran.results} == {0, 1, 2}
     assert texts_in(tmp_path) == WHOLE
     assert Plan.load(tmp_path) is not None
-    for message in (f"write: {3 * STEPS}/{3 * STEPS} letters", "unit 3/3", "0 failed"):
+    for message in (f"write: {3 * STEPS}/{3 * STEPS} frames", "unit 3/3", "0 failed"):
         assert message in caplog.text  # also what is still on its way when the last unit is done
 
 
@@ -45,7 +45,7 @@ def test_the_time_left_is_logged_once_from_the_first_steps(
 ) -> None:
     caplog.set_level(logging.INFO)
     run_texts(TextWork(folder=tmp_path), IN_THIS_PROCESS)
-    assert caplog.text.count("left, from the first letters") == 1
+    assert caplog.text.count("left, from the first frames") == 1
 
 
 def test_what_is_there_is_made_again_only_where_it_is_asked_for(

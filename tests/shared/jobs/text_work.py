@@ -9,17 +9,18 @@ from pathlib import Path
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles, plan_units
-from orn.shared.jobs.run_units import Kind, Ran, run_units
-from orn.shared.jobs.work import Advance, Engine, UnitResult, Worker
+from orn.shared.jobs.run_units import (
+    Advance,
+    Engine,
+    JobResult,
+    UnitResult,
+    Worker,
+    run_units,
+)
 
 STEPS = 9
 UNITS = plan_units([(name, STEPS) for name in "012"], unit_frames=STEPS)
-TEXTS = Kind(
-    command="orn write",
-    task="write",
-    steps="letters",
-    files=UnitFiles(stem="text", suffix=".txt", beside=("write.json",)),
-)
+TEXTS = UnitFiles(command="orn write", stem="text", suffix=".txt", beside=("write.json",))
 WHOLE = {f"text-00000{name}.txt": name * STEPS for name in "012"}
 
 
@@ -31,7 +32,7 @@ class TextWork:
     lost: str = ""
 
     def path(self, unit: Unit) -> Path:
-        return TEXTS.files.path(self.folder, unit.index)
+        return TEXTS.path(self.folder, unit.index)
 
     def open(self, device: str) -> Worker:
         return self.write
@@ -73,7 +74,7 @@ class Deadly(TextWork):
 
 def run_texts(
     work: TextWork, engine: Engine, *, before: Callable[[], None] = lambda: None, **options: object
-) -> Ran:
+) -> JobResult:
     """Makes the texts of `UNITS`, in which `before` is called first."""
     plan = Plan(dataset="texts", frames="all", units=UNITS)
     before()
@@ -83,12 +84,13 @@ def run_texts(
         work,
         engine,
         folder=work.folder,
+        task="write",
+        steps="frames",
         units=UNITS,
-        steps_of=lambda unit: STEPS,
         **options,  # type: ignore[arg-type]
     )
 
 
 def texts_in(folder: Path) -> dict[str, str]:
     """The texts by name."""
-    return {path.name: path.read_text() for path in folder.glob(TEXTS.files.pattern)}
+    return {path.name: path.read_text() for path in folder.glob(TEXTS.pattern)}

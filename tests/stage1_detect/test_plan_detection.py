@@ -11,10 +11,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.shards.shard_format import shard_path
 from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.planning import (
-    DetectJob,
-    plan_job,
-)
+from orn.stage1_detect.plan_detection import DetectJob, plan_job
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 
 

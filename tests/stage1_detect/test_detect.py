@@ -4,8 +4,8 @@ import av
 import pytest
 
 from orn.data_manifests.load import load_dataset
-from orn.stage1_detect.detect_job import report
-from orn.stage1_detect.planning import DetectJob
+from orn.stage1_detect.detect import report
+from orn.stage1_detect.plan_detection import DetectJob
 from tests.stage1_detect.fake_jobs import plan_fake
 from tests.stage1_detect.fake_jobs import run_fake as run
 
@@ -26,5 +26,5 @@ def test_videos_that_fall_short_of_their_header_are_counted(job: DetectJob) -> N
         content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     path.write_bytes(content)
     summary = run(job)
-    assert summary.short == ("b",)
+    assert summary["short"] == ["b"]
     assert "1 video, compared with the header" in report(summary).text()

@@ -1,7 +1,14 @@
-"""Plan a detect job: the frames to process, and their units."""
+"""Plan a detect job: the frames to process, and their units.
+
+For `--frames labeled`, only the frames that a segment of the label table covers are processed. Such
+a plan has time ranges, since segments are given in seconds and the index of a frame is known only
+after decoding. Each segment is extended by one frame interval at both ends, rounded outwards to
+milliseconds. Overlapping ranges are merged, and ranges longer than a unit are split.
+"""
 
 import logging
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,34 +19,29 @@ from orn.data_manifests.headers import read_headers, warn_of_times_beyond
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.plan import (
+    PLAN_NAME,
+    UNKNOWN_FRAMES,
     ManifestFile,
     Plan,
     Unit,
+    UnitPart,
+    packed,
     plan_units,
 )
-from orn.shared.jobs.run_units import Kind
+from orn.shared.jobs.same_job import start_over
 from orn.shared.jobs.workers import in_threads
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import open_folder
 from orn.shared.shards.shard_format import SHARD_FILES, VideoEntry, shard_path
 from orn.shared.text import counted, first_few
+from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate, is_same_content
 from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.labeled_frames import (
-    check_segments,
-    labeled_ranges,
-    pack_ranges,
-)
 
 logger = logging.getLogger(__name__)
 
-DETECT = Kind(
-    command="orn detect or orn import-objects",
-    task="detect",
-    steps="frames",
-    files=SHARD_FILES,
-)
-"""The kind of job; a folder of shards may come from either command."""
+_MILLISECONDS = 1000
+_WHOLE = TimeRange()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +130,12 @@ def plan_job(
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
-    estimates = {video_id: each.at_rate(scope.rate) for video_id, each in headers.items()}
+    estimates = {video_id: length.at_rate(scope.rate) for video_id, length in headers.items()}
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
-    asked = {video.id for video in videos}
+    requested = {video.id for video in videos}
     if scope.limit is None:
-        asked |= known - {video.id for video in dataset.videos}  # their files were deleted
-    units = tuple(u for u in plan.units if any(part.video_id in asked for part in u.parts))
+        requested |= known - {video.id for video in dataset.videos}  # their files were deleted
+    units = tuple(u for u in plan.units if any(part.video_id in requested for part in u.parts))
     missing = units if fresh else SHARD_FILES.missing(units, folder)
     again = _again(dataset, set(units) - set(missing), folder) if retry_failed else ()
     to_do = (*missing, *again)
@@ -149,7 +151,7 @@ def plan_job(
     )
 
 
-def _again(dataset: Dataset, units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
+def _again(dataset: Dataset, units: Collection[Unit], folder: Path) -> tuple[Unit, ...]:
     """Return the units whose shard records a failed or replaced video, by index."""
     replaced = _replaced(dataset, units, folder)
     again = tuple(
@@ -163,8 +165,8 @@ def _again(dataset: Dataset, units: Iterable[Unit], folder: Path) -> tuple[Unit,
 
 def warn_of_replaced(job: DetectJob) -> None:
     """Warn about videos in finished units whose file is not the one in the shard."""
-    found = _replaced(job.dataset, set(job.units) - set(job.to_do), job.folder)
-    if ids := sorted({video_id for each in found.values() for video_id in each}):
+    replaced = _replaced(job.dataset, set(job.units) - set(job.to_do), job.folder)
+    if ids := sorted({video_id for ids in replaced.values() for video_id in ids}):
         logger.warning(
             "%s: %s replaced after detection (such as %s); use --retry-failed to process them "
             "again",
@@ -174,16 +176,15 @@ def warn_of_replaced(job: DetectJob) -> None:
         )
 
 
-def _replaced(dataset: Dataset, units: Iterable[Unit], folder: Path) -> dict[int, list[str]]:
+def _replaced(dataset: Dataset, units: Collection[Unit], folder: Path) -> dict[int, list[str]]:
     """Return the videos with a different size or content than in the unit's shard, by unit."""
-    index_of = {shard_path(folder, unit.index): unit.index for unit in units}
     path_of = {video.id: video.path for video in dataset.videos}
-    entries = open_folder(folder).entries if index_of else {}
+    entries = open_folder(folder).entries if units else {}
+    shards = [(unit.index, entries[shard_path(folder, unit.index)]) for unit in units]
     recorded = [
-        (index_of[path], video, entry.mtime_ns)
-        for path, entry in entries.items()
-        if path in index_of
-        for video in entry.record.videos
+        (index, video, shard.mtime_ns)
+        for index, shard in shards
+        for video in shard.record.videos
         if video.id in path_of
     ]
 
@@ -198,12 +199,11 @@ def _replaced(dataset: Dataset, units: Iterable[Unit], folder: Path) -> dict[int
             )
         return False
 
-    found: dict[int, list[str]] = {}
-    flags = in_threads(is_replaced, recorded)
-    for (index, video, _), flag in zip(recorded, flags, strict=True):
+    replaced: dict[int, list[str]] = {}
+    for (index, video, _), flag in zip(recorded, in_threads(is_replaced, recorded), strict=True):
         if flag:
-            found.setdefault(index, []).append(video.id)
-    return found
+            replaced.setdefault(index, []).append(video.id)
+    return replaced
 
 
 def _new_units(
@@ -211,14 +211,123 @@ def _new_units(
 ) -> tuple[Unit, ...]:
     """Return units for these videos, numbered from `first`."""
     if scope.frames == "all":
-        counts = [(video_id, each.frames) for video_id, each in estimates.items()]
+        counts = [(video_id, length.frames) for video_id, length in estimates.items()]
         return plan_units(counts, scope.unit_frames, first=first)
     warn_of_times_beyond(dataset.segments, estimates)
     segments: dict[str, list[Segment]] = {}
     for segment in dataset.segments:
         segments.setdefault(segment.video_id, []).append(segment)
     ranges = {
-        video_id: labeled_ranges(segments[video_id], each.rate)
-        for video_id, each in estimates.items()
+        video_id: labeled_ranges(segments[video_id], length.rate)
+        for video_id, length in estimates.items()
     }
     return pack_ranges(ranges, estimates, scope.unit_frames, first=first)
+
+
+def labeled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:
+    """Return the time ranges covered by the segments of one video, extended, merged and sorted.
+
+    Args:
+        segments: rows of the label table, in any split.
+        rate: frame rate of the video in Hz.
+    """
+    widened = TimeRanges.of(
+        TimeRange(
+            None if s.start_seconds is None else _rounded(math.floor, s.start_seconds - 1 / rate),
+            None if s.stop_seconds is None else _rounded(math.ceil, s.stop_seconds + 1 / rate),
+        )
+        for s in segments
+    )
+    return tuple(
+        TimeRange(None if span.start <= 0 else span.start_seconds, span.stop_seconds)
+        for span in widened.ranges
+    )
+
+
+def pack_ranges(
+    videos: Mapping[str, Sequence[TimeRange]],
+    estimates: Mapping[str, FrameEstimate],
+    unit_frames: int,
+    *,
+    first: int = 0,
+) -> tuple[Unit, ...]:
+    """Pack time ranges into units, in order; a video may be spread over several units.
+
+    Args:
+        videos: the time ranges of each video.
+        estimates: length and frame rate of each video.
+        unit_frames: approximate number of frames per unit, at least 1.
+        first: index of the first unit.
+    """
+    parts = (
+        (
+            UnitPart(video_id=video_id, ranges=() if piece == _WHOLE else (piece,)),
+            range_frames(piece, estimates[video_id]),
+        )
+        for video_id, ranges in videos.items()
+        for span in ranges
+        for piece in _pieces(span, estimates[video_id], unit_frames)
+    )
+    return packed(parts, unit_frames, first=first)
+
+
+def range_frames(limits: TimeRange, estimate: FrameEstimate) -> float:
+    """Return the approximate number of frames in a time range."""
+    start, stop = _limits(limits, estimate)
+    return max(0.0, (stop - start) * estimate.rate)
+
+
+def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> None:
+    """Check that a plan of labeled frames covers every segment of its videos.
+
+    Raises:
+        ConfigError: for the first segment that is not covered.
+    """
+    if plan.frames != "labeled":
+        return
+    planned: dict[str, list[TimeRange]] = {}
+    for unit in plan.units:
+        for part in unit.parts:
+            planned.setdefault(part.video_id, []).extend(part.ranges or (_WHOLE,))
+    for segment in segments:
+        if segment.video_id in planned and not _covers(planned[segment.video_id], segment):
+            raise ConfigError(
+                f"{folder / PLAN_NAME}: expected a plan that covers segment {segment.id!r} of "
+                f"video {segment.video_id!r} ({segment.start_seconds} s to {segment.stop_seconds} "
+                "s), got a plan made for a different label table; "
+                f"{start_over(len(plan.video_ids))}"
+            )
+
+
+def _covers(ranges: Iterable[TimeRange], segment: Segment) -> bool:
+    start = None if segment.start_seconds is None else max(0.0, segment.start_seconds)
+    return TimeRanges.of(ranges).covers(TimeRange(start, segment.stop_seconds))
+
+
+def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> list[TimeRange]:
+    """Split a range that is longer than a unit; the last piece keeps its stop."""
+    start, stop = _limits(limits, estimate)
+    length = max(1, math.ceil(unit_frames / estimate.rate * _MILLISECONDS)) / _MILLISECONDS
+    num_pieces = max(1, math.ceil((stop - start) / length))
+    most = 2 * estimate.frames // unit_frames + 2
+    if num_pieces > most:  # the range extends far beyond the video
+        length, num_pieces = (stop - start) / most, most
+    borders = [start + place * length for place in range(1, num_pieces)]
+    starts, stops = [limits.start_seconds, *borders], [*borders, limits.stop_seconds]
+    return [TimeRange(start_seconds=a, stop_seconds=b) for a, b in zip(starts, stops, strict=True)]
+
+
+def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
+    """Return start and stop in seconds: open ends are replaced by the ends of the video, and the
+    stop is limited to twice its length, because a header may underestimate it."""
+    start = limits.start_seconds or 0.0
+    stop = limits.stop_seconds
+    if stop is None:
+        stop = estimate.seconds
+    end = 2 * estimate.seconds + UNKNOWN_FRAMES / estimate.rate
+    return start, max(start, min(stop, end))
+
+
+def _rounded(function: Callable[[float], int], seconds: float) -> float:
+    """Return a time rounded to milliseconds by `math.floor` or `math.ceil`."""
+    return function(seconds * _MILLISECONDS) / _MILLISECONDS
