@@ -2,16 +2,16 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.advice import split_advice
 from orn.data_manifests.load import load_listing, load_manifest, locate_videos
 from orn.data_manifests.manifest import ActionLabels, TableLabels
-from orn.data_manifests.records import SPLITS, Dataset, Listing
+from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.errors import SOME_FAILED, ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
+from orn.shared.text import counted, first_few
 from orn.shared.text_report import Report, Table, report_of
 from orn.shared.video.read import probe
 
@@ -159,3 +159,47 @@ def _unreadable(dataset: Dataset) -> dict[str, str]:
                 reasons[video.id] = str(err)
             bar.advance()
     return reasons
+
+
+_FEW_FOR_A_SPLIT = 300
+"""Number of clips below which cross-validation is advised."""
+_FEW_CLIPS = 20
+"""Splits with fewer clips have a warning."""
+
+
+def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:
+    """Return a warning for each split that has few segments or lacks classes."""
+    of_split: dict[str, list[Segment]] = {split: [] for split in SPLITS}
+    for segment in segments:
+        of_split[segment.split].append(segment)
+    found = []
+    for split, own in of_split.items():
+        if 0 < len(own) < _FEW_CLIPS:
+            found.append(
+                f"{split} split: expected at least {_FEW_CLIPS} clips for reliable results, got "
+                f"{len(own)}; add videos or change the split"
+            )
+        used = {label for each in own for label in (*each.labels, *each.unsure)}
+        lacking = [name for label, name in enumerate(classes) if label not in used]
+        if used and lacking:  # labels of some test splits are not published
+            found.append(
+                f"{split} split: no clip of {counted(len(lacking), 'class', 'classes')}: "
+                f"{first_few(lacking)}"
+            )
+    return found
+
+
+def split_advice(labels: Any, segments: Sequence[Segment], classes: Sequence[str]) -> list[str]:
+    """Return the warnings about the splits, and for a small table with a drawn split the advice to
+    cross-validate; none for folds, which are evaluated together."""
+    is_table = isinstance(labels, TableLabels)
+    if is_table and labels.folds:
+        return []
+    warnings = split_warnings(segments, classes)
+    if not is_table or not labels.split_table or len(segments) >= _FEW_FOR_A_SPLIT:
+        return warnings
+    return [
+        f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {len(segments)}; "
+        "cross-validate with --folds 5 (`orn manifest new TABLE.csv --folds 5 --fresh`)",
+        *warnings,
+    ]

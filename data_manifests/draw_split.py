@@ -20,8 +20,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from orn.data_manifests.folds import ALL, fold_names
-from orn.data_manifests.records import SPLITS, Split
+from orn.data_manifests.records import ALL, SPLITS, Split, fold_names
 from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow
 from orn.data_manifests.text_files import each_row, read_rows
 from orn.shared.errors import ConfigError

@@ -6,19 +6,26 @@ slash.
 
 import errno
 import logging
+import math
 import os
 import re
 import stat
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from orn.data_manifests.records import Segment, Video
 from orn.data_manifests.text_files import id_problem
 from orn.shared.data_files import walk
-from orn.shared.errors import DataRootError
+from orn.shared.environment import usable_cores
+from orn.shared.errors import DataRootError, PipelineError, VideoDecodeError
+from orn.shared.jobs.progress import progress
+from orn.shared.jobs.workers import in_workers
 from orn.shared.text import counted
+from orn.shared.video.read import FrameEstimate, estimate
 
 logger = logging.getLogger(__name__)
 
@@ -145,28 +152,25 @@ class _Tree:
     def _like(self, relative: str) -> list[_Match]:
         """Return the matches for a path, ignoring case and Unicode form."""
         above, _, name = relative.rpartition("/")
+        if above not in self._folders:
+            self._folders[above] = [
+                match for match in self._like(above) if os.path.isdir(match.path)
+            ]
         return [
             _Match(max(folder.unlikeness, _unlikeness(child, name)), f"{folder.path}/{child}")
-            for folder in self._folders_like(above)
+            for folder in self._folders[above]
             for child in self._children(folder.path).get(_folded(name), [])
         ]
-
-    def _folders_like(self, relative: str) -> list[_Match]:
-        if relative not in self._folders:
-            matches = self._like(relative)
-            self._folders[relative] = [match for match in matches if os.path.isdir(match.path)]
-        return self._folders[relative]
 
     def _children(self, folder: str) -> dict[str, list[str]]:
         """Return the names in a folder by their case-folded, normalized form."""
         if folder not in self._entries:
-            entries: dict[str, list[str]] = {}
+            entries = self._entries[folder] = defaultdict(list)
             try:
                 for child in os.listdir(folder):  # noqa: PTH208
-                    entries.setdefault(_folded(child), []).append(child)
+                    entries[_folded(child)].append(child)
             except OSError as err:
                 raise DataRootError(f"{folder}: cannot be read ({err.strerror})") from err
-            self._entries[folder] = entries
         return self._entries[folder]
 
 
@@ -181,3 +185,69 @@ def _folded(name: str) -> str:
 
 def _unlikeness(name: str, expected: str) -> int:
     return 0 if name == expected else 1 if _composed(name) == _composed(expected) else 2
+
+
+UNREADABLE = FrameEstimate(frames=0, rate=25.0)
+"""Length assigned to a video that cannot be opened; the job records the error later."""
+
+MANY_VIDEOS = 2000
+"""Minimum number of videos for which several processes are used."""
+_SLACK_SECONDS = 10.0
+_AT_ONCE = 250
+"""Number of videos per task of a process."""
+
+
+def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[str, FrameEstimate]:
+    """Return the length of each video, in order; 0 frames if it cannot be opened.
+
+    Args:
+        videos: videos with distinct ids.
+        many: minimum number of videos for which several processes are used.
+    """
+    workers = usable_cores() if len(videos) >= many else 1
+    size = min(_AT_ONCE, math.ceil(len(videos) / workers)) or 1
+    parts = [videos[start : start + size] for start in range(0, len(videos), size)]
+    found: dict[str, FrameEstimate] = {}
+    if parts:
+        lost = PipelineError("a process reading video headers ended abruptly; run again")
+        with progress("read headers", total=len(videos), unit="videos") as bar:
+            for part, estimates in in_workers(_look, parts, workers=workers, lost=lost):
+                found |= zip((video.id for video in part), estimates, strict=True)
+                bar.advance(len(part))
+    return {video.id: found[video.id] for video in videos}
+
+
+def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, FrameEstimate]) -> None:
+    """Warn about segments that end far beyond their video; small differences are common, because
+    headers and tables are inexact."""
+    beyond = []
+    for segment in segments:
+        length = lengths.get(segment.video_id)
+        end = max(segment.start_seconds or 0.0, segment.stop_seconds or 0.0)
+        if length and length.frames and end > 2 * length.seconds + _SLACK_SECONDS:
+            beyond.append((segment, end, length.seconds))
+    if beyond:
+        segment, end, seconds = beyond[0]
+        logger.warning(
+            "%s far beyond the end of the video; the first, %r, ends at %g s, but video %r is "
+            "about %g s long. The part inside the video is used",
+            *(
+                counted(len(beyond), "segment ends", "segments end"),
+                segment.id,
+                end,
+                segment.video_id,
+                seconds,
+            ),
+        )
+
+
+def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
+    """Return the lengths of a batch of videos."""
+    return list(map(_length, videos))
+
+
+def _length(video: Video) -> FrameEstimate:
+    try:
+        return estimate(video.path, rate=video.rate)
+    except VideoDecodeError as err:
+        return replace(UNREADABLE, problem=str(err))

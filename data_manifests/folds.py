@@ -1,67 +1,81 @@
-"""The folds of a cross-validation: columns in a table of splits, in which every video is tested
-once."""
+"""The manifest of each fold of a cross-validation: a copy with a different column of splits."""
 
-from dataclasses import astuple, make_dataclass
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from orn.data_manifests.records import Split
-from orn.data_manifests.text_files import SPLIT_NAMES, each_row, read_rows
-from orn.shared.errors import ManifestError
-from orn.shared.text import first_few
-
-ALL = "all"
-"""Column of a table of folds in which every video is used for training."""
-
-
-def fold_names(number: int) -> tuple[str, ...]:
-    """Return the names of folds, which are columns of the table of splits."""
-    return tuple(f"fold-{fold}" for fold in range(1, number + 1))
+from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.data_manifests.load import load_manifest
+from orn.data_manifests.manifest import Manifest, TableLabels
+from orn.data_manifests.records import fold_names
+from orn.shared.config.toml_files import to_toml
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_text
 
 
-(FIRST_FOLD,) = fold_names(1)
-"""Name of the fold that every cross-validation has."""
+def folds_of(manifest: str) -> tuple[str, ...]:
+    """Return the names of a manifest's folds; empty if it has a single split."""
+    return _folds_of(load_manifest(manifest))
 
 
-def read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
-    """Return the split of each video in one column of a table of folds.
+def _folds_of(manifest: Manifest) -> tuple[str, ...]:
+    labels = manifest.labels
+    return fold_names(labels.folds or 0) if isinstance(labels, TableLabels) else ()
 
-    Args:
-        path: the table.
-        num_folds: number of folds.
-        column: name of a fold, or `ALL`.
+
+def requested_folds(
+    manifest: str, *, folds: int | None, group: str | None
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the names of the folds to use, and for folds that the manifest does not have, the
+    changes of its labels: a table of splits of their own, next to the label table.
 
     Raises:
-        DataRootError: if the table does not exist.
-        ManifestError: if rows are invalid in any column, or a video is not tested exactly once.
+        ConfigError: if the manifest has other folds or no label table.
     """
-    names = (*fold_names(num_folds), ALL)
-    if column not in names:
-        raise ManifestError(
-            f"labels.split: expected {names[0]} to {names[-2]} or {ALL} for {num_folds} folds, got "
-            f"{column!r}; correct the manifest"
+    found = load_manifest(manifest)
+    labels, own = found.labels, _folds_of(found)
+    if group is not None and folds is None:
+        raise ConfigError("--group requires --folds")
+    if folds is None or (folds == len(own) and group in (None, getattr(labels, "group", None))):
+        return own, {}
+    if own or not isinstance(labels, TableLabels):
+        got = f"{len(own)} folds with different options" if own else f"format {labels.format}"
+        raise ConfigError(
+            f"{manifest}: expected a table of labels without folds, or with those of --folds "
+            f"{folds} and --group, got {got}; omit --folds, or create a manifest for a table with "
+            "`orn manifest new`"
         )
-    columns = {f"column_{place}": name for place, name in enumerate(names)}
-    row_type: Any = make_dataclass("FoldsRow", [("video", str), *((name, str) for name in columns)])
-    rows = read_rows(path, "the table of folds", row_type, columns=columns)
-    place = names.index(column)
+    group = group or labels.group
+    ending = f"-{re.sub(r'[^A-Za-z0-9_-]', '-', group)}" if group else ""
+    changes = {"split_table": f"folds-{folds}{ending}.csv", "folds": folds, "group": group}
+    return fold_names(folds), {name: value for name, value in changes.items() if value is not None}
 
-    def split_of(row: Any) -> tuple[str, Split]:
-        video, *cells = astuple(row)
-        splits = [SPLIT_NAMES.get(cell.lower()) for cell in cells]
-        for name, cell, split in zip(names, cells, splits, strict=True):
-            if split is None:
-                raise ValueError(
-                    f"column {name!r}: expected train, validation or test, got {cell[:80]!r}"
-                )
-        tested = [name for name, split in zip(names, splits, strict=True) if split == "test"]
-        if len(tested) != 1 or tested == [ALL]:
-            raise ValueError(
-                f"expected video {video[:80]!r} in the test split of one fold, got "
-                f"{first_few(tested) or 'none'}"
-            )
-        found = splits[place]
-        assert found is not None
-        return video, found
 
-    return dict(each_row(path, rows.items(), split_of, id_of=lambda pair: pair[0]))
+def draw_folds(table: Path, changes: Mapping[str, Any], *, dry_run: bool = False) -> None:
+    """Draw the folds of `requested_folds` for a label table, unless they exist; `dry_run` writes
+    nothing."""
+    path = table.parent / changes["split_table"]
+    if not path.exists():
+        request = SplitRequest(folds=changes["folds"], group=changes.get("group"))
+        text = split_text(request.columns, draw_table(table, request))
+        if not dry_run:
+            write_text(path, text)
+
+
+def write_fold_manifests(
+    manifest: str, paths: Sequence[Path], changes: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write a copy of a manifest for each path, whose stem is the column of splits.
+
+    Args:
+        manifest: the manifest.
+        paths: the copies.
+        changes: other values in the section labels.
+    """
+    values = load_manifest(manifest).model_dump(mode="json", exclude_unset=True)
+    for path in paths:
+        labels = {**values["labels"], **changes, "split": path.stem}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, to_toml({**values, "labels": labels}))

@@ -59,15 +59,16 @@ def shipped_detectors() -> dict[str, DetectorChoice]:
     }
 
 
-def load_manifest(name_or_file: str | Path) -> Manifest:
-    """Return a manifest by name or file.
+def load_manifest(name_or_file: str | Path | Manifest) -> Manifest:
+    """Return a manifest by name or file; one that is loaded already is returned as it is.
 
     Raises:
         UnknownDatasetError: if the manifest does not exist.
         ManifestError: if the manifest is invalid.
     """
-    text = str(name_or_file)
-    path = Path(name_or_file)
+    if isinstance(name_or_file, Manifest):
+        return name_or_file
+    text, path = str(name_or_file), Path(name_or_file)
     shipped = _SHIPPED / f"{text}.toml"
     if "/" not in text and not_a_file(shipped) is None:
         path = shipped
@@ -124,7 +125,11 @@ def manifest_of(plan: Plan, *, remedy: str) -> str:
 
 
 def load_dataset(
-    name_or_file: str | Path, data_root: Path, *, labels: bool = True, needs_videos: bool = False
+    name_or_file: str | Path | Manifest,
+    data_root: Path,
+    *,
+    labels: bool = True,
+    needs_videos: bool = False,
 ) -> Dataset:
     """Return a data set with its existing videos.
 

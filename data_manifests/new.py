@@ -10,11 +10,12 @@ import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.advice import split_advice
+from orn.data_manifests.check import split_advice
 from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES, expand
 from orn.data_manifests.load import load_manifest, locate_videos
@@ -211,7 +212,9 @@ def usual_manifest(table: Path, data_root: Path) -> tuple[Path, bool, Path]:
     data_root, root = _data_root(folder, data_root)
     name = _clean_name(folder.name if root != "." else table.stem)
     path = Path(f"{name}.toml")
-    is_second = table_of(path, data_root) not in (None, table.resolve())
+    is_second = False
+    with suppress(PipelineError):  # no such manifest
+        is_second = table_of(load_manifest(path), data_root) != table.resolve()
     return (
         Path(f"{name}-{_clean_name(table.stem)}.toml") if is_second else path,
         is_second,
@@ -219,12 +222,8 @@ def usual_manifest(table: Path, data_root: Path) -> tuple[Path, bool, Path]:
     )
 
 
-def table_of(path: Path, data_root: Path) -> Path | None:
-    """Return the table of labels of a manifest; None if the file does not exist or is not one."""
-    try:
-        manifest = load_manifest(path)
-    except PipelineError:
-        return None
+def table_of(manifest: Manifest, data_root: Path) -> Path:
+    """Return the table of labels of a manifest, or its folder if it has no such table."""
     own = manifest.labels.table if isinstance(manifest.labels, TableLabels) else ""
     return (data_root / manifest.root / own).resolve()
 

@@ -18,6 +18,19 @@ FEW_SEGMENTS = 2000
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
+ALL = "all"
+"""Column of a table of folds in which every video is used for training."""
+
+
+def fold_names(number: int) -> tuple[str, ...]:
+    """Return the names of folds, which are columns of the table of splits."""
+    return tuple(f"fold-{fold}" for fold in range(1, number + 1))
+
+
+(FIRST_FOLD,) = fold_names(1)
+"""Name of the fold that every cross-validation has."""
+
+
 def check_metric(task: Task, metric: Metric) -> None:
     """Raise ValueError if the metric does not match the task."""
     if metric != METRICS[task]:

@@ -6,14 +6,15 @@ other columns are ignored. In a multi-label data set a label cell contains class
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, make_dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path
+from typing import Any
 
-from orn.data_manifests.folds import read_folds
 from orn.data_manifests.manifest import TableLabels
-from orn.data_manifests.records import Form, Listing, Segment, Split, Task
+from orn.data_manifests.records import ALL, Form, Listing, Segment, Split, Task, fold_names
 from orn.data_manifests.text_files import (
+    SPLIT_NAMES,
     Name,
     Seconds,
     SplitName,
@@ -23,6 +24,8 @@ from orn.data_manifests.text_files import (
     read_class_names,
     read_rows,
 )
+from orn.shared.errors import ManifestError
+from orn.shared.text import first_few
 
 LABEL_SEPARATOR = ";"
 
@@ -126,10 +129,54 @@ def read(
 def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
     """Return the split of each video in a table of splits or folds."""
     if spec.folds is not None:
-        return read_folds(path, spec.folds, spec.split)
+        return _read_folds(path, spec.folds, spec.split)
     columns = {"split": spec.split}
     rows = read_rows(path, "the table of splits", _SplitRow, columns=columns)
     return dict(each_row(path, rows.items(), attrgetter("video", "split"), id_of=itemgetter(0)))
+
+
+def _read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
+    """Return the split of each video in one column of a table of folds.
+
+    Args:
+        path: the table.
+        num_folds: number of folds.
+        column: name of a fold, or `ALL`.
+
+    Raises:
+        DataRootError: if the table does not exist.
+        ManifestError: if rows are invalid in any column, or a video is not tested exactly once.
+    """
+    names = (*fold_names(num_folds), ALL)
+    if column not in names:
+        raise ManifestError(
+            f"labels.split: expected {names[0]} to {names[-2]} or {ALL} for {num_folds} folds, got "
+            f"{column!r}; correct the manifest"
+        )
+    columns = {f"column_{place}": name for place, name in enumerate(names)}
+    row_type: Any = make_dataclass("FoldsRow", [("video", str), *((name, str) for name in columns)])
+    rows = read_rows(path, "the table of folds", row_type, columns=columns)
+    place = names.index(column)
+
+    def split_of(row: Any) -> tuple[str, Split]:
+        video, *cells = astuple(row)
+        splits = [SPLIT_NAMES.get(cell.lower()) for cell in cells]
+        for name, cell, split in zip(names, cells, splits, strict=True):
+            if split is None:
+                raise ValueError(
+                    f"column {name!r}: expected train, validation or test, got {cell[:80]!r}"
+                )
+        tested = [name for name, split in zip(names, splits, strict=True) if split == "test"]
+        if len(tested) != 1 or tested == [ALL]:
+            raise ValueError(
+                f"expected video {video[:80]!r} in the test split of one fold, got "
+                f"{first_few(tested) or 'none'}"
+            )
+        found = splits[place]
+        assert found is not None
+        return video, found
+
+    return dict(each_row(path, rows.items(), split_of, id_of=lambda pair: pair[0]))
 
 
 def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | None) -> Split:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orn.data_manifests.folds import fold_names
+from orn.data_manifests.records import fold_names
 from orn.shared.devices import instruction_set
 
 WORK = Path("runs/real")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.draw_split import SplitRequest
-from orn.data_manifests.folds import ALL, fold_names
 from orn.data_manifests.load import files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new import (
@@ -19,7 +18,7 @@ from orn.data_manifests.new import (
     table_of,
     usual_manifest,
 )
-from orn.data_manifests.records import Dataset, Split
+from orn.data_manifests.records import ALL, Dataset, Split, fold_names
 from orn.run.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
@@ -179,7 +178,7 @@ class Pipeline:
             CLIP_FILES.earlier(clips, reads=reads),
             earlier_run(self.run, reads=reads),
         )
-        return tuple(each for each in found if each.files)
+        return tuple(results for results in found if results.files)
 
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards, which by default depends on the data set."""
@@ -205,15 +204,16 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
                     f"--{name}: applies to detection, not to --objects; omit it, or run `orn "
                     "import-objects` with its options, then `orn train`"
                 )
-    manifest, data_root, new = _manifest_of(request, dry_run=dry_run)
+    name, data_root, new = _manifest_of(request, dry_run=dry_run)
+    manifest = new.manifest if new else load_manifest(name)
     dataset = new.dataset if new else load_dataset(manifest, data_root, needs_videos=True)
-    folds = _folds(new.manifest if new else load_manifest(manifest), request)
+    folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"
     for needed in ("train", split):
         if needed not in splits:
             raise ConfigError(
-                f"{manifest}: expected segments in the train split and in the validation or test "
+                f"{name}: expected segments in the train split and in the validation or test "
                 f"split, got none to {'train on' if needed == 'train' else 'evaluate'}; create a "
                 "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
             )
@@ -224,12 +224,15 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
         overrides=request.overrides,
         clip_frames=dataset.clip_frames,
     )
+    model = settings.model
     pipeline = Pipeline(
-        manifest=manifest,
+        manifest=name,
         data_root=data_root,
         run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
         recipe=recipe,
-        maps=_map_options(settings),
+        maps=map_options(model.backbone, model.backbone_stage, settings.data.crop)
+        if model.has_frozen_maps
+        else (),
         split=split,
         folds=folds,
         **request.model_dump(exclude=_RESOLVED),
@@ -254,7 +257,7 @@ def with_faster(pipeline: Pipeline, dataset: Dataset) -> tuple[Pipeline, Pipelin
     """Return the pipeline to run, and an alternative with a faster detector; None if the user or
     the data set has chosen a detector, if there is a GPU, or if detection has begun."""
     chosen = (pipeline.objects, pipeline.config, pipeline.checkpoint, pipeline.rate)
-    is_chosen = any(each is not None for each in (*chosen, dataset.detector.config))
+    is_chosen = any(choice is not None for choice in (*chosen, dataset.detector.config))
     if is_chosen or choose_device("auto") != "cpu":
         return pipeline, None
     faster = replace(pipeline, **_FASTER)
@@ -280,15 +283,19 @@ def _manifest_of(
     table = Path(request.dataset)
     path, _, data_root = usual_manifest(table, request.data_root)
     if path.exists():
-        load_manifest(path)
-        if table_of(path, data_root) != table.resolve():
+        if table_of(load_manifest(path), data_root) != table.resolve():
             raise ConfigError(
                 f"{path}: expected the manifest of {table}, got one with different labels; create "
                 f"a new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass "
                 "it instead"
             )
         return str(path), data_root, None
-    split = _split_request(request)
+    has_split = guess_table(table, group=request.group).has_split
+    split = None
+    if request.folds or not has_split:  # a table with a split of its own cannot have folds
+        split = SplitRequest(
+            text=request.split or _USUAL_SPLIT, folds=request.folds, group=request.group
+        )
     if dry_run:
         new = plan_manifest(table, data_root=request.data_root, split=split)
         for warning in new.report["warnings"]:
@@ -307,14 +314,6 @@ def _default_recipe(dataset: Dataset) -> str:
     return SMALL if on_cpu else name
 
 
-def _map_options(recipe: Recipe) -> tuple[str, ...]:
-    """Return the options of `orn clips` that store the maps of a frozen image network, if any."""
-    model = recipe.model
-    if not model.has_frozen_maps:
-        return ()
-    return map_options(model.backbone, model.backbone_stage, recipe.data.crop)
-
-
 def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> float | None:
     """Return the score threshold for detection: the usual one of the recipe `small`, which uses
     weak objects that `orn detect` drops by default. Detection that has begun keeps its threshold.
@@ -328,26 +327,14 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> floa
     return usual
 
 
-def _split_request(request: PipelineRequest) -> SplitRequest | None:
-    """Return the split to create; None for a table with a split of its own, unless folds are
-    requested, which it cannot have."""
-    if guess_table(Path(request.dataset), group=request.group).has_split and not request.folds:
-        return None
-    return SplitRequest(
-        text=request.split or _USUAL_SPLIT, folds=request.folds, group=request.group
-    )
-
-
 def _folds(manifest: Manifest, request: PipelineRequest) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
     labels = manifest.labels
-    folds, group = None, None
-    if isinstance(labels, TableLabels):
-        folds, group = labels.folds, labels.group
-    for name, asked, got in (("folds", request.folds, folds), ("group", request.group, group)):
+    for name, asked in (("folds", request.folds), ("group", request.group)):
+        got = getattr(labels, name, None)
         if asked not in (None, got):
             raise ConfigError(
                 f"{manifest.source}: expected --{name} {asked}, got {got or 'none'}; create the "
                 "splits again with `orn manifest new TABLE.csv --fresh` and these options"
             )
-    return folds
+    return labels.folds if isinstance(labels, TableLabels) else None

@@ -3,13 +3,12 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.filesize import decimal
 
-from orn.data_manifests.headers import read_headers
+from orn.data_manifests.find_videos import read_headers
 from orn.data_manifests.records import Dataset
 from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_jobs
@@ -34,19 +33,6 @@ _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepEstimate:
-    """Remaining work for one step of a pipeline."""
-
-    step: str
-    work: str
-    """Amount of work, in words."""
-    seconds: float | None
-    """Time in seconds; None if it is not in the table."""
-    num_bytes: int = 0
-    """Disk space that the step will use."""
-
-
 def estimate_pipeline(
     pipeline: Pipeline, dataset: Dataset, faster: Pipeline | None = None
 ) -> dict[str, Any]:
@@ -62,18 +48,16 @@ def estimate_pipeline(
     """
     device = choose_device("auto")
     removed = _removed(pipeline, dataset, device)
-    objects = _objects(pipeline, dataset)
-    clips = _clips(pipeline, dataset)
-    steps = [objects, clips, *_training(pipeline, dataset, device)]
+    steps = [*_data_steps(pipeline, dataset), *_training_steps(pipeline, dataset, device)]
     return {
         "dataset": dataset.name,
         "device": device,
-        "steps": [asdict(step) for step in steps],
-        "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
-        "num_bytes": sum(step.num_bytes for step in steps),
+        "steps": steps,
+        "seconds": round(sum(step["seconds"] or 0.0 for step in steps), 1),
+        "num_bytes": sum(step["num_bytes"] for step in steps),
         "free_bytes": shutil.disk_usage(Path()).free,
         "removed": removed,
-        "faster": None if faster is None else _faster(faster, dataset, objects),
+        "faster": faster and _faster(faster, dataset, steps[0]["seconds"]),
     }
 
 
@@ -83,20 +67,23 @@ def as_report(estimate: dict[str, Any]) -> Report:
         (step["step"], step["work"], time_text(step["seconds"]), decimal(step["num_bytes"]))
         for step in estimate["steps"]
     ]
+    removed, faster = estimate["removed"], estimate["faster"]
+    notes = [
+        "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
+        f"{estimate['device']} of this machine (?: not measured). Free disk space: "
+        f"{decimal(estimate['free_bytes'])}."
+    ]
+    if removed:
+        notes.append(f"--fresh removes {'; '.join(removed)}.")
+    if faster:
+        notes.append(
+            f"Without a GPU, Mask R-CNN on every frame takes {time_text(faster['usual_seconds'])}; "
+            f"{faster['options']} takes {time_text(faster['seconds'])}."
+        )
     total = ("total", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
     return Report(
         tables=[Table(header=("step", "remaining", "time", "disk space"), rows=[*rows, total])],
-        notes=[
-            "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
-            f"{estimate['device']} of this machine (?: not measured). Free disk space: "
-            f"{decimal(estimate['free_bytes'])}.",
-            *(
-                [f"--fresh removes {'; '.join(removed)}."]
-                if (removed := estimate["removed"])
-                else []
-            ),
-            *([_faster_note(estimate["faster"])] if estimate["faster"] else []),
-        ],
+        notes=notes,
     )
 
 
@@ -115,7 +102,7 @@ def _removed(pipeline: Pipeline, dataset: Dataset, device: str) -> list[str]:
     return removed
 
 
-def _faster(pipeline: Pipeline, dataset: Dataset, usual: StepEstimate) -> dict[str, Any]:
+def _faster(pipeline: Pipeline, dataset: Dataset, usual_seconds: float | None) -> dict[str, Any]:
     """Return the times of the default detector on every frame and of a faster pipeline, where
     detection has not begun."""
     lengths = read_headers(dataset.videos).values()
@@ -123,66 +110,45 @@ def _faster(pipeline: Pipeline, dataset: Dataset, usual: StepEstimate) -> dict[s
     return {
         "options": f"--config {pipeline.config} --rate {pipeline.rate:g}",
         "seconds": estimated_seconds(f"detect {pipeline.config}", frames),
-        "usual_seconds": usual.seconds,
+        "usual_seconds": usual_seconds,
     }
 
 
-def _faster_note(faster: dict[str, Any]) -> str:
-    return (
-        f"Without a GPU, Mask R-CNN on every frame takes {time_text(faster['usual_seconds'])}; "
-        f"{faster['options']} takes {time_text(faster['seconds'])}."
-    )
+def _step(step: str, work: str, seconds: float | None, num_bytes: int = 0) -> dict[str, Any]:
+    """Return the remaining work of a step as a JSON object.
+
+    Args:
+        step: name of the step.
+        work: amount of work, in words.
+        seconds: time; None if it is not in the table.
+        num_bytes: disk space that the step will use.
+    """
+    return {"step": step, "work": work, "seconds": seconds, "num_bytes": num_bytes}
 
 
-def _objects(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
-    """Return the estimate for detection, or for import.
+def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Yield the estimates for detection, or for import, and for the clip store.
 
     Raises:
         ConfigError: if the existing shards belong to a different job.
     """
+    argv = {job.name: job.argv[1:] for job in pipeline_jobs(pipeline)}
     if pipeline.objects is not None:
-        work = counted(len(dataset.videos), "video")
-        return StepEstimate(step="import-objects", work=work, seconds=None)
-    request = parse_request(DetectRequest, _options_of("detect", pipeline))
-    try:
-        described = describe_detection(request, dataset)
-    except ConfigError as err:  # `orn run` has no --out
-        text = str(err).replace(", choose a different --out, or", ", or")
-        raise ConfigError(text) from err
-    return _estimate("detect", described, frames="frames_to_do", videos="videos")
+        yield _step("import-objects", counted(len(dataset.videos), "video"), None)
+    else:
+        try:
+            detect = describe_detection(parse_request(DetectRequest, argv["detect"]), dataset)
+        except ConfigError as err:  # `orn run` has no --out
+            text = str(err).replace(", choose a different --out, or", ", or")
+            raise ConfigError(text) from err
+        work = f"{counted(detect['frames_to_do'], 'frame')} of {counted(detect['videos'], 'video')}"
+        yield _step("detect", work, detect["estimated_seconds"], detect["estimated_bytes"])
+    clips = describe_clips(parse_request(ClipsRequest, argv["clips"]), dataset)
+    work = f"{counted(clips['estimated_frames'], 'frame')} of {counted(clips['to_do'], 'video')}"
+    yield _step("clips", work, clips["estimated_seconds"], clips["estimated_bytes"])
 
 
-def _clips(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
-    """Return the estimate for the clip store."""
-    request = parse_request(ClipsRequest, _options_of("clips", pipeline))
-    described = describe_clips(request, dataset)
-    return _estimate("clips", described, frames="estimated_frames", videos="to_do")
-
-
-def _options_of(step: str, pipeline: Pipeline) -> tuple[str, ...]:
-    """Return the options of a step's command."""
-    (job,) = (job for job in pipeline_jobs(pipeline) if job.name == step)
-    return job.argv[1:]
-
-
-def _estimate(step: str, described: dict[str, Any], *, frames: str, videos: str) -> StepEstimate:
-    """Return the estimate for a described step.
-
-    Args:
-        step: name of the step.
-        described: what its command would do.
-        frames: key of the number of frames.
-        videos: key of the number of videos.
-    """
-    return StepEstimate(
-        step=step,
-        work=f"{counted(described[frames], 'frame')} of {counted(described[videos], 'video')}",
-        seconds=described["estimated_seconds"],
-        num_bytes=described["estimated_bytes"],
-    )
-
-
-def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:
+def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[dict[str, Any]]:
     """Yield the estimates for training, evaluation and report."""
     recipe = load_recipe(
         pipeline.recipe,
@@ -199,11 +165,11 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
     for training in pipeline.trainings:
         status = None if pipeline.fresh else read_status(training.run)
         left = steps if status is None else status.num_steps - status.step
-        yield StepEstimate(
-            step=f"train{training.name}",
-            work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
-            seconds=clip_seconds(recipe, "train", left * batch, device=device),
-            num_bytes=0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
+        yield _step(
+            f"train{training.name}",
+            f"{counted(left, 'step')} of {counted(batch, 'clip')}",
+            clip_seconds(recipe, "train", left * batch, device=device),
+            0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
         )
     if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
         return
@@ -211,8 +177,6 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
     explained = min(clips, _EXPLAINED)
     # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
     for step, shown, passes in (("eval", clips, clips), ("report", explained, 4 * explained)):
-        yield StepEstimate(
-            step=step,
-            work=counted(shown, "clip"),
-            seconds=clip_seconds(recipe, "eval", passes, device=device),
+        yield _step(
+            step, counted(shown, "clip"), clip_seconds(recipe, "eval", passes, device=device)
         )

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.fold_files import write_fold_manifests
+from orn.data_manifests.folds import write_fold_manifests
 from orn.data_manifests.records import Split
 from orn.run.plan_run import Pipeline, Training
 from orn.shared.errors import SOME_FAILED, PipelineError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.draw_split import FOLD_VALIDATION
-from orn.data_manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
 from orn.data_manifests.load import load_listing, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.records import Listing

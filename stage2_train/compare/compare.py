@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.data_manifests.folds import FIRST_FOLD
+from orn.data_manifests.records import FIRST_FOLD
 from orn.shared.errors import ConfigError
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.folds import FIRST_FOLD
+from orn.data_manifests.records import FIRST_FOLD
 from orn.shared.config.toml_files import leaves, to_dict
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError

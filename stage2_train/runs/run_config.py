@@ -15,9 +15,8 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from orn.data_manifests.folds import FIRST_FOLD
 from orn.data_manifests.load import load_manifest, own_file
-from orn.data_manifests.records import Dataset, Metric, Segment, Task, check_metric
+from orn.data_manifests.records import FIRST_FOLD, Dataset, Metric, Segment, Task, check_metric
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import read_json, require_utf8

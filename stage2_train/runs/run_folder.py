@@ -21,7 +21,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from orn.data_manifests.folds import ALL
+from orn.data_manifests.records import ALL
 from orn.shared.config.fields import STRICT
 from orn.shared.data_files import (
     open_file,

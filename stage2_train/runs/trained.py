@@ -9,10 +9,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from orn.data_manifests.fold_files import folds_of
-from orn.data_manifests.folds import FIRST_FOLD
+from orn.data_manifests.folds import folds_of
 from orn.data_manifests.load import load_dataset, load_manifest
-from orn.data_manifests.records import Dataset, Video
+from orn.data_manifests.records import FIRST_FOLD, Dataset, Video
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orn.data_manifests.folds import ALL
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.manifest import TableLabels
-from orn.data_manifests.records import Dataset
+from orn.data_manifests.records import ALL, Dataset
 from orn.shared.data_files import require_utf8
 from orn.shared.devices import choose_device, choose_precision, is_slow
 from orn.shared.echo import is_first_process

@@ -10,8 +10,8 @@ from orn.data_manifests.find_videos import (
     FoundVideo,
     find_ids,
     find_videos,
+    read_headers,
 )
-from orn.data_manifests.headers import read_headers
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Video
 from tests.bounded import bounded

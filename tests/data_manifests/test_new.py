@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.data_manifests.draw_split import Group, assign_groups
-from orn.data_manifests.fold_files import requested_folds, write_fold_manifests
+from orn.data_manifests.folds import requested_folds, write_fold_manifests
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import SPLITS
 from orn.shared.errors import ConfigError

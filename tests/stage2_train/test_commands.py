@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.data_manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.running import LAPTOP, Ran, run_orn, run_python

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.data_manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
 from orn.run.run_steps import pipeline_jobs
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.evaluation.metrics import scores_of
