@@ -77,7 +77,9 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     lead = (sizes.clips, sizes.frames, sizes.slots)
     masks_BTKhw = torch.rand(*lead, config.mask_size, config.mask_size, generator=generator).round()
     coverage = functional.avg_pool2d(masks_BTKhw.flatten(0, 2)[:, None], config.mask_size // cells)
-    scores_BTKS = torch.rand(*lead, config.class_width, generator=generator).mul_(5).softmax(3)
+    scores_BTKS = (
+        torch.rand(*lead, config.num_detector_classes + 1, generator=generator).mul_(5).softmax(3)
+    )
     corners = torch.rand(*lead, 2, generator=generator) * side / 2
     frames_BTHWC = torch.randint(
         0, 256, (*lead[:2], side, side, 3), generator=generator, dtype=torch.uint8

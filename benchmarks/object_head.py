@@ -21,6 +21,7 @@ from orn.benchmarks.measuring import (
 )
 from orn.benchmarks.model_inputs import ClipSizes, random_batch
 from orn.benchmarks.plain_network import plain_object_head
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Stage
 
@@ -51,7 +52,7 @@ def measure(request: ClipsRequest) -> Comparison:
             "reference_peak_bytes": plain_bytes,
             "largest_relative_difference": difference,
             **sizes.as_json(),
-            "features": sizes.config.feature_width,
+            "features": both.feats_MDhw.shape[1],
             "threads": request.threads,
             "repeats": request.repeats,
         },
@@ -70,13 +71,14 @@ class _BothHeads:
 
     def __init__(self, sizes: ClipSizes) -> None:
         torch.manual_seed(0)
-        self.ours = ObjectHead(sizes.config)
+        self.ours = build_object_network(sizes.config).object_head
+        width = self.ours.conv5.out_channels
         self.ours.conv5 = cast(Stage, _GivenFeatures())
         self.plain = copy.deepcopy(self.ours)
         batch = random_batch(sizes)
         self.inputs = batch.inputs()
         cells = batch.coverage_BTKhw.shape[3:]
-        feats_MDhw = torch.randn(sizes.clips * sizes.frames, sizes.config.feature_width, *cells)
+        feats_MDhw = torch.randn(sizes.clips * sizes.frames, width, *cells)
         self.feats_MDhw = feats_MDhw.contiguous(memory_format=torch.channels_last).requires_grad_()
         feats_BDThw = feats_MDhw.unflatten(0, (sizes.clips, sizes.frames)).transpose(1, 2)
         self.feats_BDThw = feats_BDThw.contiguous().requires_grad_()

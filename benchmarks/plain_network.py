@@ -174,6 +174,7 @@ def plain_object_head(
     training mode; ignores `batch.coverage_BTKhw`."""
     masks_BTKhw = batch.masks_BTKhw * batch.valid_BTK[..., None, None]
     appearance_BTKD = pool_objects(feats_BDThw, masks_BTKhw)
+    assert head.encoder is not None
     shape_BTKb = head.encoder.mask_mlp(masks_BTKhw.flatten(3))
     objects_BTKO = torch.cat([shape_BTKb, appearance_BTKD, batch.class_scores_BTKS], dim=3)
     num_clips, num_frames = objects_BTKO.shape[:2]

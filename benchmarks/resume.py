@@ -16,7 +16,7 @@ from orn.benchmarks.loader_inputs import loader_inputs
 from orn.benchmarks.measuring import describe_machine, write_record
 from orn.shared.common_options import Device, FilePath
 from orn.shared.options import Option, command
-from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, OptimizerRecipe, PhaseRecipe, Recipe
@@ -55,7 +55,7 @@ def _weights(
     run.mkdir()
     for stop in stops:
         torch.manual_seed(0)
-        network = ObjectVideoNetwork(_MODEL)
+        network = build_object_network(_MODEL)
         accelerator = build_accelerator("fp32", device)
         train_network(
             network, _RECIPE, data, run, config="", accelerator=accelerator, max_steps=stop

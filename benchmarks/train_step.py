@@ -24,7 +24,7 @@ from orn.benchmarks.model_inputs import ClipSizes, random_batch
 from orn.benchmarks.plain_network import PlainNetwork
 from orn.shared.devices import choose_precision
 from orn.stage2_train.clips.batches import ClipBatch
-from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.initial_weights import apply_backbone_options
@@ -57,7 +57,7 @@ def measure(request: TrainStepRequest) -> Comparison:
     sizes, device = request.batch.sizes(), request.device
     torch.manual_seed(0)
     place = build_accelerator("fp32", device).device
-    network = ObjectVideoNetwork(sizes.config).to(place).train()
+    network = build_object_network(sizes.config).to(place).train()
     plain = PlainNetwork(network).train()
     difference = _gradient_difference(sizes, network, plain, place)
     require_agreement(difference, LARGEST_DIFFERENCE)

@@ -115,10 +115,7 @@ class Importance:
     @cached_property
     @_in_weights_precision()
     def logit_drop_P(self) -> Tensor:
-        """(P,) the object head's logit for the class minus the logit without the pair.
-
-        Time steps before the pair's own step are computed once per clip.
-        """
+        """(P,) the object head's logit for the class minus the logit without the pair."""
         logits_BA = self.output.object_logits_BA
         assert logits_BA is not None
         relations_BRG = self._relations(self.total_BRG)
@@ -128,8 +125,8 @@ class Importance:
                 clip_V = self.clip_P[place_V]
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self._share_PG[place_V]
-                later_VrG = self._relations(total_VrG)
-                without_VA = self.head.reasoning.classify_variants(relations_BRG, clip_V, later_VrG)
+                earlier_VrG, later_VrG = relations_BRG[clip_V, :step], self._relations(total_VrG)
+                without_VA = self.head.reasoning(torch.cat([earlier_VrG, later_VrG], dim=1))
                 drop_VA = logits_BA[clip_V] - without_VA
                 logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
         return logit_drop_P
@@ -216,7 +213,7 @@ def explain(
         ConfigError: if the network does not relate pairs of objects.
         ShapeError: if the batch does not match the network.
     """
-    if not isinstance(network, ObjectVideoNetwork) or not network.config.relates_pairs:
+    if not isinstance(network, ObjectVideoNetwork) or not network.relates_pairs:
         raise ConfigError(
             "importance of pairs: the network relates no pairs of objects; train a system that "
             "does, such as orn"
@@ -224,9 +221,9 @@ def explain(
     if network.training:
         raise ConfigError("importance of pairs: expected evaluation mode; call network.eval()")
     head: ObjectHead = network.object_head
-    trunk_MChw = network.trunk_features(batch) if network.config.reads_frames else None
+    trunk_MChw = network.trunk_features(batch) if network.needs_frames(network.heads) else None
     activity_logits_BA = None
-    if network.config.heads == "both":
+    if network.heads == "both":
         activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
     objects = head.related(trunk_MChw, batch)
     frames, valid_BTK = objects.frames, objects.valid_BTK
@@ -251,7 +248,7 @@ def explain(
         activity_logits_BA=activity_logits_BA,
         object_logits_BA=head.reasoning(head.relations(total_BRG, frames.cliques_per_step_R)),
         class_logits_BTKS=objects.class_logits_BTKS,
-        combination=network.config.head_combination,
+        combination=network.combination,
     )
     is_valid_P = valid_BTK.flatten()[related.slots_nP].all(dim=0)  # not padded as by the authors
     place_P = is_valid_P.nonzero().squeeze(1)

@@ -13,9 +13,22 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.model.baselines.c3d import C3D
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.baselines.trn import TRN
-from orn.stage2_train.model.image_backbone import map_shape
+from orn.stage2_train.model.heads import (
+    ActivityHead,
+    MapActivityHead,
+    MeanAndDeviationClassifier,
+    MeanClassifier,
+    RecurrentClassifier,
+    SummedMlpClassifier,
+)
+from orn.stage2_train.model.image_backbone import ImageBackbone, map_shape
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.model.object_head import CELL_COORDINATES, ObjectEncoder, ObjectHead
+from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
+from orn.stage2_train.model.resnet_25d import Stage, Trunk
+from orn.stage2_train.model.standardize import Standardizer
+from orn.stage2_train.settings.backbones import TIMM
+from orn.stage2_train.settings.model_config import Kernel, NetworkConfig
 
 _COUNTED_ABOVE = {
     "base_width": 128,
@@ -43,7 +56,7 @@ def build_network(config: NetworkConfig) -> nn.Module:
     Every architecture is called as `network(batch, heads=..., generator=...)`, takes
     `NetworkInputs` and returns `NetworkOutput`. `heads` selects the heads to compute (None for all
     heads of the network); in training mode, random numbers come from `generator` (None for
-    PyTorch's global generator). `network.config` is the configuration.
+    PyTorch's global generator).
 
     Raises:
         ConfigError: if the configuration lacks a setting that the architecture needs, or the
@@ -95,15 +108,153 @@ def classifier_names(config: NetworkConfig) -> frozenset[str]:
 
 
 def _build(config: NetworkConfig) -> nn.Module:
+    number, width = config.num_activities, config.base_width
     match config.architecture:
         case "i3d":
-            return I3D(config)
+            return I3D(number, base_width=width)
         case "c3d":
-            return C3D(config)
+            return C3D(number, base_width=width)
         case "trn":
-            return TRN(config)
+            trunk, conv5 = _trunk(config), _conv5(config, stride=2)
+            return TRN(trunk, conv5, num_frames=config.num_frames, num_activities=number)
         case _:
-            return ObjectVideoNetwork(config)
+            return build_object_network(config)
+
+
+def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
+    """Build the paper's network with random weights from PyTorch's global generator; temporal
+    kernels are the identity."""
+    base: Trunk | ImageBackbone | None = None
+    map_channels = None
+    if config.reads_frames and config.has_image_network:
+        name, stage = config.backbone.removeprefix(TIMM), config.backbone_stage
+        base = ImageBackbone(name, stage=stage, trains=config.backbone_trains)
+        map_channels = base.channels * (2 if config.feature_change else 1)
+    elif config.reads_frames:
+        base = _trunk(config)
+    return ObjectVideoNetwork(
+        base,
+        activity_head=_activity_head(config, map_channels),
+        object_head=_object_head(config, map_channels),
+        combination=config.head_combination,
+        reads_change=config.feature_change,
+    )
+
+
+def _resnet_options(config: NetworkConfig) -> dict[str, Any]:
+    """Return the options that all parts of a ResNet share."""
+    return {
+        "depth": config.backbone,
+        "base_width": config.base_width,
+        "initialization": config.temporal_initialization,
+        "is_temporal_last": config.temporal_position == "after_relu",
+    }
+
+
+def _trunk(config: NetworkConfig) -> Trunk:
+    return Trunk(config.kernels[:4], **_resnet_options(config))
+
+
+def _conv5(config: NetworkConfig, *, stride: int, kernel: Kernel | None = None) -> Stage:
+    kernel = kernel or config.kernels[4]
+    return Stage(5, stride=stride, kernel=kernel, **_resnet_options(config))
+
+
+def _activity_head(
+    config: NetworkConfig, map_channels: int | None
+) -> ActivityHead | MapActivityHead | None:
+    if config.heads == "object":
+        return None
+    number, state, pooling = config.num_activities, config.activity_state, config.gru_pooling
+    if map_channels is not None:
+        return MapActivityHead(
+            map_channels,
+            number,
+            aggregation=config.aggregation,
+            state_width=state,
+            states=pooling,
+            dropout=config.classifier_dropout,
+        )
+    conv5 = _conv5(config, stride=config.conv5_activity_stride)
+    width = conv5.out_channels
+    if config.aggregation == "rnn":
+        return ActivityHead(conv5, RecurrentClassifier(width, state, number, states=pooling))
+    return ActivityHead(conv5, MeanClassifier(width, number))
+
+
+def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead | None:
+    if config.heads == "activity":
+        return None
+    conv5 = standardize = encoder = classify_object = None
+    width = 0
+    if config.object_head_reads_frames and map_channels is not None:
+        standardize, width = Standardizer(map_channels), map_channels
+    elif config.object_head_reads_frames:
+        stride, kernel = config.conv5_object_stride, config.object_conv5_kernel
+        conv5 = _conv5(config, stride=stride, kernel=kernel)
+        width = conv5.out_channels
+    if config.objects == "detections":
+        encoder = _encoder(config, width)
+    if config.pools_objects:
+        classify_object = nn.Linear(width, config.num_detector_classes + 1)
+    relation = ObjectRelation(
+        width + CELL_COORDINATES if encoder is None else encoder.width,
+        config.relation_width,
+        clique_size=config.clique_size,
+        num_layers=config.relation_layers,
+        initialization=config.mlp_initialization,
+        normalize_hidden=config.normalize_hidden,
+        dropout=config.mlp_dropout,
+        pooling=config.relation_pooling,
+        has_geometry=config.pair_geometry,
+    )
+    return ObjectHead(
+        relation,
+        _reasoning(config),
+        encoder=encoder,
+        conv5=conv5,
+        standardize=standardize,
+        classify_object=classify_object,
+        first_phase=_first_phase(config),
+        normalize=nn.LayerNorm(config.relation_width) if config.normalize_relations else None,
+        map_dropout=config.map_dropout,
+        mask_pooling=config.mask_pooling,
+        relation_frames=config.relation_frames,
+        samples_per_clip=config.reference_frame_sampling == "per_clip",
+        pairs_empty_slots=config.pairs_empty_slots,
+    )
+
+
+def _encoder(config: NetworkConfig, appearance_width: int) -> ObjectEncoder:
+    return ObjectEncoder(
+        config.object_parts,
+        appearance_width=appearance_width,
+        num_classes=config.num_detector_classes + 1,
+        mask_size=config.mask_size,
+        mask_features=config.mask_features,
+        class_features=config.class_features if config.class_part == "one_hot_mlp" else None,
+        dropout=config.mlp_dropout,
+        initialization=config.mlp_initialization,
+    )
+
+
+def _reasoning(
+    config: NetworkConfig,
+) -> RecurrentClassifier | SummedMlpClassifier | MeanAndDeviationClassifier:
+    width, state, number = config.relation_width, config.reasoning_state, config.num_activities
+    if config.reasoning == "rnn":
+        return RecurrentClassifier(width, state, number, states=config.gru_pooling)
+    if config.reasoning == "mlp":
+        classifier = SummedMlpClassifier(width, state, number)
+        initialize_layers(classifier.mlp, config.mlp_initialization)
+        return classifier
+    return MeanAndDeviationClassifier(width, number, dropout=config.classifier_dropout)
+
+
+def _first_phase(config: NetworkConfig) -> MeanClassifier | None:
+    if config.heads != "both" or config.first_phase_reasoning == "kept":
+        return None
+    return MeanClassifier(config.relation_width, config.num_activities)
 
 
 def _check_memory(config: NetworkConfig) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.model_config import RelationFrames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,29 +45,27 @@ class FrameCliques:
 
 
 def choose_frame_cliques(
-    config: NetworkConfig,
-    *,
     num_clips: int,
     num_frames: int,
+    *,
+    clique_size: int,
+    relation_frames: RelationFrames = "earlier",
     training: bool,
     generator: torch.Generator | None = None,
+    per_clip: bool = True,
 ) -> FrameCliques:
     """Return the cliques of frames for B clips of T frames. In training, reference frames are
     sampled (from PyTorch's global generator if `generator` is None); otherwise all are used."""
-    if config.relation_frames != "earlier":
-        first_frame = 0 if config.relation_frames == "same" else 1
+    if relation_frames != "earlier":
+        first_frame = 0 if relation_frames == "same" else 1
         return within_frames(
-            num_clips, num_frames, clique_size=config.clique_size, first_frame=first_frame
+            num_clips, num_frames, clique_size=clique_size, first_frame=first_frame
         )
-    earlier = config.clique_size - 1
+    earlier = clique_size - 1
     if not training:
         return all_earlier_frames(num_clips, num_frames, num_earlier=earlier)
     return sampled_earlier_frames(
-        num_clips,
-        num_frames,
-        num_earlier=earlier,
-        generator=generator,
-        per_clip=config.reference_frame_sampling == "per_clip",
+        num_clips, num_frames, num_earlier=earlier, generator=generator, per_clip=per_clip
     )
 
 

@@ -1,7 +1,8 @@
-"""Classifiers of sequences of vectors (eq. 5, 9, 10, 11), with the variants in the paper's tables.
+"""Classifiers of sequences of vectors (eq. 5, 9, 10, 11), with the variants in the paper's tables,
+and the activity heads that end in them.
 
-B clips, T time steps, D features per step, R width of the state, A activity classes, V variants of
-the clips, which differ in their last t steps.
+B clips, T time steps, M = B * T frames folded, D features per step, R width of the state, C
+channels of a map, h w cells, A activity classes.
 """
 
 from typing import Literal
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.settings.model_config import Heads
+from orn.stage2_train.model.resnet_25d import Stage
+from orn.stage2_train.model.standardize import Standardizer
+from orn.stage2_train.settings.model_config import Aggregation, Heads
 
 _EPSILON = 1e-5
 """Constant added to a variance, as in PyTorch's normalization layers."""
@@ -44,32 +47,11 @@ class RecurrentClassifier(nn.Module):
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """Return (B, A) logits; without any steps (T = 0), the bias."""
-        return self.classify(self.state(feats_BTD))
-
-    def state(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, R) inputs of the linear layer: the sum or the mean of the states."""
         if feats_BTD.shape[1] == 0:
-            return feats_BTD.new_zeros(len(feats_BTD), self.gru.hidden_size)
+            return self.classify(feats_BTD.new_zeros(len(feats_BTD), self.gru.hidden_size))
         states_BTR, _ = self.gru(feats_BTD)
-        return states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
-
-    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
-        """Return (V, A) logits of variants of clips; common steps are computed once per clip.
-
-        Args:
-            feats_BTD: the clips.
-            clip_V: (V,) index of the clip of each variant.
-            later_VtD: last t steps of each variant, t >= 1.
-        """
-        num_steps, num_later = feats_BTD.shape[1], later_VtD.shape[1]
-        state_1BR = feats_BTD.new_zeros(1, len(feats_BTD), self.gru.hidden_size)
-        total_BR = state_1BR[0]
-        if num_later < num_steps:
-            states_BTR, state_1BR = self.gru(feats_BTD[:, : num_steps - num_later])
-            total_BR = states_BTR.sum(dim=1)
-        states_VtR, _ = self.gru(later_VtD, state_1BR[:, clip_V])
-        total_VR = total_BR[clip_V] + states_VtR.sum(dim=1)
-        return self.classify(total_VR if self.states == "sum" else total_VR / num_steps)
+        pooled_BR = states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
+        return self.classify(pooled_BR)
 
 
 class SummedMlpClassifier(nn.Module):
@@ -88,17 +70,7 @@ class SummedMlpClassifier(nn.Module):
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """Return (B, A) logits; without any steps (T = 0), the bias."""
-        return self.classify(self.state(feats_BTD))
-
-    def state(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, R) inputs of the linear layer: the sum over the steps."""
-        return self.mlp(feats_BTD).sum(dim=1)
-
-    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
-        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
-        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
-        total_VR = self.mlp(earlier_BTD).sum(dim=1)[clip_V] + self.mlp(later_VtD).sum(dim=1)
-        return self.classify(total_VR)
+        return self.classify(self.mlp(feats_BTD).sum(dim=1))
 
 
 class MeanClassifier(nn.Module):
@@ -124,12 +96,6 @@ class MeanClassifier(nn.Module):
             return feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2])
         return feats_BTD.mean(dim=1)
 
-    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
-        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
-        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
-        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1))
-        return logits_VA
-
 
 class MeanAndDeviationClassifier(MeanClassifier):
     """Mean and standard deviation over the steps, and a linear layer; not in the paper, but for
@@ -147,6 +113,76 @@ class MeanAndDeviationClassifier(MeanClassifier):
         variance_BD = (feats_BTD - mean_BD[:, None]).square().mean(dim=1)
         deviation_BD = (variance_BD + _EPSILON).sqrt()
         return torch.cat([mean_BD, deviation_BD], dim=1)
+
+
+class ActivityHead(nn.Module):
+    """Compute logits y1 (eq. 10) from the spatial means of conv5's features over time."""
+
+    def __init__(self, conv5: Stage, classifier: RecurrentClassifier | MeanClassifier) -> None:
+        """Combine conv5 with a classifier of its `out_channels` features."""
+        super().__init__()
+        self.conv5 = conv5
+        self.classifier = classifier
+
+    def forward(self, trunk_MChw: Tensor, num_frames: int) -> Tensor:
+        """Return (B, A) logits of clips with `num_frames` frames."""
+        feats_MDhw = self.conv5(trunk_MChw, num_frames)
+        feats_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
+        logits_BA: Tensor = self.classifier(feats_BTD)
+        return logits_BA
+
+
+class MapActivityHead(nn.Module):
+    """Compute logits y1 (eq. 10) from the spatial means of a map over time.
+
+    A GRU reads the standardized means of each frame. Otherwise, the mean over time, or mean and
+    deviation, are standardized, and a linear layer classifies them; few clips allow no more.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_activities: int,
+        *,
+        aggregation: Aggregation,
+        state_width: int = 512,
+        states: Literal["sum", "mean"] = "sum",
+        dropout: float = 0.0,
+    ) -> None:
+        """Build the head.
+
+        Args:
+            channels: number of channels C of the map, with its change if it is read.
+            num_activities: number of classes A.
+            aggregation: aggregation over time.
+            state_width: width of the GRU's state.
+            states: pooling of the GRU's states over time.
+            dropout: dropout probability before the classifier.
+        """
+        super().__init__()
+        self.recurrent: RecurrentClassifier | None = None
+        self.classifier: MeanClassifier | None = None
+        width = channels
+        if aggregation == "rnn":
+            self.recurrent = RecurrentClassifier(
+                channels, state_width, num_activities, states=states
+            )
+        elif aggregation == "mean":
+            self.classifier = MeanClassifier(channels, num_activities, dropout=dropout)
+        else:
+            self.classifier = MeanAndDeviationClassifier(channels, num_activities, dropout=dropout)
+            width = 2 * channels
+        self.standardize = Standardizer(width)
+
+    def forward(self, maps_MChw: Tensor, num_frames: int) -> Tensor:
+        """Return (B, A) logits of clips with `num_frames` frames."""
+        feats_BTC = maps_MChw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
+        if self.classifier is not None:
+            state_BR = self.standardize(self.classifier.state(feats_BTC))
+            return self.classifier.classify_state(state_BR)
+        assert self.recurrent is not None
+        logits_BA: Tensor = self.recurrent(self.standardize(feats_BTC))
+        return logits_BA
 
 
 def dropout(

@@ -87,7 +87,13 @@ def imagenet_to_fetch(name: ImageNetwork | None) -> str | None:
     return IMAGENET_URLS[name]
 
 
-def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:
+def inflate(
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    *,
+    name: str,
+    keeps_object_conv5: bool = False,
+) -> None:
     """Initialize the trunk and every conv5 of a network, or a whole I3D, from a 2D network.
 
     Other weights, such as classifier weights, do not change. If any weight does not match, no
@@ -98,12 +104,13 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
         weights: state dict of the matching torchvision network; `num_batches_tracked` may be
             missing.
         name: name of the weights for messages, such as their file.
+        keeps_object_conv5: whether the object head's conv5 does not change.
 
     Raises:
         CheckpointError: if a weight is missing or unexpected, has another shape, or is not finite.
     """
     state = network.state_dict()
-    sources = _sources(network, state)
+    sources = _sources(network, state, keeps_object_conv5=keeps_object_conv5)
     if not sources:
         return
     reads_layer4 = any(source.startswith("layer4.") for source in sources.values())
@@ -133,7 +140,7 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
                 module.reset_to_identity()
         return
     if isinstance(network, I3D):
-        kind, ours = "GoogLeNet", f"I3D of base width {network.config.base_width}"
+        kind, ours = "GoogLeNet", f"I3D of base width {network.base_width}"
     else:
         kind, ours = "ResNet", "the network's backbone"
     raise CheckpointError(
@@ -142,15 +149,16 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     )
 
 
-def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
+def _sources(
+    network: nn.Module, keys: Iterable[str], *, keeps_object_conv5: bool
+) -> dict[str, str]:
     """Return torchvision's names of the weights to set, by our names; empty without a trunk."""
     if isinstance(network, I3D):
         return {key: key for key in keys if not key.startswith("classify.")}
     stages = [key for key, module in network.named_modules() if isinstance(module, Trunk | Stage)]
     if "trunk" not in stages:
         return {}
-    assert isinstance(network.config, NetworkConfig)
-    if network.config.object_conv5_initialization == "random":
+    if keeps_object_conv5:
         stages = [stage for stage in stages if not stage.startswith("object_head.")]
     kept = ("trunk.", *(f"{stage}." for stage in stages if stage.endswith("conv5")))
     return {

@@ -5,9 +5,10 @@ channels of conv5, h w cells, O width of an object vector, S detector classes in
 A activity classes, G width and R steps of the relations g.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from orn.stage2_train.model.heads import (
 )
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from orn.stage2_train.model.pair_geometry import box_features
+from orn.stage2_train.model.pair_geometry import BOX_NUMBERS, box_features
 from orn.stage2_train.model.relation import (
     CliqueValues,
     ObjectPlaces,
@@ -31,7 +32,7 @@ from orn.stage2_train.model.relation import (
 )
 from orn.stage2_train.model.resnet_25d import Stage
 from orn.stage2_train.model.standardize import Standardizer
-from orn.stage2_train.settings.model_config import BOX_NUMBERS, NetworkConfig
+from orn.stage2_train.settings.model_config import MlpInitialization, ObjectPart, RelationFrames
 
 
 def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:
@@ -60,18 +61,48 @@ class RelatedObjects:
 class ObjectEncoder(nn.Module):
     """Mask encoder (eq. 7) and the configured parts of the object vector o = [b u c] (eq. 8)."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(
+        self,
+        parts: Sequence[ObjectPart] = ("shape", "appearance", "class"),
+        *,
+        appearance_width: int = 0,
+        num_classes: int = 81,
+        mask_size: int = 28,
+        mask_features: int = 100,
+        class_features: int | None = None,
+        dropout: float = 0.0,
+        initialization: MlpInitialization = "torch",
+    ) -> None:
+        """Build the encoder.
+
+        Args:
+            parts: parts of an object vector, in this order.
+            appearance_width: number of pooled features D.
+            num_classes: number of detector classes S, including background.
+            mask_size: height and width of a mask in cells.
+            mask_features: width of both layers of the mask encoder.
+            class_features: width of both layers of an MLP on the one-hot class; None for the
+                distribution over classes instead.
+            dropout: dropout probability after each layer.
+            initialization: see `initialize_layers`.
+        """
         super().__init__()
-        self.parts = config.object_parts
-        if "shape" in self.parts:
-            self.mask_mlp = encoder_mlp(
-                config.mask_size**2, config.mask_features, dropout=config.mlp_dropout
-            )
+        self.parts = parts
+        self.num_classes, self.mask_size, self.dropout = num_classes, mask_size, dropout
+        widths: dict[ObjectPart, int] = {
+            "shape": mask_features,
+            "appearance": appearance_width,
+            "class": class_features or num_classes,
+            "box": BOX_NUMBERS,
+        }
+        self.width = sum(widths[part] for part in parts)
+        """Length O of an object vector."""
+        if "shape" in parts:
+            self.mask_mlp = encoder_mlp(mask_size**2, mask_features, dropout=dropout)
         self.class_mlp = None
-        if "class" in self.parts and config.class_part == "one_hot_mlp":
-            self.class_mlp = encoder_mlp(
-                config.class_width, config.class_features, dropout=config.mlp_dropout
-            )
+        if "class" in parts and class_features is not None:
+            self.class_mlp = encoder_mlp(num_classes, class_features, dropout=dropout)
+        initialize_layers(self, initialization)
 
     def forward(
         self,
@@ -109,6 +140,23 @@ class ObjectEncoder(nn.Module):
             vectors = [vector.to(dtype) for vector in (*vectors, *given)]
         return torch.cat(vectors or given, dim=3)
 
+    def of_valid_slots(
+        self,
+        masks_BTKhw: Tensor,
+        appearance_BTKD: Tensor | None,
+        class_scores_BTKS: Tensor,
+        valid_BTK: Tensor,
+        boxes_BTK8: Tensor | None = None,
+    ) -> Tensor:
+        """Return (B, T, K, O) object vectors, with zeros in empty slots, so that the random numbers
+        for dropout do not depend on padding."""
+        parts = (masks_BTKhw, appearance_BTKD, class_scores_BTKS, valid_BTK, boxes_BTK8)
+        objects_11NO = self(
+            *(None if part is None else part[valid_BTK][None, None] for part in parts)
+        )
+        objects_BTKO = objects_11NO.new_zeros(*valid_BTK.shape, objects_11NO.shape[3])
+        return objects_BTKO.masked_scatter(valid_BTK[..., None], objects_11NO)
+
 
 def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
     """Return the one-hot vector of the class with the highest score: the first class among ties, or
@@ -118,6 +166,10 @@ def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
     found_BTK = classes_BTKS.amax(dim=-1) > 0
     label_BTK = classes_BTKS.argmax(dim=-1).where(found_BTK, background)
     return functional.one_hot(label_BTK, background + 1).to(class_scores_BTKS.dtype)
+
+
+CELL_COORDINATES = 2
+"""Numbers of an object vector of a cell beside its features."""
 
 
 def encode_cells(feats_BTDhw: Tensor) -> Tensor:
@@ -137,59 +189,61 @@ def encode_cells(feats_BTDhw: Tensor) -> Tensor:
 class ObjectHead(nn.Module):
     """Compute logits y2 (eq. 11) from the objects in a clip, and the objects' class logits."""
 
-    def __init__(self, config: NetworkConfig, *, map_channels: int | None = None) -> None:
-        """Build the head for the ResNet, or for a map with `map_channels` channels."""
+    def __init__(
+        self,
+        relation: ObjectRelation,
+        reasoning: RecurrentClassifier | SummedMlpClassifier | MeanAndDeviationClassifier,
+        *,
+        encoder: ObjectEncoder | None = None,
+        conv5: Stage | None = None,
+        standardize: Standardizer | None = None,
+        classify_object: nn.Linear | None = None,
+        first_phase: MeanClassifier | None = None,
+        normalize: nn.Module | None = None,
+        map_dropout: float = 0.0,
+        mask_pooling: Literal["cells", "interpolated"] = "cells",
+        relation_frames: RelationFrames = "earlier",
+        samples_per_clip: bool = True,
+        pairs_empty_slots: bool = False,
+    ) -> None:
+        """Combine the parts of the head.
+
+        Args:
+            relation: relations of objects.
+            reasoning: classifier of their sequence.
+            encoder: encoder of detected objects; None for the cells of the feature map as objects.
+            conv5: features of a ResNet, from its trunk.
+            standardize: standardization of the features of an image network. Without this and
+                `conv5`, the head reads no frames.
+            classify_object: linear layer R in eq. (13), for objects with appearance.
+            first_phase: classifier in the first phase instead of `reasoning`.
+            normalize: layer between relations and reasoning.
+            map_dropout: dropout probability of pooled features of an image network.
+            mask_pooling: pooling of features under masks (eq. 6).
+            relation_frames: frames of a clique's other objects; see `choose_frame_cliques`.
+            samples_per_clip: whether reference frames are sampled for each clip on its own.
+            pairs_empty_slots: whether an empty slot can be the second object of a pair.
+        """
         super().__init__()
-        self.config = config
-        self.standardize = self.standardize_boxes = None
-        self.map_dropout = nn.Dropout(config.map_dropout)
-        if config.object_head_reads_frames and map_channels is not None:
-            self.standardize = Standardizer(map_channels)
-        elif config.object_head_reads_frames:
-            self.conv5 = Stage(
-                config,
-                number=5,
-                stride=config.conv5_object_stride,
-                kernel=config.object_conv5_kernel,
-            )
-        if config.objects == "detections":
-            self.encoder = ObjectEncoder(config)
-            initialize_layers(self.encoder, config.mlp_initialization)
-        if config.objects == "detections" and "box" in config.object_parts:
-            self.standardize_boxes = Standardizer(BOX_NUMBERS)
-        width = 0
-        if config.object_head_reads_frames:
-            width = map_channels or config.feature_width
-        if config.pools_objects:
-            self.classify_object = nn.Linear(width, config.class_width)
-        self.relation = ObjectRelation(
-            config.object_width_of(width),
-            config.relation_width,
-            clique_size=config.clique_size,
-            num_layers=config.relation_layers,
-            initialization=config.mlp_initialization,
-            normalize_hidden=config.normalize_hidden,
-            dropout=config.mlp_dropout,
-            pooling=config.relation_pooling,
-            has_geometry=config.pair_geometry,
-        )
-        self.normalize = (
-            nn.LayerNorm(config.relation_width) if config.normalize_relations else nn.Identity()
-        )
-        widths = (config.relation_width, config.reasoning_state, config.num_activities)
-        self.reasoning: RecurrentClassifier | SummedMlpClassifier | MeanAndDeviationClassifier
-        if config.reasoning == "rnn":
-            self.reasoning = RecurrentClassifier(*widths, states=config.gru_pooling)
-        elif config.reasoning == "mean_and_deviation":
-            self.reasoning = MeanAndDeviationClassifier(
-                config.relation_width, config.num_activities, dropout=config.classifier_dropout
-            )
-        else:
-            self.reasoning = SummedMlpClassifier(*widths)
-            initialize_layers(self.reasoning.mlp, config.mlp_initialization)
-        self.first_phase = None
-        if config.heads == "both" and config.first_phase_reasoning == "mean":
-            self.first_phase = MeanClassifier(config.relation_width, config.num_activities)
+        self.map_dropout = nn.Dropout(map_dropout)
+        self.mask_pooling = mask_pooling
+        self.relation_frames = relation_frames
+        self.samples_per_clip = samples_per_clip
+        self.pairs_empty_slots = pairs_empty_slots
+        self.reads_frames = conv5 is not None or standardize is not None
+        """Whether the head has a feature map; not needed for shape and class alone."""
+        self.standardize = standardize
+        if conv5 is not None:
+            self.conv5 = conv5
+        self.encoder = encoder
+        has_boxes = encoder is not None and "box" in encoder.parts
+        self.standardize_boxes = Standardizer(BOX_NUMBERS) if has_boxes else None
+        if classify_object is not None:
+            self.classify_object = classify_object
+        self.relation = relation
+        self.normalize = nn.Identity() if normalize is None else normalize
+        self.reasoning = reasoning
+        self.first_phase = first_phase
 
     def forward(
         self,
@@ -230,11 +284,12 @@ class ObjectHead(nn.Module):
         """Return the cliques of objects with the values of h; see `forward`."""
         objects_BTKO, valid_BTK, class_logits_BTKS = self.objects(trunk_MChw, batch)
         frames = choose_frame_cliques(
-            self.config,
-            num_clips=len(objects_BTKO),
-            num_frames=objects_BTKO.shape[1],
+            *objects_BTKO.shape[:2],
+            clique_size=self.relation.clique_size,
+            relation_frames=self.relation_frames,
             training=self.training,
             generator=generator,
+            per_clip=self.samples_per_clip,
         ).to(objects_BTKO.device)
         last_BTK, places = self._last_slots(valid_BTK), self._places(batch)
         return RelatedObjects(
@@ -253,7 +308,7 @@ class ObjectHead(nn.Module):
 
     def _last_slots(self, valid_BTK: Tensor) -> Tensor:
         """Return (B, T, K) bool: whether a slot may hold the last object of a clique."""
-        if not self.config.pairs_empty_slots:
+        if not self.pairs_empty_slots:
             return valid_BTK
         most_B11 = valid_BTK.sum(dim=2).amax(dim=1)[:, None, None]
         empty_BTK = (~valid_BTK).cumsum(dim=2) <= most_B11 - valid_BTK.sum(dim=2, keepdim=True)
@@ -261,7 +316,7 @@ class ObjectHead(nn.Module):
 
     def _places(self, batch: NetworkInputs) -> ObjectPlaces | None:
         """Return where and when objects are; None if neither h nor its pooling reads it."""
-        if not self.config.pair_geometry and self.config.relation_pooling != "area":
+        if not self.relation.reads_places:
             return None
         if batch.seconds_BT is None:
             raise bad_input("seconds_BT", "times of frames", batch.valid_BTK)
@@ -273,26 +328,26 @@ class ObjectHead(nn.Module):
         """Return (B, T, K, O) object vectors, (B, T, K) bool whether each is valid, and class
         logits of shape (B, T, K, S); see `forward`."""
         feats_BTDhw = None
-        if self.config.object_head_reads_frames:
+        if self.reads_frames:
             assert trunk_MChw is not None
             num_frames = batch.frames_BTCHW.shape[1]
             feats_MDhw = trunk_MChw
             if self.standardize is None:
                 feats_MDhw = self.conv5(trunk_MChw, num_frames)
             feats_BTDhw = feats_MDhw.unflatten(0, (-1, num_frames))
-        if self.config.objects == "cells":
+        if self.encoder is None:
             assert feats_BTDhw is not None
             if self.standardize is not None:
                 feats_BTDhw = self.standardize(feats_BTDhw.movedim(2, 4)).movedim(4, 2)
             cells_BTKO = encode_cells(feats_BTDhw)
             valid_BTK = torch.ones(cells_BTKO.shape[:3], dtype=torch.bool, device=cells_BTKO.device)
             return cells_BTKO, valid_BTK, None
-        self._check_objects(feats_BTDhw, batch)
+        _check_objects(self.encoder, feats_BTDhw, batch)
         valid_BTK11 = batch.valid_BTK[..., None, None]
         appearance_BTKD = class_logits_BTKS = None
         masks_BTKhw = batch.masks_BTKhw.where(valid_BTK11, 0.0)
         if feats_BTDhw is not None:
-            if self.config.mask_pooling == "interpolated":
+            if self.mask_pooling == "interpolated":
                 appearance_BTKD = pool_interpolated(feats_BTDhw, masks_BTKhw)
             else:
                 coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
@@ -307,47 +362,26 @@ class ObjectHead(nn.Module):
             features_N8 = box_features(relative_boxes(batch).flatten(0, 2), scores_BTK.flatten())
             boxes_BTK8 = features_N8.unflatten(0, scores_BTK.shape)
             boxes_BTK8 = _of_valid(self.standardize_boxes, boxes_BTK8, batch.valid_BTK)
-        parts = (masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS)
-        if self.config.mlp_dropout and self.training and not self.config.pairs_empty_slots:
-            objects_BTKO = self._encode_valid(*parts, batch.valid_BTK, boxes_BTK8)
-        else:
-            objects_BTKO = self.encoder(*parts, batch.valid_BTK, boxes_BTK8)
-        return objects_BTKO, batch.valid_BTK, class_logits_BTKS
+        encode: Callable[..., Tensor] = self.encoder
+        if self.encoder.dropout and self.training and not self.pairs_empty_slots:
+            encode = self.encoder.of_valid_slots
+        parts = (masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS, batch.valid_BTK, boxes_BTK8)
+        return encode(*parts), batch.valid_BTK, class_logits_BTKS
 
-    def _encode_valid(
-        self,
-        masks_BTKhw: Tensor,
-        appearance_BTKD: Tensor | None,
-        class_scores_BTKS: Tensor,
-        valid_BTK: Tensor,
-        boxes_BTK8: Tensor | None,
-    ) -> Tensor:
-        """Return (B, T, K, O) object vectors, with zeros in empty slots, so that the random numbers
-        for dropout do not depend on padding."""
 
-        def of_valid(part: Tensor | None) -> Tensor | None:
-            return None if part is None else part[valid_BTK][None, None]
-
-        objects_11NO = self.encoder(
-            of_valid(masks_BTKhw),
-            of_valid(appearance_BTKD),
-            of_valid(class_scores_BTKS),
-            of_valid(valid_BTK),
-            of_valid(boxes_BTK8),
-        )
-        objects_BTKO = objects_11NO.new_zeros(*valid_BTK.shape, objects_11NO.shape[3])
-        return objects_BTKO.masked_scatter(valid_BTK[..., None], objects_11NO)
-
-    def _check_objects(self, feats_BTDhw: Tensor | None, batch: NetworkInputs) -> None:
-        config, side = self.config, self.config.mask_size
-        if feats_BTDhw is not None and batch.coverage_BTKhw.shape[3:] != feats_BTDhw.shape[3:]:
-            expected = f"cells {tuple(feats_BTDhw.shape[3:])}"
-            raise bad_input("coverage_BTKhw", expected, batch.coverage_BTKhw)
-        if batch.masks_BTKhw.shape[3:] != (side, side):
-            raise bad_input("masks_BTKhw", f"cells {(side, side)}", batch.masks_BTKhw)
-        if batch.class_scores_BTKS.shape[3] != config.class_width:
-            expected = f"{config.class_width} classes with background"
-            raise bad_input("class_scores_BTKS", expected, batch.class_scores_BTKS)
+def _check_objects(
+    encoder: ObjectEncoder, feats_BTDhw: Tensor | None, batch: NetworkInputs
+) -> None:
+    """Raise ShapeError if the objects do not match the encoder or the feature map."""
+    if feats_BTDhw is not None and batch.coverage_BTKhw.shape[3:] != feats_BTDhw.shape[3:]:
+        expected = f"cells {tuple(feats_BTDhw.shape[3:])}"
+        raise bad_input("coverage_BTKhw", expected, batch.coverage_BTKhw)
+    side, num_classes = encoder.mask_size, encoder.num_classes
+    if batch.masks_BTKhw.shape[3:] != (side, side):
+        raise bad_input("masks_BTKhw", f"cells {(side, side)}", batch.masks_BTKhw)
+    if batch.class_scores_BTKS.shape[3] != num_classes:
+        expected = f"{num_classes} classes with background"
+        raise bad_input("class_scores_BTKS", expected, batch.class_scores_BTKS)
 
 
 def relative_boxes(batch: NetworkInputs) -> Tensor:

@@ -9,6 +9,8 @@ N objects, P pairs.
 import torch
 from torch import Tensor
 
+BOX_NUMBERS = 8
+"""Length of the features of a box."""
 PAIR_NUMBERS = 6
 """Length of the geometry of a pair."""
 _LEAST_SIDE = 0.01

@@ -103,6 +103,7 @@ class ObjectRelation(nn.Module):
         """
         super().__init__()
         self.pooling = pooling
+        self.clique_size = clique_size
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], is stored as its n parts.
         self.first = nn.ModuleList(
             nn.Linear(object_width, relation_width, bias=number == 0)
@@ -127,6 +128,11 @@ class ObjectRelation(nn.Module):
         self.geometry = None
         if has_geometry:
             self.geometry = nn.Linear(PAIR_NUMBERS, relation_width, bias=False)
+
+    @property
+    def reads_places(self) -> bool:
+        """Whether h or its pooling reads boxes and times of objects."""
+        return self.geometry is not None or self.pooling == "area"
 
     def forward(
         self,

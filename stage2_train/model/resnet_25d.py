@@ -6,18 +6,21 @@ rows of one matrix, so that the temporal kernel is a 2D convolution on the same 
 copy and without a slow 3D convolution.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.settings.model_config import Kernel, NetworkConfig, TemporalInitialization
+from orn.stage2_train.settings.model_config import Kernel, TemporalInitialization
 
-_BLOCKS: dict[str, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
+Depth = Literal["resnet18", "resnet50"]
+"""Basic blocks, or bottlenecks."""
+_BLOCKS: dict[Depth, tuple[int, ...]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 
 
 class TemporalConv(nn.Module):
@@ -160,19 +163,11 @@ class Block(nn.Module):
         channels: int,
         *,
         stride: int,
-        kernel: Kernel,
-        initialization: TemporalInitialization,
+        wide: Callable[..., FrameConv],
         is_bottleneck: bool,
-        is_temporal_last: bool,
     ) -> None:
+        """Build the block; `wide` builds its 3 x 3 convolutions."""
         super().__init__()
-        wide = partial(
-            FrameConv,
-            size=3,
-            kernel=kernel,
-            initialization=initialization,
-            is_temporal_last=is_temporal_last,
-        )
         self.out_channels = channels * (4 if is_bottleneck else 1)
         if is_bottleneck:
             self.conv1 = FrameConv(in_channels, channels, size=1)
@@ -209,25 +204,50 @@ class Stage(nn.Module):
     """The blocks of one stage (conv2 to conv5)."""
 
     def __init__(
-        self, config: NetworkConfig, *, number: int, stride: int, kernel: Kernel | None = None
+        self,
+        number: int,
+        *,
+        stride: int,
+        depth: Depth = "resnet18",
+        base_width: int = 64,
+        kernel: Kernel = "2d",
+        initialization: TemporalInitialization = "identity",
+        is_temporal_last: bool = False,
     ) -> None:
-        """Build stage conv2 .. conv5 by its `number`; `kernel` overrides the configuration."""
+        """Build a stage.
+
+        Args:
+            number: 2 for conv2 to 5 for conv5.
+            stride: stride of its first block.
+            depth: kind and number of its blocks.
+            base_width: number of channels of conv1.
+            kernel: type of its 3 x 3 kernels.
+            initialization: initialization of 3D kernels; see `SpaceTimeConv`.
+            is_temporal_last: position of the temporal kernel; see `FrameConv`.
+        """
         super().__init__()
-        is_bottleneck = config.backbone == "resnet50"
-        channels = config.base_width * 2 ** (number - 2)
-        before = channels // 2 * (4 if is_bottleneck else 1) if number > 2 else config.base_width
-        blocks: list[Block] = []
-        for place in range(_BLOCKS[config.backbone][number - 2]):
+        wide = partial(
+            FrameConv,
+            size=3,
+            kernel=kernel,
+            initialization=initialization,
+            is_temporal_last=is_temporal_last,
+        )
+        is_bottleneck = depth == "resnet50"
+        channels = base_width * 2 ** (number - 2)
+        width = channels // 2 * (4 if is_bottleneck else 1) if number > 2 else base_width
+        blocks = []
+        for place in range(_BLOCKS[depth][number - 2]):
             block = Block(
-                blocks[-1].out_channels if blocks else before,
+                width,
                 channels,
                 stride=stride if place == 0 else 1,
-                kernel=kernel or config.kernels[number - 1],
-                initialization=config.temporal_initialization,
+                wide=wide,
                 is_bottleneck=is_bottleneck,
-                is_temporal_last=config.temporal_position == "after_relu",
             )
             blocks.append(block)
+            width = block.out_channels
+        self.out_channels = width
         self.blocks = nn.ModuleList(blocks)
         self.keep_activations = True
         """Whether training keeps the activations inside of blocks; otherwise they are recomputed
@@ -279,21 +299,37 @@ def _frozen_statistics(block: nn.Module) -> Iterator[None]:
 class Trunk(nn.Module):
     """conv1 to conv4, shared by both heads."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(
+        self,
+        kernels: Sequence[Kernel] = ("2d",) * 4,
+        *,
+        depth: Depth = "resnet18",
+        base_width: int = 64,
+        initialization: TemporalInitialization = "identity",
+        is_temporal_last: bool = False,
+    ) -> None:
+        """Build the trunk; `kernels` are those of conv1 to conv4. For the others, see `Stage`."""
         super().__init__()
         self.conv1 = FrameConv(
             3,
-            config.base_width,
+            base_width,
             size=7,
             stride=2,
-            kernel=config.kernels[0],
-            initialization=config.temporal_initialization,
-            is_temporal_last=config.temporal_position == "after_relu",
+            kernel=kernels[0],
+            initialization=initialization,
+            is_temporal_last=is_temporal_last,
         )
-        self.bn1 = nn.BatchNorm2d(config.base_width)
-        self.conv2 = Stage(config, number=2, stride=1)
-        self.conv3 = Stage(config, number=3, stride=2)
-        self.conv4 = Stage(config, number=4, stride=2)
+        self.bn1 = nn.BatchNorm2d(base_width)
+        stage = partial(
+            Stage,
+            depth=depth,
+            base_width=base_width,
+            initialization=initialization,
+            is_temporal_last=is_temporal_last,
+        )
+        self.conv2 = stage(2, stride=1, kernel=kernels[1])
+        self.conv3 = stage(3, stride=2, kernel=kernels[2])
+        self.conv4 = stage(4, stride=2, kernel=kernels[3])
 
     def forward(self, frames_M3HW: Tensor, num_frames: int) -> Tensor:
         """Return (M, D / 2, H / 16, W / 16) features of normalized frames; sizes are rounded up."""

@@ -20,7 +20,6 @@ from orn.shared.tensors import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
-from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
@@ -79,13 +78,8 @@ class OpenedModel:
     @property
     def relates_pairs(self) -> bool:
         """Whether the network relates pairs of detected objects, so that they can be explained."""
-        network = self.network
-        return (
-            isinstance(network, ObjectVideoNetwork)
-            and network.config.reads_detections
-            and network.config.relates_pairs
-            and self.heads != "activity"
-        )
+        model = self.config.recipe.model
+        return model.reads_detections and model.relates_pairs and self.heads != "activity"
 
     @property
     def detector(self) -> str:

@@ -29,11 +29,6 @@ _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
 
-_FEATURES_PER_BASE_WIDTH: dict[str, int] = {"resnet18": 8, "resnet50": 32}
-_CELL_COORDINATES = 2
-BOX_NUMBERS = 8
-"""Length of the part `box` of an object vector."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class NetworkConfig:
@@ -222,34 +217,9 @@ class NetworkConfig:
         return max(self.mlp_dropout, self.map_dropout, self.classifier_dropout) > 0
 
     @property
-    def feature_width(self) -> int:
-        """Number of channels D of a ResNet's feature maps U and V: 512 for ResNet-18 and 2048 for
-        ResNet-50 at base width 64."""
-        assert not self.has_image_network, "the network knows its channels"
-        return self.base_width * _FEATURES_PER_BASE_WIDTH[self.backbone]
-
-    @property
     def pairs_empty_slots(self) -> bool:
         """Whether an empty slot can be the second object of a pair."""
         return self.empty_slots == "as_authors" and self.clique_size == 2
-
-    @property
-    def class_width(self) -> int:
-        """Length S + 1 of a class vector c."""
-        return self.num_detector_classes + 1
-
-    def object_width_of(self, feature_width: int) -> int:
-        """Return the length of an object vector o = [b u c] (eq. 8) whose appearance has
-        `feature_width` features: 2229 with the 2048 of the paper."""
-        if self.objects == "cells":
-            return feature_width + _CELL_COORDINATES
-        widths = {
-            "shape": self.mask_features,
-            "appearance": feature_width,
-            "class": self.class_width if self.class_part == "distribution" else self.class_features,
-            "box": BOX_NUMBERS,
-        }
-        return sum(widths[part] for part in self.object_parts)
 
     @property
     def relates_pairs(self) -> bool:

@@ -68,7 +68,12 @@ def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -
         logger.warning("%s has no pre-trained weights; initial weights are random", _kind(recipe))
         return
     source = IMAGENET_NAME if file is None else str(file)
-    inflate(network, read_weights(file or fetch_imagenet_weights(name)), name=source)
+    inflate(
+        network,
+        read_weights(file or fetch_imagenet_weights(name)),
+        name=source,
+        keeps_object_conv5=model.object_conv5_initialization == "random",
+    )
 
 
 def _kind(recipe: Recipe) -> str:

@@ -42,9 +42,9 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     network.requires_grad_(True)
     if not isinstance(network, ObjectVideoNetwork):
         return
-    if network.config.has_frozen_maps:
+    if network.has_image_network and not network.backbone.trains:
         network.backbone.requires_grad_(False)
-    if network.config.heads != "both":
+    if network.heads != "both":
         return
     is_first, objects = phase.heads == "object", network.object_head
     if objects.first_phase is not None:
@@ -52,14 +52,13 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
         objects.reasoning.requires_grad_(not is_first)
     if is_first:
         network.activity_head.requires_grad_(False)
-        reads_frames = network.config.object_head_reads_frames
-        if network.config.has_image_network:
-            trains = reads_frames and phase.trains_resnet and network.config.backbone_trains
-            network.backbone.requires_grad_(trains)
+        trains = objects.reads_frames and phase.trains_resnet
+        if network.has_image_network:
+            network.backbone.requires_grad_(trains and network.backbone.trains)
             return
-        network.trunk.requires_grad_(reads_frames and phase.trains_resnet)
-        if reads_frames:
-            objects.conv5.requires_grad_(phase.trains_resnet)
+        network.trunk.requires_grad_(trains)
+        if objects.reads_frames:
+            objects.conv5.requires_grad_(trains)
 
 
 def synchronized(network: nn.Module, accelerator: Accelerator) -> nn.Module:

@@ -27,6 +27,8 @@ from tests.reference.object_relation import (
 )
 
 Weights = Mapping[str, Tensor]
+FEATURES = {"resnet18": 8, "resnet50": 32}
+"""Channels of conv5 per channel of conv1."""
 _NUM_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 _BATCH_NORM_EPSILON = 1e-5
 _LAYER_NORM_EPSILON = 1e-5
@@ -203,7 +205,9 @@ def _empty_slots(
         nothing = torch.zeros(config.mask_size, config.mask_size, dtype=torch.float64)
         parts.append(encode_shape(encoder, nothing))
     if "appearance" in config.object_parts:
-        parts.append(torch.zeros(config.feature_width, dtype=torch.float64))
+        parts.append(
+            torch.zeros(FEATURES[config.backbone] * config.base_width, dtype=torch.float64)
+        )
     if "class" in config.object_parts:
         is_mlp = config.class_part == "one_hot_mlp"
         no_class = torch.zeros(config.num_detector_classes + 1, dtype=torch.float64)

@@ -29,6 +29,7 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import FrameMapper
 from orn.stage2_train.clip_store.store_format import FailedClip, MapSettings, StoreSettings
 from orn.stage2_train.clip_store.unit_file import add_frames, writing
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import save_best
@@ -290,7 +291,7 @@ TINY_RECORD = DatasetRecord(
 def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.Module]:
     """Write the folder of an exported run, with random weights; `changes` of its configuration."""
     torch.manual_seed(0)
-    network = ObjectVideoNetwork(TINY_RECIPE.model)
+    network = build_object_network(TINY_RECIPE.model)
     config = RunConfig(
         recipe_name="tiny",
         recipe=TINY_RECIPE,
@@ -340,7 +341,9 @@ def train_tiny_network(
         metric=sources.dataset.metric,
     )
     torch.manual_seed(recipe.seed)
-    network = ObjectVideoNetwork(replace(recipe.model, num_activities=len(sources.dataset.classes)))
+    network = build_object_network(
+        replace(recipe.model, num_activities=len(sources.dataset.classes))
+    )
     accelerator = build_accelerator(recipe.precision, "cpu")
     options = {"config": "sha256:0", "accelerator": accelerator, **options}
     network.state = train_network(network, recipe, data, folder, **options)

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.heads import Classifier, check_heads, dropout
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
-from orn.stage2_train.settings.model_config import Heads, NetworkConfig
+from orn.stage2_train.settings.model_config import Heads
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 """Channels of the convolutions in each stage; pooling follows each stage."""
@@ -32,25 +32,24 @@ Layer = TypeVar("Layer", nn.Conv3d, nn.Linear)
 class C3D(nn.Module):
     """Network that classifies a clip from its frames alone."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, num_activities: int, *, base_width: int = 64) -> None:
         """Initialize random weights; the paper's numbers of channels are scaled by base_width / 64,
         rounded down."""
         super().__init__()
-        self.config = config
         self.normalize_frames = FrameNormalizer()
         stages, before = [], 3
         for channels in _STAGES:
             layers: list[nn.Module] = []
             for count in channels:
-                width = count * config.base_width // 64
+                width = count * base_width // 64
                 layers += [_initialized(nn.Conv3d(before, width, 3, padding=1)), nn.ReLU()]
                 before = width
             stages.append(nn.Sequential(*layers))
         self.stages = nn.ModuleList(stages)
-        width = _FEATURES * config.base_width // 64
+        width = _FEATURES * base_width // 64
         self.fc6 = _initialized(nn.Linear(before * _LAST_CELLS**2, width))
         self.fc7 = _initialized(nn.Linear(width, width))
-        self.classify = Classifier(width, config.num_activities)
+        self.classify = Classifier(width, num_activities)
 
     def forward(
         self,

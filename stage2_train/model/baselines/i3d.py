@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.heads import Classifier, check_heads, dropout
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
-from orn.stage2_train.settings.model_config import Heads, NetworkConfig
+from orn.stage2_train.settings.model_config import Heads
 
 _DROPOUT = 0.5
 _BN_EPSILON = 1e-3
@@ -92,14 +92,14 @@ class _Inception(nn.Module):
 class I3D(nn.Module):
     """Network that classifies a clip from its frames alone."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, num_activities: int, *, base_width: int = 64) -> None:
         """Initialize random weights; the paper's channels are scaled by base_width / 64."""
         super().__init__()
-        self.config = config
+        self.base_width = base_width
         self.normalize_frames = FrameNormalizer(mean=_HALF, std=_HALF)
 
         def scaled(channels: int) -> int:
-            return max(1, channels * config.base_width // 64)
+            return max(1, channels * base_width // 64)
 
         self.conv1 = _Unit(3, scaled(64), size=7, stride=2)
         self.conv2 = _Unit(scaled(64), scaled(64), size=1)
@@ -109,7 +109,7 @@ class I3D(nn.Module):
             inception = _Inception(width, tuple(scaled(channels) for channels in widths))
             self.add_module(name, inception)
             width = inception.out_channels
-        self.classify = Classifier(width, config.num_activities)
+        self.classify = Classifier(width, num_activities)
 
     def forward(
         self,

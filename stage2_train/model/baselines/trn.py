@@ -21,7 +21,7 @@ from orn.shared.errors import ConfigError, ShapeError
 from orn.stage2_train.model.heads import Classifier, check_heads, dropout
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
-from orn.stage2_train.settings.model_config import Heads, NetworkConfig
+from orn.stage2_train.settings.model_config import Heads
 
 MOST_FRAMES = 16
 _MOST_SUBSETS = 128
@@ -69,26 +69,27 @@ class Relations(nn.Module):
 class TRN(nn.Module):
     """Network that classifies a clip from its frames alone."""
 
-    def __init__(self, config: NetworkConfig) -> None:
-        """Initialize weights from PyTorch's global generator.
+    def __init__(
+        self, trunk: Trunk, conv5: Stage, *, num_frames: int | None, num_activities: int
+    ) -> None:
+        """Build the network on a ResNet, with weights from PyTorch's global generator.
 
         Raises:
-            ConfigError: if `config.num_frames` is not in 2 .. 16.
+            ConfigError: if `num_frames` is not in 2 .. 16.
         """
         super().__init__()
-        self.config = config
-        num_frames = config.num_frames
         if num_frames is None or not 2 <= num_frames <= MOST_FRAMES:
             raise ConfigError(
                 f"model.num_frames: expected 2 to {MOST_FRAMES} frames for architecture trn, got "
                 f"{num_frames}; choose a different data.clip_frames"
             )
+        self.num_frames = num_frames
         self.normalize_frames = FrameNormalizer()
-        self.trunk = Trunk(config)
-        self.conv5 = Stage(config, number=5, stride=2)
-        self.reduce = nn.Linear(config.feature_width, _FRAME_FEATURES)
+        self.trunk = trunk
+        self.conv5 = conv5
+        self.reduce = nn.Linear(conv5.out_channels, _FRAME_FEATURES)
         self.relations = nn.ModuleList(
-            Relations(num_frames, scale, num_activities=config.num_activities)
+            Relations(num_frames, scale, num_activities=num_activities)
             for scale in range(2, num_frames + 1)
         )
         for parameter in self.parameters():
@@ -106,13 +107,13 @@ class TRN(nn.Module):
 
         Raises:
             ConfigError: if `heads` is not the activity head.
-            ShapeError: if the clips do not have `config.num_frames` frames.
+            ShapeError: if the clips do not have `num_frames` frames.
         """
         check_heads(heads)
         num_frames = batch.frames_BTCHW.shape[1]
-        if num_frames != self.config.num_frames:
+        if num_frames != self.num_frames:
             raise ShapeError(
-                f"network input frames_BTCHW: expected clips of {self.config.num_frames} frames "
+                f"network input frames_BTCHW: expected clips of {self.num_frames} frames "
                 f"(model.num_frames), got {num_frames}"
             )
         feats_MDhw = self.trunk(self.normalize_frames(batch.frames_BTCHW), num_frames)

@@ -13,6 +13,7 @@ from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import ClipRequest, View, Views
 from orn.stage2_train.evaluation.predict_split import gathered, predict
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
@@ -42,7 +43,7 @@ def network() -> ObjectVideoNetwork:
     """A tiny network with random weights."""
     torch.manual_seed(0)
     config = NetworkConfig(num_activities=2, base_width=2, mask_size=7, relation_width=6)
-    return ObjectVideoNetwork(config)
+    return build_object_network(config)
 
 
 def run(network, clips, *, heads="both", batch_size=5, **options) -> Predictions:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.model_config import NetworkConfig
@@ -47,8 +48,9 @@ def make_network() -> Callable[[NetworkConfig], ObjectVideoNetwork]:
 
     def make(config: NetworkConfig) -> ObjectVideoNetwork:
         torch.manual_seed(0)
-        network = ObjectVideoNetwork(config).double().eval()
+        network = build_object_network(config).double().eval()
         randomize(network)
+        network.config = config  # for the loops
         return network
 
     return make

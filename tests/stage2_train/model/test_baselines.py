@@ -105,7 +105,7 @@ def googlenet() -> GoogLeNet:
 
 @pytest.fixture
 def i3d() -> I3D:
-    return I3D(baseline_config("i3d", base_width=64)).eval()
+    return I3D(3).eval()
 
 
 @pytest.mark.parametrize(("frames", "size"), [(4, (39, 50)), (1, (32, 32))])
@@ -133,7 +133,7 @@ def test_other_weights_than_googlenets_are_refused(i3d) -> None:
 
 def test_published_sizes() -> None:
     with torch.device("meta"):
-        network = C3D(baseline_config("c3d", base_width=64, num_activities=487))
+        network = C3D(487)
     assert network.fc6.in_features == 8192
     assert sum(weight.numel() for weight in network.parameters()) == 79_991_015
     features = network.features(torch.zeros(1, 3, 16, 112, 112, device="meta"))
@@ -141,7 +141,7 @@ def test_published_sizes() -> None:
 
 
 def test_a_clip_layer_by_layer() -> None:
-    network = C3D(baseline_config("c3d")).double().eval()
+    network = C3D(3, base_width=2).double().eval()
     batch = draw_batch(frames=3, size=(64, 64))
     video = batch.frames_BTCHW.double().transpose(1, 2) / 255
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None, None].double()
@@ -169,7 +169,7 @@ def make_trn():
     def make(frames: int) -> TRN:
         torch.manual_seed(0)
         config = baseline_config("trn", num_frames=frames, kernels=("2d",) * 5)
-        return TRN(config).double().eval()
+        return build_network(config).double().eval()
 
     return make
 
@@ -206,7 +206,7 @@ def test_the_network_is_features_then_relations(make_trn) -> None:
 @pytest.mark.parametrize("frames", [None, 1, 17])
 def test_number_of_frames_must_be_known_and_few(frames) -> None:
     with pytest.raises(ConfigError, match=f"num_frames: expected 2 to 16 frames .* got {frames}"):
-        TRN(baseline_config("trn", num_frames=frames))
+        build_network(baseline_config("trn", num_frames=frames))
 
 
 def test_clips_of_another_length_are_refused(make_trn) -> None:

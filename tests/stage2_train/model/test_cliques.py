@@ -13,7 +13,6 @@ from orn.stage2_train.model.frame_cliques import (
     sampled_earlier_frames,
 )
 from orn.stage2_train.model.relation import ObjectRelation
-from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.object_cliques import relations_of_clip
 
 ROUND_OFF = 1e-10  # float64, sums of up to 200 values of size 1 in another order
@@ -28,13 +27,12 @@ Case = tuple[ObjectRelation, Tensor, Tensor, FrameCliques]
 def make_case(variant: tuple[int, str], *, share: float = 0.7, training: bool = False) -> Case:
     """A case of random numbers; `share` of the slots hold objects."""
     size, frames = variant
-    config = NetworkConfig(num_activities=2, clique_size=size, relation_frames=frames)
     torch.manual_seed(0)
     relation = ObjectRelation(5, 6, clique_size=size).double()
     objects_BTKO = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
     generator = torch.Generator().manual_seed(0)
-    options = {"num_clips": 2, "num_frames": 4, "training": training, "generator": generator}
-    cliques = choose_frame_cliques(config, **options)
+    options = {"clique_size": size, "relation_frames": frames, "training": training}
+    cliques = choose_frame_cliques(2, 4, **options, generator=generator)
     return relation, objects_BTKO, torch.rand(2, 4, 3) < share, cliques
 
 

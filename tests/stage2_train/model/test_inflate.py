@@ -8,6 +8,7 @@ import torch
 from torchvision.models import get_model, resnet18
 
 from orn.shared.errors import CheckpointError
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.image_weights import (
     export_resnet,
     inflate,
@@ -24,7 +25,7 @@ def resnet_weights() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def network() -> ObjectVideoNetwork:
-    return ObjectVideoNetwork(NetworkConfig(num_activities=2))
+    return build_object_network(NetworkConfig(num_activities=2))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
     torch.manual_seed(1)
     state = get_model(backbone, weights=None).state_dict()
     given = {key: torch.rand_like(value.float()) for key, value in state.items()}
-    network = ObjectVideoNetwork(NetworkConfig(backbone=backbone, heads=heads, **FLAT))
+    network = build_object_network(NetworkConfig(backbone=backbone, heads=heads, **FLAT))
     inflate(network, given, name="test")
     exported = export_resnet(network)
     assert exported.keys() == given.keys() - {"fc.weight", "fc.bias"}
@@ -74,14 +75,11 @@ def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
 
 
 def test_the_object_heads_conv5_may_stay_random() -> None:
-    made = [
-        ObjectVideoNetwork(NetworkConfig(object_conv5_initialization=start, **FLAT))
-        for start in ("pretrained", "random")
-    ]
+    made = [build_object_network(NetworkConfig(**FLAT)) for _ in range(2)]
     state = get_model("resnet18", weights=None).state_dict()
     before = {name: row.clone() for name, row in made[1].state_dict().items()}
-    for network in made:
-        inflate(network, state, name="test")
+    for network, keeps in zip(made, (False, True), strict=True):
+        inflate(network, state, name="test", keeps_object_conv5=keeps)
     of_pictures, random = (module.state_dict() for module in made)
     own = [name for name in random if name.startswith("object_head.")]
     assert all(torch.equal(random[name], before[name]) for name in own)
@@ -91,6 +89,6 @@ def test_the_object_heads_conv5_may_stay_random() -> None:
 
 
 def test_of_two_conv5_takes_that_of_the_activity_head() -> None:
-    network = ObjectVideoNetwork(NetworkConfig(base_width=2, **FLAT))
+    network = build_object_network(NetworkConfig(base_width=2, **FLAT))
     torch.nn.init.constant_(network.activity_head.conv5.blocks[0].bn1.weight, 7.0)
     assert export_resnet(network)["layer4.0.bn1.weight"].eq(7.0).all()

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.frame_cliques import all_earlier_frames
-from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.object_video_network import clip_logits
@@ -18,7 +17,7 @@ from tests.stage2_train.model.conftest import assert_close
 def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
     torch.manual_seed(0)
     config = NetworkConfig(num_activities=2, mlp_initialization="he", reasoning="mlp")
-    head = ObjectHead(config)
+    head = build_object_network(config).object_head
     relation, mask_mlp = head.relation, head.encoder.mask_mlp
     layers = [
         (relation.first[0], 2 * 693),  # 100 + 512 + 81 numbers of each of two objects
@@ -46,7 +45,7 @@ def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, 
     ]
     assert_close(alone, torch.stack([outputs[1] for outputs in slow]))
     assert not torch.allclose(alone, network(batch).object_logits_BA)
-    one_head = ObjectVideoNetwork(replace(network.config, heads="object"))
+    one_head = build_object_network(replace(network.config, heads="object"))
     assert one_head.object_head.first_phase is None
 
 

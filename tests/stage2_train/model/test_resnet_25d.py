@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision import models
 
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, TemporalConv
@@ -39,7 +40,7 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels) -
     resnet = models.get_model(backbone, weights=None)
     randomize(resnet)
     config = NetworkConfig(num_activities=2, backbone=backbone, kernels=kernels)
-    network = ObjectVideoNetwork(config)
+    network = build_object_network(config)
     torch.nn.init.normal_(network.trunk.conv1.temporal.weight)
     inflate(network, resnet.state_dict(), name="random")
     resnet, network = resnet.double().eval(), network.double().eval()
@@ -55,7 +56,7 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels) -
         expected_objects = resnet.layer4(expected_trunk)
         objects = network.object_head.conv5(trunk, 2)
     assert trunk.shape[2:] == objects.shape[2:] == (3, 3)
-    assert activity.shape == (2, config.feature_width, 2, 2)
+    assert activity.shape == (2, config.base_width * 8, 2, 2)
     assert expected_activity.std() > 1e-3
     for actual, expected in (
         (trunk, expected_trunk),
@@ -68,7 +69,7 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels) -
 
 def _network(config: NetworkConfig, *, keep: bool) -> ObjectVideoNetwork:
     torch.manual_seed(0)
-    network = ObjectVideoNetwork(config).train()
+    network = build_object_network(config).train()
     for module in network.modules():
         if isinstance(module, Stage):
             module.keep_activations = keep

@@ -215,9 +215,9 @@ class _GivenFeatures(torch.nn.Module):
 @pytest.mark.parametrize("name", ["orn", "clique-3"])
 def test_gradcheck_of_the_object_head(name, make_variant, make_batch) -> None:
     head, batch = make_variant(name).object_head, make_batch(clips=1, frames=2, slots=2)
-    head.conv5 = _GivenFeatures()
+    width, head.conv5 = head.conv5.out_channels, _GivenFeatures()
     batch = replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :1, :2] + 0.1)
-    feats_MDhw = torch.randn(2, head.config.feature_width, 1, 2, dtype=torch.float64)
+    feats_MDhw = torch.randn(2, width, 1, 2, dtype=torch.float64)
     assert torch.autograd.gradcheck(
         lambda feats_MDhw: head(feats_MDhw, batch)[0], feats_MDhw.requires_grad_()
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.runs.phases import plan_phases, steps_per_epoch
 from orn.stage2_train.settings.recipe import PhaseRecipe
 from orn.stage2_train.training.step import freeze_for
@@ -33,13 +33,13 @@ def test_one_head_has_one_phase_of_as_many_steps(heads, tiny_recipe) -> None:
     recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, heads=heads))
     (phase,) = plan_phases(recipe, num_segments=14)
     assert (phase.name, phase.heads, phase.num_steps) == (f"{heads}_head", heads, 21)
-    network = ObjectVideoNetwork(recipe.model)
+    network = build_object_network(recipe.model)
     freeze_for(network, phase)
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_the_first_phase_freezes_what_gets_no_gradient(tiny_recipe) -> None:
-    network = ObjectVideoNetwork(tiny_recipe.model)
+    network = build_object_network(tiny_recipe.model)
     freeze_for(network, plan_phases(tiny_recipe, num_segments=8)[0])
     frozen = {name.split(".")[0] for name, w in network.named_parameters() if not w.requires_grad}
     assert frozen == {"activity_head"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.settings.recipe import PhaseRecipe
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 
@@ -50,7 +50,7 @@ def test_the_first_phase_trains_the_object_head_and_the_second_everything(
     phases = PhaseRecipe(object_head_epochs=1, epochs=1, object_head_trains_resnet=trains_resnet)
     recipe = replace(tiny_recipe, phases=phases)
     torch.manual_seed(recipe.seed)
-    first = ObjectVideoNetwork(recipe.model)
+    first = build_object_network(recipe.model)
     learned, before = dict(first.named_parameters()), first.state_dict()
     after = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path)
     for name, weights in after.items():
@@ -66,7 +66,7 @@ def test_reasoning_starts_fresh_in_the_second_phase(run_tiny, tiny_recipe, tmp_p
     model = replace(tiny_recipe.model, first_phase_reasoning="mean")
     recipe = replace(tiny_recipe, model=model)
     torch.manual_seed(recipe.seed)
-    fresh = ObjectVideoNetwork(model).state_dict()
+    fresh = build_object_network(model).state_dict()
     first_weights = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path / "whole")
     for name, weights in first_weights.items():
         if name.startswith("object_head.reasoning."):

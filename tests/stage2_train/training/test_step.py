@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from orn.shared.errors import TrainingError
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
-from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.training.losses import total_loss
 from orn.stage2_train.training.step import step_generator, training_step
@@ -37,7 +37,7 @@ def make_step(tiny_world, tiny_recipe, tmp_path):
         if seen is not None:
             seen += batches[:num_batches]
         torch.manual_seed(0)
-        network = ObjectVideoNetwork(recipe.model).train()
+        network = build_object_network(recipe.model).train()
         before = [parameter.detach().clone() for parameter in network.parameters()]
         spoil(network)
         values = training_step(
@@ -115,7 +115,7 @@ def test_two_batches_are_averaged(make_step, tiny_recipe) -> None:
     batches = []
     values, moved = make_step(recipe, num_batches=2, seen=batches)
     torch.manual_seed(0)
-    network = ObjectVideoNetwork(recipe.model).train()
+    network = build_object_network(recipe.model).train()
     generator = step_generator(recipe.seed, 7, 0)
     losses = []
     for batch in batches:
