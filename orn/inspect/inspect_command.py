@@ -16,9 +16,8 @@ from orn.shared.options import Argument, Option, Request, command
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from orn.inspect.one_frame import ShardFrame
     from orn.inspect.shard_videos import ActivityLabels, Pictures
-    from orn.shared.shards.shard import Shard
+    from orn.shared.shards.shard import Shard, ShardFrame
 
 
 logger = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     over one frame or a video; with --html, write a page. Missing frames are gray; the exit code is
     then 3 for --overlay.
     """
-    from orn.inspect.page.write import check_page_output
+    from orn.inspect.page.write import check_page_output, write_page
     from orn.inspect.shard_videos import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
@@ -122,7 +121,11 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     if request.html is not None:
         check_page_output(request.html)
     pictures = pictures_of_shard(path, request.dataset, request.data_root)
-    made = _draw(opened, pictures, request) | _write_page(opened, pictures, request)
+    made = _draw(opened, pictures, request)
+    if request.html is not None:
+        threshold, labels = request.score_threshold, _labels(opened, request)
+        page = write_page(opened, pictures, request.html, labels=labels, score_threshold=threshold)
+        made["html"] = str(page)
     if as_json:
         echo_json(made)
     for key in () if as_json else ("overlay", "html"):
@@ -148,19 +151,18 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
 
 
 def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None:
-    from orn.inspect import one_frame, summary
+    from orn.inspect import summary
 
     if (request.video_id, request.index, request.seconds) == (None, None, None):
-        whole = summary.summarize(shard)
-        described, report = summary.summary_to_dict(whole), summary.as_report(whole)
+        echo_report(summary.summarize(shard), summary.summary_report, as_json=as_json)
     else:
-        found = _frame(shard, request)
-        described, report = one_frame.frame_to_dict(found), one_frame.as_report(found)
-    echo_report(described, lambda _: report, as_json=as_json)
+        frame = _frame(shard, request)
+        report = summary.frame_report(frame)
+        echo_report(summary.frame_to_dict(frame), lambda _: report, as_json=as_json)
 
 
 def _frame(shard: "Shard", request: InspectRequest) -> "ShardFrame":
-    from orn.inspect.one_frame import find_frame
+    from orn.inspect.summary import find_frame
 
     return find_frame(
         shard, video_id=request.video_id, index=request.index, seconds=request.seconds
@@ -188,22 +190,6 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
         frame = _frame(shard, request)
         drawn = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
     return {"overlay": str(request.overlay), "frames": drawn.frames, "gray": drawn.gray}
-
-
-def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
-    """Write the page, if requested; return its path and contents."""
-    from orn.inspect.page.write import write_page
-
-    if request.html is None:
-        return {}
-    page = write_page(
-        shard,
-        pictures,
-        request.html,
-        labels=_labels(shard, request),
-        score_threshold=request.score_threshold,
-    )
-    return {"html": str(page)}
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

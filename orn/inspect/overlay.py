@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from orn.inspect.one_frame import chosen_video
 from orn.inspect.shard_videos import Pictures, pictures_or_gray
+from orn.inspect.summary import chosen_video
 from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
-from orn.shared.errors import ShardNotFoundError
+from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
-from orn.shared.pages.render import notebook_html, show_html
 from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.shards.shard_format import VideoEntry
-from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +54,17 @@ def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> Non
     Args:
         frame: frame of a shard.
         image: (H, W, 3) uint8 RGB picture of the frame at any size; None for gray.
+
+    Raises:
+        PipelineError: if IPython is not installed.
     """
-    objects = counted(len(frame.detections), "object")
-    drawn = _drawn(frame, image, score_threshold=0)
-    show_html(notebook_html(frame.video.id, objects, picture=drawn))
+    try:
+        from IPython.display import display
+    except ImportError as err:
+        raise PipelineError(
+            "show_frame() requires a notebook, but IPython is not running; print the frame instead"
+        ) from err
+    display(Image.fromarray(_drawn(frame, image, score_threshold=0)))
 
 
 def draw_film(
@@ -121,12 +126,12 @@ def _drawn(
     score_threshold: float,
     size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
-    found = frame.detections
+    detections = frame.detections
     if picture is None:
-        picture = gray_frame(height=found.height, width=found.width)
+        picture = gray_frame(height=detections.height, width=detections.width)
     return draw_frame(
         picture,
-        DrawnObjects.of(found, score_threshold=score_threshold),
+        DrawnObjects.of(detections, score_threshold=score_threshold),
         class_names=frame.class_names,
         caption=f"frame {frame.index}, {frame.seconds:.3f} s",
         size=size,

@@ -1,17 +1,17 @@
-"""Summary of a shard, as text and as JSON."""
+"""A shard, and one of its frames, as JSON objects and as text."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from orn.shared.errors import ShardFormatError
-from orn.shared.jobs.plan import FailedVideo
-from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
-from orn.shared.text import counted
+from orn.shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
+from orn.shared.masks import rle
+from orn.shared.masks.rules import background_scores
+from orn.shared.shards.shard import Shard, ShardFrame
+from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, VideoEntry
+from orn.shared.text import counted, nearest
 from orn.shared.text_report import Report, Table, first_rows
 from orn.shared.video.frame import describe_rate
 
@@ -19,164 +19,254 @@ _MOST_SHOWN = 20
 """Maximum number of videos and classes in the text; the JSON output lists all."""
 _NEVER_SHOWN = 8
 """Maximum number of classes without detections in the text."""
-
-_VIDEO_HEADER = ("video", "size", "frames", "first", "seconds", "detections", "a frame")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoSummary:
-    """Summary of one video of a shard."""
-
-    id: str
-    height: int
-    width: int
-    frames: int
-    first_frame: int | None
-    """Index of its first frame in the decoded stream; None if it has no frames."""
-    seconds: tuple[float, float] | None
-    """Times of its first and last frame."""
-    rate: float
-    detections: int
+_LEAST_SHOWN_SCORE = 0.01
+"""Class scores below this value are not listed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardSummary:
-    """Summary of a shard."""
-
-    path: Path
-    size_bytes: int
-    detector: DetectorEntry
-    has_class_scores: bool
-    videos: tuple[VideoSummary, ...]
-    failed: tuple[FailedVideo, ...]
-    frames: int
-    frames_without_detections: int
-    detections: int
-    mean_score: float | None
-    """None if there are no detections."""
-    classes: dict[str, int]
-    """Number of detections of each class, in descending order, without zeros."""
-    never: tuple[str, ...]
-    """Classes without detections, in the detector's order."""
-
-
-def summarize(shard: Shard) -> ShardSummary:
-    """Return the summary of a shard.
+def summarize(shard: Shard) -> dict[str, Any]:
+    """Return the contents of a shard as a JSON object: `classes` has the number of detections of
+    each class, in descending order, and `never` the classes without detections.
 
     Raises:
         ShardFormatError: if the shard is damaged.
     """
-    index_F, seconds_F = shard.frame_index(), shard.frame_seconds()
-    found_F = np.diff(shard.array("frame_offsets"))
+    detections_F = np.diff(shard.array("frame_offsets"))
     scores, names = shard.array("scores"), shard.detector.class_names
-    labels = shard.array("labels")
+    labels, num_frames = shard.array("labels"), shard.num_frames
     if labels.max(initial=0) >= len(names) or not np.isfinite(scores).all():
         raise ShardFormatError(
             f"{shard.path}: expected labels of {len(names)} classes and finite scores, got invalid "
             "values; run `orn verify` to locate them"
         )
-    videos = []
-    for video in shard.videos:
-        start, stop = shard.video_rows(video.id)
-        rows = slice(start, stop)
-        seconds = seconds_F[rows]
-        videos.append(
-            VideoSummary(
-                id=video.id,
-                height=video.height,
-                width=video.width,
-                frames=stop - start,
-                first_frame=int(index_F[start]) if start < stop else None,
-                seconds=(float(seconds[0]), float(seconds[-1])) if start < stop else None,
-                rate=video.rate,
-                detections=int(found_F[rows].sum()),
-            )
-        )
     counts_S = np.bincount(labels, minlength=len(names)).tolist()
-    return ShardSummary(
-        path=shard.path,
-        size_bytes=shard.path.stat().st_size,
-        detector=shard.detector,
-        has_class_scores=shard.has_class_scores,
-        videos=tuple(videos),
-        failed=shard.failed,
-        frames=shard.num_frames,
-        frames_without_detections=int((found_F == 0).sum()),
-        detections=len(scores),
-        mean_score=float(scores.mean(dtype=np.float64)) if len(scores) else None,
-        classes={
-            names[label]: count
-            for label, count in sorted(enumerate(counts_S), key=lambda each: -each[1])
-            if count
-        },
-        never=tuple(name for name, count in zip(names, counts_S, strict=False) if not count),
-    )
-
-
-def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
-    """Return the summary as plain values for JSON."""
-    values, frames = asdict(summary), summary.frames
+    size_bytes = shard.path.stat().st_size
     return {
-        "shard": str(values.pop("path")),
+        "shard": str(shard.path),
         "format": FORMAT_NAME,
         "format_version": FORMAT_VERSION,
-        **values,
-        "bytes_per_frame": summary.size_bytes / frames if frames else None,
-        "detections_per_frame": summary.detections / frames if frames else None,
+        "size_bytes": size_bytes,
+        "detector": asdict(shard.detector),
+        "has_class_scores": shard.has_class_scores,
+        "videos": [_summary_of_video(shard, video) for video in shard.videos],
+        "failed": [asdict(failed) for failed in shard.failed],
+        "frames": num_frames,
+        "frames_without_detections": int((detections_F == 0).sum()),
+        "detections": len(scores),
+        "mean_score": float(scores.mean(dtype=np.float64)) if len(scores) else None,
+        "classes": {
+            names[label]: count
+            for label, count in sorted(enumerate(counts_S), key=lambda item: -item[1])
+            if count
+        },
+        "never": [name for name, count in zip(names, counts_S, strict=False) if not count],
+        "bytes_per_frame": size_bytes / num_frames if num_frames else None,
+        "detections_per_frame": len(scores) / num_frames if num_frames else None,
     }
 
 
-def as_report(summary: ShardSummary) -> Report:
-    """Return the report of a summary, with long lists truncated."""
-    frames = summary.frames
-    per_frame = f"{summary.detections / frames:.2f} a frame" if frames else "no frames"
-    bytes_per_frame = f"{summary.size_bytes / frames:,.0f} a frame" if frames else "no frames"
-    score = "" if summary.mean_score is None else f", mean score {summary.mean_score:.3f}"
-    detector = summary.detector
-    thresholds = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
-    versions = ", ".join(f"{name} {version}" for name, version in detector.versions.items())
-    scores_kept = "of every class" if summary.has_class_scores else "of the predicted class only"
-    about = [
-        ("shard", str(summary.path)),
+def _summary_of_video(shard: Shard, video: VideoEntry) -> dict[str, Any]:
+    start, stop = shard.video_rows(video.id)
+    seconds, offsets = shard.frame_seconds()[start:stop], shard.array("frame_offsets")
+    return {
+        "id": video.id,
+        "height": video.height,
+        "width": video.width,
+        "frames": stop - start,
+        "first_frame": int(shard.frame_index()[start]) if start < stop else None,
+        "seconds": (float(seconds[0]), float(seconds[-1])) if start < stop else None,
+        "rate": video.rate,
+        "detections": int(offsets[stop] - offsets[start]),
+    }
+
+
+def summary_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the facts of a summary in printable form."""
+    per_frame = bytes_per_frame = "no frames"
+    if summary["frames"]:
+        per_frame = f"{summary['detections_per_frame']:.2f} a frame"
+        bytes_per_frame = f"{summary['bytes_per_frame']:,.0f} a frame"
+    score, detector = summary["mean_score"], summary["detector"]
+    mean_score = "" if score is None else f", mean score {score:.3f}"
+    thresholds = ", ".join(f"{name} {value:g}" for name, value in detector["thresholds"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in detector["versions"].items())
+    of_which = "every class" if summary["has_class_scores"] else "the predicted class only"
+    without = summary["frames_without_detections"]
+    return [
+        ("shard", summary["shard"]),
         ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
-        ("size", f"{summary.size_bytes:,} bytes, {bytes_per_frame}"),
-        ("detector", f"{detector.config_name} ({detector.config_digest[:19]})"),
-        ("checkpoint", detector.checkpoint_digest[:19]),
+        ("size", f"{summary['size_bytes']:,} bytes, {bytes_per_frame}"),
+        ("detector", f"{detector['config_name']} ({detector['config_digest'][:19]})"),
+        ("checkpoint", detector["checkpoint_digest"][:19]),
         ("thresholds", thresholds or "none"),
-        ("frame rate", describe_rate(detector.frame_rate)),
+        ("frame rate", describe_rate(detector["frame_rate"])),
         ("versions", versions or "unknown"),
-        ("scores", scores_kept),
-        ("videos", f"{len(summary.videos)}, {len(summary.failed)} failed"),
-        ("frames", f"{frames:,}, {summary.frames_without_detections:,} without detections"),
-        ("detections", f"{summary.detections:,}, {per_frame}{score}"),
+        ("scores", f"of {of_which}"),
+        ("videos", f"{len(summary['videos'])}, {len(summary['failed'])} failed"),
+        ("frames", f"{summary['frames']:,}, {without:,} without detections"),
+        ("detections", f"{summary['detections']:,}, {per_frame}{mean_score}"),
     ]
-    never = []
-    if summary.classes and summary.never:
-        some = ", ".join(summary.never[:_NEVER_SHOWN])
-        more = ", ..." if len(summary.never) > _NEVER_SHOWN else ""
-        words = counted(len(summary.never), "class never occurs", "classes never occur")
-        never = [f"{words}: {some}{more}"]
-    classes = [(name, f"{count:,}") for name, count in summary.classes.items()]
-    sections = [
-        _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos]),
-        _section(("class", "detections"), classes),
-        _section(("failed", "reason"), [(video.id, video.reason) for video in summary.failed]),
-    ]
-    return Report(facts=about, tables=sections, notes=never)
 
 
-def _video_row(video: VideoSummary) -> tuple[str, ...]:
-    first, last = video.seconds or (0.0, 0.0)
-    return (
-        video.id,
-        f"{video.width} x {video.height}",
-        f"{video.frames:,}",
-        "-" if video.first_frame is None else f"{video.first_frame:,}",
-        f"{first:.3f} - {last:.3f}",
-        f"{video.detections:,}",
-        f"{video.detections / video.frames:.2f}" if video.frames else "-",
+def summary_report(summary: Mapping[str, Any]) -> Report:
+    """Return the report of a summary, with long lists truncated."""
+    never, notes = summary["never"], []
+    if summary["classes"] and never:
+        more = ", ..." if len(never) > _NEVER_SHOWN else ""
+        words = counted(len(never), "class never occurs", "classes never occur")
+        notes = [f"{words}: {', '.join(never[:_NEVER_SHOWN])}{more}"]
+    header = ("video", "size", "frames", "first", "seconds", "detections", "a frame")
+    classes = [(name, f"{count:,}") for name, count in summary["classes"].items()]
+    tables = (
+        (header, [_video_row(video) for video in summary["videos"]]),
+        (("class", "detections"), classes),
+        (("failed", "reason"), [tuple(failed.values()) for failed in summary["failed"]]),
+    )
+    return Report(
+        facts=summary_facts(summary),
+        tables=[first_rows(*table, most=_MOST_SHOWN, all_in="--json") for table in tables],
+        notes=notes,
     )
 
 
-def _section(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    return first_rows(header, rows, most=_MOST_SHOWN, all_in="--json")
+def _video_row(video: Mapping[str, Any]) -> tuple[str, ...]:
+    (first, last), frames = video["seconds"] or (0.0, 0.0), video["frames"]
+    return (
+        video["id"],
+        f"{video['width']} x {video['height']}",
+        f"{frames:,}",
+        "-" if video["first_frame"] is None else f"{video['first_frame']:,}",
+        f"{first:.3f} - {last:.3f}",
+        f"{video['detections']:,}",
+        f"{video['detections'] / frames:.2f}" if frames else "-",
+    )
+
+
+def chosen_video(shard: Shard, video_id: str | None) -> VideoEntry:
+    """Return the video with this id; None selects the only video.
+
+    Raises:
+        ConfigError: if the shard has several videos and no id is given.
+        ShardNotFoundError: if the shard does not contain the video.
+    """
+    videos = {video.id: video for video in shard.videos}
+    if video_id is None:
+        if len(videos) != 1:
+            such_as = f", such as {shard.videos[0].id!r}" if videos else ""
+            raise ConfigError(
+                f"{shard.path}: expected one video, got {len(videos)}; select one with "
+                f"--video{such_as}"
+            )
+        return shard.videos[0]
+    if video_id not in videos:
+        hint = f"; the nearest is {nearest(video_id, videos)!r}" if videos else ""
+        raise ShardNotFoundError(f"{shard.path}: no video {video_id!r}{hint}")
+    return videos[video_id]
+
+
+def find_frame(
+    shard: Shard, *, video_id: str | None, index: int | None, seconds: float | None = None
+) -> ShardFrame:
+    """Return a frame of a video by its index in the decoded stream or by its time.
+
+    Args:
+        shard: the shard.
+        video_id: id of the video; may be None if the shard has only one video.
+        index: index of the frame; the first frame if both `index` and `seconds` are None.
+        seconds: time of the frame; the nearest frame within one frame interval is returned.
+
+    Raises:
+        ConfigError: if `video_id` is required.
+        ShardNotFoundError: if the shard does not contain the video or the frame.
+        ShardFormatError: if the frame is damaged or violates `orn.shared.masks.rules`.
+    """
+    video = chosen_video(shard, video_id)
+    start, stop = shard.video_rows(video.id)
+    index_f, seconds_f = shard.frame_index()[start:stop], shard.frame_seconds()[start:stop]
+    if seconds is not None and len(seconds_f):
+        row = int(np.abs(seconds_f - seconds).argmin())
+        if not abs(seconds_f[row] - seconds) <= 1 / video.rate:
+            raise ShardNotFoundError(
+                f"{shard.path}: no frame of video {video.id!r} at {seconds:g} s; "
+                f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s; "
+                f"the video's frames span {seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s"
+            )
+        index = int(index_f[row])
+    elif index is None and len(index_f):
+        index = int(index_f[0])
+    rows = np.flatnonzero(index_f == index)
+    if not len(rows):
+        held = "none"
+        if index is not None and len(index_f):
+            near = index_f[np.abs(index_f - index).argmin()]
+            held = f"{len(index_f):,} from {index_f[0]} to {index_f[-1]}, the nearest {near}"
+        raise ShardNotFoundError(
+            f"{shard.path}: no frame {index} in video {video.id!r}; its frames: {held}"
+        )
+    row = int(rows[0])
+    return shard.whole_frame(start + row, shard.checked_frame(start + row))
+
+
+def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
+    """Return a frame as plain values for JSON; masks as COCO compressed run lengths."""
+    detections = frame.detections
+    return {
+        "video": frame.video.id,
+        "frame": frame.index,
+        "seconds": frame.seconds,
+        "height": detections.height,
+        "width": detections.width,
+        "detections": [
+            {
+                "class": frame.class_names[detections.labels[row]],
+                "score": float(detections.scores[row]),
+                "box": [float(edge) for edge in detections.boxes[row]],
+                "mask_area": rle.area(detections.masks[row]),
+                "mask": {
+                    "size": [detections.height, detections.width],
+                    "counts": detections.masks[row].decode("ascii"),
+                },
+                "class_scores": _class_scores(frame, row),
+            }
+            for row in range(len(detections))
+        ],
+    }
+
+
+def frame_report(frame: ShardFrame) -> Report:
+    """Return the report of a frame, with detections in the order of the shard."""
+    detections = frame.detections
+    title = (
+        f"{frame.video.id}  frame {frame.index}, {frame.seconds:.3f} s, "
+        f"{detections.width} x {detections.height}: "
+    )
+    if not len(detections):
+        return Report(title=f"{title}no detections")
+    header = ("", "class", "score", "x1", "y1", "x2", "y2", "mask px", "class scores")
+    rows = []
+    for row in range(len(detections)):
+        scores = _class_scores(frame, row)
+        listed = "unknown"
+        if scores is not None:
+            best = sorted(scores.items(), key=lambda item: -item[1])[:3]
+            listed = ", ".join(f"{name} {score:.2f}" for name, score in best)
+        name, score = frame.class_names[detections.labels[row]], f"{detections.scores[row]:.3f}"
+        edges = (f"{edge:.1f}" for edge in detections.boxes[row])
+        rows.append((str(row), name, score, *edges, str(rle.area(detections.masks[row])), listed))
+    return Report(
+        title=f"{title}{counted(len(detections), 'detection')}",
+        tables=[Table(header=header, rows=rows)],
+    )
+
+
+def _class_scores(frame: ShardFrame, row: int) -> dict[str, float] | None:
+    """Return the highest class scores and the background score; None if they are unknown."""
+    class_scores_NS = frame.detections.class_scores
+    if class_scores_NS is None:
+        return None
+    scores_S = class_scores_NS[row].astype(np.float64)
+    shown = {
+        frame.class_names[label]: float(scores_S[label])
+        for label in np.flatnonzero(scores_S >= _LEAST_SHOWN_SCORE)
+    }
+    shown["background"] = float(background_scores(scores_S[None], frame.score_kind)[0])
+    return shown

@@ -18,7 +18,6 @@ from orn.stage2_train.explanation.scale import LEAST_DROP
 from orn.stage2_train.runs.predictions import probabilities
 
 _DIGITS = 6
-_SHOWN_CLASSES = 5
 _SAME_SECONDS = 1e-6
 
 
@@ -137,27 +136,6 @@ class WindowPrediction(_Part):
     def shown_pairs(self, most: int) -> list[Pair]:
         """Return the most important pairs whose logit drop is large enough to be shown."""
         return [pair for pair in self.pairs or () if pair.logit_drop >= LEAST_DROP][:most]
-
-    def show(self) -> None:
-        """Show times, most probable classes, pairs and detected objects in a notebook."""
-        from orn.shared.pages.render import show_html
-
-        show_html(self._repr_html_())
-
-    def _repr_html_(self) -> str:
-        from orn.shared.pages.render import notebook_html
-
-        shown = self.likeliest()[:_SHOWN_CLASSES]
-        pairs = [
-            f"Without {self.pair_text(pair)}: logit {-pair.logit_drop:+.2f}"
-            for pair in self.pairs or ()
-        ]
-        return notebook_html(
-            self.video,
-            self.times(),
-            chances=[(self.classes[each], float(self.probabilities[each])) for each in shown],
-            lines=[*pairs, f"Detected: {self.detected_text()}"],
-        )
 
     @property
     def label(self) -> int:

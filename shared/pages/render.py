@@ -1,4 +1,4 @@
-"""HTML pages from Jinja2 templates, and HTML for notebooks.
+"""HTML pages from Jinja2 templates.
 
 All values are escaped. A page loads no external resources, and runs only its own script and scripts
 added by it, such as frames next to the page; its Content-Security-Policy enforces this.
@@ -6,19 +6,15 @@ added by it, such as frames next to the page; its Content-Security-Policy enforc
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Any
 
-import cv2
-import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
-from numpy.typing import NDArray
 
-from orn.shared.errors import PipelineError
 from orn.shared.text import escape, truncate, truncate_middle
 
 
@@ -104,43 +100,3 @@ def _inlined(names: Iterable[str]) -> Markup:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def notebook_html(
-    video: str,
-    about: str,
-    *,
-    picture: NDArray[np.uint8] | None = None,
-    chances: Sequence[tuple[str, float]] = (),
-    lines: Sequence[str] = (),
-) -> str:
-    """Return HTML for a notebook.
-
-    Args:
-        video: id of the video.
-        about: description, such as the time and the number of objects.
-        picture: (H, W, 3) uint8 RGB.
-        chances: names with probabilities, drawn as bars.
-        lines: paragraphs at the end.
-    """
-    encoded = ""
-    if picture is not None:
-        _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))
-        encoded = base64.b64encode(data.tobytes()).decode()
-    view = {"video": video, "about": about, "picture": encoded, "chances": chances, "lines": lines}
-    return render("orn.shared.pages/notebook.html", **view)
-
-
-def show_html(html: str) -> None:
-    """Display HTML below the current notebook cell.
-
-    Raises:
-        PipelineError: if IPython is not installed.
-    """
-    try:
-        from IPython.display import HTML, display
-    except ImportError as err:
-        raise PipelineError(
-            "show() requires a notebook, but IPython is not running; print the object instead"
-        ) from err
-    display(HTML(html))

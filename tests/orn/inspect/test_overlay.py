@@ -1,11 +1,15 @@
 """`orn inspect --overlay`: masks over frames, as a picture and as a film."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
+from orn.inspect.overlay import show_frame
 from orn.shared.pages.palette import class_color
+from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.video.read import read_frames
 from tests.orn.inspect.conftest import detected, write
@@ -75,3 +79,13 @@ def test_shards_remember_the_data_root(orn, tmp_path: Path) -> None:
     shard = tmp_path / "shards" / "shard-000000.zarr.zip"
     drawn = orn("inspect", shard, "--video", "b", "--overlay", tmp_path / "b.mp4", "--json")
     assert (drawn.json["frames"], drawn.json["gray"]) == (2, 0)
+
+
+def test_a_notebook_shows_a_frame_on_its_picture_or_on_gray(shard: Path, monkeypatch) -> None:
+    shown: list[Image.Image] = []
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=shown.append))
+    frame = Shard(shard)["kitchen/a"][2]
+    show_frame(frame)
+    show_frame(frame, np.full((60, 80, 3), 200, np.uint8))
+    assert mask_color(np.asarray(shown[0]), 118)
+    assert mask_color(np.asarray(shown[1]), 200)

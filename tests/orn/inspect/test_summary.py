@@ -1,31 +1,79 @@
-"""What one shard holds."""
+"""What a shard and one of its frames hold."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from orn.inspect.summary import as_report, summarize, summary_to_dict
+from orn.inspect.summary import find_frame, frame_to_dict, summarize, summary_facts
+from orn.shared.errors import ConfigError, ShardNotFoundError
+from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
+from tests.orn.inspect.conftest import HEIGHT, WIDTH, detected, write
+from tests.worlds.shards import CUP
 
 
 def test_counts(shard: Path) -> None:
     summary = summarize(Shard(shard))
-    assert summary.frames == 5
-    assert summary.frames_without_detections == 2
-    assert summary.detections == 4
-    assert summary.mean_score == pytest.approx(0.625)
-    assert summary.classes == {"cup": 3, "person": 1}
-    assert len(summary.never) == 78
-    first, second = summary.videos
-    assert (first.id, first.frames, first.detections) == ("kitchen/a", 3, 3)
-    assert (second.id, second.frames, second.detections) == ("b", 2, 1)
-    assert (first.first_frame, first.seconds) == (5, (0.5, 0.7))
-    payload = json.loads(json.dumps(summary_to_dict(summary)))
+    assert (summary["frames"], summary["frames_without_detections"]) == (5, 2)
+    assert (summary["detections"], summary["mean_score"]) == (4, pytest.approx(0.625))
+    assert summary["classes"] == {"cup": 3, "person": 1}
+    assert len(summary["never"]) == 78
+    first, second = summary["videos"]
+    assert (first["id"], first["frames"], first["detections"]) == ("kitchen/a", 3, 3)
+    assert (second["id"], second["frames"], second["detections"]) == ("b", 2, 1)
+    assert (first["first_frame"], first["seconds"]) == (5, (0.5, 0.7))
+    payload = json.loads(json.dumps(summary))
     assert payload["format_version"] == 2
     assert payload["detections_per_frame"] == pytest.approx(0.8)
     assert payload["bytes_per_frame"] == pytest.approx(shard.stat().st_size / 5)
     assert payload["detector"]["thresholds"] == {"score": 0.05}
     assert payload["failed"] == [{"id": "broken\x1b", "reason": "no frame decoded"}]
-    assert payload["videos"][1]["id"] == "b"
-    assert dict(as_report(summary).facts)["frame rate"] == "every frame"
+    assert dict(summary_facts(summary))["frame rate"] == "every frame"
+
+
+def test_a_frame_is_found_by_its_number_or_time(shard: Path, tmp_path: Path) -> None:
+    opened = Shard(shard)
+    frame = find_frame(opened, video_id="kitchen/a", index=7)
+    assert frame.seconds == pytest.approx(0.7)
+    assert frame.detections.labels.tolist() == [CUP]
+    first = find_frame(opened, video_id="b", index=None)
+    assert (first.index, first.detections.scores.tolist()) == (5, [0.25])
+    assert find_frame(opened, video_id="kitchen/a", index=None, seconds=0.62).index == 6
+    one_video = Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [detected()]}))
+    assert find_frame(one_video, video_id=None, index=5).video.id == "a"
+
+
+@pytest.mark.parametrize(
+    ("video_id", "index", "seconds", "error", "message"),
+    [
+        ("kitchen/a", None, 9, ShardNotFoundError, r"at 9 s; .* frame 7 at 0\.700 s"),
+        ("kitchen/a", None, float("nan"), ShardNotFoundError, "at nan s"),
+        (None, 5, None, ConfigError, "got 3; .*--video.*'kitchen/a'"),
+        ("kitchen/b", 5, None, ShardNotFoundError, "'kitchen/b'; .*'kitchen/a'"),
+        ("kitchen/a", 8, None, ShardNotFoundError, "frame 8 .*'kitchen/a'; .* 5 to 7"),
+        ("empty", None, None, ShardNotFoundError, "'empty'; .*none"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(
+    tmp_path: Path, video_id: str | None, index: int | None, seconds: float | None, error, message
+) -> None:
+    videos = {"kitchen/a": [detected()] * 3, "b": [detected()], "empty": []}
+    shard = Shard(write(tmp_path / "shard-000000.zarr.zip", videos))
+    with pytest.raises(error, match=message):
+        find_frame(shard, video_id=video_id, index=index, seconds=seconds)
+
+
+def test_json(shard: Path) -> None:
+    frame = find_frame(Shard(shard), video_id="kitchen/a", index=5)
+    payload = json.loads(json.dumps(frame_to_dict(frame)))
+    assert (payload["video"], payload["frame"], payload["seconds"]) == ("kitchen/a", 5, 0.5)
+    person, cup = payload["detections"]
+    assert person["class"] == "person"
+    assert cup["box"] == [1.0, 2.0, 4.0, 4.0]
+    assert cup["mask_area"] == 6
+    assert cup["class_scores"] == {"cup": 0.75, "background": 0.25}
+    mask_HW = rle.decode(cup["mask"]["counts"].encode(), height=HEIGHT, width=WIDTH)
+    assert np.argwhere(mask_HW).tolist() == [[2, 1], [2, 2], [2, 3], [3, 1], [3, 2], [3, 3]]
+    assert cup["mask"]["size"] == [HEIGHT, WIDTH]
