@@ -22,6 +22,8 @@ SHARD = "shards/demo/shard-000000.zarr.zip"
         ("detect demo --out notes --fresh", "notes"),
         ("import-objects demo data --format epic100 --out notes", "notes"),
         ("train demo --run notes", "notes"),
+        ("ablate demo --systems orn --out notes", "notes"),
+        (f"inspect {SHARD} --html notes", "notes"),
         ("manifest new data/demo/labels.csv --fresh --out data/demo/labels.csv", "labels.csv"),
     ],
 )

@@ -3,7 +3,6 @@
 import csv
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -88,24 +87,10 @@ def _renamed(files: dict[str, str]) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        ("jhmdb", {"splits/pour_test_split2.txt": "a_pour_u.avi 3\n"}, "row 1: expected NAME.avi"),
-        ("jhmdb", {"splits/pour_test_split2.txt": "../a.avi 1\n"}, "row 1: .*a path inside"),
-        ("jhmdb", {"splits/pour_test_split2.txt": "a.avi 1\na.avi 2\n"}, "row 2: .*'pour/a' twice"),
-        ("ucf101", {"ucfTrainTestlist/testlist02.txt": "Yo/v.avi\n"}, "row 1: expected CLASS/NAME"),
-        ("ucf101", {"ucfTrainTestlist/classInd.txt": "1 A\n2 \n"}, "classInd.txt, row 2: expected"),
-        ("ucf101", {"ucfTrainTestlist/classInd.txt": "1 A\n2 A\n"}, "classInd.txt, row 2: .*twice"),
-        ("jhmdb", {"splits/pour_test_split2.txt": "".join(f"{n}.avi 1\n" for n in range(50_001))},
-         "at most 50,000 clips"),
-    ],
-)  # fmt: skip
-def test_refusals(tmp_path: Path, name: str, change: dict[str, Any], message: str) -> None:
-    manifest = write(tmp_path, name, HMDB if name == "jhmdb" else UCF)
-    for relative, text in change.items():
-        (tmp_path / name / relative).write_text(text)
-    with pytest.raises(ManifestError, match=message):
+def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    manifest = write(tmp_path, "jhmdb", HMDB)
+    (tmp_path / "jhmdb/splits/pour_test_split2.txt").write_text("../a.avi 1\n")
+    with pytest.raises(ManifestError, match="a path inside"):
         load_dataset(manifest, tmp_path)
 
 

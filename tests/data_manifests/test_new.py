@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.data_manifests.draw_split import Group, assign_groups
-from orn.data_manifests.folds import requested_folds, write_fold_manifests
+from orn.data_manifests.folds import requested_folds
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import SPLITS
 from orn.shared.errors import ConfigError
@@ -317,22 +317,6 @@ def test_the_number_of_folds_is_that_of_the_columns(kitchen, new, orn, here: Pat
         manifest.write_text(manifest.read_text().replace(other, old))
 
 
-def test_fold_manifests_keep_the_style_of_their_author(kitchen, new, here: Path) -> None:
-    """Indented and quoted keys are TOML, too."""
-    kitchen("video,label\n0,A\n1,B\n2,A\n3,B\n", *(f"{number}.mp4" for number in range(4)))
-    new("--folds", "2")
-    manifest = here / "kitchen.toml"
-    text = manifest.read_text().replace("[labels]\n", "  [ 'labels' ]  # mine\n")
-    manifest.write_text(re.sub(r"(?m)^split = ", '  "split"= ', text))
-    write_fold_manifests("kitchen.toml", [here / "run" / "fold-2.toml"])
-    assert load_manifest(here / "run" / "fold-2.toml").labels.split == "fold-2"
-
-
-def test_tables_of_folds_have_a_limit(kitchen, new) -> None:
-    kitchen("video,label\n" + "".join(f"{n},{'AB'[n % 2]}\n" for n in range(20_001)), "0.mp4")
-    assert "20,001 times 100" in new("--folds", "100", exit_code=2)
-
-
 def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:
     """And each trains on all classes, whatever its validation would take."""
     rows = "".join(f"{number},{'rare' if number == 3 else 'open'}\n" for number in range(6))
@@ -343,23 +327,3 @@ def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:
     new("--folds", "3")
     for fold in [*zip(*csv.reader((here / "kitchen" / "split.csv").open()), strict=True)][1:]:
         assert {"AB"[n % 2] for n, split in enumerate(fold[1:]) if split == "train"} == {"A", "B"}
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("split.csv", ("--split", "80/20")),
-        ("classes.txt", ()),
-        ("t.csv", ("--out", "kitchen/t.csv")),
-    ],
-)
-def test_the_table_is_never_replaced(
-    here: Path, write, new: Make, name: str, options: tuple[str, ...]
-) -> None:
-    table = write(here / "kitchen" / name, "video,label\na,x\nb,x\n")
-    for video in "ab":
-        write(here / "kitchen" / f"{video}.mp4")
-    refused = new(*options, "--fresh", table=f"kitchen/{name}", exit_code=2)
-    assert f"kitchen/{name}: " in refused
-    assert table.read_text() == "video,label\na,x\nb,x\n"
-    new(*options[:2], "--name", "other", "--out", "other.toml", table=f"kitchen/{name}")

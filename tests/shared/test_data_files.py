@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,6 @@ from orn.shared.data_files import (
 )
 from orn.shared.errors import ConfigError, ShardFormatError
 from tests.bounded import bounded
-from tests.worlds.videos import write_gray
 
 
 def _file(path: Path, content: bytes) -> Path:
@@ -57,25 +55,3 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     )
     with pytest.raises(ShardFormatError, match="pipe: expected a file, got a pipe"):
         bounded(file_digest, _pipe(tmp_path / "pipe"), error=ShardFormatError)
-
-
-@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="needs Linux's /proc")
-def test_a_file_of_the_kernel_is_no_video_and_no_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orn: Any
-) -> None:
-    """It has the mode of a regular file, and never ends."""
-    monkeypatch.chdir(tmp_path)
-    for number in range(4):
-        write_gray(tmp_path / "kitchen" / f"{number}.mp4", 2)
-    (tmp_path / "kitchen" / "labels.csv").write_text("video,label\n0,A\n1,B\n2,A\n3,B\n")
-    orn("manifest", "new", "kitchen/labels.csv", "--split", "50/50")
-    for name in ("0.mp4", "split.csv"):
-        path = tmp_path / "kitchen" / name
-        path.unlink()
-        path.symlink_to("/proc/kmsg")
-        code, words = (3, ("--probe",)) if name == "0.mp4" else (1, ())
-        ran = orn("manifest", "check", "kitchen.toml", "--data", ".", *words, exit_code=code)
-        assert "unreadable            1" in ran.stdout or "a file of the kernel" in ran.stderr
-        if name == "0.mp4":
-            made = orn("clips", "kitchen.toml", "--data", ".", "--out", "clips", exit_code=3)
-            assert "a file of the kernel" in made.stdout

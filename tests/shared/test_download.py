@@ -1,16 +1,12 @@
 """Weights fetched from a server of this machine: a file in the cache is whole or absent."""
 
 import logging
-import os
-import signal
-from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
 from orn.shared.download import cache_folder, cached_path, fetch
 from orn.shared.errors import DetectorError
-from tests.processes import new_processes, take_environment
 from tests.weights_server import WeightsServer
 
 CONTENT = bytes(range(256)) * 2000
@@ -76,25 +72,6 @@ def test_a_damaged_file_in_the_cache_is_named(weights_host: WeightsServer) -> No
         get(url)
     path.unlink()
     assert get(url).read_bytes() == CONTENT
-
-
-def die_while_reading(url: str, environment: dict[str, str]) -> None:
-    """A download whose process is killed after some bytes."""
-    take_environment(environment)
-    parts = iter([b"some bytes"])
-    HTTPResponse.read = lambda *_: next(parts, None) or os.kill(os.getpid(), signal.SIGKILL)
-    get(url)
-
-
-def test_what_a_killed_process_leaves_is_removed(weights_host: WeightsServer) -> None:
-    url = weights_host.publish(CONTENT)
-    process = new_processes().Process(target=die_while_reading, args=(url, dict(os.environ)))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    assert any(path.name.startswith(f".{cached_path(url).name}.tmp-") for path in left())
-    get(url)
-    assert left() == [cached_path(url)]
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])

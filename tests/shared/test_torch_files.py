@@ -93,18 +93,8 @@ def sparse_file(path: Path, begin: bytes) -> Path:
     return path
 
 
-def compressed(path: Path) -> Path:
-    return rewritten(
-        saved(path, {"a": torch.zeros(1 << 22)}),
-        lambda name, old: old,
-        compression=zipfile.ZIP_DEFLATED,
-    )
-
-
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "code": (partial(saved, content={"a": Call(print, "executed")}), "print, which is not allowed"),
-    "meta": (partial(saved, content={"a": torch.zeros(9, device="meta")}), "_rebuild_meta_tensor"),
-    "compressed": (compressed, "is a compressed archive, which torch does not write"),
     "long pickle": (
         partial(with_pickle, content=b"\x80\x02" + b"]" * (5 << 20) + b"."),
         "contains a pickle of 5,242,883 bytes",

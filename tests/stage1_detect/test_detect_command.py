@@ -8,10 +8,7 @@ from typing import Any
 
 import pytest
 
-from orn.shared.errors import ConfigError
-from orn.shared.jobs.lock import locked
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect import detect as detecting
 from tests.weights_server import WeightsServer
 from tests.worlds.videos import write_gray
 
@@ -92,24 +89,6 @@ def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
         write_gray(video, 7)
     assert one("--retry-failed", "--json").json["frames"] == 7
     assert "replaced" not in one().stderr
-
-
-def test_a_fresh_job_that_cannot_start_removes_nothing(
-    detect: Any, shard_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*args: Any, **options: Any) -> Any:
-        raise ConfigError("no video is labeled")
-
-    detect("--limit", 1)
-    before = sorted(shard_path.parent.iterdir())
-    refused = detect("--fresh", "--engine", "ray", "--address", "127.0.0.1:9", exit_code=None)
-    assert refused.exit_code in (1, 2)  # there is no such cluster, or no package ray
-    assert "ray" in refused.stderr.lower()
-    with locked(shard_path.with_name("plan.json"), job="orn detect"):
-        assert "is writing to it" in detect("--fresh", exit_code=1).stderr
-    monkeypatch.setattr(detecting, "plan_job", refuse)
-    assert "no video is labeled" in detect("--fresh", exit_code=2).stderr
-    assert sorted(shard_path.parent.iterdir()) == before
 
 
 def test_published_weights_are_fetched_once(

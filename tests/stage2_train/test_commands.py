@@ -54,22 +54,6 @@ def test_train_then_eval(workspace) -> None:
     assert (run / "predictions-validation.npz").read_bytes() == first
 
 
-def test_stopped_measured_resumed_and_finished(workspace) -> None:
-    run = workspace["--run"]
-    train(workspace, "--max-steps", "2")
-    assert HEADS & evaluate(run).json.keys() == {"object_head"}
-    report = train(workspace, "--max-steps", "3").json
-    assert (report["step"], report["finished"], report["phase"]) == (3, False, "two_heads")
-    measured = evaluate(run).json  # of the best weights so far
-    assert (measured["step"], HEADS & measured.keys()) == (2, {"object_head"})
-    changed = ("--set", "optimizer.batch_size=2", "--seed", "3")
-    refused = train(workspace, *changed, exit_code=2).stderr
-    assert "recipe.optimizer.batch_size is 4 as recorded, 2" in refused
-    assert "recipe.seed is 0 as recorded, 3" in refused
-    report = train(workspace).json
-    assert (report["step"], report["finished"]) == (4, True)
-
-
 def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> None:
     """Of three segments some thirds are right, of the eight that are learned some eighths."""
     labels = Path(workspace["--data"]) / "tiny" / "labels.csv"
@@ -179,10 +163,3 @@ def test_two_processes_train_and_measure_together(workspace) -> None:
     validated = [line for line in lines if line["group"] == "validation"][-1]
     assert validated["step"] == together["step"]
     assert validated["two_heads_top1"] == together["two_heads"]["top1"]
-
-
-def test_other_classes_are_refused(workspace, tmp_path) -> None:
-    train(workspace, "--max-steps", "2")
-    (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
-    message = evaluate(workspace["--run"], exit_code=2).stderr
-    assert "classes[0] is 'right' in the run, 'down' in the data set" in message

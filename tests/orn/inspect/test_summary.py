@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from orn.inspect.summary import find_frame, frame_to_dict, summarize, summary_facts
-from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
 from tests.orn.inspect.conftest import HEIGHT, WIDTH, detected, write
@@ -43,26 +42,6 @@ def test_a_frame_is_found_by_its_number_or_time(shard: Path, tmp_path: Path) -> 
     assert find_frame(opened, video_id="kitchen/a", index=None, seconds=0.62).index == 6
     one_video = Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [detected()]}))
     assert find_frame(one_video, video_id=None, index=5).video.id == "a"
-
-
-@pytest.mark.parametrize(
-    ("video_id", "index", "seconds", "error", "message"),
-    [
-        ("kitchen/a", None, 9, ShardNotFoundError, r"at 9 s; .* frame 7 at 0\.700 s"),
-        ("kitchen/a", None, float("nan"), ShardNotFoundError, "at nan s"),
-        (None, 5, None, ConfigError, "got 3; .*--video.*'kitchen/a'"),
-        ("kitchen/b", 5, None, ShardNotFoundError, "'kitchen/b'; .*'kitchen/a'"),
-        ("kitchen/a", 8, None, ShardNotFoundError, "frame 8 .*'kitchen/a'; .* 5 to 7"),
-        ("empty", None, None, ShardNotFoundError, "'empty'; .*none"),
-    ],
-)
-def test_what_is_not_there_is_told_with_what_is(
-    tmp_path: Path, video_id: str | None, index: int | None, seconds: float | None, error, message
-) -> None:
-    videos = {"kitchen/a": [detected()] * 3, "b": [detected()], "empty": []}
-    shard = Shard(write(tmp_path / "shard-000000.zarr.zip", videos))
-    with pytest.raises(error, match=message):
-        find_frame(shard, video_id=video_id, index=index, seconds=seconds)
 
 
 def test_json(shard: Path) -> None:

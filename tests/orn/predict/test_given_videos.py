@@ -7,7 +7,6 @@ import pytest
 
 from orn.predict.given_videos import find_videos
 from orn.shared.errors import ConfigError
-from tests.running import run_orn
 
 
 @pytest.fixture
@@ -53,12 +52,3 @@ def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
     for nothing in ("empty", "*.avi", "*.txt"):
         with pytest.raises(ConfigError, match=re.escape(nothing)):
             find_videos([str(films / nothing)])
-
-
-def test_an_empty_text_is_not_the_current_folder(
-    films: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(films)
-    for arguments, what in ((["", "b.mp4"], "RUN"), (["run", "b.mp4", ""], "VIDEO")):
-        (line,) = run_orn("predict", *arguments, exit_code=2).stderr.splitlines()
-        assert f"{what}: " in line

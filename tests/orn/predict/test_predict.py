@@ -15,7 +15,6 @@ import orn.predict.predict_job
 from orn.data_manifests.records import Video
 from orn.predict.detecting import detected_by, load_its_detector
 from orn.predict.predict_request import PredictRequest
-from orn.shared.tensors import read_tensors, write_tensors
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
@@ -167,22 +166,6 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
     assert predict(trained, video, *words, exit_code=3).stdout == ""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "exit_code", "says"),
-    [
-        (["--overlay", "out.png"], 2, "OUT.mp4"),
-        (["another.mp4", "--overlay", "out.mp4"], 2, "got 2"),
-        (["--window", "nan"], 2, "'--window'"),
-        (["--shards", "absent"], 1, "absent"),
-        ([], 1, "pass the file"),  # nobody knows the detector
-        (["--config", "mask_rcnn_demo"], 1, "--any-detector"),
-    ],
-)
-def test_usage(trained, arguments: list[str], exit_code: int, says: str) -> None:
-    (video, *_) = validation(trained)
-    assert says in predict(trained, video, *arguments, exit_code=exit_code).stderr
-
-
 @pytest.mark.mmdet
 @pytest.mark.parametrize(("rate", "places"), [(None, range(8)), (2, [0, 5])])
 def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, places) -> None:
@@ -194,23 +177,6 @@ def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, place
     id, file = next(iter(trained.videos.items()))
     with objects(Video(id=id, path=file), lambda _: None) as (_, shards):
         assert shards.video(id).frame_indices.tolist() == list(places)
-
-
-def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
-    """Each is a number, and what they give is none: each video fails, in every window."""
-    run = shutil.copytree(trained.run, tmp_path / "run")
-    tensors, metadata = read_tensors(run / "model.safetensors", what="weights", remedy="none")
-    for tensor in tensors.values():
-        if tensor.is_floating_point():
-            tensor.fill_(1e38)
-    write_tensors(run / "model.safetensors", tensors, metadata)
-    videos, more = validation(trained)[:2], ["--shards", trained.shards, "--window", "0.4"]
-    records = predict(
-        trained, *videos, *more, "--json", "--pairs", "1", model=run, exit_code=3
-    ).lines
-    assert [record["video"] for record in records] == [str(path) for path in videos]
-    assert all(record["kind"] == "failed" for record in records)
-    assert "0.00 to 0.40 s and 2 more: expected finite" in records[0]["reason"]
 
 
 def test_a_video_of_the_training_is_named(trained: Any) -> None:

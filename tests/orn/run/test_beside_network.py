@@ -62,7 +62,7 @@ def together(run: Path, folder: Path, name: str) -> float:
 
 @pytest.mark.parametrize(
     ("folds", "task", "metric"),
-    [(None, "single-label", "top1"), (2, "single-label", "top1"), (2, "multi-label", "map")],
+    [(None, "single-label", "top1"), (2, "multi-label", "map")],
 )
 def test_the_report_begins_with_the_baseline(tmp_path, folds, task, metric) -> None:
     """If the segments of the two differ, it is refused in a line."""

@@ -65,28 +65,6 @@ def test_a_run_begins_in_a_new_folder_or_its_own(data: Path, run: str, fresh: tu
     assert digest(data.parent) == before
 
 
-@pytest.mark.parametrize("folder", ["data", "mine", ".", "data/mini", "link"])
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("detect", "mini.toml", "--fresh", "--config", "mask_rcnn_demo", "--out"),
-        ("clips", "mini.toml", "--fresh", "--out"),
-        ("import-objects", "mini.toml", "objects.csv", "--format", "csv", "--fresh", "--out"),
-        ("train", "mini.toml", "--run"),
-        ("ablate", "mini.toml", "--systems", "orn", "--out"),
-        ("inspect", "SHARD", "--html"),
-    ],
-)
-def test_no_command_replaces_the_files_of_others(
-    data: Path, tiny_world, words: tuple[str, ...], folder: str
-) -> None:
-    before = digest(data.parent)
-    words = tuple(str(next(tiny_world.shards_path.iterdir())) if w == "SHARD" else w for w in words)
-    refused = run_orn(*words, folder, exit_code=2).stderr.splitlines()[-1]
-    assert f"{folder}: expected" in refused
-    assert digest(data.parent) == before
-
-
 @pytest.mark.parametrize("place", ["shards", "clips"])
 def test_results_of_others_end_it_before_anything_is_removed(data: Path, place: str) -> None:
     """Also where the run folder is in order."""

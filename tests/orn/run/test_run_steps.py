@@ -4,7 +4,6 @@ killed twice."""
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -23,16 +22,13 @@ from orn.data_manifests.records import Dataset
 from orn.run import run_estimate as estimate
 from orn.run.plan_run import Pipeline, open_pipeline
 from orn.run.run_request import PipelineRequest
-from orn.run.run_steps import pipeline_jobs, run_pipeline
+from orn.run.run_steps import pipeline_jobs
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import plan_job
-from orn.stage2_train.runs.run_folder import RUN_MARKER
 from tests.running import SECONDS, run_orn
-from tests.worlds.evaluations import write_evaluation
 from tests.worlds.videos import write_gray
 
 ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
@@ -110,26 +106,6 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
         opened(table, folds=3, group="person")
 
 
-def test_a_second_table_gets_its_own_manifest(table: Path) -> None:
-    first = opened(table)
-    other = table.with_name("more.csv")
-    other.write_text(table.read_text().replace("film9,close", "film9,open"))
-    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
-    assert run_orn("run", other, "--recipe", "demo", "--dry-run", "--json").json
-    for _ in range(2):
-        assert "orn manifest check kitchen-more.toml" in opened(other)[0]
-    assert opened(table) == first
-    assert all(path.read_bytes() == content for path, content in before.items())
-
-
-def test_other_columns_are_ignored_and_listed_once(table: Path) -> None:
-    rows = [f"{row},Anna,," for row in ROWS]
-    table.write_text("\n".join(["Video,LABEL,notes,,", *rows]) + "\n")
-    message = run_orn("manifest", "new", table, "--split", "60/40").stderr
-    assert message.count("notes") == 1
-    assert "10 videos" in run_orn("run", table, "--recipe", "demo", "--dry-run").stdout
-
-
 def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
     rows = [f"{row},{'train' if number < 6 else 'test'}" for number, row in enumerate(ROWS)]
     table.write_text("\n".join(["video,label,split", *rows]) + "\n")
@@ -149,22 +125,6 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
         opened(table, objects=Path("masks"))
     with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
         opened(table, objects=Path("masks"), form="csv", rate=5)
-
-
-def test_what_to_do_next_needs_what_the_run_left(
-    table: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Objects of the video, or nothing where no model was trained on everything."""
-    monkeypatch.setattr("orn.run.run_steps.run_jobs", lambda jobs, **_: None)
-    Path("masks").mkdir()
-    messages = []
-    for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
-        request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
-        pipeline, _ = open_pipeline(request)
-        begin_output_folder(pipeline.run, RUN_MARKER)
-        write_evaluation(pipeline.run, "folds", dataset="kitchen", split="folds")
-        messages.append(run_pipeline(pipeline)["next"])
-    assert messages == [f"orn predict {pipeline.run} VIDEO --objects FILE --format csv", None]
 
 
 @pytest.mark.parametrize(
@@ -192,11 +152,6 @@ def test_nothing_to_evaluate_is_refused(table: Path) -> None:
     assert refused.startswith("orn: error: kitchen.toml: ")
     with pytest.raises(ConfigError, match=r"kitchen\.toml: .*evaluate; .*`orn manifest new"):
         opened(table)
-
-
-def test_without_a_terminal_it_says_how_to_start(table: Path) -> None:
-    message = run_orn("run", table, exit_code=2).stderr
-    assert len(message.splitlines()) == 1 and "--yes" in message
 
 
 @pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
@@ -362,24 +317,6 @@ def test_detection_keeps_the_weak_objects_that_the_recipe_uses(table: Path) -> N
     assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.2")
 
 
-@pytest.mark.mmdet
-@pytest.mark.parametrize("threshold", [(), ("--score-threshold", "0.2")])
-def test_the_default_recipe_goes_on_after_detection(table: Path, threshold: tuple) -> None:
-    """Whether `orn run` or the user has begun it, and with a film that is added."""
-    make_films(table)
-    detector = ("--config", "mask_rcnn_demo")
-    detect = shlex.split(opened(table, config=detector[1])[1])
-    run_orn(*detect[1:], *threshold)
-    for films, left in ((10, "0 frames of 10 videos"), (11, "6 frames of 11 videos")):
-        if films == 11:
-            write_gray(table.parent / "videos/film10.mp4", 6)
-            for name, row in (("labels.csv", "film10,open"), ("split.csv", "film10,train")):
-                path = table.with_name(name)
-                path.write_text(f"{path.read_text()}{row}\n")
-        ran = run_orn("run", table, *detector, "--dry-run", "--json").json
-        assert ran["steps"][0]["work"] == left
-
-
 SMALL = (
     *("--config", "mask_rcnn_demo", "--split", "60/40"),
     *("--set", "model.base_width=4", "--set", "optimizer.batch_size=2"),
@@ -424,22 +361,3 @@ def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Pa
     left = run_orn("run", "kitchen.toml", *SMALL[:2], "--data", tmp_path, "--dry-run", "--json")
     steps = {step["step"]: step for step in left.json["steps"]}
     assert [steps[name]["seconds"] for name in ("detect", "clips")] == [0.0, 0.0]
-
-
-@pytest.mark.slow
-def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
-    """To one evaluation of every film, and a model of all."""
-    make_films(table)
-    words = ("run", str(table), *SMALL[:2], *SMALL[4:], "--folds", "2", "--yes", "--json")
-    kill_when(words, "train-fold-1: orn train", tmp_path / "first.txt")
-    kill_when(words, "eval-fold-2: orn eval", tmp_path / "second.txt")
-    result = run_orn(*words).json
-    run = Path(result["run"])
-    assert (result["num_segments"], result["split"]) == (10, "folds")
-    parts = [json.loads((run / f"fold-{k}" / "eval-test.json").read_text()) for k in (1, 2)]
-    right = sum(part["two_heads"]["top1"] * part["num_segments"] for part in parts)
-    assert result["score"] == pytest.approx(right / 10)
-    listed = re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', Path(result["report"]).read_text("utf-8"))
-    assert sum(map(int, listed)) == 10
-    video = str(table.parent / "videos" / "film1.mp4")
-    assert run_orn(*shlex.split(result["next"].replace("VIDEO", video))[1:]).stdout

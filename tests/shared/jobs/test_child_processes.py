@@ -4,8 +4,6 @@ run again once they have succeeded."""
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,36 +11,16 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import PipelineError
-from orn.shared.jobs import child_processes as commands
 from orn.shared.jobs.child_processes import (
     LOG_NAME,
-    STDERR,
     STEPS_NAME,
     Job,
     is_done,
     job_seconds,
     run_jobs,
     run_lists,
-    run_orn,
 )
 from orn.shared.jobs.termination import Terminated
-
-
-def test_an_interruption_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the command, which has Ctrl-C from the terminal, too."""
-    child = [sys.executable, "-c", "raise SystemExit(130)"]
-    wait, interruptions = subprocess.Popen.wait, [KeyboardInterrupt]
-
-    def interrupted_once(process: subprocess.Popen, timeout: float | None = None) -> int:
-        if interruptions:
-            raise interruptions.pop()
-        return wait(process, timeout)
-
-    monkeypatch.setattr(commands, "orn_command", lambda arguments: child)
-    monkeypatch.setattr(subprocess.Popen, "wait", interrupted_once)
-    with pytest.raises((SystemExit, KeyboardInterrupt)) as raised:
-        run_orn([], stdout=STDERR)
-    assert raised.type is SystemExit and raised.value.code == 130
 
 
 def quick(name: str, output: Path | None = None, word: str = "--version") -> Job:

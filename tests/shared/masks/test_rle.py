@@ -79,24 +79,6 @@ def test_empty_runs_are_no_object() -> None:
     assert rle.bounding_box(nothing, 3).tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("counts", "message"),
-    [
-        (b"", "got no bytes"),
-        (b"\x10", "got 16 at byte 0 of 1"),
-        (b"5\xff", "got 255 at byte 1 of 2"),
-        (b"5R", "truncated; the last number does not end within 2 bytes"),
-        (b"o" * 7 + b"0", "at most 7 digits, got 8"),
-        (b"515K", "run 3 has negative length -4"),
-    ],
-)
-@pytest.mark.parametrize("before", [0, 1, 3])
-def test_the_place_is_told_within_its_mask(counts, message, before) -> None:
-    whole = rle.compress(np.array([40, 3, 2, 500]))
-    with pytest.raises(ShardFormatError, match=message):
-        rle.read_run_lengths([*[whole] * before, counts, whole])
-
-
 @given(st.lists(masks, max_size=5))
 def test_extents_areas_and_totals_of_many_masks(several: list[np.ndarray]) -> None:
     runs = rle.read_run_lengths([rle.encode(mask) for mask in several])

@@ -70,15 +70,6 @@ def zstd_chunk(size: int, blocks: int) -> bytes:
     return body + google_crc32c.value(body).to_bytes(4, "little")
 
 
-def test_a_shard_that_another_tool_packed_is_read(path: Path) -> None:
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(path.with_name("c.zip"), "w") as file:
-        for name in reversed(source.namelist()):
-            info = zipfile.ZipInfo(name)
-            info.extra = struct.pack("<HHBI", 0x5455, 5, 1, 0)  # a time, as Info-ZIP has it
-            file.writestr(info, source.read(name))
-    assert read_all(path.with_name("c.zip")) == []
-
-
 BIG_ENDIAN = {"name": "bytes", "configuration": {"endian": "big"}}
 ONE_CHUNK = {"configuration": {"chunk_shape": [2**40]}}
 LIES = [

@@ -49,14 +49,6 @@ def test_order_and_times(tmp_path: Path, names: list[str], places: list[int]) ->
     assert frames == [(i, i, pytest.approx(place / 12)) for i, place in enumerate(places)]
 
 
-@pytest.mark.parametrize("name", [f"{'9' * 20}.jpg", f"{'9' * 240}.jpg"])
-def test_a_number_that_no_video_reaches_is_refused(tmp_path: Path, name: str) -> None:
-    folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("2.jpg", 1), (name, 2)])
-    for read in (times_of, estimate, frames_of):
-        with pytest.raises(VideoDecodeError, match=rf"{name}: expected a frame number"):
-            read(folder, rate=12.0)
-
-
 def test_damaged_files_are_left_out_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -85,24 +77,6 @@ def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
     assert {(frame.image.shape, frame.image.dtype.name) for frame in frames} == {
         ((HEIGHT, WIDTH, 3), "uint8")
     }
-
-
-@pytest.mark.parametrize(
-    ("content", "rate", "message"),
-    [
-        (None, 10.0, "expected JPEGs"),
-        (b"no picture", 10.0, "none of 1 JPEG"),
-        *((b"no picture", rate, f"got {rate};") for rate in (None, 0.0, float("nan"), np.inf)),
-    ],
-)
-def test_a_folder_without_frames_or_rate_is_refused(
-    tmp_path: Path, content: bytes | None, rate: float | None, message: str
-) -> None:
-    if content is not None:
-        (tmp_path / "1.jpg").write_bytes(content)
-    for read in (frames_of, probe):
-        with pytest.raises(VideoDecodeError, match=f"{tmp_path.name}: .*{message}"):
-            read(tmp_path, rate=rate)
 
 
 @pytest.mark.parametrize(("width", "height"), [(65500, 65500), (13000, 13000), (8192, 8193)])

@@ -4,7 +4,6 @@ import os
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -50,16 +49,6 @@ def test_maps_are_those_of_the_stored_frames(made) -> None:
         maps_FChw = frames.maps(places)
         assert maps_FChw.dtype == np.float16
         np.testing.assert_allclose(maps_FChw, expected.numpy(), rtol=2e-3, atol=2e-3)
-
-
-def test_any_hdf5_reader_finds_the_maps(made) -> None:
-    store = ClipStore(made / "clips")
-    (path,) = (made / "clips").glob("clips-*.h5")
-    with h5py.File(path) as file:
-        assert file["maps"].shape == (len(file["frames"]), *store.settings.maps.shape)
-        video = store.frames("b").video
-        row = file["maps"][video.first_frame + 7]
-    assert np.array_equal(row, store.frames("b").maps(np.array([7]))[0])
 
 
 def test_the_default_rate_gives_most_segments_enough_frames(made) -> None:

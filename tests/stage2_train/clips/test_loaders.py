@@ -1,16 +1,11 @@
 """The order of clips, and that it depends on neither workers nor processes nor resuming."""
 
-import shutil
 from dataclasses import fields, replace
-from multiprocessing import active_children
-from pathlib import Path
 
-import h5py
 import pytest
 import torch
 
-from orn.shared.errors import ClipStoreError, ConfigError
-from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.shared.errors import ConfigError
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
@@ -71,22 +66,6 @@ def test_resuming_in_the_middle_of_an_epoch_of_several_processes(dataset, worker
     rest = list(training_loader(dataset, helped, epochs=range(5, 7), first_batch=1))
     assert len(whole) == len(rest) + 1 == 6
     assert all(equal(one, other) for one, other in zip(whole[1:], rest, strict=True))
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, workers) -> None:
-    path = Path(shutil.copytree(tiny_world.store_path, tmp_path / "clips")) / "clips-000000.h5"
-    with h5py.File(path, "r+") as file:
-        bytes_n = file["jpeg"][:]
-        bytes_n[700:-1] ^= bytes_n[700:-1] == 7  # decodes all the same
-        file["jpeg"][:] = bytes_n
-    world, store = tiny_world, ClipStore(path.parent)
-    dataset = ClipDataset(world.dataset.segments, store, world.detections(), SETTINGS)
-    loader = training_loader(dataset, replace(THREE, workers=workers), epochs=range(1))
-    others = set(active_children())
-    with pytest.raises(ClipStoreError, match=rf"^{path}: video film/\d+: frame \d .*"):
-        list(loader)
-    assert set(active_children()) <= others
 
 
 def test_processes_share_a_global_batch(dataset) -> None:

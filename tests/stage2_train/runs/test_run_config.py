@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import ConfigError
 from orn.stage2_train.runs.run_config import (
     DataPaths,
     Places,
@@ -149,13 +149,3 @@ def test_digest_sees_every_field(tiny_world) -> None:
         (replace(segments[0], id="else"), segments[1]),
     ]
     assert len({digest, *(segments_digest(changed_segments) for changed_segments in changed)}) == 6
-
-
-def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"without config\.json; .*`orn train`"):
-        read_config(tmp_path)
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(
-        CheckpointError, match=f"^{folder}: .*no model.safetensors yet.*`orn train`"
-    ):
-        opened(folder)

@@ -2,8 +2,6 @@
 time and as long as there is time; or it leaves no folder."""
 
 import json
-import re
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,6 @@ from orn.stage2_train.compare.list_runs import read_summary
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.stage2_train.runs.checkpoint import load_last
 from tests.running import Ran
-from tests.shared.shards.conftest import spoilt
 from tests.weights_server import WeightsServer
 
 
@@ -86,30 +83,6 @@ def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, 
     assert not (tmp_path / "run").exists()
     start("--weights", weights)
     assert len(published.requests) == 1
-
-
-def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
-    start, weights, tmp_path
-) -> None:
-    start("--weights", weights)
-    whole = shutil.copytree(tmp_path / "run", tmp_path / "whole")
-    (tmp_path / "run/last.safetensors").unlink()
-    for more in ((), ("--set", "initial_weights=imagenet")):
-        message = start(*more, exit_code=2).stderr
-        assert "initial weights (sha256:" in message
-        assert "pass --weights again" in message
-    start("--weights", weights)
-    assert same_weights(whole, tmp_path / "run")
-    start("--set", "initial_weights=imagenet")
-
-
-def test_a_shard_that_is_damaged_ends_it_before_there_is_a_run(train, tiny_world, tmp_path) -> None:
-    shards = Path(shutil.copytree(tiny_world.shards_path, tmp_path / "shards"))
-    path = min(shards.glob("shard-*.zarr.zip"))
-    spoilt(path, "frame_offsets", 1, 10**6).replace(path)
-    message = train("--shards", shards, "--max-steps", 1, exit_code=1).stderr
-    assert re.search(rf"{path.name}: .*'frame_offsets': row 1", message)
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:
