@@ -1,23 +1,83 @@
 """`orn bench`: benchmarks against reference code."""
 
-from orn.benchmarks.bench_requests import (
-    ClipsRequest,
-    DetectBenchRequest,
-    GpuRequest,
-    Kept,
-    LoaderRequest,
-    TrainStepRequest,
-)
-from orn.benchmarks.measuring import publish
-from orn.shared.common_options import AsJson
-from orn.shared.echo import echo_report
-from orn.shared.options import command
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
 
-_PARTLY_FAILED = 3
+from pydantic import Field
+
+from orn.benchmarks.measuring import publish
+from orn.shared.common_options import (
+    AsJson,
+    BatchSize,
+    Count,
+    Device,
+    FilePath,
+    Precision,
+    Threads,
+    precision_option,
+    threads_option,
+)
+from orn.shared.echo import echo_report
+from orn.shared.errors import SOME_FAILED
+from orn.shared.options import Option, Request, command
+
+if TYPE_CHECKING:
+    from orn.benchmarks.model_inputs import ClipSizes
+
+Out = Annotated[FilePath | None, Option("File for the record.")]
+Tiny = Annotated[bool, Option("Use tiny sizes, for a test run.")]
+Repeats = Annotated[Count, Option("Number of measurements of each side; the median is reported.")]
+
+
+class BatchOptions(Request):
+    """Size of a batch of clips and number of measurements."""
+
+    clips: Annotated[Count, Option("Clips in a batch.")] = 2
+    frames: Annotated[Count, Option("Frames in a clip.")] = 4
+    slots: Annotated[Count, Option("Objects in a frame.")] = 10
+    backbone: Annotated[Literal["resnet18", "resnet50"], Option("ResNet to use.")] = "resnet50"
+    threads: Annotated[Threads, threads_option("each side")] = 1
+    repeats: Repeats = 3
+    tiny: Tiny = False
+
+    def sizes(self) -> "ClipSizes":
+        """Return the requested sizes."""
+        from orn.benchmarks.model_inputs import TINY, ClipSizes
+        from orn.stage2_train.settings.model_config import NetworkConfig
+
+        if self.tiny:
+            return TINY
+        config = NetworkConfig(num_activities=125, backbone=self.backbone)
+        return ClipSizes(clips=self.clips, frames=self.frames, slots=self.slots, config=config)
+
+
+class DetectOptions(Request):
+    """Options of `orn bench detect`."""
+
+    video: Annotated[FilePath | None, Option("A video file.", usual="a generated video")] = None
+    checkpoint: Annotated[
+        FilePath | None,
+        Option(
+            "Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco.",
+            usual="random, 20 detections per frame",
+        ),
+    ] = None
+    frames: Annotated[Count, Option("Number of frames per measurement.")] = 3
+    device: Device = "auto"
+    precision: Annotated[
+        Precision, precision_option("Number format of our backbone; the loop uses fp32.")
+    ] = "float32"
+    batch_size: BatchSize | None = None
+    short: Annotated[Count, Option("Frames of the short video for peak memory.")] = 2000
+    long: Annotated[
+        int, Field(ge=0), Option("Frames of the long video for peak memory; 0: skip.")
+    ] = 20_000
+    repeats: Repeats = 3
+    tiny: Tiny = False
 
 
 @command("object-head")
-def object_head(request: ClipsRequest, kept: Kept) -> None:
+def object_head(batch: BatchOptions, *, as_json: AsJson = False, out: Out = None) -> None:
     """Compare the object head, forward and backward, with plain loops.
 
     ratio compares times, and memory_ratio compares the peak memory allocated by torch beyond inputs
@@ -25,11 +85,14 @@ def object_head(request: ClipsRequest, kept: Kept) -> None:
     """
     from orn.benchmarks.object_head import measure
 
-    publish(measure, request, kept)
+    options = {"threads": batch.threads, "repeats": batch.repeats}
+    publish(partial(measure, batch.sizes(), **options), out, as_json=as_json)
 
 
 @command("train-step")
-def train_step(request: TrainStepRequest, kept: Kept) -> None:
+def train_step(
+    batch: BatchOptions, *, device: Device = "auto", as_json: AsJson = False, out: Out = None
+) -> None:
     """Compare a training step with the same network written as plain loops.
 
     A step on frames of 224 x 224 pixels consists of the forward pass, losses, backward pass,
@@ -38,11 +101,27 @@ def train_step(request: TrainStepRequest, kept: Kept) -> None:
     """
     from orn.benchmarks.train_step import measure
 
-    publish(measure, request, kept)
+    options = {"threads": batch.threads, "repeats": batch.repeats}
+    publish(partial(measure, batch.sizes(), device=device, **options), out, as_json=as_json)
 
 
 @command("loader")
-def loader(request: LoaderRequest, kept: Kept) -> None:
+def loader(
+    *,
+    data_root: Annotated[
+        FilePath | None,
+        Option(
+            "Data root with VLOG's clips and the authors' masks.",
+            name="--data",
+            variable="ORN_DATA",
+            usual="generated clips",
+        ),
+    ] = None,
+    repeats: Repeats = 3,
+    tiny: Tiny = False,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
     """Compare the time to load a clip of four frames of 224 pixels with masks, on one core.
 
     The reference decodes the video, unpickles all its masks, and uses pycocotools and PIL, like the
@@ -54,11 +133,11 @@ def loader(request: LoaderRequest, kept: Kept) -> None:
     """
     from orn.benchmarks.loader import measure
 
-    publish(measure, request, kept)
+    publish(partial(measure, data_root, repeats=repeats, tiny=tiny), out, as_json=as_json)
 
 
 @command("detect")
-def detect(request: DetectBenchRequest, kept: Kept) -> None:
+def detect(options: DetectOptions, *, as_json: AsJson = False, out: Out = None) -> None:
     """Compare detection with a loop of inference_detector, pycocotools and pickle.
 
     Both sides run alternately with the same weights: Mask R-CNN with ResNet-50 at up to 800 x 1333.
@@ -69,11 +148,28 @@ def detect(request: DetectBenchRequest, kept: Kept) -> None:
     """
     from orn.benchmarks.detect import measure
 
-    publish(measure, request, kept)
+    publish(partial(measure, **dict(options)), out, as_json=as_json)
 
 
 @command("gpu")
-def gpu(request: GpuRequest, *, as_json: AsJson = False) -> int:
+def gpu(
+    *,
+    out: Annotated[
+        FilePath, Option("Folder of the records, one per measurement; existing ones are kept.")
+    ],
+    minutes: Annotated[
+        float, Field(ge=0, le=10**4), Option("Time limit of all measurements.")
+    ] = 8.0,
+    only: Annotated[
+        tuple[str, ...],
+        Option(
+            "Run measurements with this prefix, such as train; may be repeated.", metavar="PREFIX"
+        ),
+    ] = (),
+    device: Device = "auto",
+    tiny: Tiny = False,
+    as_json: AsJson = False,
+) -> int:
     """Run all benchmarks of detection and training on a GPU.
 
     The measurements cover detection in every precision and with batches of 1 to 16; training steps
@@ -83,6 +179,6 @@ def gpu(request: GpuRequest, *, as_json: AsJson = False) -> int:
     """
     from orn.benchmarks.gpu import measure_all, report
 
-    found = measure_all(request)
+    found = measure_all(out, minutes=minutes, only=only, device=device, tiny=tiny)
     echo_report(found, report, as_json=as_json)
-    return 0 if all(each["state"] == "done" for each in found) else _PARTLY_FAILED
+    return 0 if all(record["state"] == "done" for record in found) else SOME_FAILED

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,162 @@ from pycocotools import mask as coco_mask
 from torch.utils.benchmark import set_torch_threads
 from torchvision.ops import box_iou
 
-from orn.benchmarks.bench_requests import DetectBenchRequest
-from orn.benchmarks.detect_inputs import DetectInputs, Detection, frames_of, make_inputs
+from orn.benchmarks.made_inputs import moving_pictures, write_video
 from orn.benchmarks.measuring import Comparison
 from orn.benchmarks.memory import long_over_short
+from orn.data_manifests.records import Video
+from orn.shared.common_options import NumberFormat
 from orn.shared.devices import choose_device
 from orn.shared.errors import PipelineError
+from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import shard_path
+from orn.shared.video.read import read_frames
+from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
+from orn.stage1_detect.detect_unit import UnitDetector
+from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.mmdet.library import (
     Compose,  # before mmdet, since it replaces mmcv's operators
 )
-from orn.stage1_detect.mmdet.model import quiet
+from orn.stage1_detect.mmdet.model import build_model, quiet, read_config
 
 from mmdet.apis import inference_detector, init_detector  # isort: skip
 from mmdet.utils import get_test_pipeline_cfg  # isort: skip
+
+
+_LEADING_LOGIT = 5.0
+"""Bias of the class person with random weights, so that most detections have one class."""
+_DETECTIONS = 20
+"""Mean number of detections per frame with random weights."""
+_SCORE_THRESHOLD = 0.3
+_SPREAD = 30.0
+"""Scale of random scores, which would otherwise differ by no more than rounding errors."""
+_TINY = (
+    "model['test_cfg']['rpn'] = dict(max_per_img=40)\n"
+    "test_dataloader = dict(dataset=dict(pipeline=["
+    "dict(type='LoadImageFromFile'), dict(type='Resize', scale=(160, 96), keep_ratio=True), "
+    "dict(type='PackDetInputs', meta_keys=('ori_shape', 'img_shape', 'scale_factor'))]))\n"
+)
+"""Configuration with small frames and few proposals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectInputs:
+    """Inputs for both sides."""
+
+    config: Path
+    """Configuration file of mmdet."""
+    checkpoint: Path
+    score_threshold: float
+    video: Path
+    weights: str
+    """Description of the weights, for the record."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder for output."""
+        return self.config.parent
+
+
+def make_inputs(
+    folder: Path, *, video: Path | None, checkpoint: Path | None, device: str, tiny: bool = False
+) -> DetectInputs:
+    """Return the given video and weights of the default detector, or generated ones.
+
+    Generated weights are random, with 20 detections per frame as in real videos. Their masks are
+    noise and have more runs than masks of real objects.
+    """
+    base = Path(read_config(DEFAULT_CONFIG).config.filename)
+    config = folder / f"{DEFAULT_CONFIG}.py"
+    config.write_text(
+        f"_base_ = {str(base)!r}\nmodel = dict(test_cfg=dict(rcnn=dict("
+        f"score_thr={_SCORE_THRESHOLD}, max_per_img=100)))\n" + (_TINY if tiny else "")
+    )
+    if video is None:
+        height, width = (90, 160) if tiny else (720, 1280)
+        pictures = moving_pictures(96, height=height, width=width)
+        video = write_video(folder / "video.mp4", pictures)
+    given = DetectInputs(
+        config=config,
+        checkpoint=checkpoint or _save_random_weights(config, folder / "random.pth"),
+        score_threshold=_SCORE_THRESHOLD,
+        video=video,
+        weights=f"random, with a threshold for {_DETECTIONS} detections per frame"
+        if checkpoint is None
+        else checkpoint.name,
+    )
+    return given if checkpoint is not None else _with_searched_threshold(given, device)
+
+
+def _save_random_weights(config: Path, path: Path) -> Path:
+    torch.manual_seed(0)
+    model = build_model(read_config(config), initialize=True)
+    with torch.no_grad():
+        model.roi_head.bbox_head.fc_cls.bias[0] = _LEADING_LOGIT
+        model.roi_head.bbox_head.fc_cls.weight *= _SPREAD
+    torch.save(model.state_dict(), path)
+    return path
+
+
+def _with_searched_threshold(inputs: DetectInputs, device: str) -> DetectInputs:
+    detector = Detection(
+        replace(inputs, score_threshold=0.01), frames=1, device=device, precision="float32"
+    ).detector
+    images = [frame.image for frame in islice(read_frames(inputs.video), 2)]
+    found = [frame for image in images for frame in detector.detect([image])]
+    scores = sorted((score for frame in found for score in frame.scores.tolist()), reverse=True)
+    rank = min(_DETECTIONS * len(found), len(scores) - 1)
+    threshold = (scores[rank - 1] + scores[rank]) / 2  # between two scores
+    config = inputs.config.with_name(f"{inputs.config.stem}_searched.py")
+    config.write_text(
+        f"_base_ = {str(inputs.config)!r}\n"
+        f"model = dict(test_cfg=dict(rcnn=dict(score_thr={threshold})))\n"
+    )
+    return replace(inputs, config=config, score_threshold=threshold)
+
+
+class Detection:
+    """Detection in this process: writes the first frames of a video file to a shard."""
+
+    def __init__(
+        self,
+        inputs: DetectInputs,
+        *,
+        frames: int,
+        device: str,
+        precision: Any,
+        batch_size: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.detector = load_detector(
+            device,
+            config=inputs.config,
+            checkpoint=inputs.checkpoint,
+            score_threshold=inputs.score_threshold,
+            precision=precision,
+            batch_size=batch_size,
+            threads=threads,
+        )
+        self.frames = frames
+        self._folder = inputs.folder / "shard"
+        self.path = shard_path(self._folder, 0)
+        self._detect = UnitDetector(
+            self.detector,
+            videos={"video": Video(id="video", path=inputs.video)},
+            folder=self._folder,
+        )
+
+    def run(self) -> None:
+        """Detect as `orn detect` does."""
+        part = UnitPart(video_id="video", start=0, stop=self.frames)
+        self._detect(Unit(index=0, parts=(part,)))
+
+
+def frames_of(path: Path) -> list[FrameDetections]:
+    """Return the detections of every frame of a shard."""
+    shard = Shard(path)
+    return [shard.frame(row) for row in range(shard.num_frames)]
 
 
 _BOX_TOLERANCE_PIXELS = 1.0
@@ -42,7 +185,19 @@ _SAME_OVERLAP = 0.5
 """Minimum IoU of two boxes of the same object and class."""
 
 
-def measure(request: DetectBenchRequest) -> Comparison:
+def measure(
+    *,
+    video: Path | None,
+    checkpoint: Path | None,
+    frames: int,
+    device: str,
+    precision: NumberFormat,
+    batch_size: int | None,
+    short: int,
+    long: int,
+    repeats: int,
+    tiny: bool,
+) -> Comparison:
     """Return the time per frame of both sides with one compute thread each, of each stage of our
     detection, and the memory used for a long video.
 
@@ -52,36 +207,28 @@ def measure(request: DetectBenchRequest) -> Comparison:
     Raises:
         PipelineError: if the detections of both sides differ in float32.
     """
-    device, frames = choose_device(request.device), 2 if request.tiny else request.frames
+    device, frames = choose_device(device), 2 if tiny else frames
     with tempfile.TemporaryDirectory() as name, set_torch_threads(1):
         inputs = make_inputs(
-            Path(name),
-            video=request.video,
-            checkpoint=request.checkpoint,
-            device=device,
-            tiny=request.tiny,
+            Path(name), video=video, checkpoint=checkpoint, device=device, tiny=tiny
         )
         torch.backends.cudnn.allow_tf32 = True  # torch's default; our detector sets its own
         loop = LoopDetector(inputs, device=device)
         ours = Detection(
-            inputs,
-            frames=frames,
-            device=device,
-            precision=request.precision,
-            batch_size=request.batch_size,
+            inputs, frames=frames, device=device, precision=precision, batch_size=batch_size
         )
         ours.run()
         agreed = compare_frames(frames_of(ours.path), loop.run(frames))
-        if request.precision == "float32":
+        if precision == "float32":
             require_same_objects(agreed)
         stages = _StageTimer(ours.detector)
         rounds = [
             [*_timed(ours.run, device), *_timed(lambda: loop.run(frames), device)]
-            for _ in range(request.repeats)
+            for _ in range(repeats)
         ]
         peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
     wall, cpu, loop_wall, loop_cpu = (
-        statistics.median(each) / frames for each in zip(*rounds, strict=True)
+        statistics.median(times) / frames for times in zip(*rounds, strict=True)
     )
     of_cpu = device == "cpu"
     return Comparison(
@@ -92,13 +239,13 @@ def measure(request: DetectBenchRequest) -> Comparison:
             "compared": "CPU time per frame and thread" if of_cpu else "wall time per frame",
             "ours_wall_seconds": wall,
             "reference_wall_seconds": loop_wall,
-            "stages_cpu_seconds": stages.per_frame(frames * request.repeats),
+            "stages_cpu_seconds": stages.per_frame(frames * repeats),
             "gpu_peak_bytes": peak,
             **agreed,
-            "memory": long_over_short(request.memory, tiny=request.tiny),
+            "memory": long_over_short(short, long, tiny=tiny),
             "frames": frames,
-            "repeats": request.repeats,
-            "precision": request.precision,
+            "repeats": repeats,
+            "precision": precision,
             "batch_size": ours.detector.entry.batch_size,
             "device": device,
             "weights": inputs.weights,
@@ -159,8 +306,8 @@ class LoopDetector:
         """Detect the first frames and write a pickle."""
         results: list[FrameDetections] = []
         for frame in islice(mmcv.VideoReader(str(self._video)), num_frames):
-            found = inference_detector(self._model, frame, test_pipeline=self._pipeline)
-            instances = found.pred_instances
+            sample = inference_detector(self._model, frame, test_pipeline=self._pipeline)
+            instances = sample.pred_instances
             masks_NHW = instances.masks.cpu().numpy()
             masks_HWN = np.asfortranarray(masks_NHW.transpose(1, 2, 0).astype(np.uint8))
             results.append(
@@ -171,7 +318,7 @@ class LoopDetector:
                     scores=instances.scores.cpu().numpy(),
                     labels=instances.labels.cpu().numpy().astype(np.uint16),
                     class_scores=None,
-                    masks=tuple(each["counts"] for each in coco_mask.encode(masks_HWN)),
+                    masks=tuple(mask["counts"] for mask in coco_mask.encode(masks_HWN)),
                 )
             )
         self._out.write_bytes(pickle.dumps(results))
@@ -198,7 +345,7 @@ def compare_frames(
             same = int(overlaps_N.argmax())
             boxes.append(float(np.abs(one.boxes[same] - other.boxes[place]).max()))
             scores.append(abs(float(one.scores[same]) - float(other.scores[place])))
-            masks = [sizes | {"counts": each} for each in (one.masks[same], other.masks[place])]
+            masks = [sizes | {"counts": mask} for mask in (one.masks[same], other.masks[place])]
             is_equal = masks[0] == masks[1]  # also if both are empty
             ious.append(float(is_equal or coco_mask.iou(masks[:1], masks[1:], [0])[0, 0]))
     total = sum(map(len, theirs))

@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orn.benchmarks.bench_requests import GpuRequest
 from orn.benchmarks.measuring import write_record
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
@@ -26,53 +25,59 @@ def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
     """Return the command-line arguments of each measurement, by the name of its record."""
     ways = ("fp32", *(_CARD_WAYS if device.startswith("cuda") else ()))
     detect = ("detect", "--long", "0", "--device", device)
-    found: dict[str, tuple[str, ...]] = {
+    words_of: dict[str, tuple[str, ...]] = {
         f"detect-{way}-8": (*detect, "--precision", way, "--batch-size", "8") for way in ways
     }
     train = ("train-step", "--device", device, "--clips", "32")
-    found |= {
+    words_of |= {
         f"train-{backbone}": (*train, "--backbone", backbone)
         for backbone in ("resnet50", "resnet18")
     }
-    found["loader"] = ("loader",)
+    words_of["loader"] = ("loader",)
     for batch in ("16", "4", "1"):
-        found |= {
+        words_of |= {
             f"detect-{way}-{batch}": (*detect, "--precision", way, "--batch-size", batch)
             for way in ways
         }
     small = ("--tiny",) if tiny else ()
-    commands = {name: ("-m", "orn", "bench", *words, *small) for name, words in found.items()}
+    commands = {name: ("-m", "orn", "bench", *words, *small) for name, words in words_of.items()}
     return {**commands, "resume": ("-m", "orn.benchmarks.resume", "--device", device)}
 
 
-def measure_all(request: GpuRequest) -> list[dict[str, str]]:
+def measure_all(
+    out: Path, *, minutes: float, only: tuple[str, ...] = (), device: str, tiny: bool
+) -> list[dict[str, str]]:
     """Run each measurement without a record in the folder.
+
+    Args:
+        out: folder of the records.
+        minutes: time limit of all measurements.
+        only: prefixes of the measurements to run; all if empty.
+        device: as for `choose_device`.
+        tiny: whether to use tiny sizes, for a test run.
 
     Returns:
         `name` and `state` of each: `done`, `no time` or the error.
     """
-    check_output_folder(request.out, marker=None, pattern="*.json")
-    deadline = time.monotonic() + 60 * request.minutes
+    check_output_folder(out, marker=None, pattern="*.json")
+    deadline = time.monotonic() + 60 * minutes
     chosen = {
         name: words
-        for name, words in jobs(choose_device(request.device), tiny=request.tiny).items()
-        if name.startswith(request.only or "")
+        for name, words in jobs(choose_device(device), tiny=tiny).items()
+        if name.startswith(only or "")
     }
     if not chosen:
-        raise ConfigError(
-            f"--only {' '.join(request.only)}: no measurement has this prefix; omit it"
-        )
-    request.out.mkdir(parents=True, exist_ok=True)
-    out = request.out.absolute()
+        raise ConfigError(f"--only {' '.join(only)}: no measurement has this prefix; omit it")
+    out.mkdir(parents=True, exist_ok=True)
     return [
-        {"name": name, "state": _state(out / f"{name}.json", words, deadline)}
+        {"name": name, "state": _state(out.absolute() / f"{name}.json", words, deadline)}
         for name, words in chosen.items()
     ]
 
 
-def report(found: Sequence[Mapping[str, str]]) -> Report:
+def report(records: Sequence[Mapping[str, str]]) -> Report:
     """Return the report of all measurements."""
-    rows = [(each["name"], each["state"]) for each in found]
+    rows = [(record["name"], record["state"]) for record in records]
     return Report(tables=[Table(header=("measurement", "state"), rows=rows)])
 
 
@@ -83,10 +88,10 @@ def _state(record: Path, words: Sequence[str], deadline: float) -> str:
         return "no time"
     failure = record.with_suffix(".failed.json")
     command = [sys.executable, "-P", *words, "--out", str(record)]
-    reason, said = run(command, {**os.environ, **_FOR_EXACTNESS}, deadline - time.monotonic())
+    reason, output = run(command, {**os.environ, **_FOR_EXACTNESS}, deadline - time.monotonic())
     failure.unlink(missing_ok=True)
     if reason:
-        write_record({"reason": reason, "command": command, "said": said[-10_000:]}, failure)
+        write_record({"reason": reason, "command": command, "output": output[-10_000:]}, failure)
         return f"failed: {reason}"
     return "done"
 
@@ -113,8 +118,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) 
         )
     except subprocess.TimeoutExpired:
         return "ran out of time", ""
-    said = process.stderr
+    output = process.stderr
     if process.returncode == 0:
-        return "", said
-    lines = said.strip().splitlines() or [f"failed with exit code {process.returncode}"]
-    return lines[-1], said
+        return "", output
+    lines = output.strip().splitlines() or [f"failed with exit code {process.returncode}"]
+    return lines[-1], output

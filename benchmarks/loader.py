@@ -3,11 +3,14 @@
 Axes: T frames of a clip, K objects.
 """
 
+import logging
 import pickle
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,13 +18,28 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from orn.benchmarks.bench_requests import LoaderRequest
-from orn.benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
+from orn.benchmarks.made_inputs import (
+    ENTRY,
+    GRID,
+    ellipses,
+    moving_pictures,
+    write_detections,
+    write_video,
+)
 from orn.benchmarks.measuring import Comparison, seconds_in_turns
-from orn.data_manifests.records import Segment
+from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Segment, Video
+from orn.shared.errors import DataRootError
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import content_bytes, content_digest, probe
+from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.jpeg import decode_jpeg
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.store_job import build_clip_store
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import random_frames
@@ -29,6 +47,16 @@ from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
 
+logger = logging.getLogger(__name__)
+
+MADE_FRAMES = (741, 92)
+"""Numbers of frames of the two real clips."""
+_MASK_RATE = 30.0
+"""Frames with masks per second."""
+_MASKS = "masks/preds_100x100_50"
+_HEIGHT, _WIDTH = 368, 654
+_STORED = StoreSettings(size=(256, 256))
+_Tracks = list[tuple[FrameDetections, ...]]
 _FRAMES = 4
 """T."""
 _SIZE, _CROP = 256, 224
@@ -36,13 +64,107 @@ _CLIPS = 32
 """Number of clips per measurement of our loader; the reference uses an eighth of them."""
 
 
-def measure(request: LoaderRequest) -> Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderInputs:
+    """The same clips in both formats."""
+
+    videos: tuple[Video, ...]
+    pickles: tuple[Path, ...]
+    """Masks of each video in the authors' format."""
+    store_path: Path
+    """The clip store."""
+    shards_path: Path
+    """Folder of the shard."""
+    is_real: bool
+    """Whether the clips are from VLOG."""
+
+
+def loader_inputs(
+    folder: Path, data_root: Path | None, *, made_frames: tuple[int, ...] = MADE_FRAMES
+) -> LoaderInputs:
+    """Create all inputs in an empty folder, from VLOG's clips or, without VLOG, generated clips.
+
+    Raises:
+        DataRootError: if VLOG's videos, or all of its masks, are missing.
+    """
+    if data_root is not None and not (data_root / "vlog").is_dir():
+        logger.warning("%s: no folder vlog, so clips are generated", data_root)
+        data_root = None
+    videos, tracks = _made(folder, made_frames) if data_root is None else _real(data_root)
+    pickles = tuple(folder / f"{number}.pkl" for number in range(len(tracks)))
+    for path, frames in zip(pickles, tracks, strict=True):
+        path.write_bytes(pickle.dumps(_as_the_authors(frames), protocol=4))
+    build_clip_store(videos, folder / "clips", _STORED)
+    _write_shard(folder / "shards" / "shard-000000.zarr.zip", videos, tracks)
+    return LoaderInputs(
+        videos=videos,
+        pickles=pickles,
+        store_path=folder / "clips",
+        shards_path=folder / "shards",
+        is_real=data_root is not None,
+    )
+
+
+def _real(data_root: Path) -> tuple[tuple[Video, ...], _Tracks]:
+    dataset = load_dataset("vlog", data_root, labels=False)
+    masks = dataset.root / _MASKS
+    files = {str(path.parent.relative_to(masks)).lower(): path for path in masks.rglob("clip.pkl")}
+    videos = tuple(video for video in dataset.videos if video.id.lower() in files)[:2]
+    if not videos:
+        raise DataRootError(
+            f"{dataset.root}: expected clips with masks in {_MASKS}/ID/clip.pkl, got none; omit "
+            "--data to use generated clips"
+        )
+    tracks = [read_authors(files[video.id.lower()]) for video in videos]
+    return videos, [tuple(frame.detections for frame in track) for track in tracks]
+
+
+def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...], _Tracks]:
+    videos, tracks = [], []
+    generator = np.random.default_rng(0)
+    for number, num_frames in enumerate(made_frames):
+        pictures = moving_pictures(num_frames, height=_HEIGHT, width=_WIDTH)
+        path = write_video(folder / f"{number}.mp4", pictures)
+        videos.append(Video(id=str(number), path=path))
+        num_masks = round(num_frames / probe(path).rate * _MASK_RATE)
+        tracks.append(tuple(ellipses(generator) for _ in range(num_masks)))
+    return tuple(videos), tracks
+
+
+def _as_the_authors(frames: tuple[FrameDetections, ...]) -> dict[str, Any]:
+    """Return lists [frame][class] of instances, where class 0 is background."""
+    segms: list[list[list[Any]]] = []
+    boxes: list[list[list[Any]]] = []
+    for frame in frames:
+        segms.append([[] for _ in range(NUM_COCO_CLASSES + 1)])
+        boxes.append([[] for _ in range(NUM_COCO_CLASSES + 1)])
+        for row, label in enumerate(frame.labels.tolist()):
+            mask = {"size": [GRID, GRID], "counts": frame.masks[row]}
+            segms[-1][label + 1].append(mask)
+            boxes[-1][label + 1].append(np.append(frame.boxes[row], frame.scores[row]))
+    return {"segms": segms, "boxes": boxes}
+
+
+def _write_shard(path: Path, videos: tuple[Video, ...], tracks: _Tracks) -> None:
+    with ShardWriter(path, ENTRY, "label") as writer:
+        for video, frames in zip(videos, tracks, strict=True):
+            write_detections(
+                writer,
+                video.id,
+                frames,
+                rate=_MASK_RATE,
+                source_bytes=content_bytes(video.path),
+                source_digest=content_digest(video.path),
+            )
+
+
+def measure(data_root: Path | None, *, repeats: int, tiny: bool) -> Comparison:
     """Return the time per clip of each method."""
-    clips, made_frames = (2, (8, 6)) if request.tiny else (_CLIPS, MADE_FRAMES)
+    clips, made_frames = (2, (8, 6)) if tiny else (_CLIPS, MADE_FRAMES)
     with tempfile.TemporaryDirectory() as folder:
-        inputs = loader_inputs(Path(folder), request.data_root, made_frames=made_frames)
+        inputs = loader_inputs(Path(folder), data_root, made_frames=made_frames)
         recipe = load_recipe("ablation_resnet18", num_activities=30, clip_frames=_FRAMES)
-        ours, jpeg, cold, reference = _seconds(inputs, recipe, repeats=request.repeats, clips=clips)
+        ours, jpeg, cold, reference = _seconds(inputs, recipe, repeats=repeats, clips=clips)
         sizes = _sizes(inputs)
     return Comparison(
         name="loader",
@@ -101,8 +223,8 @@ def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) 
             places = _places(num_frames, request)
             plain_clip(inputs, request.segment, places=places, num_frames=num_frames)
 
-    found = seconds_in_turns(ours, jpeg, cold, reference, repeats=repeats)
-    return [each / number for each, number in zip(found, (clips, clips, clips, few), strict=True)]
+    times = seconds_in_turns(ours, jpeg, cold, reference, repeats=repeats)
+    return [time / number for time, number in zip(times, (clips, clips, clips, few), strict=True)]
 
 
 def recipe_dataset(inputs: LoaderInputs, recipe: Recipe, *, num_segments: int) -> ClipDataset:
@@ -143,8 +265,8 @@ def plain_clip(
     masks, small = (np.zeros((len(places), 10, side, side), np.float32) for side in (28, 14))
     for time_index, place in enumerate(places.tolist()):
         frame = segms[min(place * len(segms) // num_frames, len(segms) - 1)]
-        found = [mask for masks_of_class in frame for mask in masks_of_class][:10]
-        for slot, counts in enumerate(found):
+        shown = [mask for masks_of_class in frame for mask in masks_of_class][:10]
+        for slot, counts in enumerate(shown):
             picture = Image.fromarray(coco.decode(counts) * np.uint8(255))
             cut = picture.resize((_SIZE, _SIZE), bilinear).crop(window)
             for target in (masks, small):
@@ -154,13 +276,13 @@ def plain_clip(
 
 
 def _decoded(video: Path, places: NDArray[np.int64]) -> list[Image.Image]:
-    wanted, found = set(places.tolist()), {}
+    chosen, pictures = set(places.tolist()), {}
     with av.open(str(video)) as container:
         container.streams.video[0].codec_context.thread_count = 1
-        for number, frame in enumerate(islice(container.decode(video=0), max(wanted) + 1)):
-            if number in wanted:
-                found[number] = frame.to_image()
-    return [found[place] for place in places.tolist()]
+        for number, frame in enumerate(islice(container.decode(video=0), max(chosen) + 1)):
+            if number in chosen:
+                pictures[number] = frame.to_image()
+    return [pictures[place] for place in places.tolist()]
 
 
 def _places(num_frames: int, request: ClipRequest) -> NDArray[np.int64]:
@@ -172,8 +294,8 @@ def _places(num_frames: int, request: ClipRequest) -> NDArray[np.int64]:
 def _stored_pictures(inputs: LoaderInputs) -> list[list[bytes]]:
     """Return the JPEG files of each video."""
     store = ClipStore(inputs.store_path)
-    each = (store.frames(video.id) for video in inputs.videos)
-    return [[own.jpeg(frame) for frame in range(len(own))] for own in each]
+    stored = (store.frames(video.id) for video in inputs.videos)
+    return [[own.jpeg(frame) for frame in range(len(own))] for own in stored]
 
 
 def _sizes(inputs: LoaderInputs) -> dict[str, float]:

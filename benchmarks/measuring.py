@@ -12,22 +12,19 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from orn.benchmarks.bench_requests import Kept
 from orn.shared.devices import instruction_set
 from orn.shared.echo import echo_report
 from orn.shared.environment import describe_environment
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.options import Request
 from orn.shared.text_report import Report
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-R = TypeVar("R", bound=Request)
 _VERSIONS = ("torch", "torchvision", "mmdet", "mmcv-lite", "av", "zarr", "h5py", "numpy")
 
 
@@ -55,13 +52,13 @@ class Comparison:
         }
 
 
-def publish(measure: Callable[[R], Comparison], request: R, kept: Kept) -> None:
+def publish(measure: Callable[[], Comparison], out: Path | None, *, as_json: bool) -> None:
     """Measure, print the record as JSON or text, and write it to a file if requested."""
-    check_output_files([kept.out])
-    record = measure(request).record()
-    if kept.out is not None:
-        write_record(record, kept.out)
-    echo_report(record, _report, as_json=kept.as_json)
+    check_output_files([out])
+    record = measure().record()
+    if out is not None:
+        write_record(record, out)
+    echo_report(record, _report, as_json=as_json)
 
 
 def write_record(record: Mapping[str, Any], out: Path) -> None:
@@ -117,10 +114,7 @@ def proc_value(path: str, name: str) -> str | None:
 
 
 def seconds_in_turns(
-    *ways: Callable[[], object],
-    repeats: int,
-    threads: int = 1,
-    clock: Callable[[], float] | None = None,
+    *ways: Callable[[], object], repeats: int, threads: int = 1
 ) -> tuple[float, ...]:
     """Return the median time per call of each function.
 
@@ -131,16 +125,12 @@ def seconds_in_turns(
         ways: functions, called twice in each round.
         repeats: number of rounds.
         threads: number of CPU threads for torch.
-        clock: clock such as `time.process_time`; None: wall time, with the GPU synchronized.
     """
-    from torch.utils.benchmark import Measurement, Timer, timer
+    from torch.utils.benchmark import Measurement, Timer
 
-    timers = [
-        Timer("way()", globals={"way": way}, num_threads=threads, timer=clock or timer)
-        for way in ways
-    ]
-    rounds = [[each.blocked_autorange(min_run_time=0) for each in timers] for _ in range(repeats)]
-    return tuple(Measurement.merge(each)[0].median for each in zip(*rounds, strict=True))
+    timers = [Timer("way()", globals={"way": way}, num_threads=threads) for way in ways]
+    rounds = [[timer.blocked_autorange(min_run_time=0) for timer in timers] for _ in range(repeats)]
+    return tuple(Measurement.merge(runs)[0].median for runs in zip(*rounds, strict=True))
 
 
 def relative_difference(ours: Tensor | None, reference: Tensor | None) -> float:

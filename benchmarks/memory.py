@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.benchmarks.bench_requests import MemoryRequest
 from orn.benchmarks.made_inputs import ENTRY, GRID, ellipses, moving_pictures, write_video
 from orn.benchmarks.measuring import peak_bytes
 from orn.data_manifests.records import Video
@@ -29,18 +28,19 @@ _DETECTIONS = 20
 """Number of objects in a frame."""
 
 
-def long_over_short(request: MemoryRequest, *, tiny: bool) -> dict[str, float] | None:
+def long_over_short(short: int, long: int, *, tiny: bool) -> dict[str, float] | None:
     """Return the peak resident bytes for two generated videos and their difference; None if memory
     is not requested.
 
     Args:
-        request: lengths of the videos.
+        short: frames of the short video.
+        long: frames of the long video; 0: do not measure.
         tiny: whether to use tiny sizes for a test run.
     """
-    if not request.long:
+    if not long:
         return None
-    short, long = (40, 80) if tiny else (request.short, request.long)
-    found: dict[str, float] = {"short_frames": short, "long_frames": long}
+    short, long = (40, 80) if tiny else (short, long)
+    record: dict[str, float] = {"short_frames": short, "long_frames": long}
     with tempfile.TemporaryDirectory() as folder:
         for name, frames in (("short", short), ("long", long)):
             pictures = islice(cycle(moving_pictures(250, height=GRID, width=GRID)), frames)
@@ -48,9 +48,9 @@ def long_over_short(request: MemoryRequest, *, tiny: bool) -> dict[str, float] |
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
                 before = process.submit(_detect_video, video, frames).result()
                 peak = process.submit(peak_bytes).result()
-            found |= {f"{name}_peak_bytes": peak, f"{name}_bytes_above_start": peak - before}
-    growth = found["long_peak_bytes"] / found["short_peak_bytes"] - 1
-    return {**found, "growth": growth, "objects_a_frame": _DETECTIONS}
+            record |= {f"{name}_peak_bytes": peak, f"{name}_bytes_above_start": peak - before}
+    growth = record["long_peak_bytes"] / record["short_peak_bytes"] - 1
+    return {**record, "growth": growth, "objects_a_frame": _DETECTIONS}
 
 
 class InstantDetector:

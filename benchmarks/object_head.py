@@ -11,7 +11,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from orn.benchmarks.bench_requests import ClipsRequest
 from orn.benchmarks.measuring import (
     Comparison,
     peak_allocated_bytes,
@@ -29,19 +28,16 @@ LARGEST_DIFFERENCE = 1e-4
 """Limit for float32 results and gradients, relative to their norm."""
 
 
-def measure(request: ClipsRequest) -> Comparison:
+def measure(sizes: ClipSizes, *, threads: int, repeats: int) -> Comparison:
     """Return the time and peak memory of training passes of our object head and of plain loops.
 
     Raises:
         PipelineError: if the results differ.
     """
-    sizes = request.sizes()
     both = _BothHeads(sizes)
     difference = require_agreement(both.largest_difference(), LARGEST_DIFFERENCE)
     ours_bytes, plain_bytes = map(peak_allocated_bytes, (both.run_ours, both.run_plain))
-    ours, plain = seconds_in_turns(
-        both.run_ours, both.run_plain, repeats=request.repeats, threads=request.threads
-    )
+    ours, plain = seconds_in_turns(both.run_ours, both.run_plain, repeats=repeats, threads=threads)
     return Comparison(
         name="object-head",
         ours=ours,
@@ -53,8 +49,8 @@ def measure(request: ClipsRequest) -> Comparison:
             "largest_relative_difference": difference,
             **sizes.as_json(),
             "features": both.feats_MDhw.shape[1],
-            "threads": request.threads,
-            "repeats": request.repeats,
+            "threads": threads,
+            "repeats": repeats,
         },
     )
 

@@ -11,8 +11,7 @@ from typing import Annotated
 
 import torch
 
-from orn.benchmarks.loader import recipe_dataset
-from orn.benchmarks.loader_inputs import loader_inputs
+from orn.benchmarks.loader import loader_inputs, recipe_dataset
 from orn.benchmarks.measuring import describe_machine, write_record
 from orn.shared.common_options import Device, FilePath
 from orn.shared.options import Option, command
@@ -43,9 +42,9 @@ def resume(
         data = TrainingData(train=clips, validation=None, metric="top1")
         whole = _weights(Path(name) / "whole", data, None, device=device)
         resumed = _weights(Path(name) / "resumed", data, 1, 3, None, device=device)
-    different = [key for key, each in whole.items() if not torch.equal(each, resumed[key])]
-    found = {"equal": not different, "different": different, "device": device}
-    write_record({**found, "machine": describe_machine()}, out)
+    different = [key for key, weight in whole.items() if not torch.equal(weight, resumed[key])]
+    record = {"equal": not different, "different": different, "device": device}
+    write_record({**record, "machine": describe_machine()}, out)
 
 
 def _weights(
@@ -60,7 +59,7 @@ def _weights(
         train_network(
             network, _RECIPE, data, run, config="", accelerator=accelerator, max_steps=stop
         )
-    return {key: each.cpu() for key, each in network.state_dict().items()}
+    return {key: weight.cpu() for key, weight in network.state_dict().items()}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from accelerate import Accelerator
 from torch import nn
 from torch.optim import Optimizer
 
-from orn.benchmarks.bench_requests import TrainStepRequest
 from orn.benchmarks.measuring import (
     Comparison,
     relative_difference,
@@ -47,14 +46,13 @@ _WAYS: dict[str, dict[str, Any]] = {
 _ON_CARDS = ("bf16_checkpoint", "bf16_compile")
 
 
-def measure(request: TrainStepRequest) -> Comparison:
+def measure(sizes: ClipSizes, *, device: str, threads: int, repeats: int) -> Comparison:
     """Return the time of a training step of the plain network, and of ours in fp32 and, where it is
     fast, bf16 (on a GPU also with activation checkpointing and compiled).
 
     Raises:
         PipelineError: if the gradients of both sides differ.
     """
-    sizes, device = request.batch.sizes(), request.device
     torch.manual_seed(0)
     place = build_accelerator("fp32", device).device
     network = build_object_network(sizes.config).to(place).train()
@@ -64,26 +62,24 @@ def measure(request: TrainStepRequest) -> Comparison:
     ways = _ways(sizes, network, plain, device)
     losses = {name: way() for name, way in ways.items()}
     peaks = {name: _peak_bytes(way) for name, way in ways.items() if place.type == "cuda"}
-    found = seconds_in_turns(
-        *ways.values(), repeats=request.batch.repeats, threads=request.batch.threads
-    )
-    seconds = dict(zip(ways, found, strict=True))
+    times = seconds_in_turns(*ways.values(), repeats=repeats, threads=threads)
+    seconds = dict(zip(ways, times, strict=True))
     ours, reference = seconds.pop("ours"), seconds.pop("reference")
     return Comparison(
         name="train-step",
         ours=ours,
         reference=reference,
         details={
-            **{f"{name}_seconds": each for name, each in seconds.items()},
-            **{f"{name}_ratio": reference / each for name, each in seconds.items()},
+            **{f"{name}_seconds": value for name, value in seconds.items()},
+            **{f"{name}_ratio": reference / value for name, value in seconds.items()},
             "clips_per_second": sizes.clips / ours,
             "peak_bytes_beside_weights": peaks,
             "gradient_relative_difference": difference,
             "losses": losses,
             **sizes.as_json(),
             "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
-            "threads": request.batch.threads,
-            "repeats": request.batch.repeats,
+            "threads": threads,
+            "repeats": repeats,
         },
     )
 
@@ -134,11 +130,11 @@ def _gradient_difference(
         class_scores_BTKS=batch.class_scores_BTKS.double(),
     )
     gradients = []
-    for model in (copy.deepcopy(each).double() for each in (ours, plain)):
+    for model in (copy.deepcopy(network).double() for network in (ours, plain)):
         output = model(inputs, heads="both", generator=torch.Generator().manual_seed(0))
         (output.logits_BA.square().mean() + output.class_logits_BTKS.square().mean()).backward()
-        each = (parameter.grad for parameter in model.parameters())
-        gradients.append(torch.cat([grad.flatten() for grad in each if grad is not None]))
+        parts = (parameter.grad for parameter in model.parameters())
+        gradients.append(torch.cat([grad.flatten() for grad in parts if grad is not None]))
     return relative_difference(*gradients)
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from orn.benchmarks import gpu
-from orn.benchmarks.bench_requests import GpuRequest
 
 WRITE = "import sys; open(sys.argv[-1], 'w').write('{}')"
 FAIL = "raise RuntimeError('illegal access')"
@@ -18,7 +17,7 @@ def states(
     """What becomes of measurements that are pieces of Python."""
     chosen = {str(number): ("-c", code) for number, code in enumerate(codes)}
     monkeypatch.setattr(gpu, "jobs", lambda device, tiny: chosen)
-    results = gpu.measure_all(GpuRequest(out=out, minutes=minutes, device="cpu", tiny=True))
+    results = gpu.measure_all(out, minutes=minutes, device="cpu", tiny=True)
     return [result["state"] for result in results]
 
 
