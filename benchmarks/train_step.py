@@ -26,8 +26,7 @@ from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.recipe import Recipe
-from orn.stage2_train.training.initial_weights import apply_backbone_options
-from orn.stage2_train.training.step import build_optimizer, training_step
+from orn.stage2_train.training.step import apply_backbone_options, build_optimizer, training_step
 
 LARGEST_DIFFERENCE = 1e-6
 """Limit for the gradient of all weights, relative to its norm, in float64; in float32, fifty layers

@@ -28,20 +28,20 @@ from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun,
 from orn.stage2_train.compare.ablation_report import ablation_report, write_report
 from orn.stage2_train.compare.run_results import is_measured, read_results
 from orn.stage2_train.evaluation.pooled import evaluate_folds
-from orn.stage2_train.model.image_weights import (
-    ImageNetwork,
-    fetch_imagenet_weights,
-    image_network,
-    imagenet_to_fetch,
-)
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.runs.run_config import config_to_resume
 from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import Recipe, clip_seconds, default_recipe, load_recipe
 from orn.stage2_train.settings.resources import wait_passively
-from orn.stage2_train.training.initial_weights import find_initial_weights
-from orn.stage2_train.training.training_plan import require_prepared
+from orn.stage2_train.training.initial_weights import (
+    ImageNetwork,
+    fetch_imagenet_weights,
+    find_initial_weights,
+    image_network,
+    imagenet_to_fetch,
+)
+from orn.stage2_train.training.start import require_prepared
 
 logger = logging.getLogger(__name__)
 

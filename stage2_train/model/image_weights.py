@@ -12,41 +12,19 @@ kernel at each of them, so that a clip of identical frames gives the features of
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.tensors import mismatch
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
-from orn.stage2_train.settings.model_config import NetworkConfig
 
 _STAGE = re.compile(r"(?:.+\.)?conv([2-5])\.blocks\.(.+)")
 _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
 """Classifiers of the 2D networks, which are not used."""
-
-ImageNetwork = Literal["resnet18", "resnet50", "googlenet"]
-_HOST = "https://download.pytorch.org/models"
-IMAGENET_URLS: dict[ImageNetwork, str] = {
-    "resnet18": f"{_HOST}/resnet18-f37072fd.pth",
-    "resnet50": f"{_HOST}/resnet50-0676ba61.pth",
-    "googlenet": f"{_HOST}/googlenet-1378be20.pth",
-}
-"""URLs of torchvision's weights, listed here because importing torchvision takes over a second."""
-
-
-def image_network(config: NetworkConfig) -> ImageNetwork | None:
-    """Return the 2D network whose weights initialize a network; None for C3D and for an object head
-    without appearance."""
-    if config.architecture == "i3d":
-        return "googlenet"
-    if config.architecture == "c3d" or not config.reads_frames or config.has_image_network:
-        return None
-    return "resnet18" if config.backbone == "resnet18" else "resnet50"
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -62,29 +40,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path}: expected {what}, got different content; pass torchvision's weights"
         )
     return weights
-
-
-def fetch_imagenet_weights(name: ImageNetwork) -> Path:
-    """Return the file of torchvision's ImageNet weights, downloaded if it is not in the cache.
-
-    Raises:
-        CheckpointError: if the download fails; reports the file and its URL.
-    """
-    return fetch(
-        IMAGENET_URLS[name],
-        what=f"ImageNet weights of {name}",
-        remedy="pass the file with --weights FILE, or start from random weights with "
-        "--set initial_weights=random (with make: ARGS=...)",
-        error=CheckpointError,
-    )
-
-
-def imagenet_to_fetch(name: ImageNetwork | None) -> str | None:
-    """Return the URL from which `fetch_imagenet_weights` would download; None if the weights are in
-    the cache or not needed."""
-    if name is None or cached_path(IMAGENET_URLS[name]).exists():
-        return None
-    return IMAGENET_URLS[name]
 
 
 def inflate(

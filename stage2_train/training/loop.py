@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError, TrainingError
 from orn.shared.jobs.progress import Bar
 from orn.shared.text import counted
@@ -48,8 +49,8 @@ from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.predictions import check_finite
 from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.settings.recipe import Recipe
-from orn.stage2_train.training.initial_weights import apply_backbone_options
 from orn.stage2_train.training.step import (
+    apply_backbone_options,
     build_optimizer,
     freeze_for,
     set_learning_rate,
@@ -70,6 +71,20 @@ class TrainingData:
     """Validation clips, which determine the best checkpoint; None for no validation."""
     metric: str
     """`top1` or `map`."""
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Segments of all clips, first those for training."""
+        return self.train.segments + (() if self.validation is None else self.validation.segments)
+
+    def for_network(self, *, needs_frames: bool) -> "TrainingData":
+        """Return the clips for heads that are computed from frames or not."""
+        validation = self.validation
+        return replace(
+            self,
+            train=self.train.for_network(needs_frames=needs_frames),
+            validation=validation and validation.for_network(needs_frames=needs_frames),
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -228,14 +243,13 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase)
-    needs_frames = recipe.model.needs_frames(phase.heads)
-    clips = session.data.train.for_network(needs_frames=needs_frames)
+    data = session.data.for_network(needs_frames=recipe.model.needs_frames(phase.heads))
     session.model = synchronized(session.network, accelerator)
     session.model.train()
     optimizer = build_optimizer(session.network.parameters(), recipe.optimizer)
     if resumed is not None:
         load_optimizer(optimizer, resumed.optimizer)
-    num_batches, batches = phase.num_batches, _batches(session, phase, clips)
+    num_batches, batches = phase.num_batches, _batches(session, phase, data.train)
     while not (state.phase_over or session.stopped):
         learning_rate = set_learning_rate(
             optimizer, recipe.optimizer, step=state.phase_step, num_steps=phase.num_steps
@@ -261,9 +275,8 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         if state.step % recipe.log_every_steps == 0 or state.phase_over:
             _log_means(session, phase)
         due = epoch_over and state.epoch % recipe.validation.every_epochs == 0
-        validation = session.data.validation
-        if validation is not None and (due or state.phase_over):
-            _validate(session, phase, validation.for_network(needs_frames=needs_frames))
+        if data.validation is not None and (due or state.phase_over):
+            _validate(session, phase, data.validation)
         due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
         if due or state.phase_over or session.stopped:
             _save_last(session, optimizer)

@@ -9,7 +9,7 @@ import pytest
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.compare.ablate import carry_out, jobs_of, weights_needed
 from orn.stage2_train.compare.ablation_plan import AblationRequest, planned_runs
-from orn.stage2_train.model.image_weights import IMAGENET_URLS
+from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 from tests.weights_server import WeightsServer
 
 

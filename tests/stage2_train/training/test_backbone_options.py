@@ -8,7 +8,7 @@ import torch
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.resnet_25d import Stage
-from orn.stage2_train.training.initial_weights import apply_backbone_options, compile_backbone
+from orn.stage2_train.training.step import apply_backbone_options, compile_backbone
 
 CPU = torch.device("cpu")
 ROUND_OFF = 1e-4  # float32, other kernels

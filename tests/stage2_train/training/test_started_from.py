@@ -12,7 +12,7 @@ from orn.stage2_train.compare.list_runs import read_summary
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import read_config, recorded_config
-from orn.stage2_train.training.initial_weights import read_pretrained
+from orn.stage2_train.training.initial_weights import read_trained
 from tests.running import Ran, run_orn
 from tests.stage2_train.training.conftest import before_each_step
 
@@ -40,15 +40,15 @@ def test_taken_tensors_are_equal_to_the_bit(trained_once, num_activities) -> Non
     fresh = build_network(model).state_dict()
     torch.manual_seed(5)
     network = build_network(model)
-    start = read_pretrained(source, model)
-    start.load_into(network)
+    start = read_trained(source, model)
+    start.load_into(network, read_config(source).recipe)
     best = load_best(source)
     assert best is not None
     for name, tensor in network.state_dict().items():
         expected = fresh if name in CLASSIFIERS else best.model
         assert torch.equal(tensor, expected[name]), name
-    assert set(start.record.random) == CLASSIFIERS
-    assert start.record.num_loaded == len(fresh) - len(CLASSIFIERS)
+    assert set(start.started_from.random) == CLASSIFIERS
+    assert start.started_from.num_loaded == len(fresh) - len(CLASSIFIERS)
 
 
 def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path) -> None:

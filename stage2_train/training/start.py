@@ -1,6 +1,4 @@
-"""What is known before the first step: `read_start` reads the manifest, the recipe and the run
-folder, `prepare_data` creates missing data, and `plan_training` opens the shards and the clips and
-checks that all fit together."""
+"""What a training run starts from: data set, recipe, run folder, weights, shards and clips."""
 
 import logging
 import os
@@ -23,11 +21,9 @@ from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.store_format import MapSettings
 from orn.stage2_train.clips.check_clips import check_objects, warn_of_small_crop
-from orn.stage2_train.clips.dataset import check_crop
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.model.image_backbone import map_shape
-from orn.stage2_train.model.image_weights import fetch_imagenet_weights
 from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
@@ -48,10 +44,10 @@ from orn.stage2_train.settings.recipe import (
 from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths, folders_between
 from orn.stage2_train.training.initial_weights import (
     InitialWeights,
-    PretrainedWeights,
+    fetch_imagenet_weights,
     find_initial_weights,
-    read_pretrained,
 )
+from orn.stage2_train.training.loop import TrainingData
 from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
@@ -59,51 +55,35 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingStart:
-    """What training starts from: the data set, the recipe and the weights."""
-
-    request: TrainRequest
-    dataset: Dataset
-    paths: DataPaths
-    recipe_name: str
-    recipe: Recipe
-    run: Path
-    """The run folder."""
-    recorded: RunConfig | None
-    """Configuration in the run folder; None for a new run."""
-    pretrained: PretrainedWeights | None
-    """Initial weights given by `--from`."""
-    weights: InitialWeights
-    maps: MapSettings | None
-    """Maps that the network reads; None for a network that reads frames."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingPlan:
     """Everything that is known before the first step."""
 
-    start: TrainingStart
+    run: Path
+    """The run folder."""
     config: RunConfig
+    """Its configuration, with the resolved recipe."""
+    weights: InitialWeights
     sources: Sources
-    train: JoinedSplit
-    validation: JoinedSplit
-
-    @property
-    def run(self) -> Path:
-        """The run folder."""
-        return self.start.run
+    data: TrainingData
+    num_skipped: int
+    """Number of segments that cannot be used."""
 
     @property
     def counts(self) -> dict[str, int]:
         """Numbers of segments."""
+        num_train = len(self.data.train)
         return {
-            "num_train": len(self.train.segments),
-            "num_validation": len(self.validation.segments),
-            "num_skipped": len(self.train.skipped) + len(self.validation.skipped),
+            "num_train": num_train,
+            "num_validation": len(self.data.segments) - num_train,
+            "num_skipped": self.num_skipped,
         }
 
 
-def read_start(request: TrainRequest) -> TrainingStart:
-    """Return what a training run starts from; its shards and clips need not exist.
+def read_start(request: TrainRequest, *, may_run: Sequence[str] = ()) -> TrainingStart:
+    """Return what a training run starts from, after creating missing shards and clips.
+
+    Args:
+        request: the options.
+        may_run: commands (`detect`, `clips`) that may be run to create missing data.
 
     Raises:
         PipelineError: if something is missing or does not fit; the message suggests a remedy.
@@ -111,105 +91,64 @@ def read_start(request: TrainRequest) -> TrainingStart:
     resources = request.resources
     dataset = load_dataset(request.manifest, resources.root, needs_videos=True)
     recipe_name, recipe = _read_recipe(request, dataset)
-    pretrained = None
-    if request.start is not None:
-        pretrained = read_pretrained(local_folder(request.start), recipe.model)
+    source = None if request.start is None else local_folder(request.start)
     paths = data_paths(request.manifest, dataset.name, resources)
-    origin = None if pretrained is None else f"from-{pretrained.record.run}"
-    parts = (
-        *(dataset.name, *folders_between(paths.shards), Path(recipe_name).stem),
-        *(request.system, origin, f"seed{recipe.seed}"),
-    )
-    run = request.run or Path("runs") / "-".join(filter(None, parts))
+    run = request.run or _default_run(request, paths, source, dataset.name, recipe_name, recipe)
     require_utf8(run)
     check_output_folder(run, marker=RUN_MARKER)
     recorded = config_to_resume(run)
-    weights = find_initial_weights(
-        recipe, run, recorded, file=request.weights, pretrained=pretrained
-    )
-    previous = recorded or (pretrained.config if pretrained else None)
-    return TrainingStart(
-        request=request,
-        dataset=dataset,
-        paths=paths,
-        recipe_name=recipe_name,
-        recipe=_with_precision(recipe, recorded, device=resources.device),
-        run=run,
-        recorded=recorded,
-        pretrained=pretrained,
-        weights=weights,
-        maps=_expected_maps(recipe, request.weights, previous),
-    )
-
-
-def prepare_data(start: TrainingStart, *, may_run: Sequence[str]) -> None:
-    """Create missing shards and clips with the commands in `may_run`, after the download of missing
-    weights, without which they would be of no use.
-
-    Raises:
-        PipelineError: if data is missing, with the commands that create it; or if a command fails.
-    """
-    request, model = start.request, start.recipe.model
-    options = tuple[str, ...]()
-    if start.maps is not None:
-        crop = start.recipe.data.crop
-        options = map_options(model.backbone, model.backbone_stage, crop, weights=request.weights)
-    missing = require_prepared(
-        request.manifest,
-        start.dataset.name,
-        request.resources,
-        may_run=may_run,
-        clips_options=options,
-    )
-    if start.weights.published and may_run:
-        fetch_imagenet_weights(start.weights.published)
-    for arguments in missing:
-        logger.info("running %s first", shlex.join(["orn", *arguments]))
-        run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
-
-
-def plan_training(start: TrainingStart) -> TrainingPlan:
-    """Return the plan of a training run, with its shards and clips.
-
-    Raises:
-        PipelineError: if something is missing or does not fit; the message suggests a remedy.
-    """
-    recipe, dataset = start.recipe, start.dataset
-    sources = open_sources(
-        dataset,
-        start.paths,
-        partial=start.request.resources.partial,
-        size=recipe.data.crop,
-        maps=start.maps,
-    )
+    weights = find_initial_weights(recipe, run, recorded, file=request.weights, source=source)
+    recipe = _with_precision(recipe, recorded, device=resources.device)
+    maps = _expected_maps(recipe, request.weights, recorded or weights.previous)
+    _create_missing(request, dataset.name, recipe, weights, may_run=may_run)
+    crop = recipe.data.crop
+    sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=maps)
     classes = sources.detections.detector.class_names
-    if (source := start.pretrained) is not None:
-        check_detector_classes(source.record.run, source.config, classes, where=start.paths.shards)
-    if start.recorded is not None:
-        check_detector_classes(start.run, start.recorded, classes, where=start.paths.shards)
+    for earlier, place in ((weights.previous, source), (recorded, run)):
+        if earlier is not None:
+            check_detector_classes(place, earlier, classes, where=paths.shards)
     recipe = recipe.with_detector_classes(len(classes))
-    train, validation = _join(sources, recipe)
-    _check_clips(sources, recipe, train, validation)
-    if not (validation.segments or recipe.data.train_with_validation):
-        _warn_without_validation(start.request.manifest)
+    data, num_skipped = _read_clips(sources, recipe, request.manifest)
     config = RunConfig(
-        recipe_name=Path(start.recipe_name).name,
-        system=describe_system(start.request.system, recipe.model),
+        recipe_name=Path(recipe_name).name,
+        system=describe_system(request.system, recipe.model),
         recipe=recipe,
-        weights_digest=start.weights.digest,
-        started_from=start.weights.started_from,
-        dataset=describe_dataset(dataset, train.segments),
-        manifest=Path(start.request.manifest).name,
-        clips=sources.clip_record(train.segments),
+        weights_digest=weights.digest,
+        started_from=weights.started_from,
+        dataset=describe_dataset(dataset, data.train.segments),
+        manifest=Path(request.manifest).name,
+        clips=sources.clip_record(data.train.segments),
         detector=sources.detections.detector,
         score_kind=sources.detections.rules.score_kind,
-        places=Places.of(start.paths, start.run),
+        places=Places.of(paths, run),
     )
-    if start.recorded is not None:
-        check_same_run(start.run, start.recorded, config)
-    return TrainingPlan(
-        start=start, config=config, sources=sources, train=train, validation=validation
+    if recorded is not None:
+        check_same_run(run, recorded, config)
+    return TrainingStart(
+        run=run,
+        config=config,
+        weights=weights,
+        sources=sources,
+        data=data,
+        num_skipped=num_skipped,
     )
+
+
+def _default_run(
+    request: TrainRequest,
+    paths: DataPaths,
+    source: Path | None,
+    dataset_name: str,
+    recipe_name: str,
+    recipe: Recipe,
+) -> Path:
+    """Return the default run folder."""
+    origin = None if source is None else f"from-{source.resolve().name}"
+    parts = (
+        *(dataset_name, *folders_between(paths.shards), Path(recipe_name).stem),
+        *(request.system, origin, f"seed{recipe.seed}"),
+    )
+    return Path("runs") / "-".join(filter(None, parts))
 
 
 def _warn_without_validation(manifest: str) -> None:
@@ -262,41 +201,65 @@ def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) 
 
 
 def _expected_maps(
-    recipe: Recipe, weights: Path | None, previous: RunConfig | None
+    recipe: Recipe, file: Path | None, previous: RunConfig | None
 ) -> MapSettings | None:
     """Return the maps that a frozen image network computes, with the weights of the run that is
     resumed or fine-tuned, if any; None for a network that reads frames."""
     model = recipe.model
     recorded = None if previous is None else previous.clips.frames.maps
     if recorded is None or not model.has_frozen_maps:
-        return expected_maps(recipe, weights=weights)
+        return expected_maps(recipe, weights=file)
     shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
     return replace(recorded, shape=shape)
 
 
-def _join(sources: Sources, recipe: Recipe) -> tuple[JoinedSplit, JoinedSplit]:
-    """Return the usable segments for training and for validation."""
+def _read_clips(sources: Sources, recipe: Recipe, manifest: str) -> tuple[TrainingData, int]:
+    """Return the clips for training and validation, and the number of skipped segments, after
+    checking that clips have objects and that the crop fits in their frames."""
     train, validation = (sources.join(split, recipe) for split in ("train", "validation"))
+    num_skipped = len(train.skipped) + len(validation.skipped)
     if recipe.data.train_with_validation:
         train = train.joined_with(validation)
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     train = train.at_most(recipe.data.train_segments)
     train.require_segments(sources.dataset.name)
-    return train, validation
-
-
-def _check_clips(
-    sources: Sources, recipe: Recipe, train: JoinedSplit, validation: JoinedSplit
-) -> None:
-    """Check that clips have objects, and that the crop fits in their frames."""
-    warn = is_first_process()
+    data = TrainingData(
+        train=sources.clip_dataset(train, recipe, flip=recipe.data.flip),
+        validation=sources.clip_dataset(validation, recipe) if validation.segments else None,
+        metric=sources.dataset.metric,
+    )
+    warn, crop = is_first_process(), recipe.data.crop
     if recipe.model.reads_detections:
-        clips = sources.clip_dataset(train, recipe)
-        check_objects(clips, shards=sources.detections.path, are_required=True, warn=warn)
-    segments, crop = [*train.segments, *validation.segments], recipe.data.crop
-    check_crop(segments, sources.clips, crop)
+        check_objects(data.train, shards=sources.detections.path, are_required=True, warn=warn)
     if warn and not recipe.model.has_image_network:
-        warn_of_small_crop(segments, sources.clips, crop, stride=recipe.crop_stride)
+        warn_of_small_crop(data.segments, sources.clips, crop, stride=recipe.crop_stride)
+    if not (validation.segments or recipe.data.train_with_validation):
+        _warn_without_validation(manifest)
+    return data, num_skipped
+
+
+def _create_missing(
+    request: TrainRequest,
+    dataset_name: str,
+    recipe: Recipe,
+    weights: InitialWeights,
+    *,
+    may_run: Sequence[str],
+) -> None:
+    """Create missing shards and clips with the commands in `may_run`, after the download of missing
+    weights, without which they would be of no use."""
+    model, options = recipe.model, tuple[str, ...]()
+    if model.has_frozen_maps:
+        crop, stage = recipe.data.crop, model.backbone_stage
+        options = map_options(model.backbone, stage, crop, weights=request.weights)
+    missing = require_prepared(
+        request.manifest, dataset_name, request.resources, may_run=may_run, clips_options=options
+    )
+    if weights.published and may_run:
+        fetch_imagenet_weights(weights.published)
+    for arguments in missing:
+        logger.info("running %s first", shlex.join(["orn", *arguments]))
+        run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
 
 
 def require_prepared(
@@ -323,7 +286,7 @@ def require_prepared(
     """
     missing = _missing(manifest, dataset_name, resources, clips_options)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would run them
-    if missing and not (alone and all(each[0] in may_run for each in missing.values())):
+    if missing and not (alone and all(words[0] in may_run for words in missing.values())):
         expected = " and ".join(missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
         hint = ", or pass --prepare" if alone and may_run else ""
