@@ -28,7 +28,7 @@ from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.run_units import Advance, UnitResult
 from orn.shared.jobs.same_job import differences
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind, first_fault
+from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.time_ranges import TimeRanges
@@ -269,17 +269,16 @@ def _write_batch(
     """Add a batch to the shard unless its video failed; an invalid detection fails the video."""
     if (video_id := writer.open_id) is None:
         return
+
+    def frames() -> Iterator[tuple[int, float, FrameDetections]]:
+        for (index, seconds), detections in zip(batch.frames, encoded, strict=True):
+            writer.check(index, detections)
+            yield index, seconds, detections
+
     try:
-        frames = list(encoded)
+        add_frames(writer, frames())
     except DetectorError as err:
         writer.fail(video_id, f"frames from {batch.frames[0][0]}: {err}")
-        return
-    if (fault := first_fault(frames, writer.rules)) is not None:
-        place, what = fault
-        where = f"frame {batch.frames[place][0]}: {what.field} of detection {what.row}"
-        writer.fail(video_id, f"{where}: {what.message}")
-        return
-    add_frames(writer, ((*time, found) for time, found in zip(batch.frames, frames, strict=True)))
 
 
 def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDetections]]) -> None:

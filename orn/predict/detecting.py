@@ -105,10 +105,9 @@ def imported_from(model: OpenedModel, request: PredictRequest) -> Iterator[Objec
         DetectorError: if the network was trained on the objects of a detector.
         ObjectImportError: if the source is not in the given format.
     """
-    from orn.stage1_detect.imports.formats import find_videos
     from orn.stage1_detect.imports.import_request import ImportRequest
-    from orn.stage1_detect.imports.matching import by_file_name, match_file
-    from orn.stage1_detect.imports.worker import ImportWork
+    from orn.stage1_detect.imports.import_unit import ImportWork
+    from orn.stage1_detect.imports.source_videos import by_file_name, find_videos, match_file
 
     assert request.objects is not None and request.form is not None
     recorded, where = model.config.detector, path_text(request.objects)

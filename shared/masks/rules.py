@@ -5,7 +5,6 @@ kind of fault, the first fault and the number of others are reported.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -79,38 +78,6 @@ def frame_faults(frame: FrameDetections, rules: ClassRules = COCO_RULES) -> list
         *score_faults(frame.scores, frame.labels, frame.class_scores, rules=rules),
         *place_faults(frame.boxes, frame.masks, sizes_N2),
     ]
-
-
-def first_fault(
-    frames: Sequence[FrameDetections], rules: ClassRules = COCO_RULES
-) -> tuple[int, Fault] | None:
-    """Return the index of the first invalid frame and its first fault; None if there is none.
-
-    The check is vectorized over all frames.
-    """
-    lengths = [len(frame) for frame in frames]
-    if not sum(lengths):
-        return None
-    known = [frame.class_scores for frame in frames if frame.class_scores is not None]
-    faults = score_faults(
-        np.concatenate([frame.scores for frame in frames]),
-        np.concatenate([frame.labels for frame in frames]),
-        np.concatenate(known) if known else None,
-        rules=rules,
-    )
-    sizes_F2 = np.array([(frame.height, frame.width) for frame in frames])
-    places = place_faults(
-        np.concatenate([frame.boxes for frame in frames]),
-        [mask for frame in frames for mask in frame.masks],
-        np.repeat(sizes_F2, lengths, axis=0),
-    )
-    if not any(True for _ in chain(faults, places)):
-        return None
-    return next(
-        (number, fault)
-        for number, frame in enumerate(frames)
-        for fault in frame_faults(frame, rules)
-    )
 
 
 def are_valid(

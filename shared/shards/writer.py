@@ -160,7 +160,7 @@ class ShardWriter:
         for frame in frames:
             match frame:
                 case (Integral() as index, Real() as seconds, FrameDetections() as detections):
-                    self._check_rules(index, detections)
+                    self.check(int(index), detections)
                     self.add(int(index), float(seconds), detections)
                 case _:
                     parts = frame if isinstance(frame, tuple | list) else [frame]
@@ -243,7 +243,12 @@ class ShardWriter:
         self._check_new(video_id)
         self.failed.append(FailedVideo(id=video_id, reason=reason))
 
-    def _check_rules(self, frame_index: Integral, detections: FrameDetections) -> None:
+    def check(self, frame_index: int, detections: FrameDetections) -> None:
+        """Check a frame of the open video against `orn.shared.masks.rules`.
+
+        Raises:
+            ShapeError: if a number or a mask is invalid.
+        """
         for fault in frame_faults(detections, self.rules):
             raise ShapeError(
                 f"{self._path}: video {self.open_id!r} frame {frame_index}: {fault.field} of "

@@ -13,18 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.data_files import read_bounded
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES, PickledArray, load_plain
-from orn.stage1_detect.imports.source_objects import (
-    GRID,
-    SourceFrame,
-    SourceVideo,
-    checked,
-    detections_of,
-)
+from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
+from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, detections_of
 
 RATE = 30.0
 """Frame rate of the masks in Hz."""
@@ -38,13 +31,8 @@ _LEAST_FRAME_BYTES = 2 * _NUM_CLASSES
 
 
 def read_authors(path: Path) -> Iterator[SourceFrame]:
-    """Return the frames of one clip, with objects sorted by class as in the file."""
-    return checked(_frames(path), SourceVideo(id="", path=path), num_classes=NUM_COCO_CLASSES)
-
-
-def _frames(path: Path) -> Iterator[SourceFrame]:
-    data = read_bounded(path, most_bytes=MAX_BYTES, error=ObjectImportError)
-    content = load_plain(data, source=str(path))
+    """Yield the frames of one clip, with objects sorted by class as in the file."""
+    content, num_bytes = load_plain(path)
     if type(content) is not dict or set(content) != {"segms", "boxes"}:
         raise _mismatch(f"{path}", "a dict with segms and boxes", content)
     segms, boxes = _list(path, content["segms"]), _list(path, content["boxes"])
@@ -53,12 +41,12 @@ def _frames(path: Path) -> Iterator[SourceFrame]:
             f"{path}: expected boxes for {len(segms):,} frames of segms, got {len(boxes):,}"
         )
     # A pickle can refer to one list many times and thus expand to more frames than its size allows.
-    most = len(data) // _LEAST_FRAME_BYTES
+    most = num_bytes // _LEAST_FRAME_BYTES
     if len(segms) > most:
         raise ObjectImportError(
-            f"{path}: expected at most {most:,} frames in {len(data):,} bytes, got {len(segms):,}"
+            f"{path}: expected at most {most:,} frames in {num_bytes:,} bytes, got {len(segms):,}"
         )
-    room = len(data) // _BOX_BYTES
+    room = num_bytes // _BOX_BYTES
     for number, (frame_segms, frame_boxes) in enumerate(zip(segms, boxes, strict=True)):
         frame = _read_frame(f"{path}: frame {number}", frame_segms, frame_boxes, room=room)
         room -= len(frame) + sum(map(len, frame.masks)) // _BOX_BYTES
@@ -74,17 +62,18 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
             raise ObjectImportError(
                 f"{place}: {name}: expected {_NUM_CLASSES} classes, got {len(classes)}"
             )
-        for each in classes:
-            _list(place, each)
+        for instances in classes:
+            _list(place, instances)
     for index in [index for index in range(_NUM_CLASSES) if segms[index] or boxes[index]]:
         class_segms, class_boxes = segms[index], boxes[index]
-        found = len(class_segms), len(class_boxes)
-        if found[0] != found[1] or index == 0 or len(masks) + found[0] > room:
+        number = len(class_segms)
+        if number != len(class_boxes) or index == 0 or len(masks) + number > room:
             raise ObjectImportError(
                 f"{place}: class {index}: expected as many boxes as masks, none of class 0, and no "
-                f"more than fit the size of the file, got {found[1]:,} boxes and {found[0]:,} masks"
+                f"more than fit the size of the file, got {len(class_boxes):,} boxes and "
+                f"{number:,} masks"
             )
-        labels += [index - 1] * found[0]
+        labels += [index - 1] * number
         masks += [_mask(place, segm) for segm in class_segms]
         rows += [_box(place, box) for box in class_boxes]
     table = np.array(rows, dtype=np.float32).reshape(-1, 5)

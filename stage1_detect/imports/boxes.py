@@ -10,7 +10,6 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -18,9 +17,15 @@ from pydantic import ConfigDict, Field
 from orn.shared.data_files import open_file
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.coco import FILE_NAME
-from orn.stage1_detect.imports.json_elements import elements_of
-from orn.stage1_detect.imports.json_records import Number, Place, Record, Score, Text
-from orn.stage1_detect.imports.object_table import ObjectTable
+from orn.stage1_detect.imports.json_records import (
+    Number,
+    Place,
+    Record,
+    Score,
+    Text,
+    elements_of,
+)
+from orn.stage1_detect.imports.object_table import ObjectTable, SourceFile
 from orn.stage1_detect.imports.source_objects import SourceObject, SourceVideo
 
 SOMETHING_ELSE_RATE = 12.0
@@ -63,13 +68,10 @@ class _BoxRow(_Box, _Row):
     name: Annotated[Text, Field(validation_alias="class")]
 
 
-def find_in_something_else(
-    path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
-) -> list[str]:
+def find_in_something_else(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> list[str]:
     """Add the frames in a file to a table, and return the names of the classes."""
-    table.begin(path, first=first, rate=rate)
-    for key, entry, number in elements_of(path):
-        what = f"{path}: frame {number:,} of {key!r}"
+    for key, entry, number in elements_of(file.path):
+        what = f"{file.path}: frame {number:,} of {key!r}"
         match = FILE_NAME.fullmatch(_LabeledFrame.of(entry, what).name)
         video_id = key or (match["video"] if match else None)
         if match is None or not video_id:
@@ -88,16 +90,14 @@ def objects_of_something_else(record: str, _: SourceVideo, what: str) -> Iterato
         yield SourceObject(name="hand" if is_hand else "object", box=label.box2d.sides)
 
 
-def find_in_table(
-    path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
-) -> list[str]:
+def find_in_table(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> list[str]:
     """Add the rows of a CSV file to a table, and return the sorted names of its classes."""
-    source = table.begin(path, first=first, rate=rate)
+    path = file.path
     names: set[str] = set()
     columns: dict[str, None] = {}
     number = 0
-    with open_file(path, error=ObjectImportError) as file:
-        while line := file.readline(_LONGEST_LINE + 1):
+    with open_file(path, error=ObjectImportError) as lines:
+        while line := lines.readline(_LONGEST_LINE + 1):
             number += 1
             what, content = f"{path}: line {number:,}", None
             if not columns:
@@ -117,11 +117,11 @@ def find_in_table(
                 if row.frame is None and row.seconds is None:
                     raise ObjectImportError(f"{what}: the row has no frame; add its number")
                 table.add_frame(row.video, row.frame, row.seconds, number=number, content=content)
-    if source.by_time is None:
+    if file.by_time is None:
         raise ObjectImportError(
             f"{path}: expected rows with objects, got none; add some, or pass a different file"
         )
-    source.legend = columns
+    file.legend = columns
     return sorted(names)
 
 

@@ -20,9 +20,15 @@ from pydantic import AliasChoices, Field, Strict
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
 from orn.shared.shards.shard_format import MOST_SIDE
-from orn.stage1_detect.imports.json_elements import elements_of
-from orn.stage1_detect.imports.json_records import Number, Place, Record, Score, Text
-from orn.stage1_detect.imports.object_table import ObjectTable
+from orn.stage1_detect.imports.json_records import (
+    Number,
+    Place,
+    Record,
+    Score,
+    Text,
+    elements_of,
+)
+from orn.stage1_detect.imports.object_table import ObjectTable, SourceFile
 from orn.stage1_detect.imports.source_objects import SourceObject, SourceVideo
 
 IMAGES_SUFFIX = ".images.json"
@@ -78,20 +84,15 @@ def images_file(path: Path) -> Path:
     return beside if os.path.lexists(beside) else path
 
 
-def find_in_coco(
-    path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
-) -> list[str]:
+def find_in_coco(file: SourceFile, table: ObjectTable, pattern: re.Pattern[str]) -> list[str]:
     """Add the images and objects of a file to a table, and return the names of its classes.
 
     Args:
-        path: the file.
+        file: the file.
         table: the table.
-        first: number of a video's first frame.
-        rate: frame rate of the frame numbers in Hz; None for the video's frame rate.
         pattern: pattern for image names, with the groups `video` and `frame`.
     """
-    described = images_file(path)
-    source = table.begin(path, images=described, first=first, rate=rate)
+    path, described = file.path, file.images
     names: dict[str, dict[Any, str]] = {"categories": {}, "videos": {}}
     for key, entry, number in elements_of(described):
         if key in names:
@@ -102,10 +103,10 @@ def find_in_coco(
                     "the file"
                 )
             names[key][named.id] = named.name
-    grids = source.grids
-    for file in dict.fromkeys((described, path)):
-        for key, entry, number in elements_of(file):
-            if key == "images" and file == described:
+    grids = file.grids
+    for part in dict.fromkeys((described, path)):
+        for key, entry, number in elements_of(part):
+            if key == "images" and part == described:
                 what = f"{described}: image {number:,}"
                 image = _Image.of(entry, what)
                 video_id, frame = _place_of(image, what, pattern, names["videos"])
@@ -116,7 +117,7 @@ def find_in_coco(
                         f"got {grid}; export all images of a video at one size"
                     )
                 table.add_frame(video_id, frame, image.seconds, image=image.id)
-            elif key in ("annotations", "") and file == path:
+            elif key in ("annotations", "") and part == path:
                 image_id = _OfImage.of(entry, f"{path}: record {number:,}").image_id
                 table.add_object(image_id, number, json.dumps(entry))
     if not grids:
@@ -124,7 +125,7 @@ def find_in_coco(
             f"{described}: expected COCO JSON with images, got no images; for results, add the "
             f"images as {path.with_suffix(IMAGES_SUFFIX).name}"
         )
-    source.legend = names["categories"]
+    file.legend = names["categories"]
     return [*names["categories"].values()]
 
 

@@ -28,18 +28,11 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from orn.shared.data_files import read_bounded
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES, load_plain
-from orn.stage1_detect.imports.source_objects import (
-    GRID,
-    SourceFrame,
-    SourceVideo,
-    checked,
-    detections_of,
-)
+from orn.stage1_detect.imports.restricted_pickle import load_plain
+from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, detections_of
 
 KNOWN_WRONG = ("P01_109", "P27_103")
 """Videos whose released masks are known to be incorrect."""
@@ -133,15 +126,8 @@ def published_rate(video_id: str) -> float | None:
 
 
 def read_epic100(path: Path) -> Iterator[SourceFrame]:
-    """Return the frames of one video, sorted by number."""
-    return checked(
-        _frames(path), SourceVideo(id="", path=path, first_frame=1), num_classes=NUM_COCO_CLASSES
-    )
-
-
-def _frames(path: Path) -> Iterator[SourceFrame]:
-    data = read_bounded(path, most_bytes=MAX_BYTES, error=ObjectImportError)
-    packed = load_plain(data, source=str(path))
+    """Yield the frames of one video, sorted by number."""
+    packed, _ = load_plain(path)
     if type(packed) is not list or not all(type(entry) is bytes for entry in packed):
         raise ObjectImportError(
             f"{path}: expected a list of packed frames, got a {type(packed).__name__}; choose a "
@@ -166,24 +152,14 @@ def _frames(path: Path) -> Iterator[SourceFrame]:
 
 
 def _frame(place: str, objects: list[Any]) -> FrameDetections:
-    classes = [found.pred_class for found in objects]
-    for each in classes:
-        if not 1 <= each <= NUM_COCO_CLASSES:
-            raise ObjectImportError(
-                f"{place}: expected classes 1 to {NUM_COCO_CLASSES}, got {each}"
-            )
-    boxes = np.array(
-        [
-            (
-                found.bbox.top_left_x,
-                found.bbox.top_left_y,
-                found.bbox.bottom_right_x,
-                found.bbox.bottom_right_y,
-            )
-            for found in objects
-        ],
-        dtype=np.float32,
-    ).reshape(-1, 4)
+    classes = np.array([found.pred_class for found in objects], np.int64)
+    if not ((classes >= 1) & (classes <= NUM_COCO_CLASSES)).all():
+        raise ObjectImportError(
+            f"{place}: expected classes 1 to {NUM_COCO_CLASSES}, got {classes.min()} to "
+            f"{classes.max()}"
+        )
+    sides = [[getattr(found.bbox, side) for side, _, _ in _FIELDS["BBox"]] for found in objects]
+    boxes = np.array(sides, dtype=np.float32).reshape(-1, 4)
     if not ((boxes >= -_EDGE) & (boxes <= 1 + _EDGE)).all():
         raise ObjectImportError(
             f"{place}: expected boxes as fractions of the image size, 0 to 1, got {boxes.min()} to "
@@ -194,6 +170,6 @@ def _frame(place: str, objects: list[Any]) -> FrameDetections:
         grid=(GRID, GRID),
         boxes=boxes.clip(0, 1) * np.float32(GRID),
         scores=[found.score for found in objects],
-        labels=[each - 1 for each in classes],
+        labels=classes - 1,
         masks=tuple(found.coco_mask for found in objects),
     )

@@ -2,6 +2,7 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import command
 from orn.shared.text_report import report_of
 from orn.stage1_detect.imports.import_request import ImportRequest
@@ -16,12 +17,11 @@ def import_objects(
     SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
     interrupted import resumes where it stopped. Exits with 3 if a video could not be imported.
     """
-    from orn.stage1_detect.imports import import_job as job
-    from orn.stage1_detect.imports.import_report import exit_code, report
+    from orn.stage1_detect.imports import import_objects as job
 
     if dry_run:
         echo_report(job.describe_import(request), report_of, as_json=as_json)
         return 0
     summary = job.import_objects(request)
-    echo_report(summary, report, as_json=as_json)
-    return exit_code(summary)
+    echo_report(summary, job.report, as_json=as_json)
+    return SOME_FAILED if summary["unreadable"] or summary["ambiguous"] else 0

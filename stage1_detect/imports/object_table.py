@@ -62,7 +62,7 @@ class SourceFile:
 
     path: Path
     images: Path
-    """The file with the images of its objects, for COCO."""
+    """The file with the images of its objects, which for COCO may be a separate one."""
     first: int
     """Number of a video's first frame."""
     rate: float | None
@@ -83,11 +83,9 @@ class ObjectTable:
         self._database.executescript(_TABLES)
         self._files: list[SourceFile] = []
 
-    def begin(
-        self, path: Path, *, images: Path | None = None, first: int = 0, rate: float | None = None
-    ) -> SourceFile:
+    def begin(self, path: Path, *, images: Path, first: int, rate: float | None) -> SourceFile:
         """Begin a file; for arguments see `SourceFile`."""
-        self._files.append(SourceFile(path=path, images=images or path, first=first, rate=rate))
+        self._files.append(SourceFile(path=path, images=images, first=first, rate=rate))
         return self._files[-1]
 
     def add_frame(

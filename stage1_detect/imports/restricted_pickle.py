@@ -5,11 +5,13 @@ are rejected.
 """
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.shared.data_files import read_bounded
 from orn.shared.errors import ObjectImportError
 from orn.shared.pickles import RefusedPickleError, RestrictedUnpickler
 from orn.shared.text import path_text
@@ -72,26 +74,24 @@ class _Unpickler(RestrictedUnpickler):
         return _STAND_INS.get((module, name)) or super().find_class(module, name)
 
 
-def load_plain(data: bytes, *, source: str) -> Any:
-    """Return the content of a pickle: plain values and `PickledArray` in lists, tuples and dicts.
+def load_plain(path: Path) -> tuple[Any, int]:
+    """Return the content of a pickle, plain values and `PickledArray` in lists, tuples and dicts,
+    and its number of bytes.
 
     Lists may contain themselves, or the same list many times: the caller must check types and
     lengths.
 
-    Args:
-        data: the whole pickle; bytes after its end are ignored.
-        source: name of the file, for messages.
-
     Raises:
         ObjectImportError: if the pickle is corrupt, too long, or contains other values.
     """
+    data = read_bounded(path, most_bytes=MAX_BYTES, error=ObjectImportError)
     try:
-        return _Unpickler(io.BytesIO(data), most=MAX_INSTRUCTIONS).load()
+        return _Unpickler(io.BytesIO(data), most=MAX_INSTRUCTIONS).load(), len(data)
     except RefusedPickleError as err:
         raise ObjectImportError(
-            f"{source}: the file is not one of the released masks: it {err}; remove it"
+            f"{path}: the file is not one of the released masks: it {err}; remove it"
         ) from err
     except Exception as err:  # pickle does not document its exceptions
         raise ObjectImportError(
-            f"{source}: corrupt pickle ({path_text(err)}); download it again"
+            f"{path}: corrupt pickle ({path_text(err)}); download it again"
         ) from err

@@ -5,7 +5,7 @@ A format finds the videos in a source (`SourceVideo`) and yields their frames (`
 Axes: N objects of a frame.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,13 @@ from numpy.typing import ArrayLike
 
 from orn.shared.errors import ObjectImportError, ShapeError
 from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes, masks_of_boxes
-from orn.shared.masks.rules import ClassRules, first_fault
+from orn.shared.masks.rules import ClassRules, frame_faults
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 
 GRID = 100
 """Height and width of released masks, regardless of the size of the video."""
-_BLOCK = 500
-"""Number of objects to collect before they are checked together."""
-_BLOCK_BYTES = 2**20
-"""Total size of their masks at which they are checked in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,16 +104,16 @@ def frame_of(
     left_out: list[tuple[str, str]] = []
     kept: list[SourceObject] = []
     boxes: list[Sequence[float]] = []
-    for each in objects:
-        box = each.box or rle.bounding_box(each.mask or b"", height).tolist()
-        if each.name not in labels:
-            left_out.append(("unknown class", repr(each.name)))
-        elif each.is_crowd and not groups:
-            left_out.append(("group of objects (iscrowd); see --groups", repr(each.name)))
+    for found in objects:
+        box = found.box or rle.bounding_box(found.mask or b"", height).tolist()
+        if found.name not in labels:
+            left_out.append(("unknown class", repr(found.name)))
+        elif found.is_crowd and not groups:
+            left_out.append(("group of objects (iscrowd); see --groups", repr(found.name)))
         elif box[2] <= 0 or box[3] <= 0 or box[0] >= width or box[1] >= height:
             left_out.append(("outside of the frame", f"{box} of {width} x {height}"))
         else:
-            kept.append(each)
+            kept.append(found)
             boxes.append(box)
     boxes_N4 = np.array(boxes, np.float32).reshape(-1, 4)
     boxes_N4 = clip_boxes(boxes_N4, height=height, width=width)
@@ -125,9 +122,10 @@ def frame_of(
         what,
         grid=grid,
         boxes=boxes_N4,
-        labels=[labels[each.name] for each in kept],
-        scores=[each.score for each in kept],
-        masks=tuple(each.mask or mask for each, mask in zip(kept, filled, strict=True)),
+        labels=[labels[found.name] for found in kept],
+        scores=[found.score for found in kept],
+        masks=tuple(found.mask or mask for found, mask in zip(kept, filled, strict=True)),
+        num_classes=len(labels),
     )
     return SourceFrame(place=place, detections=detections, left_out=left_out)
 
@@ -140,8 +138,10 @@ def detections_of(
     scores: ArrayLike,
     labels: ArrayLike,
     masks: tuple[bytes, ...],
+    num_classes: int = NUM_COCO_CLASSES,
 ) -> FrameDetections:
-    """Return the detections of one frame after checking them against the limits of a shard.
+    """Return the detections of one frame after checking them against the limits of a shard and the
+    rules of `orn verify`.
 
     Args:
         what: description of the frame, for messages.
@@ -150,9 +150,11 @@ def detections_of(
         scores: (N,) 0..1.
         labels: (N,) class indices.
         masks: N run-length encodings.
+        num_classes: number of classes.
 
     Raises:
-        ObjectImportError: if there are too many objects, masks are too large, or a box is empty.
+        ObjectImportError: if there are too many objects, masks are too large, or an object is
+            invalid.
     """
     largest, size = max(map(len, masks), default=0), sum(map(len, masks))
     most_bytes = 4 * (grid[0] * grid[1] + 1)  # the limit if each pixel were a run
@@ -163,7 +165,7 @@ def detections_of(
             f"objects, {largest:,} and {size:,} bytes; remove some"
         )
     try:
-        return FrameDetections(
+        detections = FrameDetections(
             height=grid[0],
             width=grid[1],
             boxes=np.asarray(boxes, np.float32).reshape(-1, 4),
@@ -174,35 +176,6 @@ def detections_of(
         )
     except ShapeError as err:
         raise ObjectImportError(f"{what}: {str(err).removeprefix('FrameDetections.')}") from err
-
-
-def checked(
-    frames: Iterable[SourceFrame], video: SourceVideo, *, num_classes: int
-) -> Iterator[SourceFrame]:
-    """Yield the frames of a video after checking them in blocks against the rules of `orn verify`.
-
-    Raises:
-        ObjectImportError: at the first invalid object.
-    """
-    block: list[SourceFrame] = []
-    number = size = 0
-    for frame in frames:
-        block.append(frame)
-        number += len(frame.detections)
-        size += sum(map(len, frame.detections.masks))
-        if number >= _BLOCK or size >= _BLOCK_BYTES:
-            yield from _whole(block, video, num_classes)
-            block, number, size = [], 0, 0
-    yield from _whole(block, video, num_classes)
-
-
-def _whole(block: list[SourceFrame], video: SourceVideo, num_classes: int) -> list[SourceFrame]:
-    rules = ClassRules(num_classes=num_classes, score_kind="label")
-    found = first_fault([frame.detections for frame in block], rules)
-    if found is not None:
-        row, fault = found
-        raise ObjectImportError(
-            f"{video.path}: {video.at(block[row].place)}: {fault.field} of object {fault.row}: "
-            f"{fault.message}"
-        )
-    return block
+    for fault in frame_faults(detections, ClassRules(num_classes=num_classes, score_kind="label")):
+        raise ObjectImportError(f"{what}: {fault.field} of object {fault.row}: {fault.message}")
+    return detections

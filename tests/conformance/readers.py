@@ -26,8 +26,8 @@ from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100_objects import read_epic100
-from orn.stage1_detect.imports.formats import RECORDS
 from orn.stage1_detect.imports.import_request import FormatName
+from orn.stage1_detect.imports.source_videos import RECORDS
 from orn.stage2_train.model.image_weights import read_weights
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from orn.shared.masks import rle
-from orn.stage1_detect.imports.convert import frames_of_records
-from orn.stage1_detect.imports.formats import RECORDS, find_videos
 from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
+from orn.stage1_detect.imports.import_unit import frames_of_records
 from orn.stage1_detect.imports.object_table import places_of
+from orn.stage1_detect.imports.source_videos import RECORDS, find_videos
 
 Found = tuple[Sequence[float], bytes, float, int]
 """Box, mask, score and class of a detection, as the file has them."""

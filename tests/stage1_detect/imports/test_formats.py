@@ -15,8 +15,8 @@ from orn.inspect.verify import verify_shard
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.imports.formats import RECORDS
 from orn.stage1_detect.imports.import_request import FormatName
+from orn.stage1_detect.imports.source_videos import RECORDS
 from tests.bounded import refusals
 from tests.stage1_detect.imports.conftest import boxes_of_records
 from tests.worlds.tables import counted_videos

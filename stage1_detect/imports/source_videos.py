@@ -1,20 +1,28 @@
-"""The formats of objects, and the search for videos in a source."""
+"""The formats of objects, the search for videos in a source, and their match to the listed videos
+of a data set.
+
+Ids must be equal. If no id is equal, one that differs only in case (required for VLOG's list) or in
+the extension of a video file is accepted, unless the match is ambiguous. Videos without a match are
+reported.
+"""
 
 import logging
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from orn.data_manifests.find_videos import VIDEO_SUFFIXES
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
-from orn.stage1_detect.imports.object_table import ObjectTable
+from orn.stage1_detect.imports.object_table import ObjectTable, SourceFile
 from orn.stage1_detect.imports.source_objects import SourceFrame, SourceObject, SourceVideo
 
 logger = logging.getLogger(__name__)
@@ -34,7 +42,7 @@ class RecordFormat:
     """A format whose files have records of many videos, located by the frames of these videos."""
 
     suffix: str
-    find: Callable[..., list[str]]
+    find: Callable[[SourceFile, ObjectTable, re.Pattern[str]], list[str]]
     """Adds the records of a file to an `ObjectTable`; returns the names of its classes."""
     objects_in: Callable[[Any, SourceVideo, str], Iterable[SourceObject]]
     """Returns the objects in a record; its last argument identifies the record in messages."""
@@ -92,16 +100,17 @@ def find_videos(
         )
     if form is None:
         ids = (_id_of(path.relative_to(source), request.form) for path in files)
-        return [SourceVideo(id=each, path=path) for each, path in zip(ids, files, strict=True)], ()
+        return [SourceVideo(id=name, path=path) for name, path in zip(ids, files, strict=True)], ()
     names: dict[str, None] = {}
     pattern = _pattern(request.names)
     first = form.first if request.first_frame is None else request.first_frame
     rate = request.rate or form.rate
     try:
-        found = ObjectTable(table)
+        records = ObjectTable(table)
         for path in files:
-            names |= dict.fromkeys(form.find(path, found, first=first, rate=rate, pattern=pattern))
-        return found.finish(), tuple(names)
+            file = records.begin(path, images=coco.images_file(path), first=first, rate=rate)
+            names |= dict.fromkeys(form.find(file, records, pattern))
+        return records.finish(), tuple(names)
     except sqlite3.Error as err:
         raise ObjectImportError(
             f"{table}: could not be written ({err}); check the free space of its folder"
@@ -142,3 +151,77 @@ def _id_of(relative: Path, form: FormatName) -> str:
     if relative.name == _CLIP_NAME and len(relative.parts) > 1:
         return relative.parent.as_posix()
     return relative.with_suffix("").as_posix()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """The match between source videos and listed videos."""
+
+    matched: dict[str, SourceVideo]
+    """Source video of each matched id, in the order of the list."""
+    ignoring_case: tuple[str, ...]
+    """Matched ids that differ in case or extension in the source."""
+    unmatched: tuple[SourceVideo, ...]
+    """Source videos without a match."""
+    ambiguous: tuple[str, ...]
+    """Listed ids with several candidates."""
+
+
+def match_videos(sources: Sequence[SourceVideo], video_ids: Iterable[str]) -> Matching:
+    """Match the videos in a source to the ids of listed videos, which must be distinct."""
+    video_ids = tuple(video_ids)
+    exact, folded = _by_id(sources, fold=False), _by_id(sources, fold=True)
+    matched = {name: exact[name][0] for name in video_ids if len(exact.get(name, ())) == 1}
+    taken = {id(video) for video in matched.values()}
+    unequal: dict[str, list[str]] = defaultdict(list)
+    for name in video_ids:
+        if name not in matched and _folded(name) in folded:
+            unequal[_folded(name)].append(name)
+    ambiguous: list[str] = []
+    ignoring_case: list[str] = []
+    for key, ids in unequal.items():
+        left = [video for video in folded[key] if id(video) not in taken]
+        if len(left) == len(ids) == 1:
+            matched[ids[0]] = left[0]
+            taken.add(id(left[0]))
+            ignoring_case += ids
+        elif left:
+            ambiguous += ids
+    return Matching(
+        matched={name: matched[name] for name in video_ids if name in matched},
+        ignoring_case=tuple(ignoring_case),
+        unmatched=tuple(video for video in sources if id(video) not in taken),
+        ambiguous=tuple(ambiguous),
+    )
+
+
+def by_file_name(sources: Iterable[SourceVideo]) -> Mapping[str, Sequence[SourceVideo]]:
+    """Return the videos in a source by the last part of their id, for `match_file`."""
+    named: dict[str, list[SourceVideo]] = defaultdict(list)
+    for video in sources:
+        named[PurePosixPath(_folded(video.id)).name].append(video)
+    return named
+
+
+def match_file(named: Mapping[str, Sequence[SourceVideo]], path: Path) -> SourceVideo | None:
+    """Return the source video for a file: the one with its name; of several, the one whose id
+    agrees with most of the end of its path. None if there is none, or no id agrees."""
+    own = PurePosixPath(_folded(path.absolute().as_posix()))
+    candidates = named.get(own.name, ())
+    if len(candidates) == 1:
+        return candidates[0]
+    ends = (video for video in candidates if str(own).endswith(f"/{_folded(video.id)}"))
+    return max(ends, key=lambda video: len(video.id), default=None)
+
+
+def _by_id(sources: Iterable[SourceVideo], *, fold: bool) -> dict[str, list[SourceVideo]]:
+    videos: dict[str, list[SourceVideo]] = defaultdict(list)
+    for video in sources:
+        videos[_folded(video.id) if fold else video.id].append(video)
+    return videos
+
+
+def _folded(video_id: str) -> str:
+    """Return an id in lower case, without the extension of a video file."""
+    path = PurePosixPath(video_id.casefold())
+    return str(path.with_suffix("") if path.suffix in VIDEO_SUFFIXES else path)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.stage1_detect.imports.matching import match_videos
 from orn.stage1_detect.imports.source_objects import SourceVideo
+from orn.stage1_detect.imports.source_videos import match_videos
 
 
 def found_in(ids: list[str]) -> list[SourceVideo]:

@@ -1,0 +1,308 @@
+"""The implementation of `orn import-objects`: find the videos of the source, plan the units, import
+the missing ones, and summarize their shards."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from orn.data_manifests.load import (
+    files_of,
+    load_listing,
+    load_manifest,
+    locate_videos,
+    own_file,
+)
+from orn.data_manifests.records import Video
+from orn.data_manifests.text_files import read_class_names
+from orn.shared.data_files import file_digest, not_a_file, text_digest
+from orn.shared.errors import ConfigError, ObjectImportError
+from orn.shared.jobs.atomic_file import temporary_file
+from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
+from orn.shared.jobs.run_units import run_units, save_summary
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import (
+    IMPORT_SUMMARY_NAME,
+    MOST_CLASSES,
+    SHARD_FILES,
+    UNKNOWN_SOURCE,
+    DetectorEntry,
+)
+from orn.shared.text import counted
+from orn.shared.text_report import Report, first_rows
+from orn.stage1_detect.imports import authors_vlog
+from orn.stage1_detect.imports import epic100_objects as epic100
+from orn.stage1_detect.imports.coco import images_file
+from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage1_detect.imports.import_unit import ImportWork
+from orn.stage1_detect.imports.source_objects import SourceVideo
+from orn.stage1_detect.imports.source_videos import RECORDS, Matching, find_videos, match_videos
+
+logger = logging.getLogger(__name__)
+
+_SOURCE_FRAME_BYTES = 700
+"""Approximate size of a frame in the released files; only affects the size of shards."""
+_NAMED = 5
+"""Maximum number of ids in a message."""
+_LISTED = 20
+"""Maximum number of rows of a table."""
+
+
+def import_objects(request: ImportRequest) -> dict[str, Any]:
+    """Import the units whose shards are missing.
+
+    A video that cannot be imported is recorded in its shard, and the job continues.
+
+    Returns:
+        The summary, which is also saved next to the shards: the fields of `describe_import`, and
+        `frames`, `detections`, `unreadable` videos and dropped objects (`left_out`) of all shards,
+        `skipped_units` of earlier runs, `known_wrong` (videos whose released masks are known to be
+        incorrect) and `seconds` of this run.
+    """
+    folder = _folder(request)
+    with SHARD_FILES.locked(folder), temporary_file(folder / "objects.sqlite") as table:
+        return _run(plan_import(request, folder, table))
+
+
+def describe_import(request: ImportRequest) -> dict[str, Any]:
+    """Return what `import_objects` would do, as a JSON object, without writing anything but a
+    temporary file. It has the counts and ids of `matched` videos, `ignoring_case` among them,
+    `unmatched` videos of the source, `ambiguous` listed videos, listed videos `without_objects`,
+    and matched videos `without_video` (without a video file).
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        return _described(plan_import(request, _folder(request), Path(scratch) / "objects.sqlite"))
+
+
+def _folder(request: ImportRequest) -> Path:
+    """Return the output folder, after checking its contents."""
+    folder = request.out or default_folder("shards", load_manifest(request.dataset).name)
+    reads = chain((request.source,), files_of(request.dataset, request.data_root))
+    SHARD_FILES.check_folder(folder, reads=reads, fresh=request.fresh)
+    return folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportJob:
+    """A planned import."""
+
+    work: ImportWork
+    plan: Plan
+    """The units; no video is split."""
+    matching: Matching
+    """The match between source videos and listed videos."""
+    without: int
+    """Number of listed videos without a match."""
+
+
+def plan_import(request: ImportRequest, folder: Path, table: Path) -> ImportJob:
+    """Plan an import.
+
+    Args:
+        request: options of the command.
+        folder: output folder of the shards.
+        table: file for the table of records, to which nothing else is written.
+    """
+    manifest = load_manifest(request.dataset)
+    listing = load_listing(manifest, request.data_root, labels=False)
+    present = locate_videos(manifest, listing, request.data_root).videos
+    videos = {video.id: video for video in present}
+    sources, names = find_videos(request, table)
+    matching = match_videos(sources, listing.video_ids)
+    if not matching.matched:
+        raise ObjectImportError(
+            f"{request.source}: expected objects in the videos listed in {manifest.name!r} "
+            f"({', '.join(listing.video_ids[:_NAMED])}), got objects in "
+            f"{', '.join(source.id for source in sources[:_NAMED])}; rename the videos in the "
+            "source to match (with --format authors, its folders)"
+        )
+    importable = videos if request.form in RECORDS else matching.matched  # records need frame times
+    planned = {name: source for name, source in matching.matched.items() if name in importable}
+    rates = {video_id: _rate(video_id, request, videos.get(video_id)) for video_id in planned}
+    sizes = [(name, min(_num_frames(source), UNIT_FRAMES)) for name, source in planned.items()]
+    entry = _entry(request, planned, rates=rates, names=names)
+    return ImportJob(
+        work=ImportWork(
+            request=request,
+            entry=entry,
+            folder=folder,
+            table=table,
+            matched=matching.matched,
+            videos=videos,
+            rates=rates,
+        ),
+        plan=Plan(
+            dataset=manifest.name,
+            frames="imported",
+            settings={"detector": asdict(entry)},
+            manifest=ManifestFile.of(own_file(manifest)),
+            units=plan_units(sizes, UNIT_FRAMES),  # no size is larger, so no video is split
+            data_root=str(request.data_root),
+        ),
+        matching=matching,
+        without=len(listing.video_ids) - len(matching.matched),
+    )
+
+
+def _num_bytes(path: Path) -> int:
+    """Return the size of a file; 0 if there is no regular file."""
+    return 0 if not_a_file(path) else path.stat().st_size
+
+
+def _num_frames(source: SourceVideo) -> int:
+    """Return the approximate number of frames of a video in the source."""
+    if source.file is None:
+        return _num_bytes(source.path) // _SOURCE_FRAME_BYTES + 1
+    return source.num_frames
+
+
+def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
+    """Return the frame rate of masks in Hz: the user's, the manifest's or the published one."""
+    if request.form == "authors":
+        return authors_vlog.RATE
+    known = request.rate or (video.rate if video else None) or epic100.published_rate(video_id)
+    if known is None and request.form == "epic100":
+        raise ConfigError(
+            f"video {video_id!r}: the frame rate of the masks is known only for ids such as P01_01 "
+            "or P01_101; pass it with --rate"
+        )
+    return known or 0.0
+
+
+def _entry(
+    request: ImportRequest,
+    planned: Mapping[str, SourceVideo],
+    *,
+    rates: Mapping[str, float],
+    names: Sequence[str],
+) -> DetectorEntry:
+    """Return the entry for the source of the objects; its digest covers the files."""
+    form = request.form
+    files: list[Any] = [[name, _num_bytes(planned[name].path), rates[name]] for name in planned]
+    if form in RECORDS:
+        paths = {source.path for source in planned.values()}
+        if form == "coco":
+            paths |= {images_file(path) for path in paths}
+        digests = [file_digest(path, error=ObjectImportError) for path in sorted(paths)]
+        files += [digests, request.first_frame, request.names, request.groups]
+    if request.classes is not None:
+        names = tuple(read_class_names(request.classes))
+    elif set(names) <= set(COCO_CLASSES):
+        names = COCO_CLASSES
+    if len(names) > MOST_CLASSES:
+        raise ObjectImportError(
+            f"{request.source}: expected at most {MOST_CLASSES:,} classes, got {len(names):,}; "
+            "select some with --classes"
+        )
+    return DetectorEntry.imported(
+        form,
+        config_digest=text_digest(json.dumps([form, files])),
+        thresholds={"score": authors_vlog.SCORE_THRESHOLD} if form == "authors" else {},
+        frame_rate=request.rate if form in RECORDS else None,
+        class_names=tuple(names),
+    )
+
+
+def _run(job: ImportJob) -> dict[str, Any]:
+    work, request = job.work, job.work.request
+    engine = request.engine
+    if engine.engine == "local" and engine.workers is None:
+        engine = engine.changed(workers=1)
+    saved = None if request.fresh else SHARD_FILES.saved_plan(work.folder)
+    plan = job.plan.resumed_from(saved, work.folder)
+    checked = epic100.KNOWN_WRONG if request.form == "epic100" else ()
+    known_wrong = [video_id for video_id in checked if video_id in work.rates]
+    for video_id in known_wrong:
+        logger.warning("video %s: the released masks are known to be wrong", video_id)
+    result = run_units(
+        SHARD_FILES,
+        plan,
+        work,
+        choose_engine(engine),
+        folder=work.folder,
+        task="import",
+        steps="videos",
+        units=plan.units,
+        fresh=request.fresh,
+    )
+    shards = [Shard(work.path(unit)) for unit in plan.units]
+    summary = {
+        **_described(job),
+        "skipped_units": len(shards) - len(result.units),
+        "unreadable": [asdict(video) for shard in shards for video in shard.failed],
+        "left_out": [asdict(objects) for shard in shards for objects in shard.left_out],
+        "known_wrong": known_wrong,
+        "frames": sum(shard.num_frames for shard in shards),
+        "detections": sum(shard.num_detections for shard in shards),
+        "seconds": round(result.seconds, 3),
+    }
+    summary["without_video"] += [
+        video.id
+        for shard in shards
+        for video in shard.videos
+        if video.source_digest == UNKNOWN_SOURCE and video.id in work.videos
+    ]
+    save_summary(work.folder / IMPORT_SUMMARY_NAME, summary)
+    return summary
+
+
+def _described(job: ImportJob) -> dict[str, Any]:
+    matching, units, work = job.matching, job.plan.units, job.work
+    return {
+        "dataset": job.plan.dataset,
+        "format": work.request.form,
+        "source": str(work.request.source),
+        "out": str(work.folder),
+        "units": len(units),
+        "existing_shards": len(units) - len(SHARD_FILES.missing(units, work.folder)),
+        "classes": len(work.entry.class_names),
+        "matched": len(matching.matched),
+        "ignoring_case": list(matching.ignoring_case),
+        "unmatched": [str(source) for source in matching.unmatched],
+        "ambiguous": list(matching.ambiguous),
+        "without_objects": job.without,
+        "without_video": [name for name in matching.matched if name not in work.videos],
+    }
+
+
+def report(summary: Mapping[str, Any]) -> Report:
+    """Return the report of an import."""
+    without_video, unreadable = summary["without_video"], summary["unreadable"]
+    existing, loosely = summary["skipped_units"], len(summary["ignoring_case"])
+    classes = counted(summary["classes"], "class", "classes")
+    facts = [
+        ("data set", summary["dataset"]),
+        ("frames", f"{summary['frames']:,}"),
+        ("objects", f"{summary['detections']:,} of {classes}"),
+        ("shards", f"{summary['units']:,} in {summary['out']} ({existing:,} already existed)"),
+        ("matched", f"{summary['matched']} ({loosely} ignoring case or extension)"),
+        *((name, str(len(summary[name]))) for name in ("unmatched", "ambiguous", "unreadable")),
+        ("dropped", counted(sum(entry["number"] for entry in summary["left_out"]), "object")),
+        ("without objects", f"{summary['without_objects']} of the listed videos"),
+    ]
+    lists: dict[tuple[str, ...], Sequence[tuple[str, ...]]] = {
+        ("unmatched",): [(name,) for name in summary["unmatched"]],
+        ("ambiguous",): [(name,) for name in summary["ambiguous"]],
+        ("unreadable", "reason"): [(video["id"], video["reason"]) for video in unreadable],
+        ("dropped from", "objects", "reason", "first"): [
+            (entry["id"], f"{entry['number']:,}", entry["reason"], entry["first"])
+            for entry in summary["left_out"]
+        ],
+    }
+    tables = [
+        first_rows(header, rows, most=_LISTED, all_in=IMPORT_SUMMARY_NAME)
+        for header, rows in lists.items()
+    ]
+    note = (
+        f"{counted(len(without_video), 'video has', 'videos have')} no file "
+        f"({', '.join(without_video[:_NAMED])}), so their objects cannot be used for training; add "
+        "the files and import again with --fresh"
+    )
+    return Report(facts=facts, tables=tables, notes=[note] if without_video else [])

@@ -1,0 +1,244 @@
+"""Write the shards of an import.
+
+Axes: P distinct frames of a video in the source, F frames of the video.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.data_manifests.records import Video
+from orn.shared.errors import ObjectImportError, VideoDecodeError
+from orn.shared.jobs.folder_index import without_garbage_collection
+from orn.shared.jobs.plan import Unit
+from orn.shared.jobs.run_units import Advance, UnitResult
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.shard import MOST_FRAME_DETECTIONS
+from orn.shared.shards.shard_format import (
+    UNKNOWN_SOURCE,
+    DetectorEntry,
+    LeftOut,
+    VideoEntry,
+    shard_path,
+)
+from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.text import counted
+from orn.shared.video.random_access import seconds_of_frames
+from orn.shared.video.read import content_bytes, content_digest, probe
+from orn.stage1_detect.detect_unit import add_frames
+from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage1_detect.imports.object_table import places_of, records_of
+from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
+from orn.stage1_detect.imports.source_videos import READERS, RECORDS, RecordFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportWork:
+    """Makes the shard of each unit (`orn.shared.jobs.run_units.Work`)."""
+
+    request: ImportRequest
+    entry: DetectorEntry
+    """The entry in the shards for the source of the objects."""
+    folder: Path
+    """Output folder of the shards."""
+    table: Path
+    """Table of the records, for formats that have some."""
+    matched: Mapping[str, SourceVideo]
+    """Source video of each matched id."""
+    videos: Mapping[str, Video]
+    """Listed videos that have a file, by id."""
+    rates: Mapping[str, float]
+    """Frame rate of the released masks of each video, in Hz."""
+
+    def path(self, unit: Unit) -> Path:
+        """Return the path of a unit's shard."""
+        return shard_path(self.folder, unit.index)
+
+    def open(self, device: str) -> Self:
+        """Return self: an import needs no device."""
+        return self
+
+    def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
+        """Write the shard of a unit; record videos that cannot be imported as failed."""
+        with ShardWriter(self.path(unit), self.entry, "label") as writer:
+            for part in unit.parts:
+                self._import_video(part.video_id, writer)
+                advance(1)
+        return UnitResult(
+            unit=unit.index,
+            steps=len(unit.parts),
+            videos=tuple(video.id for video in writer.videos),
+            failed=tuple(writer.failed),
+            warnings=tuple(
+                f"video {objects.id}: dropped {counted(objects.number, 'object')} "
+                f"({objects.reason}), the first at {objects.first}"
+                for objects in writer.left_out
+            ),
+        )
+
+    def _import_video(self, video_id: str, writer: ShardWriter) -> None:
+        """Add a video to the shard, completely or as failed."""
+        source, video = self.matched[video_id], self.videos.get(video_id)
+        left_out: dict[str, LeftOut] = {}
+        try:
+            entry = self._entry_of(video_id, source, video)
+            writer.begin_video(entry)
+            with without_garbage_collection():
+                add_frames(writer, self._frames(entry, source, left_out))
+        except (ObjectImportError, VideoDecodeError) as err:
+            # Drop the folders: the content of a shard must not depend on its location.
+            whole = self.request.source
+            folder = whole.parent if source.path == whole else whole
+            reason = str(err).replace(str(source.path), source.path.relative_to(folder).as_posix())
+            if video is not None:
+                reason = reason.replace(str(video.path), video.path.name)
+            writer.fail(video_id, reason)
+        if writer.open_id is not None:
+            writer.end_video()
+            writer.left_out += left_out.values()
+
+    def _entry_of(self, video_id: str, source: SourceVideo, video: Video | None) -> VideoEntry:
+        """Return the entry of a video before its frames are counted."""
+        size = 0 if video is None else content_bytes(video.path)
+        digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
+        if source.file is None or video is None:
+            return VideoEntry(
+                id=video_id,
+                frames=0,
+                height=GRID,
+                width=GRID,
+                rate=self.rates[video_id],
+                header_frames=None,
+                source_bytes=size,
+                source_digest=digest,
+            )
+        info = probe(video.path, rate=video.rate)
+        entry = VideoEntry.of(video_id, info, num_bytes=size, digest=digest)
+        height, width = source.grid or (entry.height, entry.width)
+        return replace(entry, height=height, width=width)
+
+    def _frames(
+        self, entry: VideoEntry, source: SourceVideo, left_out: dict[str, LeftOut]
+    ) -> Iterator[tuple[int, float, FrameDetections]]:
+        """Yield the index, time and objects of each frame, and count dropped objects."""
+
+        def leave_out(reason: str, first: str, number: int = 1) -> None:
+            objects = LeftOut(id=entry.id, reason=reason, number=0, first=first)
+            objects = left_out.get(reason, objects)
+            left_out[reason] = replace(objects, number=objects.number + number)
+
+        form = self.request.form
+        if source.file is None:
+            frames = READERS[form](source.path)
+            placed = ((int(frame.place), frame.place / entry.rate, frame) for frame in frames)
+        else:
+            video = self.videos[entry.id]
+            places_P, numbers_P = places_of(self.table, source)
+            seconds_F = seconds_of_frames(video.path, rate=video.rate)
+            rows_P = rows_of_places(
+                places_P, seconds_F, by_time=source.by_time, folder_rate=video.rate
+            )
+            lost_P = np.flatnonzero((rows_P < 0) & (numbers_P > 0))
+            if len(lost_P):
+                first = f"{source.at(places_P[lost_P[0]])} of {counted(len(seconds_F), 'frame')}"
+                leave_out("no frame of the video", first, int(numbers_P[lost_P].sum()))
+            frames = frames_of_records(
+                self.table,
+                source,
+                RECORDS[form],
+                numbers_P,
+                rows_P >= 0,
+                grid=(entry.height, entry.width),
+                classes=self.entry.class_names,
+                groups=self.request.groups,
+            )
+            rows = rows_P[rows_P >= 0].tolist()
+            placed = ((row, seconds_F[row], frame) for row, frame in zip(rows, frames, strict=True))
+        for index, seconds, frame in placed:
+            for reason, what in frame.left_out:
+                leave_out(reason, f"{source.at(frame.place)}: {what}")
+            yield index, float(seconds), frame.detections
+
+
+def rows_of_places(
+    places_P: NDArray[np.float64],
+    seconds_F: NDArray[np.float64],
+    *,
+    by_time: bool,
+    folder_rate: float | None,
+) -> NDArray[np.int64]:
+    """Return the (P,) frame index of each distinct number or time of a video, or -1.
+
+    A time matches the nearest frame within half a frame interval. If several times match the same
+    frame, only the nearest is kept.
+
+    Args:
+        places_P: increasing numbers or times of frames.
+        seconds_F: times of the video's frames.
+        by_time: whether `places_P` are times.
+        folder_rate: frame rate of a folder of JPEGs, in which numbers may be missing; None for a
+            video file.
+    """
+    if by_time:
+        interval = frame_interval(seconds_F, otherwise=1.0)
+    elif folder_rate is not None:
+        interval = 1 / folder_rate
+        places_P = places_P * interval
+    else:
+        return np.where((places_P >= 0) & (places_P < len(seconds_F)), places_P, -1).astype(int)
+    near = nearest_frames(seconds_F, places_P, interval=interval)
+    order_P = np.lexsort((near.gaps_n, near.rows_n))
+    _, firsts = np.unique(near.rows_n[order_P], return_index=True)
+    is_nearest_P = np.zeros(len(places_P), np.bool_)
+    is_nearest_P[order_P[firsts]] = True
+    return np.where(near.is_near_n & is_nearest_P, near.rows_n, -1)
+
+
+def frames_of_records(
+    table: Path,
+    video: SourceVideo,
+    form: RecordFormat,
+    numbers_P: NDArray[np.int64],
+    selected_P: NDArray[np.bool_],
+    *,
+    grid: tuple[int, int],
+    classes: Sequence[str],
+    groups: bool = False,
+) -> Iterator[SourceFrame]:
+    """Yield the selected frames of a video that has records.
+
+    Args:
+        table: table of the records.
+        video: the video.
+        form: format of the records.
+        numbers_P: number of objects of each frame.
+        selected_P: mask of the frames to read.
+        grid: (height, width) of the frames.
+        classes: names of the classes to keep.
+        groups: whether to keep groups of objects.
+
+    Raises:
+        ObjectImportError: for the first invalid record.
+    """
+    labels = {name: label for label, name in enumerate(classes)}
+    frames = zip(records_of(table, video), numbers_P.tolist(), selected_P.tolist(), strict=True)
+    for (place, records), number, is_selected in frames:
+        if not is_selected:
+            continue
+        what = f"{video.path}: {video.at(place)}"
+        if number > MOST_FRAME_DETECTIONS:
+            raise ObjectImportError(
+                f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, got {number:,}; "
+                "remove some"
+            )
+        objects = (
+            found
+            for row, record in records
+            for found in form.objects_in(record, video, f"{video.path}: {form.record} {row:,}")
+        )
+        yield frame_of(what, place, objects, grid=grid, labels=labels, groups=groups)
