@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from pydantic import Field, model_validator
 
 from orn.shared import common_options, options
-from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, OptionOverrides, Request
 
 
@@ -104,23 +103,3 @@ def test_what_is_refused_names_the_option(run, words: str, message: str) -> None
     refused = run(f"vlog {words}")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert message in refused.stderr
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"seed": -1}, "seed: expected at least 0, got -1"),
-        ({"sede": 1}, "unknown key 'sede'; the nearest valid one is 'seed'"),
-        ({"inner": Inner, "out": 3}, "inner"),
-        ({"fast": True, "seed": 7}, "expected one of them"),
-    ],
-)
-def test_what_python_gives_wrong_is_one_error_of_the_tree(
-    given: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Outer(dataset="vlog", **given)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=message):
-        Outer(dataset="vlog").changed(**given)
-    with pytest.raises(ConfigError, match="dataset"):
-        Outer()  # type: ignore[call-arg]

@@ -64,12 +64,5 @@ def test_jobs_do_the_good_videos_and_end_with_3(
     report = orn("clips", *options, "--workers", 1, exit_code=3).json
     assert (report["added"], report["frames"]) == (5, frames)
     assert sorted(video["id"] for video in report["failed"]) == sorted(BAD)
-
-    for store in ((), ("--no-clip-store",)):
-        recipe = ("--recipe", "paper_resnet50", "--set", "data.max_objects=0")
-        ran = orn("train", *options, *recipe, "--dry-run", "--device", "cpu", *store)
-        assert (ran.json["num_train"], ran.json["num_validation"]) == (len(GOOD) + 1, 0)
-        for name in BAD:
-            assert name in ran.stderr
     report = orn("manifest", "check", *options, "--probe", exit_code=3).json
     assert sorted(report["unreadable"]) == sorted(BAD)

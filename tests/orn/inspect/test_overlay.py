@@ -68,19 +68,6 @@ def test_a_film_and_a_part_of_it(orn, shard: Path, tmp_path: Path) -> None:
     assert mask_color(next(read_frames(out)).image, 118)
 
 
-def test_shards_remember_the_data_root(orn, tmp_path: Path) -> None:
-    manifest = write_table(tmp_path, "mine", ["video,label", "b,x"], classes=["x"])
-    write_numbered(tmp_path / "data/mine/videos/b.mp4", 2)
-    (tmp_path / "objects.csv").write_text(
-        "video,frame,class,score,x1,y1,x2,y2\nb,0,cup,0.9,0,0,8,8\nb,1,cup,0.9,0,0,8,8\n"
-    )
-    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
-    orn("import-objects", manifest, tmp_path / "objects.csv", "--format", "csv", *places)
-    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
-    drawn = orn("inspect", shard, "--video", "b", "--overlay", tmp_path / "b.mp4", "--json")
-    assert (drawn.json["frames"], drawn.json["gray"]) == (2, 0)
-
-
 def test_a_notebook_shows_a_frame_on_its_picture_or_on_gray(shard: Path, monkeypatch) -> None:
     shown: list[Image.Image] = []
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=shown.append))

@@ -25,19 +25,6 @@ def moved(exported, tmp_path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "moved"))
 
 
-def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -> None:
-    run = shutil.copytree(trained.run, tmp_path / "run")
-    config = read_config(moved)
-    write_signed(moved, replace(config, recipe_name="another"))
-    for out in (run, moved):
-        before = (out / "model.safetensors").read_bytes()
-        message = run_orn("export", trained.run, out, exit_code=2).stderr
-        assert (
-            f"{out}: settings have changed: " in message and "choose a different folder" in message
-        )
-        assert (out / "model.safetensors").read_bytes() == before
-
-
 @pytest.mark.parametrize("name", ["evil.py", "imported objects, format coco"])
 def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path, name) -> None:
     """As Python files, which configurations of detectors are; imported objects have none."""

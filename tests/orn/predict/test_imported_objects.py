@@ -39,18 +39,3 @@ def test_objects_are_matched_by_the_name_of_the_file(on_imported: Trained, tmp_p
     other = video.rename(tmp_path / "other.mp4")
     assert "'other'" in predict(on_imported, other, *source, exit_code=3).stderr
     assert not list(tmp_path.glob("orn-predict-*"))
-
-
-def test_without_objects_the_options_are_named_before_anything_is_loaded(
-    on_imported: Trained, trained: Trained, tmp_path: Path
-) -> None:
-    (on_imported.run / "model.safetensors").write_bytes(
-        (on_imported.run / "model.safetensors").read_bytes()[:5000]
-    )
-    video = validation(on_imported)[0]
-    refused = predict(on_imported, video, exit_code=1).stderr
-    assert "--objects FILE --format" in refused
-    source = ("--objects", tmp_path / "objects.csv", "--format", "csv")
-    assert "--any-detector" in predict(trained, video, *source, exit_code=1).stderr
-    for more in (source[:2], (*source, "--shards", trained.shards)):
-        assert "--objects" in predict(trained, video, *more, exit_code=2).stderr

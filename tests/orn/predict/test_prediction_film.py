@@ -1,11 +1,9 @@
 """Films: `orn predict --overlay`, and `--dataset`."""
 
 import shutil
-from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
-import pytest
 
 from orn.predict.prediction_film import draw_prediction
 from orn.predict.truth import TrueSegment
@@ -51,32 +49,6 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
                 expected = 24 + moment.probabilities.max() * (color - 24)  # darker if less probable
                 distances.append(np.abs(expected - corner).sum())
         assert min(distances) < 30
-
-
-@pytest.fixture
-def drawn_texts(monkeypatch) -> list[str]:
-    """What is written into pictures."""
-    texts: list[str] = []
-    for module in ("prediction_film", "seen_frame"):
-        monkeypatch.setattr(
-            f"orn.predict.{module}.draw_text",
-            lambda picture, text, *place, **style: texts.append(text),
-        )
-    return texts
-
-
-def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_texts) -> None:
-    model = open_model(trained.run, device="cpu")
-    with first_video(trained, model) as (video, detections):
-        (window,) = predict_video(model, video, detections, pairs=1)
-        for drop, is_drawn in ((0.0, False), (0.019, False), (0.4, True)):
-            drawn_texts.clear()
-            windows = [
-                replace(window, pairs=[replace(pair, logit_drop=drop) for pair in window.pairs])
-            ]
-            draw_prediction(tmp_path / "out.mp4", model, video, detections.video(video.id), windows)
-            assert any("without" in text for text in drawn_texts) == is_drawn
-            assert any(text.startswith(model.classes[window.label]) for text in drawn_texts)
 
 
 def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> None:

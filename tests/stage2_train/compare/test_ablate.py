@@ -7,7 +7,6 @@ import pytest
 
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.compare.ablate import ABLATION_MARKER
-from orn.stage2_train.runs.run_folder import RunStatus, write_status
 from tests.running import Ran, run_orn
 from tests.stage2_train.compare.made_results import EVALUATION
 from tests.worlds.films import words_of
@@ -113,19 +112,6 @@ def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
     assert "--out" in line
 
 
-def test_a_run_that_was_evaluated_before_its_end_is_continued(measured, tmp_path) -> None:
-    def done() -> int:
-        return ablate(measured, "--dry-run", "--json").json["done"]
-
-    assert done() == 2
-    standing = {"step": 5, "num_steps": 9, "phase": "object_head", "metric": "top1", "seconds": 1}
-    best = {"best_metric": 0.5, "best_step": 4}
-    for finished in (False, True):
-        status = RunStatus(**standing, **best, finished=finished)
-        write_status(tmp_path / "ablation" / "object-head" / "seed0", status)
-        assert done() == 1 + finished
-
-
 def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
     words = ("--table", "2", "--dry-run", "--json", "--vary", "seed=1,2", "--seeds")
     described, fewer = (ablate(options, *words, seeds).json for seeds in ("2", "1"))
@@ -135,24 +121,6 @@ def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
     )
     assert described["first_command"].startswith("orn train ")
     assert not (tmp_path / "ablation").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("", "--table and --systems: expected one of them, got neither"),
-        ("--systems orm", "did you mean 'orn'"),
-        *(
-            (f"--systems orn --vary {words_}", "KEY=VALUE,VALUE")
-            for words_ in ("a=1", "a=1,1", "=1,2")
-        ),
-        ("--systems orn --set data.train_with_validation=true", "--test, or set data.train_with"),
-        ("--systems orn --vary data.train_with_validation=false,true", "compared on the validat"),
-    ],
-)
-def test_words_that_say_nothing_are_refused(options, words, message) -> None:
-    ran = ablate(options, "--dry-run", *words.split(), exit_code=2)
-    assert message in " ".join(ran.stderr.split())
 
 
 def test_what_was_trained_on_validation_is_compared_on_test(options) -> None:

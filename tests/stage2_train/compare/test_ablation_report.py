@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from orn.shared.text_report import markdown
 from orn.stage2_train.compare.ablation_report import ablation_report, as_report
 from orn.stage2_train.evaluation.statistics import paired
 from tests.stage2_train.compare.made_results import made_results
@@ -70,21 +69,6 @@ def test_a_side_has_learned_above_chance_with_a_loss_at_rest(percents, figures, 
     (row,) = report["contrasts"]
     assert row["not_learned"] == (["activity-head"] if why else [])
     assert row["verdict"] == ("one side has not learned" if why else "holds")
-
-
-def test_two_seeds_are_shown_as_they_are_and_shared_settings_once() -> None:
-    percents = {"orn": (70.0, 80.0), "activity-head": (60.0, 61.0)}
-    results = [
-        result
-        for vary in ("a.rate=1", "a.rate=2")
-        for result in made_results(percents, settings=f"a.parts=[-x-,-y-],{vary}")
-    ]
-    report = as_report(ablation_report(results))
-    assert "all with a.parts=[-x-,-y-]" in report.title
-    text = "\n".join(map(markdown, report.tables))
-    assert "a.parts" not in text and "+-" not in text
-    assert "| orn | a.rate=1 | 75.0 (70.0, 80.0) | 2 |" in text
-    assert "| orn a.rate=1 | activity-head a.rate=1 | 14.5 (10.0, 19.0) | 2 |" in text
 
 
 @pytest.mark.parametrize(("dataset", "is_shown"), [("epic", True), ("kitchen", False)])

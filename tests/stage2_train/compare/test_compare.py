@@ -143,17 +143,6 @@ def test_what_is_not_of_the_same_segments_is_refused(pair, tmp_path, other, mess
     assert message in run_orn("compare", pair[0], third, exit_code=2).stderr
 
 
-def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
-    write_tiny_model(tmp_path / "new")
-    words = ("compare", pair[0], tmp_path / "new")
-    assert f"`orn eval {tmp_path / 'new'}`" in run_orn(*words, exit_code=1).stderr
-    message = run_orn(*words, "--on", "test-reversed-mine", exit_code=1).stderr
-    options = "--split test --frame-order reversed --name mine"
-    assert f"`orn eval {pair[0]} {options}`" in message
-    message = run_orn("compare", tmp_path / "nowhere", pair[0], exit_code=None).stderr
-    assert "nowhere" in message
-
-
 @pytest.mark.parametrize(("one", "other"), [(1, 1), (3, 9), (40, 10), (7000, 7400)])
 def test_mcnemar_is_the_exact_binomial_test(one, other) -> None:
     assert mcnemar(one, other) == pytest.approx(binomtest(one, one + other).pvalue, rel=1e-6)

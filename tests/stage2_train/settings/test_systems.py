@@ -31,20 +31,6 @@ def test_the_proposed_system_is_the_default_network() -> None:
         ) == value, name
 
 
-@pytest.mark.parametrize(
-    ("name", "table", "figures"),
-    [
-        ("orn", 2, {"epic": "40.89", "vlog": "37.49", "something": "32.12"}),
-        ("orn", 1, {"vlog": "44.7"}),
-        ("orn-pixel-object-head", 2, {"epic": "23.71", "vlog": "14.40", "something": "2.51"}),
-        ("inflation-10", 5, {"something": "33.77"}),
-        ("i3d-18", 4, {"epic": "34.20"}),
-    ],
-)
-def test_figures_as_printed(name, table, figures) -> None:
-    assert find_system(name).paper(table) == figures
-
-
 def test_a_system_sets_the_model_alone_and_overrides_come_after() -> None:
     plain = load_recipe("demo", num_activities=5)
     recipe = load_recipe(
@@ -80,16 +66,6 @@ def test_temporal_relations_are_made_for_the_clips_of_the_recipe_or_the_data_set
 def load(system: str, *overrides: str, recipe: str = "paper_resnet50") -> Recipe:
     """A recipe of the paper under a system, for clips of 8 frames."""
     return load_recipe(recipe, num_activities=3, system=system, overrides=overrides, clip_frames=8)
-
-
-def test_what_the_recipe_says_for_other_systems_may_stay(tmp_path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text('[model]\nbackbone = "resnet50"\nclique_size = 3\naggregation = "mean"\n')
-    for system in system_names():
-        recipe = load(system, "model.base_width=8", "model.relation_width=7", recipe=str(path))
-        assert recipe.model.relation_width == 7
-    load("i3d", "model.temporal_initialization=replicate", "model.backbone=resnet50")  # as they are
-    load("trn-multiscale", "model.backbone=resnet18", "model.num_frames=8")
 
 
 def test_rows_of_a_table_are_all_there() -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
-from orn.stage2_train.settings.recipe import clip_seconds, load_recipe, recipe_names
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import words_of
 
@@ -51,27 +49,3 @@ def test_a_run_keeps_the_precision_of_its_first_machine(
     caplog.clear()
     run_orn("eval", run, *LAPTOP)
     assert ("computing in fp32" in caplog.text) == is_fast
-
-
-def test_doctor_and_dry_runs_name_the_precision(
-    workspace: dict[str, str], monkeypatch: Any
-) -> None:
-    for is_fast, precision in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(FAST, lambda device, fast=is_fast: fast)
-        assert f"precision: auto is {precision}" in run_orn("doctor", exit_code=None).stdout
-        words = (*words_of(workspace), "--set", "precision=auto", "--dry-run", "--json")
-        assert f'precision = "{precision}"' in run_orn("train", *words).json["recipe"]
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_estimates_follow_the_precision(name: str, monkeypatch: Any) -> None:
-    """Except for recipes with a precision of their own; slow bf16 was not measured."""
-    recipe = load_recipe(name, num_activities=2, clip_frames=4)
-    seconds = {}
-    for is_fast in (True, False):
-        monkeypatch.setattr(FAST, lambda device, fast=is_fast: fast)
-        seconds[is_fast] = clip_seconds(recipe, "train", 100, device="cpu")
-    is_fixed = name in ("demo", "authors_vlog", "small")
-    assert seconds[True] == seconds[False] if is_fixed else seconds[True] < seconds[False]
-    slow = replace(recipe, precision="bf16")
-    assert clip_seconds(slow, "train", 100, device="cpu") is None

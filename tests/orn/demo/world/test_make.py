@@ -39,26 +39,6 @@ def test_the_number_of_processes_changes_nothing(
     assert content(tmp_path / "demo") == content(drawn / "demo")
 
 
-def test_an_interrupted_world_goes_on(
-    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(world, "FILMS_PER_CHUNK", 2)
-    plan_scene, planned = world.plan_scene, []
-
-    def killed_at_the_fifth(rng):
-        planned.append(rng)
-        if len(planned) == 5:
-            raise KeyboardInterrupt
-        return plan_scene(rng)
-
-    monkeypatch.setattr(world, "plan_scene", killed_at_the_fifth)
-    with pytest.raises(KeyboardInterrupt):
-        draw(tmp_path)
-    assert not (tmp_path / "demo" / "labels.csv").exists()
-    assert draw(tmp_path) == 3  # two chunks of two films were whole
-    assert content(tmp_path / "demo") == content(drawn / "demo")
-
-
 def test_a_whole_world_is_left_alone_and_another_refused(drawn: Path) -> None:
     assert draw(drawn) == 0
     with pytest.raises(ConfigError, match="changed: seed is 0 as recorded, 1 as requested; remove"):
