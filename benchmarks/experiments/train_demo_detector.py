@@ -21,10 +21,9 @@ from PIL import Image
 
 from orn.benchmarks.measuring import describe_machine
 from orn.demo.detector.average_precision import average_precision
-from orn.demo.world.cast import FRAMES, HEIGHT, WIDTH
-from orn.demo.world.films import coco_document, frame_annotations
+from orn.demo.world.make import coco_document, frame_annotations
 from orn.demo.world.render_film import render
-from orn.demo.world.scene import plan_scene
+from orn.demo.world.scene import FRAMES, HEIGHT, WIDTH, plan_scene
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
 from orn.shared.masks.rle import decode

@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from orn.demo.world.films import TRUTH_BYTES
+from orn.demo.world.make import TRUTH_BYTES
 from orn.shared.data_files import read_json
 from orn.shared.errors import JoinError
 from orn.shared.masks.detections import FrameDetections

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from orn.demo.world.cast import HEIGHT, WIDTH
-from orn.demo.world.scene import Scene
+from orn.demo.world.scene import HEIGHT, WIDTH, Scene
 from orn.demo.world.sprites import Actor
 
 _BORDER = 12

@@ -4,13 +4,36 @@ One hand takes a dish away, another hand brings a different one, and the lamp ma
 film shows the same dishes, so that the order of its frames is needed to tell which one was taken.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from orn.demo.world.cast import BYSTANDERS, DISHES, FRAMES, HAND, HEIGHT, LABELS, LAMP, WIDTH
 from orn.demo.world.sprites import Actor, Sprite, draw_sprite, hand_sprite
+from orn.shared.masks.coco_classes import COCO_CLASSES
+
+HEIGHT, WIDTH = 120, 160
+FRAMES, FRAMES_PER_SECOND = 8, 8
+
+DISHES = ("bowl", "cup", "vase", "bottle")
+"""Every film shows one of each; a hand takes one away, and another hand brings a different one."""
+HAND = "person"
+BYSTANDERS = (
+    *("sports ball", "banana", "apple", "handbag", "potted plant"),
+    *("toaster", "book", "cell phone", "mouse", "scissors"),
+)
+"""Classes of objects that do not move; with the others, 15 of the 80 COCO classes."""
+
+LAMP = ("lamp on", "lamp off", "lamp steady")
+"""What the lamp does: it is switched on, switched off, or neither."""
+LABELS = tuple(f"{dish}: {lamp}" for dish, lamp in itertools.product(DISHES, LAMP))
+
+
+def category_id(class_name: str) -> int:
+    """Return the category id of a class: its index among the 80 COCO classes, from 1."""
+    return COCO_CLASSES.index(class_name) + 1
+
 
 _MARGIN = 14.0
 _GAP = 3.0

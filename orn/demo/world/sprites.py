@@ -1,14 +1,273 @@
 """Draw random instances of objects.
 
-A sprite is a premultiplied RGBA image, uint8, centered on the object, at its size in the film.
+Shapes are drawn in units of the object's radius, y downwards, anti-aliased on black, so that
+colors are premultiplied by alpha. Containers have a front and a back, so that another object can
+be between them. A sprite is a premultiplied RGBA image, uint8, centered on the object, at its size
+in the film.
 """
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
-from orn.demo.world.shapes import ANY_HUE, CANVAS_PIXELS, PAINTERS, UNIT_PIXELS, Canvas, paint
+CANVAS_PIXELS = 160
+UNIT_PIXELS = 60
+_FIXED_POINT = 4
+
+Color = tuple[float, float, float]
+
+
+class Canvas:
+    """An RGBA image for polygons, ellipses and lines in units of the object's radius."""
+
+    def __init__(self) -> None:
+        self.rgb = np.zeros((CANVAS_PIXELS, CANVAS_PIXELS, 3), np.uint8)
+        self.alpha = np.zeros((CANVAS_PIXELS, CANVAS_PIXELS), np.uint8)
+
+    @staticmethod
+    def _fixed(points: ArrayLike) -> np.ndarray:
+        pixels = CANVAS_PIXELS / 2 + np.asarray(points, float) * UNIT_PIXELS
+        return np.round(pixels * 2**_FIXED_POINT).astype(np.int32)
+
+    def polygon(self, points: ArrayLike, color: Color, *, inside: bool = False) -> None:
+        """Fill a polygon; with `inside`, only where something is already drawn."""
+        fixed = [self._fixed(points)]
+        rgb = self.rgb.copy() if inside else self.rgb
+        cv2.fillPoly(rgb, fixed, np.clip(color, 0, 255).tolist(), cv2.LINE_AA, _FIXED_POINT)
+        if inside:
+            cv2.copyTo(rgb, self.alpha, self.rgb)
+        else:
+            cv2.fillPoly(self.alpha, fixed, 255, cv2.LINE_AA, _FIXED_POINT)
+
+    def ellipse(
+        self, center: tuple[float, float], axes: tuple[float, float], color: Color, **kw: bool
+    ) -> None:
+        angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+        self.polygon(_arc(angle, center, axes), color, **kw)
+
+    def line(self, points: ArrayLike, width: float, color: Color, **kw: bool) -> None:
+        """Draw a polyline with round ends."""
+        points_N2 = np.asarray(points, float)
+        for start, stop in itertools.pairwise(points_N2):
+            along = (stop - start) / max(float(np.hypot(*(stop - start))), 1e-6)
+            across = np.array([-along[1], along[0]]) * width / 2
+            quad = np.stack([start + across, stop + across, stop - across, start - across])
+            self.polygon(quad, color, **kw)
+        for point in points_N2:
+            self.ellipse((point[0], point[1]), (width / 2, width / 2), color, **kw)
+
+
+def _arc(angle: np.ndarray, center: tuple[float, float], axes: tuple[float, float]) -> np.ndarray:
+    return np.stack(
+        [center[0] + axes[0] * np.cos(angle), center[1] + axes[1] * np.sin(angle)], axis=1
+    )
+
+
+def hsv(hue: float, saturation: float, value: float) -> Color:
+    """Return RGB, 0..255, of a hue (1 is a full turn), saturation and value (clipped to [0, 1])."""
+    saturation, value = np.clip((saturation, value), 0, 1) * 255
+    pixel = np.array([[[hue * 180 % 180, saturation, value]]]).astype(np.uint8)
+    red, green, blue = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].tolist()
+    return (red, green, blue)
+
+
+def shade(color: Color, factor: float) -> Color:
+    """Return a darker color, or a lighter one if the factor is above 1."""
+    return (color[0] * factor, color[1] * factor, color[2] * factor)
+
+
+def paint(
+    rng: np.random.Generator, hues: tuple[float, ...], saturation: float, value: float
+) -> Color:
+    """Return a random color near one of some hues."""
+    return hsv(
+        float(rng.choice(hues)) + rng.normal(0, 0.02),
+        saturation + rng.normal(0, 0.1),
+        value + rng.normal(0, 0.07),
+    )
+
+
+def rotated(points: np.ndarray, angle: float) -> np.ndarray:
+    """Rotate (n, 2) points about the center, clockwise, in radians."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return points @ np.array([[cos, sin], [-sin, cos]])
+
+
+ANY_HUE = tuple(np.linspace(0, 1, 12, endpoint=False).tolist())
+
+
+def _sports_ball(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = paint(rng, (0.08, 0.15, 0.55, 0.0), 0.35, 0.95)
+    front.ellipse((0, 0), (0.85, 0.85), color)
+    stripe = shade(color, 0.35)
+    turn = rng.uniform(0, np.pi)
+    for bend in (-0.55, 0.0, 0.55):
+        t = np.linspace(-1, 1, 9)
+        arc = np.stack([t, bend * (1 - 0.6 * t * t)], axis=1)
+        front.line(rotated(arc, turn), 0.13, stripe, inside=True)
+
+
+def _banana(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = paint(rng, (0.145, 0.16, 0.2), 0.85, 0.92)
+    t = np.linspace(-1.15, 1.15, 16)
+    bend = rng.uniform(0.55, 0.8)
+    center = np.stack([t, bend * t * t - 0.35], axis=1)
+    width = 0.30 * np.sqrt(np.maximum(1 - (t / 1.25) ** 2, 0.05))
+    outline = np.concatenate(
+        [center - np.stack([0 * t, width], 1), (center + np.stack([0 * t, width], 1))[::-1]]
+    )
+    front.polygon(outline, color)
+    front.line(center[1:-1], 0.07, shade(color, 0.8), inside=True)
+    for end in (center[0], center[-1]):
+        front.ellipse((end[0], end[1]), (0.1, 0.1), (70, 50, 20))
+
+
+def _scissors(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    handle = paint(rng, (0.0, 0.6, 0.33, 0.08), 0.85, 0.8)
+    steel = hsv(0.6, 0.08, rng.uniform(0.75, 0.95))
+    opening = rng.uniform(0.22, 0.4)
+    for side in (-1, 1):
+        front.line([[side * -0.3 * opening, 0.2], [side * opening, -1.15]], 0.2, steel)
+    for side in (-1, 1):
+        front.ellipse((side * 0.42, 0.72), (0.4, 0.42), handle)
+        front.ellipse((side * 0.42, 0.74), (0.17, 0.2), shade(handle, 0.3))
+        front.line([[side * 0.2, 0.45], [0.0, 0.05]], 0.2, handle)
+
+
+def _bowl(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = paint(rng, ANY_HUE, 0.4, 0.8)
+    rim = rng.uniform(0.36, 0.46)
+    back.ellipse((0, -0.3), (1.2, rim), shade(color, 0.45))
+    angle = np.linspace(0, np.pi, 24)
+    lip = _arc(angle, (0, -0.3), (1.2, rim))
+    belly = np.stack([1.2 * np.cos(angle), -0.3 + 1.1 * np.sin(angle) ** 0.8], axis=1)
+    front.polygon(np.concatenate([lip, belly[::-1]]), color)
+    front.line(lip, 0.09, shade(color, 1.15))
+
+
+def _cup(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = paint(rng, ANY_HUE, 0.75, 0.8)
+    side = float(rng.choice((-1, 1)))
+    loop = _arc(np.linspace(-1.4, 1.4, 9), (0.62 * side, 0.12), (0.42 * side, 0.42))
+    front.line(loop, 0.17, shade(color, 0.75))
+    back.ellipse((0, -0.72), (0.72, 0.28), shade(color, 0.4))
+    angle = np.linspace(0, np.pi, 16)
+    lip = _arc(angle, (0, -0.72), (0.72, 0.28))
+    base = _arc(angle, (0, 0.78), (0.6, 0.2))
+    front.polygon(np.concatenate([lip, base[::-1]]), color)
+    front.line([[-0.66, 0.2], [0.66, 0.2]], 0.18, shade(color, 0.6), inside=True)
+
+
+def _vase(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = paint(rng, (0.55, 0.6, 0.78, 0.45), 0.65, 0.65)
+    y = np.linspace(-1.05, 1.15, 18)
+    neck = rng.uniform(0.3, 0.42)
+    width = (
+        neck + 0.55 * np.exp(-(((y - 0.45) / 0.5) ** 2)) + 0.18 * np.exp(-(((y + 1.1) / 0.2) ** 2))
+    )
+    back.ellipse((0, -1.05), (float(width[0]), 0.17), shade(color, 0.35))
+    outline = np.concatenate([np.stack([-width, y], 1), np.stack([width, y], 1)[::-1]])
+    front.polygon(outline, color)
+    front.line([[-1.0, 0.4], [1.0, 0.4]], 0.16, paint(rng, ANY_HUE, 0.5, 0.95), inside=True)
+
+
+def _apple(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = paint(rng, (0.0, 0.98, 0.3), 0.9, 0.75)
+    front.ellipse((-0.28, 0.05), (0.6, 0.75), color)
+    front.ellipse((0.28, 0.05), (0.6, 0.75), color)
+    front.line([[0, -0.5], [0.12, -0.95]], 0.13, (80, 50, 20))
+    front.ellipse((0.4, -0.82), (0.3, 0.14), (50, 140, 40))
+    front.ellipse((-0.4, -0.2), (0.16, 0.2), shade(color, 1.3), inside=True)
+
+
+def _cell_phone(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    case = paint(rng, ANY_HUE, 0.3, rng.uniform(0.15, 0.5))
+    half = np.array([0.55, 1.05])
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    front.polygon(corners, case)
+    front.polygon(corners * [0.84, 0.84], hsv(rng.uniform(0.5, 0.65), 0.5, rng.uniform(0.6, 0.95)))
+    for row in np.linspace(-0.6, 0.5, 4):
+        front.line([[-0.3, row], [0.3, row]], 0.08, (240, 240, 245), inside=True)
+
+
+def _mouse(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = hsv(0.6, 0.08, float(rng.choice((0.25, 0.6, 0.88))))
+    front.ellipse((0, 0.05), (0.62, 0.95), color)
+    front.line([[-0.62, -0.18], [0.62, -0.18]], 0.07, shade(color, 0.4), inside=True)
+    front.line([[0, -0.95], [0, -0.18]], 0.07, shade(color, 0.4), inside=True)
+    front.line([[0, -0.65], [0, -0.45]], 0.2, paint(rng, (0.0, 0.33, 0.6), 0.9, 0.9))
+    tail = [[0, -0.9], [0.15, -1.15], [-0.1, -1.28]]
+    front.line(tail, 0.08, shade(color, 0.5))
+
+
+def _handbag(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    color = paint(rng, (0.05, 0.95, 0.85, 0.02), 0.7, 0.55)
+    strap = _arc(np.linspace(np.pi, 2 * np.pi, 12), (0, -0.35), (0.55, 0.85))
+    back.line(strap, 0.14, shade(color, 0.6))
+    front.polygon([[-0.85, -0.4], [0.85, -0.4], [1.1, 0.9], [-1.1, 0.9]], color)
+    front.line([[-0.9, -0.05], [0.9, -0.05]], 0.08, shade(color, 0.5), inside=True)
+    front.ellipse((0, 0.05), (0.17, 0.17), (230, 200, 90))
+
+
+def _potted_plant(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    pot = paint(rng, (0.04, 0.05, 0.07), 0.7, 0.65)
+    for lean in np.linspace(-1.0, 1.0, 6) + rng.normal(0, 0.08, 6):
+        leaf = paint(rng, (0.3, 0.34, 0.38), 0.75, 0.5)
+        tip = [lean * 0.95, -1.15 + 0.35 * lean * lean]
+        back.line([[0.0, 0.1], [lean * 0.4, -0.55], tip], 0.26, leaf)
+    front.polygon([[-0.75, 0.0], [0.75, 0.0], [0.5, 1.1], [-0.5, 1.1]], pot)
+    front.polygon([[-0.85, -0.05], [0.85, -0.05], [0.85, 0.2], [-0.85, 0.2]], shade(pot, 1.2))
+
+
+def _toaster(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    metal = hsv(rng.uniform(0, 1), rng.uniform(0.0, 0.25), rng.uniform(0.65, 0.9))
+    back.polygon([[-0.8, -0.8], [0.8, -0.8], [1.0, -0.35], [-1.0, -0.35]], shade(metal, 0.3))
+    front.polygon([[-1.1, -0.5], [1.1, -0.5], [1.05, 0.8], [-1.05, 0.8]], metal)
+    front.line([[-0.75, -0.15], [-0.75, 0.4]], 0.12, (40, 40, 40))
+    front.ellipse((-0.75, 0.0), (0.16, 0.1), (200, 60, 40))
+    front.line([[-0.3, 0.1], [0.8, 0.1]], 0.1, shade(metal, 0.6))
+    for x in (-0.8, 0.8):
+        front.ellipse((x, 0.88), (0.16, 0.14), (30, 30, 30))
+
+
+def _book(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    cover = paint(rng, ANY_HUE, 0.7, 0.6)
+    front.polygon([[-0.85, -1.0], [0.85, -1.0], [0.85, 1.0], [-0.85, 1.0]], (235, 228, 210))
+    front.polygon([[-0.85, -1.05], [0.72, -1.05], [0.72, 0.9], [-0.85, 0.9]], cover)
+    front.line([[-0.66, -1.0], [-0.66, 0.85]], 0.1, shade(cover, 0.6))
+    front.polygon([[-0.4, -0.7], [0.5, -0.7], [0.5, -0.25], [-0.4, -0.25]], (240, 235, 220))
+
+
+def _bottle(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    glass = paint(rng, (0.33, 0.3, 0.08, 0.55), 0.75, 0.5)
+    body = [[-0.42, -0.2], [-0.17, -0.65], [-0.17, -1.1], [0.17, -1.1], [0.17, -0.65]]
+    front.polygon(np.concatenate([body, [[0.42, -0.2], [0.42, 1.2], [-0.42, 1.2]]]), glass)
+    front.polygon([[-0.42, 0.1], [0.42, 0.1], [0.42, 0.75], [-0.42, 0.75]], (235, 230, 215))
+    front.polygon([[-0.2, -1.3], [0.2, -1.3], [0.2, -1.05], [-0.2, -1.05]], (200, 40, 40))
+
+
+def _arm(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
+    """Draw a hand at the center whose arm leaves the canvas downwards (see `hand_sprite`)."""
+    skin = hsv(0.06 + rng.normal(0, 0.008), rng.uniform(0.35, 0.6), rng.uniform(0.5, 0.92))
+    front.line([[0.0, 0.3], [0.0, 1.4]], 0.5, skin)
+    front.ellipse((0, 0.2), (0.45, 0.45), skin)
+    for spread in (-0.5, -0.17, 0.17, 0.5):
+        front.line(
+            np.array([[spread * 0.6, 0.1], [spread * 0.8, -0.5 + 0.25 * abs(spread)]]), 0.19, skin
+        )
+    front.line([[-0.35, 0.25], [-0.65, -0.1]], 0.2, skin)
+
+
+PAINTERS: dict[str, Callable[[np.random.Generator, Canvas, Canvas], None]] = {
+    "sports ball": _sports_ball, "banana": _banana, "scissors": _scissors, "bowl": _bowl,
+    "cup": _cup, "vase": _vase, "apple": _apple, "cell phone": _cell_phone, "mouse": _mouse,
+    "handbag": _handbag, "potted plant": _potted_plant, "toaster": _toaster, "book": _book,
+    "bottle": _bottle, "person": _arm,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

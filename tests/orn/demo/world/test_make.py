@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from orn.demo.world import make as world
-from orn.demo.world.cast import FRAMES, LABELS
 from orn.demo.world.make import write_world
+from orn.demo.world.scene import FRAMES, LABELS
 from orn.shared.errors import ConfigError
 from orn.shared.masks import rle
 

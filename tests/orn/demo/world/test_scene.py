@@ -5,10 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from orn.demo.world.cast import BYSTANDERS, DISHES, HAND, HEIGHT, LABELS, WIDTH
 from orn.demo.world.make import film_rng
 from orn.demo.world.render_film import render
-from orn.demo.world.scene import Scene, plan_scene
+from orn.demo.world.scene import BYSTANDERS, DISHES, HAND, HEIGHT, LABELS, WIDTH, Scene, plan_scene
 
 NUMBER = 120
 
