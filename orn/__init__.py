@@ -229,7 +229,7 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.predict.predict_path import predict_path
+    from orn.predict.video import predict_path
     from orn.predict.windows import WindowChoice
 
     choice = WindowChoice(seconds=window, stride_seconds=stride)

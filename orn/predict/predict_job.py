@@ -16,9 +16,9 @@ from orn.predict.detecting import (
     load_its_detector,
     objects_in,
 )
+from orn.predict.given_videos import TrueSegment, true_segments, warn_of_trained
 from orn.predict.predict_request import PredictRequest
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.predict.truth import TrueSegment, true_segments, warn_of_trained
 from orn.predict.video import check_pairs, predict_video
 from orn.predict.windows import WindowChoice, windows_and_segments
 from orn.shared.errors import (
@@ -94,8 +94,8 @@ def predict_all(
         for video in videos:
             truth = known.get(os.path.realpath(video.path), ())
             try:
-                with objects(video, detected) as (found, seen):
-                    yield from _of_video(model, video, found, seen, request, page, truth, bar=bar)
+                with objects(video, detected) as source:
+                    yield from _of_video(model, video, source, request, page, truth, bar=bar)
             except _VIDEO_ERRORS as err:
                 logger.warning("video %s failed: %s", video.id, err)
                 reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
@@ -132,14 +132,15 @@ def _objects(model: OpenedModel, request: PredictRequest) -> AbstractContextMana
 def _of_video(
     model: OpenedModel,
     named: Video,
-    video: Video,
-    detections: DetectionFolder,
+    source: tuple[Video, DetectionFolder],
     request: PredictRequest,
     page: PredictionPage | None,
     truth: Sequence[TrueSegment],
     *,
     bar: Bar,
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
+    """Yield the results for a video, then draw them; `source` is the video with its id in the
+    detections, and these."""
     kept: list[WindowPrediction] = []
     segments: list[SegmentPrediction] = []
     is_drawn = request.overlay is not None or page is not None
@@ -149,35 +150,40 @@ def _of_video(
         pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:
-        for window in predict_video(model, video, detections, choice=choice, pairs=pairs):
+        for window in predict_video(model, *source, choice=choice, pairs=pairs):
             if is_drawn:
                 kept.append(window)
             yield window.of_video(named.id, pairs=request.pairs)
 
-    for said in windows_and_segments(
+    for result in windows_and_segments(
         windows(), multi_label=model.is_multi_label, threshold=request.threshold
     ):
-        if isinstance(said, SegmentPrediction):
-            segments.append(said)
-        yield said
+        if isinstance(result, SegmentPrediction):
+            segments.append(result)
+        yield result
     if not is_drawn:
         return
-    seen = detections.video(video.id)
-    if request.overlay is not None:
-        from orn.predict.prediction_film import draw_prediction
+    from orn.predict.prediction_film import PredictedVideo, draw_prediction
 
+    video, detections = source
+    predicted = PredictedVideo(
+        name=named.id,
+        video=video,
+        detections=detections.video(video.id),
+        windows=kept,
+        segments=segments,
+        truth=truth,
+    )
+    if request.overlay is not None:
         draw_prediction(
             request.overlay,
             model,
-            video,
-            seen,
-            kept,
+            predicted,
             threshold=request.threshold,
-            truth=truth,
             drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
         )
     if page is not None:
-        page.add(named.id, video, seen, kept, segments, truth)
+        page.add(predicted)
 
 
 def video_of(result: Result) -> str:

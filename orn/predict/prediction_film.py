@@ -1,4 +1,5 @@
-"""Overlay video: a video with its objects, the predicted class at each time, the true class where
+"""Frames of a video with their objects and the pair that explains a prediction, in films and pages;
+and the overlay video: with its objects, the predicted class at each time, the true class where
 it is known, and the most important pair of objects.
 
 H W size of the picture.
@@ -7,6 +8,7 @@ H W size of the picture.
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -14,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
+from orn.predict.given_videos import TrueSegment, names_at
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.predict.seen_frame import draw_seen_frame
-from orn.predict.truth import TrueSegment, names_at
 from orn.predict.windows import explaining_window, moments_of
-from orn.shared.drawing.draw_frame import draw_text, text_size
+from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
 from orn.shared.drawing.film import write_film
+from orn.shared.errors import JoinError
 from orn.shared.pages.palette import Color, activity_color
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
-from orn.stage2_train.explanation.scale import LEAST_DROP
+from orn.stage2_train.explanation.scale import LEAST_DROP, line_width
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3
@@ -40,15 +42,29 @@ _MARGIN = 8
 _DARK, _GRAY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PredictedVideo:
+    """A video with all of its predictions."""
+
+    name: str
+    """Name of the video as given by the user."""
+    video: Video
+    detections: VideoDetections
+    """Objects in its frames."""
+    windows: Sequence[WindowPrediction]
+    """Its windows, sorted by start, with pairs if the network relates objects."""
+    segments: Sequence[SegmentPrediction]
+    """The stretches of these windows."""
+    truth: Sequence[TrueSegment] = ()
+    """Labeled segments of the video."""
+
+
 def draw_prediction(
     path: Path,
     model: OpenedModel,
-    video: Video,
-    detections: VideoDetections,
-    windows: Sequence[WindowPrediction],
+    predicted: PredictedVideo,
     *,
     threshold: float = 0.5,
-    truth: Sequence[TrueSegment] = (),
     drawn: Callable[[int], None] = lambda num_pictures: None,
 ) -> None:
     """Write the overlay video atomically.
@@ -56,30 +72,28 @@ def draw_prediction(
     Args:
         path: MP4 file to write.
         model: model that made the predictions.
-        video: the video.
-        detections: objects in its frames.
-        windows: all predictions for the video, sorted by start; pairs are drawn if present.
+        predicted: the video.
         threshold: minimum probability for a multi-label network to predict a class.
-        truth: labeled segments of the video.
         drawn: called with the number of drawn frames after each frame.
 
     Raises:
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
         ShardFormatError: if detections are damaged.
     """
+    video, detections, truth = predicted.video, predicted.detections, predicted.truth
+    windows = predicted.windows
     moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
-    predicted = [model.classes[label] for moment in moments for label in moment.labels]
-    names = dict.fromkeys([*predicted, *(name for each in truth for name in each.names)])
+    shown = [model.classes[label] for moment in moments for label in moment.labels]
+    names = dict.fromkeys([*shown, *(name for segment in truth for name in segment.names)])
     panel = _Panel(model.classes, moments, truth, {name: at for at, name in enumerate(names)})
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
-        number = 0
+        number, interval = 0, detections.interval_seconds
         for frame in read_frames(video.path, rate=video.rate):
             moment = panel.moment_at(frame.seconds)
-            start, stop = moment.start_seconds, moment.stop_seconds
-            interval = detections.interval_seconds
-            if not start - interval < frame.seconds < stop + interval:
+            start, stop = moment.start_seconds - interval, moment.stop_seconds + interval
+            if not start < frame.seconds < stop:
                 continue  # a part of the video in which no objects were detected
             window = explaining_window(windows, moment)
             picture = draw_seen_frame(
@@ -216,3 +230,117 @@ def _widened(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
     missing = max(_LEAST_WIDTH - picture_HW3.shape[1], 0)
     sides = (missing // 2, missing - missing // 2)
     return np.pad(picture_HW3, ((0, 0), sides, (0, 0)), constant_values=_DARK[0])
+
+
+_NOW_SECONDS = 0.1
+"""Maximum distance in time at which an object of a pair is drawn as present."""
+_DASH = 12
+"""Length of a dash, and of a gap, in pixels."""
+_RIM = (20, 20, 20)
+
+
+def draw_seen_frame(
+    image_HW3: NDArray[np.uint8],
+    seconds: float,
+    detections: VideoDetections,
+    model: OpenedModel,
+    *,
+    window: WindowPrediction | None,
+    caption: str,
+    size: tuple[int, int] | None = None,
+    font_share: float = FONT_SHARE,
+) -> NDArray[np.uint8]:
+    """Return a frame with its objects, and with the most important pair of a window.
+
+    Args:
+        image_HW3: (H, W, 3) uint8 RGB.
+        seconds: time of the frame.
+        detections: objects in the frames of the video; a frame that is near none of them is drawn
+            without objects.
+        model: model that made the predictions.
+        window: the window; None to draw no pair.
+        caption: text in the lower left corner.
+        size: as for `draw_frame`.
+        font_share: as for `draw_frame`.
+
+    Raises:
+        ShardFormatError: if detections are damaged.
+    """
+    picture = draw_frame(
+        image_HW3,
+        _objects_at(detections, seconds, model.config.recipe.data.score_threshold),
+        class_names=model.detector_classes,
+        caption=caption,
+        size=size,
+        font_share=font_share,
+    )
+    if window is not None:
+        grid = detections.video.width, detections.video.height
+        _draw_pair(picture, window, seconds, grid, font_share)
+    return picture
+
+
+def _objects_at(
+    detections: VideoDetections, seconds: float, score_threshold: float
+) -> DrawnObjects:
+    try:
+        (row,) = detections.nearest_rows([seconds]).tolist()
+    except JoinError:
+        return DrawnObjects.none()
+    return DrawnObjects.of(detections.frame(row), score_threshold=score_threshold)
+
+
+def _draw_pair(
+    picture_HW3: NDArray[np.uint8],
+    window: WindowPrediction,
+    seconds: float,
+    grid: tuple[int, int],
+    font_share: float,
+) -> None:
+    """Draw the boxes of the most important pair, and a line for its logit drop.
+
+    The box of an object at another time is dashed and has its name and time. The whole frame has no
+    box. Boxes are in pixels of a grid of any size, given as (width, height).
+    """
+    height, width, _ = picture_HW3.shape
+    per_cell = np.array([width / grid[0], height / grid[1]] * 2)
+    for pair in window.shown_pairs(1):
+        centers = []
+        for number, (seen, at) in enumerate(window.members(pair)):
+            if seen.is_whole_frame:
+                continue
+            x1, y1, x2, y2 = (np.array(seen.box) * per_cell).round().astype(int).tolist()
+            box = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)])
+            centers.append(((x1 + x2) // 2, (y1 + y2) // 2))
+            if abs(at - seconds) <= _NOW_SECONDS:
+                _draw_lines(picture_HW3, [box], thickness=3)
+                continue
+            _draw_lines(picture_HW3, list(_dashes(box)), thickness=2)
+            text, pixels = f"{seen.title} {at:.2f} s", max(13, round(font_share * height))
+            wide, tall = text_size(text, pixels)
+            left, top = max(min(x1, width - wide), 0), y1 if number else y2 - tall
+            top = max(min(top, height - tall), 0)
+            picture_HW3[top : top + tall, left : left + wide] = _RIM
+            draw_text(picture_HW3, text, left, top, pixels=pixels, color=_WHITE)
+        for ends in pairwise(np.array(centers)):
+            if np.abs(np.subtract(*ends)).max() > _DASH:
+                thickness = line_width(pair.logit_drop, height)
+                _draw_lines(picture_HW3, [np.array(ends)], thickness=thickness)
+
+
+def _draw_lines(
+    picture_HW3: NDArray[np.uint8], lines: Sequence[NDArray[np.int64]], *, thickness: int
+) -> None:
+    """Draw white lines with a dark rim through (n, 2) points."""
+    points = [line.astype(np.int32) for line in lines]
+    for color, width in ((_RIM, thickness + 2), (_WHITE, thickness)):
+        cv2.polylines(picture_HW3, points, False, color, width, cv2.LINE_AA)
+
+
+def _dashes(corners_n2: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield the dashes of a line through (n, 2) points, each as its two ends."""
+    for start, stop in pairwise(corners_n2):
+        number = max(int(np.abs(stop - start).max()) // (2 * _DASH), 1)
+        for at in range(number):
+            ends = np.array([[at], [at + 0.5]]) / number
+            yield (start + ends * (stop - start)).round().astype(np.int64)

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from orn.data_manifests.records import Video
+from orn.predict.given_videos import TrueSegment, share_predicted
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.predict.seen_frame import draw_seen_frame
-from orn.predict.truth import TrueSegment, share_predicted
+from orn.predict.prediction_film import PredictedVideo, draw_seen_frame
 from orn.predict.windows import explaining_window, moments_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text
@@ -19,7 +18,6 @@ from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.fitted_page import Picture, fitted_page
 from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import render
-from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.video.random_access import VideoReader
 from orn.stage2_train.explanation.clip_pictures import spread, webp
 from orn.stage2_train.explanation.explained import DECIDED
@@ -55,24 +53,8 @@ class PredictionPage:
     _text_bytes: int = 0
     _left_out: int = 0
 
-    def add(
-        self,
-        name: str,
-        video: Video,
-        detections: VideoDetections,
-        windows: Sequence[WindowPrediction],
-        segments: Sequence[SegmentPrediction],
-        truth: Sequence[TrueSegment] = (),
-    ) -> None:
+    def add(self, predicted: PredictedVideo) -> None:
         """Add a video with its predictions.
-
-        Args:
-            name: name of the video as given by the user.
-            video: the video.
-            detections: objects in its frames.
-            windows: its windows, sorted by start, with pairs if the network relates objects.
-            segments: the stretches of these windows.
-            truth: labeled segments of the video.
 
         Raises:
             VideoDecodeError: if the video can no longer be decoded.
@@ -80,6 +62,7 @@ class PredictionPage:
         """
         if self._is_full():
             return
+        windows, segments = predicted.windows, predicted.segments
         key = f"v{len(self._videos)}"
         start, stop = segments[0].start_seconds, segments[-1].stop_seconds
         shown = spread(len(segments), min(max(_CARDS // self.num_videos, 1), _OF_ONE_VIDEO))
@@ -87,24 +70,24 @@ class PredictionPage:
         for place in shown:
             segment, card = segments[place], f"{key}-{place}"
             own = explaining_window(windows, segment)
-            nearest = min(windows, key=lambda each: abs(each.middle - segment.middle))
-            picture = _key_frame(self.model, video, detections, own or nearest, segment, key=card)
+            nearest = min(windows, key=lambda window: abs(window.middle - segment.middle))
+            picture = _key_frame(self.model, predicted, own or nearest, segment, key=card)
             cards[place] = {**self._card(segment, own), "key": card, "picture": picture}
-        predicted = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
+        texts = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
         if len(segments) > 3:
-            predicted.append(f"{len(segments) - 3:,} more")
+            texts.append(f"{len(segments) - 3:,} more")
         lanes = list(self._lanes(windows, segments[:_MOST_STRETCHES], cards))
-        if truth:
-            lanes.append(self._true_lane(truth[:_MOST_STRETCHES], segments))
+        if predicted.truth:
+            lanes.append(self._true_lane(predicted.truth[:_MOST_STRETCHES], segments))
         self._append(
             {
                 "key": key,
-                "name": name,
+                "name": predicted.name,
                 "length": f"{stop - start:.2f} s",
-                "predicted": predicted,
+                "predicted": texts,
                 "total": len(segments),
                 "lanes": lanes,
-                "times": [f"{each:.2f} s" for each in (start, (start + stop) / 2, stop)],
+                "times": [f"{seconds:.2f} s" for seconds in (start, (start + stop) / 2, stop)],
                 "cards": list(cards.values()),
             }
         )
@@ -112,9 +95,9 @@ class PredictionPage:
     def add_failed(self, failed: FailedVideo) -> None:
         """Add a video that failed, completely or partly."""
         if not self._is_full():
-            said = [f"failed: {failed.reason}"]
+            texts = [f"failed: {failed.reason}"]
             self._append(
-                {"key": "", "name": failed.id, "length": "", "predicted": said, "cards": []}
+                {"key": "", "name": failed.id, "length": "", "predicted": texts, "cards": []}
             )
 
     def write(self, path: Path) -> None:
@@ -186,7 +169,9 @@ class PredictionPage:
             for moment in moments:
                 column = round((moment.start_seconds - start) * per_second)
                 steps[column] = max(steps.get(column, 0.0), float(moment.probabilities[label]))
-            path = "".join(f"H{column}V{_HIGH * (1 - each):.1f}" for column, each in steps.items())
+            path = "".join(
+                f"H{column}V{_HIGH * (1 - share):.1f}" for column, share in steps.items()
+            )
             yield {
                 "name": self.model.classes[label],
                 "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
@@ -194,13 +179,13 @@ class PredictionPage:
                 "parts": [
                     {
                         "address": cards[place]["key"] if place in cards else "",
-                        "when": each.times(_DASH),
-                        "text": f"{100 * each.probabilities[label]:.0f} %",
+                        "when": segment.times(_DASH),
+                        "text": f"{100 * segment.probabilities[label]:.0f} %",
                         "color": "none",
-                        **_part(each.start_seconds, each.stop_seconds, (start, stop)),
+                        **_part(segment.start_seconds, segment.stop_seconds, (start, stop)),
                     }
-                    for place, each in enumerate(segments)
-                    if label in each.labels
+                    for place, segment in enumerate(segments)
+                    if label in segment.labels
                 ],
             }
 
@@ -213,11 +198,11 @@ class PredictionPage:
             {
                 "address": "",
                 "when": "True",
-                "text": f"{', '.join(each.names)}: predicted {100 * share:.0f} % of the time",
-                "color": self._color(each.names[0]),
-                **_part(each.times.start, each.times.stop, whole),
+                "text": f"{', '.join(true.names)}: predicted {100 * share:.0f} % of the time",
+                "color": self._color(true.names[0]),
+                **_part(true.times.start, true.times.stop, whole),
             }
-            for each, share in share_predicted(truth, segments)
+            for true, share in share_predicted(truth, segments)
         ]
         return {"name": "True", "path": "", "color": "none", "parts": parts}
 
@@ -227,8 +212,7 @@ class PredictionPage:
 
 def _key_frame(
     model: OpenedModel,
-    video: Video,
-    detections: VideoDetections,
+    predicted: PredictedVideo,
     window: WindowPrediction,
     segment: SegmentPrediction,
     *,
@@ -239,8 +223,8 @@ def _key_frame(
     own = window if window.label in segment.labels else None
     pairs = [] if own is None else own.shown_pairs(1)
     places = [place for pair in pairs for place in pair.frames] or range(len(window.frames))
-    place = min(places, key=lambda each: abs(window.seconds[each] - segment.middle))
-    seconds = window.seconds[place]
+    place = min(places, key=lambda place: abs(window.seconds[place] - segment.middle))
+    seconds, video = window.seconds[place], predicted.video
     reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
     frame = reader.frame(window.frames[place])
     if frame is None:
@@ -250,7 +234,7 @@ def _key_frame(
     picture = draw_seen_frame(
         frame.image,
         seconds,
-        detections,
+        predicted.detections,
         model,
         window=own,
         caption=f"{seconds:.2f} s",

@@ -6,20 +6,26 @@ grow with the length of the video.
 B clips, T frames per clip, K object slots, A activity classes.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
-from orn.predict.one_video import OneVideo, RatePictures
+from orn.predict.detecting import detected_by, objects_in
 from orn.predict.prediction import SeenObject, WindowPrediction
 from orn.predict.windows import WindowChoice, windows_of
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.crop import center_window
+from orn.shared.video.frame import places_at_rate
+from orn.stage2_train.clip_store.crop import CropWindow, center_window
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.interfaces import ClipPictures, DetectionSource
@@ -31,10 +37,44 @@ from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.trained import OpenedModel
 
+if TYPE_CHECKING:
+    from orn.stage1_detect.detect_unit import Detector
+
+
 _BATCH = 8
 """Maximum number of windows in a batch."""
 _KEPT_BYTES = 16 * 2**20
 """Size of the cache for objects, which is small because windows only move forward."""
+
+_USUAL_WINDOWS = WindowChoice()
+
+
+class _OneVideo:
+    """A single video as a source of clips, with the frames that a clip store with a given rate
+    would contain (`orn.stage2_train.clips.interfaces`).
+
+    F frames of the video, n selected frames.
+    """
+
+    name = "the frames"
+
+    def __init__(self, frames: ClipPictures, size: tuple[int, int], rate: float | None) -> None:
+        self._frames, self._size, self.seconds = frames, size, frames.seconds
+        self._places_F = np.arange(len(self.seconds))
+        if rate is not None:
+            self._places_F = places_at_rate(frames.seconds, rate)
+            self.seconds = frames.seconds[self._places_F]
+
+    def frames(self, video_id: str) -> ClipPictures:
+        return self
+
+    def stored_size(self, video_id: str) -> tuple[int, int]:
+        return self._size
+
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        return self._frames.read(self._places_F[frames_n], window)
 
 
 def predict_video(
@@ -42,7 +82,7 @@ def predict_video(
     video: Video,
     detections: DetectionFolder,
     *,
-    choice: WindowChoice | None = None,
+    choice: WindowChoice = _USUAL_WINDOWS,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
     """Yield the predictions for a video with the detections in shards: one for a short video, one
@@ -52,7 +92,7 @@ def predict_video(
         model: the model.
         video: a video with the same id as in the detections.
         detections: shards with the objects in every frame.
-        choice: windows; by default windows that match the training clips.
+        choice: windows.
         pairs: number of most important pairs to return for each window.
 
     Raises:
@@ -86,7 +126,7 @@ def predict_frames(
     video_id: str,
     size: tuple[int, int],
     grid: tuple[int, int],
-    choice: WindowChoice | None = None,
+    choice: WindowChoice = _USUAL_WINDOWS,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
     """Yield the predictions for the centered clips of one video's windows, in order.
@@ -107,54 +147,47 @@ def predict_frames(
     check_pairs(model, pairs)
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
     check_detector_classes(model.path, model.config, names, where=where)
-    config, record, seconds_F = model.config, model.config.clips, frames.seconds
+    record, crop, seconds_F = model.config.clips, model.config.recipe.data.crop, frames.seconds
     if not len(seconds_F):
         raise JoinError(f"video {video_id}: no frames")
-    (height, width), crop = size, config.recipe.data.crop
-    if height < crop[0] or width < crop[1]:
+    if size[0] < crop[0] or size[1] < crop[1]:
         raise JoinError(
             f"video {video_id}: expected frames not smaller than the crop, {crop[0]}x{crop[1]}, "
-            f"got {height}x{width} after rescaling to {record.frames.describe_size()}; use a video "
-            "with a different aspect ratio"
+            f"got {size[0]}x{size[1]} after rescaling to {record.frames.describe_size()}; use a "
+            "video with a different aspect ratio"
         )
-    rate = record.frames.rate
-    frames = frames if rate is None else RatePictures(frames, rate)
-    times = windows_of(seconds_F, choice or WindowChoice(), record, usable_F=frames.seconds)
-    clips = ClipDataset(
-        [
-            Segment(
-                id=video_id if len(times) == 1 else f"{video_id} {time.start_seconds}",
-                video_id=video_id,
-                split="test",
-                labels=(0,),
-                start_seconds=time.start_seconds,
-                stop_seconds=time.stop_seconds,
-            )
-            for time in times
-        ],
-        OneVideo(frames, size),
-        detections,
-        clip_settings(config.recipe, task=config.dataset.task),
-        cache_bytes=_KEPT_BYTES,
-    )
+    source = _OneVideo(frames, size, record.frames.rate)
+    times = windows_of(seconds_F, choice, record, usable_F=source.seconds)
+    segments = [
+        Segment(
+            id=video_id if len(times) == 1 else f"{video_id} {time.start_seconds}",
+            video_id=video_id,
+            split="test",
+            labels=(0,),
+            start_seconds=time.start_seconds,
+            stop_seconds=time.stop_seconds,
+        )
+        for time in times
+    ]
+    settings = clip_settings(model.config.recipe, task=model.config.dataset.task)
+    clips = ClipDataset(segments, source, detections, settings, cache_bytes=_KEPT_BYTES)
     for first in range(0, len(clips), _BATCH):
         places = range(first, min(first + _BATCH, len(clips)))
         samples = [clips[ClipRequest(place)] for place in places]
         inputs = collate(samples).to(model.device).inputs()
         output = model.output(inputs)
-        heads = {name: each.float().cpu().numpy() for name, each in output.by_head().items()}
+        heads = {name: logits.float().cpu().numpy() for name, logits in output.by_head().items()}
         parts = [f"video {video_id}{_times(times[place])}" for place in places]
         check_finite(heads, parts, of=model.path)
         if pairs:
-            found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
-            decided = found.decided_by()
+            explained = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
+            decided = explained.decided_by()
         for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
-            segment = clips.segments[place]
-            start, stop = _ends(TimeRange(segment.start_seconds, segment.stop_seconds), seconds_F)
+            start, stop = _ends(times[place], seconds_F)
             logits = {name: logits_BA[row] for name, logits_BA in heads.items()}
             total_A = next(iter(logits.values()))
             yield WindowPrediction(
-                video=segment.video_id,
+                video=video_id,
                 classes=model.classes,
                 start_seconds=start,
                 stop_seconds=stop,
@@ -163,7 +196,7 @@ def predict_frames(
                 logits=logits,
                 probabilities=probabilities(total_A, multi_label=model.is_multi_label),
                 objects=_objects(sample, (*model.detector_classes, BACKGROUND), size, grid),
-                pairs=tuple(found.of_clip(row).strongest(pairs)) if pairs else None,
+                pairs=tuple(explained.of_clip(row).strongest(pairs)) if pairs else None,
                 decided_by=decided[row] if pairs else None,
             )
 
@@ -213,3 +246,42 @@ def _objects(
         )
         for time in range(len(sample.frames))
     )
+
+
+def predict_path(
+    model: OpenedModel,
+    path: str | Path,
+    detections: str | Path | Detector,
+    *,
+    rate: float | None,
+    choice: WindowChoice,
+    pairs: int,
+) -> Iterator[WindowPrediction]:
+    """Return the predictions for `orn.predict_video`; its arguments are checked at once."""
+    if not isinstance(model, OpenedModel):
+        kind = type(model).__name__
+        raise ConfigError(f"model: expected a model from load_model(), got {kind}; load one")
+    check_pairs(model, pairs)
+    if not isinstance(path, str | Path):
+        raise ConfigError(f"video: expected a path, got {type(path).__name__}; pass a path")
+    video = Video(id=utf8(Path(path).stem), path=Path(path), rate=rate)
+    if isinstance(detections, str | Path):
+        objects = objects_in(Path(detections), model, any_detector=True)
+    elif not hasattr(detections, "infer"):
+        raise ConfigError(
+            "detections: expected a folder of shards or a detector, got "
+            f"{type(detections).__name__}; create a detector with orn.load_detector()"
+        )
+    elif (trained := model.config.detector.frame_rate) not in (None, detections.entry.frame_rate):
+        raise ConfigError(
+            f"detections: expected objects in {trained:g} frames per second, as in training, got a "
+            "detector for every frame; pass a folder of shards written at this rate"
+        )
+    else:
+        objects = detected_by(detections)
+
+    def predictions() -> Iterator[WindowPrediction]:
+        with objects(video, lambda _: None) as (known, shards):
+            yield from predict_video(model, known, shards, choice=choice, pairs=pairs)
+
+    return predictions()

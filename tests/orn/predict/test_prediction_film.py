@@ -5,8 +5,8 @@ from unittest.mock import Mock
 
 import numpy as np
 
-from orn.predict.prediction_film import draw_prediction
-from orn.predict.truth import TrueSegment
+from orn.predict.given_videos import TrueSegment
+from orn.predict.prediction_film import PredictedVideo, draw_prediction
 from orn.predict.video import predict_video
 from orn.predict.windows import WindowChoice, moments_of
 from orn.shared.pages.palette import activity_color
@@ -30,7 +30,10 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
         truth = [TrueSegment(times=TimeRange(0, 0.2), names=("right",))]
         interval = seen.interval_seconds
         recorded = Mock(wraps=seen, video=seen.video, interval_seconds=interval)
-        draw_prediction(film, model, video, recorded, windows, truth=truth)
+        predicted = PredictedVideo(
+            name="a", video=video, detections=recorded, windows=windows, segments=(), truth=truth
+        )
+        draw_prediction(film, model, predicted)
     rows = [call.args[0] for call in recorded.frame.call_args_list]
     assert rows == list(range(seen.num_frames))
     moments = list(moments_of(windows))

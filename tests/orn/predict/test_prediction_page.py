@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from orn.predict.given_videos import TrueSegment
+from orn.predict.prediction_film import PredictedVideo
 from orn.predict.prediction_page import PredictionPage
-from orn.predict.truth import TrueSegment
 from orn.predict.video import predict_video
 from orn.predict.windows import WindowChoice
 from orn.shared.jobs.plan import FailedVideo
@@ -48,7 +49,8 @@ def page_of(model: Any, trained: Trained, windows: Any = list, **more: Any) -> P
         seen = detections.video(video.id)
         predictions = windows(predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2))
         segments = list(segments_of(predictions, multi_label=model.is_multi_label))
-        page.add(more.pop("name", video.id), video, seen, predictions, segments, **more)
+        named = {"name": video.id, "detections": seen, "segments": segments} | more
+        page.add(PredictedVideo(video=video, windows=predictions, **named))
     return page
 
 
