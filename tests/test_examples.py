@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from orn import open_dataset, open_shard
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.predictions import save_predictions
 from tests.conftest import ROOT
+from tests.worlds.evaluations import predictions_of
 
 EXAMPLES = ROOT / "examples"
 
@@ -38,12 +39,7 @@ def test_late_fusion_averages_two_runs(tmp_path: Path) -> None:
         "object": [[0, 1], [0, 3], [2, 0], [0, 1]],
     }
     for head, own in logits.items():
-        predictions = Predictions(
-            ids=("a", "b", "c", "d"),
-            labels=np.array([0, 1, 1, 0]),
-            activity_logits=np.array(own, np.float32) if head == "activity" else None,
-            object_logits=np.array(own, np.float32) if head == "object" else None,
-        )
+        predictions = predictions_of("abcd", [0, 1, 1, 0], **{f"{head}_logits": own})
         (tmp_path / head).mkdir()
         save_predictions(tmp_path / head / "predictions-test.npz", predictions)
     fuse = example("late_fusion")["late_fusion"]

@@ -41,7 +41,7 @@ from orn.stage2_train.runs.checkpoint import (
     save_last,
 )
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
+from orn.stage2_train.runs.predictions import load_predictions, save_predictions
 from orn.stage2_train.runs.run_config import Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.settings.recipe import OptimizerRecipe, load_recipe
@@ -55,7 +55,7 @@ from tests.stage1_detect.imports.conftest import (
     write_authors,
     write_epic,
 )
-from tests.worlds.evaluations import write_evaluation
+from tests.worlds.evaluations import predictions_of, write_evaluation
 from tests.worlds.films import (
     TINY_RECIPE,
     make_film,
@@ -214,9 +214,7 @@ RECIPE = re.sub(r"(?m)^num_(activities|detector_classes).*\n", "", to_toml(TINY_
 
 
 def _make_predictions(folder: Path) -> Path:
-    logits = np.array([[1, 3, 0], [0, 2, 0]], np.float32)
-    labels = np.array([0, 1])
-    kept = Predictions(ids=("a", "b"), labels=labels, activity_logits=logits, object_logits=None)
+    kept = predictions_of("ab", [0, 1], activity_logits=[[1, 3, 0], [0, 2, 0]])
     save_predictions(folder / "predictions-test.npz", kept)
     return folder / "predictions-test.npz"
 

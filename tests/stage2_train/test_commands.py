@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.running import LAPTOP, Ran, run_orn, run_python
@@ -66,20 +65,6 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
     measured = evaluate(workspace["--run"]).json
     assert measured["step"] == chosen["best_step"]
     assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
-
-
-def test_training_without_validation_is_noticed_unless_it_follows_folds(
-    workspace, tmp_path
-) -> None:
-    manifest, every = workspace["manifest"], tmp_path / "all.toml"
-    labels = Path(workspace["--data"]) / "tiny" / "labels.csv"
-    rows = [line.rpartition(",")[0] for line in labels.read_text().splitlines()]
-    labels.write_text("\n".join(rows) + "\n")
-    assert "for validation" in train(workspace, "--dry-run").stderr
-    _, changes = requested_folds(manifest, folds=2, group=None)
-    draw_folds(labels, changes)
-    write_fold_manifests(manifest, [every], changes)
-    assert "for validation" not in train(workspace | {"manifest": str(every)}, "--dry-run").stderr
 
 
 def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:

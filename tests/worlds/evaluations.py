@@ -1,11 +1,12 @@
 """Results as `orn eval` writes them, of predictions that are right where it is said."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from orn.data_manifests.records import Segment
 from orn.stage2_train.clips.join import JoinedSplit
@@ -22,8 +23,25 @@ def predicted(right: str) -> Predictions:
     labels_N = np.arange(len(right)) % 2
     is_right_N = np.array([mark == "+" for mark in right])
     logits_NA = np.eye(2, dtype=np.float32)[np.where(is_right_N, labels_N, 1 - labels_N)]
-    ids = tuple(f"segment {row}" for row in range(len(right)))
-    return Predictions(ids=ids, labels=labels_N, activity_logits=logits_NA, object_logits=logits_NA)
+    ids = [f"segment {row}" for row in range(len(right))]
+    return predictions_of(ids, labels_N, activity_logits=logits_NA, object_logits=logits_NA)
+
+
+def predictions_of(
+    ids: Iterable[str],
+    labels: ArrayLike,
+    *,
+    activity_logits: ArrayLike | None = None,
+    object_logits: ArrayLike | None = None,
+    **more: Any,
+) -> Predictions:
+    """Return predictions of numbers of any type; `more` are other fields."""
+    heads = {"activity_logits": activity_logits, "object_logits": object_logits}
+    arrays = {
+        name: None if logits is None else np.asarray(logits, np.float32)
+        for name, logits in heads.items()
+    }
+    return Predictions(ids=tuple(ids), labels=np.asarray(labels), **arrays, **more)
 
 
 def evaluation_of(

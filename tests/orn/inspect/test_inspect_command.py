@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from tests.orn.inspect.conftest import write
-from tests.worlds.tables import write_table
 
 
 def damage(shard: Path) -> None:
@@ -46,18 +45,3 @@ def test_verify_whole_and_damaged_shards(orn, shard: Path, monkeypatch) -> None:
     monkeypatch.setattr("orn.inspect.verify.ALONE_BYTES", 0)
     several = orn("verify", shard.parent, "--json", "--workers", 2, exit_code=1)
     assert several.stdout == alone.stdout
-
-
-def test_verify_against_a_data_set(orn, shard: Path, tmp_path: Path) -> None:
-    rows = ("video,label", "b,x", "c,x", "d,x")
-    manifest = write_table(tmp_path, "mine", rows, classes=("x",), pattern="{id}.mp4")
-    for name in ("b", "c"):
-        (tmp_path / "data" / "mine" / f"{name}.mp4").write_bytes(b"x" * 1000)
-    arguments = ("--dataset", manifest, "--data", tmp_path / "data")
-    problems = orn("verify", shard.parent, *arguments, "--json", exit_code=1).json["problems"]
-    faults = [problem["message"] for problem in problems if problem["severity"] == "error"]
-    assert len(faults) == 2
-    assert "'kitchen/a'" in faults[0] and "'c'" in faults[1]
-    orn("verify", shard, *arguments)  # a shard alone is no folder
-    assert "shards/mine" in orn("verify", *arguments, exit_code=1).stderr
-    orn("verify", exit_code=2)

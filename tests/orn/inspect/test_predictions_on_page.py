@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from orn.shared.masks.detections import FrameDetections
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.predictions import save_predictions
+from tests.worlds.evaluations import predictions_of
 from tests.worlds.shards import CUP, blocks, counted, write_shard
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_gray
@@ -32,12 +33,7 @@ def asked(tmp_path: Path) -> list[str | Path]:
 def predict(run: Path, split: str, name: str, logits: list[float]) -> None:
     """What `orn eval` keeps of one segment."""
     run.mkdir(exist_ok=True)
-    predictions = Predictions(
-        ids=(name,),
-        labels=np.zeros(1, np.int64),
-        activity_logits=np.array([logits], np.float32),
-        object_logits=None,
-    )
+    predictions = predictions_of([name], [0], activity_logits=[logits])
     save_predictions(run / f"predictions-{split}.npz", predictions)
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.predictions import save_predictions
 from orn.stage2_train.runs.run_config import (
     DataPaths,
     Places,
 )
 from orn.stage2_train.settings.model_config import NetworkConfig
+from tests.worlds.evaluations import predictions_of
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model
 
 NUM_VERBS, NUM_NOUNS = 97, 300
@@ -114,14 +115,8 @@ def make_run(
     logits[np.arange(len(labels)), labels] += random.normal(2.5, 1.5, len(labels))
     if steps is not None:
         logits = np.round(logits / steps).astype(np.float32) * np.float32(steps)
-    predictions = Predictions(
-        ids=tuple(made.ids),
-        labels=labels,
-        activity_logits=logits,
-        object_logits=None,
-        groups=tuple(made.persons),
-        grouped_by="participants",
-    )
+    grouped = {"groups": tuple(made.persons), "grouped_by": "participants"}
+    predictions = predictions_of(made.ids, labels, activity_logits=logits, **grouped)
     if ids is not None:
         place = {name: row for row, name in enumerate(made.ids)}
         predictions = predictions.reordered(np.array([place[name] for name in ids]))

@@ -1,16 +1,10 @@
 """Which trainings an ablation consists of, and how it carries them out."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from orn.shared.errors import CheckpointError
-from orn.stage2_train.compare.ablate import carry_out, jobs_of, weights_needed
+from orn.stage2_train.compare.ablate import jobs_of
 from orn.stage2_train.compare.ablation_plan import AblationRequest, planned_runs
-from orn.stage2_train.training.initial_weights import IMAGENET_URLS
-from tests.weights_server import WeightsServer
 
 
 def request(**changes: Any) -> AblationRequest:
@@ -40,20 +34,3 @@ def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(tmp_path: Path) -
     jobs = [jobs_of(run, asked, split="validation") for run in planned_runs(asked)]
     assert ["--weights" in train.argv for train, _ in jobs] == [True, False, False]
     assert {measure.argv[0] for _, measure in jobs} == {"eval"}
-
-
-def test_weights_are_fetched_before_any_training_starts(
-    tmp_path: Path, weights_host: WeightsServer, monkeypatch
-) -> None:
-    started: list[object] = []
-    monkeypatch.setattr(subprocess, "Popen", started.append)
-    absent = f"{weights_host.address}/resnet18-0123abcd.pth"
-    monkeypatch.setitem(IMAGENET_URLS, "resnet18", absent)
-    overrides = ("initial_weights=imagenet", "model.backbone=resnet18")
-    systems, recipe = ("orn", "activity-head"), "paper_resnet50"
-    asked = request(systems=systems, out=tmp_path, recipe=recipe, overrides=overrides)
-    runs = planned_runs(asked)
-    assert weights_needed(runs, asked) == ("resnet18",)
-    with pytest.raises(CheckpointError, match=f"{absent}.*404"):
-        carry_out(runs, asked, split="validation")
-    assert (len(weights_host.requests), started) == (1, [])

@@ -12,7 +12,7 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.compare.compare import compare, mcnemar
 from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from tests.running import run_orn
-from tests.worlds.evaluations import write_evaluation
+from tests.worlds.evaluations import predictions_of, write_evaluation
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model
 
 
@@ -27,13 +27,10 @@ def _keep(run: Path, predictions: Predictions) -> Path:
 def _single(right_N: np.ndarray, labels_N: np.ndarray) -> Predictions:
     """Segments of which some are right; two to a video."""
     logits_NA = np.eye(3, dtype=np.float32)[np.where(right_N, labels_N, (labels_N + 1) % 3)]
-    return Predictions(
-        ids=tuple(f"s{row}" for row in range(len(labels_N))),
-        labels=labels_N,
-        activity_logits=None,
-        object_logits=logits_NA,
-        groups=tuple(f"v{row // 2}" for row in range(len(labels_N))),
-    )
+    rows = range(len(labels_N))
+    groups = tuple(f"v{row // 2}" for row in rows)
+    ids = [f"s{row}" for row in rows]
+    return predictions_of(ids, labels_N, object_logits=logits_NA, groups=groups)
 
 
 def _reversed(predictions: Predictions) -> Predictions:
@@ -104,13 +101,8 @@ def test_several_labels(tmp_path) -> None:
     logits_NA = (2 * labels_NA - 1).astype(np.float32)
     worse_NA = logits_NA.copy()
     worse_NA[0] *= -1
-    better = Predictions(
-        ids=tuple("abcd"),
-        labels=labels_NA,
-        activity_logits=logits_NA,
-        object_logits=None,
-        unsure=np.zeros((4, 3), np.bool_),
-    )
+    unsure = np.zeros((4, 3), np.bool_)
+    better = predictions_of("abcd", labels_NA, activity_logits=logits_NA, unsure=unsure)
     runs = [
         _keep(tmp_path / "one", replace(better, activity_logits=worse_NA)),
         _keep(tmp_path / "other", better),

@@ -23,6 +23,7 @@ from orn.stage2_train.evaluation.statistics import (
     with_interval,
 )
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
+from tests.worlds.evaluations import predictions_of
 
 
 def _tallies(labels, logits_NA) -> Tallies:
@@ -146,12 +147,9 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
     segments = [
         Segment(id=str(row), video_id=f"v{row // 4}", split="validation") for row in range(40)
     ]
-    made = Predictions(
-        ids=tuple(segment.id for segment in segments),
-        labels=labels_N,
-        activity_logits=random.normal(size=(40, 3)).astype(np.float32),
-        object_logits=random.normal(size=(40, 3)).astype(np.float32),
-    )
+    ids = [segment.id for segment in segments]
+    activity, of_object = random.normal(size=(2, 40, 3))
+    made = predictions_of(ids, labels_N, activity_logits=activity, object_logits=of_object)
     predictions = with_groups(made, segments, np.zeros((40, 3), np.bool_))
     save_predictions(tmp_path / "kept.npz", predictions)
     kept = load_predictions(tmp_path / "kept.npz")
@@ -170,12 +168,7 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
 
 
 def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
-    made = Predictions(
-        ids=("a", "b"),
-        labels=np.array([[1, 0], [0, 1]], np.float32),
-        activity_logits=np.eye(2, dtype=np.float32),
-        object_logits=None,
-    )
+    made = predictions_of("ab", np.eye(2, dtype=np.float32), activity_logits=np.eye(2))
     named, other = (
         Segment(id=video_id, video_id=video_id, split="validation", participant=person)
         for video_id, person in (("a", "P01"), ("b", None))
@@ -194,12 +187,8 @@ def predicted(group_of: str, right: str) -> Predictions:
         for n, group in enumerate(group_of)
     ]
     logits_NA = np.eye(2, dtype=np.float32)[[int(mark != "x") for mark in right]]
-    made = Predictions(
-        ids=tuple(segment.id for segment in segments),
-        labels=np.zeros(len(segments), np.int64),
-        activity_logits=logits_NA,
-        object_logits=None,
-    )
+    ids, labels_N = [segment.id for segment in segments], [0] * len(segments)
+    made = predictions_of(ids, labels_N, activity_logits=logits_NA)
     return with_groups(made, segments, np.zeros((len(segments), 2), np.bool_))
 
 

@@ -22,8 +22,8 @@ from orn.stage2_train.evaluation.metrics import (
     score_heads,
     scores_of,
 )
-from orn.stage2_train.runs.predictions import Predictions
 from tests.stage2_train.clips.conftest import SETTINGS
+from tests.worlds.evaluations import predictions_of
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 5, 6, 9])
@@ -88,12 +88,8 @@ def test_training_counts_unsure_pairs_as_its_recipe_says(tiny_world, counted, sc
     settings = replace(SETTINGS, multi_label=True, data=data)
     segments = [replace(first, unsure=(0,)), second]
     clips = ClipDataset(segments, tiny_world.clips(), tiny_world.detections(), settings)
-    predictions = Predictions(
-        ids=(first.id, second.id),
-        labels=np.array([[0, 0], [1, 0]], np.float32),
-        activity_logits=np.array([[2, 0], [1, 0]], np.float32),
-        object_logits=None,
-    )
+    ids, labels = (first.id, second.id), np.array([[0, 0], [1, 0]], np.float32)
+    predictions = predictions_of(ids, labels, activity_logits=[[2, 0], [1, 0]])
     assert score_heads(predictions, clips)["activity_head"].summary["map"] == score
 
 

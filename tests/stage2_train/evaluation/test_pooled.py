@@ -9,8 +9,8 @@ import pytest
 
 from orn.shared.errors import JoinError
 from orn.stage2_train.evaluation.pooled import evaluate_folds
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
-from tests.worlds.evaluations import evaluation_of
+from orn.stage2_train.runs.predictions import save_predictions
+from tests.worlds.evaluations import evaluation_of, predictions_of
 from tests.worlds.films import TINY_RECORD, write_tiny_model
 
 MULTI = {"task": "multi-label", "metric": "map"}
@@ -21,14 +21,8 @@ def fold(run: Path, labels, logits_N2: list[list[float]], person: str, metric: s
     ids = tuple(f"{person} {row}" for row in range(len(labels)))
     record = TINY_RECORD if metric == "top1" else replace(TINY_RECORD, **MULTI)
     write_tiny_model(run, dataset=record)
-    predictions = Predictions(
-        ids=ids,
-        labels=labels,
-        activity_logits=None,
-        object_logits=np.array(logits_N2, np.float32),
-        groups=(person,) * len(ids),
-        grouped_by="participants",
-    )
+    grouped = {"groups": (person,) * len(ids), "grouped_by": "participants"}
+    predictions = predictions_of(ids, labels, object_logits=logits_N2, **grouped)
     save_predictions(run / "predictions-test.npz", predictions)
     evaluation_of(predictions).write(run / "eval-test.json")
     return run

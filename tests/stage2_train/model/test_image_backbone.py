@@ -11,11 +11,11 @@ import timm
 import torch
 from PIL import Image
 
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import CheckpointError
 from orn.stage2_train.model import backbone_weights
 from orn.stage2_train.model.backbone_weights import load_backbone, weights_digest
 from orn.stage2_train.model.build import build_network, feature_cells
-from orn.stage2_train.model.image_backbone import ImageBackbone, map_shape, with_change
+from orn.stage2_train.model.image_backbone import map_shape, with_change
 from tests.reference.image_maps import changes
 from tests.stage2_train.model.conftest import draw_batch, in_float32
 from tests.worlds.image_networks import NETWORK, write_image_weights
@@ -41,21 +41,6 @@ def weights(tmp_path_factory) -> Path:
 )
 def test_the_shape_of_a_map(backbone, stage, size, shape) -> None:
     assert map_shape(backbone, stage, size) == shape
-
-
-@pytest.mark.parametrize(
-    ("backbone", "stage", "message"),
-    [
-        (LITE0, None, "112x160.*use 128x160"),
-        ("timm/test_vit", None, "multiples of 16"),
-        ("timm/efficientnet_lite0x", None, "did you mean timm/efficientnet_lite0"),
-        (LITE0, 7, "no feature map 7"),
-    ],
-)
-def test_what_a_network_cannot_compute_is_refused(backbone, stage, message) -> None:
-    size = (112, 160) if backbone == LITE0 else (120, 160)
-    with pytest.raises(ConfigError, match=message):
-        map_shape(backbone, stage, size)
 
 
 def test_the_weights_of_the_package_see_what_timm_publishes() -> None:
@@ -147,23 +132,3 @@ def test_given_maps_replace_frames(config) -> None:
     given = replace(batch, maps_BTChw=maps_BTChw, frames_BTCHW=torch.zeros_like(batch.frames_BTCHW))
     with torch.inference_mode():
         assert torch.equal(network(batch).logits_BA, network(given).logits_BA)
-
-
-def test_padding_changes_nothing_even_with_dropout(config) -> None:
-    network, batch = build_network(config).train(), frames_of(config)
-
-    def padded(tensor):
-        return torch.cat([tensor, torch.full_like(tensor[:, :, :1], 0)], dim=2)
-
-    names = ("masks_BTKhw", "coverage_BTKhw", "class_scores_BTKS", "valid_BTK")
-    more = replace(batch, **{name: padded(getattr(batch, name)) for name in names})
-    logits = []
-    for inputs in (batch, more):
-        torch.manual_seed(0)
-        logits.append(network(inputs, generator=torch.Generator().manual_seed(1)).logits_BA)
-    torch.testing.assert_close(logits[0], logits[1])
-
-
-def test_the_image_network_of_another_stage() -> None:
-    backbone = ImageBackbone("test_efficientnet", stage=1)
-    assert (backbone.channels, backbone.stride) == (24, 4)

@@ -10,20 +10,16 @@ import pytest
 from orn.stage2_train.evaluation.metrics import confusion_counts
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import answer
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
-from tests.worlds.evaluations import evaluation_of
+from orn.stage2_train.runs.predictions import save_predictions
+from tests.worlds.evaluations import evaluation_of, predictions_of
 
 CLASSES = ("a", "b", "c")
 NO_DIFFERENCE = "no clear difference"
 
 
 def made(labels: np.ndarray, activity: np.ndarray, of_object: np.ndarray) -> Measured:
-    predictions = Predictions(
-        ids=tuple(f"id{row}" for row in range(len(labels))),
-        labels=labels,
-        activity_logits=activity.astype(np.float32),
-        object_logits=of_object.astype(np.float32),
-    )
+    ids = [f"id{row}" for row in range(len(labels))]
+    predictions = predictions_of(ids, labels, activity_logits=activity, object_logits=of_object)
     file = evaluation_of(predictions, CLASSES, step=7)
     return Measured(file=file, predictions=predictions, classes=CLASSES)
 
