@@ -1,4 +1,4 @@
 """Export the objects in shards for other tools.
 
-May import `imports` and `shared`.
+May import `shared`.
 """

@@ -46,8 +46,12 @@ def export_objects(
     from orn.shared.shards.detection_folder import DetectionFolder
     from orn.shared.shards.shard_folder import files_of_shards
     from orn.shared.text_report import report_of
-    from orn.stage1_detect.exports.coco_file import export_coco, images_path
-    from orn.stage1_detect.exports.exported_frames import ranges_of_split, select_frames
+    from orn.stage1_detect.exports.coco_export import (
+        export_coco,
+        images_path,
+        ranges_of_split,
+        select_frames,
+    )
 
     manifest = load_manifest(dataset)
     folder = shards or default_folder("shards", manifest.name)
@@ -55,7 +59,7 @@ def export_objects(
     reads = chain(files_of(dataset, data_root), files_of_shards(folder))
     check_output_files([out, images_path(out)], reads=reads)
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)
-    found = DetectionFolder(folder)
-    frames = select_frames(found, videos=videos, ranges=ranges, min_score=min_score)
-    summary = export_coco(frames, out, found.detector.class_names)
+    detections = DetectionFolder(folder)
+    frames = select_frames(detections, videos=videos, ranges=ranges)
+    summary = export_coco(frames, out, detections.detector.class_names, min_score=min_score)
     echo_report(summary, report_of, as_json=as_json)

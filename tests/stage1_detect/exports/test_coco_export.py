@@ -13,8 +13,7 @@ from orn.shared.errors import PipelineError
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
-from orn.stage1_detect.exports.coco_file import export_coco, images_path
-from orn.stage1_detect.exports.exported_frames import select_frames
+from orn.stage1_detect.exports.coco_export import export_coco, images_path, select_frames
 from tests.orn.inspect.conftest import detected, write
 from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table
