@@ -19,10 +19,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from orn.shared.echo import echo, echo_text
+from orn.shared.echo import echo, echo_text, line_handler
 from orn.shared.errors import PipelineError
-from orn.shared.jobs.log_lines import line_handler
-from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
+from orn.shared.jobs.workers import Terminated, terminated_as_interrupted
 from orn.shared.text import nearest, path_text
 
 INTERRUPTED_EXIT_CODE = 130

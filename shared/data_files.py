@@ -5,6 +5,7 @@
 - Only regular files are read. Pipes, sockets and devices are rejected without blocking.
 - Small files are read whole, up to a limit. This module parses JSON of any kind; pydantic models
   validate the content.
+- Files for random reads, shards and files of a clip store, stay open in a cache.
 """
 
 import hashlib
@@ -15,7 +16,10 @@ import stat
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
+
+from cachetools import LRUCache, cached
 
 from orn.shared.errors import ConfigError, PipelineError, VideoDecodeError
 from orn.shared.text import path_text, utf8
@@ -35,6 +39,8 @@ _KERNEL = ("/proc", "/sys")
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _READING = os.O_RDONLY
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+_MOST_OPEN = 128
+"""Number of files in a process that stay open."""
 
 Stamp = tuple[int, int]
 """Size in bytes and modification time in nanoseconds."""
@@ -223,3 +229,41 @@ def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> N
     """Raise `error` if a path is not UTF-8, which TOML, torch and TensorBoard require."""
     if utf8(str(path)) != str(path):
         raise error(f"{path_text(path)}: path is not valid UTF-8; rename the file")
+
+
+class OpenFile:
+    """An open file that several threads can read, and that is closed when no longer referenced."""
+
+    def __init__(self, path: Path, error: type[PipelineError]) -> None:
+        self._file = open_file(path, error=error).detach()
+
+    @property
+    def stamp(self) -> Stamp:
+        """Size and modification time."""
+        return stamp_of(os.fstat(self._file.fileno()))
+
+    def read(self, place: int, size: int) -> bytes:
+        """Return `size` bytes from an offset, or fewer at the end of the file."""
+        return os.pread(self._file.fileno(), size, place)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+
+@cached(LRUCache(_MOST_OPEN), lock=RLock())
+def open_stamped(path: Path, stamp: Stamp, error: type[PipelineError]) -> OpenFile:
+    """Return an open file from a cache.
+
+    Raises:
+        error: if the file has a different stamp, or is not a readable regular file.
+    """
+    file = OpenFile(path, error)
+    if file.stamp != stamp:
+        raise error(changed(path))
+    return file
+
+
+def changed(path: Path) -> str:
+    """Return the message for a file that is no longer the one that was opened."""
+    return f"{path}: the file changed or disappeared since it was opened; run the command again"

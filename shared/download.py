@@ -19,7 +19,7 @@ from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import remove_temporaries, temporary_file
 from orn.shared.jobs.lock import is_locked, locked
 from orn.shared.jobs.progress import progress
-from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.jobs.workers import terminated_as_interrupted
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from orn.data_manifests.records import DetectorChoice, Video
 from orn.predict.predict_request import PredictRequest
 from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart, plan_units
-from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import path_text

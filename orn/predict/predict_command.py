@@ -49,7 +49,7 @@ def predict(
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.plan import FailedVideo
     from orn.shared.jobs.progress import progress
-    from orn.shared.jobs.termination import terminated_as_interrupted
+    from orn.shared.jobs.workers import terminated_as_interrupted
     from orn.shared.shards.shard_folder import files_of_shards
     from orn.stage2_train.runs.csv_text import csv_text
     from orn.stage2_train.runs.run_folder import files_of_run

@@ -15,9 +15,8 @@ from orn.predict.windows import explaining_window, moments_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.pages.fitted_page import Picture, fitted_page
 from orn.shared.pages.palette import activity_color, css_color
-from orn.shared.pages.render import render
+from orn.shared.pages.render import Picture, fitted_page, render
 from orn.shared.video.random_access import VideoReader
 from orn.stage2_train.explanation.clip_pictures import spread, webp
 from orn.stage2_train.explanation.explained import DECIDED

@@ -31,7 +31,7 @@ import click
 from orn.shared.data_files import open_to_append, read_json
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
+from orn.shared.jobs.workers import Terminated, terminated_as_interrupted
 from orn.shared.text import escape
 
 STEPS_NAME = "steps.json"

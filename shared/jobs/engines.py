@@ -18,8 +18,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.ray_engine import RayEngine
 from orn.shared.jobs.run_units import Advance, Engine, UnitResult, UnitRunner, Work, Worker
-from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.jobs.workers import in_workers
+from orn.shared.jobs.workers import in_workers, terminated_as_interrupted
 
 
 def choose_engine(

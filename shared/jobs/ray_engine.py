@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_temporaries
-from orn.shared.jobs.log_lines import use_lines_in_worker
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.run_units import Advance, UnitResult, UnitRunner, Work, Worker
-from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.jobs.workers import terminated_as_interrupted
 
 MOST_ATTEMPTS = 3
 """Number of actors that a unit may crash before the job fails."""

@@ -15,7 +15,7 @@ from orn.shared.estimates import time_text
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
-from orn.shared.jobs.termination import terminated_as_interrupted
+from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)

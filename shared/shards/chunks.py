@@ -16,8 +16,8 @@ from cachetools import LRUCache
 from numcodecs import Zstd
 from numpy.typing import NDArray
 
+from orn.shared.data_files import open_stamped
 from orn.shared.errors import ShardFormatError
-from orn.shared.open_files import open_stamped
 from orn.shared.shards.shard_record import CHECKSUM_BYTES, REMEDY, ShardRecord, member_name
 from orn.shared.text import counted
 

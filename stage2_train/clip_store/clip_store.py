@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from orn.shared.config.fields import explain
-from orn.shared.data_files import Stamp, open_file
+from orn.shared.data_files import Stamp, changed, open_file, open_stamped
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
-from orn.shared.open_files import changed, open_stamped
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import CropWindow

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
+from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
-from orn.shared.jobs.log_lines import use_lines_in_worker
-from orn.shared.jobs.termination import interrupts_delayed
+from orn.shared.jobs.workers import interrupts_delayed
 from orn.shared.text import counted, short_repr
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.views import ClipRequest, View

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orn.shared.drawing.draw_frame import draw_frame, draw_text, text_size
-from orn.shared.pages.fitted_page import Picture
+from orn.shared.pages.render import Picture
 from orn.stage2_train.explanation.explained import ExplainedClip
 from orn.stage2_train.explanation.scale import line_width, matters
 

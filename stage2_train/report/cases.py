@@ -10,7 +10,7 @@ import torch
 
 from orn.shared.devices import choose_device
 from orn.shared.jobs.progress import progress
-from orn.shared.pages.fitted_page import Picture
+from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.explanation.clip_pictures import draw_pairs, spread, strip, webp

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from orn.shared.pages.fitted_page import Picture
+from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
 from orn.stage2_train.settings.evaluation_names import HEADS

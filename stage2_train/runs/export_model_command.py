@@ -48,7 +48,7 @@ def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
     of a run.
     """
     from orn.shared.jobs.outputs import check_output_files
-    from orn.shared.jobs.termination import terminated_as_interrupted
+    from orn.shared.jobs.workers import terminated_as_interrupted
     from orn.shared.torch_files import write_torch_file
     from orn.stage2_train.model.image_weights import export_resnet
     from orn.stage2_train.runs.export_model import export_run

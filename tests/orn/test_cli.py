@@ -17,9 +17,9 @@ from click.testing import CliRunner
 
 from orn import cli
 from orn.shared import echo
+from orn.shared.echo import line_handler
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.log_lines import line_handler
-from orn.shared.jobs.termination import Terminated
+from orn.shared.jobs.workers import Terminated
 from tests.running import run_python
 
 FULL = Path("/dev/full")

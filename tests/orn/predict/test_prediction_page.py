@@ -11,8 +11,8 @@ from orn.predict.prediction_page import PredictionPage
 from orn.predict.video import predict_video
 from orn.predict.windows import WindowChoice
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.pages.fitted_page import LARGEST_PAGE_BYTES
 from orn.shared.pages.palette import class_color, css_color
+from orn.shared.pages.render import LARGEST_PAGE_BYTES
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
@@ -121,7 +121,7 @@ def test_a_page_is_no_larger_than_it_may_be(
 ) -> None:
     """Then pictures are left out, and then videos, and the page says so."""
     monkeypatch.setattr("orn.predict.prediction_page.MOST_TEXT_BYTES", 500)
-    monkeypatch.setattr("orn.shared.pages.fitted_page.LARGEST_PAGE_BYTES", 17_000)
+    monkeypatch.setattr("orn.shared.pages.render.LARGEST_PAGE_BYTES", 17_000)
     model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
     page = page_of(model, trained, name="first")
     page.add_failed(FailedVideo(id="second", reason="lost"))

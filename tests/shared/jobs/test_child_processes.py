@@ -20,7 +20,7 @@ from orn.shared.jobs.child_processes import (
     run_jobs,
     run_lists,
 )
-from orn.shared.jobs.termination import Terminated
+from orn.shared.jobs.workers import Terminated
 
 
 def quick(name: str, output: Path | None = None, word: str = "--version") -> Job:

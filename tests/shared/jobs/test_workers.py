@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
-from orn.shared.jobs.workers import in_workers
+from orn.shared.jobs.workers import Terminated, in_workers, terminated_as_interrupted
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -90,3 +90,19 @@ def test_workers_end_at_once(tmp_path: Path, way: str) -> None:
         results.close()  # type: ignore[attr-defined]
     assert not is_running(lasting[0].name)
     assert lasting[0].read_text() == "True"
+
+
+def test_a_block_in_a_block_leaves_a_second_sigterm_ignored() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cleaned = False
+    with pytest.raises(Terminated), terminated_as_interrupted():
+        try:
+            with terminated_as_interrupted():
+                os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # between the ends of the two
+            with terminated_as_interrupted():
+                os.kill(os.getpid(), signal.SIGTERM)
+            cleaned = True
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) is before
