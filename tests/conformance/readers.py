@@ -280,19 +280,9 @@ READERS = (
         make=_make_weights,
         read=lambda path: {name: tensor.tolist() for name, tensor in read_weights(path).items()},
     ),
-    Reader(
-        name="configuration of a run",
-        make=_make_run,
-        read=lambda path: read_config(path.parent),
-        accepts=TEXT,
-    ),
+    Reader(name="run", make=_make_run, read=lambda path: read_config(path.parent), accepts=TEXT),
     Reader(name="predictions", make=_make_predictions, read=_read_predictions),
-    Reader(
-        name="evaluation",
-        make=write_evaluation,
-        read=read_eval,
-        accepts=TEXT,
-    ),
+    Reader(name="evaluation", make=write_evaluation, read=read_eval, accepts=TEXT),
     Reader(
         name="log",
         make=_writes("metrics.jsonl", '{"group": "train", "step": 1}\n' * 3),

@@ -75,14 +75,8 @@ def test_tables_that_are_wrong(check: Check, mine: Path, orn) -> None:
     (problem,) = report["problems"]
     assert "row 2: " in problem
     assert "got 'opne'; the nearest is 'open'" in problem
-    assert report["splits"]["train"] == {"listed": 2, "present": 2}
-    assert (report["class_counts"], report["classes_never"]) == ({}, None)
-    words = ("manifest", "check", mine, "--data", mine.parent)
-    assert f"problem: {problem}" in orn(*words, exit_code=1).stdout
-    table.write_text("video,label\na,open\nb,close\n")
-    again = f"`orn manifest new {table} --split 80/10/10 --fresh`"
-    assert again in check(exit_code=0)["warnings"][-1]
     table.write_text("video,label\n../../etc/passwd,open\n")
+    words = ("manifest", "check", mine, "--data", mine.parent)
     refused = orn(*words, "--json", exit_code=1)
     assert "'../../etc/passwd'" in refused.stderr
     assert refused.stdout == ""

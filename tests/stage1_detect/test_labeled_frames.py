@@ -56,9 +56,8 @@ def limits(ranges: tuple[TimeRange, ...]) -> list[Limits]:
     ],
 )
 def test_ranges_at_ten_frames_a_second(segments: list[Limits], expected: list[Limits]) -> None:
-    assert (
-        limits(labeled_ranges([segment(*limits_) for limits_ in segments], rate=10.0)) == expected
-    )
+    ranges = labeled_ranges([segment(*limits_) for limits_ in segments], rate=10.0)
+    assert limits(ranges) == expected
 
 
 TEN_A_SECOND = FrameEstimate(frames=200, rate=10.0)

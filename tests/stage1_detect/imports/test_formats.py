@@ -210,24 +210,6 @@ def test_which_frame_an_image_is(
     assert boxes_by_frame(shard, video_id) == ({} if frame is None else {frame: [[0, 0, 1, 1]]})
 
 
-def test_a_folder_of_coco_and_results_beside_what_their_images_are(
-    objects: Any, tmp_path: Path
-) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    result = {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.5}
-    (folder / "out.json").write_text(json.dumps([result]))
-    coco(folder, "out.images.json", images=[image(1)], categories=CATEGORIES, annotations=[])
-    other = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2]}]
-    names = [{"id": 1, "name": "cup"}]
-    coco(folder, "b.json", images=[image(1, "0002.jpg")], categories=names, annotations=other)
-    _, shard = objects(folder, "--format", "coco")
-    assert boxes_by_frame(shard, "a") == {1: [[0, 0, 1, 1]]}
-    assert boxes_by_frame(shard, "b") == {2: [[0, 0, 2, 2]]}
-    names_of = [shard.detector.class_names[int(shard.frame(row).labels[0])] for row in (0, 1)]
-    assert names_of == ["cup", "cup"]
-
-
 @pytest.mark.real_data
 def test_the_real_boxes_of_something_else(orn: Any, sample_data: Path, tmp_path: Path) -> None:
     source = sample_data / "something" / "annotations" / "annotations.json"

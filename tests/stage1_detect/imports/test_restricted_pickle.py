@@ -74,9 +74,7 @@ def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) ->
     for _ in range(depth):
         value = {"segms": [value]} if protocol else [value]
     data = pickle.dumps(value, protocol)
-    with pytest.raises(
-        ObjectImportError, match=r"the file is not one of the released masks"
-    ) as caught:
+    with pytest.raises(ObjectImportError, match="released masks") as caught:
         load(data)
     assert protocol < 2 or "refers to posix.system" in str(caught.value)
     assert not mark.exists()

@@ -96,14 +96,6 @@ def test_boxes_of_a_bfloat16_backbone_are_float32(
     assert (low_N4 % 4 != 0).float().mean() > 0.9
 
 
-def test_float16_needs_a_gpu(load_tiny: Any) -> None:
-    with pytest.raises(
-        DetectorError, match=r"fp16 .* requires a CUDA GPU.*'cpu'; use bf16 or fp32"
-    ):
-        load_tiny(precision="float16")
-    assert load_tiny(precision="float16", detects=False).entry.precision == "float16"
-
-
 def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
     load_tiny: Any, demo_config: Path, tmp_path: Path
 ) -> None:
@@ -112,9 +104,7 @@ def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
     own = f"_base_ = {str(demo_config)!r}\nmodel = dict(roi_head=dict({heads}))\n"
     path.write_text(own)
     save_random_weights(path, weights)
-    with pytest.raises(
-        DetectorError, match=r"three: .* its 3 classes, got 80 names, starting with 'person'"
-    ):
+    with pytest.raises(DetectorError, match=r"three: .* 3 classes, got 80"):
         load_tiny(config=path, checkpoint=weights)
     names = "dict(metainfo=dict(classes=('pan', 'pot', 'lid')))"
     path.write_text(f"{own}test_dataloader = dict(dataset={names})\n")

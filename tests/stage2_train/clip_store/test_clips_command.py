@@ -62,18 +62,6 @@ def test_videos_that_fail_or_change_are_told_and_stored_again(clips, manifest, f
     assert clips("--fresh", "--json").json["bytes"] < report["bytes"]
 
 
-def test_size_short_side_and_rate(clips, manifest) -> None:
-    assert clips("--size", "20x30", "--dry-run", "--json").json["size"] == "20x30"
-    for wrong in ("20", "0x20", "20x00", "4097x16", "16x99999999999999999999", "-1x16"):
-        assert "'--size'" in clips(f"--size={wrong}", exit_code=2).stderr
-    extra = ("--short-side", "24", "--rate", "5", "--json")
-    report = clips(*extra, "--dry-run").json
-    assert (report["size"], report["short_side"], report["rate"]) == (None, 24, 5.0)
-    assert clips(*extra).json["frames"] == 4
-    assert ClipStore(manifest.with_suffix("")).stored_size("a") == (24, 32)
-    assert "--size and --short-side" in clips(*extra, "--size", "24x32", exit_code=2).stderr
-
-
 def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest) -> None:
     labels = manifest.parent / "data/films/labels.csv"
     labels.write_text("video,start,stop,label,split\na,0.1,0.2,up,train\nc,0,1,up,train\n")

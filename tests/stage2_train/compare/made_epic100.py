@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,60 +33,42 @@ class MadeEpic100:
     nouns: np.ndarray
 
 
-def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    with path.open("w", newline="") as file:
+def _write(folder: Path, name: str, header: Sequence[str], rows: Sequence[Any]) -> None:
+    with (folder / f"EPIC_100_{name}.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
 
 
 def make_epic100(folder: Path, *, num_validation: int, num_test: int = 12) -> MadeEpic100:
-    """Classes of the published numbers; frequent and rare ones, seen and unseen participants."""
-    annotations = folder / "epic100" / "annotations"
+    """Write tables as published ones are: classes of the published numbers, frequent and rare
+    ones, seen and unseen participants."""
     random = np.random.default_rng(0)
     verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
     nouns = np.minimum(random.geometric(0.02, num_validation) - 1, NUM_NOUNS - 1)
-    trained = np.arange(20)
     numbers = random.choice([1, 2, 3, 4, 18, 22, 32], num_validation)
     persons = [f"P{number:02d}" for number in numbers]
     ids = [f"{person}_{row % 9 + 1:02d}_{row}" for row, person in enumerate(persons)]
 
-    def rows(names: Sequence[str], *classes: np.ndarray) -> list[tuple[object, ...]]:
+    def rows(names: Sequence[str], *classes: Sequence[int]) -> list[tuple[object, ...]]:
         times = ("00:00:01.00", "00:00:02.50")
         own = [(name, name[:3], name.rpartition("_")[0], *times) for name in names]
         return [(*row, *labels) for row, *labels in zip(own, *classes, strict=True)]
 
-    write_annotations(
-        annotations,
-        train=rows([f"P01_11_{row}" for row in trained], trained, trained),
-        validation=rows(ids, verbs, nouns),
-        test=rows([f"P05_01_{row}" for row in range(num_test)]),
-        tails=(TAIL_VERBS, TAIL_NOUNS),
-        unseen=UNSEEN,
-    )
-    return MadeEpic100(data=folder, ids=ids, persons=persons, verbs=verbs, nouns=nouns)
-
-
-def write_annotations(
-    folder: Path,
-    *,
-    train: Sequence[tuple[object, ...]],
-    validation: Sequence[tuple[object, ...]],
-    test: Sequence[tuple[object, ...]],
-    tails: tuple[Sequence[int], Sequence[int]],
-    unseen: Sequence[str],
-) -> None:
-    """Tables as published ones are; rows are narration, participant, video, times, and classes."""
+    tables = folder / "epic100" / "annotations"
+    tables.mkdir(parents=True, exist_ok=True)
     columns = ("narration_id", "participant_id", "video_id", "start_timestamp", "stop_timestamp")
-    labels = ("verb_class", "noun_class")
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, rows in (("train", train), ("validation", validation)):
-        _write(folder / f"EPIC_100_{split}.csv", (*columns, *labels), rows)
-    _write(folder / "EPIC_100_test_timestamps.csv", columns, test)
-    for kind, number, tail in zip(("verb", "noun"), (NUM_VERBS, NUM_NOUNS), tails, strict=True):
-        names = [(number_, f"{kind}{number_}") for number_ in range(number)]
-        _write(folder / f"EPIC_100_{kind}_classes.csv", ("id", "key"), names)
-        _write(folder / f"EPIC_100_tail_{kind}s.csv", (kind,), [(number_,) for number_ in tail])
-    name = "EPIC_100_unseen_participant_ids_validation.csv"
-    _write(folder / name, ("participant_id",), [(number_,) for number_ in unseen])
+    labeled = (*columns, "verb_class", "noun_class")
+    train = rows([f"P01_11_{row}" for row in range(20)], range(20), range(20))
+    _write(tables, "train", labeled, train)
+    _write(tables, "validation", labeled, rows(ids, verbs, nouns))
+    test = rows([f"P05_01_{row}" for row in range(num_test)])
+    _write(tables, "test_timestamps", columns, test)
+    for kind, number, tail in (("verb", NUM_VERBS, TAIL_VERBS), ("noun", NUM_NOUNS, TAIL_NOUNS)):
+        names = [(index, f"{kind}{index}") for index in range(number)]
+        _write(tables, f"{kind}_classes", ("id", "key"), names)
+        _write(tables, f"tail_{kind}s", (kind,), [(index,) for index in tail])
+    unseen = [(person,) for person in UNSEEN]
+    _write(tables, "unseen_participant_ids_validation", ("participant_id",), unseen)
+    return MadeEpic100(data=folder, ids=ids, persons=persons, verbs=verbs, nouns=nouns)
 
 
 def make_run(

@@ -93,9 +93,7 @@ def test_folds_are_drawn_once_and_pooled(options, tmp_path) -> None:
     assert ablate(options, *words).json == report
     again = [path.stat().st_mtime_ns for path in (seed / "fold-1" / "last.safetensors", drawn)]
     assert again == written
-    assert (
-        "folds is 2 as recorded, 3 as req" in ablate(options, *words[:-1], "3", exit_code=2).stderr
-    )
+    assert "folds is 2" in ablate(options, *words[:-1], "3", exit_code=2).stderr
 
 
 def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
@@ -116,9 +114,8 @@ def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
     words = ("--table", "2", "--dry-run", "--json", "--vary", "seed=1,2", "--seeds")
     described, fewer = (ablate(options, *words, seeds).json for seeds in ("2", "1"))
     assert (described["runs"], described["done"]) == (76, 0)
-    assert (
-        0 < 2 * fewer["estimated_seconds"] == pytest.approx(described["estimated_seconds"], rel=0.1)
-    )
+    seconds = [described["estimated_seconds"], 2 * fewer["estimated_seconds"]]
+    assert 0 < seconds[1] == pytest.approx(seconds[0], rel=0.1)
     assert described["first_command"].startswith("orn train ")
     assert not (tmp_path / "ablation").exists()
 

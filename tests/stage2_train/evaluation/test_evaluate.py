@@ -92,19 +92,6 @@ def test_average_precision_without_a_positive_is_null(measure, tmp_path) -> None
     assert "map" in run_orn("report", run, "--workers", 0, exit_code=1).stderr
 
 
-def test_training_needs_a_positive_to_choose_weights_by(tiny_world, tmp_path) -> None:
-    options = make_workspace(tiny_world, tmp_path, "multi-label", "map")
-    table = tmp_path / "data" / "tiny" / "labels.csv"
-    rows = [row.split(",") for row in table.read_text().splitlines()]
-    rows = [
-        [video_id, "" if split == "validation" else label, split] for video_id, label, split in rows
-    ]
-    table.write_text("".join(f"{','.join(row)}\n" for row in rows))
-    refused = run_orn("train", *words_of(options), "--max-steps", "2", exit_code=2).stderr
-    assert "no labels in 4 segments" in refused
-    assert "--set data.train_with_validation=true" in refused
-
-
 def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_once) -> None:
     config = read_config(one_step)
     trained_with = config.detector.title

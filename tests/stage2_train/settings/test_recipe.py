@@ -4,11 +4,9 @@ import pytest
 
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.build import planned_network
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe, recipe_names
-from orn.stage2_train.settings.systems import SYSTEMS
 
 
 def test_shipped_recipes_load() -> None:
@@ -50,12 +48,6 @@ def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> N
     assert (second.heads, second.batch_size, second.num_steps) == ("both", 8, 20 * 40)
     assert not first.trains_resnet
     assert second.trains_resnet
-
-
-@pytest.mark.parametrize("system", [entry.name for entry in SYSTEMS if 2 in entry.tables])
-def test_small_runs_all_systems_of_table_2(system) -> None:
-    recipe = load_recipe("small", num_activities=3, system=system)
-    assert planned_network(recipe.model).config == recipe.model
 
 
 @pytest.mark.parametrize(
@@ -106,19 +98,3 @@ def _leaves(table, prefix=""):
 def test_settings_must_fit_each_other(overrides, message) -> None:
     with pytest.raises(ConfigError, match=message):
         load_recipe("demo", num_activities=3, overrides=overrides)
-
-
-def test_files(tmp_path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text("[model]\nbase_width = 8\n")
-    assert load_recipe(str(path), num_activities=3).model.base_width == 8
-    for text, message in (
-        ("[model]\nnum_activities = 8\n", "model.num_activities"),
-        ("model = 8\n", "model: "),
-        ("[model\n", "TOML"),
-    ):
-        path.write_text(text)
-        with pytest.raises(ConfigError, match=rf"mine\.toml: .*{message}"):
-            load_recipe(str(path), num_activities=3)
-    with pytest.raises(ConfigError, match=r"'paper_resnet5'.*'paper_resnet50'"):
-        load_recipe("paper_resnet5", num_activities=3)

@@ -25,10 +25,8 @@ def test_every_name_of_the_tables_is_there_once() -> None:
 def test_the_proposed_system_is_the_default_network() -> None:
     default = NetworkConfig(num_activities=3)
     for name, value in find_system("orn").settings.items():
-        default_value = getattr(default, name)
-        assert (
-            list(default_value) if isinstance(default_value, tuple) else default_value
-        ) == value, name
+        expected = tuple(value) if isinstance(value, list) else value
+        assert getattr(default, name) == expected, name
 
 
 def test_a_system_sets_the_model_alone_and_overrides_come_after() -> None:
