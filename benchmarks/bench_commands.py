@@ -179,6 +179,6 @@ def gpu(
     """
     from orn.benchmarks.gpu import measure_all, report
 
-    found = measure_all(out, minutes=minutes, only=only, device=device, tiny=tiny)
-    echo_report(found, report, as_json=as_json)
-    return 0 if all(record["state"] == "done" for record in found) else SOME_FAILED
+    records = measure_all(out, minutes=minutes, only=only, device=device, tiny=tiny)
+    echo_report(records, report, as_json=as_json)
+    return 0 if all(record["state"] == "done" for record in records) else SOME_FAILED

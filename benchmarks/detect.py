@@ -121,9 +121,9 @@ def _with_searched_threshold(inputs: DetectInputs, device: str) -> DetectInputs:
         replace(inputs, score_threshold=0.01), frames=1, device=device, precision="float32"
     ).detector
     images = [frame.image for frame in islice(read_frames(inputs.video), 2)]
-    found = [frame for image in images for frame in detector.detect([image])]
-    scores = sorted((score for frame in found for score in frame.scores.tolist()), reverse=True)
-    rank = min(_DETECTIONS * len(found), len(scores) - 1)
+    detections = [frame for image in images for frame in detector.detect([image])]
+    scores = sorted(np.concatenate([frame.scores for frame in detections]).tolist(), reverse=True)
+    rank = min(_DETECTIONS * len(detections), len(scores) - 1)
     threshold = (scores[rank - 1] + scores[rank]) / 2  # between two scores
     config = inputs.config.with_name(f"{inputs.config.stem}_searched.py")
     config.write_text(

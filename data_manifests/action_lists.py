@@ -57,7 +57,7 @@ def read(spec: ActionLabels, folder: Path, *, labels: bool) -> Listing:
             "the lists again"
         )
     used = {video_id: number for video_id, number in number_of.items() if number != _UNUSED}
-    validation = _validation([each for each, number in used.items() if number == _TRAIN])
+    validation = _validation([video_id for video_id, number in used.items() if number == _TRAIN])
     split_of: dict[str, Split] = {
         video_id: "test" if number == _TEST else "train" for video_id, number in used.items()
     } | dict.fromkeys(validation, "validation")

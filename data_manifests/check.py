@@ -51,9 +51,9 @@ def check_dataset(
     present = Counter(segment.split for segment in dataset.segments)
     counts = _class_counts(listing)
     is_known = bool(counts) and not listing.absent
-    used = {name: each for name, each in counts.items() if any(each.values())}
+    used = {name: by_split for name, by_split in counts.items() if any(by_split.values())}
     never = [name for name in counts if name not in used]
-    unseen = [name for name, each in used.items() if not each["train"]]
+    unseen = [name for name, by_split in used.items() if not by_split["train"]]
     return {
         "dataset": dataset.name,
         "root": str(dataset.root),
@@ -91,8 +91,8 @@ def exit_code(report: Mapping[str, Any]) -> int:
 def as_report(report: Mapping[str, Any]) -> Report:
     """Return the report of a check."""
     splits = [
-        (split, f"{each['listed']:,}", f"{each['present']:,}")
-        for split, each in report["splits"].items()
+        (split, f"{numbers['listed']:,}", f"{numbers['present']:,}")
+        for split, numbers in report["splits"].items()
     ]
     classes = [
         (name, *(f"{counts[split]:,}" for split in SPLITS))
@@ -172,21 +172,21 @@ def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[
     of_split: dict[str, list[Segment]] = {split: [] for split in SPLITS}
     for segment in segments:
         of_split[segment.split].append(segment)
-    found = []
+    warnings = []
     for split, own in of_split.items():
         if 0 < len(own) < _FEW_CLIPS:
-            found.append(
+            warnings.append(
                 f"{split} split: expected at least {_FEW_CLIPS} clips for reliable results, got "
                 f"{len(own)}; add videos or change the split"
             )
-        used = {label for each in own for label in (*each.labels, *each.unsure)}
+        used = {label for segment in own for label in (*segment.labels, *segment.unsure)}
         lacking = [name for label, name in enumerate(classes) if label not in used]
         if used and lacking:  # labels of some test splits are not published
-            found.append(
+            warnings.append(
                 f"{split} split: no clip of {counted(len(lacking), 'class', 'classes')}: "
                 f"{first_few(lacking)}"
             )
-    return found
+    return warnings
 
 
 def split_advice(labels: Any, segments: Sequence[Segment], classes: Sequence[str]) -> list[str]:

@@ -46,10 +46,10 @@ def assign_groups(
     """
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     order.sort(key=lambda name: -groups[name][None])
-    names = sorted({each for group in groups.values() for each in group if each is not None})
+    names = sorted({label for group in groups.values() for label in group if label is not None})
     column_of = {None: 0} | {name: place for place, name in enumerate(names, start=1)}
     counts = {
-        name: np.array(sorted((column_of[each], rows) for each, rows in group.items())).T
+        name: np.array(sorted((column_of[label], rows) for label, rows in group.items())).T
         for name, group in groups.items()
     }
     total_C = np.zeros(len(column_of))
@@ -202,8 +202,8 @@ def _draw_folds(
     table: Path, groups: Mapping[str, Group], num_folds: int, *, seed: int
 ) -> dict[str, tuple[Split, ...]]:
     """Return the split of each group in each fold, and "train"; see `draw_table`."""
-    classes = sorted({each for group in groups.values() for each in group if each})
-    holders = Counter(each for group in groups.values() for each in group)
+    classes = sorted({label for group in groups.values() for label in group if label})
+    holders = Counter(label for group in groups.values() for label in group)
     total = sum(group[None] for group in groups.values())
     rare = [name for name in classes if holders[name] < num_folds]
     large = [name for name, group in groups.items() if group[None] * num_folds > total]
@@ -217,7 +217,7 @@ def _draw_folds(
     columns: dict[str, list[Split]] = {name: [] for name in groups}
     for fold in range(num_folds):
         rest = {name: group for name, group in groups.items() if fold_of[name] != fold}
-        left = Counter(each for group in rest.values() for each in group)
+        left = Counter(label for group in rest.values() for label in group)
         for name in classes:
             if not left[name]:
                 raise ConfigError(
@@ -226,7 +226,7 @@ def _draw_folds(
                 )
         parts = assign_groups(rest, [1 - FOLD_VALIDATION, FOLD_VALIDATION], seed=seed)
         for name in groups:
-            held_out = parts.get(name) == 1 and all(left[each] > 1 for each in groups[name])
+            held_out = parts.get(name) == 1 and all(left[label] > 1 for label in groups[name])
             if held_out:
                 left.subtract(groups[name].keys())
             columns[name].append(

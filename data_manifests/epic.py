@@ -161,11 +161,11 @@ def _read_tables(
         id_column: column with the segment id.
         words: vocabulary of the labels; None to ignore labels.
     """
-    found: dict[str, Segment] = {}
+    by_id: dict[str, Segment] = {}
     for path, split in tables:
-        own = _read_table(path, split, id_column, None if split == "test" else words, used=found)
-        found |= {segment.id: segment for segment in own}
-    segments = tuple(found.values())
+        own = _read_table(path, split, id_column, None if split == "test" else words, used=by_id)
+        by_id |= {segment.id: segment for segment in own}
+    segments = tuple(by_id.values())
     video_ids = tuple(dict.fromkeys(map(attrgetter("video_id"), segments)))
     if words is None:
         return Listing(classes=(), video_ids=video_ids, segments=segments), []

@@ -70,13 +70,13 @@ def find_videos(
         if (match := tree.find(expand(pattern, video_id))) is not None
     }
     claims = Counter(match.path for match in matches.values())
-    found: dict[str, FoundVideo] = {}
+    videos: dict[str, FoundVideo] = {}
     for video_id, (unlikeness, path) in matches.items():
         if unlikeness and claims[path] > 1:
             logger.warning("%s is not used for video %r: it matches others as well", path, video_id)
         else:
-            found[video_id] = FoundVideo(path=Path(path), ignoring_case=unlikeness > 0)
-    return found
+            videos[video_id] = FoundVideo(path=Path(path), ignoring_case=unlikeness > 0)
+    return videos
 
 
 def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...]:
@@ -207,14 +207,14 @@ def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[st
     workers = usable_cores() if len(videos) >= many else 1
     size = min(_AT_ONCE, math.ceil(len(videos) / workers)) or 1
     parts = [videos[start : start + size] for start in range(0, len(videos), size)]
-    found: dict[str, FrameEstimate] = {}
+    lengths: dict[str, FrameEstimate] = {}
     if parts:
         lost = PipelineError("a process reading video headers ended abruptly; run again")
         with progress("read headers", total=len(videos), unit="videos") as bar:
             for part, estimates in in_workers(_look, parts, workers=workers, lost=lost):
-                found |= zip((video.id for video in part), estimates, strict=True)
+                lengths |= zip((video.id for video in part), estimates, strict=True)
                 bar.advance(len(part))
-    return {video.id: found[video.id] for video in videos}
+    return {video.id: lengths[video.id] for video in videos}
 
 
 def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, FrameEstimate]) -> None:

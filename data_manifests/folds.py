@@ -34,8 +34,8 @@ def requested_folds(
     Raises:
         ConfigError: if the manifest has other folds or no label table.
     """
-    found = load_manifest(manifest)
-    labels, own = found.labels, _folds_of(found)
+    opened = load_manifest(manifest)
+    labels, own = opened.labels, _folds_of(opened)
     if group is not None and folds is None:
         raise ConfigError("--group requires --folds")
     if folds is None or (folds == len(own) and group in (None, getattr(labels, "group", None))):

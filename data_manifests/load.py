@@ -164,8 +164,8 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
     """
     folder = data_root / manifest.root
     are_folders = manifest.form == "frames"
-    found = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
-    rates = video_rates(manifest.videos, folder, found)
+    files = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
+    rates = video_rates(manifest.videos, folder, files)
     return Dataset(
         name=manifest.name,
         task=manifest.task,
@@ -180,11 +180,11 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         flipped_classes=manifest.flipped_classes,
         videos=tuple(
             Video(id=video_id, path=video.path, rate=rates[video_id])
-            for video_id, video in found.items()
+            for video_id, video in files.items()
         ),
-        segments=tuple(part for part in listing.segments if part.video_id in found),
-        missing=tuple(video_id for video_id in listing.video_ids if video_id not in found),
-        ignoring_case=tuple(video_id for video_id, video in found.items() if video.ignoring_case),
+        segments=tuple(part for part in listing.segments if part.video_id in files),
+        missing=tuple(video_id for video_id in listing.video_ids if video_id not in files),
+        ignoring_case=tuple(video_id for video_id, video in files.items() if video.ignoring_case),
         subsets=listing.subsets,
         manifest=own_file(manifest),
     )
@@ -228,8 +228,8 @@ def load_listing(
     tables = [folder / getattr(spec, key) for key in spec.lists]
     for parent in (data_root, folder):
         if not os.path.isdir(parent):
-            found = f"no folder {truncate(str(parent.absolute()))}"
-            raise _absent(manifest, data_root, found)
+            got = f"no folder {truncate(str(parent.absolute()))}"
+            raise _absent(manifest, data_root, got)
     if not labels and not any(map(os.path.lexists, tables)):
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         if ids:
@@ -271,17 +271,17 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
     path, what = folder / spec.table, "the rates of videos"
     videos = read_column(path, what, spec.video)
     rates = dict(zip(videos, read_column(path, what, spec.rate, Rate), strict=True))
-    wanted = list(video_ids)
-    lacking = [video_id for video_id in wanted if video_id not in rates]
+    listed = list(video_ids)
+    lacking = [video_id for video_id in listed if video_id not in rates]
     if lacking:
         raise ManifestError(
             f"{path}: no frame rate for {counted(len(lacking), 'video')}, such as {lacking[0]!r}; "
             "add rows"
         )
-    return {video_id: rates[video_id] for video_id in wanted}
+    return {video_id: rates[video_id] for video_id in listed}
 
 
-def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:
+def _absent(manifest: Manifest, data_root: Path, got: str) -> DataRootError:
     """Return the error for a missing data set, with the expected files and how to obtain them."""
     name, labels = manifest.name, manifest.labels
     tables = [getattr(labels, key) for key in labels.lists]
@@ -294,15 +294,15 @@ def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:
         remedy = f'get it as described in data_manifests/README.md under "{name}"'
     return DataRootError(
         f"data set {name!r}: expected {', '.join(tables)} and {manifest.videos.pattern} in "
-        f"{folder}, got {found}; {remedy}, or set the folder that contains {manifest.root} with "
+        f"{folder}, got {got}; {remedy}, or set the folder that contains {manifest.root} with "
         "--data FOLDER (make: DATA=FOLDER) or the variable ORN_DATA"
     )
 
 
 def _detector(manifest: Manifest) -> DetectorChoice:
-    wanted = manifest.detector
-    own = None if wanted.checkpoint is None else manifest.source.parent / wanted.checkpoint
-    shipped = shipped_detectors().get(wanted.config or "")
+    choice = manifest.detector
+    own = None if choice.checkpoint is None else manifest.source.parent / choice.checkpoint
+    shipped = shipped_detectors().get(choice.config or "")
     if shipped is None:
-        return DetectorChoice(config=wanted.config, checkpoint=own)
+        return DetectorChoice(config=choice.config, checkpoint=own)
     return DetectorChoice(config=shipped.config, checkpoint=own or shipped.checkpoint)

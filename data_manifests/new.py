@@ -118,21 +118,21 @@ def plan_manifest(
         ConfigError: if a file would be replaced, or `rate` is missing for frame folders or given
             for video files.
     """
-    found = guess_table(table, group=split.group if split else None)
+    guess = guess_table(table, group=split.group if split else None)
     split_of = draw_table(table, split) if split else {}
     folder = _absolute(table).parent
     usual, is_second, _ = usual_manifest(table, data_root)
     name = usual.stem if name is None and is_second else name
     data_root, root = _data_root(folder, data_root)
-    pattern, form = _video_pattern(table, found, pattern, rate=rate)
+    pattern, form = _video_pattern(table, guess, pattern, rate=rate)
     prefix = f"{_clean_name(name)}-" if name else ""
     name = _clean_name(name) if name else usual.stem
     path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
     split_path = folder / f"{prefix}{_SPLIT_NAME}" if split else None
-    task: Task = "multi-label" if found.is_multi_label else "single-label"
+    task: Task = "multi-label" if guess.is_multi_label else "single-label"
     values = {
         "name": name,
-        "title": f"{name}, {found.rows} rows of {table.name}",
+        "title": f"{name}, {guess.rows} rows of {table.name}",
         "form": form,
         "task": task,
         "metric": METRICS[task],
@@ -140,17 +140,17 @@ def plan_manifest(
         "pattern": pattern,
         "table": table.name,
         "classes": classes_path.name,
-        "flipped": mirrored_pairs(found.classes),
+        "flipped": mirrored_pairs(guess.classes),
     }
     text = _TEMPLATE.read_text().format(
         **{key: toml_value(value) for key, value in values.items()},
-        num_classes=len(found.classes),
+        num_classes=len(guess.classes),
         rate_line=f"rate = {toml_value(rate)}" if rate else "# rate = 30",
-        splits="train, validation and test" if split or found.has_split else _ALL_TRAIN,
+        splits="train, validation and test" if split or guess.has_split else _ALL_TRAIN,
         column=toml_value(split.columns[0] if split else "split"),
         drawn=_drawn_lines(split, split_path),
     )
-    files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}
+    files = {path: text, classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
     if split_path:
         assert split is not None
         files[split_path] = split_text(split.columns, split_of)
@@ -165,12 +165,12 @@ def plan_manifest(
         task=task,
         form=form,
         labels=True,
-        classes={each: index for index, each in enumerate(found.classes)},
+        classes={class_name: index for index, class_name in enumerate(guess.classes)},
         split_of={video: splits[0] for video, splits in split_of.items()} if split else None,
     )
     dataset = replace(locate_videos(manifest, listing, data_root), manifest=None)
     check_output_files(list(files), reads=[video.path for video in dataset.videos])
-    num_listed, num_present = len(found.video_ids), len(dataset.videos)
+    num_listed, num_present = len(guess.video_ids), len(dataset.videos)
     report = {
         "manifest": str(path),
         "classes_file": str(classes_path),
@@ -181,11 +181,11 @@ def plan_manifest(
         "task": task,
         "metric": manifest.metric,
         "pattern": pattern,
-        "classes": len(found.classes),
+        "classes": len(guess.classes),
         "videos": {"listed": num_listed, "present": num_present},
         "guessed": [
-            *found.reasons,
-            _split_reason(found, split, split_of),
+            *guess.reasons,
+            _split_reason(guess, split, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",
         ],
         "warnings": split_advice(manifest.labels, listing.segments, listing.classes),
@@ -245,7 +245,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
     num_empty = labels.count("")
     is_multi = bool(num_joined or num_empty)
     parts = (label.split(LABEL_SEPARATOR) if is_multi else [label] for label in labels)
-    names = {each.strip() for label in parts for each in label} - {""}
+    names = {name.strip() for label in parts for name in label} - {""}
     if not names:
         raise ManifestError(
             f"{path}: expected class names in the column 'label', got none; add a row for each "
@@ -292,7 +292,7 @@ def guess_videos(folder: Path, video_ids: Iterable[str]) -> tuple[str, bool] | N
             for suffix in ("", path.suffix):
                 votes.update((pattern, False) for pattern in _patterns(path, suffix, ids))
     # The shortest of the best patterns: videos/{id}.mp4 before old/videos/{id}.mp4.
-    return min(votes, key=lambda each: (-votes[each], len(each[0]), each), default=None)
+    return min(votes, key=lambda vote: (-votes[vote], len(vote[0]), vote), default=None)
 
 
 def _patterns(path: Path, suffix: str, ids: frozenset[str]) -> Iterator[str]:
@@ -321,11 +321,11 @@ def _drawn_lines(split: SplitRequest | None, path: Path | None) -> str:
 
 
 def _split_reason(
-    found: TableGuess,
+    guess: TableGuess,
     request: SplitRequest | None,
     split_of: Mapping[str, Sequence[Split]],
 ) -> str:
-    if found.has_split:
+    if guess.has_split:
         return "split by the column 'split'"
     if request is None:
         return "no column 'split': all rows are train; create a split with --split 80/10/10"
@@ -362,22 +362,22 @@ def _absolute(path: Path) -> Path:
 
 
 def _video_pattern(
-    table: Path, found: TableGuess, pattern: str | None = None, *, rate: float | None = None
+    table: Path, guessed: TableGuess, pattern: str | None = None, *, rate: float | None = None
 ) -> tuple[str, Form]:
     """Return the pattern of the videos, inferred unless given, and the form of the data set; for
     arguments and errors see `plan_manifest`."""
     folder = _absolute(table).parent
     if pattern is None:
-        guess = guess_videos(folder, found.video_ids)
+        guess = guess_videos(folder, guessed.video_ids)
         if guess is None:
             raise ManifestError(
-                f"{table}: expected videos such as {found.video_ids[0]!r} in {folder}, got none; "
+                f"{table}: expected videos such as {guessed.video_ids[0]!r} in {folder}, got none; "
                 f"specify their path with `orn manifest new {shlex.quote(str(table))} --videos "
                 "'videos/{id}.mp4'`"
             )
         pattern, are_folders = guess
     else:
-        paths = [folder / expand(pattern, video_id) for video_id in found.video_ids[:_SAMPLE]]
+        paths = [folder / expand(pattern, video_id) for video_id in guessed.video_ids[:_SAMPLE]]
         has_files = _is_video(pattern) or any(not_a_file(path) is None for path in paths)
         has_folders = any(os.path.isdir(path) for path in paths)
         are_folders = has_folders or (rate is not None and not has_files)
@@ -391,7 +391,7 @@ def _video_pattern(
             f"{folder / pattern}: --rate applies only to folders of frames, got video files; omit "
             "it, or specify the folders with --videos"
         )
-    return pattern, "frames" if are_folders else "segments" if found.has_times else "clips"
+    return pattern, "frames" if are_folders else "segments" if guessed.has_times else "clips"
 
 
 def _is_video(name: str) -> bool:
@@ -400,7 +400,7 @@ def _is_video(name: str) -> bool:
 
 def _clean_name(text: str) -> str:
     composed = unicodedata.normalize("NFC", text.strip())
-    kept = "".join(each if is_name_character(each) else "-" for each in composed).strip("-")
+    kept = "".join(sign if is_name_character(sign) else "-" for sign in composed).strip("-")
     return kept.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore") or "mine"
 
 

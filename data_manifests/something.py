@@ -59,7 +59,7 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
     source = folder / spec.classes
     classes = _read_classes(source) if labels else {}
     paths, absent = split_tables(spec, folder, partial=partial)
-    found: dict[str, Segment] = {}
+    by_id: dict[str, Segment] = {}
     others: Counter[str] = Counter()
 
     def segment_of(split: Split, clip: _Clip) -> Segment:
@@ -72,9 +72,9 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
         others.update(name for name in names if name not in classes)
         kept = (row for row in enumerate(clips, start=1) if row[1].name not in others)
         make = functools.partial(segment_of, split)
-        segments = each_row(path, kept, make, id_of=attrgetter("id"), used=found)
-        found |= {segment.id: segment for segment in segments}
-    if others and not any(segment.labels for segment in found.values()):
+        segments = each_row(path, kept, make, id_of=attrgetter("id"), used=by_id)
+        by_id |= {segment.id: segment for segment in segments}
+    if others and not any(segment.labels for segment in by_id.values()):
         first = next(iter(others))
         raise ManifestError(
             f"{source}: expected the classes of the {others.total()} listed clips, got only other "
@@ -87,8 +87,8 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
         )
     return Listing(
         classes=tuple(classes),
-        video_ids=tuple(found),
-        segments=tuple(found.values()),
+        video_ids=tuple(by_id),
+        segments=tuple(by_id.values()),
         left_out={
             f"class {name!r} is not in {source.name}": count
             for name, count in sorted(others.items())
@@ -124,12 +124,12 @@ def _read_classes(path: Path) -> dict[str, int]:
         return read_class_names(path)
     index_of = read_json(path, _WHAT, dict)
     names = {str(index): name for name, index in index_of.items()}
-    wanted = list(map(str, range(len(index_of))))
-    if names.keys() != set(wanted):
+    indices = list(map(str, range(len(index_of))))
+    if names.keys() != set(indices):
         raise ManifestError(
             f"{path}: expected each index from 0 to {len(index_of) - 1} exactly once; download it "
             "again"
         )
-    ordered = [names[index] for index in wanted]
+    ordered = [names[index] for index in indices]
     each_row(path, enumerate(ordered, start=1), TypeAdapter(ClassName).validate_python)
     return {name: index for index, name in enumerate(ordered)}

@@ -172,9 +172,9 @@ def _read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
                 f"expected video {video[:80]!r} in the test split of one fold, got "
                 f"{first_few(tested) or 'none'}"
             )
-        found = splits[place]
-        assert found is not None
-        return video, found
+        chosen = splits[place]
+        assert chosen is not None
+        return video, chosen
 
     return dict(each_row(path, rows.items(), split_of, id_of=lambda pair: pair[0]))
 

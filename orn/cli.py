@@ -193,7 +193,7 @@ class LazyGroup(click.Group):
         where, help_line = self._entries()[cmd_name]
         own = _import_command(cmd_name, where) if where else None
         words = f"{self._words}{cmd_name} "
-        if not any(each.startswith(words) for section in COMMANDS.values() for each in section):
+        if not any(key.startswith(words) for section in COMMANDS.values() for key in section):
             return own
         return LazyGroup(cmd_name, words=words, own=own, help=help_line)
 

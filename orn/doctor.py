@@ -74,8 +74,8 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
     except Exception as err:  # a broken installation can raise any exception
-        found = f"{type(err).__name__}: {err}".splitlines()[0]
-        return Check(name, "failed", found, remedy="make setup")
+        result = f"{type(err).__name__}: {err}".splitlines()[0]
+        return Check(name, "failed", result, remedy="make setup")
 
 
 def _line(check: Check) -> str:
@@ -85,19 +85,19 @@ def _line(check: Check) -> str:
 
 
 def _check_python() -> Check:
-    found = f"{platform.python_version()} ({sys.executable})"
+    result = f"{platform.python_version()} ({sys.executable})"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        return Check("python", "ok", found)
+        return Check("python", "ok", result)
     remedy = "make PYTHON=python3.12 setup, after removing .venv"
-    return Check("python", "failed", f"{found}, expected 3.11 to 3.13", remedy)
+    return Check("python", "failed", f"{result}, expected 3.11 to 3.13", remedy)
 
 
 def _check_packages() -> Iterator[Check]:
     """Compare installed packages with the requirements of the project."""
     required = requirements()
     if not required:
-        found = f"{PROJECT} is not installed in this Python"
-        yield Check("packages", "failed", found, remedy="make setup")
+        result = f"{PROJECT} is not installed in this Python"
+        yield Check("packages", "failed", result, remedy="make setup")
     for name, specifier in required.items():
         if name not in _OPENCV_NAMES:  # any of them is enough, see _check_cv2
             yield _guarded(name, functools.partial(_check_package, name, specifier))
@@ -111,8 +111,8 @@ def _check_package(name: str, specifier: str) -> Check:
     if version is None:
         return Check(name, "failed", "not installed", remedy)
     if not SpecifierSet(specifier).contains(version, prereleases=True):
-        found = f"{version}, expected {specifier}"
-        return Check(name, "failed", found, remedy)
+        result = f"{version}, expected {specifier}"
+        return Check(name, "failed", result, remedy)
     return Check(name, "ok", f"{version} (required: {specifier or 'any'})")
 
 
@@ -127,15 +127,15 @@ def _check_cv2() -> Check:
     try:
         cv2 = importlib.import_module("cv2")
     except ImportError as err:
-        found = f"{' and '.join(present) or 'not installed'}; does not import: {err}"
+        result = f"{' and '.join(present) or 'not installed'}; does not import: {err}"
         if "libGL" in str(err) or "libgthread" in str(err):
-            found += " (opencv-python needs desktop libraries, opencv-python-headless does not)"
-        return Check("cv2", "failed", found, remedy)
-    found = f"{cv2.__version__} from {' and '.join(present) or 'elsewhere'}"
+            result += " (opencv-python needs desktop libraries, opencv-python-headless does not)"
+        return Check("cv2", "failed", result, remedy)
+    result = f"{cv2.__version__} from {' and '.join(present) or 'elsewhere'}"
     if len(present) > 1:
-        found += "; they overwrite each other's files"
-        return Check("cv2", "warning", found, remedy)
-    return Check("cv2", "ok", found)
+        result += "; they overwrite each other's files"
+        return Check("cv2", "warning", result, remedy)
+    return Check("cv2", "ok", result)
 
 
 def _check_torch() -> Check:
@@ -150,27 +150,27 @@ def _check_torch() -> Check:
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30
         devices.append(f"cuda:{index} {torch.cuda.get_device_name(index)} {memory:.0f} GiB")
     devices[0] += f" {torch.backends.cpu.get_cpu_capability()}"
-    found = f"{torch.__version__}, torchvision {torchvision.__version__}, {', '.join(devices)}"
+    result = f"{torch.__version__}, torchvision {torchvision.__version__}, {', '.join(devices)}"
     if len(devices) == 1 and Path("/dev/nvidia0").exists():
-        found += "; torch cannot use the NVIDIA GPU of this machine"
+        result += "; torch cannot use the NVIDIA GPU of this machine"
         remedy = "install the torch build for the driver's CUDA version, see https://pytorch.org"
-        return Check("torch devices", "warning", found, remedy)
-    return Check("torch devices", "ok", found)
+        return Check("torch devices", "warning", result, remedy)
+    return Check("torch devices", "ok", result)
 
 
 def _check_precision() -> Check:
     """Check which precision `auto` selects for training."""
     device = choose_device("auto")
-    found = f"auto is {choose_precision('auto', device)} on this {device}"
-    return Check("precision", "ok", found)
+    result = f"auto is {choose_precision('auto', device)} on this {device}"
+    return Check("precision", "ok", result)
 
 
 def _check_mmcv() -> Check:
     """Check whether mmcv has compiled operators or torchvision's operators are used instead."""
     missing = [name for name in ("mmcv", "mmdet", "mmengine") if not importlib.util.find_spec(name)]
     if missing:
-        found = f"{', '.join(missing)} not installed; detection cannot run"
-        return Check("mmcv", "failed", found, remedy="make setup")
+        result = f"{', '.join(missing)} not installed; detection cannot run"
+        return Check("mmcv", "failed", result, remedy="make setup")
     is_compiled = importlib.util.find_spec("mmcv._ext") is not None
     operators = "its own, compiled" if is_compiled else "torchvision's, not compiled"
     return Check("mmcv", "ok", f"operators: {operators}")

@@ -59,10 +59,10 @@ def _hits(
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Yield the rows of the table."""
     baseline = _logits(name, BASELINE, 0, number)
-    found: dict[str, list[NDArray[np.bool_]]] = {}
+    hits: dict[str, list[NDArray[np.bool_]]] = {}
 
     def add(row: str, scores_NA: NDArray[np.float64]) -> None:
-        found.setdefault(row, []).append(scores_NA.argmax(axis=1) == labels_N)
+        hits.setdefault(row, []).append(scores_NA.argmax(axis=1) == labels_N)
 
     if baseline is not None:
         chances = {part: _softmax(logits_NA) for part, logits_NA in baseline.items()}
@@ -84,7 +84,7 @@ def _hits(
                     add(NETWORK_AND_FOREST, _softmax(both_NA) * chances["forest"])
                     add("both heads, forest and probe",
                         _softmax(both_NA) * np.prod([*chances.values()], axis=0))  # fmt: skip
-    for row, of_seeds in found.items():
+    for row, of_seeds in hits.items():
         yield f"{row}", np.mean(of_seeds, axis=0)
 
 
@@ -131,14 +131,14 @@ def _share(values_N: NDArray[np.float64], groups: Sequence[str]) -> str:
 def _gain(before_N: NDArray, after_N: NDArray, groups: Sequence[str]) -> str:
     """Return the difference of two means in points with its 95 % interval over groups."""
     (draws_2R,) = bootstrap_figures([_Means(np.stack([before_N, after_N]))], groups)
-    found = difference_with_interval(
+    gain = difference_with_interval(
         before_N.mean(), after_N.mean(), draws_2R[1] - draws_2R[0], num_groups=len(set(groups))
     )
-    return _text(found, "difference", sign="+")
+    return _text(gain, "difference", sign="+")
 
 
-def _text(found: Mapping[str, float | None], name: str, *, sign: str = "") -> str:
-    value, low, high = (100 * (found[key] or 0.0) for key in (name, "low", "high"))
+def _text(figure: Mapping[str, float | None], name: str, *, sign: str = "") -> str:
+    value, low, high = (100 * (figure[key] or 0.0) for key in (name, "low", "high"))
     return f"{value:{sign}5.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 

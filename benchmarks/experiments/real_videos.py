@@ -88,8 +88,8 @@ def train(name: str, system: str, seeds: int) -> None:
 
 def _train(name: str, system: str, seed: int, fold: str) -> None:
     run, folder = WORK / name / f"{system}-seed{seed}-{fold}", WORK / name
-    settings = [word for each in (_NO_VALIDATION, *SYSTEMS.get(system, ()))
-                for word in ("--set", each)]  # fmt: skip
+    settings = [word for setting in (_NO_VALIDATION, *SYSTEMS.get(system, ()))
+                for word in ("--set", setting)]  # fmt: skip
     words = (
         *(str(_manifest(name, fold)), "--data", str(WORK), "--recipe", "small", *settings),
         *("--shards", str(folder / "shards"), "--clips", str(folder / "clips")),

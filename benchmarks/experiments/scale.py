@@ -67,7 +67,7 @@ def make_videos(root: Path, videos: int) -> list[Path]:
     labels = root / "meta" / "hand_object"
     labels.mkdir(parents=True)
     content = write_video(root / "one.mp4", moving_pictures(24, height=32, width=48)).read_bytes()
-    paths = [root / "videos" / each / "clip.mp4" for each in ids]
+    paths = [root / "videos" / name / "clip.mp4" for name in ids]
     for number, path in enumerate(paths):
         path.parent.mkdir(parents=True)
         if number % LINKS == 0:
@@ -75,7 +75,7 @@ def make_videos(root: Path, videos: int) -> list[Path]:
         else:
             path.hardlink_to(paths[number - number % LINKS])
     generator = np.random.default_rng(0)
-    (root / "meta" / "manifest.txt").write_text("".join(f"{each}/\n" for each in ids))
+    (root / "meta" / "manifest.txt").write_text("".join(f"{name}/\n" for name in ids))
     splits = generator.integers(0, 4, videos)
     (root / "meta" / "splitId.txt").write_text("".join(f"{split}\n" for split in splits))
     classes = "".join(f"class {number}\n" for number in range(CLASSES))
@@ -94,7 +94,7 @@ def make_shards(folder: Path, parts: Sequence[Sequence[str]]) -> None:
         members, attributes = patterns[len(ids)]
         group = json.loads(members["zarr.json"])
         entries = zip(ids, attributes.videos, strict=True)
-        group["attributes"]["videos"] = [asdict(each) | {"id": name} for name, each in entries]
+        group["attributes"]["videos"] = [asdict(entry) | {"id": name} for name, entry in entries]
         changed = json.dumps(group).encode()
         write_members(shard_path(folder, number), members | {"zarr.json": changed})
 
@@ -160,8 +160,8 @@ def clips_of(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
 def timed(work: Callable[[], Found]) -> tuple[Found, dict[str, float]]:
     """Return the result of a function with its wall time and CPU time."""
     began, used = time.perf_counter(), used_seconds()
-    found = work()
-    return found, {"seconds": time.perf_counter() - began, "cpu_seconds": used_seconds() - used}
+    result = work()
+    return result, {"seconds": time.perf_counter() - began, "cpu_seconds": used_seconds() - used}
 
 
 def used_seconds() -> float:
@@ -180,10 +180,10 @@ def open_each(paths: list[Path]) -> None:
 def cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
     """Return the mean time to load a clip with a cold cache in a loader process."""
     chosen = np.linspace(0, len(data) - 1, min(COLD_CLIPS + 1, len(data))).astype(int).tolist()
-    first, *others = [data.resolve(ClipRequest(each, epoch=0)) for each in chosen]
+    first, *others = [data.resolve(ClipRequest(place, epoch=0)) for place in chosen]
     worker[first]  # warm up late imports
-    _, found = timed(lambda: [worker[other] for other in others])
-    return {name: value / len(others) for name, value in found.items()}
+    _, clips = timed(lambda: [worker[other] for other in others])
+    return {name: value / len(others) for name, value in clips.items()}
 
 
 def loader_memory(data: ClipDataset, clips: int) -> dict[str, float]:
@@ -217,27 +217,27 @@ def evaluated(data: ClipDataset, clips: int) -> dict[str, float]:
 def measured(folder: Path, *, videos: int, shards: int, clips: int) -> Comparison:
     """Write the data set to a folder and measure each stage of the start-up."""
     paths = make_videos(folder / "data" / "vlog", videos)
-    found: dict[str, dict[str, float]] = {}
-    dataset, found["manifest"] = timed(lambda: load_dataset("vlog", folder / "data"))
+    record: dict[str, dict[str, float]] = {}
+    dataset, record["manifest"] = timed(lambda: load_dataset("vlog", folder / "data"))
     ids = [video.id for video in dataset.videos]
     make_shards(folder / "shards", [ids[number::shards] for number in range(shards)])
     scope = Scope()
-    _, found["plan"] = timed(lambda: plan_job(dataset, folder=folder / "plan", scope=scope))
-    _, found["open_shards"] = timed(lambda: DetectionFolder(folder / "shards"))
-    opened, found["open_shards_again"] = timed(lambda: DetectionFolder(folder / "shards"))
+    _, record["plan"] = timed(lambda: plan_job(dataset, folder=folder / "plan", scope=scope))
+    _, record["open_shards"] = timed(lambda: DetectionFolder(folder / "shards"))
+    opened, record["open_shards_again"] = timed(lambda: DetectionFolder(folder / "shards"))
     data = clips_of(dataset, opened)
     sent = pickle.dumps(data.for_workers(PROCESSES))
-    found["sent_to_each_loader_process"] = {"bytes": len(sent)}
-    found["cold_clip"] = cold_clip(data, pickle.loads(sent))
+    record["sent_to_each_loader_process"] = {"bytes": len(sent)}
+    record["cold_clip"] = cold_clip(data, pickle.loads(sent))
     if clips:
-        found["loader_processes"] = loader_memory(data, clips)
-        found["evaluation"] = evaluated(data, clips)
+        record["loader_processes"] = loader_memory(data, clips)
+        record["evaluation"] = evaluated(data, clips)
     _, reference = timed(lambda: open_each(paths[:OPENED]))
     return Comparison(
         name="scale",
-        ours=found["plan"]["cpu_seconds"] / videos,
+        ours=record["plan"]["cpu_seconds"] / videos,
         reference=reference["cpu_seconds"] / len(paths[:OPENED]),
-        details={"videos": videos, "shards": shards, **found},
+        details={"videos": videos, "shards": shards, **record},
     )
 
 
@@ -249,8 +249,8 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=20_000, help="clips to load; 0: none")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        found = measured(Path(name), **vars(options))
-    print(json.dumps(found.record(), indent=2))
+        record = measured(Path(name), **vars(options))
+    print(json.dumps(record.record(), indent=2))
 
 
 if __name__ == "__main__":

@@ -70,12 +70,12 @@ def draw_frames(films: range, *, seed: int) -> list[Frame]:
 def augmented(frame: Frame, rng: np.random.Generator) -> tuple[torch.Tensor, DetDataSample]:
     """Return a frame and its objects for the loss of MMDetection, with a random flip and colors."""
     image_HWC, objects = frame
-    boxes_N4 = np.array([each["bbox"] for each in objects], np.float32).reshape(-1, 4)
+    boxes_N4 = np.array([annotation["bbox"] for annotation in objects], np.float32).reshape(-1, 4)
     boxes_N4[:, 2:] += boxes_N4[:, :2]  # COCO boxes are x y width height
-    counts = [each["segmentation"]["counts"].encode() for each in objects]
+    counts = [annotation["segmentation"]["counts"].encode() for annotation in objects]
     masks_NHW = np.zeros((len(objects), HEIGHT, WIDTH), np.uint8)
-    for row, each in enumerate(counts):
-        masks_NHW[row] = decode(each, height=HEIGHT, width=WIDTH)
+    for row, annotation in enumerate(counts):
+        masks_NHW[row] = decode(annotation, height=HEIGHT, width=WIDTH)
     if rng.random() < 0.5:
         image_HWC, masks_NHW = image_HWC[:, ::-1], np.ascontiguousarray(masks_NHW[:, :, ::-1])
         boxes_N4[:, [0, 2]] = WIDTH - boxes_N4[:, [2, 0]]
@@ -86,7 +86,7 @@ def augmented(frame: Frame, rng: np.random.Generator) -> tuple[torch.Tensor, Det
     sample = DetDataSample(metainfo={"img_shape": (HEIGHT, WIDTH), "scale_factor": (1.0, 1.0)})
     sample.gt_instances = InstanceData(
         bboxes=torch.from_numpy(boxes_N4),
-        labels=torch.tensor([each["category_id"] - 1 for each in objects], dtype=torch.int64),
+        labels=torch.tensor([one["category_id"] - 1 for one in objects], dtype=torch.int64),
         masks=BitmapMasks(masks_NHW, HEIGHT, WIDTH),
     )
     return bgr_CHW, sample
@@ -129,8 +129,8 @@ def trained(frames: Sequence[Frame], *, steps: int, batch: int, seed: int) -> di
             optimizer.step()
             bar.advance(note=f"loss {loss.item():.3f}")
     return {
-        name: (each.half() if each.ndim > 1 else each).contiguous()
-        for name, each in model.state_dict().items()
+        name: (weight.half() if weight.ndim > 1 else weight).contiguous()
+        for name, weight in model.state_dict().items()
     }
 
 
@@ -140,9 +140,9 @@ def scored(weights: Path, frames: Sequence[Frame], truth: Path) -> dict[str, flo
     numbered = [({"id": i, **size}, objects) for i, (_, objects) in enumerate(frames, start=1)]
     write_text(truth, json.dumps(coco_document(numbered)))
     detector = load_detector(config=CONFIG, checkpoint=weights, device="cpu", score_threshold=0.0)
-    found = [detection for image, _ in frames for detection in detector.detect([image])]
+    detections = [detection for image, _ in frames for detection in detector.detect([image])]
     ids = range(1, len(frames) + 1)
-    return average_precision(truth, ids, found, detector.entry.class_names)
+    return average_precision(truth, ids, detections, detector.entry.class_names)
 
 
 def main() -> None:

@@ -207,7 +207,7 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
         return ActivityLabels(source=f"none: {err}")
     here = {video.id for video in shard.videos}
     shown = [segment for segment in labels.segments if segment.video_id in here]
-    if run is not None and not any(each.id in labels.probabilities for each in shown):
+    if run is not None and not any(segment.id in labels.probabilities for segment in shown):
         raise ConfigError(
             f"{run}: expected predictions for videos of {shard.path}, got none; evaluate their "
             f"split with `orn eval {run} --split SPLIT`"
@@ -224,7 +224,7 @@ def _probabilities(run: Path) -> "dict[str, NDArray]":
     paths = [run / f"predictions-{split}.npz" for split in splits]
     kept = [load_predictions(path) for path in paths if path.is_file()]
     return {
-        name: probabilities(logits_A, multi_label=each.labels.ndim > 1)
-        for each in kept or [predictions_of(run, "validation")]
-        for name, logits_A in zip(each.ids, each.logits, strict=True)
+        name: probabilities(logits_A, multi_label=predictions.labels.ndim > 1)
+        for predictions in kept or [predictions_of(run, "validation")]
+        for name, logits_A in zip(predictions.ids, predictions.logits, strict=True)
     }

@@ -138,10 +138,10 @@ def nearest_places(
     if not len(known_F):
         return [None] * len(seconds_n)
     farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
-    found = nearest_frames(known_F, seconds_n, interval=2 * farthest)
+    nearest = nearest_frames(known_F, seconds_n, interval=2 * farthest)
     return [
         place if near else None
-        for place, near in zip(found.rows_n.tolist(), found.is_near_n.tolist(), strict=True)
+        for place, near in zip(nearest.rows_n.tolist(), nearest.is_near_n.tolist(), strict=True)
     ]
 
 
@@ -168,7 +168,7 @@ class ActivityLabels:
             return None
         order = np.argsort(-chances_A, kind="stable")
         chosen = order[chances_A[order] >= 0.5] if self.several else order[:1]
-        return [(int(each), round(float(chances_A[each]), 3)) for each in chosen]
+        return [(int(label), round(float(chances_A[label]), 3)) for label in chosen]
 
 
 def labels_of(

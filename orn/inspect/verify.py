@@ -101,7 +101,7 @@ def _damaged(path: Path, err: ShardFormatError) -> Problem:
 
 def _check_detections(shard: Shard) -> _Problems:
     """Yield violations of the rules for detections, one problem per field."""
-    found: dict[str, tuple[str, Fault]] = {}
+    first_faults: dict[str, tuple[str, Fault]] = {}
     video_F = shard.frame_video()
     frame_offsets, rle_offsets = shard.array("frame_offsets"), shard.array("rle_offsets")
     for start, stop in _blocks(rle_offsets):
@@ -110,9 +110,9 @@ def _check_detections(shard: Shard) -> _Problems:
         for fault in _block_faults(shard, rle_offsets[start : stop + 1], start, video_N=video_N):
             video = shard.videos[video_N[fault.row]].id
             place = f"{fault.field} of detection {start + fault.row} (video {video!r})"
-            place, first = found.get(fault.field, (place, replace(fault, more=-1)))
-            found[fault.field] = place, replace(first, more=first.more + 1 + fault.more)
-    for place, fault in found.values():
+            place, first = first_faults.get(fault.field, (place, replace(fault, more=-1)))
+            first_faults[fault.field] = place, replace(first, more=first.more + 1 + fault.more)
+    for place, fault in first_faults.values():
         yield Problem(shard=shard.path, message=f"{place}: {fault.message}")
 
 

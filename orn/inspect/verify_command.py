@@ -80,12 +80,12 @@ def verify_paths(
     folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
     named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
     shards = list(dict.fromkeys(named))
-    found: dict[Path, list[Problem]] = {}
+    problems_of: dict[Path, list[Problem]] = {}
     with progress("verify", total=len(shards), unit="shards") as bar:
         for shard, wrong in verify_shards(shards, workers=workers or usable_cores()):
-            found[shard] = wrong
+            problems_of[shard] = wrong
             bar.advance()
-    problems = [problem for shard in shards for problem in found[shard]]
+    problems = [problem for shard in shards for problem in problems_of[shard]]
     for folder in folders:
         problems += verify_folder(folder, listing)
     return {
@@ -98,9 +98,9 @@ def verify_paths(
 def _as_text(result: dict[str, Any]) -> str:
     """Return one line per problem, notes last, and a summary line if there is no error."""
     lines = []
-    for each in sorted(result["problems"], key=itemgetter("severity")):
-        note = "note: " if each["severity"] == "note" else ""
-        lines.append(escape(f"{each['shard']}: {note}{each['message']}"))
+    for problem in sorted(result["problems"], key=itemgetter("severity")):
+        note = "note: " if problem["severity"] == "note" else ""
+        lines.append(escape(f"{problem['shard']}: {note}{problem['message']}"))
     if result["ok"]:
         lines.append(f"ok: {counted(result['shards'], 'shard')}")
     return "\n".join(lines)

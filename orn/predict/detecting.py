@@ -78,7 +78,7 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
     shards = DetectionFolder(folder)
     if not any_detector and shards.detector.title != model.detector:
         raise _other(model, shards.detector.title, f"the shards {folder}")
-    ids = {shards.entry(each).source_digest: each for each in reversed(shards.video_ids)}
+    ids = {shards.entry(own).source_digest: own for own in reversed(shards.video_ids)}
 
     @contextmanager
     def objects(
@@ -90,8 +90,8 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
                 f"{video.path}: no detections of a video with this content in {shards.path}; use "
                 "shards of this file, or run the detector"
             )
-        found = Video(id=ids[digest], path=video.path, rate=video.rate)
-        yield found, shards
+        listed = Video(id=ids[digest], path=video.path, rate=video.rate)
+        yield listed, shards
 
     return objects
 
@@ -214,9 +214,9 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     return detector
 
 
-def _other(model: OpenedModel, found: str, where: str) -> DetectorError:
+def _other(model: OpenedModel, got: str, where: str) -> DetectorError:
     return DetectorError(
         f"{path_text(where)}: expected the detector that {model.path} was trained with, "
-        f"{model.detector}, got {found}; pass that detector's weights or shards, or use "
+        f"{model.detector}, got {got}; pass that detector's weights or shards, or use "
         "--any-detector"
     )

@@ -39,15 +39,15 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
         ConfigError: if an argument is empty, a folder or a pattern has no video, or the frame rate
             of a folder is missing.
     """
-    found: dict[str, Video] = {}
+    videos: dict[str, Video] = {}
     for source in sources:
         for video in _of_source(source, rate):
-            found.setdefault(os.path.realpath(video.path), video)
-            if len(found) > _MOST:
+            videos.setdefault(os.path.realpath(video.path), video)
+            if len(videos) > _MOST:
                 raise ConfigError(
                     f"{path_text(source)}: expected at most {_MOST:,} videos, got more"
                 )
-    return tuple(found.values())
+    return tuple(videos.values())
 
 
 def check_film(overlay: Path | None, videos: Sequence[Video]) -> None:
@@ -74,8 +74,8 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
                 f"{path_text(source)}: the pattern matches no folders, and no files that end in "
                 f"{', '.join(VIDEO_SUFFIXES)}; correct it, or pass the files by name"
             )
-        for each in used:
-            yield from _of_source(each, rate)
+        for match_ in used:
+            yield from _of_source(match_, rate)
         return
     if not os.path.isdir(path):
         yield Video(id=utf8(source), path=path)
@@ -128,20 +128,20 @@ def true_segments(name_or_file: str, data_root: Path) -> dict[str, list[TrueSegm
     """Return the labeled segments of a data set by the resolved path of their video."""
     dataset = load_dataset(name_or_file, data_root)
     paths = {video.id: os.path.realpath(video.path) for video in dataset.videos}
-    found: dict[str, list[TrueSegment]] = {}
+    by_path: dict[str, list[TrueSegment]] = {}
     for segment in dataset.segments:
         if segment.video_id in paths and segment.labels:
             names = tuple(dataset.classes[label] for label in segment.labels)
             times = TimeRange(segment.start_seconds, segment.stop_seconds)
-            of_video = found.setdefault(paths[segment.video_id], [])
+            of_video = by_path.setdefault(paths[segment.video_id], [])
             of_video.append(TrueSegment(times=times, names=names))
-    return found
+    return by_path
 
 
 def names_at(truth: Sequence[TrueSegment], seconds: float) -> tuple[str, ...]:
     """Return the names of the true classes at a time."""
     return tuple(
-        dict.fromkeys(name for each in truth if seconds in each.times for name in each.names)
+        dict.fromkeys(name for true in truth if seconds in true.times for name in true.names)
     )
 
 

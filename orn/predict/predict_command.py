@@ -37,8 +37,8 @@ def predict(
     from orn.predict.given_videos import check_film, find_videos
     from orn.stage2_train.runs.find_run import local_folder
 
-    found = find_videos(videos, rate=request.rate)
-    check_film(request.overlay, found)
+    given = find_videos(videos, rate=request.rate)
+    check_film(request.overlay, given)
     folder = local_folder(run)
     check_source_of_objects(folder, request)
     import torch
@@ -61,7 +61,7 @@ def predict(
     check_output_files(
         [request.csv, request.overlay, request.html],
         reads=chain(
-            (video.path for video in found),
+            (video.path for video in given),
             files_of_run(folder),
             (request.checkpoint, request.config, request.objects),
             files_of_shards(request.shards) if request.shards else (),
@@ -73,9 +73,9 @@ def predict(
     with (
         _printed_after() as reports,
         terminated_as_interrupted(),
-        progress("predict", total=len(found), unit="videos") as bar,
+        progress("predict", total=len(given), unit="videos") as bar,
     ):
-        for _, of_video in groupby(predict_all(model, found, request, bar=bar), key=video_of):
+        for _, of_video in groupby(predict_all(model, given, request, bar=bar), key=video_of):
             segments: list[SegmentPrediction] = []
             windows: list[WindowPrediction] = []
             for result in of_video:
@@ -94,9 +94,9 @@ def predict(
         if request.csv is not None:
             write_text(request.csv, "".join(lines))
     if failed:
-        echo(f"{len(failed):,} of {counted(len(found), 'video')} failed:", err=True)
-        for each in failed:
-            echo(f"  {each.id}: {each.reason}", err=True)
+        echo(f"{len(failed):,} of {counted(len(given), 'video')} failed:", err=True)
+        for video in failed:
+            echo(f"  {video.id}: {video.reason}", err=True)
     return SOME_FAILED if failed else 0
 
 

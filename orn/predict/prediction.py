@@ -48,7 +48,7 @@ class SeenObject:
         return {
             "name": self.name,
             "score": round(self.score, 4),
-            "box": [round(each, 2) for each in self.box],
+            "box": [round(value, 2) for value in self.box],
         }
 
 
@@ -98,7 +98,7 @@ class _Part:
                 for label in self.likeliest()
             },
             "logits": {
-                name: [float(each) for each in logits_A] for name, logits_A in self.logits.items()
+                name: [float(logit) for logit in logits_A] for name, logits_A in self.logits.items()
             },
         }
 
@@ -120,9 +120,9 @@ class WindowPrediction(_Part):
 
     def __repr__(self) -> str:
         objects = sum(map(len, self.objects))
-        found = repr(truncate(self.class_text([self.label])))
+        predicted = repr(truncate(self.class_text([self.label])))
         seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
-        return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
+        return f"<WindowPrediction {self.video!r} {self.times()}: {predicted}; {seen}>"
 
     def members(self, pair: Pair) -> list[tuple[SeenObject, float]]:
         """Return the objects of a pair with their times in seconds."""
@@ -150,21 +150,21 @@ class WindowPrediction(_Part):
 
     def detected_text(self) -> str:
         """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""
-        objects = (each for frame in self.objects for each in frame if not each.is_whole_frame)
-        return detected_text((each.name, each.score) for each in objects)
+        objects = (seen for frame in self.objects for seen in frame if not seen.is_whole_frame)
+        return detected_text((seen.name, seen.score) for seen in objects)
 
     def as_json(self) -> dict[str, Any]:
         """Return the prediction as printed by `orn predict --json`."""
-        found = self._as_json("window") | {
+        record = self._as_json("window") | {
             "frames": list(self.frames),
             "seconds": [round(time_seconds, _DIGITS) for time_seconds in self.seconds],
             "label": self.classes[self.label],
-            "objects": [[each.as_json() for each in frame] for frame in self.objects],
+            "objects": [[value.as_json() for value in frame] for frame in self.objects],
         }
         if self.pairs is not None:
-            found["decided_by"] = self.decided_by
-            found["pairs"] = [self._pair(pair) for pair in self.pairs]
-        return found
+            record["decided_by"] = self.decided_by
+            record["pairs"] = [self._pair(pair) for pair in self.pairs]
+        return record
 
     def _pair(self, pair: Pair) -> dict[str, Any]:
         members = [
@@ -188,8 +188,8 @@ class SegmentPrediction(_Part):
     """Maximum number of windows that overlap at any time."""
 
     def __repr__(self) -> str:
-        found = f"{truncate(self.predicted_text())!r}; {self.windows} windows"
-        return f"<SegmentPrediction {self.video!r} {self.times()}: {found}>"
+        predicted = f"{truncate(self.predicted_text())!r}; {self.windows} windows"
+        return f"<SegmentPrediction {self.video!r} {self.times()}: {predicted}>"
 
     def predicted_text(self, most: int | None = None) -> str:
         """Return the predicted classes with probabilities, the most probable first."""
@@ -198,7 +198,8 @@ class SegmentPrediction(_Part):
 
     def runners_up_text(self) -> str:
         """Return the two most probable other classes with probabilities."""
-        return self.class_text([each for each in self.likeliest() if each not in self.labels][:2])
+        others = [label for label in self.likeliest() if label not in self.labels]
+        return self.class_text(others[:2])
 
     def can_be_joined(self, later: "SegmentPrediction") -> bool:
         """Return whether `later` starts where this segment ends, with the same classes."""

@@ -141,12 +141,12 @@ class _Panel:
             text = f"true: {', '.join(true)}" if true else ""
             lines.append((text, color))
         height = _scaled(_HEADER, width)
-        found = np.zeros((height * len(lines), width, 3), np.uint8)
+        header = np.zeros((height * len(lines), width, 3), np.uint8)
         for row, (text, color) in enumerate(lines):
-            found[row * height : (row + 1) * height] = color
+            header[row * height : (row + 1) * height] = color
             top = row * height + round((1 - _TEXT_SHARE) / 2 * height)
-            _write(found, text, top, height=height)
-        return found
+            _write(header, text, top, height=height)
+        return header
 
     def below(
         self,
@@ -159,27 +159,27 @@ class _Panel:
         line, shown = _scaled(_LINE, width), moment.likeliest()[:_BARS]
         gap, rows = line // 3, len(shown) + 1
         height = gap + line * (rows + (2 if self.truth else 1))
-        found = np.full((height, width, 3), _DARK, np.uint8)
+        panel = np.full((height, width, 3), _DARK, np.uint8)
         for place, label in enumerate(shown):
             top = gap + place * line
             bar = round((width - _MARGIN) * float(moment.probabilities[label]))
             color = self._color(self.classes[label])
-            cv2.rectangle(found, (0, top), (bar, top + line - 4), color, -1)
+            cv2.rectangle(panel, (0, top), (bar, top + line - 4), color, -1)
             text, is_predicted = moment.class_text([label]), label in moment.labels
-            _write(found, text, top + 1, height=line, bold=is_predicted)
+            _write(panel, text, top + 1, height=line, bold=is_predicted)
         if window is not None and window.pairs is not None:
             text = f"no pair supports this prediction by more than {LEAST_DROP}"
             for pair in window.shown_pairs(1):
                 text = f"without {window.pair_text(pair)}: logit {-pair.logit_drop:+.2f}"
-            _write(found, text, gap + line * (rows - 1), height=line)
-        self._draw_times(found[gap + rows * line :], line, seconds)
-        return found
+            _write(panel, text, gap + line * (rows - 1), height=line)
+        self._draw_times(panel[gap + rows * line :], line, seconds)
+        return panel
 
-    def _draw_times(self, found: NDArray[np.uint8], line: int, seconds: float) -> None:
+    def _draw_times(self, panel: NDArray[np.uint8], line: int, seconds: float) -> None:
         """Draw the predicted and the true classes over time, fainter if less probable."""
         first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
         left = 2 * _MARGIN + text_size("predicted", round(_TEXT_SHARE * line))[0]
-        width = found.shape[1] - left - _MARGIN
+        width = panel.shape[1] - left - _MARGIN
 
         def column(at: float) -> int:
             share = min(max((at - first) / max(last - first, 1e-9), 0.0), 1.0)
@@ -187,19 +187,19 @@ class _Panel:
 
         for moment in self.moments:
             columns = slice(column(moment.start_seconds), column(moment.stop_seconds) + 1)
-            found[2 : line - 2, columns] = self._shade(moment)
+            panel[2 : line - 2, columns] = self._shade(moment)
         for true in self.truth:
             start, stop = column(max(true.times.start, first)), column(min(true.times.stop, last))
-            found[line + 2 : 2 * line - 2, start : stop + 1] = self._color(true.names[0])
-        found[:, column(seconds) : column(seconds) + 2] = _WHITE
+            panel[line + 2 : 2 * line - 2, start : stop + 1] = self._color(true.names[0])
+        panel[:, column(seconds) : column(seconds) + 2] = _WHITE
         for row, text in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
-            _write(found, text, row * line + 3, height=line)
+            _write(panel, text, row * line + 3, height=line)
 
     def _shade(self, moment: SegmentPrediction) -> Color:
         """Return the color of the predicted class, darker if it is less probable."""
         if not moment.labels:
             return _GRAY
-        label = max(moment.labels, key=lambda each: float(moment.probabilities[each]))
+        label = max(moment.labels, key=lambda label: float(moment.probabilities[label]))
         share = float(moment.probabilities[label])
         red, green, blue = (
             round(dark + share * (bright - dark))

@@ -130,7 +130,7 @@ class PredictionPage:
         """Return the texts for a stretch; the explanation is that of its own class."""
         holds = [label for label in segment.likeliest() if label in segment.labels]
         names = [(label, self.model.classes[label]) for label in segment.likeliest()]
-        found = {
+        card = {
             "when": segment.times(_DASH),
             "predicted": segment.predicted_text(_LISTED_CLASSES),
             "color": self._color(self.model.classes[holds[0]]) if holds else _GRAY,
@@ -140,9 +140,9 @@ class PredictionPage:
             ],
         }
         if own is None or own.pairs is None:
-            return found | {"explained": ""}
+            return card | {"explained": ""}
         pairs = [(own.pair_text(pair), pair.logit_drop) for pair in own.shown_pairs(_LISTED_PAIRS)]
-        return found | {
+        return card | {
             "explained": self.model.classes[own.label],
             "pairs": pairs,
             "decided": DECIDED.get(own.decided_by or "", ""),

@@ -70,8 +70,8 @@ def windows_of(
     numbers = np.unique(np.floor([strides_F, strides_F + _ROUNDING]))
     starts = [*(first + stride * numbers[numbers < count]).tolist(), end - window]
     ranges = [TimeRange(start, start + window) for start in starts]
-    places = (each.places(usable_F) for each in ranges)
-    return [each for each, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
+    places = [interval.places(usable_F) for interval in ranges]
+    return [times for times, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
 
 
 def windows_and_segments(
@@ -107,7 +107,7 @@ def moments_of(
 ) -> Iterator[SegmentPrediction]:
     """Yield the moments before merging: one between any two consecutive window borders."""
     merged = _with_moments(windows, multi_label, threshold)
-    return (each for each in merged if isinstance(each, SegmentPrediction))
+    return (record for record in merged if isinstance(record, SegmentPrediction))
 
 
 def explaining_window(
@@ -123,7 +123,7 @@ def explaining_window(
         and (window.start_seconds < stop or start == stop)  # equal in a video with one frame
         and (window.stop_seconds > start or start == stop)
     ]
-    return min(own, key=lambda each: abs(each.middle - part.middle), default=None)
+    return min(own, key=lambda window: abs(window.middle - part.middle), default=None)
 
 
 def _with_moments(
@@ -137,12 +137,12 @@ def _with_moments(
         if window is not None:
             yield window
         while covering and cursor < until:
-            border = min(until, *(each.stop_seconds for each in covering))
+            border = min(until, *(earlier.stop_seconds for earlier in covering))
             is_instant = border == covering[0].start_seconds  # for a video with one frame
             if border > cursor or is_instant:
                 yield _mean_of(covering, (cursor, border), multi_label, threshold)
             cursor = max(cursor, border)
-            covering = [each for each in covering if each.stop_seconds > cursor]
+            covering = [earlier for earlier in covering if earlier.stop_seconds > cursor]
         if window is not None:
             cursor = until
             covering.append(window)
@@ -156,7 +156,7 @@ def _mean_of(
 ) -> SegmentPrediction:
     first = covering[0]
     logits = {
-        name: np.mean([each.logits[name] for each in covering], axis=0) for name in first.logits
+        name: np.mean([window.logits[name] for window in covering], axis=0) for name in first.logits
     }
     total_A = next(iter(logits.values()))
     chances_A = probabilities(total_A, multi_label=multi_label)

@@ -173,12 +173,12 @@ class Pipeline:
             check_output_folder(self.run, marker=RUN_MARKER)
             return ()
         reads, clips = tuple(self.reads()), self.clips or default_folder("clips", dataset_name)
-        found = (
+        earlier = (
             SHARD_FILES.earlier(self.shards_of(dataset_name), reads=reads),
             CLIP_FILES.earlier(clips, reads=reads),
             earlier_run(self.run, reads=reads),
         )
-        return tuple(results for results in found if results.files)
+        return tuple(results for results in earlier if results.files)
 
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards, which by default depends on the data set."""

@@ -37,12 +37,12 @@ def run(
 
     pipeline, dataset = open_pipeline(request, dry_run=dry_run)
     opened, faster = with_faster(pipeline, dataset)
-    found = estimate.estimate_pipeline(opened, dataset, faster)
+    estimated = estimate.estimate_pipeline(opened, dataset, faster)
     if dry_run:
-        echo_report(found, estimate.as_report, as_json=as_json)
+        echo_report(estimated, estimate.as_report, as_json=as_json)
         return 0
-    echo_text(estimate.as_report(found).text(), err=True)
-    offered = None if yes else found["faster"]
+    echo_text(estimate.as_report(estimated).text(), err=True)
+    offered = None if yes else estimated["faster"]
     if faster and offered and click.confirm(f"Use {offered['options']}?", err=True):
         opened = faster
     is_confirmed = yes or (opened.record.exists() and not request.fresh)  # or resumed

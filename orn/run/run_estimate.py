@@ -89,7 +89,7 @@ def as_report(estimate: dict[str, Any]) -> Report:
 
 def _removed(pipeline: Pipeline, dataset: Dataset, device: str) -> list[str]:
     """Return the earlier results that will be removed, in words."""
-    removed = [str(each) for each in pipeline.earlier(dataset.name)]
+    removed = [str(results) for results in pipeline.earlier(dataset.name)]
     folder, plan = pipeline.shards_of(dataset.name), None
     with suppress(ConfigError):  # a damaged plan
         plan = Plan.load(folder) if removed else None

@@ -63,8 +63,9 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     store = (*_option("--out", pipeline.clips), *pipeline.maps)
     training = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed), *settings)
     steps: list[Job] = []
-    for each in pipeline.trainings:
-        steps += _training_jobs(each, pipeline, (*places, *training, *partial), may_grow=may_grow)
+    options = (*places, *training, *partial)
+    for run in pipeline.trainings:
+        steps += _training_jobs(run, pipeline, options, may_grow=may_grow)
     split = () if pipeline.folds else _split_option(pipeline.split)
     argv = ("report", str(pipeline.run), *split, *partial)
     steps.append(Job(name="report", argv=argv, output=pipeline.report))

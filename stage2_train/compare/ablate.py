@@ -207,7 +207,7 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     require_prepared(request.manifest, name, resources)
     recipe = load_recipe(str(request.recipe), num_activities=len(ablation.listing.classes))
     store = resources.clips_of(name)
-    wanted: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "dataset": name,
         "segments": text_digest(repr(ablation.listing.segments)),
         "recipe": text_digest(to_toml(recipe)),
@@ -219,13 +219,13 @@ def _check_same_ablation(ablation: _Ablation) -> None:
         "threads": resources.num_threads(jobs=request.jobs),
     }
     begin_output_folder(request.folder, ABLATION_MARKER)
-    found = dict(begun_with(request.folder / _SETTINGS_NAME, wanted))
+    recorded = dict(begun_with(request.folder / _SETTINGS_NAME, settings))
     for setting in _MAY_DIFFER:
-        one, other = ({setting: each.pop(setting, None)} for each in (found, wanted))
+        one, other = ({setting: values.pop(setting, None)} for values in (recorded, settings))
         for difference in differences(one, other):
             logger.warning("%s: %s; the report lists both", request.folder, difference)
     remedy = "pass a different --out; only --set and --vary may differ between runs in a folder"
-    check_same_job(found, wanted, place=request.folder, remedy=remedy)
+    check_same_job(recorded, settings, place=request.folder, remedy=remedy)
 
 
 def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Job]:
@@ -255,11 +255,11 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
         Job(name="train", argv=training, output=folder / BEST_NAME),
         *(
             Job(
-                name=f"eval {each}",
-                argv=("eval", str(folder), "--split", each, *shared),
-                output=folder / f"eval-{each}.json",
+                name=f"eval {name}",
+                argv=("eval", str(folder), "--split", name, *shared),
+                output=folder / f"eval-{name}.json",
             )
-            for each in ((split,) if run.fold else dict.fromkeys(("validation", split)))
+            for name in ((split,) if run.fold else dict.fromkeys(("validation", split)))
         ),
     ]
 
@@ -279,14 +279,14 @@ def weights_needed(
     runs: Sequence[AblationRun], request: AblationRequest
 ) -> tuple[ImageNetwork, ...]:
     """Return the 2D networks whose published weights initialize the runs."""
-    found = set()
+    networks = set()
     for run in runs:
         recipe = recipe_of(run, request)
         file = request.weights if _holds_resnet(recipe) else None
         with suppress(ConfigError):  # a damaged run fails later and does not stop the others
             recorded = config_to_resume(run.folder)
-            found.add(find_initial_weights(recipe, run.folder, recorded, file=file).published)
-    return tuple(sorted(name for name in found if name is not None))
+            networks.add(find_initial_weights(recipe, run.folder, recorded, file=file).published)
+    return tuple(sorted(name for name in networks if name is not None))
 
 
 def _holds_resnet(recipe: Recipe) -> bool:

@@ -141,22 +141,24 @@ def planned_runs(request: AblationRequest) -> tuple[AblationRun, ...]:
 
 def _settings(request: AblationRequest) -> list[Settings]:
     """Return the settings of each value; a later setting of a key replaces an earlier one."""
-    found = []
+    settings = []
     for value in request.varied:
         texts = [*request.overrides, *filter(None, (value,))]
-        found.append(tuple(sorted({text.partition("=")[0]: text for text in texts}.values())))
-    return found
+        settings.append(tuple(sorted({text.partition("=")[0]: text for text in texts}.values())))
+    return settings
 
 
 def table_systems(table: str) -> tuple[str, ...]:
     """Return the names of the systems in a table, see `AblationRequest`."""
     tables = _BASELINE_TABLES if table == "baselines" else (int(table),)
     beside = _BESIDE_BASELINES if table == "baselines" else ()
-    return (*(each.name for each in SYSTEMS if each.table in tables), *beside)
+    return (*(system.name for system in SYSTEMS if system.table in tables), *beside)
 
 
 def paper_results(system: System, table: str | None) -> dict[str, str]:
     """Return the results of a system by data set as printed in a table, or in its own table."""
     tables = _BASELINE_TABLES if table == "baselines" else (int(table) if table else None,)
-    found = [system.paper(table) for table in tables]
-    return {dataset: text for each in found for dataset, text in each.items()} or system.paper()
+    results: dict[str, str] = {}
+    for number in tables:
+        results |= system.paper(number)
+    return results or system.paper()

@@ -118,7 +118,7 @@ def _system_row(own: Sequence[RunResult], table: str | None) -> dict[str, Any]:
         "heads": {
             head: asdict(mean_interval([result.percent(head) for result in own]))
             for head in own[0].heads
-            if all(head in each.heads for each in own)
+            if all(head in result.heads for result in own)
         },
         **{
             name: _mean(own, name)
@@ -132,8 +132,8 @@ def _system_row(own: Sequence[RunResult], table: str | None) -> dict[str, Any]:
 
 def _mean(results: Sequence[RunResult], name: str) -> float | None:
     """Return the mean of a value of `whole` over the results that have it."""
-    found = [result.whole[name] for result in results if name in result.whole]
-    return statistics.fmean(found) if found else None
+    values = [result.whole[name] for result in results if name in result.whole]
+    return statistics.fmean(values) if values else None
 
 
 def _contrasts(systems: _Rows) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def _pairs(systems: _Rows) -> Iterator[tuple[_Side, _Side]]:
         settings.setdefault(system, []).append(own)
     for better, worse in ORDERINGS:
         ours, theirs = settings.get(better, []), settings.get(worse, [])
-        equal = [(each, each) for each in ours if each in theirs]
+        equal = [(setting, setting) for setting in ours if setting in theirs]
         if len(ours) == len(theirs) == 1:
             equal = [(ours[0], theirs[0])]  # each has settings of its own
         for one, other in equal:
@@ -195,7 +195,7 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 def write_report(report: Mapping[str, Any], stem: Path) -> None:
     """Write a report as STEM.json, STEM.md (its tables) and STEM.csv (its results)."""
-    write_csv([RunResult(**each) for each in report["results"]], Path(f"{stem}.csv"))
+    write_csv([RunResult(**result) for result in report["results"]], Path(f"{stem}.csv"))
     write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
 
@@ -236,7 +236,7 @@ def _split_settings(label: str) -> list[str]:
 def _shared_settings(report: Mapping[str, Any]) -> list[str]:
     """Return the settings that all systems of a report share."""
     first, *others = (_split_settings(row["settings"]) for row in report["systems"])
-    return [each for each in first if all(each in other for other in others)]
+    return [setting for setting in first if all(setting in other for other in others)]
 
 
 def _range(report: Mapping[str, Any], figure: str, style: str) -> str:

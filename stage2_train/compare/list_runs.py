@@ -101,15 +101,15 @@ def find_runs(folder: Path) -> list[Path]:
             f"{folder}: expected a folder of runs, got none; pass --folder, or create a run with "
             "`orn train`"
         )
-    found: dict[Path, Path] = {}
+    runs: dict[Path, Path] = {}
     for depth in range(_MAX_DEPTH + 1):  # links to folders already found are ignored
         names = (CONFIG_NAME, _POOLED_NAME)  # a cross-validation may have no final training
         for path in (path for name in names for path in folder.glob("*/" * depth + name)):
             run, place = path.parent, path.parent.resolve()
             is_hidden = any(part.startswith(".") for part in run.relative_to(folder).parts)
-            if not is_hidden and found.keys().isdisjoint(place.parents):
-                found.setdefault(place, run)
-    return sorted(found.values())
+            if not is_hidden and runs.keys().isdisjoint(place.parents):
+                runs.setdefault(place, run)
+    return sorted(runs.values())
 
 
 def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
@@ -167,17 +167,17 @@ def _state(run: Path, status: RunStatus | None) -> str:
 
 def _measured(path: Path, metric: str) -> dict[str, Any]:
     try:
-        found = read_eval(path)
+        file = read_eval(path)
     except CheckpointError:
         return {}
-    head, figures = next(iter(found.heads().items()), ("", {}))
-    low, high = found.interval(head, metric) or (None, None)
+    head, figures = next(iter(file.heads().items()), ("", {}))
+    low, high = file.interval(head, metric) or (None, None)
     return {
         "measured": figures.get(metric),
         "low": low,
         "high": high,
-        "over_folds": found.split == FOLDS,
-        "trained_on": found.trained_on,
+        "over_folds": file.split == FOLDS,
+        "trained_on": file.trained_on,
     }
 
 
@@ -189,15 +189,15 @@ def _last_record(path: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
+def records(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
     """Return the columns of each run, and the settings that differ between runs as `differs`."""
     return [
         _columns(run) | {"differs": settings}
-        for run, settings in zip(found, _differing(found), strict=True)
+        for run, settings in zip(runs, _differing(runs), strict=True)
     ]
 
 
-def as_report(found: Sequence[RunSummary], folder: Path) -> Report:
+def as_report(runs: Sequence[RunSummary], folder: Path) -> Report:
     """Return a table with a row per run, without empty columns; names are relative to `folder`."""
     rows = [
         (
@@ -211,7 +211,7 @@ def as_report(found: Sequence[RunSummary], folder: Path) -> Report:
             _time(run.seconds),
             _settings(settings),
         )
-        for run, settings in zip(found, _differing(found), strict=True)
+        for run, settings in zip(runs, _differing(runs), strict=True)
     ]
     header = ("run", "data set", "system", "from", "state", "step", "figure", "time", "differs")
     return Report(tables=[filled_columns(Table(header=header, rows=rows))])
@@ -260,9 +260,9 @@ def _plain(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
+def _differing(runs: Sequence[RunSummary]) -> list[dict[str, Any]]:
     """Return, for each run, the settings that differ between runs; None for a missing setting."""
-    with_settings = [run.settings for run in found if run.settings]
+    with_settings = [run.settings for run in runs if run.settings]
     names = dict.fromkeys(name for settings in with_settings for name in settings)
     first = with_settings[0] if with_settings else {}
     several = [
@@ -271,7 +271,7 @@ def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
         if any(settings.get(name) != first.get(name) for settings in with_settings)
     ]
     return [
-        {name: run.settings.get(name) for name in several} if run.settings else {} for run in found
+        {name: run.settings.get(name) for name in several} if run.settings else {} for run in runs
     ]
 
 
@@ -279,11 +279,9 @@ def _columns(run: RunSummary) -> dict[str, Any]:
     return {name: getattr(run, name) for name in COLUMNS}
 
 
-def as_csv(found: Sequence[RunSummary]) -> str:
+def as_csv(runs: Sequence[RunSummary]) -> str:
     """Return CSV with the columns and the settings that differ between runs."""
-    flat = [
-        _columns(run) | settings for run, settings in zip(found, _differing(found), strict=True)
-    ]
+    flat = [_columns(run) | settings for run, settings in zip(runs, _differing(runs), strict=True)]
     names = list(dict.fromkeys([*COLUMNS, *(name for run in flat for name in run)]))
     values = [["" if run.get(name) is None else run[name] for name in names] for run in flat]
     return csv_text([names, *values])

@@ -70,14 +70,14 @@ def read_results(out: Path, split: str) -> list[RunResult]:
         CheckpointError: if a result file is damaged.
     """
     order = system_names()
-    found: list[tuple[int, str, int, Path]] = []
+    places: list[tuple[int, str, int, Path]] = []
     for path in out.glob(f"*/**/eval-{split}.json"):
         system, *labels, seed = path.parent.relative_to(out).parts
         number = re.fullmatch(r"seed(\d+)", seed)
         if system in order and number and len(labels) < 2 and is_measured(path.parent, split):
             label = labels[0] if labels else ""
-            found.append((order.index(system), label, int(number[1]), path))
-    return [_read(path, order[place], label, seed) for place, label, seed, path in sorted(found)]
+            places.append((order.index(system), label, int(number[1]), path))
+    return [_read(path, order[place], label, seed) for place, label, seed, path in sorted(places)]
 
 
 def _read(path: Path, system: str, settings: str, seed: int) -> RunResult:
@@ -124,13 +124,13 @@ def _training_figures(folder: Path) -> dict[str, float]:
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
     rates = [rate for rate in _numbers(lines, "clips_per_second") if rate]
     seconds = _numbers(lines, "seconds")
-    found = {
+    figures = {
         "steps": max(_numbers(lines, "step"), default=None),
         "seconds": math.fsum(seconds) if seconds else None,
         "clips_per_second": statistics.median(rates) if rates else None,
         **loss_figures(lines),
     }
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in figures.items() if value is not None}
 
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -23,12 +23,12 @@ def runs(
 
     if as_csv and as_json:
         raise ConfigError("--csv and --json: expected at most one, got both; pass one")
-    found = [listing.read_summary(run, split=split) for run in listing.find_runs(folder)]
+    summaries = [listing.read_summary(run, split=split) for run in listing.find_runs(folder)]
     if as_json:
-        echo_json({"split": split, "runs": listing.records(found)})
+        echo_json({"split": split, "runs": listing.records(summaries)})
     elif as_csv:
-        echo_text(listing.as_csv(found), nl=False)
-    elif found:
-        echo_text(listing.as_report(found, folder).text())
+        echo_text(listing.as_csv(summaries), nl=False)
+    elif summaries:
+        echo_text(listing.as_report(summaries, folder).text())
     else:
         echo(f"{folder}: no run")

@@ -93,10 +93,10 @@ def explain_clips(
     """
     true_NA = measured.true_NA()
     names = tuple(runs[0].sources.detections.detector.class_names)
-    found = Explanations(
+    explained = Explanations(
         pairs=ClassPairs(background=len(names)), names=names, mistakes=_mistakes(measured)
     )
-    shown = {(each.row, each.activity) for some in found.mistakes.values() for each in some}
+    shown = {(one.row, one.activity) for some in explained.mistakes.values() for one in some}
     counted = {
         (row, activity)
         for row in spread(len(true_NA), _MOST_COUNTED)
@@ -113,17 +113,17 @@ def explain_clips(
             _explained(run, classes_of, resources, bar.advance) for run in runs
         ):
             row = row_of[clip.id]
-            if row not in found.strips:
+            if row not in explained.strips:
                 rank = 0 if row in tall else 3 if is_right_N[row] else 2
                 tallest = _TALL if row in tall else _SMALL
                 frames = [*clip.frames_THW3]
-                found.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
+                explained.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
             if (row, clip.activity) in counted and clip.pairs is not None:
                 labels_2P = clip.labels_TK[clip.pairs.frames_nP, clip.pairs.slots_nP]
-                found.pairs.add(clip.activity, labels_2P, clip.pairs.logit_drop_P)
+                explained.pairs.add(clip.activity, labels_2P, clip.pairs.logit_drop_P)
             if (row, clip.activity) in shown:
-                found.cases[row, clip.activity] = _case(measured, names, clip, row)
-    return found
+                explained.cases[row, clip.activity] = _case(measured, names, clip, row)
+    return explained
 
 
 def _explained(
@@ -154,7 +154,7 @@ def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
     cells: dict[tuple[int, int], list[Mistake]] = {}
     for mistake in measured.mistakes():
         cells.setdefault(mistake.cell, []).append(mistake)
-    order = sorted(cells.items(), key=lambda each: (-len(each[1]), -each[1][0].confidence))
+    order = sorted(cells.items(), key=lambda cell: (-len(cell[1]), -cell[1][0].confidence))
     return {cell: some[:_OF_GROUP] for cell, some in order[:_GROUPS]}
 
 
@@ -175,7 +175,7 @@ def _case(measured: Measured, names: tuple[str, ...], clip: ExplainedClip, row: 
         ),
         predicted=f"{'not ' if missed else ''}{activity}",
         chance=1 - chance if missed else chance,
-        true=", ".join(truncate(classes[each], 60) for each in np.flatnonzero(true_A)) or "none",
+        true=", ".join(truncate(classes[label], 60) for label in np.flatnonzero(true_A)) or "none",
         why=why,
         decided=DECIDED[clip.decided_by] if clip.decided_by else "",
         detected=clip.detected_text(names),
@@ -195,9 +195,9 @@ def explanation(
     """
     for sign in (against, not against):
         listed = [
-            f"by {abs(each.logit_drop):.2f} without {clip.pair_text(each, names)}"
-            for each in clip.strongest(_LISTED_PAIRS, against=sign)
-            if matters(each.logit_drop)
+            f"by {abs(pair.logit_drop):.2f} without {clip.pair_text(pair, names)}"
+            for pair in clip.strongest(_LISTED_PAIRS, against=sign)
+            if matters(pair.logit_drop)
         ]
         if listed:
             change = "rises" if sign else "drops"

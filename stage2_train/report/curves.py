@@ -41,7 +41,7 @@ def training_curves(run: Path, metric: str, chance: float) -> tuple[Picture, ...
         numbers = {name: finite_number(record, name) for name in record}
         line: dict[str, Any] = {name: v for name, v in numbers.items() if v is not None}
         if "step" in line:
-            lines.append(line | {each: str(record.get(each)) for each in ("group", "phase")})
+            lines.append(line | {field: str(record.get(field)) for field in ("group", "phase")})
     if not lines:
         return ()
     with matplotlib.rc_context(_SETTINGS):

@@ -115,7 +115,7 @@ class Measured:
 
     def mistakes(self) -> list[Mistake]:
         """Return all mistakes, the most confident first."""
-        probability_NA, found = self.probability_NA, []
+        probability_NA, mistakes = self.probability_NA, []
         for (true, column), rows in self.cells().items():
             if column == (true if self.single else OUTCOMES.index("found")):
                 continue
@@ -123,7 +123,7 @@ class Measured:
             is_missed = not self.single and column == OUTCOMES.index("missed")
             for row in rows:
                 chance = float(probability_NA[row, activity])
-                found.append(
+                mistakes.append(
                     Mistake(
                         row=row,
                         activity=activity,
@@ -131,7 +131,7 @@ class Measured:
                         confidence=1 - chance if is_missed else chance,
                     )
                 )
-        return sorted(found, key=lambda each: (-each.confidence, each.row))
+        return sorted(mistakes, key=lambda mistake: (-mistake.confidence, mistake.row))
 
     def differences(self) -> dict[str, dict[str, float | None]]:
         """Return how much better each single head is than both, with its paired 95 % interval."""

@@ -51,7 +51,7 @@ def report_page(
     run: Path,
     runs: Sequence[EvaluatedRun],
     measured: Measured,
-    found: Explanations,
+    explained: Explanations,
     *,
     paths: DataPaths,
     curves: Sequence[Sequence[Picture]],
@@ -77,9 +77,9 @@ def report_page(
             "count": int(counts_RC[cell]),
             "total": measured.file.per_class[cell[0]].num_segments,
             "is_missed": cell[1] < 2,
-            "cases": [found.cases[each.row, each.activity] for each in some],
+            "cases": [explained.cases[mistake.row, mistake.activity] for mistake in some],
         }
-        for cell, some in found.mistakes.items()
+        for cell, some in explained.mistakes.items()
     ]
     view = {
         "title": run.resolve().name,
@@ -95,25 +95,25 @@ def report_page(
         "rows": (rows := _most_confused(measured)),
         "columns": rows if measured.single else range(len(OUTCOMES)),
         "curves": curves,
-        "related": list(_related(measured, found)),
+        "related": list(_related(measured, explained)),
         "has_pairs": model.relates_pairs,
         "scale": (LEAST_DROP, FULL_DROP),
         "made": _made(run, runs, paths, measured.file),
     }
-    strips = list(found.strips.values())
-    listed = _listed(measured, found)
+    strips = list(explained.strips.values())
+    listed = _listed(measured, explained)
 
     def page(held: Set[str]) -> str:
         shown = (strip for strip in strips if strip.key in held)
         data = {
             **listed,
-            "strips": {each.key: [each.source, each.frames, *each.size] for each in shown},
+            "strips": {clip.key: [clip.source, clip.frames, *clip.size] for clip in shown},
         }
         template = "orn.stage2_train.report/report.html"
         return render(template, **view, held=held, data=data)
 
     graphs = chain.from_iterable(curves)
-    pictures = [*strips, *(case.picture for case in found.cases.values()), *graphs]
+    pictures = [*strips, *(case.picture for case in explained.cases.values()), *graphs]
     return fitted_page(page, pictures, kind="report")
 
 
@@ -167,22 +167,22 @@ def _most_confused(measured: Measured) -> list[int]:
     return sorted(np.argsort(-wrong_A, kind="stable")[:_LARGEST_MATRIX].tolist())
 
 
-def _related(measured: Measured, found: Explanations) -> Iterator[tuple[str, int, list[str]]]:
+def _related(measured: Measured, explained: Explanations) -> Iterator[tuple[str, int, list[str]]]:
     """Yield activities with their number of clips and their most important pairs of classes."""
-    names = [truncate(name, 40) for name in found.names]
-    for activity, num_clips in found.pairs.num_clips.most_common():
+    names = [truncate(name, 40) for name in explained.names]
+    for activity, num_clips in explained.pairs.num_clips.most_common():
         yield (
             measured.classes[activity],
             num_clips,
             [
-                f"{names[each.first]} \u2013 {names[each.second]} {each.drop:.2f}"
-                for each in found.pairs.ranked(activity)[:_LISTED_PAIRS]
-                if each.drop >= LEAST_DROP
+                f"{names[pair.first]} \u2013 {names[pair.second]} {pair.drop:.2f}"
+                for pair in explained.pairs.ranked(activity)[:_LISTED_PAIRS]
+                if pair.drop >= LEAST_DROP
             ],
         )
 
 
-def _listed(measured: Measured, found: Explanations) -> dict[str, Any]:
+def _listed(measured: Measured, explained: Explanations) -> dict[str, Any]:
     """Return the cells of the confusion matrix and a bounded number of clips in them."""
     cells = measured.cells()
     most = min(max(_MOST_LISTED // max(len(cells), 1), 1), _MOST_IN_CELL)
@@ -190,13 +190,13 @@ def _listed(measured: Measured, found: Explanations) -> dict[str, Any]:
 
     def clip(row: int) -> list[str]:
         predicted = [
-            f"{truncate(measured.classes[each], 60)} {100 * probability_NA[row, each]:.0f} %"
-            for each in np.flatnonzero(predicted_NA[row])
+            f"{truncate(measured.classes[label], 60)} {100 * probability_NA[row, label]:.0f} %"
+            for label in np.flatnonzero(predicted_NA[row])
         ]
         about = f"Predicted: {', '.join(predicted) or 'nothing'}"
         return [truncate(measured.predictions.ids[row]), truncate(about, 300)]
 
-    rows = {row for some in cells.values() for row in some[:most]} | found.strips.keys()
+    rows = {row for some in cells.values() for row in some[:most]} | explained.strips.keys()
     return {
         "clips": {row: clip(row) for row in sorted(rows)},
         "cells": {
@@ -255,8 +255,8 @@ def _made(
 
 def _named(run: Path, runs: Sequence[EvaluatedRun]) -> Iterator[tuple[OpenedModel, str]]:
     """Yield the model of each run with the words that tell folds apart."""
-    for each in runs:
-        yield each.model, "" if each.model.path == run else f" of {each.model.path.name}"
+    for model in (evaluated.model for evaluated in runs):
+        yield model, "" if model.path == run else f" of {model.path.name}"
 
 
 def _trained(model: OpenedModel) -> str:

@@ -40,8 +40,8 @@ def average_precision(
         ids = [known[name] for name in class_names]
         results = [
             entry
-            for image_id, found in zip(image_ids, detections, strict=True)
-            for entry in _as_results(image_id, found, ids)
+            for image_id, frame in zip(image_ids, detections, strict=True)
+            for entry in _as_results(image_id, frame, ids)
         ]
         if not results:
             return figures
@@ -73,7 +73,7 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
     frames: dict[str, list[int]] = {name: [] for name in names.values()}
     for image in document["images"]:
         frames[names[image["video_id"]]].append(image["id"])
-    image_ids, found = [], []
+    image_ids, frame_detections = [], []
     folder = DetectionFolder(shards)
     for name, video_images in frames.items():
         detections = folder.video(name)
@@ -83,22 +83,23 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
                 f"{ground_truth}, got {len(detections.seconds)}; run `orn detect` again"
             )
         image_ids += video_images
-        found += [detections.frame(index) for index in range(len(video_images))]
-    return average_precision(ground_truth, image_ids, found, folder.detector.class_names)
+        frame_detections += [detections.frame(index) for index in range(len(video_images))]
+    return average_precision(ground_truth, image_ids, frame_detections, folder.detector.class_names)
 
 
 def _as_results(
-    image_id: int, found: FrameDetections, categories: Sequence[int]
+    image_id: int, detections: FrameDetections, categories: Sequence[int]
 ) -> list[dict[str, Any]]:
-    boxes_xywh = found.boxes.astype(np.float64)
+    boxes_xywh = detections.boxes.astype(np.float64)
+    size = [detections.height, detections.width]
     boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
     return [
         {
             "image_id": image_id,
-            "category_id": categories[int(found.labels[i])],
+            "category_id": categories[int(detections.labels[i])],
             "bbox": boxes_xywh[i].tolist(),
-            "score": float(found.scores[i]),
-            "segmentation": {"size": [found.height, found.width], "counts": found.masks[i]},
+            "score": float(detections.scores[i]),
+            "segmentation": {"size": size, "counts": detections.masks[i]},
         }
-        for i in range(len(found))
+        for i in range(len(detections))
     ]

@@ -51,7 +51,7 @@ def render(scene: Scene) -> Iterator[RenderedFrame]:
             for track, actor in enumerate(scene.actors)
             for nearer, layer in layers[track]
         ]
-        for _, track, layer in sorted(painted, key=lambda each: each[0]):
+        for _, track, layer in sorted(painted, key=lambda layer: layer[0]):
             _paint(image, track_HW, full_area, layer, scene.actors[track], track, frame, drift_F2)
         y, x = rng.integers(0, 64, 2)
         lamp_HW3 = lit_HW3 if scene.lamp_F[frame] else dark_HW3
@@ -95,8 +95,9 @@ def _background(table: np.ndarray, drift_2: np.ndarray) -> np.ndarray:
 def _layers(actor: Actor) -> list[tuple[float, np.ndarray]]:
     """Return the depth offset and the drawing (float32 premultiplied RGBA) of an actor's back, if
     it has one, and front."""
-    drawings = [each for each in (actor.sprite.back, actor.sprite.front) if each is not None]
-    return [(float(place), drawing.astype(np.float32)) for place, drawing in enumerate(drawings)]
+    sides = (actor.sprite.back, actor.sprite.front)
+    drawings = [side.astype(np.float32) for side in sides if side is not None]
+    return [(float(place), drawing) for place, drawing in enumerate(drawings)]
 
 
 def _paint(

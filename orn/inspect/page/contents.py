@@ -141,7 +141,7 @@ def encoded_picture(
 
 
 def thumbnail(
-    found: FrameDetections,
+    detections: FrameDetections,
     picture_HW3: NDArray[np.uint8] | None,
     size: tuple[int, int],
     score_threshold: float,
@@ -159,15 +159,16 @@ def thumbnail(
     scene: NDArray[Any] = np.full((*small[::-1], 3), _GRAY, np.uint8)
     if picture_HW3 is not None:
         scene = cv2.resize(picture_HW3, small, interpolation=cv2.INTER_AREA)
-    for row in np.flatnonzero(found.scores >= score_threshold).tolist():
-        mask_HW = rle.decode(found.masks[row], height=found.height, width=found.width)
+    height, width = detections.height, detections.width
+    for row in np.flatnonzero(detections.scores >= score_threshold).tolist():
+        mask_HW = rle.decode(detections.masks[row], height=height, width=width)
         cover_hw = cv2.resize(mask_HW.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
         share = MASK_OPACITY / 255 * cover_hw[..., None]
-        scene = scene + share * (np.array(class_color(int(found.labels[row]))) - scene)
+        scene = scene + share * (np.array(class_color(int(detections.labels[row]))) - scene)
     return encoded_picture(np.rint(scene).astype(np.uint8), small, quality=60, form=".webp")
 
 
-def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> Markup:
+def frame_json(detections: FrameDetections, jpeg: str | None, *, source: str) -> Markup:
     """Return a full frame as JSON: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths,
     scores], ...]]`.
 
@@ -177,31 +178,31 @@ def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> Mark
     Raises:
         ShardFormatError: if a mask is malformed or its size differs from the grid.
     """
-    _check_masks(found, source)
-    boxes_N4 = found.boxes.astype(np.float64).round(1).tolist()
-    scores_N = np.nan_to_num(found.scores.astype(np.float64)).round(4).tolist()
-    detections = [
+    _check_masks(detections, source)
+    boxes_N4 = detections.boxes.astype(np.float64).round(1).tolist()
+    scores_N = np.nan_to_num(detections.scores.astype(np.float64)).round(4).tolist()
+    rows = [
         [label, score, *box, mask.translate(_SAFE_DIGITS).decode("ascii"), 0]
         for label, score, box, mask in zip(
-            found.labels.tolist(), scores_N, boxes_N4, found.masks, strict=True
+            detections.labels.tolist(), scores_N, boxes_N4, detections.masks, strict=True
         )
     ]
-    if found.class_scores is not None:
-        for detection, scores_S in zip(detections, found.class_scores, strict=True):
+    if detections.class_scores is not None:
+        for row, scores_S in zip(rows, detections.class_scores, strict=True):
             scores_S = np.nan_to_num(scores_S.astype(np.float64))
             shown = np.flatnonzero(scores_S >= _LEAST_SCORE).tolist()
-            detection[-1] = [
+            row[-1] = [
                 value for label in shown for value in (label, round(float(scores_S[label]), 4))
             ]
-    return json_data([jpeg or 0, detections])
+    return json_data([jpeg or 0, rows])
 
 
-def _check_masks(found: FrameDetections, source: str) -> None:
+def _check_masks(detections: FrameDetections, source: str) -> None:
     try:
-        runs = read_run_lengths(found.masks)
+        runs = read_run_lengths(detections.masks)
     except ShardFormatError as err:
         raise ShardFormatError(f"{source}: {err}") from err
-    pixels_M, expected = runs.totals_M, found.height * found.width
+    pixels_M, expected = runs.totals_M, detections.height * detections.width
     if (pixels_M != expected).any():
         wrong = int(pixels_M[pixels_M != expected][0])
         raise ShardFormatError(

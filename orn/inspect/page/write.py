@@ -78,8 +78,8 @@ def write_page(
             shutil.rmtree(folder, ignore_errors=True)
             raise
     earlier.remove()
-    gray = [(video.id, each.gray) for video, each in zip(shard.videos, videos, strict=True)
-            if each.gray is not None]  # fmt: skip
+    gray = [(video.id, look.gray) for video, look in zip(shard.videos, videos, strict=True)
+            if look.gray is not None]  # fmt: skip
     if gray:
         logger.warning(
             "drawing masks on a gray background in %d of %d videos; for %r: %s",
@@ -93,20 +93,20 @@ def _frames(
 ) -> Iterator[Markup]:
     """Yield all frames as JSON, and complete the appearance of the videos."""
     seconds_F = shard.frame_seconds()
-    for place, (video, each) in enumerate(zip(shard.videos, videos, strict=True)):
+    for place, (video, look) in enumerate(zip(shard.videos, videos, strict=True)):
         start, stop = shard.video_rows(video.id)
-        on_gray = partial(setattr, each, "gray")
+        on_gray = partial(setattr, look, "gray")
         seconds_n = seconds_F[start:stop]
         shown = pictures_or_gray(pictures, video, seconds_n, on_gray) if start < stop else ()
         for row, picture in zip(range(start, stop), shown, strict=True):
-            jpeg, found = None, shard.frame(row)
+            jpeg, detections = None, shard.frame(row)
             if picture is not None:
-                each.size, each.gray = shown_size(video, picture), None
-                jpeg = encoded_picture(picture, each.size, quality=_QUALITY)
-            if place < _MOST_THUMBNAILS and found.scores.sum() > 1.25 * each.in_thumbnail:
-                each.thumbnail = thumbnail(found, picture, each.size, score_threshold)
-                each.in_thumbnail = float(found.scores.sum())
-            yield frame_json(found, jpeg, source=str(shard.path))
+                look.size, look.gray = shown_size(video, picture), None
+                jpeg = encoded_picture(picture, look.size, quality=_QUALITY)
+            if place < _MOST_THUMBNAILS and detections.scores.sum() > 1.25 * look.in_thumbnail:
+                look.thumbnail = thumbnail(detections, picture, look.size, score_threshold)
+                look.in_thumbnail = float(detections.scores.sum())
+            yield frame_json(detections, jpeg, source=str(shard.path))
 
 
 def _write_chunks(frames: Iterable[Markup], folder: Path, bar: Bar) -> list[int]:
