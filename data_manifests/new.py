@@ -51,7 +51,7 @@ _MOST_ENTRIES = 200_000
 class TableGuess:
     """Properties inferred from a table."""
 
-    is_multi_label: bool
+    task: Task
     has_times: bool
     """Whether every row has start and stop."""
     has_split: bool
@@ -128,14 +128,12 @@ def plan_manifest(
     prefix = f"{_clean_name(name)}-" if name else ""
     name = _clean_name(name) if name else usual.stem
     path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
-    split_path = folder / f"{prefix}{_SPLIT_NAME}" if split else None
-    task: Task = "multi-label" if guess.is_multi_label else "single-label"
     values = {
         "name": name,
         "title": f"{name}, {guess.rows} rows of {table.name}",
         "form": form,
-        "task": task,
-        "metric": METRICS[task],
+        "task": guess.task,
+        "metric": METRICS[guess.task],
         "root": root,
         "pattern": pattern,
         "table": table.name,
@@ -148,12 +146,12 @@ def plan_manifest(
         rate_line=f"rate = {toml_value(rate)}" if rate else "# rate = 30",
         splits="train, validation and test" if split or guess.has_split else _ALL_TRAIN,
         column=toml_value(split.columns[0] if split else "split"),
-        drawn=_drawn_lines(split, split_path),
+        drawn=_drawn_lines(split, f"{prefix}{_SPLIT_NAME}") if split else "",
     )
     files = {path: text, classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
-    if split_path:
-        assert split is not None
-        files[split_path] = split_text(split.columns, split_of)
+    if split:
+        files[folder / f"{prefix}{_SPLIT_NAME}"] = split_text(split.columns, split_of)
+    *_, split_path = files
     check_output_files(list(files), reads=[table])
     files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
@@ -162,7 +160,7 @@ def plan_manifest(
     listing = read(
         manifest.labels,
         folder,
-        task=task,
+        task=guess.task,
         form=form,
         labels=True,
         classes={class_name: index for index, class_name in enumerate(guess.classes)},
@@ -174,11 +172,11 @@ def plan_manifest(
     report = {
         "manifest": str(path),
         "classes_file": str(classes_path),
-        "split_file": split_path and str(split_path),
+        "split_file": str(split_path) if split else None,
         "data_root": str(data_root),
         "name": name,
         "form": form,
-        "task": task,
+        "task": guess.task,
         "metric": manifest.metric,
         "pattern": pattern,
         "classes": len(guess.classes),
@@ -254,7 +252,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
     are_numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names)
     has_times = all(row.start is not None and row.stop is not None for row in rows)
     return TableGuess(
-        is_multi_label=is_multi,
+        task="multi-label" if is_multi else "single-label",
         has_times=has_times,
         has_split=rows[0].split is not None,
         classes=tuple(sorted(names, key=int if are_numbers else str)),
@@ -309,15 +307,14 @@ def _on_one_line(row: LabeledRow) -> LabeledRow:
     return row
 
 
-def _drawn_lines(split: SplitRequest | None, path: Path | None) -> str:
+def _drawn_lines(split: SplitRequest, table: str) -> str:
     """Return the lines of a manifest for a drawn split."""
-    if not split or not path:
-        return ""
-    group = f"\ngroup = {toml_value(split.group)}" if split.group else ""
-    folds = (
-        f"\nfolds = {split.folds} # one column of the table of splits each" if split.folds else ""
-    )
-    return f"\nsplit_table = {toml_value(path.name)} # {split.options}{group}{folds}"
+    lines = ["", f"split_table = {toml_value(table)} # {split.options}"]
+    if split.group:
+        lines.append(f"group = {toml_value(split.group)}")
+    if split.folds:
+        lines.append(f"folds = {split.folds} # one column of the table of splits each")
+    return "\n".join(lines)
 
 
 def _split_reason(
@@ -338,8 +335,11 @@ def _split_reason(
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
     """Return the files that are missing or contain different text."""
-    changed = {path: text for path, text in files.items() if not _has_text(path, text)}
-    for path in changed:
+    changed = {}
+    for path, text in files.items():
+        if not_a_file(path) is None and path.read_bytes() == text.encode():
+            continue
+        changed[path] = text
         if os.path.lexists(path) and not fresh:
             raise ConfigError(
                 f"{path}: file exists with different content; replace it with --fresh, or write "
@@ -402,9 +402,3 @@ def _clean_name(text: str) -> str:
     composed = unicodedata.normalize("NFC", text.strip())
     kept = "".join(sign if is_name_character(sign) else "-" for sign in composed).strip("-")
     return kept.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore") or "mine"
-
-
-def _has_text(path: Path, text: str) -> bool:
-    """Return whether the file contains exactly this text."""
-    data = text.encode()
-    return not not_a_file(path) and path.stat().st_size == len(data) and path.read_bytes() == data

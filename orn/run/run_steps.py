@@ -8,23 +8,21 @@ remaining work themselves, so videos that are added later are also processed.
 import functools
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.folds import write_fold_manifests
-from orn.data_manifests.records import Split
+from orn.data_manifests.records import SPLITS, Split
 from orn.run.plan_run import Pipeline, Training
 from orn.shared.errors import SOME_FAILED, PipelineError
-from orn.shared.jobs.child_processes import Job, run_jobs
+from orn.shared.jobs.child_processes import Job, option_words, run_jobs
 from orn.shared.jobs.lock import locked
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, earlier_run
 from orn.stage2_train.settings.evaluation_names import FOLDS
-
-_ALL_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
@@ -35,74 +33,58 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
         may_grow: whether videos may be added or changed between two runs.
     """
     data = (pipeline.manifest, "--data", str(pipeline.data_root))
-    partial = ("--partial",) if pipeline.partial else ()
-    places = (*_option("--shards", pipeline.shards), *_option("--clips", pipeline.clips))
+    fresh, partial = {"--fresh": pipeline.fresh}, option_words({"--partial": pipeline.partial})
+    check = Job(name="check", argv=("manifest", "check", *data), output=pipeline.data_root)
+    store = (*option_words({"--out": pipeline.clips}), *pipeline.maps, *option_words(fresh))
+    clips = Job(name="clips", argv=("clips", *data, *store), output=pipeline.clips)
     settings = [word for override in pipeline.overrides for word in ("--set", override)]
-    shards = _option("--out", pipeline.shards)
-    fresh = ("--fresh",) if pipeline.fresh else ()
-    if pipeline.objects is not None:
-        source = (str(pipeline.objects), *_option("--format", pipeline.form))
-        objects = Job(
-            name="import-objects",
-            argv=("import-objects", pipeline.manifest, *source, *data[1:], *shards, *fresh),
-            output=None,
-        )
-    else:
-        detector = (
-            *_option("--config", pipeline.config),
-            *_option("--checkpoint", pipeline.checkpoint),
-            *_option("--batch-size", pipeline.batch_size),
-            *_option("--score-threshold", pipeline.score_threshold),
-        )
-        detected = pipeline.shards and pipeline.shards / "detect.json"
-        objects = Job(
-            name="detect",
-            argv=("detect", *data, *shards, *detector, *_option("--rate", pipeline.rate), *fresh),
-            output=None if may_grow else detected,
-        )
-    store = (*_option("--out", pipeline.clips), *pipeline.maps)
-    training = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed), *settings)
-    steps: list[Job] = []
-    options = (*places, *training, *partial)
-    for run in pipeline.trainings:
-        steps += _training_jobs(run, pipeline, options, may_grow=may_grow)
+    places = option_words({"--shards": pipeline.shards, "--clips": pipeline.clips})
+    recipe = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed))
+    options = (*places, *recipe, *settings, *partial)
     split = () if pipeline.folds else _split_option(pipeline.split)
     argv = ("report", str(pipeline.run), *split, *partial)
-    steps.append(Job(name="report", argv=argv, output=pipeline.report))
-    return [
-        Job(
-            name="check",
-            argv=("manifest", "check", *data),
-            output=None if may_grow else pipeline.data_root,
-        ),
-        objects,
-        Job(
-            name="clips",
-            argv=("clips", *data, *store, *fresh),
-            output=None if may_grow else pipeline.clips,
-        ),
-        *steps,
-    ]
+    jobs = [check, _objects_job(pipeline, data, fresh), clips]
+    for training in pipeline.trainings:
+        jobs += _training_jobs(training, pipeline, options)
+    if may_grow:  # the other steps determine what remains to be done
+        jobs = [job if job.made_from else replace(job, output=None) for job in jobs]
+    else:
+        jobs = [replace(job, made_from=None) for job in jobs]
+    return [*jobs, Job(name="report", argv=argv, output=pipeline.report)]
 
 
-def _training_jobs(
-    training: Training, pipeline: Pipeline, options: tuple[str, ...], *, may_grow: bool
-) -> list[Job]:
+def _objects_job(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bool]) -> Job:
+    """Return the step that detects objects or imports them."""
+    out = {"--out": pipeline.shards}
+    if pipeline.objects is not None:
+        source = (str(pipeline.objects), *option_words({"--format": pipeline.form}))
+        words = (pipeline.manifest, *source, *data[1:], *option_words({**out, **fresh}))
+        return Job(name="import-objects", argv=("import-objects", *words), output=None)
+    detector = {
+        "--config": pipeline.config,
+        "--checkpoint": pipeline.checkpoint,
+        "--batch-size": pipeline.batch_size,
+        "--score-threshold": pipeline.score_threshold,
+        "--rate": pipeline.rate,
+    }
+    return Job(
+        name="detect",
+        argv=("detect", *data, *option_words({**out, **detector, **fresh})),
+        output=pipeline.shards and pipeline.shards / "detect.json",
+    )
+
+
+def _training_jobs(training: Training, pipeline: Pipeline, options: tuple[str, ...]) -> list[Job]:
     """Return the steps of one training run: train, evaluate, and evaluate a baseline."""
-    run, partial = str(training.run), ("--partial",) if pipeline.partial else ()
+    run, partial = str(training.run), option_words({"--partial": pipeline.partial})
     data = (training.manifest, "--data", str(pipeline.data_root))
-    jobs = [
-        Job(
-            name=f"train{training.name}",
-            argv=("train", *data, *options, "--run", run),
-            output=None if may_grow else training.run / BEST_NAME,
-        )
-    ]
+    argv = ("train", *data, *options, "--run", run)
+    train = Job(name=f"train{training.name}", argv=argv, output=training.run / BEST_NAME)
     if training.split is None or training.baseline is None:
-        return jobs
+        return [train]
     split = _split_option(training.split)
 
-    def of_splits(splits: tuple[Split, ...]) -> Callable[[], str]:
+    def of_splits(*splits: Split) -> Callable[[], str]:
         """Return the digest of the inputs, computed once: to compare it, and to record it."""
         inputs = functools.partial(_inputs, training, splits, partial=pipeline.partial)
         return functools.cache(inputs)
@@ -111,15 +93,15 @@ def _training_jobs(
         name=f"eval{training.name}",
         argv=("eval", run, *split, *partial),
         output=training.evaluation,
-        made_from=of_splits((training.split,)) if may_grow else None,
+        made_from=of_splits(training.split),
     )
     baseline = Job(
         name=f"baseline{training.name}",
         argv=("baseline", *data, *options, *split, "--out", str(training.baseline)),
         output=training.baseline / f"eval-{training.split}.json",
-        made_from=of_splits(_ALL_SPLITS) if may_grow else None,
+        made_from=of_splits(*SPLITS),
     )
-    return [*jobs, evaluate, baseline]
+    return [train, evaluate, baseline]
 
 
 def _inputs(training: Training, splits: tuple[str, ...], *, partial: bool) -> str:
@@ -180,23 +162,17 @@ def as_report(result: dict[str, Any]) -> Report:
     """Return the result of a pipeline in printable form."""
     interval = result["interval"]
     ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
-    of = "" if result["split"] == FOLDS else f"{result['split']} "
-    clips = counted(result["num_segments"], f"{of}segment")
-    clips += " of all folds" if result["split"] == FOLDS else ""
-    return Report(
-        facts=[
-            (
-                "Score",
-                f"{result['metric']} {result['score']:.1%}{ends} on {clips}, chance "
-                f"{result['chance']:.1%}",
-            ),
-            *([("Baseline", result["baseline"]["text"])] if result["baseline"] else []),
-            ("Run", result["run"]),
-            ("Report", result["report"]),
-            *([("Next", result["next"])] if result["next"] else []),
-        ]
+    are_folds = result["split"] == FOLDS
+    clips = counted(
+        result["num_segments"], "segment" if are_folds else f"{result['split']} segment"
     )
-
-
-def _option(name: str, value: object) -> tuple[str, ...]:
-    return () if value is None else (name, str(value))
+    score = f"{result['metric']} {result['score']:.1%}{ends} on {clips}"
+    baseline = result["baseline"] and result["baseline"]["text"]
+    facts = {
+        "Score": f"{score}{' of all folds' if are_folds else ''}, chance {result['chance']:.1%}",
+        "Baseline": baseline,
+        "Run": result["run"],
+        "Report": result["report"],
+        "Next": result["next"],
+    }
+    return Report(facts=[(name, value) for name, value in facts.items() if value])

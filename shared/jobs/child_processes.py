@@ -65,6 +65,17 @@ class Job:
         return shlex.join(["orn", *self.argv])
 
 
+def option_words(options: Mapping[str, object]) -> tuple[str, ...]:
+    """Return options as words of a command line: those with a value, and flags that are True."""
+    words: list[str] = []
+    for name, value in options.items():
+        if value is True:
+            words.append(name)
+        elif value is not None and value is not False:
+            words += [name, str(value)]
+    return tuple(words)
+
+
 def is_done(job: Job, record: Path) -> bool:
     """Return whether exactly this command has succeeded with the same inputs, and its output still
     exists."""

@@ -17,7 +17,7 @@ from orn.shared.data_files import file_digest, text_digest
 from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError, TrainingError
-from orn.shared.jobs.child_processes import LOG_NAME, Job, run_lists
+from orn.shared.jobs.child_processes import LOG_NAME, Job, option_words, run_lists
 from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import begun_with, check_same_job, differences
@@ -231,26 +231,31 @@ def _check_same_ablation(ablation: _Ablation) -> None:
 def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Job]:
     """Return the commands that train a run and evaluate it on validation, then on `split`."""
     resources, folder = request.resources, run.folder
-    options = {
-        "--data": resources.data_root,
-        "--device": resources.device,
-        "--workers": resources.workers,
-        "--threads": resources.num_threads(jobs=request.jobs),
-    }
-    flags = {"--partial": resources.partial, "--no-clip-store": resources.no_clip_store}
-    shared = _words(options) + [flag for flag, given in flags.items() if given]
-    own = {
-        "--system": run.system,
-        "--seed": run.seed,
-        "--run": folder,
-        "--recipe": request.recipe,
-        "--shards": resources.shards,
-        "--clips": resources.clips,
-        "--weights": request.weights if _holds_resnet(recipe_of(run, request)) else None,
-    }
+    shared = option_words(
+        {
+            "--data": resources.data_root,
+            "--device": resources.device,
+            "--workers": resources.workers,
+            "--threads": resources.num_threads(jobs=request.jobs),
+            "--partial": resources.partial,
+            "--no-clip-store": resources.no_clip_store,
+        }
+    )
+    own = option_words(
+        {
+            "--system": run.system,
+            "--seed": run.seed,
+            "--run": folder,
+            "--recipe": request.recipe,
+            "--shards": resources.shards,
+            "--clips": resources.clips,
+            "--weights": request.weights if _holds_resnet(recipe_of(run, request)) else None,
+        }
+    )
     overrides = [word for override in run.settings for word in ("--set", override)]
     manifest = str(run.out / f"{run.fold}.toml") if run.fold else request.manifest
-    training = ("train", manifest, *_words(own), *shared, *overrides)
+    training = ("train", manifest, *own, *shared, *overrides)
+    splits = (split,) if run.fold else dict.fromkeys(("validation", split))
     return [
         Job(name="train", argv=training, output=folder / BEST_NAME),
         *(
@@ -259,15 +264,9 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
                 argv=("eval", str(folder), "--split", name, *shared),
                 output=folder / f"eval-{name}.json",
             )
-            for name in ((split,) if run.fold else dict.fromkeys(("validation", split)))
+            for name in splits
         ),
     ]
-
-
-def _words(options: Mapping[str, object]) -> list[str]:
-    """Return the options that have a value as command-line arguments."""
-    given = {name: str(value) for name, value in options.items() if value is not None}
-    return [word for option in given.items() for word in option]
 
 
 def first_command(run: AblationRun, request: AblationRequest) -> str:
