@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
 from orn.shared.errors import ShardFormatError
 
@@ -25,7 +26,6 @@ _DIGIT_BITS = 5
 """Number of bits in a character."""
 _MAX_DIGITS = 7
 """35 bits: lengths have 32 bits in pycocotools, so differences need 33."""
-_DIGIT_LIMITS = 16 * 32 ** np.arange(_MAX_DIGITS, dtype=np.int64)
 
 
 def encode(mask_HW: NDArray[np.bool_]) -> bytes:
@@ -72,7 +72,9 @@ def encode_borders(borders_R: NDArray[np.int64], *, height: int, width: int) -> 
     if joined.size:  # runs that continue from the bottom of a column to the top of the next
         borders_R = np.delete(borders_R, np.concatenate([joined + 1, joined + 2]))
     lengths = np.diff(borders_R, prepend=0, append=height * width)
-    return compress(lengths[:-1] if borders_R.size and lengths[-1] == 0 else lengths)
+    if borders_R.size and lengths[-1] == 0:
+        lengths = lengths[:-1]
+    return compress(lengths.tolist(), height=height, width=width)
 
 
 def decode(counts: bytes, *, height: int, width: int) -> NDArray[np.bool_]:
@@ -91,18 +93,11 @@ def decode(counts: bytes, *, height: int, width: int) -> NDArray[np.bool_]:
     return np.repeat(is_object, lengths).reshape(width, height).T
 
 
-def compress(lengths: NDArray[np.int64]) -> bytes:
-    """Compress (R,) run lengths, background first, of one mask."""
-    numbers = np.array(lengths, dtype=np.int64)
-    numbers[3:] -= np.asarray(lengths, dtype=np.int64)[1:-2]
-    magnitudes = np.where(numbers < 0, ~numbers, numbers)
-    num_digits = np.searchsorted(_DIGIT_LIMITS, magnitudes, side="right") + 1
-    ends = np.cumsum(num_digits)
-    places = np.arange(ends[-1]) - np.repeat(ends - num_digits, num_digits)
-    digits = (np.repeat(numbers, num_digits) >> (_DIGIT_BITS * places)) & 31
-    digits += 32
-    digits[ends - 1] -= 32
-    return (digits + _FIRST_CHARACTER).astype(np.uint8).tobytes()
+def compress(lengths: Sequence[int], *, height: int, width: int) -> bytes:
+    """Compress run lengths, background first, of one mask."""
+    runs = {"size": [height, width], "counts": lengths}
+    counts: bytes = coco_mask.frPyObjects(runs, height, width)["counts"]
+    return counts
 
 
 def area(counts: bytes) -> int:

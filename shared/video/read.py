@@ -110,20 +110,6 @@ def is_same_content(path: Path, *, num_bytes: int, digest: str, since_ns: int) -
     return content_digest(path) == digest
 
 
-def content_state(path: Path) -> str:
-    """Return a hexadecimal digest of names, sizes, modification times and inodes of a file or of a
-    folder's JPEGs.
-
-    Raises:
-        VideoDecodeError: if it cannot be read.
-    """
-    known_by = [
-        (os.fsencode(file), status.st_size, status.st_mtime_ns, status.st_ino)
-        for file, status in _files(path)
-    ]
-    return hashlib.sha256(repr(known_by).encode()).hexdigest()
-
-
 def _files(path: Path) -> list[tuple[Path, os.stat_result]]:
     files = folder_files(path) if os.path.isdir(path) else (path,)
     return [(file, regular_status(file)) for file in files]

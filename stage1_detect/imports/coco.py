@@ -176,7 +176,7 @@ def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int
             return segmentation.counts.encode("ascii")
         if sum(segmentation.counts) != height * width:
             raise ValueError(f"expected {height * width} pixels, got {sum(segmentation.counts)}")
-        return rle.compress(np.array(segmentation.counts))
+        return rle.compress(segmentation.counts, height=height, width=width)
     outline = 0.0
     for polygon in segmentation:
         if len(polygon) % 2:

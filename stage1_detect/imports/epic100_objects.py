@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError
 
 from orn.shared.errors import ObjectImportError
@@ -43,48 +43,38 @@ _EDGE = 1e-3
 _MOST_MESSAGE_BYTES = 4 * 2**20
 """Maximum size of a message. Parsing takes thirty times as much memory; 100 detections have 30 kB.
 """
-_PACKAGE = "orn.epic100"
-_FLOAT = descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT
-_INT32 = descriptor_pb2.FieldDescriptorProto.TYPE_INT32
-_BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
-
-_FIELDS: dict[str, tuple[tuple[str, int, Any], ...]] = {
-    "BBox": (
-        ("top_left_x", 1, _FLOAT),
-        ("top_left_y", 2, _FLOAT),
-        ("bottom_right_x", 3, _FLOAT),
-        ("bottom_right_y", 4, _FLOAT),
-    ),
-    "ObjectDetection": (
-        ("bbox", 1, "BBox"),
-        ("coco_mask", 2, _BYTES),
-        ("score", 3, _FLOAT),
-        ("pred_class", 4, _INT32),
-    ),
-    "FrameObjectDetections": (("frame_number", 2, _INT32), ("objects", 3, "ObjectDetection")),
+_SIDES = ("top_left_x", "top_left_y", "bottom_right_x", "bottom_right_y")
+_MESSAGES = """
+name: "orn/epic100.proto" syntax: "proto3"
+message_type {
+  name: "BBox"
+  field { name: "top_left_x" number: 1 label: LABEL_OPTIONAL type: TYPE_FLOAT }
+  field { name: "top_left_y" number: 2 label: LABEL_OPTIONAL type: TYPE_FLOAT }
+  field { name: "bottom_right_x" number: 3 label: LABEL_OPTIONAL type: TYPE_FLOAT }
+  field { name: "bottom_right_y" number: 4 label: LABEL_OPTIONAL type: TYPE_FLOAT }
 }
-"""Name, number and type (a protobuf type or a message) of each field, by message."""
+message_type {
+  name: "ObjectDetection"
+  field { name: "bbox" number: 1 label: LABEL_OPTIONAL type_name: ".BBox" }
+  field { name: "coco_mask" number: 2 label: LABEL_OPTIONAL type: TYPE_BYTES }
+  field { name: "score" number: 3 label: LABEL_OPTIONAL type: TYPE_FLOAT }
+  field { name: "pred_class" number: 4 label: LABEL_OPTIONAL type: TYPE_INT32 }
+}
+message_type {
+  name: "FrameObjectDetections"
+  field { name: "frame_number" number: 2 label: LABEL_OPTIONAL type: TYPE_INT32 }
+  field { name: "objects" number: 3 label: LABEL_REPEATED type_name: ".ObjectDetection" }
+}
+"""
+"""The message types as a FileDescriptorProto."""
 
 
 @cache
 def frame_message_type() -> Any:
     """Return the class of `FrameObjectDetections`."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="orn/epic100.proto", package=_PACKAGE, syntax="proto3"
-    )
-    for message_name, fields in _FIELDS.items():
-        message = file.message_type.add(name=message_name)
-        for name, number, kind in fields:
-            field = message.field.add(name=name, number=number)
-            is_repeated = name == "objects"
-            field.label = field.LABEL_REPEATED if is_repeated else field.LABEL_OPTIONAL
-            if isinstance(kind, str):
-                field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
-            else:
-                field.type = kind
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    descriptor = pool.FindMessageTypeByName(f"{_PACKAGE}.FrameObjectDetections")
+    pool.Add(text_format.Parse(_MESSAGES, descriptor_pb2.FileDescriptorProto()))
+    descriptor = pool.FindMessageTypeByName("FrameObjectDetections")
     return message_factory.GetMessageClass(descriptor)
 
 
@@ -158,7 +148,7 @@ def _frame(place: str, objects: list[Any]) -> FrameDetections:
             f"{place}: expected classes 1 to {NUM_COCO_CLASSES}, got {classes.min()} to "
             f"{classes.max()}"
         )
-    sides = [[getattr(found.bbox, side) for side, _, _ in _FIELDS["BBox"]] for found in objects]
+    sides = [[getattr(found.bbox, side) for side in _SIDES] for found in objects]
     boxes = np.array(sides, dtype=np.float32).reshape(-1, 4)
     if not ((boxes >= -_EDGE) & (boxes <= 1 + _EDGE)).all():
         raise ObjectImportError(

@@ -54,7 +54,8 @@ def test_everything_agrees_with_pycocotools(mask: NDArray[np.bool_]) -> None:
     counts = coco_counts(mask)
     assert rle.encode(mask) == counts
     assert np.array_equal(rle.decode(counts, height=height, width=width), mask)
-    assert rle.compress(rle.read_run_lengths((counts,)).lengths_R) == counts
+    lengths = rle.read_run_lengths((counts,)).lengths_R.tolist()
+    assert rle.compress(lengths, height=height, width=width) == counts
     assert rle.area(counts) == mask.sum()
     x, y, box_width, box_height = coco.toBbox({"size": [height, width], "counts": counts})
     assert rle.bounding_box(counts, height).tolist() == [x, y, x + box_width, y + box_height]
@@ -71,11 +72,11 @@ def test_crop_equals_the_whole_grid(
 
 
 def test_empty_runs_are_no_object() -> None:
-    counts = rle.compress(np.array([3, 0, 4, 2, 3]))
+    counts = rle.compress([3, 0, 4, 2, 3], height=3, width=4)
     assert rle.bounding_box(counts, 3).tolist() == [2, 1, 3, 3]
     mask = rle.decode(counts, height=3, width=4)
     assert np.array_equal(mask, picture("....", "..#.", "..#."))
-    nothing = rle.compress(np.array([3, 0, 9]))
+    nothing = rle.compress([3, 0, 9], height=3, width=4)
     assert rle.bounding_box(nothing, 3).tolist() == [0, 0, 0, 0]
 
 
