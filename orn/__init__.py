@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orn.stage1_detect.mmdet.detector import MmdetDetector
     from orn.stage2_train.clips.batches import ClipBatch
     from orn.stage2_train.explanation.importance import Importance
-    from orn.stage2_train.runs.opened_dataset import OpenedDataset
+    from orn.stage2_train.runs.open_data import OpenedDataset
     from orn.stage2_train.runs.trained import OpenedModel
 
     __version__: str
@@ -153,7 +153,7 @@ def open_dataset(
     Raises:
         PipelineError: if a file is missing or invalid.
     """
-    from orn.stage2_train.runs.opened_dataset import open_with_resources
+    from orn.stage2_train.runs.open_data import open_with_resources
     from orn.stage2_train.settings.resources import Resources
 
     return open_with_resources(
@@ -187,8 +187,7 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
         CheckpointError: if the weights are damaged or do not match the network.
     """
     from orn.shared.errors import ConfigError
-    from orn.stage2_train.runs.find_run import local_folder
-    from orn.stage2_train.runs.trained import open_model
+    from orn.stage2_train.runs.trained import local_folder, open_model
 
     if not isinstance(path, str | Path):
         raise ConfigError(f"path: expected a str or a Path, got {path!r:.80}; pass one")

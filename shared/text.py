@@ -10,6 +10,12 @@ _LONGEST = 300
 _LONGEST_PATH = 200
 _NOT_PLAIN = re.compile("[^ -~]")
 """Characters other than printable ASCII, which may have to be escaped."""
+_COMPARED = 200
+"""Maximum number of compared characters."""
+_FORMULA = re.compile("'*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]")
+"""Includes the full-width signs, and leading apostrophes, so that cells stay different."""
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
+_SPECIAL = re.compile('[",\r\n]')
 
 
 def escape(text: str) -> str:
@@ -68,10 +74,6 @@ def first_few(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-_COMPARED = 200
-"""Maximum number of compared characters."""
-
-
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate most similar to `word`, ignoring case; None without candidates."""
     ordered = nearest_first(word, candidates)
@@ -106,3 +108,23 @@ def _short(value: Any) -> str:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     return f"tuple ({len(value)},)" if isinstance(value, tuple) else repr(value)
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows of cells as CSV lines that are safe to open in a spreadsheet, which evaluates
+    cells that look like formulas: names of videos, classes and settings are untrusted.
+
+    Text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets a leading apostrophe, which
+    marks text in spreadsheets. Numbers are not changed, and None is an empty cell.
+    """
+    return "".join(f"{','.join(map(_cell, row))}\n" for row in rows)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    if _SPECIAL.search(text):  # Python's writer does not quote a carriage return
+        escaped = text.replace('"', '""')
+        return f'"{escaped}"'
+    return text

@@ -35,7 +35,7 @@ def predict(
     wait_passively()
     from orn.predict.detecting import check_source_of_objects
     from orn.predict.given_videos import check_film, find_videos
-    from orn.stage2_train.runs.find_run import local_folder
+    from orn.stage2_train.runs.trained import local_folder
 
     given = find_videos(videos, rate=request.rate)
     check_film(request.overlay, given)
@@ -51,7 +51,7 @@ def predict(
     from orn.shared.jobs.progress import progress
     from orn.shared.jobs.workers import terminated_as_interrupted
     from orn.shared.shards.shard_folder import files_of_shards
-    from orn.stage2_train.runs.csv_text import csv_text
+    from orn.shared.text import csv_text
     from orn.stage2_train.runs.run_folder import files_of_run
     from orn.stage2_train.runs.trained import log_precision, open_model
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from orn.shared.text import truncate
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.explanation.explained import WHOLE_FRAME, detected_text
+from orn.stage2_train.explanation.explained import LEAST_DROP, WHOLE_FRAME, detected_text
 from orn.stage2_train.explanation.importance import Pair
-from orn.stage2_train.explanation.scale import LEAST_DROP
 from orn.stage2_train.runs.predictions import probabilities
 
 _DIGITS = 6

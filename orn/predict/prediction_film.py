@@ -26,7 +26,7 @@ from orn.shared.pages.palette import Color, activity_color
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
-from orn.stage2_train.explanation.scale import LEAST_DROP, line_width
+from orn.stage2_train.explanation.explained import LEAST_DROP, line_width
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3

@@ -18,9 +18,7 @@ from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import Picture, fitted_page, render
 from orn.shared.video.random_access import VideoReader
-from orn.stage2_train.explanation.clip_pictures import spread, webp
-from orn.stage2_train.explanation.explained import DECIDED
-from orn.stage2_train.explanation.scale import LEAST_DROP
+from orn.stage2_train.explanation.explained import DECIDED, LEAST_DROP, spread, webp
 from orn.stage2_train.runs.trained import OpenedModel
 
 MOST_TEXT_BYTES = 5_000_000

@@ -28,9 +28,8 @@ from orn.shared.video.frame import places_at_rate
 from orn.stage2_train.clip_store.crop import CropWindow, center_window
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
-from orn.stage2_train.clips.interfaces import ClipPictures, DetectionSource
+from orn.stage2_train.clips.interfaces import ClipPictures, ClipRequest, DetectionSource
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities

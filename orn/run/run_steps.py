@@ -106,7 +106,7 @@ def _training_jobs(training: Training, pipeline: Pipeline, options: tuple[str, .
 
 def _inputs(training: Training, splits: tuple[str, ...], *, partial: bool) -> str:
     """Return the digest of the inputs of an evaluation, which reads these splits."""
-    from orn.stage2_train.evaluation.inputs_digest import inputs_digest  # imports torch
+    from orn.stage2_train.evaluation.evaluate import inputs_digest  # imports torch
 
     return inputs_digest(training.run, splits, partial=partial)
 

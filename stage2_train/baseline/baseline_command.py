@@ -1,12 +1,34 @@
 """The command `orn baseline`."""
 
-from pathlib import Path
+from typing import Annotated
 
-from orn.shared.common_options import AsJson
+from orn.data_manifests.records import Split
+from orn.shared.common_options import AsJson, DataRoot, FilePath, Overrides, Seed, out_option
 from orn.shared.echo import echo_report
-from orn.shared.options import command
-from orn.stage2_train.baseline.baseline_request import BaselineRequest
-from orn.stage2_train.settings.resources import NEWEST, newest_data
+from orn.shared.options import Argument, Option, Request, command
+from orn.stage2_train.settings.resources import (
+    NEWEST,
+    ClipsFolder,
+    Recipe,
+    Resources,
+    ShardsFolder,
+    with_newest_data,
+)
+
+
+class BaselineRequest(Request):
+    """Options of `orn baseline`; None selects the default."""
+
+    manifest: Annotated[str, Argument("DATASET")] = NEWEST
+    data_root: DataRoot | None = None
+    shards: ShardsFolder = None
+    clips: ClipsFolder = None
+    partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False
+    split: Annotated[Split, Option("Split to evaluate.")] = "validation"
+    recipe: Recipe = None
+    overrides: Overrides = ()
+    seed: Seed = 0
+    out: Annotated[FilePath | None, out_option("runs/DATASET-baseline")] = None
 
 
 @command("baseline")
@@ -21,11 +43,24 @@ def baseline(request: BaselineRequest, *, as_json: AsJson = False) -> None:
     from orn.stage2_train.baseline.baseline_job import evaluate_baseline
     from orn.stage2_train.runs.eval_file import as_report
 
-    if request.manifest == NEWEST:
-        data = newest_data(request.data_root or Path("data"), shards=request.shards)
-        clips = request.clips or data.clips
-        request = request.changed(
-            manifest=data.manifest, data_root=data.data_root, shards=data.shards, clips=clips
-        )
-    file = evaluate_baseline(request)
+    manifest, resources = (
+        request.manifest,
+        Resources(
+            data_root=request.data_root,
+            shards=request.shards,
+            clips=request.clips,
+            partial=request.partial,
+        ),
+    )
+    if manifest == NEWEST:
+        manifest, resources = with_newest_data(resources)
+    file = evaluate_baseline(
+        manifest,
+        resources,
+        recipe_name=request.recipe,
+        overrides=request.overrides,
+        split=request.split,
+        seed=request.seed,
+        out=request.out,
+    )
     echo_report(file.as_json(), lambda _: as_report(file), as_json=as_json)

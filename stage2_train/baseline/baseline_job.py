@@ -4,24 +4,29 @@ OUT/baseline.json            marker of the folder
     predictions-SPLIT.npz    ids, labels and logits, as from `orn eval`
     eval-SPLIT.json          metrics of `average`, `forest` and `probe`
 
-N segments.
+Fitted models are not stored. N training clips, M other clips, S statistics of each, A activity
+classes. Labels are (N,) classes, or (N, A) zeros and ones.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.load import load_dataset
-from orn.data_manifests.records import Segment
+from orn.data_manifests.records import Segment, Split
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
-from orn.stage2_train.baseline.baseline_request import BaselineRequest
-from orn.stage2_train.baseline.fit import forest_logits, probe_logits
-from orn.stage2_train.baseline.object_statistics import most_frequent_class, object_statistics
-from orn.stage2_train.baseline.read_clips import map_statistics, read_maps, read_objects
+from orn.stage2_train.baseline.clip_statistics import (
+    map_statistics,
+    most_frequent_class,
+    object_statistics,
+    read_maps,
+    read_objects,
+)
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
@@ -32,58 +37,63 @@ from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
-from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import Resources, data_paths
 
+_TREES = 500
+_PENALTY = 0.01
+"""Inverse strength of the L2 penalty of the probe, for standardized statistics."""
+_STEPS = 300
+_LEAST = 1e-6
+"""Least probability, since trees may agree on 0 or 1."""
+_Labels = NDArray[np.int64] | NDArray[np.float32]
 
-def evaluate_baseline(request: BaselineRequest) -> EvalFile:
-    """Fit and evaluate the baseline of a data set.
+
+def evaluate_baseline(
+    manifest: str,
+    resources: Resources,
+    *,
+    recipe_name: str | None = None,
+    overrides: Sequence[str] = (),
+    split: Split = "validation",
+    seed: int = 0,
+    out: Path | None = None,
+) -> EvalFile:
+    """Fit and evaluate the baseline of a data set; see the options of `orn baseline`.
 
     Raises:
         ConfigError: if the split is the training split, or the folder is not one of a baseline.
         JoinError: if a split has no usable segments.
     """
-    sources, recipe = _opened(request)
-    name = sources.dataset.name
-    if request.split in recipe.data.training_splits:
+    dataset = load_dataset(manifest, resources.root)
+    recipe = recipe_of_dataset(dataset, recipe_name, overrides=overrides)
+    paths = data_paths(manifest, dataset.name, resources)
+    sources = open_sources(dataset, paths, partial=resources.partial)
+    if split in recipe.data.training_splits:
         raise ConfigError(
-            f"--split: expected a split for evaluation, got {request.split}, on which the baseline "
-            "is fitted; choose another one"
+            f"--split: expected a split for evaluation, got {split}, on which the baseline is "
+            "fitted; choose another one"
         )
-    train, other = (sources.join(split, recipe) for split in ("train", request.split))
+    train, other = (sources.join(name, recipe) for name in ("train", split))
     if recipe.data.train_with_validation:
         train = train.joined_with(sources.join("validation", recipe))
     train = train.at_most(recipe.data.train_segments)
-    for each in (train, other):
-        each.require_segments(name)
-    out = request.out or Path("runs") / f"{name}-baseline"
-    begin_output_folder(out, BASELINE_MARKER, reads=(sources.detections.path, request.clips))
-    predictions = _predictions(sources, recipe, train, other, seed=request.seed)
+    for joined in (train, other):
+        joined.require_segments(dataset.name)
+    out = out or Path("runs") / f"{dataset.name}-baseline"
+    begin_output_folder(out, BASELINE_MARKER, reads=(paths.shards, resources.clips))
+    predictions = _predictions(sources, recipe, train, other, seed=seed)
     file = split_file(
-        *(predictions, other, EvalRequest(split=request.split), sources.dataset, recipe),
+        *(predictions, other, EvalRequest(split=split), dataset, recipe),
         run=str(out),
         system=None,
         step=None,
         detector=sources.detector,
         trained_on=False,
     )
-    save_predictions(out / f"predictions-{request.split}.npz", predictions)
-    file.write(out / f"eval-{request.split}.json")
+    save_predictions(out / f"predictions-{split}.npz", predictions)
+    file.write(out / f"eval-{split}.json")
     return file
-
-
-def _opened(request: BaselineRequest) -> tuple[Sources, Recipe]:
-    """Open the data, and read the recipe whose section `data` determines the clips."""
-    resources = Resources(data_root=request.data_root, shards=request.shards, clips=request.clips)
-    dataset = load_dataset(request.manifest, resources.root)
-    recipe = load_recipe(
-        request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments)),
-        num_activities=len(dataset.classes),
-        overrides=request.overrides,
-        clip_frames=dataset.clip_frames,
-    )
-    paths = data_paths(request.manifest, dataset.name, resources)
-    return open_sources(dataset, paths, partial=request.partial), recipe
 
 
 def _predictions(
@@ -154,3 +164,70 @@ def _labels(
     for label_A, segment in zip(labels_NA, segments, strict=True):
         label_A[list(segment.labels)] = 1
     return labels_NA
+
+
+def forest_logits(
+    train_NS: NDArray, labels: _Labels, other_MS: NDArray, num_classes: int, *, seed: int, jobs: int
+) -> NDArray[np.float32]:
+    """Return (M, A) logits of one random forest, which predicts all labels of a clip."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(_TREES, random_state=seed, n_jobs=jobs)
+    single = labels.ndim == 1
+    targets = labels if single else labels.astype(np.int64)
+    forest.fit(train_NS, targets if single or num_classes > 1 else targets[:, 0])
+    forest.n_jobs = 1  # sums over trees would depend on the order of threads
+    found = forest.predict_proba(other_MS)
+    classes = forest.classes_
+    if single:
+        return _logits(_placed(found, classes, num_classes))
+    if num_classes == 1:
+        found, classes = [found], [classes]
+    return _log_odds([_placed(*each, 2)[:, 1] for each in zip(found, classes, strict=True)])
+
+
+def probe_logits(
+    train_NS: NDArray, labels: _Labels, other_MS: NDArray, num_classes: int
+) -> NDArray[np.float32]:
+    """Return (M, A) logits of a logistic regression on standardized statistics: multinomial, or for
+    multiple labels one for each class."""
+    mean_S, deviation_S = train_NS.mean(axis=0), train_NS.std(axis=0) + _LEAST
+    train_NS, other_MS = ((each - mean_S) / deviation_S for each in (train_NS, other_MS))
+    if labels.ndim == 1:
+        return _logits(_regression(train_NS, labels, other_MS, num_classes))
+    return _log_odds(
+        [
+            _regression(train_NS, of_class_N.astype(np.int64), other_MS, 2)[:, 1]
+            for of_class_N in labels.T
+        ]
+    )
+
+
+def _regression(
+    train_NS: NDArray, labels_N: NDArray, other_MS: NDArray, num_classes: int
+) -> NDArray[np.float64]:
+    """Return (M, A) probabilities; those of the only class if there is no other."""
+    from sklearn.linear_model import LogisticRegression
+
+    classes = np.unique(labels_N)
+    if len(classes) == 1:
+        return _placed(np.ones((len(other_MS), 1)), classes, num_classes)
+    model = LogisticRegression(C=_PENALTY, max_iter=_STEPS).fit(train_NS, labels_N)
+    return _placed(model.predict_proba(other_MS), model.classes_, num_classes)
+
+
+def _placed(found_MK: Any, classes: Any, num_classes: int) -> NDArray[np.float64]:
+    """Return (M, A) probabilities; those of classes without a training clip are 0."""
+    probability_MA = np.zeros((len(found_MK), num_classes))
+    probability_MA[:, classes] = found_MK
+    return probability_MA
+
+
+def _logits(probability_MA: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return logarithms of probabilities, whose mean is that of a geometric mean."""
+    return np.log(np.clip(probability_MA, _LEAST, 1)).astype(np.float32)
+
+
+def _log_odds(probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
+    probability_MA = np.clip(np.stack(probabilities, axis=1), _LEAST, 1 - _LEAST)
+    return np.log(probability_MA / (1 - probability_MA)).astype(np.float32)

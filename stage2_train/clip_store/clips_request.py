@@ -15,7 +15,7 @@ from orn.shared.common_options import (
     out_option,
 )
 from orn.shared.options import Argument, Option, OptionOverrides, Request
-from orn.stage2_train.settings.backbones import TIMM, Backbone
+from orn.stage2_train.settings.model_config import TIMM, Backbone
 from orn.stage2_train.settings.resources import NEWEST
 
 

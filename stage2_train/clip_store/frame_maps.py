@@ -35,7 +35,7 @@ class ImageNetwork:
 
     def load(self) -> "ImageBackbone":
         """Load the network; for errors, see `load_backbone`."""
-        from orn.stage2_train.model.backbone_weights import load_backbone  # imports torch and timm
+        from orn.stage2_train.model.image_backbone import load_backbone  # imports torch and timm
 
         return load_backbone(self.backbone, stage=self.stage, file=self.weights)
 
@@ -62,8 +62,7 @@ class ImageNetwork:
             ConfigError: if the network cannot process this size.
             CheckpointError: if its weights are missing.
         """
-        from orn.stage2_train.model.backbone_weights import weights_digest
-        from orn.stage2_train.model.image_backbone import map_shape
+        from orn.stage2_train.model.image_backbone import map_shape, weights_digest
 
         return MapSettings(
             backbone=self.backbone,
@@ -81,7 +80,7 @@ class ImageNetwork:
         """
         import torch
 
-        from orn.stage2_train.model.backbone_weights import weights_digest
+        from orn.stage2_train.model.image_backbone import weights_digest
 
         network = self.load()
         if expected is not None and (got := weights_digest(network)) != expected.weights:

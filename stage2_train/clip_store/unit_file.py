@@ -23,7 +23,6 @@ from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, within
 from orn.shared.video.read import Frame, content_digest, read_frames
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
-from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
 from orn.stage2_train.clip_store.store_format import (
     FRAME_ROW,
     MAP_DTYPE,
@@ -32,14 +31,14 @@ from orn.stage2_train.clip_store.store_format import (
     FailedClip,
     StoredVideo,
     StoreSettings,
+    decode_jpeg,
+    encode_frame,
 )
 
 _BLOCK_BYTES = 2**22
 """Size of the blocks in which JPEG data is copied."""
 _CHUNK_BYTES = 2**15
 _REASON_LETTERS = 1000
-
-
 EncodedFrame = tuple[int, float, bytes, bytes]
 """Index, time, JPEG file and map of a frame; the map is empty without maps."""
 

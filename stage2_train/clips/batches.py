@@ -24,7 +24,7 @@ from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.workers import interrupts_delayed
 from orn.shared.text import counted, short_repr
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
-from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.clips.interfaces import ClipRequest, View
 from orn.stage2_train.model.inputs import NetworkInputs
 
 

@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clips.interfaces import ClipDetections, ClipPictures, DetectionSource
+from orn.stage2_train.clips.interfaces import (
+    ClipDetections,
+    ClipPictures,
+    ClipRequest,
+    DetectionSource,
+)
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import FrameObjects, objects_of_frames
-from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.settings.recipe import DataRecipe
 
 OBJECTS_BYTES = 256 * 2**20

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment
 from orn.stage2_train.clip_store.crop import CropWindow, random_window
-from orn.stage2_train.clips.interfaces import ClipSettings
+from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import FrameObjects, with_persons_first
-from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.settings.evaluation_names import FrameOrder
 
 _STREAMS = {"control": 1, "order": 2, "flip": 3}

@@ -27,7 +27,7 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun, planned_runs
 from orn.stage2_train.compare.ablation_report import ablation_report, write_report
 from orn.stage2_train.compare.run_results import is_measured, read_results
-from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.runs.run_config import config_to_resume
 from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER

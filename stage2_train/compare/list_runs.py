@@ -14,8 +14,8 @@ from orn.shared.config.toml_files import leaves, to_dict
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
+from orn.shared.text import csv_text
 from orn.shared.text_report import Report, Table, filled_columns
-from orn.stage2_train.runs.csv_text import csv_text
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (

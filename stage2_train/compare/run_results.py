@@ -10,8 +10,8 @@ from typing import Any
 
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text import csv_text
 from orn.stage2_train.model.build import count_parameters
-from orn.stage2_train.runs.csv_text import csv_text
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (

@@ -1,27 +1,35 @@
-"""The job of `orn eval`: evaluate a run on a split and save the results.
+"""The job of `orn eval`: evaluate a run on a split and save the results; and one evaluation of a
+cross-validation, from the predictions of its folds.
 
 RUN/eval-SPLIT.json          metrics by head, chance level, metrics by class, confusion counts
 RUN/predictions-SPLIT.npz    ids, labels and logits
+RUN/eval-folds.json          metrics over the test splits of all folds
+RUN/predictions-folds.npz    ids, labels and logits
 """
 
 import logging
+import statistics
 import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
 from orn.data_manifests.records import Dataset
+from orn.shared.data_files import file_digest, text_digest
 from orn.shared.devices import choose_device
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, JoinError
 from orn.shared.jobs.outputs import check_room
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
-from orn.stage2_train.clips.check_clips import check_objects
-from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.dataset import ClipDataset, check_objects
+from orn.stage2_train.clips.interfaces import Views, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.clips.views import Views, classes_when_flipped
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.intervals import measured_values, with_groups
 from orn.stage2_train.evaluation.metrics import (
@@ -29,19 +37,28 @@ from orn.stage2_train.evaluation.metrics import (
 )
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
-from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.find_run import chosen_run
-from orn.stage2_train.runs.open_data import Sources
-from orn.stage2_train.runs.predictions import Predictions, check_finite, save_predictions
+from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
+from orn.stage2_train.runs.open_data import Sources, data_digests
+from orn.stage2_train.runs.predictions import (
+    LOGITS,
+    Predictions,
+    check_finite,
+    load_predictions,
+    save_predictions,
+)
 from orn.stage2_train.runs.run_config import RunConfig, read_config
+from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.trained import (
     OpenedModel,
+    chosen_run,
     inference_precision,
     log_precision,
     open_model,
     sources_of_run,
 )
+from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.settings.resources import Resources
 
 logger = logging.getLogger(__name__)
 
@@ -206,3 +223,101 @@ def split_file(
         **measured_values(predictions, dataset.classes, dataset.metric, subsets=dataset.subsets),
     }
     return EvalFile.model_validate(values)
+
+
+def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
+    """Evaluate the predictions that the runs of all folds made for their test splits.
+
+    Accuracies are over all segments; for multiple labels, mean average precisions are means over
+    folds, because logits of different networks are not comparable.
+
+    Args:
+        run: folder for the results.
+        folds: runs that were evaluated on their test splits.
+
+    Raises:
+        JoinError: if a segment was evaluated in several folds.
+    """
+    predictions = _joined([load_predictions(fold / "predictions-test.npz") for fold in folds])
+    files = [read_eval(fold / "eval-test.json") for fold in folds]
+    name, times = Counter(predictions.ids).most_common(1)[0]
+    if times > 1:
+        raise JoinError(
+            f"{run}: expected each segment in the test split of one fold, got {name!r} in {times}; "
+            "train and evaluate the folds again in a different folder"
+        )
+    first = files[0]
+    values = measured_values(predictions, first.classes, first.metric)
+    if first.metric == "map":
+        for head in first.by_head:
+            own = [metrics for file in files if "map" in (metrics := file.heads()[head])]
+            for name in {"map", UNSURE_NEGATIVE} & values[head].keys():
+                # a fold without unsure labels has one average precision
+                values[head][name] = statistics.fmean(each.get(name, each["map"]) for each in own)
+            mean = values[head]["map"]
+            values["figures"][head]["map"] = {"value": mean, "low": None, "high": None}
+    pooled = EvalFile.model_validate(
+        {
+            **first.as_json(),
+            "run": str(run),
+            "split": FOLDS,
+            **{
+                name: sum(getattr(file, name) for file in files)
+                for name in ("num_segments", "num_skipped", "num_unsure")
+            },
+            **values,
+        }
+    )
+    pooled.write(run / f"eval-{FOLDS}.json")
+    save_predictions(run / f"predictions-{FOLDS}.npz", predictions)
+    return pooled
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of all folds, which have the same heads, in this order."""
+
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        known = [array for array in arrays if array is not None]
+        if not known:
+            return None
+        if len(known) < len(arrays):  # only `unsure` differs between folds
+            shapes = [part.logits.shape for part in parts]
+            arrays = [
+                np.zeros(shape, np.bool_) if each is None else each
+                for shape, each in zip(shapes, arrays, strict=True)
+            ]
+        return np.concatenate(arrays)
+
+    names = ("labels", *LOGITS, "unsure")
+    groups = [name for part in parts for name in (part.groups or part.ids)]
+    videos = [name for part in parts for name in (part.videos or part.groups or part.ids)]
+    return replace(
+        parts[0],
+        ids=tuple(name for part in parts for name in part.ids),
+        groups=tuple(groups),
+        grouped_by=next((p.grouped_by for p in parts if p.grouped_by != "videos"), "videos"),
+        videos=None if all(p.videos is None for p in parts) else tuple(videos),
+        **{name: joined(name) for name in names},
+    )
+
+
+def inputs_digest(run: Path, splits: Sequence[str], *, partial: bool) -> str:
+    """Return the digest, `sha256:...`, of the segments in splits with their labels, their objects
+    and stored frames, and the best weights.
+
+    Args:
+        run: run folder.
+        splits: the evaluated split, and others that are read.
+        partial: whether segments of missing videos are omitted.
+
+    Raises:
+        PipelineError: if the run cannot be evaluated on the splits.
+    """
+    config = read_config(run)
+    sources = sources_of_run(run, config, Resources(partial=partial))
+    segments = [sources.join(split, config.recipe).segments for split in splits]
+    video_ids = [segment.video_id for of_split in segments for segment in of_split]
+    data = data_digests(sources.clips, sources.detections, video_ids)
+    inputs = (segments, data, file_digest(run / BEST_NAME))
+    return text_digest(repr(inputs))

@@ -17,7 +17,7 @@ from orn.stage2_train.clips.batches import (
     evaluation_requests,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.views import Views
+from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.runs.predictions import LOGITS, Predictions
 from orn.stage2_train.settings.evaluation_names import HeadCombination
 from orn.stage2_train.settings.model_config import Heads

@@ -1,4 +1,4 @@
 """The network: a 2.5D ResNet, an activity head, and an object head that relates objects.
 
-May import `model/baselines`, `settings` and `shared`.
+May import `settings` and `shared`.
 """

@@ -10,9 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from orn.shared.environment import machine_memory
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.baselines.c3d import C3D
-from orn.stage2_train.model.baselines.i3d import I3D
-from orn.stage2_train.model.baselines.trn import TRN
+from orn.stage2_train.model.c3d import C3D
 from orn.stage2_train.model.heads import (
     ActivityHead,
     MapActivityHead,
@@ -21,14 +19,15 @@ from orn.stage2_train.model.heads import (
     RecurrentClassifier,
     SummedMlpClassifier,
 )
+from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.image_backbone import ImageBackbone, map_shape
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import CELL_COORDINATES, ObjectEncoder, ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.model.standardize import Standardizer
-from orn.stage2_train.settings.backbones import TIMM
-from orn.stage2_train.settings.model_config import Kernel, NetworkConfig
+from orn.stage2_train.model.trn import TRN
+from orn.stage2_train.settings.model_config import TIMM, Kernel, NetworkConfig
 
 _COUNTED_ABOVE = {
     "base_width": 128,

@@ -23,11 +23,12 @@ from orn.stage2_train.model.heads import (
 )
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from orn.stage2_train.model.pair_geometry import BOX_NUMBERS, box_features
 from orn.stage2_train.model.relation import (
+    BOX_NUMBERS,
     CliqueValues,
     ObjectPlaces,
     ObjectRelation,
+    box_features,
     initialize_layers,
 )
 from orn.stage2_train.model.resnet_25d import Stage

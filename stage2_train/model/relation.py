@@ -1,4 +1,7 @@
-"""Object Relation Network: relations g of objects (section 3.1, eq. 3 and 4).
+"""Object Relation Network: relations g of objects (section 3.1, eq. 3 and 4); and positions and
+sizes of boxes that they can read, which are not in the paper. Relative positions as an input of
+relations are known from relation networks for detection (Hu et al. 2018) and from spatial attention
+between objects (for example Herzig et al. 2022).
 
 B clips, T frames per clip, M = B * T frames folded, K object slots per frame, O width of an object
 vector, G width of a relation g, n objects per clique, Q cliques of frames (see `frame_cliques`), P
@@ -15,11 +18,66 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from orn.stage2_train.model.frame_cliques import FrameCliques
-from orn.stage2_train.model.pair_geometry import PAIR_NUMBERS, box_areas, pair_geometry
 from orn.stage2_train.settings.model_config import MlpInitialization, RelationPooling
 
+BOX_NUMBERS = 8
+"""Length of the features of a box."""
+PAIR_NUMBERS = 6
+"""Length of the geometry of a pair."""
+_LEAST_SIDE = 0.01
+"""Least width and height of a box, as a fraction of the crop."""
 LARGEST_PASS = 2**17
 """Maximum number of cliques of objects computed in one pass; several passes bound memory use."""
+
+
+def box_features(boxes_N4: Tensor, scores_N: Tensor) -> Tensor:
+    """Return (N, 8): center x and y, width, height, square root of the area, logarithm of width /
+    height, lower edge, and score.
+
+    Args:
+        boxes_N4: x1 y1 x2 y2 as fractions of the crop.
+        scores_N: score of the detected class, 0 for the background.
+    """
+    x_N, y_N, width_N, height_N = _center_and_size(boxes_N4)
+    area_N, aspect_N = (width_N * height_N).sqrt(), (width_N / height_N).log()
+    numbers = (x_N, y_N, width_N, height_N, area_N, aspect_N, boxes_N4[:, 3], scores_N)
+    return torch.stack(numbers, dim=1)
+
+
+def box_areas(boxes_N4: Tensor) -> Tensor:
+    """Return the (N,) areas of boxes, as fractions of the crop."""
+    _, _, width_N, height_N = _center_and_size(boxes_N4)
+    return width_N * height_N
+
+
+def pair_geometry(first_P4: Tensor, second_P4: Tensor, seconds_P: Tensor) -> Tensor:
+    """Return (P, 6): the offset of the second box from the first in x and y, the logarithms of the
+    ratios of widths and heights, the intersection over union, and the seconds between them.
+
+    Args:
+        first_P4: boxes in the reference frame t', x1 y1 x2 y2 as fractions of the crop.
+        second_P4: boxes in frame t.
+        seconds_P: time of frame t minus time of frame t'.
+    """
+    x_P, y_P, width_P, height_P = _center_and_size(first_P4)
+    later_x_P, later_y_P, later_width_P, later_height_P = _center_and_size(second_P4)
+    inner_P2 = torch.minimum(first_P4[:, 2:], second_P4[:, 2:])
+    inner_P2 = (inner_P2 - torch.maximum(first_P4[:, :2], second_P4[:, :2])).clamp(min=0)
+    shared_P = inner_P2.prod(dim=1)
+    union_P = width_P * height_P + later_width_P * later_height_P - shared_P
+    numbers = (
+        *(later_x_P - x_P, later_y_P - y_P),
+        *((later_width_P / width_P).log(), (later_height_P / height_P).log()),
+        *(shared_P / union_P, seconds_P),
+    )
+    return torch.stack(numbers, dim=1)
+
+
+def _center_and_size(boxes_N4: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (N,) center x, center y, width and height."""
+    center_N2 = (boxes_N4[:, :2] + boxes_N4[:, 2:]) / 2
+    size_N2 = (boxes_N4[:, 2:] - boxes_N4[:, :2]).clamp(min=_LEAST_SIDE)
+    return center_N2[:, 0], center_N2[:, 1], size_N2[:, 0], size_N2[:, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

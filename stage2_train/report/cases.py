@@ -13,9 +13,17 @@ from orn.shared.jobs.progress import progress
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.explanation.clip_pictures import draw_pairs, spread, strip, webp
-from orn.stage2_train.explanation.explained import DECIDED, ExplainedClip, explained_clips
-from orn.stage2_train.explanation.scale import LEAST_DROP, matters
+from orn.stage2_train.explanation.explained import (
+    DECIDED,
+    LEAST_DROP,
+    ExplainedClip,
+    draw_pairs,
+    explained_clips,
+    matters,
+    spread,
+    strip,
+    webp,
+)
 from orn.stage2_train.report.class_pairs import ClassPairs
 from orn.stage2_train.report.measured import Measured, Mistake
 from orn.stage2_train.runs.open_data import Sources

@@ -11,7 +11,7 @@ from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
 from orn.shared.text import counted
-from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
 from orn.stage2_train.report.curves import training_curves
 from orn.stage2_train.report.measured import Measured, load_measured

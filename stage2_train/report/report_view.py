@@ -19,7 +19,7 @@ from orn.shared.pages.render import (
 )
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.baseline.beside_network import beside_network
-from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
+from orn.stage2_train.explanation.explained import FULL_DROP, LEAST_DROP
 from orn.stage2_train.report.cases import EvaluatedRun, Explanations
 from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.runs.eval_file import EvalFile

@@ -4,15 +4,18 @@ Defaults are the paper's sizes (Baradel et al. 2018, section 4) and its full mod
 ResNet-18 backbone of its ablations. Every system in the paper's tables combines these settings.
 """
 
+import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Maybe
-from orn.stage2_train.settings.backbones import TIMM, Backbone
 from orn.stage2_train.settings.evaluation_names import HeadCombination
 
+TIMM = "timm/"
+"""Prefix of the names of timm's image networks."""
+_BACKBONE = re.compile(rf"resnet18|resnet50|{TIMM}[\w.]+")
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
@@ -28,6 +31,15 @@ Aggregation = Literal["rnn", "mean", "mean_and_deviation"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
+
+
+def _known(name: str) -> str:
+    if _BACKBONE.fullmatch(name) is None:
+        raise ValueError(f"expected resnet18, resnet50 or {TIMM}NAME, got {name!r:.80}")
+    return name
+
+
+Backbone = Annotated[str, AfterValidator(_known)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

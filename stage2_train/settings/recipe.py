@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from orn.data_manifests.records import FEW_SEGMENTS
+from orn.data_manifests.records import FEW_SEGMENTS, Dataset
 from orn.shared.config.fields import STRICT, Count, Maybe, Seed
 from orn.shared.config.toml_files import apply_overrides, config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
@@ -242,6 +242,24 @@ def default_recipe(dataset_name: str, *, num_segments: int) -> str:
         if name in recipe_names():
             return name
     return SMALL if num_segments < FEW_SEGMENTS else "paper_resnet50"
+
+
+def recipe_of_dataset(
+    dataset: Dataset,
+    name_or_file: str | None = None,
+    *,
+    overrides: Iterable[str] = (),
+    system: str | None = None,
+) -> Recipe:
+    """Load a recipe, by default that of the data set, for the clips and classes of a data set; see
+    `load_recipe`."""
+    return load_recipe(
+        name_or_file or default_recipe(dataset.name, num_segments=len(dataset.segments)),
+        num_activities=len(dataset.classes),
+        overrides=overrides,
+        system=system,
+        clip_frames=dataset.clip_frames,
+    )
 
 
 def load_recipe(

@@ -28,7 +28,7 @@ from orn.stage2_train.clips.batches import (
     worker_losses_reported,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.views import Views
+from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.runs.accelerator import loader_settings, main_progress

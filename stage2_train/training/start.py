@@ -20,11 +20,10 @@ from orn.shared.shards.shard_folder import shard_paths
 from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.store_format import MapSettings
-from orn.stage2_train.clips.check_clips import check_objects, warn_of_small_crop
+from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
+from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.model.image_backbone import map_shape
-from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
     Places,
@@ -35,11 +34,12 @@ from orn.stage2_train.runs.run_config import (
     describe_dataset,
 )
 from orn.stage2_train.runs.run_folder import RUN_MARKER
+from orn.stage2_train.runs.trained import local_folder
 from orn.stage2_train.settings.recipe import (
     Recipe,
     default_recipe,
     describe_system,
-    load_recipe,
+    recipe_of_dataset,
 )
 from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths, folders_between
 from orn.stage2_train.training.initial_weights import (
@@ -166,13 +166,8 @@ def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
     """Return the name of the recipe, and the recipe for the data set."""
     name = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
     seed = () if request.seed is None else (f"seed={request.seed}",)
-    recipe = load_recipe(
-        name,
-        num_activities=len(dataset.classes),
-        overrides=(*request.overrides, *seed),
-        system=request.system,
-        clip_frames=dataset.clip_frames,
-    )
+    overrides = (*request.overrides, *seed)
+    recipe = recipe_of_dataset(dataset, name, overrides=overrides, system=request.system)
     has_published = request.weights is not None or recipe.model.has_frozen_maps
     if has_published and recipe.initial_weights == "random":
         recipe = replace(recipe, initial_weights="imagenet")

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.text import escape, escape_lines, nearest, truncate_middle, utf8
-from orn.stage2_train.runs.csv_text import csv_text
+from orn.shared.text import csv_text, escape, escape_lines, nearest, truncate_middle, utf8
 
 
 def test_printable_escapes_what_a_terminal_acts_on() -> None:

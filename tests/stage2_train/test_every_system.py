@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
-from orn.stage2_train.clips.views import Views
+from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.model.build import build_network

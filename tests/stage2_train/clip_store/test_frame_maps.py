@@ -10,7 +10,7 @@ import torch
 
 from orn.shared.errors import ClipStoreError
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
-from orn.stage2_train.model.backbone_weights import load_backbone
+from orn.stage2_train.model.image_backbone import load_backbone
 from tests.running import run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
 from tests.worlds.tables import counted_videos

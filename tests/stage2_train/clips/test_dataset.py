@@ -18,7 +18,7 @@ from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.clips.interfaces import ClipRequest, View
 from tests.stage2_train.clips.conftest import SETTINGS, whole_video
 from tests.worlds.shards import blocks, counted, write_shard
 

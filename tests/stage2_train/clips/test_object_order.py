@@ -7,6 +7,7 @@ import pytest
 
 from orn.shared.masks.rules import COCO_RULES
 from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clips.interfaces import ClipRequest, View
 from orn.stage2_train.clips.objects import (
     FrameObjects,
     SlotSettings,
@@ -14,7 +15,6 @@ from orn.stage2_train.clips.objects import (
     objects_of_frames,
     with_persons_first,
 )
-from orn.stage2_train.clips.views import ClipRequest, View
 from tests.stage2_train.clips.conftest import SETTINGS
 from tests.worlds.shards import PERSON, blocks
 

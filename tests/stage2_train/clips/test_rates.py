@@ -20,9 +20,9 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.interfaces import ClipRequest, View
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import blocks, write_shard

@@ -12,9 +12,14 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipSettings
+from orn.stage2_train.clips.interfaces import (
+    ClipRequest,
+    ClipSettings,
+    View,
+    Views,
+    classes_when_flipped,
+)
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 from tests.stage2_train.clips import conftest

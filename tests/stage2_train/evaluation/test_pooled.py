@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import JoinError
-from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.runs.predictions import save_predictions
 from tests.worlds.evaluations import evaluation_of, predictions_of
 from tests.worlds.films import TINY_RECORD, write_tiny_model

@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import GoogLeNet
 
-from orn.stage2_train.model.baselines.c3d import C3D
-from orn.stage2_train.model.baselines.i3d import I3D
-from orn.stage2_train.model.baselines.trn import TRN, Relations, frame_subsets
 from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.c3d import C3D
+from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.image_weights import inflate
+from orn.stage2_train.model.trn import TRN, Relations, frame_subsets
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.temporal_relation import multi_scale_logits
 from tests.stage2_train.model.conftest import draw_batch, randomize

@@ -12,10 +12,14 @@ import torch
 from PIL import Image
 
 from orn.shared.errors import CheckpointError
-from orn.stage2_train.model import backbone_weights
-from orn.stage2_train.model.backbone_weights import load_backbone, weights_digest
+from orn.stage2_train.model import image_backbone
 from orn.stage2_train.model.build import build_network, feature_cells
-from orn.stage2_train.model.image_backbone import map_shape, with_change
+from orn.stage2_train.model.image_backbone import (
+    load_backbone,
+    map_shape,
+    weights_digest,
+    with_change,
+)
 from tests.reference.image_maps import changes
 from tests.stage2_train.model.conftest import draw_batch, in_float32
 from tests.worlds.image_networks import NETWORK, write_image_weights
@@ -51,7 +55,7 @@ def test_the_weights_of_the_package_see_what_timm_publishes() -> None:
     image = np.asarray(Image.open(picture).convert("RGB").resize((224, 224)))
     frames_11CHW = torch.from_numpy(image.copy()).permute(2, 0, 1)[None, None]
     whole = timm.create_model("tf_efficientnet_lite0").eval()
-    packaged = backbone_weights.packaged_weights()
+    packaged = image_backbone.packaged_weights()
     whole.load_state_dict(dict(zip(whole.state_dict(), packaged.values(), strict=True)))
     with torch.inference_mode():
         map_1Chw = backbone(frames_11CHW)
@@ -62,7 +66,7 @@ def test_the_weights_of_the_package_see_what_timm_publishes() -> None:
 
 
 def test_a_changed_file_of_the_package_is_refused(weights, monkeypatch) -> None:
-    monkeypatch.setattr(backbone_weights, "packaged_file", lambda: weights)
+    monkeypatch.setattr(image_backbone, "packaged_file", lambda: weights)
     with pytest.raises(CheckpointError, match="reinstall"):
         load_backbone(LITE0, stage=None)
 

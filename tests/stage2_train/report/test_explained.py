@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from orn.stage2_train.explanation.clip_pictures import draw_pairs
-from orn.stage2_train.explanation.explained import ExplainedClip
+from orn.stage2_train.explanation.explained import ExplainedClip, draw_pairs
 from orn.stage2_train.explanation.importance import ClipPairs
 from orn.stage2_train.report.cases import explanation
 

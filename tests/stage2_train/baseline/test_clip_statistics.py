@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from orn.stage2_train.baseline.object_statistics import (
+from orn.stage2_train.baseline.clip_statistics import (
     ClipObjects,
+    map_statistics,
     most_frequent_class,
     object_statistics,
 )
-from orn.stage2_train.baseline.read_clips import map_statistics
 
 CLASSES = 3
 
