@@ -50,7 +50,6 @@ with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"))
     at = f"{(RUN.resolve() / 'objects' / 'index.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
     save(photograph(browser, at, 1280, 1100), "look_page.webp")
-    save(photograph(browser, at, 400, 860, color_scheme="dark"), "look_phone.webp")
     report = (RUN.resolve() / "report.html").as_uri()
     save(photograph(browser, report, 1100, 900), "report_page.webp")
     page = browser.new_page(viewport={"width": 1100, "height": 900})
