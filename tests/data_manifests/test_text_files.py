@@ -43,21 +43,12 @@ def test_ways_to_write_csv(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == [Row(name="a", size=1.5)]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("open\nopen", "row 2: .*'open' twice"),
-        ("open\n\nclose", "row 2: .*got ''"),
-        ("open\na\x01", "row 2: .*control characters"),
-        ("", "expected class names"),
-    ],
-)
-def test_class_names(tmp_path: Path, text: str, message: str) -> None:
+def test_class_names(tmp_path: Path) -> None:
     path = tmp_path / "c.txt"
     path.write_text(" open\r\nclose it\n\n")
     assert read_class_names(path) == {"open": 0, "close it": 1}
-    path.write_text(text)
-    with pytest.raises(ManifestError, match=rf"c\.txt.*{message}"):
+    path.write_text("open\nopen")
+    with pytest.raises(ManifestError, match=r"c\.txt, row 2: .*twice"):
         read_class_names(path)
 
 

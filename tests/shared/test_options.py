@@ -93,8 +93,6 @@ def test_the_environment_stands_in_for_an_option(run) -> None:
     [
         ("--data=", "'--data': expected a path, got an empty string"),
         ("--precision bf8", "'--precision': expected one of 'float32', 'tfloat32', 'bfloat16'"),
-        ("--size lorge", "'--size': expected one of 'small', 'large', got 'lorge'; did you mean"),
-        ("--seed 4294967296", "'--seed': expected at most 4294967295"),
         ("--workers 9", "'--workers': expected at most 8, got '9'"),
         ("--fast --seed 7", "--fast and --seed 7: expected one of them, got both"),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orn.shared.text_report import Report, Table, filled_columns, report_of
+from orn.shared.text_report import Report, Table
 
 FIGURES = Table(
     header=("", "two heads", "note"),
@@ -42,15 +42,3 @@ def test_a_terminal_gets_lines_that_fit_and_whole_words(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     words = sorted(text.split())
     assert words == sorted(REPORT.text().split())
-
-
-def test_markdown_and_columns_that_say_nothing() -> None:
-    table = Table(header=("system", "paper", "p"), rows=[("orn", "-", "0.01"), ("i3d", "", "-")])
-    assert Report(tables=[filled_columns(table)], notes=["Done."]).markdown() == (
-        "| system | p |\n| --- | --- |\n| orn | 0.01 |\n| i3d | - |\n\nDone."
-    )
-
-
-def test_times_and_sizes_have_units() -> None:
-    text = report_of({"estimated_seconds": 7200.0, "estimated_bytes": 2_500_000}).text()
-    assert text.split() == ["estimated", "time", "2.0", "h", "estimated", "size", "2.5", "MB"]

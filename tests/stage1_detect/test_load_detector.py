@@ -35,11 +35,8 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
     ("arguments", "message"),
     [
         ({"checkpoint": None}, r"download from https://.* as checkpoint=FILE"),
-        ({"checkpoint": "none.pth"}, r"none\.pth: cannot be read"),
         ({"config": "mask_rcnn_r50_fpn_2x"}, "a name such as 'mask-rcnn_r50_fpn_2x_coco'"),
-        ({"config": "nope"}, "got neither"),
         ({"device": 0}, "device: expected auto, cpu, cuda or cuda:N, got '0'"),
-        ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "weights do not match the config"),
     ],
 )
 def test_wrong_arguments_are_refused_without_a_word_of_options(

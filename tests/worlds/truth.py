@@ -12,8 +12,6 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard_format import DetectorEntry, shard_path
 from orn.shared.shards.writer import ShardWriter
-from orn.shared.video.read import content_bytes, content_digest
-from tests.worlds.shards import video_entry
 
 RATE = 8.0
 TRUTH = DetectorEntry(
@@ -47,18 +45,15 @@ def add_film(
     writer: ShardWriter, dataset: Path, video: dict[str, Any], document: dict[str, Any]
 ) -> None:
     """Adds the true objects of a film."""
-    frames = [entry for entry in document["images"] if entry["video_id"] == video["id"]]
+    frames = [image for image in document["images"] if image["video_id"] == video["id"]]
     annotations: dict[int, list[dict[str, Any]]] = {frame["id"]: [] for frame in frames}
-    for entry in document["annotations"]:
-        if entry["image_id"] in annotations and not entry["iscrowd"]:
-            annotations[entry["image_id"]].append(entry)
-    film = dataset / frames[0]["file_name"]
+    for annotation in document["annotations"]:
+        if annotation["image_id"] in annotations and not annotation["iscrowd"]:
+            annotations[annotation["image_id"]].append(annotation)
     size = {name: frames[0][name] for name in ("height", "width")}
-    source = {"source_bytes": content_bytes(film), "source_digest": content_digest(film)}
-    writer.begin_video(video_entry(video["name"], rate=RATE, **size, **source))
-    for index, image in enumerate(frames):
-        writer.add(index, index / RATE, true_objects(annotations[image["id"]], **size))
-    writer.end_video()
+    objects = [true_objects(annotations[frame["id"]], **size) for frame in frames]
+    rows = [(index, index / RATE, detections) for index, detections in enumerate(objects)]
+    writer.add_video(video["name"], dataset / frames[0]["file_name"], rows)
 
 
 def true_objects(annotations: list[dict[str, Any]], *, height: int, width: int) -> FrameDetections:

@@ -12,15 +12,8 @@ from orn.shared.errors import ConfigError
 @pytest.fixture
 def films(tmp_path: Path) -> Path:
     """Three films, a folder of frames, and what is none."""
-    for name in (
-        "b.mp4",
-        "a.MKV",
-        "notes.txt",
-        ".hidden.mp4",
-        "sub/c.webm",
-        "sub/poster.jpg",
-        "frames/1.jpg",
-    ):
+    names = "b.mp4 a.MKV notes.txt .hidden.mp4 sub/c.webm sub/poster.jpg frames/1.jpg"
+    for name in names.split():
         path = tmp_path / "films" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

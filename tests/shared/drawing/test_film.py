@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from orn.shared.drawing.film import write_film
-from orn.shared.errors import PipelineError
 from orn.shared.video.read import read_frames
 
 
@@ -38,20 +37,3 @@ def test_times_and_pictures(tmp_path: Path) -> None:
     assert [round(float(frame.image.mean())) for frame in frames] == pytest.approx(
         [20, 60, 100, 140], abs=3
     )
-
-
-def test_nothing_to_show_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    path.write_text("before")
-    with pytest.raises(PipelineError, match=r"a\.mp4: expected pictures"):
-        write_film(path, [])
-
-    def broken():
-        yield from pictures(0.0)
-        raise PipelineError("frame 1 is damaged")
-
-    with pytest.raises(PipelineError, match="frame 1 is damaged"):
-        write_film(path, broken())
-    assert path.read_text() == "before"
-    with pytest.raises(PipelineError, match="could not be written"):
-        write_film(path / "b.mp4", pictures(0.0))

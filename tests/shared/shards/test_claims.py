@@ -70,7 +70,6 @@ def zstd_chunk(size: int, blocks: int) -> bytes:
     return body + google_crc32c.value(body).to_bytes(4, "little")
 
 
-BIG_ENDIAN = {"name": "bytes", "configuration": {"endian": "big"}}
 ONE_CHUNK = {"configuration": {"chunk_shape": [2**40]}}
 LIES = [
     *(
@@ -83,11 +82,6 @@ LIES = [
     (in_document("boxes", shape=[2**40, 4]), "no ZIP member boxes/c/1/0"),
     (in_document("rle", shape=[2**40]), "no ZIP member rle/c/1"),
     (in_document("rle", chunk_grid=ONE_CHUNK), "'rle': expected .* at most 16,777,216 bytes, got"),
-    (
-        in_document("boxes", codecs=[BIG_ENDIAN, {"name": "zstd"}, {"name": "crc32c"}]),
-        "'boxes': expected .*'little'",
-    ),
-    (in_document("boxes", codecs=[{"name": "bytes"}]), "'boxes': expected .* and codecs"),
 ]
 
 

@@ -28,7 +28,6 @@ OPTIONS: dict[str, dict] = {
     "activity-stride": {"conv5_activity_stride": 1},
     "2d-object-conv5": {"object_conv5_kernel": "2d"},
     "temporal-last": {"temporal_position": "after_relu"},
-    "temporal-last-resnet50": {"temporal_position": "after_relu", "backbone": "resnet50"},
     "same-after-first": {"relation_frames": "same_after_first"},
     "empty-slots": {"empty_slots": "as_authors"},
     "empty-slots-as-theirs": {
@@ -128,7 +127,7 @@ RELATING = [
     "clique-3",
 ]
 BEFORE = [
-    "he", "activity-stride", "2d-object-conv5", "temporal-last", "temporal-last-resnet50",
+    "he", "activity-stride", "2d-object-conv5", "temporal-last",
     "resnet50", "some-2.5d",
 ]  # fmt: skip
 """Options of what comes before the objects."""
