@@ -63,9 +63,7 @@ def own_shards(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shards_of_any_detector(
-    orn, small_demo_run: Path, own_shards: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shards_of_any_detector(orn, small_demo_run, own_shards, kind, monkeypatch) -> None:
     monkeypatch.chdir(small_demo_run)
     folder = own_shards / kind
     first = folder / "shard-000000.zarr.zip"
@@ -81,9 +79,7 @@ def test_shards_of_any_detector(
     assert batch.valid_BTK.sum() > 2 * 4  # objects beside the background of each frame
 
 
-def test_shortcuts_see_what_object_counts_give_away(
-    small_demo_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shortcuts_see_what_object_counts_give_away(small_demo_run, monkeypatch, capsys) -> None:
     monkeypatch.chdir(small_demo_run)
     names = example("shortcuts")
     result = names["main"]("demo")

@@ -246,9 +246,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param(train_job, 2, id="train-in-two-processes"),
     ],
 )
-def test_a_killed_command_comes_to_the_same(
-    made: Path, tmp_path: Path, make: Callable[[Path], Job], processes: int
-) -> None:
+def test_a_killed_command_comes_to_the_same(made, tmp_path, make, processes) -> None:
     job = replace(make(made), processes=processes)
     whole = start(job, tmp_path / "whole")
     began = time.perf_counter()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from orn import load_detector, load_model, open_dataset, open_shard, predict_video
-from orn.shared.errors import ConfigError, PipelineError, ShardNotFoundError, VideoDecodeError
+from orn.shared.errors import ConfigError, ShardNotFoundError, VideoDecodeError
 from orn.shared.video.read import read_frames
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate
@@ -87,9 +87,7 @@ def test_decoded_batches_need_no_store(small_demo: Path) -> None:
 
 
 @pytest.mark.mmdet
-def test_shards_and_a_detector_give_what_eval_gives(
-    small_demo: Path, logits: dict[str, NDArray[np.float32]]
-) -> None:
+def test_shards_and_a_detector_give_what_eval_gives(small_demo, logits) -> None:
     model = load_model("runs/demo", device="cpu")
     detector = load_detector(config="mask_rcnn_demo", device="cpu")  # shards have the true objects
     for objects, tolerance in (("shards/demo", 1e-5), (detector, 0.05)):
@@ -110,9 +108,7 @@ def test_shards_and_a_detector_give_what_eval_gives(
         ({"pairs": -1}, ConfigError, "pairs: expected an integer of at least 0"),
     ],
 )
-def test_invalid_arguments_are_refused(
-    small_demo: Path, changes: dict[str, object], error: type[PipelineError], message: str
-) -> None:
+def test_invalid_arguments_are_refused(small_demo, changes, error, message) -> None:
     Path("other.mp4").write_bytes(b"another film")
     given = {"video": PATH, "detections": "shards/demo"} | changes
     model = given.pop("model", None) or load_model("runs/demo", device="cpu")
@@ -121,9 +117,7 @@ def test_invalid_arguments_are_refused(
     assert "--" not in str(refused.value)
 
 
-def test_a_detector_for_other_frames_than_those_of_the_training_is_refused(
-    small_demo: Path,
-) -> None:
+def test_a_detector_for_other_frames_than_those_of_the_training_is_refused(small_demo) -> None:
     model = load_model("runs/demo", device="cpu")
     detector = replace(model.config.detector, frame_rate=2)
     model = replace(model, config=replace(model.config, detector=detector))

@@ -21,9 +21,7 @@ DETECT = {"agreeing_share", "stages_cpu_seconds", "ours_wall_seconds", "memory"}
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
-def test_a_tiny_run_gives_its_record(
-    orn: Any, tmp_path: Path, words: tuple[str, ...], keys: set[str], monkeypatch: Any
-) -> None:
+def test_a_tiny_run_gives_its_record(orn, tmp_path, words, keys, monkeypatch) -> None:
     """Also in bf16, which is left out where it is slow."""
     monkeypatch.setattr("orn.shared.devices._computes_bf16_fast", lambda device: True)
     out = tmp_path / "record.json"

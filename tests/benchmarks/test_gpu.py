@@ -21,9 +21,7 @@ def states(
     return [result["state"] for result in results]
 
 
-def test_what_fails_is_measured_again_and_what_is_done_is_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_fails_is_measured_again_and_what_is_done_is_not(monkeypatch, tmp_path) -> None:
     failed = "failed: RuntimeError: illegal access"
     assert states(monkeypatch, tmp_path, WRITE, FAIL, WRITE) == ["done", failed, "done"]
     assert (tmp_path / "1.failed.json").is_file()

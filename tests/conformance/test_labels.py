@@ -35,9 +35,7 @@ def array(*rows: list[int]) -> bytes:
         ("something", "labels/labels.json", b'{"a": "0", "b": "2"}', "each index from 0 to 1"),
     ],
 )
-def test_wrong_labels_are_named(
-    tmp_path: Path, kind: str, name: str, content: bytes, message: str
-) -> None:
+def test_wrong_labels_are_named(tmp_path, kind, name, content, message) -> None:
     root = write_dataset(tmp_path, kind, {f"mine/{name}": content})
     with pytest.raises(ManifestError, match=f"{Path(name).name}.*{message}"):
         load_dataset(root / "m.toml", root)

@@ -170,9 +170,7 @@ def test_tail_and_unseen_are_those_of_the_lists(tmp_path: Path) -> None:
         ("epic-actions", 23_191, 2_513, 2_513, "open cupboard"),
     ],
 )
-def test_published_tables(
-    sample_data: Path, name: str, last_train: int, num_classes: int, num_present: int, first: str
-) -> None:
+def test_published_tables(sample_data, name, last_train, num_classes, num_present, first) -> None:
     listing = load_listing(load_manifest(name), sample_data)
     assert (len(listing.segments), len(listing.video_ids)) == (28_472, 272)
     splits = Counter(segment.split for segment in listing.segments)
@@ -188,9 +186,7 @@ def test_published_tables(
     ("name", "num_classes", "num_present"),
     [("epic100", 97, 78), ("epic100-nouns", 300, 211), ("epic100-actions", 1_352, 1_352)],
 )
-def test_published_tables_of_100(
-    sample_data: Path, name: str, num_classes: int, num_present: int
-) -> None:
+def test_published_tables_of_100(sample_data, name, num_classes, num_present) -> None:
     listing = load_listing(load_manifest(name), sample_data, partial=True)
     assert listing.absent == ("annotations/EPIC_100_train.csv",)
     assert Counter(segment.split for segment in listing.segments) == {"validation": 9_668}

@@ -46,9 +46,7 @@ def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders:
         pytest.param(["a"], ["x" * 999], {}, id="a name that no disk can hold"),
     ],
 )
-def test_names_on_disk(
-    tmp_path: Path, write, caplog, there: list[str], listed: list[str], names: dict[str, str]
-) -> None:
+def test_names_on_disk(tmp_path, write, caplog, there, listed, names) -> None:
     for name in there:
         write(tmp_path / "videos" / f"{name}.mp4")
     expected = {
@@ -72,9 +70,7 @@ def test_names_on_disk(
         ("{id}.txt", False, ("x",)),
     ],
 )
-def test_ids_on_disk(
-    tmp_path: Path, write, caplog, pattern: str, are_folders: bool, expected: tuple[str, ...]
-) -> None:
+def test_ids_on_disk(tmp_path, write, caplog, pattern, are_folders, expected) -> None:
     files = "videos/a.mp4", "videos/P01/P01_01.mp4", "videos/n.avi", "frames/b/c/1.jpg", "x.txt"
     for name in files:
         write(tmp_path / name)

@@ -157,9 +157,7 @@ TWO = "video,label\na,x\nb,x\n"
         ("video,start,label,of\na,0,x,1\na,1,x,2\n", "--split 80/20 --group of", "row 3"),
     ],
 )
-def test_what_cannot_be_used_leaves_nothing(
-    here: Path, kitchen, orn, table: str, options: str, message: str
-) -> None:
+def test_what_cannot_be_used_leaves_nothing(here, kitchen, orn, table, options, message) -> None:
     kitchen(table, "a.mp4", "b.mp4")
     words = ("kitchen/labels.csv", "--videos", "{id}.mp4", *options.split())
     assert message in orn("manifest", "new", *words, exit_code=None).stderr
@@ -220,9 +218,7 @@ def test_shares_of_classes(labels: str, shares: Any, parts: list[Any], seed: int
     st.sampled_from([(8, 1, 1), (1, 8, 1), (3.4, 3.3, 3.3), (9.8, 0.1, 0.1), (2,) * 5]),
     st.integers(0, 2**32 - 1),
 )
-def test_sizes_are_near_and_no_part_is_empty(
-    labels: list[list[str]], shares: tuple[float, ...], seed: int
-) -> None:
+def test_sizes_are_near_and_no_part_is_empty(labels, shares, seed) -> None:
     groups = groups_of(labels)
     part_of = assign_groups(groups, [share / 10 for share in shares], seed=seed)
     backwards = dict(reversed(groups.items()))
@@ -283,9 +279,7 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
         (lambda text: text.replace("fold-2", "fold-3"), "expected the columns .*fold-2"),
     ],
 )
-def test_every_video_is_tested_in_one_fold(
-    kitchen, new, orn, here: Path, edit: Callable[[str], str], problem: str
-) -> None:
+def test_every_video_is_tested_in_one_fold(kitchen, new, orn, here, edit, problem) -> None:
     """In every column, whichever the manifest names."""
     rows = "".join(f"{number},{('open', 'close')[number % 2]}\n" for number in range(8))
     kitchen(f"video,label\n{rows}", *(f"{number}.mp4" for number in range(8)))

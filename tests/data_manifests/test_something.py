@@ -68,9 +68,7 @@ def test_files_that_are_not_there(tmp_path: Path, spec: Any) -> None:
     assert listing.video_ids == ("9", "5")
 
 
-def test_clips_of_classes_that_are_not_asked_for_are_counted(
-    tmp_path: Path, spec: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_clips_of_classes_that_are_not_asked_for_are_counted(tmp_path, spec, caplog) -> None:
     mine = spec.model_copy(update={"classes": "mine.txt"})
     FILES[mine] = FILES[spec]
     listing = read(mine, tmp_path, {"mine.txt": "Opening something\nNever seen\n"})

@@ -127,9 +127,7 @@ def test_names_reach_the_terminal_escaped(run) -> None:
         (Terminated(), 143, "orn: terminated\n"),
     ],
 )
-def test_an_error_is_one_line_on_stderr(
-    run, error: BaseException, exit_code: int, message: str
-) -> None:
+def test_an_error_is_one_line_on_stderr(run, error, exit_code, message) -> None:
     def fail() -> None:
         raise error
 

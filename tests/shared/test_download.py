@@ -21,9 +21,7 @@ def left() -> list[Path]:
     return sorted(cache_folder().glob("*")) if cache_folder().exists() else []
 
 
-def test_a_file_is_fetched_once(
-    weights_host: WeightsServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_file_is_fetched_once(weights_host, capfd, caplog) -> None:
     caplog.set_level(logging.INFO)
     url = weights_host.publish(CONTENT)
     path = get(url)
@@ -45,9 +43,7 @@ def test_a_file_is_fetched_once(
         pytest.param("/silent", "timed out", id="says nothing"),
     ],
 )
-def test_what_does_not_arrive_whole_is_absent(
-    weights_host: WeightsServer, folder: str, reason: str
-) -> None:
+def test_what_does_not_arrive_whole_is_absent(weights_host, folder, reason) -> None:
     name = weights_host.publish(CONTENT).rpartition("/")[2]
     url = f"{weights_host.address}{folder}/{name}"
     if reason == "404":
@@ -75,9 +71,7 @@ def test_a_damaged_file_in_the_cache_is_named(weights_host: WeightsServer) -> No
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
-def test_a_mirror_has_the_same_files(
-    weights_host: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
-) -> None:
+def test_a_mirror_has_the_same_files(weights_host, tmp_path, monkeypatch, scheme) -> None:
     name = weights_host.publish(CONTENT).rpartition("/")[2]
     (tmp_path / name).write_bytes(CONTENT)
     mirror = {"http": f"{weights_host.address}/moved/", "file": tmp_path.as_uri()}[scheme]

@@ -64,9 +64,7 @@ def test_what_torch_writes_is_read(archive: bool, tmp_path: Path) -> None:
 
 
 @given(content=st.binary(max_size=300))
-def test_any_pickle_is_a_value_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_any_pickle_is_a_value_or_refused(tmp_path_factory, content) -> None:
     path = with_pickle(tmp_path_factory.getbasetemp() / "any.pt", b"\x80\x02" + content + b".")
     try:
         read(path)

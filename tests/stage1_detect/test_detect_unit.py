@@ -62,9 +62,7 @@ def test_shard_holds_every_frame_of_the_unit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["network", "encoding"])
-def test_an_error_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
-) -> None:
+def test_an_error_leaves_nothing(tmp_path, monkeypatch, part) -> None:
     detector = FakeDetector(fail_at=3 if part == "network" else None)
     if part == "encoding":
         monkeypatch.setattr(detector, "encode", lambda prepared: prepared["no detections"])
@@ -128,9 +126,7 @@ def unit(*parts: tuple[str, int, int | None]) -> Unit:
     )
 
 
-def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path, monkeypatch) -> None:
     def prepare(image: NDArray[np.uint8]) -> int:
         if image.shape[0] == 2:
             raise DetectorError("too narrow")
@@ -154,9 +150,7 @@ def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(
     assert [type(event) for event in good] == [VideoEntry, FrameBatch, type(None)]
 
 
-def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(tmp_path, monkeypatch) -> None:
     read_frames = random_access.read_frames
 
     def breaking(path: Path, **kwargs: Any) -> Iterator[Frame]:

@@ -140,9 +140,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return replace(loaded, videos=(*loaded.videos, unlabeled))
 
 
-def test_training_finds_every_frame_and_no_other_is_looked_at(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_training_finds_every_frame_and_no_other_is_looked_at(dataset, tmp_path) -> None:
     folder = tmp_path / "out"
     summary = detect(dataset, folder, LABELED)
     assert check_joins(dataset, folder) == 10 + 16 + 10 + 55

@@ -39,9 +39,7 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
         ({"device": 0}, "device: expected auto, cpu, cuda or cuda:N, got '0'"),
     ],
 )
-def test_wrong_arguments_are_refused_without_a_word_of_options(
-    arguments: dict[str, Any], message: str
-) -> None:
+def test_wrong_arguments_are_refused_without_a_word_of_options(arguments, message) -> None:
     weights = shipped_detectors()["mask_rcnn_demo"].checkpoint
     with pytest.raises(DetectorError, match=message) as refused:
         load_detector(**{"checkpoint": weights, "device": "cpu", **arguments})

@@ -66,9 +66,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
         ("settings", {"batch": 8, "device": "cuda"}, "device is 'cpu' as recorded, 'cuda'"),
     ],
 )
-def test_what_would_mix_is_refused(
-    dataset: Dataset, tmp_path: Path, name: str, value: Any, message: str
-) -> None:
+def test_what_would_mix_is_refused(dataset, tmp_path, name, value, message) -> None:
     settings = {"detector": dataclasses.asdict(ENTRY), "batch": 8, "device": "cpu"}
     changes: dict[str, Any] = {"settings": settings}
     plan_job(dataset, folder=tmp_path, **changes).plan.save(tmp_path)

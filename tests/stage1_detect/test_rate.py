@@ -74,9 +74,7 @@ def check_picks(dataset: Dataset, folder: Path, store: ClipStore) -> None:
 
 
 @pytest.mark.real_data
-def test_real_files_give_the_frames_that_clips_have(
-    world: Path, sample_data: Path, tmp_path: Path
-) -> None:
+def test_real_files_give_the_frames_that_clips_have(world, sample_data, tmp_path) -> None:
     videos = {Path(name).stem: sample_data / "clips" / name for name in REAL}
     store = stored(videos, tmp_path / "clips", 2.5)
     dataset, folder = of_videos(world, videos), tmp_path / "shards"

@@ -44,9 +44,7 @@ def segments(page: Path) -> list[list]:
 
 
 @pytest.mark.parametrize("split", ["validation", "folds"])
-def test_labels_of_the_data_set_and_predictions_of_a_run(
-    orn, asked, tmp_path: Path, split: str
-) -> None:
+def test_labels_of_the_data_set_and_predictions_of_a_run(orn, asked, tmp_path, split) -> None:
     page, run = tmp_path / "page", tmp_path / "run"
     orn(*asked, "--html", page)
     assert segments(page) == [[[[0], None]], [[[1], None]]]

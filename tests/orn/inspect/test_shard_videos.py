@@ -51,9 +51,7 @@ SECONDS = (0.0, 0.1, 0.31, 0.34, 0.34, 12.0, 12.1, 19.9, 25.0)
 NUMBERS = [0, 1, 3, 3, 3, 120, 121, 199, None]
 
 
-def test_the_nearest_frame_in_time(
-    pictures: VideoPictures, film: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_nearest_frame_in_time(pictures, film, monkeypatch) -> None:
     assert numbers(pictures, entry(film), *SECONDS) == NUMBERS
     assert numbers(pictures, entry(rate=30.0), *(n / 30 for n in range(6))) == [0, 0, 1, 1, 1, 2]
     for module in ("random_access", "file"):
@@ -63,9 +61,7 @@ def test_the_nearest_frame_in_time(
     )  # where times are only known after decoding
 
 
-def test_files_that_are_not_the_video_are_refused(
-    pictures: VideoPictures, film: Path, manifest: Path, tmp_path: Path
-) -> None:
+def test_files_that_are_not_the_video_are_refused(pictures, film, manifest, tmp_path) -> None:
     """Changed ones, and missing ones."""
     video = entry(film)
     film.write_bytes(film.read_bytes()[:-1] + b"x")

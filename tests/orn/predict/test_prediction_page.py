@@ -102,9 +102,7 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
 
 
 @WITH_HOSTILE_TEXT
-def test_names_of_others_are_texts(
-    chromium: Any, trained: Trained, tmp_path: Path, text: str
-) -> None:
+def test_names_of_others_are_texts(chromium, trained, tmp_path, text) -> None:
     shown = "".join(filter(str.isprintable, text))  # others are refused with the model
     model = with_classes(open_model(trained.run, device="cpu"), shown, shown + "2")
     made = page_of(model, trained, name=text)
@@ -116,9 +114,7 @@ def test_names_of_others_are_texts(
         assert page.evaluate("document.scripts.length") == 1
 
 
-def test_a_page_is_no_larger_than_it_may_be(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_is_no_larger_than_it_may_be(trained, tmp_path, monkeypatch) -> None:
     """Then pictures are left out, and then videos, and the page says so."""
     monkeypatch.setattr("orn.predict.prediction_page.MOST_TEXT_BYTES", 500)
     monkeypatch.setattr("orn.shared.pages.render.LARGEST_PAGE_BYTES", 17_000)

@@ -67,9 +67,7 @@ def test_windows_cover_a_video(seconds: float, choice: dict, clips: ClipRecord, 
     window=st.sampled_from([0.3, 1.0, 2.5]),
     stride=st.sampled_from([0.1, 0.5, 1.0, 4.0]),
 )
-def test_windows_of_a_grid_hold_every_frame(
-    gaps: list[float], window: float, stride: float
-) -> None:
+def test_windows_of_a_grid_hold_every_frame(gaps, window, stride) -> None:
     """All windows with a frame, unless a gap is longer than a stride."""
     seconds_F = 5 + np.cumsum(gaps)
     interval = float(np.median(np.diff(seconds_F)))

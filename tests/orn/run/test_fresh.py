@@ -78,9 +78,7 @@ def test_results_of_others_end_it_before_anything_is_removed(data: Path, place: 
     assert digest(data.parent) == before
 
 
-def test_what_is_removed_is_listed_before_and_nothing_else_is(
-    data: Path, workspace: dict[str, str]
-) -> None:
+def test_what_is_removed_is_listed_before_and_nothing_else_is(data, workspace) -> None:
     """The notes in a run folder stay."""
     run_orn("detect", "mini.toml", "--data", "data", "--config", "mask_rcnn_demo", "--limit", 2)
     run = Path(workspace["--run"] + "-of-mine")

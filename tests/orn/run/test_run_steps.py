@@ -135,9 +135,7 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
         (("wrong/path.csv",), "wrong/path.csv: expected a table"),
     ],
 )
-def test_wrong_options_end_it_before_anything_is_written(
-    table: Path, words: tuple[str, ...], problem: str
-) -> None:
+def test_wrong_options_end_it_before_anything_is_written(table, words, problem) -> None:
     for more in ("--yes", "--dry-run"):
         assert problem in run_orn("run", *words, more, exit_code=2).stderr
     assert not list(Path().glob("*.toml"))
@@ -155,9 +153,7 @@ def test_nothing_to_evaluate_is_refused(table: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
-def test_a_dry_run_of_a_table_writes_nothing(
-    table: Path, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_of_a_table_writes_nothing(table, where, monkeypatch) -> None:
     """Wherever the videos are; with the split and the names that the run would have."""
     table = table.rename(Path(where) / "labels.csv")
     before = sorted(Path().rglob("*"))
@@ -182,9 +178,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
     assert commands == [(name, f"{name}-demo-seed0", 4)] * 2
 
 
-def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_downloads_nothing_and_names_what_was_typed(table, tmp_path, monkeypatch) -> None:
     """With the default detector, whose weights are not there."""
     make_films(table)
     (table.parent / "videos" / "film3.mp4").unlink()
@@ -254,9 +248,7 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     assert not Path("runs").exists()
 
 
-def test_without_a_gpu_a_faster_detector_is_offered_and_kept(
-    table: Path, monkeypatch: pytest.MonkeyPatch, capfd
-) -> None:
+def test_without_a_gpu_a_faster_detector_is_offered_and_kept(table, monkeypatch, capfd) -> None:
     """Until a detector is chosen or detection has begun; without a terminal, nothing changes."""
     monkeypatch.setattr("orn.run.plan_run.choose_device", lambda device: "cpu")
     faster = {"options": "--config tiny --rate 4", "seconds": 60.0, "usual_seconds": 9000.0}

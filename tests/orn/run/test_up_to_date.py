@@ -1,7 +1,6 @@
 """Steps of `orn run` run again if what they were made from has changed."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,9 +99,7 @@ def test_other_labels_give_another_score(begun: Begun) -> None:
 
 
 @pytest.mark.parametrize("change", [other_objects, other_frames, other_weights])
-def test_other_objects_frames_and_weights_are_evaluated(
-    begun: Begun, change: Callable[[Begun], None]
-) -> None:
+def test_other_objects_frames_and_weights_are_evaluated(begun, change) -> None:
     change(begun)
     assert begun.run() and not begun.run()
 

@@ -44,9 +44,7 @@ def test_a_block_that_raises_changes_nothing(tmp_path: Path, error: BaseExceptio
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_file_and_folder_are_synced_around_the_rename(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_and_folder_are_synced_around_the_rename(tmp_path, monkeypatch) -> None:
     steps = Mock()
     steps.attach_mock(Mock(side_effect=os.fsync), "sync")
     steps.attach_mock(Mock(side_effect=os.replace), "rename")
@@ -56,9 +54,7 @@ def test_file_and_folder_are_synced_around_the_rename(
     assert [name for name, *_ in steps.mock_calls] == ["sync", "rename", "sync"]
 
 
-def test_a_disk_that_fails_is_told_with_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fails_is_told_with_the_file(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PipelineError, match="file/a: could not be written"):
         write_text(tmp_path / "file" / "a", "x")

@@ -81,9 +81,7 @@ def test_other_files_are_replaced(tmp_path: Path) -> None:
         (lambda folder: folder / ("x" * 300), "File name too long"),
     ],
 )  # fmt: skip
-def test_what_no_file_is_written_over(
-    tmp_path: Path, make: Callable[[Path], Path], kind: str
-) -> None:
+def test_what_no_file_is_written_over(tmp_path, make, kind) -> None:
     with pytest.raises(ConfigError, match=kind):
         check_output_files([make(tmp_path)])
     assert Path("/dev/full").is_char_device()
@@ -143,9 +141,7 @@ def test_earlier_results_are_the_files_of_a_marked_folder(tmp_path: Path) -> Non
         ("mine", "without the made.json"),
     ],
 )
-def test_what_fresh_never_empties(
-    tmp_path: Path, name: str, got: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_fresh_never_empties(tmp_path, name, got, monkeypatch) -> None:
     for place in (".", "above", "run"):
         begin_output_folder(tmp_path / place, MARKER)
     _link(tmp_path / "link", tmp_path / "run")

@@ -48,9 +48,7 @@ counts = st.lists(st.one_of(st.none(), st.integers(0, 35)), max_size=12)
 
 
 @given(counts, st.integers(0, 12), st.integers(1, 20))
-def test_more_videos_change_no_unit_but_the_last(
-    frames: list[int | None], keep: int, unit_frames: int
-) -> None:
+def test_more_videos_change_no_unit_but_the_last(frames, keep, unit_frames) -> None:
     videos = [(str(place), count) for place, count in enumerate(frames)]
     fewer = plan_units(videos[:keep], unit_frames)
     assert plan_units(videos, unit_frames)[: max(0, len(fewer) - 1)] == fewer[:-1]

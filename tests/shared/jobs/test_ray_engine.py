@@ -17,9 +17,7 @@ from orn.shared.jobs.ray_engine import count_actors
         pytest.param({}, "auto", None, (1, "cpu"), id="machines that are yet to come"),
     ],
 )
-def test_actors_suit_the_cluster(
-    resources: dict[str, float], device: str, workers: int | None, expected: tuple[int, str]
-) -> None:
+def test_actors_suit_the_cluster(resources, device, workers, expected) -> None:
     assert count_actors(resources, device=device, workers=workers) == expected
     if "GPU" not in resources:
         with pytest.raises(ConfigError, match="--device cuda: the Ray cluster has no GPU"):

@@ -27,9 +27,7 @@ TWO = LocalEngine(devices=("cpu", "cpu"))
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("engine", [IN_THIS_PROCESS, TWO])
-def test_every_unit_becomes_a_file_once(
-    tmp_path: Path, engine: LocalEngine, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_every_unit_becomes_a_file_once(tmp_path, engine, caplog) -> None:
     caplog.set_level(logging.INFO)
     work = TextWork(folder=tmp_path)
     ran = run_texts(work, engine)
@@ -40,17 +38,13 @@ def test_every_unit_becomes_a_file_once(
         assert message in caplog.text  # also what is still on its way when the last unit is done
 
 
-def test_the_time_left_is_logged_once_from_the_first_steps(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_time_left_is_logged_once_from_the_first_steps(tmp_path, caplog) -> None:
     caplog.set_level(logging.INFO)
     run_texts(TextWork(folder=tmp_path), IN_THIS_PROCESS)
     assert caplog.text.count("left, from the first frames") == 1
 
 
-def test_what_is_there_is_made_again_only_where_it_is_asked_for(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_there_is_made_again_only_where_it_is_asked_for(tmp_path, caplog) -> None:
     caplog.set_level(logging.INFO)
     work, engine = TextWork(folder=tmp_path), IN_THIS_PROCESS
     run_texts(work, engine)
@@ -86,9 +80,7 @@ def _ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_job_that_is_ended_leaves_whole_files_and_goes_on(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_job_that_is_ended_leaves_whole_files_and_goes_on(tmp_path, number) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         run_texts(Deadly(folder=tmp_path, number=number), IN_THIS_PROCESS)

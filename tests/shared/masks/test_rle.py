@@ -62,9 +62,7 @@ def test_everything_agrees_with_pycocotools(mask: NDArray[np.bool_]) -> None:
 
 
 @given(masks, st.integers(0, 4), st.integers(0, 4), st.integers(0, 4), st.integers(0, 4))
-def test_crop_equals_the_whole_grid(
-    mask: NDArray[np.bool_], left: int, top: int, right: int, bottom: int
-) -> None:
+def test_crop_equals_the_whole_grid(mask, left, top, right, bottom) -> None:
     full = np.pad(mask, ((top, bottom), (left, right)))
     height, width = full.shape
     counts = rle.encode_crop(mask, x=left, y=top, height=height, width=width)

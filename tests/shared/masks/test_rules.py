@@ -3,7 +3,6 @@ sound."""
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -51,9 +50,7 @@ def test_whole_detections_break_no_rule(frame: FrameDetections) -> None:
         ("boxes", (1, 2), 1e9, "boxes 1: expected boxes inside 10 x 8, got "),
     ],
 )
-def test_numbers_out_of_range_are_found(
-    frame: FrameDetections, field: str, place: Any, value: float, message: str
-) -> None:
+def test_numbers_out_of_range_are_found(frame, field, place, value, message) -> None:
     values = getattr(frame, field).copy()
     values[place] = value
     wrong = replace(frame, **{field: values})
@@ -72,9 +69,7 @@ def test_numbers_out_of_range_are_found(
         (2, b"0" * 5_000_000, "expected a mask, got RLE: expected at most 4,194,304 bytes"),
     ],
 )
-def test_masks_of_no_grid_are_found(
-    frame: FrameDetections, row: int, counts: bytes, message: str
-) -> None:
+def test_masks_of_no_grid_are_found(frame, row, counts, message) -> None:
     masks = [*frame.masks]
     masks[row] = counts
     (fault,) = frame_faults(replace(frame, masks=tuple(masks)))

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -101,9 +100,7 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
     ],
     ids=["the same frames", "another source", "other classes"],
 )
-def test_shards_that_do_not_go_together(
-    folder: Path, content: dict[str, Any], message: str
-) -> None:
+def test_shards_that_do_not_go_together(folder, content, message) -> None:
     write_drawn(folder / "shard-000004.zarr.zip", **content)
     with pytest.raises(ShardFormatError, match=message):
         DetectionFolder(folder).video("long")
@@ -149,9 +146,7 @@ def video_at(folder: Path, seconds: list[float]) -> VideoDetections:
         ([0.0, 0.1], float("nan"), "of nan s"),
     ],
 )
-def test_the_frame_nearest_to_a_time(
-    tmp_path: Path, seconds: list[float], time: float, expected: int | str
-) -> None:
+def test_the_frame_nearest_to_a_time(tmp_path, seconds, time, expected) -> None:
     video = video_at(tmp_path, seconds)
     if isinstance(expected, int):
         assert video.nearest_rows([time])[0] == expected

@@ -46,9 +46,7 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
     assert "b" in shard and "x" not in shard
 
 
-def test_a_frame_of_too_many_detections_is_refused(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_frame_of_too_many_detections_is_refused(path, monkeypatch) -> None:
     monkeypatch.setattr("orn.shared.shards.shard.MOST_FRAME_DETECTIONS", 2)
     with pytest.raises(ShardFormatError, match=r"'frame_offsets': expected at most 2 .*, got 3"):
         Shard(path).frame(0)

@@ -5,7 +5,6 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -51,9 +50,7 @@ def path(made: Path, tmp_path: Path) -> Path:
         ("rle", slice(None), 48, "masks of detection 0 (video 'a'): expected 12 x 17 = 204"),
     ],
 )
-def test_what_is_wrong_is_named(
-    path: Path, array: str, place: Any, value: Any, message: str
-) -> None:
+def test_what_is_wrong_is_named(path, array, place, value, message) -> None:
     problems = verify_shard(spoilt(path, array, place, value))
     assert message in " ".join(problem.message for problem in problems)
     assert problems[0].shard == path.with_name("changed.zarr.zip")
@@ -116,9 +113,7 @@ OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
     ],
     ids=["missing", "of no plan", "frames twice", "frames in no shard", "detector and source"],
 )
-def test_what_is_wrong_is_told_of_its_shard(
-    folder: Path, changes: dict[int, dict[str, Any] | None], expected: list[tuple[int, str]]
-) -> None:
+def test_what_is_wrong_is_told_of_its_shard(folder, changes, expected) -> None:
     for number, content in changes.items():
         if content is None:
             shard(folder, number).unlink()

@@ -66,9 +66,7 @@ def unread(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_of_other_files_is_refused(
-    tmp_path: Path, canary: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_of_other_files_is_refused(tmp_path, canary, name, monkeypatch) -> None:
     path = tmp_path / name
     path.write_text(LISTS[name].format(canary=canary.name))
     monkeypatch.chdir(tmp_path)

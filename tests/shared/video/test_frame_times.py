@@ -29,9 +29,7 @@ SOUGHT = [
 
 
 @pytest.mark.parametrize(("name", "codec", "options"), SOUGHT)
-def test_every_range_equals_that_of_the_whole(
-    tmp_path: Path, name: str, codec: str, options: dict[str, str]
-) -> None:
+def test_every_range_equals_that_of_the_whole(tmp_path, name, codec, options) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this FFmpeg has no {codec}")
     path = write_numbered(tmp_path / name, NUM_FRAMES, codec=codec, options=options)

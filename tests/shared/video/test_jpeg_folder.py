@@ -49,9 +49,7 @@ def test_order_and_times(tmp_path: Path, names: list[str], places: list[int]) ->
     assert frames == [(i, i, pytest.approx(place / 12)) for i, place in enumerate(places)]
 
 
-def test_damaged_files_are_left_out_and_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_files_are_left_out_and_named(tmp_path, caplog) -> None:
     folder = write_folder(tmp_path / "v", [(f"{i + 1}.jpg", i) for i in range(5)])
     (folder / "2.jpg").write_bytes(b"no picture")
     content = (folder / "4.jpg").read_bytes()
@@ -80,9 +78,7 @@ def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(65500, 65500), (13000, 13000), (8192, 8193)])
-def test_a_size_beyond_the_bound_is_refused_before_it_is_decoded(
-    tmp_path: Path, width: int, height: int
-) -> None:
+def test_a_size_beyond_the_bound_is_refused_before_it_is_decoded(tmp_path, width, height) -> None:
     folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("2.jpg", 1)])
     content = bytearray((folder / "1.jpg").read_bytes())
     struct.pack_into(">HH", content, content.index(b"\xff\xc0") + 5, height, width)

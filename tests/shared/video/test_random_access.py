@@ -27,9 +27,7 @@ def numbers(frames: Iterator[Frame]) -> list[int]:
     [(0.45, 0.95, range(5, 10)), (None, 0.25, range(3)), (1.75, None, [18, 19]), (5.0, None, []),
      (0.41, 0.42, [])],
 )  # fmt: skip
-def test_frames_between_times(
-    path: Path, start: float | None, stop: float | None, expected: list[int]
-) -> None:
+def test_frames_between_times(path, start, stop, expected) -> None:
     assert numbers(VideoReader(path).frames_in(TimeRange(start, stop))) == list(expected)
 
 

@@ -102,9 +102,7 @@ def test_times_mean_the_nearest_frame_and_no_other(objects: Any, tmp_path: Path)
     ("words", "frame"),
     [((), 6), (("--first-frame", 1), 5), (("--rate", 20), 3), (("--rate", 30), 2)],
 )
-def test_numbers_of_frames(
-    objects: Any, tmp_path: Path, words: tuple[Any, ...], frame: int
-) -> None:
+def test_numbers_of_frames(objects, tmp_path, words, frame) -> None:
     _, shard = objects(table(tmp_path, "a,6,0,0,1,1,cup,"), "--format", "csv", *words)
     assert list(boxes_by_frame(shard, "a")) == [frame]
 
@@ -199,9 +197,7 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
         ({"video_id": 5, "frame_id": 4, "file_name": "x"}, (), ("a", 4)),
     ],
 )
-def test_which_frame_an_image_is(
-    objects: Any, tmp_path: Path, fields: Any, words: Any, places: tuple[str, int | None]
-) -> None:
+def test_which_frame_an_image_is(objects, tmp_path, fields, words, places) -> None:
     annotations = [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1]}]
     parts = {"images": [image(1) | fields], "videos": [{"id": 5, "name": "a"}]}
     source = coco(tmp_path, "b.json", annotations=annotations, categories=CATEGORIES, **parts)

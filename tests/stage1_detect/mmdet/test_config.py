@@ -14,9 +14,7 @@ from tests.worlds.videos import write_gray
 pytestmark = pytest.mark.mmdet
 
 
-def test_digest_is_that_of_the_network_and_the_test_pipeline(
-    demo_config: Path, tmp_path: Path
-) -> None:
+def test_digest_is_that_of_the_network_and_the_test_pipeline(demo_config, tmp_path) -> None:
     same, other, copy = (tmp_path / f"{name}.py" for name in ("same", "other", "copy"))
     same.write_text(f"_base_ = {str(demo_config)!r}\nwork_dir = 'elsewhere'\n")
     other.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict(neck=dict(num_outs=5))\n")
@@ -45,9 +43,7 @@ def test_own_configs_inherit_from_the_zoo(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["metafile.yml", "base.yaml"])
 @pytest.mark.parametrize("tag", ["object/apply:os.system ['touch done']", "name:os.system"])
-def test_yaml_with_a_python_tag_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo_config: Path, name: str, tag: str
-) -> None:
+def test_yaml_with_a_python_tag_is_refused(tmp_path, monkeypatch, demo_config, name, tag) -> None:
     monkeypatch.chdir(tmp_path)
     write_gray(tmp_path / "data" / "mini" / "a.mp4", 2)
     (tmp_path / "data" / "mini" / "labels.csv").write_text("video,label\na,x\n")

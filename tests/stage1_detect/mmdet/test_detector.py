@@ -30,12 +30,7 @@ def detections(loaded: MmdetDetector, pictures: list[NDArray[np.uint8]]) -> list
     return loaded.detect(pictures)
 
 
-def test_equals_mmdet(
-    loaded: MmdetDetector,
-    detections: list[FrameDetections],
-    pictures: list[NDArray[np.uint8]],
-    tiny_files: dict[str, dict[str, Path]],
-) -> None:
+def test_equals_mmdet(loaded, detections, pictures, tiny_files) -> None:
     assert loaded.entry.thresholds == {"score": THRESHOLD}
     assert loaded.entry.class_names[0] == "person"
     assert {"torch", "torchvision", "mmdet", "detection"} <= loaded.entry.versions.keys()
@@ -58,9 +53,7 @@ def test_class_scores_are_the_softmax_row(detections: list[FrameDetections]) -> 
 
 
 @pytest.mark.parametrize("part", ["backbone", "rpn_head.rpn_cls"])
-def test_features_that_are_not_finite_are_an_error(
-    load_tiny: Any, pictures: list[NDArray[np.uint8]], part: str
-) -> None:
+def test_features_that_are_not_finite_are_an_error(load_tiny, pictures, part) -> None:
     """As float16 gives them where it overflows."""
     detector = load_tiny("demo")
     with torch.no_grad():
@@ -70,9 +63,7 @@ def test_features_that_are_not_finite_are_an_error(
         detector.encode(result)
 
 
-def test_boxes_of_a_bfloat16_backbone_are_float32(
-    load_tiny: Any, demo_config: Path, tmp_path: Path
-) -> None:
+def test_boxes_of_a_bfloat16_backbone_are_float32(load_tiny, demo_config, tmp_path) -> None:
     """In bfloat16, their coordinates would be multiples of 4 pixels beyond 512."""
     wide, path = draw_picture(0, 96, 1200), tmp_path / "wide.py"
     scale = "dict(type='Resize', scale=(1200, 96), keep_ratio=True)"

@@ -21,9 +21,7 @@ def load(model: Any, path: Path) -> str:
     return load_weights(model, path, config_name="the_config").digest
 
 
-def test_weights_of_mmengine_and_bare_ones_are_loaded(
-    model: Any, demo_checkpoint: Path, tmp_path: Path
-) -> None:
+def test_weights_of_mmengine_and_bare_ones_are_loaded(model, demo_checkpoint, tmp_path) -> None:
     from mmengine.logging import HistoryBuffer
 
     weights = torch.load(demo_checkpoint, weights_only=True)
@@ -41,9 +39,7 @@ def test_weights_of_mmengine_and_bare_ones_are_loaded(
         assert torch.equal(weight.half(), weights[name].half())
 
 
-def test_weights_that_do_not_fit_are_named(
-    model: Any, demo_checkpoint: Path, tmp_path: Path
-) -> None:
+def test_weights_that_do_not_fit_are_named(model, demo_checkpoint, tmp_path) -> None:
     weights = torch.load(demo_checkpoint, weights_only=True)
     del weights["backbone.conv1.weight"]
     weights["extra.bias"] = torch.zeros(1)

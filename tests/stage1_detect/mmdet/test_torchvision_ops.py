@@ -149,9 +149,7 @@ def test_what_is_not_there_names_itself() -> None:
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), DetectorError)
 
 
-def test_a_compiled_module_stays(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_compiled_module_stays(monkeypatch) -> None:
     module = sys.modules["mmcv._ext"]
     assert install() and sys.modules["mmcv._ext"] is module
     compiled = types.ModuleType("mmcv._ext")

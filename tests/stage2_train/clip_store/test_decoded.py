@@ -78,9 +78,7 @@ def test_equals_the_store_also_through_pickle(kinds, tmp_path, settings) -> None
 
 
 @pytest.mark.parametrize("as_stored", [False, True])
-def test_clips_in_order_decode_a_video_without_times_once(
-    tmp_path, monkeypatch, as_stored: bool
-) -> None:
+def test_clips_in_order_decode_a_video_without_times_once(tmp_path, monkeypatch, as_stored) -> None:
     """AVI tells no times; a clip that begins before what is kept starts anew."""
     video = Video(id="film", path=counted_film(tmp_path / "film.avi", "mpeg4", 60))
     kind = {"root": tmp_path, "settings": SETTINGS, "as_stored": as_stored}

@@ -127,9 +127,7 @@ def test_ratio_by_hand(places, num_frames, num_rows, rows) -> None:
     ("clip", "num_frames", "num_masks"),
     [("o/5/E/v_vAqaXZuAO5E/075", 741, 741), ("o/p/Y/v_7Tsrimk7opY/052", 92, 95)],
 )
-def test_published_pair_of_vlog(
-    sample_data: Path, tmp_path: Path, clip: str, num_frames: int, num_masks: int
-) -> None:
+def test_published_pair_of_vlog(sample_data, tmp_path, clip, num_frames, num_masks) -> None:
     """Every frame of the real clips, of 30 and of 29 frames a second, has a mask frame near it."""
     path = sample_data / "vlog" / "videos" / clip / "clip.mp4"
     seconds_F = np.array([frame.seconds for frame in read_frames(path)])

@@ -110,9 +110,7 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
         assert serious_problems(page) == []
 
 
-def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(
-    chromium: Any, path: Path
-) -> None:
+def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(chromium, path) -> None:
     with opened(chromium, path, width=700) as page:  # A4 without its margins
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         count = page.locator("details.print").count()
@@ -129,9 +127,7 @@ def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(
         assert all(size >= 8 and hidden <= 0 for size, hidden in sizes)
 
 
-def test_several_labels_a_clip_with_hostile_names(
-    chromium: Any, train_tiny: Any, tmp_path: Path
-) -> None:
+def test_several_labels_a_clip_with_hostile_names(chromium, train_tiny, tmp_path) -> None:
     run = train_tiny(tmp_path, task="multi-label", metric="map", names=(HOSTILE[0], HOSTILE[1]))
     run_orn("report", run, *LAPTOP)  # measures it first
     measured = json.loads((run / "eval-validation.json").read_text())

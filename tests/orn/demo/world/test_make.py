@@ -31,9 +31,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_number_of_processes_changes_nothing(
-    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_processes_changes_nothing(drawn, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(world, "FILMS_PER_CHUNK", 2)
     assert draw(tmp_path, workers=2) == 7
     assert content(tmp_path / "demo") == content(drawn / "demo")

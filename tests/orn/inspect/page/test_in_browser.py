@@ -145,9 +145,7 @@ def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, whole_page
         wait(page, 7)
 
 
-def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
-    chromium: Any, whole_page: Path
-) -> None:
+def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(chromium, whole_page) -> None:
     with opened(chromium, whole_page) as page:
         wait(page, 0)
 
@@ -209,9 +207,7 @@ def test_a_detection_has_scores_of_all_classes_and_filters_change_what_is_shown(
 
 
 @ON_ANY_SCREEN
-def test_everybody_can_use_and_print_it(
-    chromium: Any, whole_page: Path, width: int, dark: bool
-) -> None:
+def test_everybody_can_use_and_print_it(chromium, whole_page, width, dark) -> None:
     with opened(chromium, whole_page, "#kitchen%2Fa%20b/10", width=width, dark=dark) as page:
         wait(page, 5)
         page.keyboard.press("ArrowLeft")
