@@ -1,6 +1,6 @@
 """The demo's jobs and folders."""
 
-from orn.demo.demo_job import demo_jobs, demo_pipeline
+from orn.demo.demo_commands import demo_jobs, demo_pipeline
 
 
 def test_demos_never_share_files() -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.stage2_train.report.cases import EvaluatedRun, Explanations
-from orn.stage2_train.report.class_pairs import ClassPairs
+from orn.stage2_train.report.cases import ClassPairs, EvaluatedRun, Explanations
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.trained import open_model, paths_of_run

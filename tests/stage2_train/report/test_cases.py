@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from orn.stage2_train.report.class_pairs import ClassPairs
+from orn.stage2_train.report.cases import ClassPairs
 
 BACKGROUND = 3
 

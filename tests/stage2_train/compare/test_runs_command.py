@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orn.stage2_train.compare.list_runs import read_summary
+from orn.stage2_train.compare.runs_command import read_summary
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import RunConfig, write_config
 from orn.stage2_train.runs.run_folder import RunStatus, write_status
