@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -168,8 +168,5 @@ def _rendered(drawn: Any, width: int) -> str:
     )  # fmt: skip
     console.print(drawn, crop=False)  # long words may exceed the width
     assert isinstance(console.file, io.StringIO)
-    return "\n".join(_without_padding(console.file.getvalue()))
-
-
-def _without_padding(text: str) -> Iterator[str]:
-    return (line.rstrip() for line in text.rstrip("\n").split("\n"))
+    lines = console.file.getvalue().rstrip("\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines)  # without padding

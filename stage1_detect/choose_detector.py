@@ -7,12 +7,12 @@ from pathlib import Path
 
 from orn.data_manifests.load import shipped_detectors
 from orn.data_manifests.records import DetectorChoice
-from orn.shared.common_options import NumberFormat
 from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.shards.shard_format import SHARD_FILES
+from orn.stage1_detect.detect_request import DetectRequest
 
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 """MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
@@ -60,13 +60,7 @@ def _same_file(path: Path | None, other: Path | None) -> bool:
 
 
 def check_same_detector(
-    folder: Path,
-    config: str,
-    checkpoint: Path | None,
-    *,
-    score_threshold: float,
-    precision: NumberFormat,
-    batch_size: int,
+    folder: Path, config: str, checkpoint: Path | None, request: DetectRequest, batch_size: int
 ) -> None:
     """Compare a detector with the one of the shards in a folder, before weights are downloaded or
     videos opened. Weights that are not on this machine count as equal.
@@ -86,7 +80,10 @@ def check_same_detector(
         checkpoint, _ = weights_to_fetch(detector.path, remedy=REMEDY)
     recorded = saved.settings["detector"]
     requested = recorded | known_settings(
-        detector, score_threshold=score_threshold, precision=precision, batch_size=batch_size
+        detector,
+        score_threshold=request.score_threshold,
+        precision=request.precision,
+        batch_size=batch_size,
     )
     if checkpoint is not None:
         requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)

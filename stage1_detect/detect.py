@@ -164,14 +164,7 @@ def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs
         checkpoint=checkpoint,
     )
     if not request.fresh:
-        check_same_detector(
-            folder,
-            config,
-            checkpoint,
-            score_threshold=request.score_threshold,
-            precision=request.precision,
-            batch_size=inputs.batch_size,
-        )
+        check_same_detector(folder, config, checkpoint, request, inputs.batch_size)
     return inputs
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from orn.shared.common_options import AsJson, FilePath, Share
 from orn.shared.echo import echo, echo_json, echo_report
-from orn.shared.errors import SOME_FAILED
+from orn.shared.errors import SOME_FAILED, ShardNotFoundError
 from orn.shared.options import Argument, Option, Request, command
 
 if TYPE_CHECKING:
@@ -110,9 +110,8 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     from orn.inspect.shard_videos import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
-    from orn.shared.shards.shard_folder import one_shard
 
-    path = one_shard(request.shard)
+    path = _one_shard(request.shard)
     opened = Shard(path)
     if request.overlay is None and request.html is None:
         _describe(opened, request, as_json=as_json)
@@ -148,6 +147,20 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     yield from (shard, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # a corrupt plan
         yield from files_of(*data_of_shard(shard, request.dataset, request.data_root))
+
+
+def _one_shard(path: Path) -> Path:
+    """Return the shard at `path`, or the only shard of a folder."""
+    from orn.shared.shards.shard_folder import shard_paths
+
+    if not path.is_dir():
+        return path
+    shards = shard_paths(path)
+    if len(shards) > 1:
+        raise ShardNotFoundError(
+            f"{path}: expected one shard, got {len(shards)}; specify one, such as {shards[0]}"
+        )
+    return shards[0]
 
 
 def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from orn.shared.environment import describe_environment
-from orn.shared.estimates import time_text
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
@@ -19,9 +18,6 @@ from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
-
-_TIMED_STEPS = 20
-"""Number of steps from which the remaining time is estimated once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +159,7 @@ def _watched(
     failed: set[str] = set()
     with (
         progress(task, total=total, unit=steps) as bar,
-        closing(run(units, _timed(task, steps, bar.advance, total=total))) as done,
+        closing(run(units, bar.advance)) as done,
     ):
         bar.advance(0, note=f"unit 0/{len(units)}, 0 failed")
         for result in done:
@@ -177,29 +173,6 @@ def _watched(
             note = f"unit {len(results)}/{len(units)}, {len(failed):,} failed"
             bar.advance(0, note=note)
     return tuple(results)
-
-
-def _timed(task: str, steps: str, advance: Advance, *, total: int) -> Advance:
-    """Return a function that also logs once how long the remaining steps take, from the first steps
-    of this job. The table of a dry run does not know, for example, the number of objects."""
-    num_done = num_first = 0
-    began: float | None = None
-    is_logged = False
-
-    def advance_and_time(number: int) -> None:
-        nonlocal began, num_done, num_first, is_logged
-        advance(number)
-        num_done += number
-        if began is None and number:  # the time of the first steps includes loading
-            began, num_first = time.monotonic(), num_done
-        num_timed = num_done - num_first
-        if began is not None and not is_logged and num_timed >= _TIMED_STEPS:
-            seconds = (time.monotonic() - began) / num_timed * max(total - num_done, 0)
-            left = time_text(seconds)
-            logger.info("%s: %s left, from the first %s", task, left, steps)
-            is_logged = True
-
-    return advance_and_time
 
 
 def save_summary(path: Path, summary: Mapping[str, Any]) -> None:

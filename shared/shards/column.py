@@ -5,7 +5,6 @@ with this module, so that errors occur at the start of a process, not after the 
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,9 @@ ZSTD_LEVEL = 9
 _TIME = (1980, 1, 1, 0, 0, 0)  # constant, so that the output is deterministic
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ColumnMark:
-    """A state of a column to which it can be restored."""
-
-    num_chunks: int
-    """Number of full chunks."""
-    open_rows: NDArray[Any]
-    """Copy of the rows after these chunks."""
+ColumnMark = tuple[int, NDArray[Any]]
+"""A state of a column to which it can be restored: the number of full chunks, and a copy of the
+rows after these chunks."""
 
 
 class Column:
@@ -76,15 +70,14 @@ class Column:
 
     def mark(self) -> ColumnMark:
         """Return the current state, for `restore`."""
-        return ColumnMark(
-            num_chunks=len(self._chunks), open_rows=self._open[: self._num_open].copy()
-        )
+        return len(self._chunks), self._open[: self._num_open].copy()
 
     def restore(self, mark: ColumnMark) -> None:
         """Remove the rows added since a mark."""
-        del self._chunks[mark.num_chunks :]
-        self._num_open = len(mark.open_rows)
-        self._open[: self._num_open] = mark.open_rows
+        num_chunks, open_rows = mark
+        del self._chunks[num_chunks:]
+        self._num_open = len(open_rows)
+        self._open[: self._num_open] = open_rows
 
     def chunks(self) -> list[bytes]:
         """Return all encoded chunks; the last is padded with zeros to `rows_per_chunk`."""

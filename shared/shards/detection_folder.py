@@ -135,26 +135,14 @@ class DetectionFolder:
         return replace(entries[0], frames=sum(entry.frames for entry in entries))
 
     def seconds_of(self, video_ids: Iterable[str]) -> dict[str, NDArray[np.float64]]:
-        """Return the (F,) presentation times of each video that has detections; each shard is read
-        once.
+        """Return the (F,) presentation times of each video that has detections.
 
         Raises:
-            ShardFormatError: if a shard is damaged.
+            ShardFormatError: if a shard is damaged, or two shards have the same frames of a video.
         """
-        wanted = tuple(video_ids)
-        parts: dict[str, list[NDArray[np.float64]]] = {video_id: [] for video_id in wanted}
-        for path in self.shards_of(wanted):
-            shard = self._shard(self._opened.entries[path])
-            seconds_F = shard.frame_seconds()
-            for entry in shard.videos:
-                start, stop = shard.video_rows(entry.id)
-                if entry.id in parts and start < stop:
-                    parts[entry.id].append(seconds_F[start:stop])
-        return {
-            video_id: each[0] if len(each) == 1 else np.sort(np.concatenate(each))
-            for video_id, each in parts.items()
-            if each
-        }
+        known = [video_id for video_id in video_ids if video_id in self]
+        seconds = {video_id: self.video(video_id).seconds for video_id in known}
+        return {video_id: seconds_F for video_id, seconds_F in seconds.items() if len(seconds_F)}
 
     def digests(self, video_ids: Iterable[str]) -> dict[str, str]:
         """Return the content digests of the shards with frames of these videos, by name, without

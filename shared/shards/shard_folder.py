@@ -130,22 +130,6 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def one_shard(path: Path) -> Path:
-    """Return the shard at `path`, or the only shard of a folder.
-
-    Raises:
-        ShardNotFoundError: if there is no shard, or if there are several.
-    """
-    if not path.is_dir():
-        return path
-    shards = shard_paths(path)
-    if len(shards) > 1:
-        raise ShardNotFoundError(
-            f"{path}: expected one shard, got {len(shards)}; specify one, such as {shards[0]}"
-        )
-    return shards[0]
-
-
 def files_of_shards(folder: Path) -> Iterator[Path]:
     """Return the files in a folder of shards that commands read; none if it is missing."""
     for pattern in (SHARD_FILES.pattern, PLAN_NAME, INDEX_NAME):

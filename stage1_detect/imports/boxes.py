@@ -10,6 +10,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -92,31 +93,28 @@ def objects_of_something_else(record: str, _: SourceVideo, what: str) -> Iterato
 
 def find_in_table(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> list[str]:
     """Add the rows of a CSV file to a table, and return the sorted names of its classes."""
-    path = file.path
-    names: set[str] = set()
-    columns: dict[str, None] = {}
-    number = 0
-    with open_file(path, error=ObjectImportError) as lines:
-        while line := lines.readline(_LONGEST_LINE + 1):
-            number += 1
-            what, content = f"{path}: line {number:,}", None
-            if not columns:
-                header = _cells(line, what)
-                columns = dict.fromkeys(header)
-                has_place = ("frame" in columns) != ("seconds" in columns)
-                if not has_place or "video" not in columns or len(columns) < len(header):
-                    raise ObjectImportError(
-                        f"{what}: expected the columns video, frame or seconds, x1, y1, x2, y2, "
-                        f"class and optionally score, got {ascii(', '.join(header))[:80]}"
-                    )
-            elif cells := _filled_cells(line, columns, what):
-                row = _Row.of(cells, what)
-                if cells.keys() - {"video", "frame", "seconds"}:
-                    row, content = _BoxRow.of(cells, what), line
-                    names.add(str(row.name))
-                if row.frame is None and row.seconds is None:
-                    raise ObjectImportError(f"{what}: the row has no frame; add its number")
-                table.add_frame(row.video, row.frame, row.seconds, number=number, content=content)
+    path, names = file.path, set[str]()
+    with open_file(path, error=ObjectImportError) as content:
+        header = _cells(content.readline(_LONGEST_LINE + 1), f"{path}: line 1")
+        columns = dict.fromkeys(header)
+        has_place = ("frame" in columns) != ("seconds" in columns)
+        if not has_place or "video" not in columns or len(columns) < len(header):
+            raise ObjectImportError(
+                f"{path}: line 1: expected the columns video, frame or seconds, x1, y1, x2, y2, "
+                f"class and optionally score, got {ascii(', '.join(header))[:80]}"
+            )
+        lines = iter(partial(content.readline, _LONGEST_LINE + 1), b"")
+        for number, line in enumerate(lines, start=2):
+            what, record = f"{path}: line {number:,}", None
+            if not (cells := _filled_cells(line, columns, what)):
+                continue
+            row = _Row.of(cells, what)
+            if cells.keys() - {"video", "frame", "seconds"}:
+                row, record = _BoxRow.of(cells, what), line
+                names.add(str(row.name))
+            if row.frame is None and row.seconds is None:
+                raise ObjectImportError(f"{what}: the row has no frame; add its number")
+            table.add_frame(row.video, row.frame, row.seconds, number=number, content=record)
     if file.by_time is None:
         raise ObjectImportError(
             f"{path}: expected rows with objects, got none; add some, or pass a different file"

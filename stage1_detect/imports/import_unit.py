@@ -3,7 +3,7 @@
 Axes: P distinct frames of a video in the source, F frames of the video.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -34,7 +34,7 @@ from orn.stage1_detect.detect_unit import add_frames
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.object_table import places_of, records_of
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
-from orn.stage1_detect.imports.source_videos import READERS, RECORDS, RecordFormat
+from orn.stage1_detect.imports.source_videos import READERS, RECORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,22 +147,54 @@ class ImportWork:
             if len(lost_P):
                 first = f"{source.at(places_P[lost_P[0]])} of {counted(len(seconds_F), 'frame')}"
                 leave_out("no frame of the video", first, int(numbers_P[lost_P].sum()))
-            frames = frames_of_records(
-                self.table,
-                source,
-                RECORDS[form],
-                numbers_P,
-                rows_P >= 0,
-                grid=(entry.height, entry.width),
-                classes=self.entry.class_names,
-                groups=self.request.groups,
-            )
+            grid = (entry.height, entry.width)
+            frames = self.frames_of_records(source, grid, numbers_P, rows_P >= 0)
             rows = rows_P[rows_P >= 0].tolist()
             placed = ((row, seconds_F[row], frame) for row, frame in zip(rows, frames, strict=True))
         for index, seconds, frame in placed:
             for reason, what in frame.left_out:
                 leave_out(reason, f"{source.at(frame.place)}: {what}")
             yield index, float(seconds), frame.detections
+
+    def frames_of_records(
+        self,
+        source: SourceVideo,
+        grid: tuple[int, int],
+        numbers_P: NDArray[np.int64],
+        selected_P: NDArray[np.bool_],
+    ) -> Iterator[SourceFrame]:
+        """Yield the selected frames of a video that has records.
+
+        Args:
+            source: the video.
+            grid: (height, width) of the frames.
+            numbers_P: number of objects of each frame.
+            selected_P: mask of the frames to read.
+
+        Raises:
+            ObjectImportError: for the first invalid record.
+        """
+        form, groups = RECORDS[self.request.form], self.request.groups
+        labels = {name: label for label, name in enumerate(self.entry.class_names)}
+        records = records_of(self.table, source)
+        frames = zip(records, numbers_P.tolist(), selected_P.tolist(), strict=True)
+        for (place, rows), number, is_selected in frames:
+            if not is_selected:
+                continue
+            what = f"{source.path}: {source.at(place)}"
+            if number > MOST_FRAME_DETECTIONS:
+                raise ObjectImportError(
+                    f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, got {number:,}; "
+                    "remove some"
+                )
+            objects = (
+                found
+                for row, record in rows
+                for found in form.objects_in(
+                    record, source, f"{source.path}: {form.record} {row:,}"
+                )
+            )
+            yield frame_of(what, place, objects, grid=grid, labels=labels, groups=groups)
 
 
 def rows_of_places(
@@ -197,48 +229,3 @@ def rows_of_places(
     is_nearest_P = np.zeros(len(places_P), np.bool_)
     is_nearest_P[order_P[firsts]] = True
     return np.where(near.is_near_n & is_nearest_P, near.rows_n, -1)
-
-
-def frames_of_records(
-    table: Path,
-    video: SourceVideo,
-    form: RecordFormat,
-    numbers_P: NDArray[np.int64],
-    selected_P: NDArray[np.bool_],
-    *,
-    grid: tuple[int, int],
-    classes: Sequence[str],
-    groups: bool = False,
-) -> Iterator[SourceFrame]:
-    """Yield the selected frames of a video that has records.
-
-    Args:
-        table: table of the records.
-        video: the video.
-        form: format of the records.
-        numbers_P: number of objects of each frame.
-        selected_P: mask of the frames to read.
-        grid: (height, width) of the frames.
-        classes: names of the classes to keep.
-        groups: whether to keep groups of objects.
-
-    Raises:
-        ObjectImportError: for the first invalid record.
-    """
-    labels = {name: label for label, name in enumerate(classes)}
-    frames = zip(records_of(table, video), numbers_P.tolist(), selected_P.tolist(), strict=True)
-    for (place, records), number, is_selected in frames:
-        if not is_selected:
-            continue
-        what = f"{video.path}: {video.at(place)}"
-        if number > MOST_FRAME_DETECTIONS:
-            raise ObjectImportError(
-                f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, got {number:,}; "
-                "remove some"
-            )
-        objects = (
-            found
-            for row, record in records
-            for found in form.objects_in(record, video, f"{video.path}: {form.record} {row:,}")
-        )
-        yield frame_of(what, place, objects, grid=grid, labels=labels, groups=groups)

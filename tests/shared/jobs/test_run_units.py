@@ -38,12 +38,6 @@ def test_every_unit_becomes_a_file_once(tmp_path, engine, caplog) -> None:
         assert message in caplog.text  # also what is still on its way when the last unit is done
 
 
-def test_the_time_left_is_logged_once_from_the_first_steps(tmp_path, caplog) -> None:
-    caplog.set_level(logging.INFO)
-    run_texts(TextWork(folder=tmp_path), IN_THIS_PROCESS)
-    assert caplog.text.count("left, from the first frames") == 1
-
-
 def test_what_is_there_is_made_again_only_where_it_is_asked_for(tmp_path, caplog) -> None:
     caplog.set_level(logging.INFO)
     work, engine = TextWork(folder=tmp_path), IN_THIS_PROCESS

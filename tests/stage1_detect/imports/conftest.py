@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from orn.shared.masks import rle
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
-from orn.stage1_detect.imports.import_unit import frames_of_records
+from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.object_table import places_of
-from orn.stage1_detect.imports.source_videos import RECORDS, find_videos
+from orn.stage1_detect.imports.source_videos import find_videos
 
 Found = tuple[Sequence[float], bytes, float, int]
 """Box, mask, score and class of a detection, as the file has them."""
@@ -91,18 +92,21 @@ def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
     with TemporaryDirectory() as folder:
         table = Path(folder) / "objects.sqlite"
         videos, classes = find_videos(request, table)
+        work = ImportWork(
+            request=request,
+            entry=DetectorEntry.imported(form, class_names=classes),
+            folder=Path(folder),
+            table=table,
+            matched={},
+            videos={},
+            rates={},
+        )
         numbers = [places_of(table, video)[1] for video in videos]
         return [
             frame.detections.boxes.tolist()
             for video, numbers_P in zip(videos, numbers, strict=True)
-            for frame in frames_of_records(
-                table,
-                video,
-                RECORDS[form],
-                numbers_P,
-                numbers_P >= 0,
-                grid=video.grid or (6, 8),
-                classes=classes,
+            for frame in work.frames_of_records(
+                video, video.grid or (6, 8), numbers_P, numbers_P >= 0
             )
         ]
 
