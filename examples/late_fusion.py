@@ -27,7 +27,7 @@ def late_fusion(run: Path, other: Path, split: str) -> dict[str, float]:
     )
     found = {str(run): ours, str(other): theirs, "late fusion": fused}
     return {
-        name: next(iter(scores_of(each.labels, each.logits, each.unsure).summary.values()))
+        name: next(iter(scores_of(each.labels, each.logits, each.unsure).values()))
         for name, each in found.items()
     }
 

@@ -9,7 +9,7 @@ classes, H W pixels, h w cells.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from typing import Any
 
@@ -25,7 +25,7 @@ from orn.shared.jobs.workers import interrupts_delayed
 from orn.shared.text import counted, short_repr
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.interfaces import ClipRequest, View
-from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.inputs import NetworkInputs, map_tensors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,11 +66,11 @@ class ClipBatch:
 
     def to(self, device: torch.device) -> "ClipBatch":
         """Return the batch on another device; copies from pinned memory are asynchronous."""
-        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "ClipBatch":
         """Return the batch in pinned memory; called by PyTorch's `DataLoader`."""
-        return self._mapped(lambda tensor: tensor.pin_memory())
+        return map_tensors(self, lambda tensor: tensor.pin_memory())
 
     def inputs(self) -> NetworkInputs:
         """Return the inputs of the network."""
@@ -85,14 +85,6 @@ class ClipBatch:
                 bad_B = ~values.isfinite().reshape(len(self), -1).all(1)
                 what = field.name.rpartition("_")[0] or field.name
                 yield from (f"{what} of clip {self.ids[row]}" for row in bad_B.nonzero()[:, 0])
-
-    def _mapped(self, function: Callable[[Tensor], Tensor]) -> "ClipBatch":
-        tensors: dict[str, Any] = {
-            name: function(value)
-            for name, value in ((field.name, getattr(self, field.name)) for field in fields(self))
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)
 
 
 def collate(samples: Sequence[ClipSample]) -> ClipBatch:

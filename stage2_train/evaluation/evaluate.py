@@ -12,11 +12,9 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -40,9 +38,9 @@ from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.open_data import Sources, data_digests
 from orn.stage2_train.runs.predictions import (
-    LOGITS,
     Predictions,
     check_finite,
+    joined_predictions,
     load_predictions,
     save_predictions,
 )
@@ -238,7 +236,8 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     Raises:
         JoinError: if a segment was evaluated in several folds.
     """
-    predictions = _joined([load_predictions(fold / "predictions-test.npz") for fold in folds])
+    own = [load_predictions(fold / "predictions-test.npz") for fold in folds]
+    predictions = joined_predictions(own)
     files = [read_eval(fold / "eval-test.json") for fold in folds]
     name, times = Counter(predictions.ids).most_common(1)[0]
     if times > 1:
@@ -250,10 +249,12 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     values = measured_values(predictions, first.classes, first.metric)
     if first.metric == "map":
         for head in first.by_head:
-            own = [metrics for file in files if "map" in (metrics := file.heads()[head])]
+            scored = [metrics for file in files if "map" in (metrics := file.heads()[head])]
             for name in {"map", UNSURE_NEGATIVE} & values[head].keys():
                 # a fold without unsure labels has one average precision
-                values[head][name] = statistics.fmean(each.get(name, each["map"]) for each in own)
+                values[head][name] = statistics.fmean(
+                    of_fold.get(name, of_fold["map"]) for of_fold in scored
+                )
             mean = values[head]["map"]
             values["figures"][head]["map"] = {"value": mean, "low": None, "high": None}
     pooled = EvalFile.model_validate(
@@ -271,35 +272,6 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     pooled.write(run / f"eval-{FOLDS}.json")
     save_predictions(run / f"predictions-{FOLDS}.npz", predictions)
     return pooled
-
-
-def _joined(parts: Sequence[Predictions]) -> Predictions:
-    """Return the predictions of all folds, which have the same heads, in this order."""
-
-    def joined(name: str) -> Any:
-        arrays = [getattr(part, name) for part in parts]
-        known = [array for array in arrays if array is not None]
-        if not known:
-            return None
-        if len(known) < len(arrays):  # only `unsure` differs between folds
-            shapes = [part.logits.shape for part in parts]
-            arrays = [
-                np.zeros(shape, np.bool_) if each is None else each
-                for shape, each in zip(shapes, arrays, strict=True)
-            ]
-        return np.concatenate(arrays)
-
-    names = ("labels", *LOGITS, "unsure")
-    groups = [name for part in parts for name in (part.groups or part.ids)]
-    videos = [name for part in parts for name in (part.videos or part.groups or part.ids)]
-    return replace(
-        parts[0],
-        ids=tuple(name for part in parts for name in part.ids),
-        groups=tuple(groups),
-        grouped_by=next((p.grouped_by for p in parts if p.grouped_by != "videos"), "videos"),
-        videos=None if all(p.videos is None for p in parts) else tuple(videos),
-        **{name: joined(name) for name in names},
-    )
 
 
 def inputs_digest(run: Path, splits: Sequence[str], *, partial: bool) -> str:

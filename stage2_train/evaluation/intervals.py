@@ -5,9 +5,8 @@ N segments, A activity classes, K parts of a metric, F metrics, R bootstrap draw
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from orn.data_manifests.records import Metric, Segment, Subset
 from orn.stage2_train.evaluation.metrics import Tallies, chance_level, confusion_counts, scores_of
 from orn.stage2_train.evaluation.statistics import (
     CONFIDENCE,
+    Figures,
     Proportion,
     at_least,
     bootstrap_figures,
@@ -75,9 +75,9 @@ def measured_values(
         "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA)
     }
     for head, logits_NA in predictions.by_head().items():
-        values[head] = dict(scores_of(labels, logits_NA, unsure_NA).summary)
+        values[head] = scores_of(labels, logits_NA, unsure_NA)
         if unsure_NA is not None and labels.ndim == 2:
-            values[head][UNSURE_NEGATIVE] = scores_of(labels, logits_NA).summary["map"]
+            values[head][UNSURE_NEGATIVE] = scores_of(labels, logits_NA)["map"]
     values |= measured_figures(predictions, classes, subsets=subsets)
     if labels.ndim == 1:
         labels_N = labels.astype(np.int64)
@@ -109,15 +109,16 @@ def measured_figures(
     """
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
-    tallies = {head: Tallies(labels, each, predictions.unsure) for head, each in heads.items()}
-    intervals = partial(_intervals, tallies, predictions, len(classes), num_draws=num_draws)
-    found_by_head = intervals(groups)
-    if predictions.videos is not None:
-        least = intervals(predictions.videos)
-        found_by_head = {
-            head: [at_least(*pair) for pair in zip(found, least[head], strict=True)]
-            for head, found in found_by_head.items()
-        }
+    num_classes = len(classes)
+    tallies = [Tallies(labels, logits_NA, predictions.unsure) for logits_NA in heads.values()]
+
+    def sizes(names: Sequence[str]) -> list[list[int]]:
+        by_class = groups_by_class(predictions, names, num_classes)
+        return [[len(set(names))] * len(tally.names) + by_class for tally in tallies]
+
+    all_found = _with_intervals(
+        tallies, sizes, groups=groups, videos=predictions.videos, num_draws=num_draws
+    )
     persons = predictions.groups if predictions.grouped_by == "participants" else None
     figures: dict[str, Any] = {}
     rows: list[dict[str, Any]] = [
@@ -131,8 +132,7 @@ def measured_figures(
         }
         for place, name in enumerate(classes)
     ]
-    for head, tally in tallies.items():
-        found = found_by_head[head]
+    for head, tally, found in zip(heads, tallies, all_found, strict=True):
         shares = subset_shares(labels, heads[head], subsets, participants=persons)
         figures[head] = dict(zip(tally.names, found, strict=False))
         figures[head] |= share_figures(
@@ -154,30 +154,41 @@ def measured_figures(
     return {"interval": interval, "figures": figures, "per_class": rows}
 
 
-def _intervals(
-    tallies: Mapping[str, Tallies],
-    predictions: Predictions,
-    num_classes: int,
-    groups: Sequence[str],
+def _with_intervals(
+    tallies: Sequence[Figures],
+    sizes: Callable[[Sequence[str]], list[list[int]]],
     *,
+    groups: Sequence[str],
+    videos: Sequence[str] | None,
     num_draws: int,
-) -> dict[str, list[Proportion]]:
-    """Return the metrics of each head with their intervals over groups: those of all segments, and
-    those of each class."""
-    draws = bootstrap_figures(list(tallies.values()), groups, num_draws=num_draws)
-    num_groups, by_class = len(set(groups)), groups_by_class(predictions, groups, num_classes)
-    return {
-        head: [
+) -> list[list[Proportion]]:
+    """Return the metrics of each tally with their intervals over groups, which are at least as wide
+    as those over videos.
+
+    Args:
+        tallies: tallies of the same segments.
+        sizes: returns the number of groups of each metric of each tally.
+        groups: group of each segment.
+        videos: video of each segment; None if these are the groups.
+    """
+    once = np.ones((len(groups), 1))
+    draws = bootstrap_figures(tallies, groups, num_draws=num_draws)
+    found = [
+        [
             with_interval(value, draws_R, num_groups=size)
             for value, draws_R, size in zip(
-                tally.once().tolist(),
-                draws_FR,
-                [num_groups] * len(tally.names) + by_class,
-                strict=True,
+                tally.figures(once)[:, 0].tolist(), draws_FR, sizes_F, strict=True
             )
         ]
-        for (head, tally), draws_FR in zip(tallies.items(), draws, strict=True)
-    }
+        for tally, draws_FR, sizes_F in zip(tallies, draws, sizes(groups), strict=True)
+    ]
+    if videos is None:
+        return found
+    least = _with_intervals(tallies, sizes, groups=videos, videos=None, num_draws=num_draws)
+    return [
+        [at_least(*pair) for pair in zip(*of_tally, strict=True)]
+        for of_tally in zip(found, least, strict=True)
+    ]
 
 
 def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
@@ -188,7 +199,7 @@ def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) ->
         Tallies((labels == place).astype(np.float32)[:, None], logits_NA[:, place, None]).once()[1]
         for place in range(logits_NA.shape[1])
     )
-    return [None if math.isnan(each) else float(each) for each in of_classes]
+    return [None if math.isnan(value) else float(value) for value in of_classes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -259,7 +270,7 @@ class _ShareTallies:
 
     def __init__(self, shares: Sequence[Share]) -> None:
         self._shares = [
-            [each.astype(np.float32) for each in (share.right_KN, share.of_KN, share.in_KN)]
+            [part.astype(np.float32) for part in (share.right_KN, share.of_KN, share.in_KN)]
             for share in shares
         ]
 
@@ -268,7 +279,7 @@ class _ShareTallies:
         counts_NR = counts_NR.astype(np.float32, copy=False)
         rows = []
         for share in self._shares:
-            right_KR, of_KR, in_KR = (each @ counts_NR for each in share)
+            right_KR, of_KR, in_KR = (part @ counts_NR for part in share)
             parts_KR = right_KR / np.maximum(of_KR, 1)
             number_R = (in_KR > 0).sum(axis=0)
             with np.errstate(invalid="ignore"):
@@ -291,18 +302,13 @@ def share_figures(
         groups: video or participant of each segment, for the bootstrap.
         videos: video of each segment, for the least width of the intervals.
     """
-    if videos is not None:
-        found = share_figures(shares, groups, num_draws=num_draws)
-        least = share_figures(shares, videos, num_draws=num_draws)
-        return {name: at_least(each, least[name]) for name, each in found.items()}
     if not shares:
         return {}
-    tallies = _ShareTallies([*shares.values()])
-    values_F = tallies.figures(np.ones((len(groups), 1)))[:, 0].tolist()
-    (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=num_draws)
-    names_N = np.asarray(groups)
-    sizes = [len(np.unique(names_N[share.in_KN.any(axis=0)])) for share in shares.values()]
-    return {
-        name: with_interval(value, draws_R, num_groups=size)
-        for name, value, draws_R, size in zip(shares, values_F, draws_FR, sizes, strict=True)
-    }
+
+    def sizes(names: Sequence[str]) -> list[list[int]]:
+        names_N = np.asarray(names)
+        return [[len(np.unique(names_N[share.in_KN.any(axis=0)])) for share in shares.values()]]
+
+    tallies = [_ShareTallies([*shares.values()])]
+    (found,) = _with_intervals(tallies, sizes, groups=groups, videos=videos, num_draws=num_draws)
+    return dict(zip(shares, found, strict=True))

@@ -5,7 +5,6 @@ N segments, A activity classes.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,15 +142,9 @@ def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> N
         return precision_R / positives_KR.sum(axis=0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scores:
-    """Scores of one head."""
-
-    summary: Mapping[str, float | int | None]
-    """`top1` and, with more than five classes, `top5`; or `map` (None if no class has a positive)
-    and `classes_without_positives`."""
-    per_class: NDArray[np.float64]
-    """(A,) accuracy or average precision of each class; NaN without a segment."""
+Scores = dict[str, float | int | None]
+"""Scores of one head: `top1` and, with more than five classes, `top5`; or `map` (None if no class
+has a positive) and `classes_without_positives`."""
 
 
 def scores_of(
@@ -172,15 +165,15 @@ def scores_of(
     """
     tallies = Tallies(labels, logits_NA, unsure_NA)
     values_F = tallies.once()
-    summary: dict[str, float | int | None] = {
+    scores: Scores = {
         name: None if math.isnan(value) else value
         for name, value in zip(tallies.names, values_F.tolist(), strict=False)
         if name != "mean_class_accuracy"
     }
-    per_class = values_F[len(tallies.names) :]
     if labels.ndim == 2:
-        summary["classes_without_positives"] = int(np.isnan(per_class).sum())
-    return Scores(summary=summary, per_class=per_class)
+        of_classes_A = values_F[len(tallies.names) :]
+        scores["classes_without_positives"] = int(np.isnan(of_classes_A).sum())
+    return scores
 
 
 def chance_level(

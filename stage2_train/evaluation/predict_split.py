@@ -4,7 +4,7 @@ N segments, A activity classes.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from orn.stage2_train.clips.batches import (
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import Views
-from orn.stage2_train.runs.predictions import LOGITS, Predictions
+from orn.stage2_train.runs.predictions import Predictions, joined_predictions
 from orn.stage2_train.settings.evaluation_names import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
 
@@ -105,14 +105,5 @@ def gathered(parts: list[Predictions]) -> Predictions:
     place = np.concatenate(
         [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
     )
-    logits: dict[str, Any] = dict.fromkeys(LOGITS)
-    for name in parts[0].kept_logits():
-        logits[name] = np.concatenate(
-            [each for part in parts if (each := getattr(part, name)) is not None]
-        )
-    return Predictions(
-        ids=tuple(name for part in parts for name in part.ids),
-        labels=np.concatenate([part.labels for part in parts]),
-        combination=parts[0].combination,
-        **logits,
-    ).reordered(np.argsort(place))
+    own = [part for part in parts if part.ids]
+    return joined_predictions(own).reordered(np.argsort(place))

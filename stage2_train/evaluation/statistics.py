@@ -133,7 +133,7 @@ _LARGEST_TABLE = 2**21
 """Maximum number of entries in a table of segments by draws that is computed in one pass."""
 
 
-class _Figures(Protocol):
+class Figures(Protocol):
     """F metrics as functions of the number of times that each of N segments is drawn."""
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
@@ -141,7 +141,7 @@ class _Figures(Protocol):
 
 
 def bootstrap_figures(
-    tallies: Sequence[_Figures], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
+    tallies: Sequence[Figures], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
 ) -> list[NDArray[np.float64]]:
     """Return the (F, R) metrics of each tally for the same bootstrap draws.
 

@@ -228,14 +228,7 @@ def explain(
     objects = head.related(trunk_MChw, batch)
     frames, valid_BTK = objects.frames, objects.valid_BTK
     num_clips, num_frames, num_slots = valid_BTK.shape
-    number_0 = frames.clip_Q.new_zeros(0)  # a clip with one frame has no earlier frames
-    none = CliqueValues(
-        clique_P=number_0,
-        slots_nP=number_0.expand(2, 0),
-        values_PG=batch.class_scores_BTKS.new_zeros(0, head.relation.width),
-        weight_P=None,
-    )
-    found = [none, *objects.values]
+    found = [*objects.values]
     weights = [part.weight_P for part in found if part.weight_P is not None] or None
     related = CliqueValues(
         clique_P=torch.cat([part.clique_P for part in found]),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from orn.stage2_train.model.inputs import map_tensors
 from orn.stage2_train.settings.model_config import RelationFrames
 
 
@@ -36,12 +37,7 @@ class FrameCliques:
 
     def to(self, device: torch.device) -> "FrameCliques":
         """Return a copy on another device."""
-        return FrameCliques(
-            clip_Q=self.clip_Q.to(device),
-            frames_nQ=self.frames_nQ.to(device),
-            step_Q=self.step_Q.to(device),
-            cliques_per_step_R=self.cliques_per_step_R.to(device),
-        )
+        return map_tensors(self, lambda tensor: tensor.to(device))
 
 
 def choose_frame_cliques(

@@ -6,12 +6,24 @@ background, A activity classes, H W pixels, h w cells of feature maps or masks.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ShapeError
 from orn.stage2_train.settings.evaluation_names import HeadCombination, with_combination
+
+Record = TypeVar("Record", bound=Any)
+"""A dataclass."""
+
+
+def map_tensors(record: Record, function: Callable[[Tensor], Tensor]) -> Record:
+    """Return a copy of a dataclass with a function applied to each of its tensors."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    tensors = {name: function(value) for name, value in values.items() if torch.is_tensor(value)}
+    mapped: Record = replace(record, **tensors)
+    return mapped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +49,9 @@ class NetworkInputs:
     """(B, T, C, h, w) float: maps of the frames from a frozen image network, computed in advance;
     None to compute features from the frames."""
 
-    def mapped(self, function: Callable[[Tensor], Tensor]) -> "NetworkInputs":
-        """Return the inputs with a function applied to each tensor."""
-        tensors = {
-            name: function(value)
-            for name, value in ((field.name, getattr(self, field.name)) for field in fields(self))
-            if value is not None
-        }
-        return replace(self, **tensors)
-
     def of_clips(self, clips_E: Tensor, device: torch.device) -> "NetworkInputs":
         """Return the inputs of some clips, given their (E,) indices, on a device."""
-        return self.mapped(lambda tensor: tensor[clips_E].to(device))
+        return map_tensors(self, lambda tensor: tensor[clips_E].to(device))
 
     def __post_init__(self) -> None:
         """Check dtypes and leading axes.

@@ -310,9 +310,9 @@ def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def _passes(num_cliques: int, most_of_each: int) -> list[slice]:
-    """Return the slice of the cliques of frames that each pass computes."""
+    """Return the slice of the cliques of frames that each pass computes; one pass without any."""
     size = max(1, LARGEST_PASS // max(1, most_of_each))
-    return [slice(start, start + size) for start in range(0, num_cliques, size)]
+    return [slice(start, start + size) for start in range(0, max(num_cliques, 1), size)]
 
 
 def _cliques_of_objects(
@@ -328,7 +328,7 @@ def _cliques_of_objects(
     slots_of_place = [*[valid_MK] * (len(frames_nq) - 1), last_MK]
     valid_qK = slots_of_place[0][frames_nq[0]]  # gains an axis of K slots per additional object
     for frame_q, slots_MK in zip(frames_nq[1:], slots_of_place[1:], strict=True):
-        shape = (len(frame_q), *[1] * (valid_qK.ndim - 1), -1)
+        shape = (len(frame_q), *[1] * (valid_qK.ndim - 1), slots_MK.shape[1])
         valid_qK = valid_qK[..., None] & slots_MK[frame_q].view(shape)
     clique_P, *slots = valid_qK.nonzero(as_tuple=True)
     rows = [

@@ -108,15 +108,12 @@ class Sources:
                 f"data.frame_join: expected time for {dataset.name}, whose segments are parts of "
                 "videos that may be stored partially, got ratio; omit it"
             )
-        settings = clip_settings(recipe, task=dataset.task)
-        if flip:
-            settings = replace(settings, flipped_A=classes_when_flipped(dataset))
         has_stored = isinstance(self.clips, ClipStore) and self.clips.settings.maps is not None
-        is_mapped = has_stored and recipe.model.has_frozen_maps
         settings = replace(
-            settings,
+            clip_settings(recipe, task=dataset.task),
+            flipped_A=classes_when_flipped(dataset) if flip else None,
             frame_order=frame_order,
-            has_maps=is_mapped and not (flip or flipped_views),
+            has_maps=has_stored and recipe.model.has_frozen_maps and not (flip or flipped_views),
         ).for_network(needs_frames=recipe.model.reads_frames)
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 

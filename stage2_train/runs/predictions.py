@@ -3,12 +3,11 @@
 N segments, A activity classes.
 """
 
-import dataclasses
 import os
 import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -85,22 +84,14 @@ class Predictions:
 
     def reordered(self, rows: NDArray[np.int64]) -> "Predictions":
         """Return the predictions for the segments in these rows, in this order."""
-
-        def of(values: Any) -> Any:
-            return None if values is None else values[rows]
-
-        def names(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
-            return None if values is None else tuple(values[row] for row in rows.tolist())
-
-        return dataclasses.replace(
-            self,
-            ids=tuple(self.ids[row] for row in rows.tolist()),
-            labels=self.labels[rows],
-            groups=names(self.groups),
-            videos=names(self.videos),
-            unsure=of(self.unsure),
-            **{name: of(getattr(self, name)) for name in LOGITS},
-        )
+        values: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                values[field.name] = value[rows]
+            elif isinstance(value, tuple):
+                values[field.name] = tuple(value[row] for row in rows.tolist())
+        return replace(self, **values)
 
     def in_order_of(self, ids: Sequence[str], *, run: Path, reference: str) -> "Predictions":
         """Return the predictions in the order of these segment ids.
@@ -132,8 +123,31 @@ class Predictions:
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """Return (N, A) logits by the name of the head in reports; the prediction comes first."""
-        heads = {name: getattr(self, field) for name, field in _FIELDS.items()}
+        heads = {name: getattr(self, logits) for name, logits in _FIELDS.items()}
         return with_combination(heads, self.combination)
+
+
+def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of all parts with the same heads, in this order."""
+
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        if all(array is None for array in arrays):
+            return None
+        missing = [np.zeros(part.logits.shape, np.bool_) for part in parts]  # only of `unsure`
+        pairs = zip(arrays, missing, strict=True)
+        return np.concatenate([none if array is None else array for array, none in pairs])
+
+    groups = [name for part in parts for name in (part.groups or part.ids)]
+    videos = [name for part in parts for name in (part.videos or part.groups or part.ids)]
+    return replace(
+        parts[0],
+        ids=tuple(name for part in parts for name in part.ids),
+        groups=None if parts[0].groups is None else tuple(groups),
+        grouped_by=next((p.grouped_by for p in parts if p.grouped_by != "videos"), "videos"),
+        videos=None if all(part.videos is None for part in parts) else tuple(videos),
+        **{name: joined(name) for name in ("labels", *LOGITS, "unsure")},
+    )
 
 
 def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArray[np.float32]:

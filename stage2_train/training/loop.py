@@ -325,12 +325,12 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     session.model.train()
     values = {
         f"{head}_{name}": value
-        for head, each in scores.items()
-        for name, value in each.summary.items()
+        for head, of_head in scores.items()
+        for name, value in of_head.items()
     }
     line = {"phase": phase.name, "epoch": state.epoch, **values}
     session.log.write(state.step, group="validation", values=line)
-    metric = scores[phase.name].summary[session.data.metric]
+    metric = scores[phase.name][session.data.metric]
     if metric is None:
         raise ConfigError(
             f"validation split: no labels in {counted(len(clips), 'segment')}; train with --set "

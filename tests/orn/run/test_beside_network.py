@@ -57,7 +57,7 @@ def together(run: Path, folder: Path, name: str) -> float:
     if several:
         shares = [share / (1 - share) for share in shares]
     mean_NA = np.prod(shares, axis=0) ** (1 / 2)
-    return scores_of(network.labels, mean_NA).summary["map" if several else "top1"]
+    return scores_of(network.labels, mean_NA)["map" if several else "top1"]
 
 
 @pytest.mark.parametrize(
