@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -107,57 +107,6 @@ class DetectWork:
         return UnitDetector(detector, videos=self.videos, folder=self.folder, mapped=mapped)
 
 
-class UnitDetector:
-    """Writes the shards of units with one detector, in any process."""
-
-    def __init__(
-        self,
-        detector: Detector,
-        *,
-        videos: Mapping[str, Video],
-        folder: Path,
-        mapped: Callable[..., Iterable[Any]] = map,
-    ) -> None:
-        """Initialize; files are opened on the first call.
-
-        Args:
-            detector: the detector.
-            videos: videos of the plan by id; planned videos that are missing here fail.
-            folder: output folder of the shards.
-            mapped: calls a function for each frame of a batch, as `map` does.
-        """
-        self._detector = detector
-        self._folder = folder
-        self._mapped = mapped
-        self._reader = UnitReader(videos, detector, mapped)
-
-    def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
-        """Detect objects in the frames of a unit and write its shard. The shard appears only once
-        it is complete. `advance` is called after each batch with the number of frames in it.
-        """
-        num_frames, detector = 0, self._detector
-        path = shard_path(self._folder, unit.index)
-        with (
-            ShardWriter(path, detector.entry, detector.score_kind) as writer,
-            in_order(size=_QUEUE_SIZE) as in_background,
-            closing(prefetch(self._reader.events(unit), size=_QUEUE_SIZE)) as decoded,
-        ):
-            for event in decoded:
-                if not isinstance(event, FrameBatch):
-                    in_background(_write_event, writer, event)
-                    continue
-                results = detector.infer(event.prepared)
-                in_background(_write_batch, writer, event, self._mapped(detector.encode, results))
-                num_frames += len(event.frames)
-                advance(len(event.frames))
-        return UnitResult(
-            unit=unit.index,
-            steps=num_frames,
-            videos=tuple(video.id for video in writer.videos),
-            failed=tuple(writer.failed),
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameBatch:
     """Consecutive frames of one video."""
@@ -172,66 +121,94 @@ SourceEvent = VideoEntry | FrameBatch | FailedVideo | None
 """Start of a video, a batch of its frames, its failure, which discards its frames, or its end."""
 
 
-class UnitReader:
-    """Decodes the frames of units and preprocesses them for the detector. A video stays open
-    between consecutive parts, so that a video that does not support seeking is not decoded from its
-    start for every unit."""
+@dataclass(slots=True, eq=False)
+class UnitDetector:
+    """Writes the shards of units with one detector, in any process. A video stays open between
+    consecutive parts, so that a video that does not support seeking is not decoded from its start
+    for every unit."""
 
-    def __init__(
-        self,
-        videos: Mapping[str, Video],
-        detector: Detector,
-        mapped: Callable[..., Iterable[Any]] = map,
-    ) -> None:
-        """Initialize with the arguments of `UnitDetector`."""
-        self._videos = videos
-        self._batch_size, self._rate = detector.entry.batch_size, detector.entry.frame_rate
-        self._prepare, self._mapped = detector.prepare, mapped
-        self._open_id: str | None = None
-        self._contents: dict[str, tuple[int, str]] = {}
+    detector: Detector
+    videos: Mapping[str, Video]
+    """Videos of the plan by id; planned videos that are missing here fail."""
+    folder: Path
+    """Output folder of the shards."""
+    mapped: Callable[..., Iterable[Any]] = map
+    """Calls a function for each frame of a batch, as `map` does."""
+    _open: tuple[str, VideoReader, Mapping[int, float] | None] | None = field(
+        default=None, init=False
+    )
+    """Id and reader of the open video, and the times of its sampled frames by index."""
+    _contents: dict[str, tuple[int, str]] = field(default_factory=dict, init=False)
+    """Sizes and digests of videos, which are computed once per process."""
 
-    def events(self, unit: Unit) -> Iterator[SourceEvent]:
-        """Yield, for each part of the unit, its video's start, batches, and end or failure."""
+    def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
+        """Detect objects in the frames of a unit and write its shard. The shard appears only once
+        it is complete. `advance` is called after each batch with the number of frames in it.
+        """
+        num_frames, detector = 0, self.detector
+        path = shard_path(self.folder, unit.index)
+        with (
+            ShardWriter(path, detector.entry, detector.score_kind) as writer,
+            in_order(size=_QUEUE_SIZE) as in_background,
+            closing(prefetch(self.decoded(unit), size=_QUEUE_SIZE)) as decoded,
+        ):
+            for event in decoded:
+                if not isinstance(event, FrameBatch):
+                    in_background(_write_event, writer, event)
+                    continue
+                results = detector.infer(event.prepared)
+                in_background(_write_batch, writer, event, self.mapped(detector.encode, results))
+                num_frames += len(event.frames)
+                advance(len(event.frames))
+        return UnitResult(
+            unit=unit.index,
+            steps=num_frames,
+            videos=tuple(video.id for video in writer.videos),
+            failed=tuple(writer.failed),
+        )
+
+    def decoded(self, unit: Unit) -> Iterator[SourceEvent]:
+        """Yield, for each part of the unit, its video's start, batches of frames preprocessed for
+        the detector, and end or failure."""
         for part in unit.parts:
-            video = self._videos.get(part.video_id)
+            video = self.videos.get(part.video_id)
             if video is None:
                 yield FailedVideo(id=part.video_id, reason="the file no longer exists")
                 continue
             try:
                 info = probe(video.path, rate=video.rate)
-                num_bytes, digest = self._content(video)
+                if video.id not in self._contents:
+                    content = content_bytes(video.path), content_digest(video.path)
+                    self._contents[video.id] = content
+                num_bytes, digest = self._contents[video.id]
                 yield VideoEntry.of(video.id, info, num_bytes=num_bytes, digest=digest)
                 frames = self._frames(video, part)
-                while batch := list(islice(frames, self._batch_size)):
+                while batch := list(islice(frames, self.detector.entry.batch_size)):
+                    images = [frame.image for frame in batch]
                     yield FrameBatch(
                         frames=tuple((frame.index, frame.seconds) for frame in batch),
-                        prepared=tuple(self._mapped(self._prepare, [f.image for f in batch])),
+                        prepared=tuple(self.mapped(self.detector.prepare, images)),
                     )
                 yield None
             except (VideoDecodeError, DetectorError) as err:
-                self._open_id = None
+                self._open = None
                 # Drop the folder: the bytes of a shard must not depend on its location.
                 reason = str(err).replace(str(video.path), video.path.name)
                 yield FailedVideo(id=part.video_id, reason=reason)
 
-    def _content(self, video: Video) -> tuple[int, str]:
-        """Return the size and the digest of a video, which are computed once per process."""
-        if video.id not in self._contents:
-            self._contents[video.id] = content_bytes(video.path), content_digest(video.path)
-        return self._contents[video.id]
-
     def _frames(self, video: Video, part: UnitPart) -> Iterator[Frame]:
+        rate = self.detector.entry.frame_rate
         if part.is_whole:
-            return at_rate(read_frames(video.path, rate=video.rate), self._rate)
-        if self._open_id != video.id:
-            self._reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
-            self._sampled = None if self._rate is None else _sampled(video, self._rate)
-            self._open_id = video.id
-        if self._sampled is not None:
-            return self._reader.frames_at(_of_part(self._sampled, part))
+            return at_rate(read_frames(video.path, rate=video.rate), rate)
+        if self._open is None or self._open[0] != video.id:
+            reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
+            self._open = video.id, reader, None if rate is None else _sampled(video, rate)
+        _, reader, sampled = self._open
+        if sampled is not None:
+            return reader.frames_at(_of_part(sampled, part))
         if part.ranges:
-            return chain.from_iterable(self._reader.frames_in(times) for times in part.ranges)
-        return self._reader.frames(part.start, part.stop)
+            return chain.from_iterable(reader.frames_in(times) for times in part.ranges)
+        return reader.frames(part.start, part.stop)
 
 
 def _sampled(video: Video, rate: float) -> Mapping[int, float]:

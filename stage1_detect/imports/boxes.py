@@ -26,8 +26,8 @@ from orn.stage1_detect.imports.json_records import (
     Text,
     elements_of,
 )
-from orn.stage1_detect.imports.object_table import ObjectTable, SourceFile
-from orn.stage1_detect.imports.source_objects import SourceObject, SourceVideo
+from orn.stage1_detect.imports.object_table import ObjectTable
+from orn.stage1_detect.imports.source_objects import SourceFile, SourceObject, SourceVideo
 
 SOMETHING_ELSE_RATE = 12.0
 _LONGEST_LINE = 2**16
@@ -125,7 +125,8 @@ def find_in_table(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> l
 
 def objects_of_table(record: bytes, video: SourceVideo, what: str) -> Iterator[SourceObject]:
     """Yield the object in a row."""
-    row = _BoxRow.of(_filled_cells(record, video.legend, what), what)
+    assert video.file is not None
+    row = _BoxRow.of(_filled_cells(record, video.file.legend, what), what)
     yield SourceObject(name=str(row.name), score=row.score, box=row.sides)
 
 

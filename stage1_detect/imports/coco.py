@@ -28,8 +28,8 @@ from orn.stage1_detect.imports.json_records import (
     Text,
     elements_of,
 )
-from orn.stage1_detect.imports.object_table import ObjectTable, SourceFile
-from orn.stage1_detect.imports.source_objects import SourceObject, SourceVideo
+from orn.stage1_detect.imports.object_table import ObjectTable
+from orn.stage1_detect.imports.source_objects import SourceFile, SourceObject, SourceVideo
 
 IMAGES_SUFFIX = ".images.json"
 FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")
@@ -150,7 +150,7 @@ def _place_of(
 def objects_of_coco(record: str, video: SourceVideo, what: str) -> Iterator[SourceObject]:
     """Yield the object of an annotation or a result."""
     entry = _Annotation.of(record, what)
-    assert video.grid is not None
+    assert video.file is not None and video.grid is not None
     try:
         mask = _mask(entry.segmentation, *video.grid) if entry.segmentation else None
     except (ValueError, ObjectImportError) as err:
@@ -161,7 +161,7 @@ def objects_of_coco(record: str, video: SourceVideo, what: str) -> Iterator[Sour
     if entry.bbox is not None:
         x, y, width, height = entry.bbox
         box = (x, y, x + width, y + height)
-    name = video.legend.get(entry.category_id, f"category_id {entry.category_id}")
+    name = video.file.legend.get(entry.category_id, f"category_id {entry.category_id}")
     yield SourceObject(name=name, score=entry.score, box=box, mask=mask, is_crowd=entry.iscrowd)
 
 

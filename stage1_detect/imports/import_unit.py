@@ -28,6 +28,7 @@ from orn.shared.shards.shard_format import (
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.text import counted
+from orn.shared.video.frame import VideoInfo
 from orn.shared.video.random_access import seconds_of_frames
 from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.stage1_detect.detect_unit import add_frames
@@ -107,16 +108,9 @@ class ImportWork:
         size = 0 if video is None else content_bytes(video.path)
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
         if source.file is None or video is None:
-            return VideoEntry(
-                id=video_id,
-                frames=0,
-                height=GRID,
-                width=GRID,
-                rate=self.rates[video_id],
-                header_frames=None,
-                source_bytes=size,
-                source_digest=digest,
-            )
+            rate = self.rates[video_id]
+            info = VideoInfo(height=GRID, width=GRID, rate=rate, header_frames=None)
+            return VideoEntry.of(video_id, info, num_bytes=size, digest=digest)
         info = probe(video.path, rate=video.rate)
         entry = VideoEntry.of(video_id, info, num_bytes=size, digest=digest)
         height, width = source.grid or (entry.height, entry.width)
@@ -141,7 +135,7 @@ class ImportWork:
             places_P, numbers_P = places_of(self.table, source)
             seconds_F = seconds_of_frames(video.path, rate=video.rate)
             rows_P = rows_of_places(
-                places_P, seconds_F, by_time=source.by_time, folder_rate=video.rate
+                places_P, seconds_F, by_time=bool(source.file.by_time), folder_rate=video.rate
             )
             lost_P = np.flatnonzero((rows_P < 0) & (numbers_P > 0))
             if len(lost_P):

@@ -5,9 +5,8 @@ worker of a video then reads its frames in order.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ObjectImportError
-from orn.stage1_detect.imports.source_objects import SourceVideo
+from orn.stage1_detect.imports.source_objects import SourceFile, SourceVideo
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -56,25 +55,6 @@ ORDER BY place, f.rowid, o.rowid
 """
 
 
-@dataclass(slots=True, kw_only=True)
-class SourceFile:
-    """A file of records, common to all its videos."""
-
-    path: Path
-    images: Path
-    """The file with the images of its objects, which for COCO may be a separate one."""
-    first: int
-    """Number of a video's first frame."""
-    rate: float | None
-    """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
-    by_time: bool | None = None
-    """Whether frames have times; None before the first one."""
-    grids: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """(height, width) of the frames by video, where the file specifies it."""
-    legend: Mapping[Any, Any] = field(default_factory=dict)
-    """See `SourceVideo`."""
-
-
 class ObjectTable:
     """Writer of a table: `begin` a file, add its records, and finally `finish`."""
 
@@ -85,8 +65,10 @@ class ObjectTable:
 
     def begin(self, path: Path, *, images: Path, first: int, rate: float | None) -> SourceFile:
         """Begin a file; for arguments see `SourceFile`."""
-        self._files.append(SourceFile(path=path, images=images, first=first, rate=rate))
-        return self._files[-1]
+        number = len(self._files)
+        file = SourceFile(number=number, path=path, images=images, first=first, rate=rate)
+        self._files.append(file)
+        return file
 
     def add_frame(
         self,
@@ -119,7 +101,7 @@ class ObjectTable:
         if place is None:
             place = ((frame or 0) - file.first) / (file.rate or 1)
         key = None if image is None else repr(image)
-        row = (len(self._files) - 1, video_id, place, key, number, content)
+        row = (file.number, video_id, place, key, number, content)
         self._database.execute("INSERT INTO frames VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def add_object(self, image: Any, number: int, content: str) -> None:
@@ -148,22 +130,18 @@ class ObjectTable:
             return [
                 SourceVideo(
                     id=video_id,
-                    path=(of := self._files[file]).path,
-                    file=file,
+                    path=self._files[number].path,
+                    file=self._files[number],
                     num_frames=num_frames,
-                    by_time=bool(of.by_time),
-                    first_frame=of.first,
-                    grid=of.grids.get(video_id),
-                    legend=of.legend,
                 )
-                for file, video_id, num_frames in database.execute(_VIDEOS)
+                for number, video_id, num_frames in database.execute(_VIDEOS)
             ]
 
 
 def places_of(table: Path, video: SourceVideo) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the (P,) increasing places of a video's frames, and their numbers of objects."""
     with _opened(table) as database:
-        rows = database.execute(_PLACES, (video.file, video.id)).fetchall()
+        rows = database.execute(_PLACES, _key(video)).fetchall()
     places_P, numbers_P = zip(*rows, strict=True)
     return np.array(places_P, np.float64), np.array(numbers_P, np.int64)
 
@@ -174,9 +152,14 @@ def records_of(
     """Yield the place of each frame of a video, in order, and an iterator over the number and
     content of each of its records."""
     with _opened(table) as database:
-        rows = database.execute(_RECORDS, (video.file, video.id))
+        rows = database.execute(_RECORDS, _key(video))
         for place, group in groupby(rows, key=itemgetter(0)):
             yield place, ((number, content) for _, number, content in group if content is not None)
+
+
+def _key(video: SourceVideo) -> tuple[int, str]:
+    assert video.file is not None
+    return video.file.number, video.id
 
 
 @contextmanager

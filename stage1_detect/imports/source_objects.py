@@ -24,6 +24,27 @@ GRID = 100
 """Height and width of released masks, regardless of the size of the video."""
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class SourceFile:
+    """A file of records, common to all its videos."""
+
+    number: int
+    """Number of the file in the table of records (`object_table`)."""
+    path: Path
+    images: Path
+    """The file with the images of its objects, which for COCO may be a separate one."""
+    first: int
+    """Number of a video's first frame."""
+    rate: float | None
+    """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
+    by_time: bool | None = None
+    """Whether frames have times; None before the first one."""
+    grids: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """(height, width) of the pixels of boxes and masks by video, where the file specifies it."""
+    legend: Mapping[Any, Any] = field(default_factory=dict)
+    """Class names by id, or names of columns, depending on the format."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceVideo:
     """A video with objects in a source."""
@@ -32,19 +53,16 @@ class SourceVideo:
     """Id in the source."""
     path: Path
     """File with the objects of the video."""
-    file: int | None = None
-    """Number of the file in the table of records (`object_table`); None for formats with one file
-    per video."""
+    file: SourceFile | None = None
+    """The same file, for formats with records of many videos."""
     num_frames: int = 0
-    """Number of distinct frames in the table."""
-    by_time: bool = False
-    """Whether its frames have times instead of numbers."""
-    first_frame: int = 0
-    """Number of the first frame in the source."""
-    grid: tuple[int, int] | None = None
-    """(height, width) of the pixels of boxes and masks; None for the size of the video's frames."""
-    legend: Mapping[Any, Any] = field(default_factory=dict)
-    """Class names by id, or names of columns, depending on the format."""
+    """Number of distinct frames in the table of records."""
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """(height, width) of the pixels of boxes and masks; None for the size of the video's
+        frames."""
+        return None if self.file is None else self.file.grids.get(self.id)
 
     def __str__(self) -> str:
         """Return the file and the id of the video in it."""
@@ -52,7 +70,9 @@ class SourceVideo:
 
     def at(self, place: float) -> str:
         """Return a description of a frame for messages."""
-        return f"{place:g} s" if self.by_time else f"frame {place + self.first_frame:g}"
+        if self.file is None:
+            return f"frame {place:g}"
+        return f"{place:g} s" if self.file.by_time else f"frame {place + self.file.first:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,13 @@ from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
-from orn.stage1_detect.imports.object_table import ObjectTable, SourceFile
-from orn.stage1_detect.imports.source_objects import SourceFrame, SourceObject, SourceVideo
+from orn.stage1_detect.imports.object_table import ObjectTable
+from orn.stage1_detect.imports.source_objects import (
+    SourceFile,
+    SourceFrame,
+    SourceObject,
+    SourceVideo,
+)
 
 logger = logging.getLogger(__name__)
 

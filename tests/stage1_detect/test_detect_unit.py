@@ -17,7 +17,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry, shard_path
 from orn.shared.video import random_access
 from orn.shared.video.read import Frame
-from orn.stage1_detect.detect_unit import FrameBatch, UnitDetector, UnitReader
+from orn.stage1_detect.detect_unit import FrameBatch, UnitDetector
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import gray_of, write_gray
 
@@ -139,9 +139,9 @@ def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path, monkey
     videos = {name: Video(id=name, path=tmp_path / file) for name, file in files.items()}
     detector = FakeDetector()
     monkeypatch.setattr(detector, "prepare", prepare)
-    reader = UnitReader(videos, detector)
+    detect = UnitDetector(detector, videos, tmp_path)
     units = unit(*((name, 0, None) for name in ("unlisted", *files)))
-    unlisted, bad, gone, _, narrow, *good = reader.events(units)
+    unlisted, bad, gone, _, narrow, *good = detect.decoded(units)
     assert unlisted == FailedVideo(id="unlisted", reason="the file no longer exists")
     for failed, name, reason in ((bad, "bad", "bad: cannot be opened"), (gone, "gone", "gone.mp4")):
         assert isinstance(failed, FailedVideo) and failed.id == name
@@ -161,7 +161,7 @@ def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(tmp_path, monkeyp
 
     monkeypatch.setattr(random_access, "read_frames", breaking)
     video = Video(id="a.mp4", path=write_gray(tmp_path / "a.mp4", 10))
-    kept = UnitReader({video.id: video}, FakeDetector())
-    first = list(kept.events(unit(("a.mp4", 0, 7))))
-    second = list(kept.events(unit(("a.mp4", 5, None))))
+    kept = UnitDetector(FakeDetector(), {video.id: video}, tmp_path)
+    first = list(kept.decoded(unit(("a.mp4", 0, 7))))
+    second = list(kept.decoded(unit(("a.mp4", 5, None))))
     assert first[-1] == second[-1] == FailedVideo(id="a.mp4", reason="the disk failed")
