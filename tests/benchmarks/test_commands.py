@@ -1,8 +1,6 @@
 """Each command of `orn bench` at its smallest size."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,9 +32,3 @@ def test_a_tiny_run_gives_its_record(orn, tmp_path, words, keys, monkeypatch) ->
         assert 0 < memory["long_bytes_above_start"] < memory["long_peak_bytes"] < 2**30
     if "losses" in keys:
         assert record["losses"]["ours"] == pytest.approx(record["losses"]["reference"], rel=1e-4)
-
-
-def test_the_loader_reads_the_usual_data_root(orn: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "vlog").mkdir()
-    monkeypatch.setenv("ORN_DATA", str(tmp_path))
-    assert str(tmp_path / "vlog") in orn("bench", "loader", "--tiny", exit_code=1).stderr

@@ -5,10 +5,8 @@ import logging
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import click
@@ -21,9 +19,6 @@ from orn.shared.echo import line_handler
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.workers import Terminated
 from tests.running import run_python
-
-FULL = Path("/dev/full")
-"""A file that cannot be written to, as on a full disk."""
 
 
 @pytest.fixture
@@ -139,20 +134,3 @@ def test_an_error_is_one_line_on_stderr(run, error, exit_code, message) -> None:
 def test_every_command_says_that_it_was_terminated(run) -> None:
     result = run(lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert (result.exit_code, result.stderr.strip()) == (143, "orn: terminated")
-
-
-@pytest.mark.skipif(not FULL.exists(), reason=f"no {FULL} on this system")
-def test_output_that_goes_nowhere_is_no_crash() -> None:
-    reading, closed = os.pipe()
-    os.close(reading)
-    with FULL.open("w") as disk, os.fdopen(closed, "w") as gone:
-        for place, message in ((disk, r"orn: error: No space left on device; .*\n"), (gone, "")):
-            process = subprocess.run(
-                [sys.executable, "-m", "orn", "--help"],
-                stdout=place,
-                stderr=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
-            assert process.returncode == 1
-            assert re.fullmatch(message, process.stderr)

@@ -27,12 +27,6 @@ def read(path: Path, **options: Any) -> Any:
     return read_torch_file(path, what="weights", **options)
 
 
-def read_named(path: Path) -> int | None:
-    """As a reader of weights does: how many there are, None if the file holds something else."""
-    tensors = tensors_in(read(path))
-    return None if tensors is None else len(tensors)
-
-
 def rewritten(path: Path, change: Callable[[str, bytes], bytes], **options: Any) -> Path:
     """The archive with other bytes in its entries, without a seal."""
     with zipfile.ZipFile(path) as archive:
@@ -114,14 +108,6 @@ def test_hostile_files(name: str, messages: dict[str, str]) -> None:
     assert HOSTILE[name][1] in messages[name]
     assert f"{name}.pt: expected weights, got a " in messages[name]
     assert "weights_only" not in messages[name]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [{"a": torch.zeros(1).expand(1 << 40)}, {1: torch.zeros(1)}, {"a": 1}, torch.zeros(1), None],
-)
-def test_what_is_no_mapping_of_dense_tensors(content: Any, tmp_path: Path) -> None:
-    assert read_named(saved(tmp_path / "x.pt", content)) is None
 
 
 # Of which something is dropped: none of it is made, and nothing grows ---------------------------

@@ -127,17 +127,14 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
         opened(table, objects=Path("masks"), form="csv", rate=5)
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        (("kitchen/labels.csv", "--split", "60/40", "--folds", "2"), "--split and --folds"),
-        (("kitchen/labels.csv", "--objects", "gone.csv", "--format", "csv"), "gone.csv"),
-        (("wrong/path.csv",), "wrong/path.csv: expected a table"),
-    ],
-)
-def test_wrong_options_end_it_before_anything_is_written(table, words, problem) -> None:
-    for more in ("--yes", "--dry-run"):
-        assert problem in run_orn("run", *words, more, exit_code=2).stderr
+def test_wrong_options_end_it_before_anything_is_written(table: Path) -> None:
+    for words, problem in (
+        ((table, "--split", "60/40", "--folds", "2"), "--split and --folds"),
+        ((table, "--objects", "gone.csv", "--format", "csv"), "gone.csv"),
+        (("wrong/path.csv",), "wrong/path.csv"),
+    ):
+        for more in ("--yes", "--dry-run"):
+            assert problem in run_orn("run", *words, more, exit_code=2).stderr
     assert not list(Path().glob("*.toml"))
     typed = run_orn("train", table, exit_code=2).stderr
     assert "orn manifest new kitchen/labels.csv" in typed

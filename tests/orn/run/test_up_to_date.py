@@ -98,17 +98,18 @@ def test_other_labels_give_another_score(begun: Begun) -> None:
     assert not begun.run()
 
 
-@pytest.mark.parametrize("change", [other_objects, other_frames, other_weights])
-def test_other_objects_frames_and_weights_are_evaluated(begun, change) -> None:
-    change(begun)
-    assert begun.run() and not begun.run()
+def test_other_objects_frames_and_weights_are_evaluated(begun: Begun) -> None:
+    for change in (other_objects, other_frames, other_weights):
+        change(begun)
+        assert begun.run() and not begun.run(), change
 
 
-@pytest.mark.parametrize("change", ["labels", "split"])
-def test_other_training_labels_need_another_run(begun: Begun, change: str) -> None:
-    if change == "labels":
-        exchange_labels(begun.labels, "train")
-    else:
-        begun.labels.write_text(begun.labels.read_text().replace("train", "validation", 1))
-    with pytest.raises(ConfigError, match=r"train_digest .*; pass a different --run"):
+def test_other_training_labels_need_another_run(begun: Begun) -> None:
+    labels = begun.labels.read_text()
+    begun.labels.write_text(labels.replace("train", "validation", 1))
+    with pytest.raises(ConfigError, match="train_digest"):
+        begun.run()
+    begun.labels.write_text(labels)
+    exchange_labels(begun.labels, "train")
+    with pytest.raises(ConfigError, match="train_digest"):
         begun.run()

@@ -27,7 +27,7 @@ def detected(path: Path, *, start: int = 0, stop: int | None = None) -> Found:
     ]
 
 
-def found_in_units(path: Path, num_frames: int) -> Found:
+def rows_in_units(path: Path, num_frames: int) -> Found:
     """The same, of units of work."""
     starts = range(0, num_frames + 1, UNIT_FRAMES)
     return [
@@ -50,7 +50,7 @@ def flipped(path: Path, to: Path, *, seed: int, number: int = 3) -> Path:
 def assert_read_the_same(path: Path, *, times: int) -> None:
     whole = detected(path)
     for _ in range(times):
-        assert found_in_units(path, len(whole)) == whole, path.name
+        assert rows_in_units(path, len(whole)) == whole, path.name
         assert detected(path) == whole, path.name
 
 
@@ -96,7 +96,7 @@ def test_a_cut_file_keeps_every_frame_before_the_cut(tmp_path: Path) -> None:
             if packet.pts is not None
         ]
         assert {time: kept.get(time) for time in whole} == {time: pixels[time] for time in whole}
-        assert found_in_units(cut, len(rows)) == rows
+        assert rows_in_units(cut, len(rows)) == rows
 
 
 def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(tmp_path: Path) 
     assert VideoTimes.of(path).seconds is not None
     rows = detected(path)
     assert VideoTimes.of(path).seconds is None
-    assert found_in_units(path, len(rows)) == rows
+    assert rows_in_units(path, len(rows)) == rows
     shutil.copy(sound, path)
     assert VideoTimes.of(path).seconds is not None
 

@@ -10,7 +10,7 @@ from orn.stage1_detect.imports.source_objects import SourceVideo
 from orn.stage1_detect.imports.source_videos import match_videos
 
 
-def found_in(ids: list[str]) -> list[SourceVideo]:
+def videos_named(ids: list[str]) -> list[SourceVideo]:
     """Each id as a video of its own file."""
     return [
         SourceVideo(id=video_id, path=Path(f"{place}-{video_id}"))
@@ -34,7 +34,7 @@ def found_in(ids: list[str]) -> list[SourceVideo]:
 def test_videos_are_matched_by_name_and_else_whatever_their_case(
     names: list[str], listed: list[str], matched: dict[str, str], ambiguous: list[str]
 ) -> None:
-    result = match_videos(found_in(names), listed)
+    result = match_videos(videos_named(names), listed)
     paths = {video_id: str(video.path) for video_id, video in result.matched.items()}
     assert paths == matched
     assert list(result.matched) == [name for name in listed if name in matched]
@@ -47,7 +47,7 @@ IDS = st.lists(st.sampled_from(["a", "A", "b", "B", "ab", "aB", "Ab"]), max_size
 
 @given(IDS, st.lists(st.sampled_from(["a", "A", "b", "ab", "AB"]), unique=True))
 def test_every_video_is_accounted_for(names: list[str], listed: list[str]) -> None:
-    videos = found_in(names)
+    videos = videos_named(names)
     result = match_videos(videos, listed)
     taken = [*result.matched.values(), *result.unmatched]
     assert sorted(map(str, taken)) == sorted(map(str, videos))

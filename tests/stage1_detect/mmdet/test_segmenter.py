@@ -160,7 +160,9 @@ QUICK: dict[str, tuple[str, float, dict[str, Any]]] = {
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if name.startswith(("point", "yolact")) else ())
+        pytest.param(
+            name, marks=pytest.mark.slow if name.startswith(("cascade", "point", "yolact")) else ()
+        )
         for name in QUICK
     ],
 )

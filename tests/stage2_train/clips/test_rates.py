@@ -118,8 +118,8 @@ def test_by_the_ratio_of_numbers(num_masks: int, rate: int, tmp_path: Path) -> N
     ],
 )
 def test_ratio_by_hand(places, num_frames, num_rows, rows) -> None:
-    found_T = rows_by_ratio(np.array(places), num_frames=num_frames, num_rows=num_rows)
-    assert found_T.tolist() == rows
+    rows_T = rows_by_ratio(np.array(places), num_frames=num_frames, num_rows=num_rows)
+    assert rows_T.tolist() == rows
 
 
 @pytest.mark.real_data

@@ -84,8 +84,8 @@ def test_their_weights_give_their_logits(name, is_uneven) -> None:
     output = converted(theirs)(batch)
     # Frames are normalized by constants that are rounded to float32 here and are not there.
     torch.testing.assert_close(output.logits_BA[0], expected_A, rtol=1e-5, atol=1e-5)
-    found_NS = output.class_logits_BTKS[batch.valid_BTK].roll(1, dims=1)
-    torch.testing.assert_close(found_NS, expected_TKS[labels_TK >= 0], rtol=1e-5, atol=1e-5)
+    class_logits_NS = output.class_logits_BTKS[batch.valid_BTK].roll(1, dims=1)
+    torch.testing.assert_close(class_logits_NS, expected_TKS[labels_TK >= 0], rtol=1e-5, atol=1e-5)
     assert expected_A.std() > 0.05
 
 

@@ -68,7 +68,7 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
     relation.dropout = recorded = _Recorded(relation.dropout)
     objects_BTKO = torch.randn(1, 2, 3, 5, dtype=torch.float64)
     valid_BTK = torch.ones(1, 2, 3, dtype=torch.bool)
-    found_G = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 2))[0, 0]
+    relation_G = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 2))[0, 0]
     first_PG, second_PG, third_PG = recorded.factors
     assert {round(factor, 6) for factor in first_PG.flatten().tolist()} == {0.0, round(1 / 0.75, 6)}
     assert float((first_PG == 0).double().mean()) == pytest.approx(0.25, abs=0.08)
@@ -82,4 +82,4 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
             hidden_G = hidden_G.clamp(min=0) * second_PG[3 * j + k]
             hidden_G = weights["later.third.weight"] @ hidden_G + weights["later.third.bias"]
             expected_G = expected_G + hidden_G.clamp(min=0) * third_PG[3 * j + k]
-    assert_close(found_G, expected_G)
+    assert_close(relation_G, expected_G)

@@ -107,12 +107,6 @@ def test_the_network_stays_as_published(work) -> None:
     assert backbone and all((best.model[name] == last.model[name]).all() for name in backbone)
 
 
-def test_a_dry_run_names_the_command_of_missing_maps(work) -> None:
-    shutil.rmtree("clips/maps")
-    ran = train("--dry-run", exit_code=1)
-    assert f"orn clips demo --out clips/maps --backbone {NETWORK} --size 64x96" in ran.stderr
-
-
 @pytest.mark.parametrize(
     ("more", "message"),
     [
