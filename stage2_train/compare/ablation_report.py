@@ -3,7 +3,7 @@
 import json
 import re
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -140,20 +140,15 @@ def _contrasts(systems: _Rows) -> list[dict[str, Any]]:
     """Return the contrasts from the paper, then those between settings of one system."""
     contrasts = []
     for better, worse in _pairs(systems):
-        ours, theirs = systems[better], systems[worse]
-        seeds, others = (
-            {int(seed): value for seed, value in side["percent_by_seed"].items()}
-            for side in (ours, theirs)
-        )
+        by_seed = (systems[side]["percent_by_seed"] for side in (better, worse))
+        sides = [side for side in (better, worse) if systems[side]["why_not_learned"]]
         contrasts.append(
             {
                 "better": _name(better),
                 "worse": _name(worse),
-                **asdict(paired(seeds, others)),
+                **asdict(paired(*by_seed)),
                 "p_holm": None,
-                "not_learned": [
-                    _name(side) for side in (better, worse) if systems[side]["why_not_learned"]
-                ],
+                "not_learned": [_name(side) for side in sides],
             }
         )
     tested = [row for row in contrasts if row["p_value"] is not None]
@@ -200,32 +195,25 @@ def write_report(report: Mapping[str, Any], stem: Path) -> None:
     write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
 
 
-_Columns = dict[str, Callable[[Mapping[str, Any]], str]]
-"""Functions that format the cells of a row, by column."""
-
-
 def as_report(report: Mapping[str, Any]) -> Report:
     """Return the report in printable form."""
-    notes = _notes(report)
-    segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
-    return Report(
-        title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{segments} segments, chance {chance}; mean over seeds +- half the width of the 95 % "
-        f"interval, differences paired by seed{''.join(f'; {note}' for note in notes)}",
-        tables=_tables(report),
-    )
-
-
-def _notes(report: Mapping[str, Any]) -> list[str]:
-    """Return the parts of the title that depend on the runs."""
-    shared = _shared_settings(report)
+    rows, dataset = report["systems"], report["dataset"]
+    first, *others = (_split_settings(row["settings"]) for row in rows)
+    shared = [setting for setting in first if all(setting in other for other in others)]
     notes = [f"all with {', '.join(shared)}"] if shared else []
-    if any(row["num_seeds"] == 2 for row in report["systems"]):
+    if any(row["num_seeds"] == 2 for row in rows):
         notes.append("of two seeds, the mean and both values")
     for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
         if len(report[name]) > 1:
             notes.append(f"RUNS WITH DIFFERENT {words}: {', '.join(report[name])}")
-    return notes
+    segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
+    tables = [_system_table(rows, dataset, shared), _contrast_table(report, shared)]
+    return Report(
+        title=f"{dataset}, {report['split']}: {report['metric']} in percent on {segments} "
+        f"segments, chance {chance}; mean over seeds +- half the width of the 95 % interval, "
+        f"differences paired by seed{''.join(f'; {note}' for note in notes)}",
+        tables=[filled_columns(table) for table in tables if table.rows],
+    )
 
 
 def _split_settings(label: str) -> list[str]:
@@ -233,10 +221,10 @@ def _split_settings(label: str) -> list[str]:
     return _SETTINGS_END.split(label) if label else []
 
 
-def _shared_settings(report: Mapping[str, Any]) -> list[str]:
-    """Return the settings that all systems of a report share."""
-    first, *others = (_split_settings(row["settings"]) for row in report["systems"])
-    return [setting for setting in first if all(setting in other for other in others)]
+def _own_settings(row: Mapping[str, Any], shared: Sequence[str]) -> str:
+    """Return the settings of a system that not all systems share."""
+    own = [setting for setting in _split_settings(row["settings"]) if setting not in shared]
+    return ", ".join(own)
 
 
 def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
@@ -246,55 +234,52 @@ def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
     return least if least == largest else f"{least} to {largest}"
 
 
-def _tables(report: Mapping[str, Any]) -> list[Table]:
-    """Return the table of systems and, if there are contrasts, their table."""
-    shared = _shared_settings(report)
-
-    def own_settings(row: Mapping[str, Any]) -> str:
-        return ", ".join(
-            setting for setting in _split_settings(row["settings"]) if setting not in shared
+def _system_table(rows: Sequence[Mapping[str, Any]], dataset: str, shared: Sequence[str]) -> Table:
+    header = (
+        *("system", "settings", "paper", dataset, "seeds", "activity head", "object head"),
+        *("last loss", "seconds", "clips/s", "parameters", ""),
+    )
+    cells = [
+        (
+            row["system"],
+            _own_settings(row, shared),
+            row["paper"].get(dataset, ""),
+            interval_text(row),
+            str(row["num_seeds"]),
+            _head(row, "activity_head"),
+            _head(row, "object_head"),
+            _number(row["last_loss"], ".2f"),
+            *(_number(row[name]) for name in ("seconds", "clips_per_second", "parameters")),
+            ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
         )
+        for row in rows
+    ]
+    return Table(header=header, rows=_with_dashes(cells))
 
+
+def _contrast_table(report: Mapping[str, Any], shared: Sequence[str]) -> Table:
     name_of = {
-        _name((row["system"], row["settings"])): _name((row["system"], own_settings(row)))
+        _name((row["system"], row["settings"])): _name((row["system"], _own_settings(row, shared)))
         for row in report["systems"]
     }
-    systems: _Columns = {
-        "system": lambda row: row["system"],
-        "settings": own_settings,
-        "paper": lambda row: row["paper"].get(report["dataset"], ""),
-        report["dataset"]: interval_text,
-        "seeds": lambda row: str(row["num_seeds"]),
-        "activity head": lambda row: _head(row, "activity_head"),
-        "object head": lambda row: _head(row, "object_head"),
-        "last loss": lambda row: _number(row["last_loss"], ".2f"),
-        "seconds": lambda row: _number(row["seconds"]),
-        "clips/s": lambda row: _number(row["clips_per_second"]),
-        "parameters": lambda row: _number(row["parameters"]),
-        " ": lambda row: ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
-    }
-    contrasts: _Columns = {
-        "expected": lambda row: name_of[row["better"]],
-        "over": lambda row: name_of[row["worse"]],
-        "difference": interval_text,
-        "pairs": lambda row: str(row["num_pairs"]),
-        "p": lambda row: _p_value(row["p_value"]),
-        "p (Holm)": lambda row: _p_value(row["p_holm"]),
-        " ": lambda row: ", ".join(
-            (row["verdict"], *(name_of[side] for side in row["not_learned"]))
-        ),
-    }
-    tables = ((systems, report["systems"]), (contrasts, report["contrasts"]))
-    return [
-        filled_columns(
-            Table(
-                header=tuple(name.strip() for name in cells),
-                rows=[[cell(row) or "-" for cell in cells.values()] for row in rows],
-            )
+    cells = [
+        (
+            name_of[row["better"]],
+            name_of[row["worse"]],
+            interval_text(row),
+            str(row["num_pairs"]),
+            _p_value(row["p_value"]),
+            _p_value(row["p_holm"]),
+            ", ".join((row["verdict"], *(name_of[side] for side in row["not_learned"]))),
         )
-        for cells, rows in tables
-        if rows
+        for row in report["contrasts"]
     ]
+    header = ("expected", "over", "difference", "pairs", "p", "p (Holm)", "")
+    return Table(header=header, rows=_with_dashes(cells))
+
+
+def _with_dashes(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[cell or "-" for cell in row] for row in rows]
 
 
 def _head(row: Mapping[str, Any], head: str) -> str:

@@ -48,11 +48,7 @@ def _describe(system: "PaperSystem") -> dict[str, Any]:
     num_activities = _NUM_ACTIVITIES[system.table]
     recipe = load_recipe(_SIZES, num_activities=num_activities, system=system.name)
     return {
-        "name": system.name,
-        "title": system.title,
-        "table": system.table,
-        "row": system.row,
-        "tables": list(system.tables),
+        **{name: getattr(system, name) for name in ("name", "title", "table", "row", "tables")},
         "heads": recipe.model.heads,
         "architecture": recipe.model.architecture,
         "parameters": count_parameters(recipe.model),
@@ -60,9 +56,7 @@ def _describe(system: "PaperSystem") -> dict[str, Any]:
         "settings": system.settings,
         "paper": [
             {
-                "table": figure.table,
-                "row": figure.row,
-                "dataset": figure.dataset,
+                **{name: getattr(figure, name) for name in ("table", "row", "dataset")},
                 "metric": "map" if figure.dataset == "vlog" else "top1",
                 "percent": float(figure.printed),
                 "printed": figure.printed,
@@ -83,9 +77,7 @@ def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
         figures = {row["dataset"]: row for row in system["paper"] if row["table"] == number}
         row = next(iter(figures.values()), system)["row"]
         printed = (figures[name]["printed"] if name in figures else "-" for name in papers)
-        parameters = f"{system['parameters']:,}"
-        rows.append(
-            (system["name"], str(number), str(row), system["heads"], parameters, *printed,
-             system["title"])
-        )  # fmt: skip
+        head, parameters = system["heads"], f"{system['parameters']:,}"
+        place = (system["name"], str(number), str(row))
+        rows.append((*place, head, parameters, *printed, system["title"]))
     return Report(tables=[Table(header=header, rows=rows)])
