@@ -4,9 +4,9 @@ import pickle
 import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,6 @@ class Detection:
         device: str,
         precision: Any,
         batch_size: int | None = None,
-        threads: int = 1,
     ) -> None:
         self.detector = load_detector(
             device,
@@ -153,7 +152,7 @@ class Detection:
             score_threshold=inputs.score_threshold,
             precision=precision,
             batch_size=batch_size,
-            threads=threads,
+            threads=1,
         )
         self.frames = frames
         self._folder = inputs.folder / "shard"
@@ -168,12 +167,6 @@ class Detection:
         """Detect as `orn detect` does."""
         part = UnitPart(video_id="video", start=0, stop=self.frames)
         self._detect(Unit(index=0, parts=(part,)))
-
-
-def frames_of(path: Path) -> list[FrameDetections]:
-    """Return the detections of every frame of a shard."""
-    shard = Shard(path)
-    return [shard.frame(row) for row in range(shard.num_frames)]
 
 
 _BOX_TOLERANCE_PIXELS = 1.0
@@ -218,10 +211,11 @@ def measure(
             inputs, frames=frames, device=device, precision=precision, batch_size=batch_size
         )
         ours.run()
-        agreed = compare_frames(frames_of(ours.path), loop.run(frames))
+        detections = [frame.detections for frame in Shard(ours.path)]
+        agreed = compare_frames(detections, loop.run(frames))
         if precision == "float32":
             require_same_objects(agreed)
-        stages = _StageTimer(ours.detector)
+        stages = _watched_stages(ours.detector)
         rounds = [
             [*_timed(ours.run, device), *_timed(lambda: loop.run(frames), device)]
             for _ in range(repeats)
@@ -239,7 +233,9 @@ def measure(
             "compared": "CPU time per frame and thread" if of_cpu else "wall time per frame",
             "ours_wall_seconds": wall,
             "reference_wall_seconds": loop_wall,
-            "stages_cpu_seconds": stages.per_frame(frames * repeats),
+            "stages_cpu_seconds": {
+                stage: seconds / frames / repeats for stage, seconds in stages.items()
+            },
             "gpu_peak_bytes": peak,
             **agreed,
             "memory": long_over_short(short, long, tiny=tiny),
@@ -262,27 +258,21 @@ def _timed(run: Callable[[], object], device: str) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - cpu_began
 
 
-class _StageTimer:
-    """Adds up the CPU time of the network and of encoding, which run in different threads."""
+def _watched_stages(detector: Any) -> dict[str, float]:
+    """Return the CPU time of the network and of encoding, which run in different threads; it is
+    added up from now on."""
+    seconds = {"infer": 0.0, "encode": 0.0}
 
-    def __init__(self, detector: Any) -> None:
-        self._seconds: dict[str, float] = defaultdict(float)
-        for stage in ("infer", "encode"):
-            setattr(detector, stage, self._watched(stage, getattr(detector, stage)))
+    def watched(stage: str, method: Callable[..., Any], *arguments: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return method(*arguments)
+        finally:
+            seconds[stage] += time.thread_time() - began
 
-    def per_frame(self, frames: int) -> dict[str, float]:
-        """Return the seconds of each stage."""
-        return {stage: seconds / frames for stage, seconds in self._seconds.items()}
-
-    def _watched(self, stage: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*arguments: Any) -> Any:
-            began = time.thread_time()
-            try:
-                return method(*arguments)
-            finally:
-                self._seconds[stage] += time.thread_time() - began
-
-        return watched
+    for stage in seconds:
+        setattr(detector, stage, partial(watched, stage, getattr(detector, stage)))
+    return seconds
 
 
 class LoopDetector:

@@ -132,16 +132,17 @@ def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...]
 
 def _as_the_authors(frames: tuple[FrameDetections, ...]) -> dict[str, Any]:
     """Return lists [frame][class] of instances, where class 0 is background."""
-    segms: list[list[list[Any]]] = []
-    boxes: list[list[list[Any]]] = []
-    for frame in frames:
-        segms.append([[] for _ in range(NUM_COCO_CLASSES + 1)])
-        boxes.append([[] for _ in range(NUM_COCO_CLASSES + 1)])
+    fields: dict[str, Any] = {
+        name: [[[] for _ in range(NUM_COCO_CLASSES + 1)] for _ in frames]
+        for name in ("segms", "boxes")
+    }
+    for place, frame in enumerate(frames):
         for row, label in enumerate(frame.labels.tolist()):
             mask = {"size": [GRID, GRID], "counts": frame.masks[row]}
-            segms[-1][label + 1].append(mask)
-            boxes[-1][label + 1].append(np.append(frame.boxes[row], frame.scores[row]))
-    return {"segms": segms, "boxes": boxes}
+            box = np.append(frame.boxes[row], frame.scores[row])
+            fields["segms"][place][label + 1].append(mask)
+            fields["boxes"][place][label + 1].append(box)
+    return fields
 
 
 def _write_shard(path: Path, videos: tuple[Video, ...], tracks: _Tracks) -> None:
