@@ -182,7 +182,10 @@ def find_frame(
     video = chosen_video(shard, video_id)
     start, stop = shard.video_rows(video.id)
     index_f, seconds_f = shard.frame_index()[start:stop], shard.frame_seconds()[start:stop]
-    if seconds is not None and len(seconds_f):
+    if not len(index_f):
+        raise ShardNotFoundError(f"{shard.path}: video {video.id!r} has no frames")
+    row = 0
+    if seconds is not None:
         row = int(np.abs(seconds_f - seconds).argmin())
         if not abs(seconds_f[row] - seconds) <= 1 / video.rate:
             raise ShardNotFoundError(
@@ -190,19 +193,13 @@ def find_frame(
                 f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s; "
                 f"the video's frames span {seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s"
             )
-        index = int(index_f[row])
-    elif index is None and len(index_f):
-        index = int(index_f[0])
-    rows = np.flatnonzero(index_f == index)
-    if not len(rows):
-        held = "none"
-        if index is not None and len(index_f):
-            near = index_f[np.abs(index_f - index).argmin()]
-            held = f"{len(index_f):,} from {index_f[0]} to {index_f[-1]}, the nearest {near}"
-        raise ShardNotFoundError(
-            f"{shard.path}: no frame {index} in video {video.id!r}; its frames: {held}"
-        )
-    row = int(rows[0])
+    elif index is not None:
+        row = int(np.abs(index_f - index).argmin())
+        if index_f[row] != index:
+            raise ShardNotFoundError(
+                f"{shard.path}: no frame {index} in video {video.id!r}; its frames: "
+                f"{len(index_f):,} from {index_f[0]} to {index_f[-1]}, the nearest {index_f[row]}"
+            )
     return shard.whole_frame(start + row, shard.checked_frame(start + row))
 
 

@@ -63,8 +63,7 @@ def _picture(figure: Figure, run: Path, content: str) -> Picture:
 
 
 def _losses(lines: Sequence[Mapping[str, Any]]) -> Figure:
-    figure = Figure(figsize=_INCHES, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _plots()
     trained = [line for line in lines if line["group"] == "train"]
     for name in ("loss", "activity_loss", "object_class_loss"):
         _plot(axes, trained, name, name.replace("_", " "))
@@ -73,8 +72,7 @@ def _losses(lines: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _scores(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> Figure:
-    figure = Figure(figsize=_INCHES, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _plots()
     trained = [line for line in lines if line["group"] == "train"]
     measured = [line for line in lines if line["group"] == "validation"]
     for head in HEADS:
@@ -86,6 +84,11 @@ def _scores(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> F
     axes.set_ylim(0, 1)
     _finish(figure, lines, f"validation {metric}")
     return figure
+
+
+def _plots() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=_INCHES, layout="constrained")
+    return figure, figure.subplots()
 
 
 def _finish(figure: Figure, lines: Sequence[Mapping[str, Any]], title: str) -> None:

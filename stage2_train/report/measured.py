@@ -70,31 +70,20 @@ class Measured:
         """Return the true classes of each segment, ascending."""
         return [tuple(np.flatnonzero(true_A).tolist()) for true_A in self.true_NA()]
 
-    def _counted_NA(self) -> NDArray[np.bool_]:
-        """Return (N, A) predicted classes without unsure labels, which do not count as mistakes."""
-        predicted_NA, unsure_NA = self.predicted_NA(), self.predictions.unsure
-        return predicted_NA if self.single or unsure_NA is None else predicted_NA & ~unsure_NA
-
     def columns(self) -> tuple[str, ...]:
         """Return the columns of the confusion matrix; its rows are the classes."""
         return self.classes if self.single else OUTCOMES
 
     def cells(self) -> dict[tuple[int, int], list[int]]:
         """Return the segments in each cell of the confusion matrix, the most confident first."""
-        true_NA, predicted_NA, probability_NA = (
-            self.true_NA(),
-            self._counted_NA(),
-            self.probability_NA,
-        )
+        probability_NA, labels = self.probability_NA, self.predictions.labels
         cells: dict[tuple[int, int], list[int]] = {}
         if self.single:
-            true_N, predicted_N = (
-                true_NA.argmax(axis=1).tolist(),
-                predicted_NA.argmax(axis=1).tolist(),
-            )
+            true_N, predicted_N = labels.tolist(), self.predictions.logits.argmax(axis=1).tolist()
             for row in np.argsort(-probability_NA.max(axis=1), kind="stable").tolist():
                 cells.setdefault((true_N[row], predicted_N[row]), []).append(row)
             return cells
+        true_NA, predicted_NA = self.true_NA(), self.predicted_NA() & self.predictions.sure_NA
         outcomes = (
             (true_NA & predicted_NA, -1),
             (true_NA & ~predicted_NA, 1),
@@ -102,8 +91,9 @@ class Measured:
         )
         for column, (places_NA, sign) in enumerate(outcomes):
             for activity in np.flatnonzero(places_NA.any(axis=0)).tolist():
-                rows = _ordered(places_NA[:, activity], sign * probability_NA[:, activity])
-                cells[activity, column] = rows.tolist()
+                rows = np.flatnonzero(places_NA[:, activity])
+                order = np.argsort(sign * probability_NA[rows, activity], kind="stable")
+                cells[activity, column] = rows[order].tolist()
         return cells
 
     def counts_RC(self) -> NDArray[np.int64]:
@@ -182,9 +172,3 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
             "classes; remove both files and evaluate the run again"
         )
     return measured
-
-
-def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the indices where `place_N` is true, by increasing key."""
-    rows = np.flatnonzero(place_N)
-    return rows[np.argsort(key_N[rows], kind="stable")]
