@@ -190,7 +190,7 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
         return {}
     threshold = request.score_threshold
     if request.draws_video:
-        drawn = draw_film(
+        frames, gray = draw_film(
             shard,
             pictures,
             request.overlay,
@@ -201,8 +201,8 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
         )
     else:
         frame = _frame(shard, request)
-        drawn = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
-    return {"overlay": str(request.overlay), "frames": drawn.frames, "gray": drawn.gray}
+        frames, gray = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
+    return {"overlay": str(request.overlay), "frames": frames, "gray": gray}
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

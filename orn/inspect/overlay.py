@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +21,11 @@ from orn.shared.shards.shard_format import VideoEntry
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """What was drawn."""
-
-    frames: int
-    """Number of frames."""
-    gray: int
-    """Number of frames without a picture."""
-
-
 def draw_picture(
     frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
-) -> Drawn:
-    """Write a frame with its detections as PNG, atomically.
+) -> tuple[int, int]:
+    """Write a frame with its detections as PNG, atomically; return the numbers of frames, and of
+    frames without a picture.
 
     Raises:
         ShardFormatError: if a mask is malformed.
@@ -45,7 +35,7 @@ def draw_picture(
     drawn = _drawn(frame, picture, score_threshold)
     with replacing(out) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
-    return Drawn(frames=1, gray=int(picture is None))
+    return 1, int(picture is None)
 
 
 def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> None:
@@ -76,8 +66,9 @@ def draw_film(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     score_threshold: float,
-) -> Drawn:
-    """Write a video with its detections, or its half-open range of times, as MP4.
+) -> tuple[int, int]:
+    """Write a video with its detections, or its half-open range of times, as MP4; return the
+    numbers of frames, and of frames without a picture.
 
     Raises:
         ConfigError: if `video_id` is required.
@@ -117,7 +108,8 @@ def draw_film(
             bar.advance()
 
     with progress("draw", total=stop - start, unit="frames") as bar:
-        return Drawn(frames=write_film(out, drawn_frames(bar)), gray=gray)
+        frames = write_film(out, drawn_frames(bar))
+    return frames, gray
 
 
 def _drawn(

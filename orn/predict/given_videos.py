@@ -20,6 +20,8 @@ from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import PICTURE_SUFFIXES
 from orn.stage2_train.runs.trained import OpenedModel
 
+logger = logging.getLogger(__name__)
+
 _PATTERN = "*?["
 _MOST = 1_000_000
 """Maximum number of videos."""
@@ -65,17 +67,17 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not os.path.isdir(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
         used = [
-            match_
-            for match_ in matches
-            if os.path.isdir(match_) or Path(match_).suffix.lower() in VIDEO_SUFFIXES
+            name
+            for name in matches
+            if os.path.isdir(name) or Path(name).suffix.lower() in VIDEO_SUFFIXES
         ]
         if not used:
             raise ConfigError(
                 f"{path_text(source)}: the pattern matches no folders, and no files that end in "
                 f"{', '.join(VIDEO_SUFFIXES)}; correct it, or pass the files by name"
             )
-        for match_ in used:
-            yield from _of_source(match_, rate)
+        for name in used:
+            yield from _of_source(name, rate)
         return
     if not os.path.isdir(path):
         yield Video(id=utf8(source), path=path)
@@ -90,7 +92,12 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
         ]
         if not videos and any(_is_kind(name, PICTURE_SUFFIXES) for name in names):
             subfolders.clear()
-            videos = [_frames(Path(folder), rate)]
+            if rate is None:
+                raise ConfigError(
+                    f"{path_text(folder)}: a folder of frames requires a frame rate; pass it with "
+                    "--rate"
+                )
+            videos = [Video(id=utf8(folder), path=Path(folder), rate=rate)]
         num_found += len(videos)
         yield from videos
     if not num_found:
@@ -102,17 +109,6 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
 
 def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
     return Path(name).suffix.lower() in suffixes and not name.startswith(".")
-
-
-def _frames(folder: Path, rate: float | None) -> Video:
-    if rate is None:
-        raise ConfigError(
-            f"{path_text(folder)}: a folder of frames requires a frame rate; pass it with --rate"
-        )
-    return Video(id=utf8(str(folder)), path=folder, rate=rate)
-
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
