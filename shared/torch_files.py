@@ -8,7 +8,7 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.pickles import ENCODE, RefusedPickleError, StandIn, check_pickle
-from orn.shared.text import path_text
+from orn.shared.text import counted, path_text
 
 _MOST_PICKLE_BYTES = 4 << 20
 """Size limit of the pickle, excluding values; a ResNet-50 with its optimizer has 0.1 MiB."""
@@ -92,6 +92,30 @@ def tensors_in(content: Any) -> dict[str, Tensor] | None:
             return None
         found[name] = tensor
     return found
+
+
+def mismatch(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+    """Return the first difference in names, shapes or types from the expected tensors, or a value
+    that is not finite, as a clause; None if there is no mismatch."""
+    missing = [name for name in expected if name not in tensors]
+    extra = [name for name in tensors if name not in expected]
+    if missing:
+        return f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
+    if extra:
+        unexpected = counted(len(extra), "weight is", "weights are")
+        return f"{unexpected} unexpected, first {path_text(extra[0])}"
+    for name, tensor in expected.items():
+        for kind in ("shape", "dtype"):
+            here, there = (getattr(one, kind) for one in (tensor, tensors[name]))
+            if here != there:
+                return f"{name}: expected {kind} {_plain(here)}, got {_plain(there)}"
+        if not tensors[name].isfinite().all():
+            return f"{name}: expected finite numbers, got NaN or infinity"
+    return None
+
+
+def _plain(value: torch.Size | torch.dtype) -> str:
+    return str(tuple(value) if isinstance(value, torch.Size) else value).removeprefix("torch.")
 
 
 def write_torch_file(path: Path, content: Any) -> None:

@@ -22,9 +22,9 @@ from orn.cli import main
 from orn.demo.world.make import write_world
 from orn.shared.jobs.lock import is_locked
 from orn.shared.jobs.plan import PLAN_NAME
-from orn.shared.tensors import read_tensors
 from orn.stage2_train.clip_store.make_clips import ClipsRequest, make_clips
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
+from orn.stage2_train.model.tensor_files import read_tensors
 from orn.stage2_train.runs.checkpoint import BEST_NAME
 from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 from tests.conftest import ROOT

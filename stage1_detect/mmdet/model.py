@@ -21,9 +21,8 @@ from orn.shared.data_files import file_digest, text_digest
 from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.tensors import mismatch
 from orn.shared.text import counted, path_text, truncate
-from orn.shared.torch_files import read_torch_file, tensors_in
+from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
 from orn.stage1_detect.mmdet.library import (
     DATASETS,
     MODELS,

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from orn.shared.data_files import file_digest
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.tensors import mismatch, read_safetensors, tensors_digest
 from orn.shared.text import nearest, path_text
-from orn.shared.torch_files import read_torch_file, tensors_in
+from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
 from orn.stage2_train.model.inputs import FrameNormalizer
+from orn.stage2_train.model.tensor_files import read_safetensors, tensors_digest
 from orn.stage2_train.settings.model_config import TIMM
 
 _SIZE_ERRORS = (AssertionError, RuntimeError, ValueError)

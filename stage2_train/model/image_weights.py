@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.tensors import mismatch
-from orn.shared.torch_files import read_torch_file, tensors_in
+from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
 from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
 

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.tensors import mismatch, read_tensors, write_tensors
+from orn.shared.torch_files import mismatch
+from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,

@@ -23,8 +23,8 @@ from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import echo, is_first_process
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.same_job import differences
-from orn.shared.tensors import mismatch
 from orn.shared.text import path_text
+from orn.shared.torch_files import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput

@@ -150,7 +150,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> DataPaths:
         ConfigError: if the manifest is missing.
     """
     from orn.data_manifests.load import manifest_of
-    from orn.shared.shards.shard_folder import last_completed
+    from orn.stage2_train.settings.completed_shards import last_completed
 
     last = last_completed(None if shards is None else [shards])
     manifest = manifest_of(last.plan, remedy="name the file as DATASET")

@@ -17,8 +17,8 @@ from orn.shared.data_files import file_digest
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
-from orn.shared.tensors import mismatch
 from orn.shared.text import counted
+from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.build import classifier_names, planned_network
 from orn.stage2_train.model.image_backbone import load_backbone
 from orn.stage2_train.model.image_weights import inflate, read_weights

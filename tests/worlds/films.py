@@ -22,7 +22,6 @@ from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.shards.writer import ShardWriter
-from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import Frame, content_bytes, content_digest
 from orn.stage2_train.clip_store.clip_store import ClipStore
@@ -31,6 +30,7 @@ from orn.stage2_train.clip_store.store_format import FailedClip, MapSettings, St
 from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.open_data import Sources

@@ -11,7 +11,7 @@ from orn.run.run_steps import pipeline_jobs
 from orn.shared.errors import ConfigError
 from orn.shared.jobs import child_processes
 from orn.shared.jobs.child_processes import run_jobs
-from orn.shared.tensors import read_tensors, write_tensors
+from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from tests.orn.run.pipelines import carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import (

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from orn.shared.errors import CheckpointError
-from orn.shared.tensors import read_tensors
+from orn.stage2_train.model.tensor_files import read_tensors
 from orn.stage2_train.runs import checkpoint
 from orn.stage2_train.runs.checkpoint import (
     Checkpoint,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from orn.shared.tensors import read_tensors
 from orn.stage2_train.compare.runs_command import read_summary
 from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.tensor_files import read_tensors
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import read_config, recorded_config
 from orn.stage2_train.training.initial_weights import read_trained

@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from orn.shared.tensors import mismatch, read_tensors, write_tensors
+from orn.shared.torch_files import mismatch
+from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 
 TENSORS = {
     "weight": torch.randn(4, 3, 3, 3).to(memory_format=torch.channels_last),

@@ -20,7 +20,7 @@ from orn.shared.data_files import open_file, require_utf8
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text import counted, path_text
+from orn.shared.text import path_text
 
 _DIGEST = "digest"
 _MOST_HEADER_BYTES = 4 << 20
@@ -92,26 +92,6 @@ def _damaged(path: Path, what: str, remedy: str) -> CheckpointError:
     )
 
 
-def mismatch(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
-    """Return the first difference in names, shapes or types from the expected tensors, or a value
-    that is not finite, as a clause; None if there is no mismatch."""
-    missing = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
-    if missing:
-        return f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
-    if extra:
-        unexpected = counted(len(extra), "weight is", "weights are")
-        return f"{unexpected} unexpected, first {path_text(extra[0])}"
-    for name, tensor in expected.items():
-        for kind in ("shape", "dtype"):
-            here, there = (getattr(each, kind) for each in (tensor, found[name]))
-            if here != there:
-                return f"{name}: expected {kind} {_plain(here)}, got {_plain(there)}"
-        if not found[name].isfinite().all():
-            return f"{name}: expected finite numbers, got NaN or infinity"
-    return None
-
-
 def tensors_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """Return the SHA-256 of contiguous CPU tensors and of metadata, without copies."""
     sha256 = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
@@ -119,7 +99,3 @@ def tensors_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -
         sha256.update(json.dumps([name, str(tensor.dtype), tensor.shape]).encode())
         sha256.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return sha256.hexdigest()
-
-
-def _plain(value: torch.Size | torch.dtype) -> str:
-    return str(tuple(value) if isinstance(value, torch.Size) else value).removeprefix("torch.")
