@@ -5,7 +5,8 @@ are not compressed as JPEG unless requested. Decoding is slow: for each clip, th
 from a key frame before the clip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -35,6 +36,30 @@ _CACHE_BYTES = 256 * 2**20
 """Cache size per process for times of videos; an hour at 60 frames/s takes 3.5 MB."""
 _RECORD_BYTES = 1000
 """Approximate size of a cache entry without its times."""
+
+
+class ProcessCache(LRUCache[Any, Any]):
+    """Cache of limited size in bytes for one process: a pickled copy is empty."""
+
+    def __init__(self, most_bytes: int, size: Callable[[Any], int]) -> None:
+        super().__init__(most_bytes, size)
+        self.size = size
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ProcessCache, (self.maxsize, self.size)
+
+    def keep(self, key: Any, value: Any) -> None:
+        """Add a value, unless it is larger than the cache."""
+        with suppress(ValueError):
+            self[key] = value
+
+
+def _times_bytes(times: VideoTimes) -> int:
+    return _RECORD_BYTES + times.size_bytes
+
+
+def _one(reader: VideoReader) -> int:
+    return 1
 
 
 def _by_id(videos: "DecodedVideos", video: Video) -> str:
@@ -159,25 +184,10 @@ class DecodedVideos:
         """Settings that a store would have."""
         self._as_stored = as_stored
         self._in_order = in_order
-        self._cache_bytes = cache_bytes
-        self._clear_caches()
-
-    def _clear_caches(self) -> None:
-        """Create empty caches: times of videos, and the reader of the most recent video."""
-        size = lambda times: _RECORD_BYTES + times.size_bytes  # noqa: E731
-        self._known: LRUCache[str, VideoTimes] = LRUCache(self._cache_bytes, getsizeof=size)
-        self._decoded: LRUCache[str, NDArray[np.float64]]
-        self._decoded = LRUCache(self._cache_bytes, getsizeof=attrgetter("nbytes"))
-        self._latest: tuple[str, VideoReader] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state without caches; a copy in another process reads the data again."""
-        read = ("_known", "_decoded", "_latest")
-        return {name: value for name, value in self.__dict__.items() if name not in read}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._clear_caches()
+        self._known = ProcessCache(cache_bytes, _times_bytes)
+        self._decoded = ProcessCache(cache_bytes, attrgetter("nbytes"))
+        self._readers = ProcessCache(1, _one)
+        """The reader of the most recent video."""
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
@@ -220,11 +230,12 @@ class DecodedVideos:
         options: dict[str, Any] = {"rate": video.rate, "times": self.times(video)}
         if not self._in_order:
             return VideoReader(video.path, kept_bytes=0, **options)
-        if self._latest is None or self._latest[0] != video.id:
+        if video.id not in self._readers:
             settings = self.settings
             shrink = lambda image_HW3: np.asarray(rescaled(image_HW3, settings))  # noqa: E731
-            self._latest = video.id, VideoReader(video.path, shrink=shrink, **options)
-        return self._latest[1]
+            self._readers[video.id] = VideoReader(video.path, shrink=shrink, **options)
+        reader: VideoReader = self._readers[video.id]
+        return reader
 
     def picture(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a rescaled frame, compressed and decoded if `as_stored`."""

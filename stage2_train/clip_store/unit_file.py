@@ -54,20 +54,38 @@ class ClipFileWriter:
         self._videos: list[StoredVideo] = []
         self._failed: list[FailedClip] = []
 
-    def add(self, frames: Iterable[EncodedFrame], **video: Any) -> None:
-        """Add a video.
+    def add(
+        self, frames: Iterable[Frame], *, mapper: FrameMapper | None = None, **video: Any
+    ) -> None:
+        """Add a video from all its frames: those that are selected by the rate and have a time in
+        `video["times"]`, possibly none.
 
         Args:
             frames: the frames, in order of time; consumed lazily.
+            mapper: computes their maps, if these are stored.
             video: fields of `StoredVideo` that cannot be derived from the frames.
+
+        Raises:
+            VideoDecodeError: if the video has no frames.
         """
+        settings, remaining = self.settings, iter(frames)
+        first = next(remaining, None)
+        if first is None:
+            raise VideoDecodeError(f"video {video['id']}: no frames")
+        height, width = settings.stored_size(*first.image.shape[:2])
+        kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
+        encoded = (
+            (frame.index, frame.seconds, encode_frame(frame.image, settings)) for frame in kept
+        )
         rows, first_byte, size = [], self._jpeg.tell(), 0
-        for index, seconds, data, feats in frames:
+        for index, seconds, data, feats in _with_maps(encoded, mapper):
             rows.append((index, seconds, size, len(data), zlib.crc32(data), zlib.crc32(feats)))
             size += self._jpeg.write(data)
             self._maps.write(feats)
         rows_F = np.array(rows, FRAME_ROW)
         stored = StoredVideo(
+            height=height,
+            width=width,
             first_byte=first_byte,
             first_frame=sum(map(len, self._rows)),
             num_frames=len(rows_F),
@@ -154,8 +172,7 @@ def write_unit_file(
         for video, times in videos:
             stamp = source_stamp(video)
             try:
-                add_frames(
-                    writer,
+                writer.add(
                     read_frames(video.path, rate=video.rate),
                     mapper=mapper,
                     id=video.id,
@@ -177,29 +194,6 @@ def source_stamp(video: Video) -> Stamp:
         return stamp_of(video.path.stat())
     except (OSError, ValueError):
         return (-1, -1)
-
-
-def add_frames(
-    writer: ClipFileWriter,
-    frames: Iterable[Frame],
-    *,
-    mapper: FrameMapper | None = None,
-    **video: Any,
-) -> None:
-    """Add a video from an iterable of all its frames, consumed lazily. Store the frames that are
-    selected by the rate and have a time in `video["times"]`, possibly none.
-
-    Raises:
-        VideoDecodeError: if the video has no frames.
-    """
-    settings, remaining = writer.settings, iter(frames)
-    first = next(remaining, None)
-    if first is None:
-        raise VideoDecodeError(f"video {video['id']}: no frames")
-    height, width = settings.stored_size(*first.image.shape[:2])
-    kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
-    encoded = ((each.index, each.seconds, encode_frame(each.image, settings)) for each in kept)
-    writer.add(_with_maps(encoded, mapper), height=height, width=width, **video)
 
 
 def _with_maps(

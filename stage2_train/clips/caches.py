@@ -3,17 +3,15 @@
 T frames of a clip, F frames of its video, H W pixels.
 """
 
-from contextlib import suppress
-from copy import copy
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clip_store.decoded import ProcessCache
 from orn.stage2_train.clips.interfaces import (
     ClipDetections,
     ClipPictures,
@@ -36,33 +34,19 @@ _PICTURES_BYTES = 64 * 2**20
 class ObjectCache:
     """The objects of frames, from detections; a pickled cache is empty."""
 
-    def __init__(self, source: DetectionSource, objects_bytes: int) -> None:
-        self.source = source
-        self._objects_bytes, self._times_bytes = objects_bytes, _TIMES_BYTES
-        self._clear()
-
-    def _clear(self) -> None:
+    def __init__(
+        self, source: DetectionSource, objects_bytes: int, times_bytes: int = _TIMES_BYTES
+    ) -> None:
         """Create empty caches: detections by video, objects by video and row."""
+        self.source = source
         size = attrgetter("size_bytes")
-        self._videos: LRUCache[str, ClipDetections] = LRUCache(self._times_bytes, size)
-        self._objects: LRUCache[tuple[str, int], FrameObjects] = LRUCache(self._objects_bytes, size)
-
-    def __getstate__(self) -> dict[str, Any]:
-        read = ("_videos", "_objects")
-        return {name: value for name, value in self.__dict__.items() if name not in read}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._clear()
+        self._videos = ProcessCache(times_bytes, size)
+        self._objects = ProcessCache(objects_bytes, size)
 
     def for_workers(self, number: int) -> "ObjectCache":
         """Return a copy for each of `number` worker processes, with its share of the sizes."""
-        worker = copy(self)
-        worker.source = self.source.for_workers(number)
-        worker._objects_bytes //= number
-        worker._times_bytes //= number
-        worker._clear()
-        return worker
+        sizes = (int(cache.maxsize) // number for cache in (self._objects, self._videos))
+        return ObjectCache(self.source.for_workers(number), *sizes)
 
     def objects(
         self,
@@ -80,9 +64,8 @@ class ObjectCache:
         else:
             rows_T = detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F)
         rows = rows_T.tolist()
-        kept = {row: self._objects.get((video_id, row)) for row in rows}
-        found = {row: objects for row, objects in kept.items() if objects is not None}
-        missing = [row for row in kept if row not in found]
+        kept: dict[int, Any] = {row: self._objects.get((video_id, row)) for row in rows}
+        missing = [row for row, objects in kept.items() if objects is None]
         frames = detections.frames_at(missing)
         try:
             made = objects_of_frames(
@@ -92,18 +75,16 @@ class ObjectCache:
             detections.check_frames(missing)  # its error message identifies the frame
             raise
         for row, objects in zip(missing, made, strict=True):
-            found[row] = objects
-            with suppress(ValueError):  # may be larger than the cache
-                self._objects[video_id, row] = objects
-        return [found[row] for row in rows]
+            kept[row] = objects
+            self._objects.keep((video_id, row), objects)
+        return [kept[row] for row in rows]
 
     def _detections(self, request: ClipRequest, video_id: str) -> ClipDetections:
-        detections = self._videos.get(video_id)
+        detections: ClipDetections | None = self._videos.get(video_id)
         if detections is None:
             places = None if request.resolved is None else request.resolved.places
             detections = self.source.video(video_id, places)
-            with suppress(ValueError):  # may be larger than the cache
-                self._videos[video_id] = detections
+            self._videos.keep(video_id, detections)
         return detections
 
 
@@ -111,12 +92,7 @@ class PictureCache:
     """Crops of frames; with several crops of a clip, whole frames are cached for the next ones."""
 
     def __init__(self) -> None:
-        self._frames: LRUCache[tuple[int, int], NDArray[np.uint8]]
-        self._frames = LRUCache(_PICTURES_BYTES, getsizeof=attrgetter("nbytes"))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle no frames; a copy in another process reads them again."""
-        return PictureCache, ()
+        self._frames = ProcessCache(_PICTURES_BYTES, attrgetter("nbytes"))
 
     def read(
         self,
@@ -132,6 +108,5 @@ class PictureCache:
         whole = self._frames.get(clip)
         if whole is None and request.view.crop == "first":
             whole = video.read(frames_T)
-            with suppress(ValueError):  # may be larger than the cache
-                self._frames[clip] = whole
+            self._frames.keep(clip, whole)
         return video.read(frames_T, window) if whole is None else window.cut(whole)

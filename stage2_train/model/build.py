@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from orn.stage2_train.model.image_backbone import ImageBackbone, map_shape
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import CELL_COORDINATES, ObjectEncoder, ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
-from orn.stage2_train.model.resnet_25d import Stage, Trunk
+from orn.stage2_train.model.resnet_25d import FrameConv, Stage, Trunk
 from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.model.trn import TRN
 from orn.stage2_train.settings.model_config import TIMM, Kernel, NetworkConfig
@@ -142,12 +143,12 @@ def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
 
 def _resnet_options(config: NetworkConfig) -> dict[str, Any]:
     """Return the options that all parts of a ResNet share."""
-    return {
-        "depth": config.backbone,
-        "base_width": config.base_width,
-        "initialization": config.temporal_initialization,
-        "is_temporal_last": config.temporal_position == "after_relu",
-    }
+    conv = partial(
+        FrameConv,
+        initialization=config.temporal_initialization,
+        is_temporal_last=config.temporal_position == "after_relu",
+    )
+    return {"depth": config.backbone, "base_width": config.base_width, "conv": conv}
 
 
 def _trunk(config: NetworkConfig) -> Trunk:

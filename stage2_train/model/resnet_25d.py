@@ -211,8 +211,7 @@ class Stage(nn.Module):
         depth: Depth = "resnet18",
         base_width: int = 64,
         kernel: Kernel = "2d",
-        initialization: TemporalInitialization = "identity",
-        is_temporal_last: bool = False,
+        conv: Callable[..., FrameConv] = FrameConv,
     ) -> None:
         """Build a stage.
 
@@ -222,17 +221,10 @@ class Stage(nn.Module):
             depth: kind and number of its blocks.
             base_width: number of channels of conv1.
             kernel: type of its 3 x 3 kernels.
-            initialization: initialization of 3D kernels; see `SpaceTimeConv`.
-            is_temporal_last: position of the temporal kernel; see `FrameConv`.
+            conv: builds these convolutions, possibly with other options.
         """
         super().__init__()
-        wide = partial(
-            FrameConv,
-            size=3,
-            kernel=kernel,
-            initialization=initialization,
-            is_temporal_last=is_temporal_last,
-        )
+        wide = partial(conv, size=3, kernel=kernel)
         is_bottleneck = depth == "resnet50"
         channels = base_width * 2 ** (number - 2)
         width = channels // 2 * (4 if is_bottleneck else 1) if number > 2 else base_width
@@ -305,28 +297,13 @@ class Trunk(nn.Module):
         *,
         depth: Depth = "resnet18",
         base_width: int = 64,
-        initialization: TemporalInitialization = "identity",
-        is_temporal_last: bool = False,
+        conv: Callable[..., FrameConv] = FrameConv,
     ) -> None:
         """Build the trunk; `kernels` are those of conv1 to conv4. For the others, see `Stage`."""
         super().__init__()
-        self.conv1 = FrameConv(
-            3,
-            base_width,
-            size=7,
-            stride=2,
-            kernel=kernels[0],
-            initialization=initialization,
-            is_temporal_last=is_temporal_last,
-        )
+        self.conv1 = conv(3, base_width, size=7, stride=2, kernel=kernels[0])
         self.bn1 = nn.BatchNorm2d(base_width)
-        stage = partial(
-            Stage,
-            depth=depth,
-            base_width=base_width,
-            initialization=initialization,
-            is_temporal_last=is_temporal_last,
-        )
+        stage = partial(Stage, depth=depth, base_width=base_width, conv=conv)
         self.conv2 = stage(2, stride=1, kernel=kernels[1])
         self.conv3 = stage(3, stride=2, kernel=kernels[2])
         self.conv4 = stage(4, stride=2, kernel=kernels[3])

@@ -27,7 +27,7 @@ from orn.shared.video.read import Frame, content_bytes, content_digest
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import FrameMapper
 from orn.stage2_train.clip_store.store_format import FailedClip, MapSettings, StoreSettings
-from orn.stage2_train.clip_store.unit_file import add_frames, writing
+from orn.stage2_train.clip_store.unit_file import writing
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
@@ -128,7 +128,7 @@ def write_store(
                 for frame in range(len(film.boxes_FN4))
             )
             source = {"id": film.id, "source_digest": film.digest, "source": (0, 0)}
-            add_frames(writer, frames, mapper=mapper, times=ranges, **source)
+            writer.add(frames, mapper=mapper, times=ranges, **source)
         for row in failed:
             writer.fail(row)
 

@@ -15,7 +15,7 @@ from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import Frame
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.clip_store.unit_file import add_frames, writing
+from orn.stage2_train.clip_store.unit_file import writing
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipRequest, View
@@ -123,7 +123,7 @@ def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
         for name, (height, width) in (("wide", (60, 100)), ("tall", (132, 66))):
             frame = Frame(index=0, seconds=0.0, image=np.full((height, width, 3), 50, np.uint8))
             source = {"source_digest": "sha256:0", "source": (0, 0), "times": ALL_TIMES}
-            add_frames(writer, [frame], id=name, **source)
+            writer.add([frame], id=name, **source)
             upper = (0, 0.9, 0, 0, width, height // 2)
             samples[name] = counted([blocks(upper, height=height, width=width)])
     write_shard(tmp_path / "shard-000000.zarr.zip", samples, size=(0, 0), source_digest="sha256:0")

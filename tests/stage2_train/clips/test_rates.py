@@ -18,7 +18,7 @@ from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.clip_store.unit_file import add_frames, writing
+from orn.stage2_train.clip_store.unit_file import writing
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipRequest, View
 from orn.stage2_train.clips.join import rows_by_ratio
@@ -60,7 +60,7 @@ def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> C
     frames = (Frame(index=i, seconds=s, image=image(s)) for i, s in enumerate(seconds))
     with writing(folder / "clips/clips-000000.h5", STORED) as writer:
         source = {"source_digest": "sha256:1", "source": (0, 0), "times": ALL_TIMES}
-        add_frames(writer, frames, id="film", **source)
+        writer.add(frames, id="film", **source)
     clips = []
     for frame in range(num_masks or int(DURATION * MASK_RATE)):
         white = (0, 0.9, 0, 0, white_columns(frame / MASK_RATE), HEIGHT)
