@@ -102,10 +102,10 @@ def _predictions(
     """Return the predictions for a split of models fitted on the training segments."""
     segments = [*train.segments, *other.segments]
     objects_NS, maps_NS = _statistics(sources, recipe, segments, num_train=len(train.segments))
-    clips = sources.clip_dataset(other, recipe)
-    is_multi_label, number = clips.settings.multi_label, len(sources.dataset.classes)
+    clips, number = sources.clip_dataset(other, recipe), len(sources.dataset.classes)
     known, labels = (
-        _labels(each.segments, number, multi_label=is_multi_label) for each in (train, other)
+        np.stack([np.asarray(clips.label(segment)) for segment in joined.segments])
+        for joined in (train, other)
     )
     parts = (slice(len(known)), slice(len(known), None))
     forest_NA = forest_logits(
@@ -150,20 +150,8 @@ def _statistics(
             bar.advance()
     number = len(detections.detector.class_names)
     chosen = most_frequent_class(objects[:num_train], number)
-    found = [object_statistics(each, num_classes=number, chosen=chosen) for each in objects]
-    return np.stack(found), np.stack(maps) if maps else None
-
-
-def _labels(
-    segments: Sequence[Segment], num_classes: int, *, multi_label: bool
-) -> NDArray[np.int64] | NDArray[np.float32]:
-    """Return (N,) classes, or (N, A) zeros and ones; unsure labels are zeros."""
-    if not multi_label:
-        return np.array([segment.labels[0] for segment in segments], np.int64)
-    labels_NA = np.zeros((len(segments), num_classes), np.float32)
-    for label_A, segment in zip(labels_NA, segments, strict=True):
-        label_A[list(segment.labels)] = 1
-    return labels_NA
+    rows = [object_statistics(clip, num_classes=number, chosen=chosen) for clip in objects]
+    return np.stack(rows), np.stack(maps) if maps else None
 
 
 def forest_logits(

@@ -174,7 +174,7 @@ def training_loader(
             skipped = first_batch if epoch == epochs.start else 0
             for batch in range(skipped, num_training_batches(len(dataset), settings)):
                 start = batch * stride + settings.rank * size
-                yield [ClipRequest(each, epoch=epoch) for each in order[start : start + size]]
+                yield [ClipRequest(segment, epoch=epoch) for segment in order[start : start + size]]
 
     return _loader(dataset, batches, settings)
 
@@ -203,7 +203,7 @@ def evaluation_requests(
     for first in range(0, len(groups), together):
         for view in views:
             for group in groups[first : first + together]:
-                yield [ClipRequest(each, view=view) for each in group]
+                yield [ClipRequest(segment, view=view) for segment in group]
 
 
 class _BatchSampler(Sampler[list[ClipRequest]]):
@@ -259,12 +259,6 @@ class _Batches:
             raise kind(message) from err.with_traceback(None)
 
 
-def _resolved(
-    dataset: ClipDataset, batches: Callable[[], Iterator[list[ClipRequest]]]
-) -> Callable[[], Iterator[list[ClipRequest]]]:
-    return lambda: ([dataset.resolve(request) for request in batch] for batch in batches())
-
-
 def _begin_worker(_: int) -> None:
     use_lines_in_worker()
 
@@ -281,7 +275,8 @@ def _loader(
     if context is not None:
         context.set_forkserver_preload([__name__])
         # Workers receive each segment with its request instead of a copy of all segments.
-        requests, dataset = _resolved(dataset, batches), dataset.for_workers(settings.workers)
+        resolve, dataset = dataset.resolve, dataset.for_workers(settings.workers)
+        requests = lambda: (list(map(resolve, batch)) for batch in batches())  # noqa: E731
     loader: DataLoader[Any] = DataLoader(
         dataset,
         multiprocessing_context=context,

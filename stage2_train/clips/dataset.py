@@ -189,7 +189,7 @@ class ClipDataset(Dataset[ClipSample]):
             maps=maps,
             seconds=seconds_F[frames_T],
             slots=fill_slots([objects[place] for place in order_T], window, self.settings.slots),
-            label=self._label(segment, is_training=draws.is_training, is_flipped=is_flipped),
+            label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),
         )
         return sample.flipped() if is_flipped else sample
 
@@ -203,8 +203,8 @@ class ClipDataset(Dataset[ClipSample]):
         resolved = request.resolved
         return self.segments[request.segment] if resolved is None else resolved.segment
 
-    def _label(
-        self, segment: Segment, *, is_training: bool, is_flipped: bool
+    def label(
+        self, segment: Segment, *, is_training: bool = False, is_flipped: bool = False
     ) -> NDArray[np.float32] | int:
         """Return the label of a segment, or of its mirrored class for a flipped training clip."""
         becomes = self.settings.flipped_A if is_training and is_flipped else None

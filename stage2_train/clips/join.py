@@ -8,7 +8,7 @@ training and evaluation.
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -222,10 +222,30 @@ def _without_detections(
 ) -> dict[str, SkippedSegment]:
     """Return, by id, the segments that contain a frame without detections near its time."""
     far: dict[str, SkippedSegment] = {}
-    for of_video, seconds_F, seconds_D, found in _nearest(segments, clips, detections):
-        if found is not None and not found.is_near_n.all():
-            for segment in of_video:
-                far |= _far_frames(segment, seconds_F, seconds_D, found)
+    for of_video, seconds_F, seconds_D, nearest in _nearest(segments, clips, detections):
+        if nearest is None or nearest.is_near_n.all():
+            continue
+        for segment in of_video:
+            times = TimeRange(segment.start_seconds, segment.stop_seconds)
+            first, last = times.places(seconds_F)
+            places = first + np.flatnonzero(~nearest.is_near_n[first:last])
+            if not places.size:
+                continue
+            worst = int(places[np.argmax(nearest.gaps_n[places])])
+            far[segment.id] = SkippedSegment(
+                id=segment.id,
+                reason="some of its frames have no detections near their time",
+                detail=(
+                    f"{places.size} of {counted(last - first, 'frame')} of video "
+                    f"{segment.video_id}, worst at {seconds_F[worst]:.4f} s: expected detections "
+                    f"within {nearest.limits_n[worst]:.4f} s, got the nearest at "
+                    f"{seconds_D[nearest.rows_n[worst]]:.4f} s"
+                ),
+                remedy=(
+                    "the detections are from a different version of the video or from a part of "
+                    "it; import detections of the whole video or run `orn detect`"
+                ),
+            )
     return far
 
 
@@ -239,8 +259,8 @@ def time_gaps(
         ShardFormatError: if a shard is corrupt.
     """
     gaps = [np.zeros(0)]
-    for of_video, seconds_F, _, found in _nearest(segments, clips, detections):
-        gaps_F = np.zeros(len(seconds_F)) if found is None else found.gaps_n
+    for of_video, seconds_F, _, nearest in _nearest(segments, clips, detections):
+        gaps_F = np.zeros(len(seconds_F)) if nearest is None else nearest.gaps_n
         for segment in of_video:
             times = TimeRange(segment.start_seconds, segment.stop_seconds)
             gaps.append(gaps_F[slice(*times.places(seconds_F))])
@@ -275,41 +295,10 @@ def _nearest(
             rate=detections.detector.frame_rate,
             video_F=seconds_F,
         )
-        found = join()
-        if not found.is_near_n.all():  # reading the indices takes time
-            found = join(index_D=detections.video(video_id).frame_indices)
-        yield of_video[video_id], seconds_F, seconds_D, found
-
-
-def _far_frames(
-    segment: Segment,
-    seconds_F: NDArray[np.float64],
-    seconds_D: NDArray[np.float64],
-    found: NearestFrames,
-) -> Mapping[str, SkippedSegment]:
-    """Return the segment by its id if one of its frames has no detections near its time, otherwise
-    an empty dictionary."""
-    first, last = TimeRange(segment.start_seconds, segment.stop_seconds).places(seconds_F)
-    far = first + np.flatnonzero(~found.is_near_n[first:last])
-    if not far.size:
-        return {}
-    worst = int(far[np.argmax(found.gaps_n[far])])
-    return {
-        segment.id: SkippedSegment(
-            id=segment.id,
-            reason="some of its frames have no detections near their time",
-            detail=(
-                f"{far.size} of {counted(last - first, 'frame')} of video {segment.video_id}, "
-                f"worst at {seconds_F[worst]:.4f} s: expected detections within "
-                f"{found.limits_n[worst]:.4f} s, got the nearest at "
-                f"{seconds_D[found.rows_n[worst]]:.4f} s"
-            ),
-            remedy=(
-                "the detections are from a different version of the video or from a part of it; "
-                "import detections of the whole video or run `orn detect`"
-            ),
-        )
-    }
+        nearest = join()
+        if not nearest.is_near_n.all():  # reading the indices takes time
+            nearest = join(index_D=detections.video(video_id).frame_indices)
+        yield of_video[video_id], seconds_F, seconds_D, nearest
 
 
 def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFolder) -> _Problem:

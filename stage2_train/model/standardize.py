@@ -26,45 +26,31 @@ class Standardizer(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(num_features))
         self.register_buffer("deviation", torch.ones(num_features))
-        self._moments: _Moments | None = None
+        self._sums_2C: Tensor | None = None
+        """Sums of measured features and of their squares, in float64."""
+        self._count = 0
 
     def forward(self, feats: Tensor) -> Tensor:
         """Return (..., C) standardized features; while `fit` measures, unchanged ones."""
-        if self._moments is not None:
-            self._moments.add(feats.flatten(0, -2))
-            return feats
-        return (feats - self.mean) / self.deviation
+        if self._sums_2C is None:
+            return (feats - self.mean) / self.deviation
+        feats_NC = feats.flatten(0, -2).detach().double()
+        self._count += len(feats_NC)
+        self._sums_2C += torch.stack([feats_NC.sum(0), feats_NC.square().sum(0)])
+        return feats
 
     def start(self) -> None:
         """Measure the features of the following calls."""
-        self._moments = _Moments(len(self.mean), device=self.mean.device)
+        self._sums_2C, self._count = self.mean.new_zeros(2, len(self.mean)).double(), 0
 
     def finish(self) -> None:
         """Set the statistics to those of the measured features, if there were any."""
-        moments, self._moments = self._moments, None
-        if moments is not None and moments.count:
-            mean_C, deviation_C = moments.result()
+        sums_2C, self._sums_2C = self._sums_2C, None
+        if sums_2C is not None and self._count:
+            mean_C, square_C = sums_2C / self._count
+            deviation_C = (square_C - mean_C.square()).clamp(min=0).sqrt()
             self.mean.copy_(mean_C)
             self.deviation.copy_(deviation_C.clamp(min=_LEAST_DEVIATION))
-
-
-class _Moments:
-    """Sums of features and of their squares, in float64."""
-
-    def __init__(self, num_features: int, *, device: torch.device) -> None:
-        self.count = 0
-        self._sum_C = torch.zeros(num_features, dtype=torch.float64, device=device)
-        self._squares_C = torch.zeros_like(self._sum_C)
-
-    def add(self, feats_NC: Tensor) -> None:
-        feats_NC = feats_NC.detach().double()
-        self.count += len(feats_NC)
-        self._sum_C += feats_NC.sum(0)
-        self._squares_C += feats_NC.square().sum(0)
-
-    def result(self) -> tuple[Tensor, Tensor]:
-        mean_C = self._sum_C / self.count
-        return mean_C, (self._squares_C / self.count - mean_C.square()).clamp(min=0).sqrt()
 
 
 @torch.no_grad()

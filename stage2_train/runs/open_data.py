@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Segment, Task
@@ -138,8 +139,12 @@ class Sources:
                 + frame_interval(seconds_D, otherwise=1 / self.detections.entry(video_id).rate)
                 for video_id, seconds_D in times.items()
             ]
-        are_stored = isinstance(clips, ClipStore)
-        return ClipRecord.of(clips.settings, are_stored=are_stored, seconds=seconds)
+        return ClipRecord(
+            frames=clips.settings,
+            are_stored=isinstance(clips, ClipStore),
+            window_seconds=median(seconds) if seconds else None,
+            longest_seconds=max(seconds, default=None),
+        )
 
 
 def open_sources(

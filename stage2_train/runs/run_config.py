@@ -7,9 +7,7 @@ or to resume its training. It is read as untrusted data: nothing in it is execut
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -122,16 +120,6 @@ class ClipRecord:
     """Median duration of a segment in seconds; None if unknown."""
     longest_seconds: Positive | None = None
     """Duration of the longest segment in seconds; None if unknown."""
-
-    @classmethod
-    def of(cls, frames: StoreSettings, *, are_stored: bool, seconds: Sequence[float]) -> Self:
-        """Return the record for frames and for the durations of segments."""
-        return cls(
-            frames=frames,
-            are_stored=are_stored,
-            window_seconds=median(seconds) if seconds else None,
-            longest_seconds=max(seconds, default=None),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -5,7 +5,6 @@ classes, N valid objects.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -13,20 +12,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from orn.shared.errors import ShapeError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Losses:
-    """The total loss and its unweighted terms, scalar tensors."""
-
-    total: Tensor
-    """Weighted sum of the terms."""
-    activity: Tensor
-    """L1 in eq. (12)."""
-    objects: Tensor
-    """L2 in eq. (12)."""
-    each_head: Tensor
-    """Sum of L1 over each head's own logits; zero for a single head."""
 
 
 def activity_loss(logits_BA: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
@@ -94,8 +79,10 @@ def total_loss(
     head_logits_BA: Sequence[Tensor] = (),
     each_head_weight: float = 0.0,
     smoothing: float = 0.0,
-) -> Losses:
-    """Return the loss in eq. (12): a weighted sum of the activity loss and the object class loss.
+) -> dict[str, Tensor]:
+    """Return the `loss` in eq. (12), a weighted sum of the activity loss and the object class loss,
+    and its unweighted terms: `activity_loss` L1, `object_class_loss` L2, and, with a weight,
+    `each_head_loss`, the sum of L1 over each head's own logits, which is zero for a single head.
 
     Args:
         logits_BA: logits of the prediction.
@@ -125,4 +112,5 @@ def total_loss(
         of_heads = [activity_loss(own, labels, smoothing=smoothing) for own in head_logits_BA]
         each_head = torch.stack(of_heads).sum()
         total = total + each_head_weight * each_head
-    return Losses(total=total, activity=activity, objects=objects, each_head=each_head)
+    losses = {"loss": total, "activity_loss": activity, "object_class_loss": objects}
+    return losses | ({"each_head_loss": each_head} if each_head_weight else {})

@@ -279,22 +279,6 @@ def require_prepared(
     Raises:
         PipelineError: if data is missing that no such command creates, with the commands that do.
     """
-    missing = _missing(manifest, dataset_name, resources, clips_options)
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would run them
-    if missing and not (alone and all(words[0] in may_run for words in missing.values())):
-        expected = " and ".join(missing)
-        typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        hint = ", or pass --prepare" if alone and may_run else ""
-        raise PipelineError(
-            f"{dataset_name}: expected {expected}, got none; run `{typed}` first{hint}"
-        )
-    return [*missing.values()]
-
-
-def _missing(
-    manifest: str, dataset_name: str, resources: Resources, clips_options: Sequence[str]
-) -> dict[str, list[str]]:
-    """Return the missing data, each with the arguments of `orn` that create it."""
     data = ["--data", str(resources.root)] if resources.root != Resources().root else []
     shards, clips = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
     missing = {}
@@ -306,4 +290,12 @@ def _missing(
     if clips is not None and not is_clip_store(clips):
         out = ["--out", str(clips)] if resources.clips else []
         missing[f"clip store {clips}"] = ["clips", manifest, *data, *out, *clips_options]
-    return missing
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would run them
+    if missing and not (alone and all(words[0] in may_run for words in missing.values())):
+        expected = " and ".join(missing)
+        typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
+        hint = ", or pass --prepare" if alone and may_run else ""
+        raise PipelineError(
+            f"{dataset_name}: expected {expected}, got none; run `{typed}` first{hint}"
+        )
+    return [*missing.values()]

@@ -29,7 +29,7 @@ from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.recipe import OptimizerRecipe, Recipe
-from orn.stage2_train.training.losses import Losses, total_loss
+from orn.stage2_train.training.losses import total_loss
 
 NOT_FINITE_NAME = "not-finite.json"
 _INITIAL_FACTOR = 1 / 25
@@ -235,10 +235,12 @@ def training_step(
                 each_head_weight=recipe.losses.each_head_loss_weight,
                 smoothing=recipe.losses.label_smoothing,
             )
-            values = _values(losses, each_head=recipe.losses.each_head_loss_weight > 0)
+            # One transfer from the device.
+            numbers = torch.stack([loss.detach() for loss in losses.values()]).tolist()
+            values = dict(zip(losses, numbers, strict=True))
             if not np.isfinite(values["loss"]):
                 raise _not_finite(run, step, [batch], values)
-            accelerator.backward(losses.total / len(batches))
+            accelerator.backward(losses["loss"] / len(batches))
         for name, value in values.items():
             means[name] = means.get(name, 0.0) + value / len(batches)
         if batch.labels.ndim == 1:
@@ -260,17 +262,6 @@ def _mean_of_processes(accelerator: Accelerator, values: dict[str, float]) -> di
         return values
     numbers = torch.tensor([*values.values()], dtype=torch.float64, device=accelerator.device)
     return dict(zip(values, accelerator.reduce(numbers, "mean").tolist(), strict=True))
-
-
-def _values(losses: Losses, *, each_head: bool) -> dict[str, float]:
-    """Return the losses as floats, in one transfer from the device."""
-    named = {
-        "loss": losses.total,
-        "activity_loss": losses.activity,
-        "object_class_loss": losses.objects,
-    } | ({"each_head_loss": losses.each_head} if each_head else {})
-    numbers = torch.stack([each.detach() for each in named.values()]).tolist()
-    return dict(zip(named, numbers, strict=True))
 
 
 def _not_finite(
