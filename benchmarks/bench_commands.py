@@ -20,6 +20,7 @@ from orn.shared.common_options import (
 from orn.shared.echo import echo_report
 from orn.shared.errors import SOME_FAILED
 from orn.shared.options import Option, Request, command
+from orn.shared.text_report import report_of
 
 if TYPE_CHECKING:
     from orn.benchmarks.model_inputs import ClipSizes
@@ -177,8 +178,8 @@ def gpu(
     writes its own file: rerun the command to resume with the missing ones. The exit code is 3 if a
     measurement failed or ran out of time.
     """
-    from orn.benchmarks.gpu import measure_all, report
+    from orn.benchmarks.gpu import measure_all
 
     records = measure_all(out, minutes=minutes, only=only, device=device, tiny=tiny)
-    echo_report(records, report, as_json=as_json)
+    echo_report(records, lambda rows: report_of({"measurement": rows}), as_json=as_json)
     return 0 if all(record["state"] == "done" for record in records) else SOME_FAILED

@@ -15,7 +15,6 @@ from orn.benchmarks.measuring import write_record
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.text_report import Report, Table
 
 _CARD_WAYS = ("tf32", "fp16", "bf16")
 """Values of `--precision` other than fp32."""
@@ -73,12 +72,6 @@ def measure_all(
         {"name": name, "state": _state(out.absolute() / f"{name}.json", words, deadline)}
         for name, words in chosen.items()
     ]
-
-
-def report(records: Sequence[Mapping[str, str]]) -> Report:
-    """Return the report of all measurements."""
-    rows = [(record["name"], record["state"]) for record in records]
-    return Report(tables=[Table(header=("measurement", "state"), rows=rows)])
 
 
 def _state(record: Path, words: Sequence[str], deadline: float) -> str:

@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.errors import SOME_FAILED, ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.text import counted, first_few
-from orn.shared.text_report import Report, Table, report_of
+from orn.shared.text_report import Report, report_of
 from orn.shared.video.read import probe
 
 _FACTS = (
@@ -57,9 +58,7 @@ def check_dataset(
     return {
         "dataset": dataset.name,
         "root": str(dataset.root),
-        "form": dataset.form,
-        "task": dataset.task,
-        "metric": dataset.metric,
+        **{name: getattr(dataset, name) for name in ("form", "task", "metric")},
         "problems": problems,
         "warnings": list(_warnings(dataset, listing, listed, manifest.labels)),
         "segments": len(listing.segments),
@@ -90,25 +89,18 @@ def exit_code(report: Mapping[str, Any]) -> int:
 
 def as_report(report: Mapping[str, Any]) -> Report:
     """Return the report of a check."""
-    splits = [
-        (split, f"{numbers['listed']:,}", f"{numbers['present']:,}")
+    values = {key: report[key] for key in _FACTS}
+    values["split"] = [
+        {"split": split, "segments": numbers["listed"], "there": numbers["present"]}
         for split, numbers in report["splits"].items()
     ]
-    classes = [
-        (name, *(f"{counts[split]:,}" for split in SPLITS))
-        for name, counts in report["class_counts"].items()
-    ]
-    tables = [Table(header=("split", "segments", "there"), rows=splits)]
-    if classes:
-        tables.append(Table(header=("class", *SPLITS), rows=classes))
-    return Report(
-        facts=report_of({key: report[key] for key in _FACTS}).facts,
-        tables=tables,
-        notes=[
-            *(f"warning: {warning}" for warning in report["warnings"]),
-            *(f"problem: {problem}" for problem in report["problems"]),
-        ],
-    )
+    if report["class_counts"]:
+        values["class"] = [
+            {"class": name} | counts for name, counts in report["class_counts"].items()
+        ]
+    notes = [f"warning: {warning}" for warning in report["warnings"]]
+    notes += [f"problem: {problem}" for problem in report["problems"]]
+    return replace(report_of(values), notes=notes)
 
 
 def _warnings(

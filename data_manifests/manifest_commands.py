@@ -27,12 +27,7 @@ def list_manifests(*, as_json: AsJson = False) -> None:
 
     manifests = map(load_manifest, dataset_names())
     listed = [
-        {
-            "name": manifest.name,
-            "form": manifest.form,
-            "task": manifest.task,
-            "title": manifest.title,
-        }
+        {name: getattr(manifest, name) for name in ("name", "form", "task", "title")}
         for manifest in manifests
     ]
     echo_report({"datasets": listed}, report_of, as_json=as_json)

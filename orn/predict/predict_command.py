@@ -1,7 +1,5 @@
 """The command `orn predict`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain, groupby
 from typing import Annotated
 
@@ -70,42 +68,35 @@ def predict(
     model = open_model(folder, device=request.device)
     log_precision(folder, model.config, model.device.type)
     failed, lines = [], [csv_text([["video", "start", "end", "labels", *model.classes]])]
-    with (
-        _printed_after() as reports,
-        terminated_as_interrupted(),
-        progress("predict", total=len(given), unit="videos") as bar,
-    ):
-        for _, of_video in groupby(predict_all(model, given, request, bar=bar), key=video_of):
-            segments: list[SegmentPrediction] = []
-            windows: list[WindowPrediction] = []
-            for result in of_video:
-                if as_json:
-                    echo(json_text(json_of(result)))
-                if isinstance(result, FailedVideo):
-                    failed.append(result)
-                    segments.clear()
-                elif isinstance(result, SegmentPrediction):
-                    segments.append(result)
-                elif result.pairs is not None:
-                    windows.append(result)
-            lines.append(csv_text(map(csv_row, segments)))
-            if segments and not as_json:
-                reports.append(report_of(segments, windows).text() + "\n")
-        if request.csv is not None:
-            write_text(request.csv, "".join(lines))
+    reports: list[str] = []
+    try:
+        with (
+            terminated_as_interrupted(),
+            progress("predict", total=len(given), unit="videos") as bar,
+        ):
+            for _, of_video in groupby(predict_all(model, given, request, bar=bar), key=video_of):
+                segments: list[SegmentPrediction] = []
+                windows: list[WindowPrediction] = []
+                for result in of_video:
+                    if as_json:
+                        echo(json_text(json_of(result)))
+                    if isinstance(result, FailedVideo):
+                        failed.append(result)
+                        segments.clear()
+                    elif isinstance(result, SegmentPrediction):
+                        segments.append(result)
+                    elif result.pairs is not None:
+                        windows.append(result)
+                lines.append(csv_text(map(csv_row, segments)))
+                if segments and not as_json:
+                    reports.append(report_of(segments, windows).text() + "\n")
+            if request.csv is not None:
+                write_text(request.csv, "".join(lines))
+    finally:  # when no progress bar is on the screen
+        for text in reports:
+            echo_text(text)
     if failed:
         echo(f"{len(failed):,} of {counted(len(given), 'video')} failed:", err=True)
         for video in failed:
             echo(f"  {video.id}: {video.reason}", err=True)
     return SOME_FAILED if failed else 0
-
-
-@contextmanager
-def _printed_after() -> Iterator[list[str]]:
-    """Yield a list of texts, and print them at the end, when no progress bar is on the screen."""
-    texts: list[str] = []
-    try:
-        yield texts
-    finally:
-        for text in texts:
-            echo_text(text)

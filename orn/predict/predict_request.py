@@ -105,15 +105,11 @@ class PredictRequest(Request):
     device: Device = "auto"
 
     @model_validator(mode="after")
-    def _names_objects_once(self) -> Self:
+    def _check(self) -> Self:
         if (self.objects is None) != (self.form is None):
             raise ValueError("--objects and --format require each other; pass both")
         if self.objects is not None and self.shards is not None:
             raise ValueError("--objects and --shards: expected at most one, got both; omit one")
-        return self
-
-    @model_validator(mode="after")
-    def _writes_files_of_a_kind(self) -> Self:
         for name, path, suffix in (
             ("--overlay", self.overlay, ".mp4"),
             ("--html", self.html, ".html"),

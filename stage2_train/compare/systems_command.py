@@ -7,12 +7,13 @@ from pydantic import Field
 from orn.shared.common_options import AsJson
 from orn.shared.echo import echo_json, echo_text
 from orn.shared.options import Option, command
-from orn.shared.text_report import Report, Table
+from orn.shared.text_report import Report, report_of
 
 if TYPE_CHECKING:
     from orn.stage2_train.settings.systems import System as PaperSystem
 
 
+_PAPERS = ("epic", "vlog", "something")
 _SIZES = "ablation_resnet18"
 """Recipe of Tables 2 and 5; parameters are counted for its sizes."""
 _NUM_ACTIVITIES = {1: 30, 2: 125, 3: 174, 4: 125, 5: 174}
@@ -69,15 +70,21 @@ def _describe(system: "PaperSystem") -> dict[str, Any]:
 def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
     """Return a table with a row per system and its results in `table`, or in the table that
     introduces it."""
-    papers = ("epic", "vlog", "something")
-    header = ("system", "table", "row", "heads", "parameters", *papers, "")
     rows = []
     for system in systems:
         number = system["table"] if table is None else table
-        figures = {row["dataset"]: row for row in system["paper"] if row["table"] == number}
-        row = next(iter(figures.values()), system)["row"]
-        printed = (figures[name]["printed"] if name in figures else "-" for name in papers)
-        head, parameters = system["heads"], f"{system['parameters']:,}"
-        place = (system["name"], str(number), str(row))
-        rows.append((*place, head, parameters, *printed, system["title"]))
-    return Report(tables=[Table(header=header, rows=rows)])
+        figures = {
+            figure["dataset"]: figure for figure in system["paper"] if figure["table"] == number
+        }
+        rows.append(
+            {
+                "system": system["name"],
+                "table": number,
+                "row": next(iter(figures.values()), system)["row"],
+                "heads": system["heads"],
+                "parameters": system["parameters"],
+                **{name: figures[name]["printed"] if name in figures else "-" for name in _PAPERS},
+                "": system["title"],
+            }
+        )
+    return report_of({"system": rows})
