@@ -15,13 +15,9 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 
 
-def folds_of(manifest: str) -> tuple[str, ...]:
+def folds_of(manifest: str | Manifest) -> tuple[str, ...]:
     """Return the names of a manifest's folds; empty if it has a single split."""
-    return _folds_of(load_manifest(manifest))
-
-
-def _folds_of(manifest: Manifest) -> tuple[str, ...]:
-    labels = manifest.labels
+    labels = load_manifest(manifest).labels
     return fold_names(labels.folds or 0) if isinstance(labels, TableLabels) else ()
 
 
@@ -35,7 +31,7 @@ def requested_folds(
         ConfigError: if the manifest has other folds or no label table.
     """
     opened = load_manifest(manifest)
-    labels, own = opened.labels, _folds_of(opened)
+    labels, own = opened.labels, folds_of(opened)
     if group is not None and folds is None:
         raise ConfigError("--group requires --folds")
     if folds is None or (folds == len(own) and group in (None, getattr(labels, "group", None))):

@@ -217,7 +217,9 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
                 f"split, got none to {'train on' if needed == 'train' else 'evaluate'}; create a "
                 "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
             )
-    recipe = request.recipe or _default_recipe(dataset)
+    recipe = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
+    if not request.recipe and recipe == "paper_resnet50" and choose_device("auto") == "cpu":
+        recipe = SMALL
     settings = load_recipe(
         recipe,
         num_activities=len(dataset.classes),
@@ -306,12 +308,6 @@ def _manifest_of(
     echo(shlex.join(["orn", *argv]), err=True)
     run_orn(argv, stdout=STDERR)
     return str(path), data_root, None
-
-
-def _default_recipe(dataset: Dataset) -> str:
-    name = default_recipe(dataset.name, num_segments=len(dataset.segments))
-    on_cpu = name == "paper_resnet50" and choose_device("auto") == "cpu"
-    return SMALL if on_cpu else name
 
 
 def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> float | None:
