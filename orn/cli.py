@@ -29,34 +29,21 @@ INTERRUPTED_EXIT_CODE = 130
 TERMINATED_EXIT_CODE = 143
 """Exit code of a process ended by SIGTERM (128 + SIGTERM)."""
 
-
+_BENCH = "orn.benchmarks.bench_commands"
+_DEMO = "orn.demo.demo_commands"
+_MANIFEST = "orn.data_manifests.manifest_commands"
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
         "doctor": ("orn.doctor:doctor", "Check the installation and suggest fixes."),
-        "demo": (
-            "orn.demo.demo_commands:demo",
-            "Run the whole pipeline on small generated videos.",
-        ),
-        "demo world": ("orn.demo.demo_commands:demo_world", "Generate the videos and labels."),
-        "run": (
-            "orn.run.run_command:run",
-            "Process a data set from videos to a report.",
-        ),
+        "demo": (f"{_DEMO}:demo", "Run the whole pipeline on small generated videos."),
+        "demo world": (f"{_DEMO}:demo_world", "Generate the videos and labels."),
+        "run": ("orn.run.run_command:run", "Process a data set from videos to a report."),
     },
     "Prepare": {
         "manifest": ("", "List, check and create data sets."),
-        "manifest list": (
-            "orn.data_manifests.manifest_commands:list_manifests",
-            "List the data sets.",
-        ),
-        "manifest check": (
-            "orn.data_manifests.manifest_commands:check",
-            "Check label tables and videos.",
-        ),
-        "manifest new": (
-            "orn.data_manifests.manifest_commands:new",
-            "Create a manifest for your videos.",
-        ),
+        "manifest list": (f"{_MANIFEST}:list_manifests", "List the data sets."),
+        "manifest check": (f"{_MANIFEST}:check", "Check label tables and videos."),
+        "manifest new": (f"{_MANIFEST}:new", "Create a manifest for your videos."),
         "detect": ("orn.stage1_detect.detect_command:detect", "Detect objects in every frame."),
         "import-objects": (
             "orn.stage1_detect.imports.import_command:import_objects",
@@ -66,10 +53,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage1_detect.exports.export_command:export_objects",
             "Export detections for other tools.",
         ),
-        "verify": (
-            "orn.inspect.verify_command:verify",
-            "Check shards for damage and consistency.",
-        ),
+        "verify": ("orn.inspect.verify_command:verify", "Check shards for damage and consistency."),
         "clips": (
             "orn.stage2_train.clip_store.clips_command:clips",
             "Store the rescaled frames of a data set.",
@@ -92,10 +76,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Look and compare": {
-        "inspect": (
-            "orn.inspect.inspect_command:inspect",
-            "Summarize a shard or show one frame.",
-        ),
+        "inspect": ("orn.inspect.inspect_command:inspect", "Summarize a shard or show one frame."),
         "report": (
             "orn.stage2_train.report.report_command:report",
             "Write an HTML report of a run.",
@@ -119,22 +100,16 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "bench": ("", "Measure speed and memory against reference code."),
         "bench object-head": (
-            "orn.benchmarks.bench_commands:object_head",
+            f"{_BENCH}:object_head",
             "Measure the object head against plain loops.",
         ),
         "bench train-step": (
-            "orn.benchmarks.bench_commands:train_step",
+            f"{_BENCH}:train_step",
             "Measure a training step against plain loops.",
         ),
-        "bench loader": (
-            "orn.benchmarks.bench_commands:loader",
-            "Measure the clip loader against videos and pickles.",
-        ),
-        "bench detect": (
-            "orn.benchmarks.bench_commands:detect",
-            "Measure detection against inference_detector.",
-        ),
-        "bench gpu": ("orn.benchmarks.bench_commands:gpu", "Run all measurements on a GPU."),
+        "bench loader": (f"{_BENCH}:loader", "Measure the clip loader against videos and pickles."),
+        "bench detect": (f"{_BENCH}:detect", "Measure detection against inference_detector."),
+        "bench gpu": (f"{_BENCH}:gpu", "Run all measurements on a GPU."),
     },
 }
 """Commands by heading and name, in help order: the function (`module:attribute`, empty for a group
