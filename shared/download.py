@@ -16,8 +16,7 @@ from urllib.request import Request, urlopen
 
 from orn.shared.data_files import file_digest
 from orn.shared.errors import PipelineError
-from orn.shared.jobs.atomic_file import remove_temporaries, temporary_file
-from orn.shared.jobs.lock import is_locked, locked
+from orn.shared.jobs.atomic_file import is_locked, locked, remove_temporaries, temporary_file
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import terminated_as_interrupted
 

@@ -9,8 +9,8 @@ from orn.data_manifests.load import shipped_detectors
 from orn.data_manifests.records import DetectorChoice
 from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.errors import DetectorError
+from orn.shared.jobs.outputs import check_same_job, start_over
 from orn.shared.jobs.plan import PLAN_NAME
-from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect_request import DetectRequest
 

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
 from orn.shared.errors import DetectorError, ShapeError, VideoDecodeError
+from orn.shared.jobs.outputs import differences
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.run_units import Advance, UnitResult
-from orn.shared.jobs.same_job import differences
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path

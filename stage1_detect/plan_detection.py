@@ -18,6 +18,7 @@ from typing import Any
 from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError, VideoDecodeError
+from orn.shared.jobs.outputs import start_over
 from orn.shared.jobs.plan import (
     PLAN_NAME,
     UNKNOWN_FRAMES,
@@ -28,7 +29,6 @@ from orn.shared.jobs.plan import (
     packed,
     plan_units,
 )
-from orn.shared.jobs.same_job import start_over
 from orn.shared.jobs.workers import in_threads
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import open_folder

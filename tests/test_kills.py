@@ -20,7 +20,7 @@ import pytest
 
 from orn.cli import main
 from orn.demo.world.make import write_world
-from orn.shared.jobs.lock import is_locked
+from orn.shared.jobs.atomic_file import is_locked
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.stage2_train.clip_store.make_clips import ClipsRequest, make_clips
 from orn.stage2_train.clip_store.store_format import CLIP_FILES

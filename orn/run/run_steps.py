@@ -16,8 +16,8 @@ from orn.data_manifests.folds import write_fold_manifests
 from orn.data_manifests.records import SPLITS, Split
 from orn.run.plan_run import Pipeline, Training
 from orn.shared.errors import SOME_FAILED, PipelineError
+from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.child_processes import Job, option_words, run_jobs
-from orn.shared.jobs.lock import locked
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 from orn.stage2_train.runs.eval_file import read_eval

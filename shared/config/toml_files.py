@@ -1,4 +1,4 @@
-"""Load configurations from TOML and `--set`, and write them as TOML.
+"""Load configurations from TOML, and write them as TOML.
 
 `orn.shared.config.fields` defines configurations. TOML has no null: the string "none" stands for
 None in an optional field. Unknown keys are rejected.
@@ -17,7 +17,6 @@ from pydantic_core import to_jsonable_python
 from orn.shared.config.fields import explain
 from orn.shared.data_files import read_bounded, require_utf8
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text import nearest
 
 T = TypeVar("T")
 
@@ -102,57 +101,10 @@ def config_from_dict(
         raise error(f"{source}: {explain(err, config_type)}") from err
 
 
-def apply_overrides(config: T, assignments: Iterable[str]) -> T:
-    """Return a copy of `config` with overridden settings.
-
-    Args:
-        config: the configuration.
-        assignments: strings such as "optimizer.learning_rate=1e-3"; a value that is not TOML is
-            taken as a string. Validation follows all assignments.
-
-    Raises:
-        ConfigError: if a string has no "=", or a key or value is invalid.
-    """
-    assignments = tuple(assignments)
-    if not assignments:
-        return config
-    values = to_dict(config)
-    valid = leaves(values)
-    for assignment in assignments:
-        key, equals, text = (part.strip() for part in assignment.partition("="))
-        if not equals:
-            raise ConfigError(
-                f"--set {assignment}: expected KEY=VALUE; write, for example, "
-                f"{next(iter(valid))}=..."
-            )
-        if key not in valid:
-            raise ConfigError(
-                f"--set {assignment}: unknown key {key!r}; "
-                f"the nearest valid one is {_nearest_key(key, valid)!r}"
-            )
-        *sections, name = key.split(".")
-        table = values
-        for section in sections:
-            table = table[section]
-        table[name] = value_of(text)
-    return config_from_dict(values, type(config), source="--set")
-
-
 def to_dict(config: Any) -> dict[str, Any]:
     """Return the settings as nested plain values, in field order."""
     values: dict[str, Any] = to_jsonable_python(config)
     return values
-
-
-def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the settings of nested dicts by dotted key."""
-    found: dict[str, Any] = {}
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            found |= leaves(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = value
-    return found
 
 
 def to_toml(config: Any) -> str:
@@ -177,25 +129,6 @@ def toml_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(toml_value(entry) for entry in value)}]"
     return repr(value)
-
-
-def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
-    """Return the valid key most similar to `key`, preferably one with the same last part."""
-    name = key.rpartition(".")[2]
-    same_name = [candidate for candidate in valid if candidate.rpartition(".")[2] == name]
-    return nearest(key, same_name or valid)
-
-
-def value_of(text: str) -> Any:
-    """Return the value of an argument in TOML syntax; .5 and 1. are numbers, too."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[str]:

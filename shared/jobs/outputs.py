@@ -8,28 +8,32 @@
 - Two outputs are different files.
 - `--fresh` removes only files that the command writes, and only from a folder with its marker that
   is not a link, not the current folder or one above it, and neither an input nor above one.
+- A job resumes in a folder only if its settings agree with those recorded there.
 """
 
+import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from orn.shared.data_files import kind_of, open_file, reason
+from orn.shared.data_files import kind_of, open_file, read_json, reason
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text import counted, path_text
+from orn.shared.text import counted, path_text, truncate
 
 _ROOM_BYTES = 1 << 20
 """Space for the results of most commands."""
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 _MARK_BYTES = 2000
 """Length of the beginning of a file that contains a mark."""
+_LONGEST = 60
+"""Maximum number of characters of a setting in a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,3 +279,93 @@ def _kept(folder: Path, got: str) -> ConfigError:
 
 def _refused(path: Path, expected: str, got: str) -> ConfigError:
     return ConfigError(f"{path_text(path)}: expected {expected}, got {got}; choose a new name")
+
+
+def begun_with(record: Path, requested: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the recorded settings of the job in a folder; record those of a new job.
+
+    Args:
+        record: JSON file in the folder.
+        requested: settings of the job, plain JSON values.
+
+    Raises:
+        ConfigError: if the file does not contain settings.
+        PipelineError: if the file cannot be written.
+    """
+    if not record.is_file():
+        write_text(record, json.dumps(requested, indent=1) + "\n")
+        return requested
+    recorded = read_json(record)
+    if not isinstance(recorded, dict):
+        raise ConfigError(
+            f"{path_text(record)}: expected the settings of a job, got {recorded!r:.80}; remove "
+            "the file if the other files in its folder have the same settings"
+        )
+    return recorded
+
+
+def start_over(num_videos: int) -> str:
+    """Return the advice for a folder of results that a job cannot extend."""
+    results = f"the results of {counted(num_videos, 'video')}"
+    return f"choose a different --out, or start over with --fresh, which deletes {results}"
+
+
+def check_same_job(
+    recorded: Mapping[str, Any],
+    requested: Mapping[str, Any],
+    *,
+    place: object,
+    remedy: str,
+) -> None:
+    """Raise ConfigError unless a job has the same settings as the job that created its folder.
+
+    Args:
+        recorded: settings of the folder; may hold nested tables and lists.
+        requested: settings of the job.
+        place: where the settings are recorded, for the message.
+        remedy: advice to the user if they differ, for the message.
+
+    Raises:
+        ConfigError: if settings differ; the message lists both values of each.
+    """
+    if different := differences(recorded, requested):
+        raise ConfigError(f"{place}: settings have changed: {'; '.join(different)}; {remedy}")
+
+
+def differences(
+    recorded: Mapping[str, Any],
+    requested: Mapping[str, Any],
+    *,
+    words: tuple[str, str] = ("as recorded", "as requested"),
+) -> list[str]:
+    """Return a phrase for each setting that differs; for two lists, only the first such element.
+
+    Args:
+        recorded: settings by name; may hold nested tables and lists.
+        requested: settings to compare with.
+        words: terms for the two sides in a phrase.
+    """
+    return list(_differences("", recorded, requested, *words))
+
+
+def _differences(name: str, recorded: Any, requested: Any, here: str, there: str) -> Iterator[str]:
+    if isinstance(recorded, Mapping) and isinstance(requested, Mapping):
+        for key in dict.fromkeys([*recorded, *requested]):
+            deeper = f"{name}.{key}" if name else str(key)
+            yield from _differences(deeper, recorded.get(key), requested.get(key), here, there)
+    elif isinstance(recorded, list | tuple) and isinstance(requested, list | tuple):
+        if len(recorded) != len(requested):
+            number = counted(len(recorded), "entry", "entries")
+            yield f"{name} has {number} {here}, {len(requested)} {there}"
+        for place, pair in enumerate(zip(recorded, requested, strict=False)):
+            inner = list(_differences(f"{name}[{place}]", *pair, here, there))
+            if inner:
+                yield from inner
+                return
+    elif recorded != requested:
+        yield f"{name} is {_setting_text(recorded)} {here}, {_setting_text(requested)} {there}"
+
+
+def _setting_text(value: Any) -> str:
+    is_text = isinstance(value, str)
+    return f"'{truncate(value, _LONGEST)}'" if is_text else truncate(repr(value), _LONGEST)

@@ -17,10 +17,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 from orn.shared.config.fields import STRICT, explain
 from orn.shared.data_files import file_digest, read_bounded
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.lock import locked
-from orn.shared.jobs.outputs import EarlierResults, Marker, check_output_folder, earlier_results
-from orn.shared.jobs.same_job import check_same_job, start_over
+from orn.shared.jobs.atomic_file import locked, write_text
+from orn.shared.jobs.outputs import (
+    EarlierResults,
+    Marker,
+    check_output_folder,
+    check_same_job,
+    earlier_results,
+    start_over,
+)
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"

@@ -14,8 +14,8 @@ from cachetools import LRUCache
 from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.outputs import differences
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.jobs.same_job import differences
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.chunks import ChunkCache

@@ -15,9 +15,9 @@ from typing import Any
 from orn.data_manifests.records import Video
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
+from orn.shared.jobs.outputs import check_same_job, start_over
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
 from orn.shared.jobs.run_units import Advance, Engine, UnitResult, run_units
-from orn.shared.jobs.same_job import check_same_job, start_over
 from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest

@@ -18,9 +18,15 @@ from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.child_processes import LOG_NAME, Job, option_words, run_lists
-from orn.shared.jobs.outputs import Marker, begin_output_folder, check_output_folder
+from orn.shared.jobs.outputs import (
+    Marker,
+    begin_output_folder,
+    begun_with,
+    check_output_folder,
+    check_same_job,
+    differences,
+)
 from orn.shared.jobs.progress import progress
-from orn.shared.jobs.same_job import begun_with, check_same_job, differences
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 from orn.data_manifests.records import FIRST_FOLD, Split
 from orn.shared.common_options import AsJson, FilePath
-from orn.shared.config.toml_files import leaves, to_dict
+from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import read_bounded
 from orn.shared.echo import echo, echo_json, echo_text
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
-from orn.shared.jobs.lock import is_locked
+from orn.shared.jobs.atomic_file import is_locked
 from orn.shared.options import Option, command
 from orn.shared.text import csv_text
 from orn.shared.text_report import Report, Table, filled_columns
@@ -29,6 +29,7 @@ from orn.stage2_train.runs.run_folder import (
     read_status,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.overrides import leaves
 
 _MAX_SETTINGS = 3
 """Maximum number of settings per run in the table."""

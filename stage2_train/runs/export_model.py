@@ -11,8 +11,7 @@ from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import file_digest, require_utf8
 from orn.shared.errors import CheckpointError, DetectorError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
-from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.outputs import check_output_folder, check_same_job
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
 from orn.stage2_train.runs.checkpoint import save_best

@@ -12,7 +12,7 @@ from statistics import median
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Segment, Task
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.same_job import begun_with, differences
+from orn.shared.jobs.outputs import begun_with, differences
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore

@@ -20,8 +20,7 @@ from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import read_json, require_utf8
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.outputs import Marker
-from orn.shared.jobs.same_job import check_same_job, differences
+from orn.shared.jobs.outputs import Marker, check_same_job, differences
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, path_text

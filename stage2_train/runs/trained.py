@@ -22,7 +22,7 @@ from orn.data_manifests.records import FIRST_FOLD, Dataset, Video
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import echo, is_first_process
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
-from orn.shared.jobs.same_job import differences
+from orn.shared.jobs.outputs import differences
 from orn.shared.text import path_text
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos

@@ -17,13 +17,14 @@ from pydantic.dataclasses import dataclass
 
 from orn.data_manifests.records import FEW_SEGMENTS, Dataset
 from orn.shared.config.fields import STRICT, Count, Maybe, Seed
-from orn.shared.config.toml_files import apply_overrides, config_from_dict, read_toml, to_dict
+from orn.shared.config.toml_files import config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
 from orn.shared.devices import choose_precision, is_slow
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.text import nearest, path_text
 from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.overrides import apply_overrides
 from orn.stage2_train.settings.systems import find_system
 
 SMALL = "small"

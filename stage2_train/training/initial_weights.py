@@ -16,7 +16,7 @@ from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import file_digest
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.jobs.same_job import differences
+from orn.shared.jobs.outputs import differences
 from orn.shared.text import counted
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.build import classifier_names, planned_network

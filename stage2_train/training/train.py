@@ -14,7 +14,7 @@ from torch import nn
 
 from orn.shared.config.toml_files import to_toml
 from orn.shared.devices import choose_device
-from orn.shared.jobs.lock import locked
+from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.clips.join import time_gaps

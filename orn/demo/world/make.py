@@ -28,9 +28,8 @@ from orn.demo.world.scene import (
 )
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import replacing, write_text
-from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.outputs import begun_with, check_output_folder, check_same_job
 from orn.shared.jobs.progress import progress
-from orn.shared.jobs.same_job import begun_with, check_same_job
 from orn.shared.jobs.workers import in_workers
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.rle import encode_crop

@@ -1,4 +1,4 @@
-"""Configurations from TOML and `--set`, and back."""
+"""Configurations from TOML, and back."""
 
 import tomllib
 from dataclasses import field
@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Count, Maybe
-from orn.shared.config.toml_files import (
-    apply_overrides,
-    config_from_dict,
-    load_config,
-    to_toml,
-)
+from orn.shared.config.toml_files import config_from_dict, load_config, to_toml
 from orn.shared.errors import ConfigError
 
 
@@ -105,25 +100,6 @@ def test_refusals_name_file_key_wanted_and_found(tmp_path: Path, text: str, mess
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(ConfigError, match=f"^{path}: .*{message}"):
         load_config(path, Recipe)
-
-
-def test_overrides_replace_and_leave_the_rest() -> None:
-    recipe = config_from_dict(MINIMAL, Recipe, source="test")
-    changes = [
-        *("optimizer.learning_rate=1e-3", "optimizer.name=adam", "optimizer.warm_up=none"),
-        *("epochs = 9", "title='5'", "checkpoint=/x/y.pth", "widths=[3,4]"),
-        *("frozen.stages=2", "frozen.share=.5"),
-    ]
-    assert apply_overrides(recipe, changes) == Recipe(
-        optimizer=Optimizer(learning_rate=0.001, name="adam", warm_up=None),
-        epochs=9,
-        title="5",
-        checkpoint=Path("/x/y.pth"),
-        widths=(3, 4),
-        frozen=Frozen(stages=2, share=0.5),
-    )
-    assert recipe == config_from_dict(MINIMAL, Recipe, source="test")
-    assert apply_overrides(recipe, []) is recipe
 
 
 @given(text=st.text(), rate=st.floats(allow_nan=False, allow_infinity=False))
