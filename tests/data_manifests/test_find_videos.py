@@ -63,7 +63,7 @@ def test_names_on_disk(tmp_path, write, caplog, there, listed, names) -> None:
 @pytest.mark.parametrize(
     ("pattern", "are_folders", "expected"),
     [
-        ("videos/{id}.mp4", False, ("P01/P01_01", "a")),
+        ("videos/{id}.mp4", False, ("P01/P01_01", "a", "linked/c")),
         ("videos/{person}/{id}.mp4", False, ("P01_01",)),
         ("frames/{id}", True, ("b", "b/c")),
         ("none/{id}", False, ()),
@@ -74,6 +74,8 @@ def test_ids_on_disk(tmp_path, write, caplog, pattern, are_folders, expected) ->
     files = "videos/a.mp4", "videos/P01/P01_01.mp4", "videos/n.avi", "frames/b/c/1.jpg", "x.txt"
     for name in files:
         write(tmp_path / name)
+    write(tmp_path / "disk" / "c.mp4")
+    (tmp_path / "videos" / "linked").symlink_to(tmp_path / "disk")
     for odd in (b"videos/\xff.mp4", b"videos/b\x1b[31m.mp4"):
         write(tmp_path / os.fsdecode(odd))
     with caplog.at_level(logging.WARNING):

@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-import orn
-import orn.predict.predict_job
 from orn.data_manifests.records import Video
 from orn.predict.detecting import detected_by, load_its_detector
 from orn.predict.predict_request import PredictRequest
@@ -78,7 +75,8 @@ def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> Non
     manifest = trained.run.parent / "tiny.toml"
     size = ("--short-side", "36", "--rate", "4")
     run_orn("clips", manifest, "--data", trained.data, "--out", store, *size)
-    clips = ClipRecord.of(ClipStore(store).settings, are_stored=True, seconds=[0.8])
+    lengths = {"window_seconds": 0.8, "longest_seconds": 0.8}
+    clips = ClipRecord(frames=ClipStore(store).settings, are_stored=True, **lengths)
     run = in_float32(trained, tmp_path, store=store, clips=clips)
     run_orn("export", run, model)
     videos = [*validation(trained), "--shards", trained.shards, "--json"]
@@ -89,26 +87,14 @@ def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> Non
     assert len(parts.lines) > 4
 
 
-def test_explanations_of_a_network_in_bfloat16_are_in_float32(trained, tmp_path) -> None:
-    """`trained` is in bfloat16, as is every recipe for real data: all outputs, and Python."""
+def test_a_network_in_bfloat16_is_explained_in_every_output(trained, tmp_path) -> None:
+    """`trained` is in bfloat16, as is every recipe for real data."""
     outputs = [tmp_path / name for name in ("out.html", "out.mp4", "out.csv")]
     options = zip(("--html", "--overlay", "--csv"), outputs, strict=True)
     words = (*(word for pair in options for word in pair), "--pairs", "2", "--json")
     result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
     assert [len(window["pairs"]) for window in windows(result)] == [2]
     assert all(path.stat().st_size for path in outputs)
-    model, workspace = orn.load_model(trained.run, device="cpu"), trained.run.parent
-    dataset = orn.open_dataset(
-        workspace / "tiny.toml",
-        data=trained.data,
-        shards=trained.shards,
-        clips=trained.clips,
-        recipe=workspace / "recipe.toml",
-    )
-    batch = next(iter(dataset.batches("validation")))
-    expected = orn.explain(model, batch).logit_drop_P
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(orn.explain(model, batch).logit_drop_P, expected)
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:

@@ -38,6 +38,8 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     seconds = [frame.seconds for frame in read_frames(path)]
     np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
     np.testing.assert_array_equal(VideoTimes.of(path).seconds, seconds)
+    for start in range(1, 5):
+        assert [frame.seconds for frame in read_frames(path, start=start)] == seconds[start:]
 
 
 @pytest.mark.parametrize("rate", [23, Fraction(24000, 1001), Fraction(60000, 1001)])

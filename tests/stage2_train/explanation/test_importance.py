@@ -10,6 +10,9 @@ from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from tests.reference.importance import pair_logit_drops
+from tests.stage2_train.model.conftest import in_float32
+
+FLOAT32 = 1e-4  # some 20 layers; bfloat16 would be off by a hundredth
 
 VARIANTS = {
     "orn": {},
@@ -71,6 +74,14 @@ def test_pairs_with_empty_slots_count_in_the_sum_but_are_not_listed(
     assert explanation.slots_nP.shape == (2, 9 + 1)
     everything_P = torch.ones(10, dtype=torch.bool)
     assert torch.equal(explanation.logits_with(everything_P), explanation.output.object_logits_BA)
+
+
+def test_drops_are_in_the_precision_of_the_weights(tiny_config, make_network, make_batch) -> None:
+    network, batch = make_network(tiny_config), make_batch()
+    expected = explain(network, batch).logit_drop_P
+    with torch.autocast("cpu", torch.bfloat16):
+        drops = explain(network.float(), in_float32(batch)).logit_drop_P
+    torch.testing.assert_close(drops.double(), expected, rtol=FLOAT32, atol=FLOAT32)
 
 
 def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:
