@@ -165,13 +165,15 @@ def forest_logits(
     targets = labels if single else labels.astype(np.int64)
     forest.fit(train_NS, targets if single or num_classes > 1 else targets[:, 0])
     forest.n_jobs = 1  # sums over trees would depend on the order of threads
-    found = forest.predict_proba(other_MS)
+    probabilities = forest.predict_proba(other_MS)
     classes = forest.classes_
     if single:
-        return _logits(_placed(found, classes, num_classes))
+        return _logits(_placed(probabilities, classes, num_classes))
     if num_classes == 1:
-        found, classes = [found], [classes]
-    return _log_odds([_placed(*each, 2)[:, 1] for each in zip(found, classes, strict=True)])
+        probabilities, classes = [probabilities], [classes]
+    return _log_odds(
+        [_placed(*of_class, 2)[:, 1] for of_class in zip(probabilities, classes, strict=True)]
+    )
 
 
 def probe_logits(
@@ -180,7 +182,9 @@ def probe_logits(
     """Return (M, A) logits of a logistic regression on standardized statistics: multinomial, or for
     multiple labels one for each class."""
     mean_S, deviation_S = train_NS.mean(axis=0), train_NS.std(axis=0) + _LEAST
-    train_NS, other_MS = ((each - mean_S) / deviation_S for each in (train_NS, other_MS))
+    train_NS, other_MS = (
+        (statistics_NS - mean_S) / deviation_S for statistics_NS in (train_NS, other_MS)
+    )
     if labels.ndim == 1:
         return _logits(_regression(train_NS, labels, other_MS, num_classes))
     return _log_odds(

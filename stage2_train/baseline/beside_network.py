@@ -76,14 +76,14 @@ def beside_network(run: Path, name: str) -> BesideNetwork | None:
     if name == FOLDS and file.metric == "map":  # logits of different networks are not comparable
         pairs = [(fold, run / BASELINE_NAME / fold.name) for fold in fold_runs(run)]
         name = "test"
-    found = [_compared(*pair, name) for pair in pairs]
-    if len(found) == 1:
-        return replace(found[0], scores=scores)
+    comparisons = [_compared(*pair, name) for pair in pairs]
+    if len(comparisons) == 1:
+        return replace(comparisons[0], scores=scores)
     return BesideNetwork(
         scores=scores,
-        together=statistics.fmean(each.together for each in found),
-        gain=_mean([each.gain for each in found]),
-        together_gain=_mean([each.together_gain for each in found]),
+        together=statistics.fmean(comparison.together for comparison in comparisons),
+        gain=_mean([comparison.gain for comparison in comparisons]),
+        together_gain=_mean([comparison.together_gain for comparison in comparisons]),
     )
 
 

@@ -280,21 +280,22 @@ class ClipStore:
         self.path = path
         self.name = f"the clip store {path}"
         """Name in messages."""
-        self._files = {file: each.stamp for file, each in files.items()}
+        self._files = {file: indexed.stamp for file, indexed in files.items()}
         self.settings = next(iter(files.values())).record.settings
         self._videos: dict[str, ClipFrames] = {}
         self.tried: dict[str, FailedClip] = {}
         """Videos whose last decoding failed, including those with frames from before."""
-        for file, each in files.items():
-            if each.record.settings != self.settings:
+        for file, indexed in files.items():
+            settings = indexed.record.settings
+            if settings != self.settings:
                 raise ClipStoreError(
                     f"{file}: expected {self.settings.describe()} as in the preceding files, got "
-                    f"{each.record.settings.describe()}; remove the file and run `orn clips` again"
+                    f"{settings.describe()}; remove the file and run `orn clips` again"
                 )
-            for video in each.record.videos:
-                self._videos[video.id] = ClipFrames(file, each, video)
+            for video in indexed.record.videos:
+                self._videos[video.id] = ClipFrames(file, indexed, video)
                 self.tried.pop(video.id, None)
-            self.tried |= {row.id: row for row in each.record.failed}
+            self.tried |= {row.id: row for row in indexed.record.failed}
         self.failed = tuple(row for name, row in self.tried.items() if name not in self)
         """Videos that could not be decoded and are not in the store."""
 

@@ -110,17 +110,17 @@ class DecodedVideo:
             VideoDecodeError: if a frame does not exist or cannot be decoded.
         """
         places = sorted(set(frames_n.tolist()))
-        found = {}
+        pictures = {}
         for frame in self._all.reader(self._video).frames_at(places):
             picture = self._all.picture(frame.image)
-            found[frame.index] = picture if window is None else window.cut(picture)
-        missing = [place for place in places if place not in found]
+            pictures[frame.index] = picture if window is None else window.cut(picture)
+        missing = [place for place in places if place not in pictures]
         if missing:
             raise VideoDecodeError(
                 f"video {self.id}: expected frame {missing[0]} in {self._video.path}, got "
                 f"{counted(len(self.seconds), 'frame')}"
             )
-        return np.stack([found[place] for place in frames_n.tolist()])
+        return np.stack([pictures[place] for place in frames_n.tolist()])
 
     def covers(self, times: TimeRange) -> bool:
         """Return True: all frames are available."""

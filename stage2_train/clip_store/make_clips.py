@@ -13,7 +13,7 @@ from rich.filesize import decimal
 
 from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
 from orn.data_manifests.load import files_of, load_dataset
-from orn.data_manifests.records import Dataset, Segment, Video
+from orn.data_manifests.records import Dataset, Video
 from orn.shared.devices import choose_device
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
@@ -54,13 +54,11 @@ class _Plan:
     path: Path
     settings: StoreSettings
     videos: tuple[Video, ...]
-    segments: tuple[Segment, ...]
-    """All segments of the data set."""
+    dataset: Dataset
     ranges: Mapping[str, TimeRanges]
     """Labeled times by video; empty for whole videos."""
     network: ImageNetwork | None
     """Network that computes the maps; None without maps."""
-    num_missing: int
     num_unlabeled: int
     """Number of videos omitted because they have no segments."""
 
@@ -72,7 +70,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
     def sizes(parts: Sequence[UnitPart]) -> dict[str, float]:
         frame_bytes = _frame_bytes(plan.settings)
         lengths = _lengths(parts, plan)
-        return {name: each.frames * frame_bytes for name, each in lengths.items()}
+        return {name: length.frames * frame_bytes for name, length in lengths.items()}
 
     report = build_clip_store(
         plan.videos,
@@ -90,7 +88,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         "path": str(plan.path),
         **report,
         "bytes": sum(file.stat().st_size for file in plan.path.glob(CLIP_FILES.pattern)),
-        "missing": plan.num_missing,
+        "missing": len(plan.dataset.missing),
         "unlabeled": plan.num_unlabeled,
     }
 
@@ -107,7 +105,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
     store = None if request.fresh else open_store(plan.path, settings)
     parts = missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
     lengths = _lengths(parts, plan)
-    unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
+    unreadable = {name: length.problem for name, length in lengths.items() if length.problem}
     for video_id, problem in unreadable.items():
         logger.warning("video %s cannot be decoded: %s", video_id, problem)
     frames = sum(length.frames for length in lengths.values())
@@ -121,7 +119,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         "frames": "labeled" if plan.ranges else "all",
         "videos": len(plan.videos),
         "to_do": len(parts),
-        "missing": plan.num_missing,
+        "missing": len(plan.dataset.missing),
         "unlabeled": plan.num_unlabeled,
         "unreadable": list(unreadable),
         "estimated_frames": frames,
@@ -139,7 +137,7 @@ def as_report(result: dict[str, Any]) -> Report:
     left_out = {"missing": result["missing"], "without labels": result["unlabeled"]}
     left_out["cannot be decoded"] = failed
     facts += [("", f"{number:,} {why}") for why, number in left_out.items() if number]
-    rows = [(each["id"], each["reason"]) for each in result["failed"]]
+    rows = [(failed_video["id"], failed_video["reason"]) for failed_video in result["failed"]]
     return Report(facts=facts, tables=[Table(header=("failed", "reason"), rows=rows)])
 
 
@@ -166,10 +164,9 @@ def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
         path=path,
         settings=settings,
         videos=tuple(videos[: request.limit]),
-        segments=dataset.segments,
+        dataset=dataset,
         ranges=ranges,
         network=network,
-        num_missing=len(dataset.missing),
         num_unlabeled=len(dataset.videos) - len(videos),
     )
 
@@ -229,14 +226,14 @@ def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]
     missing = {part.video_id: TimeRanges(part.ranges) for part in parts}
     lengths = read_headers([video for video in plan.videos if video.id in missing])
     if plan.ranges:
-        warn_of_times_beyond(plan.segments, lengths)
-    found = {}
+        warn_of_times_beyond(plan.dataset.segments, lengths)
+    estimates = {}
     for name, length in lengths.items():
         kept = length.at_rate(plan.settings.rate)
         # times may be wrong, and folders may lack most frames
         frames = min(missing[name].length(kept.seconds) * kept.rate, kept.frames)
-        found[name] = replace(kept, frames=round(frames))
-    return found
+        estimates[name] = replace(kept, frames=round(frames))
+    return estimates
 
 
 def _frame_bytes(settings: StoreSettings) -> float:

@@ -233,8 +233,8 @@ def _decoder() -> Any:
     takes more than a second."""
     import torch
 
-    found = find_spec("torchvision")
-    library = Path(found.origin if found and found.origin else "").with_name("image.so")
+    spec = find_spec("torchvision")
+    library = Path(spec.origin if spec and spec.origin else "").with_name("image.so")
     if library.is_file():
         torch.ops.load_library(library)
     else:

@@ -226,8 +226,8 @@ class _Sink(io.FileIO):
 
     def readinto(self, buffer: Any, /) -> int:
         view = memoryview(buffer).cast("B")
-        found = super().readinto(view)
-        view[found:] = bytes(len(view) - found)
+        count = super().readinto(view)
+        view[count:] = bytes(len(view) - count)
         return len(view)
 
     def truncate(self, size: int | None = None, /) -> int:

@@ -79,7 +79,7 @@ class Views:
         """Return all views, ordered by clip."""
         crops = get_args(CropPlace) if self.num_crops == len(get_args(CropPlace)) else ["center"]
         flips = (False,) if self.flipped_A is None else (False, True)
-        return [View(*each) for each in product(range(self.num_clips), crops, flips)]
+        return [View(*view) for view in product(range(self.num_clips), crops, flips)]
 
 
 def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:

@@ -66,7 +66,7 @@ class ClipDraws:
     def persons_first(self, objects: list[FrameObjects], *, person: int) -> list[FrameObjects]:
         """Return the objects of each frame with persons first and the others in random order."""
         order = self._stream("order")
-        return [with_persons_first(each, order, person=person) for each in objects]
+        return [with_persons_first(frame, order, person=person) for frame in objects]
 
     def order(self) -> NDArray[np.int64]:
         """Return the (T,) order of the clip's frames, changed only as a control."""

@@ -143,7 +143,7 @@ def _predict(
     total = len(clips) * len(views.all())
     began = time.perf_counter()
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
-        found = predict(
+        predictions = predict(
             model.network.to(accelerator.device),
             clips,
             loader_settings(
@@ -156,25 +156,25 @@ def _predict(
             accelerator=accelerator,
             advance=bar.advance,
         )
-    check_finite(found.by_head(), found.ids, of=model.path)
+    check_finite(predictions.by_head(), predictions.ids, of=model.path)
     if accelerator.is_main_process:
         # Not in the report, so that evaluating a run twice gives identical files.
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
-    return with_groups(found, clips.segments, unsure_labels(clips))
+    return with_groups(predictions, clips.segments, unsure_labels(clips))
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
     """Log warnings that qualify the results."""
     recipe = config.recipe
-    learned_from, found = (
-        f"{each.title!r}, {describe_rate(each.frame_rate)}"
-        for each in (config.detector, sources.detections.detector)
+    learned_from, objects = (
+        f"{detector.title!r}, {describe_rate(detector.frame_rate)}"
+        for detector in (config.detector, sources.detections.detector)
     )
-    if recipe.model.reads_detections and found != learned_from:
+    if recipe.model.reads_detections and objects != learned_from:
         logger.warning(
             "%s: trained on objects from %s, but evaluated on objects from %s (%s)",
-            *(run, learned_from, found, sources.detections.path),
+            *(run, learned_from, objects, sources.detections.path),
         )
     if request.split in recipe.data.training_splits:
         logger.warning(

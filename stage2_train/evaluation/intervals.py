@@ -116,7 +116,7 @@ def measured_figures(
         by_class = groups_by_class(predictions, names, num_classes)
         return [[len(set(names))] * len(tally.names) + by_class for tally in tallies]
 
-    all_found = _with_intervals(
+    of_tallies = _with_intervals(
         tallies, sizes, groups=groups, videos=predictions.videos, num_draws=num_draws
     )
     persons = predictions.groups if predictions.grouped_by == "participants" else None
@@ -132,13 +132,13 @@ def measured_figures(
         }
         for place, name in enumerate(classes)
     ]
-    for head, tally, found in zip(heads, tallies, all_found, strict=True):
+    for head, tally, proportions in zip(heads, tallies, of_tallies, strict=True):
         shares = subset_shares(labels, heads[head], subsets, participants=persons)
-        figures[head] = dict(zip(tally.names, found, strict=False))
+        figures[head] = dict(zip(tally.names, proportions, strict=False))
         figures[head] |= share_figures(
             shares, groups, videos=predictions.videos, num_draws=num_draws
         )
-        for row, figure in zip(rows, found[len(tally.names) :], strict=True):
+        for row, figure in zip(rows, proportions[len(tally.names) :], strict=True):
             row[head] = figure["value"]
             ends = [figure["low"], figure["high"]]
             row["intervals"][head] = None if None in ends else ends
@@ -173,7 +173,7 @@ def _with_intervals(
     """
     once = np.ones((len(groups), 1))
     draws = bootstrap_figures(tallies, groups, num_draws=num_draws)
-    found = [
+    proportions = [
         [
             with_interval(value, draws_R, num_groups=size)
             for value, draws_R, size in zip(
@@ -183,11 +183,11 @@ def _with_intervals(
         for tally, draws_FR, sizes_F in zip(tallies, draws, sizes(groups), strict=True)
     ]
     if videos is None:
-        return found
+        return proportions
     least = _with_intervals(tallies, sizes, groups=videos, videos=None, num_draws=num_draws)
     return [
         [at_least(*pair) for pair in zip(*of_tally, strict=True)]
-        for of_tally in zip(found, least, strict=True)
+        for of_tally in zip(proportions, least, strict=True)
     ]
 
 
@@ -310,5 +310,7 @@ def share_figures(
         return [[len(np.unique(names_N[share.in_KN.any(axis=0)])) for share in shares.values()]]
 
     tallies = [_ShareTallies([*shares.values()])]
-    (found,) = _with_intervals(tallies, sizes, groups=groups, videos=videos, num_draws=num_draws)
-    return dict(zip(shares, found, strict=True))
+    (proportions,) = _with_intervals(
+        tallies, sizes, groups=groups, videos=videos, num_draws=num_draws
+    )
+    return dict(zip(shares, proportions, strict=True))

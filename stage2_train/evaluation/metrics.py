@@ -71,9 +71,9 @@ class Tallies:
             ahead_N = ((logits_NA > own_N) | ((logits_NA == own_N) & before_NA)).sum(axis=1)
             most = (1, TOP_K) if self.num_classes > TOP_K else (1,)
             all_N = np.ones(len(labels_N), np.bool_)
-            parts = [all_N, *(ahead_N < each for each in most)]
+            parts = [all_N, *(ahead_N < number for number in most)]
             self._bags = [_bags_by_class(labels_N, self.num_classes, part) for part in parts]
-            self.names = (*(f"top{each}" for each in most), "mean_class_accuracy")
+            self.names = (*(f"top{number}" for number in most), "mean_class_accuracy")
         else:
             self.names = ("map",)
             self._thresholds = []
@@ -99,7 +99,7 @@ class Tallies:
         all_AR, *right_AR = (bag.sums(counts) for bag in self._bags)
         with np.errstate(invalid="ignore"):
             of_classes_AR = right_AR[0] / all_AR
-            shares = [each.sum(axis=0) / all_AR.sum(axis=0) for each in right_AR]
+            shares = [hits_AR.sum(axis=0) / all_AR.sum(axis=0) for hits_AR in right_AR]
         return np.vstack([*shares, _mean_of_classes(of_classes_AR), of_classes_AR])
 
 

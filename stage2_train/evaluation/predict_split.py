@@ -81,7 +81,7 @@ def predict(
             mean_NA[first : first + len(batch)] = total_BA / len(every)
         advance(len(batch))
     part = Predictions(
-        ids=tuple(dataset.segments[each].id for each in own),
+        ids=tuple(dataset.segments[place].id for place in own),
         labels=np.concatenate(labels) if labels else _no_labels(dataset),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),

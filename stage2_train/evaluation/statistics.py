@@ -162,7 +162,7 @@ def bootstrap_figures(
         counts_GR = counts_RG.reshape(draws, num_groups).T.astype(np.float32)
         counts_NR = np.ascontiguousarray(counts_GR)[group_N]
         parts.append([tally.figures(counts_NR) for tally in tallies])
-    return [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
+    return [np.concatenate(of_tally, axis=1) for of_tally in zip(*parts, strict=True)]
 
 
 def with_interval(value: float, draws_R: NDArray[np.float64], *, num_groups: int) -> Proportion:
@@ -192,7 +192,7 @@ def with_interval(value: float, draws_R: NDArray[np.float64], *, num_groups: int
     else:
         half = student_t(num_groups - 1) * _error(known, num_groups) / (share * (1 - share))
         middle = math.log(share / (1 - share))
-        low, high = (1 / (1 + math.exp(min(-middle - each, 700))) for each in (-half, half))
+        low, high = (1 / (1 + math.exp(min(-middle - shift, 700))) for shift in (-half, half))
     return {"value": value, "low": low, "high": high}
 
 

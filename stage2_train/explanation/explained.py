@@ -92,8 +92,8 @@ class ExplainedClip:
 
     def strongest(self, most: int | None = None, *, against: bool = False) -> list[Pair]:
         """Return the pairs that support or oppose the class most."""
-        found = [] if self.pairs is None else self.pairs.strongest(most, against=against)
-        return [each for each in found if (each.logit_drop < 0 if against else each.logit_drop > 0)]
+        pairs = [] if self.pairs is None else self.pairs.strongest(most, against=against)
+        return [pair for pair in pairs if (pair.logit_drop < 0 if against else pair.logit_drop > 0)]
 
     def places(self, pair: Pair) -> list[tuple[int, int]]:
         """Return the frame and slot of both objects of a pair."""
@@ -132,16 +132,16 @@ class ExplainedClip:
         return (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
 
 
-def detected_text(found: Iterable[tuple[str, float]]) -> str:
+def detected_text(objects: Iterable[tuple[str, float]]) -> str:
     """Return the classes of objects with their highest scores, such as `cup 0.98, bed 0.91`.
 
     Args:
-        found: class and score of each object.
+        objects: class and score of each object.
     """
     best: dict[str, float] = {}
-    for name, score in found:
+    for name, score in objects:
         best[name] = max(best.get(name, 0.0), score)
-    seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
+    seen = sorted(best.items(), key=lambda item: -item[1])[:_LISTED_OBJECTS]
     return ", ".join(f"{truncate(name, 40)} {score:.2f}" for name, score in seen) or "nothing"
 
 
@@ -168,16 +168,16 @@ def explained_clips(
         advance: called with the number of clips of each finished batch.
     """
     for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
-        places = [(clip, each) for clip, id in enumerate(batch.ids) for each in asked[id]]
+        places = [(clip, activity) for clip, id in enumerate(batch.ids) for activity in asked[id]]
         for start in range(0, len(places), len(batch)):
             part = places[start : start + len(batch)]
-            found = None
+            importance = None
             if network is not None:
                 clips_E = torch.tensor([clip for clip, _ in part])
                 class_E = torch.tensor([activity for _, activity in part])
                 inputs = batch.inputs().of_clips(clips_E, device)
-                found = explain(network, inputs, class_B=class_E.to(device))
-            decided = found.decided_by() if found and two_heads else [None] * len(part)
+                importance = explain(network, inputs, class_B=class_E.to(device))
+            decided = importance.decided_by() if importance and two_heads else [None] * len(part)
             for place, (clip, activity) in enumerate(part):
                 yield ExplainedClip(
                     id=batch.ids[clip],
@@ -189,7 +189,7 @@ def explained_clips(
                     scores_TK=batch.class_scores_BTKS[clip, ..., :-1].amax(dim=-1).numpy(),
                     valid_TK=batch.valid_BTK[clip].numpy(),
                     background=batch.class_scores_BTKS.shape[-1] - 1,
-                    pairs=found.of_clip(place) if found else None,
+                    pairs=importance.of_clip(place) if importance else None,
                     decided_by=decided[place],
                 )
         advance(len(batch))
@@ -212,10 +212,10 @@ def draw_pairs(
         (H', W', 3) uint8 RGB.
     """
     drawn = [
-        each
-        for each in clip.strongest(against=against)
-        if matters(each.logit_drop)
-        and all(clip.labels_TK[place] != clip.background for place in clip.places(each))
+        pair
+        for pair in clip.strongest(against=against)
+        if matters(pair.logit_drop)
+        and all(clip.labels_TK[place] != clip.background for place in clip.places(pair))
     ][:_MOST_LINES]
     total: dict[tuple[int, ...], float] = defaultdict(float)
     for pair in drawn:
@@ -227,7 +227,7 @@ def draw_pairs(
     gap = np.full((height, _GAP, 3), 128, np.uint8)  # on light and dark pages
     parts = [part for panel in panels for part in (gap, panel)][1:]
     picture = np.ascontiguousarray(np.concatenate(parts, axis=1))
-    own = [each for each in drawn if set(each.frames) <= set(shown)]
+    own = [pair for pair in drawn if set(pair.frames) <= set(shown)]
     for pair in reversed(own):  # the most important line on top
         points = []
         for frame, slot in clip.places(pair):
@@ -288,7 +288,7 @@ def strip(
     height, width, _ = shown[0].shape
     scale = min(tallest / height, 1000 / width, 1.0)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    small = [cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in shown]
+    small = [cv2.resize(frame_HW3, size, interpolation=cv2.INTER_AREA) for frame_HW3 in shown]
     data = _webp(Image.fromarray(np.concatenate(small, axis=1)), quality=60)
     return Picture(key=key, data=data, rank=rank, frames=len(small), size=size)
 

@@ -154,8 +154,8 @@ class Importance:
     def of_clip(self, clip: int) -> "ClipPairs":
         """Return the pairs of one clip."""
         frames_nP, slots_nP, logit_drop_P = (
-            each[..., self.clip_P == clip].cpu().numpy()
-            for each in (self.frames_nP, self.slots_nP, self.logit_drop_P.double())
+            values[..., self.clip_P == clip].cpu().numpy()
+            for values in (self.frames_nP, self.slots_nP, self.logit_drop_P.double())
         )
         return ClipPairs(frames_nP=frames_nP, slots_nP=slots_nP, logit_drop_P=logit_drop_P)
 
@@ -169,11 +169,11 @@ class Importance:
             for name, logits_BA in self.output.by_head().items()
             if name in PARTS["two_heads"]
         }
-        found = []
+        deciding = []
         for clip in range(len(self.class_B)):
             names = [name for name, predicts_B in predicts.items() if predicts_B[clip]]
-            found.append("both" if len(names) == 2 else names[0] if names else "neither")
-        return found
+            deciding.append("both" if len(names) == 2 else names[0] if names else "neither")
+        return deciding
 
     @cached_property
     def _share_PG(self) -> Tensor:
@@ -228,12 +228,12 @@ def explain(
     objects = head.related(trunk_MChw, batch)
     frames, valid_BTK = objects.frames, objects.valid_BTK
     num_clips, num_frames, num_slots = valid_BTK.shape
-    found = [*objects.values]
-    weights = [part.weight_P for part in found if part.weight_P is not None] or None
+    parts = [*objects.values]
+    weights = [part.weight_P for part in parts if part.weight_P is not None] or None
     related = CliqueValues(
-        clique_P=torch.cat([part.clique_P for part in found]),
-        slots_nP=torch.cat([part.slots_nP for part in found], dim=1),
-        values_PG=torch.cat([part.values_PG for part in found]),
+        clique_P=torch.cat([part.clique_P for part in parts]),
+        slots_nP=torch.cat([part.slots_nP for part in parts], dim=1),
+        values_PG=torch.cat([part.values_PG for part in parts]),
         weight_P=None if weights is None else torch.cat(weights),
     )
     total_BRG = head.relation.totals([related], frames, num_clips=num_clips)

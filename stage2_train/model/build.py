@@ -104,7 +104,7 @@ def feature_cells(config: NetworkConfig, crop: tuple[int, int]) -> tuple[int, in
 def classifier_names(config: NetworkConfig) -> frozenset[str]:
     """Return the names of a network's weights whose shape depends on the number of activities."""
     one, two = (planned_network(replace(config, num_activities=n)).state_dict() for n in (1, 2))
-    return frozenset(name for name, each in one.items() if each.shape != two[name].shape)
+    return frozenset(name for name, tensor in one.items() if tensor.shape != two[name].shape)
 
 
 def _build(config: NetworkConfig) -> nn.Module:
@@ -208,14 +208,17 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
         pooling=config.relation_pooling,
         has_geometry=config.pair_geometry,
     )
+    reasoning, first_phase = _reasoning(config), None
+    if config.heads == "both" and config.first_phase_reasoning == "mean":
+        first_phase = MeanClassifier(config.relation_width, config.num_activities)
     return ObjectHead(
         relation,
-        _reasoning(config),
+        reasoning,
         encoder=encoder,
         conv5=conv5,
         standardize=standardize,
         classify_object=classify_object,
-        first_phase=_first_phase(config),
+        first_phase=first_phase,
         normalize=nn.LayerNorm(config.relation_width) if config.normalize_relations else None,
         map_dropout=config.map_dropout,
         mask_pooling=config.mask_pooling,
@@ -251,17 +254,13 @@ def _reasoning(
     return MeanAndDeviationClassifier(width, number, dropout=config.classifier_dropout)
 
 
-def _first_phase(config: NetworkConfig) -> MeanClassifier | None:
-    if config.heads != "both" or config.first_phase_reasoning == "kept":
-        return None
-    return MeanClassifier(config.relation_width, config.num_activities)
-
-
 def _check_memory(config: NetworkConfig) -> None:
     num_weights = count_parameters(config)
     needed, there = num_weights * _WEIGHT_BYTES, machine_memory()
     if needed > there:
-        name = max(_COUNTED_ABOVE, key=lambda each: getattr(config, each) / _COUNTED_ABOVE[each])
+        name = max(
+            _COUNTED_ABOVE, key=lambda setting: getattr(config, setting) / _COUNTED_ABOVE[setting]
+        )
         raise ConfigError(
             f"model.{name}: {getattr(config, name)} is too large: the {num_weights:,} weights "
             f"alone require {needed / 1e9:,.0f} GB, but this machine has {there / 1e9:,.0f} GB of "

@@ -227,15 +227,15 @@ def load_backbone(backbone: str, *, stage: int | None, file: Path | None = None)
 def weights_digest(backbone: ImageBackbone) -> str:
     """Return the digest, `sha256:...`, of a backbone's weights, wherever they come from."""
     tensors = {
-        name: each.cpu().contiguous() for name, each in backbone.network.state_dict().items()
+        name: tensor.cpu().contiguous() for name, tensor in backbone.network.state_dict().items()
     }
     return f"sha256:{tensors_digest(tensors, {})}"
 
 
 def packaged_file() -> Path | None:
     """Return the file with the weights of `PACKAGED`; None if its package is not installed."""
-    found = find_spec(_PACKAGE)
-    return None if found is None or not found.origin else Path(found.origin).parent / _PACKAGE_FILE
+    spec = find_spec(_PACKAGE)
+    return None if spec is None or not spec.origin else Path(spec.origin).parent / _PACKAGE_FILE
 
 
 def packaged_weights() -> dict[str, Tensor] | None:

@@ -80,7 +80,7 @@ def inflate(
     }
     extra = {key: tensor for key, tensor in given.items() if key not in sources.values()}
     problem = mismatch(
-        {sources[key]: each.to(state[key].dtype) for key, each in inflated.items()} | extra,
+        {sources[key]: tensor.to(state[key].dtype) for key, tensor in inflated.items()} | extra,
         {
             source: state[key]
             for key, source in sources.items()

@@ -393,8 +393,8 @@ def relative_boxes(batch: NetworkInputs) -> Tensor:
     """
     boxes_BTK4, valid_BTK = batch.boxes_BTK4, batch.valid_BTK
     if boxes_BTK4 is None or boxes_BTK4.shape[:3] != valid_BTK.shape:
-        found = valid_BTK if boxes_BTK4 is None else boxes_BTK4
-        raise bad_input("boxes_BTK4", f"{tuple(valid_BTK.shape)} + (4,)", found)
+        wrong = valid_BTK if boxes_BTK4 is None else boxes_BTK4
+        raise bad_input("boxes_BTK4", f"{tuple(valid_BTK.shape)} + (4,)", wrong)
     height, width = batch.frames_BTCHW.shape[3:]
     return boxes_BTK4 / boxes_BTK4.new_tensor([width, height, width, height])
 

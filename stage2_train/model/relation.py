@@ -101,12 +101,6 @@ class CliqueValues:
         total_Q = self.weight_P.new_zeros(num_cliques).index_add(0, self.clique_P, self.weight_P)
         return self.weight_P / total_Q[self.clique_P]
 
-    def weighted(self, num_cliques: int) -> Tensor:
-        """Return (P, G) values multiplied by their shares, so that their sum is the mean; unchanged
-        values for a sum."""
-        share_P = self.shares(num_cliques)
-        return self.values_PG if share_P is None else self.values_PG * share_P[:, None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ObjectPlaces:
@@ -215,12 +209,12 @@ class ObjectRelation(nn.Module):
             places: boxes and times, for a function h or weights that read them.
         """
         cliques = cliques.to(objects_BTKO.device)
-        found = self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, places=places)
-        total_BRG = self.totals(found, cliques, num_clips=len(objects_BTKO))
+        values = self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, places=places)
+        total_BRG = self.totals(values, cliques, num_clips=len(objects_BTKO))
         return total_BRG / cliques.cliques_per_step_R[:, None]
 
     def totals(
-        self, found: Iterable["CliqueValues"], cliques: FrameCliques, *, num_clips: int
+        self, values: Iterable["CliqueValues"], cliques: FrameCliques, *, num_clips: int
     ) -> Tensor:
         """Return (B, R, G) sums over the cliques of frames of each step of the sum, or the mean, of
         h over cliques of objects."""
@@ -229,9 +223,12 @@ class ObjectRelation(nn.Module):
         total_RG = weight.new_zeros(
             (num_clips * cliques.num_steps, self.width), dtype=_sum_dtype(weight.dtype)
         )
-        for part in found:
-            values_PG = part.weighted(len(row_Q)).to(total_RG.dtype)
-            total_RG = total_RG.index_add(0, row_Q[part.clique_P], values_PG)
+        for part in values:
+            values_PG, share_P = part.values_PG, part.shares(len(row_Q))
+            if share_P is not None:
+                values_PG = values_PG * share_P[:, None]
+            rows_P = row_Q[part.clique_P]
+            total_RG = total_RG.index_add(0, rows_P, values_PG.to(total_RG.dtype))
         return total_RG.unflatten(0, (num_clips, cliques.num_steps))
 
     def values(

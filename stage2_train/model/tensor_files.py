@@ -38,7 +38,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     Raises:
         PipelineError: if the file cannot be written.
     """
-    plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     texts = {**metadata, _DIGEST: tensors_digest(plain, metadata)}
     with replacing(path) as temporary:
         temporary.touch()

@@ -163,7 +163,9 @@ def save_last(run: Path, checkpoint: Checkpoint, *, config: str) -> None:
             previous.unlink(missing_ok=True)  # left by a different training run
     except PipelineError as err:  # a file system without hard links
         logger.warning("%s; the second-to-last checkpoint is not kept", err)
-    tensors = checkpoint_tensors(checkpoint.model, checkpoint.optimizer)
+    tensors = {f"model.{name}": tensor for name, tensor in checkpoint.model.items()}
+    for number, values in checkpoint.optimizer.items():
+        tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in values.items()}
     state = json.dumps(asdict(checkpoint.state))
     write_tensors(last, tensors, {"state": state, CONFIG_DIGEST: config})
 
@@ -245,27 +247,6 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
     )
 
 
-def checkpoint_tensors(model: Mapping[str, Tensor], optimizer: OptimizerState) -> dict[str, Tensor]:
-    """Return the tensors of a network and its optimizer, by their names in a file."""
-    return {f"model.{name}": tensor for name, tensor in model.items()} | {
-        f"optimizer.{number}.{name}": tensor
-        for number, values in optimizer.items()
-        for name, tensor in values.items()
-    }
-
-
-def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], OptimizerState]:
-    """Invert `checkpoint_tensors`; tensors with other names count as weights."""
-    model: dict[str, Tensor] = {}
-    optimizer: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
-    for name, tensor in tensors.items():
-        if match := _OPTIMIZER_STATE.fullmatch(name):
-            optimizer[int(match[1])][match[2]] = tensor
-        else:
-            model[name.removeprefix("model.")] = tensor
-    return model, optimizer
-
-
 def check_phase(number: int, phases: Sequence[Phase], *, path: Path) -> None:
     """Raise CheckpointError if a run does not have the phase recorded in the file `path`."""
     if number >= len(phases):
@@ -325,7 +306,13 @@ def load_optimizer(optimizer: torch.optim.Optimizer, loaded: OptimizerState) -> 
 
 def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
     """Return the checkpoint in a file that only `save_last` writes and whose digest is valid."""
-    model, optimizer = split_tensors(tensors)
+    model: dict[str, Tensor] = {}
+    optimizer: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
+    for name, tensor in tensors.items():
+        if match := _OPTIMIZER_STATE.fullmatch(name):
+            optimizer[int(match[1])][match[2]] = tensor
+        else:
+            model[name.removeprefix("model.")] = tensor
     try:
         state = TrainingState(**json.loads(metadata["state"]))
     except (KeyError, TypeError, ValueError) as err:  # other weights, or another release

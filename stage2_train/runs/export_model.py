@@ -73,18 +73,18 @@ def export_run(
 
 def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
     """Return the file with the weights of the detector used to train a network."""
-    wanted = config.detector.checkpoint_digest
+    expected = config.detector.checkpoint_digest
     candidates = [checkpoint] if checkpoint is not None else []
     if checkpoint is None:
         candidates = [
             detector.checkpoint for detector in shipped_detectors().values() if detector.checkpoint
         ]
     for path in candidates:
-        if file_digest(path, error=DetectorError) == wanted:
+        if file_digest(path, error=DetectorError) == expected:
             return path
-    found = "none in this installation" if checkpoint is None else f"others in {checkpoint}"
+    got = "none in this installation" if checkpoint is None else f"others in {checkpoint}"
     raise DetectorError(
-        f"--with-detector: expected the weights {wanted}, got {found}; pass --checkpoint FILE"
+        f"--with-detector: expected the weights {expected}, got {got}; pass --checkpoint FILE"
     )
 
 

@@ -225,10 +225,10 @@ def data_digests(
     """Return the digests of the shards with some videos, by name, and of their frames if they are
     stored."""
     video_ids = tuple(video_ids)
-    found = detections.digests(video_ids)
+    digests = detections.digests(video_ids)
     if isinstance(clips, ClipStore):
-        found["clip store"] = clips.digest(video_ids)
-    return found
+        digests["clip store"] = clips.digest(video_ids)
+    return digests
 
 
 def warn_of_other_data(
@@ -245,8 +245,8 @@ def warn_of_other_data(
     Raises:
         PipelineError: if the record cannot be read or written.
     """
-    found = data_digests(clips, detections, video_ids)
-    if changed := differences(begun_with(run / DATA_NAME, found), found):
+    digests = data_digests(clips, detections, video_ids)
+    if changed := differences(begun_with(run / DATA_NAME, digests), digests):
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         logger.warning(
             "%s: the data have changed since the run was started: %s%s; restore them, or start a "

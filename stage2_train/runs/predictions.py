@@ -78,10 +78,6 @@ class Predictions:
         """(N, A) pairs that average precision counts."""
         return np.ones(self.logits.shape, np.bool_) if self.unsure is None else ~self.unsure
 
-    def kept_logits(self) -> dict[str, NDArray[np.float32]]:
-        """Return the (N, A) logits that are not None, by field name."""
-        return {name: each for name in LOGITS if (each := getattr(self, name)) is not None}
-
     def reordered(self, rows: NDArray[np.int64]) -> "Predictions":
         """Return the predictions for the segments in these rows, in this order."""
         values: dict[str, Any] = {}
@@ -114,9 +110,9 @@ class Predictions:
             if others
         ]
         if faults or not ids or not len(set(ids)) == len(ids) == len(self.ids):
-            found = " and ".join(faults) or ("duplicates" if ids else "none")
+            got = " and ".join(faults) or ("duplicates" if ids else "none")
             raise ConfigError(
-                f"{run}: expected the {len(ids):,} segments of {reference}, got {found}; evaluate "
+                f"{run}: expected the {len(ids):,} segments of {reference}, got {got}; evaluate "
                 "all runs on the same split with `orn eval`"
             )
         return self.reordered(np.array([place[name] for name in ids], np.int64))
@@ -162,7 +158,7 @@ def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArra
 def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:
     """Return the first ids and the number of remaining ids."""
     more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
-    return ", ".join(truncate(each) for each in ids[:most]) + more
+    return ", ".join(truncate(name) for name in ids[:most]) + more
 
 
 def predictions_of(run: Path, name: str) -> Predictions:
@@ -219,14 +215,14 @@ def load_predictions(path: Path) -> Predictions:
     """
     with open_file(path, error=CheckpointError) as file:
         try:
-            found = _read_arrays(file)
+            predictions = _read_arrays(file)
         except Exception as err:  # zipfile and numpy do not document their exceptions
             raise CheckpointError(
                 f"{path_text(path)}: expected predictions of `orn eval`, got a damaged or "
                 "different file; evaluate the run again"
             ) from err
-    check_finite(found.by_head(), found.ids, of=path)
-    return found
+    check_finite(predictions.by_head(), predictions.ids, of=path)
+    return predictions
 
 
 def _read_arrays(file: BinaryIO) -> Predictions:
@@ -273,7 +269,8 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
             arrays[name] = np.array(names, dtype=np.str_)
     if predictions.groups is not None:
         arrays["grouped_by"] = np.array(predictions.grouped_by)
-    arrays |= predictions.kept_logits()
+    logits = {name: getattr(predictions, name) for name in LOGITS}
+    arrays |= {name: values for name, values in logits.items() if values is not None}
     if predictions.unsure is not None:
         arrays["unsure"] = predictions.unsure
     with replacing(path) as temporary, temporary.open("wb") as file:

@@ -193,8 +193,8 @@ def normalization_of(network: nn.Module) -> Normalization | None:
         if isinstance(module, FrameNormalizer):
             # Round float32 values to the number of decimals in the constants.
             mean, std = (
-                tuple(round(value, 6) for value in each.flatten().tolist())
-                for each in (module.mean_311, module.std_311)
+                tuple(round(value, 6) for value in values.flatten().tolist())
+                for values in (module.mean_311, module.std_311)
             )
             return Normalization(mean=mean, std=std)
     return None

@@ -31,7 +31,7 @@ class CompletedShards:
 
     def __str__(self) -> str:
         """Return a line that states which data set was selected, and why."""
-        others = "".join(f"; incomplete: {each}" for each in self.incomplete)
+        others = "".join(f"; incomplete: {folder}" for folder in self.incomplete)
         return (
             f"{self.plan.dataset}: the data set whose detection was completed last "
             f"({path_text(self.folder)}, {self.when:%Y-%m-%d %H:%M}){others}"
@@ -66,9 +66,9 @@ def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
         elif number:
             complete.append(CompletedShards(folder=folder, plan=plan, when=_when(folder, plan)))
     if not complete:
-        found = ", ".join(lacking) or "none"
+        got = ", ".join(lacking) or "none"
         raise PipelineError(
-            f"{where}: expected a complete folder of shards, got {found}; run `make demo` or "
+            f"{where}: expected a complete folder of shards, got {got}; run `make demo` or "
             "`make detect DATASET=...` first (`orn demo`, `orn detect`)"
         )
     return replace(max(complete, key=attrgetter("when")), incomplete=tuple(lacking))

@@ -35,9 +35,9 @@ def with_combination(
 ) -> dict[str, Logits]:
     """Return the logits of each head that has any, by its name in reports. The prediction comes
     first: the mean (or sum) of two heads' logits, or the only head's logits."""
-    found = {name: logits for name, logits in heads.items() if logits is not None}
+    known = {name: logits for name, logits in heads.items() if logits is not None}
     for whole, (one, other) in PARTS.items():
-        if one in found and other in found:
-            total = found[one] + found[other]
-            return {whole: total if combination == "sum" else total / 2, **found}
-    return found
+        if one in known and other in known:
+            total = known[one] + known[other]
+            return {whole: total if combination == "sum" else total / 2, **known}
+    return known

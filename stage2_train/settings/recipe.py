@@ -297,7 +297,7 @@ def load_recipe(
     plain = config_from_dict(raw, Recipe, source=str(path))
     recipe = apply_overrides(plain, overrides)
     for name, source in _GIVEN.items():
-        expected, got = (getattr(each.model, name) for each in (plain, recipe))
+        expected, got = (getattr(loaded.model, name) for loaded in (plain, recipe))
         if expected != got:
             raise ConfigError(
                 f"model.{name}: expected the number from the {source}, got {got}; omit it"

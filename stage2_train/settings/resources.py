@@ -172,8 +172,8 @@ def with_newest_data(resources: Resources) -> tuple[str, Resources]:
     `newest_data`."""
     data = newest_data(resources.root, shards=resources.shards)
     clips = None if resources.no_clip_store else resources.clips or data.clips
-    found = resources.changed(data_root=data.data_root, shards=data.shards, clips=clips)
-    return data.manifest, found
+    completed = resources.changed(data_root=data.data_root, shards=data.shards, clips=clips)
+    return data.manifest, completed
 
 
 def _is_typed(name: str) -> bool:
