@@ -104,7 +104,7 @@ def _other_kind(status: os.stat_result) -> str:
 @cache
 def _kernel_devices() -> frozenset[int]:
     """Return the device numbers of the file systems of the kernel."""
-    return frozenset(Path(each).stat().st_dev for each in _KERNEL if os.path.isdir(each))
+    return frozenset(Path(folder).stat().st_dev for folder in _KERNEL if os.path.isdir(folder))
 
 
 def kind_of(mode: int) -> str:

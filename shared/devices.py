@@ -21,17 +21,17 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
         return name
     import torch
 
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return "cuda" if found else "cpu"
-    if not found:
+        return "cuda" if num_gpus else "cpu"
+    if not num_gpus:
         raise error(
             f"device {name}: expected a CUDA device, got none that torch can use; choose auto or "
             "cpu"
         )
-    if int(name.partition(":")[2] or 0) >= found:
+    if int(name.partition(":")[2] or 0) >= num_gpus:
         raise error(
-            f"device {name}: expected an index below {found}, the number of CUDA devices that "
+            f"device {name}: expected an index below {num_gpus}, the number of CUDA devices that "
             "torch can use; choose a different one, auto or cpu"
         )
     return name

@@ -50,8 +50,8 @@ def requirements() -> dict[str, str]:
         texts = metadata.requires(PROJECT) or []
     except metadata.PackageNotFoundError:  # a checkout that is not installed
         return {}
-    wanted = map(Requirement, texts)
-    return {each.name: str(each.specifier) for each in wanted if "extra" not in str(each.marker)}
+    packages = map(Requirement, texts)
+    return {one.name: str(one.specifier) for one in packages if "extra" not in str(one.marker)}
 
 
 def library_versions() -> dict[str, str]:

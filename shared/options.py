@@ -255,13 +255,13 @@ def _fields(
     for name, field in model.model_fields.items():
         inner = _request_in(field)
         if inner is not None:
-            marks = [each for each in field.metadata if isinstance(each, OptionOverrides)]
+            marks = [entry for entry in field.metadata if isinstance(entry, OptionOverrides)]
             options = marks[0].options if marks else {}
             yield from _fields(inner, options, _default_of(field))
             continue
         kind, about = _unwrapped(field.annotation)
         about = [*field.metadata, *about]
-        mark = next((each for each in about if isinstance(each, Option | Argument)), None)
+        mark = next((entry for entry in about if isinstance(entry, Option | Argument)), None)
         if mark is None:  # not available on the command line
             continue
         is_many = get_origin(kind) is tuple and get_args(kind)[-1] is ... and AT_COMMAS not in about
@@ -296,9 +296,9 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
         inner, *about = get_args(annotation)
         kind, more = _unwrapped(inner)
         flat = [
-            each
+            entry
             for one in about
-            for each in (one.metadata if isinstance(one, FieldInfo) else [one])
+            for entry in (one.metadata if isinstance(one, FieldInfo) else [one])
         ]
         return kind, [*flat, *more]
     if origin in (Union, UnionType):
@@ -313,8 +313,8 @@ _MANY = 10**6
 def _limits(about: list[Any]) -> str:
     """Return the bounds in click's notation."""
     least = most = ""
-    for each in about:
-        match each:
+    for bound in about:
+        match bound:
             case Ge(ge):
                 least = f"{ge}<="
             case Gt(gt):

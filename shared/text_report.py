@@ -56,7 +56,7 @@ class Report:
         facts = [Table(header=("", ""), rows=self.facts)] if self.facts else []
         parts = [
             *([_wrapped(self.title, width)] if self.title else []),
-            *(_laid_out(each, width) for each in (*facts, *self.tables) if each.rows),
+            *(_laid_out(table, width) for table in (*facts, *self.tables) if table.rows),
             *(_wrapped(note, width) for note in self.notes),
         ]
         return "\n\n".join(parts)
@@ -93,7 +93,7 @@ def report_of(values: Mapping[str, Any]) -> Report:
             facts.append((name.replace("bytes", "size"), f"{value / 1e6:,.1f} MB"))
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             header = (name, *[*value[0]][1:])
-            rows = [[_value_text(each) for each in record.values()] for record in value]
+            rows = [[_value_text(cell) for cell in record.values()] for record in value]
             tables.append(Table(header=header, rows=rows))
         else:
             facts.append((name, _value_text(value)))
@@ -108,7 +108,7 @@ def _value_text(value: Any) -> str:
             return f"{value:,}"
         case list() | dict() if not value:
             return "none"
-        case dict() if all(isinstance(each, int) for each in value.values()):
+        case dict() if all(isinstance(count, int) for count in value.values()):
             return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in value.items())
         case list() | dict():
             more = ", ..." if len(value) > _LISTED else ""

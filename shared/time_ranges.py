@@ -53,25 +53,25 @@ class TimeRanges:
     def of(cls, ranges: Iterable[TimeRange]) -> Self:
         """Return the union of ranges in any order."""
         joined: list[TimeRange] = []
-        for each in sorted(ranges, key=lambda one: (one.start, one.stop)):
-            if each.start >= each.stop:
+        for span in sorted(ranges, key=lambda one: (one.start, one.stop)):
+            if span.start >= span.stop:
                 continue
-            if not joined or each.start > joined[-1].stop:
-                joined.append(each)
-            elif each.stop > joined[-1].stop:
-                joined[-1] = TimeRange(joined[-1].start_seconds, each.stop_seconds)
+            if not joined or span.start > joined[-1].stop:
+                joined.append(span)
+            elif span.stop > joined[-1].stop:
+                joined[-1] = TimeRange(joined[-1].start_seconds, span.stop_seconds)
         return cls(tuple(joined))
 
     def __contains__(self, seconds: float) -> bool:
-        return any(seconds in each for each in self.ranges)
+        return any(seconds in span for span in self.ranges)
 
     def covers(self, other: "TimeRange | TimeRanges") -> bool:
         """Return whether `other` is a subset; an empty range always is."""
         theirs = other.ranges if isinstance(other, TimeRanges) else (other,)
         return all(
-            each.start >= each.stop
-            or any(ours.start <= each.start and each.stop <= ours.stop for ours in self.ranges)
-            for each in theirs
+            span.start >= span.stop
+            or any(ours.start <= span.start and span.stop <= ours.stop for ours in self.ranges)
+            for span in theirs
         )
 
     def union(self, other: "TimeRanges") -> "TimeRanges":
@@ -86,7 +86,7 @@ class TimeRanges:
     def length(self, duration: float) -> float:
         """Return the total length in seconds inside a video of `duration` seconds."""
         return sum(
-            max(min(each.stop, duration) - max(each.start, 0.0), 0.0) for each in self.ranges
+            max(min(span.stop, duration) - max(span.start, 0.0), 0.0) for span in self.ranges
         )
 
 

@@ -34,7 +34,7 @@ _OLD_PICKLES = 5
 _KINDS = ("BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long")
 _PLAIN = (
     "collections OrderedDict",
-    *(f"torch._utils _rebuild_{each}" for each in ("parameter", "tensor", "tensor_v2")),
+    *(f"torch._utils _rebuild_{kind}" for kind in ("parameter", "tensor", "tensor_v2")),
     *(f"torch {kind}Storage" for kind in _KINDS),
 )
 """Globals in a pickle of dense tensors in plain containers. Torch allows others, some of which can
@@ -83,15 +83,15 @@ def tensors_in(content: Any) -> dict[str, Tensor] | None:
     them are dense and within their storage."""
     if not isinstance(content, dict):
         return None
-    found = {}
+    tensors = {}
     for name, value in dict.items(content):
         if type(name) is not str or not isinstance(value, Tensor):
             return None
         tensor = Tensor.detach(value)
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             return None
-        found[name] = tensor
-    return found
+        tensors[name] = tensor
+    return tensors
 
 
 def mismatch(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:

@@ -66,7 +66,7 @@ class Detector(Protocol):
     def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
         """Run the network on prepared frames of the same size and return one result per frame."""
 
-    def encode(self, found: Any) -> FrameDetections:
+    def encode(self, result: Any) -> FrameDetections:
         """Convert the result for a frame to detections in pixels of the frame."""
 
 

@@ -90,7 +90,8 @@ def explain(
         keys: names of keys in the file, where they differ from the names of fields.
     """
     refused = err.errors(include_url=False)
-    problems = [truncate(_problem(each, config_type, keys)) for each in refused[:_SHOWN_PROBLEMS]]
+    shown = refused[:_SHOWN_PROBLEMS]
+    problems = [truncate(_problem(details, config_type, keys)) for details in shown]
     more = [f"and {len(refused) - len(problems)} more"] if len(refused) > len(problems) else []
     return "; ".join(problems + more)
 
@@ -105,8 +106,8 @@ def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -
             hint = f"; the nearest valid one is {section + dot + near!r}" if near else ""
             return f"unknown key {key!r}{hint}"
         case "missing" if isinstance(details["loc"][-1], int):
-            found = described(details["input"])
-            return f"{key.rpartition('[')[0]}: too few elements in {found}"
+            value = described(details["input"])
+            return f"{key.rpartition('[')[0]}: too few elements in {value}"
         case "missing" | "missing_keyword_only_argument":
             return f"missing key {key!r}"
         case "union_tag_not_found":
@@ -128,12 +129,12 @@ def refusal(details: ErrorDetails, *, none: str = "") -> str:
         none: alternative value to mention, such as ' or "none"'.
     """
     context = details.get("ctx", {})
-    found = details["input"]
+    value = details["input"]
     match details["type"]:
         case "union_tag_invalid":
             return _not_one_of(context["tag"], context["expected_tags"])
         case "literal_error":
-            return _not_one_of(found, context["expected"])
+            return _not_one_of(value, context["expected"])
         case "value_error":
             return str(context["error"])
         case "json_invalid" if "surrogate" in str(context):
@@ -145,19 +146,19 @@ def refusal(details: ErrorDetails, *, none: str = "") -> str:
             if kind in _EXPECTED:
                 limits = {name: _exact(limit) for name, limit in context.items()}
                 expected = f"expected {_EXPECTED[kind].format(**limits)}"
-            return f"{expected}{none}, got {described(found)}"
+            return f"{expected}{none}, got {described(value)}"
 
 
 def _tag_name(details: ErrorDetails) -> str:
     return str(details["ctx"]["discriminator"]).strip("'")
 
 
-def _not_one_of(found: Any, expected: str) -> str:
+def _not_one_of(value: Any, expected: str) -> str:
     """Return the message for a value outside pydantic's list `expected`: 'a', 'b' or 'c'."""
     expected = expected.replace(" or ", ", ")
-    near = nearest(str(found), expected.replace("'", "").split(", "))
-    hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
-    return f"expected one of {expected}, got {described(found)}{hint}"
+    near = nearest(str(value), expected.replace("'", "").split(", "))
+    hint = f"; did you mean {near!r}?" if isinstance(value, str) else ""
+    return f"expected one of {expected}, got {described(value)}{hint}"
 
 
 def _exact(limit: Any) -> Any:
@@ -165,14 +166,14 @@ def _exact(limit: Any) -> Any:
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
-def described(found: Any) -> str:
+def described(value: Any) -> str:
     """Return a short description of an invalid value."""
-    if found is None:
+    if value is None:
         return "nothing (null)"
-    if isinstance(found, dict):
+    if isinstance(value, dict):
         return "a table"
     try:
-        return _SHORT.repr(found)
+        return _SHORT.repr(value)
     except ValueError:  # an integer with more digits than Python prints
         return "a number that is too large"
 

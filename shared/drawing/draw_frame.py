@@ -60,7 +60,7 @@ class DrawnObjects:
     """Number of further objects in the frame, beyond the maximum."""
 
     @classmethod
-    def of(cls, found: FrameDetections, *, score_threshold: float = 0.0) -> Self:
+    def of(cls, detections: FrameDetections, *, score_threshold: float = 0.0) -> Self:
         """Return the detections with a score of at least the threshold.
 
         A maximum number of objects is drawn, and a very large grid is reduced.
@@ -68,22 +68,22 @@ class DrawnObjects:
         Raises:
             ShardFormatError: if a mask is malformed.
         """
-        best_N = np.argsort(-found.scores, kind="stable")
-        best_N = best_N[found.scores[best_N] >= score_threshold]
+        best_N = np.argsort(-detections.scores, kind="stable")
+        best_N = best_N[detections.scores[best_N] >= score_threshold]
         rows_N = best_N[:_MOST_OBJECTS]
-        height, width = found.height, found.width
+        height, width = detections.height, detections.width
         shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
         size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
         covers = [
-            _smooth(rle.decode(found.masks[row], height=height, width=width), size)
+            _smooth(rle.decode(detections.masks[row], height=height, width=width), size)
             for row in rows_N
         ]
         per_cell = np.array([size[0] / width, size[1] / height] * 2, np.float32)
         return cls(
-            boxes=found.boxes[rows_N] * per_cell,
+            boxes=detections.boxes[rows_N] * per_cell,
             covers=np.stack(covers) if covers else np.zeros((0, *size[::-1]), np.bool_),
-            labels=found.labels[rows_N],
-            scores=found.scores[rows_N],
+            labels=detections.labels[rows_N],
+            scores=detections.scores[rows_N],
             left_out=len(best_N) - len(rows_N),
         )
 
@@ -178,7 +178,7 @@ def _draw_names(
         text = truncate(class_names[label], _LONGEST_NAME)
         if font_share <= FONT_SHARE:
             text += f" {objects.scores[row]:.2f}"
-        wide, tall = (each + 2 * _PADDING for each in text_size(text, pixels))
+        wide, tall = (side + 2 * _PADDING for side in text_size(text, pixels))
         box = objects.boxes[row] * np.array([width / columns, height / rows] * 2)
         x1, y1, x2, y2 = box.round().astype(int).tolist()
         places = [(x, y) for y in (y1 - tall, y2, y1) for x in (x1, x2 - wide)]
@@ -286,7 +286,7 @@ def _cover(text: str, pixels: int, *, bold: bool) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=32)
 def _font(pixels: int, *, bold: bool) -> ImageFont.FreeTypeFont:
-    found = find_spec("matplotlib")  # faster than an import
-    assert found is not None and found.origin is not None
+    spec = find_spec("matplotlib")  # faster than an import
+    assert spec is not None and spec.origin is not None
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(found.origin).parent / "mpl-data/fonts/ttf" / name, pixels)
+    return ImageFont.truetype(Path(spec.origin).parent / "mpl-data/fonts/ttf" / name, pixels)

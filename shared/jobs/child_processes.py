@@ -234,13 +234,13 @@ def _unfinished(
 def _read_record(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    found = read_json(path)
-    entries = found.values() if isinstance(found, dict) else [None]
+    record = read_json(path)
+    entries = record.values() if isinstance(record, dict) else [None]
     if not all(
         isinstance(entry, dict) and "argv" in entry and "seconds" in entry for entry in entries
     ):
         raise PipelineError(
-            f"{path}: expected the finished steps of a job, got {found!r:.80}; remove the file, "
+            f"{path}: expected the finished steps of a job, got {record!r:.80}; remove the file, "
             "and every step is checked again"
         )
-    return dict(found)
+    return dict(record)

@@ -104,7 +104,7 @@ def _known(
     index: Path, stamps: Mapping[Path, Stamp], kind: IndexKind[Record]
 ) -> dict[Path, IndexedFile[Record]]:
     """Return the index entries of unchanged files."""
-    found: dict[Path, IndexedFile[Record]] = {}
+    entries: dict[Path, IndexedFile[Record]] = {}
     by_name = {path.name: path for path in stamps}
     try:
         content = read_bounded(index, most_bytes=sum(size for size, _ in stamps.values()))
@@ -116,10 +116,10 @@ def _known(
                 entry = kind.lines.validate_json(line)
                 path = by_name.get(entry.name)
                 if path is not None and stamps[path] == entry.stamp:
-                    found[path] = entry
+                    entries[path] = entry
     except (PipelineError, ValueError) as err:
         logger.debug("%s: ignored (%s)", index, err)
-    return found
+    return entries
 
 
 def _head(kind: IndexKind[Record], text: bytes) -> bytes:

@@ -75,9 +75,9 @@ class EarlierResults:
         for path in self.files:
             path.unlink(missing_ok=True)
             above.update(parent for parent in path.parents if self.folder in parent.parents)
-        for each in sorted(above, reverse=True):
+        for folder in sorted(above, reverse=True):
             with suppress(OSError):  # not empty
-                each.rmdir()
+                folder.rmdir()
 
 
 def default_folder(kind: Literal["shards", "clips"], *names: str) -> Path:

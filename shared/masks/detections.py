@@ -76,9 +76,9 @@ class FrameDetections:
             _check("class_scores", self.class_scores, shape=(num, None), dtype=np.float16)
             num_classes = self.class_scores.shape[1]
         if not isinstance(self.masks, tuple) or len(self.masks) != num:
-            found = len(self.masks) if isinstance(self.masks, tuple) else type(self.masks).__name__
+            got = len(self.masks) if isinstance(self.masks, tuple) else type(self.masks).__name__
             raise ShapeError(
-                f"FrameDetections.masks: expected a tuple of {num} masks, one per box, got {found}"
+                f"FrameDetections.masks: expected a tuple of {num} masks, one per box, got {got}"
             )
         _check_ordered(self.boxes)
         if num and self.labels.max() >= num_classes:
@@ -193,10 +193,10 @@ def _of_classes(
         np.issubdtype(labels_N.dtype, np.integer) and 0 <= labels_N.min() <= labels_N.max() < 2**16
     ):
         is_number = np.issubdtype(labels_N.dtype, np.number)
-        found = f"{labels_N.min()} to {labels_N.max()}" if is_number else repr(labels_N[0].item())
+        got = f"{labels_N.min()} to {labels_N.max()}" if is_number else repr(labels_N[0].item())
         raise ShapeError(
             f"FrameDetections.{caller}: expected integer labels from 0 to 65535, "
-            f"got {found} {labels_N.dtype}"
+            f"got {got} {labels_N.dtype}"
         )
     return {
         "labels": labels_N.astype(np.uint16),
@@ -218,15 +218,14 @@ def _check_ordered(boxes_N4: NDArray[np.float32]) -> None:
 
 def _check(name: str, array: object, *, shape: tuple[int | None, ...], dtype: type) -> None:
     """Check a field's type, shape and dtype; None stands for an axis of any length."""
-    found = type(array).__name__
+    got = type(array).__name__
     if isinstance(array, np.ndarray):
         lengths = zip(shape, array.shape, strict=False)
-        fits = all(wanted in (None, length) for wanted, length in lengths)
+        fits = all(expected in (None, length) for expected, length in lengths)
         if fits and array.ndim == len(shape) and array.dtype == dtype:
             return
-        found = f"{array.shape} {array.dtype}"
+        got = f"{array.shape} {array.dtype}"
     axes = ", ".join("any" if length is None else str(length) for length in shape)
     raise ShapeError(
-        f"FrameDetections.{name}: expected an array of shape ({axes}) {np.dtype(dtype)}, "
-        f"got {found}"
+        f"FrameDetections.{name}: expected an array of shape ({axes}) {np.dtype(dtype)}, got {got}"
     )

@@ -64,7 +64,7 @@ def _markdown(value: object) -> str:
     """Return a value with Markdown's special characters escaped."""
     if isinstance(value, _Code):
         return value
-    return "".join(f"\\{each}" if each in "\\`*_<>[]|#" else each for each in escape(str(value)))
+    return "".join(f"\\{char}" if char in "\\`*_<>[]|#" else char for char in escape(str(value)))
 
 
 def json_data(value: Any) -> Markup:

@@ -266,15 +266,15 @@ class VideoDetections:
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
         """Return the detections of several frames in few reads; for errors see `frame`."""
-        found: dict[int, FrameDetections] = {}
+        frames: dict[int, FrameDetections] = {}
         of_shard: dict[Shard, dict[int, int]] = {}
         for row in rows:
             self._check_row(row)
             shard, its_row = self.in_shard(row)
             of_shard.setdefault(shard, {})[row] = its_row
         for shard, its_rows in of_shard.items():
-            found |= zip(its_rows, shard.frames_at(list(its_rows.values())), strict=True)
-        return [found[row] for row in rows]
+            frames |= zip(its_rows, shard.frames_at(list(its_rows.values())), strict=True)
+        return [frames[row] for row in rows]
 
     def check_frames(self, rows: Sequence[int]) -> None:
         """Validate all numbers and masks of frames.
@@ -318,7 +318,7 @@ class VideoDetections:
                 f"video {self.video.id!r}: expected a frame with detections near {times_n[:1]} s, "
                 "got none: no frame of the video was processed"
             )
-        found = nearest_frames(
+        nearest = nearest_frames(
             self.seconds,
             times_n,
             interval=self.interval_seconds,
@@ -326,15 +326,15 @@ class VideoDetections:
             video_F=video_F,
             index_D=self.frame_indices,
         )
-        if not found.is_near_n.all():
-            place = int(np.argmin(found.is_near_n))
+        if not nearest.is_near_n.all():
+            place = int(np.argmin(nearest.is_near_n))
             raise JoinError(
                 f"video {self.video.id!r}: expected a frame with detections within "
-                f"{found.limits_n[place]:.4f} s of {times_n[place]:.4f} s, got the nearest at "
-                f"{self.seconds[found.rows_n[place]]:.4f} s; the detections may be incomplete or "
+                f"{nearest.limits_n[place]:.4f} s of {times_n[place]:.4f} s, got the nearest at "
+                f"{self.seconds[nearest.rows_n[place]]:.4f} s; the detections may be incomplete or "
                 "from a different version of the video; run `orn verify`"
             )
-        return found.rows_n
+        return nearest.rows_n
 
     def _check_order(self) -> None:
         for name, values in (("frame", self.frame_indices), ("time", self.seconds)):
@@ -343,8 +343,8 @@ class VideoDetections:
                 continue
             row = int(wrong[0]) + 1
             paths = [
-                str(self._parts[int(np.searchsorted(self._ends, each, side="right"))][0].path)
-                for each in (row - 1, row)
+                str(self._parts[int(np.searchsorted(self._ends, place, side="right"))][0].path)
+                for place in (row - 1, row)
             ]
             raise ShardFormatError(
                 f"video {self.video.id!r}: expected {name} above {values[row - 1]}, got "

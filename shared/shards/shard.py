@@ -110,8 +110,8 @@ class Shard:
             "detections": self.num_detections,
             "failed": len(self.failed),
         }
-        found = ", ".join(f"{n} {what}" for what, n in counts.items() if n or what != "failed")
-        return f"<Shard {self.path}: {found}>"
+        listed = ", ".join(f"{n} {what}" for what, n in counts.items() if n or what != "failed")
+        return f"<Shard {self.path}: {listed}>"
 
     def __len__(self) -> int:
         """Return F, the number of frames of all videos."""

@@ -114,9 +114,9 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
     """
     paths = sorted(folder.glob(SHARD_FILES.pattern), key=str) if folder.is_dir() else []
     if not paths:
-        found = "an empty folder" if folder.is_dir() else "none"
+        got = "an empty folder" if folder.is_dir() else "none"
         raise ShardNotFoundError(
-            f"{folder}: expected a folder with shards (shard-000000.zarr.zip, ...), got {found}; "
+            f"{folder}: expected a folder with shards (shard-000000.zarr.zip, ...), got {got}; "
             "run `orn detect` first"
         )
     return tuple(paths)

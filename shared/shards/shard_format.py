@@ -288,17 +288,17 @@ def read_attributes(text: bytes, *, source: str) -> ShardAttributes:
         ShardFormatError: if the group is not a shard of this version.
     """
     document = parse_json(text, source=f"{source}: zarr.json", error=ShardFormatError)
-    found = document.get("attributes") if isinstance(document, dict) else None
-    found = found if isinstance(found, dict) else {}
-    if found.get("format") != FORMAT_NAME:
+    attributes = document.get("attributes") if isinstance(document, dict) else None
+    attributes = attributes if isinstance(attributes, dict) else {}
+    if attributes.get("format") != FORMAT_NAME:
         raise ShardFormatError(
-            f"{source}: expected format {FORMAT_NAME!r}, got {described(found.get('format'))}; "
-            "choose a shard of detections"
+            f"{source}: expected format {FORMAT_NAME!r}, got "
+            f"{described(attributes.get('format'))}; choose a shard of detections"
         )
-    if found.get("format_version") != FORMAT_VERSION:
+    if attributes.get("format_version") != FORMAT_VERSION:
         raise ShardFormatError(
             f"{source}: expected format version {FORMAT_VERSION}, got "
-            f"{described(found.get('format_version'))}; detect or import again with --fresh"
+            f"{described(attributes.get('format_version'))}; detect or import again with --fresh"
         )
     try:
         return _GROUP.validate_json(text).attributes

@@ -127,11 +127,11 @@ class ShardRecord:
     def digest(self) -> str:
         """Hexadecimal SHA-256 of attributes, sizes and CRC-32 of all chunks, which identifies the
         content."""
-        found = hashlib.sha256(repr(self.attributes).encode(errors="backslashreplace"))
+        digest = hashlib.sha256(repr(self.attributes).encode(errors="backslashreplace"))
         for name in self.attributes.arrays:
             members_M = self.layouts[name].members_M
-            found.update(members_M[["num_bytes", "checksum"]].tobytes())
-        return found.hexdigest()
+            digest.update(members_M[["num_bytes", "checksum"]].tobytes())
+        return digest.hexdigest()
 
 
 def member_name(array: str, number: int, spec: ArraySpec) -> str:
@@ -226,12 +226,12 @@ def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str
     rows_per_chunk, *chunk_row = array["chunk_grid"]["configuration"]["chunk_shape"]
     codecs = [codec["name"] for codec in array["codecs"]]
     order = (array["codecs"][0].get("configuration") or {}).get("endian", "little")
-    found = [order, array["data_type"], row, chunk_row, codecs]
+    declared = [order, array["data_type"], row, chunk_row, codecs]
     expected = ["little", spec.dtype.name, [*spec.row], [*spec.row], _CODECS]
-    if found != expected:
+    if declared != expected:
         raise ShardFormatError(
             f"{source}: array {name!r}: expected byte order, type, row shape of array and chunk, "
-            f"and codecs {expected}, got {described(found)}"
+            f"and codecs {expected}, got {described(declared)}"
         )
     chunks = [
         _stored(members, member_name(name, number, spec))

@@ -208,13 +208,13 @@ def _packets_from(
     """Return the packets starting at a key frame; None if seeking does not find it."""
     if key == 0:
         return container.demux(stream)
-    wanted = int(times.ticks[times.keys[key]])
+    ticks = int(times.ticks[times.keys[key]])
     with suppress(av.FFmpegError, OSError):
         read_first_headers(container, stream)
         container.seek(int(times.key_dts[key]), stream=stream)
         packets = container.demux(stream)
         for packet in packets:
-            if packet.pts == wanted:
+            if packet.pts == ticks:
                 return chain((packet,), packets)
     return None
 
@@ -280,10 +280,10 @@ def _with_times(
         step = interval
         if before is not None and seconds is not None and seconds > before:
             step = min(interval, (seconds - before) / (len(tied) + 1))
-        for each in tied:
+        for earlier in tied:
             assert before is not None  # pictures with equal times have a time
             before = _repaired(before + step, before=before, interval=interval)
-            yield before, each
+            yield before, earlier
         tied.clear()
         if picture is not None:
             before = _repaired(seconds, before=before, interval=interval)

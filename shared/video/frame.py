@@ -50,8 +50,8 @@ def check_images(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Non
             expected = f"{images[0].shape}, as the first"
         else:
             expected = "(H, W, 3)"
-        found = f"{image.shape} {image.dtype}" if is_array else f"one {type(image).__name__}"
-        raise ShapeError(f"frames: expected {expected} uint8 RGB, got {found} at index {place}")
+        got = f"{image.shape} {image.dtype}" if is_array else f"one {type(image).__name__}"
+        raise ShapeError(f"frames: expected {expected} uint8 RGB, got {got} at index {place}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
 def places_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
     """Return the (n,) indices of the frames selected by `at_rate`, given all (F,) times."""
     times = enumerate(seconds_F.tolist())
-    frames = (Frame(index=place, seconds=each, image=_NO_IMAGE) for place, each in times)
+    frames = (Frame(index=place, seconds=seconds, image=_NO_IMAGE) for place, seconds in times)
     return np.array([frame.index for frame in at_rate(frames, rate)], np.int64)
 
 

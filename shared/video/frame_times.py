@@ -137,7 +137,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> list[_Packet] | 
     check = stream.codec.name in _HEADER_CODECS
     if check:
         stream.codec_context.skip_frame = "ALL"
-    found: list[_Packet] = []
+    packets: list[_Packet] = []
     try:
         for packet in container.demux(stream):
             if packet.size == 0 and packet.pts is None:  # the end
@@ -150,16 +150,16 @@ def _packets(container: InputContainer, stream: VideoStream) -> list[_Packet] | 
                 return None
             begins = packet.is_keyframe and _is_clean(packet, stream)
             dts = packet.pts if packet.dts is None else packet.dts
-            found.append(_Packet(pts=packet.pts, dts=dts, begins=begins))
+            packets.append(_Packet(pts=packet.pts, dts=dts, begins=begins))
             if check:
                 packet.decode()
         if check:
             stream.decode(None)
     except av.error.EOFError:
-        return found
+        return packets
     except (av.FFmpegError, OSError):
         return None
-    return found
+    return packets
 
 
 def _times(path: Path, packets: list[_Packet]) -> FrameTimes | None:

@@ -165,16 +165,16 @@ def _image(image_id: int, frame: ShardFrame) -> dict[str, Any]:
 
 
 def _result(image_id: int, frame: ShardFrame, row: int, ids: Sequence[int]) -> dict[str, Any]:
-    found = frame.detections
-    x1, y1, x2, y2 = map(_shortest, found.boxes[row])
+    detections = frame.detections
+    x1, y1, x2, y2 = map(_shortest, detections.boxes[row])
     return {
         "image_id": image_id,
-        "category_id": ids[found.labels[row]],
+        "category_id": ids[detections.labels[row]],
         "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "score": _shortest(found.scores[row]),
+        "score": _shortest(detections.scores[row]),
         "segmentation": {
             "size": [frame.video.height, frame.video.width],
-            "counts": found.masks[row].decode("ascii"),
+            "counts": detections.masks[row].decode("ascii"),
         },
     }
 

@@ -112,7 +112,7 @@ def _list(place: object, value: Any) -> list[Any]:
     return value
 
 
-def _mismatch(place: str, expected: str, found: Any) -> ObjectImportError:
+def _mismatch(place: str, expected: str, value: Any) -> ObjectImportError:
     return ObjectImportError(
-        f"{place}: expected {expected}, got a {type(found).__name__}; choose a different --format"
+        f"{place}: expected {expected}, got a {type(value).__name__}; choose a different --format"
     )

@@ -131,7 +131,7 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
             raise ObjectImportError(
                 f"{path}: entry {index}: expected unique frame numbers from 1, got {number}"
             )
-        kept = [found for found in message.objects if found.pred_class != 0]
+        kept = [detection for detection in message.objects if detection.pred_class != 0]
         frames[number - 1] = SourceFrame(
             place=number - 1,
             detections=_frame(f"{path}: frame number {number}", kept),
@@ -142,13 +142,13 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
 
 
 def _frame(place: str, objects: list[Any]) -> FrameDetections:
-    classes = np.array([found.pred_class for found in objects], np.int64)
+    classes = np.array([detection.pred_class for detection in objects], np.int64)
     if not ((classes >= 1) & (classes <= NUM_COCO_CLASSES)).all():
         raise ObjectImportError(
             f"{place}: expected classes 1 to {NUM_COCO_CLASSES}, got {classes.min()} to "
             f"{classes.max()}"
         )
-    sides = [[getattr(found.bbox, side) for side in _SIDES] for found in objects]
+    sides = [[getattr(detection.bbox, side) for side in _SIDES] for detection in objects]
     boxes = np.array(sides, dtype=np.float32).reshape(-1, 4)
     if not ((boxes >= -_EDGE) & (boxes <= 1 + _EDGE)).all():
         raise ObjectImportError(
@@ -159,7 +159,7 @@ def _frame(place: str, objects: list[Any]) -> FrameDetections:
         place,
         grid=(GRID, GRID),
         boxes=boxes.clip(0, 1) * np.float32(GRID),
-        scores=[found.score for found in objects],
+        scores=[detection.score for detection in objects],
         labels=classes - 1,
-        masks=tuple(found.coco_mask for found in objects),
+        masks=tuple(detection.coco_mask for detection in objects),
     )

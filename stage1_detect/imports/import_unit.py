@@ -182,11 +182,9 @@ class ImportWork:
                     "remove some"
                 )
             objects = (
-                found
+                one
                 for row, record in rows
-                for found in form.objects_in(
-                    record, source, f"{source.path}: {form.record} {row:,}"
-                )
+                for one in form.objects_in(record, source, f"{source.path}: {form.record} {row:,}")
             )
             yield frame_of(what, place, objects, grid=grid, labels=labels, groups=groups)
 

@@ -124,16 +124,16 @@ def frame_of(
     left_out: list[tuple[str, str]] = []
     kept: list[SourceObject] = []
     boxes: list[Sequence[float]] = []
-    for found in objects:
-        box = found.box or rle.bounding_box(found.mask or b"", height).tolist()
-        if found.name not in labels:
-            left_out.append(("unknown class", repr(found.name)))
-        elif found.is_crowd and not groups:
-            left_out.append(("group of objects (iscrowd); see --groups", repr(found.name)))
+    for candidate in objects:
+        box = candidate.box or rle.bounding_box(candidate.mask or b"", height).tolist()
+        if candidate.name not in labels:
+            left_out.append(("unknown class", repr(candidate.name)))
+        elif candidate.is_crowd and not groups:
+            left_out.append(("group of objects (iscrowd); see --groups", repr(candidate.name)))
         elif box[2] <= 0 or box[3] <= 0 or box[0] >= width or box[1] >= height:
             left_out.append(("outside of the frame", f"{box} of {width} x {height}"))
         else:
-            kept.append(found)
+            kept.append(candidate)
             boxes.append(box)
     boxes_N4 = np.array(boxes, np.float32).reshape(-1, 4)
     boxes_N4 = clip_boxes(boxes_N4, height=height, width=width)
@@ -142,9 +142,9 @@ def frame_of(
         what,
         grid=grid,
         boxes=boxes_N4,
-        labels=[labels[found.name] for found in kept],
-        scores=[found.score for found in kept],
-        masks=tuple(found.mask or mask for found, mask in zip(kept, filled, strict=True)),
+        labels=[labels[candidate.name] for candidate in kept],
+        scores=[candidate.score for candidate in kept],
+        masks=tuple(candidate.mask or mask for candidate, mask in zip(kept, filled, strict=True)),
         num_classes=len(labels),
     )
     return SourceFrame(place=place, detections=detections, left_out=left_out)

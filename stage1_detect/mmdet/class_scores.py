@@ -101,13 +101,13 @@ def _keep_of_queries(head: Any) -> None:
     process = head.instance_postprocess
 
     def with_scores(logits_QC1: Tensor, masks_QHW: Tensor) -> Any:
-        found = process(logits_QC1, masks_QHW)
+        results = process(logits_QC1, masks_QHW)
         scores_QC = logits_QC1.softmax(-1)[:, :-1]
         most = head.test_cfg.get("max_per_image", 100)
         pairs_N = scores_QC.flatten().topk(most, sorted=False).indices
         pairs_N = pairs_N[pairs_N % head.num_classes < head.num_things_classes]
-        found.class_scores = scores_QC[pairs_N // head.num_classes]
-        return found
+        results.class_scores = scores_QC[pairs_N // head.num_classes]
+        return results
 
     head.instance_postprocess = with_scores
 
@@ -184,17 +184,17 @@ class WatchedFeatures:
             if isinstance(inputs, Tensor):
                 inputs = inputs.contiguous(memory_format=self._layout)
             with autocast(self._precision, self._device):
-                found = method(inputs)
-            return self._in_float32(found, sums)
+                results = method(inputs)
+            return self._in_float32(results, sums)
 
         return watched
 
-    def _in_float32(self, found: Any, sums: bool) -> Any:
-        if isinstance(found, Tensor):
-            found = found.float().contiguous()
+    def _in_float32(self, results: Any, sums: bool) -> Any:
+        if isinstance(results, Tensor):
+            results = results.float().contiguous()
             if sums:
-                self._sums.append(found.flatten(1).sum(1))
-            return found
-        if isinstance(found, list | tuple):
-            return type(found)(self._in_float32(each, sums) for each in found)
-        return found
+                self._sums.append(results.flatten(1).sum(1))
+            return results
+        if isinstance(results, list | tuple):
+            return type(results)(self._in_float32(part, sums) for part in results)
+        return results

@@ -151,45 +151,51 @@ class MmdetDetector:
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
         """Detect objects in (H, W, 3) uint8 RGB frames of the same size."""
         check_images(images)
-        return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
+        frames = self.infer([self.prepare(image) for image in images])
+        return [self.encode(frame) for frame in frames]
 
     @torch.inference_mode()
     def infer(self, prepared: Sequence[dict[str, Any]]) -> list[FoundInstances]:
         """Return MMDetection's predictions for preprocessed frames of the same size."""
         size = self.entry.batch_size
         starts = range(0, len(prepared), size)
-        return [found for start in starts for found in self._infer(prepared[start : start + size])]
+        return [frame for start in starts for frame in self._infer(prepared[start : start + size])]
 
-    def encode(self, found: FoundInstances) -> FrameDetections:
+    def encode(self, instances: FoundInstances) -> FrameDetections:
         """Encode masks, clip boxes to the frame, and extend boxes to include their masks."""
-        height, width = found.frame_hw
-        numbers = (found.boxes_N4, found.scores_N, found.masks, found.class_scores_NC)
-        if not found.is_finite or not all(n is None or n.isfinite().all() for n in numbers):
+        height, width = instances.frame_hw
+        numbers = (
+            instances.boxes_N4,
+            instances.scores_N,
+            instances.masks,
+            instances.class_scores_NC,
+        )
+        if not instances.is_finite or not all(n is None or n.isfinite().all() for n in numbers):
             raise DetectorError(NOT_FINITE)
-        if found.masks.is_floating_point():
+        if instances.masks.is_floating_point():
             masks = encode_masks(
-                found.masks,
-                found.boxes_N4,
+                instances.masks,
+                instances.boxes_N4,
                 height=height,
                 width=width,
                 threshold=self._mask_threshold,
             )
         else:
-            masks = tuple(rle.encode(mask_HW) for mask_HW in found.masks.bool().numpy())
-        boxes_N4 = clip_boxes(found.boxes_N4.numpy(), height=height, width=width)
-        scores_NC = found.class_scores_NC
+            masks = tuple(rle.encode(mask_HW) for mask_HW in instances.masks.bool().numpy())
+        boxes_N4 = clip_boxes(instances.boxes_N4.numpy(), height=height, width=width)
+        scores_NC = instances.class_scores_NC
         return FrameDetections(
             height=height,
             width=width,
             boxes=widened_boxes(boxes_N4, masks, height=height),
-            scores=found.scores_N.numpy(),
-            labels=found.labels_N.numpy().astype(np.uint16),
+            scores=instances.scores_N.numpy(),
+            labels=instances.labels_N.numpy().astype(np.uint16),
             class_scores=None if scores_NC is None else scores_NC.numpy().astype(np.float16),
             masks=masks,
         )
 
     def _infer(self, prepared: Sequence[dict[str, Any]]) -> list[FoundInstances]:
-        batch = {key: [each[key] for each in prepared] for key in ("inputs", "data_samples")}
+        batch = {key: [frame[key] for frame in prepared] for key in ("inputs", "data_samples")}
         self._features.clear()
         try:
             with warnings.catch_warnings():
@@ -203,9 +209,9 @@ class MmdetDetector:
                 "use a different config"
             ) from err
         finite = self._features.finite(len(prepared))
-        return [self._found(*each) for each in zip(samples, finite, strict=True)]
+        return [self._instances(*pair) for pair in zip(samples, finite, strict=True)]
 
-    def _found(self, sample: Any, is_finite: bool) -> FoundInstances:
+    def _instances(self, sample: Any, is_finite: bool) -> FoundInstances:
         instances = sample.pred_instances
         # NaN scores are kept here and rejected in `encode`.
         instances = instances[~(instances.scores <= self._score_threshold)].cpu()

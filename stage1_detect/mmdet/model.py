@@ -172,12 +172,12 @@ def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> Loa
         DetectorError: if the file cannot be read, or the weights do not match the model.
     """
     weights, class_names = _read_weights(checkpoint)
-    wanted = model.state_dict()
+    expected = model.state_dict()
     weights = {  # the demo's weights are stored in half precision
-        name: weight.to(wanted[name].dtype) if name in wanted else weight
+        name: weight.to(expected[name].dtype) if name in expected else weight
         for name, weight in weights.items()
     }
-    if problem := mismatch(weights, wanted):
+    if problem := mismatch(weights, expected):
         raise DetectorError(
             f"checkpoint {checkpoint}: weights do not match the config {config_name}: {problem}; "
             "pass the config used for training, or download the file again"
@@ -283,13 +283,13 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
     )
     weights = tensors_in(content.get("state_dict", content) if isinstance(content, dict) else None)
     if not weights:
-        found = described(content)
+        got = described(content)
         if isinstance(content, dict):
             names = [*map(str, content)]
-            found = f"the entries {truncate(', '.join(names))}" if names else "no entries"
+            got = f"the entries {truncate(', '.join(names))}" if names else "no entries"
         raise DetectorError(
             f"{path_text(checkpoint)}: expected a dict of tensors, or one under 'state_dict', got "
-            f"{found}; pass weights saved by MMDetection"
+            f"{got}; pass weights saved by MMDetection"
         )
     meta = content.get("meta")
     of_dataset = meta.get("dataset_meta") if isinstance(meta, dict) else None

@@ -36,7 +36,7 @@ def find_config(name_or_file: str | Path) -> Path:
         masked = sorted(_names_with_masks(folder) & known.keys())
         names = {name.replace("_", "-"): name for name in masked}
         near = [name for name in names if name.startswith(typed)] or get_close_matches(typed, names)
-        meant = " or ".join(repr(names[each]) for each in near[:_MOST_NAMED])
+        meant = " or ".join(repr(names[close]) for close in near[:_MOST_NAMED])
         raise DetectorError(
             f"detector config {str(name_or_file)!r}: expected a .py file or the name of an "
             "instance segmentation model in the model zoo, got neither; pass the file, or a name "
