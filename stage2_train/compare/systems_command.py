@@ -76,15 +76,9 @@ def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
         figures = {
             figure["dataset"]: figure for figure in system["paper"] if figure["table"] == number
         }
-        rows.append(
-            {
-                "system": system["name"],
-                "table": number,
-                "row": next(iter(figures.values()), system)["row"],
-                "heads": system["heads"],
-                "parameters": system["parameters"],
-                **{name: figures[name]["printed"] if name in figures else "-" for name in _PAPERS},
-                "": system["title"],
-            }
-        )
+        row = next(iter(figures.values()), system)["row"]
+        place = {"system": system["name"], "table": number, "row": row}
+        size = {name: system[name] for name in ("heads", "parameters")}
+        printed = {name: figures[name]["printed"] if name in figures else "-" for name in _PAPERS}
+        rows.append({**place, **size, **printed, "": system["title"]})
     return report_of({"system": rows})
