@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from orn.benchmarks.measuring import write_record
@@ -74,45 +74,37 @@ def measure_all(
     ]
 
 
+_FOR_EXACTNESS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""Required for deterministic results on a GPU."""
+
+
 def _state(record: Path, words: Sequence[str], deadline: float) -> str:
+    """Run a measurement without a record, up to a time; its workers are terminated with it."""
     if record.exists():
         return "done"
     if time.monotonic() >= deadline:
         return "no time"
     failure = record.with_suffix(".failed.json")
     command = [sys.executable, "-P", *words, "--out", str(record)]
-    reason, output = run(command, {**os.environ, **_FOR_EXACTNESS}, deadline - time.monotonic())
+    reason = output = ""
+    try:
+        process = subprocess.run(
+            command,
+            env={**os.environ, **_FOR_EXACTNESS},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=deadline - time.monotonic(),
+            check=False,
+        )
+        if process.returncode:
+            output = process.stderr
+            lines = output.strip().splitlines()
+            reason = lines[-1] if lines else f"failed with exit code {process.returncode}"
+    except subprocess.TimeoutExpired:
+        reason = "ran out of time"
     failure.unlink(missing_ok=True)
     if reason:
         write_record({"reason": reason, "command": command, "output": output[-10_000:]}, failure)
         return f"failed: {reason}"
     return "done"
-
-
-_FOR_EXACTNESS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-"""Required for deterministic results on a GPU."""
-
-
-def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[str, str]:
-    """Run a command with a time limit; its workers are terminated with it.
-
-    Returns:
-        The error, empty on success, and the output on stderr.
-    """
-    try:
-        process = subprocess.run(
-            command,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "ran out of time", ""
-    output = process.stderr
-    if process.returncode == 0:
-        return "", output
-    lines = output.strip().splitlines() or [f"failed with exit code {process.returncode}"]
-    return lines[-1], output

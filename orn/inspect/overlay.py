@@ -17,6 +17,7 @@ from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.shards.shard_format import VideoEntry
+from orn.shared.time_ranges import TimeRange
 
 logger = logging.getLogger(__name__)
 
@@ -79,13 +80,7 @@ def draw_film(
     video = chosen_video(shard, video_id)
     first, last = shard.video_rows(video.id)
     seconds_f = shard.frame_seconds()[first:last]
-    start, stop = np.searchsorted(
-        seconds_f,
-        [
-            -np.inf if start_seconds is None else start_seconds,
-            np.inf if stop_seconds is None else stop_seconds,
-        ],
-    ).tolist()
+    start, stop = TimeRange(start_seconds, stop_seconds).places(seconds_f)
     if start >= stop:
         held = f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s" if len(seconds_f) else "none"
         raise ShardNotFoundError(

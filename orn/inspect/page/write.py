@@ -303,26 +303,25 @@ def _frames(
 
 
 def _write_chunks(frames: Iterable[Markup], folder: Path, bar: Bar) -> list[int]:
-    """Write frames into files, and return the index of each file's first frame."""
-    starts = []
-    for number, (start, chunk) in enumerate(_chunked(frames)):
-        text = f"ornFrames({number},`{chunk}`);\n"
+    """Write frames into files of about 400 kB, one frame per line, and return the index of each
+    file's first frame."""
+    starts, held = [0], list[Markup]()
+
+    def write() -> None:
+        lines, number = "\n".join(held), len(starts) - 1
+        text = f"ornFrames({number},`{lines}`);\n"
         (folder / f"{number:06d}.js").write_text(text, encoding="ascii")
-        starts.append(start)
-        bar.advance(chunk.count("\n") + 1)
-    return starts
+        starts.append(starts[-1] + len(held))
+        bar.advance(len(held))
+        held.clear()
 
-
-def _chunked(frames: Iterable[Markup]) -> Iterator[tuple[int, Markup]]:
-    """Yield chunks of about 400 kB, one frame per line, with the index of their first frame."""
-    start, held = 0, list[Markup]()
     for frame in frames:
         if held and (len(held) >= _CHUNK_FRAMES or sum(map(len, held)) + len(frame) > _CHUNK_BYTES):
-            yield start, Markup("\n").join(held)
-            start, held = start + len(held), []
+            write()
         held.append(frame)
     if held:
-        yield start, Markup("\n").join(held)
+        write()
+    return starts[:-1]
 
 
 def check_page_output(out: Path) -> None:
