@@ -293,16 +293,6 @@ def test_every_video_is_tested_in_one_fold(kitchen, new, orn, here, edit, proble
         assert re.search(problem, refused)
 
 
-def test_the_number_of_folds_is_that_of_the_columns(kitchen, new, orn, here: Path) -> None:
-    kitchen("video,label\n0,A\n1,B\n2,A\n3,B\n", *(f"{number}.mp4" for number in range(4)))
-    new("--folds", "2")
-    manifest = here / "kitchen.toml"
-    for old, other, problem in (("folds = 2", "folds = 3", "fold-3"), ("fold-1", "fold-7", "spli")):
-        manifest.write_text(manifest.read_text().replace(old, other))
-        assert problem in orn("manifest", "check", manifest, "--data", ".", exit_code=1).stderr
-        manifest.write_text(manifest.read_text().replace(other, old))
-
-
 def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:
     """And each trains on all classes, whatever its validation would take."""
     rows = "".join(f"{number},{'rare' if number == 3 else 'open'}\n" for number in range(6))

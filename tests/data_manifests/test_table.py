@@ -64,14 +64,13 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
         return [segment.split for segment in read(tmp_path, label_text, spec=spec).segments]
 
     assert splits("video,split\nx/b,val\na,train\ngone,test\n") == ["train", "validation"]
-    with pytest.raises(ManifestError, match=r"t\.csv, row 3: .*'x/b' has no row in s\.csv; add"):
-        splits("video,split\na,train\n")
-    with pytest.raises(ManifestError, match=r"s\.csv, row 3: .*'a' twice"):
-        splits("video,split\na,train\na,test\n")
-    with pytest.raises(ManifestError, match=r"s\.csv, row 2: column 'split': .*'test'.* 'tset'"):
-        splits("video,split\na,tset\n")
-    with pytest.raises(ManifestError, match=r"t\.csv, .*in column 'split'; remove the column"):
-        splits("video,split\na,test\n", "video,label,split,person\na,open,train,p1\n")
+    for split_text, message in (
+        ("a,train\n", r"t\.csv, row 3: .*'x/b'"),
+        ("a,train\na,test\n", r"s\.csv, row 3: .*'a' twice"),
+        ("a,tset\n", r"s\.csv, row 2: column 'split'"),
+    ):
+        with pytest.raises(ManifestError, match=message):
+            splits(f"video,split\n{split_text}")
     (tmp_path / "s.csv").unlink()
     with pytest.raises(DataRootError, match=r"s\.csv: expected .*got none"):
         read(tmp_path, table_text, spec=spec)

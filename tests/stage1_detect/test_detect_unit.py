@@ -1,6 +1,5 @@
 """Units become shards whole or not at all, whatever their videos and threads do."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,12 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
-from orn.shared.errors import DetectorError, VideoDecodeError
+from orn.shared.errors import DetectorError
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.run_units import UnitResult
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry, shard_path
-from orn.shared.video import random_access
-from orn.shared.video.read import Frame
 from orn.stage1_detect.detect_unit import FrameBatch, UnitDetector
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import gray_of, write_gray
@@ -148,20 +145,3 @@ def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path, monkey
         assert failed.reason.startswith(reason)
     assert narrow == FailedVideo(id="narrow", reason="too narrow")
     assert [type(event) for event in good] == [VideoEntry, FrameBatch, type(None)]
-
-
-def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(tmp_path, monkeypatch) -> None:
-    read_frames = random_access.read_frames
-
-    def breaking(path: Path, **kwargs: Any) -> Iterator[Frame]:
-        for frame in read_frames(path, **kwargs):
-            if frame.index == 5:
-                raise VideoDecodeError("the disk failed")
-            yield frame
-
-    monkeypatch.setattr(random_access, "read_frames", breaking)
-    video = Video(id="a.mp4", path=write_gray(tmp_path / "a.mp4", 10))
-    kept = UnitDetector(FakeDetector(), {video.id: video}, tmp_path)
-    first = list(kept.decoded(unit(("a.mp4", 0, 7))))
-    second = list(kept.decoded(unit(("a.mp4", 5, None))))
-    assert first[-1] == second[-1] == FailedVideo(id="a.mp4", reason="the disk failed")

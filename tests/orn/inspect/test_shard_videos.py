@@ -56,9 +56,7 @@ def test_the_nearest_frame_in_time(pictures, film, monkeypatch) -> None:
     assert numbers(pictures, entry(rate=30.0), *(n / 30 for n in range(6))) == [0, 0, 1, 1, 1, 2]
     for module in ("random_access", "file"):
         monkeypatch.setattr(f"orn.shared.video.{module}.frame_times", lambda _: None)
-    assert (
-        numbers(pictures, entry(), *SECONDS) == NUMBERS
-    )  # where times are only known after decoding
+    assert numbers(pictures, entry(), *SECONDS) == NUMBERS  # known after decoding
 
 
 def test_files_that_are_not_the_video_are_refused(pictures, film, manifest, tmp_path) -> None:

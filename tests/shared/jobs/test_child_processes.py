@@ -1,11 +1,6 @@
 """Commands that run in processes of their own: they end with us, say why they fail, and are not
 run again once they have succeeded."""
 
-import os
-import select
-import signal
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +15,6 @@ from orn.shared.jobs.child_processes import (
     run_jobs,
     run_lists,
 )
-from orn.shared.jobs.workers import Terminated
 
 
 def quick(name: str, output: Path | None = None, word: str = "--version") -> Job:
@@ -73,22 +67,3 @@ def test_of_lists_each_stops_at_its_own_failure(tmp_path: Path) -> None:
     assert "absent" in (tmp_path / "fails" / LOG_NAME).read_text()
     assert "orn --version" in (tmp_path / "works" / LOG_NAME).read_text()
     assert not is_done(lists[tmp_path / "fails"][1], tmp_path / "fails" / STEPS_NAME)
-
-
-@pytest.mark.timeout(120)
-def test_sigterm_ends_all_lists(tmp_path: Path) -> None:
-    films = ("demo", "world", "--data", str(tmp_path / "data"), "--films", "90000,0,0")
-    drawing = Job(name="world", argv=films, output=tmp_path)
-    lists = {tmp_path / "one": [drawing, quick("after", tmp_path)], tmp_path / "two": [drawing]}
-
-    def end_us_once_it_draws() -> None:
-        until = time.monotonic() + 60
-        while not any(tmp_path.glob("data/demo/**/*.mp4")) and time.monotonic() < until:
-            select.select([], [], [], 0.05)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(end_us_once_it_draws)
-        with pytest.raises(Terminated):
-            run_lists(lists, at_once=1, ended=lambda folder, failure: None)
-    assert not job_seconds(tmp_path / "one" / STEPS_NAME)

@@ -13,7 +13,6 @@ from pycocotools import mask as coco_mask
 
 from orn.inspect.verify import verify_shard
 from orn.shared.masks import rle
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.imports.import_request import FormatName
 from orn.stage1_detect.imports.source_videos import RECORDS
@@ -123,18 +122,6 @@ def test_numbers_in_a_folder_are_those_of_its_files(orn: Any, tmp_path: Path) ->
     assert shard.frame_index().tolist() == [1, 3]
     assert shard.frame_seconds().tolist() == [2.1, 2.5]
     assert left_out(summary) == {"no frame of the video": 2}
-
-
-def test_classes_are_those_of_a_file_of_coco_or_of_the_source(objects: Any, tmp_path: Path) -> None:
-    rows = ["a,0,0,0,1,1,cup,", "a,0,0,0,1,1,person,"]
-    assert objects(table(tmp_path, *rows), "--format", "csv")[1].detector.class_names == (
-        COCO_CLASSES
-    )
-    (tmp_path / "classes.txt").write_text("thing\ncup\n")
-    words = ("--format", "csv", "--classes", tmp_path / "classes.txt")
-    summary, shard = objects(table(tmp_path, *rows), *words)
-    assert (shard.detector.class_names, shard.frame(0).labels.tolist()) == (("thing", "cup"), [1])
-    assert summary["left_out"][0]["first"] == "frame 0: 'person'"
 
 
 POLYGON = [1.5, 1, 6, 1, 6, 5.2, 3, 6]

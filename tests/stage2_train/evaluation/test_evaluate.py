@@ -106,9 +106,7 @@ def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_o
     # One that reads no objects is as good on any shards.
     blind = replace(config.recipe, model=replace(config.recipe.model, objects="cells"))
     write_signed(one_step, replace(other, recipe=blind))
-    assert (
-        message not in run_orn("eval", one_step, exit_code=None).stderr
-    )  # whose weights are others
+    assert message not in run_orn("eval", one_step, exit_code=None).stderr
 
 
 def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
