@@ -243,11 +243,10 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
 
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
     """Return the lengths of a batch of videos."""
-    return list(map(_length, videos))
-
-
-def _length(video: Video) -> FrameEstimate:
-    try:
-        return estimate(video.path, rate=video.rate)
-    except VideoDecodeError as err:
-        return replace(UNREADABLE, problem=str(err))
+    lengths = []
+    for video in videos:
+        try:
+            lengths.append(estimate(video.path, rate=video.rate))
+        except VideoDecodeError as err:
+            lengths.append(replace(UNREADABLE, problem=str(err)))
+    return lengths

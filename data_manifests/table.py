@@ -91,16 +91,13 @@ def read(
         classes = read_class_names(folder / spec.classes) if labels else {}
     if split_of is None and spec.split_table is not None:
         split_of = _read_splits(folder / spec.split_table, spec)
-    columns = {"split": spec.split} | ({"group": spec.group} if spec.group else {})
-    is_own = spec.split != "split" and spec.split_table is None and spec.folds is None
-    named = {"split"} if is_own else set()
-    rows = read_rows(
-        path,
-        "the label table",
-        LabeledRow if labels else TableRow,
-        columns=columns,
-        required=named | ({"group"} if spec.group else set()),
-    )
+    named = {"group": spec.group} if spec.group else {}
+    required = {*named}
+    if spec.split != "split" and spec.split_table is None and spec.folds is None:
+        required.add("split")
+    columns = {"split": spec.split, **named}
+    row_type = LabeledRow if labels else TableRow
+    rows = read_rows(path, "the label table", row_type, columns=columns, required=required)
 
     def segment_of(row: TableRow) -> Segment:
         segment = Segment(

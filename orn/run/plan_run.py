@@ -317,10 +317,8 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> floa
     if pipeline.objects is not None or pipeline.recipe != SMALL:
         return None
     saved = pipeline.saved_settings(dataset.name)
-    if saved is not None:
-        began: float | None = saved.get("detector", {}).get("thresholds", {}).get("score")
-        return began
-    return usual
+    began: float | None = (saved or {}).get("detector", {}).get("thresholds", {}).get("score")
+    return usual if saved is None else began
 
 
 def _folds(manifest: Manifest, request: PipelineRequest) -> int | None:
