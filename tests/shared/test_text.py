@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.text import csv_text, escape, escape_lines, nearest, truncate_middle, utf8
+from orn.shared.text import csv_text, escape, escape_lines, nearest, utf8
 
 
 def test_printable_escapes_what_a_terminal_acts_on() -> None:
@@ -68,11 +68,3 @@ KEYS = ["optimizer.name", "optimizer.learning_rate", "model.kernels", "l", "r"]
 )
 def test_nearest(word: str, names: list[str], expected: str | None) -> None:
     assert nearest(word, names) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a/clip_3", "a/clip_3"), ("a/some_long_name_of_a_clip_3", "a/some\u2026lip_3")],
-)
-def test_the_end_of_a_long_name_is_kept(name: str, expected: str) -> None:
-    assert truncate_middle(name, 12) == expected

@@ -14,7 +14,6 @@ import pytest
 
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import (
-    is_locked,
     lock_path,
     locked,
     remove_stale_temporaries,
@@ -137,15 +136,3 @@ def test_a_link_is_not_locked_in_place_of_its_target(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / "precious").read_text() == "mine"
-
-
-def test_asking_whether_a_job_holds_something_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "thing.h5"
-    assert not is_locked(path)
-    assert list(tmp_path.iterdir()) == []
-    with locked(path, job="orn thing"):
-        assert is_locked(path) and is_locked(path)
-    lock_path(path).write_text("1\n")  # of a process that was killed
-    assert not is_locked(path)
-    with locked(path, job="orn thing"):
-        pass

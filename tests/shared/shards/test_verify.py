@@ -13,7 +13,6 @@ from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
 from orn.inspect.verify import verify_folder, verify_shard
 from orn.shared.jobs.plan import Plan, plan_units
-from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from tests.shared.shards.conftest import spoilt, write_drawn
 from tests.worlds.shards import DETECTOR
 from tests.worlds.tables import write_table
@@ -141,10 +140,3 @@ def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> N
     for (name, severity, place, message), problem in zip(expected, problems, strict=True):
         assert (problem.shard.name, problem.severity) == (name, severity)
         assert re.match(f"{place}: .*{message}", problem.message)
-
-
-def test_masks_imported_without_their_video(folder: Path, dataset: Dataset) -> None:
-    write_drawn(shard(folder, 0), {"a": frames(0, 4)}, digest=UNKNOWN_SOURCE)
-    (problem,) = verify_folder(folder, dataset)
-    assert problem.severity == "note"
-    assert "training rejects these masks" in problem.message

@@ -35,12 +35,6 @@ def test_a_wrong_name_gets_near_ones_of_models_with_masks(name: str, near: str) 
     assert "yolo" not in str(caught.value).partition("got neither")[2]
 
 
-def test_own_configs_inherit_from_the_zoo(tmp_path: Path) -> None:
-    path = tmp_path / "own.py"
-    path.write_text("_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'\n")
-    assert read_config(path).config.model.roi_head.mask_head.num_classes == 80
-
-
 @pytest.mark.parametrize("name", ["metafile.yml", "base.yaml"])
 @pytest.mark.parametrize("tag", ["object/apply:os.system ['touch done']", "name:os.system"])
 def test_yaml_with_a_python_tag_is_refused(tmp_path, monkeypatch, demo_config, name, tag) -> None:

@@ -1,7 +1,5 @@
 """The paper's table beside what was measured: contrasts and verdicts."""
 
-from dataclasses import replace
-
 import pytest
 
 from orn.stage2_train.compare.ablation_report import ablation_report, as_report
@@ -67,10 +65,3 @@ def test_a_side_has_learned_above_chance_with_a_loss_at_rest(percents, figures, 
     (row,) = report["contrasts"]
     assert row["not_learned"] == (["activity-head"] if why else [])
     assert row["verdict"] == ("one side has not learned" if why else "holds")
-
-
-@pytest.mark.parametrize(("dataset", "is_shown"), [("epic", True), ("kitchen", False)])
-def test_results_of_the_paper_stand_beside_those_on_the_same_data_set(dataset, is_shown) -> None:
-    results = [replace(result, dataset=dataset) for result in made_results(PERCENTS)]
-    text = as_report(ablation_report(results, table="2")).markdown()
-    assert ("paper" in text) == ("40.89" in text) == is_shown

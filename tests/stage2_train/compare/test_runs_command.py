@@ -97,8 +97,3 @@ def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
     write_evaluation(folder / "crossed", "folds", split="folds")
     (line,) = (line for line in _runs(folder).stdout.splitlines() if "crossed" in line)
     assert line.startswith("crossed ") and re.search(r"75\.00 \[.*\] \(folds\)", line)
-
-
-def test_no_folder_and_an_empty_one(tmp_path) -> None:
-    _runs(tmp_path / "none", exit_code=2)
-    assert _runs(tmp_path).stdout == f"{tmp_path}: no run\n"
