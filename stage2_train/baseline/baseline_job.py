@@ -88,7 +88,7 @@ def evaluate_baseline(
         run=str(out),
         system=None,
         step=None,
-        detector=sources.detector,
+        detector=sources.detections.detector.title,
         trained_on=False,
     )
     save_predictions(out / f"predictions-{split}.npz", predictions)

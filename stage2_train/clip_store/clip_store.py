@@ -88,11 +88,6 @@ class ClipFrames:
     video: StoredVideo
 
     @property
-    def id(self) -> str:
-        """Id in the manifest."""
-        return self.video.id
-
-    @property
     def source_digest(self) -> str:
         """Digest of the decoded file or folder."""
         return self.video.source_digest
@@ -137,7 +132,7 @@ class ClipFrames:
         """
         if not 0 <= frame < len(self):
             raise ClipStoreError(
-                f"{self.path}: video {self.id}: expected a frame from 0 to "
+                f"{self.path}: video {self.video.id}: expected a frame from 0 to "
                 f"{len(self) - 1}, got {frame}"
             )
         row = self.rows[frame]
@@ -202,7 +197,7 @@ class ClipFrames:
         if isinstance(err, ClipStoreError):
             return err
         return ClipStoreError(
-            f"{self.path}: video {self.id}: {what} corrupt ({_message(err)}); {_REMEDY}"
+            f"{self.path}: video {self.video.id}: {what} corrupt ({_message(err)}); {_REMEDY}"
         )
 
 

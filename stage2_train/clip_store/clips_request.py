@@ -105,13 +105,9 @@ class ClipsRequest(Request):
     retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False
 
     @model_validator(mode="after")
-    def _has_one_size(self) -> Self:
+    def _fits(self) -> Self:
         if self.short_side is not None and self.size is not None:
             raise ValueError("--size and --short-side: expected at most one, got both; omit one")
-        return self
-
-    @model_validator(mode="after")
-    def _has_backbone(self) -> Self:
         for option, value in (
             ("--backbone-stage", self.backbone_stage),
             ("--weights", self.weights),

@@ -74,11 +74,6 @@ class DecodedVideo:
     _all: "DecodedVideos"
 
     @property
-    def id(self) -> str:
-        """Id in the manifest."""
-        return self._video.id
-
-    @property
     def source_digest(self) -> str:
         """Digest of the file or folder, which is read completely."""
         return content_digest(self._video.path)
@@ -117,7 +112,7 @@ class DecodedVideo:
         missing = [place for place in places if place not in pictures]
         if missing:
             raise VideoDecodeError(
-                f"video {self.id}: expected frame {missing[0]} in {self._video.path}, got "
+                f"video {self._video.id}: expected frame {missing[0]} in {self._video.path}, got "
                 f"{counted(len(self.seconds), 'frame')}"
             )
         return np.stack([pictures[place] for place in frames_n.tolist()])

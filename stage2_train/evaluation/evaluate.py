@@ -117,7 +117,7 @@ def evaluate_run(
         run=str(run),
         system=config.system,
         step=model.step,
-        detector=sources.detector,
+        detector=sources.detections.detector.title,
         trained_on=request.split in recipe.data.training_splits,
     )
     if accelerator.is_main_process:

@@ -195,7 +195,7 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
         width = conv5.out_channels
     if config.objects == "detections":
         encoder = _encoder(config, width)
-    if config.pools_objects:
+    if encoder is not None and "appearance" in config.object_parts:
         classify_object = nn.Linear(width, config.num_detector_classes + 1)
     relation = ObjectRelation(
         width + CELL_COORDINATES if encoder is None else encoder.width,
@@ -224,7 +224,7 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
         mask_pooling=config.mask_pooling,
         relation_frames=config.relation_frames,
         samples_per_clip=config.reference_frame_sampling == "per_clip",
-        pairs_empty_slots=config.pairs_empty_slots,
+        pairs_empty_slots=config.empty_slots == "as_authors" and config.clique_size == 2,
     )
 
 

@@ -231,7 +231,7 @@ def _made(
         ("system", config.system or "from the recipe"),
         ("initial weights", weights),
         ("detector of the training", config.detector.title),
-        ("detector of this report", runs[0].sources.detector),
+        ("detector of this report", runs[0].sources.detections.detector.title),
         *((f"training{of}", _trained(model)) for model, of in _named(run, runs)),
         (f"{split} segments", f"{len(segments):,}, {file.num_skipped:,} more skipped"),
         ("intervals", file.drawn.as_text()),

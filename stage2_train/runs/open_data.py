@@ -35,6 +35,7 @@ from orn.stage2_train.clips.interfaces import ClipSettings, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.model.build import feature_cells
+from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.settings.evaluation_names import FrameOrder
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
@@ -46,12 +47,22 @@ DATA_NAME = "data.json"
 _NAMED = 3
 
 
-def expected_maps(recipe: Recipe, *, weights: Path | None = None) -> MapSettings | None:
-    """Return the maps that a frozen image network computes with its published weights, or with
-    those in a file; None for a network that reads frames."""
+def expected_maps(
+    recipe: Recipe, *, weights: Path | None = None, recorded: MapSettings | None = None
+) -> MapSettings | None:
+    """Return the maps that a frozen image network computes; None for a network that reads frames.
+
+    Args:
+        recipe: recipe of the network.
+        weights: file with its weights; None for the published ones.
+        recorded: maps of a run whose weights are used instead.
+    """
     model = recipe.model
     if not model.has_frozen_maps:
         return None
+    if recorded is not None:
+        shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
+        return replace(recorded, shape=shape)
     network = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
     return network.settings(recipe.data.crop)
 
@@ -117,11 +128,6 @@ class Sources:
             has_maps=has_stored and recipe.model.has_frozen_maps and not (flip or flipped_views),
         ).for_network(needs_frames=recipe.model.reads_frames)
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
-
-    @property
-    def detector(self) -> str:
-        """Description of the detector."""
-        return self.detections.detector.title
 
     def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
         """Return the record for clips of some segments; without times, use the durations covered by

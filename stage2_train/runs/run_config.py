@@ -101,6 +101,12 @@ class DatasetRecord:
     train_digest: str
     """Digest of the ids, times and labels of training segments."""
 
+    @classmethod
+    def of(cls, dataset: Dataset, train: tuple[Segment, ...]) -> Self:
+        """Return the record of a data set and its training segments."""
+        shared = {name: getattr(dataset, name) for name in ("name", "task", "metric", "classes")}
+        return cls(num_train=len(train), train_digest=segments_digest(train), **shared)
+
     @model_validator(mode="after")
     def _has_its_metric(self) -> Self:
         check_metric(self.task, self.metric)
@@ -202,18 +208,6 @@ class RunConfig:
             shards=places.resolve(places.shards, run),
             clips=None if clips is None else places.resolve(clips, run),
         )
-
-
-def describe_dataset(dataset: Dataset, train_segments: tuple[Segment, ...]) -> DatasetRecord:
-    """Return the record of a data set."""
-    return DatasetRecord(
-        name=dataset.name,
-        task=dataset.task,
-        metric=dataset.metric,
-        classes=dataset.classes,
-        num_train=len(train_segments),
-        train_digest=segments_digest(train_segments),
-    )
 
 
 def segments_digest(segments: tuple[Segment, ...]) -> str:

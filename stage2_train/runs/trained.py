@@ -99,7 +99,7 @@ class OpenedModel:
     def relates_pairs(self) -> bool:
         """Whether the network relates pairs of detected objects, so that they can be explained."""
         model = self.config.recipe.model
-        return model.reads_detections and model.relates_pairs and self.heads != "activity"
+        return model.reads_detections and model.clique_size == 2 and self.heads != "activity"
 
     @property
     def detector(self) -> str:

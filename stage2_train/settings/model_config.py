@@ -229,25 +229,9 @@ class NetworkConfig:
         return max(self.mlp_dropout, self.map_dropout, self.classifier_dropout) > 0
 
     @property
-    def pairs_empty_slots(self) -> bool:
-        """Whether an empty slot can be the second object of a pair."""
-        return self.empty_slots == "as_authors" and self.clique_size == 2
-
-    @property
-    def relates_pairs(self) -> bool:
-        """Whether the object head relates pairs of objects."""
-        return self.heads != "activity" and self.clique_size == 2
-
-    @property
     def reads_detections(self) -> bool:
         """Whether the network reads detected objects."""
         return self.heads != "activity" and self.objects == "detections"
-
-    @property
-    def pools_objects(self) -> bool:
-        """Whether the object head pools appearance under masks, which is needed for its object
-        class logits (eq. 13)."""
-        return self.objects == "detections" and "appearance" in self.object_parts
 
     @property
     def object_head_reads_frames(self) -> bool:

@@ -170,7 +170,9 @@ def train_network(
         check_position(state, phases, path=last_path)
     if state.is_finished(len(phases)):
         return state
-    num_left = _steps_left(phases, state, max_steps)
+    num_left = sum(phase.num_steps for phase in phases[state.phase :]) - state.phase_step
+    if max_steps is not None:
+        num_left = max(min(num_left, max_steps - state.step), 0)
     network.to(accelerator.device)
     apply_backbone_options(network, recipe, accelerator.device)
     with (
@@ -215,11 +217,6 @@ def _failures_reported(phase: Phase) -> Iterator[None]:
             f"results, or fewer than {counted(phase.batch_size, 'clip')} per batch and "
             "optimizer.accumulation=2"
         ) from err
-
-
-def _steps_left(phases: Sequence[Phase], state: TrainingState, max_steps: int | None) -> int:
-    left = sum(phase.num_steps for phase in phases[state.phase :]) - state.phase_step
-    return left if max_steps is None else max(min(left, max_steps - state.step), 0)
 
 
 def _begin_next_phase(session: _Session) -> None:

@@ -19,19 +19,17 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.shards.shard_folder import shard_paths
 from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.clip_store.clips_request import map_options
-from orn.stage2_train.clip_store.store_format import MapSettings
 from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
+    DatasetRecord,
     Places,
     RunConfig,
     check_detector_classes,
     check_same_run,
     config_to_resume,
-    describe_dataset,
 )
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.runs.trained import local_folder
@@ -99,7 +97,12 @@ def read_start(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trainin
     recorded = config_to_resume(run)
     weights = find_initial_weights(recipe, run, recorded, file=request.weights, source=source)
     recipe = _with_precision(recipe, recorded, device=resources.device)
-    maps = _expected_maps(recipe, request.weights, recorded or weights.previous)
+    previous = recorded or weights.previous
+    maps = expected_maps(
+        recipe,
+        weights=request.weights,
+        recorded=None if previous is None else previous.clips.frames.maps,
+    )
     _create_missing(request, dataset.name, recipe, weights, may_run=may_run)
     crop = recipe.data.crop
     sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=maps)
@@ -115,7 +118,7 @@ def read_start(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trainin
         recipe=recipe,
         weights_digest=weights.digest,
         started_from=weights.started_from,
-        dataset=describe_dataset(dataset, data.train.segments),
+        dataset=DatasetRecord.of(dataset, data.train.segments),
         manifest=Path(request.manifest).name,
         clips=sources.clip_record(data.train.segments),
         detector=sources.detections.detector,
@@ -193,19 +196,6 @@ def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) 
             target,
         )
     return replace(recipe, precision=precision)
-
-
-def _expected_maps(
-    recipe: Recipe, file: Path | None, previous: RunConfig | None
-) -> MapSettings | None:
-    """Return the maps that a frozen image network computes, with the weights of the run that is
-    resumed or fine-tuned, if any; None for a network that reads frames."""
-    model = recipe.model
-    recorded = None if previous is None else previous.clips.frames.maps
-    if recorded is None or not model.has_frozen_maps:
-        return expected_maps(recipe, weights=file)
-    shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
-    return replace(recorded, shape=shape)
 
 
 def _read_clips(sources: Sources, recipe: Recipe, manifest: str) -> tuple[TrainingData, int]:

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from orn.shared.errors import ConfigError, TrainingError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import ClipBatch
+from orn.stage2_train.model.inputs import map_tensors
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.runs.phases import Phase
@@ -221,17 +222,17 @@ def training_step(
             batch = batch.to(accelerator.device)
             with accelerator.autocast():
                 output = model(batch.inputs(), heads=heads, generator=generator)
-            class_logits_BTKS = output.class_logits_BTKS
+            output = map_tensors(output, Tensor.float)
             losses = total_loss(
-                logits_BA=output.logits_BA.float(),
+                logits_BA=output.logits_BA,
                 labels=batch.labels,
-                class_logits_BTKS=None if class_logits_BTKS is None else class_logits_BTKS.float(),
+                class_logits_BTKS=output.class_logits_BTKS,
                 detector_labels_BTK=batch.detector_labels_BTK,
                 valid_BTK=batch.valid_BTK,
                 object_weight=recipe.losses.object_loss_weight,
                 reduction=recipe.losses.reduction,
                 activity_weight=recipe.losses.activity_loss_weight,
-                head_logits_BA=[logits_BA.float() for logits_BA in output.head_logits_BA],
+                head_logits_BA=output.head_logits_BA,
                 each_head_weight=recipe.losses.each_head_loss_weight,
                 smoothing=recipe.losses.label_smoothing,
             )

@@ -156,7 +156,8 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
     faked = Measured(file=measured.file, predictions=predictions, classes=tuple(classes))
     explanations = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
     paths = paths_of_run(run, model.config, Resources())
-    sources, joined = SimpleNamespace(detector=ids[0]), SimpleNamespace(segments=())
+    detections = SimpleNamespace(detector=SimpleNamespace(title=ids[0]))
+    sources, joined = SimpleNamespace(detections=detections), SimpleNamespace(segments=())
     runs = [EvaluatedRun(model=model, sources=sources, joined=joined)]
     return report_page(run, runs, faked, explanations, paths=paths, curves=[()])
 
