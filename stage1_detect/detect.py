@@ -193,20 +193,20 @@ def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     )
 
 
+@dataclass(frozen=True)
 class _LoadedHere:
     """Loads the detector in each process; it is already loaded in this process."""
 
-    def __init__(self, load: Callable[[str], Detector], device: str, detector: Detector) -> None:
-        self._load = load
-        self._device = device
-        self._detector = detector
+    load: Callable[[str], Detector]
+    device: str
+    detector: Detector
 
     def __call__(self, device: str) -> Detector:
-        return self._detector if device == self._device else self._load(device)
+        return self.detector if device == self.device else self.load(device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the loader only: other processes load the detector themselves."""
-        return partial, (self._load,)
+        return partial, (self.load,)
 
 
 def run_job(

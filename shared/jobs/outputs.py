@@ -14,7 +14,6 @@
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text, truncate
 
-_ROOM_BYTES = 1 << 20
-"""Space for the results of most commands."""
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 _MARK_BYTES = 2000
 """Length of the beginning of a file that contains a mark."""
@@ -206,22 +203,6 @@ def earlier_results(
         return EarlierResults(folder=folder, files=())
     inside = (file for file in files if Path(os.path.realpath(file.parent)).is_relative_to(real))
     return EarlierResults(folder=folder, files=tuple(inside))
-
-
-def check_room(folder: Path) -> None:
-    """Check that results can be written to an existing folder, before they are computed.
-
-    Raises:
-        PipelineError: if the folder is read-only or its disk is full.
-    """
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(_ROOM_BYTES))
-    except OSError as err:
-        raise PipelineError(
-            f"{path_text(folder)}: results cannot be written ({reason(err)}); free space or change "
-            "its permissions, and run the command again"
-        ) from err
 
 
 def _status(path: Path) -> os.stat_result | None:

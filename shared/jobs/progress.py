@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from orn.shared.text import escape
@@ -46,53 +47,49 @@ def progress(
         with _drawn(task, total=total, unit=unit) as bar:
             yield bar
         return
-    lines = _LogLines(task, total=total, unit=unit, clock=clock)
+    now = clock()
+    lines = _LogLines(task=task, total=total, unit=unit, clock=clock, start=now, last=now)
     try:
         yield lines
     finally:
-        lines.close()
+        lines.log()
 
 
+@dataclass(slots=True, kw_only=True)
 class _LogLines:
     """Writes a log line per interval, and one at the end."""
 
-    def __init__(
-        self, task: str, *, total: int | None, unit: str, clock: Callable[[], float]
-    ) -> None:
-        self._task = task
-        self._total = total
-        self._unit = unit
-        self._clock = clock
-        self._note = ""
-        self._done = 0
-        self._start = self._last = clock()
+    task: str
+    total: int | None
+    unit: str
+    clock: Callable[[], float]
+    note: str = ""
+    done: int = 0
+    start: float
+    last: float
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
-        self._done += n
+        self.done += n
         if note is not None:
-            self._note = note
-        now = self._clock()
-        if now - self._last >= LOG_INTERVAL_SECONDS:
-            self._last = now
-            self._log(now)
+            self.note = note
+        if self.clock() - self.last >= LOG_INTERVAL_SECONDS:
+            self.last = self.clock()
+            self.log()
 
-    def close(self) -> None:
-        self._log(self._clock())
-
-    def _log(self, now: float) -> None:
-        elapsed = now - self._start
-        rate = self._done / elapsed if elapsed > 0 else 0.0
-        of_total = "" if self._total is None else f"/{self._total}"
-        unit = _unit_of(self._unit, self._done if self._total is None else self._total)
-        parts = [f"{self._done}{of_total} {unit}", f"{rate:.3g} {self._unit}/s"]
-        if self._total is not None and rate > 0 and self._done < self._total:
-            parts.append(f"{_duration((self._total - self._done) / rate)} left")
+    def log(self) -> None:
+        elapsed = self.clock() - self.start
+        rate = self.done / elapsed if elapsed > 0 else 0.0
+        of_total = "" if self.total is None else f"/{self.total}"
+        unit = _unit_of(self.unit, self.done if self.total is None else self.total)
+        parts = [f"{self.done}{of_total} {unit}", f"{rate:.3g} {self.unit}/s"]
+        if self.total is not None and rate > 0 and self.done < self.total:
+            parts.append(f"{_duration((self.total - self.done) / rate)} left")
         else:
             parts.append(f"{_duration(elapsed)} so far")
         parts.append(f"peak memory {_peak_memory_gib():.1f} GiB")
-        if self._note:
-            parts.append(self._note)
-        logger.info("%s: %s", self._task, ", ".join(parts))
+        if self.note:
+            parts.append(self.note)
+        logger.info("%s: %s", self.task, ", ".join(parts))
 
 
 @contextmanager

@@ -72,8 +72,11 @@ class OpenedFolder:
     """Entries in the order of units."""
     commons: Mapping[str, ShardAttributes]
     """Distinct attributes without videos, by digest."""
-    is_large: bool
-    """Whether the folder has an index."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the folder has an index."""
+        return len(self.entries) >= SHARD_INDEX.least_files
 
 
 def open_folder(folder: Path) -> OpenedFolder:
@@ -89,8 +92,7 @@ def open_folder(folder: Path) -> OpenedFolder:
     commons = {
         digest: replace(record.attributes, **_OF_VIDEOS) for digest, record in records.items()
     }
-    is_large = len(entries) >= SHARD_INDEX.least_files
-    return OpenedFolder(entries=entries, commons=commons, is_large=is_large)
+    return OpenedFolder(entries=entries, commons=commons)
 
 
 def record_of(path: Path, entry: IndexEntry, common: ShardAttributes) -> ShardRecord:

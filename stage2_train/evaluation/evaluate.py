@@ -22,7 +22,6 @@ from orn.data_manifests.records import Dataset
 from orn.shared.data_files import file_digest, text_digest
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError, JoinError
-from orn.shared.jobs.outputs import check_room
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
@@ -45,7 +44,7 @@ from orn.stage2_train.runs.predictions import (
     save_predictions,
 )
 from orn.stage2_train.runs.run_config import RunConfig, read_config
-from orn.stage2_train.runs.run_folder import BEST_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, check_room
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     chosen_run,

@@ -9,14 +9,13 @@ import torch
 from orn.data_manifests.records import Split
 from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.outputs import check_room
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
 from orn.stage2_train.report.curves import training_curves
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
-from orn.stage2_train.runs.run_folder import BASELINE_NAME
+from orn.stage2_train.runs.run_folder import BASELINE_NAME, check_room
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     fold_runs,

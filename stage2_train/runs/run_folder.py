@@ -12,6 +12,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from orn.shared.data_files import (
     open_to_append,
     read_bounded,
     read_json,
+    reason,
     text_digest,
 )
 from orn.shared.devices import instruction_set
@@ -50,6 +52,8 @@ LAST_NAME = "last.safetensors"
 PREVIOUS_NAME = "previous.safetensors"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
+_ROOM_BYTES = 1 << 20
+"""Space for the results of most commands."""
 CONFIG_DIGEST = "config"
 """Metadata of files of weights: the digest of the configuration; see `config_digest`."""
 
@@ -313,4 +317,20 @@ def _metadata(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path_text(path)}: expected the weights of a run, got a damaged or different file; "
             "restore it, or download, export or train the model again"
+        ) from err
+
+
+def check_room(folder: Path) -> None:
+    """Check that results can be written to an existing folder, before they are computed.
+
+    Raises:
+        PipelineError: if the folder is read-only or its disk is full.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM_BYTES))
+    except OSError as err:
+        raise PipelineError(
+            f"{path_text(folder)}: results cannot be written ({reason(err)}); free space or change "
+            "its permissions, and run the command again"
         ) from err
