@@ -48,16 +48,10 @@ def test_dataset_of_ones_own(mine: Path, tmp_path: Path) -> None:
     assert list(files_of("none", tmp_path)) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("vlgo", "'vlgo'; choose one of vlog, "),
-        *((path, "expected a manifest file") for path in ("such.toml", "../data_manifests/vlog")),
-    ],
-)
-def test_data_sets_that_are_not_there(name: str, message: str) -> None:
-    with pytest.raises(UnknownDatasetError, match=message):
-        load_manifest(name)
+def test_data_sets_that_are_not_there() -> None:
+    for name, message in (("vlgo", "vlog"), ("../data_manifests/vlog", "a manifest file")):
+        with pytest.raises(UnknownDatasetError, match=message):
+            load_manifest(name)
 
 
 def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:

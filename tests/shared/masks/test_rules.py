@@ -62,7 +62,6 @@ def test_numbers_out_of_range_are_found(frame, field, place, value, message) -> 
 @pytest.mark.parametrize(
     ("row", "counts", "message"),
     [
-        (0, b"", "expected a mask, got RLE: expected compressed run lengths, got no bytes"),
         (1, b"\xff", "expected a mask, got RLE: expected character codes 48 to 111"),
         (2, mask(0, 0, 1, 1, width=9), "expected 8 x 10 = 80 pixels, got 72"),
         (0, mask(1, 2, 6, 7), r"expected a mask inside its box \[1.0, 2.0, 4.0, 6.0\], got 25 pix"),

@@ -69,8 +69,6 @@ def test_the_default_detector_has_published_weights() -> None:
         (f"Models: [{{Config: a/small.py, Weights: {URL}}}]", URL),
         (f"[{{Config: small.py, Weights: {URL}}}]", URL),
         (f"Models: [{{Config: large.py, Weights: {URL}}}]", None),
-        (f"Models: [{{Config: small.py, Weights: [{URL}]}}]", None),
-        ("Models: [{Config: small.py}]", None),
         *((text, None) for text in ("", "3", "Models: 3", "[3]", "[{Config: 3}]")),
     ],
 )
