@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from orn.benchmarks.detect_request import DetectRequest, Repeats, Tiny
 from orn.benchmarks.measuring import publish
 from orn.shared.common_options import (
     AsJson,
-    BatchSize,
     Count,
     Device,
     FilePath,
-    Precision,
     Threads,
-    precision_option,
     threads_option,
 )
 from orn.shared.echo import echo_report
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from orn.benchmarks.model_inputs import ClipSizes
 
 Out = Annotated[FilePath | None, Option("File for the record.")]
-Tiny = Annotated[bool, Option("Use tiny sizes, for a test run.")]
-Repeats = Annotated[Count, Option("Number of measurements of each side; the median is reported.")]
 
 
 class BatchOptions(Request):
@@ -50,31 +46,6 @@ class BatchOptions(Request):
             return TINY
         config = NetworkConfig(num_activities=125, backbone=self.backbone)
         return ClipSizes(clips=self.clips, frames=self.frames, slots=self.slots, config=config)
-
-
-class DetectOptions(Request):
-    """Options of `orn bench detect`."""
-
-    video: Annotated[FilePath | None, Option("A video file.", usual="a generated video")] = None
-    checkpoint: Annotated[
-        FilePath | None,
-        Option(
-            "Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco.",
-            usual="random, 20 detections per frame",
-        ),
-    ] = None
-    frames: Annotated[Count, Option("Number of frames per measurement.")] = 3
-    device: Device = "auto"
-    precision: Annotated[
-        Precision, precision_option("Number format of our backbone; the loop uses fp32.")
-    ] = "float32"
-    batch_size: BatchSize | None = None
-    short: Annotated[Count, Option("Frames of the short video for peak memory.")] = 2000
-    long: Annotated[
-        int, Field(ge=0), Option("Frames of the long video for peak memory; 0: skip.")
-    ] = 20_000
-    repeats: Repeats = 3
-    tiny: Tiny = False
 
 
 @command("object-head")
@@ -138,7 +109,7 @@ def loader(
 
 
 @command("detect")
-def detect(options: DetectOptions, *, as_json: AsJson = False, out: Out = None) -> None:
+def detect(request: DetectRequest, *, as_json: AsJson = False, out: Out = None) -> None:
     """Compare detection with a loop of inference_detector, pycocotools and pickle.
 
     Both sides run alternately with the same weights: Mask R-CNN with ResNet-50 at up to 800 x 1333.
@@ -149,7 +120,7 @@ def detect(options: DetectOptions, *, as_json: AsJson = False, out: Out = None) 
     """
     from orn.benchmarks.detect import measure
 
-    publish(partial(measure, **dict(options)), out, as_json=as_json)
+    publish(partial(measure, request), out, as_json=as_json)
 
 
 @command("gpu")

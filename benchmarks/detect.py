@@ -18,11 +18,11 @@ from pycocotools import mask as coco_mask
 from torch.utils.benchmark import set_torch_threads
 from torchvision.ops import box_iou
 
+from orn.benchmarks.detect_request import DetectRequest
 from orn.benchmarks.made_inputs import moving_pictures, write_video
 from orn.benchmarks.measuring import Comparison
 from orn.benchmarks.memory import long_over_short
 from orn.data_manifests.records import Video
-from orn.shared.common_options import NumberFormat
 from orn.shared.devices import choose_device
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.plan import Unit, UnitPart
@@ -76,9 +76,7 @@ class DetectInputs:
         return self.config.parent
 
 
-def make_inputs(
-    folder: Path, *, video: Path | None, checkpoint: Path | None, device: str, tiny: bool = False
-) -> DetectInputs:
+def make_inputs(folder: Path, request: DetectRequest, device: str) -> DetectInputs:
     """Return the given video and weights of the default detector, or generated ones.
 
     Generated weights are random, with 20 detections per frame as in real videos. Their masks are
@@ -88,10 +86,11 @@ def make_inputs(
     config = folder / f"{DEFAULT_CONFIG}.py"
     config.write_text(
         f"_base_ = {str(base)!r}\nmodel = dict(test_cfg=dict(rcnn=dict("
-        f"score_thr={_SCORE_THRESHOLD}, max_per_img=100)))\n" + (_TINY if tiny else "")
+        f"score_thr={_SCORE_THRESHOLD}, max_per_img=100)))\n" + (_TINY if request.tiny else "")
     )
+    video, checkpoint = request.video, request.checkpoint
     if video is None:
-        height, width = (90, 160) if tiny else (720, 1280)
+        height, width = (90, 160) if request.tiny else (720, 1280)
         pictures = moving_pictures(96, height=height, width=width)
         video = write_video(folder / "video.mp4", pictures)
     given = DetectInputs(
@@ -178,19 +177,7 @@ _SAME_OVERLAP = 0.5
 """Minimum IoU of two boxes of the same object and class."""
 
 
-def measure(
-    *,
-    video: Path | None,
-    checkpoint: Path | None,
-    frames: int,
-    device: str,
-    precision: NumberFormat,
-    batch_size: int | None,
-    short: int,
-    long: int,
-    repeats: int,
-    tiny: bool,
-) -> Comparison:
+def measure(request: DetectRequest) -> Comparison:
     """Return the time per frame of both sides with one compute thread each, of each stage of our
     detection, and the memory used for a long video.
 
@@ -200,25 +187,27 @@ def measure(
     Raises:
         PipelineError: if the detections of both sides differ in float32.
     """
-    device, frames = choose_device(device), 2 if tiny else frames
+    device, frames = choose_device(request.device), 2 if request.tiny else request.frames
     with tempfile.TemporaryDirectory() as name, set_torch_threads(1):
-        inputs = make_inputs(
-            Path(name), video=video, checkpoint=checkpoint, device=device, tiny=tiny
-        )
+        inputs = make_inputs(Path(name), request, device)
         torch.backends.cudnn.allow_tf32 = True  # torch's default; our detector sets its own
         loop = LoopDetector(inputs, device=device)
         ours = Detection(
-            inputs, frames=frames, device=device, precision=precision, batch_size=batch_size
+            inputs,
+            frames=frames,
+            device=device,
+            precision=request.precision,
+            batch_size=request.batch_size,
         )
         ours.run()
         detections = [frame.detections for frame in Shard(ours.path)]
         agreed = compare_frames(detections, loop.run(frames))
-        if precision == "float32":
+        if request.precision == "float32":
             require_same_objects(agreed)
         stages = _watched_stages(ours.detector)
         rounds = [
             [*_timed(ours.run, device), *_timed(lambda: loop.run(frames), device)]
-            for _ in range(repeats)
+            for _ in range(request.repeats)
         ]
         peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
     wall, cpu, loop_wall, loop_cpu = (
@@ -234,14 +223,14 @@ def measure(
             "ours_wall_seconds": wall,
             "reference_wall_seconds": loop_wall,
             "stages_cpu_seconds": {
-                stage: seconds / frames / repeats for stage, seconds in stages.items()
+                stage: seconds / frames / request.repeats for stage, seconds in stages.items()
             },
             "gpu_peak_bytes": peak,
             **agreed,
-            "memory": long_over_short(short, long, tiny=tiny),
+            "memory": long_over_short(request.short, request.long, tiny=request.tiny),
             "frames": frames,
-            "repeats": repeats,
-            "precision": precision,
+            "repeats": request.repeats,
+            "precision": request.precision,
             "batch_size": ours.detector.entry.batch_size,
             "device": device,
             "weights": inputs.weights,
