@@ -70,11 +70,6 @@ class DetectInputs:
     weights: str
     """Description of the weights, for the record."""
 
-    @property
-    def folder(self) -> Path:
-        """Folder for output."""
-        return self.config.parent
-
 
 def make_inputs(folder: Path, request: DetectRequest, device: str) -> DetectInputs:
     """Return the given video and weights of the default detector, or generated ones.
@@ -154,7 +149,7 @@ class Detection:
             threads=1,
         )
         self.frames = frames
-        self._folder = inputs.folder / "shard"
+        self._folder = inputs.config.with_name("shard")
         self.path = shard_path(self._folder, 0)
         self._detect = UnitDetector(
             self.detector,
@@ -279,7 +274,7 @@ class LoopDetector:
             pipeline = get_test_pipeline_cfg(self._model.cfg.copy())
             pipeline[0].type = "mmdet.LoadImageFromNDArray"
             self._pipeline = Compose(pipeline)
-        self._video, self._out = inputs.video, inputs.folder / "loop.pkl"
+        self._video, self._out = inputs.video, inputs.config.with_name("loop.pkl")
 
     def run(self, num_frames: int) -> list[FrameDetections]:
         """Detect the first frames and write a pickle."""

@@ -44,7 +44,7 @@ def resume(
         resumed = _weights(Path(name) / "resumed", data, 1, 3, None, device=device)
     different = [key for key, weight in whole.items() if not torch.equal(weight, resumed[key])]
     record = {"equal": not different, "different": different, "device": device}
-    write_record({**record, "machine": describe_machine()}, out)
+    write_record(record | {"machine": describe_machine()}, out)
 
 
 def _weights(
