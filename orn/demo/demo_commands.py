@@ -15,7 +15,7 @@ from orn.shared.common_options import AsJson, Count, DataRoot, Seed
 from orn.shared.echo import echo, echo_report
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.child_processes import Job, job_seconds, run_jobs
+from orn.shared.jobs.child_processes import Step, run_steps, step_seconds
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.options import Option, command
 from orn.shared.text import counted
@@ -55,12 +55,12 @@ def demo_pipeline(seed: int) -> "Pipeline":
     )
 
 
-def demo_jobs(seed: int) -> list[Job]:
+def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
-    from orn.run.run_steps import pipeline_jobs
+    from orn.run.run_steps import pipeline_steps
 
     pipeline = demo_pipeline(seed)
-    world = Job(
+    world = Step(
         name="world",
         argv=("demo", "world", "--data", str(pipeline.data_root), "--seed", str(seed)),
         output=pipeline.data_root / "demo" / "world.json",
@@ -73,10 +73,10 @@ def demo_jobs(seed: int) -> list[Job]:
     named = ("--dataset", "demo", *data)
     film_argv = ("predict", run, str(video), "--shards", shards, *named, "--overlay", str(film))
     drawn = [
-        Job(name="page", argv=page_argv, output=page),
-        Job(name="film", argv=film_argv, output=film),
+        Step(name="page", argv=page_argv, output=page),
+        Step(name="film", argv=film_argv, output=film),
     ]
-    return [world, *pipeline_jobs(pipeline, may_grow=False), *drawn]
+    return [world, *pipeline_steps(pipeline, may_grow=False), *drawn]
 
 
 def run_demo(seed: int) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def run_demo(seed: int) -> dict[str, Any]:
     pipeline = demo_pipeline(seed)
     path = pipeline.run / SUMMARY_NAME
     pipeline.begin()
-    ran = run_jobs(demo_jobs(seed), record=pipeline.record)
+    ran = run_steps(demo_steps(seed), record=pipeline.record)
     if not ran and path.exists():
         return dict(json.loads(path.read_text()))
     summary = summarize(pipeline)
@@ -97,7 +97,7 @@ def summarize(pipeline: "Pipeline") -> dict[str, Any]:
     from orn.demo.detector.average_precision import score_shards
 
     assert pipeline.shards is not None
-    seconds = job_seconds(pipeline.record)
+    seconds = step_seconds(pipeline.record)
     detect = json.loads((pipeline.shards / "detect.json").read_text())
     scores = score_shards(
         pipeline.shards, pipeline.data_root / "demo" / "ground_truth" / "validation.json"

@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from orn.data_manifests.find_videos import read_headers
 from orn.data_manifests.records import Dataset
 from orn.run.plan_run import Pipeline
-from orn.run.run_steps import pipeline_jobs
+from orn.run.run_steps import pipeline_steps
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds, time_text
@@ -132,7 +132,7 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[dict[str, Any]
     Raises:
         ConfigError: if the existing shards belong to a different job.
     """
-    argv = {job.name: job.argv[1:] for job in pipeline_jobs(pipeline)}
+    argv = {step.name: step.argv[1:] for step in pipeline_steps(pipeline)}
     if pipeline.objects is not None:
         yield _step("import-objects", counted(len(dataset.videos), "video"), None)
     else:

@@ -17,7 +17,7 @@ from orn.data_manifests.records import SPLITS, Split
 from orn.run.plan_run import Pipeline, Training
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
-from orn.shared.jobs.child_processes import Job, option_words, run_jobs
+from orn.shared.jobs.child_processes import Step, option_words, run_steps
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 from orn.stage2_train.runs.eval_file import read_eval
@@ -25,7 +25,7 @@ from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, earlier_run
 from orn.stage2_train.settings.evaluation_names import FOLDS
 
 
-def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
+def pipeline_steps(pipeline: Pipeline, *, may_grow: bool = True) -> list[Step]:
     """Return the steps of a pipeline in order.
 
     Args:
@@ -34,32 +34,32 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     """
     data = (pipeline.manifest, "--data", str(pipeline.data_root))
     fresh, partial = {"--fresh": pipeline.fresh}, option_words({"--partial": pipeline.partial})
-    check = Job(name="check", argv=("manifest", "check", *data), output=pipeline.data_root)
+    check = Step(name="check", argv=("manifest", "check", *data), output=pipeline.data_root)
     store = (*option_words({"--out": pipeline.clips}), *pipeline.maps, *option_words(fresh))
-    clips = Job(name="clips", argv=("clips", *data, *store), output=pipeline.clips)
+    clips = Step(name="clips", argv=("clips", *data, *store), output=pipeline.clips)
     settings = [word for override in pipeline.overrides for word in ("--set", override)]
     places = option_words({"--shards": pipeline.shards, "--clips": pipeline.clips})
     recipe = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed))
     options = (*places, *recipe, *settings, *partial)
     split = () if pipeline.folds else _split_option(pipeline.split)
     argv = ("report", str(pipeline.run), *split, *partial)
-    jobs = [check, _objects_job(pipeline, data, fresh), clips]
+    steps = [check, _objects_step(pipeline, data, fresh), clips]
     for training in pipeline.trainings:
-        jobs += _training_jobs(training, pipeline, options)
+        steps += _training_steps(training, pipeline, options)
     if may_grow:  # the other steps determine what remains to be done
-        jobs = [job if job.made_from else replace(job, output=None) for job in jobs]
+        steps = [step if step.made_from else replace(step, output=None) for step in steps]
     else:
-        jobs = [replace(job, made_from=None) for job in jobs]
-    return [*jobs, Job(name="report", argv=argv, output=pipeline.report)]
+        steps = [replace(step, made_from=None) for step in steps]
+    return [*steps, Step(name="report", argv=argv, output=pipeline.report)]
 
 
-def _objects_job(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bool]) -> Job:
+def _objects_step(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bool]) -> Step:
     """Return the step that detects objects or imports them."""
     out = {"--out": pipeline.shards}
     if pipeline.objects is not None:
         source = (str(pipeline.objects), *option_words({"--format": pipeline.form}))
         words = (pipeline.manifest, *source, *data[1:], *option_words({**out, **fresh}))
-        return Job(name="import-objects", argv=("import-objects", *words), output=None)
+        return Step(name="import-objects", argv=("import-objects", *words), output=None)
     detector = {
         "--config": pipeline.config,
         "--checkpoint": pipeline.checkpoint,
@@ -67,19 +67,19 @@ def _objects_job(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, boo
         "--score-threshold": pipeline.score_threshold,
         "--rate": pipeline.rate,
     }
-    return Job(
+    return Step(
         name="detect",
         argv=("detect", *data, *option_words({**out, **detector, **fresh})),
         output=pipeline.shards and pipeline.shards / "detect.json",
     )
 
 
-def _training_jobs(training: Training, pipeline: Pipeline, options: tuple[str, ...]) -> list[Job]:
+def _training_steps(training: Training, pipeline: Pipeline, options: tuple[str, ...]) -> list[Step]:
     """Return the steps of one training run: train, evaluate, and evaluate a baseline."""
     run, partial = str(training.run), option_words({"--partial": pipeline.partial})
     data = (training.manifest, "--data", str(pipeline.data_root))
     argv = ("train", *data, *options, "--run", run)
-    train = Job(name=f"train{training.name}", argv=argv, output=training.run / BEST_NAME)
+    train = Step(name=f"train{training.name}", argv=argv, output=training.run / BEST_NAME)
     if training.split is None or training.baseline is None:
         return [train]
     split = _split_option(training.split)
@@ -89,13 +89,13 @@ def _training_jobs(training: Training, pipeline: Pipeline, options: tuple[str, .
         inputs = functools.partial(_inputs, training, splits, partial=pipeline.partial)
         return functools.cache(inputs)
 
-    evaluate = Job(
+    evaluate = Step(
         name=f"eval{training.name}",
         argv=("eval", run, *split, *partial),
         output=training.evaluation,
         made_from=of_splits(training.split),
     )
-    baseline = Job(
+    baseline = Step(
         name=f"baseline{training.name}",
         argv=("baseline", *data, *options, *split, "--out", str(training.baseline)),
         output=training.baseline / f"eval-{training.split}.json",
@@ -129,7 +129,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         paths = [Path(training.manifest) for training in pipeline.trainings]
         write_fold_manifests(pipeline.manifest, paths)
     try:
-        run_jobs(pipeline_jobs(pipeline), record=pipeline.record, done=pipeline.done)
+        run_steps(pipeline_steps(pipeline), record=pipeline.record, done=pipeline.done)
     except PipelineError as err:
         if err.exit_code != SOME_FAILED:
             raise

@@ -1,15 +1,15 @@
 """Lists of `orn` commands, each run in a separate process.
 
-The demo, an experiment and `orn run` are lists of jobs. A job is a command that a user could type,
-and the file that it writes on success:
+The demo, an experiment and `orn run` are lists of steps. A step is a command that a user could
+type, and the file that it writes on success:
 
-    jobs = [
-        Job(name="detect", argv=("detect", "demo", "--out", "shards/demo"), output=None),
-        Job(name="eval", argv=("eval", "runs/demo"), output=Path("runs/demo/eval-validation.json")),
+    steps = [
+        Step(name="detect", argv=("detect", "demo", "--out", "shards/demo"), output=None),
+        Step(name="eval", argv=("eval", "runs/demo"), output=Path("runs/demo/eval-test.json")),
     ]
-    run_jobs(jobs, record=Path("runs/demo") / STEPS_NAME)
+    run_steps(steps, record=Path("runs/demo") / STEPS_NAME)
 
-`run_jobs` runs one list in the foreground and stops at the first failure. `run_lists` runs several
+`run_steps` runs one list in the foreground and stops at the first failure. `run_lists` runs several
 independent lists in parallel; a failure stops only its own list. Both resume when called again: the
 record, a JSON file, lists the commands that have succeeded, with the digests of their inputs, and
 an interrupted command resumes automatically.
@@ -45,7 +45,7 @@ _INTERRUPTED = (130, 143)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Step:
     """A command, and the output that indicates its success."""
 
     name: str
@@ -76,28 +76,28 @@ def option_words(options: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(words)
 
 
-def is_done(job: Job, record: Path) -> bool:
+def is_done(step: Step, record: Path) -> bool:
     """Return whether exactly this command has succeeded with the same inputs, and its output still
     exists."""
-    known = _read_record(record).get(job.name, {})
-    if job.output is None or not job.output.exists() or known.get("argv") != list(job.argv):
+    known = _read_record(record).get(step.name, {})
+    if step.output is None or not step.output.exists() or known.get("argv") != list(step.argv):
         return False
-    return job.made_from is None or known.get("made_from") == job.made_from()
+    return step.made_from is None or known.get("made_from") == step.made_from()
 
 
-def job_seconds(record: Path) -> dict[str, float]:
-    """Return the duration in seconds of the last run of each job in a list."""
+def step_seconds(record: Path) -> dict[str, float]:
+    """Return the duration in seconds of the last run of each step in a list."""
     return {name: float(entry["seconds"]) for name, entry in _read_record(record).items()}
 
 
-def run_jobs(jobs: Sequence[Job], *, record: Path, done: Collection[int] = (0,)) -> bool:
-    """Run all unfinished jobs in order, and print each command on stderr. If a job with an output
-    has to run, all later jobs run again. Ctrl-C and SIGTERM also terminate the running command. All
-    output of the commands goes to stderr.
+def run_steps(steps: Sequence[Step], *, record: Path, done: Collection[int] = (0,)) -> bool:
+    """Run all unfinished steps in order, and print each command on stderr. If a step with an output
+    has to run, all later steps run again. Ctrl-C and SIGTERM also terminate the running command.
+    All output of the commands goes to stderr.
 
     Args:
-        jobs: jobs in the order of their dependencies.
-        record: JSON file of finished jobs; its folder is created if necessary.
+        steps: steps in the order of their dependencies.
+        record: JSON file of finished steps; its folder is created if necessary.
         done: exit codes that count as success.
 
     Returns:
@@ -108,19 +108,19 @@ def run_jobs(jobs: Sequence[Job], *, record: Path, done: Collection[int] = (0,))
     """
     ran = False
     with terminated_as_interrupted():
-        for job in _unfinished(jobs, record, say=partial(click.secho, err=True, bold=True)):
-            run_orn(job.argv, stdout=STDERR, done=done)
+        for step in _unfinished(steps, record, say=partial(click.secho, err=True, bold=True)):
+            run_orn(step.argv, stdout=STDERR, done=done)
             ran = True
     return ran
 
 
 def run_lists(
-    lists: Mapping[Path, Sequence[Job]],
+    lists: Mapping[Path, Sequence[Step]],
     *,
     at_once: int,
     ended: Callable[[Path, PipelineError | None], object],
 ) -> None:
-    """Run independent lists of jobs in parallel.
+    """Run independent lists of steps in parallel.
 
     Each list stops at its first failure; the others continue. Ctrl-C and SIGTERM terminate all
     running commands.
@@ -130,7 +130,7 @@ def run_lists(
         at_once: number of lists that run in parallel.
         ended: called with the folder of each finished list and its error.
     """
-    left = {folder: _processes(folder, jobs) for folder, jobs in lists.items()}
+    left = {folder: _processes(folder, steps) for folder, steps in lists.items()}
     running: dict[Path, subprocess.Popen[bytes]] = {}
     with terminated_as_interrupted():
         try:
@@ -158,16 +158,16 @@ def run_lists(
                 process.wait()
 
 
-def _processes(folder: Path, jobs: Sequence[Job]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the unfinished jobs of a list one after another, with their output in its log."""
+def _processes(folder: Path, steps: Sequence[Step]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the unfinished steps of a list one after another, with their output in its log."""
     folder.mkdir(parents=True, exist_ok=True)
     with open_to_append(folder / LOG_NAME) as log:
-        for job in _unfinished(
-            jobs, folder / STEPS_NAME, say=lambda line: log.write(f"{line}\n".encode())
+        for step in _unfinished(
+            steps, folder / STEPS_NAME, say=lambda line: log.write(f"{line}\n".encode())
         ):
             log.flush()
-            yield (process := subprocess.Popen(orn_command(job.argv), stdout=log, stderr=log))
-            _check_exit(job.argv, process.returncode)
+            yield (process := subprocess.Popen(orn_command(step.argv), stdout=log, stderr=log))
+            _check_exit(step.argv, process.returncode)
 
 
 def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0,)) -> None:
@@ -212,22 +212,22 @@ def _check_exit(arguments: Sequence[str], code: int, *, done: Collection[int] = 
 
 
 def _unfinished(
-    jobs: Sequence[Job], record: Path, *, say: Callable[[str], object]
-) -> Iterator[Job]:
-    """Yield the jobs to run, and record each as done when the next one is requested."""
+    steps: Sequence[Step], record: Path, *, say: Callable[[str], object]
+) -> Iterator[Step]:
+    """Yield the steps to run, and record each as done when the next one is requested."""
     known, fresh = _read_record(record), False
-    for number, job in enumerate(jobs, start=1):
-        place = f"[{number}/{len(jobs)}] {job.name}"
-        if not fresh and is_done(job, record):
+    for number, step in enumerate(steps, start=1):
+        place = f"[{number}/{len(steps)}] {step.name}"
+        if not fresh and is_done(step, record):
             say(f"{place}: already done")
             continue
-        fresh = fresh or job.output is not None
-        say(f"{place}: {escape(job.typed)}")
-        inputs = {} if job.made_from is None else {"made_from": job.made_from()}
+        fresh = fresh or step.output is not None
+        say(f"{place}: {escape(step.typed)}")
+        inputs = {} if step.made_from is None else {"made_from": step.made_from()}
         started = time.monotonic()
-        yield job
+        yield step
         seconds = round(time.monotonic() - started, 1)
-        known[job.name] = {"argv": list(job.argv), "seconds": seconds, **inputs}
+        known[step.name] = {"argv": list(step.argv), "seconds": seconds, **inputs}
         write_text(record, json.dumps(known, indent=1) + "\n")
 
 
@@ -240,7 +240,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         isinstance(entry, dict) and "argv" in entry and "seconds" in entry for entry in entries
     ):
         raise PipelineError(
-            f"{path}: expected the finished steps of a job, got {record!r:.80}; remove the file, "
+            f"{path}: expected a record of finished steps, got {record!r:.80}; remove the file, "
             "and every step is checked again"
         )
     return dict(record)

@@ -17,7 +17,7 @@ from orn.shared.data_files import file_digest, text_digest
 from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError, TrainingError
-from orn.shared.jobs.child_processes import LOG_NAME, Job, option_words, run_lists
+from orn.shared.jobs.child_processes import LOG_NAME, Step, option_words, run_lists
 from orn.shared.jobs.outputs import (
     Marker,
     begin_output_folder,
@@ -234,7 +234,7 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     check_same_job(recorded, settings, place=request.folder, remedy=remedy)
 
 
-def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Job]:
+def steps_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Step]:
     """Return the commands that train a run and evaluate it on validation, then on `split`."""
     resources, folder = request.resources, run.folder
     shared = option_words(
@@ -263,9 +263,9 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
     training = ("train", manifest, *own, *shared, *overrides)
     splits = (split,) if run.fold else dict.fromkeys(("validation", split))
     return [
-        Job(name="train", argv=training, output=folder / BEST_NAME),
+        Step(name="train", argv=training, output=folder / BEST_NAME),
         *(
-            Job(
+            Step(
                 name=f"eval {name}",
                 argv=("eval", str(folder), "--split", name, *shared),
                 output=folder / f"eval-{name}.json",
@@ -277,7 +277,7 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
 
 def first_command(run: AblationRun, request: AblationRequest) -> str:
     """Return the command that trains a run without evaluating it."""
-    return jobs_of(run, request, split="validation")[0].typed
+    return steps_of(run, request, split="validation")[0].typed
 
 
 def weights_needed(
@@ -336,7 +336,7 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
             logger.warning("%s failed; continuing with the other runs", title)
 
     with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:
-        lists = {folder: jobs_of(run, request, split=split) for folder, run in left.items()}
+        lists = {folder: steps_of(run, request, split=split) for folder, run in left.items()}
         for folder in lists:
             begin_output_folder(folder, RUN_MARKER)
         run_lists(lists, at_once=request.jobs, ended=ended)

@@ -1,6 +1,6 @@
 """The demo's jobs and folders."""
 
-from orn.demo.demo_commands import demo_jobs, demo_pipeline
+from orn.demo.demo_commands import demo_pipeline, demo_steps
 
 
 def test_demos_never_share_files() -> None:
@@ -11,7 +11,7 @@ def test_demos_never_share_files() -> None:
 
 
 def test_the_steps_of_the_demo() -> None:
-    jobs = demo_jobs(3)
+    steps = demo_steps(3)
     names = "world check detect clips train eval baseline report page film"
-    assert [job.name for job in jobs] == names.split()
-    assert jobs[4].typed.startswith("orn train demo --data data/seed-3 ")
+    assert [step.name for step in steps] == names.split()
+    assert steps[4].typed.startswith("orn train demo --data data/seed-3 ")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
-from orn.run.run_steps import pipeline_jobs
+from orn.run.run_steps import pipeline_steps
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.evaluation.metrics import scores_of
 from orn.stage2_train.runs.predictions import load_predictions, probabilities, save_predictions
@@ -32,8 +32,8 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
         draw_folds(table, changes)
         paths = [Path(training.manifest) for training in pipeline.trainings]
         write_fold_manifests(pipeline.manifest, paths, changes)
-    for job in pipeline_jobs(pipeline)[3:]:
-        carry_out(job.argv)
+    for step in pipeline_steps(pipeline)[3:]:
+        carry_out(step.argv)
     return pipeline.run
 
 

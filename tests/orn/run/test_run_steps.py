@@ -22,7 +22,7 @@ from orn.data_manifests.records import Dataset
 from orn.run import run_estimate as estimate
 from orn.run.plan_run import Pipeline, open_pipeline
 from orn.run.run_request import PipelineRequest
-from orn.run.run_steps import pipeline_jobs
+from orn.run.run_steps import pipeline_steps
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
@@ -55,7 +55,7 @@ def make_films(table: Path) -> None:
 def opened(dataset: object, **options: Any) -> list[str]:
     """What a user would type for each step."""
     pipeline, _ = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
-    return [job.typed for job in pipeline_jobs(pipeline)]
+    return [step.typed for step in pipeline_steps(pipeline)]
 
 
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
@@ -257,7 +257,7 @@ def test_without_a_gpu_a_faster_detector_is_offered_and_kept(table, monkeypatch,
     started: list[str] = []
 
     def run(pipeline: Pipeline) -> Any:
-        started.append(pipeline_jobs(pipeline)[1].typed)
+        started.append(pipeline_steps(pipeline)[1].typed)
         raise ConfigError("enough")
 
     monkeypatch.setattr("orn.run.run_steps.run_pipeline", run)

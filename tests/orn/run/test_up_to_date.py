@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from orn.run.plan_run import Pipeline
-from orn.run.run_steps import pipeline_jobs
+from orn.run.run_steps import pipeline_steps
 from orn.shared.errors import ConfigError
 from orn.shared.jobs import child_processes
-from orn.shared.jobs.child_processes import run_jobs
+from orn.shared.jobs.child_processes import run_steps
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from tests.orn.run.pipelines import carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
@@ -41,7 +41,7 @@ class Begun:
     def run(self) -> bool:
         """Run the steps train, eval and baseline; return whether both were evaluated again."""
         self.commands.clear()
-        run_jobs(pipeline_jobs(self.pipeline)[3:6], record=self.pipeline.record)
+        run_steps(pipeline_steps(self.pipeline)[3:6], record=self.pipeline.record)
         assert ("eval" in self.commands) == ("baseline" in self.commands)
         return "eval" in self.commands
 

@@ -9,33 +9,33 @@ from orn.shared.errors import PipelineError
 from orn.shared.jobs.child_processes import (
     LOG_NAME,
     STEPS_NAME,
-    Job,
+    Step,
     is_done,
-    job_seconds,
-    run_jobs,
     run_lists,
+    run_steps,
+    step_seconds,
 )
 
 
-def quick(name: str, output: Path | None = None, word: str = "--version") -> Job:
+def quick(name: str, output: Path | None = None, word: str = "--version") -> Step:
     """A command that imports little; where there is no command `word`, one that fails with 2."""
-    return Job(name=name, argv=(word,), output=output)
+    return Step(name=name, argv=(word,), output=output)
 
 
 def test_a_job_that_is_done_is_not_run_again(tmp_path: Path, capfd) -> None:
     record, output = tmp_path / "run" / STEPS_NAME, tmp_path / "output"
     output.touch()
     first, second = quick("first", output), quick("second", output)
-    assert run_jobs([first], record=record)
+    assert run_steps([first], record=record)
     captured = capfd.readouterr()
     assert "[1/1] first: orn --version" in captured.err
     assert not captured.out
-    assert list(job_seconds(record)) == ["first"]
+    assert list(step_seconds(record)) == ["first"]
 
-    assert not run_jobs([first], record=record)
+    assert not run_steps([first], record=record)
     assert "first: already done" in capfd.readouterr().err
     assert not is_done(quick("first", output, "--help"), record)  # another command
-    run_jobs([second, first], record=record)  # what follows a new one is done, too
+    run_steps([second, first], record=record)  # what follows a new one is done, too
     assert "already done" not in capfd.readouterr().err
     assert not is_done(quick("first"), record)  # it knows itself what is left
     output.unlink()
@@ -46,12 +46,12 @@ def test_a_failing_job_ends_the_list_with_its_exit_code(tmp_path: Path, capfd) -
     record = tmp_path / STEPS_NAME
     failing, after = quick("check", tmp_path, "absent"), quick("after", tmp_path)
     with pytest.raises(PipelineError, match="`orn absent` failed with exit code 2") as raised:
-        run_jobs([failing, after], record=record)
+        run_steps([failing, after], record=record)
     assert raised.value.exit_code == 2
     message = capfd.readouterr().err
     assert "absent" in message and "after" not in message
     assert not is_done(failing, record)
-    run_jobs([failing, after], record=record, done=(0, 2))
+    run_steps([failing, after], record=record, done=(0, 2))
     assert is_done(after, record)
 
 

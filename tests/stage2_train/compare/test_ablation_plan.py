@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from orn.stage2_train.compare.ablate import jobs_of
+from orn.stage2_train.compare.ablate import steps_of
 from orn.stage2_train.compare.ablation_plan import AblationRequest, planned_runs
 
 
@@ -31,6 +31,6 @@ def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(tmp_path: Path) -
     systems = ("orn", "coco-class-object-head", "c3d-avg")
     weights = {"weights": tmp_path / "weights.pth", "overrides": ("initial_weights=imagenet",)}
     asked = request(systems=systems, out=tmp_path, recipe="demo", num_seeds=1, **weights)
-    jobs = [jobs_of(run, asked, split="validation") for run in planned_runs(asked)]
+    jobs = [steps_of(run, asked, split="validation") for run in planned_runs(asked)]
     assert ["--weights" in train.argv for train, _ in jobs] == [True, False, False]
     assert {measure.argv[0] for _, measure in jobs} == {"eval"}
