@@ -49,7 +49,6 @@ def fetch(
     what: str,
     remedy: str,
     error: type[PipelineError],
-    timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> Path:
     """Return the cached file of a URL, after downloading it if necessary.
 
@@ -60,7 +59,6 @@ def fetch(
         what: description of the file, for messages.
         remedy: alternative for the user, as a clause for messages.
         error: type of the error.
-        timeout_seconds: timeout for a response from the server.
 
     Raises:
         error: if the download fails or the file has a different SHA-256.
@@ -82,7 +80,7 @@ def fetch(
         return path
     source = _source(url)
     try:
-        _download(source, path, digits=digits, timeout_seconds=timeout_seconds)
+        _download(source, path, digits=digits)
     except (OSError, HTTPException, ValueError, PipelineError) as err:
         raise error(
             f"{what}: download from {source} failed ({_reason(err)}); download the file elsewhere "
@@ -91,7 +89,7 @@ def fetch(
     return path
 
 
-def _download(source: str, path: Path, *, digits: str, timeout_seconds: float) -> None:
+def _download(source: str, path: Path, *, digits: str) -> None:
     if is_locked(path):
         logger.info("%s: waiting for the download by another process", path)
     with locked(path, job="orn", wait=True), terminated_as_interrupted():
@@ -101,7 +99,7 @@ def _download(source: str, path: Path, *, digits: str, timeout_seconds: float) -
         remove_temporaries(path)  # of a process that was killed
         request = Request(source, headers={"User-Agent": "orn"})
         with (
-            urlopen(request, timeout=timeout_seconds) as response,
+            urlopen(request, timeout=_TIMEOUT_SECONDS) as response,
             temporary_file(path) as temporary,
         ):
             digest = _copy(response, temporary, name=path.name)

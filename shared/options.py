@@ -178,13 +178,6 @@ def _usage_error(err: ValidationError, model: type[Request]) -> click.UsageError
     return click.BadParameter(refusal(details), param_hint=repr(field.typed_name))
 
 
-class _Text(click.ParamType):
-    """Text from the command line, which pydantic parses."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
 @dataclass(frozen=True, slots=True)
 class _Field:
     """A field of a request, to be converted to a click parameter."""
@@ -213,7 +206,7 @@ class _Field:
             metavar = f"{mark.metavar}..." if self.is_many else mark.metavar
             return click.Argument(
                 [self.name],
-                type=_Text("text"),
+                type=click.UNPROCESSED,  # pydantic parses it
                 metavar=metavar if is_required else f"[{metavar}]",
                 required=is_required,
                 nargs=-1 if self.is_many else 1,
@@ -232,7 +225,7 @@ class _Field:
             [self.typed_name, self.name],
             help=f"{mark.help}  [{details}]" if details else mark.help,
             is_flag=is_flag or None,
-            type=None if is_flag else _Text("text"),
+            type=None if is_flag else click.UNPROCESSED,
             metavar=None if is_flag else mark.metavar or _metavar(self.kind),
             multiple=self.is_many,
             envvar=mark.variable,

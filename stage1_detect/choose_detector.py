@@ -2,7 +2,6 @@
 from it."""
 
 import filecmp
-from collections.abc import Mapping
 from pathlib import Path
 
 from orn.data_manifests.load import shipped_detectors
@@ -24,7 +23,6 @@ def choose_files(
     *,
     config: str | None,
     checkpoint: Path | None,
-    shipped: Mapping[str, DetectorChoice] | None = None,
 ) -> tuple[str, Path | None]:
     """Return the detector's config and weights: the user's choice, else the manifest's, else the
     default.
@@ -37,9 +35,8 @@ def choose_files(
         own: the manifest's choice.
         config: the user's config.
         checkpoint: the user's weights.
-        shipped: detectors by name; None for the bundled detectors.
     """
-    shipped = shipped_detectors() if shipped is None else shipped
+    shipped = shipped_detectors()
     if config is not None and config in shipped:
         own, config = shipped[config], None
     if config is None and own.config is not None:

@@ -43,13 +43,14 @@ def test_a_file_is_fetched_once(weights_host, capfd, caplog) -> None:
         pytest.param("/silent", "timed out", id="says nothing"),
     ],
 )
-def test_what_does_not_arrive_whole_is_absent(weights_host, folder, reason) -> None:
+def test_what_does_not_arrive_whole_is_absent(weights_host, monkeypatch, folder, reason) -> None:
+    monkeypatch.setattr("orn.shared.download._TIMEOUT_SECONDS", 0.2)
     name = weights_host.publish(CONTENT).rpartition("/")[2]
     url = f"{weights_host.address}{folder}/{name}"
     if reason == "404":
         weights_host.files.clear()
     with pytest.raises(DetectorError) as refused:
-        get(url, timeout_seconds=0.2)
+        get(url)
     message = str(refused.value)
     for part in ("weights: ", url, reason, str(cache_folder()), "or help yourself"):
         assert part in message

@@ -1,7 +1,6 @@
 """The detector for arrays: chosen as by `orn detect`, and strict about what it is given."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from orn import load_detector
 from orn.data_manifests.load import shipped_detectors
 from orn.data_manifests.records import DetectorChoice
 from orn.shared.errors import DetectorError, ShapeError
+from orn.stage1_detect import choose_detector
 from orn.stage1_detect.choose_detector import DEFAULT_CONFIG, choose_files
 
 pytestmark = pytest.mark.mmdet
@@ -62,22 +62,23 @@ NONE = DetectorChoice()
         pytest.param(NONE, "demo", "mine.pth", ("/demo.py", "mine.pth"), id="shipped, own weights"),
     ],
 )
-def test_choice(own: DetectorChoice, config: Any, checkpoint: Any, expected: Any) -> None:
+def test_choice(monkeypatch, own, config, checkpoint, expected) -> None:
     shipped = {"demo": DetectorChoice(config="/demo.py", checkpoint=Path("/demo.pth"))}
+    monkeypatch.setattr(choose_detector, "shipped_detectors", lambda: shipped)
     path = checkpoint and Path(checkpoint)
-    config_path, weights = choose_files(own, config=config, checkpoint=path, shipped=shipped)
+    config_path, weights = choose_files(own, config=config, checkpoint=path)
     assert (config_path, weights and str(weights)) == expected
 
 
-def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path: Path) -> None:
+def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path, monkeypatch) -> None:
     for name, content in (("demo.pth", b"weights"), ("copy.pth", b"weights"), ("mine.pth", b"w")):
         (tmp_path / name).write_bytes(content)
     demo = DetectorChoice(config=str(tmp_path / "demo.py"), checkpoint=tmp_path / "demo.pth")
-    shipped = {"demo": demo}
+    monkeypatch.setattr(choose_detector, "shipped_detectors", lambda: {"demo": demo})
 
     def config_for(name: str, own: DetectorChoice = NONE) -> str:
         path = tmp_path / name
-        return choose_files(own, config=None, checkpoint=path, shipped=shipped)[0]
+        return choose_files(own, config=None, checkpoint=path)[0]
 
     assert config_for("demo.pth") == config_for("copy.pth") == str(tmp_path / "demo.py")
     assert config_for("mine.pth") == config_for("absent.pth") == DEFAULT_CONFIG
