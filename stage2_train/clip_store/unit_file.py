@@ -4,7 +4,6 @@ import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -52,7 +51,8 @@ class ClipFileWriter:
         self._jpeg, self._maps = jpeg, maps
         self._rows: list[NDArray[np.void]] = [np.zeros(0, FRAME_ROW)]
         self._videos: list[StoredVideo] = []
-        self._failed: list[FailedClip] = []
+        self.failed: list[FailedClip] = []
+        """Videos that could not be decoded."""
 
     def add(
         self, frames: Iterable[Frame], *, mapper: FrameMapper | None = None, **video: Any
@@ -95,10 +95,6 @@ class ClipFileWriter:
         self._videos.append(stored)
         self._rows.append(rows_F)
 
-    def fail(self, failed: FailedClip) -> None:
-        """Record a video that could not be decoded."""
-        self._failed.append(replace(failed, reason=failed.reason[:_REASON_LETTERS]))
-
     def write(self, file: h5py.File) -> None:
         """Write all videos to an empty file."""
         rows_F = np.concatenate(self._rows)
@@ -113,7 +109,7 @@ class ClipFileWriter:
                 frame = start // settings.num_bytes
                 maps[frame] = np.frombuffer(block, MAP_DTYPE).reshape(settings.shape)
         record = ClipFileRecord(
-            settings=self.settings, videos=tuple(self._videos), failed=tuple(self._failed)
+            settings=self.settings, videos=tuple(self._videos), failed=tuple(self.failed)
         )
         text = RECORDS.dump_json(record, exclude={"jpeg_place", "frames_place", "maps_place"})
         file.create_dataset(
@@ -167,7 +163,6 @@ def write_unit_file(
     Raises:
         PipelineError: if the file cannot be written.
     """
-    failed = []
     with writing(path, settings) as writer:
         for video, times in videos:
             stamp = source_stamp(video)
@@ -182,10 +177,10 @@ def write_unit_file(
                     times=times,
                 )
             except VideoDecodeError as err:
-                failed.append(FailedClip(id=video.id, reason=utf8(str(err)), source=stamp))
-                writer.fail(failed[-1])
+                reason = utf8(str(err))[:_REASON_LETTERS]
+                writer.failed.append(FailedClip(id=video.id, reason=reason, source=stamp))
             advance(1)
-    return tuple(failed)
+    return tuple(writer.failed)
 
 
 def source_stamp(video: Video) -> Stamp:

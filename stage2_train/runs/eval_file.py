@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from orn.data_manifests.records import Metric
 from orn.shared.config.fields import explain
@@ -24,10 +24,9 @@ unsure labels as negative, as in the authors' code."""
 _Metrics = dict[str, int | float | None]
 
 
-class ClassRow(BaseModel):
+class ClassRow(BaseModel, frozen=True, extra="allow"):
     """Metrics of one class, also by head."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, float | None]
 
     name: str = Field(alias="class")
@@ -37,20 +36,16 @@ class ClassRow(BaseModel):
     """By head, for single labels."""
 
 
-class Figure(BaseModel):
+class Figure(BaseModel, frozen=True):
     """A metric and its confidence interval; None if it is undefined."""
-
-    model_config = ConfigDict(frozen=True)
 
     value: float | None
     low: float | None
     high: float | None
 
 
-class Draws(BaseModel):
+class Draws(BaseModel, frozen=True):
     """Bootstrap draws for the confidence intervals."""
-
-    model_config = ConfigDict(frozen=True)
 
     confidence: float
     over: GroupKind
@@ -71,10 +66,9 @@ class Draws(BaseModel):
         return f"{self.draws:,} draws with replacement of {self.groups_text()}"
 
 
-class EvalFile(BaseModel):
+class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     """Contents of a file `eval-SPLIT.json`, with the metrics of each of `HEADS` under its name."""
 
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="allow")
     __pydantic_extra__: dict[str, _Metrics]
 
     run: str

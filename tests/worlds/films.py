@@ -130,7 +130,7 @@ def write_store(
             source = {"id": film.id, "source_digest": film.digest, "source": (0, 0)}
             writer.add(frames, mapper=mapper, times=ranges, **source)
         for row in failed:
-            writer.fail(row)
+            writer.failed.append(row)
 
 
 def write_maps(path: Path, films: list[Film]) -> None:
