@@ -92,19 +92,16 @@ def temporary_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_stale_temporaries(folder: Path) -> tuple[Path, ...]:
-    """Remove stale temporary files from `folder` and return their paths, sorted.
+def remove_stale_temporaries(folder: Path) -> None:
+    """Remove stale temporary files from `folder`.
 
     A temporary file is stale if its process on this machine has ended, or if it was not modified
     for a day.
     """
-    removed = []
-    for path in sorted(folder.glob(".*.tmp-*")) if folder.is_dir() else ():
+    for path in folder.glob(".*.tmp-*"):
         match = _TEMPORARY_NAME.match(path.name)
         if match and _is_stale(path, host=match["host"], pid=int(match["pid"])):
             path.unlink(missing_ok=True)
-            removed.append(path)
-    return tuple(removed)
 
 
 def remove_temporaries(path: Path) -> None:

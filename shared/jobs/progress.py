@@ -4,9 +4,9 @@ import logging
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from orn.shared.text import escape
@@ -30,7 +30,6 @@ def progress(
     total: int | None,
     unit: str,
     terminal: bool | None = None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Bar]:
     """Yield a progress bar for the outermost loop of a job.
 
@@ -39,7 +38,6 @@ def progress(
         total: total number of units, or None if unknown.
         unit: plural name of the units, such as `frames`.
         terminal: whether to draw a bar; by default, only if stderr is a terminal.
-        clock: monotonic clock in seconds, for the rate and the interval of log lines.
     """
     if terminal is None:
         terminal = sys.stderr.isatty()
@@ -47,8 +45,7 @@ def progress(
         with _drawn(task, total=total, unit=unit) as bar:
             yield bar
         return
-    now = clock()
-    lines = _LogLines(task=task, total=total, unit=unit, clock=clock, start=now, last=now)
+    lines = _LogLines(task=task, total=total, unit=unit)
     try:
         yield lines
     finally:
@@ -62,22 +59,21 @@ class _LogLines:
     task: str
     total: int | None
     unit: str
-    clock: Callable[[], float]
     note: str = ""
     done: int = 0
-    start: float
-    last: float
+    start: float = field(default_factory=lambda: time.monotonic())
+    last: float = field(default_factory=lambda: time.monotonic())
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
         self.done += n
         if note is not None:
             self.note = note
-        if self.clock() - self.last >= LOG_INTERVAL_SECONDS:
-            self.last = self.clock()
+        if time.monotonic() - self.last >= LOG_INTERVAL_SECONDS:
+            self.last = time.monotonic()
             self.log()
 
     def log(self) -> None:
-        elapsed = self.clock() - self.start
+        elapsed = time.monotonic() - self.start
         rate = self.done / elapsed if elapsed > 0 else 0.0
         of_total = "" if self.total is None else f"/{self.total}"
         unit = _unit_of(self.unit, self.done if self.total is None else self.total)

@@ -8,20 +8,17 @@ import pytest
 from orn.shared.jobs.progress import progress
 
 
-def test_a_line_an_interval_and_one_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_an_interval_and_one_at_the_end(caplog, monkeypatch) -> None:
     caplog.set_level(logging.INFO)
     now = [100.0]
-
-    def clock() -> float:
-        return now[0]
-
-    with progress("clips", total=4, unit="videos", terminal=False, clock=clock) as bar:
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with progress("clips", total=4, unit="videos", terminal=False) as bar:
         for _ in range(4):
             now[0] += 6
             bar.advance(note="1 failed")
     with (
         pytest.raises(KeyError),
-        progress("scan", total=None, unit="files", terminal=False, clock=clock) as bar,
+        progress("scan", total=None, unit="files", terminal=False) as bar,
     ):
         now[0] += 3700
         bar.advance(40)
