@@ -100,8 +100,7 @@ class _BothHeads:
 
     def largest_difference(self) -> float:
         """Return the largest difference between results and gradients of both sides."""
-        pairs: list[tuple[Tensor | None, Tensor | None]]
-        pairs = list(zip(self.run_ours(), self.run_plain(), strict=True))
+        pairs: list[tuple[Any, Any]] = list(zip(self.run_ours(), self.run_plain(), strict=True))
         heads = self.ours.parameters(), self.plain.parameters()
         pairs += [(ours.grad, plain.grad) for ours, plain in zip(*heads, strict=True)]
         assert self.feats_BDThw.grad is not None
