@@ -56,7 +56,7 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels) -
         expected_objects = resnet.layer4(expected_trunk)
         objects = network.object_head.conv5(trunk, 2)
     assert trunk.shape[2:] == objects.shape[2:] == (3, 3)
-    assert activity.shape == (2, config.base_width * 8, 2, 2)
+    assert activity.shape == (2, resnet.fc.in_features, 2, 2)
     assert expected_activity.std() > 1e-3
     for actual, expected in (
         (trunk, expected_trunk),
