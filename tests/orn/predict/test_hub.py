@@ -102,16 +102,16 @@ def test_a_model_predicts_and_is_measured_as_where_it_was_exported(
 
 
 @pytest.mark.parametrize(
-    ("place", "says"),
+    ("place", "message"),
     [
         ("hf://someone/absent", "hf://someone/absent"),
         ("hf://../../etc/x", "hf://ORG/NAME"),
     ],
 )
 @pytest.mark.usefixtures("hub")
-def test_what_is_not_there_is_said_in_a_line(place: str, says: str) -> None:
+def test_what_is_not_there_is_named_in_a_line(place: str, message: str) -> None:
     words = (place, "film.mp4", "--device", "cpu", "--rate", "1")
     result = run_orn("predict", *words, exit_code=None)
     assert result.exit_code in (1, 2)
     (line,) = result.stderr.strip().splitlines()
-    assert says in line
+    assert message in line

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 ROUND_OFF = 1e-4  # float32, other kernels
 
 
-@pytest.mark.slow  # test_compiling_needs_a_compiler is quick: it sees that compile is asked for
+@pytest.mark.slow
 def test_compiled_backbone_equals_plain(tiny_recipe) -> None:
     """Without the code generator, which takes long: what is recorded and differentiated."""
     torch.manual_seed(0)

@@ -1,7 +1,7 @@
 """What ends a training from outside of it: one line that says what, and the same weights after it.
 
-A loss that is not finite is in test_loop.py and test_step.py, a time limit and a second training in
-test_run_start.py, a full disk in runs/test_last_checkpoint.py.
+A loss that is not finite is in test_step.py, a time limit and a second training in
+test_run_start.py.
 """
 
 import shutil
