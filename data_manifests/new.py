@@ -213,11 +213,8 @@ def usual_manifest(table: Path, data_root: Path) -> tuple[Path, bool, Path]:
     is_second = False
     with suppress(PipelineError):  # no such manifest
         is_second = table_of(load_manifest(path), data_root) != table.resolve()
-    return (
-        Path(f"{name}-{_clean_name(table.stem)}.toml") if is_second else path,
-        is_second,
-        data_root,
-    )
+    usual = Path(f"{name}-{_clean_name(table.stem)}.toml") if is_second else path
+    return usual, is_second, data_root
 
 
 def table_of(manifest: Manifest, data_root: Path) -> Path:
@@ -285,8 +282,8 @@ def guess_videos(folder: Path, video_ids: Iterable[str]) -> tuple[str, bool] | N
         relative = Path(parent).relative_to(folder)
         if any(name.lower().endswith(PICTURE_SUFFIXES) for name in names):
             votes.update((pattern, True) for pattern in _patterns(relative, "", ids))
-        for name in filter(_is_video, names):
-            path = relative / name
+        videos = (name for name in names if name.lower().endswith(VIDEO_SUFFIXES))
+        for path in map(relative.joinpath, videos):
             for suffix in ("", path.suffix):
                 votes.update((pattern, False) for pattern in _patterns(path, suffix, ids))
     # The shortest of the best patterns: videos/{id}.mp4 before old/videos/{id}.mp4.
@@ -337,7 +334,9 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
     """Return the files that are missing or contain different text."""
     changed = {}
     for path, text in files.items():
-        if not_a_file(path) is None and path.read_bytes() == text.encode():
+        data = text.encode()
+        is_as_large = not_a_file(path) is None and path.stat().st_size == len(data)
+        if is_as_large and path.read_bytes() == data:
             continue
         changed[path] = text
         if os.path.lexists(path) and not fresh:
@@ -378,7 +377,8 @@ def _video_pattern(
         pattern, are_folders = guess
     else:
         paths = [folder / expand(pattern, video_id) for video_id in guessed.video_ids[:_SAMPLE]]
-        has_files = _is_video(pattern) or any(not_a_file(path) is None for path in paths)
+        has_files = any(not_a_file(path) is None for path in paths)
+        has_files |= pattern.lower().endswith(VIDEO_SUFFIXES)
         has_folders = any(os.path.isdir(path) for path in paths)
         are_folders = has_folders or (rate is not None and not has_files)
     if are_folders and rate is None:
@@ -392,10 +392,6 @@ def _video_pattern(
             "it, or specify the folders with --videos"
         )
     return pattern, "frames" if are_folders else "segments" if guessed.has_times else "clips"
-
-
-def _is_video(name: str) -> bool:
-    return name.lower().endswith(VIDEO_SUFFIXES)
 
 
 def _clean_name(text: str) -> str:
