@@ -32,12 +32,6 @@ def last_line(*arguments: str) -> str:
     return " ".join(process.stdout.splitlines()[-1].split())
 
 
-def test_make_alone_prints_help() -> None:
-    output = make().stdout
-    assert "make demo " in output
-    assert "make clean " in output
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -25,15 +25,11 @@ def check(orn, mine: Path) -> Check:
 
 
 def test_list(orn) -> None:
-    (line,) = (
-        splitline
-        for splitline in orn("manifest", "list").stdout.splitlines()
-        if "vlog" in splitline
-    )
+    lines = orn("manifest", "list").stdout.splitlines()
+    (line,) = (line for line in lines if "vlog" in line)
     assert line.split()[:3] == ["vlog", "clips", "multi-label"]
-    listed = {
-        dataset["name"]: dataset for dataset in orn("manifest", "list", "--json").json["datasets"]
-    }
+    datasets = orn("manifest", "list", "--json").json["datasets"]
+    listed = {dataset["name"]: dataset for dataset in datasets}
     assert {"form": "segments", "task": "single-label"}.items() <= listed["epic"].items()
 
 

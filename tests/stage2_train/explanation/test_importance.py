@@ -96,7 +96,7 @@ def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, m
 def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -> None:
     explanation = explain(make_network(tiny_config), make_batch(clips=1))
     logits = {"a": [[1.0, 0.0, 0.9]], "b": [[0.0, 1.0, 0.9]]}
-    for activity, of_object, explained, says in (
+    for activity, of_object, explained, head in (
         ("a", "a", 0, "both"),
         ("a", "b", 0, "activity_head"),
         ("b", "a", 0, "object_head"),
@@ -107,7 +107,7 @@ def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -
             object_logits_BA=torch.tensor(logits[of_object]),
         )
         case = replace(explanation, output=output, class_B=torch.tensor([explained]))
-        assert case.decided_by() == [says]
+        assert case.decided_by() == [head]
 
 
 @pytest.mark.parametrize(
