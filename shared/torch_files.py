@@ -18,7 +18,6 @@ from torch import Tensor
 from orn.shared.data_files import open_file, require_utf8
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
-from orn.shared.jobs.atomic_file import replacing
 from orn.shared.pickles import ENCODE, RefusedPickleError, StandIn, check_pickle
 from orn.shared.text import counted, path_text
 
@@ -116,14 +115,6 @@ def mismatch(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> s
 
 def _plain(value: torch.Size | torch.dtype) -> str:
     return str(tuple(value) if isinstance(value, torch.Size) else value).removeprefix("torch.")
-
-
-def write_torch_file(path: Path, content: Any) -> None:
-    """Write a `torch.save` file atomically."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
 
 
 def _check(file: BinaryIO, dropped: Collection[str]) -> bool:

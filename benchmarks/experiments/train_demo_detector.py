@@ -27,7 +27,6 @@ from orn.demo.world.scene import FRAMES, HEIGHT, WIDTH, plan_scene
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
 from orn.shared.masks.rle import decode
-from orn.shared.torch_files import write_torch_file
 from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
 from orn.stage1_detect.mmdet.model import build_model, read_config
@@ -159,7 +158,7 @@ def main() -> None:
     train = draw_frames(range(films), seed=options.seed)
     validation = draw_frames(range(films, films + options.validation_films), seed=options.seed)
     weights = trained(train, steps=options.steps, batch=options.batch, seed=options.seed)
-    write_torch_file(options.out, weights)
+    torch.save(weights, options.out)
     record = {
         "options": {name: str(value) for name, value in vars(options).items()},
         "average_precision": scored(

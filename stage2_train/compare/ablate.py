@@ -47,7 +47,7 @@ from orn.stage2_train.training.initial_weights import (
     image_network,
     imagenet_to_fetch,
 )
-from orn.stage2_train.training.start import require_prepared
+from orn.stage2_train.training.start import missing_data, require_no
 
 logger = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     different commit or number of threads only causes a warning."""
     request, name = ablation.request, ablation.manifest.name
     resources, weights = request.resources, request.weights
-    require_prepared(request.manifest, name, resources)
+    require_no(missing_data(request.manifest, name, resources), name)
     recipe = load_recipe(str(request.recipe), num_activities=len(ablation.listing.classes))
     store = resources.clips_of(name)
     settings: dict[str, Any] = {

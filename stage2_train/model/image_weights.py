@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import CheckpointError
 from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
 from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
@@ -130,38 +129,6 @@ def _inflated(tensor: Tensor, module: nn.Module) -> Tensor:
         num_times = module.kernel_size[0]
         return tensor[:, :, None].repeat(1, 1, num_times, 1, 1) / num_times
     return tensor
-
-
-def export_resnet(network: nn.Module) -> dict[str, Tensor]:
-    """Return the state dict of a network's 2D ResNet under torchvision's names: conv1 to conv5,
-    without the classifier; if there are two copies of conv5, the activity head's.
-
-    Raises:
-        ConfigError: if the network has no trunk or has temporal kernels.
-    """
-    timed = [
-        key
-        for key, module in network.named_modules()
-        if isinstance(module, TemporalConv | SpaceTimeConv)
-    ]
-    if timed:
-        raise ConfigError(
-            f"weights of a 2D network: expected 2D kernels only, got {len(timed)} temporal ones "
-            f"such as {timed[0]}; train with model.kernels all 2d, such as --system r18"
-        )
-    modules = dict(network.named_children())
-    if "trunk" not in modules:
-        raise ConfigError(
-            "weights of a 2D network require a network with a ResNet, got a network that reads no "
-            "frames; train with --system r18"
-        )
-    head = "activity_head" if "activity_head" in modules else "object_head"
-    kept = ("trunk.", f"{head}.conv5.")
-    return {
-        _torchvision_key(key): tensor.detach().to("cpu", memory_format=torch.contiguous_format)
-        for key, tensor in network.state_dict().items()
-        if key.startswith(kept)
-    }
 
 
 def _torchvision_key(key: str) -> str:

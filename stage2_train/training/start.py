@@ -76,12 +76,12 @@ class TrainingStart:
         }
 
 
-def read_start(request: TrainRequest, *, may_run: Sequence[str] = ()) -> TrainingStart:
-    """Return what a training run starts from, after creating missing shards and clips.
+def read_start(request: TrainRequest, *, creates_clips: bool = False) -> TrainingStart:
+    """Return what a training run starts from.
 
     Args:
         request: the options.
-        may_run: commands (`detect`, `clips`) that may be run to create missing data.
+        creates_clips: whether `orn clips` is run first if there is no clip store.
 
     Raises:
         PipelineError: if something is missing or does not fit; the message suggests a remedy.
@@ -103,7 +103,7 @@ def read_start(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trainin
         weights=request.weights,
         recorded=None if previous is None else previous.clips.frames.maps,
     )
-    _create_missing(request, dataset.name, recipe, weights, may_run=may_run)
+    _create_missing(request, dataset.name, recipe, weights, creates_clips=creates_clips)
     crop = recipe.data.crop
     sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=maps)
     classes = sources.detections.detector.class_names
@@ -229,63 +229,55 @@ def _create_missing(
     recipe: Recipe,
     weights: InitialWeights,
     *,
-    may_run: Sequence[str],
+    creates_clips: bool,
 ) -> None:
-    """Create missing shards and clips with the commands in `may_run`, after the download of missing
-    weights, without which they would be of no use."""
+    """Create a missing clip store if allowed, after the download of missing weights, without which
+    it would be of no use."""
     model, options = recipe.model, tuple[str, ...]()
     if model.has_frozen_maps:
         crop, stage = recipe.data.crop, model.backbone_stage
         options = map_options(model.backbone, stage, crop, weights=request.weights)
-    missing = require_prepared(
-        request.manifest, dataset_name, request.resources, may_run=may_run, clips_options=options
-    )
-    if weights.published and may_run:
+    missing = missing_data(request.manifest, dataset_name, request.resources, clips=options)
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would create it
+    if not (creates_clips and alone and [command for command, *_ in missing] == ["clips"]):
+        require_no(missing, dataset_name)
+    if weights.published and creates_clips:
         fetch_imagenet_weights(weights.published)
     for arguments in missing:
         logger.info("running %s first", shlex.join(["orn", *arguments]))
         run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
 
 
-def require_prepared(
-    manifest: str,
-    dataset_name: str,
-    resources: Resources,
-    *,
-    may_run: Sequence[str] = (),
-    clips_options: Sequence[str] = (),
+def missing_data(
+    manifest: str, dataset_name: str, resources: Resources, *, clips: Sequence[str] = ()
 ) -> list[list[str]]:
-    """Return the arguments of the commands in `may_run` that create missing data: shards and,
-    unless clips are decoded, a clip store.
+    """Return the arguments of the commands that create missing shards and, unless clips are
+    decoded, a missing clip store.
 
     Args:
         manifest: name or file of the manifest, as given by the user.
         dataset_name: name of the data set.
         resources: paths of shards and the clip store.
-        may_run: commands (`detect`, `clips`) that may be run to create missing data; empty for a
-            command without --prepare.
-        clips_options: options of `orn clips` to create a missing clip store.
-
-    Raises:
-        PipelineError: if data is missing that no such command creates, with the commands that do.
+        clips: options of `orn clips`.
     """
     data = ["--data", str(resources.root)] if resources.root != Resources().root else []
-    shards, clips = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
-    missing = {}
+    shards, store = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
+    missing = []
     try:
         shard_paths(shards)
     except ShardNotFoundError:
         out = ["--out", str(shards)] if resources.shards else []
-        missing[f"shards in {shards}"] = ["detect", manifest, *data, *out]
-    if clips is not None and not is_clip_store(clips):
-        out = ["--out", str(clips)] if resources.clips else []
-        missing[f"clip store {clips}"] = ["clips", manifest, *data, *out, *clips_options]
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would run them
-    if missing and not (alone and all(words[0] in may_run for words in missing.values())):
-        expected = " and ".join(missing)
-        typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        hint = ", or pass --prepare" if alone and may_run else ""
-        raise PipelineError(
-            f"{dataset_name}: expected {expected}, got none; run `{typed}` first{hint}"
-        )
-    return [*missing.values()]
+        missing.append(["detect", manifest, *data, *out])
+    if store is not None and not is_clip_store(store):
+        out = ["--out", str(store)] if resources.clips else []
+        missing.append(["clips", manifest, *data, *out, *clips])
+    return missing
+
+
+def require_no(missing: Sequence[Sequence[str]], dataset_name: str) -> None:
+    """Raise PipelineError with the commands that create missing data, if there are any."""
+    if missing:
+        expected = {"detect": "shards", "clips": "a clip store"}
+        names = " and ".join(expected[command] for command, *_ in missing)
+        typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing)
+        raise PipelineError(f"{dataset_name}: expected {names}, got none; run `{typed}` first")

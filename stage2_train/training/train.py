@@ -53,9 +53,8 @@ def train(request: TrainRequest) -> dict[str, Any]:
     Raises:
         PipelineError: if training cannot start or fails; the message suggests a remedy.
     """
-    may_run = ("detect", "clips") if request.prepare else ("clips",)
     began = time.monotonic()
-    start, resources = read_start(request, may_run=may_run), request.resources
+    start, resources = read_start(request, creates_clips=True), request.resources
     recipe = start.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)

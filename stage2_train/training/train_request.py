@@ -59,7 +59,6 @@ class TrainRequest(Request):
             metavar="TIME",
         ),
     ] = None
-    prepare: Annotated[bool, Option("Run `orn detect` first if there are no shards.")] = False
     resources: Resources = WITH_WORKERS
 
     @model_validator(mode="after")

@@ -1,6 +1,5 @@
 """`orn train` and `orn eval` through the command line, on the tiny world."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -65,17 +64,6 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
     measured = evaluate(workspace["--run"]).json
     assert measured["step"] == chosen["best_step"]
     assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
-
-
-def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
-    flat = ("--set", 'model.kernels=["2d","2d","2d","2d","2d"]')
-    file = tmp_path / "resnet.pth"
-    train(workspace, *flat)
-    run_orn("export", "--resnet", workspace["--run"], file)
-    started = workspace | {"--run": str(tmp_path / "started"), "--weights": str(file)}
-    train(started, *flat, "--set", "initial_weights=imagenet")
-    config = (tmp_path / "started" / "config.json").read_text()
-    assert hashlib.sha256(file.read_bytes()).hexdigest() in config
 
 
 def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) -> None:

@@ -9,10 +9,7 @@ from torchvision.models import get_model, resnet18
 
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.model.build import build_object_network
-from orn.stage2_train.model.image_weights import (
-    export_resnet,
-    inflate,
-)
+from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.model_config import NetworkConfig
 
@@ -52,28 +49,6 @@ def test_refuses_other_weights_and_changes_nothing(
 FLAT = {"num_activities": 2, "kernels": ("2d",) * 5}
 
 
-@pytest.mark.parametrize(
-    ("backbone", "heads"),
-    [
-        ("resnet18", "object"),
-        ("resnet18", "activity"),
-        pytest.param("resnet50", "both", marks=pytest.mark.slow),
-    ],
-)
-def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
-    torch.manual_seed(1)
-    state = get_model(backbone, weights=None).state_dict()
-    given = {key: torch.rand_like(value.float()) for key, value in state.items()}
-    network = build_object_network(NetworkConfig(backbone=backbone, heads=heads, **FLAT))
-    inflate(network, given, name="test")
-    exported = export_resnet(network)
-    assert exported.keys() == given.keys() - {"fc.weight", "fc.bias"}
-    for key, tensor in exported.items():
-        if not key.endswith("num_batches_tracked"):
-            assert torch.equal(tensor, given[key]), key
-            assert tensor.is_contiguous()
-
-
 def test_the_object_heads_conv5_may_stay_random() -> None:
     made = [build_object_network(NetworkConfig(**FLAT)) for _ in range(2)]
     state = get_model("resnet18", weights=None).state_dict()
@@ -86,9 +61,3 @@ def test_the_object_heads_conv5_may_stay_random() -> None:
     conv5 = "object_head.conv5.blocks.0.conv1.spatial.weight"
     assert torch.equal(of_pictures[conv5], state["layer4.0.conv1.weight"])
     assert torch.equal(random["trunk.conv1.spatial.weight"], state["conv1.weight"])
-
-
-def test_of_two_conv5_takes_that_of_the_activity_head() -> None:
-    network = build_object_network(NetworkConfig(base_width=2, **FLAT))
-    torch.nn.init.constant_(network.activity_head.conv5.blocks[0].bn1.weight, 7.0)
-    assert export_resnet(network)["layer4.0.bn1.weight"].eq(7.0).all()
