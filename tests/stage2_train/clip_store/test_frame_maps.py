@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from orn.shared.errors import ClipStoreError
+from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
+from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.model.image_backbone import load_backbone
 from tests.running import run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
@@ -83,6 +84,15 @@ def test_other_maps_are_not_mixed_with_those_that_are_there(
     write_image_weights(tmp_path / "other.pth", seed=1)
     ran = store_maps(made, "clips", *more, exit_code=None)
     assert ran.exit_code in (1, 2) and message in ran.stderr
+
+
+def test_a_process_refuses_weights_that_are_not_those_of_the_job(made, tmp_path) -> None:
+    """As on another machine of a cluster, whose file of weights differs."""
+    other = tmp_path / "network.pth"
+    write_image_weights(other, seed=1)
+    settings = ImageNetwork(backbone=NETWORK, weights=made / "network.pth").settings(SIZE)
+    with pytest.raises(CheckpointError, match="weights of"):
+        ImageNetwork(backbone=NETWORK, weights=other).open("cpu", expected=settings)
 
 
 def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
