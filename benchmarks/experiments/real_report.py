@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from real_videos import BASELINE, FOLDS, RECORDS, SETS, SYSTEMS, record_path
 
-from orn.stage2_train.evaluation.statistics import (
+from orn.stage2_train.evaluation.intervals import (
     bootstrap_figures,
     difference_with_interval,
     with_interval,

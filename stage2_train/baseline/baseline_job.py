@@ -31,8 +31,8 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import split_file
-from orn.stage2_train.evaluation.intervals import with_groups
 from orn.stage2_train.evaluation.metrics import unsure_labels
+from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.predictions import Predictions, save_predictions

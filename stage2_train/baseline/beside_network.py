@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.statistics import (
+from orn.stage2_train.evaluation.intervals import (
     Proportion,
     bootstrap_figures,
     difference_with_interval,
 )
+from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_folder import BASELINE_NAME

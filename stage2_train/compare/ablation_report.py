@@ -14,13 +14,8 @@ from orn.shared.text import counted
 from orn.shared.text_report import Report, Table, filled_columns
 from orn.stage2_train.compare.ablation_plan import paper_results
 from orn.stage2_train.compare.run_results import RunResult, write_csv
-from orn.stage2_train.evaluation.statistics import (
-    CONFIDENCE,
-    holm,
-    interval_text,
-    mean_interval,
-    paired,
-)
+from orn.stage2_train.evaluation.intervals import CONFIDENCE
+from orn.stage2_train.evaluation.over_seeds import holm, interval_text, mean_interval, paired
 from orn.stage2_train.settings.systems import SYSTEMS, find_system
 
 _PARTS = tuple(

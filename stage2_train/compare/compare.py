@@ -15,13 +15,13 @@ from orn.data_manifests.records import FIRST_FOLD
 from orn.shared.errors import ConfigError
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
-from orn.stage2_train.evaluation.intervals import groups_by_class
-from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.statistics import (
+from orn.stage2_train.evaluation.intervals import (
     CONFIDENCE,
     bootstrap_figures,
     difference_with_interval,
 )
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.split_figures import groups_by_class
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
 from orn.stage2_train.runs.run_config import read_config

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
 from orn.shared.text import counted
+from orn.stage2_train.evaluation.intervals import bootstrap_figures, difference_with_interval
 from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.statistics import bootstrap_figures, difference_with_interval
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
 from orn.stage2_train.settings.evaluation_names import FOLDS

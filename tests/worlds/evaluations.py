@@ -12,7 +12,7 @@ from orn.data_manifests.records import Segment
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import split_file
-from orn.stage2_train.evaluation.intervals import with_groups
+from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from tests.worlds.films import TINY_RECIPE, make_dataset

@@ -3,7 +3,7 @@
 import pytest
 
 from orn.stage2_train.compare.ablation_report import ablation_report, as_report
-from orn.stage2_train.evaluation.statistics import paired
+from orn.stage2_train.evaluation.over_seeds import paired
 from tests.stage2_train.compare.made_results import made_results
 
 PERCENTS = {

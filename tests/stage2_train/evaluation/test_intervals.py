@@ -11,16 +11,16 @@ from sklearn.metrics import average_precision_score
 
 from orn.data_manifests.records import Segment, Subset
 from orn.stage2_train.evaluation.intervals import (
+    bootstrap_figures,
+    difference_with_interval,
+    with_interval,
+)
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.split_figures import (
     measured_figures,
     share_figures,
     subset_shares,
     with_groups,
-)
-from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.statistics import (
-    bootstrap_figures,
-    difference_with_interval,
-    with_interval,
 )
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
 from tests.worlds.evaluations import predictions_of

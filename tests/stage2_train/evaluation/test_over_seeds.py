@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from orn.stage2_train.evaluation.statistics import holm, mean_interval, paired
+from orn.stage2_train.evaluation.over_seeds import holm, mean_interval, paired
 
 
 def test_intervals_of_three_values_and_of_one() -> None:
