@@ -7,14 +7,7 @@ from pydantic import Field
 
 from orn.benchmarks.detect_request import DetectRequest, Repeats, Tiny
 from orn.benchmarks.measuring import publish
-from orn.shared.common_options import (
-    AsJson,
-    Count,
-    Device,
-    FilePath,
-    Threads,
-    threads_option,
-)
+from orn.shared.common_options import AsJson, Count, Device, FilePath, Threads, threads_option
 from orn.shared.echo import echo_report
 from orn.shared.errors import SOME_FAILED
 from orn.shared.options import Option, Request, command

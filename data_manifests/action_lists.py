@@ -22,13 +22,7 @@ from pydantic import TypeAdapter
 from orn.data_manifests.draw_split import assign_groups
 from orn.data_manifests.manifest import ActionLabels
 from orn.data_manifests.records import Listing, Segment, Split
-from orn.data_manifests.text_files import (
-    ClassName,
-    VideoId,
-    each_row,
-    read_lines,
-    require_file,
-)
+from orn.data_manifests.text_files import ClassName, VideoId, each_row, read_lines, require_file
 from orn.shared.errors import ManifestError
 
 _UNUSED, _TRAIN, _TEST = "0", "1", "2"

@@ -27,12 +27,7 @@ from orn.data_manifests.records import Dataset, DetectorChoice, Listing, Video
 from orn.data_manifests.text_files import read_column
 from orn.shared.config.toml_files import load_config
 from orn.shared.data_files import file_digest, not_a_file
-from orn.shared.errors import (
-    DataRootError,
-    ManifestError,
-    PipelineError,
-    UnknownDatasetError,
-)
+from orn.shared.errors import DataRootError, ManifestError, PipelineError, UnknownDatasetError
 from orn.shared.jobs.plan import Plan
 from orn.shared.text import counted, first_few, nearest_first, truncate
 

@@ -19,12 +19,7 @@ from orn.data_manifests.check import split_advice
 from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES, expand
 from orn.data_manifests.load import load_manifest, locate_videos
-from orn.data_manifests.manifest import (
-    LONGEST_NAME_BYTES,
-    Manifest,
-    TableLabels,
-    is_name_character,
-)
+from orn.data_manifests.manifest import LONGEST_NAME_BYTES, Manifest, TableLabels, is_name_character
 from orn.data_manifests.records import METRICS, SPLITS, Dataset, Form, Split, Task
 from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow, read
 from orn.data_manifests.text_files import each_row, read_rows, unused_columns

@@ -9,13 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from orn.data_manifests.records import Video
-from orn.predict.detecting import (
-    Objects,
-    detected_by,
-    imported_from,
-    load_its_detector,
-    objects_in,
-)
+from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
 from orn.predict.given_videos import TrueSegment, true_segments, warn_of_trained
 from orn.predict.predict_request import PredictRequest
 from orn.predict.prediction import SegmentPrediction, WindowPrediction

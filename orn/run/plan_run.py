@@ -11,13 +11,7 @@ from typing import Any
 from orn.data_manifests.draw_split import SplitRequest
 from orn.data_manifests.load import files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
-from orn.data_manifests.new import (
-    NewManifest,
-    guess_table,
-    plan_manifest,
-    table_of,
-    usual_manifest,
-)
+from orn.data_manifests.new import NewManifest, guess_table, plan_manifest, table_of, usual_manifest
 from orn.data_manifests.records import ALL, Dataset, Split, fold_names
 from orn.run.run_request import PipelineRequest
 from orn.shared.devices import choose_device

@@ -6,14 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.common_options import (
-    Count,
-    DataRoot,
-    Device,
-    EngineOptions,
-    FilePath,
-    out_option,
-)
+from orn.shared.common_options import Count, DataRoot, Device, EngineOptions, FilePath, out_option
 from orn.shared.options import Argument, Option, OptionOverrides, Request
 from orn.stage2_train.settings.model_config import TIMM, Backbone
 from orn.stage2_train.settings.resources import NEWEST

@@ -29,11 +29,7 @@ from orn.stage2_train.clip_store.clip_store import read_clip_files
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings
-from orn.stage2_train.clip_store.store_job import (
-    build_clip_store,
-    missing_parts,
-    open_store,
-)
+from orn.stage2_train.clip_store.store_job import build_clip_store, missing_parts, open_store
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from orn.stage2_train.clips.interfaces import (
     ClipRequest,
     DetectionSource,
 )
-from orn.stage2_train.clips.join import rows_by_ratio
+from orn.stage2_train.clips.join import rows_of_frames
 from orn.stage2_train.clips.objects import FrameObjects, objects_of_frames
 from orn.stage2_train.settings.recipe import DataRecipe
 
@@ -58,12 +58,7 @@ class ObjectCache:
     ) -> list[FrameObjects]:
         """Return the objects that belong to T frames of a video, joined as set in the recipe."""
         detections = self._detections(request, video_id)
-        if data.frame_join == "ratio" and detections.num_frames:
-            num_rows = detections.num_frames
-            rows_T = rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
-        else:
-            rows_T = detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F)
-        rows = rows_T.tolist()
+        rows = rows_of_frames(detections, seconds_F, frames_T, frame_join=data.frame_join).tolist()
         kept: dict[int, Any] = {row: self._objects.get((video_id, row)) for row in rows}
         missing = [row for row, objects in kept.items() if objects is None]
         frames = detections.frames_at(missing)

@@ -34,11 +34,7 @@ from orn.stage2_train.clips.interfaces import (
     FrameSource,
     ResolvedSegment,
 )
-from orn.stage2_train.clips.objects import (
-    PERSON,
-    ClipSlots,
-    fill_slots,
-)
+from orn.stage2_train.clips.objects import PERSON, ClipSlots, fill_slots
 from orn.stage2_train.clips.sampling import ClipDraws
 
 logger = logging.getLogger(__name__)

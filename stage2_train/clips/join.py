@@ -1,4 +1,5 @@
-"""Joining segments, clip store and shards: the usable segments of a split.
+"""Joining segments, clip store and shards: the rows of detections that belong to sampled frames,
+and the usable segments of a split.
 
 A segment is usable if its video is in the clip store and in the shards, and each of its frames has
 detections near its time. Segments of videos that could not be decoded are skipped and counted;
@@ -23,6 +24,7 @@ from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_f
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.decoded import DatasetFrames
+from orn.stage2_train.clips.interfaces import ClipDetections
 from orn.stage2_train.settings.recipe import FrameJoin
 
 logger = logging.getLogger(__name__)
@@ -201,6 +203,28 @@ def rows_by_ratio(
         num_rows: number of detected frames, at least one.
     """
     return places_T * num_rows // num_frames
+
+
+def rows_of_frames(
+    detections: ClipDetections,
+    seconds_F: NDArray[np.float64],
+    frames_T: NDArray[np.int64],
+    *,
+    frame_join: FrameJoin,
+) -> NDArray[np.int64]:
+    """Return the (T,) rows of a video's detections that belong to sampled frames: those nearest in
+    time (see `orn.shared.shards.time_join`), or with `ratio` those of `rows_by_ratio`.
+
+    Args:
+        detections: detections of the video.
+        seconds_F: times of all frames of the video.
+        frames_T: indices of the sampled frames.
+        frame_join: setting of the recipe.
+    """
+    if frame_join == "ratio" and detections.num_frames:
+        num_rows = detections.num_frames
+        return rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
+    return detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F)
 
 
 _Problem = tuple[str, str | None] | None

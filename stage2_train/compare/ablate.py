@@ -34,6 +34,7 @@ from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun,
 from orn.stage2_train.compare.ablation_report import ablation_report, write_report
 from orn.stage2_train.compare.run_results import is_measured, read_results
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
+from orn.stage2_train.runs.missing_data import missing_data, require_no
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.runs.run_config import config_to_resume
 from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER
@@ -47,7 +48,6 @@ from orn.stage2_train.training.initial_weights import (
     image_network,
     imagenet_to_fetch,
 )
-from orn.stage2_train.training.start import missing_data, require_no
 
 logger = logging.getLogger(__name__)
 

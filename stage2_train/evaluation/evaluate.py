@@ -28,9 +28,7 @@ from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.interfaces import Views, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.metrics import (
-    unsure_labels,
-)
+from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress

@@ -11,15 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from orn.stage2_train.clips.batches import (
-    LoaderSettings,
-    evaluation_loader,
-    evaluation_requests,
-)
+from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.runs.predictions import Predictions, joined_predictions
-from orn.stage2_train.settings.evaluation_names import HeadCombination
+from orn.stage2_train.settings.head_combination import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
 
 if TYPE_CHECKING:

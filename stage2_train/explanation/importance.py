@@ -25,7 +25,7 @@ from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import CliqueValues
-from orn.stage2_train.settings.evaluation_names import PARTS
+from orn.stage2_train.settings.head_combination import PARTS
 
 _ROUNDING = 1e-6
 """Weight of the other pairs below which a pair is the only one."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ShapeError
-from orn.stage2_train.settings.evaluation_names import HeadCombination, with_combination
+from orn.stage2_train.settings.head_combination import HeadCombination, with_combination
 
 Record = TypeVar("Record", bound=Any)
 """A dataclass."""

@@ -13,7 +13,7 @@ from orn.stage2_train.model.image_backbone import ImageBackbone, with_change
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
-from orn.stage2_train.settings.evaluation_names import HeadCombination
+from orn.stage2_train.settings.head_combination import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
 
 

@@ -12,11 +12,7 @@ import numpy as np
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest
 from orn.shared.errors import CheckpointError
-from orn.shared.pages.render import (
-    Picture,
-    fitted_page,
-    render,
-)
+from orn.shared.pages.render import Picture, fitted_page, render
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.explanation.explained import FULL_DROP, LEAST_DROP

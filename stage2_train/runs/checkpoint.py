@@ -25,12 +25,7 @@ from orn.shared.jobs.atomic_file import replacing
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.runs.phases import Phase
-from orn.stage2_train.runs.run_folder import (
-    BEST_NAME,
-    CONFIG_DIGEST,
-    LAST_NAME,
-    PREVIOUS_NAME,
-)
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_DIGEST, LAST_NAME, PREVIOUS_NAME
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage2_train.runs.predictions import GroupKind
-from orn.stage2_train.settings.evaluation_names import HEADS
+from orn.stage2_train.settings.head_combination import HEADS
 from orn.stage2_train.settings.recipe import UnsureInEvaluation
 
 UNSURE_NEGATIVE = "map_unsure_negative"

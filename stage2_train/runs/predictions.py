@@ -18,13 +18,8 @@ from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.text import path_text, truncate
-from orn.stage2_train.settings.evaluation_names import (
-    FOLDS,
-    PARTS,
-    HeadCombination,
-    options_of,
-    with_combination,
-)
+from orn.stage2_train.settings.evaluation_names import FOLDS, options_of
+from orn.stage2_train.settings.head_combination import PARTS, HeadCombination, with_combination
 
 GroupKind = Literal["videos", "participants", "groups"]
 _FIELDS = {

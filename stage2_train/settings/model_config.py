@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Maybe
-from orn.stage2_train.settings.evaluation_names import HeadCombination
+from orn.stage2_train.settings.head_combination import HeadCombination
 
 TIMM = "timm/"
 """Prefix of the names of timm's image networks."""

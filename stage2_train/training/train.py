@@ -24,9 +24,7 @@ from orn.stage2_train.model.standardize import fit
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.open_data import warn_of_other_data
 from orn.stage2_train.runs.phases import count_training_clips, plan_phases
-from orn.stage2_train.runs.run_config import (
-    write_config,
-)
+from orn.stage2_train.runs.run_config import write_config
 from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
     LAST_NAME,
@@ -35,14 +33,12 @@ from orn.stage2_train.runs.run_folder import (
     record_start,
 )
 from orn.stage2_train.runs.trained import normalization_of
-from orn.stage2_train.settings.recipe import (
-    clip_seconds,
-)
+from orn.stage2_train.settings.recipe import clip_seconds
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
-from orn.stage2_train.training.start import TrainingStart, read_start
 from orn.stage2_train.training.step import step_generator
 from orn.stage2_train.training.train_request import TrainRequest
+from orn.stage2_train.training.training_inputs import TrainingInputs, open_inputs
 
 logger = logging.getLogger(__name__)
 
@@ -54,24 +50,28 @@ def train(request: TrainRequest) -> dict[str, Any]:
         PipelineError: if training cannot start or fails; the message suggests a remedy.
     """
     began = time.monotonic()
-    start, resources = read_start(request, creates_clips=True), request.resources
-    recipe = start.config.recipe
+    inputs, resources = open_inputs(request, creates_clips=True), request.resources
+    recipe = inputs.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
     deadline = None if request.stop_after is None else began + request.stop_after
     is_first = accelerator.is_main_process
-    with locked(start.run / LAST_NAME, job="orn train") if is_first else nullcontext():
-        return _train(start, request, accelerator, deadline=deadline)
+    with locked(inputs.run / LAST_NAME, job="orn train") if is_first else nullcontext():
+        return _train(inputs, request, accelerator, deadline=deadline)
 
 
 def _train(
-    start: TrainingStart, request: TrainRequest, accelerator: Accelerator, *, deadline: float | None
+    inputs: TrainingInputs,
+    request: TrainRequest,
+    accelerator: Accelerator,
+    *,
+    deadline: float | None,
 ) -> dict[str, Any]:
     """Train while the run folder is locked."""
-    recipe, resources = start.config.recipe, request.resources
-    network = _initial_network(start, accelerator)
+    recipe, resources = inputs.config.recipe, request.resources
+    network = _initial_network(inputs, accelerator)
     if accelerator.is_main_process:
-        _record(start, network, threads=resources.num_threads())
+        _record(inputs, network, threads=resources.num_threads())
     accelerator.wait_for_everyone()
     if resources.no_clip_store and accelerator.is_main_process:
         logger.warning(
@@ -81,90 +81,90 @@ def _train(
     state = train_network(
         network,
         recipe,
-        start.data,
-        start.run,
-        config=config_digest(start.run),
+        inputs.data,
+        inputs.run,
+        config=config_digest(inputs.run),
         accelerator=accelerator,
         workers=resources.workers,
         max_steps=request.max_steps,
         deadline=deadline,
     )
-    phases = plan_phases(recipe, num_segments=1)
+    phases = plan_phases(recipe, num_segments=1)  # for their names
     return {
-        "run": str(start.run),
+        "run": str(inputs.run),
         "step": state.step,
         "phase": phases[state.phase].name if phases else None,
         "finished": state.is_finished(len(phases)),
-        "metric": start.config.dataset.metric,
+        "metric": inputs.config.dataset.metric,
         "best_metric": state.best_metric,
         "best_step": state.best_step,
-        **start.counts,
+        **inputs.counts,
     }
 
 
-def _initial_network(start: TrainingStart, accelerator: Accelerator) -> nn.Module:
+def _initial_network(inputs: TrainingInputs, accelerator: Accelerator) -> nn.Module:
     """Return the network with initial weights, and with the standardization of an image network's
     features fitted to the centered training clips; without a checkpoint of the run."""
-    recipe, device = start.config.recipe, accelerator.device
+    recipe, device = inputs.config.recipe, accelerator.device
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.model)
-    if (start.run / LAST_NAME).is_file():
+    if (inputs.run / LAST_NAME).is_file():
         return network
-    start.weights.load_into(network, recipe)
+    inputs.weights.load_into(network, recipe)
 
     def passes() -> Iterator[NetworkOutput]:
         generator = step_generator(recipe.seed, 0, 0)
         network.to(device).train()  # with one reference frame per frame, which is faster
         settings = loader_settings(accelerator, batch_size=recipe.optimizer.batch_size, workers=0)
-        for batch in evaluation_loader(start.data.train, replace(settings, rank=0, world_size=1)):
+        for batch in evaluation_loader(inputs.data.train, replace(settings, rank=0, world_size=1)):
             yield network(batch.to(device).inputs(), generator=generator)
 
-    if start.weights.started_from is None:
+    if inputs.weights.started_from is None:
         fit(network, passes())
     return network
 
 
-def _record(start: TrainingStart, network: nn.Module, *, threads: int) -> None:
+def _record(inputs: TrainingInputs, network: nn.Module, *, threads: int) -> None:
     """Write the configuration of a new run, record the start, and compare the data of a resumed run
     with those that it began with."""
-    begin_output_folder(start.run, RUN_MARKER)
-    if not (start.run / CONFIG_NAME).is_file():
-        write_config(start.run, replace(start.config, normalization=normalization_of(network)))
-    precision = start.config.recipe.precision
+    begin_output_folder(inputs.run, RUN_MARKER)
+    if not (inputs.run / CONFIG_NAME).is_file():
+        write_config(inputs.run, replace(inputs.config, normalization=normalization_of(network)))
+    precision = inputs.config.recipe.precision
     logger.info("precision %s", precision)
-    record_start(start.run, threads=threads, precision=precision)
-    trained = [segment.video_id for segment in start.data.train.segments]
-    sources = start.sources
-    warn_of_other_data(start.run, sources.clips, sources.detections, video_ids=trained)
+    record_start(inputs.run, threads=threads, precision=precision)
+    trained = [segment.video_id for segment in inputs.data.train.segments]
+    sources = inputs.sources
+    warn_of_other_data(inputs.run, sources.clips, sources.detections, video_ids=trained)
 
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:
     """Return what `train` would do: the resolved recipe as TOML, weights to download, and numbers
     of steps and segments."""
-    start = read_start(request)
-    recipe = start.config.recipe
-    url = imagenet_to_fetch(start.weights.published)
-    num_segments = len(start.data.train)
+    inputs = open_inputs(request)
+    recipe = inputs.config.recipe
+    url = imagenet_to_fetch(inputs.weights.published)
+    num_segments = len(inputs.data.train)
     phases = plan_phases(recipe, num_segments=num_segments)
     clips = count_training_clips(recipe, num_segments=num_segments)
     device = choose_device(request.resources.device)
     return {
-        "run": str(start.run),
-        "recipe_name": start.config.recipe_name,
+        "run": str(inputs.run),
+        "recipe_name": inputs.config.recipe_name,
         "recipe": to_toml(recipe),
         **({"to_fetch": url} if url else {}),
         "steps": {phase.name: phase.num_steps for phase in phases},
         "estimated_seconds": clip_seconds(recipe, "train", clips, device=device),
-        **_gaps(start),
-        **start.counts,
+        **_gaps(inputs),
+        **inputs.counts,
     }
 
 
-def _gaps(start: TrainingStart) -> dict[str, float]:
+def _gaps(inputs: TrainingInputs) -> dict[str, float]:
     """Return the time differences between frames and objects, if they are joined by time."""
-    if start.config.recipe.data.frame_join != "time":
+    if inputs.config.recipe.data.frame_join != "time":
         return {}
-    gaps_n = time_gaps(start.data.segments, start.sources.clips, start.sources.detections)
+    gaps_n = time_gaps(inputs.data.segments, inputs.sources.clips, inputs.sources.detections)
     if not len(gaps_n):
         return {}
     median, largest = (round(1000 * float(gap), 1) for gap in (np.median(gaps_n), gaps_n.max()))

@@ -19,13 +19,12 @@ def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = F
     command to resume an interrupted training run; it does nothing once the run is finished.
     """
     wait_passively()
-    from orn.stage2_train.training.train import describe_training
-    from orn.stage2_train.training.train import train as run
+    from orn.stage2_train.training import train as training
 
     if request.manifest == NEWEST:
         manifest, resources = with_newest_data(request.resources)
         request = request.changed(manifest=manifest, resources=resources)
-    result = describe_training(request) if dry_run else run(request)
+    result = training.describe_training(request) if dry_run else training.train(request)
     echo_report(result, _plan_text if dry_run else _as_report, as_json=as_json)
 
 

@@ -5,12 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.data_manifests.text_files import (
-    MOST_ROWS,
-    each_row,
-    read_class_names,
-    read_rows,
-)
+from orn.data_manifests.text_files import MOST_ROWS, each_row, read_class_names, read_rows
 from orn.shared.errors import ManifestError
 
 

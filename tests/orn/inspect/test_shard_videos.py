@@ -5,11 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.inspect.shard_videos import (
-    Pictures,
-    VideoPictures,
-    pictures_of_shard,
-)
+from orn.inspect.shard_videos import Pictures, VideoPictures, pictures_of_shard
 from orn.shared.errors import JoinError, UnknownDatasetError
 from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry

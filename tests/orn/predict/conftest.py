@@ -11,11 +11,7 @@ import pytest
 
 from orn.data_manifests.records import METRICS, Task, Video
 from orn.predict.detecting import objects_in
-from orn.predict.prediction import (
-    SegmentPrediction,
-    WindowPrediction,
-    probabilities,
-)
+from orn.predict.prediction import SegmentPrediction, WindowPrediction, probabilities
 from orn.predict.windows import windows_and_segments
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.clip_store.crop import (
-    center_window,
-    random_window,
-)
+from orn.stage2_train.clip_store.crop import center_window, random_window
 
 
 def test_random_windows_reach_every_place() -> None:

@@ -17,10 +17,7 @@ from orn.shared.jobs.plan import UnitPart
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.clip_store.store_job import (
-    build_clip_store,
-    units_of,
-)
+from orn.stage2_train.clip_store.store_job import build_clip_store, units_of
 from tests.worlds.films import write_store
 
 SETTINGS = StoreSettings(size=(24, 32))

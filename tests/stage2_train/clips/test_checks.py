@@ -7,13 +7,7 @@ import pytest
 
 from orn.shared.masks.detections import FrameDetections
 from tests.running import LAPTOP, run_orn
-from tests.worlds.films import (
-    Film,
-    TinyWorld,
-    words_of,
-    write_films,
-    write_films_shard,
-)
+from tests.worlds.films import Film, TinyWorld, words_of, write_films, write_films_shard
 from tests.worlds.shards import blocks
 
 WHOLE_FRAME = ("--set", "data.max_objects=0", "--set", "precision=bf16")

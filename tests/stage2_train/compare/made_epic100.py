@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 
 from orn.stage2_train.runs.predictions import save_predictions
-from orn.stage2_train.runs.run_config import (
-    DataPaths,
-    Places,
-)
+from orn.stage2_train.runs.run_config import DataPaths, Places
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.worlds.evaluations import predictions_of
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model

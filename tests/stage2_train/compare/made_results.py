@@ -3,7 +3,7 @@
 from typing import Any
 
 from orn.stage2_train.compare.run_results import RunResult
-from orn.stage2_train.settings.evaluation_names import HEADS
+from orn.stage2_train.settings.head_combination import HEADS
 from tests.worlds.evaluations import evaluation_of, predicted
 
 EVALUATION = {

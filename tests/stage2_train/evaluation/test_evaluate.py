@@ -21,13 +21,7 @@ from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, Recipe
 from tests.running import run_orn
 from tests.stage2_train.training.conftest import sources_of
-from tests.worlds.films import (
-    DETECTOR,
-    make_workspace,
-    words_of,
-    write_films_shard,
-    write_signed,
-)
+from tests.worlds.films import DETECTOR, make_workspace, words_of, write_films_shard, write_signed
 
 MULTI_LABEL = {"task": "multi-label", "metric": "map"}
 

@@ -14,14 +14,7 @@ from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.trained import open_model, paths_of_run
 from orn.stage2_train.settings.resources import Resources
-from tests.browser import (
-    HOSTILE,
-    ON_ANY_SCREEN,
-    WITH_HOSTILE_TEXT,
-    opened,
-    serious_problems,
-    until,
-)
+from tests.browser import HOSTILE, ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.running import LAPTOP, run_orn
 from tests.stage2_train.report.conftest import Reported
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +12,14 @@ from orn.data_manifests.records import ALL, Dataset
 from orn.shared.data_files import require_utf8
 from orn.shared.devices import choose_device, choose_precision, is_slow
 from orn.shared.echo import is_first_process
-from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError, ShardNotFoundError
+from orn.shared.errors import SOME_FAILED, ConfigError
 from orn.shared.jobs.child_processes import STDERR, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.shards.shard_folder import shard_paths
-from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.runs.missing_data import missing_data, require_no
 from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
     DatasetRecord,
@@ -39,7 +37,7 @@ from orn.stage2_train.settings.recipe import (
     describe_system,
     recipe_of_dataset,
 )
-from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths, folders_between
+from orn.stage2_train.settings.resources import DataPaths, data_paths, folders_between
 from orn.stage2_train.training.initial_weights import (
     InitialWeights,
     fetch_imagenet_weights,
@@ -52,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingStart:
+class TrainingInputs:
     """Everything that is known before the first step."""
 
     run: Path
@@ -76,7 +74,7 @@ class TrainingStart:
         }
 
 
-def read_start(request: TrainRequest, *, creates_clips: bool = False) -> TrainingStart:
+def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> TrainingInputs:
     """Return what a training run starts from.
 
     Args:
@@ -127,7 +125,7 @@ def read_start(request: TrainRequest, *, creates_clips: bool = False) -> Trainin
     )
     if recorded is not None:
         check_same_run(run, recorded, config)
-    return TrainingStart(
+    return TrainingInputs(
         run=run,
         config=config,
         weights=weights,
@@ -246,38 +244,3 @@ def _create_missing(
     for arguments in missing:
         logger.info("running %s first", shlex.join(["orn", *arguments]))
         run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
-
-
-def missing_data(
-    manifest: str, dataset_name: str, resources: Resources, *, clips: Sequence[str] = ()
-) -> list[list[str]]:
-    """Return the arguments of the commands that create missing shards and, unless clips are
-    decoded, a missing clip store.
-
-    Args:
-        manifest: name or file of the manifest, as given by the user.
-        dataset_name: name of the data set.
-        resources: paths of shards and the clip store.
-        clips: options of `orn clips`.
-    """
-    data = ["--data", str(resources.root)] if resources.root != Resources().root else []
-    shards, store = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
-    missing = []
-    try:
-        shard_paths(shards)
-    except ShardNotFoundError:
-        out = ["--out", str(shards)] if resources.shards else []
-        missing.append(["detect", manifest, *data, *out])
-    if store is not None and not is_clip_store(store):
-        out = ["--out", str(store)] if resources.clips else []
-        missing.append(["clips", manifest, *data, *out, *clips])
-    return missing
-
-
-def require_no(missing: Sequence[Sequence[str]], dataset_name: str) -> None:
-    """Raise PipelineError with the commands that create missing data, if there are any."""
-    if missing:
-        expected = {"detect": "shards", "clips": "a clip store"}
-        names = " and ".join(expected[command] for command, *_ in missing)
-        typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing)
-        raise PipelineError(f"{dataset_name}: expected {names}, got none; run `{typed}` first")

@@ -1,0 +1,25 @@
+"""The heads of a network, the models of a baseline, and how their logits are combined."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+HeadCombination = Literal["mean", "sum"]
+Logits = TypeVar("Logits", bound=Any)
+"""Arrays or tensors of logits."""
+PARTS = {"two_heads": ("activity_head", "object_head"), "average": ("forest", "probe")}
+"""Heads of a network, and models of a baseline, by the name of their combination."""
+HEADS = tuple(name for combined, parts in PARTS.items() for name in (combined, *parts))
+"""Names that have metrics; the first of an evaluation is its prediction."""
+
+
+def with_combination(
+    heads: Mapping[str, Logits | None], combination: HeadCombination
+) -> dict[str, Logits]:
+    """Return the logits of each head that has any, by its name in reports. The prediction comes
+    first: the mean (or sum) of two heads' logits, or the only head's logits."""
+    known = {name: logits for name, logits in heads.items() if logits is not None}
+    for whole, (one, other) in PARTS.items():
+        if one in known and other in known:
+            total = known[one] + known[other]
+            return {whole: total if combination == "sum" else total / 2, **known}
+    return known
