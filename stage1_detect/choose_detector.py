@@ -72,12 +72,12 @@ def check_same_detector(
     from orn.stage1_detect.mmdet.model import read_config
     from orn.stage1_detect.mmdet.zoo import weights_to_fetch
 
-    detector = read_config(config)
+    detector_config = read_config(config)
     if checkpoint is None:
-        checkpoint, _ = weights_to_fetch(detector.path, remedy=REMEDY)
+        checkpoint, _ = weights_to_fetch(detector_config.path, remedy=REMEDY)
     recorded = saved.settings["detector"]
     requested = recorded | known_settings(
-        detector,
+        detector_config,
         score_threshold=request.score_threshold,
         precision=request.precision,
         batch_size=batch_size,

@@ -33,15 +33,15 @@ logger = logging.getLogger(__name__)
 
 def run_detection(request: DetectRequest) -> dict[str, Any]:
     """Detect objects in the videos of a data set, write the missing shards, and return the summary
-    (see `run_job`)."""
+    (see `write_missing_shards`)."""
     inputs = _read_inputs(request)
-    load, here = _loader(inputs), inputs.engine.here
+    load, device = _loader(inputs), inputs.engine.own_device
     # Download weights before any process or actor starts, so that they are in the machine's cache.
-    detector = load(here or "cpu", detects=here is not None)
+    detector = load(device or "cpu", detects=device is not None)
     with SHARD_FILES.locked(inputs.folder):
-        return run_job(
+        return write_missing_shards(
             inputs.plan(detector.entry),
-            load=load if here is None else _LoadedHere(load, here, detector),
+            load=load if device is None else _LoadedHere(load, device, detector),
             entry=detector.entry,
             engine=inputs.engine,
             fresh=request.fresh,
@@ -209,7 +209,7 @@ class _LoadedHere:
         return partial, (self.load,)
 
 
-def run_job(
+def write_missing_shards(
     job: DetectJob,
     *,
     load: Callable[[str], Detector],
@@ -304,7 +304,7 @@ def _short_videos(shards: Iterable[Shard]) -> list[str]:
     return [video_id for video_id, frames in left.items() if frames > 0]
 
 
-def report(summary: Mapping[str, Any]) -> Report:
+def as_report(summary: Mapping[str, Any]) -> Report:
     """Return the report of a run."""
     out, existing = summary["out"], summary["skipped_units"]
     videos, pace = counted(summary["videos"], "video"), f"{summary['seconds']:.1f} s"

@@ -14,11 +14,11 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
 
     An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
     """
-    from orn.stage1_detect.detect import describe_detection, report, run_detection
+    from orn.stage1_detect.detect import as_report, describe_detection, run_detection
 
     if dry_run:
         echo_report(describe_detection(request), report_of, as_json=as_json)
         return 0
     summary = run_detection(request)
-    echo_report(summary, report, as_json=as_json)
+    echo_report(summary, as_report, as_json=as_json)
     return SOME_FAILED if summary["failed"] else 0

@@ -66,20 +66,6 @@ class DetectJob:
     """Number of videos skipped because no segment covers any of their frames."""
 
 
-def warn_of_missing(dataset: Dataset) -> None:
-    """Warn about listed videos without a file."""
-    num_listed = len(dataset.videos) + len(dataset.missing)
-    if dataset.missing:
-        logger.warning(
-            "%s: %d of %s missing in %s (such as %s); continuing without them",
-            dataset.name,
-            len(dataset.missing),
-            counted(num_listed, "listed video is", "listed videos are"),
-            dataset.root,
-            first_few(dataset.missing),
-        )
-
-
 def plan_job(
     dataset: Dataset,
     *,

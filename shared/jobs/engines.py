@@ -17,7 +17,7 @@ from orn.shared.devices import devices_of_workers
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.ray_engine import RayEngine
-from orn.shared.jobs.run_units import Advance, Engine, UnitResult, UnitRunner, Work, Worker
+from orn.shared.jobs.run_units import Advance, Engine, UnitFunction, UnitResult, UnitRunner, Work
 from orn.shared.jobs.workers import in_workers, terminated_as_interrupted
 
 
@@ -55,7 +55,7 @@ class LocalEngine:
     """Device of each process; a single device is used in this process."""
 
     @property
-    def here(self) -> str | None:
+    def own_device(self) -> str | None:
         """Device of this process; None if other processes do the work."""
         has_several_gpus = len(self.devices) > 1 and self.devices[0] != "cpu"
         return None if has_several_gpus else self.devices[0]
@@ -75,17 +75,19 @@ class LocalEngine:
         if min(len(self.devices), num_units) > 1:
             yield partial(_in_processes, work, self.devices)
         else:
-            yield partial(_here, work.open(self.devices[0]))
+            yield partial(_in_this_process, work.open(self.devices[0]))
 
 
 IN_THIS_PROCESS = LocalEngine(devices=("cpu",))
 """Engine that runs in this process, on the CPU."""
 
 
-def _here(worker: Worker, units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
+def _in_this_process(
+    write_unit: UnitFunction, units: Sequence[Unit], advance: Advance
+) -> Generator[UnitResult]:
     for unit in units:
         with terminated_as_interrupted():
-            result = worker(unit, advance)
+            result = write_unit(unit, advance)
         yield result
 
 
@@ -113,7 +115,7 @@ def _in_processes(
 
 
 class _OpenedOnce:
-    """Worker of a process, opened once on the process's own device."""
+    """The function for units of a process, opened once on the process's own device."""
 
     def __init__(self, work: Work, devices: tuple[str, ...]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -124,11 +126,11 @@ class _OpenedOnce:
         self._work = work
 
     @cached_property
-    def _worker(self) -> Worker:
+    def _write_unit(self) -> UnitFunction:
         return self._work.open(self._free.get())
 
     def __call__(self, unit: Unit) -> UnitResult:
-        return self._worker(unit, self.steps.put)
+        return self._write_unit(unit, self.steps.put)
 
 
 def _drained(steps: Any) -> int:

@@ -22,7 +22,7 @@ from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_temporaries
 from orn.shared.jobs.plan import Unit
-from orn.shared.jobs.run_units import Advance, UnitResult, UnitRunner, Work, Worker
+from orn.shared.jobs.run_units import Advance, UnitFunction, UnitResult, UnitRunner, Work
 from orn.shared.jobs.workers import terminated_as_interrupted
 
 MOST_ATTEMPTS = 3
@@ -46,7 +46,7 @@ class RayEngine:
     """Address of a cluster; None: a new cluster on this machine for this job."""
 
     @property
-    def here(self) -> None:
+    def own_device(self) -> None:
         """None, because actors do the work."""
         return
 
@@ -168,7 +168,7 @@ class _UnitActor:
         self._device = device
 
     @cached_property
-    def _worker(self) -> Worker:
+    def _write_unit(self) -> UnitFunction:
         return self._work.open(self._device)
 
     def do(self, unit: Unit | None) -> UnitResult | None:
@@ -176,10 +176,10 @@ class _UnitActor:
         would forward it to the driver."""
         with contextlib.redirect_stdout(sys.stderr):
             if unit is None:
-                _ = self._worker
+                _ = self._write_unit
                 return None
             remove_temporaries(self._work.path(unit))  # files of lost actors
-            return self._worker(unit, lambda steps: None)
+            return self._write_unit(unit, lambda steps: None)
 
 
 class _Crew:

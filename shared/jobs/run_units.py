@@ -1,5 +1,6 @@
 """Run a job: process the units of a plan that have no file yet. Also the interfaces between a job,
-its work and the engine that runs it."""
+its work and the engine that runs it: `run_units` calls `engine.ready`, the engine calls `work.open`
+in each process, and the function that it returns writes the file of a unit."""
 
 import json
 import logging
@@ -40,7 +41,7 @@ Advance = Callable[[int], None]
 """Callback that counts finished steps."""
 
 
-Worker = Callable[[Unit, Advance], UnitResult]
+UnitFunction = Callable[[Unit, Advance], UnitResult]
 """Writes the file of a unit atomically. A video that cannot be decoded is recorded in the file and
 in the result; an exception ends the job."""
 
@@ -51,8 +52,8 @@ class Work(Protocol):
     def path(self, unit: Unit) -> Path:
         """Return the file of a unit."""
 
-    def open(self, device: str) -> Worker:
-        """Return the worker for a device (`cpu`, `cuda:1`); called once per process or actor."""
+    def open(self, device: str) -> UnitFunction:
+        """Return the function for a device (`cpu`, `cuda:1`); called once per process or actor."""
 
 
 UnitRunner = Callable[[Sequence[Unit], Advance], Generator[UnitResult]]
@@ -64,7 +65,7 @@ class Engine(Protocol):
     """Runs the work of a job."""
 
     @property
-    def here(self) -> str | None:
+    def own_device(self) -> str | None:
         """Device of this process; None if other processes do the work."""
 
     @property

@@ -1,4 +1,4 @@
-"""Write a shard's arrays to a ZIP file (for reading, see `record`). Rows are appended, and full
+"""Write the arrays of a shard to a ZIP file; `shard_record` reads them. Rows are appended, and full
 chunks are compressed immediately to save memory. Zarr writes the metadata documents. It is imported
 with this module, so that errors occur at the start of a process, not after the first shard.
 """

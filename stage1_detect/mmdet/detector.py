@@ -55,10 +55,10 @@ from orn.stage1_detect.mmdet.zoo import fetch_weights
 class FramePreparer:
     """Preprocesses frames for a network on one device, like `inference_detector`."""
 
-    def __init__(self, detector: DetectorConfig, device: torch.device) -> None:
-        self._name = detector.name
+    def __init__(self, detector_config: DetectorConfig, device: torch.device) -> None:
+        self._name = detector_config.name
         self._device = device
-        self._pipeline = _image_pipeline(detector)
+        self._pipeline = _image_pipeline(detector_config)
 
     def __call__(self, image_HWC: NDArray[np.uint8]) -> dict[str, Any]:
         """Return the network's input for an RGB frame, with MMDetection's meta information.
@@ -84,9 +84,9 @@ class FramePreparer:
         return prepared
 
 
-def _image_pipeline(detector: DetectorConfig) -> Any:
+def _image_pipeline(detector_config: DetectorConfig) -> Any:
     """Return a config's test pipeline for arrays instead of files, without annotations."""
-    steps = [s for s in test_pipeline(detector.config) if "Annotations" not in s["type"]]
+    steps = [s for s in test_pipeline(detector_config.config) if "Annotations" not in s["type"]]
     steps[0]["type"] = "mmdet.LoadImageFromNDArray"
     with quiet():
         try:
@@ -98,7 +98,7 @@ def _image_pipeline(detector: DetectorConfig) -> Any:
             _ = known["ori_shape"], known["img_shape"], known["scale_factor"]
         except Exception as err:  # a step in a user's config can raise any exception
             raise DetectorError(
-                f"detector config {detector.name}: the test pipeline fails on an image: "
+                f"detector config {detector_config.name}: the test pipeline fails on an image: "
                 f"{error_text(err)}; correct the config"
             ) from err
     return pipeline
@@ -130,7 +130,7 @@ class MmdetDetector:
     def __init__(
         self,
         model: Segmenter,
-        detector: DetectorConfig,
+        detector_config: DetectorConfig,
         *,
         entry: DetectorEntry,
         score_threshold: float,
@@ -140,7 +140,7 @@ class MmdetDetector:
         self.entry = entry
         """The detector's entry in a shard."""
         self.device = next(model.parameters()).device
-        self.prepare = FramePreparer(detector, self.device)
+        self.prepare = FramePreparer(detector_config, self.device)
         """Preprocesses a frame."""
         self._score_threshold = score_threshold
         self._features = WatchedFeatures(model, entry.precision)
@@ -265,35 +265,39 @@ def load_detector(
         use_float32_of(precision)
     if threads is not None:
         torch.set_num_threads(threads)
-    detector = read_config(config)
-    model = build_model(detector)
+    detector_config = read_config(config)
+    model = build_model(detector_config)
     if checkpoint is None:
-        checkpoint = fetch_weights(detector.path, remedy=remedy)
-    digest, own_names = load_weights(model, checkpoint, config_name=detector.name)
+        checkpoint = fetch_weights(detector_config.path, remedy=remedy)
+    digest, own_names = load_weights(model, checkpoint, config_name=detector_config.name)
     set_score_threshold(model, score_threshold)
     entry = DetectorEntry(
         **known_settings(
-            detector,
+            detector_config,
             score_threshold=score_threshold,
             precision=precision,
             batch_size=batch_size or usual_batch_size(target.type),
         ),
         checkpoint_digest=digest,
-        class_names=names_of_classes(model, detector, own_names),
+        class_names=names_of_classes(model, detector_config, own_names),
         frame_rate=frame_rate,
     )
     return MmdetDetector(
-        model.eval().to(target), detector, entry=entry, score_threshold=score_threshold
+        model.eval().to(target), detector_config, entry=entry, score_threshold=score_threshold
     )
 
 
 def known_settings(
-    detector: DetectorConfig, *, score_threshold: float, precision: NumberFormat, batch_size: int
+    detector_config: DetectorConfig,
+    *,
+    score_threshold: float,
+    precision: NumberFormat,
+    batch_size: int,
 ) -> dict[str, Any]:
     """Return the fields of a detector's entry that do not depend on its weights."""
     return {
-        "config_name": detector.name,
-        "config_digest": detector.digest,
+        "config_name": detector_config.name,
+        "config_digest": detector_config.digest,
         "precision": precision,
         "batch_size": batch_size,
         "thresholds": {"score": score_threshold},

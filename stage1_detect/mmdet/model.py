@@ -91,7 +91,10 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
 
 def test_pipeline(config: Config) -> list[dict[str, Any]]:
     """Return the steps in a config's test pipeline, the first of which must load an image."""
-    steps = _test_dataset(config).get("pipeline")
+    dataset = config.test_dataloader.get("dataset")
+    while isinstance(dataset, dict) and "pipeline" not in dataset:  # wrappers such as RepeatDataset
+        dataset = dataset.get("dataset")
+    steps = dataset["pipeline"] if isinstance(dataset, dict) else None
     listed = steps if isinstance(steps, list | tuple) else []
     are_steps = all(isinstance(s, dict) and isinstance(s.get("type"), str) for s in listed)
     if not listed or not are_steps or "LoadImage" not in listed[0]["type"]:
@@ -100,15 +103,6 @@ def test_pipeline(config: Config) -> list[dict[str, Any]]:
             f"LoadImageFromFile, got {steps!r:.80}"
         )
     return [dict(step) for step in listed]
-
-
-def _test_dataset(config: Config) -> dict[str, Any]:
-    """Return a config's test data set, inside of wrappers such as RepeatDataset; empty if it has
-    none."""
-    dataset = config.test_dataloader
-    while isinstance(dataset, dict) and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    return dataset if isinstance(dataset, dict) else {}
 
 
 def error_text(err: BaseException) -> str:
@@ -235,7 +229,9 @@ def names_of_classes(
 
 
 def _names_in_config(detector: DetectorConfig) -> tuple[str, ...] | None:
-    dataset = _test_dataset(detector.config)
+    dataset = detector.config.test_dataloader.get("dataset") or {}
+    while "dataset" in dataset:  # wrappers such as RepeatDataset
+        dataset = dataset["dataset"]
     own = _names_in(dataset.get("metainfo"), "classes")
     kind = DATASETS.get(dataset["type"]) if isinstance(dataset.get("type"), str) else None
     return own or _names_in(getattr(kind, "METAINFO", None), "classes")

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from functools import partial
 
-from orn.stage1_detect.detect import run_job
+from orn.stage1_detect.detect import write_missing_shards
 from orn.stage1_detect.plan_detection import plan_job
 from tests.worlds.shards import FakeDetector
 
@@ -16,4 +16,4 @@ def load_fake(device: str) -> FakeDetector:
 
 
 plan_fake = partial(plan_job, settings={"detector": asdict(ENTRY)})
-run_fake = partial(run_job, load=load_fake, entry=ENTRY)
+run_fake = partial(write_missing_shards, load=load_fake, entry=ENTRY)

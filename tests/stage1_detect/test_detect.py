@@ -4,7 +4,7 @@ import av
 import pytest
 
 from orn.data_manifests.load import load_dataset
-from orn.stage1_detect.detect import report
+from orn.stage1_detect.detect import as_report
 from orn.stage1_detect.plan_detection import DetectJob
 from tests.stage1_detect.fake_jobs import plan_fake
 from tests.stage1_detect.fake_jobs import run_fake as run
@@ -27,4 +27,4 @@ def test_videos_that_fall_short_of_their_header_are_counted(job: DetectJob) -> N
     path.write_bytes(content)
     summary = run(job)
     assert summary["short"] == ["b"]
-    assert "1 video, compared with the header" in report(summary).text()
+    assert "1 video, compared with the header" in as_report(summary).text()

@@ -13,7 +13,7 @@ from orn.inspect.verify import verify_folder
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.detect import run_job
+from orn.stage1_detect.detect import write_missing_shards
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import DetectJob, plan_job
 from orn.stage2_train.clip_store.clip_store import ClipStore
@@ -48,7 +48,7 @@ def detect(dataset: Dataset, folder: Path, scope: Scope) -> dict[str, Any]:
     """Detect at the rate of the scope."""
     detector = FakeDetector(frame_rate=scope.rate)
     job = planned(dataset, folder, scope)
-    return run_job(job, load=lambda device: detector, entry=detector.entry)
+    return write_missing_shards(job, load=lambda device: detector, entry=detector.entry)
 
 
 def stored(videos: dict[str, Path], folder: Path, rate: float) -> ClipStore:

@@ -93,7 +93,7 @@ def test_a_video_that_fails_does_so_alone(tmp_path: Path, caplog: pytest.LogCapt
 
 def test_who_works_on_what(tmp_path: Path) -> None:
     two_gpus = LocalEngine(devices=("cuda:0", "cuda:1"))
-    assert (TWO.here, two_gpus.here, two_gpus.device_type) == ("cpu", None, "cuda")
+    assert (TWO.own_device, two_gpus.own_device, two_gpus.device_type) == ("cpu", None, "cuda")
     with (
         pytest.raises(DetectorError, match="no detector on cuda:0"),
         two_gpus.ready(Refusing(folder=tmp_path), 1),

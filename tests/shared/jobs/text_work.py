@@ -13,8 +13,8 @@ from orn.shared.jobs.run_units import (
     Advance,
     Engine,
     JobResult,
+    UnitFunction,
     UnitResult,
-    Worker,
     run_units,
 )
 
@@ -34,7 +34,7 @@ class TextWork:
     def path(self, unit: Unit) -> Path:
         return TEXTS.path(self.folder, unit.index)
 
-    def open(self, device: str) -> Worker:
+    def open(self, device: str) -> UnitFunction:
         return self.write
 
     def write(self, unit: Unit, advance: Advance) -> UnitResult:
@@ -51,7 +51,7 @@ class TextWork:
 class Refusing(TextWork):
     """Cannot be opened."""
 
-    def open(self, device: str) -> Worker:
+    def open(self, device: str) -> UnitFunction:
         raise DetectorError(f"no detector on {device}")
 
 
