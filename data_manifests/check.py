@@ -22,6 +22,10 @@ _FACTS = (
     *("classes_not_in_train", "unsure_labels"),
 )
 """Fields that the text report lists in addition to its tables."""
+_FEW_FOR_A_SPLIT = 300
+"""Number of clips below which cross-validation is advised."""
+_FEW_CLIPS = 20
+"""Splits with fewer clips have a warning."""
 
 
 def check_dataset(
@@ -58,7 +62,9 @@ def check_dataset(
     return {
         "dataset": dataset.name,
         "root": str(dataset.root),
-        **{name: getattr(dataset, name) for name in ("form", "task", "metric")},
+        "form": dataset.form,
+        "task": dataset.task,
+        "metric": dataset.metric,
         "problems": problems,
         "warnings": list(_warnings(dataset, listing, listed, manifest.labels)),
         "segments": len(listing.segments),
@@ -151,12 +157,6 @@ def _unreadable(dataset: Dataset) -> dict[str, str]:
                 reasons[video.id] = str(err)
             bar.advance()
     return reasons
-
-
-_FEW_FOR_A_SPLIT = 300
-"""Number of clips below which cross-validation is advised."""
-_FEW_CLIPS = 20
-"""Splits with fewer clips have a warning."""
 
 
 def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:

@@ -27,7 +27,12 @@ def list_manifests(*, as_json: AsJson = False) -> None:
 
     manifests = map(load_manifest, dataset_names())
     listed = [
-        {name: getattr(manifest, name) for name in ("name", "form", "task", "title")}
+        {
+            "name": manifest.name,
+            "form": manifest.form,
+            "task": manifest.task,
+            "title": manifest.title,
+        }
         for manifest in manifests
     ]
     echo_report({"datasets": listed}, report_of, as_json=as_json)

@@ -144,9 +144,9 @@ def plan_manifest(
         drawn=_drawn_lines(split, f"{prefix}{_SPLIT_NAME}") if split else "",
     )
     files = {path: text, classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
+    split_path = folder / f"{prefix}{_SPLIT_NAME}"
     if split:
-        files[folder / f"{prefix}{_SPLIT_NAME}"] = split_text(split.columns, split_of)
-    *_, split_path = files
+        files[split_path] = split_text(split.columns, split_of)
     check_output_files(list(files), reads=[table])
     files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)

@@ -34,7 +34,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import Frame, at_rate, places_at_rate
 from orn.shared.video.random_access import VideoReader, seconds_of_frames
-from orn.shared.video.read import content_bytes, content_digest, probe, read_frames
+from orn.shared.video.read import content_bytes, content_digest, content_state, probe, read_frames
 
 T = TypeVar("T")
 
@@ -138,8 +138,8 @@ class UnitDetector:
         default=None, init=False
     )
     """Id and reader of the open video, and the times of its sampled frames by index."""
-    _contents: dict[str, tuple[int, str]] = field(default_factory=dict, init=False)
-    """Sizes and digests of videos, which are computed once per process."""
+    _contents: dict[Any, tuple[int, str]] = field(default_factory=dict, init=False)
+    """Sizes and digests of videos in several units, by their `content_state`."""
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
         """Detect objects in the frames of a unit and write its shard. The shard appears only once
@@ -177,10 +177,7 @@ class UnitDetector:
                 continue
             try:
                 info = probe(video.path, rate=video.rate)
-                if video.id not in self._contents:
-                    content = content_bytes(video.path), content_digest(video.path)
-                    self._contents[video.id] = content
-                num_bytes, digest = self._contents[video.id]
+                num_bytes, digest = self._content(video, part)
                 yield VideoEntry.of(video.id, info, num_bytes=num_bytes, digest=digest)
                 frames = self._frames(video, part)
                 while batch := list(islice(frames, self.detector.entry.batch_size)):
@@ -195,6 +192,16 @@ class UnitDetector:
                 # Drop the folder: the bytes of a shard must not depend on its location.
                 reason = str(err).replace(str(video.path), video.path.name)
                 yield FailedVideo(id=part.video_id, reason=reason)
+
+    def _content(self, video: Video, part: UnitPart) -> tuple[int, str]:
+        """Return the size and the digest of a video, which may be replaced between two units."""
+        state = None if part.is_whole else content_state(video.path)
+        content = self._contents.get(state)
+        if content is None:
+            content = content_bytes(video.path), content_digest(video.path)
+            if state is not None:
+                self._contents[state] = content
+        return content
 
     def _frames(self, video: Video, part: UnitPart) -> Iterator[Frame]:
         rate = self.detector.entry.frame_rate
@@ -246,16 +253,18 @@ def _write_batch(
     """Add a batch to the shard unless its video failed; an invalid detection fails the video."""
     if (video_id := writer.open_id) is None:
         return
+    try:
+        detections_of_frames = list(encoded)
+    except DetectorError as err:
+        writer.fail(video_id, f"frames from {batch.frames[0][0]}: {err}")
+        return
 
     def frames() -> Iterator[tuple[int, float, FrameDetections]]:
-        for (index, seconds), detections in zip(batch.frames, encoded, strict=True):
+        for (index, seconds), detections in zip(batch.frames, detections_of_frames, strict=True):
             writer.check(index, detections)
             yield index, seconds, detections
 
-    try:
-        add_frames(writer, frames())
-    except DetectorError as err:
-        writer.fail(video_id, f"frames from {batch.frames[0][0]}: {err}")
+    add_frames(writer, frames())
 
 
 def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDetections]]) -> None:

@@ -11,11 +11,12 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
+from orn.data_manifests.headers import read_headers, warn_of_times_beyond
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.outputs import start_over
@@ -152,7 +153,7 @@ def _again(dataset: Dataset, units: Collection[Unit], folder: Path) -> tuple[Uni
 def warn_of_replaced(job: DetectJob) -> None:
     """Warn about videos in finished units whose file is not the one in the shard."""
     replaced = _replaced(job.dataset, set(job.units) - set(job.to_do), job.folder)
-    if ids := sorted({video_id for ids in replaced.values() for video_id in ids}):
+    if ids := sorted(set(chain.from_iterable(replaced.values()))):
         logger.warning(
             "%s: %s replaced after detection (such as %s); use --retry-failed to process them "
             "again",
@@ -166,7 +167,11 @@ def _replaced(dataset: Dataset, units: Collection[Unit], folder: Path) -> dict[i
     """Return the videos with a different size or content than in the unit's shard, by unit."""
     path_of = {video.id: video.path for video in dataset.videos}
     entries = open_folder(folder).entries if units else {}
-    shards = [(unit.index, entries[shard_path(folder, unit.index)]) for unit in units]
+    shards = [
+        (unit.index, entries[path])
+        for unit in sorted(units, key=lambda unit: unit.index)
+        if (path := shard_path(folder, unit.index)) in entries  # not removed by another command
+    ]
     recorded = [
         (index, video, shard.mtime_ns)
         for index, shard in shards

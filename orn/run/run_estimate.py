@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from orn.data_manifests.find_videos import read_headers
+from orn.data_manifests.headers import read_headers
 from orn.data_manifests.records import Dataset
 from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps

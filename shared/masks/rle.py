@@ -1,4 +1,4 @@
-"""Masks as COCO compressed run lengths, byte-identical to pycocotools, in NumPy.
+"""Masks as COCO compressed run lengths, compressed by pycocotools and read in NumPy.
 
 Pixels are in column-major order (pixel (y, x) is number x * H + y). Run lengths alternate between
 background, which comes first, and object. From the fourth length on, the difference from the length

@@ -140,7 +140,7 @@ class DetectionFolder:
         Raises:
             ShardFormatError: if a shard is damaged, or two shards have the same frames of a video.
         """
-        known = [video_id for video_id in video_ids if video_id in self]
+        known = [video_id for video_id in dict.fromkeys(video_ids) if video_id in self]
         seconds = {video_id: self.video(video_id).seconds for video_id in known}
         return {video_id: seconds_F for video_id, seconds_F in seconds.items() if len(seconds_F)}
 

@@ -110,6 +110,19 @@ def is_same_content(path: Path, *, num_bytes: int, digest: str, since_ns: int) -
     return content_digest(path) == digest
 
 
+def content_state(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Return name, size, modification time and inode of a file, or of each of a folder's JPEGs,
+    which change if the content is replaced.
+
+    Raises:
+        VideoDecodeError: if it cannot be read.
+    """
+    return tuple(
+        (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
+        for file, status in _files(path)
+    )
+
+
 def _files(path: Path) -> list[tuple[Path, os.stat_result]]:
     files = folder_files(path) if os.path.isdir(path) else (path,)
     return [(file, regular_status(file)) for file in files]

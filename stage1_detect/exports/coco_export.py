@@ -58,6 +58,7 @@ def select_frames(
 
     Raises:
         ShardNotFoundError: if a selected video is not in the shards, or if no frame is selected.
+        ShardFormatError: if shards disagree about the source or grid of a video.
     """
     for video_id in videos:
         if video_id not in folder:
@@ -69,6 +70,7 @@ def select_frames(
     for video_id in folder.video_ids:
         if videos and video_id not in videos:
             continue
+        folder.entry(video_id)  # raises an error if shards are of different files
         its_ranges = [TimeRange()] if ranges is None else ranges.get(video_id, [])
         for path in folder.shards_of([video_id]) if its_ranges else ():
             for frame in _frames(Shard(path), video_id, its_ranges):

@@ -101,7 +101,8 @@ def find_in_table(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> l
         if not has_place or "video" not in columns or len(columns) < len(header):
             raise ObjectImportError(
                 f"{path}: line 1: expected the columns video, frame or seconds, x1, y1, x2, y2, "
-                f"class and optionally score, got {ascii(', '.join(header))[:80]}"
+                f"class and optionally score, got {ascii(', '.join(header))[:80]}; correct the "
+                "header, or pass a different file"
             )
         lines = iter(partial(content.readline, _LONGEST_LINE + 1), b"")
         for number, line in enumerate(lines, start=2):

@@ -143,10 +143,10 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
 
 def _frame(place: str, objects: list[Any]) -> FrameDetections:
     classes = np.array([detection.pred_class for detection in objects], np.int64)
-    if not ((classes >= 1) & (classes <= NUM_COCO_CLASSES)).all():
+    wrong = classes[(classes < 1) | (classes > NUM_COCO_CLASSES)]
+    if len(wrong):
         raise ObjectImportError(
-            f"{place}: expected classes 1 to {NUM_COCO_CLASSES}, got {classes.min()} to "
-            f"{classes.max()}"
+            f"{place}: expected classes 1 to {NUM_COCO_CLASSES}, got {wrong[0]}"
         )
     sides = [[getattr(detection.bbox, side) for side in _SIDES] for detection in objects]
     boxes = np.array(sides, dtype=np.float32).reshape(-1, 4)

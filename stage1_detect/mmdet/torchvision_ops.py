@@ -69,7 +69,18 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, offset: int) -> 
 
 
 def roi_align_forward(
-    features: Tensor, rois: Tensor, output: Tensor, *_: Tensor, pool_mode: int, **settings: Any
+    features: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
 ) -> None:
     """Write the average of bilinear samples in each bin of each region to `output`; its gradient is
     not supported.
@@ -78,24 +89,48 @@ def roi_align_forward(
         features: (B, C, h, w) float.
         rois: (N, 5) float, image index and x1 y1 x2 y2 in image pixels.
         output: (N, C, aligned_height, aligned_width), written in place.
+        argmax_y: unused, for maximum pooling only.
+        argmax_x: unused, for maximum pooling only.
+        aligned_height: number of bins per region, vertically.
+        aligned_width: number of bins per region, horizontally.
+        spatial_scale: feature cells per image pixel.
+        sampling_ratio: samples per bin in each direction; 0: depending on the region's size.
         pool_mode: 1 for the average; 0 (the maximum) is not supported.
-        settings: `aligned_height` and `aligned_width`, the number of bins per region;
-            `spatial_scale`, feature cells per image pixel; `sampling_ratio`, samples per bin in
-            each direction (0: depending on the region's size); `aligned`, whether pixel centers lie
-            at half cells (False for legacy models only).
+        aligned: whether pixel centers lie at half cells (False for legacy models only).
     """
     if pool_mode != _POOL_AVERAGE:
         raise DetectorError(
             f"roi_align: expected pool_mode {_POOL_AVERAGE} (average), got {pool_mode} (maximum), "
             f"which torchvision lacks; set pool_mode='avg' in the config, or {_GET_COMPILED}"
         )
-    names = ("spatial_scale", "aligned_height", "aligned_width", "sampling_ratio", "aligned")
-    ordered = [settings[name] for name in names]
-    output.copy_(torch.ops.torchvision.roi_align(features, rois.to(features.dtype), *ordered))
+    output.copy_(
+        torch.ops.torchvision.roi_align(
+            features,
+            rois.to(features.dtype),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            sampling_ratio,
+            aligned,
+        )
+    )
 
 
 def deform_conv_forward(
-    features: Tensor, weight: Tensor, offset: Tensor, output: Tensor, *_: Tensor, **sizes: int
+    features: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    *,
+    dW: int,
+    dH: int,
+    padW: int,
+    padH: int,
+    dilationW: int,
+    dilationH: int,
+    **sizes: int,
 ) -> None:
     """Write a deformable convolution to `output`; its gradient is not supported.
 
@@ -104,13 +139,20 @@ def deform_conv_forward(
         weight: (D, C / groups, kH, kW).
         offset: (B, 2 * offset groups * kH * kW, h', w'), y before x.
         output: (B, D, h', w'), written in place.
-        sizes: stride (`dH`, `dW`), padding (`padH`, ...) and dilation (`dilationH`, ...); others
-            are derived from the shapes.
+        columns: unused, like `ones`.
+        dW, dH, padW, padH, dilationW, dilationH: stride, padding and dilation.
+        sizes: unused, derived from the shapes.
     """
-    stride, padding, dilation = (
-        (sizes[f"{name}H"], sizes[f"{name}W"]) for name in ("d", "pad", "dilation")
+    output.copy_(
+        deform_conv2d(
+            features,
+            offset,
+            weight,
+            stride=(dH, dW),
+            padding=(padH, padW),
+            dilation=(dilationH, dilationW),
+        )
     )
-    output.copy_(deform_conv2d(features, offset, weight, None, stride, padding, dilation))
 
 
 def modulated_deform_conv_forward(
@@ -121,20 +163,32 @@ def modulated_deform_conv_forward(
     offset: Tensor,
     mask: Tensor,
     output: Tensor,
-    *_: Tensor,
+    columns: Tensor,
+    *,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
     with_bias: bool,
     **sizes: int,
 ) -> None:
-    """Run `deform_conv_forward` with a bias, and with samples weighted by a mask.
+    """Run `deform_conv_forward` with samples weighted by a mask.
 
     The shape of `mask` is (B, offset groups * kH * kW, h', w').
     """
-    stride, padding, dilation = (
-        (sizes[f"{name}_h"], sizes[f"{name}_w"]) for name in ("stride", "pad", "dilation")
-    )
-    used_bias = bias if with_bias else None
     output.copy_(
-        deform_conv2d(features, offset, weight, used_bias, stride, padding, dilation, mask)
+        deform_conv2d(
+            features,
+            offset,
+            weight,
+            bias if with_bias else None,
+            stride=(stride_h, stride_w),
+            padding=(pad_h, pad_w),
+            dilation=(dilation_h, dilation_w),
+            mask=mask,
+        )
     )
 
 

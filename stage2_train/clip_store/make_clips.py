@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.filesize import decimal
 
-from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
+from orn.data_manifests.headers import read_headers, warn_of_times_beyond
 from orn.data_manifests.load import files_of, load_dataset
 from orn.data_manifests.records import Dataset, Video
 from orn.shared.devices import choose_device

@@ -58,7 +58,7 @@ def report_page(
         run: the run folder.
         runs: the run, or the runs of its folds.
         measured: results of `orn eval`.
-        found: explanations of its clips.
+        explained: explanations of its clips.
         paths: paths of the data.
         curves: training curves of each of `runs`; empty if it has none.
 

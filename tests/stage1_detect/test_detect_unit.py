@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
-from orn.shared.errors import DetectorError
+from orn.shared.errors import DetectorError, ShapeError, ShardFormatError
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.run_units import UnitResult
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry, shard_path
 from orn.stage1_detect.detect_unit import FrameBatch, UnitDetector
@@ -66,6 +67,31 @@ def test_an_error_leaves_nothing(tmp_path, monkeypatch, part) -> None:
     with pytest.raises((RuntimeError, TypeError), match=r"the network broke|indices must be"):
         run(tmp_path, detector)
     assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
+
+
+def test_a_wrong_result_of_a_detector_ends_the_job(tmp_path, monkeypatch) -> None:
+    """It is a fault of the program, not of every video."""
+    detector = FakeDetector()
+
+    def encode(prepared: Any) -> FrameDetections:
+        raise ShapeError("FrameDetections.labels: expected uint16, got int64")
+
+    monkeypatch.setattr(detector, "encode", encode)
+    with pytest.raises(ShapeError, match="labels"):
+        run(tmp_path, detector)
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_a_video_that_is_replaced_between_two_units_is_noticed(tmp_path) -> None:
+    write_gray(tmp_path / "a.mp4", 12)
+    videos = {"a": Video(id="a", path=tmp_path / "a.mp4")}
+    detect = UnitDetector(FakeDetector(), videos=videos, folder=tmp_path)
+    for number in range(2):
+        part = UnitPart(video_id="a", start=6 * number, stop=6 * number + 6)
+        detect(Unit(index=number, parts=(part,)))
+        write_gray(tmp_path / "a.mp4", 20)
+    with pytest.raises(ShardFormatError, match="'a'"):
+        DetectionFolder(tmp_path).video("a")
 
 
 class NotFinite(FakeDetector):

@@ -1,0 +1,210 @@
+"""Contents of a shard's page: the view model, an index of all frames, and full frames."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from orn.inspect.shard_videos import ActivityLabels
+from orn.inspect.summary import summary_facts
+from orn.shared.drawing.draw_frame import MASK_OPACITY
+from orn.shared.errors import ShardFormatError
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rle import read_run_lengths
+from orn.shared.pages.palette import activity_color, class_color, css_color, text_color
+from orn.shared.pages.render import json_data
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import VideoEntry
+from orn.shared.text import counted
+
+_LEAST_SCORE = 0.001
+"""Class scores below this value are omitted."""
+_LONGEST_SIDE, _LEAST_SIDE = 800, 480
+"""Maximum longer side of a picture in pixels, and minimum longer side of a gray placeholder."""
+_THUMBNAIL_SIDE = 176
+_GRAY = 118
+_SAFE_DIGITS = bytes.maketrans(
+    bytes(range(48, 112)), b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+)
+"""Replacements for the 64 characters of run lengths, which include `<` and backslashes."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ShownVideo:
+    """Appearance of a video on the page."""
+
+    size: tuple[int, int]
+    """(width, height) of its pictures or of their placeholders."""
+    gray: str | None = None
+    """The reason why masks are on gray; None if there are pictures."""
+    thumbnail: str | None = None
+    """One of its frames as base64 WebP."""
+    in_thumbnail: float = -1
+    """Sum of the scores in this frame."""
+
+
+def view_model(
+    shard: Shard,
+    summary: Mapping[str, Any],
+    labels: ActivityLabels,
+    videos: Sequence[ShownVideo],
+    *,
+    pictures: str,
+) -> dict[str, Any]:
+    """Return the view model for the template, and the index for its script."""
+    return {
+        "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
+        "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.source)],
+        "lists": {
+            "Failed videos": [f"{video.id}: {video.reason}" for video in shard.failed],
+            "Classes that never occur": [", ".join(summary["never"])] if summary["never"] else [],
+        },
+        "videos": [
+            {
+                "id": video["id"],
+                "frames": counted(video["frames"], "frame"),
+                "thumbnail": shown.thumbnail,
+                "size": shown.size,
+            }
+            for video, shown in zip(summary["videos"], videos, strict=True)
+        ],
+        "index": _index(shard, labels, videos),
+    }
+
+
+def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -> dict[str, Any]:
+    """Return the times, classes and scores of all frames, without masks and pictures."""
+    names = shard.detector.class_names
+    colors = [class_color(label) for label in range(len(names))]
+    scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
+    segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
+    for segment in labels.segments:
+        if segment.video_id in segments:
+            times = (segment.start_seconds, segment.stop_seconds)
+            segments[segment.video_id].append([*times, segment.labels, labels.predicted(segment)])
+    return {
+        "classes": names,
+        "scoreKind": shard.score_kind,
+        "colors": list(map(css_color, colors)),
+        "inks": [css_color(text_color(color)) for color in colors],
+        "activities": labels.classes if any(segments.values()) else (),
+        "activityColors": [
+            css_color(activity_color(place)) for place in range(len(labels.classes))
+        ],
+        "videos": [
+            {
+                "id": video.id,
+                "grid": [video.width, video.height],
+                "rows": shard.video_rows(video.id),
+                "size": shown.size,
+                "gray": shown.gray,
+                "segments": segments[video.id],
+            }
+            for video, shown in zip(shard.videos, videos, strict=True)
+        ],
+        "frames": shard.frame_index().tolist(),
+        "seconds": shard.frame_seconds().round(4).tolist(),
+        "counts": np.diff(shard.array("frame_offsets")).tolist(),
+        "labels": base64.b64encode(shard.array("labels").astype("<u2").tobytes()).decode(),
+        "scores": base64.b64encode((scores * 255).astype(np.uint8).tobytes()).decode(),
+    }
+
+
+def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None) -> tuple[int, int]:
+    """Return the display size (width, height) of the frames of a video."""
+    height, width = (video.height, video.width) if picture_HW3 is None else picture_HW3.shape[:2]
+    scale = min(_LONGEST_SIDE / max(height, width), 1.0)
+    if picture_HW3 is None:
+        scale = max(scale, _LEAST_SIDE / max(height, width))
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def encoded_picture(
+    picture_HW3: NDArray[np.uint8], size: tuple[int, int], *, quality: int, form: str = ".jpg"
+) -> str:
+    """Return a picture as base64 JPEG or WebP, resized to (width, height)."""
+    if picture_HW3.shape[1::-1] != size:
+        resized = cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
+        picture_HW3 = np.asarray(resized, np.uint8)
+    options = {
+        ".jpg": [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+    }
+    _, data = cv2.imencode(form, np.ascontiguousarray(picture_HW3[..., ::-1]), options[form])
+    return base64.b64encode(data.tobytes()).decode()
+
+
+def thumbnail(
+    detections: FrameDetections,
+    picture_HW3: NDArray[np.uint8] | None,
+    size: tuple[int, int],
+    score_threshold: float,
+) -> str:
+    """Return a thumbnail of a frame with its masks as base64 WebP.
+
+    Args:
+        detections: detections of the frame.
+        picture_HW3: (H, W, 3) uint8 RGB; None for gray.
+        size: display size (width, height) of the frame.
+        score_threshold: minimum score of the masks drawn.
+    """
+    shrink = max(*size, _THUMBNAIL_SIDE) / _THUMBNAIL_SIDE
+    small = (max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1))
+    scene: NDArray[Any] = np.full((*small[::-1], 3), _GRAY, np.uint8)
+    if picture_HW3 is not None:
+        scene = cv2.resize(picture_HW3, small, interpolation=cv2.INTER_AREA)
+    height, width = detections.height, detections.width
+    for row in np.flatnonzero(detections.scores >= score_threshold).tolist():
+        mask_HW = rle.decode(detections.masks[row], height=height, width=width)
+        cover_hw = cv2.resize(mask_HW.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
+        share = MASK_OPACITY / 255 * cover_hw[..., None]
+        scene = scene + share * (np.array(class_color(int(detections.labels[row]))) - scene)
+    return encoded_picture(np.rint(scene).astype(np.uint8), small, quality=60, form=".webp")
+
+
+def frame_json(detections: FrameDetections, jpeg: str | None, *, source: str) -> Markup:
+    """Return a full frame as JSON: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths,
+    scores], ...]]`.
+
+    Scores are a flat list of class and score pairs, or 0 if unknown. The JSON contains no untrusted
+    text, so it is safe in a script's template string.
+
+    Raises:
+        ShardFormatError: if a mask is malformed or its size differs from the grid.
+    """
+    _check_masks(detections, source)
+    boxes_N4 = detections.boxes.astype(np.float64).round(1).tolist()
+    scores_N = np.nan_to_num(detections.scores.astype(np.float64)).round(4).tolist()
+    rows = [
+        [label, score, *box, mask.translate(_SAFE_DIGITS).decode("ascii"), 0]
+        for label, score, box, mask in zip(
+            detections.labels.tolist(), scores_N, boxes_N4, detections.masks, strict=True
+        )
+    ]
+    if detections.class_scores is not None:
+        for row, scores_S in zip(rows, detections.class_scores, strict=True):
+            scores_S = np.nan_to_num(scores_S.astype(np.float64))
+            shown = np.flatnonzero(scores_S >= _LEAST_SCORE).tolist()
+            row[-1] = [
+                value for label in shown for value in (label, round(float(scores_S[label]), 4))
+            ]
+    return json_data([jpeg or 0, rows])
+
+
+def _check_masks(detections: FrameDetections, source: str) -> None:
+    try:
+        runs = read_run_lengths(detections.masks)
+    except ShardFormatError as err:
+        raise ShardFormatError(f"{source}: {err}") from err
+    pixels_M, expected = runs.totals_M, detections.height * detections.width
+    if (pixels_M != expected).any():
+        wrong = int(pixels_M[pixels_M != expected][0])
+        raise ShardFormatError(
+            f"{source}: expected masks of {expected} pixels, got {wrong}; run `orn verify`"
+        )
