@@ -69,8 +69,8 @@ def test_coco_and_back_is_the_same(orn: Any, shards: Path) -> None:
 
 
 def test_shards_of_different_files_are_not_mixed(orn: Any, shards: Path, tmp_path: Path) -> None:
-    frames = [(8, 0.8, FrameDetections.from_masks(
-        np.ones((1, HEIGHT, WIDTH), bool), labels=np.zeros(1, int), scores=np.ones(1)))]  # fmt: skip
+    masks, labels = np.ones((1, HEIGHT, WIDTH), bool), np.zeros(1, int)
+    frames = [(8, 0.8, FrameDetections.from_masks(masks, labels=labels, scores=np.ones(1)))]
     path = shards / "shard-000001.zarr.zip"
     with ShardWriter(path, "mine", "label", class_names=CLASSES) as writer:
         writer.add_video("a", tmp_path / "data" / "mine" / "videos" / "b/c.mp4", frames)
