@@ -115,7 +115,10 @@ class Importance:
     @cached_property
     @_in_weights_precision()
     def logit_drop_P(self) -> Tensor:
-        """(P,) the object head's logit for the class minus the logit without the pair."""
+        """(P,) the object head's logit for the class minus the logit without the pair.
+
+        Time steps before the pair's own step are computed once per clip.
+        """
         logits_BA = self.output.object_logits_BA
         assert logits_BA is not None
         relations_BRG = self._relations(self.total_BRG)
@@ -125,8 +128,8 @@ class Importance:
                 clip_V = self.clip_P[place_V]
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self._share_PG[place_V]
-                earlier_VrG, later_VrG = relations_BRG[clip_V, :step], self._relations(total_VrG)
-                without_VA = self.head.reasoning(torch.cat([earlier_VrG, later_VrG], dim=1))
+                later_VrG = self._relations(total_VrG)
+                without_VA = self.head.reasoning.classify_variants(relations_BRG, clip_V, later_VrG)
                 drop_VA = logits_BA[clip_V] - without_VA
                 logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
         return logit_drop_P

@@ -2,7 +2,8 @@
 and the activity heads that end in them.
 
 B clips, T time steps, M = B * T frames folded, D features per step, R width of the state, C
-channels of a map, h w cells, A activity classes.
+channels of a map, h w cells, A activity classes, V variants of the clips, which differ in their
+last t steps.
 """
 
 from typing import Literal
@@ -53,6 +54,24 @@ class RecurrentClassifier(nn.Module):
         pooled_BR = states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
         return self.classify(pooled_BR)
 
+    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """Return (V, A) logits of variants of clips; common steps are computed once per clip.
+
+        Args:
+            feats_BTD: the clips.
+            clip_V: (V,) index of the clip of each variant.
+            later_VtD: last t steps of each variant, t >= 1.
+        """
+        num_steps, num_later = feats_BTD.shape[1], later_VtD.shape[1]
+        state_1BR = feats_BTD.new_zeros(1, len(feats_BTD), self.gru.hidden_size)
+        total_BR = state_1BR[0]
+        if num_later < num_steps:
+            states_BTR, state_1BR = self.gru(feats_BTD[:, : num_steps - num_later])
+            total_BR = states_BTR.sum(dim=1)
+        states_VtR, _ = self.gru(later_VtD, state_1BR[:, clip_V])
+        total_VR = total_BR[clip_V] + states_VtR.sum(dim=1)
+        return self.classify(total_VR if self.states == "sum" else total_VR / num_steps)
+
 
 class SummedMlpClassifier(nn.Module):
     """MLP on each step, the sum of its outputs, and a linear layer: f in eq. (3) without recurrence
@@ -71,6 +90,12 @@ class SummedMlpClassifier(nn.Module):
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """Return (B, A) logits; without any steps (T = 0), the bias."""
         return self.classify(self.mlp(feats_BTD).sum(dim=1))
+
+    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
+        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
+        total_VR = self.mlp(earlier_BTD).sum(dim=1)[clip_V] + self.mlp(later_VtD).sum(dim=1)
+        return self.classify(total_VR)
 
 
 class MeanClassifier(nn.Module):
@@ -95,6 +120,12 @@ class MeanClassifier(nn.Module):
         if feats_BTD.shape[1] == 0:
             return feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2])
         return feats_BTD.mean(dim=1)
+
+    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
+        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
+        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1))
+        return logits_VA
 
 
 class MeanAndDeviationClassifier(MeanClassifier):
