@@ -187,7 +187,8 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
         CheckpointError: if the weights are damaged or do not match the network.
     """
     from orn.shared.errors import ConfigError
-    from orn.stage2_train.runs.trained import local_folder, open_model
+    from orn.stage2_train.runs.find_run import local_folder
+    from orn.stage2_train.runs.trained import open_model
 
     if not isinstance(path, str | Path):
         raise ConfigError(f"path: expected a str or a Path, got {path!r:.80}; pass one")

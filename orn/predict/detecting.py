@@ -18,8 +18,8 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import path_text
 from orn.shared.video.read import content_digest, estimate
+from orn.stage2_train.runs.find_run import DETECTOR_NAME
 from orn.stage2_train.runs.run_config import check_detector_classes, recorded_config
-from orn.stage2_train.runs.trained import DETECTOR_NAME
 
 if TYPE_CHECKING:
     from orn.stage1_detect.detect_unit import Detector

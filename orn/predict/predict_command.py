@@ -33,7 +33,7 @@ def predict(
     wait_passively()
     from orn.predict.detecting import check_source_of_objects
     from orn.predict.given_videos import check_film, find_videos
-    from orn.stage2_train.runs.trained import local_folder
+    from orn.stage2_train.runs.find_run import local_folder
 
     given = find_videos(videos, rate=request.rate)
     check_film(request.overlay, given)

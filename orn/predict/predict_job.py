@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from orn.data_manifests.records import Video
 from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
-from orn.predict.given_videos import TrueSegment, true_segments, warn_of_trained
 from orn.predict.predict_request import PredictRequest
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
+from orn.predict.truth import TrueSegment, true_segments, warn_of_trained
 from orn.predict.video import check_pairs, predict_video
 from orn.predict.windows import WindowChoice, windows_and_segments
 from orn.shared.errors import (

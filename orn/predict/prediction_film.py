@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
-from orn.predict.given_videos import TrueSegment, names_at
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
+from orn.predict.truth import TrueSegment, names_at
 from orn.predict.windows import explaining_window, moments_of
 from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
 from orn.shared.drawing.film import write_film
@@ -40,6 +40,11 @@ _LEAST_WIDTH = 480
 """Minimum width; narrower pictures are padded, so that the text fits."""
 _MARGIN = 8
 _DARK, _GRAY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
+_NOW_SECONDS = 0.1
+"""Maximum distance in time at which an object of a pair is drawn as present."""
+_DASH = 12
+"""Length of a dash, and of a gap, in pixels."""
+_RIM = (20, 20, 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -230,13 +235,6 @@ def _widened(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
     missing = max(_LEAST_WIDTH - picture_HW3.shape[1], 0)
     sides = (missing // 2, missing - missing // 2)
     return np.pad(picture_HW3, ((0, 0), sides, (0, 0)), constant_values=_DARK[0])
-
-
-_NOW_SECONDS = 0.1
-"""Maximum distance in time at which an object of a pair is drawn as present."""
-_DASH = 12
-"""Length of a dash, and of a gap, in pixels."""
-_RIM = (20, 20, 20)
 
 
 def draw_seen_frame(

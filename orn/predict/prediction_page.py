@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from orn.predict.given_videos import TrueSegment, share_predicted
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
 from orn.predict.prediction_film import PredictedVideo, draw_seen_frame
+from orn.predict.truth import TrueSegment, share_predicted
 from orn.predict.windows import explaining_window, moments_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text

@@ -33,6 +33,7 @@ from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
+from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.open_data import Sources, data_digests
 from orn.stage2_train.runs.predictions import (
     Predictions,
@@ -45,7 +46,6 @@ from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, check_room
 from orn.stage2_train.runs.trained import (
     OpenedModel,
-    chosen_run,
     inference_precision,
     log_precision,
     open_model,

@@ -27,7 +27,7 @@ def report(
     """
     wait_passively()
     from orn.stage2_train.report.report_job import write_report
-    from orn.stage2_train.runs.trained import chosen_run
+    from orn.stage2_train.runs.find_run import chosen_run
 
     result = write_report(chosen_run(run), split=split, resources=resources)
     echo_report(result, itemgetter("report"), as_json=as_json)

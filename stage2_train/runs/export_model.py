@@ -16,9 +16,10 @@ from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
+from orn.stage2_train.runs.find_run import CARD_NAME, DETECTOR_NAME
 from orn.stage2_train.runs.run_config import MODEL_MARKER, RunConfig, recorded_config, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, config_digest
-from orn.stage2_train.runs.trained import CARD_NAME, DETECTOR_NAME, OpenedModel, open_model
+from orn.stage2_train.runs.trained import OpenedModel, open_model
 
 _LISTED_CLASSES = 200
 

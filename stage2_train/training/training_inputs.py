@@ -19,6 +19,7 @@ from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.missing_data import missing_data, require_no
 from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
@@ -30,7 +31,6 @@ from orn.stage2_train.runs.run_config import (
     config_to_resume,
 )
 from orn.stage2_train.runs.run_folder import RUN_MARKER
-from orn.stage2_train.runs.trained import local_folder
 from orn.stage2_train.settings.recipe import (
     Recipe,
     default_recipe,

@@ -79,6 +79,24 @@ for words in [*all_commands(), ["--version"], ["trian"]]:
     run_python("-c", code)
 
 
+def test_predict_refuses_a_wrong_path_without_importing_torch() -> None:
+    code = """
+import sys
+from click.testing import CliRunner
+from orn.cli import orn
+
+for words, message in [
+    (["run", "absent/*.mp4"], "the pattern matches no folders"),
+    (["run", "a.mp4", "b.mp4", "--overlay", "out.mp4"], "expected one video, got 2"),
+    (["hf://absent", "film.mp4"], "expected hf://ORG/NAME"),
+]:
+    result = CliRunner().invoke(orn, ["predict", *words])
+    assert result.exit_code and message in result.stderr, result.output
+    assert "torch" not in sys.modules, f"{words} imports torch"
+"""
+    run_python("-c", code)
+
+
 @pytest.mark.parametrize(
     ("words", "nearest"),
     [(["trian"], "train"), (["demo", "wrold"], "world"), (["bench", "loder"], "loader")],

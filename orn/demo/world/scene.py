@@ -29,12 +29,6 @@ LAMP = ("lamp on", "lamp off", "lamp steady")
 """What the lamp does: it is switched on, switched off, or neither."""
 LABELS = tuple(f"{dish}: {lamp}" for dish, lamp in itertools.product(DISHES, LAMP))
 
-
-def category_id(class_name: str) -> int:
-    """Return the category id of a class: its index among the 80 COCO classes, from 1."""
-    return COCO_CLASSES.index(class_name) + 1
-
-
 _MARGIN = 14.0
 _GAP = 3.0
 """Distance in pixels between objects that is enough."""
@@ -45,6 +39,11 @@ _GRASP = 9.0
 """Distance in pixels between the centers of a held object and the hand."""
 _BELOW = 26.0
 """Distance in pixels below the frame at which a dish and its hand are out of view."""
+
+
+def category_id(class_name: str) -> int:
+    """Return the category id of a class: its index among the 80 COCO classes, from 1."""
+    return COCO_CLASSES.index(class_name) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -304,7 +304,7 @@ _TURNING = {"sports ball", "banana", "scissors", "apple", "cell phone", "mouse",
 
 
 def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
-    """Draw an object of a class other than `cast.HAND`, with a diameter of 16 to 32 pixels."""
+    """Draw an object of a class other than `person`, with a diameter of 16 to 32 pixels."""
     radius = _RADII.get(class_name, 11.5) * rng.uniform(0.85, 1.2)
     front, back = Canvas(), Canvas()
     PAINTERS[class_name](rng, front, back)

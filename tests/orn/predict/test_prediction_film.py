@@ -5,8 +5,8 @@ from unittest.mock import Mock
 
 import numpy as np
 
-from orn.predict.given_videos import TrueSegment
 from orn.predict.prediction_film import PredictedVideo, draw_prediction
+from orn.predict.truth import TrueSegment
 from orn.predict.video import predict_video
 from orn.predict.windows import WindowChoice, moments_of
 from orn.shared.pages.palette import activity_color

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orn.predict.given_videos import TrueSegment
 from orn.predict.prediction_film import PredictedVideo
 from orn.predict.prediction_page import PredictionPage
+from orn.predict.truth import TrueSegment
 from orn.predict.video import predict_video
 from orn.predict.windows import WindowChoice
 from orn.shared.jobs.plan import FailedVideo
