@@ -82,10 +82,13 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
     )
     return {
         "path": str(plan.path),
-        **report,
+        "added": report.num_added,
+        "present": report.num_present,
+        "frames": report.num_frames,
         "bytes": sum(file.stat().st_size for file in plan.path.glob(CLIP_FILES.pattern)),
         "missing": len(plan.dataset.missing),
         "unlabeled": plan.num_unlabeled,
+        "failed": [{"id": row.id, "reason": row.reason} for row in report.failed],
     }
 
 

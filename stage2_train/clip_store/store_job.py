@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from orn.data_manifests.records import Video
 from orn.shared.errors import ConfigError, VideoDecodeError
@@ -26,6 +25,7 @@ from orn.stage2_train.clip_store.frame_maps import FrameMapper, ImageNetwork
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     RECORDED_SETTINGS,
+    FailedClip,
     StoredVideo,
     StoreSettings,
 )
@@ -182,6 +182,20 @@ def _planned(path: Path, parts: set[UnitPart]) -> tuple[tuple[Unit, ...], tuple[
     return done, tuple(unit for unit in units if unit in missing and parts.issuperset(unit.parts))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipsReport:
+    """Result of the job for the requested videos."""
+
+    num_added: int
+    """Number of videos stored by this job."""
+    num_present: int
+    """Number of videos stored before."""
+    failed: tuple[FailedClip, ...]
+    """Videos that could not be decoded, now or before."""
+    num_frames: int
+    """Number of stored frames of all requested videos."""
+
+
 def build_clip_store(
     videos: Sequence[Video],
     path: Path,
@@ -194,8 +208,8 @@ def build_clip_store(
     retry_failed: bool = False,
     network: ImageNetwork | None = None,
     sizes: Callable[[Sequence[UnitPart]], Mapping[str, float]] = lambda parts: {},
-) -> dict[str, Any]:
-    """Add missing videos to a store, and return a report; see `missing_parts`.
+) -> ClipsReport:
+    """Add missing videos to a store; see `missing_parts`.
 
     Args:
         videos: requested videos.
@@ -245,9 +259,9 @@ def build_clip_store(
         store, ids = ClipStore(path), [video.id for video in videos]
     failed = {name: store.tried[name] for name in ids if name in store.tried}
     there = [name for name in ids if name in store]
-    return {
-        "added": len(new - failed.keys()),
-        "present": len(set(there) - new - failed.keys()),
-        "frames": sum(len(store.frames(name)) for name in there),
-        "failed": [{"id": row.id, "reason": row.reason} for row in failed.values()],
-    }
+    return ClipsReport(
+        num_added=len(new - failed.keys()),
+        num_present=len(set(there) - new - failed.keys()),
+        failed=tuple(failed.values()),
+        num_frames=sum(len(store.frames(name)) for name in there),
+    )

@@ -5,6 +5,7 @@ N segments, A activity classes.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,7 +143,7 @@ def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> N
         return precision_R / positives_KR.sum(axis=0)
 
 
-Scores = dict[str, float | int | None]
+Scores = Mapping[str, float | int | None]
 """Scores of one head: `top1` and, with more than five classes, `top5`; or `map` (None if no class
 has a positive) and `classes_without_positives`."""
 
@@ -165,7 +166,7 @@ def scores_of(
     """
     tallies = Tallies(labels, logits_NA, unsure_NA)
     values_F = tallies.once()
-    scores: Scores = {
+    scores: dict[str, float | int | None] = {
         name: None if math.isnan(value) else value
         for name, value in zip(tallies.names, values_F.tolist(), strict=False)
         if name != "mean_class_accuracy"

@@ -66,10 +66,10 @@ def predict(
         ):
             if logits_BA is None:
                 continue
-            found_BA = logits_BA.double().cpu().numpy()
+            own_BA = logits_BA.double().cpu().numpy()
             if view.flip:
-                found_BA = found_BA[:, views.flipped_A]
-            total_BA = sums.pop((name, first), 0.0) + found_BA
+                own_BA = own_BA[:, views.flipped_A]
+            total_BA = sums.pop((name, first), 0.0) + own_BA
             if view != every[-1]:
                 sums[name, first] = total_BA
                 continue
@@ -101,5 +101,5 @@ def gathered(parts: list[Predictions]) -> Predictions:
     place = np.concatenate(
         [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
     )
-    own = [part for part in parts if part.ids]
-    return joined_predictions(own).reordered(np.argsort(place))
+    filled = [part for part in parts if part.ids] or parts[:1]
+    return joined_predictions(filled).reordered(np.argsort(place))

@@ -75,9 +75,10 @@ def measured_values(
         "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA)
     }
     for head, logits_NA in predictions.by_head().items():
-        values[head] = scores_of(labels, logits_NA, unsure_NA)
+        metrics = {**scores_of(labels, logits_NA, unsure_NA)}
         if unsure_NA is not None and labels.ndim == 2:
-            values[head][UNSURE_NEGATIVE] = scores_of(labels, logits_NA)["map"]
+            metrics[UNSURE_NEGATIVE] = scores_of(labels, logits_NA)["map"]
+        values[head] = metrics
     values |= measured_figures(predictions, classes, subsets=subsets)
     if labels.ndim == 1:
         labels_N = labels.astype(np.int64)

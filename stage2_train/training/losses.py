@@ -5,6 +5,7 @@ classes, N valid objects.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -12,6 +13,31 @@ from torch import Tensor
 from torch.nn import functional
 
 from orn.shared.errors import ShapeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """The total loss and its unweighted terms, scalar tensors."""
+
+    total: Tensor
+    """Weighted sum of the terms."""
+    activity: Tensor
+    """L1 in eq. (12)."""
+    objects: Tensor
+    """L2 in eq. (12)."""
+    each_head: Tensor | None
+    """Sum of L1 over each head's own logits, zero for a single head; None without a weight."""
+
+    def by_name(self) -> dict[str, Tensor]:
+        """Return the losses by their names in the log."""
+        losses = {
+            "loss": self.total,
+            "activity_loss": self.activity,
+            "object_class_loss": self.objects,
+        }
+        if self.each_head is not None:
+            losses["each_head_loss"] = self.each_head
+        return losses
 
 
 def activity_loss(logits_BA: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
@@ -79,10 +105,8 @@ def total_loss(
     head_logits_BA: Sequence[Tensor] = (),
     each_head_weight: float = 0.0,
     smoothing: float = 0.0,
-) -> dict[str, Tensor]:
-    """Return the `loss` in eq. (12), a weighted sum of the activity loss and the object class loss,
-    and its unweighted terms: `activity_loss` L1, `object_class_loss` L2, and, with a weight,
-    `each_head_loss`, the sum of L1 over each head's own logits, which is zero for a single head.
+) -> Losses:
+    """Return the loss in eq. (12): a weighted sum of the activity loss and the object class loss.
 
     Args:
         logits_BA: logits of the prediction.
@@ -112,5 +136,9 @@ def total_loss(
         of_heads = [activity_loss(own, labels, smoothing=smoothing) for own in head_logits_BA]
         each_head = torch.stack(of_heads).sum()
         total = total + each_head_weight * each_head
-    losses = {"loss": total, "activity_loss": activity, "object_class_loss": objects}
-    return losses | ({"each_head_loss": each_head} if each_head_weight else {})
+    return Losses(
+        total=total,
+        activity=activity,
+        objects=objects,
+        each_head=each_head if each_head_weight else None,
+    )

@@ -237,11 +237,12 @@ def training_step(
                 smoothing=recipe.losses.label_smoothing,
             )
             # One transfer from the device.
-            numbers = torch.stack([loss.detach() for loss in losses.values()]).tolist()
-            values = dict(zip(losses, numbers, strict=True))
+            by_name = losses.by_name()
+            numbers = torch.stack([loss.detach() for loss in by_name.values()]).tolist()
+            values = dict(zip(by_name, numbers, strict=True))
             if not np.isfinite(values["loss"]):
                 raise _not_finite(run, step, [batch], values)
-            accelerator.backward(losses["loss"] / len(batches))
+            accelerator.backward(losses.total / len(batches))
         for name, value in values.items():
             means[name] = means.get(name, 0.0) + value / len(batches)
         if batch.labels.ndim == 1:

@@ -84,7 +84,7 @@ def test_weights_equal_loops(weights, labels) -> None:
     )
     class_loss = reference.object_class_loss(logits_BTKS, labels_BTK, valid_BTK, "mean")
     expected = reference.weighted_loss(*heads, labels, class_loss=class_loss, weights=weights)
-    assert losses["loss"].item() == pytest.approx(expected, rel=ROUND_OFF)
+    assert losses.total.item() == pytest.approx(expected, rel=ROUND_OFF)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_single_head_has_the_larger_weight(activity, each_head, expected) -> N
         activity_weight=activity,
         each_head_weight=each_head,
     )
-    assert losses["loss"].item() == pytest.approx(expected * math.log(3))
+    assert losses.total.item() == pytest.approx(expected * math.log(3))
 
 
 def test_one_head_has_no_loss_of_its_own_beside_the_mean() -> None:
@@ -114,5 +114,5 @@ def test_one_head_has_no_loss_of_its_own_beside_the_mean() -> None:
         valid_BTK=valid_BTK,
         each_head_weight=1.0,
     )
-    assert losses["each_head_loss"] == 0
-    assert losses["loss"].item() == pytest.approx(math.log(3))
+    assert losses.each_head == 0
+    assert losses.total.item() == pytest.approx(math.log(3))
