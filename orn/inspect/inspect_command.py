@@ -167,7 +167,9 @@ def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None
     from orn.inspect import summary
 
     if (request.video_id, request.index, request.seconds) == (None, None, None):
-        echo_report(summary.summarize(shard), summary.summary_report, as_json=as_json)
+        of_shard = summary.summarize(shard)
+        report = summary.summary_report(of_shard)
+        echo_report(summary.summary_to_dict(of_shard), lambda _: report, as_json=as_json)
     else:
         frame = _frame(shard, request)
         report = summary.frame_report(frame)
@@ -190,7 +192,7 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
         return {}
     threshold = request.score_threshold
     if request.draws_video:
-        frames, gray = draw_film(
+        drawn = draw_film(
             shard,
             pictures,
             request.overlay,
@@ -201,8 +203,8 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
         )
     else:
         frame = _frame(shard, request)
-        frames, gray = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
-    return {"overlay": str(request.overlay), "frames": frames, "gray": gray}
+        drawn = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
+    return {"overlay": str(request.overlay), "frames": drawn.frames, "gray": drawn.gray}
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

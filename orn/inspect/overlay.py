@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,20 @@ from orn.shared.time_ranges import TimeRange
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What was drawn."""
+
+    frames: int
+    """Number of frames."""
+    gray: int
+    """Number of frames without a picture."""
+
+
 def draw_picture(
     frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
-) -> tuple[int, int]:
-    """Write a frame with its detections as PNG, atomically; return the numbers of frames, and of
-    frames without a picture.
+) -> Drawn:
+    """Write a frame with its detections as PNG, atomically.
 
     Raises:
         ShardFormatError: if a mask is malformed.
@@ -36,7 +46,7 @@ def draw_picture(
     drawn = _drawn(frame, picture, score_threshold)
     with replacing(out) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
-    return 1, int(picture is None)
+    return Drawn(frames=1, gray=int(picture is None))
 
 
 def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> None:
@@ -67,9 +77,8 @@ def draw_film(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     score_threshold: float,
-) -> tuple[int, int]:
-    """Write a video with its detections, or its half-open range of times, as MP4; return the
-    numbers of frames, and of frames without a picture.
+) -> Drawn:
+    """Write a video with its detections, or its half-open range of times, as MP4.
 
     Raises:
         ConfigError: if `video_id` is required.
@@ -104,7 +113,7 @@ def draw_film(
 
     with progress("draw", total=stop - start, unit="frames") as bar:
         frames = write_film(out, drawn_frames(bar))
-    return frames, gray
+    return Drawn(frames=frames, gray=gray)
 
 
 def _drawn(

@@ -32,7 +32,7 @@ ALONE_BYTES = 32 * 2**20
 """Maximum total size of shards for which no worker processes are started."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A problem in a shard or a folder of shards."""
 
@@ -96,7 +96,7 @@ def _damaged_arrays(shard: Shard) -> _Problems:
 
 
 def _damaged(path: Path, err: ShardFormatError) -> Problem:
-    return Problem(path, str(err).removeprefix(f"{path}: "))
+    return Problem(shard=path, message=str(err).removeprefix(f"{path}: "))
 
 
 def _check_detections(shard: Shard) -> _Problems:
@@ -113,7 +113,7 @@ def _check_detections(shard: Shard) -> _Problems:
             place, first = first_faults.get(fault.field, (place, replace(fault, more=-1)))
             first_faults[fault.field] = place, replace(first, more=first.more + 1 + fault.more)
     for place, fault in first_faults.values():
-        yield Problem(shard.path, f"{place}: {fault.message}")
+        yield Problem(shard=shard.path, message=f"{place}: {fault.message}")
 
 
 def _blocks(borders: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -153,7 +153,7 @@ class _Stretch:
     def problem(self, message: str, severity: Severity = "error") -> Problem:
         """Return a problem with the video in this shard."""
         message = f"video {self.video.id!r}: expected {message}"
-        return Problem(self.path, message, severity)
+        return Problem(shard=self.path, message=message, severity=severity)
 
 
 def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]:
@@ -175,7 +175,7 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         plan = Plan.load(folder)
         problems += _check_plan(plan, folder, paths) if plan else ()
     except ConfigError as err:
-        problems.append(Problem(folder, str(err)))
+        problems.append(Problem(shard=folder, message=str(err)))
     detector = None
     stretches: dict[str, list[_Stretch]] = {}
     failed: list[Problem] = []
@@ -190,12 +190,12 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         if shard.detector != detector:
             message = f"expected the detector of the first shard, {detector.title}, got "
             message += f"{shard.detector.title} or other settings"
-            problems.append(Problem(shard.path, message))
+            problems.append(Problem(shard=shard.path, message=message))
         for part in _stretches_of(shard):
             stretches.setdefault(part.video.id, []).append(part)
         for lost in shard.failed:
             message = f"video {lost.id!r}: detection failed: {lost.reason}"
-            failed.append(Problem(shard.path, message, "note"))
+            failed.append(Problem(shard=shard.path, message=message, severity="note"))
         known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
     is_whole = plan is not None and plan.frames == "all"
     is_whole &= detector is not None and detector.frame_rate is None
@@ -223,11 +223,11 @@ def _check_plan(plan: Plan, folder: Path, paths: Sequence[Path]) -> _Problems:
     for path, index in planned.items():
         if not path.exists():
             message = f"the shard for unit {index} of {len(planned)} in {PLAN_NAME} is missing"
-            yield Problem(path, f"{message}; run the job again")
+            yield Problem(shard=path, message=f"{message}; run the job again")
     for path in paths:
         if path not in planned:
             message = f"the shard does not belong to any unit in {PLAN_NAME}"
-            yield Problem(path, message)
+            yield Problem(shard=path, message=message)
 
 
 def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
@@ -262,7 +262,7 @@ def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]
             continue
         message = f"video {video.id!r}: the file exists, but has no detections"
         severity: Severity = "note" if scope == "imported" else "error"
-        yield Problem(folder, message, severity)
+        yield Problem(shard=folder, message=message, severity=severity)
 
 
 def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Problems:

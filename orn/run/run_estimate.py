@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,20 @@ _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEstimate:
+    """Remaining work for one step of a pipeline."""
+
+    step: str
+    """Name of the step."""
+    work: str
+    """Amount of work, in words."""
+    seconds: float | None
+    """Time in seconds; None if it is not in the table."""
+    num_bytes: int = 0
+    """Disk space that the step will use."""
+
+
 def estimate_pipeline(
     pipeline: Pipeline, dataset: Dataset, faster: Pipeline | None = None
 ) -> dict[str, Any]:
@@ -52,12 +67,12 @@ def estimate_pipeline(
     return {
         "dataset": dataset.name,
         "device": device,
-        "steps": steps,
-        "seconds": round(sum(step["seconds"] or 0.0 for step in steps), 1),
-        "num_bytes": sum(step["num_bytes"] for step in steps),
+        "steps": [asdict(step) for step in steps],
+        "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
+        "num_bytes": sum(step.num_bytes for step in steps),
         "free_bytes": shutil.disk_usage(Path()).free,
         "removed": removed,
-        "faster": faster and _faster(faster, dataset, steps[0]["seconds"]),
+        "faster": faster and _faster(faster, dataset, steps[0].seconds),
     }
 
 
@@ -114,19 +129,7 @@ def _faster(pipeline: Pipeline, dataset: Dataset, usual_seconds: float | None) -
     }
 
 
-def _step(step: str, work: str, seconds: float | None, num_bytes: int = 0) -> dict[str, Any]:
-    """Return the remaining work of a step as a JSON object.
-
-    Args:
-        step: name of the step.
-        work: amount of work, in words.
-        seconds: time; None if it is not in the table.
-        num_bytes: disk space that the step will use.
-    """
-    return {"step": step, "work": work, "seconds": seconds, "num_bytes": num_bytes}
-
-
-def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[dict[str, Any]]:
+def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
     """Yield the estimates for detection, or for import, and for the clip store.
 
     Raises:
@@ -134,7 +137,8 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[dict[str, Any]
     """
     argv = {step.name: step.argv[1:] for step in pipeline_steps(pipeline)}
     if pipeline.objects is not None:
-        yield _step("import-objects", counted(len(dataset.videos), "video"), None)
+        work = counted(len(dataset.videos), "video")
+        yield StepEstimate(step="import-objects", work=work, seconds=None)
     else:
         try:
             detect = describe_detection(parse_request(DetectRequest, argv["detect"]), dataset)
@@ -142,13 +146,23 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[dict[str, Any]
             text = str(err).replace(", choose a different --out, or", ", or")
             raise ConfigError(text) from err
         work = f"{counted(detect['frames_to_do'], 'frame')} of {counted(detect['videos'], 'video')}"
-        yield _step("detect", work, detect["estimated_seconds"], detect["estimated_bytes"])
+        yield StepEstimate(
+            step="detect",
+            work=work,
+            seconds=detect["estimated_seconds"],
+            num_bytes=detect["estimated_bytes"],
+        )
     clips = describe_clips(parse_request(ClipsRequest, argv["clips"]), dataset)
     work = f"{counted(clips['estimated_frames'], 'frame')} of {counted(clips['to_do'], 'video')}"
-    yield _step("clips", work, clips["estimated_seconds"], clips["estimated_bytes"])
+    yield StepEstimate(
+        step="clips",
+        work=work,
+        seconds=clips["estimated_seconds"],
+        num_bytes=clips["estimated_bytes"],
+    )
 
 
-def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[dict[str, Any]]:
+def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:
     """Yield the estimates for training, evaluation and report."""
     recipe = load_recipe(
         pipeline.recipe,
@@ -165,11 +179,11 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
     for training in pipeline.trainings:
         status = None if pipeline.fresh else read_status(training.run)
         left = steps if status is None else status.num_steps - status.step
-        yield _step(
-            f"train{training.name}",
-            f"{counted(left, 'step')} of {counted(batch, 'clip')}",
-            clip_seconds(recipe, "train", left * batch, device=device),
-            0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
+        yield StepEstimate(
+            step=f"train{training.name}",
+            work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
+            seconds=clip_seconds(recipe, "train", left * batch, device=device),
+            num_bytes=0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
         )
     if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
         return
@@ -177,6 +191,8 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
     explained = min(clips, _EXPLAINED)
     # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
     for step, shown, passes in (("eval", clips, clips), ("report", explained, 4 * explained)):
-        yield _step(
-            step, counted(shown, "clip"), clip_seconds(recipe, "eval", passes, device=device)
+        yield StepEstimate(
+            step=step,
+            work=counted(shown, "clip"),
+            seconds=clip_seconds(recipe, "eval", passes, device=device),
         )

@@ -1,7 +1,7 @@
 """Contents of a shard's page: the view model, an index of all frames, and full frames."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from orn.inspect.shard_videos import ActivityLabels
-from orn.inspect.summary import summary_facts
+from orn.inspect.summary import ShardSummary, summary_facts
 from orn.shared.drawing.draw_frame import MASK_OPACITY
 from orn.shared.errors import ShardFormatError
 from orn.shared.masks import rle
@@ -51,7 +51,7 @@ class ShownVideo:
 
 def view_model(
     shard: Shard,
-    summary: Mapping[str, Any],
+    summary: ShardSummary,
     labels: ActivityLabels,
     videos: Sequence[ShownVideo],
     *,
@@ -63,16 +63,16 @@ def view_model(
         "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.source)],
         "lists": {
             "Failed videos": [f"{video.id}: {video.reason}" for video in shard.failed],
-            "Classes that never occur": [", ".join(summary["never"])] if summary["never"] else [],
+            "Classes that never occur": [", ".join(summary.never)] if summary.never else [],
         },
         "videos": [
             {
-                "id": video["id"],
-                "frames": counted(video["frames"], "frame"),
+                "id": video.id,
+                "frames": counted(video.frames, "frame"),
                 "thumbnail": shown.thumbnail,
                 "size": shown.size,
             }
-            for video, shown in zip(summary["videos"], videos, strict=True)
+            for video, shown in zip(summary.videos, videos, strict=True)
         ],
         "index": _index(shard, labels, videos),
     }
