@@ -127,7 +127,7 @@ def test_two_batches_are_averaged(make_step, tiny_recipe) -> None:
                 class_logits_BTKS=output.class_logits_BTKS,
                 detector_labels_BTK=batch.detector_labels_BTK,
                 valid_BTK=batch.valid_BTK,
-            )["loss"]
+            ).total
         )
     mean = torch.stack(losses).mean()
     gradients = torch.autograd.grad(mean, list(network.parameters()))
