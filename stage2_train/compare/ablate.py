@@ -34,7 +34,7 @@ from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun,
 from orn.stage2_train.compare.ablation_report import ablation_report, write_report
 from orn.stage2_train.compare.run_results import is_measured, read_results
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
-from orn.stage2_train.runs.missing_data import missing_data, require_no
+from orn.stage2_train.runs.missing_data import missing_data, refuse_missing
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.runs.run_config import config_to_resume
 from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER
@@ -210,7 +210,7 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     different commit or number of threads only causes a warning."""
     request, name = ablation.request, ablation.manifest.name
     resources, weights = request.resources, request.weights
-    require_no(missing_data(request.manifest, name, resources), name)
+    refuse_missing(missing_data(request.manifest, name, resources), name)
     recipe = load_recipe(str(request.recipe), num_activities=len(ablation.listing.classes))
     store = resources.clips_of(name)
     settings: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.shards.shard_folder import shard_paths
@@ -9,11 +10,20 @@ from orn.stage2_train.clip_store.clip_store import is_clip_store
 from orn.stage2_train.settings.resources import Resources
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingData:
+    """Shards or a clip store that do not exist."""
+
+    place: str
+    """What is missing and where, for messages."""
+    arguments: tuple[str, ...]
+    """Arguments of `orn` that create it; the command comes first."""
+
+
 def missing_data(
     manifest: str, dataset_name: str, resources: Resources, *, clips: Sequence[str] = ()
-) -> list[list[str]]:
-    """Return the arguments of the commands that create missing shards and, unless clips are
-    decoded, a missing clip store.
+) -> list[MissingData]:
+    """Return missing shards and, unless clips are decoded, a missing clip store.
 
     Args:
         manifest: name or file of the manifest, as given by the user.
@@ -28,17 +38,18 @@ def missing_data(
         shard_paths(shards)
     except ShardNotFoundError:
         out = ["--out", str(shards)] if resources.shards else []
-        missing.append(["detect", manifest, *data, *out])
+        arguments = ("detect", manifest, *data, *out)
+        missing.append(MissingData(place=f"shards in {shards}", arguments=arguments))
     if store is not None and not is_clip_store(store):
         out = ["--out", str(store)] if resources.clips else []
-        missing.append(["clips", manifest, *data, *out, *clips])
+        arguments = ("clips", manifest, *data, *out, *clips)
+        missing.append(MissingData(place=f"clip store {store}", arguments=arguments))
     return missing
 
 
-def require_no(missing: Sequence[Sequence[str]], dataset_name: str) -> None:
-    """Raise PipelineError with the commands that create missing data, if there are any."""
+def refuse_missing(missing: Sequence[MissingData], dataset_name: str) -> None:
+    """Raise PipelineError with the places of missing data and the commands to create it, if any."""
     if missing:
-        expected = {"detect": "shards", "clips": "a clip store"}
-        names = " and ".join(expected[command] for command, *_ in missing)
-        typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing)
-        raise PipelineError(f"{dataset_name}: expected {names}, got none; run `{typed}` first")
+        expected = " and ".join(data.place for data in missing)
+        typed = " && ".join(shlex.join(["orn", *data.arguments]) for data in missing)
+        raise PipelineError(f"{dataset_name}: expected {expected}, got none; run `{typed}` first")

@@ -20,7 +20,7 @@ from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.runs.find_run import local_folder
-from orn.stage2_train.runs.missing_data import missing_data, require_no
+from orn.stage2_train.runs.missing_data import missing_data, refuse_missing
 from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
     DatasetRecord,
@@ -237,10 +237,10 @@ def _create_missing(
         options = map_options(model.backbone, stage, crop, weights=request.weights)
     missing = missing_data(request.manifest, dataset_name, request.resources, clips=options)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would create it
-    if not (creates_clips and alone and [command for command, *_ in missing] == ["clips"]):
-        require_no(missing, dataset_name)
+    if not (creates_clips and alone and [data.arguments[0] for data in missing] == ["clips"]):
+        refuse_missing(missing, dataset_name)
     if weights.published and creates_clips:
         fetch_imagenet_weights(weights.published)
-    for arguments in missing:
-        logger.info("running %s first", shlex.join(["orn", *arguments]))
-        run_orn(arguments, stdout=STDERR, done=(0, SOME_FAILED))
+    for data in missing:
+        logger.info("running %s first", shlex.join(["orn", *data.arguments]))
+        run_orn(data.arguments, stdout=STDERR, done=(0, SOME_FAILED))

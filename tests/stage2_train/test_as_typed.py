@@ -31,8 +31,11 @@ def test_train_says_exactly_the_commands_that_are_missing(options, missing) -> N
         del options[name]
     what = f"{shlex.quote(options['manifest'])} --data {shlex.quote(options['--data'])}"
     made_by = {"--shards": f"orn detect {what}", "--clips": f"orn clips {what}"}
+    places = {"--shards": "shards in shards/tiny", "--clips": "clip store clips/tiny"}
+    expected = " and ".join(places[name] for name in missing)
+    commands = " && ".join(made_by[name] for name in missing)
     message = train(options, exit_code=1).stderr
-    assert f"`{' && '.join(made_by[name] for name in missing)}` first" in message
+    assert f"tiny: expected {expected}, got none; run `{commands}` first" in message
     assert not Path("runs").exists()
 
 
