@@ -26,6 +26,7 @@ from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clip_store.jpeg import decode_jpeg
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     FRAME_ROW,
@@ -35,7 +36,6 @@ from orn.stage2_train.clip_store.store_format import (
     ClipFileRecord,
     FailedClip,
     StoredVideo,
-    decode_jpeg,
 )
 
 _ROWS_BYTES = 2**25

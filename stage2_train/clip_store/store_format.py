@@ -15,15 +15,9 @@ contiguous, so that a frame is read with one system call, and have their own che
 """
 
 import math
-from functools import cache
-from importlib.util import find_spec
-from io import BytesIO
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
@@ -61,8 +55,6 @@ MAP_DTYPE = np.dtype("<f2")
 _Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 _Cells = Annotated[int, Field(ge=1, le=2**16)]
 _Count = Annotated[int, Field(ge=0, lt=2**40)]
-_RGB = 3
-"""RGB mode of torchvision's decoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -196,47 +188,3 @@ class ClipFileRecord:
 
 RECORDS = TypeAdapter(ClipFileRecord)
 RECORDED_SETTINGS = TypeAdapter(StoreSettings)
-
-
-def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
-    """Return an (H, W, 3) uint8 RGB frame, rescaled to the stored size."""
-    height, width = settings.stored_size(*image.shape[:2])
-    frame = Image.fromarray(image)
-    if frame.size == (width, height):
-        return frame
-    return frame.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def encode_frame(image: NDArray[np.uint8], settings: StoreSettings) -> bytes:
-    """Return an (H, W, 3) uint8 RGB frame, rescaled to the stored size, as a JPEG file."""
-    buffer = BytesIO()
-    rescaled(image, settings).save(buffer, format="JPEG", quality=settings.jpeg_quality)
-    return buffer.getvalue()
-
-
-def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
-    """Decode a JPEG file to (H, W, 3) uint8 RGB with the same pixels as Pillow, in half the time.
-
-    Raises:
-        RuntimeError: if `data` is not a JPEG file.
-    """
-    import torch  # not needed to write a store
-
-    bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    image_HW3: NDArray[np.uint8] = _decoder()(bytes_n, _RGB).permute(1, 2, 0).numpy()
-    return image_HW3
-
-
-@cache
-def _decoder() -> Any:
-    """Return torchvision's decoder, loaded directly from its library, because importing torchvision
-    takes more than a second."""
-    import torch
-
-    spec = find_spec("torchvision")
-    library = Path(spec.origin if spec and spec.origin else "").with_name("image.so")
-    if library.is_file():
-        torch.ops.load_library(library)
-    else:
-        import torchvision.io  # noqa: F401  (loads the library under a different name)
-    return torch.ops.image.decode_jpeg

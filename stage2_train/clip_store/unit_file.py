@@ -22,6 +22,7 @@ from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, within
 from orn.shared.video.read import Frame, content_digest, read_frames
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
+from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
 from orn.stage2_train.clip_store.store_format import (
     FRAME_ROW,
     MAP_DTYPE,
@@ -30,8 +31,6 @@ from orn.stage2_train.clip_store.store_format import (
     FailedClip,
     StoredVideo,
     StoreSettings,
-    decode_jpeg,
-    encode_frame,
 )
 
 _BLOCK_BYTES = 2**22

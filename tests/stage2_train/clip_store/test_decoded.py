@@ -15,7 +15,8 @@ from orn.shared.video import random_access as reader
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.decoded import DecodedVideos
-from orn.stage2_train.clip_store.store_format import StoreSettings, decode_jpeg, encode_frame
+from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
+from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.store_job import build_clip_store
 from tests.worlds.videos import write_pictures
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from orn.stage2_train.clip_store.store_format import StoreSettings, decode_jpeg, encode_frame
+from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
+from orn.stage2_train.clip_store.store_format import StoreSettings
 
 
 def test_shrinking_averages_instead_of_skipping() -> None:
