@@ -3,7 +3,7 @@ summarize their shards."""
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,11 @@ import numpy as np
 from orn.data_manifests.load import files_of, load_dataset
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import usual_batch_size
-from orn.shared.errors import DetectorError
+from orn.shared.errors import SOME_FAILED, DetectorError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import IN_THIS_PROCESS, choose_engine
 from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.run_units import Engine, JobResult, run_units, save_summary
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import SHARD_FILES, SUMMARY_NAME, DetectorEntry, shard_path
@@ -31,9 +32,55 @@ from orn.stage1_detect.plan_detection import DetectJob, plan_job, warn_of_replac
 logger = logging.getLogger(__name__)
 
 
-def run_detection(request: DetectRequest) -> dict[str, Any]:
-    """Detect objects in the videos of a data set, write the missing shards, and return the summary
-    (see `write_missing_shards`)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectSummary:
+    """Results of a single run of a detect job."""
+
+    dataset: str
+    out: str
+    units: int
+    """Number of units requested."""
+    skipped_units: int
+    """Number of requested units whose shard existed before this run."""
+    videos: int
+    """Number of videos processed without an error in this run."""
+    frames: int
+    """Number of frames processed in this run."""
+    detections: int
+    """Number of detections written in this run."""
+    empty_frames: int
+    """Number of frames without detections in this run."""
+    total_frames: int
+    """Number of frames in the shards of all requested units."""
+    total_detections: int
+    """Number of detections in the shards of all requested units."""
+    seconds: float
+    """Duration of this run, excluding loading."""
+    frames_per_second: float | None
+    """Throughput of this run; None if there was nothing to do."""
+    failed: tuple[FailedVideo, ...]
+    """Videos that could not be decoded, including earlier runs of the job."""
+    short: tuple[str, ...]
+    """Ids of videos with fewer frames than their header declares; empty unless the job processes
+    all frames."""
+    missing: int
+    """Number of listed videos without a file."""
+    unlabeled: int
+    """Number of videos skipped because no segment covers any of their frames."""
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, or 3 if a video failed."""
+        return SOME_FAILED if self.failed else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return asdict(self)
+
+
+def run_detection(request: DetectRequest) -> DetectSummary:
+    """Detect objects in the videos of a data set, write the missing shards, and return the
+    summary."""
     inputs = _read_inputs(request)
     load, device = _loader(inputs), inputs.engine.own_device
     # Download weights before any process or actor starts, so that they are in the machine's cache.
@@ -216,7 +263,7 @@ def write_missing_shards(
     entry: DetectorEntry,
     engine: Engine = IN_THIS_PROCESS,
     fresh: bool = False,
-) -> dict[str, Any]:
+) -> DetectSummary:
     """Process the units whose shards are missing, and save a summary next to the shards.
 
     Args:
@@ -225,14 +272,6 @@ def write_missing_shards(
         entry: the detector's entry in the shards.
         engine: engine that runs the units.
         fresh: whether to recompute all shards.
-
-    Returns:
-        The summary. Of this run, the counts of `videos` without an error, of `frames`,
-        `detections` and `empty_frames`, the `seconds` without loading and the `frames_per_second`;
-        of all requested `units`, the number whose shard existed before (`skipped_units`), the
-        `total_frames`, the `total_detections` and the `failed` videos with their reasons; the ids
-        of `short` videos, with fewer frames than their header declares, if the job processes all
-        frames; and the counts of `missing` videos, without a file, and of `unlabeled` ones.
     """
     if not fresh:
         warn_of_replaced(job)
@@ -250,44 +289,44 @@ def write_missing_shards(
         fresh=fresh,
     )
     summary = _summary(job, result, entry)
-    if summary["empty_frames"] > summary["frames"] / 2:  # wrong weights, or a high threshold
+    if summary.empty_frames > summary.frames / 2:  # wrong weights, or a high threshold
         logger.warning(
             "%s: %s of %s without detections; check the detector, its weights and "
             "--score-threshold, and look at them with `orn inspect`",
-            summary["out"],
-            f"{summary['empty_frames']:,}",
-            counted(summary["frames"], "frame is", "frames are"),
+            summary.out,
+            f"{summary.empty_frames:,}",
+            counted(summary.frames, "frame is", "frames are"),
         )
     path = job.folder / SUMMARY_NAME
     if result.units or not path.exists():  # keep the summary of the run that made the shards
-        save_summary(path, {**summary, "missing_ids": list(job.dataset.missing)})
+        save_summary(path, {**summary.as_json(), "missing_ids": list(job.dataset.missing)})
     return summary
 
 
-def _summary(job: DetectJob, result: JobResult, entry: DetectorEntry) -> dict[str, Any]:
+def _summary(job: DetectJob, result: JobResult, entry: DetectorEntry) -> DetectSummary:
     frames = sum(unit.steps for unit in result.results)
     is_whole = job.plan.frames == "all" and entry.frame_rate is None
     shards = {unit: Shard(shard_path(job.folder, unit.index)) for unit in job.units}
     written = [shards[unit] for unit in result.units]
     failed = {video.id: video for shard in shards.values() for video in shard.failed}
-    return {
-        "dataset": job.dataset.name,
-        "out": str(job.folder),
-        "units": len(job.units),
-        "skipped_units": len(job.units) - len(result.units),
-        "videos": len({video_id for unit in result.results for video_id in unit.videos}),
-        "frames": frames,
-        "detections": sum(shard.num_detections for shard in written),
-        "empty_frames": sum(_num_empty(shard) for shard in written),
-        "total_frames": sum(shard.num_frames for shard in shards.values()),
-        "total_detections": sum(shard.num_detections for shard in shards.values()),
-        "seconds": round(result.seconds, 3),
-        "frames_per_second": round(frames / result.seconds, 2) if frames else None,
-        "failed": [asdict(video) for video in failed.values()],
-        "short": _short_videos(shards.values()) if is_whole else [],
-        "missing": len(job.dataset.missing),
-        "unlabeled": job.unlabeled,
-    }
+    return DetectSummary(
+        dataset=job.dataset.name,
+        out=str(job.folder),
+        units=len(job.units),
+        skipped_units=len(job.units) - len(result.units),
+        videos=len({video_id for unit in result.results for video_id in unit.videos}),
+        frames=frames,
+        detections=sum(shard.num_detections for shard in written),
+        empty_frames=sum(_num_empty(shard) for shard in written),
+        total_frames=sum(shard.num_frames for shard in shards.values()),
+        total_detections=sum(shard.num_detections for shard in shards.values()),
+        seconds=round(result.seconds, 3),
+        frames_per_second=round(frames / result.seconds, 2) if frames else None,
+        failed=tuple(failed.values()),
+        short=_short_videos(shards.values()) if is_whole else (),
+        missing=len(job.dataset.missing),
+        unlabeled=job.unlabeled,
+    )
 
 
 def _num_empty(shard: Shard) -> int:
@@ -295,37 +334,37 @@ def _num_empty(shard: Shard) -> int:
     return int((np.diff(shard.array("frame_offsets")) == 0).sum())
 
 
-def _short_videos(shards: Iterable[Shard]) -> list[str]:
+def _short_videos(shards: Iterable[Shard]) -> tuple[str, ...]:
     """Return the videos with fewer frames in their shards than their header declares."""
     left: Counter[str] = Counter()
     for video in (video for shard in shards for video in shard.videos):
         left.setdefault(video.id, video.header_frames or 0)
         left[video.id] -= video.frames
-    return [video_id for video_id, frames in left.items() if frames > 0]
+    return tuple(video_id for video_id, frames in left.items() if frames > 0)
 
 
-def as_report(summary: Mapping[str, Any]) -> Report:
+def as_report(summary: DetectSummary) -> Report:
     """Return the report of a run."""
-    out, existing = summary["out"], summary["skipped_units"]
-    videos, pace = counted(summary["videos"], "video"), f"{summary['seconds']:.1f} s"
-    if summary["frames_per_second"] is not None:
-        pace += f", {summary['frames_per_second']} frames/s"
+    out, existing = summary.out, summary.skipped_units
+    videos, pace = counted(summary.videos, "video"), f"{summary.seconds:.1f} s"
+    if summary.frames_per_second is not None:
+        pace += f", {summary.frames_per_second} frames/s"
     facts = [
-        ("data set", summary["dataset"]),
-        ("frames", f"{summary['frames']:,} of {videos}, {pace}"),
-        ("detections", f"{summary['detections']:,}"),
-        ("shards", f"{summary['units']:,} in {out} ({existing:,} already existed)"),
+        ("data set", summary.dataset),
+        ("frames", f"{summary.frames:,} of {videos}, {pace}"),
+        ("detections", f"{summary.detections:,}"),
+        ("shards", f"{summary.units:,} in {out} ({existing:,} already existed)"),
     ]
-    if summary["missing"]:
-        without = counted(summary["missing"], "listed video")
+    if summary.missing:
+        without = counted(summary.missing, "listed video")
         facts.append(("missing files", f"{without} (all in {SUMMARY_NAME})"))
-    if summary["unlabeled"]:
-        unlabeled = counted(summary["unlabeled"], "video")
+    if summary.unlabeled:
+        unlabeled = counted(summary.unlabeled, "video")
         facts.append(("skipped", f"{unlabeled} without frames inside a segment"))
-    if summary["short"]:
-        number = counted(len(summary["short"]), "video")
+    if summary.short:
+        number = counted(len(summary.short), "video")
         facts.append(("fewer frames", f"{number}, compared with the header (`orn verify`)"))
-    failed = [(video["id"], video["reason"]) for video in summary["failed"]]
+    failed = [(video.id, video.reason) for video in summary.failed]
     return Report(
         facts=facts,
         tables=[Table(header=("failed", "reason"), rows=failed)],

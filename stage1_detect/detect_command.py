@@ -2,7 +2,6 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
-from orn.shared.errors import SOME_FAILED
 from orn.shared.options import command
 from orn.shared.text_report import report_of
 from orn.stage1_detect.detect_request import DetectRequest
@@ -20,5 +19,5 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
         echo_report(describe_detection(request), report_of, as_json=as_json)
         return 0
     summary = run_detection(request)
-    echo_report(summary, as_report, as_json=as_json)
-    return SOME_FAILED if summary["failed"] else 0
+    echo_report(summary.as_json(), lambda _: as_report(summary), as_json=as_json)
+    return summary.exit_code

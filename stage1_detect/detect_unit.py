@@ -121,6 +121,16 @@ SourceEvent = VideoEntry | FrameBatch | FailedVideo | None
 """Start of a video, a batch of its frames, its failure, which discards its frames, or its end."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _OpenVideo:
+    """A video that stays open between consecutive parts."""
+
+    id: str
+    reader: VideoReader
+    sampled: Mapping[int, float] | None
+    """Times of the sampled frames by index; None if every frame is used."""
+
+
 @dataclass(slots=True, eq=False)
 class UnitDetector:
     """Writes the shards of units with one detector, in any process. A video stays open between
@@ -134,10 +144,7 @@ class UnitDetector:
     """Output folder of the shards."""
     mapped: Callable[..., Iterable[Any]] = map
     """Calls a function for each frame of a batch, as `map` does."""
-    _open: tuple[str, VideoReader, Mapping[int, float] | None] | None = field(
-        default=None, init=False
-    )
-    """Id and reader of the open video, and the times of its sampled frames by index."""
+    _open: _OpenVideo | None = field(default=None, init=False)
     _contents: dict[Any, tuple[int, str]] = field(default_factory=dict, init=False)
     """Sizes and digests of videos in several units, by their `content_state`."""
 
@@ -207,10 +214,11 @@ class UnitDetector:
         rate = self.detector.entry.frame_rate
         if part.is_whole:
             return at_rate(read_frames(video.path, rate=video.rate), rate)
-        if self._open is None or self._open[0] != video.id:
+        if self._open is None or self._open.id != video.id:
             reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
-            self._open = video.id, reader, None if rate is None else _sampled(video, rate)
-        _, reader, sampled = self._open
+            sampled = None if rate is None else _sampled(video, rate)
+            self._open = _OpenVideo(id=video.id, reader=reader, sampled=sampled)
+        reader, sampled = self._open.reader, self._open.sampled
         if sampled is not None:
             return reader.frames_at(_of_part(sampled, part))
         if part.ranges:

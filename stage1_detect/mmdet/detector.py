@@ -269,7 +269,7 @@ def load_detector(
     model = build_model(detector_config)
     if checkpoint is None:
         checkpoint = fetch_weights(detector_config.path, remedy=remedy)
-    digest, own_names = load_weights(model, checkpoint, config_name=detector_config.name)
+    weights = load_weights(model, checkpoint, config_name=detector_config.name)
     set_score_threshold(model, score_threshold)
     entry = DetectorEntry(
         **known_settings(
@@ -278,8 +278,8 @@ def load_detector(
             precision=precision,
             batch_size=batch_size or usual_batch_size(target.type),
         ),
-        checkpoint_digest=digest,
-        class_names=names_of_classes(model, detector_config, own_names),
+        checkpoint_digest=weights.digest,
+        class_names=names_of_classes(model, detector_config, weights),
         frame_rate=frame_rate,
     )
     return MmdetDetector(

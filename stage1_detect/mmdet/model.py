@@ -146,11 +146,18 @@ def build_model(detector: DetectorConfig, *, initialize: bool = False) -> Segmen
     return model
 
 
-def load_weights(
-    model: Segmenter, checkpoint: Path, *, config_name: str
-) -> tuple[str, tuple[str, ...] | None]:
-    """Load weights into a model, and return the digest of the file, and the names of the classes if
-    they are in the file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedWeights:
+    """Metadata of loaded weights."""
+
+    digest: str
+    """"sha256:..." of the file."""
+    class_names: tuple[str, ...] | None
+    """Names of the classes, if they are in the file."""
+
+
+def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> LoadedWeights:
+    """Load weights into a model.
 
     The file is a checkpoint of MMDetection (a dict with `state_dict`) or a plain state dict.
     No code in it is executed.
@@ -170,7 +177,8 @@ def load_weights(
             "pass the config used for training, or download the file again"
         )
     model.load_state_dict(weights)
-    return file_digest(checkpoint, error=DetectorError), class_names
+    digest = file_digest(checkpoint, error=DetectorError)
+    return LoadedWeights(digest=digest, class_names=class_names)
 
 
 @contextlib.contextmanager
@@ -210,14 +218,14 @@ def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
 
 
 def names_of_classes(
-    model: Segmenter, detector: DetectorConfig, own: tuple[str, ...] | None
+    model: Segmenter, detector: DetectorConfig, weights: LoadedWeights
 ) -> tuple[str, ...]:
-    """Return the weights' own class names, else those of the config's test data set, else COCO's.
+    """Return class names from the weights, else from the config's test data set, else COCO's.
 
     Raises:
         DetectorError: if their number differs from the model's number of classes.
     """
-    names = own or _names_in_config(detector) or COCO_CLASSES
+    names = weights.class_names or _names_in_config(detector) or COCO_CLASSES
     num_classes = class_head(model).num_classes
     if len(names) != num_classes:
         raise DetectorError(

@@ -26,5 +26,5 @@ def test_videos_that_fall_short_of_their_header_are_counted(job: DetectJob) -> N
         content[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     path.write_bytes(content)
     summary = run(job)
-    assert summary["short"] == ["b"]
+    assert summary.short == ("b",)
     assert "1 video, compared with the header" in as_report(summary).text()

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from orn.inspect.verify import verify_folder
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.detect import write_missing_shards
+from orn.stage1_detect.detect import DetectSummary, write_missing_shards
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import DetectJob, plan_job
 from orn.stage2_train.clip_store.clip_store import ClipStore
@@ -44,7 +43,7 @@ def planned(dataset: Dataset, folder: Path, scope: Scope) -> DetectJob:
     return plan_job(dataset, folder=folder, scope=scope, settings={"detector": asdict(entry)})
 
 
-def detect(dataset: Dataset, folder: Path, scope: Scope) -> dict[str, Any]:
+def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
     """Detect at the rate of the scope."""
     detector = FakeDetector(frame_rate=scope.rate)
     job = planned(dataset, folder, scope)
