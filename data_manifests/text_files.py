@@ -162,7 +162,7 @@ def read_rows(
 
     try:
         header = _header(reader)
-        needed = {field_.name for field_ in fields(row_type) if field_.default is MISSING} | {
+        needed = {field.name for field in fields(row_type) if field.default is MISSING} | {
             *required
         }
         _check_header(path, header, names, needed=needed)

@@ -83,7 +83,7 @@ def load_detector(
     Example::
 
         detector = orn.load_detector(config="mask_rcnn_demo")
-        found = detector.detect(frames)  # (H, W, 3) uint8 RGB arrays of equal size
+        detections = detector.detect(frames)  # (H, W, 3) uint8 RGB arrays of equal size
 
     Args:
         checkpoint: file of weights; a bundled file implies its configuration. None selects the
@@ -242,8 +242,8 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
     Example::
 
         batch = next(iter(dataset.batches("validation")))
-        found = orn.explain(model, batch)
-        print(found.logit_drop_P)  # logit drop of each pair when it is removed
+        importance = orn.explain(model, batch)
+        print(importance.logit_drop_P)  # logit drop of each pair when it is removed
 
     Args:
         model: a model from `load_model`.

@@ -127,7 +127,7 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
             made = _made(model, _given(typed))
             return function(**{key: getattr(made, key) for key in fields})
 
-        parameters = [field_.parameter() for field_ in _fields(model)]
+        parameters = [option.parameter() for option in _fields(model)]
         return click.Command(name, callback=call, params=parameters, help=function.__doc__)
 
     return decorate
@@ -135,7 +135,7 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 def parse_request(model: type[_R], argv: Sequence[str]) -> _R:
     """Return the request of a command line, without the name of the command."""
-    parser = click.Command(model.__name__, params=[field_.parameter() for field_ in _fields(model)])
+    parser = click.Command(model.__name__, params=[option.parameter() for option in _fields(model)])
     return _made(model, _given(parser.make_context(parser.name, [*argv]).params))
 
 
@@ -174,7 +174,7 @@ def _usage_error(err: ValidationError, model: type[Request]) -> click.UsageError
     details = err.errors(include_url=False)[0]
     if not details["loc"]:
         return click.UsageError(refusal(details))
-    field = next(field_ for field_ in _fields(model) if field_.name == details["loc"][0])
+    field = next(option for option in _fields(model) if option.name == details["loc"][0])
     return click.BadParameter(refusal(details), param_hint=repr(field.typed_name))
 
 

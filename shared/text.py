@@ -100,7 +100,7 @@ def nearest_first(word: str, candidates: Iterable[str]) -> list[str]:
 def short_repr(record: Any) -> str:
     """Return a one-line representation of a dataclass that shows arrays and tensors as type and
     shape, and tuples as their length. Use in a class body: `__repr__ = short_repr`."""
-    parts = (f"{field_.name}={_short(getattr(record, field_.name))}" for field_ in fields(record))
+    parts = (f"{field.name}={_short(getattr(record, field.name))}" for field in fields(record))
     return f"{type(record).__name__}({', '.join(parts)})"
 
 

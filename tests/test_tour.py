@@ -55,4 +55,4 @@ def test_python_of_the_readme_runs(small_demo: Path, monkeypatch: pytest.MonkeyP
     shutil.copy(next(Path("data/demo/videos").glob("*.mp4")), "film.mp4")
     names: dict[str, Any] = {}
     exec(code, names)
-    assert [prediction.video for prediction in names["found"]] == ["film"]
+    assert [prediction.video for prediction in names["predictions"]] == ["film"]

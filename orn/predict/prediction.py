@@ -156,7 +156,7 @@ class WindowPrediction(_Part):
         """Return the prediction as printed by `orn predict --json`."""
         record = self._as_json("window") | {
             "frames": list(self.frames),
-            "seconds": [round(time_seconds, _DIGITS) for time_seconds in self.seconds],
+            "seconds": [round(seconds, _DIGITS) for seconds in self.seconds],
             "label": self.classes[self.label],
             "objects": [[value.as_json() for value in frame] for frame in self.objects],
         }

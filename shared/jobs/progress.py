@@ -63,9 +63,15 @@ class _LogLines:
     done: int = 0
     start: float = field(default_factory=lambda: time.monotonic())
     last: float = field(default_factory=lambda: time.monotonic())
+    first: float | None = None
+    """When the first units were done, since workers may start and load a detector before that."""
+    done_first: int = 0
+    """Number of these first units."""
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
         self.done += n
+        if self.first is None and n > 0:
+            self.first, self.done_first = time.monotonic(), self.done
         if note is not None:
             self.note = note
         if time.monotonic() - self.last >= LOG_INTERVAL_SECONDS:
@@ -78,14 +84,20 @@ class _LogLines:
         of_total = "" if self.total is None else f"/{self.total}"
         unit = _unit_of(self.unit, self.done if self.total is None else self.total)
         parts = [f"{self.done}{of_total} {unit}", f"{rate:.3g} {self.unit}/s"]
-        if self.total is not None and rate > 0 and self.done < self.total:
-            parts.append(f"{_duration((self.total - self.done) / rate)} left")
-        else:
-            parts.append(f"{_duration(elapsed)} so far")
+        left = self._left()
+        parts.append(f"{_duration(elapsed)} so far" if left is None else f"{_duration(left)} left")
         parts.append(f"peak memory {_peak_memory_gib():.1f} GiB")
         if self.note:
             parts.append(self.note)
         logger.info("%s: %s", self.task, ", ".join(parts))
+
+    def _left(self) -> float | None:
+        """Return the remaining time in seconds, at the rate since the first units were done; None
+        if it is unknown, or nothing is left."""
+        num_timed = self.done - self.done_first
+        if self.total is None or self.first is None or num_timed <= 0 or self.done >= self.total:
+            return None
+        return (self.total - self.done) * (time.monotonic() - self.first) / num_timed
 
 
 @contextmanager
