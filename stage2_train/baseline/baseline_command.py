@@ -43,14 +43,12 @@ def baseline(request: BaselineRequest, *, as_json: AsJson = False) -> None:
     from orn.stage2_train.baseline.baseline_job import evaluate_baseline
     from orn.stage2_train.runs.eval_file import as_report
 
-    manifest, resources = (
-        request.manifest,
-        Resources(
-            data_root=request.data_root,
-            shards=request.shards,
-            clips=request.clips,
-            partial=request.partial,
-        ),
+    manifest = request.manifest
+    resources = Resources(
+        data_root=request.data_root,
+        shards=request.shards,
+        clips=request.clips,
+        partial=request.partial,
     )
     if manifest == NEWEST:
         manifest, resources = with_newest_data(resources)

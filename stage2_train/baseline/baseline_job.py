@@ -208,10 +208,10 @@ def _regression(
     return _placed(model.predict_proba(other_MS), model.classes_, num_classes)
 
 
-def _placed(found_MK: Any, classes: Any, num_classes: int) -> NDArray[np.float64]:
+def _placed(probabilities_MK: Any, classes: Any, num_classes: int) -> NDArray[np.float64]:
     """Return (M, A) probabilities; those of classes without a training clip are 0."""
-    probability_MA = np.zeros((len(found_MK), num_classes))
-    probability_MA[:, classes] = found_MK
+    probability_MA = np.zeros((len(probabilities_MK), num_classes))
+    probability_MA[:, classes] = probabilities_MK
     return probability_MA
 
 

@@ -99,7 +99,7 @@ def _compared(run: Path, folder: Path, name: str) -> BesideNetwork:
         for logits_NA in (baseline.logits, network.logits, _mean_logits(network, baseline))
     ]
     own, score, together = (float(tally.once()[0]) for tally in tallies)
-    own_R, score_R, together_R = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))
+    own_R, score_R, together_R = (model_FR[0] for model_FR in bootstrap_figures(tallies, groups))
     number = len(set(groups))
     return BesideNetwork(
         scores={},

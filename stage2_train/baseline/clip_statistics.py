@@ -43,8 +43,8 @@ def most_frequent_class(clips: Iterable[ClipObjects], num_classes: int) -> int:
     """Return the class that occurs in most frames of clips; the first of several."""
     frames_A = np.zeros(num_classes, np.int64)
     for clip in clips:
-        found_K2 = np.unique(np.stack([clip.frame_N, clip.labels_N], axis=1), axis=0)
-        frames_A += np.bincount(found_K2[:, 1], minlength=num_classes)
+        pairs_K2 = np.unique(np.stack([clip.frame_N, clip.labels_N], axis=1), axis=0)
+        frames_A += np.bincount(pairs_K2[:, 1], minlength=num_classes)
     return int(frames_A.argmax())
 
 

@@ -259,6 +259,18 @@ class _Batches:
             raise kind(message) from err.with_traceback(None)
 
 
+def _resolved(
+    dataset: ClipDataset, batches: Callable[[], Iterator[list[ClipRequest]]]
+) -> Callable[[], Iterator[list[ClipRequest]]]:
+    """Return a function that yields the requests of batches together with their segments."""
+
+    def requests() -> Iterator[list[ClipRequest]]:
+        for batch in batches():
+            yield [dataset.resolve(request) for request in batch]
+
+    return requests
+
+
 def _begin_worker(_: int) -> None:
     use_lines_in_worker()
 
@@ -275,8 +287,8 @@ def _loader(
     if context is not None:
         context.set_forkserver_preload([__name__])
         # Workers receive each segment with its request instead of a copy of all segments.
-        resolve, dataset = dataset.resolve, dataset.for_workers(settings.workers)
-        requests = lambda: (list(map(resolve, batch)) for batch in batches())  # noqa: E731
+        requests = _resolved(dataset, batches)
+        dataset = dataset.for_workers(settings.workers)
     loader: DataLoader[Any] = DataLoader(
         dataset,
         multiprocessing_context=context,

@@ -94,8 +94,8 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     if ablation.folds:
         _carry_out_folds(ablation)
     else:
-        for fromkey in dict.fromkeys(("validation", request.split)):
-            carry_out(ablation.runs, request, split=fromkey)
+        for split_name in dict.fromkeys(("validation", request.split)):
+            carry_out(ablation.runs, request, split=split_name)
     report = ablation_report(read_results(request.folder, split), table=request.table)
     write_report(report, request.folder / f"ablation-{split}")
     return report

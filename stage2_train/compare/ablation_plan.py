@@ -1,4 +1,4 @@
-"""The options of `orn ablate`; this module imports nothing slow."""
+"""The options of `orn ablate`, and the runs that they plan; this module imports nothing slow."""
 
 import hashlib
 import re

@@ -72,7 +72,7 @@ def compare(
         for class_name, row in zip(class_names, rows[len(names) :], strict=True)
         if row["difference"] is not None
     ]
-    gain_N = np.subtract(*map(_num_right, reversed(pair)))
+    gain_N = _num_right(pair[1]) - _num_right(pair[0])
     only_one, only_other = (
         [first.ids[row] for row in np.flatnonzero(is_right_N)]
         for is_right_N in (gain_N < 0, gain_N > 0)

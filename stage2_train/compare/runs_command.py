@@ -86,7 +86,7 @@ class RunSummary:
         return self.best if self.measured is None else self.measured
 
 
-COLUMNS = tuple(field_.name for field_ in fields(RunSummary) if field_.name != "settings")
+COLUMNS = tuple(column.name for column in fields(RunSummary) if column.name != "settings")
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -136,8 +136,8 @@ def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> N
     if not len(positives.rows):
         return np.full(counts.shape[1], np.nan)
     positives_KR = positives.sums(counts)
-    found_KR = everything.sums(counts).cumsum(axis=0)
-    precision_KR = positives_KR.cumsum(axis=0) / np.maximum(found_KR, 1)
+    above_KR = everything.sums(counts).cumsum(axis=0)
+    precision_KR = positives_KR.cumsum(axis=0) / np.maximum(above_KR, 1)
     with np.errstate(invalid="ignore"):
         precision_R: NDArray[np.float64] = np.einsum("kr,kr->r", positives_KR, precision_KR)
         return precision_R / positives_KR.sum(axis=0)

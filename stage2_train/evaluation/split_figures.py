@@ -5,7 +5,7 @@ N segments, A activity classes, K parts of a metric, F metrics, R bootstrap draw
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,12 +53,21 @@ def with_groups(
 
 def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes: int) -> list[int]:
     """Return the (A,) numbers of videos or participants with a segment of each class."""
-    names, labels = np.asarray(groups), predictions.labels
+    return _num_groups(_segments_of_classes(predictions, num_classes), groups)
+
+
+def _segments_of_classes(predictions: Predictions, num_classes: int) -> NDArray[np.bool_]:
+    """Return (A, N) bool: the segments of each class, without unsure labels."""
+    labels = predictions.labels
     if labels.ndim == 1:
-        of_classes_AN = labels == np.arange(num_classes)[:, None]
-    else:
-        of_classes_AN = ((labels > 0) & predictions.sure_NA).T
-    return [len(np.unique(names[of_class_N])) for of_class_N in of_classes_AN]
+        return np.asarray(labels == np.arange(num_classes)[:, None])
+    return np.asarray(((labels > 0) & predictions.sure_NA).T)
+
+
+def _num_groups(segments_FN: NDArray[np.bool_], groups: Sequence[str]) -> list[int]:
+    """Return the (F,) numbers of groups among the segments of each metric."""
+    names_N = np.asarray(groups)
+    return [len(np.unique(names_N[segments_N])) for segments_N in segments_FN]
 
 
 def measured_values(
@@ -110,15 +119,15 @@ def measured_figures(
     """
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
-    num_classes = len(classes)
     tallies = [Tallies(labels, logits_NA, predictions.unsure) for logits_NA in heads.values()]
-
-    def sizes(names: Sequence[str]) -> list[list[int]]:
-        by_class = groups_by_class(predictions, names, num_classes)
-        return [[len(set(names))] * len(tally.names) + by_class for tally in tallies]
-
+    of_classes_AN = _segments_of_classes(predictions, len(classes))
+    every_FN = np.ones((len(tallies[0].names), len(groups)), np.bool_)
     of_tallies = _with_intervals(
-        tallies, sizes, groups=groups, videos=predictions.videos, num_draws=num_draws
+        tallies,
+        np.concatenate([every_FN, of_classes_AN]),
+        groups=groups,
+        videos=predictions.videos,
+        num_draws=num_draws,
     )
     persons = predictions.groups if predictions.grouped_by == "participants" else None
     figures: dict[str, Any] = {}
@@ -157,7 +166,7 @@ def measured_figures(
 
 def _with_intervals(
     tallies: Sequence[Figures],
-    sizes: Callable[[Sequence[str]], list[list[int]]],
+    segments_FN: NDArray[np.bool_],
     *,
     groups: Sequence[str],
     videos: Sequence[str] | None,
@@ -168,12 +177,13 @@ def _with_intervals(
 
     Args:
         tallies: tallies of the same segments.
-        sizes: returns the number of groups of each metric of each tally.
+        segments_FN: segments of each metric, the same for all tallies.
         groups: group of each segment.
         videos: video of each segment; None if these are the groups.
     """
     once = np.ones((len(groups), 1))
     draws = bootstrap_figures(tallies, groups, num_draws=num_draws)
+    sizes_F = _num_groups(segments_FN, groups)
     proportions = [
         [
             with_interval(value, draws_R, num_groups=size)
@@ -181,11 +191,11 @@ def _with_intervals(
                 tally.figures(once)[:, 0].tolist(), draws_FR, sizes_F, strict=True
             )
         ]
-        for tally, draws_FR, sizes_F in zip(tallies, draws, sizes(groups), strict=True)
+        for tally, draws_FR in zip(tallies, draws, strict=True)
     ]
     if videos is None:
         return proportions
-    least = _with_intervals(tallies, sizes, groups=videos, videos=None, num_draws=num_draws)
+    least = _with_intervals(tallies, segments_FN, groups=videos, videos=None, num_draws=num_draws)
     return [
         [at_least(*pair) for pair in zip(*of_tally, strict=True)]
         for of_tally in zip(proportions, least, strict=True)
@@ -305,13 +315,11 @@ def share_figures(
     """
     if not shares:
         return {}
-
-    def sizes(names: Sequence[str]) -> list[list[int]]:
-        names_N = np.asarray(names)
-        return [[len(np.unique(names_N[share.in_KN.any(axis=0)])) for share in shares.values()]]
-
-    tallies = [_ShareTallies([*shares.values()])]
     (proportions,) = _with_intervals(
-        tallies, sizes, groups=groups, videos=videos, num_draws=num_draws
+        [_ShareTallies([*shares.values()])],
+        np.stack([share.in_KN.any(axis=0) for share in shares.values()]),
+        groups=groups,
+        videos=videos,
+        num_draws=num_draws,
     )
     return dict(zip(shares, proportions, strict=True))

@@ -256,13 +256,13 @@ def _reasoning(
 
 def _check_memory(config: NetworkConfig) -> None:
     num_weights = count_parameters(config)
-    needed, there = num_weights * _WEIGHT_BYTES, machine_memory()
-    if needed > there:
+    needed, memory = num_weights * _WEIGHT_BYTES, machine_memory()
+    if needed > memory:
         name = max(
             _COUNTED_ABOVE, key=lambda setting: getattr(config, setting) / _COUNTED_ABOVE[setting]
         )
         raise ConfigError(
             f"model.{name}: {getattr(config, name)} is too large: the {num_weights:,} weights "
-            f"alone require {needed / 1e9:,.0f} GB, but this machine has {there / 1e9:,.0f} GB of "
+            f"alone require {needed / 1e9:,.0f} GB, but this machine has {memory / 1e9:,.0f} GB of "
             "memory; choose a smaller value"
         )

@@ -164,8 +164,8 @@ def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
     the background if all scores of detector classes are 0."""
     classes_BTKS = class_scores_BTKS[..., :-1]
     background = classes_BTKS.shape[-1]
-    found_BTK = classes_BTKS.amax(dim=-1) > 0
-    label_BTK = classes_BTKS.argmax(dim=-1).where(found_BTK, background)
+    has_score_BTK = classes_BTKS.amax(dim=-1) > 0
+    label_BTK = classes_BTKS.argmax(dim=-1).where(has_score_BTK, background)
     return functional.one_hot(label_BTK, background + 1).to(class_scores_BTKS.dtype)
 
 

@@ -130,12 +130,12 @@ class Measured:
             return {name: {"low": None, "high": None} for name in [*heads][1:]}
         groups = self.predictions.groups or self.predictions.ids
         tallies = [Tallies(labels, head, self.predictions.unsure) for head in heads.values()]
-        both_R, *draws = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))
+        both_R, *draws = (head_FR[0] for head_FR in bootstrap_figures(tallies, groups))
         both, *scores = (float(tally.once()[0]) for tally in tallies)
         number = len(set(groups))
         return {
-            name: difference_with_interval(both, score, each_R - both_R, num_groups=number)
-            for name, score, each_R in zip([*heads][1:], scores, draws, strict=True)
+            name: difference_with_interval(both, score, alone_R - both_R, num_groups=number)
+            for name, score, alone_R in zip([*heads][1:], scores, draws, strict=True)
         }
 
 

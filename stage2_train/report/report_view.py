@@ -73,9 +73,9 @@ def report_page(
             "count": int(counts_RC[cell]),
             "total": measured.file.per_class[cell[0]].num_segments,
             "is_missed": cell[1] < 2,
-            "cases": [explained.cases[mistake.row, mistake.activity] for mistake in some],
+            "cases": [explained.cases[mistake.row, mistake.activity] for mistake in mistakes],
         }
-        for cell, some in explained.mistakes.items()
+        for cell, mistakes in explained.mistakes.items()
     ]
     view = {
         "title": run.resolve().name,
@@ -192,12 +192,12 @@ def _listed(measured: Measured, explained: Explanations) -> dict[str, Any]:
         about = f"Predicted: {', '.join(predicted) or 'nothing'}"
         return [truncate(measured.predictions.ids[row]), truncate(about, 300)]
 
-    rows = {row for some in cells.values() for row in some[:most]} | explained.strips.keys()
+    rows = {row for in_cell in cells.values() for row in in_cell[:most]} | explained.strips.keys()
     return {
         "clips": {row: clip(row) for row in sorted(rows)},
         "cells": {
-            f"{row}-{column}": [cell_title(measured, row, column), len(some), some[:most]]
-            for (row, column), some in sorted(cells.items())
+            f"{row}-{column}": [cell_title(measured, row, column), len(in_cell), in_cell[:most]]
+            for (row, column), in_cell in sorted(cells.items())
         },
     }
 

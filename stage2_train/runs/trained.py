@@ -121,11 +121,11 @@ def inference_precision(config: RunConfig, device: str) -> Literal["fp32", "bf16
 
 def log_precision(run: Path, config: RunConfig, device: str) -> None:
     """Log if a device does not compute in the precision that a run recorded."""
-    recorded, here = config.recipe.precision, inference_precision(config, device)
-    if recorded != here and is_first_process():
+    recorded, precision = config.recipe.precision, inference_precision(config, device)
+    if recorded != precision and is_first_process():
         logger.info(
             "%s: trained in %s, which this %s computes slowly; computing in %s",
-            *(run, recorded, device, here),
+            *(run, recorded, device, precision),
         )
 
 

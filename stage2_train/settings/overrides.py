@@ -49,13 +49,13 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
 
 def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return the settings of nested dicts by dotted key."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
-            found |= leaves(value, f"{prefix}{name}.")
+            settings |= leaves(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = value
-    return found
+            settings[prefix + name] = value
+    return settings
 
 
 def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
