@@ -26,6 +26,13 @@ from orn.data_manifests.text_files import each_row, read_rows
 from orn.shared.errors import ConfigError
 from orn.shared.text import escape, first_few
 
+logger = logging.getLogger(__name__)
+
+Shares = Mapping[Split, float]
+_MOST_CELLS = 2_000_000
+"""Limit of the size of a table of folds, which takes a few seconds to draw and to read."""
+FOLD_VALIDATION = 0.15
+"""Fraction of the rows outside of a fold that become its validation split."""
 Group = Mapping[str | None, int]
 """Rows of a label table that are kept together, such as the rows of a video or a person: the number
 of rows of each class, and of all rows (None)."""
@@ -68,15 +75,6 @@ def assign_groups(
         excess_PC[part, columns] += rows
         is_empty_P[part] = False
     return part_of
-
-
-logger = logging.getLogger(__name__)
-
-Shares = Mapping[Split, float]
-_MOST_CELLS = 2_000_000
-"""Limit of the size of a table of folds, which takes a few seconds to draw and to read."""
-FOLD_VALIDATION = 0.15
-"""Fraction of the rows outside of a fold that become its validation split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,9 @@ from pydantic.fields import FieldInfo
 from orn.shared.config.fields import explain, refusal
 from orn.shared.errors import ConfigError
 
+_MANY = 10**6
+"""Larger upper bounds only guard against typos and are not shown."""
+
 
 class Request(BaseModel):
     """Base class of requests: frozen, keyword-only, validated on creation.
@@ -297,10 +300,6 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
     if origin in (Union, UnionType):
         return _unwrapped(next(arg for arg in get_args(annotation) if arg is not NoneType))
     return annotation, []
-
-
-_MANY = 10**6
-"""Larger upper bounds only guard against typos and are not shown."""
 
 
 def _limits(about: list[Any]) -> str:

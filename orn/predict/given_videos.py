@@ -72,7 +72,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not os.path.isdir(path):
         yield Video(id=utf8(source), path=path)
         return
-    num_found = 0
+    num_videos = 0
     for folder, subfolders, names in walk(path):
         subfolders[:] = [subfolder for subfolder in subfolders if not subfolder.startswith(".")]
         videos = [
@@ -88,9 +88,9 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
                     "--rate"
                 )
             videos = [Video(id=utf8(folder), path=Path(folder), rate=rate)]
-        num_found += len(videos)
+        num_videos += len(videos)
         yield from videos
-    if not num_found:
+    if not num_videos:
         raise ConfigError(
             f"{path_text(source)}: no videos or folders of JPEGs; use files that end in "
             f"{', '.join(VIDEO_SUFFIXES)}"

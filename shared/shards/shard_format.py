@@ -48,6 +48,8 @@ _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 UNKNOWN_SOURCE = "unknown"
 """Source digest for masks that were imported without the video."""
+_IMPORTED = "imported objects, format "
+"""Beginning of the `config_name` of objects that come from no detector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +153,6 @@ class VideoEntry:
             source_digest=digest,
             sample_aspect=f"{aspect.numerator}:{aspect.denominator}" if aspect else None,
         )
-
-
-_IMPORTED = "imported objects, format "
-"""Beginning of the `config_name` of objects that come from no detector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,10 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.video.frame import MOST_PIXELS
 
+logger = logging.getLogger(__name__)
+
+_ONE_A_PACKET = frozenset({"h264", "hevc"})
+"""Codecs with one picture per packet in every container."""
 READING_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
@@ -148,12 +152,6 @@ def _orientation(picture: VideoFrame) -> Orientation | None:
         return None
     matrix = np.frombuffer(entry, dtype=np.int32)
     return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])
-
-
-logger = logging.getLogger(__name__)
-
-_ONE_A_PACKET = frozenset({"h264", "hevc"})
-"""Codecs with one picture per packet in every container."""
 
 
 class DamageFound(Exception):

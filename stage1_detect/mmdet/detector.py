@@ -51,6 +51,9 @@ from orn.stage1_detect.mmdet.model import (
 )
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
+_NUMERICS = "2"
+"""Version of this module's results, recorded in shards like the version of a library."""
+
 
 class FramePreparer:
     """Preprocesses frames for a network on one device, like `inference_detector`."""
@@ -102,10 +105,6 @@ def _image_pipeline(detector_config: DetectorConfig) -> Any:
                 f"{error_text(err)}; correct the config"
             ) from err
     return pipeline
-
-
-_NUMERICS = "2"
-"""Version of this module's results, recorded in shards like the version of a library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

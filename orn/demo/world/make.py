@@ -34,6 +34,16 @@ from orn.shared.jobs.workers import in_workers
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.rle import encode_crop
 
+WORLD = "demo"
+"""Name of the data set."""
+WORLD_VERSION = 2
+"""Increased whenever the same seed produces different films."""
+PARTS = ("train", "validation", "test")
+LOST = PipelineError(
+    "films: a process ended abruptly, perhaps out of memory; run the command again, with fewer "
+    "--workers if it recurs"
+)
+FILMS_PER_CHUNK = 20
 _MIN_VISIBLE_PIXELS = 20
 _MIN_VISIBLE_SHARE = 0.25
 TRUTH_BYTES = 1 << 30
@@ -143,18 +153,6 @@ def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
             }
             frames.append((image, shown))
     return coco_document(frames) | {"videos": videos}
-
-
-WORLD = "demo"
-"""Name of the data set."""
-WORLD_VERSION = 2
-"""Increased whenever the same seed produces different films."""
-PARTS = ("train", "validation", "test")
-LOST = PipelineError(
-    "films: a process ended abruptly, perhaps out of memory; run the command again, with fewer "
-    "--workers if it recurs"
-)
-FILMS_PER_CHUNK = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

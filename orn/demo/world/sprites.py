@@ -17,6 +17,10 @@ from numpy.typing import ArrayLike
 CANVAS_PIXELS = 160
 UNIT_PIXELS = 60
 _FIXED_POINT = 4
+_RADII = {"scissors": 11.0, "banana": 10.5, "sports ball": 9.5, "apple": 9.5, "bottle": 12.0}
+_ARM_PIXELS = 220
+"""Side of a hand's image; the arm is half as long."""
+_TURNING = {"sports ball", "banana", "scissors", "apple", "cell phone", "mouse", "book"}
 
 Color = tuple[float, float, float]
 
@@ -295,12 +299,6 @@ class Actor:
     """(F,) objects with a larger depth hide objects with a smaller one."""
     lift_F: np.ndarray | None = None
     """(F,) 0 on the table, 1 held up; None for always on the table."""
-
-
-_RADII = {"scissors": 11.0, "banana": 10.5, "sports ball": 9.5, "apple": 9.5, "bottle": 12.0}
-_ARM_PIXELS = 220
-"""Side of a hand's image; the arm is half as long."""
-_TURNING = {"sports ball", "banana", "scissors", "apple", "cell phone", "mouse", "book"}
 
 
 def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
