@@ -5,6 +5,7 @@ package itself is a room of its own.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -127,3 +128,20 @@ def test_rooms_do_not_import_in_circles() -> None:
         others = {room(module) for module in imported & modules().keys()} - {room(name)}
         graph.setdefault(room(name), set()).update(others)
     assert not circles(graph)
+
+
+def test_rooms_of_stage2_import_what_their_docstrings_allow() -> None:
+    crossings = set()
+    for name, names in imports().items():
+        start = trees().get(f"{room(name)}.__init__")
+        if package_of(name) != "stage2_train" or start is None:
+            continue
+        own = room(name).rpartition(".")[2]
+        listed = (ast.get_docstring(start) or "").partition("May import")[2]
+        allowed = {own, *re.findall(r"`(\w+)`", listed)}
+        for imported in names & modules().keys():
+            package = package_of(imported)
+            other = room(imported).rpartition(".")[2] if package == "stage2_train" else package
+            if other not in allowed:
+                crossings.add(f"{own} imports {other}")
+    assert not crossings

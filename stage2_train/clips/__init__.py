@@ -1,4 +1,4 @@
 """Clips (frames sampled from a segment, with their objects) and batches of clips.
 
-May import `clip_store`, `model`, `settings` and `shared`.
+May import `clip_store`, `model`, `settings`, `data_manifests` and `shared`.
 """

@@ -1,4 +1,5 @@
 """Training, `orn train`: what it starts from, the loop, its steps and losses.
 
-May import `clip_store`, `clips`, `evaluation`, `model`, `runs`, `settings` and `shared`.
+May import `clip_store`, `clips`, `evaluation`, `model`, `runs`, `settings`, `data_manifests` and
+`shared`.
 """
