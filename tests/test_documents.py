@@ -64,6 +64,21 @@ def test_functions_and_tests_of_equations_are_there() -> None:
     assert not missing
 
 
+def test_loops_of_equations_are_there() -> None:
+    """`FILE.LOOP`, and further loops of the same file without it."""
+    missing = []
+    for _, _, _, loops, _ in rows_of_numerics():
+        source = ""
+        for code in re.findall(r"`([^`]+)`", loops):
+            file, dot, name = code.rpartition(".")
+            if dot:
+                path = ROOT / "tests" / "reference" / f"{file}.py"
+                source = path.read_text("utf-8") if path.is_file() else ""
+            if not re.search(rf"^def {name}\b", source, re.MULTILINE):
+                missing.append(code)
+    assert not missing
+
+
 def codes(page: str) -> Iterator[str]:
     """Blocks between fences, and what stands between backticks elsewhere."""
     for number, part in enumerate(page.split("```")):
