@@ -184,8 +184,8 @@ def _rate_of_maps(
         if segment.start_seconds is not None and segment.stop_seconds is not None
     ]
     if not seconds:
-        some = videos[:: -(-len(videos) // _MEASURED_VIDEOS) or 1]
-        seconds = [length.seconds for length in read_headers(some).values() if length.frames]
+        sample = videos[:: -(-len(videos) // _MEASURED_VIDEOS) or 1]
+        seconds = [length.seconds for length in read_headers(sample).values() if length.frames]
     if not seconds:
         return None
     rate = dataset.clip_frames / max(float(np.quantile(seconds, _SHORT_SEGMENTS)), _LEAST_SECONDS)

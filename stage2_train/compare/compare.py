@@ -73,10 +73,8 @@ def compare(
         if row["difference"] is not None
     ]
     gain_N = _num_right(pair[1]) - _num_right(pair[0])
-    only_one, only_other = (
-        [first.ids[row] for row in np.flatnonzero(is_right_N)]
-        for is_right_N in (gain_N < 0, gain_N > 0)
-    )
+    only_one = [first.ids[row] for row in np.flatnonzero(gain_N < 0)]
+    only_other = [first.ids[row] for row in np.flatnonzero(gain_N > 0)]
     paths = [run / f"eval-{name}.json" for run in runs]
     files = [read_eval(path) if path.exists() else None for path in paths]
     report: dict[str, Any] = {

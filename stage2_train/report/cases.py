@@ -171,7 +171,11 @@ def explain_clips(
     explained = Explanations(
         pairs=ClassPairs(background=len(names)), names=names, mistakes=_mistakes(measured)
     )
-    shown = {(one.row, one.activity) for some in explained.mistakes.values() for one in some}
+    shown = {
+        (mistake.row, mistake.activity)
+        for mistakes in explained.mistakes.values()
+        for mistake in mistakes
+    }
     counted = {
         (row, activity)
         for row in spread(len(true_NA), _MOST_COUNTED)
@@ -230,7 +234,7 @@ def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
     for mistake in measured.mistakes():
         cells.setdefault(mistake.cell, []).append(mistake)
     order = sorted(cells.items(), key=lambda cell: (-len(cell[1]), -cell[1][0].confidence))
-    return {cell: some[:_OF_GROUP] for cell, some in order[:_GROUPS]}
+    return {cell: mistakes[:_OF_GROUP] for cell, mistakes in order[:_GROUPS]}
 
 
 def _case(measured: Measured, names: tuple[str, ...], clip: ExplainedClip, row: int) -> Case:

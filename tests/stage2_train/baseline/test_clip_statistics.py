@@ -110,11 +110,11 @@ def test_statistics_of_maps_are_those_of_plain_loops(frames: int) -> None:
     expected: list[list[float]] = [[], [], [], []]
     for maps_Tp in (maps_TChw[:, channel].reshape(frames, -1) for channel in range(2)):
         steps = [abs(b - a).mean() for a, b in pairwise(maps_Tp)]
-        means = [values_.mean() for values_ in maps_Tp]
+        means = [map_p.mean() for map_p in maps_Tp]
         values = (
             np.mean(means),
             np.std(means),
-            np.mean([np.std(values_) for values_ in maps_Tp.T]),
+            np.mean([np.std(cell_T) for cell_T in maps_Tp.T]),
         )
         for part, value in zip(expected, (*values, np.mean(steps or [0])), strict=True):
             part.append(value)

@@ -102,6 +102,7 @@ def test_a_single_head_has_the_larger_weight(activity, each_head, expected) -> N
         each_head_weight=each_head,
     )
     assert losses.total.item() == pytest.approx(expected * math.log(3))
+    assert ("each_head_loss" in losses.by_name()) == (each_head > 0)
 
 
 def test_one_head_has_no_loss_of_its_own_beside_the_mean() -> None:
