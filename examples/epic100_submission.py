@@ -24,8 +24,8 @@ LEVELS = ("sls_pt", "sls_tl", "sls_td")
 
 def log_probabilities(run: Path, name: str, kind: str) -> dict[str, NDArray[np.float64]]:
     """Return the (A,) scores of each segment by its narration id, from `orn eval`."""
-    with np.load(run / f"predictions-{name}.npz") as found:
-        ids, logits_NA = found["ids"].tolist(), found["logits"].astype(np.float64)
+    with np.load(run / f"predictions-{name}.npz") as arrays:
+        ids, logits_NA = arrays["ids"].tolist(), arrays["logits"].astype(np.float64)
     if logits_NA.shape[1] != SIZES[kind]:
         raise SystemExit(f"{run}: expected {SIZES[kind]} {kind}s, got {logits_NA.shape[1]}")
     logits_NA -= logits_NA.max(axis=1, keepdims=True)
@@ -42,8 +42,8 @@ def main(verbs: Path, nouns: Path, out: Path, sls: list[int], name: str = "valid
         raise SystemExit(f"{nouns}: expected the segments of {verbs}, got {different[:5]} in one")
     results = {
         segment: {
-            kind: {str(place): score for place, score in enumerate(each[segment].tolist())}
-            for kind, each in scores.items()
+            kind: {str(place): score for place, score in enumerate(scores_NA[segment].tolist())}
+            for kind, scores_NA in scores.items()
         }
         for segment in scores["verb"]
     }
@@ -56,8 +56,8 @@ def main(verbs: Path, nouns: Path, out: Path, sls: list[int], name: str = "valid
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    for each in ("verbs", "nouns", "out"):
-        parser.add_argument(each, type=Path)
+    for name in ("verbs", "nouns", "out"):
+        parser.add_argument(name, type=Path)
     parser.add_argument("--sls", type=int, nargs=3, choices=range(6), required=True)
     parser.add_argument("--name", default="validation")
     main(**vars(parser.parse_args()))

@@ -25,10 +25,10 @@ def late_fusion(run: Path, other: Path, split: str) -> dict[str, float]:
         object_logits=theirs.logits,
         combination="mean",
     )
-    found = {str(run): ours, str(other): theirs, "late fusion": fused}
+    predictions = {str(run): ours, str(other): theirs, "late fusion": fused}
     return {
-        name: next(iter(scores_of(each.labels, each.logits, each.unsure).values()))
-        for name, each in found.items()
+        name: next(iter(scores_of(own.labels, own.logits, own.unsure).values()))
+        for name, own in predictions.items()
     }
 
 

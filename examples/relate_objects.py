@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.frame_cliques import all_earlier_frames, sampled_earlier_frames
 from orn.stage2_train.model.heads import RecurrentClassifier
-from orn.stage2_train.model.object_head import ObjectEncoder
+from orn.stage2_train.model.object_encoder import ObjectEncoder
 from orn.stage2_train.model.relation import ObjectRelation
 
 KINDS, SIDE = 4, 4

@@ -62,19 +62,19 @@ def main(
     train_NF, labels_NA = counts_and_labels(opened, "train")
     counts_NF, true_NA = counts_and_labels(opened, split)
     majority_NA = np.repeat((labels_NA > 0).mean(axis=0)[None], len(true_NA), axis=0)
-    found = {
+    shares = {
         "majority": accuracy(majority_NA, true_NA),
         "object counts": accuracy(ridge_scores(train_NF, labels_NA, counts_NF), true_NA),
     }
-    for name, share in found.items():
+    for name, share in shares.items():
         print(f"{name}: {share:.1%} of {len(true_NA)} clips")
-    return found
+    return shares
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("dataset")
-    for each in ("--data", "--shards", "--clips", "--split"):
-        parser.add_argument(each, default=argparse.SUPPRESS)
+    for option in ("--data", "--shards", "--clips", "--split"):
+        parser.add_argument(option, default=argparse.SUPPRESS)
     parser.add_argument("--decode", action="store_true")
     main(**vars(parser.parse_args()))

@@ -28,7 +28,9 @@ Detect = Callable[[NDArray[np.uint8]], FrameDetections]
 
 def find_objects(image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Return (N, H, W) bool masks and (N,) labels of objects in an (H, W, 3) uint8 RGB image."""
-    others_HW3 = np.stack([np.delete(image, each, axis=2).max(axis=2) for each in range(3)], axis=2)
+    others_HW3 = np.stack(
+        [np.delete(image, channel, axis=2).max(axis=2) for channel in range(3)], axis=2
+    )
     masks_3HW = (image > others_HW3.astype(np.int64) + 40).transpose(2, 0, 1)
     is_large_3 = masks_3HW.sum(axis=(1, 2)) >= LEAST_PIXELS
     return masks_3HW[is_large_3], LABELS[is_large_3]

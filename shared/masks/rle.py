@@ -178,11 +178,11 @@ def extents(runs: RunLengths, heights_M: NDArray[np.int64]) -> NDArray[np.float3
     over_R = left_R != right_R  # continues from the bottom of a column to the top of the next
     top_R[over_R], bottom_R[over_R] = 0, height_R[over_R] - 1
     begins = np.flatnonzero(np.diff(owner_R, prepend=-1))
-    found_M = owner_R[begins]
-    boxes_M4[found_M, 0] = np.minimum.reduceat(left_R, begins)
-    boxes_M4[found_M, 1] = np.minimum.reduceat(top_R, begins)
-    boxes_M4[found_M, 2] = np.maximum.reduceat(right_R, begins) + 1
-    boxes_M4[found_M, 3] = np.maximum.reduceat(bottom_R, begins) + 1
+    drawn_M = owner_R[begins]
+    boxes_M4[drawn_M, 0] = np.minimum.reduceat(left_R, begins)
+    boxes_M4[drawn_M, 1] = np.minimum.reduceat(top_R, begins)
+    boxes_M4[drawn_M, 2] = np.maximum.reduceat(right_R, begins) + 1
+    boxes_M4[drawn_M, 3] = np.maximum.reduceat(bottom_R, begins) + 1
     return boxes_M4
 
 

@@ -23,7 +23,8 @@ from orn.stage2_train.model.heads import (
 from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.image_backbone import ImageBackbone, map_shape
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.model.object_head import CELL_COORDINATES, ObjectEncoder, ObjectHead
+from orn.stage2_train.model.object_encoder import CELL_COORDINATES, ObjectEncoder
+from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage, Trunk
 from orn.stage2_train.model.standardize import Standardizer

@@ -55,11 +55,11 @@ from tests.stage1_detect.imports.conftest import (
     write_authors,
     write_epic,
 )
+from tests.worlds.clip_stores import store_content
 from tests.worlds.evaluations import predictions_of, write_evaluation
 from tests.worlds.films import (
     TINY_RECIPE,
     make_film,
-    store_content,
     write_films_shard,
     write_store,
     write_tiny_model,

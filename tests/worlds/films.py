@@ -4,14 +4,12 @@ No video is decoded and no detector runs: frames go straight to the clip store's
 masks are the rectangles that were drawn.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
@@ -144,24 +142,6 @@ def write_maps(path: Path, films: list[Film]) -> None:
     settings = MapSettings(backbone="timm/colors", weights="sha256:0", shape=(3, 2, 2))
     mapper: Any = SimpleNamespace(maps=maps)
     write_store(path, films, replace(STORED, maps=settings), mapper=mapper)
-
-
-def store_content(path: Path) -> dict[str, Any]:
-    """All that a training reads of a clip store: each video, and its settings and failures."""
-    store = ClipStore(path)
-    content: dict[str, Any] = {"": (store.settings, store.failed)}
-    for name in sorted(store.ids):
-        frames = store.frames(name)
-        pictures = frames.read(np.arange(len(frames))).tobytes()
-        known = frames.source_digest, frames.stored_size, frames.video.times
-        content[name] = (*known, frames.seconds.tolist(), pictures)
-    return content
-
-
-def clip_record(path: Path) -> Any:
-    """The record of a file of a clip store, as JSON has it."""
-    with h5py.File(path) as file:
-        return json.loads(bytes(file["record"][:]))
 
 
 def write_films_shard(

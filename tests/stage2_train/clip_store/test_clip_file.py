@@ -12,7 +12,8 @@ from orn.shared.errors import ClipStoreError
 from orn.stage2_train.clip_store.clip_store import read_record
 from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
 from tests.bounded import bounded
-from tests.worlds.films import make_film, store_content, write_store
+from tests.worlds.clip_stores import store_content
+from tests.worlds.films import make_film, write_store
 
 SETTINGS = StoreSettings(size=(8, 12))
 
