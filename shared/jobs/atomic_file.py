@@ -27,6 +27,8 @@ from orn.shared.errors import PipelineError
 logger = logging.getLogger(__name__)
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_PROBE_SECONDS = 0.2
+"""Time for which a job waits for a process that only looks whether the job is running."""
 _TEMPORARY_NAME = re.compile(r"^\..+\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 
 _ABANDONED_SECONDS = 24 * 3600
@@ -177,12 +179,13 @@ def locked(path: Path, *, job: str, wait: bool = False) -> Iterator[None]:
         if not folder.exists():
             stack.callback(_remove_if_empty, folder)
         if not folder.is_dir() or os.access(folder, os.W_OK):
-            _hold(stack, path, job, timeout=-1 if wait else 0)
+            _hold(stack, path, job, timeout=-1 if wait else _PROBE_SECONDS)
         yield
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a job holds the lock of `path`; a concurrent attempt to lock it may fail."""
+    """Return whether a job holds the lock of `path`. The lock is held for a moment to find out,
+    for which a job that begins waits."""
     try:
         descriptor = os.open(lock_path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:  # usually, there is no lock file

@@ -1,6 +1,7 @@
 """Whole files or none, on a disk that fails, beside writers that died."""
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -112,6 +113,16 @@ def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
     lock_path(path).write_text("a longer line, which a process that was killed left\n")
     with locked(path, job="orn thing"):
         assert lock_path(path).read_text() == f"{os.getpid()}\n"
+
+
+def test_a_job_waits_for_one_that_only_looks(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "thing.h5"
+    lock_path(path).touch()
+    descriptors = [os.open(lock_path(path), os.O_RDONLY)]
+    fcntl.flock(descriptors[0], fcntl.LOCK_SH)  # as `is_locked` does for a moment
+    monkeypatch.setattr("time.sleep", lambda _: [os.close(descriptors.pop())])
+    with locked(path, job="orn thing"):
+        assert not descriptors
 
 
 def test_held_once(tmp_path: Path) -> None:
