@@ -249,4 +249,5 @@ def _check_objects(
 def _of_valid(module: nn.Module, feats_BTKC: Tensor, valid_BTK: Tensor) -> Tensor:
     """Apply a module to the features of valid slots; empty slots get zeros."""
     feats_NC = module(feats_BTKC[valid_BTK])
-    return torch.zeros_like(feats_BTKC).masked_scatter(valid_BTK[..., None], feats_NC)
+    empty_BTKC = feats_NC.new_zeros(feats_BTKC.shape)  # autocast changes the precision
+    return empty_BTKC.masked_scatter(valid_BTK[..., None], feats_NC)

@@ -136,3 +136,21 @@ def test_given_maps_replace_frames(config) -> None:
     given = replace(batch, maps_BTChw=maps_BTChw, frames_BTCHW=torch.zeros_like(batch.frames_BTCHW))
     with torch.inference_mode():
         assert torch.equal(network(batch).logits_BA, network(given).logits_BA)
+
+
+@pytest.mark.parametrize("parts", [("appearance", "class"), ("appearance", "class", "box")])
+def test_heads_in_bfloat16_compute_what_they_do_in_float32(config, parts) -> None:
+    """But for rounding; in evaluation, and with gradients in training."""
+    torch.manual_seed(0)
+    network = build_network(replace(config, object_parts=parts)).eval()
+    batch = frames_of(config)
+    expected_BA = network(batch).logits_BA
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(network(batch).logits_BA, expected_BA, rtol=0.1, atol=0.1)
+        logits_BA = network.train()(batch).logits_BA
+    logits_BA.square().sum().backward()
+    assert all(
+        parameter.grad is not None and parameter.grad.isfinite().all()
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad and "classify_object" not in name
+    )
