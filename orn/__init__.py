@@ -256,4 +256,5 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
     """
     from orn.stage2_train.explanation.importance import explain as explain_network
 
-    return explain_network(model.network, batch.to(model.device).inputs(), class_B=class_B)
+    inputs = batch.to(model.device).inputs()
+    return explain_network(model.network, inputs, heads=model.heads, class_B=class_B)

@@ -115,7 +115,7 @@ class WindowPrediction(_Part):
     pairs: tuple[Pair, ...] | None = None
     """Most important pairs, the strongest first; None if pairs were not requested."""
     decided_by: str | None = None
-    """`object_head`, `activity_head`, `both` or `neither`; None without pairs."""
+    """`object_head`, `activity_head`, `both` or `neither`; None without pairs or with one head."""
 
     def __repr__(self) -> str:
         objects = sum(map(len, self.objects))

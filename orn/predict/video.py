@@ -179,7 +179,8 @@ def predict_frames(
         parts = [f"video {video_id}{_times(times[place])}" for place in places]
         check_finite(heads, parts, of=model.path)
         if pairs:
-            explained = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
+            class_B = output.logits_BA.argmax(dim=1)
+            explained = explain(model.network, inputs, heads=model.heads, class_B=class_B)
             decided = explained.decided_by()
         for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
             start, stop = _ends(times[place], seconds_F)

@@ -24,6 +24,7 @@ from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.explanation.importance import ClipPairs, Pair, explain
+from orn.stage2_train.settings.model_config import Heads
 
 LEAST_DROP, FULL_DROP = 0.02, 1.0
 """In pictures, pages and videos, a logit drop of `FULL_DROP` has the full line width, and smaller
@@ -152,7 +153,7 @@ def explained_clips(
     *,
     device: torch.device,
     workers: int,
-    two_heads: bool,
+    heads: Heads,
     advance: Callable[[int], None],
 ) -> Iterator[ExplainedClip]:
     """Yield each clip once per class to explain.
@@ -164,7 +165,7 @@ def explained_clips(
         asked: classes to explain, by segment id.
         device: device for the computation.
         workers: number of processes that load batches.
-        two_heads: whether both heads are trained.
+        heads: trained heads.
         advance: called with the number of clips of each finished batch.
     """
     for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
@@ -176,8 +177,8 @@ def explained_clips(
                 clips_E = torch.tensor([clip for clip, _ in part])
                 class_E = torch.tensor([activity for _, activity in part])
                 inputs = batch.inputs().of_clips(clips_E, device)
-                importance = explain(network, inputs, class_B=class_E.to(device))
-            decided = importance.decided_by() if importance and two_heads else [None] * len(part)
+                importance = explain(network, inputs, heads=heads, class_B=class_E.to(device))
+            decided = importance.decided_by() if importance else [None] * len(part)
             for place, (clip, activity) in enumerate(part):
                 yield ExplainedClip(
                     id=batch.ids[clip],

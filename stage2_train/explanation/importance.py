@@ -21,11 +21,17 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.frame_cliques import FrameCliques
+from orn.stage2_train.model.heads import (
+    MeanClassifier,
+    RecurrentClassifier,
+    SummedMlpClassifier,
+)
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import CliqueValues
 from orn.stage2_train.settings.head_combination import PARTS
+from orn.stage2_train.settings.model_config import Heads
 
 _ROUNDING = 1e-6
 """Weight of the other pairs below which a pair is the only one."""
@@ -106,6 +112,8 @@ class Importance:
     """The pairs of frames."""
     head: ObjectHead
     """The layers after the pooling."""
+    classifier: RecurrentClassifier | SummedMlpClassifier | MeanClassifier
+    """The trained classifier of the relations."""
 
     @property
     def values_PG(self) -> Tensor:
@@ -129,7 +137,7 @@ class Importance:
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self._share_PG[place_V]
                 later_VrG = self._relations(total_VrG)
-                without_VA = self.head.reasoning.classify_variants(relations_BRG, clip_V, later_VrG)
+                without_VA = self.classifier.classify_variants(relations_BRG, clip_V, later_VrG)
                 drop_VA = logits_BA[clip_V] - without_VA
                 logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
         return logit_drop_P
@@ -151,7 +159,7 @@ class Importance:
             weight_P=None if related.weight_P is None else related.weight_P[left],
         )
         total_BRG = self.head.relation.totals([kept], self.frames, num_clips=len(self.class_B))
-        logits_BA: Tensor = self.head.reasoning(self._relations(total_BRG))
+        logits_BA: Tensor = self.classifier(self._relations(total_BRG))
         return logits_BA
 
     def of_clip(self, clip: int) -> "ClipPairs":
@@ -162,17 +170,20 @@ class Importance:
         )
         return ClipPairs(frames_nP=frames_nP, slots_nP=slots_nP, logit_drop_P=logit_drop_P)
 
-    def decided_by(self) -> list[str]:
+    def decided_by(self) -> list[str | None]:
         """Return the head that predicts the class of each clip on its own.
 
-        Values are `object_head`, `activity_head`, `both`, or `neither` if only the sum does.
+        Values are `object_head`, `activity_head`, `both`, or `neither` if only the sum does; None
+        with a single head.
         """
         predicts = {
             name: logits_BA.argmax(dim=1) == self.class_B
             for name, logits_BA in self.output.by_head().items()
             if name in PARTS["two_heads"]
         }
-        deciding = []
+        if len(predicts) < 2:
+            return [None] * len(self.class_B)
+        deciding: list[str | None] = []
         for clip in range(len(self.class_B)):
             names = [name for name, predicts_B in predicts.items() if predicts_B[clip]]
             deciding.append("both" if len(names) == 2 else names[0] if names else "neither")
@@ -203,13 +214,18 @@ class Importance:
 
 @_in_weights_precision()
 def explain(
-    network: nn.Module, batch: NetworkInputs, *, class_B: Tensor | None = None
+    network: nn.Module,
+    batch: NetworkInputs,
+    *,
+    heads: Heads | None = None,
+    class_B: Tensor | None = None,
 ) -> Importance:
     """Return the importance of pairs of objects for the predicted classes of a batch.
 
     Args:
         network: network in evaluation mode, so that all reference frames are related.
         batch: the clips.
+        heads: trained heads, as for `ObjectVideoNetwork.forward`; None for all.
         class_B: (B,) int64 classes to explain instead of the predicted ones.
 
     Raises:
@@ -224,9 +240,11 @@ def explain(
     if network.training:
         raise ConfigError("importance of pairs: expected evaluation mode; call network.eval()")
     head: ObjectHead = network.object_head
-    trunk_MChw = network.trunk_features(batch) if network.needs_frames(network.heads) else None
+    classifier = head.classifier(is_alone=heads == "object" and network.heads == "both")
+    heads = heads or network.heads
+    trunk_MChw = network.trunk_features(batch) if network.needs_frames(heads) else None
     activity_logits_BA = None
-    if network.heads == "both":
+    if heads == "both":
         activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
     objects = head.related(trunk_MChw, batch)
     frames, valid_BTK = objects.frames, objects.valid_BTK
@@ -242,7 +260,7 @@ def explain(
     total_BRG = head.relation.totals([related], frames, num_clips=num_clips)
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=head.reasoning(head.relations(total_BRG, frames.cliques_per_step_R)),
+        object_logits_BA=classifier(head.relations(total_BRG, frames.cliques_per_step_R)),
         class_logits_BTKS=objects.class_logits_BTKS,
         combination=network.combination,
     )
@@ -262,4 +280,5 @@ def explain(
         total_BRG=total_BRG,
         frames=frames,
         head=head,
+        classifier=classifier,
     )

@@ -130,11 +130,14 @@ class ObjectHead(nn.Module):
         related = self.related(trunk_MChw, batch, generator=generator)
         frames, num_clips = related.frames, len(related.valid_BTK)
         total_BRG = self.relation.totals(related.values, frames, num_clips=num_clips)
-        reasoning: nn.Module = self.reasoning
-        if is_alone and self.first_phase is not None:
-            reasoning = self.first_phase
         relations_BRG = self.relations(total_BRG, frames.cliques_per_step_R)
-        return reasoning(relations_BRG), related.class_logits_BTKS
+        return self.classifier(is_alone=is_alone)(relations_BRG), related.class_logits_BTKS
+
+    def classifier(
+        self, *, is_alone: bool
+    ) -> RecurrentClassifier | SummedMlpClassifier | MeanClassifier:
+        """Return the classifier of the sequence of relations; see `forward`."""
+        return self.first_phase if is_alone and self.first_phase is not None else self.reasoning
 
     def related(
         self,

@@ -223,7 +223,7 @@ def _explained(
         classes_of,
         device=device,
         workers=min(resources.workers, len(segments) // _CLIPS_OF_WORKER),
-        two_heads=model.heads == "both",
+        heads=model.heads,
         advance=advance,
     )
 

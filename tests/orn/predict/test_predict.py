@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+import orn
 from orn.data_manifests.records import Video
 from orn.predict.detecting import detected_by, load_its_detector
 from orn.predict.predict_request import PredictRequest
@@ -95,6 +97,29 @@ def test_a_network_in_bfloat16_is_explained_in_every_output(trained, tmp_path) -
     result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
     assert [len(window["pairs"]) for window in windows(result)] == [2]
     assert all(path.stat().st_size for path in outputs)
+
+
+def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
+    trained, tmp_path
+) -> None:
+    """Those of a run that was interrupted before its first validation in phase 2."""
+    manifest, data = trained.run.parent / "tiny.toml", ("--data", trained.data)
+    places = ("--recipe", trained.run.parent / "recipe.toml", "--run", tmp_path / "run")
+    shards = ("--shards", trained.shards)
+    words = (*places, *data, *shards, "--clips", trained.clips, "--workers", "0", "--device", "cpu")
+    changes = ("--set", 'model.first_phase_reasoning="mean"', "--max-steps", "2")
+    run_orn("train", manifest, *words, *changes)
+    model = orn.load_model(tmp_path / "run", device="cpu")
+    assert (model.heads, model.network.heads) == ("object", "both")
+    film = validation(trained)[0]
+    result = predict(trained, film, *shards, "--json", "--pairs", "2", model=model.path)
+    (window,) = windows(result)
+    assert ([*window["logits"]], window["decided_by"]) == (["object_head"], None)
+    folders = {"shards": trained.shards, "clips": trained.clips, "recipe": places[1]}
+    opened = orn.open_dataset(manifest, data=trained.data, **folders)
+    [batch] = opened.batches("validation")
+    logits_BA = orn.explain(model, batch).output.logits_BA
+    torch.testing.assert_close(logits_BA, model.output(batch.inputs()).logits_BA)
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:

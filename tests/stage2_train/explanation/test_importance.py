@@ -109,6 +109,24 @@ def test_steps_before_a_pair_are_computed_once_per_clip(
     assert sum(steps_read) == own_steps + common_steps
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("reasoning", ["kept", "mean"])
+def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
+    reasoning, tiny_config, make_network, make_batch
+) -> None:
+    network = make_network(replace(tiny_config, first_phase_reasoning=reasoning))
+    batch = make_batch(clips=1)
+    explanation = explain(network, batch, heads="object")
+    expected_BA = network(batch, heads="object").logits_BA
+    torch.testing.assert_close(explanation.output.logits_BA, expected_BA)
+    assert (explanation.class_B, explanation.decided_by()) == (expected_BA.argmax(dim=1), [None])
+    for pair, drop in enumerate(explanation.logit_drop_P):
+        kept_P = torch.arange(len(explanation.clip_P)) != pair
+        without_BA = explanation.logits_with(kept_P)
+        lost_BA = expected_BA - without_BA
+        torch.testing.assert_close(drop, lost_BA[0, explanation.class_B[0]], atol=1e-10, rtol=0)
+
+
 def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -> None:
     explanation = explain(make_network(tiny_config), make_batch(clips=1))
     logits = {"a": [[1.0, 0.0, 0.9]], "b": [[0.0, 1.0, 0.9]]}
