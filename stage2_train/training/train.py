@@ -114,13 +114,13 @@ def _initial_network(inputs: TrainingInputs, accelerator: Accelerator) -> nn.Mod
 
     def passes() -> Iterator[NetworkOutput]:
         generator = step_generator(recipe.seed, 0, 0)
-        network.to(device).train()  # with one reference frame per frame, which is faster
         settings = loader_settings(accelerator, batch_size=recipe.optimizer.batch_size, workers=0)
         for batch in evaluation_loader(inputs.data.train, replace(settings, rank=0, world_size=1)):
             yield network(batch.to(device).inputs(), generator=generator)
 
     if inputs.weights.started_from is None:
-        fit(network, passes())
+        # In training mode with one reference frame per frame, which is faster.
+        fit(network.to(device).train(), passes())
     return network
 
 

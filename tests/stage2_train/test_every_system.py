@@ -1,4 +1,5 @@
-"""Every system of the tables trains a step of each phase and is measured."""
+"""Every system of the tables and every recipe trains a step of each phase, is measured and
+explained, in both precisions, on an emulated device, which refuses what a GPU refuses."""
 
 from dataclasses import replace
 
@@ -10,12 +11,14 @@ from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
+from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.phases import plan_phases
-from orn.stage2_train.settings.recipe import load_recipe
+from orn.stage2_train.settings.recipe import load_recipe, recipe_names
 from orn.stage2_train.settings.systems import SYSTEMS
 from orn.stage2_train.training.step import build_optimizer, freeze_for, training_step
+from tests.emulated_device import emulated_device
 from tests.stage2_train.model.conftest import EVERY_KIND
 from tests.stage2_train.training.conftest import sources_of
 
@@ -40,10 +43,10 @@ HEADS = {
 MAPS = ("model.backbone=timm/test_efficientnet", "data.crop=[32,64]")
 
 
-def clips_for(world, overrides):
+def clips_for(world, overrides, *, recipe="demo"):
     """A batch to train on, and two clips to be measured on."""
     sources = sources_of(world)
-    recipe = load_recipe("demo", num_activities=2, overrides=overrides)
+    recipe = load_recipe(recipe, num_activities=2, overrides=overrides)
     train = sources.clip_dataset(sources.join("train", recipe), recipe)
     joined = sources.join("validation", recipe)
     validation = sources.clip_dataset(replace(joined, segments=joined.segments[:2]), recipe)
@@ -62,26 +65,48 @@ def mapped_clips(tiny_world):
     return clips_for(tiny_world, (*SMALL, *MAPS))
 
 
-@pytest.fixture(scope="module")
-def accelerator():
-    return build_accelerator("fp32", "cpu")
+EITHER_PRECISION = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 
+@EITHER_PRECISION
 @pytest.mark.parametrize("name", EVERY_KIND)
-def test_a_step_of_each_phase_and_an_evaluation(name, clips, accelerator, tmp_path) -> None:
-    try_system(name, clips, SMALL, accelerator, tmp_path)
+def test_every_system(name, precision, clips, tmp_path) -> None:
+    recipe = load_recipe("demo", num_activities=2, overrides=SMALL, system=name, clip_frames=4)
+    try_recipe(recipe, precision, clips, tmp_path)
 
 
+@EITHER_PRECISION
 @pytest.mark.parametrize("name", [system.name for system in SYSTEMS if system.table == 2])
-def test_the_systems_of_table_2_on_maps(name, mapped_clips, accelerator, tmp_path) -> None:
-    try_system(name, mapped_clips, (*SMALL, *MAPS), accelerator, tmp_path)
-
-
-def try_system(name, clips, overrides, accelerator, tmp_path) -> None:
-    batch, validation = clips
+def test_the_systems_of_table_2_on_maps(name, precision, mapped_clips, tmp_path) -> None:
+    overrides = (*SMALL, *MAPS)
     recipe = load_recipe("demo", num_activities=2, overrides=overrides, system=name, clip_frames=4)
+    try_recipe(recipe, precision, mapped_clips, tmp_path)
+
+
+@EITHER_PRECISION
+@pytest.mark.parametrize(
+    ("name", "maps"),
+    [
+        *((name, ()) for name in recipe_names() if name != "small"),  # which is made for maps
+        *((name, MAPS) for name in recipe_names() if name != "authors_vlog"),  # made for a ResNet
+    ],
+)
+def test_every_recipe(name, maps, precision, tiny_world, tmp_path) -> None:
+    overrides = (*SMALL, *maps)
+    clips = clips_for(tiny_world, overrides, recipe=name)
+    recipe = load_recipe(name, num_activities=2, overrides=overrides)
+    try_recipe(recipe, precision, clips, tmp_path)
+
+
+def try_recipe(recipe, precision, clips, tmp_path) -> None:
+    with emulated_device():
+        train_and_evaluate(recipe, clips, build_accelerator(precision, "cpu"), tmp_path)
+
+
+def train_and_evaluate(recipe, clips, accelerator, tmp_path) -> None:
+    batch, validation = clips
     torch.manual_seed(0)
-    network = build_network(recipe.model)
+    network = build_network(recipe.model).to(accelerator.device)
     for phase in plan_phases(recipe, num_segments=1):
         freeze_for(network, phase)
         trained = {key: row for key, row in network.named_parameters() if row.requires_grad}
@@ -107,3 +132,7 @@ def try_system(name, clips, overrides, accelerator, tmp_path) -> None:
     assert set(score_heads(predictions, validation)) == HEADS[recipe.model.heads]
     assert predictions.logits.shape == (2, 2)
     assert np.isfinite(predictions.logits).all()
+    if getattr(network, "relates_pairs", False):
+        importance = explain(network, batch.to(accelerator.device).inputs(), heads=phase.heads)
+        assert importance.logit_drop_P.isfinite().all()
+        assert len(importance.of_clip(0).strongest(3)) > 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import DetectorError
 from orn.shared.masks.detections import FrameDetections
 from orn.stage1_detect.mmdet.detector import MmdetDetector
+from tests.emulated_device import emulated_device
 from tests.stage1_detect.conftest import draw_picture, save_random_weights
 from tests.stage1_detect.mmdet.test_segmenter import assert_equal, mmdet_instances
 
@@ -39,6 +40,15 @@ def test_equals_mmdet(loaded, detections, pictures, tiny_files) -> None:
     assert sum(map(len, detections)) > 10
     for frame, instances in zip(detections, expected, strict=True):
         assert_equal(frame, instances, THRESHOLD)
+
+
+def test_detects_the_same_on_a_device(loaded, detections, tiny_files, load_tiny, pictures) -> None:
+    name = "demo" if loaded.entry.config_name == "mask_rcnn_demo" else "per_class"
+    with emulated_device() as device:
+        detector = load_tiny(name, score_threshold=THRESHOLD)
+        assert detector.device == device
+        for ours, theirs in zip(detector.detect(pictures), detections, strict=True):
+            np.testing.assert_array_equal(ours.boxes, theirs.boxes)
 
 
 def test_class_scores_are_the_softmax_row(detections: list[FrameDetections]) -> None:

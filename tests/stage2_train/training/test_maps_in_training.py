@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from orn.stage2_train.clip_store.frame_maps import FrameMapper
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.model.image_backbone import load_backbone
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import open_model, sources_of_run
 from orn.stage2_train.settings.resources import Resources
+from tests.emulated_device import emulated_device
 from tests.running import LAPTOP, run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
 
@@ -98,6 +101,26 @@ def test_prediction_needs_neither_store_nor_weights(work) -> None:
         (window,) = (line for line in run_orn(*words).lines if line["kind"] == "window")
         expected = logits("validation")[row]
         np.testing.assert_allclose(window["logits"]["two_heads"], expected, atol=0.05)
+
+
+def test_everything_that_uses_a_network_runs_on_a_device(work) -> None:
+    """Maps, the standardization, training, validation, evaluation, report and prediction."""
+    film = next(Path("data/demo").rglob("validation-*.mp4"))
+    with emulated_device() as device:
+        mapper = FrameMapper(
+            load_backbone(NETWORK, stage=None, file=Path("network.pth")).to(device), NETWORK
+        )
+        assert mapper.maps(np.zeros((2, 64, 96, 3), np.uint8)).shape[0] == 2
+        shutil.rmtree(RUN)
+        train("--set", "precision=bf16")
+        run_orn("eval", RUN, *LAPTOP)
+        run_orn("report", RUN, *LAPTOP)
+        words = ("--shards", "shards/demo", "--pairs", "2", "--json", *LAPTOP[2:])
+        (window,) = (
+            line for line in run_orn("predict", RUN, film, *words).lines if line["kind"] == "window"
+        )
+        assert len(window["pairs"]) == 2
+        assert open_model(RUN).device == device
 
 
 def test_the_network_stays_as_published(work) -> None:

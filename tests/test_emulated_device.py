@@ -1,0 +1,64 @@
+"""The emulated device refuses what a GPU refuses, and nothing else."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.emulated_device import DEVICE, MixedDevicesError, emulated_device
+
+
+@pytest.mark.parametrize(
+    "mixes",
+    [
+        lambda own, other: own + other,
+        lambda own, other: torch.cat([own, other]),
+        lambda own, other: own.where(own > 0, other),
+        lambda own, other: own.gather(0, other.long()),
+        lambda own, other: other[own.long()],
+        lambda own, other: own.__setitem__(other.long(), other),
+        lambda own, other: own.numpy(),
+        lambda own, other: nn.functional.linear(own, other[None]),
+        lambda own, other: torch.einsum("a,a->a", own, other),
+        lambda own, other: torch.rand(2, device=DEVICE, generator=torch.Generator()),
+        lambda own, other: nn.Linear(2, 2)(own),
+        lambda own, other: nn.Linear(2, 2).to(DEVICE)(other),
+        lambda own, other: own + torch.zeros(2),
+        lambda own, other: own.new_zeros(2, device="cpu") + own,
+        lambda own, other: own.view(2)[:1] + other[:1],
+    ],
+)
+def test_what_a_gpu_refuses(mixes) -> None:
+    with emulated_device():
+        own, other = torch.ones(2, device=DEVICE), torch.ones(2)
+        with pytest.raises(MixedDevicesError):
+            mixes(own, other)
+
+
+@pytest.mark.parametrize(
+    "keeps",
+    [
+        lambda own, other: own + 1 + torch.tensor(1.0),
+        lambda own, other: own[other.long()],
+        lambda own, other: own.copy_(other),
+        lambda own, other: own + other.to(DEVICE),
+        lambda own, other: own + other.to(own),
+        lambda own, other: own + torch.zeros(2, device=own.device),
+        lambda own, other: own + own.new_zeros(2),
+        lambda own, other: nn.GRU(2, 2).to(DEVICE)(own[None])[0],
+    ],
+)
+def test_what_a_gpu_computes(keeps) -> None:
+    with emulated_device():
+        result = keeps(torch.ones(2, device=DEVICE), torch.ones(2))
+        assert result.device == DEVICE
+        assert result.cpu().device.index is None
+        result.cpu().detach().numpy()
+
+
+def test_gradients_and_updates_are_where_the_weights_are() -> None:
+    with emulated_device():
+        layer = nn.Linear(2, 2).to(DEVICE)
+        layer(torch.ones(1, 2, device=DEVICE)).sum().backward()
+        assert layer.weight.grad.device == DEVICE
+        torch.optim.AdamW(layer.parameters(), fused=True).step()
+        assert layer.weight.device == DEVICE
