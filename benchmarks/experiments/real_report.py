@@ -18,7 +18,7 @@ from real_videos import BASELINE, FOLDS, RECORDS, SETS, SYSTEMS, record_path
 
 from orn.stage2_train.evaluation.intervals import (
     bootstrap_figures,
-    difference_with_interval,
+    paired_differences,
     with_interval,
 )
 
@@ -113,13 +113,13 @@ def _softmax(logits_NA: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class _Means:
-    """Means of two rows of N values, as functions of the clips drawn."""
+    """The mean of a row of N values, as a function of the clips drawn."""
 
-    values_2N: NDArray[np.float64]
+    values_1N: NDArray[np.float64]
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        means_2R: NDArray[np.float64] = (self.values_2N @ counts_NR) / counts_NR.sum(axis=0)
-        return means_2R
+        means_1R: NDArray[np.float64] = (self.values_1N @ counts_NR) / counts_NR.sum(axis=0)
+        return means_1R
 
 
 def _share(values_N: NDArray[np.float64], groups: Sequence[str]) -> str:
@@ -130,10 +130,7 @@ def _share(values_N: NDArray[np.float64], groups: Sequence[str]) -> str:
 
 def _gain(before_N: NDArray, after_N: NDArray, groups: Sequence[str]) -> str:
     """Return the difference of two means in points with its 95 % interval over groups."""
-    (draws_2R,) = bootstrap_figures([_Means(np.stack([before_N, after_N]))], groups)
-    gain = difference_with_interval(
-        before_N.mean(), after_N.mean(), draws_2R[1] - draws_2R[0], num_groups=len(set(groups))
-    )
+    (gain,) = paired_differences(_Means(before_N[None]), _Means(after_N[None]), groups)
     return _text(gain, "difference", sign="+")
 
 

@@ -14,11 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.evaluation.intervals import (
-    Proportion,
-    bootstrap_figures,
-    difference_with_interval,
-)
+from orn.stage2_train.evaluation.intervals import Proportion, paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
@@ -94,20 +90,15 @@ def _compared(run: Path, folder: Path, name: str) -> BesideNetwork:
     labels, groups = network.labels, network.groups or network.ids
     if not np.array_equal(labels, baseline.labels):
         raise ConfigError(f"{folder}: the labels have changed since; run `orn baseline` again")
-    tallies = [
+    own, trained, together = (
         Tallies(labels, logits_NA, network.unsure)
         for logits_NA in (baseline.logits, network.logits, _mean_logits(network, baseline))
-    ]
-    own, score, together = (float(tally.once()[0]) for tally in tallies)
-    own_R, score_R, together_R = (model_FR[0] for model_FR in bootstrap_figures(tallies, groups))
-    number = len(set(groups))
+    )
     return BesideNetwork(
         scores={},
-        together=together,
-        gain=difference_with_interval(own, score, score_R - own_R, num_groups=number),
-        together_gain=difference_with_interval(
-            score, together, together_R - score_R, num_groups=number
-        ),
+        together=float(together.once()[0]),
+        gain=paired_differences(own, trained, groups)[0],
+        together_gain=paired_differences(trained, together, groups)[0],
     )
 
 

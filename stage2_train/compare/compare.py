@@ -15,13 +15,9 @@ from orn.data_manifests.records import FIRST_FOLD
 from orn.shared.errors import ConfigError
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
-from orn.stage2_train.evaluation.intervals import (
-    CONFIDENCE,
-    bootstrap_figures,
-    difference_with_interval,
-)
+from orn.stage2_train.evaluation.intervals import CONFIDENCE, paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.split_figures import groups_by_class
+from orn.stage2_train.evaluation.split_figures import segments_of_metrics
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
 from orn.stage2_train.runs.run_config import read_config
@@ -173,15 +169,10 @@ def _differences(
     pair: tuple[Predictions, Predictions], groups: Sequence[str], num_draws: int
 ) -> tuple[list[dict[str, float | None]], Sequence[str]]:
     """Return the difference of each metric, then of each class, and the names of the metrics."""
-    tallies = [Tallies(own.labels, own.logits, own.unsure) for own in pair]
-    names, num_classes = tallies[0].names, tallies[0].num_classes
-    ones_F, others_F = (tally.once().tolist() for tally in tallies)
-    draws_FR, other_draws_FR = bootstrap_figures(tallies, groups, num_draws=num_draws)
-    sizes = [len(set(groups))] * len(names) + groups_by_class(pair[0], groups, num_classes)
-    return [
-        difference_with_interval(*values, num_groups=size)
-        for *values, size in zip(ones_F, others_F, other_draws_FR - draws_FR, sizes, strict=True)
-    ], names
+    first, second = (Tallies(own.labels, own.logits, own.unsure) for own in pair)
+    segments_FN = segments_of_metrics(pair[0], first)
+    rows = paired_differences(first, second, groups, segments_FN=segments_FN, num_draws=num_draws)
+    return rows, first.names
 
 
 def mcnemar(num_one: int, num_other: int) -> float:

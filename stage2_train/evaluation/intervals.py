@@ -38,7 +38,10 @@ class Figures(Protocol):
 
 
 def bootstrap_figures(
-    tallies: Sequence[Figures], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
+    tallies: Sequence[Figures],
+    groups: Sequence[str] | NDArray,
+    *,
+    num_draws: int = NUM_FIGURE_DRAWS,
 ) -> list[NDArray[np.float64]]:
     """Return the (F, R) metrics of each tally for the same bootstrap draws.
 
@@ -101,33 +104,73 @@ def at_least(figure: Proportion, least: Proportion) -> Proportion:
     return {**figure, "low": min(low, least["low"]), "high": max(high, least["high"])}
 
 
-def difference_with_interval(
-    one: float, other: float, draws_R: NDArray[np.float64], *, num_groups: int
-) -> dict[str, float | None]:
-    """Return the difference between two proportions of the same segments, with its 95 % interval.
+def paired_differences(
+    one: Figures,
+    other: Figures,
+    groups: Sequence[str],
+    *,
+    segments_FN: NDArray[np.bool_] | None = None,
+    num_draws: int = NUM_FIGURE_DRAWS,
+) -> list[dict[str, float | None]]:
+    """Return the differences between two runs in F metrics of N segments, with 95 % intervals.
 
-    If two runs differ on few segments, the draws hardly vary. Therefore two pseudo-videos are
-    added, in which each run is favored by half a video. For independent segments, these are the
-    half counts that Agresti and Min add to the four cells of matched pairs (Simple improved
-    confidence intervals for comparing matched proportions, Statistics in Medicine 24, 2005).
+    The intervals are Student's, with a degree of freedom less than there are groups. Standard
+    errors are from bootstrap draws of groups, or of segments if these are larger. If two runs
+    differ on few segments, the draws hardly vary. Therefore two pseudo-segments are added, in which
+    each run is favored by half a segment. For independent segments, these are the half counts that
+    Agresti and Min add to the four cells of matched pairs (Simple improved confidence intervals for
+    comparing matched proportions, Statistics in Medicine 24, 2005). Otherwise they are added to the
+    effective number of segments (Kish): N divided by the ratio of the variances over groups and
+    over segments. docs/numerics.md contains simulated coverage.
 
     Args:
-        one: proportion over all segments, 0..1; NaN if undefined.
-        other: proportion to compare with `one`.
-        draws_R: differences in the draws; NaN if undefined.
-        num_groups: number of videos or participants.
+        one: metrics of the first run, 0..1; NaN if undefined.
+        other: metrics of the run to compare with it, for the same segments.
+        groups: video or participant of each segment.
+        segments_FN: segments of each metric; None for all segments.
 
     Returns:
-        `one`, `other`, `difference`, and the bounds `low` and `high` of its interval in -1..1; None
-        in the same cases as in `with_interval`.
+        For each metric `one`, `other`, `difference` and the bounds `low` and `high` of its interval
+        in -1..1; None if undefined, and bounds are also None if all segments are of one group.
     """
+    pair, num_segments = (one, other), len(groups)
+    ones_F, others_F = (run.figures(np.ones((num_segments, 1)))[:, 0] for run in pair)
+    group_N = np.unique(np.asarray(groups), return_inverse=True)[1]
+    by_unit = []
+    for unit_N in (group_N, np.arange(num_segments)):
+        draws_FR, other_draws_FR = bootstrap_figures(pair, unit_N, num_draws=num_draws)
+        sizes = [
+            len(np.unique(unit_N if segments_FN is None else unit_N[segments_FN[place]]))
+            for place in range(len(ones_F))
+        ]
+        by_unit.append([*zip(other_draws_FR - draws_FR, sizes, strict=True)])
+    return [
+        _difference(*values, over_units=units)
+        for values, units in zip(
+            zip(ones_F.tolist(), others_F.tolist(), strict=True),
+            zip(*by_unit, strict=True),
+            strict=True,
+        )
+    ]
+
+
+def _difference(
+    one: float, other: float, *, over_units: Sequence[tuple[NDArray[np.float64], int]]
+) -> dict[str, float | None]:
+    """Return one of `paired_differences`, from draws and numbers of groups and of segments."""
     if math.isnan(one) or math.isnan(other):
         return dict.fromkeys(("one", "other", "difference", "low", "high"))
-    value, known = other - one, draws_R[~np.isnan(draws_R)]
-    low = high = None
-    if num_groups >= 2 and len(known):
-        error = math.hypot(num_groups * _error(known, num_groups), 1) / (num_groups + 2)
-        half, middle = student_t(num_groups - 1) * error, value * num_groups / (num_groups + 2)
+    value, low, high = other - one, None, None
+    (_, num_groups), (_, num_segments) = over_units
+    known = [draws_R[~np.isnan(draws_R)] for draws_R, _ in over_units]
+    if num_groups >= 2 and all(map(len, known)):
+        of_groups, of_segments = map(_error, known, (num_groups, num_segments))
+        number = float(num_groups)  # of independent segments
+        if of_segments > 0:
+            number = num_segments / max(of_groups / of_segments, 1) ** 2
+        number = max(number, num_groups)
+        error = math.hypot(number * max(of_groups, of_segments), 1) / (number + 2)
+        half, middle = student_t(num_groups - 1) * error, value * number / (number + 2)
         low = max(min(middle - half, value), -1.0)
         high = min(max(middle + half, value), 1.0)
     return {"one": one, "other": other, "difference": value, "low": low, "high": high}

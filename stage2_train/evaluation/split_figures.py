@@ -51,17 +51,16 @@ def with_groups(
     )
 
 
-def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes: int) -> list[int]:
-    """Return the (A,) numbers of videos or participants with a segment of each class."""
-    return _num_groups(_segments_of_classes(predictions, num_classes), groups)
-
-
-def _segments_of_classes(predictions: Predictions, num_classes: int) -> NDArray[np.bool_]:
-    """Return (A, N) bool: the segments of each class, without unsure labels."""
+def segments_of_metrics(predictions: Predictions, tallies: Tallies) -> NDArray[np.bool_]:
+    """Return (F, N) bool: the segments of each metric of `Tallies`. Those of the metric of a class
+    are the segments of this class, without unsure labels."""
     labels = predictions.labels
+    every_FN = np.ones((len(tallies.names), len(labels)), np.bool_)
     if labels.ndim == 1:
-        return np.asarray(labels == np.arange(num_classes)[:, None])
-    return np.asarray(((labels > 0) & predictions.sure_NA).T)
+        of_classes_AN = np.asarray(labels == np.arange(tallies.num_classes)[:, None])
+    else:
+        of_classes_AN = np.asarray(((labels > 0) & predictions.sure_NA).T)
+    return np.concatenate([every_FN, of_classes_AN])
 
 
 def _num_groups(segments_FN: NDArray[np.bool_], groups: Sequence[str]) -> list[int]:
@@ -120,11 +119,9 @@ def measured_figures(
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
     tallies = [Tallies(labels, logits_NA, predictions.unsure) for logits_NA in heads.values()]
-    of_classes_AN = _segments_of_classes(predictions, len(classes))
-    every_FN = np.ones((len(tallies[0].names), len(groups)), np.bool_)
     of_tallies = _with_intervals(
         tallies,
-        np.concatenate([every_FN, of_classes_AN]),
+        segments_of_metrics(predictions, tallies[0]),
         groups=groups,
         videos=predictions.videos,
         num_draws=num_draws,

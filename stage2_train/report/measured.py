@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
 from orn.shared.text import counted
-from orn.stage2_train.evaluation.intervals import bootstrap_figures, difference_with_interval
+from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
@@ -129,13 +129,10 @@ class Measured:
         if self.file.split == FOLDS and not self.single:  # of networks on different scales
             return {name: {"low": None, "high": None} for name in [*heads][1:]}
         groups = self.predictions.groups or self.predictions.ids
-        tallies = [Tallies(labels, head, self.predictions.unsure) for head in heads.values()]
-        both_R, *draws = (head_FR[0] for head_FR in bootstrap_figures(tallies, groups))
-        both, *scores = (float(tally.once()[0]) for tally in tallies)
-        number = len(set(groups))
+        both, *alone = (Tallies(labels, head, self.predictions.unsure) for head in heads.values())
         return {
-            name: difference_with_interval(both, score, alone_R - both_R, num_groups=number)
-            for name, score, alone_R in zip([*heads][1:], scores, draws, strict=True)
+            name: paired_differences(both, tally, groups)[0]
+            for name, tally in zip([*heads][1:], alone, strict=True)
         }
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from orn.data_manifests.records import Segment, Subset
 from orn.stage2_train.evaluation.intervals import (
     bootstrap_figures,
-    difference_with_interval,
+    paired_differences,
     with_interval,
 )
 from orn.stage2_train.evaluation.metrics import Tallies
@@ -58,8 +58,6 @@ def test_what_is_undefined_is_none(value, num_groups) -> None:
     draws_R, expected = np.full(9, value), None if math.isnan(value) else value
     interval = with_interval(value, draws_R, num_groups=num_groups)
     assert interval == {"value": expected, "low": None, "high": None}
-    interval = difference_with_interval(0.0, value, draws_R, num_groups=num_groups)
-    assert [interval[name] for name in ("difference", "low", "high")] == [expected, None, None]
 
 
 def _made_accuracy(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
@@ -111,34 +109,65 @@ def test_intervals_hold_the_truth_in_95_of_100_data_sets(make, figure) -> None:
     assert 930 <= held <= 970, held
 
 
+def _two_runs(
+    random: np.random.Generator,
+    *,
+    videos: int,
+    per_video: int,
+    gained: float,
+    lost: float,
+    alike: float,
+) -> tuple[Tallies, Tallies, list[str]]:
+    """Two runs on the same segments; a segment has the outcome of its video with a chance."""
+    group_N = np.arange(videos).repeat(per_video)
+    of_video_N, own_N = random.random(videos)[group_N], random.random(len(group_N))
+    kind_N = np.where(random.random(len(group_N)) < math.sqrt(alike), of_video_N, own_N)
+    one_N = kind_N < 0.5
+    other_N = one_N & (kind_N >= lost) | (kind_N > 1 - gained)
+    labels_N = np.arange(len(group_N)) % 2
+    return _single(one_N, labels_N), _single(other_N, labels_N), group_N.astype(str).tolist()
+
+
 @pytest.mark.parametrize(
-    ("num_videos", "per_video", "gained", "lost"),
+    ("videos", "per_video", "gained", "lost", "alike", "widest"),
     [
-        (20, 1, 0.05, 0.05),
-        (50, 3, 0.02, 0.0),
-        (50, 1, 0.3, 0.1),
-        pytest.param(200, 1, 0.005, 0.0, marks=pytest.mark.slow),
+        (20, 1, 0.05, 0.05, 0, 0.34),
+        (50, 3, 0.02, 0.0, 1, 0.11),
+        (50, 1, 0.3, 0.1, 0, 0.36),
+        (20, 6, 0.1, 0.05, 0, 0.17),
+        (20, 6, 0.2, 0.1, 0.3, 0.33),
+        (10, 12, 0.1, 0.05, 0.1, 0.25),
+        (5, 8, 0.25, 0.05, 0, 0.52),
+        pytest.param(200, 1, 0.005, 0.0, 0, 0.03, marks=pytest.mark.slow),
     ],
 )
-def test_intervals_of_differences_hold_the_truth(num_videos, per_video, gained, lost) -> None:
-    """Also where two runs differ on so few segments that none may be among those measured; all
-    segments of a video are gained or lost together."""
-    random, held = np.random.default_rng(11), 0
-    labels_N = np.arange(num_videos * per_video) % 2
-    groups = [str(row // per_video) for row in range(len(labels_N))]
+def test_intervals_of_differences_hold_the_truth(
+    videos, per_video, gained, lost, alike, widest
+) -> None:
+    """Also of few videos, and where two runs differ on so few segments that none may be among those
+    measured. They are no wider than they need to be where segments of a video differ: with
+    pseudo-videos instead of pseudo-segments, those of 20 videos are 0.22 and 0.36 (20 x 6)."""
+    random, held, widths = np.random.default_rng(11), 0, []
     for _ in range(300):
-        kind_N = random.random(num_videos).repeat(per_video)
-        one_N = kind_N < 0.5
-        other_N = one_N & (kind_N >= lost) | (kind_N > 1 - gained)
-        pair = _single(one_N, labels_N), _single(other_N, labels_N)
-        draws_FR, others_FR = bootstrap_figures(pair, groups, num_draws=100)
-        interval = difference_with_interval(
-            *(float(tallies.once()[0]) for tallies in pair),
-            (others_FR - draws_FR)[0],
-            num_groups=num_videos,
+        *pair, groups = _two_runs(
+            random, videos=videos, per_video=per_video, gained=gained, lost=lost, alike=alike
         )
+        interval = paired_differences(*pair, groups, num_draws=100)[0]
         held += interval["low"] <= gained - lost <= interval["high"]
+        widths.append(interval["high"] - interval["low"])
     assert held >= 0.93 * 300, held
+    assert np.mean(widths) <= widest
+
+
+def test_each_metric_has_the_interval_of_its_own_segments() -> None:
+    """Runs that differ in one class, whose segments are of one of four videos."""
+    labels_N, groups = np.array([0, 0, 1, 1, 1, 1, 1, 1]), list("aabbccdd")
+    pair = [_single(np.array([*first, *[True] * 6]), labels_N) for first in ([0, 0], [1, 1])]
+    of_class_FN = np.stack([np.ones(8, np.bool_), labels_N == 0])[[0, 0, 1, 0]]
+    rows = paired_differences(*pair, groups, segments_FN=of_class_FN)
+    assert [row["difference"] for row in rows] == [0.25, 0.5, 1, 0]
+    assert rows[2]["low"] is None  # of a single video
+    assert rows[0]["low"] < 0.25 < rows[0]["high"]
 
 
 def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
