@@ -1,16 +1,21 @@
-"""Print the tables of docs/results.md about real videos, from the records of `real_videos.py`.
+"""Print the tables of docs/results.md about real videos as Markdown, from the records of
+`real_videos.py`.
 
-    python benchmarks/experiments/real_report.py jhmdb
-    python benchmarks/experiments/real_report.py jhmdb --official test # test clips of split 1
+    python benchmarks/experiments/real_report.py jhmdb ut
 
-N clips that are evaluated, A activities, R bootstrap draws.
+Tables of a set with an official split are repeated for its test clips, which chose no recipe, and
+for those of them whose group has no clip in another part of this split. Then follow trainings without a record of each
+fold.
+
+N clips that are evaluated, S seeds, A activities, R bootstrap draws.
 """
 
 import argparse
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,77 +27,170 @@ from orn.stage2_train.evaluation.intervals import (
     with_interval,
 )
 
-Hits = Mapping[str, NDArray[np.float64]]
-"""Fraction of the seeds with which each of N clips is classified correctly, by row of a table."""
 BOTH, NETWORK_AND_FOREST = "both heads", "both heads and forest"
+FOREST_AND_PROBE = "forest and probe"
 CONTRASTS = (
     *((BOTH, "activity head"), (BOTH, "object head"), (BOTH, "forest"), (BOTH, "probe")),
     *((NETWORK_AND_FOREST, BOTH), (NETWORK_AND_FOREST, "forest")),
-    (NETWORK_AND_FOREST, "forest and probe"),
+    (NETWORK_AND_FOREST, FOREST_AND_PROBE),
     *((BOTH, system) for system in SYSTEMS if system != "small"),
 )
 """Compared rows, named before the first training."""
-_MOST_SEEDS = 10
+LATER_CONTRASTS = ((FOREST_AND_PROBE, BOTH),)
+"""Compared rows, named after results were seen."""
+_SEEDS = range(10)
 
 
-def report(name: str, official: str | None) -> None:
-    """Print the top-1 of all rows and the contrasts, with intervals over groups."""
-    clips = json.loads((RECORDS / f"{name}-clips.json").read_text())
-    rows_N = np.concatenate([np.flatnonzero(np.array(clips[fold]) == "test") for fold in FOLDS])
-    kept_N = np.ones(len(rows_N), np.bool_)
-    if official is not None:
-        kept_N = np.isin(np.array(clips["official"])[rows_N], official.split(","))
-    names = sorted(set(clips["label"]))
-    labels_N = np.array([names.index(label) for label in clips["label"]])[rows_N]
-    groups = [clips["group"][row] for row in rows_N[kept_N]]
-    hits = {row: value_N[kept_N] for row, value_N in _hits(name, labels_N, len(names))}
-    print(f"{name}: {kept_N.sum()} clips of {len(set(groups))} groups")
-    for row, value_N in hits.items():
-        print(f"  {row:36} {_share(value_N, groups)}")
-    for first, second in CONTRASTS:
-        if first in hits and second in hits:
-            print(f"  {f'{first} over {second}':60} {_gain(hits[second], hits[first], groups)}")
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """The mean of N values, as a function of the clips drawn."""
+
+    values_N: NDArray[np.float64]
+
+    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
+        means_1R: NDArray[np.float64] = (self.values_N[None] @ counts_NR) / counts_NR.sum(axis=0)
+        return means_1R
 
 
-def _hits(
-    name: str, labels_N: NDArray[np.int64], number: int
-) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Yield the rows of the table."""
-    baseline = _logits(name, BASELINE, 0, number)
-    hits: dict[str, list[NDArray[np.bool_]]] = {}
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """Results on the test clips of one set, or on some of them."""
+
+    name: str
+    groups: NDArray[np.str_]
+    right: Mapping[str, NDArray[np.bool_]]
+    """(S, N) whether a clip is classified correctly with each seed, by row of the table."""
+
+    def some(self, kept_N: NDArray[np.bool_]) -> "_Results":
+        """Return the results on some of the clips."""
+        right = {row: right_SN[:, kept_N] for row, right_SN in self.right.items()}
+        return _Results(self.name, self.groups[kept_N], right)
+
+    def mean(self, row: str) -> _Mean:
+        """Return the mean over seeds of a row."""
+        return _Mean(self.right[row].mean(axis=0))
+
+    def score(self, row: str) -> str:
+        """Return the top-1 of a row in percent with its 95 % interval over groups."""
+        if row not in self.right:
+            return "-"
+        mean = self.mean(row)
+        ((draws_R,),) = bootstrap_figures([mean], self.groups)
+        number = len(set(self.groups))
+        return _text(with_interval(mean.values_N.mean(), draws_R, num_groups=number), "value")
+
+    def gain(self, first: str, second: str) -> str:
+        """Return the difference of two rows in points with its 95 % interval over groups."""
+        if not {first, second} <= self.right.keys():
+            return "-"
+        (gain,) = paired_differences(self.mean(second), self.mean(first), self.groups)
+        return _text(gain, "difference", sign="+")
+
+
+def report(names: Sequence[str]) -> None:
+    """Print the tables of some sets side by side, then those of parts of a set."""
+    clips = {name: json.loads((RECORDS / f"{name}-clips.json").read_text()) for name in names}
+    results = [_results(name, clips[name]) for name in names]
+    _print_tables("All clips", results)
+    for of_set in results:
+        if "official" not in clips[of_set.name]:
+            continue
+        official_N = np.array(clips[of_set.name]["official"])[_tested(clips[of_set.name], FOLDS)]
+        test_N = official_N == "test"
+        alone_N = ~np.isin(of_set.groups, of_set.groups[~test_N])
+        _print_tables("Official test clips", [of_set.some(test_N)])
+        _print_tables("Official test clips of groups with no other clips", [of_set.some(alone_N)])
+    for name in names:
+        _print_unfinished(name, clips[name])
+
+
+def _print_tables(title: str, columns: Sequence[_Results]) -> None:
+    sizes = [f"{own.name} {len(own.groups)} of {len(set(own.groups))} groups" for own in columns]
+    print(f"## {title} ({', '.join(sizes)})\n")
+    _print_row("top-1 in percent", [own.name for own in columns])
+    _print_row("---", ["---" for _ in columns])
+    for row in dict.fromkeys(row for own in columns for row in own.right):
+        seeds = sorted({len(own.right[row]) for own in columns if row in own.right})
+        number = "" if seeds == [1] else f" ({' or '.join(map(str, seeds))} seeds)"
+        _print_row(row + number, [own.score(row) for own in columns])
+    for when, contrasts in (("before", CONTRASTS), ("after", LATER_CONTRASTS)):
+        print()
+        _print_row(f"difference in points, named {when} the results", [own.name for own in columns])
+        _print_row("---", ["---" for _ in columns])
+        for pair in contrasts:
+            cells = [own.gain(*pair) for own in columns]
+            if set(cells) != {"-"}:
+                _print_row(" over ".join(pair), cells)
+    print()
+
+
+def _print_row(name: str, cells: Iterable[str]) -> None:
+    print(f"| {' | '.join([name, *cells])} |")
+
+
+def _print_unfinished(name: str, clips: Mapping[str, Any]) -> None:
+    """Print the scores of trainings without a record of each fold, and `small` on these folds."""
+    for system in SYSTEMS:
+        for seed in _SEEDS:
+            done = [fold for fold in FOLDS if record_path(name, system, seed, fold).exists()]
+            if not 0 < len(done) < len(FOLDS):
+                continue
+            scores = []
+            for own in dict.fromkeys((system, "small")):
+                heads = _heads(name, own, seed, done, len(set(clips["label"])))
+                if heads is not None:
+                    guess_N = np.mean([*heads.values()], axis=0).argmax(axis=1)
+                    scores.append(f"{own} {100 * (guess_N == _labels(clips, done)).mean():.1f}")
+            print(f"{name}, seed {seed}, {', '.join(done)} alone: {', '.join(scores)}")
+
+
+def _results(name: str, clips: Mapping[str, Any]) -> _Results:
+    """Return all rows of the table of a set."""
+    number, labels_N = len(set(clips["label"])), _labels(clips, FOLDS)
+    right: dict[str, list[NDArray[np.bool_]]] = {}
 
     def add(row: str, scores_NA: NDArray[np.float64]) -> None:
-        hits.setdefault(row, []).append(scores_NA.argmax(axis=1) == labels_N)
+        right.setdefault(row, []).append(scores_NA.argmax(axis=1) == labels_N)
 
-    if baseline is not None:
-        chances = {part: _softmax(logits_NA) for part, logits_NA in baseline.items()}
-        for part, chance_NA in chances.items():
-            add(part, chance_NA)
-        if len(chances) > 1:
-            add("forest and probe", np.prod([*chances.values()], axis=0))
+    baseline = _heads(name, BASELINE, 0, FOLDS, number) or {}
+    chances = {part: _softmax(logits_NA) for part, logits_NA in baseline.items()}
+    for part, chance_NA in chances.items():
+        add(part, chance_NA)
+    if len(chances) > 1:
+        add(FOREST_AND_PROBE, np.prod([*chances.values()], axis=0))
     for system in SYSTEMS:
-        for seed in range(_MOST_SEEDS):
-            logits = _logits(name, system, seed, number)
-            if logits is None:
+        for seed in _SEEDS:
+            heads = _heads(name, system, seed, FOLDS, number)
+            if heads is None:
                 continue
-            both_NA = np.mean([*logits.values()], axis=0)
+            both_NA = np.mean([*heads.values()], axis=0)
             add(BOTH if system == "small" else system, both_NA)
-            if system == "small":
-                for head, logits_NA in logits.items():
-                    add(f"{head} head", logits_NA)
-                if baseline is not None:
-                    add(NETWORK_AND_FOREST, _softmax(both_NA) * chances["forest"])
-                    add("both heads, forest and probe",
-                        _softmax(both_NA) * np.prod([*chances.values()], axis=0))  # fmt: skip
-    for row, of_seeds in hits.items():
-        yield f"{row}", np.mean(of_seeds, axis=0)
+            if system != "small":
+                continue
+            for head, logits_NA in heads.items():
+                add(f"{head} head", logits_NA)
+            if chances:
+                add(NETWORK_AND_FOREST, _softmax(both_NA) * chances["forest"])
+                average_NA = _softmax(both_NA) * np.prod([*chances.values()], axis=0)
+                add("both heads, forest and probe", average_NA)
+    groups = np.array(clips["group"])[_tested(clips, FOLDS)]
+    return _Results(name, groups, {row: np.array(seeds) for row, seeds in right.items()})
 
 
-def _logits(
-    name: str, system: str, seed: int, number: int
+def _tested(clips: Mapping[str, Any], folds: Sequence[str]) -> NDArray[np.int64]:
+    """Return the (N,) indices of the test clips of some folds, in the order of their records."""
+    return np.concatenate([np.flatnonzero(np.array(clips[fold]) == "test") for fold in folds])
+
+
+def _labels(clips: Mapping[str, Any], folds: Sequence[str]) -> NDArray[np.int64]:
+    return np.unique(clips["label"], return_inverse=True)[1][_tested(clips, folds)]
+
+
+def _heads(
+    name: str, system: str, seed: int, folds: Sequence[str], number: int
 ) -> dict[str, NDArray[np.float64]] | None:
-    """Return the (N, A) logits of each head over all folds; None unless all have a record."""
-    paths = [record_path(name, system, seed, fold) for fold in FOLDS]
+    """Return the (N, A) logits of each head over folds; None unless all have a record."""
+    paths = [record_path(name, system, seed, fold) for fold in folds]
     if not all(path.exists() for path in paths):
         return None
     parts = [json.loads(path.read_text())["logits_float16"] for path in paths]
@@ -111,41 +209,16 @@ def _softmax(logits_NA: NDArray[np.float64]) -> NDArray[np.float64]:
     return chances_NA
 
 
-@dataclass(frozen=True, slots=True)
-class _Means:
-    """The mean of a row of N values, as a function of the clips drawn."""
-
-    values_1N: NDArray[np.float64]
-
-    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        means_1R: NDArray[np.float64] = (self.values_1N @ counts_NR) / counts_NR.sum(axis=0)
-        return means_1R
-
-
-def _share(values_N: NDArray[np.float64], groups: Sequence[str]) -> str:
-    """Return a mean in percent with its 95 % interval over groups."""
-    ((draws_R,),) = bootstrap_figures([_Means(values_N[None])], groups)
-    return _text(with_interval(values_N.mean(), draws_R, num_groups=len(set(groups))), "value")
-
-
-def _gain(before_N: NDArray, after_N: NDArray, groups: Sequence[str]) -> str:
-    """Return the difference of two means in points with its 95 % interval over groups."""
-    (gain,) = paired_differences(_Means(before_N[None]), _Means(after_N[None]), groups)
-    return _text(gain, "difference", sign="+")
-
-
 def _text(figure: Mapping[str, float | None], name: str, *, sign: str = "") -> str:
     value, low, high = (100 * (figure[key] or 0.0) for key in (name, "low", "high"))
-    return f"{value:{sign}5.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    return f"{value:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=SETS)
-    parser.add_argument("--official", help="only clips of these parts of the official split")
-    options = parser.parse_args()
-    report(options.name, options.official)
+    parser.add_argument("names", nargs="+", choices=SETS)
+    report(parser.parse_args().names)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ FOLDS = fold_names(5)
 SETS = ("jhmdb", "ut")
 BACKBONE = ("--backbone", "timm/tf_efficientnet_lite0", "--size", "224x224")
 BASELINE = "baseline"
+_COMMIT = ("git", "describe", "--always", "--exclude=*", "--dirty", "--abbrev=40")
 _NO_VALIDATION = "data.train_with_validation=true"
 """The recipe chooses no weights by validation, so its clips are used for training."""
 SYSTEMS: Mapping[str, tuple[str, ...]] = {
@@ -133,7 +134,7 @@ def write_record(
         "fold": fold,
         "command": command,
         "recipe": json.loads(config.read_text())["recipe"] if config.exists() else None,
-        "commit": subprocess.check_output(("git", "rev-parse", "HEAD"), text=True).strip(),
+        "commit": subprocess.check_output(_COMMIT, text=True).strip(),
         "instruction_set": instruction_set(),
         "cpu_seconds": round(seconds, 1),
         "logits_float16": logits,
