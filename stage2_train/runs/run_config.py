@@ -6,7 +6,9 @@ or to resume its training. It is read as untrusted data: nothing in it is execut
 
 import hashlib
 import json
+import logging
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,6 +20,7 @@ from orn.data_manifests.records import FIRST_FOLD, Dataset, Metric, Segment, Tas
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import read_json, require_utf8
+from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import Marker, check_same_job, differences
@@ -37,6 +40,8 @@ from orn.stage2_train.runs.run_folder import (
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
 
+logger = logging.getLogger(__name__)
+
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"
 MODEL_MARKER = Marker(name=CONFIG_NAME, mark=b'"format": "object-relation-model"')
 """Marker of a run or an exported run."""
@@ -49,10 +54,10 @@ _Color = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Places:
-    """Absolute paths of a run and its data, recorded when the run started."""
+    """Paths of a run and its data, recorded when the run started."""
 
     run: FilePath
-    """Run folder."""
+    """Absolute path of the run folder; the other paths are relative to it."""
     manifest: FilePath | None = None
     """File of the manifest; None for a manifest in the package."""
     data_root: FilePath
@@ -64,24 +69,36 @@ class Places:
 
     @classmethod
     def of(cls, paths: DataPaths, run: Path) -> Self:
-        """Return the absolute paths of the data and the run folder."""
+        """Return the places of the data and the run folder."""
         places = {
-            "run": run.resolve(),
             "manifest": own_file(load_manifest(paths.manifest)),
             "data_root": paths.data_root,
             "shards": paths.shards,
             "clips": paths.clips,
         }
         known = {name: path.absolute() for name, path in places.items() if path is not None}
-        for path in known.values():
+        run = run.resolve()
+        for path in (run, *known.values()):
             require_utf8(path)
-        return cls(**known)
+        relative = {name: Path(os.path.relpath(path, run)) for name, path in known.items()}
+        return cls(run=run, **relative)
 
     def resolve(self, path: Path, run: Path) -> Path:
-        """Return a recorded path, or, if it does not exist, the same path relative to the current
-        run folder if that exists, because data may have been moved with the run."""
-        moved = Path(os.path.normpath(run.resolve() / os.path.relpath(path, self.run)))
-        return moved if not os.path.lexists(path) and os.path.lexists(moved) else path
+        """Return the path of recorded data relative to the current run folder, because data may
+        have been copied or moved with the run; if it does not exist, its earlier absolute path if
+        that exists."""
+        here, earlier = (Path(os.path.normpath(base / path)) for base in (run.resolve(), self.run))
+        if os.path.lexists(here) or not os.path.lexists(earlier):
+            return here
+        _report_elsewhere(run, here, earlier)
+        return earlier
+
+
+@cache
+def _report_elsewhere(run: Path, expected: Path, got: Path) -> None:
+    """Log, once per process, that a run reads data from where they were when it started."""
+    if is_first_process():
+        logger.info("%s: nothing at %s; reading %s, where the run started", run, expected, got)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -1,6 +1,7 @@
 """Steps of `orn run` run again if what they were made from has changed."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_other_objects_frames_and_weights_are_evaluated(begun: Begun) -> None:
     for change in (other_objects, other_frames, other_weights):
         change(begun)
         assert begun.run() and not begun.run(), change
+
+
+def test_a_copied_project_reads_its_own_labels(begun: Begun, tmp_path: Path) -> None:
+    project = begun.pipeline.data_root.parent
+    copied = Path(shutil.copytree(project, tmp_path / "elsewhere" / "copied"))
+    exchange_labels(copied / begun.labels.relative_to(project), "validation")
+    run = copied / begun.pipeline.run.relative_to(project)
+    result = run_orn("eval", run, "--json", *LAPTOP).json
+    assert result["two_heads"]["top1"] == pytest.approx(1 - begun.score)
 
 
 def test_other_training_labels_need_another_run(begun: Begun) -> None:

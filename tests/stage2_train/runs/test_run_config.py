@@ -65,9 +65,9 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Wherever the command is called from; the absolute place goes first."""
+    """Wherever the command is called from; a copy reads its own data."""
     project, run = tmp_path / "project", Path("runs/a")
     for name in ("data/tiny", "shards/tiny", "clips/tiny"):
         (project / name).mkdir(parents=True)
@@ -92,13 +92,16 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
 
     assert detected(project) == below(project)
     copied = Path(shutil.copytree(project, tmp_path / "copied"))
-    assert detected(copied) == below(project)
+    assert detected(copied) == below(copied)
+    apart = Path(shutil.copytree(project / "runs", tmp_path / "apart" / "runs")).parent
+    caplog.set_level("INFO")
+    assert detected(apart) == detected(apart) == below(project)
+    others = [record.getMessage() for record in caplog.records]
+    assert len(others) == 4 and all(str(project) in line for line in others), others
     moved = project.rename(tmp_path / "moved")
     assert detected(moved) == below(moved)
     shutil.rmtree(moved / "shards")
-    assert detected(moved)[2] == str(
-        project / "shards/tiny"
-    )  # for the message that it is not there
+    assert detected(moved)[2] == str(moved / "shards/tiny")  # for the message
     paths = replace(paths, manifest="demo", clips=None)
     write_tiny_model(moved / run, places=Places.of(paths, moved / run), manifest="demo")
     assert (detected(moved)[0], detected(moved)[3]) == ("demo", "None")
