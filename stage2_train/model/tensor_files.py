@@ -28,7 +28,7 @@ _MOST_HEADER_BYTES = 4 << 20
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write named tensors atomically.
+    """Write named tensors atomically; equal tensors and metadata give equal files.
 
     Args:
         path: the file.
@@ -45,9 +45,22 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         mode = temporary.stat().st_mode
         try:
             safetensors.torch.save_file(plain, temporary, metadata=texts)
+            _sort_metadata(temporary)
         except SafetensorError as err:  # wraps disk errors
             raise OSError(str(err)) from err
         temporary.chmod(mode)  # safetensors removes read permissions for other users
+
+
+def _sort_metadata(path: Path) -> None:
+    """Sort the metadata in a file, which safetensors writes in random order."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        assert len(text) <= size
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -41,6 +41,16 @@ def test_what_is_written_is_read_by_anyone(tmp_path: Path) -> None:
     assert torch.equal(safetensors.torch.load_file(path)["weight"], TENSORS["weight"])
 
 
+def test_equal_tensors_give_equal_files(tmp_path: Path) -> None:
+    """With metadata of any characters, in any order."""
+    metadata = {f"name {number} \N{SNOWMAN}\n": '"\\\x7f\x01' for number in range(8)}
+    for number in range(8):
+        order = sorted(metadata, key=lambda name: hash((name, number)))
+        write_tensors(tmp_path / str(number), TENSORS, {name: metadata[name] for name in order})
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert read(tmp_path / "0")[1] == metadata
+
+
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
