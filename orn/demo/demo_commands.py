@@ -63,7 +63,7 @@ def demo_steps(seed: int) -> list[Step]:
     world = Step(
         name="world",
         argv=("demo", "world", "--data", str(pipeline.data_root), "--seed", str(seed)),
-        output=pipeline.data_root / "demo" / "world.json",
+        outputs=(pipeline.data_root / "demo" / "world.json",),
     )
     page, film = pipeline.run / PAGE_NAME, pipeline.run / FILM_NAME
     run, shards = str(pipeline.run), str(pipeline.shards)
@@ -73,8 +73,8 @@ def demo_steps(seed: int) -> list[Step]:
     named = ("--dataset", "demo", *data)
     film_argv = ("predict", run, str(video), "--shards", shards, *named, "--overlay", str(film))
     drawn = [
-        Step(name="page", argv=page_argv, output=page),
-        Step(name="film", argv=film_argv, output=film),
+        Step(name="page", argv=page_argv, outputs=(page,)),
+        Step(name="film", argv=film_argv, outputs=(film,)),
     ]
     return [world, *pipeline_steps(pipeline, may_grow=False), *drawn]
 

@@ -27,7 +27,13 @@ from orn.shared.jobs.outputs import (
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
-from orn.stage2_train.runs.run_folder import BASELINE_MARKER, BASELINE_NAME, RUN_MARKER, earlier_run
+from orn.stage2_train.runs.run_folder import (
+    BASELINE_MARKER,
+    BASELINE_NAME,
+    RUN_MARKER,
+    earlier_run,
+    result_paths,
+)
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import SMALL, Recipe, default_recipe, load_recipe
 
@@ -55,9 +61,11 @@ class Training:
     """Folder of the baseline on this split."""
 
     @property
-    def evaluation(self) -> Path | None:
-        """File with the results of the evaluation."""
-        return None if self.split is None else self.run / f"eval-{self.split}.json"
+    def results(self) -> tuple[Path, ...]:
+        """Files with the results of the evaluation and of the baseline."""
+        if self.split is None or self.baseline is None:
+            return ()
+        return (*result_paths(self.run, self.split), *result_paths(self.baseline, self.split))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +118,7 @@ class Pipeline:
     @property
     def evaluation(self) -> Path:
         """File with the results of the evaluation."""
-        return self.run / f"eval-{FOLDS if self.folds else self.split}.json"
+        return result_paths(self.run, FOLDS if self.folds else self.split)[0]
 
     @property
     def trainings(self) -> tuple["Training", ...]:
@@ -138,6 +146,12 @@ class Pipeline:
     def report(self) -> Path:
         """HTML report of the run."""
         return self.run / "report.html"
+
+    @property
+    def reported(self) -> tuple[Path, ...]:
+        """Files that the report writes: with folds, also the results of all folds."""
+        folders = (self.run, self.run / BASELINE_NAME) if self.folds else ()
+        return (self.report, *(path for of in folders for path in result_paths(of, FOLDS)))
 
     @property
     def done(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ remaining work themselves, so videos that are added later are also processed.
 
 import functools
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from orn.data_manifests.folds import write_fold_manifests
 from orn.data_manifests.records import SPLITS, Split
 from orn.run.plan_run import Pipeline, Training
+from orn.shared.data_files import file_digest
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.child_processes import Step, option_words, run_steps
@@ -34,9 +35,10 @@ def pipeline_steps(pipeline: Pipeline, *, may_grow: bool = True) -> list[Step]:
     """
     data = (pipeline.manifest, "--data", str(pipeline.data_root))
     fresh, partial = {"--fresh": pipeline.fresh}, option_words({"--partial": pipeline.partial})
-    check = Step(name="check", argv=("manifest", "check", *data), output=pipeline.data_root)
+    check = Step(name="check", argv=("manifest", "check", *data), outputs=(pipeline.data_root,))
     store = (*option_words({"--out": pipeline.clips}), *pipeline.maps, *option_words(fresh))
-    clips = Step(name="clips", argv=("clips", *data, *store), output=pipeline.clips)
+    stored = () if pipeline.clips is None else (pipeline.clips,)
+    clips = Step(name="clips", argv=("clips", *data, *store), outputs=stored)
     settings = [word for override in pipeline.overrides for word in ("--set", override)]
     places = option_words({"--shards": pipeline.shards, "--clips": pipeline.clips})
     recipe = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed))
@@ -46,11 +48,23 @@ def pipeline_steps(pipeline: Pipeline, *, may_grow: bool = True) -> list[Step]:
     steps = [check, _objects_step(pipeline, data, fresh), clips]
     for training in pipeline.trainings:
         steps += _training_steps(training, pipeline, options)
+    evaluations = {step.name: step.made_from for step in steps if step.made_from is not None}
+    made_from = functools.partial(_reported_from, evaluations, pipeline)
+    steps.append(Step(name="report", argv=argv, outputs=pipeline.reported, made_from=made_from))
     if may_grow:  # the other steps determine what remains to be done
-        steps = [step if step.made_from else replace(step, output=None) for step in steps]
-    else:
-        steps = [replace(step, made_from=None) for step in steps]
-    return [*steps, Step(name="report", argv=argv, output=pipeline.report)]
+        return [step if step.made_from else replace(step, outputs=()) for step in steps]
+    return [replace(step, made_from=None) for step in steps]
+
+
+def _reported_from(
+    evaluations: Mapping[str, Callable[[], Mapping[str, Any]]], pipeline: Pipeline
+) -> dict[str, Any]:
+    """Return what a report is made from: the inputs of the evaluations, and their results."""
+    results = [path for training in pipeline.trainings for path in training.results]
+    return {
+        "evaluations": {name: made_from() for name, made_from in evaluations.items()},
+        "outputs": {str(path.relative_to(pipeline.run)): file_digest(path) for path in results},
+    }
 
 
 def _objects_step(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bool]) -> Step:
@@ -59,7 +73,7 @@ def _objects_step(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bo
     if pipeline.objects is not None:
         source = (str(pipeline.objects), *option_words({"--format": pipeline.form}))
         words = (pipeline.manifest, *source, *data[1:], *option_words({**out, **fresh}))
-        return Step(name="import-objects", argv=("import-objects", *words), output=None)
+        return Step(name="import-objects", argv=("import-objects", *words))
     detector = {
         "--config": pipeline.config,
         "--checkpoint": pipeline.checkpoint,
@@ -70,7 +84,7 @@ def _objects_step(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bo
     return Step(
         name="detect",
         argv=("detect", *data, *option_words({**out, **detector, **fresh})),
-        output=pipeline.shards and pipeline.shards / "detect.json",
+        outputs=() if pipeline.shards is None else (pipeline.shards / "detect.json",),
     )
 
 
@@ -79,36 +93,36 @@ def _training_steps(training: Training, pipeline: Pipeline, options: tuple[str, 
     run, partial = str(training.run), option_words({"--partial": pipeline.partial})
     data = (training.manifest, "--data", str(pipeline.data_root))
     argv = ("train", *data, *options, "--run", run)
-    train = Step(name=f"train{training.name}", argv=argv, output=training.run / BEST_NAME)
+    train = Step(name=f"train{training.name}", argv=argv, outputs=(training.run / BEST_NAME,))
     if training.split is None or training.baseline is None:
         return [train]
     split = _split_option(training.split)
 
-    def of_splits(*splits: Split) -> Callable[[], str]:
-        """Return the digest of the inputs, computed once: to compare it, and to record it."""
+    def of_splits(*splits: Split) -> Callable[[], dict[str, Any]]:
+        """Return the digests of the inputs, computed once: to compare them, and to record them."""
         inputs = functools.partial(_inputs, training, splits, partial=pipeline.partial)
         return functools.cache(inputs)
 
     evaluate = Step(
         name=f"eval{training.name}",
         argv=("eval", run, *split, *partial),
-        output=training.evaluation,
+        outputs=training.results[:2],
         made_from=of_splits(training.split),
     )
     baseline = Step(
         name=f"baseline{training.name}",
         argv=("baseline", *data, *options, *split, "--out", str(training.baseline)),
-        output=training.baseline / f"eval-{training.split}.json",
+        outputs=training.results[2:],
         made_from=of_splits(*SPLITS),
     )
     return [train, evaluate, baseline]
 
 
-def _inputs(training: Training, splits: tuple[str, ...], *, partial: bool) -> str:
-    """Return the digest of the inputs of an evaluation, which reads these splits."""
-    from orn.stage2_train.evaluation.evaluate import inputs_digest  # imports torch
+def _inputs(training: Training, splits: tuple[str, ...], *, partial: bool) -> dict[str, Any]:
+    """Return what an evaluation is made from, which reads these splits."""
+    from orn.stage2_train.evaluation.evaluate import made_from  # imports torch
 
-    return inputs_digest(training.run, splits, partial=partial)
+    return made_from(training.run, splits, partial=partial)
 
 
 def _split_option(split: Split) -> tuple[str, ...]:

@@ -1,18 +1,18 @@
 """Lists of `orn` commands, each run in a separate process.
 
 The demo, an experiment and `orn run` are lists of steps. A step is a command that a user could
-type, and the file that it writes on success:
+type, and the files that it writes on success:
 
     steps = [
-        Step(name="detect", argv=("detect", "demo", "--out", "shards/demo"), output=None),
-        Step(name="eval", argv=("eval", "runs/demo"), output=Path("runs/demo/eval-test.json")),
+        Step(name="detect", argv=("detect", "demo", "--out", "shards/demo")),
+        Step(name="eval", argv=("eval", "runs/demo"), outputs=(Path("runs/demo/eval-test.json"),)),
     ]
     run_steps(steps, record=Path("runs/demo") / STEPS_NAME)
 
 `run_steps` runs one list in the foreground and stops at the first failure. `run_lists` runs several
 independent lists in parallel; a failure stops only its own list. Both resume when called again: the
-record, a JSON file, lists the commands that have succeeded, with the digests of their inputs, and
-an interrupted command resumes automatically.
+record, a JSON file, lists the commands that have succeeded and what their outputs are made from,
+and an interrupted command resumes automatically.
 """
 
 import json
@@ -46,18 +46,18 @@ _INTERRUPTED = (130, 143)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A command, and the output that indicates its success."""
+    """A command, and the outputs that indicate its success."""
 
     name: str
     """Unique in its list."""
     argv: tuple[str, ...]
     """Arguments of `orn`."""
-    output: Path | None
-    """File that exists after success. None: the command is always run and determines what remains
+    outputs: tuple[Path, ...] = ()
+    """Files that exist after success. Empty: the command is always run and determines what remains
     to be done."""
-    made_from: Callable[[], str] | None = None
-    """Returns the digest of the inputs of the output, which is computed before the command runs;
-    None if only the arguments are compared."""
+    made_from: Callable[[], Mapping[str, Any]] | None = None
+    """Returns what the outputs are made from, as a JSON object of digests, which is computed before
+    the command runs; None if only the arguments are compared."""
 
     @property
     def typed(self) -> str:
@@ -77,10 +77,11 @@ def option_words(options: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def is_done(step: Step, record: Path) -> bool:
-    """Return whether exactly this command has succeeded with the same inputs, and its output still
-    exists."""
+    """Return whether exactly this command has succeeded with the same inputs, and its outputs still
+    exist."""
     known = _read_record(record).get(step.name, {})
-    if step.output is None or not step.output.exists() or known.get("argv") != list(step.argv):
+    exist = bool(step.outputs) and all(path.exists() for path in step.outputs)
+    if not exist or known.get("argv") != list(step.argv):
         return False
     return step.made_from is None or known.get("made_from") == step.made_from()
 
@@ -91,7 +92,7 @@ def step_seconds(record: Path) -> dict[str, float]:
 
 
 def run_steps(steps: Sequence[Step], *, record: Path, done: Collection[int] = (0,)) -> bool:
-    """Run all unfinished steps in order, and print each command on stderr. If a step with an output
+    """Run all unfinished steps in order, and print each command on stderr. If a step with outputs
     has to run, all later steps run again. Ctrl-C and SIGTERM also terminate the running command.
     All output of the commands goes to stderr.
 
@@ -221,7 +222,7 @@ def _unfinished(
         if not fresh and is_done(step, record):
             say(f"{place}: already done")
             continue
-        fresh = fresh or step.output is not None
+        fresh = fresh or bool(step.outputs)
         say(f"{place}: {escape(step.typed)}")
         inputs = {} if step.made_from is None else {"made_from": step.made_from()}
         started = time.monotonic()

@@ -30,12 +30,12 @@ from orn.stage2_train.baseline.clip_statistics import (
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.evaluate import split_file
+from orn.stage2_train.evaluation.evaluate import save_results, split_file
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.open_data import Sources, open_sources
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import Resources, data_paths
@@ -91,8 +91,7 @@ def evaluate_baseline(
         detector=sources.detections.detector.title,
         trained_on=False,
     )
-    save_predictions(out / f"predictions-{split}.npz", predictions)
-    file.write(out / f"eval-{split}.json")
+    save_results(out, split, file, predictions)
     return file
 
 

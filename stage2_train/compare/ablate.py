@@ -37,7 +37,7 @@ from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.runs.missing_data import missing_data, refuse_missing
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.runs.run_config import config_to_resume
-from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER
+from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER, result_paths
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import Recipe, clip_seconds, default_recipe, load_recipe
 from orn.stage2_train.settings.resources import wait_passively
@@ -263,12 +263,12 @@ def steps_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[
     training = ("train", manifest, *own, *shared, *overrides)
     splits = (split,) if run.fold else dict.fromkeys(("validation", split))
     return [
-        Step(name="train", argv=training, output=folder / BEST_NAME),
+        Step(name="train", argv=training, outputs=(folder / BEST_NAME,)),
         *(
             Step(
                 name=f"eval {name}",
                 argv=("eval", str(folder), "--split", name, *shared),
-                output=folder / f"eval-{name}.json",
+                outputs=result_paths(folder, name),
             )
             for name in splits
         ),

@@ -7,11 +7,13 @@ RUN/eval-folds.json          metrics over the test splits of all folds
 RUN/predictions-folds.npz    ids, labels and logits
 """
 
+import json
 import logging
 import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from orn.stage2_train.evaluation.split_figures import measured_values, with_grou
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
-from orn.stage2_train.runs.open_data import Sources, data_digests
+from orn.stage2_train.runs.open_data import STORED_FRAMES, Sources, data_digests
 from orn.stage2_train.runs.predictions import (
     Predictions,
     check_finite,
@@ -43,7 +45,7 @@ from orn.stage2_train.runs.predictions import (
     save_predictions,
 )
 from orn.stage2_train.runs.run_config import RunConfig, read_config
-from orn.stage2_train.runs.run_folder import BEST_NAME, check_room
+from orn.stage2_train.runs.run_folder import BEST_NAME, check_room, result_paths
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     inference_precision,
@@ -118,9 +120,15 @@ def evaluate_run(
         trained_on=request.split in recipe.data.training_splits,
     )
     if accelerator.is_main_process:
-        file.write(run / f"eval-{request.name}.json")
-        save_predictions(run / f"predictions-{request.name}.npz", predictions)
+        save_results(run, request.name, file, predictions)
     return file
+
+
+def save_results(run: Path, name: str, file: EvalFile, predictions: Predictions) -> None:
+    """Write the metrics and predictions of an evaluation."""
+    path, kept = result_paths(run, name)
+    save_predictions(kept, predictions)
+    file.write(path)
 
 
 def _predict(
@@ -266,14 +274,13 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
             **values,
         }
     )
-    pooled.write(run / f"eval-{FOLDS}.json")
-    save_predictions(run / f"predictions-{FOLDS}.npz", predictions)
+    save_results(run, FOLDS, pooled, predictions)
     return pooled
 
 
-def inputs_digest(run: Path, splits: Sequence[str], *, partial: bool) -> str:
-    """Return the digest, `sha256:...`, of the segments in splits with their labels, their objects
-    and stored frames, and the best weights.
+def made_from(run: Path, splits: Sequence[str], *, partial: bool) -> dict[str, str | None]:
+    """Return the digests of what an evaluation is made from: the best weights, and the labels,
+    objects and stored frames of splits.
 
     Args:
         run: run folder.
@@ -285,8 +292,15 @@ def inputs_digest(run: Path, splits: Sequence[str], *, partial: bool) -> str:
     """
     config = read_config(run)
     sources = sources_of_run(run, config, Resources(partial=partial))
-    segments = [sources.join(split, config.recipe).segments for split in splits]
-    video_ids = [segment.video_id for of_split in segments for segment in of_split]
+    segments = [
+        segment for split in splits for segment in sources.join(split, config.recipe).segments
+    ]
+    video_ids = [segment.video_id for segment in segments]
     data = data_digests(sources.clips, sources.detections, video_ids)
-    inputs = (segments, data, file_digest(run / BEST_NAME))
-    return text_digest(repr(inputs))
+    frames = data.pop(STORED_FRAMES, None)
+    return {
+        "weights": file_digest(run / BEST_NAME),
+        "labels": text_digest(json.dumps([asdict(segment) for segment in segments])),
+        "objects": text_digest(json.dumps(data, sort_keys=True)),
+        "frames": frames,
+    }

@@ -16,6 +16,7 @@ from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
+from orn.stage2_train.runs.run_folder import result_paths
 from orn.stage2_train.settings.evaluation_names import FOLDS
 
 OUTCOMES = ("found", "missed", "false alarm")
@@ -142,7 +143,7 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     Raises:
         CheckpointError: if a file is damaged, or the files do not match.
     """
-    path, kept = run / f"eval-{split}.json", run / f"predictions-{split}.npz"
+    path, kept = result_paths(run, split)
     if not path.exists() or not kept.exists():
         return None
     file = read_eval(path)

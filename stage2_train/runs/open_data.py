@@ -32,6 +32,8 @@ from orn.stage2_train.settings.resources import DataPaths
 logger = logging.getLogger(__name__)
 
 DATA_NAME = "data.json"
+STORED_FRAMES = "clip store"
+"""Name of the digest of stored frames."""
 _NAMED = 3
 
 
@@ -221,7 +223,7 @@ def data_digests(
     video_ids = tuple(video_ids)
     digests = detections.digests(video_ids)
     if isinstance(clips, ClipStore):
-        digests["clip store"] = clips.digest(video_ids)
+        digests[STORED_FRAMES] = clips.digest(video_ids)
     return digests
 
 

@@ -100,6 +100,11 @@ class RunStatus:
     """Training time in seconds, without validation."""
 
 
+def result_paths(run: Path, name: str) -> tuple[Path, Path]:
+    """Return the paths of the metrics and of the predictions of an evaluation in a run folder."""
+    return run / f"eval-{name}.json", run / f"predictions-{name}.npz"
+
+
 def earlier_run(run: Path, *, reads: Iterable[Path] = ()) -> EarlierResults:
     """Return the results in a run folder, without its marker; see `earlier_results`."""
     return earlier_results(run, _results_of(run), marker=RUN_MARKER, reads=reads)
@@ -296,8 +301,8 @@ def check_digest(run: Path, raw: dict[str, Any], names: Sequence[str]) -> None:
 def no_weights(run: Path) -> CheckpointError:
     """Return the error for a run without its best weights."""
     return CheckpointError(
-        f"{path_text(run)}: no {BEST_NAME} yet; `orn train` writes it after the first validation, "
-        "and `orn export` copies it"
+        f"{path_text(run)}: no {BEST_NAME}; run the command that trained the run again, which "
+        "writes it after a validation, or again if it was removed"
     )
 
 

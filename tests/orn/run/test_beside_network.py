@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
 from orn.run.run_steps import pipeline_steps
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.evaluation.metrics import scores_of
 from orn.stage2_train.runs.predictions import load_predictions, probabilities, save_predictions
-from tests.orn.run.pipelines import carry_out, pipeline_of
+from tests.orn.run.pipelines import begin, carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import build_world, make_workspace, write_maps
 
@@ -23,15 +22,7 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
     write_maps(world.store_path, [*world.films.values()])
     options = make_workspace(world, folder, task, metric)
     pipeline = pipeline_of(world, options, folds=folds, no_final=True)
-    pipeline.begin()
-    if folds:
-        _, changes = requested_folds(pipeline.manifest, folds=folds, group=None)
-        table = pipeline.data_root / "tiny" / "labels.csv"
-        rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
-        table.write_text("\n".join(rows))
-        draw_folds(table, changes)
-        paths = [Path(training.manifest) for training in pipeline.trainings]
-        write_fold_manifests(pipeline.manifest, paths, changes)
+    begin(pipeline)
     for step in pipeline_steps(pipeline)[3:]:
         carry_out(step.argv)
     return pipeline.run

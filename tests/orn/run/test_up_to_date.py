@@ -13,7 +13,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs import child_processes
 from orn.shared.jobs.child_processes import run_steps
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
-from tests.orn.run.pipelines import carry_out, pipeline_of
+from tests.orn.run.pipelines import begin, carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import (
     Film,
@@ -39,6 +39,12 @@ class Begun:
     def labels(self) -> Path:
         return self.pipeline.data_root / "tiny" / "labels.csv"
 
+    def run_all(self) -> list[str]:
+        """Run the steps from training to report; return the commands that were run."""
+        self.commands.clear()
+        run_steps(pipeline_steps(self.pipeline)[3:], record=self.pipeline.record)
+        return [*self.commands]
+
     def run(self) -> bool:
         """Run the steps train, eval and baseline; return whether both were evaluated again."""
         self.commands.clear()
@@ -52,9 +58,8 @@ class Begun:
 
 
 @pytest.fixture
-def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begun:
-    """The steps are carried out in this process."""
-
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the commands that steps run, which are carried out in this process."""
     commands: list[str] = []
 
     def run(arguments, **_) -> None:
@@ -64,9 +69,19 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begun:
             raise ConfigError(ran.stderr)
 
     monkeypatch.setattr(child_processes, "run_orn", run)
-    world = build_world(tmp_path / "world")
-    options = make_workspace(world, tmp_path)
-    made = Begun(pipeline=pipeline_of(world, options), world=world, commands=commands)
+    return commands
+
+
+def begin_in(folder: Path, commands: list[str], folds: int | None = None) -> Begun:
+    world = build_world(folder / "world")
+    pipeline = pipeline_of(world, make_workspace(world, folder), folds=folds, no_final=True)
+    begin(pipeline)
+    return Begun(pipeline=pipeline, world=world, commands=commands)
+
+
+@pytest.fixture
+def begun(tmp_path: Path, commands: list[str]) -> Begun:
+    made = begin_in(tmp_path, commands)
     assert made.run()
     return made
 
@@ -123,3 +138,50 @@ def test_other_training_labels_need_another_run(begun: Begun) -> None:
     exchange_labels(begun.labels, "train")
     with pytest.raises(ConfigError, match="train_digest"):
         begun.run()
+
+
+def test_a_report_killed_after_its_evaluation_is_written_again(begun: Begun) -> None:
+    assert begun.run_all() == ["train", "report"] and begun.run_all() == ["train"]
+    exchange_labels(begun.labels, "validation")
+    assert begun.run()  # and killed before the report
+    assert begun.run_all() == ["train", "report"] and begun.run_all() == ["train"]
+
+
+def test_removed_results_are_made_again(begun: Begun) -> None:
+    """As they were; the weights of the last step, which are the best, from the checkpoint."""
+    begun.run_all()
+    run = begun.pipeline.run
+    results = ("eval-validation.json", "predictions-validation.npz")
+    for name in ("model.safetensors", "report.html", *results, *(f"baseline/{r}" for r in results)):
+        content = (run / name).read_bytes()
+        (run / name).unlink()
+        begun.run_all()
+        assert name == "report.html" or (run / name).read_bytes() == content, name
+        assert begun.run_all() == ["train"], name
+
+
+def test_removed_weights_that_are_not_the_last_are_trained_again(begun: Begun) -> None:
+    """After the remedy of the message."""
+    run = begun.pipeline.run
+    content = (run / "model.safetensors").read_bytes()
+    last, metadata = read_tensors(run / "last.safetensors", what="", remedy="")
+    state = json.loads(metadata["state"]) | {"best_step": 1}
+    write_tensors(run / "last.safetensors", last, metadata | {"state": json.dumps(state)})
+    (run / "model.safetensors").unlink()
+    with pytest.raises(ConfigError, match=r"step 1 .* remove last\.safetensors and run"):
+        begun.run()
+    (run / "last.safetensors").unlink()
+    begun.run()
+    assert (run / "model.safetensors").read_bytes() == content
+
+
+def test_removed_results_of_all_folds_are_made_again(tmp_path: Path, commands: list[str]) -> None:
+    begun = begin_in(tmp_path, commands, folds=2)
+    begun.run_all()
+    assert begun.run_all() == ["train", "train"]
+    for folder in (begun.pipeline.run, begun.pipeline.run / "baseline"):
+        for name in ("eval-folds.json", "predictions-folds.npz"):
+            content = (folder / name).read_bytes()
+            (folder / name).unlink()
+            assert begun.run_all() == ["train", "train", "report"]
+            assert (folder / name).read_bytes() == content

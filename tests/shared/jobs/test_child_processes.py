@@ -19,7 +19,7 @@ from orn.shared.jobs.child_processes import (
 
 def quick(name: str, output: Path | None = None, word: str = "--version") -> Step:
     """A command that imports little; where there is no command `word`, one that fails with 2."""
-    return Step(name=name, argv=(word,), output=output)
+    return Step(name=name, argv=(word,), outputs=() if output is None else (output,))
 
 
 def test_a_job_that_is_done_is_not_run_again(tmp_path: Path, capfd) -> None:
