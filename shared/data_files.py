@@ -56,6 +56,11 @@ def text_digest(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def json_digest(value: Any) -> str:
+    """Return the digest, `sha256:...`, of a JSON value, whatever the order of its keys."""
+    return text_digest(json.dumps(value, sort_keys=True))
+
+
 def not_a_file(path: str | Path) -> str | None:
     """Return a noun phrase for the file type at a path if it is not a regular file, else None."""
     try:

@@ -7,7 +7,6 @@ RUN/eval-folds.json          metrics over the test splits of all folds
 RUN/predictions-folds.npz    ids, labels and logits
 """
 
-import json
 import logging
 import statistics
 import time
@@ -21,7 +20,7 @@ import torch
 from accelerate import Accelerator
 
 from orn.data_manifests.records import Dataset
-from orn.shared.data_files import file_digest, text_digest
+from orn.shared.data_files import file_digest, json_digest
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.text import counted
@@ -300,7 +299,7 @@ def made_from(run: Path, splits: Sequence[str], *, partial: bool) -> dict[str, s
     frames = data.pop(STORED_FRAMES, None)
     return {
         "weights": file_digest(run / BEST_NAME),
-        "labels": text_digest(json.dumps([asdict(segment) for segment in segments])),
-        "objects": text_digest(json.dumps(data, sort_keys=True)),
+        "labels": json_digest([asdict(segment) for segment in segments]),
+        "objects": json_digest(data),
         "frames": frames,
     }

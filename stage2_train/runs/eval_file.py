@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from orn.data_manifests.records import Metric
 from orn.shared.config.fields import explain
-from orn.shared.data_files import read_json
+from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text import counted
+from orn.shared.text import counted, path_text
 from orn.shared.text_report import Report, Table
 from orn.stage2_train.runs.predictions import GroupKind
 from orn.stage2_train.settings.head_combination import HEADS
@@ -21,6 +21,7 @@ UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
 unsure labels as negative, as in the authors' code."""
 
+_DIGEST = "digest"
 _Metrics = dict[str, int | float | None]
 
 
@@ -142,13 +143,13 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def write(self, path: Path) -> None:
-        """Write the file as indented JSON, with one line per row of tables.
+        """Write the file as indented JSON, with one line per row of tables and the digest of all.
 
         Raises:
             PipelineError: if the file cannot be written.
         """
-        entries = []
-        for name, value in self.as_json().items():
+        entries, values = [], self.as_json()
+        for name, value in {**values, _DIGEST: json_digest(values)}.items():
             if isinstance(value, list):
                 text = "[\n    " + ",\n    ".join(map(_dumped, value)) + "\n  ]"
             else:
@@ -161,10 +162,16 @@ def read_eval(path: Path) -> EvalFile:
     """Read a file `eval-SPLIT.json`.
 
     Raises:
-        CheckpointError: if the file is missing or invalid.
+        CheckpointError: if the file is missing, damaged or changed, or invalid.
     """
+    raw = read_json(path, error=CheckpointError)
+    if not isinstance(raw, dict) or raw.pop(_DIGEST, None) != json_digest(raw):
+        raise CheckpointError(
+            f"{path_text(path)}: expected results as `orn eval` wrote them, got a damaged or "
+            "changed file; evaluate the run again"
+        )
     try:
-        return EvalFile.model_validate(read_json(path, error=CheckpointError))
+        return EvalFile.model_validate(raw)
     except ValidationError as err:
         raise CheckpointError(
             f"{path}: not a valid result file of `orn eval`: {explain(err, EvalFile)}; remove the "

@@ -3,6 +3,8 @@
 N segments, A activity classes.
 """
 
+import hashlib
+import io
 import os
 import shlex
 import zipfile
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.jobs.atomic_file import replacing
+from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.text import path_text, truncate
 from orn.stage2_train.settings.evaluation_names import FOLDS, options_of
 from orn.stage2_train.settings.head_combination import PARTS, HeadCombination, with_combination
@@ -33,6 +35,7 @@ _NAMES = ("groups", "videos")
 _MOST_NAMED = 20
 _LARGEST_LOGIT = 1e30
 """Sums and means of logits up to this size are finite in float32."""
+_SEAL_BYTES = 64
 _MOST_BYTES = 1 << 29
 """Maximum file size; a hundred thousand segments with two hundred classes take half of it."""
 
@@ -222,15 +225,17 @@ def load_predictions(path: Path) -> Predictions:
 
 def _read_arrays(file: BinaryIO) -> Predictions:
     """Return the predictions in a file; memory use is bounded by the size of the file."""
-    size = os.fstat(file.fileno()).st_size
-    with zipfile.ZipFile(file) as archive:
+    content = file.read(_MOST_BYTES + 1)
+    size = len(content)
+    if size > _MOST_BYTES or content[-_SEAL_BYTES:] != _seal(memoryview(content)):
+        raise ValueError(f"{size} bytes, or a different digest")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
         stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-        if size > _MOST_BYTES or not stored or sum(entry.file_size for entry in entries) > size:
+        if not stored or sum(entry.file_size for entry in entries) > size:
             raise ValueError(f"{size} bytes")
-    file.seek(0)
-    with np.load(file, allow_pickle=False) as content:
-        arrays = {name: content[name] for name in content.files}
+    with np.load(io.BytesIO(content), allow_pickle=False) as loaded:
+        arrays = {name: loaded[name] for name in loaded.files}
     names: dict[str, Any] = {
         name: tuple(arrays[name].tolist()) for name in _NAMES if name in arrays
     }
@@ -248,7 +253,8 @@ def _read_arrays(file: BinaryIO) -> Predictions:
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Save ids, labels and logits as an .npz file that can be loaded without pickle.
+    """Save ids, labels and logits as an .npz file that can be loaded without pickle, whose comment
+    is the digest of the bytes before it.
 
     The output is deterministic.
     """
@@ -268,5 +274,15 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
     arrays |= {name: values for name, values in logits.items() if values is not None}
     if predictions.unsure is not None:
         arrays["unsure"] = predictions.unsure
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.comment = bytes(_SEAL_BYTES)
+    with file.getbuffer() as content:
+        content[-_SEAL_BYTES:] = _seal(content)
+    write_bytes(path, file.getvalue())
+
+
+def _seal(content: memoryview) -> bytes:
+    """Return the digest of a file without its comment, as text."""
+    return hashlib.sha256(content[:-_SEAL_BYTES]).hexdigest().encode()

@@ -25,12 +25,12 @@ from pydantic.dataclasses import dataclass
 from orn.data_manifests.records import ALL
 from orn.shared.config.fields import STRICT
 from orn.shared.data_files import (
+    json_digest,
     open_file,
     open_to_append,
     read_bounded,
     read_json,
     reason,
-    text_digest,
 )
 from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
@@ -308,7 +308,7 @@ def no_weights(run: Path) -> CheckpointError:
 
 def _digest(raw: dict[str, Any]) -> str:
     decisive = {name: value for name, value in raw.items() if name != _PATHS}
-    return text_digest(json.dumps(decisive, sort_keys=True))
+    return json_digest(decisive)
 
 
 def _metadata(path: Path) -> dict[str, Any]:

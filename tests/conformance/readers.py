@@ -282,7 +282,7 @@ READERS = (
     ),
     Reader(name="run", make=_make_run, read=lambda path: read_config(path.parent), accepts=TEXT),
     Reader(name="predictions", make=_make_predictions, read=_read_predictions),
-    Reader(name="evaluation", make=write_evaluation, read=read_eval, accepts=TEXT),
+    Reader(name="evaluation", make=write_evaluation, read=read_eval),
     Reader(
         name="log",
         make=_writes("metrics.jsonl", '{"group": "train", "step": 1}\n' * 3),

@@ -1,6 +1,5 @@
 """`orn train` and `orn eval` through the command line, on the tiny world."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.running import LAPTOP, Ran, run_orn, run_python
@@ -40,7 +40,7 @@ def test_train_then_eval(workspace) -> None:
     assert {"config.json", "starts.jsonl", "metrics.jsonl", LAST, BEST} <= names
 
     report = evaluate(run, "--views", "2x1").json
-    assert report == json.loads((run / "eval-validation.json").read_text())
+    assert report == read_eval(run / "eval-validation.json").as_json()
     assert (report["split"], report["num_segments"], report["clips"]) == ("validation", 4, 2)
     assert (report["metric"], report["chance"], report["num_skipped"]) == ("top1", 0.5, 0)
     assert report["detector"].startswith("drawn sha256:")

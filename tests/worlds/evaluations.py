@@ -1,6 +1,7 @@
 """Results as `orn eval` writes them, of predictions that are right where it is said."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from orn.data_manifests.records import Segment
+from orn.shared.data_files import json_digest
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import split_file
@@ -69,6 +71,11 @@ def evaluation_of(
         trained_on=False,
     )
     return file.model_copy(update=changes)
+
+
+def write_values(path: Path, values: Mapping[str, Any]) -> None:
+    """Write values that may not be those of `orn eval` as it writes them."""
+    path.write_text(json.dumps({**values, "digest": json_digest(values)}))
 
 
 def write_evaluation(

@@ -9,6 +9,7 @@ from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.compare.ablate import ABLATION_MARKER
 from tests.running import Ran, run_orn
 from tests.stage2_train.compare.made_results import EVALUATION
+from tests.worlds.evaluations import write_values
 from tests.worlds.films import words_of
 
 BOTH = ("--systems", "activity-head,object-head", "--seeds", "1", "--json")
@@ -34,7 +35,7 @@ def measured(options, tmp_path) -> list[str]:
         run = tmp_path / "ablation" / "object-head" / f"seed{seed}"
         run.mkdir(parents=True)
         figures = {"split": "validation", "object_head": {"top1": 0.75}}
-        (run / "eval-validation.json").write_text(json.dumps(EVALUATION | figures))
+        write_values(run / "eval-validation.json", EVALUATION | figures)
         (run / "starts.jsonl").write_text(json.dumps({"commit": commit, "threads": seed + 1}))
     return [*options, "--systems", "object-head", "--seeds", "2"]
 

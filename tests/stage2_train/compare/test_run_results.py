@@ -1,6 +1,5 @@
 """What runs reached: read from their folders, and kept as CSV."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,16 @@ from orn.stage2_train.compare.ablation_report import ablation_report, as_report
 from orn.stage2_train.compare.run_results import read_results
 from orn.stage2_train.runs.run_folder import append_jsonl
 from tests.stage2_train.compare.made_results import EVALUATION
+from tests.worlds.evaluations import write_values
 
 MEASURED = EVALUATION | {"two_heads": {"top1": 0.7}, "object_head": {"top1": 0.6}}
 
 
-def run_in(out: Path, place: str = "orn/seed3", measured: object = MEASURED) -> Path:
+def run_in(out: Path, place: str = "orn/seed3", measured: dict = MEASURED) -> Path:
     """A run with this measurement."""
     folder = out / place
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "eval-test.json").write_text(json.dumps(measured))
+    write_values(folder / "eval-test.json", measured)
     return folder
 
 

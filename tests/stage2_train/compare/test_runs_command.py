@@ -1,6 +1,5 @@
 """Runs side by side: what folders say without a checkpoint being opened."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +82,7 @@ def test_the_table_names_what_differs(folder) -> None:
     assert "40.00 (training)" in lines[4] and "2m01s" in lines[4]
     assert "shards" not in "".join(lines)  # where data lies is no difference
     path = folder / "new" / "eval-validation.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": True}))
+    read_eval(path).model_copy(update={"trained_on": True}).write(path)
     assert read_summary(folder / "new").trained_on
     assert "(trained on)" in _runs(folder).stdout
     assert "trained on" not in _runs(folder, "--split", "test").stdout

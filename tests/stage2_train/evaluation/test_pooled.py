@@ -1,6 +1,5 @@
 """The evaluation of a cross-validation: every segment once, from the run that did not see it."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from orn.shared.errors import JoinError
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
+from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import save_predictions
 from tests.worlds.evaluations import evaluation_of, predictions_of
 from tests.worlds.films import TINY_RECORD, write_tiny_model
@@ -40,7 +40,7 @@ def test_accuracy_is_of_all_segments_with_intervals_over_persons(tmp_path: Path)
     assert report["object_head"]["top1"] == 0.5  # the mean over folds is 0.67
     assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("participants", 2)
     assert report["confusion_counts"] == [[0, 0, 2], [0, 1, 2]]
-    assert json.loads((tmp_path / "eval-folds.json").read_text()) == report
+    assert read_eval(tmp_path / "eval-folds.json").as_json() == report
 
 
 def test_a_segment_of_two_folds_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Logits of a split."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe
+from tests.worlds.evaluations import predictions_of
 
 BATCHING = 1e-5  # a clip alone and in a batch, float32
 
@@ -145,17 +147,25 @@ def test_predictions_that_were_saved_load(network, clips, tmp_path, combination)
         np.testing.assert_array_equal(getattr(predictions, name), getattr(kept, name))
 
 
-ARRAYS = {
-    "ids": np.array(["a", "b"]),
-    "labels": np.array([0, 1]),
-    "activity_logits": np.zeros((2, 3), np.float32),
-}
+def test_a_head_is_not_lost_by_a_changed_bit(tmp_path) -> None:
+    """In its name, wherever it stands in the file."""
+    path, logits = tmp_path / "p.npz", np.eye(2)
+    kept = predictions_of("ab", [0, 1], activity_logits=logits, object_logits=1 - logits)
+    save_predictions(path, kept)
+    content = path.read_bytes()
+    for place in re.finditer(rb"object_logits", content):
+        flipped = bytearray(content)
+        flipped[place.start()] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(CheckpointError, match=r"p\.npz: .* damaged"):
+            load_predictions(path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
 def test_logits_that_are_not_finite_are_refused_by_their_segment(tmp_path, value: float) -> None:
     spoilt = np.array([[0, 0, 0], [0, value, 0]], np.float32)
     for head in ("activity_logits", "object_logits"):
-        np.savez(tmp_path / "p.npz", **{**ARRAYS, head: spoilt})
+        logits = {"activity_logits": np.zeros((2, 3)), head: spoilt}
+        save_predictions(tmp_path / "p.npz", predictions_of("ab", [0, 1], **logits))
         with pytest.raises(CheckpointError, match=r"p\.npz: b: expected finite logits of the"):
             load_predictions(tmp_path / "p.npz")

@@ -1,6 +1,5 @@
 """What `orn eval` kept, as a report reads it."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from orn.stage2_train.evaluation.metrics import confusion_counts
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import answer
 from orn.stage2_train.runs.predictions import save_predictions
-from tests.worlds.evaluations import evaluation_of, predictions_of
+from tests.worlds.evaluations import evaluation_of, predictions_of, write_values
 
 CLASSES = ("a", "b", "c")
 NO_DIFFERENCE = "no clear difference"
@@ -97,7 +96,7 @@ def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
 
 
 def write(run: Path, measured: Measured, **changed) -> None:
-    (run / "eval-validation.json").write_text(json.dumps(measured.file.as_json() | changed))
+    write_values(run / "eval-validation.json", measured.file.as_json() | changed)
     save_predictions(run / "predictions-validation.npz", measured.predictions)
 
 

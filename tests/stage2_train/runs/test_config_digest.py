@@ -54,7 +54,7 @@ def test_no_flipped_bit_is_read_in_silence(number: int, one_step: Path, trained_
 def test_paths_may_be_changed(one_step: Path) -> None:
     config = one_step / "config.json"
     raw = json.loads(config.read_text())
-    shutil.copytree(raw["places"]["shards"], one_step.parent / "moved")
+    shutil.copytree(one_step / raw["places"]["shards"], one_step.parent / "moved")
     raw["places"]["shards"] = str(one_step.parent / "moved")
     config.write_text(json.dumps(raw))
     run_orn("eval", one_step, *LAPTOP)
