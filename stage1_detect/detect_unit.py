@@ -145,8 +145,8 @@ class UnitDetector:
     mapped: Callable[..., Iterable[Any]] = map
     """Calls a function for each frame of a batch, as `map` does."""
     _open: _OpenVideo | None = field(default=None, init=False)
-    _contents: dict[Any, tuple[int, str]] = field(default_factory=dict, init=False)
-    """Sizes and digests of videos in several units, by their `content_state`."""
+    _last: tuple[Any, tuple[int, str]] = field(default=(None, (0, "")), init=False)
+    """`content_state` of the last video, and its size and digest."""
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
         """Detect objects in the frames of a unit and write its shard. The shard appears only once
@@ -201,14 +201,12 @@ class UnitDetector:
                 yield FailedVideo(id=part.video_id, reason=reason)
 
     def _content(self, video: Video, part: UnitPart) -> tuple[int, str]:
-        """Return the size and the digest of a video, which may be replaced between two units."""
-        state = None if part.is_whole else content_state(video.path)
-        content = self._contents.get(state)
-        if content is None:
-            content = content_bytes(video.path), content_digest(video.path)
-            if state is not None:
-                self._contents[state] = content
-        return content
+        """Return the size and the digest of a video, which may be replaced between two units. The
+        JPEGs of a folder are not compared for each unit; a job that resumes compares them."""
+        state = content_state(video.path)
+        if part.is_whole or self._last[0] != state:
+            self._last = state, (content_bytes(video.path), content_digest(video.path))
+        return self._last[1]
 
     def _frames(self, video: Video, part: UnitPart) -> Iterator[Frame]:
         rate = self.detector.entry.frame_rate

@@ -110,17 +110,18 @@ def is_same_content(path: Path, *, num_bytes: int, digest: str, since_ns: int) -
     return content_digest(path) == digest
 
 
-def content_state(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Return name, size, modification time and inode of a file, or of each of a folder's JPEGs,
-    which change if the content is replaced.
+def content_state(path: Path) -> tuple[str, int, int, int]:
+    """Return path, size, modification time and inode of a file or folder, which change if it is
+    replaced, or if a file in the folder is replaced by a new one.
 
     Raises:
-        VideoDecodeError: if it cannot be read.
+        VideoDecodeError: if it does not exist.
     """
-    return tuple(
-        (str(file), status.st_size, status.st_mtime_ns, status.st_ino)
-        for file, status in _files(path)
-    )
+    try:
+        status = path.stat()
+    except OSError as err:
+        raise VideoDecodeError(f"{path}: cannot be read ({reason(err)})") from err
+    return str(path), status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _files(path: Path) -> list[tuple[Path, os.stat_result]]:
