@@ -29,7 +29,7 @@ _FEW_CLIPS = 20
 
 
 def check_dataset(
-    name_or_file: str | Path, data_root: Path, *, probe_videos: bool = False
+    name_or_file: str | Path, data_root: Path | None, *, probe_videos: bool = False
 ) -> dict[str, Any]:
     """Compare the label tables of a data set with its files, and return counts as plain values.
 
@@ -38,7 +38,7 @@ def check_dataset(
 
     Args:
         name_or_file: name or file of the manifest.
-        data_root: folder of all data sets.
+        data_root: folder of all data sets; None: the data set's.
         probe_videos: whether to open each video, for `unreadable`.
 
     Raises:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
-from orn.data_manifests.load import load_manifest
+from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.records import fold_names
 from orn.shared.config.toml_files import to_toml
@@ -70,8 +70,11 @@ def write_fold_manifests(
         paths: the copies.
         changes: other values in the section labels.
     """
-    values = load_manifest(manifest).model_dump(mode="json", exclude_unset=True)
+    opened = load_manifest(manifest)
+    values = opened.model_dump(mode="json", exclude_unset=True)
     for path in paths:
+        if opened.data_root is not None:
+            values["data_root"] = recorded_data_root(data_root_of(opened, None), path)
         labels = {**values["labels"], **changes, "split": path.stem}
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, to_toml({**values, "labels": labels}))

@@ -29,7 +29,7 @@ from orn.shared.config.toml_files import load_config
 from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.errors import DataRootError, ManifestError, PipelineError, UnknownDatasetError
 from orn.shared.jobs.plan import Plan
-from orn.shared.text import counted, first_few, nearest_first, truncate
+from orn.shared.text import counted, first_few, nearest_first, path_text, truncate
 
 logger = logging.getLogger(__name__)
 
@@ -119,9 +119,32 @@ def manifest_of(plan: Plan, *, remedy: str) -> str:
     return str(path)
 
 
+def data_root_of(manifest: Manifest, given: Path | None) -> Path:
+    """Return the data root for a manifest: the given one, otherwise that of the manifest, otherwise
+    `usual_data_root`."""
+    if given is not None:
+        return given
+    if manifest.data_root is None:
+        return usual_data_root()
+    # Parents of a real path are those of its text.
+    return Path(
+        os.path.relpath(os.path.realpath(manifest.source.parent) + "/" + manifest.data_root)
+    )
+
+
+def usual_data_root() -> Path:
+    """Return the data root of this machine: the variable ORN_DATA, or `data`."""
+    return Path(os.environ.get("ORN_DATA") or "data")
+
+
+def recorded_data_root(data_root: Path, manifest: Path) -> str:
+    """Return a data root relative to the folder of a manifest file, for its key `data_root`."""
+    return os.path.relpath(data_root, os.path.realpath(manifest.parent))
+
+
 def load_dataset(
     name_or_file: str | Path | Manifest,
-    data_root: Path,
+    data_root: Path | None,
     *,
     labels: bool = True,
     needs_videos: bool = False,
@@ -130,7 +153,7 @@ def load_dataset(
 
     Args:
         name_or_file: name or file of the manifest.
-        data_root: folder of all data sets.
+        data_root: folder of all data sets; None: see `data_root_of`, as in all functions here.
         labels: False if only videos are needed: labels are empty and, without label tables, the
             videos are found by the manifest's pattern.
         needs_videos: whether to raise an error if no video exists.
@@ -146,18 +169,18 @@ def load_dataset(
     if needs_videos and not dataset.videos:
         missing = dataset.missing
         listed = f"none of {len(missing)} listed videos ({first_few(missing, _NAMED)})"
-        raise _absent(manifest, data_root, listed if missing else "no videos")
+        raise _absent(manifest, dataset.root, listed if missing else "no videos")
     return dataset
 
 
-def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
+def locate_videos(manifest: Manifest, listing: Listing, data_root: Path | None) -> Dataset:
     """Return the data set for a listing, restricted to existing videos.
 
     Raises:
         ManifestError: if the table of frame rates lacks a video.
         DataRootError: if a folder cannot be read or the table of rates is missing.
     """
-    folder = data_root / manifest.root
+    folder = data_root_of(manifest, data_root) / manifest.root
     are_folders = manifest.form == "frames"
     files = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
     rates = video_rates(manifest.videos, folder, files)
@@ -190,13 +213,13 @@ def own_file(manifest: Manifest) -> Path | None:
     return None if manifest.source.parent == _SHIPPED else manifest.source
 
 
-def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
+def files_of(name_or_file: str | Path, data_root: Path | None) -> Iterator[Path]:
     """Yield the paths of the manifest, its tables and its videos, for commands that must not
     overwrite them; tables need not exist."""
     with suppress(PipelineError):
         manifest = load_manifest(name_or_file)
         yield manifest.source
-        folder = data_root / manifest.root
+        folder = data_root_of(manifest, data_root) / manifest.root
         yield from (folder / str(name) for name in manifest.labels.model_dump().values() if name)
         if manifest.videos.rate_table is not None:
             yield folder / manifest.videos.rate_table.table
@@ -205,7 +228,7 @@ def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
 
 
 def load_listing(
-    manifest: Manifest, data_root: Path, *, labels: bool = True, partial: bool = False
+    manifest: Manifest, data_root: Path | None, *, labels: bool = True, partial: bool = False
 ) -> Listing:
     """Return the content of the label tables, whether or not the videos exist.
 
@@ -219,12 +242,13 @@ def load_listing(
         ManifestError: if a label table or a video id is invalid.
         DataRootError: if the data root, the data set's folder or a label table is missing.
     """
+    data_root = data_root_of(manifest, data_root)
     spec, task, folder = manifest.labels, manifest.task, data_root / manifest.root
     tables = [folder / getattr(spec, key) for key in spec.lists]
     for parent in (data_root, folder):
         if not os.path.isdir(parent):
             got = f"no folder {truncate(str(parent.absolute()))}"
-            raise _absent(manifest, data_root, got)
+            raise _absent(manifest, folder, got)
     if not labels and not any(map(os.path.lexists, tables)):
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         if ids:
@@ -276,11 +300,14 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
     return {video_id: rates[video_id] for video_id in listed}
 
 
-def _absent(manifest: Manifest, data_root: Path, got: str) -> DataRootError:
+def _absent(manifest: Manifest, place: Path, got: str) -> DataRootError:
     """Return the error for a missing data set, with the expected files and how to obtain them."""
     name, labels = manifest.name, manifest.labels
     tables = [getattr(labels, key) for key in labels.lists]
-    folder = truncate(str((data_root / manifest.root).absolute()))
+    folder = truncate(str(place.absolute()))
+    variable = "the variable ORN_DATA"
+    if manifest.data_root is not None:
+        variable = f"data_root in {path_text(manifest.source)}"
     if own_file(manifest):
         remedy = "put it there (docs/own_videos.md)"
     elif name == _GENERATED:
@@ -290,7 +317,7 @@ def _absent(manifest: Manifest, data_root: Path, got: str) -> DataRootError:
     return DataRootError(
         f"data set {name!r}: expected {', '.join(tables)} and {manifest.videos.pattern} in "
         f"{folder}, got {got}; {remedy}, or set the folder that contains {manifest.root} with "
-        "--data FOLDER (make: DATA=FOLDER) or the variable ORN_DATA"
+        f"--data FOLDER (make: DATA=FOLDER) or {variable}"
     )
 
 

@@ -24,7 +24,13 @@ def _relative(text: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"expected a path that stays inside its folder, got {text!r}")
-    if not text or re.search(r"[\x00-\x1f\x7f]", text):
+    if not text:
+        raise ValueError("expected a path, got an empty string")
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", text):
         raise ValueError(f"expected a path without control characters, got {text!r}")
     return text
 
@@ -246,6 +252,9 @@ class Manifest(Section):
     metric: Metric
     clip_frames: Annotated[int, Field(ge=1, le=1000)]
     """L, the number of frames sampled from a segment."""
+    data_root: Annotated[str, Field(min_length=1), AfterValidator(_printable)] | None = None
+    """Data root relative to the folder of the manifest, for a table of the user's own; None: that
+    of the machine."""
     root: RelativePath
     """Folder of the data set in the data root."""
     flipped_classes: tuple[tuple[str, str], ...] | None = None

@@ -1,7 +1,6 @@
 """`orn manifest`."""
 
 import shlex
-from pathlib import Path
 from typing import Annotated
 
 from orn.shared.common_options import (
@@ -42,7 +41,7 @@ def list_manifests(*, as_json: AsJson = False) -> None:
 def check(
     dataset: DatasetName,
     *,
-    data_root: DataRoot = Path("data"),
+    data_root: DataRoot = None,
     probe_videos: Annotated[bool, Option("Also open each video.", name="--probe")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -94,7 +93,7 @@ def new(
     seed: Seed = 0,
     out: Annotated[FilePath | None, Option("Output file.", usual="NAME.toml")] = None,
     fresh: Annotated[bool, Option("Replace existing files.")] = False,
-    data_root: DataRoot = Path("data"),
+    data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a manifest for your own videos from TABLE.csv.
@@ -128,7 +127,7 @@ def new(
     made = new.report
     for reason in made["guessed"]:
         echo(f"guessed: {reason}", err=True)
-    check_it = ("orn", "manifest", "check", made["manifest"], "--data", made["data_root"])
+    check_it = ("orn", "manifest", "check", made["manifest"])
     for line in (
         f"{made['manifest']}: {counted(made['videos']['listed'], 'video')}, "
         f"{made['videos']['present']:,} there",

@@ -18,7 +18,13 @@ from typing import Any
 from orn.data_manifests.check import split_advice
 from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES, expand
-from orn.data_manifests.load import load_manifest, locate_videos
+from orn.data_manifests.load import (
+    data_root_of,
+    load_manifest,
+    locate_videos,
+    recorded_data_root,
+    usual_data_root,
+)
 from orn.data_manifests.manifest import LONGEST_NAME_BYTES, Manifest, TableLabels, is_name_character
 from orn.data_manifests.records import METRICS, SPLITS, Dataset, Form, Split, Task
 from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow, read
@@ -79,14 +85,14 @@ class NewManifest:
         Raises:
             PipelineError: if a file cannot be written.
         """
-        for path, text in self.files.items():
+        for path, text in self.files.items():  # the manifest last, since it needs the others
             write_text(path, text)
 
 
 def plan_manifest(
     table: Path,
     *,
-    data_root: Path,
+    data_root: Path | None = None,
     pattern: str | None = None,
     name: str | None = None,
     rate: float | None = None,
@@ -98,7 +104,8 @@ def plan_manifest(
 
     Args:
         table: the CSV file.
-        data_root: folder of all data sets; for a table elsewhere, the parent of its folder is used.
+        data_root: folder of all data sets; None: ORN_DATA or `data`. For a table elsewhere, the
+            parent of its folder is used.
         pattern: path of a video relative to the table's folder; None: inferred.
         name: name of the data set and prefix of the files next to the table; None: inferred,
             without a prefix.
@@ -116,7 +123,7 @@ def plan_manifest(
     guess = guess_table(table, group=split.group if split else None)
     split_of = draw_table(table, split) if split else {}
     folder = _absolute(table).parent
-    usual, is_second, _ = usual_manifest(table, data_root)
+    usual, is_second = usual_manifest(table, data_root)
     name = usual.stem if name is None and is_second else name
     data_root, root = _data_root(folder, data_root)
     pattern, form = _video_pattern(table, guess, pattern, rate=rate)
@@ -129,6 +136,7 @@ def plan_manifest(
         "form": form,
         "task": guess.task,
         "metric": METRICS[guess.task],
+        "data_root": recorded_data_root(data_root, path),
         "root": root,
         "pattern": pattern,
         "table": table.name,
@@ -143,10 +151,11 @@ def plan_manifest(
         column=toml_value(split.columns[0] if split else "split"),
         drawn=_drawn_lines(split, f"{prefix}{_SPLIT_NAME}") if split else "",
     )
-    files = {path: text, classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
+    files = {classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
     split_path = folder / f"{prefix}{_SPLIT_NAME}"
     if split:
         files[split_path] = split_text(split.columns, split_of)
+    files[path] = text
     check_output_files(list(files), reads=[table])
     files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
@@ -197,25 +206,29 @@ def mirrored_pairs(classes: Sequence[str]) -> list[list[str]]:
     return pairs
 
 
-def usual_manifest(table: Path, data_root: Path) -> tuple[Path, bool, Path]:
-    """Return the default manifest of `plan_manifest` for a table, in the current folder; whether
-    its name contains that of the table, because the manifest named after the folder is that of a
-    different table; and the data root for further commands."""
+def usual_manifest(table: Path, data_root: Path | None) -> tuple[Path, bool]:
+    """Return the default manifest of `plan_manifest` for a table, in the current folder, and
+    whether its name contains that of the table, because the manifest named after the folder is that
+    of a different table."""
     folder = _absolute(table).parent
-    data_root, root = _data_root(folder, data_root)
+    _, root = _data_root(folder, data_root)
     name = _clean_name(folder.name if root != "." else table.stem)
     path = Path(f"{name}.toml")
     is_second = False
     with suppress(PipelineError):  # no such manifest
-        is_second = table_of(load_manifest(path), data_root) != table.resolve()
+        is_second = root_of_table(load_manifest(path), table, data_root) is None
     usual = Path(f"{name}-{_clean_name(table.stem)}.toml") if is_second else path
-    return usual, is_second, data_root
+    return usual, is_second
 
 
-def table_of(manifest: Manifest, data_root: Path) -> Path:
-    """Return the table of labels of a manifest, or its folder if it has no such table."""
+def root_of_table(manifest: Manifest, table: Path, data_root: Path | None) -> Path | None:
+    """Return the data root under which a manifest reads a table: the given one, its own one or the
+    folder two above the table; None if it is the manifest of different labels."""
     own = manifest.labels.table if isinstance(manifest.labels, TableLabels) else ""
-    return (data_root / manifest.root / own).resolve()
+    for root in (data_root, data_root_of(manifest, None), _absolute(table).parent.parent):
+        if root is not None and (root / manifest.root / own).resolve() == table.resolve():
+            return root
+    return None
 
 
 def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
@@ -342,11 +355,12 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
     return changed
 
 
-def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
+def _data_root(folder: Path, data_root: Path | None) -> tuple[Path, str]:
     """Return the data root, and the table's folder relative to it."""
-    absolute = _absolute(data_root)
+    usual = data_root or usual_data_root()
+    absolute = _absolute(usual)
     if folder.is_relative_to(absolute):
-        return data_root, folder.relative_to(absolute).as_posix()
+        return usual, folder.relative_to(absolute).as_posix()
     return folder.parent, folder.name or "."
 
 

@@ -124,7 +124,7 @@ def load_detector(
 def open_dataset(
     manifest: str | Path,
     *,
-    data: str | Path = "data",
+    data: str | Path | None = None,
     shards: str | Path | None = None,
     clips: str | Path | None = None,
     decode: bool = False,
@@ -142,7 +142,8 @@ def open_dataset(
 
     Args:
         manifest: name or TOML file of the data set.
-        data: data root, the folder of all data sets.
+        data: data root, the folder of all data sets; by default that of the manifest, of the
+            variable `ORN_DATA`, or `data`.
         shards: folder of the shards; `shards/DATASET` by default.
         clips: clip store; `clips/DATASET` by default.
         decode: whether to decode frames from the videos instead of reading a clip store.
@@ -159,7 +160,7 @@ def open_dataset(
     return open_with_resources(
         str(manifest),
         Resources(
-            data_root=Path(data),
+            data_root=None if data is None else Path(data),
             shards=None if shards is None else Path(shards),
             clips=None if clips is None else Path(clips),
             no_clip_store=decode,

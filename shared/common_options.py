@@ -41,11 +41,14 @@ Precision = Annotated[NumberFormat, BeforeValidator(lambda value: PRECISIONS.get
 DatasetName = Annotated[str, Argument("DATASET")]
 """The name of a bundled manifest, or the path of a manifest file."""
 DataRoot = Annotated[
-    FilePath,
+    FilePath | None,
     Option(
-        "Data root, the folder of all data sets.", name="--data", variable="ORN_DATA", usual="data"
+        "Data root, the folder of all data sets.",
+        name="--data",
+        usual="that of the manifest, else ORN_DATA, else data",
     ),
 ]
+"""For `orn.data_manifests.load.data_root_of`."""
 AsJson = Annotated[bool, Option("Print one JSON object on stdout.", name="--json")]
 DryRun = Annotated[bool, Option("Print the settings and the amount of work, and exit.")]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), Option("Random seed.")]

@@ -5,7 +5,7 @@ line. Its fields have pydantic constraints and an `Option` or `Argument`:
 
     class CountRequest(Request):
         dataset: DatasetName
-        data_root: DataRoot = Path("data")
+        data_root: DataRoot = None
         limit: Annotated[Count | None, Option("Only the first N videos.", metavar="N")] = None
 
     @command("count")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from orn.data_manifests.load import files_of, load_dataset
+from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import usual_batch_size
 from orn.shared.errors import SOME_FAILED, DetectorError
@@ -164,7 +164,9 @@ class _Inputs:
         Args:
             entry: the entry of the loaded detector, on which the shards depend, if it is loaded.
         """
-        request = self.request
+        request, root = self.request, self.request.data_root
+        if root is None:
+            root = data_root_of(load_manifest(request.dataset), None)
         settings: dict[str, Any] = {"threads": request.threads}
         if self.engine.device_type is not None:
             settings["device"] = self.engine.device_type
@@ -173,7 +175,7 @@ class _Inputs:
         return plan_job(
             self.data,
             folder=self.folder,
-            data_root=request.data_root,
+            data_root=root,
             scope=request.scope,
             settings=settings,
             fresh=request.fresh,

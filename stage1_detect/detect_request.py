@@ -1,6 +1,5 @@
 """The options of `orn detect`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from orn.shared.common_options import (
@@ -55,7 +54,7 @@ class DetectRequest(Request):
     """The options of `orn detect`."""
 
     dataset: DatasetName
-    data_root: DataRoot = Path("data")
+    data_root: DataRoot = None
     out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
     checkpoint: Annotated[
         FilePath | None,

@@ -178,7 +178,7 @@ def demo(*, seed: Seed = 0, as_json: AsJson = False) -> None:
 @command("world")
 def demo_world(
     *,
-    data_root: DataRoot = Path("data"),
+    data_root: DataRoot = None,
     films: Annotated[
         _Films, Option("Number of films per split.", metavar="TRAIN,VALIDATION,TEST")
     ] = (560, 200, 0),
@@ -189,8 +189,10 @@ def demo_world(
 
     A complete world is skipped, and an interrupted one resumes.
     """
+    from orn.data_manifests.load import data_root_of, load_manifest
     from orn.demo.world.make import PARTS, WORLD, write_world
 
+    data_root = data_root_of(load_manifest("demo"), data_root)
     drawn = write_world(
         data_root,
         films=dict(zip(PARTS, films, strict=True)),

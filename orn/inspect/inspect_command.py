@@ -66,8 +66,7 @@ class InspectRequest(Request):
         Option(
             "Data root.",
             name="--data",
-            variable="ORN_DATA",
-            usual="from the plan next to SHARD, else data",
+            usual="from the plan next to SHARD, else that of the data set",
         ),
     ] = None
     run: Annotated[

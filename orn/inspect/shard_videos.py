@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.data_manifests.load import load_dataset, load_listing, load_manifest, manifest_of
+from orn.data_manifests.load import (
+    data_root_of,
+    load_dataset,
+    load_listing,
+    load_manifest,
+    manifest_of,
+)
 from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError, JoinError, PipelineError
 from orn.shared.jobs.plan import Plan
@@ -42,7 +48,7 @@ class NoPictures:
 class VideoPictures:
     """Frames decoded from the videos of a data set."""
 
-    def __init__(self, dataset: str, data_root: Path) -> None:
+    def __init__(self, dataset: str, data_root: Path | None) -> None:
         loaded = load_dataset(dataset, data_root, labels=False)
         self.name = f"the videos of {loaded.name} under {loaded.root}"
         self._videos = {video.id: video for video in loaded.videos}
@@ -89,16 +95,18 @@ def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path | None) 
         return NoPictures(str(err))
 
 
-def data_of_shard(shard: Path, dataset: str | None, data_root: Path | None) -> tuple[str, Path]:
+def data_of_shard(
+    shard: Path, dataset: str | None, data_root: Path | None
+) -> tuple[str, Path | None]:
     """Return the name or file of the manifest of a shard's data set, and the data root: those given
-    if they are, else those recorded in the plan next to the shard.
+    if they are, else those recorded in the plan next to the shard; None: the data set's.
 
     Raises:
         JoinError: if there is no plan, and no data set is given.
     """
     plan = Plan.load(shard.parent)
-    if data_root is None:
-        data_root = Path((plan and plan.data_root) or "data")
+    if data_root is None and plan is not None and plan.data_root is not None:
+        data_root = Path(plan.data_root)
     if dataset is not None:
         return dataset, data_root
     if plan is None:
@@ -172,13 +180,15 @@ class ActivityLabels:
 
 
 def labels_of(
-    dataset: str, data_root: Path, probabilities: Mapping[str, NDArray[np.float32]] | None = None
+    dataset: str,
+    data_root: Path | None,
+    probabilities: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> ActivityLabels:
     """Return the labels of a data set.
 
     Args:
         dataset: name or file of its manifest.
-        data_root: folder of all data sets.
+        data_root: folder of all data sets; None: the data set's.
         probabilities: (A,) predicted probabilities of a run, by segment id.
 
     Raises:
@@ -194,7 +204,7 @@ def labels_of(
                 f"got {len(chances_A)}; specify the run's data set with --dataset"
             )
     return ActivityLabels(
-        source=f"{manifest.name} under {data_root}",
+        source=f"{manifest.name} under {data_root_of(manifest, data_root)}",
         classes=listing.classes,
         segments=listing.segments,
         probabilities=probabilities,

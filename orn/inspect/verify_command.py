@@ -28,7 +28,7 @@ def verify(
             metavar="DATASET",
         ),
     ] = None,
-    data_root: DataRoot = Path("data"),
+    data_root: DataRoot = None,
     workers: Annotated[
         Annotated[int, Field(ge=1, le=256)] | None,
         Option("Number of processes.", usual="one per core"),
@@ -52,7 +52,7 @@ def verify_paths(
     paths: Sequence[Path],
     *,
     dataset: str | None = None,
-    data_root: Path = Path("data"),
+    data_root: Path | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
     """Check shards, and folders of shards as a whole; return their problems as a JSON object:
@@ -61,7 +61,7 @@ def verify_paths(
     Args:
         paths: shards and folders; if empty, the folder `shards/NAME` of the data set.
         dataset: name or file of the manifest that lists the videos of the folders.
-        data_root: folder of all data sets.
+        data_root: folder of all data sets; None: the data set's.
         workers: maximum number of processes; the number of usable cores by default.
 
     Raises:

@@ -1,6 +1,5 @@
 """The options of `orn predict`."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -97,7 +96,7 @@ class PredictRequest(Request):
             metavar="NAME|FILE",
         ),
     ] = None
-    data_root: DataRoot = Path("data")
+    data_root: DataRoot = None
     threads: Annotated[
         Threads | None,
         threads_option("this process", usual="OMP_NUM_THREADS, else the number of cores"),

@@ -28,7 +28,7 @@ class TrueSegment:
     """Names of its classes."""
 
 
-def true_segments(name_or_file: str, data_root: Path) -> dict[str, list[TrueSegment]]:
+def true_segments(name_or_file: str, data_root: Path | None) -> dict[str, list[TrueSegment]]:
     """Return the labeled segments of a data set by the resolved path of their video."""
     dataset = load_dataset(name_or_file, data_root)
     paths = {video.id: os.path.realpath(video.path) for video in dataset.videos}

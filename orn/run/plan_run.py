@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.draw_split import SplitRequest
-from orn.data_manifests.load import files_of, load_dataset, load_manifest
+from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
-from orn.data_manifests.new import NewManifest, guess_table, plan_manifest, table_of, usual_manifest
+from orn.data_manifests.new import (
+    NewManifest,
+    guess_table,
+    plan_manifest,
+    root_of_table,
+    usual_manifest,
+)
 from orn.data_manifests.records import ALL, Dataset, Split, fold_names
 from orn.run.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
 from orn.shared.errors import SOME_FAILED, ConfigError
-from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
+from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, option_words, run_orn
 from orn.shared.jobs.outputs import (
     EarlierResults,
     begin_output_folder,
@@ -289,11 +295,13 @@ def _manifest_of(
         ConfigError: if the default file is the manifest for a different table.
     """
     if not request.is_table:
-        return request.dataset, request.data_root, None
+        manifest = load_manifest(request.dataset)
+        return request.dataset, data_root_of(manifest, request.data_root), None
     table = Path(request.dataset)
-    path, _, data_root = usual_manifest(table, request.data_root)
+    path, _ = usual_manifest(table, request.data_root)
     if path.exists():
-        if table_of(load_manifest(path), data_root) != table.resolve():
+        data_root = root_of_table(load_manifest(path), table, request.data_root)
+        if data_root is None:
             raise ConfigError(
                 f"{path}: expected the manifest of {table}, got one with different labels; create "
                 f"a new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass "
@@ -310,12 +318,13 @@ def _manifest_of(
         new = plan_manifest(table, data_root=request.data_root, split=split)
         for warning in new.report["warnings"]:
             logger.warning("%s: %s", new.dataset.name, warning)
-        return str(path), data_root, new
+        return str(path), Path(new.report["data_root"]), new
     words = () if split is None else split.words
-    argv = ("manifest", "new", str(table), *words, "--data", str(request.data_root))
+    given = option_words({"--data": request.data_root})
+    argv = ("manifest", "new", str(table), *words, *given)
     echo(shlex.join(["orn", *argv]), err=True)
     run_orn(argv, stdout=STDERR)
-    return str(path), data_root, None
+    return str(path), data_root_of(load_manifest(path), None), None
 
 
 def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> float | None:

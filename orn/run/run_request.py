@@ -15,7 +15,7 @@ class PipelineRequest(Request):
     """The options of `orn run`."""
 
     dataset: Annotated[str, Argument("DATASET|TABLE.csv")]
-    data_root: DataRoot = Path("data")
+    data_root: DataRoot = None
     split: Annotated[
         str | None,
         Option(

@@ -27,7 +27,9 @@ def images_path(out: Path) -> Path:
     return out.with_suffix(".images.json")
 
 
-def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[TimeRange]]:
+def ranges_of_split(
+    manifest: Manifest, data_root: Path | None, split: str
+) -> dict[str, list[TimeRange]]:
     """Return the time ranges of a split's segments, by video."""
     listing = load_listing(manifest, data_root, labels=False)
     ranges: dict[str, list[TimeRange]] = {}

@@ -1,7 +1,6 @@
 """The command `orn export-objects`."""
 
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, Literal
 
 from orn.data_manifests.records import Split
@@ -33,7 +32,7 @@ def export_objects(
         Option("Export only this video; may be repeated.", name="--video", metavar="ID"),
     ] = (),
     min_score: Annotated[Share, Option("Drop objects with a lower score.")] = 0.0,
-    data_root: DataRoot = Path("data"),
+    data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
     """Export the detections of DATASET for other tools.

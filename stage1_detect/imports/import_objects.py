@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.load import (
+    data_root_of,
     files_of,
     load_listing,
     load_manifest,
@@ -144,7 +145,7 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> ImportJob:
             settings={"detector": asdict(entry)},
             manifest=ManifestFile.of(own_file(manifest)),
             units=plan_units(sizes, UNIT_FRAMES),  # no size is larger, so no video is split
-            data_root=str(request.data_root),
+            data_root=str(data_root_of(manifest, request.data_root)),
         ),
         matching=matching,
         without=len(listing.video_ids) - len(matching.matched),

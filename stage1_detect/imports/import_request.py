@@ -1,6 +1,5 @@
 """The options of `orn import-objects`."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -63,7 +62,7 @@ class ImportRequest(Request):
         bool,
         Option("Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this."),
     ] = False
-    data_root: DataRoot = Path("data")
+    data_root: DataRoot = None
     out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
     engine: Annotated[
         EngineOptions,

@@ -20,7 +20,7 @@ class BaselineRequest(Request):
     """Options of `orn baseline`; None selects the default."""
 
     manifest: Annotated[str, Argument("DATASET")] = NEWEST
-    data_root: DataRoot | None = None
+    data_root: DataRoot = None
     shards: ShardsFolder = None
     clips: ClipsFolder = None
     partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False

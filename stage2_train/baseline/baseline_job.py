@@ -65,7 +65,7 @@ def evaluate_baseline(
         ConfigError: if the split is the training split, or the folder is not one of a baseline.
         JoinError: if a split has no usable segments.
     """
-    dataset = load_dataset(manifest, resources.root)
+    dataset = load_dataset(manifest, resources.data_root)
     recipe = recipe_of_dataset(dataset, recipe_name, overrides=overrides)
     paths = data_paths(manifest, dataset.name, resources)
     sources = open_sources(dataset, paths, partial=resources.partial)

@@ -39,7 +39,7 @@ class ClipsRequest(Request):
     """Options of `orn clips`."""
 
     manifest: Annotated[str, Argument("DATASET")] = NEWEST
-    data_root: DataRoot = Path("data")
+    data_root: DataRoot = None
     out: Annotated[FilePath | None, out_option("clips/DATASET")] = None
     size: Annotated[
         Annotated[tuple[_Side, _Side], BeforeValidator(_size)] | None,

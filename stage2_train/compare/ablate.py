@@ -9,7 +9,7 @@ from typing import Any
 
 from orn.data_manifests.draw_split import FOLD_VALIDATION
 from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
-from orn.data_manifests.load import load_listing, load_manifest
+from orn.data_manifests.load import data_root_of, load_listing, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.records import Listing
 from orn.shared.config.toml_files import to_toml
@@ -165,7 +165,7 @@ def _read_ablation(request: AblationRequest, *, dry_run: bool = False) -> _Ablat
             it.
     """
     manifest = load_manifest(request.manifest)
-    listing = load_listing(manifest, request.resources.root)
+    listing = load_listing(manifest, request.resources.data_root)
     if request.recipe is None:
         name = default_recipe(manifest.name, num_segments=len(listing.segments))
         request = request.changed(recipe=name)
@@ -181,8 +181,8 @@ def _read_ablation(request: AblationRequest, *, dry_run: bool = False) -> _Ablat
     _check_recipes(ablation)
     if changes:
         assert isinstance(manifest.labels, TableLabels)
-        table = request.resources.root / manifest.root / manifest.labels.table
-        draw_folds(table, changes, dry_run=dry_run)
+        root = data_root_of(manifest, request.resources.data_root) / manifest.root
+        draw_folds(root / manifest.labels.table, changes, dry_run=dry_run)
     return ablation
 
 

@@ -31,7 +31,7 @@ def missing_data(
         resources: paths of shards and the clip store.
         clips: options of `orn clips`.
     """
-    data = ["--data", str(resources.root)] if resources.root != Resources().root else []
+    data = [] if resources.data_root is None else ["--data", str(resources.data_root)]
     shards, store = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
     missing = []
     try:

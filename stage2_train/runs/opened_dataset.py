@@ -103,7 +103,7 @@ def open_with_resources(
     Raises:
         PipelineError: if data is missing or invalid.
     """
-    dataset = load_dataset(manifest, resources.root)
+    dataset = load_dataset(manifest, resources.data_root)
     paths = data_paths(manifest, dataset.name, resources)
     loaded = recipe_of_dataset(dataset, recipe, overrides=settings)
     crop, maps = loaded.data.crop, expected_maps(loaded)

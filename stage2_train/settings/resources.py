@@ -8,8 +8,6 @@ import os
 from pathlib import Path
 from typing import Annotated, Self
 
-import click
-from click.core import ParameterSource
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
@@ -52,7 +50,7 @@ class Resources(Request):
     """Paths of data, workers and device; a path of None means the data set's default, or the path
     recorded by a run."""
 
-    data_root: DataRoot | None = None
+    data_root: DataRoot = None
     shards: ShardsFolder = None
     clips: ClipsFolder = None
     no_clip_store: Annotated[bool, Option("Decode every clip from its video, which is slow.")] = (
@@ -85,11 +83,6 @@ class Resources(Request):
             return int(asked)
         return self.threads or max(1, usable_cores() // jobs - self.workers)
 
-    @property
-    def root(self) -> Path:
-        """Data root for a data set without a run."""
-        return self.data_root or Path("data")
-
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards for a data set without a run."""
         return self.shards or default_folder("shards", dataset_name)
@@ -119,9 +112,11 @@ class DataPaths:
 
 def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
     """Return the paths for a data set without a run; `manifest` is its name or file."""
+    from orn.data_manifests.load import data_root_of, load_manifest
+
     return DataPaths(
         manifest=manifest,
-        data_root=resources.root,
+        data_root=data_root_of(load_manifest(manifest), resources.data_root),
         shards=resources.shards_of(dataset_name),
         clips=resources.clips_of(dataset_name),
     )
@@ -137,19 +132,19 @@ NEWEST = "(newest)"
 """Placeholder for the name of the data set whose detection finished last."""
 
 
-def newest_data(data_root: Path, *, shards: Path | None = None) -> DataPaths:
+def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPaths:
     """Return the paths of the data set whose detection finished last, and print it to stderr.
 
     Args:
-        data_root: data root of the command; used if the user gave it, or if the detection recorded
-            no data root.
+        data_root: data root that the user gave; None: the one that the detection recorded, if it
+            exists, else that of the data set.
         shards: folder of shards; None for the most recent one.
 
     Raises:
         PipelineError: if no detection has finished.
         ConfigError: if the manifest is missing.
     """
-    from orn.data_manifests.load import manifest_of
+    from orn.data_manifests.load import data_root_of, load_manifest, manifest_of
     from orn.stage2_train.settings.completed_shards import last_completed
 
     last = last_completed(None if shards is None else [shards])
@@ -157,11 +152,11 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> DataPaths:
     if is_first_process():
         echo(last, err=True)
     name, recorded = last.plan.dataset, last.plan.data_root
-    if recorded is not None and not _is_typed("data_root") and os.path.isdir(recorded):
+    if recorded is not None and data_root is None and os.path.isdir(recorded):
         data_root = Path(recorded)
     return DataPaths(
         manifest=manifest,
-        data_root=data_root,
+        data_root=data_root_of(load_manifest(manifest), data_root),
         shards=last.folder,
         clips=default_folder("clips", *folders_between(last.folder), name),
     )
@@ -170,14 +165,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> DataPaths:
 def with_newest_data(resources: Resources) -> tuple[str, Resources]:
     """Return the manifest of that data set, and resources completed with its paths; for errors, see
     `newest_data`."""
-    data = newest_data(resources.root, shards=resources.shards)
+    data = newest_data(resources.data_root, shards=resources.shards)
     clips = None if resources.no_clip_store else resources.clips or data.clips
     completed = resources.changed(data_root=data.data_root, shards=data.shards, clips=clips)
     return data.manifest, completed
-
-
-def _is_typed(name: str) -> bool:
-    """Return whether an option was given on the command line."""
-    context = click.get_current_context(silent=True)
-    source = None if context is None else context.get_parameter_source(name)
-    return source is ParameterSource.COMMANDLINE

@@ -85,7 +85,7 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         PipelineError: if something is missing or does not fit; the message suggests a remedy.
     """
     resources = request.resources
-    dataset = load_dataset(request.manifest, resources.root, needs_videos=True)
+    dataset = load_dataset(request.manifest, resources.data_root, needs_videos=True)
     recipe_name, recipe = _read_recipe(request, dataset)
     source = None if request.start is None else local_folder(request.start)
     paths = data_paths(request.manifest, dataset.name, resources)

@@ -168,12 +168,13 @@ def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> N
     kitchen("video,label\na,x\n", "a.mp4")
     write(here / "kitchen.toml", "mine")
     write(here / "kitchen" / "classes.txt", "kept\n")
-    for existing in ("kitchen.toml", "classes.txt"):
+    for existing in ("classes.txt", "kitchen.toml"):
         refused = new(exit_code=2)
         assert f"{existing}: file exists with different content" in refused
         assert "--fresh" in refused
-        assert (here / "kitchen" / "classes.txt").read_text() == "kept\n"
-        (here / "kitchen.toml").unlink(missing_ok=True)
+        assert (here / "kitchen.toml").read_text() == "mine"
+        (here / "kitchen" / "classes.txt").unlink(missing_ok=True)
+    write(here / "kitchen" / "classes.txt", "kept\n")
     new("--fresh")
     assert (here / "kitchen" / "classes.txt").read_text() == "x\n"
     assert new()["manifest"] == "kitchen.toml"  # nothing would change

@@ -27,7 +27,9 @@ class Outer(Request):
 
     dataset: common_options.DatasetName
     others: Annotated[tuple[Path, ...], Argument("OTHER")] = ()
-    data_root: common_options.DataRoot = Path("data")
+    data_root: Annotated[
+        common_options.FilePath, Option("Root.", name="--data", variable="ORN_DATA")
+    ] = Path("data")
     out: Annotated[common_options.FilePath | None, common_options.out_option("shards/DATASET")] = (
         None
     )

@@ -60,7 +60,7 @@ def opened(dataset: object, **options: Any) -> list[str]:
 
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
     typed = opened(table, split="60/40", recipe="demo", seed=3)
-    root, run = Path.cwd(), "runs/kitchen-demo-seed3"
+    root, run = ".", "runs/kitchen-demo-seed3"
     message = capfd.readouterr().err
     assert f"orn manifest new {table} --split 60/40" in message
     assert "warning" not in message  # the step check prints them
@@ -84,7 +84,7 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
     table.write_text("\n".join(["video,label,person", *rows]) + "\n")
     typed = opened(table, folds=2, group="person", recipe="demo")
-    root, run = Path.cwd(), "runs/kitchen-demo-seed0"
+    root, run = ".", "runs/kitchen-demo-seed0"
     options = f"--data {root} --recipe demo --seed 0"
     assert typed[3:] == [
         *(

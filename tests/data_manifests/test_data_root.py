@@ -1,0 +1,73 @@
+"""Where a manifest's data are: beside the table that it was made from, whoever reads it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orn.data_manifests.folds import write_fold_manifests
+from orn.data_manifests.load import dataset_names, load_dataset, load_manifest
+
+
+@pytest.fixture
+def project(tmp_path: Path, write, orn, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a table, two videos and their manifest, and with another folder of data."""
+    folder = tmp_path / "project"
+    for name in ("labels.csv", "a.mp4", "b.mp4"):
+        write(folder / "kitchen" / name, "video,label\na,open\nb,close\n")
+        write(tmp_path / "disk" / "kitchen" / name, "video,label\na,open\nb,close\n")
+    (tmp_path / "disk" / "kitchen" / "a.mp4").unlink()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("ORN_DATA", raising=False)
+    orn("manifest", "new", "kitchen/labels.csv", "--folds", "2", exit_code=None)
+    orn("manifest", "new", "kitchen/labels.csv")
+    shutil.copy("kitchen/classes.txt", tmp_path / "disk" / "kitchen")
+    return folder
+
+
+@pytest.fixture
+def present(orn) -> Callable[..., tuple[str, int]]:
+    """Where `orn manifest check` looks, and how many videos it does not find there."""
+
+    def check(manifest: str, *options: str) -> tuple[str, int]:
+        found = orn("manifest", "check", manifest, *options, "--json", exit_code=None).json
+        return found["root"], len(found["missing"])
+
+    return check
+
+
+def test_a_manifest_of_a_table_finds_its_data(project: Path, present, monkeypatch) -> None:
+    assert present("kitchen.toml") == ("kitchen", 0)
+    monkeypatch.setenv("ORN_DATA", "../disk")
+    assert present("kitchen.toml") == ("kitchen", 0), "before ORN_DATA"
+    assert present("kitchen.toml", "--data", "../disk") == ("../disk/kitchen", 1), "after --data"
+    monkeypatch.chdir("..")
+    assert present("project/kitchen.toml") == ("project/kitchen", 0), "from anywhere"
+    shutil.copytree(project, "copy")
+    assert present("copy/kitchen.toml") == ("copy/kitchen", 0), "a copy reads its own"
+
+
+def test_a_link_to_the_folder_of_a_manifest(project: Path, present, orn, monkeypatch) -> None:
+    Path("../elsewhere/deep").mkdir(parents=True)
+    Path("link").symlink_to("../elsewhere/deep")
+    orn("manifest", "new", "kitchen/labels.csv", "--out", "link/mine.toml")
+    assert present("link/mine.toml") == ("kitchen", 0)
+    assert present("../elsewhere/deep/mine.toml") == ("kitchen", 0)
+
+
+def test_copies_for_folds_read_the_same_data(project: Path) -> None:
+    write_fold_manifests("kitchen.toml", [project / "runs" / "deep" / "split.toml"])
+    videos = load_dataset("runs/deep/split.toml", None).videos
+    assert [str(video.path) for video in videos] == ["kitchen/a.mp4", "kitchen/b.mp4"]
+
+
+def test_a_data_set_of_a_publisher_is_where_the_machine_keeps_it(project: Path, present) -> None:
+    assert not [name for name in dataset_names() if load_manifest(name).data_root is not None]
+
+
+def test_a_missing_table_names_the_key(project: Path, orn) -> None:
+    shutil.move("kitchen", "gone")
+    refused = orn("manifest", "check", "kitchen.toml", exit_code=1).stderr
+    assert "data_root in kitchen.toml" in refused
+    assert "ORN_DATA" not in refused
