@@ -136,6 +136,8 @@ class Dataset:
     """Segments of `videos`, in the order of the table."""
     missing: tuple[str, ...]
     """Listed video ids without a file."""
+    lost_segments: tuple[Segment, ...] = ()
+    """Segments of `missing` videos, in the order of the table."""
     clip_height: int = 256
     """Height of the frames in the clip store."""
     clip_width: int = 256

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry
-from orn.shared.text import path_text
+from orn.shared.text import first_few, nearest_first, path_text
 from orn.shared.video.read import content_digest, estimate
 from orn.stage2_train.runs.find_run import DETECTOR_NAME
 from orn.stage2_train.runs.run_config import check_detector_classes, recorded_config
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 _USUAL_THRESHOLD = 0.3
 """Default of `orn detect`."""
+_NAMED = 3
+"""Maximum number of ids in a message."""
 _KEPT_BYTES = 16 * 2**20
 """Cache of decoded detections; windows are read in order, so a larger cache would not help."""
 
@@ -97,17 +99,20 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 
 
 @contextmanager
-def imported_from(model: OpenedModel, request: PredictRequest) -> Iterator[Objects]:
+def imported_from(
+    model: OpenedModel, request: PredictRequest, videos: Sequence[Video]
+) -> Iterator[Objects]:
     """Yield the objects in a file or folder of `orn import-objects`; a video is identified by the
-    name of its file, and classes that the network does not know are dropped.
+    end of its path, and classes that the network does not know are dropped.
 
     Raises:
         DetectorError: if the network was trained on the objects of a detector.
-        ObjectImportError: if the source is not in the given format.
+        ObjectImportError: if the source is not in the given format, or several of the videos would
+            have the same objects.
     """
     from orn.stage1_detect.imports.import_request import ImportRequest
     from orn.stage1_detect.imports.import_unit import ImportWork
-    from orn.stage1_detect.imports.source_videos import by_file_name, find_videos, match_file
+    from orn.stage1_detect.imports.source_videos import find_videos, match_files
 
     assert request.objects is not None and request.form is not None
     recorded, where = model.config.detector, path_text(request.objects)
@@ -125,17 +130,20 @@ def imported_from(model: OpenedModel, request: PredictRequest) -> Iterator[Objec
     )
     with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
         table = Path(folder) / "objects.sqlite"
-        named = by_file_name(find_videos(source, table)[0])
+        found = find_videos(source, table)[0]
+        matched = match_files(found, [video.path for video in videos])
 
         @contextmanager
         def objects(
             video: Video, advance: Callable[[int], None]
         ) -> Iterator[tuple[Video, DetectionFolder]]:
-            own = match_file(named, video.path)
+            own = matched.get(video.path)
             if own is None:
+                ids = [one.id for one in found]
                 raise ShardNotFoundError(
-                    f"{video.path}: expected a video with the name {video.path.stem!r} in {where}, "
-                    "got none; rename the file, or add its objects"
+                    f"{video.path}: expected objects of {video.path.stem!r} in {where}, got those "
+                    f"of {first_few(nearest_first(video.path.stem, ids), _NAMED)}; move the file "
+                    "so that its path ends like the id of its objects, or add its objects"
                 )
             with TemporaryDirectory(dir=folder) as shards:
                 work = ImportWork(
@@ -147,7 +155,8 @@ def imported_from(model: OpenedModel, request: PredictRequest) -> Iterator[Objec
                     videos={video.id: video},
                     rates={},
                 )
-                result = work(Unit(index=0, parts=(UnitPart(video_id=video.id),)), advance)
+                unit = Unit(index=0, parts=(UnitPart(video_id=video.id),))
+                result = work(unit, lambda _: None)  # counts videos, not frames
                 for warning in result.warnings:
                     logger.warning("%s", warning)
                 for failed in result.failed:

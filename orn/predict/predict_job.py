@@ -84,7 +84,7 @@ def predict_all(
         num_detected += num_frames
         bar.advance(0, note=f"{counted(num_detected, 'frame')} detected")
 
-    with _objects(model, request) as objects:
+    with _objects(model, request, videos) as objects:
         for video in videos:
             truth = known.get(os.path.realpath(video.path), ())
             try:
@@ -115,9 +115,11 @@ def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Seq
     return known
 
 
-def _objects(model: OpenedModel, request: PredictRequest) -> AbstractContextManager[Objects]:
+def _objects(
+    model: OpenedModel, request: PredictRequest, videos: Sequence[Video]
+) -> AbstractContextManager[Objects]:
     if request.objects is not None:
-        return imported_from(model, request)
+        return imported_from(model, request, videos)
     if request.shards is not None:
         return nullcontext(objects_in(request.shards, model, any_detector=request.any_detector))
     return nullcontext(detected_by(load_its_detector(model, request)))

@@ -28,7 +28,7 @@ class PredictRequest(Request):
         FilePath | None,
         Option(
             "Use the objects in this file or folder, as for `orn import-objects`; videos are "
-            "matched by the name of their file; requires --format."
+            "matched by the end of their path; requires --format."
         ),
     ] = None
     form: Annotated[

@@ -64,7 +64,7 @@ def import_objects(request: ImportRequest) -> dict[str, Any]:
     Returns:
         The summary, which is also saved next to the shards: the fields of `describe_import`, and
         `frames`, `detections`, `unreadable` videos and dropped objects (`left_out`) of all shards,
-        `skipped_units` of earlier runs, `known_wrong` (videos whose released masks are known to be
+        `known_wrong` (videos whose released masks are known to be
         incorrect) and `seconds` of this run.
     """
     folder = _folder(request)
@@ -216,6 +216,7 @@ def _run(job: ImportJob) -> dict[str, Any]:
     engine = request.engine
     if engine.engine == "local" and engine.workers is None:
         engine = engine.changed(workers=1)
+    described = _described(job)
     saved = None if request.fresh else SHARD_FILES.saved_plan(work.folder)
     plan = job.plan.resumed_from(saved, work.folder)
     checked = epic100.KNOWN_WRONG if request.form == "epic100" else ()
@@ -235,8 +236,7 @@ def _run(job: ImportJob) -> dict[str, Any]:
     )
     shards = [Shard(work.path(unit)) for unit in plan.units]
     summary = {
-        **_described(job),
-        "skipped_units": len(shards) - len(result.units),
+        **described,
         "unreadable": [asdict(video) for shard in shards for video in shard.failed],
         "left_out": [asdict(objects) for shard in shards for objects in shard.left_out],
         "known_wrong": known_wrong,
@@ -256,13 +256,14 @@ def _run(job: ImportJob) -> dict[str, Any]:
 
 def _described(job: ImportJob) -> dict[str, Any]:
     matching, units, work = job.matching, job.plan.units, job.work
+    missing = units if work.request.fresh else SHARD_FILES.missing(units, work.folder)
     return {
         "dataset": job.plan.dataset,
         "format": work.request.form,
         "source": str(work.request.source),
         "out": str(work.folder),
         "units": len(units),
-        "existing_shards": len(units) - len(SHARD_FILES.missing(units, work.folder)),
+        "existing_shards": len(units) - len(missing),
         "classes": len(work.entry.class_names),
         "matched": len(matching.matched),
         "ignoring_case": list(matching.ignoring_case),
@@ -276,7 +277,7 @@ def _described(job: ImportJob) -> dict[str, Any]:
 def report(summary: Mapping[str, Any]) -> Report:
     """Return the report of an import."""
     without_video, unreadable = summary["without_video"], summary["unreadable"]
-    existing, loosely = summary["skipped_units"], len(summary["ignoring_case"])
+    existing, loosely = summary["existing_shards"], len(summary["ignoring_case"])
     classes = counted(summary["classes"], "class", "classes")
     facts = [
         ("data set", summary["dataset"]),

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -200,23 +200,33 @@ def match_videos(sources: Sequence[SourceVideo], video_ids: Iterable[str]) -> Ma
     )
 
 
-def by_file_name(sources: Iterable[SourceVideo]) -> Mapping[str, Sequence[SourceVideo]]:
-    """Return the videos in a source by the last part of their id, for `match_file`."""
-    named: dict[str, list[SourceVideo]] = defaultdict(list)
-    for video in sources:
-        named[PurePosixPath(_folded(video.id)).name].append(video)
-    return named
+def match_files(sources: Sequence[SourceVideo], paths: Iterable[Path]) -> dict[Path, SourceVideo]:
+    """Return the source video of each file: the one whose id, folders included, is the end of its
+    path; of several, the longest. Files without one are left out.
 
-
-def match_file(named: Mapping[str, Sequence[SourceVideo]], path: Path) -> SourceVideo | None:
-    """Return the source video for a file: the one with its name; of several, the one whose id
-    agrees with most of the end of its path. None if there is none, or no id agrees."""
-    own = PurePosixPath(_folded(path.absolute().as_posix()))
-    candidates = named.get(own.name, ())
-    if len(candidates) == 1:
-        return candidates[0]
-    ends = (video for video in candidates if str(own).endswith(f"/{_folded(video.id)}"))
-    return max(ends, key=lambda video: len(video.id), default=None)
+    Raises:
+        ObjectImportError: if several files or several source videos have the same end.
+    """
+    by_id, files = _by_id(sources, fold=True), {}
+    matched: dict[Path, SourceVideo] = {}
+    for path in paths:
+        parts = _folded(path.absolute().as_posix()).split("/")
+        ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+        end = next((end for end in ends if end in by_id), None)
+        if end is None:
+            continue
+        if len(by_id[end]) > 1:
+            names = " and ".join(repr(video.id) for video in by_id[end])
+            raise ObjectImportError(f"{path}: expected one match, got {names}; rename one of them")
+        other = files.setdefault(end, path)
+        if other != path:
+            raise ObjectImportError(
+                f"{path}: expected objects of its own, got those of {by_id[end][0].id!r}, which "
+                f"{other} also matches; name the videos with their folders in the objects, or "
+                "predict them one by one"
+            )
+        matched[path] = by_id[end][0]
+    return matched
 
 
 def _by_id(sources: Iterable[SourceVideo], *, fold: bool) -> dict[str, list[SourceVideo]]:

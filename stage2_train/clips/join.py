@@ -141,7 +141,17 @@ def join_split(
     if frame_join == "time":
         there = [segment for segment in segments if problems[segment.video_id] is None]
         far = _without_detections(there, clips, detections)
-    usable, skipped = [], []
+    usable: list[Segment] = []
+    skipped = [
+        SkippedSegment(
+            id=segment.id,
+            reason=f"its video is missing in {dataset.root}",
+            remedy="add the video, and run `orn detect` and `orn clips` again",
+        )
+        for segment in dataset.lost_segments
+        if segment.split == split
+    ]
+    num_listed = len(segments) + len(skipped)
     for segment in segments:
         problem = problems[segment.video_id] or _segment_problem(segment, dataset, clips)
         if problem is not None:
@@ -155,7 +165,7 @@ def join_split(
         _warn(f"{dataset.name}, {split}", [row for row in missing if row.detail], "cannot be used")
         first = missing[0]
         raise JoinError(
-            f"{dataset.name}, {split}: {len(missing):,} of {counted(len(segments), 'segment')} "
+            f"{dataset.name}, {split}: {len(missing):,} of {counted(num_listed, 'segment')} "
             f"cannot be used, first {first.id}: {first.why}; {first.remedy}, or exclude such "
             "segments with --partial"
         )

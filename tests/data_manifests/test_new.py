@@ -2,6 +2,7 @@
 
 import csv
 import re
+import resource
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -304,3 +305,16 @@ def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:
     new("--folds", "3")
     for fold in [*zip(*csv.reader((here / "kitchen" / "split.csv").open()), strict=True)][1:]:
         assert {"AB"[n % 2] for n, split in enumerate(fold[1:]) if split == "train"} == {"A", "B"}
+
+
+def test_a_full_disk_leaves_no_manifest(here: Path, kitchen, new: Make) -> None:
+    """A file may have 64 kB, which the manifest needs less of, and its list of classes more."""
+    names = [f"{number}-{'x' * 60}" for number in range(2000)]
+    kitchen("\n".join(["video,label", *(f"v{name},{name}" for name in names)]), f"v{names[0]}.mp4")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        assert "classes.txt: could not be written" in new(exit_code=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (here / "kitchen.toml").exists()

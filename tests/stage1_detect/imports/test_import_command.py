@@ -44,7 +44,7 @@ def test_the_real_masks_of_vlog(orn: Any, sample_data: Path, tmp_path: Path) -> 
     assert not Shard(shard).has_class_scores
     assert json.loads((tmp_path / "plan.json").read_text())["data_root"] == str(sample_data)
     before = shard.read_bytes()
-    assert orn("import-objects", *arguments, "--json").json["skipped_units"] == 1
+    assert orn("import-objects", *arguments, "--json").json["existing_shards"] == 1
     assert shard.read_bytes() == before
 
 
