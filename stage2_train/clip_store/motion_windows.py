@@ -1,0 +1,138 @@
+"""Motion of the frames of a video, and its mean over windows of fixed duration.
+
+A frame with the same picture as the one before is a repetition (as in videos with a variable frame
+rate): the motion to the next different picture spans it. There is no motion before the first frame
+and across gaps.
+
+C channels, h w cells.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.video.frame import Frame
+from orn.stage2_train.clip_store.motion import (
+    MOTION_CELLS,
+    MotionBetween,
+    MotionMaps,
+    gray_picture,
+)
+
+REPEATED_SECONDS = 0.2
+"""A picture that is repeated for longer is still."""
+_GAP_SECONDS = 0.5
+"""Pictures further apart have no motion between them."""
+
+
+def frame_motion(
+    frames: Iterable[Frame], cells: tuple[int, int] = MOTION_CELLS
+) -> Iterator[tuple[float, MotionMaps]]:
+    """Yield the time of each frame with the (C, h, w) motion since the frame before it; the first
+    frame has none.
+
+    Args:
+        frames: all decoded frames of a video, in order of time; consumed lazily.
+        cells: number of cells (h, w).
+
+    Raises:
+        ConfigError: if there are more cells than pixels of the flow.
+    """
+    sequence = MotionSequence(cells)
+    for frame in frames:
+        yield from sequence.add(frame)
+    yield from sequence.end()
+
+
+class MotionSequence:
+    """Computes the motion of consecutive frames."""
+
+    def __init__(self, cells: tuple[int, int] = MOTION_CELLS) -> None:
+        """Initialize before the first frame; see `frame_motion`."""
+        self._between = MotionBetween(cells)
+        self._gray: NDArray[np.uint8] | None = None
+        """The last picture, once for all its repetitions."""
+        self._since = self._from = 0.0
+        """Time at which it was first shown; time from which motion is not yet known."""
+        self._repeated: list[float] = []
+        """Times of repetitions since then."""
+
+    def add(self, frame: Frame) -> list[tuple[float, MotionMaps]]:
+        """Add a frame; return the times of frames whose motion is known now, with their motion."""
+        gray, seconds = gray_picture(frame.image), frame.seconds
+        if self._gray is not None and np.array_equal(gray, self._gray):
+            self._repeated.append(seconds)
+            return self.end() if seconds - self._since > REPEATED_SECONDS else []
+        interval, motion = seconds - self._from, self._between.none
+        if self._gray is not None and interval <= _GAP_SECONDS:
+            motion = self._between(self._gray, gray, interval)
+        times, self._repeated = [*self._repeated, seconds], []
+        self._gray, self._since, self._from = gray, seconds, seconds
+        return [(shown, motion) for shown in times]
+
+    def end(self) -> list[tuple[float, MotionMaps]]:
+        """Return the repetitions whose motion is not known; their picture is still."""
+        times, self._repeated = self._repeated, []
+        self._from = times[-1] if times else self._from
+        return [(shown, self._between.still) for shown in times]
+
+
+class MotionWindows:
+    """Means of motion over windows around given times; holds a few windows in memory."""
+
+    def __init__(self, window_seconds: float) -> None:
+        """Initialize without motion; windows have a duration of `window_seconds`."""
+        self._half = window_seconds / 2
+        self._motion: deque[tuple[float, float, MotionMaps]] = deque()
+        """Start, stop and motion of intervals."""
+        self._until: float | None = None
+
+    def add(self, seconds: float, motion: MotionMaps) -> None:
+        """Add the time and motion of the next frame; see `frame_motion`."""
+        start = seconds if self._until is None else self._until
+        self._motion.append((start, seconds, motion))
+        self._until = seconds
+
+    def is_known(self, seconds: float) -> bool:
+        """Return whether motion is known until the end of the window around a time."""
+        return self._until is not None and self._until >= seconds + self._half
+
+    def forget(self, seconds: float) -> None:
+        """Forget the motion before the window around a time."""
+        while self._motion and self._motion[0][1] <= seconds - self._half:
+            self._motion.popleft()
+
+    def mean(self, seconds: float) -> MotionMaps:
+        """Return the (C, h, w) mean over the window around a time, weighted by duration; without
+        the parts that have no motion, and 0 if there are no others."""
+        first, last = seconds - self._half, seconds + self._half
+        total = np.zeros(self._motion[0][2].shape) if self._motion else np.zeros(())
+        weight = 0.0
+        for start, stop, motion in self._motion:
+            overlap = min(stop, last) - max(start, first)
+            if overlap > 0 and motion[-1].any():
+                total += overlap * motion
+                weight += overlap
+        return (total / weight if weight else total).astype(np.float32)
+
+
+def windowed_motion(
+    motion: Iterable[tuple[float, MotionMaps]],
+    seconds_n: Iterable[float],
+    window_seconds: float,
+) -> Iterator[MotionMaps]:
+    """Yield the (C, h, w) mean motion in the window around each of the given times.
+
+    Args:
+        motion: the motion of all frames, from `frame_motion`; consumed lazily.
+        seconds_n: centers of the windows, in order.
+        window_seconds: duration of a window.
+    """
+    remaining, windows = iter(motion), MotionWindows(window_seconds)
+    for seconds in seconds_n:
+        while not windows.is_known(seconds) and (known := next(remaining, None)):
+            windows.add(*known)
+        windows.forget(seconds)
+        yield windows.mean(seconds)

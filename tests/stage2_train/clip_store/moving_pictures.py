@@ -1,0 +1,59 @@
+"""Frames of a textured scene under a known motion."""
+
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.video.frame import Frame
+
+Image = NDArray[np.uint8]
+
+
+def texture(height: int, width: int, seed: int = 0) -> Image:
+    """Return a smooth random (height, width, 3) picture; sizes of spots scale with the picture."""
+    noise = np.random.default_rng(seed).random((16, 16), np.float32)
+    picture = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    gray = np.clip(255 * picture, 0, 255).astype(np.uint8)
+    return np.stack([gray, gray, 255 - gray], axis=-1)
+
+
+def warped(picture: Image, matrix: NDArray[np.float64]) -> Image:
+    """Return a picture whose points (x, y, 1) are moved by a (2, 3) matrix."""
+    size = picture.shape[1::-1]
+    moved = cv2.warpAffine(picture, matrix, size, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(moved, np.uint8)
+
+
+def translated(picture: Image, x: float, y: float) -> Image:
+    """Return a picture moved by fractions of its width and height."""
+    height, width = picture.shape[:2]
+    return warped(picture, np.array([[1, 0, x * width], [0, 1, y * height]], np.float64))
+
+
+def turned(picture: Image, angle: float = 0.0, scale: float = 1.0) -> Image:
+    """Return a picture turned clockwise by an angle in radians and enlarged about its center."""
+    center = (picture.shape[1] - 1) / 2, (picture.shape[0] - 1) / 2
+    return warped(picture, cv2.getRotationMatrix2D(center, -np.degrees(angle), scale))
+
+
+def with_patch(scene: Image, x: float, y: float, side: float = 0.3) -> Image:
+    """Return a scene with a square patch whose center is at fractions of its width and height."""
+    height, width = scene.shape[:2]
+    patch = texture(round(side * height), round(side * width), seed=1)
+    shift = np.array([[1, 0, (x - side / 2) * width], [0, 1, (y - side / 2) * height]], np.float64)
+    placed = [
+        cv2.warpAffine(part, shift, (width, height))
+        for part in (patch, np.full(patch.shape[:2], 255, np.uint8))
+    ]
+    inside = placed[1][..., None] > 127
+    return np.where(inside, placed[0], scene)
+
+
+def film(
+    picture_at: Callable[[float], Image], *, rate: float = 30.0, seconds: float = 0.5
+) -> Iterator[Frame]:
+    """Yield frames of `picture_at(seconds)` at a rate."""
+    for index in range(round(seconds * rate) + 1):
+        yield Frame(index=index, seconds=index / rate, image=picture_at(index / rate))

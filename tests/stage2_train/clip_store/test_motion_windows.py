@@ -1,0 +1,108 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from orn.shared.video.frame import Frame
+from orn.shared.video.read import read_frames
+from orn.stage2_train.clip_store.motion_windows import (
+    MotionWindows,
+    frame_motion,
+    windowed_motion,
+)
+from tests.stage2_train.clip_store.moving_pictures import film, texture, translated, with_patch
+
+STILL, PRESENT = 8, 31
+SCENE = texture(120, 160)
+
+
+def _moving(s: float) -> NDArray[np.uint8]:
+    return with_patch(SCENE, 0.4 + 0.4 * s, 0.5 - 0.2 * s)
+
+
+def motion_of(frames: list[Frame]) -> NDArray[np.float32]:
+    motion = list(frame_motion(frames))
+    assert [seconds for seconds, _ in motion] == [frame.seconds for frame in frames]
+    return np.stack([maps for _, maps in motion])
+
+
+def present(frames: list[Frame]) -> list[int]:
+    """Whether each frame has motion; a frame without has zeros only."""
+    maps_FChw = motion_of(frames)
+    of_frames = maps_FChw[:, PRESENT, 0, 0].astype(int)
+    assert not maps_FChw[of_frames == 0].any()
+    return of_frames.tolist()
+
+
+def joined(*parts: list[Frame], gap_seconds: float = 1 / 30) -> list[Frame]:
+    frames: list[Frame] = []
+    for part in parts:
+        start = frames[-1].seconds + gap_seconds if frames else 0.0
+        for frame in part:
+            seconds = start + frame.seconds - part[0].seconds
+            frames.append(Frame(index=len(frames), seconds=seconds, image=frame.image))
+    return frames
+
+
+def test_the_first_frame_has_no_motion() -> None:
+    assert present(list(film(_moving, seconds=0.1))) == [0, 1, 1, 1]
+    assert present(list(film(_moving, seconds=0))) == [0]
+    assert list(frame_motion([])) == []
+
+
+def test_there_is_no_motion_across_a_gap_or_a_cut() -> None:
+    part = list(film(_moving, seconds=0.1))
+    other = list(film(lambda s: translated(texture(120, 160, seed=9), 0.2 * s, 0), seconds=0.1))
+    assert present(joined(part, part[:2], gap_seconds=0.6)) == [0, 1, 1, 1, 0, 1]
+    assert present(joined(part, other)) == [0, 1, 1, 1, 0, 1, 1, 1]
+
+
+def test_motion_spans_repeated_frames() -> None:
+    """Every picture twice, as where a video of 15 frames/s is converted to 30."""
+    slow = list(film(_moving, rate=15, seconds=0.4))
+    twice = [
+        Frame(index=2 * frame.index + more, seconds=frame.seconds + more / 30, image=frame.image)
+        for frame in slow
+        for more in (0, 1)
+    ][:-1]
+    expected, got = motion_of(slow), motion_of(twice)
+    assert (got[2::2] == expected[1:]).all()
+    assert (got[1::2] == expected[1:]).all()
+
+
+def test_a_picture_that_does_not_change_is_still() -> None:
+    still = motion_of(list(film(lambda s: SCENE, seconds=1.0)))
+    assert (still[1:, STILL] == 1).all()
+    moves = list(film(_moving, seconds=0.1))
+    then_moves = motion_of(joined(list(film(lambda s: SCENE, seconds=1.0)), moves))
+    assert (then_moves[1:31, STILL] == 1).all()
+
+
+def test_the_mean_over_a_window_is_weighted_by_time() -> None:
+    windows = MotionWindows(1.0)
+    for seconds, value in ((0.0, 0.0), (1.0, 4.0), (1.2, 2.0), (3.0, 0.0), (4.0, 1.0)):
+        windows.add(seconds, np.full((32, 1, 1), value, np.float32))
+    # 0.5 s of the first, 0.2 s of the second, and 0.3 s without motion
+    assert windows.mean(1.0) == pytest.approx((0.5 * 4 + 0.2 * 2) / 0.7)
+    assert (windows.mean(2.0) == 0).all()
+    assert windows.is_known(3.5)
+    assert not windows.is_known(3.6)
+
+
+def test_windows_do_not_depend_on_other_times() -> None:
+    motion = list(frame_motion(film(_moving, seconds=1.0)))
+    all_times = [seconds for seconds, _ in motion]
+    all_maps = list(windowed_motion(motion, all_times, 0.25))
+    some = list(windowed_motion(iter(motion), all_times[3::7], 0.25))
+    assert (np.stack(all_maps[3::7]) == np.stack(some)).all()
+
+
+@pytest.mark.real_data
+def test_joined_clips_have_one_cut(sample_data: Path) -> None:
+    files = sorted((sample_data / "jhmdb" / "videos").glob("*/*.mp4"))[::90]
+    clips = [list(read_frames(file))[:8] for file in files]
+    for clip, after in pairwise(clips):
+        got = present(joined(clip, after))
+        assert got == [0, *[1] * (len(clip) - 1), 0, *[1] * (len(after) - 1)]
