@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.connection import wait
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from orn.cli import main
 from orn.demo.world.make import write_world
@@ -31,6 +32,7 @@ from tests.conftest import ROOT
 from tests.processes import start_alone
 from tests.running import SECONDS
 from tests.stage1_detect.imports.conftest import BLOCK, write_authors
+from tests.stage2_train.clip_store.moving_pictures import texture, with_patch
 from tests.worlds.image_networks import NETWORK, write_image_weights
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos, write_table
@@ -82,21 +84,31 @@ def import_job(folder: Path) -> Job:
     return Job(words=(*words, "--format", "authors", "--workers", "2", "--out"), made=everything)
 
 
-def clips_job(folder: Path, *, frames: int = 100) -> Job:
-    generator = np.random.default_rng(0)
+def noise_films(number: int) -> NDArray[np.uint8]:
+    generator = np.random.default_rng(number)
+    return generator.integers(0, 256, (100, 48, 64, 3), dtype=np.uint8)
+
+
+def moving_films(number: int) -> list[NDArray[np.uint8]]:
+    scene = texture(48, 64, seed=number)
+    return [with_patch(scene, 0.3 + 0.02 * frame, 0.5) for frame in range(20)]
+
+
+def clips_job(
+    folder: Path, *, films: Callable[[int], Iterable[NDArray[np.uint8]]] = noise_films
+) -> Job:
     names = [f"v{number}" for number in range(16)]
     manifest = write_table(
         folder, "noise", ("video,label", *(f"{name},push" for name in names)), classes=("push",)
     )
-    for name in names:
-        films = generator.integers(0, 256, (frames, 48, 64, 3), dtype=np.uint8)
-        write_pictures(folder / "data" / "noise" / "videos" / f"{name}.mp4", films)
+    for number, name in enumerate(names):
+        write_pictures(folder / "data" / "noise" / "videos" / f"{name}.mp4", films(number))
     words = ("clips", str(manifest), "--data", str(folder / "data"), "--workers", "2", "--out")
     return Job(words=words, made=everything, locks=CLIP_FILES.plan)
 
 
 def maps_job(folder: Path) -> Job:
-    job = clips_job(folder, frames=20)
+    job = clips_job(folder, films=moving_films)
     weights = write_image_weights(folder / "network.pth")
     options = (
         "--backbone",
@@ -107,6 +119,7 @@ def maps_job(folder: Path) -> Job:
         "64x64",
         "--rate",
         "1000",
+        "--motion",
     )
     return replace(job, words=(*job.words[:-1], *options, "--device", "cpu", "--out"))
 

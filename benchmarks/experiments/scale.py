@@ -139,6 +139,10 @@ class Blank:
         """Fail, since no picture is read."""
         raise AssertionError("pictures are not read")
 
+    def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Fail, since no motion is read."""
+        raise AssertionError("motion is not read")
+
 
 def clips_of(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
     """Return a dataset of clips with the objects used by the paper's networks, without pictures."""

@@ -75,6 +75,9 @@ class _OneVideo:
     ) -> NDArray[np.uint8]:
         return self._frames.read(self._places_F[frames_n], window)
 
+    def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
+        return self._frames.motion(self._places_F[frames_n])
+
 
 def predict_video(
     model: OpenedModel,

@@ -240,15 +240,12 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
         overrides=request.overrides,
         clip_frames=dataset.clip_frames,
     )
-    model = settings.model
     pipeline = Pipeline(
         manifest=name,
         data_root=data_root,
         run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
         recipe=recipe,
-        maps=map_options(model.backbone, model.backbone_stage, settings.data.crop)
-        if model.has_frozen_maps
-        else (),
+        maps=map_options(settings.model, settings.data.crop),
         split=split,
         folds=folds,
         **request.model_dump(exclude=_RESOLVED),

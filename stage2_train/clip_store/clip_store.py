@@ -36,6 +36,7 @@ from orn.stage2_train.clip_store.store_format import (
     ClipFileRecord,
     FailedClip,
     StoredVideo,
+    map_bytes,
 )
 
 _ROWS_BYTES = 2**25
@@ -65,13 +66,19 @@ def read_record(path: Path) -> ClipFileRecord:
                 RECORDS.validate_json(file["record"][()].tobytes()),
                 jpeg_place=file["jpeg"].id.get_offset() or 0,
                 frames_place=file["frames"].id.get_offset() or 0,
-                maps_place=file["maps"].id.get_offset() or 0 if "maps" in file else 0,
+                maps_place=_offset(file, "maps"),
+                motion_place=_offset(file, "motion"),
             )
     except ValidationError as err:
         reason = explain(err, ClipFileRecord)
     except _ERRORS as err:
         reason = _message(err)
     raise ClipStoreError(f"{path}: not a valid file of a clip store ({reason}); {_REMEDY}")
+
+
+def _offset(file: h5py.File, name: str) -> int:
+    """Return the offset of an optional dataset; 0 without it."""
+    return file[name].id.get_offset() or 0 if name in file else 0
 
 
 def _message(err: Exception) -> str:
@@ -148,18 +155,33 @@ class ClipFrames:
         Raises:
             ClipStoreError: if the store has no maps, or a map is corrupt.
         """
-        settings, crc32_F = self.file.record.settings.maps, self.rows["map_crc32"]
-        if settings is None:
-            raise ClipStoreError(f"{self.path}: expected feature maps, got frames alone")
-        maps_nChw = np.empty((len(frames_n), *settings.shape), MAP_DTYPE)
-        first = self.file.record.maps_place + self.video.first_frame * settings.num_bytes
+        place, crc32_F = self.file.record.maps_place, self.rows["map_crc32"]
+        return self._maps("maps", frames_n, place=place, crc32_F=crc32_F)
+
+    def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return (n, C, h, w) float16: the motion maps of the frames at these indices.
+
+        Raises:
+            ClipStoreError: if the store has no motion, or a map is corrupt.
+        """
+        place, crc32_F = self.file.record.motion_place, self.rows["motion_crc32"]
+        return self._maps("motion", frames_n, place=place, crc32_F=crc32_F)
+
+    def _maps(
+        self, name: str, frames_n: NDArray[np.int64], *, place: int, crc32_F: NDArray[np.uint32]
+    ) -> NDArray[np.float16]:
+        """Return the maps of frames from the dataset with this name and offset in the file."""
+        shape = self.file.record.settings.shapes.get(name)
+        if shape is None:
+            raise ClipStoreError(f"{self.path}: expected frames with {name}, got frames without")
+        maps_nChw, size = np.empty((len(frames_n), *shape), MAP_DTYPE), map_bytes(shape)
         for map_Chw, frame in zip(maps_nChw, frames_n.tolist(), strict=True):
-            place = first + frame * settings.num_bytes
+            start = place + (self.video.first_frame + frame) * size
             try:
-                data = _read(self, place, settings.num_bytes, int(crc32_F[frame]))
+                data = _read(self, start, size, int(crc32_F[frame]))
             except _ERRORS as err:
-                raise self.corruption(f"the map of frame {frame} is", err) from err
-            map_Chw[...] = np.frombuffer(data, MAP_DTYPE).reshape(settings.shape)
+                raise self.corruption(f"{name} of frame {frame} are", err) from err
+            map_Chw[...] = np.frombuffer(data, MAP_DTYPE).reshape(shape)
         return maps_nChw
 
     def read(
@@ -227,7 +249,7 @@ def _rows(of: ClipFrames) -> NDArray[Any]:
 
 _INDEX = IndexKind(
     name=INDEX_NAME,
-    version="orn-clips 5",
+    version="orn-clips 6",
     lines=TypeAdapter(IndexedFile[ClipFileRecord]),
     read=read_record,
     least_files=8,

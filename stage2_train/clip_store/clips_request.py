@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import Count, DataRoot, Device, EngineOptions, FilePath, out_option
 from orn.shared.options import Argument, Option, OptionOverrides, Request
-from orn.stage2_train.settings.model_config import TIMM, Backbone
+from orn.stage2_train.settings.model_config import TIMM, Backbone, NetworkConfig
 from orn.stage2_train.settings.resources import NEWEST
 
 
@@ -26,13 +26,18 @@ _Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 def map_options(
-    backbone: str, stage: int | None, size: tuple[int, int], *, weights: Path | None = None
+    model: NetworkConfig, size: tuple[int, int], *, weights: Path | None = None
 ) -> tuple[str, ...]:
-    """Return the options that store the maps of an image network for frames of a (height, width);
-    see the fields of `ClipsRequest`."""
-    of_stage = () if stage is None else ("--backbone-stage", str(stage))
-    of_weights = () if weights is None else ("--weights", str(weights))
-    return ("--backbone", backbone, "--size", "{}x{}".format(*size), *of_stage, *of_weights)
+    """Return the options that store the maps that a network reads, for frames of a (height,
+    width); see the fields of `ClipsRequest`."""
+    options: list[str] = []
+    if model.has_frozen_maps:
+        options += ["--backbone", model.backbone, "--size", "{}x{}".format(*size)]
+        if model.backbone_stage is not None:
+            options += ["--backbone-stage", str(model.backbone_stage)]
+        if weights is not None:
+            options += ["--weights", str(weights)]
+    return (*options, "--motion") if model.reads_motion else tuple(options)
 
 
 class ClipsRequest(Request):
@@ -79,6 +84,9 @@ class ClipsRequest(Request):
         FilePath | None,
         Option("Weights of the network: timm's state dict.", usual="the published ones"),
     ] = None
+    motion: Annotated[
+        bool, Option("Also store the motion around each frame, from optical flow.")
+    ] = False
     device: Device = "auto"
     frames: Annotated[
         Literal["all", "labeled"] | None,

@@ -25,7 +25,8 @@ from orn.shared.video.read import content_digest, read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
-from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
+from orn.stage2_train.clip_store.motion_reader import MotionReader
+from orn.stage2_train.clip_store.store_format import MAP_DTYPE, FailedClip, StoreSettings
 
 _CACHE_BYTES = 256 * 2**20
 """Cache size per process for times of videos; an hour at 60 frames/s takes 3.5 MB."""
@@ -53,7 +54,7 @@ def _times_bytes(times: VideoTimes) -> int:
     return _RECORD_BYTES + times.size_bytes
 
 
-def _one(reader: VideoReader) -> int:
+def _one(reader: VideoReader | MotionReader) -> int:
     return 1
 
 
@@ -111,6 +112,18 @@ class DecodedVideo:
                 f"{counted(len(self.seconds), 'frame')}"
             )
         return np.stack([pictures[place] for place in frames_n.tolist()])
+
+    def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return (n, C, h, w) float16: the motion maps of the frames at these indices, as a store
+        contains them.
+
+        Raises:
+            ClipStoreError: if the settings include no motion.
+            VideoDecodeError: if a frame cannot be decoded.
+        """
+        reader, seconds_F = self._all.motion_reader(self._video), self.seconds
+        maps = {place: reader.mean(seconds_F[place]) for place in sorted(set(frames_n.tolist()))}
+        return np.stack([maps[place] for place in frames_n.tolist()]).astype(MAP_DTYPE)
 
     def covers(self, times: TimeRange) -> bool:
         """Return True: all frames are available."""
@@ -178,6 +191,8 @@ class DecodedVideos:
         self._decoded = ProcessCache(cache_bytes, attrgetter("nbytes"))
         self._readers = ProcessCache(1, _one)
         """The reader of the most recent video."""
+        self._motion = ProcessCache(1, _one)
+        """The reader of its motion."""
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
@@ -225,6 +240,17 @@ class DecodedVideos:
             shrink = lambda image_HW3: np.asarray(rescaled(image_HW3, settings))  # noqa: E731
             self._readers[video.id] = VideoReader(video.path, shrink=shrink, **options)
         reader: VideoReader = self._readers[video.id]
+        return reader
+
+    def motion_reader(self, video: Video) -> MotionReader:
+        """Return a reader for the motion of a video, which continues if clips are in order."""
+        motion = self.settings.motion
+        if motion is None:
+            raise ClipStoreError(f"{self.name}: expected settings with motion, got none")
+        if video.id not in self._motion:
+            times = self.times(video)
+            self._motion[video.id] = MotionReader(video.path, motion, rate=video.rate, times=times)
+        reader: MotionReader = self._motion[video.id]
         return reader
 
     def picture(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:

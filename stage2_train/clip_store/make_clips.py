@@ -28,7 +28,9 @@ from orn.shared.video.read import FrameEstimate
 from orn.stage2_train.clip_store.clip_store import read_clip_files
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.frame_maps import ImageNetwork
-from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings
+from orn.stage2_train.clip_store.motion import MOTION_CELLS
+from orn.stage2_train.clip_store.motion_windows import motion_settings
+from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings, map_bytes
 from orn.stage2_train.clip_store.store_job import build_clip_store, missing_parts, open_store
 
 logger = logging.getLogger(__name__)
@@ -115,6 +117,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         "quality": settings.jpeg_quality,
         "rate": settings.rate,
         "backbone": request.backbone,
+        "motion": request.motion,
         "frames": "labeled" if plan.ranges else "all",
         "videos": len(plan.videos),
         "to_do": len(parts),
@@ -159,6 +162,9 @@ def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
         settings = replace(settings, size=frame, maps=network.settings(frame))
         if request.rate is None:
             settings = replace(settings, rate=_rate_of_maps(request, dataset, path, videos))
+    if request.motion:
+        cells = MOTION_CELLS if settings.maps is None else settings.maps.shape[1:]
+        settings = replace(settings, motion=motion_settings(cells))
     return _Plan(
         path=path,
         settings=settings,
@@ -238,4 +244,4 @@ def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]
 def _frame_bytes(settings: StoreSettings) -> float:
     size = settings.size
     pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
-    return pixels * BYTES["clips"] + (settings.maps.num_bytes if settings.maps else 0)
+    return pixels * BYTES["clips"] + sum(map_bytes(shape) for shape in settings.shapes.values())

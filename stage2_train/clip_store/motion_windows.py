@@ -8,23 +8,33 @@ C channels, h w cells.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.motion import (
+    CHANNELS,
     MOTION_CELLS,
     MotionBetween,
     MotionMaps,
     gray_picture,
 )
+from orn.stage2_train.clip_store.store_format import MotionSettings
+
+Item = TypeVar("Item")
 
 REPEATED_SECONDS = 0.2
 """A picture that is repeated for longer is still."""
 _GAP_SECONDS = 0.5
 """Pictures further apart have no motion between them."""
+
+
+def motion_settings(cells: tuple[int, int] = MOTION_CELLS) -> MotionSettings:
+    """Return the settings of motion maps of (h, w) cells."""
+    return MotionSettings(shape=(CHANNELS, *cells))
 
 
 def frame_motion(
@@ -88,6 +98,8 @@ class MotionWindows:
         self._motion: deque[tuple[float, float, MotionMaps]] = deque()
         """Start, stop and motion of intervals."""
         self._until: float | None = None
+        self.is_complete = False
+        """Whether the motion of the last frame of the video has been added."""
 
     def add(self, seconds: float, motion: MotionMaps) -> None:
         """Add the time and motion of the next frame; see `frame_motion`."""
@@ -95,9 +107,15 @@ class MotionWindows:
         self._motion.append((start, seconds, motion))
         self._until = seconds
 
+    def add_all(self, motion: Iterable[tuple[float, MotionMaps]]) -> None:
+        """Add the times and motion of the next frames."""
+        for seconds, maps in motion:
+            self.add(seconds, maps)
+
     def is_known(self, seconds: float) -> bool:
         """Return whether motion is known until the end of the window around a time."""
-        return self._until is not None and self._until >= seconds + self._half
+        has_ended = self._until is not None and self._until >= seconds + self._half
+        return self.is_complete or has_ended
 
     def forget(self, seconds: float) -> None:
         """Forget the motion before the window around a time."""
@@ -116,6 +134,53 @@ class MotionWindows:
                 total += overlap * motion
                 weight += overlap
         return (total / weight if weight else total).astype(np.float32)
+
+
+class WatchedMotion:
+    """The motion around some frames of a video, computed while all its frames pass through."""
+
+    def __init__(self, frames: Iterable[Frame], settings: MotionSettings) -> None:
+        """Initialize with all decoded frames of a video, in order of time."""
+        self._sequence = MotionSequence(settings.shape[1:])
+        self._windows = MotionWindows(settings.window_seconds)
+        self._waiting: deque[Any] = deque()
+        self.frames: Iterator[Frame] = self._watched(frames)
+        """The same frames, to be consumed instead."""
+
+    def _watched(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        before = None
+        for frame in frames:
+            self._windows.add_all(self._sequence.add(frame))
+            yield frame
+            # the frame before this one may still be selected; see `at_rate`
+            if not self._waiting and before is not None:
+                self._windows.forget(before)
+            before = frame.seconds
+        self._windows.add_all(self._sequence.end())
+        self._windows.is_complete = True
+
+    def beside(
+        self, selected: Iterator[Item], seconds_of: Callable[[Item], float]
+    ) -> Iterator[tuple[Item, MotionMaps]]:
+        """Yield items selected from `frames`, with the (C, h, w) mean motion around their times.
+
+        Args:
+            selected: items in order of time, each at the latest with the frame after its own.
+            seconds_of: returns the time of an item.
+        """
+        for item in selected:
+            self._waiting.append(item)
+            yield from self._known(seconds_of)
+        for _ in self.frames:
+            if not self._waiting:
+                return
+            yield from self._known(seconds_of)
+        yield from self._known(seconds_of)
+
+    def _known(self, seconds_of: Callable[[Item], float]) -> Iterator[tuple[Item, MotionMaps]]:
+        while self._waiting and self._windows.is_known(seconds := seconds_of(self._waiting[0])):
+            self._windows.forget(seconds)
+            yield self._waiting.popleft(), self._windows.mean(seconds)
 
 
 def windowed_motion(

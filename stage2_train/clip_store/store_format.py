@@ -1,4 +1,4 @@
-"""Specification of the clip store's format, version 5: a folder of HDF5 files.
+"""Specification of the clip store's format, version 6: a folder of HDF5 files.
 
 Each of the files `clips-000000.h5`, `clips-000001.h5`, ... contains some videos; a video in several
 files is read from the file with the highest number. A file has these datasets:
@@ -8,10 +8,12 @@ files is read from the file with the highest number. A file has these datasets:
 `jpeg`      concatenated JPEG files; contiguous
 `maps`      (F, C, h, w) float16 feature maps of a frozen image network, a row for each row of
             `frames`; contiguous, and only with `StoreSettings.maps`
+`motion`    (F, C, h, w) float16 motion maps (`motion.py`), means over a window around each frame;
+            contiguous, and only with `StoreSettings.motion`
 
 HDF5 verifies its metadata (`libver=("v110", "v110")`) and the record. The other datasets are
 contiguous, so that a frame is read with one system call, and have their own checksums: each row of
-`frames` has the CRC-32 of its JPEG file and of its map, and each video the CRC-32 of its rows.
+`frames` has the CRC-32 of its JPEG file and of its maps, and each video the CRC-32 of its rows.
 """
 
 import math
@@ -40,17 +42,19 @@ CLIP_FILES = UnitFiles(
 FRAME_ROW = np.dtype(
     [
         *(("index", "<i8"), ("seconds", "<f8"), ("start", "<i8"), ("size", "<u4")),
-        *(("crc32", "<u4"), ("map_crc32", "<u4")),
+        *(("crc32", "<u4"), ("map_crc32", "<u4"), ("motion_crc32", "<u4")),
     ]
 )
 """Row for a frame: index in the decoded stream of the source; presentation time in seconds; offset
-of its JPEG file from the video's first byte; size in bytes; CRC-32 of the JPEG file, and of the
-bytes of the map (0 without maps)."""
+of its JPEG file from the video's first byte; size in bytes; CRC-32 of the JPEG file, of the
+bytes of its feature map, and of its motion map (0 without these maps)."""
 MOST_SIDE = 8192
 """Longest side of a stored frame, in pixels."""
 
 MAP_DTYPE = np.dtype("<f2")
 """Type of the values of a map."""
+WINDOW_SECONDS = 0.25
+"""Default duration of the window of a motion map."""
 
 _Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 _Cells = Annotated[int, Field(ge=1, le=2**16)]
@@ -70,10 +74,17 @@ class MapSettings:
     shape: tuple[_Cells, _Cells, _Cells]
     """(C, h, w) of the map of a frame."""
 
-    @property
-    def num_bytes(self) -> int:
-        """Size of a map in bytes."""
-        return math.prod(self.shape) * MAP_DTYPE.itemsize
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class MotionSettings:
+    """Motion maps of whole frames, computed from all decoded frames in a window around each."""
+
+    version: Literal[1] = 1
+    """Version of their definition in `motion.py`."""
+    shape: tuple[_Cells, _Cells, _Cells]
+    """(C, h, w) of the map of a frame."""
+    window_seconds: Positive = WINDOW_SECONDS
+    """Duration of the window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -89,12 +100,20 @@ class StoreSettings:
     """Stored frames per second; None for every frame."""
     maps: MapSettings | None = None
     """Feature maps stored with the frames, or computed from them; None without."""
+    motion: MotionSettings | None = None
+    """Motion maps stored with the frames, or computed from the video; None without."""
 
     @model_validator(mode="after")
     def _has_one_size(self) -> Self:
         if self.maps is not None and not isinstance(self.size, tuple):
             raise ValueError(f"size: expected (height, width) for feature maps, got {self.size}")
         return self
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int, int]]:
+        """The (C, h, w) of the maps of a frame by the name of their dataset."""
+        described = {"maps": self.maps, "motion": self.motion}
+        return {name: maps.shape for name, maps in described.items() if maps is not None}
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """Return (height, width) of the stored frames for a source of `height` x `width` pixels.
@@ -117,6 +136,7 @@ class StoreSettings:
         """Return a description of the settings, for messages."""
         picked = describe_rate(self.rate)
         maps = f", with maps of {self.maps.backbone}" if self.maps else ""
+        maps += ", with motion" if self.motion else ""
         return (
             f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {picked}{maps}"
         )
@@ -174,7 +194,7 @@ class ClipFileRecord:
     """The record of a file: its settings and videos."""
 
     format: Literal["orn-clips"] = "orn-clips"
-    format_version: Literal[5] = 5
+    format_version: Literal[6] = 6
     settings: StoreSettings
     videos: tuple[StoredVideo, ...]
     failed: tuple[FailedClip, ...]
@@ -184,6 +204,13 @@ class ClipFileRecord:
     """Offset of the dataset `frames` in the file, read from HDF5, not from the JSON."""
     maps_place: _Count = 0
     """Offset of the dataset `maps` in the file, read from HDF5, not from the JSON."""
+    motion_place: _Count = 0
+    """Offset of the dataset `motion` in the file, read from HDF5, not from the JSON."""
+
+
+def map_bytes(shape: tuple[int, ...]) -> int:
+    """Return the size in bytes of a map of a shape."""
+    return math.prod(shape) * MAP_DTYPE.itemsize
 
 
 RECORDS = TypeAdapter(ClipFileRecord)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+import cv2
+
 from orn.data_manifests.records import Video
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
@@ -64,6 +66,8 @@ class ClipsWork:
         Raises:
             CheckpointError: if its weights are missing, or differ from those of the store.
         """
+        if self.settings.motion is not None:
+            cv2.setNumThreads(1)  # other processes use the other cores
         if self.network is None:
             return self
         return replace(self, mapper=self.network.open(device, expected=self.settings.maps))

@@ -2,8 +2,9 @@
 
 import io
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,6 +24,7 @@ from orn.shared.video.frame import at_rate, within
 from orn.shared.video.read import Frame, content_digest, read_frames
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
+from orn.stage2_train.clip_store.motion_windows import WatchedMotion
 from orn.stage2_train.clip_store.store_format import (
     FRAME_ROW,
     MAP_DTYPE,
@@ -31,21 +33,40 @@ from orn.stage2_train.clip_store.store_format import (
     FailedClip,
     StoredVideo,
     StoreSettings,
+    map_bytes,
 )
 
 _BLOCK_BYTES = 2**22
 """Size of the blocks in which JPEG data is copied."""
 _CHUNK_BYTES = 2**15
 _REASON_LETTERS = 1000
-EncodedFrame = tuple[int, float, bytes, bytes]
-"""Index, time, JPEG file and map of a frame; the map is empty without maps."""
+_NOT_STORED = {"jpeg_place", "frames_place", "maps_place", "motion_place"}
+"""Fields of the record that are read from HDF5."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _EncodedFrame:
+    """A frame of the file."""
+
+    index: int
+    seconds: float
+    jpeg: bytes
+    maps: Mapping[str, bytes] = field(default_factory=dict)
+    """Its maps by the name of their dataset."""
+
+    def with_map(self, name: str, map_Chw: NDArray[Any]) -> "_EncodedFrame":
+        """Return the frame with one more map."""
+        return replace(self, maps={**self.maps, name: map_Chw.astype(MAP_DTYPE).tobytes()})
 
 
 class ClipFileWriter:
     """Writer that collects videos for a file of a clip store."""
 
-    def __init__(self, settings: StoreSettings, jpeg: BinaryIO, maps: BinaryIO) -> None:
-        """Initialize without videos; JPEG files and maps are buffered in the given files."""
+    def __init__(
+        self, settings: StoreSettings, jpeg: BinaryIO, maps: Mapping[str, BinaryIO]
+    ) -> None:
+        """Initialize without videos; JPEG files, and maps by the name of their dataset, are
+        buffered in the given files."""
         self.settings = settings
         self._jpeg, self._maps = jpeg, maps
         self._rows: list[NDArray[np.void]] = [np.zeros(0, FRAME_ROW)]
@@ -72,15 +93,14 @@ class ClipFileWriter:
         if first is None:
             raise VideoDecodeError(f"video {video['id']}: no frames")
         height, width = settings.stored_size(*first.image.shape[:2])
-        kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
-        encoded = (
-            (frame.index, frame.seconds, encode_frame(frame.image, settings)) for frame in kept
-        )
         rows, first_byte, size = [], self._jpeg.tell(), 0
-        for index, seconds, data, feats in _with_maps(encoded, mapper):
-            rows.append((index, seconds, size, len(data), zlib.crc32(data), zlib.crc32(feats)))
-            size += self._jpeg.write(data)
-            self._maps.write(feats)
+        for frame in self._encoded(chain([first], remaining), mapper, video["times"]):
+            crcs = [zlib.crc32(frame.maps.get(name, b"")) for name in ("maps", "motion")]
+            row = (frame.index, frame.seconds, size, len(frame.jpeg), zlib.crc32(frame.jpeg), *crcs)
+            rows.append(row)
+            size += self._jpeg.write(frame.jpeg)
+            for name, data in frame.maps.items():
+                self._maps[name].write(data)
         rows_F = np.array(rows, FRAME_ROW)
         stored = StoredVideo(
             height=height,
@@ -94,6 +114,22 @@ class ClipFileWriter:
         self._videos.append(stored)
         self._rows.append(rows_F)
 
+    def _encoded(
+        self, frames: Iterable[Frame], mapper: FrameMapper | None, times: TimeRanges
+    ) -> Iterator[_EncodedFrame]:
+        """Yield the frames to store, with their maps."""
+        settings = self.settings
+        watched = None if settings.motion is None else WatchedMotion(frames, settings.motion)
+        decoded = frames if watched is None else watched.frames
+        encoded = (
+            _EncodedFrame(frame.index, frame.seconds, encode_frame(frame.image, settings))
+            for frame in within(at_rate(decoded, settings.rate), times)
+        )
+        if watched is not None:
+            described = watched.beside(encoded, lambda frame: frame.seconds)
+            encoded = (frame.with_map("motion", motion) for frame, motion in described)
+        return encoded if mapper is None else _with_maps(encoded, mapper)
+
     def write(self, file: h5py.File) -> None:
         """Write all videos to an empty file."""
         rows_F = np.concatenate(self._rows)
@@ -101,16 +137,15 @@ class ClipFileWriter:
         jpeg = file.create_dataset("jpeg", shape=(self._jpeg.tell(),), dtype=np.uint8)
         for start, block in _blocks(self._jpeg, _BLOCK_BYTES):
             jpeg[start : start + len(block)] = np.frombuffer(block, np.uint8)
-        if (settings := self.settings.maps) is not None:
-            shape = (len(rows_F), *settings.shape)
-            maps = file.create_dataset("maps", shape=shape, dtype=MAP_DTYPE)
-            for start, block in _blocks(self._maps, settings.num_bytes):
-                frame = start // settings.num_bytes
-                maps[frame] = np.frombuffer(block, MAP_DTYPE).reshape(settings.shape)
+        for name, shape in self.settings.shapes.items():
+            maps = file.create_dataset(name, shape=(len(rows_F), *shape), dtype=MAP_DTYPE)
+            for start, block in _blocks(self._maps[name], map_bytes(shape)):
+                frame = start // map_bytes(shape)
+                maps[frame] = np.frombuffer(block, MAP_DTYPE).reshape(shape)
         record = ClipFileRecord(
             settings=self.settings, videos=tuple(self._videos), failed=tuple(self.failed)
         )
-        text = RECORDS.dump_json(record, exclude={"jpeg_place", "frames_place", "maps_place"})
+        text = RECORDS.dump_json(record, exclude=_NOT_STORED)
         file.create_dataset(
             "record",
             data=np.frombuffer(text, np.uint8),
@@ -138,8 +173,11 @@ def writing(path: Path, settings: StoreSettings) -> Iterator[ClipFileWriter]:
     with (
         replacing(path) as temporary,
         TemporaryFile(dir=path.parent) as jpeg,
-        TemporaryFile(dir=path.parent) as maps,
+        ExitStack() as stack,
     ):
+        maps = {
+            name: stack.enter_context(TemporaryFile(dir=path.parent)) for name in settings.shapes
+        }
         writer = ClipFileWriter(settings, jpeg, maps)
         yield writer
         with _Sink(temporary, "w+") as sink:
@@ -190,17 +228,12 @@ def source_stamp(video: Video) -> Stamp:
         return (-1, -1)
 
 
-def _with_maps(
-    frames: Iterator[tuple[int, float, bytes]], mapper: FrameMapper | None
-) -> Iterator[EncodedFrame]:
+def _with_maps(frames: Iterator[_EncodedFrame], mapper: FrameMapper) -> Iterator[_EncodedFrame]:
     """Yield frames with their maps, which are computed from the pixels of the JPEG file."""
-    if mapper is None:
-        yield from ((*frame, b"") for frame in frames)
-        return
     while batch := tuple(islice(frames, MAPPED_FRAMES)):
-        maps_MChw = mapper.maps(np.stack([decode_jpeg(data) for _, _, data in batch]))
+        maps_MChw = mapper.maps(np.stack([decode_jpeg(frame.jpeg) for frame in batch]))
         for frame, map_Chw in zip(batch, maps_MChw, strict=True):
-            yield *frame, map_Chw.tobytes()
+            yield frame.with_map("maps", map_Chw)
 
 
 class _Sink(io.FileIO):

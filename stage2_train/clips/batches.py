@@ -39,6 +39,8 @@ class ClipBatch:
     maps_BTChw: Tensor | None
     """(B, T, C, h, w) float16 stored feature maps of whole frames, which are then black; None if
     the network reads frames."""
+    motion_BTChw: Tensor | None = None
+    """(B, T, C, h, w) float16 motion maps of whole frames; None if the network reads none."""
     masks_BTKhw: Tensor
     """(B, T, K, mask_size, mask_size) float32 fraction of each cell of the crop that the mask
     covers."""
@@ -93,10 +95,12 @@ def collate(samples: Sequence[ClipSample]) -> ClipBatch:
     frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
     slots = [sample.slots for sample in samples]
     maps = [sample.maps for sample in samples if sample.maps is not None]
+    motion = [sample.motion for sample in samples if sample.motion is not None]
     return ClipBatch(
         ids=tuple(sample.id for sample in samples),
         frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
         maps_BTChw=torch.from_numpy(np.stack(maps)) if maps else None,
+        motion_BTChw=torch.from_numpy(np.stack(motion)) if motion else None,
         masks_BTKhw=_padded([slot.masks for slot in slots]),
         coverage_BTKhw=_padded([slot.coverage for slot in slots]),
         boxes_BTK4=_padded([slot.boxes for slot in slots]),

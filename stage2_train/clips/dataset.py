@@ -54,6 +54,8 @@ class ClipSample:
     """(T, H, W, 3) uint8 RGB."""
     maps: NDArray[np.float16] | None
     """(T, C, h, w) float16 feature maps of whole frames; None if they are not stored."""
+    motion: NDArray[np.float16] | None = None
+    """(T, C, h, w) float16 motion maps of whole frames; None if they are not read."""
     seconds: NDArray[np.float64]
     """(T,) float64 presentation times in the video."""
     slots: ClipSlots
@@ -65,7 +67,7 @@ class ClipSample:
     def flipped(self) -> "ClipSample":
         """Return the clip flipped left to right, with the same label; it must have no maps, since a
         mirrored map is not the map of a mirrored frame."""
-        assert self.maps is None
+        assert self.maps is None and self.motion is None
         return replace(
             self,
             frames=np.ascontiguousarray(self.frames[:, :, ::-1]),
@@ -183,6 +185,7 @@ class ClipDataset(Dataset[ClipSample]):
             id=segment.id,
             frames=pictures,
             maps=maps,
+            motion=video.motion(frames_T) if self.settings.reads_motion else None,
             seconds=seconds_F[frames_T],
             slots=fill_slots([objects[place] for place in order_T], window, self.settings.slots),
             label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),

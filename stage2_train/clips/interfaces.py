@@ -124,6 +124,9 @@ class ClipPictures(Protocol):
     ) -> NDArray[np.uint8]:
         """Return (n, H, W, 3) uint8 RGB: the frames at these indices, or a window of each."""
 
+    def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return (n, C, h, w) float16 motion maps of the frames at these indices."""
+
 
 class FrameSource(Protocol):
     """The frames of videos."""
@@ -204,6 +207,12 @@ class ClipSettings:
     """Whether the network's feature maps of the frames are stored."""
     reads_maps: bool = False
     """Whether these maps are read, with which the network needs no frames."""
+    has_pixels: bool = True
+    """Whether the network computes something from frames, unlike from motion alone."""
+    has_motion: bool = False
+    """Whether the network reads motion maps of the frames."""
+    reads_motion: bool = False
+    """Whether these are read."""
     seed: int = 0
     """Random seed for training."""
 
@@ -211,6 +220,7 @@ class ClipSettings:
         """Return the settings for a network, or for heads, that are computed from frames or not."""
         return replace(
             self,
-            reads_frames=needs_frames and not self.has_maps,
+            reads_frames=needs_frames and self.has_pixels and not self.has_maps,
             reads_maps=needs_frames and self.has_maps,
+            reads_motion=needs_frames and self.has_motion,
         )

@@ -48,6 +48,8 @@ class NetworkInputs:
     maps_BTChw: Tensor | None = None
     """(B, T, C, h, w) float: maps of the frames from a frozen image network, computed in advance;
     None to compute features from the frames."""
+    motion_BTChw: Tensor | None = None
+    """(B, T, C, h, w) float: motion maps of the frames; None if the network reads none."""
 
     def of_clips(self, clips_E: Tensor, device: torch.device) -> "NetworkInputs":
         """Return the inputs of some clips, given their (E,) indices, on a device."""

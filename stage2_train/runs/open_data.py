@@ -17,7 +17,14 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.clip_store.frame_maps import ImageNetwork
-from orn.stage2_train.clip_store.store_format import RECORDED_SETTINGS, MapSettings, StoreSettings
+from orn.stage2_train.clip_store.motion import MOTION_CELLS
+from orn.stage2_train.clip_store.motion_windows import motion_settings
+from orn.stage2_train.clip_store.store_format import (
+    RECORDED_SETTINGS,
+    MapSettings,
+    MotionSettings,
+    StoreSettings,
+)
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
@@ -26,6 +33,7 @@ from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.settings.evaluation_names import FrameOrder
+from orn.stage2_train.settings.model_config import MOTION
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
 
@@ -55,6 +63,12 @@ def expected_maps(
         return replace(recorded, shape=shape)
     network = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
     return network.settings(recipe.data.crop)
+
+
+def expected_motion(maps: MapSettings | None) -> MotionSettings:
+    """Return the motion stored beside maps of an image network, which has as many cells, or
+    without."""
+    return motion_settings(MOTION_CELLS if maps is None else maps.shape[1:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +124,10 @@ class Sources:
                 f"data.frame_join: expected time for {dataset.name}, whose segments are parts of "
                 "videos that may be stored partially, got ratio; omit it"
             )
+        if recipe.model.reads_motion and (flip or flipped_views):
+            raise ConfigError(
+                "data.flip and flipped views: motion cannot be flipped; pass --set data.flip=false"
+            )
         has_stored = isinstance(self.clips, ClipStore) and self.clips.settings.maps is not None
         settings = replace(
             clip_settings(recipe, task=dataset.task),
@@ -148,7 +166,7 @@ def open_sources(
     paths: DataPaths,
     *,
     partial: bool,
-    size: tuple[int, int] | None = None,
+    recipe: Recipe | None = None,
     maps: MapSettings | None = None,
 ) -> Sources:
     """Open the sources of a data set's clips, with a clip store or by decoding.
@@ -157,23 +175,26 @@ def open_sources(
         dataset: the data set.
         paths: paths of its data.
         partial: whether segments of missing videos are omitted.
-        size: (height, width) of frames with maps.
-        maps: maps of whole frames that the network reads, which a store must contain; None for a
-            network that reads frames.
+        recipe: recipe of the network; None if no network reads the clips.
+        maps: maps of an image network that it reads; None for a network that reads frames.
 
     Raises:
         ClipStoreError: if the store is missing or corrupt.
-        ConfigError: if the store does not contain these maps.
+        ConfigError: if the store does not contain the maps and the motion that the network reads.
         ShardNotFoundError: if there are no shards.
         JoinError: if a folder of JPEGs has another frame rate in the shards.
     """
     clips: DatasetFrames
-    usual = (dataset.clip_height, dataset.clip_width)
-    settings = StoreSettings(size=usual if maps is None else size or usual, maps=maps)
+    size = (dataset.clip_height, dataset.clip_width)
+    settings = StoreSettings(size=size)
+    if recipe is not None:
+        motion = expected_motion(maps) if recipe.model.reads_motion else None
+        size = size if maps is None else recipe.data.crop
+        settings = StoreSettings(size=size, maps=maps, motion=motion)
     if paths.clips is not None:
         clips = ClipStore(paths.clips)
-        if maps is not None:
-            _check_maps(clips, settings, manifest=paths.manifest)
+        if recipe is not None:
+            _check_maps(clips, settings, recipe, manifest=paths.manifest)
     else:
         clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
     detections = DetectionFolder(paths.shards)
@@ -181,16 +202,20 @@ def open_sources(
     return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
 
 
-def _check_maps(store: ClipStore, expected: StoreSettings, *, manifest: str) -> None:
-    """Raise ConfigError unless a store has the expected maps of frames of the expected size."""
+def _check_maps(
+    store: ClipStore, expected: StoreSettings, recipe: Recipe, *, manifest: str
+) -> None:
+    """Raise ConfigError unless a store has the expected maps of frames of the expected size, and
+    the expected motion."""
+    names = {"size", "maps"} if expected.maps is not None else set()
+    names |= {"motion"} if expected.motion is not None else set()
     recorded, requested = (
-        {name: RECORDED_SETTINGS.dump_python(own, mode="json")[name] for name in ("size", "maps")}
+        RECORDED_SETTINGS.dump_python(own, mode="json", include=names)
         for own in (store.settings, expected)
     )
-    words, maps, size = ("in the store", "for the network"), expected.maps, expected.size
-    assert maps is not None and isinstance(size, tuple)
+    words = ("in the store", "for the network")
     if different := differences(recorded, requested, words=words):
-        options = map_options(maps.backbone, maps.stage, size)
+        options = map_options(recipe.model, recipe.data.crop)
         typed = shlex.join(["orn", "clips", manifest, *options, "--out", "FOLDER"])
         raise ConfigError(
             f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{typed}` and "
@@ -200,19 +225,21 @@ def _check_maps(store: ClipStore, expected: StoreSettings, *, manifest: str) -> 
 
 def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
     """Return the clip settings for a recipe and a type of labels."""
+    model = recipe.model
     return ClipSettings(
         data=recipe.data,
         slots=SlotSettings(
             max_objects=recipe.data.max_objects,
-            background=recipe.model.background_object,
-            mask_size=recipe.model.mask_size,
-            feature_cells=feature_cells(recipe.model, recipe.data.crop),
+            background=model.background_object,
+            mask_size=model.mask_size,
+            feature_cells=feature_cells(model, recipe.data.crop),
         ),
-        num_activities=recipe.model.num_activities,
+        num_activities=model.num_activities,
         multi_label=task == "multi-label",
-        reads_frames=recipe.model.reads_frames,
+        has_pixels=model.backbone != MOTION,
+        has_motion=model.reads_motion,
         seed=recipe.seed,
-    )
+    ).for_network(needs_frames=model.reads_frames)
 
 
 def data_digests(

@@ -229,8 +229,7 @@ def sources_of_run(
     _check_classes(run, config, dataset)
     recipe = config.recipe  # a network that reads frames also takes those of a store with maps
     maps = config.clips.frames.maps if recipe.model.has_frozen_maps else None
-    crop, partial = recipe.data.crop, resources.partial
-    sources = open_sources(dataset, paths, partial=partial, size=crop, maps=maps)
+    sources = open_sources(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
     names = sources.detections.detector.class_names
     check_detector_classes(run, config, names, where=paths.shards)
     return sources

@@ -13,6 +13,8 @@ from pydantic.dataclasses import dataclass
 from orn.shared.config.fields import STRICT, Maybe
 from orn.stage2_train.settings.head_combination import HeadCombination
 
+MOTION = "motion"
+"""Name of the backbone that is no network: motion maps alone."""
 TIMM = "timm/"
 """Prefix of the names of timm's image networks."""
 _BACKBONE = re.compile(rf"resnet18|resnet50|{TIMM}[\w.]+")
@@ -163,6 +165,8 @@ class NetworkConfig:
     """Whether a LayerNorm is applied to g_t before the recurrence; not in the paper."""
     normalize_hidden: bool = False
     """Whether each layer of h has a LayerNorm before its ReLU; not in the paper."""
+    motion: bool = False
+    """Whether the heads also read motion maps, beside those of a frozen image network."""
     mlp_initialization: MlpInitialization = "torch"
     """Initialization of the object head's MLPs (mask encoder, h, f as an MLP): `torch`, PyTorch's
     default for linear layers, or `he`, normal with variance 2 / inputs and zero biases (He et al.
@@ -222,6 +226,11 @@ class NetworkConfig:
         """Whether the heads read maps of whole frames that training does not change, so that they
         can be computed in advance."""
         return self.reads_image_maps and not self.backbone_trains
+
+    @property
+    def reads_motion(self) -> bool:
+        """Whether the heads read motion maps of the frames, computed in advance."""
+        return self.motion or self.backbone == MOTION
 
     @property
     def uses_dropout(self) -> bool:

@@ -102,8 +102,7 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         recorded=None if previous is None else previous.clips.frames.maps,
     )
     _create_missing(request, dataset.name, recipe, weights, creates_clips=creates_clips)
-    crop = recipe.data.crop
-    sources = open_sources(dataset, paths, partial=resources.partial, size=crop, maps=maps)
+    sources = open_sources(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
     classes = sources.detections.detector.class_names
     for earlier, place in ((weights.previous, source), (recorded, run)):
         if earlier is not None:
@@ -231,10 +230,7 @@ def _create_missing(
 ) -> None:
     """Create a missing clip store if allowed, after the download of missing weights, without which
     it would be of no use."""
-    model, options = recipe.model, tuple[str, ...]()
-    if model.has_frozen_maps:
-        crop, stage = recipe.data.crop, model.backbone_stage
-        options = map_options(model.backbone, stage, crop, weights=request.weights)
+    options = map_options(recipe.model, recipe.data.crop, weights=request.weights)
     missing = missing_data(request.manifest, dataset_name, request.resources, clips=options)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would create it
     if not (creates_clips and alone and [data.arguments[0] for data in missing] == ["clips"]):

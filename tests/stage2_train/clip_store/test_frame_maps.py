@@ -11,6 +11,7 @@ import torch
 from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
 from orn.stage2_train.clip_store.frame_maps import ImageNetwork
+from orn.stage2_train.clip_store.store_format import map_bytes
 from orn.stage2_train.model.image_backbone import load_backbone
 from tests.running import run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
@@ -101,11 +102,11 @@ def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
     (path,) = store.glob("clips-*.h5")
     status, content = path.stat(), bytearray(path.read_bytes())
     record = read_record(path)
-    content[record.maps_place + 5 * record.settings.maps.num_bytes + 11] ^= 1
+    content[record.maps_place + 5 * map_bytes(record.settings.maps.shape) + 11] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     opened = ClipStore(store)
-    with pytest.raises(ClipStoreError, match=r"the map of frame \d+ is corrupt"):
+    with pytest.raises(ClipStoreError, match=r"maps of frame \d+ are corrupt"):
         for name in FRAMES:
             opened.frames(name).maps(np.arange(FRAMES[name]))
     for name in FRAMES:  # the frames are whole

@@ -37,7 +37,8 @@ def ids_of(batches) -> list[tuple[str, ...]]:
 
 def equal(one: ClipBatch, other: ClipBatch) -> bool:
     """Whether two batches are the same."""
-    names = [field.name for field in fields(ClipBatch) if field.name not in ("ids", "maps_BTChw")]
+    absent = ("ids", "maps_BTChw", "motion_BTChw")
+    names = [field.name for field in fields(ClipBatch) if field.name not in absent]
     return one.ids == other.ids and all(
         torch.equal(getattr(one, name), getattr(other, name)) for name in names
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import FrameMapper
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.model.image_backbone import load_backbone
@@ -123,6 +124,31 @@ def test_everything_that_uses_a_network_runs_on_a_device(work) -> None:
         assert open_model(RUN).device == device
 
 
+def test_clips_have_the_stored_motion_of_their_frames(work) -> None:
+    """Or the same from the videos; a network that reads none gets none."""
+    run_orn("clips", "demo", "--backbone", NETWORK, "--weights", "network.pth", "--rate", 1000,
+            "--size", "64x96", "--out", "clips/motion", "--device", "cpu", "--motion")  # fmt: skip
+    config, batches = read_config(RUN), []
+    moving = replace(config.recipe, model=replace(config.recipe.model, motion=True))
+    store = ClipStore(Path("clips/motion"))
+    for recipe, resources in (
+        (moving, Resources(clips=store.path)),
+        (moving, Resources(no_clip_store=True)),
+        (config.recipe, Resources(clips=store.path)),
+    ):
+        sources = sources_of_run(RUN, replace(config, recipe=recipe), resources)
+        clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
+        batches.append(collate([clips[place] for place in range(len(clips))]))
+    stored, decoded, without = batches
+    assert stored.motion_BTChw.any() and without.motion_BTChw is None
+    assert torch.equal(stored.motion_BTChw, decoded.motion_BTChw)
+    assert torch.equal(stored.inputs().motion_BTChw, stored.motion_BTChw)
+    for row, segment in enumerate(clips.segments):
+        frames = store.frames(segment.video_id)
+        places = np.searchsorted(frames.seconds, clips[row].seconds)
+        assert torch.equal(stored.motion_BTChw[row], torch.from_numpy(frames.motion(places)))
+
+
 def test_the_network_stays_as_published(work) -> None:
     config, best, last = read_config(RUN), load_best(RUN), load_last(RUN, repair=False)
     assert config.clips.frames.maps.backbone == NETWORK
@@ -137,6 +163,7 @@ def test_the_network_stays_as_published(work) -> None:
         (("--weights", "other.pth"), "maps.weights"),
         (("--set", "data.crop=[64,64]"), "size"),
         (("--set", "data.flip=true"), "data.flip=false"),
+        (("--set", "model.motion=true"), "--size 64x96 --motion --out FOLDER"),
     ],
 )
 def test_maps_of_another_network_are_refused(work, more, message) -> None:

@@ -1,0 +1,184 @@
+"""Motion stored beside the frames: what it is, what it depends on, and that damage is noticed."""
+
+import os
+import shutil
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from orn.data_manifests.records import Video
+from orn.shared.errors import ClipStoreError
+from orn.shared.video.frame import Frame
+from orn.shared.video.read import read_frames
+from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
+from orn.stage2_train.clip_store.decoded import DecodedVideos
+from orn.stage2_train.clip_store.motion_windows import (
+    WatchedMotion,
+    frame_motion,
+    motion_settings,
+    windowed_motion,
+)
+from orn.stage2_train.clip_store.store_format import StoreSettings, map_bytes
+from orn.stage2_train.clip_store.store_job import build_clip_store
+from tests.running import run_orn
+from tests.stage2_train.clip_store.moving_pictures import texture, with_patch
+from tests.worlds.image_networks import NETWORK, write_image_weights
+from tests.worlds.shards import unit_files
+from tests.worlds.tables import write_table
+from tests.worlds.videos import write_pictures
+
+RATE = 30
+FRAMES = {"a": 40, "b": 9, "c": 1}
+
+
+def pictures(number: int, *, seed: int = 0) -> Iterator[NDArray[np.uint8]]:
+    """A patch before a scene; some pictures are shown several times."""
+    scene = texture(96, 128, seed=seed)
+    for frame in range(number):
+        shown = frame - frame % 3 if 10 < frame < 25 else frame
+        yield with_patch(scene, 0.3 + 0.01 * shown, 0.5)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three videos, weights, and a store of all frames with motion; read-only."""
+    folder = tmp_path_factory.mktemp("motion")
+    rows = ("video,label", *(f"{name},push" for name in FRAMES))
+    write_table(folder, "mine", rows, classes=("push",))
+    for name, number in FRAMES.items():
+        path = folder / "data/mine/videos" / f"{name}.mp4"
+        write_pictures(path, pictures(number), rate=RATE, options={"crf": "10", "g": "8"})
+    write_image_weights(folder / "network.pth")
+    store_clips(folder, "clips", "--motion", "--rate", "1000")
+    return folder
+
+
+def store_clips(folder: Path, out: Path | str, *options: object) -> Any:
+    words = ("clips", folder / "mine.toml", "--data", folder / "data", "--out", folder / out)
+    return run_orn(*words, *options)
+
+
+def videos_of(folder: Path) -> list[Video]:
+    return [Video(id=name, path=folder / "data/mine/videos" / f"{name}.mp4") for name in FRAMES]
+
+
+def all_motion(frames: Any) -> NDArray[np.float16]:
+    motion: NDArray[np.float16] = frames.motion(np.arange(len(frames.seconds)))
+    return motion
+
+
+def test_it_is_the_mean_over_a_window_around_each_frame(made: Path) -> None:
+    store = ClipStore(made / "clips")
+    for video in videos_of(made):
+        frames = store.frames(video.id)
+        motion = frame_motion(read_frames(video.path))
+        expected = np.stack(list(windowed_motion(motion, frames.seconds, 0.25)))
+        assert (all_motion(frames) == expected.astype(np.float16)).all()
+        assert expected[:, -1].all() == (FRAMES[video.id] > 1)
+        chosen = np.array([len(frames) - 1, 0])
+        assert (frames.motion(chosen) == expected[chosen].astype(np.float16)).all()
+
+
+def test_it_does_not_depend_on_the_other_stored_frames(made: Path, tmp_path: Path) -> None:
+    store_clips(made, tmp_path / "clips", "--motion", "--rate", "7", "--size", "32x48")
+    everything, some = ClipStore(made / "clips"), ClipStore(tmp_path / "clips")
+    for name in FRAMES:
+        stored = some.frames(name)
+        places = np.searchsorted(everything.frames(name).seconds, stored.seconds)
+        assert (all_motion(stored) == everything.frames(name).motion(places)).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_any_number_of_processes_writes_the_same_bytes(
+    made: Path, tmp_path: Path, workers: int
+) -> None:
+    options = ("--motion", "--backbone", NETWORK, "--weights", made / "network.pth")
+    options += ("--size", "64x64", "--device", "cpu", "--rate", "1000")
+    store_clips(made, tmp_path / "one", *options, "--workers", "1")
+    store_clips(made, tmp_path / "other", *options, "--workers", workers)
+    assert unit_files(tmp_path / "one") == unit_files(tmp_path / "other")
+    store = ClipStore(tmp_path / "one")
+    assert store.settings.motion is not None and store.settings.maps is not None
+    assert store.settings.motion.shape[1:] == store.settings.maps.shape[1:]
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+@pytest.mark.parametrize("kind", ["mp4", "avi", "folder"])
+def test_decoding_gives_the_same_motion(tmp_path: Path, kind: str, in_order: bool) -> None:
+    """From any frame on, also where the video tells no times (AVI) or is a folder."""
+    path, rate = tmp_path / f"film.{kind}", None
+    if kind == "folder":
+        path.mkdir()
+        rate = 30.0
+        for index, picture in enumerate(pictures(40)):
+            Image.fromarray(picture).save(path / f"{index:03d}.jpg")
+    else:
+        codec = {"mp4": "libx264", "avi": "mpeg4"}[kind]
+        write_pictures(path, pictures(40), rate=RATE, codec=codec, options={"g": "8"})
+    video = Video(id="film", path=path, rate=rate)
+    settings = StoreSettings(size=(24, 32), motion=motion_settings((7, 7)))
+    build_clip_store([video], tmp_path / "clips", settings)
+    expected = all_motion(ClipStore(tmp_path / "clips").frames("film"))
+    source = DecodedVideos([video], root=tmp_path, settings=settings, in_order=in_order)
+    for places in ([39], [12], [20, 13, 13, 30], [0, 1], [16], [38, 39]):
+        got = source.frames("film").motion(np.array(places))
+        assert got.dtype == np.float16
+        assert (got == expected[places]).all()
+
+
+def test_a_flipped_bit_is_noticed(made: Path, tmp_path: Path) -> None:
+    """Also behind an index that fits: neither size nor time of change tell."""
+    store = Path(shutil.copytree(made / "clips", tmp_path / "clips"))
+    (path,) = store.glob("clips-*.h5")
+    status, content = path.stat(), path.read_bytes()
+    record = read_record(path)
+    size = map_bytes(record.settings.shapes["motion"]) * sum(FRAMES.values())
+    generator = np.random.default_rng(0)
+    for place, bit in zip(
+        generator.integers(size, size=20), generator.integers(8, size=20), strict=True
+    ):
+        damaged = bytearray(content)
+        damaged[record.motion_place + place] ^= 1 << bit
+        path.write_bytes(damaged)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        opened = ClipStore(store)
+        with pytest.raises(ClipStoreError, match=r"motion of frame \d+ are corrupt"):
+            for name in FRAMES:
+                all_motion(opened.frames(name))
+
+
+def test_a_store_without_motion_says_so(made: Path, tmp_path: Path) -> None:
+    store_clips(made, tmp_path / "clips")
+    with pytest.raises(ClipStoreError, match="with motion"):
+        all_motion(ClipStore(tmp_path / "clips").frames("a"))
+
+
+def test_the_dry_run_counts_motion(made: Path, tmp_path: Path) -> None:
+    bytes_of = [
+        store_clips(made, tmp_path / "new", *options, "--dry-run", "--json").json["estimated_bytes"]
+        for options in ((), ("--motion", "--rate", "1000"))
+    ]
+    assert bytes_of[1] - bytes_of[0] == pytest.approx(2 * 32 * 49 * sum(FRAMES.values()), rel=0.05)
+    assert not (tmp_path / "new").exists()
+
+
+def test_memory_does_not_grow_with_length() -> None:
+    """A frame in a hundred is selected; motion of a frame takes 6 kB."""
+    scenes = [texture(32, 32, seed=seed) for seed in (0, 1)]
+    frames = (
+        Frame(index=index, seconds=index / 30, image=scenes[index % 2]) for index in range(2000)
+    )
+    watched = WatchedMotion(frames, motion_settings())
+    selected = (frame.seconds for frame in watched.frames if frame.index % 100 == 50)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in watched.beside(selected, lambda seconds: seconds)) == 20
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
