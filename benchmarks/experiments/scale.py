@@ -38,6 +38,7 @@ from orn.shared.shards.column import write_members
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import ShardAttributes, read_attributes, shard_path
 from orn.shared.shards.writer import ShardWriter
+from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import plan_job
 from orn.stage2_train.clip_store.crop import CropWindow
@@ -132,6 +133,10 @@ class Blank:
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """Return height and width."""
         return 256, 256
+
+    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+        """Return the indices of the frames in a time range."""
+        return np.arange(*times.places(self.seconds))
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None

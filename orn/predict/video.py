@@ -70,6 +70,9 @@ class _OneVideo:
     def stored_size(self, video_id: str) -> tuple[int, int]:
         return self._size
 
+    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+        return np.arange(*times.places(self.seconds))
+
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:

@@ -155,9 +155,8 @@ def read_objects(
 def read_maps(store: ClipStore, segment: Segment, *, num_frames: int) -> NDArray[np.float32]:
     """Return the (T, C, h, w) stored maps of at most `num_frames` frames of a segment."""
     video = store.frames(segment.video_id)
-    times = TimeRange(segment.start_seconds, segment.stop_seconds)
-    first, last = times.places(video.seconds)
-    return video.maps(first + _spread(last - first, num_frames)).astype(np.float32)
+    places = video.places_in(TimeRange(segment.start_seconds, segment.stop_seconds))
+    return video.maps(places[_spread(len(places), num_frames)]).astype(np.float32)
 
 
 def map_statistics(maps_TChw: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -203,16 +203,24 @@ class ClipFrames:
                 raise self.corruption(f"frame {frame} is", err) from err
         return images
 
+    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+        """Return the increasing indices of the frames that a segment with this time range reads."""
+        if self.file.record.settings.clip_frames is None:
+            return np.arange(*times.places(self.seconds))
+        clips = (clip.frames for clip in self.video.clips if clip.times == times)
+        return np.array(next(clips, ()), np.int64)
+
     def covers(self, times: TimeRange) -> bool:
-        """Return whether all frames of a time range are stored."""
+        """Return whether all frames that a segment with this time range reads are stored."""
+        if self.file.record.settings.clip_frames is not None:
+            return times in self.video.times.ranges
         return self.video.times.covers(times)
 
     def is_empty(self, times: TimeRange) -> bool:
-        """Return whether a time range contains no stored frames."""
+        """Return whether a segment with this time range has no frames."""
         if times == TimeRange():
             return len(self) == 0
-        first, last = times.places(self.seconds)
-        return first == last
+        return not len(self.places_in(times))
 
     def corruption(self, what: str, err: Exception) -> ClipStoreError:
         """Return an error for a corrupt part of the video."""

@@ -2,14 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import Count, DataRoot, Device, EngineOptions, FilePath, out_option
 from orn.shared.options import Argument, Option, OptionOverrides, Request
-from orn.stage2_train.settings.model_config import TIMM, Backbone, NetworkConfig
+from orn.stage2_train.settings.model_config import TIMM, Backbone
 from orn.stage2_train.settings.resources import NEWEST
+
+if TYPE_CHECKING:
+    from orn.stage2_train.settings.recipe import Recipe
 
 
 def _size(value: Any) -> Any:
@@ -25,19 +28,20 @@ _Side = Annotated[int, Field(ge=1, le=4096)]
 """Side of a stored frame in pixels."""
 
 
-def map_options(
-    model: NetworkConfig, size: tuple[int, int], *, weights: Path | None = None
-) -> tuple[str, ...]:
-    """Return the options that store the maps that a network reads, for frames of a (height,
-    width); see the fields of `ClipsRequest`."""
-    options: list[str] = []
+def map_options(recipe: "Recipe", *, weights: Path | None = None) -> tuple[str, ...]:
+    """Return the options that store the maps that a recipe's network reads; see the fields of
+    `ClipsRequest`."""
+    model, options = recipe.model, list[str]()
+    if not (model.has_frozen_maps or model.reads_motion):
+        return ()
     if model.has_frozen_maps:
-        options += ["--backbone", model.backbone, "--size", "{}x{}".format(*size)]
+        options += ["--backbone", model.backbone, "--size", "{}x{}".format(*recipe.data.crop)]
         if model.backbone_stage is not None:
             options += ["--backbone-stage", str(model.backbone_stage)]
         if weights is not None:
             options += ["--weights", str(weights)]
-    return (*options, "--motion") if model.reads_motion else tuple(options)
+    options += ["--motion"] if model.reads_motion else []
+    return (*options, "--clip-frames", str(recipe.data.clip_frames))
 
 
 class ClipsRequest(Request):
@@ -66,7 +70,14 @@ class ClipsRequest(Request):
         Annotated[float, Field(gt=0, le=1000)] | None,
         Option(
             "Frames per second to store; the nearest frames are selected.",
-            usual="every frame; with --backbone, enough for a clip of most segments",
+            usual="every frame; with --backbone or --motion, those of a clip of each segment",
+        ),
+    ] = None
+    clip_frames: Annotated[
+        Annotated[int, Field(ge=1, le=10_000)] | None,
+        Option(
+            "Store the center frames of a clip of each segment, this number at most.",
+            usual="with --backbone or --motion, the manifest's",
         ),
     ] = None
     backbone: Annotated[
@@ -105,10 +116,20 @@ class ClipsRequest(Request):
     fresh: Annotated[bool, Option("Discard the existing store and rebuild it.")] = False
     retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False
 
+    @property
+    def has_center_frames(self) -> bool:
+        """Whether only the center frames of each segment are stored."""
+        is_usual = self.backbone is not None or self.motion
+        return self.clip_frames is not None or (
+            is_usual and self.rate is None and self.frames != "all"
+        )
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.short_side is not None and self.size is not None:
             raise ValueError("--size and --short-side: expected at most one, got both; omit one")
+        if self.clip_frames is not None and (self.rate is not None or self.frames == "all"):
+            raise ValueError("--clip-frames excludes --rate and --frames all; omit one")
         for option, value in (
             ("--backbone-stage", self.backbone_stage),
             ("--weights", self.weights),

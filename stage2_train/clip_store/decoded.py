@@ -125,6 +125,10 @@ class DecodedVideo:
         maps = {place: reader.mean(seconds_F[place]) for place in sorted(set(frames_n.tolist()))}
         return np.stack([maps[place] for place in frames_n.tolist()]).astype(MAP_DTYPE)
 
+    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+        """Return the indices of the frames in a time range; for errors, see `seconds`."""
+        return np.arange(*times.places(self.seconds))
+
     def covers(self, times: TimeRange) -> bool:
         """Return True: all frames are available."""
         return True

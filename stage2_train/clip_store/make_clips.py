@@ -5,10 +5,10 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.filesize import decimal
 
 from orn.data_manifests.headers import read_headers, warn_of_times_beyond
@@ -25,7 +25,6 @@ from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
-from orn.stage2_train.clip_store.clip_store import read_clip_files
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.frame_maps import ImageNetwork
 from orn.stage2_train.clip_store.motion import MOTION_CELLS
@@ -37,12 +36,6 @@ logger = logging.getLogger(__name__)
 
 _ASPECT = 16 / 9
 """Assumed aspect ratio of videos that keep it."""
-_SHORT_SEGMENTS = 0.1
-"""Fraction of segments that may have fewer stored maps than a clip has frames."""
-_LEAST_SECONDS = 0.1
-"""Least duration of a segment assumed for the rate of maps."""
-_MEASURED_VIDEOS = 1000
-"""Maximum number of videos whose duration determines that rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +47,7 @@ class _Plan:
     videos: tuple[Video, ...]
     dataset: Dataset
     ranges: Mapping[str, TimeRanges]
-    """Labeled times by video; empty for whole videos."""
+    """Labeled times by video, or those of each segment; empty for whole videos."""
     network: ImageNetwork | None
     """Network that computes the maps; None without maps."""
     num_unlabeled: int
@@ -67,8 +60,8 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
 
     def sizes(parts: Sequence[UnitPart]) -> dict[str, float]:
         frame_bytes = _frame_bytes(plan.settings)
-        lengths = _lengths(parts, plan)
-        return {name: length.frames * frame_bytes for name, length in lengths.items()}
+        numbers = _numbers(parts, _lengths(parts, plan), plan.settings)
+        return {name: number * frame_bytes for name, number in numbers.items()}
 
     report = build_clip_store(
         plan.videos,
@@ -109,13 +102,15 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
     unreadable = {name: length.problem for name, length in lengths.items() if length.problem}
     for video_id, problem in unreadable.items():
         logger.warning("video %s cannot be decoded: %s", video_id, problem)
-    frames = sum(length.frames for length in lengths.values())
+    frames = sum(_numbers(parts, lengths, settings).values())
+    num_decoded = sum(length.frames for length in lengths.values())
     return {
         "path": str(plan.path),
         "size": settings.describe_size() if isinstance(settings.size, tuple) else None,
         "short_side": None if isinstance(settings.size, tuple) else settings.size,
         "quality": settings.jpeg_quality,
         "rate": settings.rate,
+        "clip_frames": settings.clip_frames,
         "backbone": request.backbone,
         "motion": request.motion,
         "frames": "labeled" if plan.ranges else "all",
@@ -125,7 +120,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         "unlabeled": plan.num_unlabeled,
         "unreadable": list(unreadable),
         "estimated_frames": frames,
-        "estimated_seconds": _seconds(frames, plan, request),
+        "estimated_seconds": _seconds(frames, num_decoded, plan, request),
         "estimated_bytes": round(frames * _frame_bytes(settings)),
     }
 
@@ -146,7 +141,7 @@ def as_report(result: dict[str, Any]) -> Report:
 def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
     if dataset is None:
         dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
-    ranges = _ranges(request, dataset)
+    ranges = _segments(dataset) if request.has_center_frames else _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or default_folder("clips", dataset.name)
     reads = files_of(request.manifest, request.data_root)
@@ -160,11 +155,12 @@ def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
         )
         frame = request.size or network.usual_size()
         settings = replace(settings, size=frame, maps=network.settings(frame))
-        if request.rate is None:
-            settings = replace(settings, rate=_rate_of_maps(request, dataset, path, videos))
     if request.motion:
         cells = MOTION_CELLS if settings.maps is None else settings.maps.shape[1:]
         settings = replace(settings, motion=motion_settings(cells))
+    if request.has_center_frames:
+        clip_frames = request.clip_frames or dataset.clip_frames
+        settings = replace(settings, clip_frames=clip_frames)
     return _Plan(
         path=path,
         settings=settings,
@@ -176,37 +172,25 @@ def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
     )
 
 
-def _rate_of_maps(
-    request: ClipsRequest, dataset: Dataset, path: Path, videos: Sequence[Video]
-) -> float | None:
-    """Return the default rate of stored maps: the rate of the existing store, or one at which most
-    segments have as many frames as a clip, because computing a map takes long."""
-    files = {} if request.fresh else read_clip_files(path)
-    if files:
-        return next(iter(files.values())).record.settings.rate
-    seconds = [
-        segment.stop_seconds - segment.start_seconds
-        for segment in dataset.segments
-        if segment.start_seconds is not None and segment.stop_seconds is not None
-    ]
-    if not seconds:
-        sample = videos[:: -(-len(videos) // _MEASURED_VIDEOS) or 1]
-        seconds = [length.seconds for length in read_headers(sample).values() if length.frames]
-    if not seconds:
-        return None
-    rate = dataset.clip_frames / max(float(np.quantile(seconds, _SHORT_SEGMENTS)), _LEAST_SECONDS)
-    return math.ceil(10 * rate) / 10
-
-
-def _seconds(frames: float, plan: _Plan, request: ClipsRequest) -> float | None:
+def _seconds(frames: float, num_decoded: float, plan: _Plan, request: ClipsRequest) -> float | None:
     """Return the estimated seconds for decoding frames and computing maps; None if unknown."""
-    size = plan.settings.size
+    size, seconds = plan.settings.size, estimated_seconds("clips", frames) or 0.0
+    if plan.settings.motion is not None:
+        seconds += estimated_seconds("motion", num_decoded) or 0.0
     if plan.network is None or not isinstance(size, tuple) or not frames:
-        return estimated_seconds("clips", frames)
+        return seconds
     if choose_device(request.device) != "cpu":
         return None
-    of_a_map = plan.network.seconds_of_a_map(size)
-    return round((estimated_seconds("clips", frames) or 0) + frames * of_a_map / usable_cores(), 3)
+    return round(seconds + frames * plan.network.seconds_of_a_map(size) / usable_cores(), 3)
+
+
+def _segments(dataset: Dataset) -> dict[str, TimeRanges]:
+    """Return the distinct times of the segments of each video, or whole videos without labels."""
+    times: dict[str, set[TimeRange]] = defaultdict(set)
+    for segment in dataset.segments:
+        times[segment.video_id].add(TimeRange(segment.start_seconds, segment.stop_seconds))
+    in_order = partial(sorted, key=lambda times: (times.start, times.stop))
+    return {name: TimeRanges(tuple(in_order(own))) for name, own in times.items()}
 
 
 def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
@@ -227,18 +211,27 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
 
 
 def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]:
-    """Return the approximate number of frames to store of each missing video."""
-    missing = {part.video_id: TimeRanges(part.ranges) for part in parts}
+    """Return the approximate length of each missing video."""
+    missing = {part.video_id for part in parts}
     lengths = read_headers([video for video in plan.videos if video.id in missing])
     if plan.ranges:
         warn_of_times_beyond(plan.dataset.segments, lengths)
-    estimates = {}
-    for name, length in lengths.items():
-        kept = length.at_rate(plan.settings.rate)
+    return lengths
+
+
+def _numbers(
+    parts: Sequence[UnitPart], lengths: Mapping[str, FrameEstimate], settings: StoreSettings
+) -> dict[str, int]:
+    """Return the approximate number of frames to store of each missing video."""
+    numbers = {}
+    for part in parts:
+        kept = lengths[part.video_id].at_rate(settings.rate)
+        of_ranges = [TimeRanges((times,)).length(kept.seconds) * kept.rate for times in part.ranges]
+        if settings.clip_frames is not None:
+            of_ranges = [min(frames, settings.clip_frames) for frames in of_ranges]
         # times may be wrong, and folders may lack most frames
-        frames = min(missing[name].length(kept.seconds) * kept.rate, kept.frames)
-        estimates[name] = replace(kept, frames=round(frames))
-    return estimates
+        numbers[part.video_id] = round(min(sum(of_ranges), kept.frames))
+    return numbers
 
 
 def _frame_bytes(settings: StoreSettings) -> float:

@@ -27,7 +27,7 @@ from orn.shared.config.fields import STRICT, Positive
 from orn.shared.data_files import Stamp
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.plan import UnitFiles
-from orn.shared.time_ranges import TimeRanges
+from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.frame import describe_rate
 
 INDEX_NAME = "clips.index.json"
@@ -98,6 +98,9 @@ class StoreSettings:
     """Pillow's JPEG quality, 1 .. 95."""
     rate: Positive | None = None
     """Stored frames per second; None for every frame."""
+    clip_frames: Annotated[int, Field(ge=1)] | None = None
+    """Number of center frames of each segment, which alone are stored; None for all frames, or
+    those at `rate`."""
     maps: MapSettings | None = None
     """Feature maps stored with the frames, or computed from them; None without."""
     motion: MotionSettings | None = None
@@ -135,6 +138,8 @@ class StoreSettings:
     def describe(self) -> str:
         """Return a description of the settings, for messages."""
         picked = describe_rate(self.rate)
+        if self.clip_frames is not None:
+            picked = f"{self.clip_frames} center frames of each segment"
         maps = f", with maps of {self.maps.backbone}" if self.maps else ""
         maps += ", with motion" if self.motion else ""
         return (
@@ -146,6 +151,17 @@ class StoreSettings:
         if isinstance(self.size, tuple):
             return "{}x{}".format(*self.size)
         return f"short side {self.size}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class StoredClip:
+    """The frames of one segment."""
+
+    times: TimeRange
+    """Time range of the segment."""
+    frames: tuple[_Count, ...]
+    """Its frames, as indices of the video's rows, increasing; fewer than `clip_frames` in a short
+    segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -165,7 +181,9 @@ class StoredVideo:
     width: _Side
     """Number of columns of stored frames."""
     times: TimeRanges
-    """Stored time ranges."""
+    """Stored time ranges; with `clip_frames` those of segments, which may overlap."""
+    clips: tuple[StoredClip, ...] = ()
+    """Frames of its segments, with `clip_frames`."""
     first_byte: _Count
     """Offset of its first JPEG file in `jpeg`."""
     first_frame: _Count

@@ -118,7 +118,8 @@ def missing_parts(
     Args:
         store: the store; None if it does not exist yet.
         videos: requested videos.
-        ranges: requested times by video id; without an entry, the whole video.
+        ranges: requested times by video id, with `clip_frames` those of each segment; without an
+            entry, the whole video.
         retry_failed: whether to include videos that failed.
     """
     parts = []
@@ -128,9 +129,12 @@ def missing_parts(
         stored = store.frames(video.id).video if store is not None and video.id in store else None
         if failed is None or failed.source != stamp or retry_failed:
             if stored is not None and _is_same(video, stamp, stored):
-                if stored.times.covers(times):
+                added = times.union(stored.times)
+                if stored.clips:  # ranges of segments are not joined
+                    added = TimeRanges(tuple(dict.fromkeys((*stored.times.ranges, *times.ranges))))
+                if added == stored.times:
                     continue
-                times = times.union(stored.times)
+                times = added
             parts.append(UnitPart(video_id=video.id, ranges=times.ranges))
     return tuple(parts)
 

@@ -2,7 +2,7 @@
 
 import io
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -18,10 +18,12 @@ from orn.data_manifests.records import Video
 from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text import utf8
+from orn.shared.text import counted, utf8
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, within
+from orn.shared.video.random_access import seconds_of_frames
 from orn.shared.video.read import Frame, content_digest, read_frames
+from orn.stage2_train.clip_store.center_frames import frames_at, frames_of_segments
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
 from orn.stage2_train.clip_store.motion_windows import WatchedMotion
@@ -31,6 +33,7 @@ from orn.stage2_train.clip_store.store_format import (
     RECORDS,
     ClipFileRecord,
     FailedClip,
+    StoredClip,
     StoredVideo,
     StoreSettings,
     map_bytes,
@@ -75,18 +78,24 @@ class ClipFileWriter:
         """Videos that could not be decoded."""
 
     def add(
-        self, frames: Iterable[Frame], *, mapper: FrameMapper | None = None, **video: Any
+        self,
+        frames: Iterable[Frame],
+        *,
+        clips: Sequence[NDArray[np.int64]] = (),
+        mapper: FrameMapper | None = None,
+        **video: Any,
     ) -> None:
         """Add a video from all its frames: those that are selected by the rate and have a time in
-        `video["times"]`, possibly none.
+        `video["times"]`, possibly none; or those of clips.
 
         Args:
             frames: the frames, in order of time; consumed lazily.
+            clips: with `settings.clip_frames`, the indices of the frames of each of the times.
             mapper: computes their maps, if these are stored.
             video: fields of `StoredVideo` that cannot be derived from the frames.
 
         Raises:
-            VideoDecodeError: if the video has no frames.
+            VideoDecodeError: if the video has no frames, or those of clips cannot be decoded.
         """
         settings, remaining = self.settings, iter(frames)
         first = next(remaining, None)
@@ -94,7 +103,13 @@ class ClipFileWriter:
             raise VideoDecodeError(f"video {video['id']}: no frames")
         height, width = settings.stored_size(*first.image.shape[:2])
         rows, first_byte, size = [], self._jpeg.tell(), 0
-        for frame in self._encoded(chain([first], remaining), mapper, video["times"]):
+        decoded, times = chain([first], remaining), video["times"]
+        if settings.clip_frames is None:
+            select = lambda frames: within(at_rate(frames, settings.rate), times)  # noqa: E731
+        else:
+            chosen = np.unique(np.concatenate(clips)).tolist()
+            select = lambda frames: frames_at(frames, chosen)  # noqa: E731
+        for frame in self._encoded(decoded, select, mapper):
             crcs = [zlib.crc32(frame.maps.get(name, b"")) for name in ("maps", "motion")]
             row = (frame.index, frame.seconds, size, len(frame.jpeg), zlib.crc32(frame.jpeg), *crcs)
             rows.append(row)
@@ -102,6 +117,11 @@ class ClipFileWriter:
             for name, data in frame.maps.items():
                 self._maps[name].write(data)
         rows_F = np.array(rows, FRAME_ROW)
+        if clips and rows_F["index"].tolist() != chosen:
+            raise VideoDecodeError(
+                f"video {video['id']}: expected {counted(len(chosen), 'center frame')}, got "
+                f"{len(rows_F)}; its header lists frames that cannot be decoded"
+            )
         stored = StoredVideo(
             height=height,
             width=width,
@@ -109,21 +129,30 @@ class ClipFileWriter:
             first_frame=sum(map(len, self._rows)),
             num_frames=len(rows_F),
             crc32=zlib.crc32(rows_F.tobytes()),
+            clips=tuple(
+                StoredClip(times=segment, frames=tuple(np.searchsorted(chosen, places).tolist()))
+                for segment, places in zip(times.ranges, clips, strict=True)
+            )
+            if clips
+            else (),
             **video,
         )
         self._videos.append(stored)
         self._rows.append(rows_F)
 
     def _encoded(
-        self, frames: Iterable[Frame], mapper: FrameMapper | None, times: TimeRanges
+        self,
+        frames: Iterable[Frame],
+        select: Callable[[Iterable[Frame]], Iterator[Frame]],
+        mapper: FrameMapper | None,
     ) -> Iterator[_EncodedFrame]:
-        """Yield the frames to store, with their maps."""
+        """Yield the selected frames, with their maps."""
         settings = self.settings
         watched = None if settings.motion is None else WatchedMotion(frames, settings.motion)
         decoded = frames if watched is None else watched.frames
         encoded = (
             _EncodedFrame(frame.index, frame.seconds, encode_frame(frame.image, settings))
-            for frame in within(at_rate(decoded, settings.rate), times)
+            for frame in select(decoded)
         )
         if watched is not None:
             described = watched.beside(encoded, lambda frame: frame.seconds)
@@ -204,8 +233,13 @@ def write_unit_file(
         for video, times in videos:
             stamp = source_stamp(video)
             try:
+                clips = []
+                if settings.clip_frames is not None:
+                    seconds_F = seconds_of_frames(video.path, rate=video.rate)
+                    clips = frames_of_segments(seconds_F, times.ranges, settings.clip_frames)
                 writer.add(
                     read_frames(video.path, rate=video.rate),
+                    clips=clips,
                     mapper=mapper,
                     id=video.id,
                     source_digest=content_digest(video.path),

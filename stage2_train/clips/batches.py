@@ -186,7 +186,16 @@ def training_loader(
 def evaluation_loader(
     dataset: ClipDataset, settings: LoaderSettings, *, views: Sequence[View] = (View(),)
 ) -> Iterable[ClipBatch]:
-    """Return the batches of `evaluation_requests`."""
+    """Return the batches of `evaluation_requests`.
+
+    Raises:
+        ConfigError: if the store has too few frames for these views.
+    """
+    if dataset.settings.has_one_clip and any(view.clip for view in views):
+        raise ConfigError(
+            "views: the clip store has the frames of one clip of each segment; evaluate one, or "
+            "store more frames with `orn clips ... --rate`"
+        )
     return _loader(
         dataset, lambda: evaluation_requests(len(dataset), settings, views=views), settings
     )

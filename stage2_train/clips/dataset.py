@@ -154,14 +154,14 @@ class ClipDataset(Dataset[ClipSample]):
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
-        first, last = times.places(seconds_F)
-        if first == last:
+        places_n = video.places_in(times)
+        if not len(places_n):
             raise JoinError(
                 f"segment {segment.id}: no frame in its time range, video {segment.video_id} in "
                 f"{self._clips.name}"
             )
         draws = ClipDraws(request, segment, self.settings)
-        frames_T = first + draws.frames(seconds_F[first:last])
+        frames_T = places_n[draws.frames(seconds_F[places_n])]
         stored = self._clips.stored_size(segment.video_id)
         window = draws.window(stored)
         objects = self._objects.objects(request, segment.video_id, seconds_F, frames_T, data)

@@ -19,6 +19,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import nearest
+from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import CropPlace, CropWindow
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.settings.evaluation_names import FrameOrder, NumCrops
@@ -119,6 +120,9 @@ class ClipPictures(Protocol):
     def seconds(self) -> NDArray[np.float64]:
         """(F,) presentation times in seconds, increasing."""
 
+    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+        """Return the increasing indices of the frames that a segment with this time range reads."""
+
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
@@ -199,6 +203,8 @@ class ClipSettings:
     """Whether a label is a vector over the activities instead of a single activity."""
     flipped_A: tuple[int, ...] | None = None
     """Class of each class's mirrored videos, for random flips in training; None for no flips."""
+    has_one_clip: bool = False
+    """Whether each segment has only the frames of its centered clip."""
     frame_order: FrameOrder = "forward"
     """Order of a clip's frames, changed only as a control in evaluation."""
     reads_frames: bool = True

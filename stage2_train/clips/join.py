@@ -261,8 +261,8 @@ def _without_detections(
             continue
         for segment in of_video:
             times = TimeRange(segment.start_seconds, segment.stop_seconds)
-            first, last = times.places(seconds_F)
-            places = first + np.flatnonzero(~nearest.is_near_n[first:last])
+            own = clips.frames(segment.video_id).places_in(times)
+            places = own[~nearest.is_near_n[own]]
             if not places.size:
                 continue
             worst = int(places[np.argmax(nearest.gaps_n[places])])
@@ -270,7 +270,7 @@ def _without_detections(
                 id=segment.id,
                 reason="some of its frames have no detections near their time",
                 detail=(
-                    f"{places.size} of {counted(last - first, 'frame')} of video "
+                    f"{places.size} of {counted(len(own), 'frame')} of video "
                     f"{segment.video_id}, worst at {seconds_F[worst]:.4f} s: expected detections "
                     f"within {nearest.limits_n[worst]:.4f} s, got the nearest at "
                     f"{seconds_D[nearest.rows_n[worst]]:.4f} s"
@@ -297,7 +297,7 @@ def time_gaps(
         gaps_F = np.zeros(len(seconds_F)) if nearest is None else nearest.gaps_n
         for segment in of_video:
             times = TimeRange(segment.start_seconds, segment.stop_seconds)
-            gaps.append(gaps_F[slice(*times.places(seconds_F))])
+            gaps.append(gaps_F[clips.frames(segment.video_id).places_in(times)])
     return np.concatenate(gaps)
 
 

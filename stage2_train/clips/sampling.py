@@ -1,10 +1,7 @@
 """The choices for a clip: its frames, crop, order and flip.
 
-The F frames of a segment are divided into L equal parts; one frame is sampled from each part
-(section 6 of the paper):
-
-    F = 10, L = 4:   0 1 | 2 3 4 | 5 6 | 7 8 9      centers 0 3 5 8
-    F =  2, L = 4:   0 0 1 1                        a short segment repeats frames, in order
+The F frames of a segment are divided into L equal parts (`center_frames`); one frame is sampled
+from each part (section 6 of the paper).
 
 Intervals are half-open. All random numbers for a clip come from generators seeded with (seed,
 epoch, segment), so that a clip does not depend on the worker that loads it, on the order of clips,
@@ -19,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment
+from orn.stage2_train.clip_store.center_frames import borders, center_frames, middles
 from orn.stage2_train.clip_store.crop import CropWindow, random_window
 from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import FrameObjects, with_persons_first
@@ -93,23 +91,15 @@ class ClipDraws:
         return clip_generator(name if of is None else f"{name}\0{of}", request.view.clip)
 
 
-def center_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
-    """Return (L,) int64 in [0, F): the middle frame of each part, or the earlier of two."""
-    if num_frames < num_parts:
-        return _middles(num_frames, num_parts)
-    borders = _borders(num_frames, num_parts)
-    return (borders[:-1] + borders[1:] - 1) // 2
-
-
 def random_frames(
     num_frames: int, num_parts: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return (L,) int64 in [0, F): one frame sampled uniformly from each part; if F < L, the middle
     frames, without using random numbers."""
     if num_frames < num_parts:
-        return _middles(num_frames, num_parts)
-    borders = _borders(num_frames, num_parts)
-    return generator.integers(borders[:-1], borders[1:])
+        return middles(num_frames, num_parts)
+    starts = borders(num_frames, num_parts)
+    return generator.integers(starts[:-1], starts[1:])
 
 
 def authors_frames(
@@ -140,8 +130,8 @@ def authors_frames(
     start = int(generator.integers(num_starts)) if num_starts > 0 else 0
     num_left = num_usable - start
     if is_centered or num_left < num_parts:
-        return start + _middles(num_left, num_parts)
-    firsts = start + _borders(num_left, num_parts)[:-1]
+        return start + middles(num_left, num_parts)
+    firsts = start + borders(num_left, num_parts)[:-1]
     return firsts + generator.integers(num_left // num_parts, size=num_parts)
 
 
@@ -149,14 +139,6 @@ def clip_generator(segment_id: str, clip_index: int) -> np.random.Generator:
     """Return the random generator for a test clip of a segment; it does not depend on the seed."""
     digest = hashlib.sha256(f"{segment_id}\0{clip_index}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
-
-
-def _borders(num_frames: int, num_parts: int) -> NDArray[np.int64]:
-    return np.arange(num_parts + 1, dtype=np.int64) * num_frames // num_parts
-
-
-def _middles(num_frames: int, num_parts: int) -> NDArray[np.int64]:
-    return (2 * np.arange(num_parts, dtype=np.int64) + 1) * num_frames // (2 * num_parts)
 
 
 def frame_permutation(

@@ -128,11 +128,15 @@ class Sources:
             raise ConfigError(
                 "data.flip and flipped views: motion cannot be flipped; pass --set data.flip=false"
             )
+        has_one_clip = self.clips.settings.clip_frames is not None
+        if has_one_clip:
+            _check_center_frames(self.clips, recipe)
         has_stored = isinstance(self.clips, ClipStore) and self.clips.settings.maps is not None
         settings = replace(
             clip_settings(recipe, task=dataset.task),
             flipped_A=classes_when_flipped(dataset) if flip else None,
             frame_order=frame_order,
+            has_one_clip=has_one_clip,
             has_maps=has_stored and recipe.model.has_frozen_maps and not (flip or flipped_views),
         ).for_network(needs_frames=recipe.model.reads_frames)
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
@@ -215,12 +219,31 @@ def _check_maps(
     )
     words = ("in the store", "for the network")
     if different := differences(recorded, requested, words=words):
-        options = map_options(recipe.model, recipe.data.crop)
+        options = map_options(recipe)
         typed = shlex.join(["orn", "clips", manifest, *options, "--out", "FOLDER"])
         raise ConfigError(
             f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{typed}` and "
             "pass --clips FOLDER, or compute them for every clip with --no-clip-store"
         )
+
+
+def _check_center_frames(clips: DatasetFrames, recipe: Recipe) -> None:
+    """Raise ConfigError if the clips of a recipe have other frames than the center frames of each
+    segment, which alone are stored."""
+    data, model, number = recipe.data, recipe.model, clips.settings.clip_frames
+    reads_pixels = model.reads_frames and not (model.has_frozen_maps or model.backbone == MOTION)
+    for setting, differs in (
+        (f"data.clip_frames is {data.clip_frames}", data.clip_frames != number),
+        ("data.clip_sampling is authors", data.clip_sampling == "authors"),
+        ("data.frame_join is ratio", data.frame_join == "ratio"),
+        (f"validation.clips is {recipe.validation.clips}", recipe.validation.clips > 1),
+        (f"{model.backbone} is trained on random frames", reads_pixels),
+    ):
+        if differs:
+            raise ConfigError(
+                f"{clips.name}: it has {number} center frames of each segment, but {setting}; "
+                "store more with `orn clips ... --rate RATE --out FOLDER` and pass --clips FOLDER"
+            )
 
 
 def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:

@@ -107,7 +107,7 @@ class OpenedModel:
         return DecodedVideos(
             videos,
             root=videos[0].path.parent if videos else Path(),
-            settings=replace(clips.frames, rate=None),
+            settings=replace(clips.frames, rate=None, clip_frames=None),
             as_stored=clips.are_stored,
             in_order=True,
         )

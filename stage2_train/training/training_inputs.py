@@ -230,7 +230,7 @@ def _create_missing(
 ) -> None:
     """Create a missing clip store if allowed, after the download of missing weights, without which
     it would be of no use."""
-    options = map_options(recipe.model, recipe.data.crop, weights=request.weights)
+    options = map_options(recipe, weights=request.weights)
     missing = missing_data(request.manifest, dataset_name, request.resources, clips=options)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would create it
     if not (creates_clips and alone and [data.arguments[0] for data in missing] == ["clips"]):

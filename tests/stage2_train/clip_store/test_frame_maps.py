@@ -53,10 +53,11 @@ def test_maps_are_those_of_the_stored_frames(made) -> None:
         np.testing.assert_allclose(maps_FChw, expected.numpy(), rtol=2e-3, atol=2e-3)
 
 
-def test_the_default_rate_gives_most_segments_enough_frames(made) -> None:
-    """A clip has 4 frames, and nine of ten videos of 0.3, 1.1 and 2 s are longer than 0.46 s."""
+def test_the_default_is_a_clip_of_each_segment(made) -> None:
+    """A clip has 4 frames, and the shortest video 3."""
     described = store_maps(made, "usual", "--dry-run", "--json").json
-    assert described["rate"] == pytest.approx(8.7) and described["backbone"] == NETWORK
+    assert (described["clip_frames"], described["backbone"]) == (4, NETWORK)
+    assert described["estimated_frames"] == 4 + 4 + 3
     assert described["estimated_seconds"] > 0 and described["estimated_bytes"] > 0
     assert not (made / "usual").exists()
 
@@ -111,12 +112,3 @@ def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
             opened.frames(name).maps(np.arange(FRAMES[name]))
     for name in FRAMES:  # the frames are whole
         opened.frames(name).read(np.arange(FRAMES[name]))
-
-
-def test_new_videos_keep_the_rate_of_the_store(made, tmp_path) -> None:
-    """Though the default for all of them would be another."""
-    store_maps(made, tmp_path / "clips", "--limit", "1")
-    first = ClipStore(tmp_path / "clips").settings
-    store_maps(made, tmp_path / "clips")
-    store = ClipStore(tmp_path / "clips")
-    assert store.settings == first and set(store.ids) == set(FRAMES)

@@ -42,7 +42,13 @@ def test_any_hdf5_reader_finds_every_frame(videos, tmp_path) -> None:
     with h5py.File(tmp_path / "clips/clips-000000.h5") as file:
         record = json.loads(bytes(file["record"][:]))
         assert (record["format"], record["format_version"]) == ("orn-clips", 6)
-        plain = {"jpeg_quality": 92, "rate": None, "maps": None, "motion": None}
+        plain = {
+            "jpeg_quality": 92,
+            "rate": None,
+            "clip_frames": None,
+            "maps": None,
+            "motion": None,
+        }
         assert record["settings"] == {"size": [24, 32], **plain}
         video = record["videos"][1]
         assert video["id"] == "group/1"

@@ -10,6 +10,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
+from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import (
@@ -62,6 +63,9 @@ class Noise:
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         return self.pictures_FHW3.shape[1:3]
+
+    def places_in(self, times: TimeRange):
+        return np.arange(*times.places(self.seconds))
 
     def read(self, frames_n, window=None):
         frames_nHW3 = self.pictures_FHW3[frames_n]

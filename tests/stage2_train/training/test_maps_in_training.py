@@ -12,6 +12,7 @@ import torch
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import FrameMapper
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.model.image_backbone import load_backbone
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.predictions import load_predictions
@@ -147,6 +148,35 @@ def test_clips_have_the_stored_motion_of_their_frames(work) -> None:
         frames = store.frames(segment.video_id)
         places = np.searchsorted(frames.seconds, clips[row].seconds)
         assert torch.equal(stored.motion_BTChw[row], torch.from_numpy(frames.motion(places)))
+
+
+def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) -> None:
+    """Centered clips of a store with these frames alone are those of a store with all frames."""
+    run_orn("clips", "demo", "--backbone", NETWORK, "--weights", "network.pth", "--size", "64x96",
+            "--out", "clips/centers", "--device", "cpu")  # fmt: skip
+    config = read_config(RUN)
+    samples = []
+    for store in ("clips/maps", "clips/centers"):
+        sources = sources_of_run(RUN, config, Resources(clips=Path(store)))
+        clips = sources.clip_dataset(sources.join("validation", config.recipe), config.recipe)
+        samples.append([clips[place] for place in range(len(clips))])
+    for every, center in zip(*samples, strict=True):
+        assert np.array_equal(every.seconds, center.seconds)
+        assert np.array_equal(every.maps, center.maps)
+    request = ClipRequest(0, epoch=3)
+    assert np.array_equal(clips[request].seconds, clips[0].seconds)
+    assert "--rate" in run_orn("eval", RUN, *LAPTOP, "--clips", "clips/centers", "--views", "2x1",
+                               exit_code=2).stderr  # fmt: skip
+    train("--clips", "clips/centers", "--run", "runs/centers")
+    run_orn("eval", "runs/centers", *LAPTOP)
+    predictions = load_predictions(Path("runs/centers/predictions-validation.npz"))
+    film = next(Path("data/demo").rglob(f"{Path(predictions.ids[0]).name}.mp4"))
+    words = ("predict", "runs/centers", film, "--shards", "shards/demo", "--json", *LAPTOP[2:])
+    (window,) = (line for line in run_orn(*words).lines if line["kind"] == "window")
+    np.testing.assert_allclose(window["logits"]["two_heads"], predictions.logits[0], atol=0.05)
+    for setting in ("data.clip_frames=3", "data.clip_sampling=authors", "validation.clips=2"):
+        again = ("--clips", "clips/centers", "--run", "runs/other", "--set", setting)
+        assert "--rate RATE" in train(*again, exit_code=2).stderr
 
 
 def test_the_network_stays_as_published(work) -> None:
