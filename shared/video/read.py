@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from orn.shared.data_files import file_digest, reason, regular_status
+from orn.shared.data_files import Stamp, file_digest, reason, regular_status, stamp_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import estimate_file, probe_file, read_file
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
@@ -95,7 +95,17 @@ def content_bytes(path: Path) -> int:
     return sum(status.st_size for _, status in _files(path))
 
 
-def is_same_content(path: Path, *, num_bytes: int, digest: str, since_ns: int) -> bool:
+def content_stamp(path: Path) -> Stamp:
+    """Return the size of a file, or of a folder's JPEGs, and the time of the last modification.
+
+    Raises:
+        VideoDecodeError: if it cannot be read.
+    """
+    stamps = [stamp_of(status) for _, status in _files(path)]
+    return sum(size for size, _ in stamps), max(modified_ns for _, modified_ns in stamps)
+
+
+def is_same_content(path: Path, *, num_bytes: int, digest: str, since_ns: int = -1) -> bool:
     """Return whether a file or a folder's JPEGs have the recorded size and digest. The digest is
     computed only if a file was modified after `since_ns`.
 

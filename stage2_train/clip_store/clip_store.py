@@ -26,7 +26,7 @@ from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clip_store.jpeg import decode_jpeg
+from orn.stage2_train.clip_store.jpeg import decode_jpeg, jpeg_decoder
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     FRAME_ROW,
@@ -194,6 +194,7 @@ class ClipFrames:
             ClipStoreError: if a frame does not exist or is corrupt.
         """
         size = self.stored_size if window is None else (window.height, window.width)
+        jpeg_decoder()  # whose absence is no damage
         images = np.empty((len(frames_n), *size, 3), np.uint8)
         for place, frame in enumerate(frames_n.tolist()):
             try:
@@ -226,6 +227,11 @@ class ClipFrames:
         """Return an error for a corrupt part of the video."""
         if isinstance(err, ClipStoreError):
             return err
+        if isinstance(err, OSError | MemoryError):
+            return ClipStoreError(
+                f"{self.path}: cannot be read ({_message(err)}); check the disk, the permissions "
+                "and the memory, and run the command again"
+            )
         return ClipStoreError(
             f"{self.path}: video {self.video.id}: {what} corrupt ({_message(err)}); {_REMEDY}"
         )

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from orn.shared.data_files import reason
+from orn.shared.errors import PipelineError
 from orn.stage2_train.clip_store.store_format import StoreSettings
 
 _RGB = 3
@@ -41,20 +43,30 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
     import torch  # not needed to write a store
 
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    image_HW3: NDArray[np.uint8] = _decoder()(bytes_n, _RGB).permute(1, 2, 0).numpy()
+    image_HW3: NDArray[np.uint8] = jpeg_decoder()(bytes_n, _RGB).permute(1, 2, 0).numpy()
     return image_HW3
 
 
 @cache
-def _decoder() -> Any:
+def jpeg_decoder() -> Any:
     """Return torchvision's decoder, loaded directly from its library, because importing torchvision
-    takes more than a second."""
+    takes more than a second.
+
+    Raises:
+        PipelineError: if it cannot be loaded.
+    """
     import torch
 
-    spec = find_spec("torchvision")
-    library = Path(spec.origin if spec and spec.origin else "").with_name("image.so")
-    if library.is_file():
-        torch.ops.load_library(library)
-    else:
-        import torchvision.io  # noqa: F401  (loads the library under a different name)
-    return torch.ops.image.decode_jpeg
+    try:
+        spec = find_spec("torchvision")
+        library = Path(spec.origin if spec and spec.origin else "torchvision").with_name("image.so")
+        if library.is_file():
+            torch.ops.load_library(library)
+        else:
+            import torchvision.io  # noqa: F401  (loads the library under a different name)
+        return torch.ops.image.decode_jpeg
+    except (ImportError, OSError, RuntimeError, AttributeError) as err:
+        raise PipelineError(
+            f"torchvision: its JPEG decoder cannot be loaded ({reason(err)}); install the version "
+            "that belongs to torch, and check it with `orn doctor`"
+        ) from err

@@ -173,7 +173,7 @@ class StoredVideo:
     source_digest: str
     """`content_digest` of the decoded file or folder."""
     source: Stamp
-    """Size and modification time of the decoded file or folder."""
+    """Size and time of the last modification of the decoded file, or of the folder's JPEGs."""
     rate: Positive | None = None
     """Frames per second of a folder of JPEGs; None for a video file."""
     height: _Side
@@ -204,7 +204,7 @@ class FailedClip:
     reason: str
     """Error message of the decoder."""
     source: Stamp = (-1, -1)
-    """Size and modification time of the file or folder; -1 if it was missing."""
+    """The same as for a stored video; -1 if it was missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

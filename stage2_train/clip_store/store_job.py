@@ -21,7 +21,7 @@ from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
 from orn.shared.jobs.run_units import Advance, Engine, UnitResult, run_units
 from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
-from orn.shared.video.read import content_digest
+from orn.shared.video.read import is_same_content
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, ImageNetwork
 from orn.stage2_train.clip_store.store_format import (
@@ -148,7 +148,7 @@ def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
     if stamp in ((-1, -1), stored.source):
         return True
     try:
-        return content_digest(video.path) == stored.source_digest
+        return is_same_content(video.path, num_bytes=stored.source[0], digest=stored.source_digest)
     except VideoDecodeError:
         return False
 

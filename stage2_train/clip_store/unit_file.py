@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
-from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.data_files import Stamp
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.text import counted, utf8
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, within
 from orn.shared.video.random_access import seconds_of_frames
-from orn.shared.video.read import Frame, content_digest, read_frames
+from orn.shared.video.read import Frame, content_digest, content_stamp, read_frames
 from orn.stage2_train.clip_store.center_frames import frames_at, frames_of_segments
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
@@ -255,10 +255,10 @@ def write_unit_file(
 
 
 def source_stamp(video: Video) -> Stamp:
-    """Return the size and modification time of a video's file or folder; -1 if it is missing."""
+    """Return the `content_stamp` of a video; -1 if it is missing."""
     try:
-        return stamp_of(video.path.stat())
-    except (OSError, ValueError):
+        return content_stamp(video.path)
+    except VideoDecodeError:
         return (-1, -1)
 
 

@@ -77,6 +77,29 @@ def test_what_is_new_or_has_changed_goes_to_new_files(videos, film, tmp_path) ->
     assert (path / "clips-000000.h5").read_bytes() == before
 
 
+def test_jpegs_that_are_overwritten_in_place_are_stored_again(tmp_path) -> None:
+    """Also with files of the same size; and not those that are only touched."""
+    folder, video = tmp_path / "film", Video(id="film", path=tmp_path / "film", rate=5.0)
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (32, 24), (40, 40, 40)).save(folder / f"{number}.bmp.jpg")
+
+    def store() -> tuple[int, int]:
+        report = build_clip_store([video], tmp_path / "clips", SETTINGS)
+        return report.num_added, report.num_present
+
+    assert [store(), store()] == [(1, 0), (0, 1)]
+    file = folder / "1.bmp.jpg"
+    file.touch()
+    assert store() == (0, 1)
+    size = file.stat().st_size
+    Image.new("RGB", (32, 24), (200, 200, 200)).save(file)
+    assert file.stat().st_size == size
+    assert store() == (1, 0)
+    frames = ClipStore(tmp_path / "clips").frames("film")
+    assert frames.read(np.array([1])).mean() > 190
+
+
 def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> None:
     path, folder = tmp_path / "clips", tmp_path / "film"
     folder.mkdir()
