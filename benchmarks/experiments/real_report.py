@@ -4,8 +4,8 @@
     python benchmarks/experiments/real_report.py jhmdb ut
 
 Tables of a set with an official split are repeated for its test clips, which chose no recipe, and
-for those of them whose group has no clip in another part of this split. Then follow trainings without a record of each
-fold.
+for those of them whose group has no clip in another part of this split. Then follow trainings
+without a record of each fold.
 
 N clips that are evaluated, S seeds, A activities, R bootstrap draws.
 """
@@ -83,7 +83,8 @@ class _Results:
         """Return the difference of two rows in points with its 95 % interval over groups."""
         if not {first, second} <= self.right.keys():
             return "-"
-        (gain,) = paired_differences(self.mean(second), self.mean(first), self.groups)
+        groups = self.groups.tolist()
+        (gain,) = paired_differences(self.mean(second), self.mean(first), groups)
         return _text(gain, "difference", sign="+")
 
 

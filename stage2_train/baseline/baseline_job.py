@@ -22,7 +22,8 @@ from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
 from orn.stage2_train.baseline.clip_statistics import (
     map_statistics,
-    most_frequent_class,
+    most_frequent_classes,
+    motion_statistics,
     object_statistics,
     read_maps,
     read_objects,
@@ -132,25 +133,28 @@ def _predictions(
 def _statistics(
     sources: Sources, recipe: Recipe, segments: Sequence[Segment], *, num_train: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
-    """Return (N, S) statistics of the objects and of the stored maps, None without maps, of N
-    segments, of which the first are for training."""
+    """Return (N, S) statistics of the objects and of motion, and of stored maps and motion (None
+    without any) of N segments, of which the first are for training."""
     store, detections = sources.clips, sources.detections
-    stored = isinstance(store, ClipStore) and store.settings.maps is not None
-    objects, maps = [], []
+    objects, clips = [], []
     with progress("baseline", total=len(segments), unit="clips") as bar:
         for segment in segments:
             objects.append(
                 read_objects(detections, segment, score_threshold=recipe.data.score_threshold)
             )
-            if stored:
-                assert isinstance(store, ClipStore)
-                frames = read_maps(store, segment, num_frames=recipe.data.clip_frames)
-                maps.append(map_statistics(frames))
+            if isinstance(store, ClipStore) and (store.settings.maps or store.settings.motion):
+                maps = read_maps(store, segment, num_frames=recipe.data.clip_frames)
+                clips.append((motion_statistics(maps), map_statistics(maps)))
             bar.advance()
     number = len(detections.detector.class_names)
-    chosen = most_frequent_class(objects[:num_train], number)
-    rows = [object_statistics(clip, num_classes=number, chosen=chosen) for clip in objects]
-    return np.stack(rows), np.stack(maps) if maps else None
+    chosen = most_frequent_classes(objects[:num_train], number)
+    rows_NS = np.stack(
+        [object_statistics(clip, num_classes=number, chosen=chosen) for clip in objects]
+    )
+    if not clips:
+        return rows_NS, None
+    motion_NS, maps_NS = (np.stack(of_kind) for of_kind in zip(*clips, strict=True))
+    return np.concatenate([rows_NS, motion_NS], axis=1), maps_NS
 
 
 def forest_logits(

@@ -27,10 +27,10 @@ from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.frame_maps import ImageNetwork
-from orn.stage2_train.clip_store.motion import MOTION_CELLS
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings, map_bytes
 from orn.stage2_train.clip_store.store_job import build_clip_store, missing_parts, open_store
+from orn.stage2_train.settings.model_config import MOTION_CELLS
 
 logger = logging.getLogger(__name__)
 

@@ -24,11 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
+from orn.stage2_train.settings.model_config import MOTION_CELLS, MOTION_CHANNELS
 
-CHANNELS = 32
-"""C, number of channels."""
-MOTION_CELLS = (7, 7)
-"""Default number of cells (h, w)."""
 MOST_CELLS = 56
 """N, number of rows and columns of the flow, and most cells in a row or column. With its preset
 FAST, DIS computes flow at a quarter of `_SIDE`."""
@@ -83,7 +80,7 @@ class MotionBetween:
                 f"motion: expected 1x1 to {MOST_CELLS}x{MOST_CELLS} cells, got "
                 f"{'{}x{}'.format(*cells)}; choose an image network with a coarser map"
             )
-        self.none: MotionMaps = np.zeros((CHANNELS, *cells), np.float32)
+        self.none: MotionMaps = np.zeros((MOTION_CHANNELS, *cells), np.float32)
         """The map where motion is unknown."""
         self._cells = cells
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -114,7 +111,7 @@ def reversed_motion(maps: MotionMaps) -> MotionMaps:
 
 @cache
 def _reversal() -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-    source_C, sign_C = np.arange(CHANNELS), np.ones(CHANNELS, np.int8)
+    source_C, sign_C = np.arange(MOTION_CHANNELS), np.ones(MOTION_CHANNELS, np.int8)
     for first in (0, _X, _Y):
         histogram = slice(first, first + _DIRECTIONS)
         source_C[histogram] = np.roll(source_C[histogram], _DIRECTIONS // 2)
@@ -182,9 +179,9 @@ def _means_of_cells(
     """Return (C, h, w): the sums of the values of pixels in the given channels, divided by the
     number of pixels of each cell."""
     cells_NN = _cells_of_pixels(cells)
-    number, shape = cells[0] * cells[1], (CHANNELS, *cells)
+    number, shape = cells[0] * cells[1], (MOTION_CHANNELS, *cells)
     places = (channels * number + cells_NN).ravel()
-    sums = np.bincount(places, values.ravel(), minlength=CHANNELS * number).reshape(shape)
+    sums = np.bincount(places, values.ravel(), minlength=MOTION_CHANNELS * number).reshape(shape)
     return (sums / np.bincount(cells_NN.ravel()).reshape(cells)).astype(np.float32)
 
 

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.motion import (
-    CHANNELS,
-    MOTION_CELLS,
     MotionBetween,
     MotionMaps,
     gray_picture,
 )
 from orn.stage2_train.clip_store.store_format import MotionSettings
+from orn.stage2_train.settings.model_config import MOTION_CELLS, MOTION_CHANNELS
 
 Item = TypeVar("Item")
 
@@ -34,7 +33,7 @@ _GAP_SECONDS = 0.5
 
 def motion_settings(cells: tuple[int, int] = MOTION_CELLS) -> MotionSettings:
     """Return the settings of motion maps of (h, w) cells."""
-    return MotionSettings(shape=(CHANNELS, *cells))
+    return MotionSettings(shape=(MOTION_CHANNELS, *cells))
 
 
 def frame_motion(

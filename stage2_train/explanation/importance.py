@@ -110,6 +110,8 @@ class Importance:
     """(B, R, G) values of all pairs, pooled over each time step (eq. 4)."""
     frames: FrameCliques
     """The pairs of frames."""
+    seconds_BR: Tensor | None
+    """(B, R) times of the time steps; None if the network reads no times."""
     head: ObjectHead
     """The layers after the pooling."""
     classifier: RecurrentClassifier | SummedMlpClassifier | MeanClassifier
@@ -137,7 +139,9 @@ class Importance:
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self._share_PG[place_V]
                 later_VrG = self._relations(total_VrG)
-                without_VA = self.classifier.classify_variants(relations_BRG, clip_V, later_VrG)
+                without_VA = self.classifier.classify_variants(
+                    relations_BRG, clip_V, later_VrG, self.seconds_BR
+                )
                 drop_VA = logits_BA[clip_V] - without_VA
                 logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
         return logit_drop_P
@@ -159,7 +163,7 @@ class Importance:
             weight_P=None if related.weight_P is None else related.weight_P[left],
         )
         total_BRG = self.head.relation.totals([kept], self.frames, num_clips=len(self.class_B))
-        logits_BA: Tensor = self.classifier(self._relations(total_BRG))
+        logits_BA: Tensor = self.classifier(self._relations(total_BRG), self.seconds_BR)
         return logits_BA
 
     def of_clip(self, clip: int) -> "ClipPairs":
@@ -245,7 +249,9 @@ def explain(
     trunk_MChw = network.trunk_features(batch) if network.needs_frames(heads) else None
     activity_logits_BA = None
     if heads == "both":
-        activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
+        activity_logits_BA = network.activity_head(
+            trunk_MChw, batch.frames_BTCHW.shape[1], batch.seconds_BT
+        )
     objects = head.related(trunk_MChw, batch)
     frames, valid_BTK = objects.frames, objects.valid_BTK
     num_clips, num_frames, num_slots = valid_BTK.shape
@@ -258,9 +264,11 @@ def explain(
         weight_P=None if weights is None else torch.cat(weights),
     )
     total_BRG = head.relation.totals([related], frames, num_clips=num_clips)
+    seconds_BR = batch.last_seconds(frames.num_steps)
+    relations_BRG = head.relations(total_BRG, frames.cliques_per_step_R)
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=classifier(head.relations(total_BRG, frames.cliques_per_step_R)),
+        object_logits_BA=classifier(relations_BRG, seconds_BR),
         class_logits_BTKS=objects.class_logits_BTKS,
         combination=network.combination,
     )
@@ -279,6 +287,7 @@ def explain(
         place_P=place_P,
         total_BRG=total_BRG,
         frames=frames,
+        seconds_BR=seconds_BR,
         head=head,
         classifier=classifier,
     )

@@ -15,9 +15,9 @@ from orn.stage2_train.model.c3d import C3D
 from orn.stage2_train.model.heads import (
     ActivityHead,
     MapActivityHead,
-    MeanAndDeviationClassifier,
     MeanClassifier,
     RecurrentClassifier,
+    StatisticsClassifier,
     SummedMlpClassifier,
 )
 from orn.stage2_train.model.i3d import I3D
@@ -29,7 +29,14 @@ from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage, Trunk
 from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.model.trn import TRN
-from orn.stage2_train.settings.model_config import TIMM, Kernel, NetworkConfig
+from orn.stage2_train.settings.model_config import (
+    MOTION,
+    MOTION_CELLS,
+    MOTION_CHANNELS,
+    TIMM,
+    Kernel,
+    NetworkConfig,
+)
 
 _COUNTED_ABOVE = {
     "base_width": 128,
@@ -96,6 +103,8 @@ def feature_cells(config: NetworkConfig, crop: tuple[int, int]) -> tuple[int, in
     Raises:
         ConfigError: if an image network cannot process frames of this size.
     """
+    if config.backbone == MOTION:
+        return MOTION_CELLS
     if config.has_image_network and config.architecture == "object_video":
         return map_shape(config.backbone, config.backbone_stage, crop)[1:]
     stride = 16 * config.conv5_object_stride
@@ -127,10 +136,12 @@ def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
     kernels are the identity."""
     base: Trunk | ImageBackbone | None = None
     map_channels = None
-    if config.reads_frames and config.has_image_network:
-        name, stage = config.backbone.removeprefix(TIMM), config.backbone_stage
-        base = ImageBackbone(name, stage=stage, trains=config.backbone_trains)
-        map_channels = base.channels * (2 if config.feature_change else 1)
+    if config.reads_frames and config.has_maps:
+        map_channels = MOTION_CHANNELS if config.reads_motion else 0
+        if config.has_image_network:
+            name, stage = config.backbone.removeprefix(TIMM), config.backbone_stage
+            base = ImageBackbone(name, stage=stage, trains=config.backbone_trains)
+            map_channels += base.channels * (2 if config.feature_change else 1)
     elif config.reads_frames:
         base = _trunk(config)
     return ObjectVideoNetwork(
@@ -139,6 +150,7 @@ def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
         object_head=_object_head(config, map_channels),
         combination=config.head_combination,
         reads_change=config.feature_change,
+        reads_motion=config.reads_motion,
     )
 
 
@@ -172,6 +184,7 @@ def _activity_head(
             map_channels,
             number,
             aggregation=config.aggregation,
+            motion_channels=MOTION_CHANNELS if config.reads_motion else 0,
             state_width=state,
             states=pooling,
             dropout=config.classifier_dropout,
@@ -244,7 +257,7 @@ def _encoder(config: NetworkConfig, appearance_width: int) -> ObjectEncoder:
 
 def _reasoning(
     config: NetworkConfig,
-) -> RecurrentClassifier | SummedMlpClassifier | MeanAndDeviationClassifier:
+) -> RecurrentClassifier | SummedMlpClassifier | StatisticsClassifier:
     width, state, number = config.relation_width, config.reasoning_state, config.num_activities
     if config.reasoning == "rnn":
         return RecurrentClassifier(width, state, number, states=config.gru_pooling)
@@ -252,7 +265,9 @@ def _reasoning(
         classifier = SummedMlpClassifier(width, state, number)
         initialize_layers(classifier.mlp, config.mlp_initialization)
         return classifier
-    return MeanAndDeviationClassifier(width, number, dropout=config.classifier_dropout)
+    return StatisticsClassifier(
+        width, number, statistics=config.reasoning, dropout=config.classifier_dropout
+    )
 
 
 def _check_memory(config: NetworkConfig) -> None:

@@ -3,13 +3,16 @@ and the activity heads that end in them.
 
 B clips, T time steps, M = B * T frames folded, D features per step, R width of the state, C
 channels of a map, h w cells, A activity classes, V variants of the clips, which differ in their
-last t steps.
+last t steps. Times are those of the steps, in seconds.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.resnet_25d import Stage
@@ -18,6 +21,16 @@ from orn.stage2_train.settings.model_config import Aggregation, Heads
 
 _EPSILON = 1e-5
 """Constant added to a variance, as in PyTorch's normalization layers."""
+_SCALE = 8.0
+"""Factor of the statistics of learned features: the trends of small objects are a tenth of their
+means, and a classifier learns little from them with the recipe's learning rate."""
+MOTION_PARTS = 3
+"""Number of rows and of columns of a frame in which the activity head reads motion."""
+Statistics = Literal["mean_and_deviation", "mean_deviation_trend"]
+NUM_STATISTICS: Mapping[Statistics, int] = MappingProxyType(
+    {"mean_and_deviation": 2, "mean_deviation_trend": 3}
+)
+"""Number of statistics of a feature over time."""
 
 
 class Classifier(nn.Linear):
@@ -46,21 +59,28 @@ class RecurrentClassifier(nn.Module):
         self.gru = nn.GRU(feature_width, state_width, batch_first=True)
         self.classify = Classifier(state_width, num_activities)
 
-    def forward(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, A) logits; without any steps (T = 0), the bias."""
+    def forward(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
+        """Return (B, A) logits; without any steps (T = 0), the bias. Times are not read."""
         if feats_BTD.shape[1] == 0:
             return self.classify(feats_BTD.new_zeros(len(feats_BTD), self.gru.hidden_size))
         states_BTR, _ = self.gru(feats_BTD)
         pooled_BR = states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
         return self.classify(pooled_BR)
 
-    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+    def classify_variants(
+        self,
+        feats_BTD: Tensor,
+        clip_V: Tensor,
+        later_VtD: Tensor,
+        seconds_BT: Tensor | None = None,
+    ) -> Tensor:
         """Return (V, A) logits of variants of clips; common steps are computed once per clip.
 
         Args:
             feats_BTD: the clips.
             clip_V: (V,) index of the clip of each variant.
             later_VtD: last t steps of each variant, t >= 1.
+            seconds_BT: times of the clips' steps, where the classifier reads them.
         """
         num_steps, num_later = feats_BTD.shape[1], later_VtD.shape[1]
         state_1BR = feats_BTD.new_zeros(1, len(feats_BTD), self.gru.hidden_size)
@@ -87,11 +107,17 @@ class SummedMlpClassifier(nn.Module):
         )
         self.classify = Classifier(state_width, num_activities)
 
-    def forward(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, A) logits; without any steps (T = 0), the bias."""
+    def forward(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
+        """Return (B, A) logits; without any steps (T = 0), the bias. Times are not read."""
         return self.classify(self.mlp(feats_BTD).sum(dim=1))
 
-    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+    def classify_variants(
+        self,
+        feats_BTD: Tensor,
+        clip_V: Tensor,
+        later_VtD: Tensor,
+        seconds_BT: Tensor | None = None,
+    ) -> Tensor:
         """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
         earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
         total_VR = self.mlp(earlier_BTD).sum(dim=1)[clip_V] + self.mlp(later_VtD).sum(dim=1)
@@ -106,44 +132,78 @@ class MeanClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classify = Classifier(feature_width, num_activities)
 
-    def forward(self, feats_BTD: Tensor) -> Tensor:
+    def forward(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
         """Return (B, A) logits; without any steps (T = 0), the bias."""
-        return self.classify_state(self.state(feats_BTD))
+        return self.classify_state(self.state(feats_BTD, seconds_BT))
 
     def classify_state(self, state_BR: Tensor) -> Tensor:
         """Return (B, A) logits of the inputs of the linear layer, to which dropout is applied."""
         logits_BA: Tensor = self.classify(self.dropout(state_BR))
         return logits_BA
 
-    def state(self, feats_BTD: Tensor) -> Tensor:
+    def state(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
         """Return (B, D) inputs of the linear layer: the mean over the steps."""
         if feats_BTD.shape[1] == 0:
-            return feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2])
+            return feats_BTD.new_zeros(len(feats_BTD), self.classify.in_features)
         return feats_BTD.mean(dim=1)
 
-    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+    def classify_variants(
+        self,
+        feats_BTD: Tensor,
+        clip_V: Tensor,
+        later_VtD: Tensor,
+        seconds_BT: Tensor | None = None,
+    ) -> Tensor:
         """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
         earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
-        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1))
+        seconds_VT = None if seconds_BT is None else seconds_BT[clip_V]
+        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1), seconds_VT)
         return logits_VA
 
 
-class MeanAndDeviationClassifier(MeanClassifier):
-    """Mean and standard deviation over the steps, and a linear layer; not in the paper, but for
-    example in the statistics pooling of Snyder et al. 2018 (x-vectors)."""
+class StatisticsClassifier(MeanClassifier):
+    """Mean, standard deviation and, optionally, trend over the steps, and a linear layer; not in
+    the paper. Mean and deviation, as in the statistics pooling of Snyder et al. 2018 (x-vectors),
+    are the same for a clip and its reverse; the trend is negated."""
 
-    def __init__(self, feature_width: int, num_activities: int, *, dropout: float = 0.0) -> None:
-        super().__init__(2 * feature_width, num_activities, dropout=dropout)
+    def __init__(
+        self,
+        feature_width: int,
+        num_activities: int,
+        *,
+        statistics: Statistics = "mean_deviation_trend",
+        dropout: float = 0.0,
+    ) -> None:
+        self.width = NUM_STATISTICS[statistics] * feature_width
+        super().__init__(self.width, num_activities, dropout=dropout)
 
-    def state(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, 2 D) inputs of the linear layer: the means, then the deviations, which are
-        those of all T steps and not an estimate from a sample."""
+    def forward(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
+        """Return (B, A) logits of learned features, whose statistics are small and are scaled."""
+        return self.classify_state(_SCALE * self.state(feats_BTD, seconds_BT))
+
+    def state(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
+        """Return (B, 2 D) or (B, 3 D) inputs of the linear layer; see `over_time`."""
         if feats_BTD.shape[1] == 0:
-            return feats_BTD.new_zeros(len(feats_BTD), 2 * feats_BTD.shape[2])
-        mean_BD = feats_BTD.mean(dim=1)
-        variance_BD = (feats_BTD - mean_BD[:, None]).square().mean(dim=1)
-        deviation_BD = (variance_BD + _EPSILON).sqrt()
-        return torch.cat([mean_BD, deviation_BD], dim=1)
+            return super().state(feats_BTD)
+        assert seconds_BT is not None
+        return over_time(feats_BTD, seconds_BT)[:, : self.width]
+
+
+def over_time(feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
+    """Return (B, 3 D): mean, standard deviation and trend of features over T >= 1 steps.
+
+    The deviation is that of all T steps and not an estimate from a sample. The trend is the
+    covariance of a feature with the time of its step, divided by the deviation of the times; zero
+    if all times are equal.
+    """
+    mean_BD = feats_BTD.mean(dim=1)
+    centered_BTD = feats_BTD - mean_BD[:, None]
+    deviation_BD = (centered_BTD.square().mean(dim=1) + _EPSILON).sqrt()
+    since_BT = seconds_BT - seconds_BT.mean(dim=1, keepdim=True)
+    spread_B1 = since_BT.square().mean(dim=1, keepdim=True).sqrt()
+    weight_BT = torch.where(spread_B1 > 0, since_BT / spread_B1, 0.0)
+    trend_BD = (centered_BTD * weight_BT[..., None].to(feats_BTD.dtype)).mean(dim=1)
+    return torch.cat([mean_BD, deviation_BD, trend_BD], dim=1)
 
 
 class ActivityHead(nn.Module):
@@ -155,7 +215,9 @@ class ActivityHead(nn.Module):
         self.conv5 = conv5
         self.classifier = classifier
 
-    def forward(self, trunk_MChw: Tensor, num_frames: int) -> Tensor:
+    def forward(
+        self, trunk_MChw: Tensor, num_frames: int, seconds_BT: Tensor | None = None
+    ) -> Tensor:
         """Return (B, A) logits of clips with `num_frames` frames."""
         feats_MDhw = self.conv5(trunk_MChw, num_frames)
         feats_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
@@ -164,10 +226,12 @@ class ActivityHead(nn.Module):
 
 
 class MapActivityHead(nn.Module):
-    """Compute logits y1 (eq. 10) from the spatial means of a map over time.
+    """Compute logits y1 (eq. 10) from maps over time: means of a network's map over the frame, and
+    means of a motion map over each of 3 x 3 parts of it, which say where something moves.
 
-    A GRU reads the standardized means of each frame. Otherwise, the mean over time, or mean and
-    deviation, are standardized, and a linear layer classifies them; few clips allow no more.
+    A GRU reads the standardized means of each frame. Otherwise, their mean over time, or their
+    statistics (`over_time`), are standardized, and a linear layer classifies them; few clips allow
+    no more.
     """
 
     def __init__(
@@ -176,6 +240,7 @@ class MapActivityHead(nn.Module):
         num_activities: int,
         *,
         aggregation: Aggregation,
+        motion_channels: int = 0,
         state_width: int = 512,
         states: Literal["sum", "mean"] = "sum",
         dropout: float = 0.0,
@@ -183,9 +248,10 @@ class MapActivityHead(nn.Module):
         """Build the head.
 
         Args:
-            channels: number of channels C of the map, with its change if it is read.
+            channels: number of channels of the map, with its change and with motion if it is read.
             num_activities: number of classes A.
             aggregation: aggregation over time.
+            motion_channels: number of channels of motion, the last ones of the map.
             state_width: width of the GRU's state.
             states: pooling of the GRU's states over time.
             dropout: dropout probability before the classifier.
@@ -193,27 +259,39 @@ class MapActivityHead(nn.Module):
         super().__init__()
         self.recurrent: RecurrentClassifier | None = None
         self.classifier: MeanClassifier | None = None
-        width = channels
+        self.map_channels = channels - motion_channels
+        width = self.map_channels + motion_channels * MOTION_PARTS**2
         if aggregation == "rnn":
-            self.recurrent = RecurrentClassifier(
-                channels, state_width, num_activities, states=states
-            )
+            self.recurrent = RecurrentClassifier(width, state_width, num_activities, states=states)
         elif aggregation == "mean":
-            self.classifier = MeanClassifier(channels, num_activities, dropout=dropout)
+            self.classifier = MeanClassifier(width, num_activities, dropout=dropout)
         else:
-            self.classifier = MeanAndDeviationClassifier(channels, num_activities, dropout=dropout)
-            width = 2 * channels
+            classifier = StatisticsClassifier(
+                width, num_activities, statistics=aggregation, dropout=dropout
+            )
+            self.classifier, width = classifier, classifier.width
         self.standardize = Standardizer(width)
 
-    def forward(self, maps_MChw: Tensor, num_frames: int) -> Tensor:
+    def forward(
+        self, maps_MChw: Tensor, num_frames: int, seconds_BT: Tensor | None = None
+    ) -> Tensor:
         """Return (B, A) logits of clips with `num_frames` frames."""
-        feats_BTC = maps_MChw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
+        feats_MC = maps_MChw[:, : self.map_channels].mean(dim=(2, 3))
+        if maps_MChw.shape[1] > self.map_channels:
+            motion_MX = means_of_parts(maps_MChw[:, self.map_channels :])
+            feats_MC = torch.cat([feats_MC, motion_MX], dim=1)
+        feats_BTC = feats_MC.unflatten(0, (-1, num_frames))
         if self.classifier is not None:
-            state_BR = self.standardize(self.classifier.state(feats_BTC))
+            state_BR = self.standardize(self.classifier.state(feats_BTC, seconds_BT))
             return self.classifier.classify_state(state_BR)
         assert self.recurrent is not None
         logits_BA: Tensor = self.recurrent(self.standardize(feats_BTC))
         return logits_BA
+
+
+def means_of_parts(maps_MChw: Tensor) -> Tensor:
+    """Return (M, 9 C) means over each of 3 x 3 parts of a map, which share cells between them."""
+    return functional.adaptive_avg_pool2d(maps_MChw, MOTION_PARTS).flatten(1)
 
 
 def dropout(

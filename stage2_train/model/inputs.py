@@ -55,6 +55,12 @@ class NetworkInputs:
         """Return the inputs of some clips, given their (E,) indices, on a device."""
         return map_tensors(self, lambda tensor: tensor[clips_E].to(device))
 
+    def last_seconds(self, num_steps: int) -> Tensor | None:
+        """Return the (B, R) times of the last R frames; None without times."""
+        if self.seconds_BT is None:
+            return None
+        return self.seconds_BT[:, self.seconds_BT.shape[1] - num_steps :]
+
     def __post_init__(self) -> None:
         """Check dtypes and leading axes.
 

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.heads import ActivityHead, MapActivityHead
 from orn.stage2_train.model.image_backbone import ImageBackbone, with_change
-from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import (
+    FrameNormalizer,
+    NetworkInputs,
+    NetworkOutput,
+    bad_input,
+)
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
 from orn.stage2_train.settings.head_combination import HeadCombination
@@ -28,19 +33,22 @@ class ObjectVideoNetwork(nn.Module):
         object_head: ObjectHead | None = None,
         combination: HeadCombination = "mean",
         reads_change: bool = False,
+        reads_motion: bool = False,
     ) -> None:
         """Combine the parts of the network.
 
         Args:
             base: conv1 to conv4 of a ResNet, or an image network, which both heads share; None for
-                an object head without appearance.
+                motion maps alone, and for an object head without appearance.
             activity_head: the activity head; None for an object head trained alone.
             object_head: the object head; None for an activity head trained alone.
             combination: how the logits of both heads are combined.
             reads_change: whether the heads also read the change of maps; see `with_change`.
+            reads_motion: whether the heads read motion maps, after those of an image network.
         """
         super().__init__()
         self.combination, self.reads_change = combination, reads_change
+        self.reads_motion = reads_motion
         self.has_image_network = isinstance(base, ImageBackbone)
         if isinstance(base, ImageBackbone):
             self.backbone = base
@@ -90,7 +98,9 @@ class ObjectVideoNetwork(nn.Module):
         trunk_MChw = self.trunk_features(batch) if self.needs_frames(heads) else None
         activity_logits_BA = object_logits_BA = class_logits_BTKS = None
         if heads != "object":
-            activity_logits_BA = self.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
+            activity_logits_BA = self.activity_head(
+                trunk_MChw, batch.frames_BTCHW.shape[1], batch.seconds_BT
+            )
         if heads != "activity":
             object_logits_BA, class_logits_BTKS = self.object_head(
                 trunk_MChw,
@@ -116,16 +126,25 @@ class ObjectVideoNetwork(nn.Module):
 
     def trunk_features(self, batch: NetworkInputs) -> Tensor:
         """Return the (M, C, h, w) features that both heads share."""
-        if self.has_image_network:
+        if self.has_image_network or self.reads_motion:
             return self._maps(batch).flatten(0, 1)
         frames_M3HW = self.normalize_frames(batch.frames_BTCHW)
         return self.trunk(frames_M3HW, batch.frames_BTCHW.shape[1])
 
     def _maps(self, batch: NetworkInputs) -> Tensor:
-        """Return (B, T, C, h, w) maps of an image network, computed in advance or here."""
-        maps_BTChw = batch.maps_BTChw
-        if maps_BTChw is None:
-            maps_MChw = self.backbone(batch.frames_BTCHW)
-            maps_BTChw = maps_MChw.unflatten(0, batch.frames_BTCHW.shape[:2])
-        maps_BTChw = maps_BTChw.to(self.backbone.dtype)
-        return with_change(maps_BTChw) if self.reads_change else maps_BTChw
+        """Return (B, T, C, h, w) maps of an image network, computed in advance or here, and of
+        motion."""
+        dtype = next(self.parameters()).dtype
+        parts = []
+        if self.has_image_network:
+            maps_BTChw = batch.maps_BTChw
+            if maps_BTChw is None:
+                maps_MChw = self.backbone(batch.frames_BTCHW)
+                maps_BTChw = maps_MChw.unflatten(0, batch.frames_BTCHW.shape[:2])
+            maps_BTChw = maps_BTChw.to(dtype)
+            parts.append(with_change(maps_BTChw) if self.reads_change else maps_BTChw)
+        if self.reads_motion:
+            if batch.motion_BTChw is None:
+                raise bad_input("motion_BTChw", "motion maps of frames", batch.frames_BTCHW)
+            parts.append(batch.motion_BTChw.to(dtype))
+        return torch.cat(parts, dim=2)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
 from orn.stage2_train.model.heads import (
-    MeanAndDeviationClassifier,
     MeanClassifier,
     RecurrentClassifier,
+    StatisticsClassifier,
     SummedMlpClassifier,
 )
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
@@ -54,7 +54,7 @@ class ObjectHead(nn.Module):
     def __init__(
         self,
         relation: ObjectRelation,
-        reasoning: RecurrentClassifier | SummedMlpClassifier | MeanAndDeviationClassifier,
+        reasoning: RecurrentClassifier | SummedMlpClassifier | StatisticsClassifier,
         *,
         encoder: ObjectEncoder | None = None,
         conv5: Stage | None = None,
@@ -131,7 +131,9 @@ class ObjectHead(nn.Module):
         frames, num_clips = related.frames, len(related.valid_BTK)
         total_BRG = self.relation.totals(related.values, frames, num_clips=num_clips)
         relations_BRG = self.relations(total_BRG, frames.cliques_per_step_R)
-        return self.classifier(is_alone=is_alone)(relations_BRG), related.class_logits_BTKS
+        seconds_BR = batch.last_seconds(frames.num_steps)
+        classify = self.classifier(is_alone=is_alone)
+        return classify(relations_BRG, seconds_BR), related.class_logits_BTKS
 
     def classifier(
         self, *, is_alone: bool

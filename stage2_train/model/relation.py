@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from orn.stage2_train.model.frame_cliques import FrameCliques
+from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.settings.model_config import MlpInitialization, RelationPooling
 
 BOX_NUMBERS = 8
@@ -42,12 +43,6 @@ def box_features(boxes_N4: Tensor, scores_N: Tensor) -> Tensor:
     area_N, aspect_N = (width_N * height_N).sqrt(), (width_N / height_N).log()
     numbers = (x_N, y_N, width_N, height_N, area_N, aspect_N, boxes_N4[:, 3], scores_N)
     return torch.stack(numbers, dim=1)
-
-
-def box_areas(boxes_N4: Tensor) -> Tensor:
-    """Return the (N,) areas of boxes, as fractions of the crop."""
-    _, _, width_N, height_N = _center_and_size(boxes_N4)
-    return width_N * height_N
 
 
 def pair_geometry(first_P4: Tensor, second_P4: Tensor, seconds_P: Tensor) -> Tensor:
@@ -104,7 +99,7 @@ class CliqueValues:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ObjectPlaces:
-    """Where and when the objects are, for the geometry of pairs and for weights."""
+    """Where and when the objects are, for the geometry of pairs."""
 
     boxes_BTK4: Tensor
     """(B, T, K, 4) x1 y1 x2 y2, as fractions of the crop."""
@@ -117,11 +112,6 @@ class ObjectPlaces:
         first_P4, second_P4 = self.boxes_BTK4.flatten(0, 2)[slots_nP]
         earlier_P, later_P = self.seconds_BT.flatten()[slots_nP // num_slots]
         return pair_geometry(first_P4, second_P4, later_P - earlier_P)
-
-    def area_weights(self, slots_nP: Tensor) -> Tensor:
-        """Return (P,) squared products of the areas of the boxes of a clique."""
-        area_N = box_areas(self.boxes_BTK4.flatten(0, 2))
-        return area_N[slots_nP].prod(dim=0).square()
 
 
 class ObjectRelation(nn.Module):
@@ -180,11 +170,15 @@ class ObjectRelation(nn.Module):
         self.geometry = None
         if has_geometry:
             self.geometry = nn.Linear(PAIR_NUMBERS, relation_width, bias=False)
+            self.standardize = Standardizer(PAIR_NUMBERS)
+        self.score = None
+        if pooling == "learned":
+            self.score = nn.Linear(relation_width, 1, bias=False)
 
     @property
     def reads_places(self) -> bool:
-        """Whether h or its pooling reads boxes and times of objects."""
-        return self.geometry is not None or self.pooling == "area"
+        """Whether h reads boxes and times of objects."""
+        return self.geometry is not None
 
     def forward(
         self,
@@ -206,7 +200,7 @@ class ObjectRelation(nn.Module):
             cliques: cliques of frames, on any device.
             last_BTK: bool, whether a slot may hold the last object of a clique; None for all valid
                 slots.
-            places: boxes and times, for a function h or weights that read them.
+            places: boxes and times, for a function h that reads them.
         """
         cliques = cliques.to(objects_BTKO.device)
         values = self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, places=places)
@@ -261,21 +255,28 @@ class ObjectRelation(nn.Module):
             geometry_P6 = None
             if self.geometry is not None:
                 assert places is not None
-                geometry_P6 = places.geometry(slots_nP)
+                geometry_P6 = self.standardize(places.geometry(slots_nP))
+            values_PG = self._values(parts_NG, rows_nP, geometry_P6, keep=len(passes) == 1)
+            clique_P = clique_P + place.start
             yield CliqueValues(
-                clique_P=clique_P + place.start,
+                clique_P=clique_P,
                 slots_nP=slots_nP,
-                values_PG=self._values(parts_NG, rows_nP, geometry_P6, keep=len(passes) == 1),
-                weight_P=self._weights(slots_nP, places),
+                values_PG=values_PG,
+                weight_P=self._weights(values_PG, clique_P, num_cliques=frames_nQ.shape[1]),
             )
 
-    def _weights(self, slots_nP: Tensor, places: ObjectPlaces | None) -> Tensor | None:
+    def _weights(self, values_PG: Tensor, clique_P: Tensor, *, num_cliques: int) -> Tensor | None:
+        """Return (P,) weights: of a softmax, all are divided by the largest in their clique of
+        frames, so that none overflows."""
         if self.pooling == "sum":
             return None
-        if self.pooling == "mean":
-            return torch.ones_like(slots_nP[0], dtype=next(self.first.parameters()).dtype)
-        assert places is not None
-        return places.area_weights(slots_nP)
+        dtype = _sum_dtype(values_PG.dtype)
+        if self.score is None:
+            return torch.ones_like(clique_P, dtype=dtype)
+        score_P = self.score(values_PG).squeeze(1).to(dtype)
+        highest_Q = score_P.new_full((num_cliques,), -torch.inf)
+        highest_Q = highest_Q.scatter_reduce(0, clique_P, score_P.detach(), "amax")
+        return (score_P - highest_Q[clique_P]).exp()
 
     def _values(
         self, parts_NG: list[Tensor], rows_nP: Tensor, geometry_P6: Tensor | None, *, keep: bool

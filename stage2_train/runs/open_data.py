@@ -17,7 +17,6 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.clip_store.frame_maps import ImageNetwork
-from orn.stage2_train.clip_store.motion import MOTION_CELLS
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
     RECORDED_SETTINGS,
@@ -33,7 +32,7 @@ from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.settings.evaluation_names import FrameOrder
-from orn.stage2_train.settings.model_config import MOTION
+from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
 

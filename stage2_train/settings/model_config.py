@@ -13,11 +13,15 @@ from pydantic.dataclasses import dataclass
 from orn.shared.config.fields import STRICT, Maybe
 from orn.stage2_train.settings.head_combination import HeadCombination
 
-MOTION = "motion"
-"""Name of the backbone that is no network: motion maps alone."""
 TIMM = "timm/"
 """Prefix of the names of timm's image networks."""
-_BACKBONE = re.compile(rf"resnet18|resnet50|{TIMM}[\w.]+")
+MOTION = "motion"
+"""Name of the backbone that is no network: motion maps alone."""
+MOTION_CHANNELS = 32
+"""Number of channels of a motion map."""
+MOTION_CELLS = (7, 7)
+"""(h, w) of motion maps that no image network determines."""
+_BACKBONE = re.compile(rf"resnet18|resnet50|{MOTION}|{TIMM}[\w.]+")
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
@@ -27,9 +31,9 @@ MlpInitialization = Literal["torch", "he"]
 EmptySlots = Literal["never", "as_authors"]
 Conv5Initialization = Literal["pretrained", "random"]
 ObjectPart = Literal["shape", "appearance", "class", "box"]
-RelationPooling = Literal["sum", "mean", "area"]
-Reasoning = Literal["rnn", "mlp", "mean_and_deviation"]
-Aggregation = Literal["rnn", "mean", "mean_and_deviation"]
+RelationPooling = Literal["sum", "mean", "learned"]
+Reasoning = Literal["rnn", "mlp", "mean_and_deviation", "mean_deviation_trend"]
+Aggregation = Literal["rnn", "mean", "mean_and_deviation", "mean_deviation_trend"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
@@ -37,7 +41,7 @@ PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
 
 def _known(name: str) -> str:
     if _BACKBONE.fullmatch(name) is None:
-        raise ValueError(f"expected resnet18, resnet50 or {TIMM}NAME, got {name!r:.80}")
+        raise ValueError(f"expected resnet18, resnet50, {MOTION} or {TIMM}NAME, got {name!r:.80}")
     return name
 
 
@@ -56,13 +60,17 @@ class NetworkConfig:
     """Heads of the network: both, or a single head trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
     """The paper's ResNet with temporal kernels, `resnet18` (basic blocks) or `resnet50`
-    (bottlenecks), or `timm/NAME`, an image network of timm that maps each frame on its own. Both
-    heads read the map of an image network as it is, without conv5 and temporal kernels."""
+    (bottlenecks), or `timm/NAME`, an image network of timm that maps each frame on its own, or
+    `motion`, the motion maps of frames without a network. Both heads read maps as they are, without
+    conv5 and temporal kernels."""
     backbone_stage: Maybe[Annotated[int, Field(ge=0, le=99)]] = None
     """Index of the map among those of an image network; None for its last map."""
     backbone_trains: bool = False
     """Whether an image network is trained. If not, its weights and batch statistics are frozen, and
     its maps can be stored in advance (`orn clips --backbone`)."""
+    motion: bool = False
+    """Whether the heads read, beside the map of a frozen image network, the motion map of each
+    frame (`orn clips --motion`); not in the paper."""
     base_width: Annotated[int, Field(ge=1, le=4096)] = 64
     """Number of channels of conv1 and conv2; must be 64 for ImageNet weights."""
     kernels: Kernels = PAPER_KERNELS
@@ -90,8 +98,8 @@ class NetworkConfig:
     """Dropout probability before a classifier of means and deviations over time."""
     aggregation: Aggregation = "rnn"
     """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), the mean over space and
-    time, or, with an image network, the mean and the standard deviation over time (not in the
-    paper)."""
+    time, or, with maps, mean and standard deviation over time, without or with the trend: the
+    covariance with time, divided by the deviation of time (not in the paper)."""
     num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
     """Clip length T, for an architecture with a fixed length (`trn`); None for any length."""
     conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
@@ -109,8 +117,8 @@ class NetworkConfig:
     the boxes of a pair; not in the paper."""
     relation_pooling: RelationPooling = "sum"
     """Pooling of h over the cliques of objects in a clique of frames: their sum (eq. 4), their
-    mean, or their mean weighted by the squared product of the areas of their boxes, so that large
-    objects count most (not in the paper)."""
+    mean, or their mean weighted by the softmax of a linear score of h, which is learned (attention
+    pooling; neither is in the paper)."""
     clique_size: Annotated[int, Field(ge=1, le=3)] = 2
     """Number of objects in a clique, i.e. arguments of h (eq. 3): 1, 2 or 3."""
     relation_frames: RelationFrames = "earlier"
@@ -125,8 +133,8 @@ class NetworkConfig:
     """Sampling of the reference frames t' of each t in training: separately for each clip, or once
     for all clips of a batch."""
     reasoning: Reasoning = "rnn"
-    """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or the mean and the
-    standard deviation of g_t over time (not in the paper)."""
+    """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or mean and standard
+    deviation of g_t over time, without or with the trend (not in the paper)."""
     first_phase_reasoning: Literal["kept", "mean"] = "kept"
     """Classifier of g_t in the first phase, in which the object head is trained alone: `reasoning`,
     or a mean over time and a separate linear layer. In the latter case, `reasoning` still has its
@@ -165,8 +173,6 @@ class NetworkConfig:
     """Whether a LayerNorm is applied to g_t before the recurrence; not in the paper."""
     normalize_hidden: bool = False
     """Whether each layer of h has a LayerNorm before its ReLU; not in the paper."""
-    motion: bool = False
-    """Whether the heads also read motion maps, beside those of a frozen image network."""
     mlp_initialization: MlpInitialization = "torch"
     """Initialization of the object head's MLPs (mask encoder, h, f as an MLP): `torch`, PyTorch's
     default for linear layers, or `he`, normal with variance 2 / inputs and zero biases (He et al.
@@ -190,22 +196,25 @@ class NetworkConfig:
                 f"pair_geometry: expected pairs of detections, got cliques of {self.clique_size} "
                 f"{self.objects}"
             )
-        if self.relation_pooling == "area" and self.objects == "cells":
-            raise ValueError("relation_pooling: area requires detections, got cells")
-        if self.aggregation == "mean_and_deviation" and not self.has_image_network:
+        if "deviation" in self.aggregation and not self.has_maps:
             raise ValueError(
-                f"aggregation: mean_and_deviation requires an image network, got {self.backbone}"
+                f"aggregation: {self.aggregation} requires an image network, got {self.backbone}"
+            )
+        if self.motion and not (self.has_maps and not self.backbone_trains):
+            raise ValueError(
+                f"motion: requires a frozen image network, such as {TIMM}tf_efficientnet_lite0, "
+                f"got {self.backbone}{' in training' * self.backbone_trains}"
             )
         if self.architecture != "object_video" and self.heads != "activity":
             raise ValueError(
                 f"heads: expected activity for architecture {self.architecture}, got {self.heads}"
             )
-        if self.has_image_network and self.kernels != PAPER_KERNELS:
+        if self.has_maps and self.kernels != PAPER_KERNELS:
             raise ValueError(
-                f"kernels: {self.backbone} has 2D kernels of its own; omit kernels, or choose "
+                f"kernels: {self.backbone} has no kernels of this network; omit kernels, or choose "
                 "backbone resnet18"
             )
-        if self.has_image_network and self.architecture == "trn":
+        if self.has_maps and self.architecture == "trn":
             raise ValueError(f"architecture: trn requires a ResNet, got {self.backbone}")
         return self
 
@@ -215,6 +224,12 @@ class NetworkConfig:
         return self.backbone.startswith(TIMM)
 
     @property
+    def has_maps(self) -> bool:
+        """Whether the heads read maps, of an image network or of motion, instead of features of the
+        paper's ResNet."""
+        return self.has_image_network or self.backbone == MOTION
+
+    @property
     def reads_image_maps(self) -> bool:
         """Whether the heads read maps of an image network; not with the baselines, which have a
         network of their own, nor with objects without appearance alone."""
@@ -222,15 +237,16 @@ class NetworkConfig:
         return self.has_image_network and is_used
 
     @property
+    def reads_motion(self) -> bool:
+        """Whether the heads read motion maps."""
+        is_used = self.architecture == "object_video" and self.reads_frames
+        return is_used and (self.motion or self.backbone == MOTION)
+
+    @property
     def has_frozen_maps(self) -> bool:
         """Whether the heads read maps of whole frames that training does not change, so that they
         can be computed in advance."""
         return self.reads_image_maps and not self.backbone_trains
-
-    @property
-    def reads_motion(self) -> bool:
-        """Whether the heads read motion maps of the frames, computed in advance."""
-        return self.motion or self.backbone == MOTION
 
     @property
     def uses_dropout(self) -> bool:

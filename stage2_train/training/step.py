@@ -61,6 +61,7 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
         trains = objects.reads_frames and phase.trains_resnet
         if network.has_image_network:
             network.backbone.requires_grad_(trains and network.backbone.trains)
+        if network.has_image_network or network.reads_motion:
             return
         network.trunk.requires_grad_(trains)
         if objects.reads_frames:

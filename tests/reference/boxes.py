@@ -15,12 +15,6 @@ def box_of(batch: NetworkInputs, clip: int, frame: int, slot: int) -> tuple[floa
     return x1 / width, y1 / height, x2 / width, y2 / height
 
 
-def area_of(box: tuple[float, ...]) -> float:
-    """As a fraction of the crop."""
-    _, _, width, height = _center_and_size(box)
-    return width * height
-
-
 def box_numbers(box: tuple[float, ...], score: float) -> Tensor:
     """Center, size, root of the area, log aspect, lower edge, score."""
     x, y, width, height = _center_and_size(box)

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from tests.reference.boxes import area_of, box_of, pair_numbers
-from tests.reference.object_cliques import h, pooled
+from tests.reference.boxes import box_of, pair_numbers
+from tests.reference.object_cliques import h, learned_weight, pooled
 from tests.reference.object_relation import (
+    STATISTICS_SCALE,
     classify,
-    mean_and_deviation_state,
     sequence_state,
+    statistics_state,
     steps_state,
 )
 
@@ -42,10 +43,11 @@ def pair_logit_drops(
             for pairs, _ in steps
             for pair in pairs
         }
-        weight = partial(_weight, network, batch, clip)
-        whole = _logit(network, steps, values, None, class_B[clip], weight)
+        weight = partial(_weight, network, values)
+        logit = partial(_logit, network, batch.seconds_BT[clip].tolist(), steps, values)
+        whole = logit(None, class_B[clip], weight)
         for removed, value in values.items():
-            without = _logit(network, steps, values, removed, class_B[clip], weight)
+            without = logit(removed, class_B[clip], weight)
             drops[clip, removed] = float(value.sum()), float(whole - without)
     return drops
 
@@ -66,7 +68,7 @@ def _pairs_of_steps(network: ObjectVideoNetwork, valid_TK: Tensor) -> list[tuple
     return steps
 
 
-def _logit(network, steps, values, removed, activity, weight) -> Tensor:
+def _logit(network, seconds, steps, values, removed, activity, weight) -> Tensor:
     head = network.object_head
     relations = []
     for pairs, num_choices in steps:
@@ -81,19 +83,22 @@ def _logit(network, steps, values, removed, activity, weight) -> Tensor:
             total_G = total_G + pooled([values[pair] for pair in left], weights_of, width)
         relations.append(head.normalize(total_G / num_choices))
     weights, reasoning = head.reasoning.state_dict(), network.config.reasoning
-    if reasoning == "mean_and_deviation":
-        state = mean_and_deviation_state(relations, network.config.relation_width)
+    if "deviation" in reasoning:
+        seconds = seconds[len(seconds) - len(relations) :]
+        width = network.config.relation_width
+        state = STATISTICS_SCALE * statistics_state(relations, seconds, width, reasoning)
     else:
         state = (sequence_state if reasoning == "rnn" else steps_state)(weights, relations)
     return classify(weights, state)[activity]
 
 
-def _weight(network: ObjectVideoNetwork, batch: NetworkInputs, clip: int, pair: Pair):
+def _weight(network: ObjectVideoNetwork, values, pair: Pair):
     pooling = network.config.relation_pooling
     if pooling == "sum":
         return None
-    one, other = (area_of(box_of(batch, clip, *place)) for place in pair)
-    return 1.0 if pooling == "mean" else (one * other) ** 2
+    if pooling == "learned":
+        return learned_weight(network.object_head.relation.state_dict(), values[pair])
+    return 1.0
 
 
 def _geometry(batch: NetworkInputs, clip: int) -> Callable[[Pair], Tensor]:

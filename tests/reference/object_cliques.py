@@ -22,7 +22,7 @@ def relations_of_clip(
     first_frame: int = 0,
     drawn: Sequence[Sequence[int]] | None = None,
     empty_of_frame: Sequence[Objects] | None = None,
-    weight: Callable[[Sequence[int], Sequence[int]], float] | None = None,
+    weight: Callable[[Tensor], Tensor] | None = None,
     geometry: Callable[[int, int, int, int], Tensor] | None = None,
 ) -> list[Tensor]:
     """g of each step of one clip.
@@ -36,8 +36,8 @@ def relations_of_clip(
         first_frame: see there.
         drawn: the earlier frames of each t in training; None for the mean over all choices of them.
         empty_of_frame: what the last object of a clique may be besides, in each frame.
-        weight: of a clique of objects, from their frames and numbers; None for the sum of h in
-            place of a weighted mean.
+        weight: of a clique of objects, from its h; None for the sum of h in place of a weighted
+            mean.
         geometry: of object j of frame t' and object k of frame t, from (t', j, t, k).
     """
 
@@ -50,7 +50,7 @@ def relations_of_clip(
             if geometry is not None:
                 of_pair = geometry(frames[0], chosen[0], frames[1], chosen[1])
             values.append(h(weights, clique, of_pair))
-            weights_of.append(None if weight is None else weight(frames, chosen))
+            weights_of.append(None if weight is None else weight(values[-1]))
         return pooled(values, weights_of, len(weights["first.0.bias"]))
 
     num_frames = len(objects_of_frame)
@@ -72,13 +72,20 @@ def relations_of_clip(
     return relations
 
 
-def pooled(values: Sequence[Tensor], weights: Sequence[float | None], width: int) -> Tensor:
+def pooled(
+    values: Sequence[Tensor], weights: Sequence[float | Tensor | None], width: int
+) -> Tensor:
     """The sum of values, or their mean with weights; zeros without any."""
     total_G, total = torch.zeros(width, dtype=torch.float64), 0.0
     for value, weight in zip(values, weights, strict=True):
         total_G = total_G + (value if weight is None else weight * value)
         total += 0 if weight is None else weight
-    return total_G / total if total else total_G
+    return total_G if (weights and weights[0] is None) or not values else total_G / total
+
+
+def learned_weight(weights: Weights, value: Tensor) -> Tensor:
+    """The weight of a clique of objects in the softmax of a linear score of h."""
+    return torch.exp((weights["score.weight"][0] * value).sum())
 
 
 def h(weights: Weights, clique: Objects, geometry: Tensor | None = None) -> Tensor:
@@ -87,6 +94,7 @@ def h(weights: Weights, clique: Objects, geometry: Tensor | None = None) -> Tens
     parts = [weights[f"first.{place}.weight"] for place in range(len(clique))]
     inputs = list(clique)
     if geometry is not None:
+        geometry = (geometry - weights["standardize.mean"]) / weights["standardize.deviation"]
         parts, inputs = [*parts, weights["geometry.weight"]], [*inputs, geometry]
     hidden_G = torch.cat(parts, dim=1) @ torch.cat(inputs) + weights["first.0.bias"]
     hidden_G = _relu(_normed(weights, 0, hidden_G))

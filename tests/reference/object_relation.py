@@ -77,13 +77,34 @@ def steps_state(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
     return total_R
 
 
-def mean_and_deviation_state(inputs: Sequence[Tensor], width: int) -> Tensor:
-    """(2 D,) the mean and the standard deviation of all steps; zeros without steps."""
+def statistics_state(
+    inputs: Sequence[Tensor], seconds: Sequence[float], width: int, statistics: str
+) -> Tensor:
+    """(2 D,) mean and standard deviation of all steps, or (3 D,) with the trend; zeros without
+    steps."""
+    has_trend = statistics == "mean_deviation_trend"
     if not inputs:
-        return torch.zeros(2 * width, dtype=torch.float64)
+        return torch.zeros((3 if has_trend else 2) * width, dtype=torch.float64)
     mean_D = sum(inputs) / len(inputs)
     variance_D = sum((x - mean_D) ** 2 for x in inputs) / len(inputs)
-    return torch.cat([mean_D, (variance_D + 1e-5) ** 0.5])
+    parts = [mean_D, (variance_D + 1e-5) ** 0.5]
+    if has_trend:
+        parts.append(trend(inputs, seconds))
+    return torch.cat(parts)
+
+
+STATISTICS_SCALE = 8.0
+"""Of the statistics of g, before their linear layer."""
+
+
+def trend(inputs: Sequence[Tensor], seconds: Sequence[float]) -> Tensor:
+    """(D,) covariance with time, divided by the deviation of time; zeros at a single time."""
+    mean_D, mean_time = sum(inputs) / len(inputs), sum(seconds) / len(seconds)
+    covariance_D = torch.zeros_like(inputs[0])
+    for x, time in zip(inputs, seconds, strict=True):
+        covariance_D = covariance_D + (x - mean_D) * (time - mean_time) / len(inputs)
+    variance = sum((time - mean_time) ** 2 for time in seconds) / len(seconds)
+    return covariance_D / variance**0.5 if variance > 0 else torch.zeros_like(mean_D)
 
 
 def mean_state(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:

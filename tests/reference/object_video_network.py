@@ -3,26 +3,28 @@
 Only the 2D convolution and the max pooling of one frame are torch's; the rest is written out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from orn.stage2_train.model.inputs import NetworkInputs
-from orn.stage2_train.settings.model_config import NetworkConfig
-from tests.reference.boxes import area_of, box_numbers, box_of, pair_numbers
+from orn.stage2_train.settings.model_config import MOTION_CHANNELS, NetworkConfig
+from tests.reference.boxes import box_numbers, box_of, pair_numbers
 from tests.reference.image_maps import changes
 from tests.reference.mask_pool import pool_interpolated, pool_objects
-from tests.reference.object_cliques import cell_objects, relations_of_clip
+from tests.reference.object_cliques import cell_objects, learned_weight, relations_of_clip
 from tests.reference.object_relation import (
+    STATISTICS_SCALE,
     classify,
     encode_class,
     encode_one_hot,
     encode_shape,
-    mean_and_deviation_state,
     mean_state,
     sequence_state,
+    statistics_state,
     steps_state,
 )
 
@@ -52,18 +54,16 @@ def clip_logits(
         is_first_phase: of two heads, the object head alone is computed.
     """
     trunk: list[Tensor] = []
-    if config.has_image_network and config.reads_frames:
-        assert batch.maps_BTChw is not None
-        maps_BTChw = batch.maps_BTChw[clip][None]
-        trunk = list((changes(maps_BTChw) if config.feature_change else maps_BTChw)[0])
+    if config.has_maps and config.reads_frames:
+        trunk = _maps(config, batch, clip)
     elif config.heads != "object" or config.object_head_reads_frames:
         frames = [_normalized(frame) for frame in batch.frames_BTCHW[clip]]
         trunk = _trunk(config, weights, frames)
     activity_logits_A = object_logits_A = class_logits_TKS = None
     if config.heads != "object" and not is_first_phase:
         activity = _part(weights, "activity_head")
-        activity_state = _activity_state(config, activity, trunk)
-        is_recurrent = config.has_image_network and config.aggregation == "rnn"
+        activity_state = _activity_state(config, activity, trunk, batch.seconds_BT[clip].tolist())
+        is_recurrent = config.has_maps and config.aggregation == "rnn"
         classifier = _part(activity, "recurrent" if is_recurrent else "classifier")
         activity_logits_A = classify(classifier, activity_state)
     if config.heads != "activity":
@@ -75,21 +75,39 @@ def clip_logits(
             reasoning = _part(objects, "reasoning")
             if config.reasoning == "mlp":
                 object_state = steps_state(reasoning, relations)
-            elif config.reasoning == "mean_and_deviation":
-                object_state = mean_and_deviation_state(relations, config.relation_width)
+            elif "deviation" in config.reasoning:
+                seconds = batch.seconds_BT[clip].tolist()
+                seconds = seconds[len(seconds) - len(relations) :]
+                width = config.relation_width
+                object_state = STATISTICS_SCALE * statistics_state(
+                    relations, seconds, width, config.reasoning
+                )
             else:
                 object_state = sequence_state(reasoning, relations, config.gru_pooling)
             object_logits_A = classify(reasoning, object_state)
     return activity_logits_A, object_logits_A, class_logits_TKS
 
 
+def _maps(config: NetworkConfig, batch: NetworkInputs, clip: int) -> list[Tensor]:
+    """Maps of an image network, with their changes, then those of motion."""
+    parts = []
+    if config.has_image_network:
+        maps_BTChw = batch.maps_BTChw[clip][None]
+        parts.append((changes(maps_BTChw) if config.feature_change else maps_BTChw)[0])
+    if config.reads_motion:
+        parts.append(batch.motion_BTChw[clip])
+    return [torch.cat(of_frame) for of_frame in zip(*parts, strict=True)]
+
+
 def _mean_logits(weights: Weights, inputs: list[Tensor]) -> Tensor:
     return classify(weights, mean_state(weights, inputs))
 
 
-def _activity_state(config: NetworkConfig, weights: Weights, trunk: list[Tensor]) -> Tensor:
-    if config.has_image_network:
-        return _map_state(config, weights, trunk)
+def _activity_state(
+    config: NetworkConfig, weights: Weights, trunk: list[Tensor], seconds: list[float]
+) -> Tensor:
+    if config.has_maps:
+        return _map_state(config, weights, trunk, seconds)
     stride = config.conv5_activity_stride
     feats = _stage(config, weights, "conv5", trunk, number=5, stride=stride)
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
@@ -98,16 +116,34 @@ def _activity_state(config: NetworkConfig, weights: Weights, trunk: list[Tensor]
     return sequence_state(_part(weights, "classifier"), contexts, config.gru_pooling)
 
 
-def _map_state(config: NetworkConfig, weights: Weights, maps: list[Tensor]) -> Tensor:
+def _map_state(
+    config: NetworkConfig, weights: Weights, maps: list[Tensor], seconds: list[float]
+) -> Tensor:
     """Of the maps of an image network, standardized before the recurrence or after the mean."""
-    contexts = [map_Chw.flatten(1).sum(1) / map_Chw[0].numel() for map_Chw in maps]
+    motion = MOTION_CHANNELS if config.reads_motion else 0
+    contexts = []
+    for map_Chw in maps:
+        number = len(map_Chw) - motion
+        context = [map_Chw[:number].flatten(1).sum(1) / map_Chw[0].numel()]
+        context += [_parts_of_nine(map_hw) for map_hw in map_Chw[number:]]
+        contexts.append(torch.cat(context))
     standardize = _part(weights, "standardize")
     if config.aggregation == "rnn":
         contexts = [_standardized(standardize, context) for context in contexts]
         return sequence_state(_part(weights, "recurrent"), contexts, config.gru_pooling)
     if config.aggregation == "mean":
         return _standardized(standardize, sum(contexts) / len(contexts))
-    return _standardized(standardize, mean_and_deviation_state(contexts, 0))
+    return _standardized(standardize, statistics_state(contexts, seconds, 0, config.aggregation))
+
+
+def _parts_of_nine(map_hw: Tensor) -> Tensor:
+    """(9,) means over three rows and columns of parts, which share the cells on their borders."""
+    rows, columns = (
+        [slice(n * side // 3, math.ceil((n + 1) * side / 3)) for n in range(3)]
+        for side in map_hw.shape
+    )
+    means = [map_hw[row, column].mean() for row in rows for column in columns]
+    return torch.stack(means)
 
 
 def _standardized(weights: Weights, x: Tensor) -> Tensor:
@@ -124,7 +160,7 @@ def _relations(
     """g of every step, and R u (T, K, S)."""
     appearance_TKD = class_logits_TKS = None
     feats: list[Tensor] = []
-    if config.object_head_reads_frames and config.has_image_network:
+    if config.object_head_reads_frames and config.has_maps:
         feats = trunk
     elif config.object_head_reads_frames:
         feats = _stage(config, weights, "conv5", trunk, number=5, stride=config.conv5_object_stride)
@@ -134,12 +170,12 @@ def _relations(
         else:
             coverage_BTKhw = batch.coverage_BTKhw[clip][None]
             appearance_TKD = pool_objects(torch.stack(feats)[None], coverage_BTKhw)[0]
-        if config.has_image_network:
+        if config.has_maps:
             appearance_TKD = _standardized(_part(weights, "standardize"), appearance_TKD)
         classify = _part(weights, "classify_object")
         class_logits_TKS = appearance_TKD @ classify["weight"].T + classify["bias"]
     if config.objects == "cells":
-        if config.has_image_network:
+        if config.has_maps:
             statistics = _part(weights, "standardize")
             feats = [_standardized(statistics, feat.movedim(0, 2)).movedim(2, 0) for feat in feats]
         objects_of_frame = [cell_objects(feats_Dhw) for feats_Dhw in feats]
@@ -154,7 +190,7 @@ def _relations(
         empty_of_frame=_empty_slots(config, weights, objects_of_frame)
         if config.empty_slots == "as_authors"
         else None,
-        weight=_weight_of(config, batch, clip),
+        weight=_weight_of(config, _part(weights, "relation")),
         geometry=_geometry_of(batch, clip) if config.pair_geometry else None,
     )
     if config.normalize_relations:
@@ -162,22 +198,13 @@ def _relations(
     return relations, class_logits_TKS
 
 
-def _weight_of(
-    config: NetworkConfig, batch: NetworkInputs, clip: int
-) -> Callable[[Sequence[int], Sequence[int]], float] | None:
-    """The weight of a clique of valid objects, given by frames and numbers in their frames."""
+def _weight_of(config: NetworkConfig, relation: Weights) -> Callable[[Tensor], Tensor] | None:
+    """The weight of a clique of valid objects from its h."""
     if config.relation_pooling == "sum":
         return None
-    valid_TK = batch.valid_BTK[clip]
-
-    def weight(frames: Sequence[int], numbers: Sequence[int]) -> float:
-        product = 1.0
-        for frame, number in zip(frames, numbers, strict=True):
-            slot = int(valid_TK[frame].nonzero()[number])
-            product *= area_of(box_of(batch, clip, frame, slot))
-        return 1.0 if config.relation_pooling == "mean" else product**2
-
-    return weight
+    if config.relation_pooling == "learned":
+        return lambda value: learned_weight(relation, value)
+    return lambda value: torch.ones((), dtype=torch.float64)
 
 
 def _geometry_of(batch: NetworkInputs, clip: int) -> Callable[[int, int, int, int], Tensor]:

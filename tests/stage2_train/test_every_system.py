@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.evaluation.metrics import score_heads
@@ -21,6 +22,7 @@ from orn.stage2_train.training.step import build_optimizer, freeze_for, training
 from tests.emulated_device import emulated_device
 from tests.stage2_train.model.conftest import EVERY_KIND
 from tests.stage2_train.training.conftest import sources_of
+from tests.worlds.films import STORED, write_store
 
 SMALL = (
     "model.base_width=2",
@@ -41,6 +43,14 @@ HEADS = {
 
 
 MAPS = ("model.backbone=timm/test_efficientnet", "data.crop=[32,64]")
+
+
+@pytest.fixture(scope="module")
+def moving_world(tiny_world, tmp_path_factory):
+    """With the motion of as many cells as the maps of `MAPS` have."""
+    path = tmp_path_factory.mktemp("moving")
+    write_store(path, [*tiny_world.films.values()], replace(STORED, motion=motion_settings((1, 2))))
+    return replace(tiny_world, store_path=path)
 
 
 def clips_for(world, overrides, *, recipe="demo"):
@@ -91,9 +101,9 @@ def test_the_systems_of_table_2_on_maps(name, precision, mapped_clips, tmp_path)
         *((name, MAPS) for name in recipe_names() if name != "authors_vlog"),  # made for a ResNet
     ],
 )
-def test_every_recipe(name, maps, precision, tiny_world, tmp_path) -> None:
+def test_every_recipe(name, maps, precision, moving_world, tmp_path) -> None:
     overrides = (*SMALL, *maps)
-    clips = clips_for(tiny_world, overrides, recipe=name)
+    clips = clips_for(moving_world, overrides, recipe=name)
     recipe = load_recipe(name, num_activities=2, overrides=overrides)
     try_recipe(recipe, precision, clips, tmp_path)
 

@@ -5,8 +5,9 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
 from orn.shared.video.frame import Frame
-from orn.stage2_train.clip_store.motion import CHANNELS, SCALES_C, MotionBetween, reversed_motion
+from orn.stage2_train.clip_store.motion import SCALES_C, MotionBetween, reversed_motion
 from orn.stage2_train.clip_store.motion_windows import frame_motion
+from orn.stage2_train.settings.model_config import MOTION_CHANNELS
 from tests.stage2_train.clip_store.moving_pictures import (
     film,
     texture,
@@ -108,7 +109,7 @@ def test_there_is_no_motion_across_a_cut() -> None:
     assert between(_gray(first), _gray(second), 1 / 30) is between.none
     shifted = translated(first, 0.03, 0.02)
     assert between(_gray(first), _gray(shifted), 1 / 30)[PRESENT].all()
-    assert between.none.shape == (CHANNELS, 8, 8)
+    assert between.none.shape == (MOTION_CHANNELS, 8, 8)
 
 
 def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

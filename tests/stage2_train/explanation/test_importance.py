@@ -22,7 +22,8 @@ VARIANTS = {
     "normalized": {"normalize_relations": True, "normalize_hidden": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
     "mean": {"relation_pooling": "mean", "pair_geometry": True},
-    "area": {"relation_pooling": "area", "reasoning": "mean_and_deviation"},
+    "deviation": {"relation_pooling": "mean", "reasoning": "mean_and_deviation"},
+    "learned": {"relation_pooling": "learned", "reasoning": "mean_deviation_trend"},
 }
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.model_config import MOTION_CHANNELS, NetworkConfig
 from orn.stage2_train.settings.systems import system_names
 
 EVERY_KIND = [
@@ -101,6 +101,9 @@ def draw_batch(
         seconds_BT=rand(clips, frames).cumsum(1),
         maps_BTChw=torch.randn(
             (clips, frames, MAP_CHANNELS, *_CELLS_HW), generator=generator, dtype=torch.float64
+        ),
+        motion_BTChw=torch.randn(
+            (clips, frames, MOTION_CHANNELS, *_CELLS_HW), generator=generator, dtype=torch.float64
         ),
     )
 

@@ -53,20 +53,28 @@ OPTIONS: dict[str, dict] = {
     "geometry": {"pair_geometry": True},
     "geometry-in-a-frame": {"pair_geometry": True, "relation_frames": "same"},
     "mean-of-pairs": {"relation_pooling": "mean", "relation_layers": 2},
-    "pairs-by-area": {"relation_pooling": "area", "normalize_relations": True},
+    "normalized-mean": {"relation_pooling": "mean", "normalize_relations": True},
     "mean-and-deviation": {"reasoning": "mean_and_deviation"},
+    "statistics": {"reasoning": "mean_deviation_trend"},
+    "learned-weights": {"relation_pooling": "learned"},
     "maps": {**MAPS, "aggregation": "mean"},
     "maps-rnn": MAPS,
     "maps-cells": {**MAPS, "objects": "cells"},
     "maps-and-all": {
         **MAPS,
         "feature_change": True,
-        "aggregation": "mean_and_deviation",
+        "motion": True,
+        "aggregation": "mean_deviation_trend",
         "object_parts": ("appearance", "class", "box"),
         "pair_geometry": True,
-        "relation_pooling": "area",
+        "relation_pooling": "learned",
         "relation_layers": 1,
-        "reasoning": "mean_and_deviation",
+        "reasoning": "mean_deviation_trend",
+    },
+    "motion-alone": {
+        "backbone": "motion",
+        "aggregation": "mean_deviation_trend",
+        "reasoning": "mean_deviation_trend",
     },
 }
 """Of the network, beside those that systems are made of."""
@@ -133,7 +141,7 @@ BEFORE = [
 """Options of what comes before the objects."""
 AT_ONE_FRAME = [
     *("same-after-first", "empty-slots-as-theirs", "mean-of-states"),
-    *("mean-and-deviation", "maps-and-all"),
+    *("mean-and-deviation", "statistics", "maps-and-all", "motion-alone"),
 ]
 
 

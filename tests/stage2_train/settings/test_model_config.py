@@ -13,7 +13,10 @@ from orn.stage2_train.settings.model_config import NetworkConfig
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": "resnet34"}, "backbone: expected resnet18, resnet50 or timm/NAME, got"),
+        (
+            {"backbone": "resnet34"},
+            "backbone: expected resnet18, resnet50, motion or timm/NAME, got",
+        ),
         (
             {"object_parts": ["class", "shape"]},
             "a subset of shape, appearance, class, box, in this order",

@@ -28,7 +28,7 @@ SETTINGS = (
     *(
         "model.aggregation=mean_and_deviation",
         "model.pair_geometry=true",
-        "model.relation_pooling=area",
+        "model.relation_pooling=learned",
         "model.map_dropout=0.1",
     ),
     *('model.object_parts=["shape","appearance","class","box"]', "model.relation_width=16"),
@@ -193,7 +193,7 @@ def test_the_network_stays_as_published(work) -> None:
         (("--weights", "other.pth"), "maps.weights"),
         (("--set", "data.crop=[64,64]"), "size"),
         (("--set", "data.flip=true"), "data.flip=false"),
-        (("--set", "model.motion=true"), "--size 64x96 --motion --out FOLDER"),
+        (("--set", "model.motion=true"), "--size 64x96 --motion"),
     ],
 )
 def test_maps_of_another_network_are_refused(work, more, message) -> None:
