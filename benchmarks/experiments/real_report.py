@@ -151,7 +151,8 @@ def _results(name: str, clips: Mapping[str, Any]) -> _Results:
     right: dict[str, list[NDArray[np.bool_]]] = {}
 
     def add(row: str, scores_NA: NDArray[np.float64]) -> None:
-        right.setdefault(row, []).append(scores_NA.argmax(axis=1) == labels_N)
+        is_known_N = np.isfinite(scores_NA).all(axis=1)  # others count as wrong
+        right.setdefault(row, []).append((scores_NA.argmax(axis=1) == labels_N) & is_known_N)
 
     baseline = _heads(name, BASELINE, 0, FOLDS, number) or {}
     chances = {part: _softmax(logits_NA) for part, logits_NA in baseline.items()}

@@ -1,7 +1,7 @@
 """Train the systems compared on real videos, by folds; `real_report.py` prints the tables.
 
     python benchmarks/experiments/real_videos.py prepare jhmdb /disk/jhmdb
-    python benchmarks/experiments/real_videos.py prepare ut /disk/ut_interaction
+    python benchmarks/experiments/real_videos.py prepare robot /disk/robot
     python benchmarks/experiments/real_videos.py train jhmdb small baseline --seeds 2
 
 `train` runs what has no record yet in `benchmarks/results/real/`, one after another: for each seed
@@ -28,10 +28,19 @@ from orn.shared.devices import instruction_set
 WORK = Path("runs/real")
 RECORDS = Path("benchmarks/results/real")
 FOLDS = fold_names(5)
-SETS = ("jhmdb", "ut")
+SETS: Mapping[str, tuple[str, ...]] = {
+    "jhmdb": (),
+    "ut": (),
+    "metaworld": (),
+    "robot": ("--partial",),  # a window without objects
+}
+"""Options of trainings and evaluations of each set."""
 BACKBONE = ("--backbone", "timm/tf_efficientnet_lite0", "--size", "224x224")
 BASELINE = "baseline"
-_COMMIT = ("git", "describe", "--always", "--exclude=*", "--dirty", "--abbrev=40")
+_COMMIT = (
+    *("git", "-C", str(Path(__file__).parent)),
+    *("describe", "--always", "--exclude=*", "--dirty", "--abbrev=40"),
+)
 _NO_VALIDATION = "data.train_with_validation=true"
 """The recipe chooses no weights by validation, so its clips are used for training."""
 SYSTEMS: Mapping[str, tuple[str, ...]] = {
@@ -55,12 +64,16 @@ def prepare(name: str, source: Path) -> None:
     if not (folder / "videos").exists():
         (folder / "videos").symlink_to((source / "videos").absolute())
     rows = _rows(source / "labels.csv")
+    columns = ["video", "label", "group", *(("start", "stop", "id") if "start" in rows[0] else ())]
+    for number, row in enumerate(rows):
+        row["id"] = f"{row['video']}-{number}" if "start" in row else row["video"]
     with (folder / "labels.csv").open("w") as file:
-        table = csv.DictWriter(file, ["video", "label", "group"], extrasaction="ignore")
+        table = csv.DictWriter(file, columns, extrasaction="ignore")
         table.writeheader()
         table.writerows(rows)
     manifest, data = _manifest(name, FOLDS[0]), ("--data", str(WORK))
-    options = ("--videos", "{id}" if "/" in rows[0]["video"][:7] else "videos/{id}.mp4")
+    are_files = rows[0]["video"].startswith("videos/")
+    options = ("--videos", "{id}" if are_files else "videos/{id}.mp4")
     folds = ("--folds", str(len(FOLDS)), "--group", "group", "--fresh")
     named = (*data, "--name", name, "--out", str(manifest))
     orn("manifest", "new", str(folder / "labels.csv"), *named, *folds, *options)
@@ -73,9 +86,10 @@ def prepare(name: str, source: Path) -> None:
     clips = {"label": [row["label"] for row in rows], "group": [row["group"] for row in rows]}
     if "split" in rows[0]:
         clips["official"] = [row["split"] for row in rows]
-    of_video = {row["video"]: row for row in _rows(folder / "split.csv")}
+    of_video = {row["video"]: row for row in _rows(folder / f"{name}-split.csv")}
     clips |= {fold: [of_video[row["video"]][fold] for row in rows] for fold in FOLDS}
-    clips["video"] = [row["video"] for row in rows]
+    clips["video"] = [row["id"] for row in rows]
+    RECORDS.mkdir(parents=True, exist_ok=True)
     (RECORDS / f"{name}-clips.json").write_text(json.dumps(clips))
 
 
@@ -93,7 +107,7 @@ def _train(name: str, system: str, seed: int, fold: str) -> None:
                 for word in ("--set", setting)]  # fmt: skip
     words = (
         *(str(_manifest(name, fold)), "--data", str(WORK), "--recipe", "small", *settings),
-        *("--shards", str(folder / "shards"), "--clips", str(folder / "clips")),
+        *("--shards", str(folder / "shards"), "--clips", str(folder / "clips"), *SETS[name]),
     )
     before = _child_seconds()
     if system == BASELINE:
@@ -105,7 +119,8 @@ def _train(name: str, system: str, seed: int, fold: str) -> None:
         orn(*command)
     seconds = _child_seconds() - before
     if system != BASELINE:
-        orn("eval", str(run), "--split", "test", "--workers", "0", "--device", "cpu")
+        where = ("--workers", "0", "--device", "cpu", *SETS[name])
+        orn("eval", str(run), "--split", "test", *where)
     write_record(name, system, seed, fold, run, command=["orn", *command], seconds=seconds)
     shutil.rmtree(run)
 
@@ -113,16 +128,18 @@ def _train(name: str, system: str, seed: int, fold: str) -> None:
 def write_record(
     name: str, system: str, seed: int, fold: str, run: Path, *, command: list[str], seconds: float
 ) -> None:
-    """Write the record of an evaluated run."""
+    """Write the record of an evaluated run; logits of clips without a prediction are NaN."""
     with np.load(run / "predictions-test.npz") as file:
         arrays = {key: file[key] for key in file.files}
     clips = json.loads((RECORDS / f"{name}-clips.json").read_text())
     place_of = {str(video): place for place, video in enumerate(arrays["ids"])}
     tested = [video for video, part in zip(clips["video"], clips[fold], strict=True)
               if part == "test"]  # fmt: skip
-    rows = [place_of[video] for video in tested]
+    rows = [place_of.get(video, -1) for video in tested]
     logits = {
-        key.removesuffix("_logits"): base64.b64encode(value[rows].astype(np.float16)).decode()
+        key.removesuffix("_logits"): base64.b64encode(
+            np.append(value, np.full_like(value[:1], np.nan), axis=0)[rows].astype(np.float16)
+        ).decode()
         for key, value in arrays.items()
         if key.endswith("_logits") and value.ndim == 2
     }

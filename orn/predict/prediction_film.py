@@ -5,6 +5,7 @@ it is known, and the most important pair of objects.
 H W size of the picture.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ _MARGIN = 8
 _DARK, _GRAY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
 _NOW_SECONDS = 0.1
 """Maximum distance in time at which an object of a pair is drawn as present."""
+_REACH_SECONDS = 1.0
+"""Maximum distance in time at which a film shows an object of a pair, as dashes; later, the object
+may have left its place."""
 _DASH = 12
 """Length of a dash, and of a gap, in pixels."""
 _RIM = (20, 20, 20)
@@ -107,6 +111,7 @@ def draw_prediction(
                 detections,
                 model,
                 window=window,
+                reach_seconds=_REACH_SECONDS,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
                 size=size,
             )
@@ -245,6 +250,7 @@ def draw_seen_frame(
     *,
     window: WindowPrediction | None,
     caption: str,
+    reach_seconds: float = math.inf,
     size: tuple[int, int] | None = None,
     font_share: float = FONT_SHARE,
 ) -> NDArray[np.uint8]:
@@ -258,6 +264,7 @@ def draw_seen_frame(
         model: model that made the predictions.
         window: the window; None to draw no pair.
         caption: text in the lower left corner.
+        reach_seconds: maximum distance in time of the objects of the pair.
         size: as for `draw_frame`.
         font_share: as for `draw_frame`.
 
@@ -274,7 +281,7 @@ def draw_seen_frame(
     )
     if window is not None:
         grid = detections.video.width, detections.video.height
-        _draw_pair(picture, window, seconds, grid, font_share)
+        _draw_pair(picture, window, seconds, grid, font_share, reach_seconds)
     return picture
 
 
@@ -294,6 +301,7 @@ def _draw_pair(
     seconds: float,
     grid: tuple[int, int],
     font_share: float,
+    reach_seconds: float,
 ) -> None:
     """Draw the boxes of the most important pair, and a line for its logit drop.
 
@@ -305,7 +313,7 @@ def _draw_pair(
     for pair in window.shown_pairs(1):
         centers = []
         for number, (seen, at) in enumerate(window.members(pair)):
-            if seen.is_whole_frame:
+            if seen.is_whole_frame or abs(at - seconds) > reach_seconds:
                 continue
             x1, y1, x2, y2 = (np.array(seen.box) * per_cell).round().astype(int).tolist()
             box = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)])

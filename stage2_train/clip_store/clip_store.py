@@ -46,7 +46,10 @@ _ROW_BYTES = 500
 _HEAD = b"\x89HDF\r\n\x1a\n\x03"
 """First bytes of an HDF5 file whose metadata have checksums."""
 _REMEDY = "remove the file and run `orn clips` to store its videos again"
-_ERRORS = (OSError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
+_ERRORS = (
+    *(OSError, LookupError, RuntimeError, TypeError, ValueError, MemoryError),
+    AttributeError,  # for a group in place of a data set
+)
 """Exceptions that h5py and decoders raise for a corrupt file."""
 
 
@@ -182,6 +185,8 @@ class ClipFrames:
             except _ERRORS as err:
                 raise self.corruption(f"{name} of frame {frame} are", err) from err
             map_Chw[...] = np.frombuffer(data, MAP_DTYPE).reshape(shape)
+            if not np.isfinite(map_Chw).all():
+                raise self.corruption(f"{name} of frame {frame} are", ValueError("NaN or infinity"))
         return maps_nChw
 
     def read(

@@ -26,6 +26,8 @@ def _size(value: Any) -> Any:
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
 """Side of a stored frame in pixels."""
+_MOST_MAPPED_SIDE = 1024
+"""Largest side of frames with maps; eight such frames take 1.9 GiB in EfficientNet-Lite0."""
 
 
 def map_options(recipe: "Recipe", *, weights: Path | None = None) -> tuple[str, ...]:
@@ -144,5 +146,11 @@ class ClipsRequest(Request):
         if self.backbone is not None and self.short_side is not None:
             raise ValueError(
                 "--backbone and --short-side: the network needs frames of one size; pass --size"
+            )
+        if self.backbone is not None and self.size and max(self.size) > _MOST_MAPPED_SIDE:
+            most, size = _MOST_MAPPED_SIDE, "{}x{}".format(*self.size)
+            raise ValueError(
+                f"--size: expected at most {most}x{most} with --backbone, got {size}; pass a "
+                "smaller size"
             )
         return self

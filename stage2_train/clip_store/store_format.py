@@ -74,6 +74,11 @@ class MapSettings:
     shape: tuple[_Cells, _Cells, _Cells]
     """(C, h, w) of the map of a frame."""
 
+    def describe(self) -> str:
+        """Return a description that differs for different maps."""
+        stage = "" if self.stage is None else f", stage {self.stage}"
+        return f"{self.backbone}{stage} (weights {self.weights[:19]})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class MotionSettings:
@@ -140,7 +145,7 @@ class StoreSettings:
         picked = describe_rate(self.rate)
         if self.clip_frames is not None:
             picked = f"{self.clip_frames} center frames of each segment"
-        maps = f", with maps of {self.maps.backbone}" if self.maps else ""
+        maps = f", with maps of {self.maps.describe()}" if self.maps else ""
         maps += ", with motion" if self.motion else ""
         return (
             f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {picked}{maps}"

@@ -107,7 +107,7 @@ def at_least(figure: Proportion, least: Proportion) -> Proportion:
 def paired_differences(
     one: Figures,
     other: Figures,
-    groups: Sequence[str],
+    groups: Sequence[str] | NDArray,
     *,
     segments_FN: NDArray[np.bool_] | None = None,
     num_draws: int = NUM_FIGURE_DRAWS,
@@ -144,31 +144,27 @@ def paired_differences(
             for place in range(len(ones_F))
         ]
         by_unit.append([*zip(other_draws_FR - draws_FR, sizes, strict=True)])
-    return [
-        _difference(*values, over_units=units)
-        for values, units in zip(
-            zip(ones_F.tolist(), others_F.tolist(), strict=True),
-            zip(*by_unit, strict=True),
-            strict=True,
-        )
-    ]
+    scores = zip(ones_F.tolist(), others_F.tolist(), strict=True)
+    return [_difference(*row) for row in zip(scores, *by_unit, strict=True)]
 
 
 def _difference(
-    one: float, other: float, *, over_units: Sequence[tuple[NDArray[np.float64], int]]
+    scores: tuple[float, float],
+    over_groups: tuple[NDArray[np.float64], int],
+    over_segments: tuple[NDArray[np.float64], int],
 ) -> dict[str, float | None]:
     """Return one of `paired_differences`, from draws and numbers of groups and of segments."""
+    one, other = scores
     if math.isnan(one) or math.isnan(other):
         return dict.fromkeys(("one", "other", "difference", "low", "high"))
     value, low, high = other - one, None, None
-    (_, num_groups), (_, num_segments) = over_units
-    known = [draws_R[~np.isnan(draws_R)] for draws_R, _ in over_units]
-    if num_groups >= 2 and all(map(len, known)):
-        of_groups, of_segments = map(_error, known, (num_groups, num_segments))
+    (groups_R, num_groups), (segments_R, num_segments) = over_groups, over_segments
+    known, known_segments = (draws_R[~np.isnan(draws_R)] for draws_R in (groups_R, segments_R))
+    if num_groups >= 2 and len(known) and len(known_segments):
+        of_groups, of_segments = _error(known, num_groups), _error(known_segments, num_segments)
         number = float(num_groups)  # of independent segments
         if of_segments > 0:
-            number = num_segments / max(of_groups / of_segments, 1) ** 2
-        number = max(number, num_groups)
+            number = max(num_segments / max(of_groups / of_segments, 1) ** 2, number)
         error = math.hypot(number * max(of_groups, of_segments), 1) / (number + 2)
         half, middle = student_t(num_groups - 1) * error, value * number / (number + 2)
         low = max(min(middle - half, value), -1.0)

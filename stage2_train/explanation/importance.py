@@ -20,12 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
+from orn.shared.text import counted
 from orn.stage2_train.model.frame_cliques import FrameCliques
-from orn.stage2_train.model.heads import (
-    MeanClassifier,
-    RecurrentClassifier,
-    SummedMlpClassifier,
-)
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
@@ -86,7 +82,7 @@ class ClipPairs:
         ]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Importance:
     """Importance of the pairs of B clips for one class of each, computed on first access."""
 
@@ -114,8 +110,12 @@ class Importance:
     """(B, R) times of the time steps; None if the network reads no times."""
     head: ObjectHead
     """The layers after the pooling."""
-    classifier: RecurrentClassifier | SummedMlpClassifier | MeanClassifier
-    """The trained classifier of the relations."""
+    is_alone: bool
+    """Whether the weights are from a phase that trains the object head alone."""
+
+    def __repr__(self) -> str:
+        pairs, clips = len(self.clip_P), len(self.class_B)
+        return f"<Importance: {counted(pairs, 'pair')} of objects in {counted(clips, 'clip')}>"
 
     @property
     def values_PG(self) -> Tensor:
@@ -132,6 +132,7 @@ class Importance:
         logits_BA = self.output.object_logits_BA
         assert logits_BA is not None
         relations_BRG = self._relations(self.total_BRG)
+        classifier = self.head.classifier(is_alone=self.is_alone)
         logit_drop_P = self.related.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
             for place_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
@@ -139,7 +140,7 @@ class Importance:
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self._share_PG[place_V]
                 later_VrG = self._relations(total_VrG)
-                without_VA = self.classifier.classify_variants(
+                without_VA = classifier.classify_variants(
                     relations_BRG, clip_V, later_VrG, self.seconds_BR
                 )
                 drop_VA = logits_BA[clip_V] - without_VA
@@ -163,7 +164,8 @@ class Importance:
             weight_P=None if related.weight_P is None else related.weight_P[left],
         )
         total_BRG = self.head.relation.totals([kept], self.frames, num_clips=len(self.class_B))
-        logits_BA: Tensor = self.classifier(self._relations(total_BRG), self.seconds_BR)
+        classifier = self.head.classifier(is_alone=self.is_alone)
+        logits_BA: Tensor = classifier(self._relations(total_BRG), self.seconds_BR)
         return logits_BA
 
     def of_clip(self, clip: int) -> "ClipPairs":
@@ -244,7 +246,7 @@ def explain(
     if network.training:
         raise ConfigError("importance of pairs: expected evaluation mode; call network.eval()")
     head: ObjectHead = network.object_head
-    classifier = head.classifier(is_alone=heads == "object" and network.heads == "both")
+    is_alone = heads == "object" and network.heads == "both"
     heads = heads or network.heads
     trunk_MChw = network.trunk_features(batch) if network.needs_frames(heads) else None
     activity_logits_BA = None
@@ -268,7 +270,7 @@ def explain(
     relations_BRG = head.relations(total_BRG, frames.cliques_per_step_R)
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=classifier(relations_BRG, seconds_BR),
+        object_logits_BA=head.classifier(is_alone=is_alone)(relations_BRG, seconds_BR),
         class_logits_BTKS=objects.class_logits_BTKS,
         combination=network.combination,
     )
@@ -289,5 +291,5 @@ def explain(
         frames=frames,
         seconds_BR=seconds_BR,
         head=head,
-        classifier=classifier,
+        is_alone=is_alone,
     )

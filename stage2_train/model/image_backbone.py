@@ -161,7 +161,8 @@ def _published_settings(name: str) -> Any:
 def _check_name(name: str) -> None:
     import timm
 
-    if not timm.is_model(name):
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base) or (tag and name not in timm.list_pretrained(f"{base}.*")):
         near = nearest(name, timm.list_models())
         raise ConfigError(
             f"{TIMM}{name}: expected the name of a network in timm, got another; did you mean "

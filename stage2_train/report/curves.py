@@ -46,7 +46,13 @@ def training_curves(run: Path, metric: str, chance: float) -> tuple[Picture, ...
         return ()
     with matplotlib.rc_context(_SETTINGS):
         losses, scores = _losses(lines), _scores(lines, metric, chance)
-    return (_picture(losses, run, "training losses"), _picture(scores, run, "validation scores"))
+    title = f"{_kind_of_scores(lines)} scores"
+    return (_picture(losses, run, "training losses"), _picture(scores, run, title))
+
+
+def _kind_of_scores(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return `validation`, or `training` if the run has no validation."""
+    return "validation" if any(line["group"] == "validation" for line in lines) else "training"
 
 
 def _picture(figure: Figure, run: Path, content: str) -> Picture:
@@ -82,7 +88,7 @@ def _scores(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> F
     _plot(axes, trained, "accuracy", "training accuracy", alpha=0.35)
     axes.axhline(chance, color="0.5", linestyle="--", linewidth=1, label="chance")
     axes.set_ylim(0, 1)
-    _finish(figure, lines, f"validation {metric}")
+    _finish(figure, lines, f"{_kind_of_scores(lines)} {metric}")
     return figure
 
 

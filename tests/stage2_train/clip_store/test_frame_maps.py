@@ -1,9 +1,12 @@
 """Feature maps stored beside the frames: which, how exact, and what is refused."""
 
 import os
+import re
 import shutil
+import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -112,3 +115,52 @@ def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
             opened.frames(name).maps(np.arange(FRAMES[name]))
     for name in FRAMES:  # the frames are whole
         opened.frames(name).read(np.arange(FRAMES[name]))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--backbone", "timm/resnet18.nosuch"), "did you mean timm/resnet18?"),
+        (("--size", "4096x4096"), "expected at most 1024x1024 with --backbone, got 4096x4096"),
+    ],
+)
+def test_unknown_weights_and_large_frames_are_refused_first(made, more, message) -> None:
+    ran = store_maps(made, "refused", *more, exit_code=2)
+    assert message in ran.stderr and not (made / "refused").exists()
+
+
+def test_files_with_maps_of_other_weights_are_told_apart(made, tmp_path) -> None:
+    store_maps(made, tmp_path / "clips")
+    write_image_weights(tmp_path / "other.pth", seed=1)
+    store_maps(made, tmp_path / "other", "--weights", tmp_path / "other.pth")
+    (file,) = (tmp_path / "other").glob("clips-*.h5")
+    shutil.copy(file, tmp_path / "clips" / "clips-000001.h5")
+    with pytest.raises(ClipStoreError) as caught:
+        ClipStore(tmp_path / "clips")
+    expected, got = re.findall(r"weights (sha256:\w+)", str(caught.value))
+    assert expected != got
+
+
+def _write_nan(file: h5py.File) -> None:
+    map_Chw = np.full(file["maps"].shape[1:], np.nan, np.float16)
+    file["maps"][0], rows = map_Chw, file["frames"][()]
+    rows["map_crc32"][0] = zlib.crc32(map_Chw.tobytes())
+    file["frames"][...] = rows
+
+
+def _write_group(file: h5py.File) -> None:
+    del file["maps"]
+    file.create_group("maps")
+
+
+@pytest.mark.parametrize("change", [_write_nan, _write_group])
+def test_maps_that_no_store_writes_are_corrupt(made, tmp_path, change) -> None:
+    """Though their checksums fit."""
+    store = Path(shutil.copytree(made / "clips", tmp_path / "clips"))
+    (path,) = store.glob("clips-*.h5")
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(ClipStoreError, match=r"corrupt|not a valid file"):
+        for name in FRAMES:
+            frames = ClipStore(store).frames(name)
+            frames.maps(np.arange(len(frames)))
