@@ -1,13 +1,13 @@
 """Records of JSON and CSV files, with typed fields; the elements of large JSON files, one at a
 time."""
 
-from codecs import BOM_UTF8
+import codecs
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Self
+from typing import Annotated, Any, BinaryIO, NoReturn, Self
 
-import ijson
-from ijson.common import ObjectBuilder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orn.shared.config.fields import Printable, explain
@@ -17,10 +17,8 @@ from orn.shared.text import path_text
 
 MOST_ELEMENT_BYTES = 4 * 2**20
 """Maximum size of an element, which takes up to 25 times its size in memory."""
-_MOST_DEPTH = 32
-
-
-Events = Iterator[tuple[str, Any]]
+_CHUNK_BYTES = 2**18
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 Text = Annotated[Printable, Field(min_length=1, max_length=1000)]
 """The name of a video, class or image."""
@@ -60,15 +58,11 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
     """
     number = 0
     with open_file(path, error=ObjectImportError) as file:
-        if file.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
-            file.seek(len(BOM_UTF8))
-        bounded = _BoundedFile(file)
         try:
-            for key, number, value in _elements(ijson.basic_parse(bounded, use_float=True)):
+            for key, number, value in _elements(_Text(file)):
                 yield key, value, number
-                bounded.left = MOST_ELEMENT_BYTES
-        except (ValueError, ijson.JSONError) as err:  # ValueError: numbers and UTF-8
-            reason = str(err).removeprefix("b'").split("\n")[0]
+        except (ValueError, RecursionError) as err:  # ValueError: JSON, numbers and UTF-8
+            reason = "too many levels" if isinstance(err, RecursionError) else str(err)
             raise ObjectImportError(
                 f"{path_text(path)}: expected JSON in UTF-8 with elements of at most "
                 f"{MOST_ELEMENT_BYTES:,} bytes, got {path_text(reason)} after element "
@@ -78,56 +72,94 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
             raise ObjectImportError(f"{path}: cannot be read ({err.strerror})") from err
 
 
-class _BoundedFile:
-    """A file of which a limited number of bytes can be read before `left` is reset."""
+def _elements(text: "_Text") -> Iterator[tuple[str, int, Any]]:
+    """Yield key, number and value of each element."""
+    if text.takes("["):
+        yield from _of_list("", text)
+    elif text.takes("{"):
+        for _ in text.items("}"):
+            key = text.value()
+            if not isinstance(key, str) or not text.takes(":"):
+                raise ValueError("a member without a name")
+            key.encode()  # rejects half of a surrogate pair
+            if text.takes("["):
+                yield from _of_list(key, text)
+            else:
+                yield key, 1, text.value()
+    else:
+        raise ValueError("neither a list nor an object")
+    if text.next_sign():
+        raise ValueError("content after the end")
+
+
+def _of_list(key: str, text: "_Text") -> Iterator[tuple[str, int, Any]]:
+    for number in text.items("]"):
+        yield key, number, text.value()
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant}, which is not a number")
+
+
+class _Text:
+    """The text of a JSON file from its first unread sign on; one element is in memory at a time.
+
+    All methods raise ValueError if the text is invalid, or an element is larger than allowed.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.left = MOST_ELEMENT_BYTES
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decode = json.JSONDecoder(parse_constant=_refuse).raw_decode
+        self._text, self._at = "", 0
+        self._left = MOST_ELEMENT_BYTES
 
-    def read(self, size: int) -> bytes:
-        """Return up to `size` bytes; raise ValueError at the limit."""
-        if self.left <= 0:
+    def _reads_more(self) -> bool:
+        """Append text of the file, twice as much if an element needs it; False at its end."""
+        if self._left <= 0:
             raise ValueError("a larger one")
-        self.left -= size
-        return self._file.read(size)
+        size = min(max(_CHUNK_BYTES, len(self._text) - self._at), self._left)
+        content = self._file.read(size)
+        self._left -= size
+        more = self._utf8.decode(content, final=not content)
+        if content:
+            self._text, self._at = self._text[self._at :] + more, 0
+        return bool(content)
 
+    def next_sign(self) -> str:
+        """Return the next sign that is not white space; empty at the end."""
+        while True:
+            space = _SPACE.match(self._text, self._at)
+            self._at = space.end() if space else self._at
+            if self._at < len(self._text) or not self._reads_more():
+                return self._text[self._at : self._at + 1]
 
-def _elements(events: Events) -> Iterator[tuple[str, int, Any]]:
-    """Yield key, number and value of each element."""
-    event, value = next(events)
-    if event == "start_array":
-        yield from _of_list("", events)
-    elif event == "start_map":
-        for event, key in events:
-            if event == "end_map":
-                break
-            event, value = next(events)
-            if event == "start_array":
-                yield from _of_list(key, events)
-            else:
-                yield key, 1, _value(events, event, value)
-    else:
-        raise ValueError("neither a list nor an object")
-    for _ in events:  # reports content after the end
-        pass
+    def takes(self, sign: str) -> bool:
+        """Return whether this is the next sign, and move behind it."""
+        is_next = self.next_sign() == sign
+        self._at += is_next
+        return is_next
 
+    def items(self, end: str) -> Iterator[int]:
+        """Yield numbers from 1 before each item of a list or object, which the caller reads."""
+        number = 0
+        while not self.takes(end):
+            if number and not self.takes(","):
+                raise ValueError(f"{self.next_sign() or 'the end'!r} in place of a comma")
+            number += 1
+            yield number
 
-def _of_list(key: str, events: Events) -> Iterator[tuple[str, int, Any]]:
-    for number, (event, value) in enumerate(events, start=1):
-        if event == "end_array":
-            return
-        yield key, number, _value(events, event, value)
-
-
-def _value(events: Events, event: str, value: Any) -> Any:
-    """Return the value that begins with an event."""
-    builder, depth = ObjectBuilder(), 0
-    while True:
-        depth += event.startswith("start") - event.startswith("end")
-        if depth > _MOST_DEPTH:
-            raise ValueError(f"more than {_MOST_DEPTH} levels")
-        builder.event(event, value)
-        if depth == 0:
-            return builder.value
-        event, value = next(events)
+    def value(self) -> Any:
+        """Return the next value."""
+        self.next_sign()
+        while True:
+            try:
+                value, end = self._decode(self._text, self._at)
+            except json.JSONDecodeError as err:  # or the rest has not been read
+                if not self._reads_more():
+                    raise ValueError(err.msg) from err
+                continue
+            if len(self._text) - end < len("e-1") and self._reads_more():
+                continue  # since a number may go on
+            self._at, self._left = end, MOST_ELEMENT_BYTES
+            return value

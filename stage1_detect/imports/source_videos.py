@@ -207,8 +207,7 @@ def match_files(sources: Sequence[SourceVideo], paths: Iterable[Path]) -> dict[P
     Raises:
         ObjectImportError: if several files or several source videos have the same end.
     """
-    by_id = _by_id(sources, fold=True)
-    files: dict[str, Path] = {}
+    by_id, files = _by_id(sources, fold=True), dict[str, Path]()
     matched: dict[Path, SourceVideo] = {}
     for path in paths:
         parts = _folded(path.absolute().as_posix()).split("/")
