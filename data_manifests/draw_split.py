@@ -15,14 +15,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from orn.data_manifests.records import ALL, SPLITS, Split, fold_names
 from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow
-from orn.data_manifests.text_files import each_row, read_rows
+from orn.data_manifests.text_files import each_row
 from orn.shared.errors import ConfigError
 from orn.shared.text import escape, first_few
 
@@ -117,11 +115,6 @@ class SplitRequest:
         return (*fold_names(self.folds), ALL) if self.folds else ("split",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _GroupedRow(LabeledRow):
-    group: Annotated[str, Field(min_length=1)]
-
-
 def parse_shares(text: str) -> Shares:
     """Return the share of each split, given text such as "80/10/10" or "80/20".
 
@@ -141,7 +134,9 @@ def parse_shares(text: str) -> Shares:
     return dict(zip(SPLITS, shares, strict=False))
 
 
-def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...]]:
+def draw_table(
+    table: Path, request: SplitRequest, rows: Mapping[int, LabeledRow]
+) -> dict[str, tuple[Split, ...]]:
     """Return the split of each video of a label table in each of `request.columns`, in the order of
     the table.
 
@@ -160,6 +155,8 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...
     column = request.group or "group"
 
     def add(row: LabeledRow) -> None:
+        if request.group and not row.group:
+            raise ValueError(f"column {column!r}: expected a value, got an empty cell")
         group = row.group or row.video
         if group_of.setdefault(row.video, group) != group:
             raise ValueError(
@@ -169,8 +166,6 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...
         classes = {part.strip() for part in row.label.split(LABEL_SEPARATOR)}
         groups.setdefault(group, Counter()).update([None, *classes])
 
-    row_type = _GroupedRow if request.group else LabeledRow
-    rows = read_rows(table, "the label table", row_type, columns={"group": column})
     each_row(table, rows.items(), add)
     if any(row.split is not None for row in rows.values()):
         raise ConfigError(

@@ -12,7 +12,7 @@ import stat
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from orn.data_manifests.text_files import id_problem
@@ -165,6 +165,12 @@ class _Tree:
             except OSError as err:
                 raise DataRootError(f"{folder}: cannot be read ({err.strerror})") from err
         return self._entries[folder]
+
+
+def without_suffix(video_id: str) -> str:
+    """Return an id in lower case, without the extension of a video file."""
+    path = PurePosixPath(video_id.casefold())
+    return str(path.with_suffix("") if path.suffix in VIDEO_SUFFIXES else path)
 
 
 def _composed(name: str) -> str:

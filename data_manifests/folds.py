@@ -10,6 +10,7 @@ from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.records import fold_names
+from orn.data_manifests.table import read_labels
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
@@ -55,7 +56,8 @@ def draw_folds(table: Path, changes: Mapping[str, Any], *, dry_run: bool = False
     path = table.parent / changes["split_table"]
     if not path.exists():
         request = SplitRequest(folds=changes["folds"], group=changes.get("group"))
-        text = split_text(request.columns, draw_table(table, request))
+        rows = read_labels(table, group=request.group)
+        text = split_text(request.columns, draw_table(table, request, rows))
         if not dry_run:
             write_text(path, text)
 

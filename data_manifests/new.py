@@ -27,8 +27,8 @@ from orn.data_manifests.load import (
 )
 from orn.data_manifests.manifest import LONGEST_NAME_BYTES, Manifest, TableLabels, is_name_character
 from orn.data_manifests.records import METRICS, SPLITS, Dataset, Form, Split, Task
-from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow, read
-from orn.data_manifests.text_files import each_row, read_rows, unused_columns
+from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow, read, read_labels
+from orn.data_manifests.text_files import checked_name, each_row, unused_columns
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError, PipelineError
@@ -120,8 +120,10 @@ def plan_manifest(
         ConfigError: if a file would be replaced, or `rate` is missing for frame folders or given
             for video files.
     """
-    guess = guess_table(table, group=split.group if split else None)
-    split_of = draw_table(table, split) if split else {}
+    group = split.group if split else None
+    labeled = read_labels(table, group=group)
+    guess = _guess_table(table, labeled, group=group)
+    split_of = draw_table(table, split, labeled) if split else {}
     folder = _absolute(table).parent
     usual, is_second = usual_manifest(table, data_root)
     name = usual.stem if name is None and is_second else name
@@ -169,6 +171,7 @@ def plan_manifest(
         labels=True,
         classes={class_name: index for index, class_name in enumerate(guess.classes)},
         split_of={video: splits[0] for video, splits in split_of.items()} if split else None,
+        rows=labeled,
     )
     dataset = replace(locate_videos(manifest, listing, data_root), manifest=None)
     check_output_files(list(files), reads=[video.path for video in dataset.videos])
@@ -231,16 +234,15 @@ def root_of_table(manifest: Manifest, table: Path, data_root: Path | None) -> Pa
     return None
 
 
-def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
-    """Read a table with the columns `video`, `label` and, optionally, `start`, `stop`, `split`,
-    `id` and the column of groups.
+def _guess_table(
+    path: Path, by_number: Mapping[int, LabeledRow], *, group: str | None
+) -> TableGuess:
+    """Return the properties of the rows of a table with a column of groups.
 
     Raises:
-        DataRootError: if the file does not exist.
-        ManifestError: if columns or rows are invalid.
+        ManifestError: if labels are invalid.
     """
     columns = {"group": group} if group else {}
-    by_number = read_rows(path, "the label table", LabeledRow, columns=columns)
     unused = unused_columns(path, "the label table", LabeledRow, columns=columns)
     rows = each_row(path, by_number.items(), _on_one_line)
     labels = [row.label for row in rows]
@@ -309,6 +311,8 @@ def _patterns(path: Path, suffix: str, ids: frozenset[str]) -> Iterator[str]:
 def _on_one_line(row: LabeledRow) -> LabeledRow:
     if not row.label.isprintable():
         raise ValueError(f"column 'label': expected names on one line, got {row.label!r:.80}")
+    for name in row.label.split(LABEL_SEPARATOR):
+        checked_name(name)
     return row
 
 

@@ -24,7 +24,8 @@ from orn.data_manifests.text_files import (
     read_class_names,
     read_rows,
 )
-from orn.shared.errors import ManifestError
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.text import first_few
 
 LABEL_SEPARATOR = ";"
@@ -58,6 +59,24 @@ class _SplitRow:
     split: SplitName
 
 
+def read_labels(path: Path, *, group: str | None = None) -> dict[int, LabeledRow]:
+    """Return the rows of a label table by number.
+
+    Args:
+        path: the table.
+        group: column of groups, which must exist; None: the column `group`, if there is one.
+
+    Raises:
+        DataRootError: if the table does not exist.
+        ManifestError: if columns or rows are invalid.
+    """
+    if problem := not_a_file(path):
+        raise DataRootError(f"{path}: expected a table of labels, got {problem}; check the path")
+    required = () if group is None else ("group",)
+    columns = {"group": group or "group"}
+    return read_rows(path, "the label table", LabeledRow, columns=columns, required=required)
+
+
 def read(
     spec: TableLabels,
     folder: Path,
@@ -67,6 +86,7 @@ def read(
     labels: bool,
     classes: Mapping[str, int] | None = None,
     split_of: Mapping[str, Split] | None = None,
+    rows: Mapping[int, TableRow] | None = None,
 ) -> Listing:
     """Return the listing of a table.
 
@@ -81,6 +101,7 @@ def read(
         labels: False to leave labels and classes empty.
         classes: indices of the classes by name; None: those of the list of classes.
         split_of: split of each video; None: that of the table of splits, if any.
+        rows: rows of the table, if they have been read.
 
     Raises:
         DataRootError: if a table or the list of classes is missing.
@@ -97,14 +118,15 @@ def read(
         required.add("split")
     columns = {"split": spec.split, **named}
     row_type = LabeledRow if labels else TableRow
-    rows = read_rows(path, "the label table", row_type, columns=columns, required=required)
+    if rows is None:
+        rows = read_rows(path, "the label table", row_type, columns=columns, required=required)
 
     def segment_of(row: TableRow) -> Segment:
         segment = Segment(
             id=row.id or _made_id(row),
             video_id=row.video,
             split=_split(row, spec, split_of),
-            labels=_labels(row.label, classes, task) if labels else (),
+            labels=_labels(row.label, classes, task, spec.classes) if labels else (),
             start_seconds=row.start,
             stop_seconds=row.stop,
             group=row.group or None,
@@ -187,7 +209,7 @@ def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | Non
     if row.video not in split_of:
         raise ValueError(
             f"video {row.video!r} has no row in {spec.split_table}; add one, such as "
-            f"{row.video},train"
+            f"{row.video},{'test,' if spec.folds else ''}{','.join(['train'] * (spec.folds or 1))}"
         )
     return split_of[row.video]
 
@@ -198,13 +220,13 @@ def _made_id(row: TableRow) -> str:
     return f"{row.video}:{start}-{stop}" if start or stop else row.video
 
 
-def _labels(cell: str, classes: Mapping[str, int], task: Task) -> tuple[int, ...]:
+def _labels(cell: str, classes: Mapping[str, int], task: Task, class_list: str) -> tuple[int, ...]:
     names = [cell]
     if task == "multi-label":
         names = [name for part in cell.split(LABEL_SEPARATOR) if (name := part.strip())]
     indices = set()
     for name in names:
         if name not in classes:
-            raise UnknownClassError(name, classes)
+            raise UnknownClassError(name, classes, f"; add a new class at the end of {class_list}")
         indices.add(classes[name])
     return tuple(sorted(indices))

@@ -63,7 +63,8 @@ def _checked_id(video_id: str) -> str:
     return video_id
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return the name of a segment or class; raise ValueError if it is too long."""
     if len(name) > _LONGEST_NAME or _NOT_TEXT.search(name):
         raise ValueError(
             f"expected at most {_LONGEST_NAME} characters without control characters, got "
@@ -73,7 +74,7 @@ def _checked_name(name: str) -> str:
 
 
 VideoId = Annotated[str, AfterValidator(_checked_id)]
-Name = Annotated[str, AfterValidator(_checked_name)]
+Name = Annotated[str, AfterValidator(checked_name)]
 """Name of a segment or class."""
 ClassName = Annotated[Name, Field(min_length=1)]
 Seconds = Annotated[
@@ -88,8 +89,9 @@ class UnknownClassError(ValueError):
 
     def __str__(self) -> str:
         """Return the message with the nearest class, which is determined only for display."""
-        name, classes = self.args
-        return f"expected a class, got {name[:80]!r}; the nearest is {nearest(name, classes)!r}"
+        name, classes, *remedy = self.args
+        text = f"expected a class, got {name[:80]!r}; the nearest is {nearest(name, classes)!r}"
+        return "".join((text, *remedy))
 
 
 def require_file(path: Path, what: str) -> Path:
@@ -184,7 +186,12 @@ def unused_columns(
 ) -> tuple[str, ...]:
     """Return the names of the columns that `read_rows` ignores; for arguments, see there."""
     used = {name.casefold() for name in _column_names(row_type, columns).values()}
-    return tuple(name for name in _header(_open_table(path, what)) if name.casefold() not in used)
+    return tuple(name for name in column_names(path, what) if name.casefold() not in used)
+
+
+def column_names(path: Path, what: str) -> list[str]:
+    """Return the names in the header of a CSV file; raises the same errors as `read_rows`."""
+    return _header(_open_table(path, what))
 
 
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
@@ -285,9 +292,7 @@ def each_row(
                 rejected.append(f"row {number}: {truncate(reason)}")
     if rejected:
         more = f"; and {num_rejected - _SHOWN_ROWS} more" if num_rejected > _SHOWN_ROWS else ""
-        raise ManifestError(
-            f"{path}, {'; '.join(rejected)}{more}; correct the file or download it again"
-        )
+        raise ManifestError(f"{path}, {'; '.join(rejected)}{more}; correct or restore the file")
     return results
 
 

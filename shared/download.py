@@ -1,6 +1,6 @@
 """Download of published weights to the cache of torch.hub. The name of a published file ends in the
 first digits of its SHA-256, which are verified after the download and before each use. The variable
-`ORN_WEIGHTS_MIRROR` sets a mirror, such as `http://mirror.local/weights` or `file:///disk/weights`.
+`ORN_WEIGHTS_MIRROR` sets a mirror, such as `http://mirror.local/weights`, or a folder.
 """
 
 import hashlib
@@ -130,6 +130,8 @@ def _name(url: str) -> str:
 
 def _source(url: str) -> str:
     mirror = os.environ.get(_MIRROR_VARIABLE)
+    if mirror and "://" not in mirror:
+        mirror = Path(mirror).absolute().as_uri()
     return f"{mirror.rstrip('/')}/{_name(url)}" if mirror else url
 
 

@@ -112,6 +112,7 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
 
     path = _one_shard(request.shard)
     opened = Shard(path)
+    request = _with_listed_video(opened, request)
     if request.overlay is None and request.html is None:
         _describe(opened, request, as_json=as_json)
         return 0
@@ -146,6 +147,17 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     yield from (shard, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # a corrupt plan
         yield from files_of(*data_of_shard(shard, request.dataset, request.data_root))
+
+
+def _with_listed_video(shard: "Shard", request: InspectRequest) -> InspectRequest:
+    """Return the request with the id of a video that agrees ignoring case and extension."""
+    from orn.data_manifests.find_videos import without_suffix
+
+    name = request.video_id
+    if name is None or name in shard:
+        return request
+    ids = [video.id for video in shard.videos if without_suffix(video.id) == without_suffix(name)]
+    return request.changed(video_id=ids[0]) if len(ids) == 1 else request
 
 
 def _one_shard(path: Path) -> Path:

@@ -13,12 +13,12 @@ from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_m
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new import (
     NewManifest,
-    guess_table,
     plan_manifest,
     root_of_table,
     usual_manifest,
 )
 from orn.data_manifests.records import ALL, Dataset, Split, fold_names
+from orn.data_manifests.text_files import column_names
 from orn.run.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
@@ -305,7 +305,7 @@ def _manifest_of(
                 "it instead"
             )
         return str(path), data_root, None
-    has_split = guess_table(table, group=request.group).has_split
+    has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
     split = None
     if request.folds or not has_split:  # a table with a split of its own cannot have folds
         split = SplitRequest(

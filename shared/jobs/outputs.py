@@ -225,6 +225,8 @@ def _status(path: Path) -> os.stat_result | None:
 def _folder_status(folder: Path) -> os.stat_result | None:
     """Return the status of an output folder; None if it can be created."""
     status = _status(folder)
+    if status is None and folder.is_symlink():
+        raise _refused(folder, "an output folder", "a link to nothing")
     if status is not None and not stat.S_ISDIR(status.st_mode):
         raise _refused(folder, "an output folder", kind_of(status.st_mode))
     return status

@@ -13,10 +13,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.find_videos import VIDEO_SUFFIXES
+from orn.data_manifests.find_videos import without_suffix
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco
@@ -180,8 +180,8 @@ def match_videos(sources: Sequence[SourceVideo], video_ids: Iterable[str]) -> Ma
     taken = {id(video) for video in matched.values()}
     unequal: dict[str, list[str]] = defaultdict(list)
     for name in video_ids:
-        if name not in matched and _folded(name) in folded:
-            unequal[_folded(name)].append(name)
+        if name not in matched and without_suffix(name) in folded:
+            unequal[without_suffix(name)].append(name)
     ambiguous: list[str] = []
     ignoring_case: list[str] = []
     for key, ids in unequal.items():
@@ -210,7 +210,7 @@ def match_files(sources: Sequence[SourceVideo], paths: Iterable[Path]) -> dict[P
     by_id, files = _by_id(sources, fold=True), dict[str, Path]()
     matched: dict[Path, SourceVideo] = {}
     for path in paths:
-        parts = _folded(path.absolute().as_posix()).split("/")
+        parts = without_suffix(path.absolute().as_posix()).split("/")
         ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
         end = next((end for end in ends if end in by_id), None)
         if end is None:
@@ -232,11 +232,5 @@ def match_files(sources: Sequence[SourceVideo], paths: Iterable[Path]) -> dict[P
 def _by_id(sources: Iterable[SourceVideo], *, fold: bool) -> dict[str, list[SourceVideo]]:
     videos: dict[str, list[SourceVideo]] = defaultdict(list)
     for video in sources:
-        videos[_folded(video.id) if fold else video.id].append(video)
+        videos[without_suffix(video.id) if fold else video.id].append(video)
     return videos
-
-
-def _folded(video_id: str) -> str:
-    """Return an id in lower case, without the extension of a video file."""
-    path = PurePosixPath(video_id.casefold())
-    return str(path.with_suffix("") if path.suffix in VIDEO_SUFFIXES else path)

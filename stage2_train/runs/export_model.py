@@ -75,6 +75,11 @@ def export_run(
 def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
     """Return the file with the weights of the detector used to train a network."""
     expected = config.detector.checkpoint_digest
+    if config.detector.is_imported:
+        raise DetectorError(
+            "--with-detector: expected a run on the objects of a detector, got one on imported "
+            "objects; omit it"
+        )
     candidates = [checkpoint] if checkpoint is not None else []
     if checkpoint is None:
         candidates = [

@@ -151,3 +151,9 @@ def test_what_fresh_never_empties(tmp_path, name, got, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path / "above" / "current" if name == "above" else tmp_path)
     with pytest.raises(ConfigError, match=got):
         earlier_results(tmp_path / name, [], marker=MARKER, reads=reads)
+
+
+def test_a_link_to_nothing_is_no_output_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(ConfigError, match="got a link to nothing; choose a new name"):
+        check_output_folder(tmp_path / "link", marker=None)
