@@ -17,8 +17,9 @@ SECONDS: Mapping[str, Mapping[str, float]] = {
         "train resnet50 bf16": 0.19,
         "eval resnet18 bf16": 0.026,
         "eval resnet50 bf16": 0.050,
-        "train maps": 0.0003,  # a frame whose map is stored
+        "train maps": 0.00045,  # a frame whose map is stored
         "eval maps": 0.002,
+        "baseline": 0.0045,  # a clip of J-HMDB: forest and linear probe
         "train resnet18 fp32": 0.31,  # with AVX2
         "train resnet50 fp32": 0.57,
         "eval resnet18 fp32": 0.078,
@@ -26,6 +27,10 @@ SECONDS: Mapping[str, Mapping[str, float]] = {
     }
 }
 """Seconds of one core per frame, by type of device and work. GPUs were not measured."""
+START_SECONDS = 4.0
+"""Seconds until a command that imports torch has started, and does nothing."""
+IMPORT_SECONDS = 0.13
+"""Seconds for a megabyte of objects to import, for JSON with the masks of J-HMDB."""
 BYTES: Mapping[str, float] = {
     "detect": 700,  # a frame of the demo, with six objects
     "clips": 0.38,  # a stored pixel of VLOG at 256 x 256 with the default quality

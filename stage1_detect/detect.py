@@ -2,10 +2,13 @@
 summarize their shards."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ import numpy as np
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import usual_batch_size
-from orn.shared.errors import SOME_FAILED, DetectorError
+from orn.shared.environment import usable_cores
+from orn.shared.errors import SOME_FAILED, DetectorError, PipelineError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import IN_THIS_PROCESS, choose_engine
 from orn.shared.jobs.outputs import default_folder
@@ -24,6 +28,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import SHARD_FILES, SUMMARY_NAME, DetectorEntry, shard_path
 from orn.shared.text import counted, first_few
 from orn.shared.text_report import Report, Table
+from orn.shared.video.read import read_frames
 from orn.stage1_detect.choose_detector import REMEDY, check_same_detector, choose_files
 from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage1_detect.detect_unit import Detector, DetectWork
@@ -96,8 +101,8 @@ def run_detection(request: DetectRequest) -> DetectSummary:
 
 
 def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -> dict[str, Any]:
-    """Return the settings and the amount of work as a JSON object; nothing is written, downloaded
-    or started.
+    """Return the settings and the amount of work as a JSON object; nothing is written or
+    downloaded. If the weights are here, the time is measured on a few frames.
 
     Args:
         request: the options.
@@ -134,10 +139,32 @@ def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -
         "frames_to_do": frames,
         "unreadable": list(unreadable),
         "estimated_bytes": round(frames * BYTES["detect"]),
-        "estimated_seconds": estimated_seconds(
+        "estimated_seconds": (_measured_seconds(inputs, job, frames) if url is None else None)
+        or estimated_seconds(
             f"detect {find_config(config).stem}", frames, device=inputs.engine.device_type or "cpu"
         ),
     }
+
+
+def _measured_seconds(inputs: "_Inputs", job: DetectJob, frames: int) -> float | None:
+    """Return the seconds for frames on this machine, from the second of two batches of the first
+    video; None if there is nothing to do, or if no process here can detect objects in it."""
+    videos, device = {video.id: video for video in job.dataset.videos}, inputs.engine.own_device
+    video = videos.get(job.to_do[0].parts[0].video_id) if job.to_do else None
+    if video is None or device is None:
+        return None
+    seconds, size = 0.0, inputs.batch_size
+    with suppress(PipelineError):  # which detection reports
+        detector = _loader(inputs)(device)
+        images = [
+            frame.image for frame in islice(read_frames(video.path, rate=video.rate), 2 * size)
+        ]
+        for batch in (images[:size], images[size:]):
+            began = time.perf_counter()
+            for result in detector.infer([detector.prepare(image) for image in batch]):
+                detector.encode(result)
+            seconds = (time.perf_counter() - began) / max(len(batch), 1)
+    return round(frames * seconds / (usable_cores() if device == "cpu" else 1), 3) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

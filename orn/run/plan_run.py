@@ -47,8 +47,6 @@ logger = logging.getLogger(__name__)
 
 _RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
 """Options that a pipeline has with resolved values, or not at all."""
-_FASTER: Mapping[str, Any] = {"config": "rtmdet-ins_tiny_8xb32-300e_coco", "rate": 4.0}
-"""Options for detection on a machine without a GPU."""
 _USUAL_SPLIT = "80/10/10"
 
 
@@ -264,22 +262,6 @@ def _of_folds(pipeline: Pipeline, recipe: Recipe) -> tuple[str, ...]:
     if pipeline.folds is None or chooses or is_set:
         return ()
     return ("data.train_with_validation=true",)
-
-
-def with_faster(pipeline: Pipeline, dataset: Dataset) -> tuple[Pipeline, Pipeline | None]:
-    """Return the pipeline to run, and an alternative with a faster detector; None if the user or
-    the data set has chosen a detector, if there is a GPU, or if detection has begun."""
-    chosen = (pipeline.objects, pipeline.config, pipeline.checkpoint, pipeline.rate)
-    is_chosen = any(choice is not None for choice in (*chosen, dataset.detector.config))
-    if is_chosen or choose_device("auto") != "cpu":
-        return pipeline, None
-    faster = replace(pipeline, **_FASTER)
-    saved = pipeline.saved_settings(dataset.name)
-    if saved is None:
-        return pipeline, faster
-    detector = saved.get("detector", {})
-    began = {"config": detector.get("config_name"), "rate": saved.get("rate")}
-    return (faster if began == _FASTER else pipeline), None
 
 
 def _manifest_of(

@@ -32,21 +32,17 @@ def run(
             "--dry-run for the estimate"
         )
     from orn.run import run_estimate as estimate
-    from orn.run.plan_run import open_pipeline, with_faster
+    from orn.run.plan_run import open_pipeline
     from orn.run.run_steps import as_report, run_pipeline
 
     pipeline, dataset = open_pipeline(request, dry_run=dry_run)
-    opened, faster = with_faster(pipeline, dataset)
-    estimated = estimate.estimate_pipeline(opened, dataset, faster)
+    estimated = estimate.estimate_pipeline(pipeline, dataset)
     if dry_run:
         echo_report(estimated, estimate.as_report, as_json=as_json)
         return 0
     echo_text(estimate.as_report(estimated).text(), err=True)
-    offered = None if yes else estimated["faster"]
-    if faster and offered and click.confirm(f"Use {offered['options']}?", err=True):
-        opened = faster
-    is_confirmed = yes or (opened.record.exists() and not request.fresh)  # or resumed
+    is_confirmed = yes or (pipeline.record.exists() and not request.fresh)  # or resumed
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1
-    echo_report(run_pipeline(opened), as_report, as_json=as_json)
+    echo_report(run_pipeline(pipeline), as_report, as_json=as_json)
     return 0

@@ -3,19 +3,28 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.filesize import decimal
 
+from orn.data_manifests.check import split_advice
 from orn.data_manifests.headers import read_headers
+from orn.data_manifests.load import load_manifest
 from orn.data_manifests.records import Dataset
 from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps
 from orn.shared.devices import choose_device
-from orn.shared.errors import ConfigError
-from orn.shared.estimates import BYTES, estimated_seconds, time_text
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.estimates import (
+    BYTES,
+    IMPORT_SECONDS,
+    START_SECONDS,
+    estimated_seconds,
+    time_text,
+)
+from orn.shared.jobs.child_processes import is_done
 from orn.shared.jobs.plan import Plan
 from orn.shared.options import parse_request
 from orn.shared.shards.shard_format import SHARD_FILES
@@ -29,7 +38,10 @@ from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
 from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
+from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
 
+_FASTER, _FASTER_RATE = "rtmdet-ins_tiny_8xb32-300e_coco", 4.0
+"""Detector and frames per second to advise on a machine without a GPU."""
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
 
@@ -46,24 +58,24 @@ class StepEstimate:
     """Time in seconds; None if it is not in the table."""
     num_bytes: int = 0
     """Disk space that the step will use."""
+    download: str | None = None
+    """What the step downloads: a URL, or the name of a network."""
 
 
-def estimate_pipeline(
-    pipeline: Pipeline, dataset: Dataset, faster: Pipeline | None = None
-) -> dict[str, Any]:
+def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
     """Return the remaining work, time and disk space of each step, as a JSON object.
-
-    Args:
-        pipeline: the pipeline.
-        dataset: its data set.
-        faster: the same with a faster detector, if there is one.
 
     Raises:
         PipelineError: if the existing shards belong to a different job.
     """
     device = choose_device("auto")
     removed = _removed(pipeline, dataset, device)
-    steps = [*_data_steps(pipeline, dataset), *_training_steps(pipeline, dataset, device)]
+    estimates = [*_data_steps(pipeline, dataset), *_training_steps(pipeline, dataset, device)]
+    steps = [
+        step if step.seconds is None else replace(step, seconds=step.seconds + START_SECONDS)
+        for step in estimates
+    ]
+    labels = load_manifest(pipeline.manifest).labels if Path(pipeline.manifest).exists() else None
     return {
         "dataset": dataset.name,
         "device": device,
@@ -72,7 +84,9 @@ def estimate_pipeline(
         "num_bytes": sum(step.num_bytes for step in steps),
         "free_bytes": shutil.disk_usage(Path()).free,
         "removed": removed,
-        "faster": faster and _faster(faster, dataset, steps[0].seconds),
+        "downloads": sorted({step.download for step in steps if step.download}),
+        "advice": split_advice(labels, dataset.segments, dataset.classes) if labels else [],
+        "faster": _faster(pipeline, dataset, estimates[0].seconds, device),
     }
 
 
@@ -84,16 +98,18 @@ def as_report(estimate: dict[str, Any]) -> Report:
     ]
     removed, faster = estimate["removed"], estimate["faster"]
     notes = [
+        *(f"warning: {advice}" for advice in estimate["advice"]),
         "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
         f"{estimate['device']} of this machine (?: not measured). Free disk space: "
-        f"{decimal(estimate['free_bytes'])}."
+        f"{decimal(estimate['free_bytes'])}.",
+        *(f"Downloads {name}." for name in estimate["downloads"]),
     ]
     if removed:
         notes.append(f"--fresh removes {'; '.join(removed)}.")
     if faster:
         notes.append(
             f"Without a GPU, Mask R-CNN on every frame takes {time_text(faster['usual_seconds'])}; "
-            f"{faster['options']} takes {time_text(faster['seconds'])}."
+            f"with {faster['options']}, {time_text(faster['seconds'])}."
         )
     total = ("total", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
     return Report(
@@ -117,14 +133,21 @@ def _removed(pipeline: Pipeline, dataset: Dataset, device: str) -> list[str]:
     return removed
 
 
-def _faster(pipeline: Pipeline, dataset: Dataset, usual_seconds: float | None) -> dict[str, Any]:
-    """Return the times of the default detector on every frame and of a faster pipeline, where
-    detection has not begun."""
-    lengths = read_headers(dataset.videos).values()
-    frames = sum(length.at_rate(pipeline.rate).frames for length in lengths)
+def _faster(
+    pipeline: Pipeline, dataset: Dataset, usual_seconds: float | None, device: str
+) -> dict[str, Any] | None:
+    """Return the times of the default detector on every frame and of a faster one; None if a
+    detector was chosen, if there is a GPU, or if detection has begun."""
+    chosen = (pipeline.objects, pipeline.config, pipeline.checkpoint, pipeline.rate)
+    is_chosen = any(choice is not None for choice in (*chosen, dataset.detector.config))
+    if is_chosen or device != "cpu" or pipeline.saved_settings(dataset.name) is not None:
+        return None
+    frames = sum(
+        length.at_rate(_FASTER_RATE).frames for length in read_headers(dataset.videos).values()
+    )
     return {
-        "options": f"--config {pipeline.config} --rate {pipeline.rate:g}",
-        "seconds": estimated_seconds(f"detect {pipeline.config}", frames),
+        "options": f"--config {_FASTER} --rate {_FASTER_RATE:g}",
+        "seconds": estimated_seconds(f"detect {_FASTER}", frames),
         "usual_seconds": usual_seconds,
     }
 
@@ -138,7 +161,10 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
     argv = {step.name: step.argv[1:] for step in pipeline_steps(pipeline)}
     if pipeline.objects is not None:
         work = counted(len(dataset.videos), "video")
-        yield StepEstimate(step="import-objects", work=work, seconds=None)
+        files = [path for path in pipeline.objects.rglob("*") if path.is_file()]
+        megabytes = sum(path.stat().st_size for path in files or [pipeline.objects]) / 1e6
+        seconds = round(IMPORT_SECONDS * megabytes, 3)
+        yield StepEstimate(step="import-objects", work=work, seconds=seconds)
     else:
         try:
             detect = describe_detection(parse_request(DetectRequest, argv["detect"]), dataset)
@@ -151,6 +177,7 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
             work=work,
             seconds=detect["estimated_seconds"],
             num_bytes=detect["estimated_bytes"],
+            download=detect["to_fetch"],
         )
     clips = describe_clips(parse_request(ClipsRequest, argv["clips"]), dataset)
     work = f"{counted(clips['estimated_frames'], 'frame')} of {counted(clips['to_do'], 'video')}"
@@ -159,6 +186,7 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
         work=work,
         seconds=clips["estimated_seconds"],
         num_bytes=clips["estimated_bytes"],
+        download=clips["to_fetch"],
     )
 
 
@@ -176,23 +204,34 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
         trained = min(trained, recipe.data.train_segments)
     steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
     batch = recipe.optimizer.batch_size * recipe.optimizer.accumulation
+    initial, trains = find_initial_weights(recipe, pipeline.run, None, file=None), False
     for training in pipeline.trainings:
         status = None if pipeline.fresh else read_status(training.run)
         left = steps if status is None else status.num_steps - status.step
+        trains = trains or not (status and status.finished)
         yield StepEstimate(
             step=f"train{training.name}",
             work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
             seconds=clip_seconds(recipe, "train", left * batch, device=device),
             num_bytes=0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
+            download=imagenet_to_fetch(None if status else initial.published),
         )
-    if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
+    if not pipeline.fresh and not trains and _are_evaluated(pipeline):
         return
     clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
     explained = min(clips, _EXPLAINED)
     # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
-    for step, shown, passes in (("eval", clips, clips), ("report", explained, 4 * explained)):
-        yield StepEstimate(
-            step=step,
-            work=counted(shown, "clip"),
-            seconds=clip_seconds(recipe, "eval", passes, device=device),
-        )
+    for step, shown, seconds in (
+        ("eval", clips, clip_seconds(recipe, "eval", clips, device=device)),
+        ("baseline", len(splits), estimated_seconds("baseline", len(splits))),
+        ("report", explained, clip_seconds(recipe, "eval", 4 * explained, device=device)),
+    ):
+        yield StepEstimate(step=step, work=counted(shown, "clip"), seconds=seconds)
+
+
+def _are_evaluated(pipeline: Pipeline) -> bool:
+    """Return whether no evaluation and no report has to be made again."""
+    steps = [step for step in pipeline_steps(pipeline) if step.made_from is not None]
+    with suppress(PipelineError):  # data that are missing
+        return all(is_done(step, pipeline.record) for step in steps)
+    return False

@@ -47,13 +47,29 @@ class ImageNetwork:
 
     def seconds_of_a_map(self, size: tuple[int, int]) -> float:
         """Return the measured seconds of one CPU thread for the map of a frame of a (height,
-        width)."""
-        mapper = self.open("cpu", expected=None)
+        width), with random weights, because others may have to be downloaded."""
+        import torch
+
+        from orn.stage2_train.model.image_backbone import TIMM, ImageBackbone
+
+        torch.set_num_threads(1)
+        mapper = FrameMapper(
+            ImageBackbone(self.backbone.removeprefix(TIMM), stage=self.stage), self.backbone
+        )
         frames_MHW3 = np.zeros((MAPPED_FRAMES, *size, 3), np.uint8)
         mapper.maps(frames_MHW3)  # the first batch takes longer
         began = time.perf_counter()
         mapper.maps(frames_MHW3)
         return (time.perf_counter() - began) / MAPPED_FRAMES
+
+    @property
+    def to_fetch(self) -> str | None:
+        """What is downloaded, unless it was before; None for weights of a file or a package."""
+        from orn.stage2_train.model.image_backbone import PACKAGED, TIMM, packaged_file
+
+        if self.weights or (self.backbone == f"{TIMM}{PACKAGED}" and packaged_file()):
+            return None
+        return f"{self.backbone} from timm's hub, unless downloaded before"
 
     def settings(self, size: tuple[int, int]) -> MapSettings:
         """Return the settings of the maps of frames of a (height, width).

@@ -113,6 +113,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         "clip_frames": settings.clip_frames,
         "backbone": request.backbone,
         "motion": request.motion,
+        "to_fetch": plan.network.to_fetch if plan.network and parts else None,
         "frames": "labeled" if plan.ranges else "all",
         "videos": len(plan.videos),
         "to_do": len(parts),

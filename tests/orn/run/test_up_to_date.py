@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from orn.data_manifests.load import load_dataset
+from orn.run import run_estimate
 from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps
 from orn.shared.errors import ConfigError
@@ -185,3 +187,20 @@ def test_removed_results_of_all_folds_are_made_again(tmp_path: Path, commands: l
             (folder / name).unlink()
             assert begun.run_all() == ["train", "train", "report"]
             assert (folder / name).read_bytes() == content
+
+
+def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkeypatch) -> None:
+    """Shards and clips of the tiny world are not those of a job."""
+    nothing = run_estimate.StepEstimate(step="", work="", seconds=0)
+    monkeypatch.setattr(run_estimate, "_data_steps", lambda *_: [nothing])
+    begun.run_all()
+    pipeline = replace(begun.pipeline, config="mask_rcnn_demo")
+
+    def remaining() -> list[str]:
+        dataset = load_dataset(pipeline.manifest, pipeline.data_root)
+        steps = run_estimate.estimate_pipeline(pipeline, dataset)["steps"]
+        return [step["step"] for step in steps]
+
+    assert "eval" not in remaining()
+    exchange_labels(begun.labels, "validation")
+    assert remaining()[-3:] == ["eval", "baseline", "report"]
