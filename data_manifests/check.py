@@ -24,7 +24,7 @@ _FACTS = (
 """Fields that the text report lists in addition to its tables."""
 _FEW_FOR_A_SPLIT = 300
 """Number of clips below which cross-validation is advised."""
-_FEW_CLIPS = 20
+FEW_CLIPS = 20
 """Splits with fewer clips have a warning."""
 
 
@@ -166,9 +166,9 @@ def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[
         of_split[segment.split].append(segment)
     warnings = []
     for split, own in of_split.items():
-        if 0 < len(own) < _FEW_CLIPS:
+        if 0 < len(own) < FEW_CLIPS:
             warnings.append(
-                f"{split} split: expected at least {_FEW_CLIPS} clips for reliable results, got "
+                f"{split} split: expected at least {FEW_CLIPS} clips for reliable results, got "
                 f"{len(own)}; add videos or change the split"
             )
         used = {label for segment in own for label in (*segment.labels, *segment.unsure)}

@@ -52,7 +52,13 @@ class InspectRequest(Request):
     stop_seconds: Annotated[
         float | None, Option("End of OUT.mp4, in seconds, exclusive.", name="--to")
     ] = None
-    score_threshold: Annotated[Share, Option("Minimum score of the objects in OUT.")] = 0.5
+    score_threshold: Annotated[
+        Share | None,
+        Option(
+            "Minimum score of the objects in OUT.",
+            usual="that of the run if one is given, otherwise that of the detection",
+        ),
+    ] = None
     dataset: Annotated[
         str | None,
         Option(
@@ -122,7 +128,7 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     pictures = pictures_of_shard(path, request.dataset, request.data_root)
     made = _draw(opened, pictures, request)
     if request.html is not None:
-        threshold, labels = request.score_threshold, _labels(opened, request)
+        threshold, labels = _score_threshold(opened, request), _labels(opened, request)
         page = write_page(opened, pictures, request.html, labels=labels, score_threshold=threshold)
         made["html"] = str(page)
     if as_json:
@@ -201,7 +207,7 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
 
     if request.overlay is None:
         return {}
-    threshold = request.score_threshold
+    threshold = _score_threshold(shard, request)
     if request.draws_video:
         drawn = draw_film(
             shard,
@@ -216,6 +222,21 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
         frame = _frame(shard, request)
         drawn = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
     return {"overlay": str(request.overlay), "frames": drawn.frames, "gray": drawn.gray}
+
+
+def _score_threshold(shard: "Shard", request: InspectRequest) -> float:
+    """Return the minimum score of the objects to draw: by default, of those that the run reads."""
+    from orn.data_manifests.records import FIRST_FOLD
+    from orn.stage2_train.runs.run_config import recorded_config
+    from orn.stage2_train.runs.run_folder import CONFIG_NAME
+
+    if request.score_threshold is not None:
+        return request.score_threshold
+    run = request.run
+    for folder in () if run is None else (run, run / FIRST_FOLD):
+        if (folder / CONFIG_NAME).is_file():
+            return recorded_config(folder).recipe.data.score_threshold
+    return shard.detector.thresholds.get("score", 0)
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from orn.data_manifests.check import FEW_CLIPS
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest
 from orn.shared.errors import CheckpointError
 from orn.shared.pages.render import Picture, fitted_page, render
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.explanation.explained import FULL_DROP, LEAST_DROP
@@ -31,6 +33,7 @@ _HEADS = {
     "object_head": "the object head alone",
 }
 _WORST = 3
+_DEMO_DETECTOR = "mask_rcnn_demo"
 _LARGEST_MATRIX = 40
 """Maximum number of classes in the confusion matrix: those with the most mistakes."""
 _MOST_IN_CELL = 200
@@ -83,6 +86,7 @@ def report_page(
         "measured": measured,
         "file": measured.file,
         "answer": answer(measured),
+        "warnings": list(_warnings(measured.file, runs[0].sources.detections.detector)),
         "beside": beside_network(run, measured.file.split),
         "worst": groups[:_WORST],
         "groups": groups,
@@ -130,6 +134,20 @@ def answer(measured: Measured) -> dict[str, Any]:
             (_HEADS[other], scores[other], *_verdict(differences[other])) for other in others
         ],
     }
+
+
+def _warnings(file: EvalFile, detector: DetectorEntry) -> Iterator[str]:
+    """Yield reasons to distrust the score."""
+    if file.num_segments < FEW_CLIPS:
+        yield (
+            f"Only {counted(file.num_segments, 'clip was', 'clips were')} evaluated, so the score "
+            f"may be chance; evaluate at least {FEW_CLIPS}, or cross-validate with --folds 5."
+        )
+    if detector.config_name == _DEMO_DETECTOR and file.dataset != "demo":
+        yield (
+            "The objects are from the detector of the demo, which knows only the drawn dishes of "
+            "its films; detect again with another --config."
+        )
 
 
 def _verdict(difference: Mapping[str, float | None]) -> tuple[str, bool]:

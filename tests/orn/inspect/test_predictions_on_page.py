@@ -9,6 +9,7 @@ import pytest
 from orn.shared.masks.detections import FrameDetections
 from orn.stage2_train.runs.predictions import save_predictions
 from tests.worlds.evaluations import predictions_of
+from tests.worlds.films import write_tiny_model
 from tests.worlds.shards import CUP, blocks, counted, write_shard
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_gray
@@ -37,10 +38,14 @@ def predict(run: Path, split: str, name: str, logits: list[float]) -> None:
     save_predictions(run / f"predictions-{split}.npz", predictions)
 
 
+def index(page: Path) -> dict:
+    text = (page / "index.html").read_text("utf-8").split('id="index">')[1].split("</script>")[0]
+    return json.loads(text)
+
+
 def segments(page: Path) -> list[list]:
     """Of each video, its segments without their times."""
-    text = (page / "index.html").read_text("utf-8").split('id="index">')[1].split("</script>")[0]
-    return [[segment[2:] for segment in video["segments"]] for video in json.loads(text)["videos"]]
+    return [[segment[2:] for segment in video["segments"]] for video in index(page)["videos"]]
 
 
 @pytest.mark.parametrize("split", ["validation", "folds"])
@@ -52,3 +57,16 @@ def test_labels_of_the_data_set_and_predictions_of_a_run(orn, asked, tmp_path, s
     predict(run, "test", "c", [1.0, 0.0])
     orn(*asked, "--html", page, "--run", run)
     assert segments(page) == [[[[0], None]], [[[1], [[1, 0.75]]]]]
+
+
+@pytest.mark.parametrize("folder", ["", "fold-1"])
+def test_a_page_begins_with_the_objects_that_the_run_reads(orn, asked, tmp_path, folder) -> None:
+    """For folds, each of them reads the same."""
+    page, run = tmp_path / "page", tmp_path / "run"
+    predict(run, "validation", "b", [0.0, 1.0])
+    (run / folder).mkdir(exist_ok=True)
+    config, _ = write_tiny_model(run / folder)
+    orn(*asked, "--html", page, "--run", run)
+    assert index(page)["least"] == config.recipe.data.score_threshold != 0.5
+    orn(*asked, "--html", page, "--run", run, "--score-threshold", "0.7")
+    assert index(page)["least"] == 0.7

@@ -22,6 +22,7 @@ def test_numbers_are_those_of_eval(reported: Reported) -> None:
         number for true, predicted, number in measured["confusion_counts"] if true != predicted
     )
     assert f" {mistakes} in total" in text
+    assert "Only 4 clips were evaluated" in text and "detector of the demo" not in text
 
 
 def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Reported) -> None:

@@ -149,7 +149,7 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
     faked = Measured(file=measured.file, predictions=predictions, classes=tuple(classes))
     explanations = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
     paths = paths_of_run(run, model.config, Resources())
-    detections = SimpleNamespace(detector=SimpleNamespace(title=ids[0]))
+    detections = SimpleNamespace(detector=SimpleNamespace(title=ids[0], config_name="x"))
     sources, joined = SimpleNamespace(detections=detections), SimpleNamespace(segments=())
     runs = [EvaluatedRun(model=model, sources=sources, joined=joined)]
     return report_page(run, runs, faked, explanations, paths=paths, curves=[()])
