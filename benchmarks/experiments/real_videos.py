@@ -35,7 +35,7 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "robot": ("--partial",),  # a window without objects
 }
 """Options of trainings and evaluations of each set."""
-BACKBONE = ("--backbone", "timm/tf_efficientnet_lite0", "--size", "224x224")
+MAPS = ("--backbone", "timm/tf_efficientnet_lite0", "--size", "224x224", "--motion")
 BASELINE = "baseline"
 _COMMIT = (
     *("git", "-C", str(Path(__file__).parent)),
@@ -49,8 +49,10 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "single-objects": (
         *("model.relation_frames=same", "model.clique_size=1", "model.pair_geometry=false"),
     ),
-    "no-positions": ('model.object_parts=["appearance","class"]', "model.pair_geometry=false"),
+    "no-trend": (*("model.aggregation=mean_and_deviation", "model.reasoning=mean_and_deviation"),),
+    "no-motion": ("model.motion=false",),
     "unweighted": ("model.relation_pooling=mean",),
+    "no-positions": ('model.object_parts=["appearance","class"]', "model.pair_geometry=false"),
     "no-change": ("model.feature_change=false",),
 }
 """Settings of the systems, beside those of the recipe `small`. Both heads are trained together but
@@ -82,7 +84,7 @@ def prepare(name: str, source: Path) -> None:
         _manifest(name, fold).write_text(text)
     objects = (str(source / "objects.json"), "--format", "coco", "--out", str(folder / "shards"))
     orn("import-objects", str(manifest), *objects, *data)
-    orn("clips", str(manifest), *data, *BACKBONE, "--out", str(folder / "clips"))
+    orn("clips", str(manifest), *data, *MAPS, "--out", str(folder / "clips"))
     clips = {"label": [row["label"] for row in rows], "group": [row["group"] for row in rows]}
     if "split" in rows[0]:
         clips["official"] = [row["split"] for row in rows]
