@@ -21,9 +21,9 @@ from orn.stage2_train.settings.model_config import Aggregation, Heads
 
 _EPSILON = 1e-5
 """Constant added to a variance, as in PyTorch's normalization layers."""
-_SCALE = 8.0
-"""Factor of the statistics of learned features: the trends of small objects are a tenth of their
-means, and a classifier learns little from them with the recipe's learning rate."""
+_SCALES = (2.0, 8.0, 8.0)
+"""Factors of the mean, deviation and trend of learned features: the trends of small objects are a
+tenth of their means, and a classifier learns little from them with the recipe's learning rate."""
 MOTION_PARTS = 3
 """Number of rows and of columns of a frame in which the activity head reads motion."""
 Statistics = Literal["mean_and_deviation", "mean_deviation_trend"]
@@ -174,19 +174,23 @@ class StatisticsClassifier(MeanClassifier):
         statistics: Statistics = "mean_deviation_trend",
         dropout: float = 0.0,
     ) -> None:
-        self.width = NUM_STATISTICS[statistics] * feature_width
-        super().__init__(self.width, num_activities, dropout=dropout)
+        super().__init__(
+            NUM_STATISTICS[statistics] * feature_width, num_activities, dropout=dropout
+        )
+        self.feature_width = feature_width
 
     def forward(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
-        """Return (B, A) logits of learned features, whose statistics are small and are scaled."""
-        return self.classify_state(_SCALE * self.state(feats_BTD, seconds_BT))
+        """Return (B, A) logits of learned features, whose statistics are scaled."""
+        parts = self.state(feats_BTD, seconds_BT).split(self.feature_width, dim=1)
+        scaled = [scale * part_BD for scale, part_BD in zip(_SCALES, parts, strict=False)]
+        return self.classify_state(torch.cat(scaled, dim=1))
 
     def state(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
         """Return (B, 2 D) or (B, 3 D) inputs of the linear layer; see `over_time`."""
         if feats_BTD.shape[1] == 0:
             return super().state(feats_BTD)
         assert seconds_BT is not None
-        return over_time(feats_BTD, seconds_BT)[:, : self.width]
+        return over_time(feats_BTD, seconds_BT)[:, : self.classify.in_features]
 
 
 def over_time(feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
@@ -269,7 +273,7 @@ class MapActivityHead(nn.Module):
             classifier = StatisticsClassifier(
                 width, num_activities, statistics=aggregation, dropout=dropout
             )
-            self.classifier, width = classifier, classifier.width
+            self.classifier, width = classifier, classifier.classify.in_features
         self.standardize = Standardizer(width)
 
     def forward(

@@ -13,8 +13,8 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from tests.reference.boxes import box_of, pair_numbers
 from tests.reference.object_cliques import h, learned_weight, pooled
 from tests.reference.object_relation import (
-    STATISTICS_SCALE,
     classify,
+    scaled_statistics,
     sequence_state,
     statistics_state,
     steps_state,
@@ -86,7 +86,8 @@ def _logit(network, seconds, steps, values, removed, activity, weight) -> Tensor
     if "deviation" in reasoning:
         seconds = seconds[len(seconds) - len(relations) :]
         width = network.config.relation_width
-        state = STATISTICS_SCALE * statistics_state(relations, seconds, width, reasoning)
+        state = statistics_state(relations, seconds, width, reasoning)
+        state = scaled_statistics(state, width)
     else:
         state = (sequence_state if reasoning == "rnn" else steps_state)(weights, relations)
     return classify(weights, state)[activity]

@@ -17,12 +17,12 @@ from tests.reference.image_maps import changes
 from tests.reference.mask_pool import pool_interpolated, pool_objects
 from tests.reference.object_cliques import cell_objects, learned_weight, relations_of_clip
 from tests.reference.object_relation import (
-    STATISTICS_SCALE,
     classify,
     encode_class,
     encode_one_hot,
     encode_shape,
     mean_state,
+    scaled_statistics,
     sequence_state,
     statistics_state,
     steps_state,
@@ -79,9 +79,8 @@ def clip_logits(
                 seconds = batch.seconds_BT[clip].tolist()
                 seconds = seconds[len(seconds) - len(relations) :]
                 width = config.relation_width
-                object_state = STATISTICS_SCALE * statistics_state(
-                    relations, seconds, width, config.reasoning
-                )
+                state = statistics_state(relations, seconds, width, config.reasoning)
+                object_state = scaled_statistics(state, width)
             else:
                 object_state = sequence_state(reasoning, relations, config.gru_pooling)
             object_logits_A = classify(reasoning, object_state)
