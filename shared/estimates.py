@@ -12,7 +12,7 @@ SECONDS: Mapping[str, Mapping[str, float]] = {
         "detect rtmdet-ins_tiny_8xb32-300e_coco": 0.24,
         "detect mask_rcnn_demo": 0.016,
         "clips": 0.003,
-        "motion": 0.0017,  # a decoded frame, whether it is stored or not
+        "motion": 0.0026,  # a decoded frame, whether it is stored or not
         "train resnet18 bf16": 0.089,  # a frame of 224 x 224 pixels in a clip
         "train resnet50 bf16": 0.19,
         "eval resnet18 bf16": 0.026,
