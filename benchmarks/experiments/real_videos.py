@@ -13,15 +13,15 @@ import argparse
 import base64
 import csv
 import json
-import resource
 import shutil
 import subprocess
-import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from orn.cli import orn as commands
 from orn.data_manifests.records import fold_names
 from orn.shared.devices import instruction_set
 
@@ -111,7 +111,7 @@ def _train(name: str, system: str, seed: int, fold: str) -> None:
         *(str(_manifest(name, fold)), "--data", str(WORK), "--recipe", "small", *settings),
         *("--shards", str(folder / "shards"), "--clips", str(folder / "clips"), *SETS[name]),
     )
-    before = _child_seconds()
+    before = time.process_time()
     if system == BASELINE:
         command = (BASELINE, *words, "--split", "test", "--out", str(run))
         orn(*command)
@@ -119,7 +119,7 @@ def _train(name: str, system: str, seed: int, fold: str) -> None:
         options = ("--seed", str(seed), "--workers", "0", "--device", "cpu", "--run", str(run))
         command = ("train", *words, *options)
         orn(*command)
-    seconds = _child_seconds() - before
+    seconds = time.process_time() - before
     if system != BASELINE:
         where = ("--workers", "0", "--device", "cpu", *SETS[name])
         orn("eval", str(run), "--split", "test", *where)
@@ -169,13 +169,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def orn(*words: str) -> None:
-    """Run a command of the project; a failure ends the script."""
-    subprocess.run([sys.executable, "-m", "orn", *words], check=True)
-
-
-def _child_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """Run a command of the project in this process; a failure ends the script."""
+    commands.main(words, "orn", standalone_mode=False)
 
 
 def _manifest(name: str, fold: str) -> Path:
@@ -190,11 +185,11 @@ def record_path(name: str, system: str, seed: int, fold: str) -> Path:
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    of_prepare = commands.add_parser("prepare")
+    actions = parser.add_subparsers(dest="command", required=True)
+    of_prepare = actions.add_parser("prepare")
     of_prepare.add_argument("name", choices=SETS)
     of_prepare.add_argument("source", type=Path)
-    of_train = commands.add_parser("train")
+    of_train = actions.add_parser("train")
     of_train.add_argument("name", choices=SETS)
     of_train.add_argument("systems", nargs="+", choices=(*SYSTEMS, BASELINE))
     of_train.add_argument("--seeds", type=int, default=1)
