@@ -187,7 +187,7 @@ def _activity_head(
             motion_channels=MOTION_CHANNELS if config.reads_motion else 0,
             state_width=state,
             states=pooling,
-            dropout=config.classifier_dropout,
+            dropout=config.activity_dropout,
         )
     conv5 = _conv5(config, stride=config.conv5_activity_stride)
     width = conv5.out_channels
@@ -266,7 +266,7 @@ def _reasoning(
         initialize_layers(classifier.mlp, config.mlp_initialization)
         return classifier
     return StatisticsClassifier(
-        width, number, statistics=config.reasoning, dropout=config.classifier_dropout
+        width, number, statistics=config.reasoning, dropout=config.object_dropout
     )
 
 

@@ -94,8 +94,10 @@ class NetworkConfig:
     map_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout probability of the features that the object head pools from an image network's map.
     """
-    classifier_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout probability before a classifier of means and deviations over time."""
+    activity_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout probability before the linear classifier of the activity head, with maps."""
+    object_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout probability before the classifier of statistics over time of the object head."""
     aggregation: Aggregation = "rnn"
     """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), the mean over space and
     time, or, with maps, mean and standard deviation over time, without or with the trend: the
@@ -251,7 +253,7 @@ class NetworkConfig:
     @property
     def uses_dropout(self) -> bool:
         """Whether a layer of the heads has dropout."""
-        return max(self.mlp_dropout, self.map_dropout, self.classifier_dropout) > 0
+        return self.activity_dropout + self.object_dropout + self.mlp_dropout + self.map_dropout > 0
 
     @property
     def reads_detections(self) -> bool:

@@ -96,7 +96,7 @@ def config(tiny_config):
         backbone=NETWORK,
         feature_change=True,
         aggregation="mean_and_deviation",
-        classifier_dropout=0.5,
+        activity_dropout=0.5,
         map_dropout=0.3,
         mlp_dropout=0.2,
     )

@@ -24,7 +24,7 @@ from tests.running import LAPTOP, run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
 
 SETTINGS = (
-    *(f"model.backbone={NETWORK}", "model.feature_change=true", "model.classifier_dropout=0.2"),
+    *(f"model.backbone={NETWORK}", "model.feature_change=true", "model.activity_dropout=0.2"),
     *(
         "model.aggregation=mean_and_deviation",
         "model.pair_geometry=true",
