@@ -221,6 +221,7 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
         dropout=config.mlp_dropout,
         pooling=config.relation_pooling,
         has_geometry=config.pair_geometry,
+        given_scale=config.given_scale,
     )
     reasoning, first_phase = _reasoning(config), None
     if config.heads == "both" and config.first_phase_reasoning == "mean":
@@ -252,6 +253,7 @@ def _encoder(config: NetworkConfig, appearance_width: int) -> ObjectEncoder:
         class_features=config.class_features if config.class_part == "one_hot_mlp" else None,
         dropout=config.mlp_dropout,
         initialization=config.mlp_initialization,
+        given_scale=config.given_scale,
     )
 
 

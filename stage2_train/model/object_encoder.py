@@ -46,6 +46,7 @@ class ObjectEncoder(nn.Module):
         class_features: int | None = None,
         dropout: float = 0.0,
         initialization: MlpInitialization = "torch",
+        given_scale: float = 1.0,
     ) -> None:
         """Build the encoder.
 
@@ -59,9 +60,11 @@ class ObjectEncoder(nn.Module):
                 distribution over classes instead.
             dropout: dropout probability after each layer.
             initialization: see `initialize_layers`.
+            given_scale: factor of class scores and of the features of boxes.
         """
         super().__init__()
         self.parts = parts
+        self.given_scale = given_scale
         self.num_classes, self.mask_size, self.dropout = num_classes, mask_size, dropout
         widths: dict[ObjectPart, int] = {
             "shape": mask_features,
@@ -109,6 +112,8 @@ class ObjectEncoder(nn.Module):
         if "box" in self.parts:
             assert boxes_BTK8 is not None
             given.append(boxes_BTK8)
+        if self.given_scale != 1:
+            given = [numbers * self.given_scale for numbers in given]
         if vectors:  # computed features determine the type, such as bfloat16
             dtype = reduce(torch.promote_types, (vector.dtype for vector in vectors))
             vectors = [vector.to(dtype) for vector in (*vectors, *given)]

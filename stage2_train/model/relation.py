@@ -129,6 +129,7 @@ class ObjectRelation(nn.Module):
         dropout: float = 0.0,
         pooling: RelationPooling = "sum",
         has_geometry: bool = False,
+        given_scale: float = 1.0,
     ) -> None:
         """Build h.
 
@@ -142,9 +143,10 @@ class ObjectRelation(nn.Module):
             dropout: dropout probability after each layer.
             pooling: pooling over the cliques of objects in a clique of frames.
             has_geometry: whether h reads the geometry of pairs.
+            given_scale: factor of the geometry.
         """
         super().__init__()
-        self.pooling = pooling
+        self.pooling, self.given_scale = pooling, given_scale
         self.clique_size = clique_size
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], is stored as its n parts.
         self.first = nn.ModuleList(
@@ -255,7 +257,7 @@ class ObjectRelation(nn.Module):
             geometry_P6 = None
             if self.geometry is not None:
                 assert places is not None
-                geometry_P6 = self.standardize(places.geometry(slots_nP))
+                geometry_P6 = self.given_scale * self.standardize(places.geometry(slots_nP))
             values_PG = self._values(parts_NG, rows_nP, geometry_P6, keep=len(passes) == 1)
             clique_P = clique_P + place.start
             yield CliqueValues(

@@ -117,6 +117,9 @@ class NetworkConfig:
     pair_geometry: bool = False
     """Whether h also reads the offset, the ratio of sizes, the overlap and the time difference of
     the boxes of a pair; not in the paper."""
+    given_scale: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """Factor of class scores, features of boxes and geometry of pairs, which are few beside the
+    features of appearance and would count little with weight decay; not in the paper."""
     relation_pooling: RelationPooling = "sum"
     """Pooling of h over the cliques of objects in a clique of frames: their sum (eq. 4), their
     mean, or their mean weighted by the softmax of a linear score of h, which is learned (attention

@@ -180,8 +180,11 @@ def _relations(
         objects_of_frame = [cell_objects(feats_Dhw) for feats_Dhw in feats]
     else:
         objects_of_frame = _objects_of_frames(config, weights, batch, clip, appearance_TKD)
+    relation = _part(weights, "relation")
+    if config.pair_geometry:  # the same as a factor of the standardized geometry
+        relation["geometry.weight"] = config.given_scale * relation["geometry.weight"]
     relations = relations_of_clip(
-        _part(weights, "relation"),
+        relation,
         objects_of_frame,
         clique_size=config.clique_size,
         same_frame=config.relation_frames in ("same", "same_after_first"),
@@ -189,7 +192,7 @@ def _relations(
         empty_of_frame=_empty_slots(config, weights, objects_of_frame)
         if config.empty_slots == "as_authors"
         else None,
-        weight=_weight_of(config, _part(weights, "relation")),
+        weight=_weight_of(config, relation),
         geometry=_geometry_of(batch, clip) if config.pair_geometry else None,
     )
     if config.normalize_relations:
@@ -264,11 +267,13 @@ def _objects_of_frames(
             if "class" in config.object_parts:
                 scores_S = batch.class_scores_BTKS[clip, t, k]
                 is_mlp = config.class_part == "one_hot_mlp"
-                parts.append(encode_class(encoder, scores_S) if is_mlp else scores_S)
+                given = encode_class(encoder, scores_S) if is_mlp else scores_S
+                parts.append(config.given_scale * given)
             if "box" in config.object_parts:
                 score = float(batch.class_scores_BTKS[clip, t, k, :-1].max())
                 numbers_8 = box_numbers(box_of(batch, clip, t, k), score)
-                parts.append(_standardized(_part(weights, "standardize_boxes"), numbers_8))
+                numbers_8 = _standardized(_part(weights, "standardize_boxes"), numbers_8)
+                parts.append(config.given_scale * numbers_8)
             objects.append(torch.cat(parts))
         frames.append(objects)
     return frames

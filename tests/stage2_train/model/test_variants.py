@@ -67,6 +67,7 @@ OPTIONS: dict[str, dict] = {
         "aggregation": "mean_deviation_trend",
         "object_parts": ("appearance", "class", "box"),
         "pair_geometry": True,
+        "given_scale": 3.0,
         "relation_pooling": "learned",
         "relation_layers": 1,
         "reasoning": "mean_deviation_trend",
