@@ -35,6 +35,7 @@ from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.make_clips import describe_clips
 from orn.stage2_train.model.build import count_parameters
+from orn.stage2_train.runs.control_results import CHANGES, MOST_CLIPS
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
 from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
@@ -220,9 +221,10 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
         return
     clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
     explained = min(clips, _EXPLAINED)
+    changed = len(CHANGES) * min(clips, MOST_CLIPS)
     # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
     for step, shown, seconds in (
-        ("eval", clips, clip_seconds(recipe, "eval", clips, device=device)),
+        ("eval", clips, clip_seconds(recipe, "eval", clips + changed, device=device)),
         ("baseline", len(splits), estimated_seconds("baseline", len(splits))),
         ("report", explained, clip_seconds(recipe, "eval", 4 * explained, device=device)),
     ):

@@ -171,8 +171,7 @@ class ClipDataset(Dataset[ClipSample]):
         if data.object_order == "person_first":
             person = self._objects.source.detector.class_names.index(PERSON)
             objects = draws.persons_first(objects, person=person)
-        order_T, is_flipped = draws.order(), draws.is_flipped()
-        frames_T = frames_T[order_T]
+        is_flipped = draws.is_flipped()
         if self.settings.reads_frames:
             pictures = self._pictures.read(request, video, frames_T, window)
         else:
@@ -187,7 +186,7 @@ class ClipDataset(Dataset[ClipSample]):
             maps=maps,
             motion=video.motion(frames_T) if self.settings.reads_motion else None,
             seconds=seconds_F[frames_T],
-            slots=fill_slots([objects[place] for place in order_T], window, self.settings.slots),
+            slots=fill_slots(objects, window, self.settings.slots),
             label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),
         )
         return sample.flipped() if is_flipped else sample

@@ -22,7 +22,7 @@ from orn.shared.text import nearest
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import CropPlace, CropWindow
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.settings.evaluation_names import FrameOrder, NumCrops
+from orn.stage2_train.settings.evaluation_names import NumCrops
 from orn.stage2_train.settings.recipe import DataRecipe
 
 logger = logging.getLogger(__name__)
@@ -205,8 +205,6 @@ class ClipSettings:
     """Class of each class's mirrored videos, for random flips in training; None for no flips."""
     has_one_clip: bool = False
     """Whether each segment has only the frames of its centered clip."""
-    frame_order: FrameOrder = "forward"
-    """Order of a clip's frames, changed only as a control in evaluation."""
     reads_frames: bool = True
     """Whether frames are decoded; otherwise they are black, which is faster."""
     has_maps: bool = False

@@ -1,4 +1,4 @@
-"""The choices for a clip: its frames, crop, order and flip.
+"""The choices for a clip: its frames, crop, order of objects and flip.
 
 The F frames of a segment are divided into L equal parts (`center_frames`); one frame is sampled
 from each part (section 6 of the paper).
@@ -20,9 +20,8 @@ from orn.stage2_train.clip_store.center_frames import borders, center_frames, mi
 from orn.stage2_train.clip_store.crop import CropWindow, random_window
 from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import FrameObjects, with_persons_first
-from orn.stage2_train.settings.evaluation_names import FrameOrder
 
-_STREAMS = {"control": 1, "order": 2, "flip": 3}
+_STREAMS = {"order": 2, "flip": 3}
 """Random streams that are separate from the stream for frames and crops."""
 
 _UNUSED_SECONDS = 2 / 30
@@ -65,13 +64,6 @@ class ClipDraws:
         """Return the objects of each frame with persons first and the others in random order."""
         order = self._stream("order")
         return [with_persons_first(frame, order, person=person) for frame in objects]
-
-    def order(self) -> NDArray[np.int64]:
-        """Return the (T,) order of the clip's frames, changed only as a control."""
-        num_frames, frame_order = self._settings.data.clip_frames, self._settings.frame_order
-        if frame_order == "forward":
-            return np.arange(num_frames)
-        return frame_permutation(num_frames, frame_order, self._stream("control"))
 
     def is_flipped(self) -> bool:
         """Return whether the clip is flipped left to right."""
@@ -139,13 +131,3 @@ def clip_generator(segment_id: str, clip_index: int) -> np.random.Generator:
     """Return the random generator for a test clip of a segment; it does not depend on the seed."""
     digest = hashlib.sha256(f"{segment_id}\0{clip_index}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
-
-
-def frame_permutation(
-    num_frames: int, order: FrameOrder, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return the (T,) indices of a clip's frames in the given order."""
-    places_T = np.arange(num_frames)
-    if order == "reversed":
-        return places_T[::-1]
-    return generator.permutation(places_T) if order == "shuffled" else places_T

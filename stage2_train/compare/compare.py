@@ -189,8 +189,8 @@ def mcnemar(num_one: int, num_other: int) -> float:
 
 
 def _views(file: EvalFile | None) -> dict[str, Any] | None:
-    """Return the views used in an evaluation: clips, crops, flip and frame order."""
-    views = {"clips", "crops", "flip", "frame_order"}
+    """Return the views used in an evaluation: clips, crops and flips."""
+    views = {"clips", "crops", "flip"}
     return None if file is None else file.model_dump(include=views)
 
 

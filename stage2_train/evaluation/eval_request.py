@@ -2,13 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from orn.data_manifests.records import Split
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.evaluation_names import FrameOrder, NumCrops
+from orn.stage2_train.settings.evaluation_names import NumCrops
 from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources
 
 _VIEWS = re.compile(r"([1-9]\d{0,3})x(\d)", re.ASCII)
@@ -52,10 +52,6 @@ class EvalRequest(Request):
             "change classes."
         ),
     ] = False
-    frame_order: Annotated[
-        FrameOrder | None,
-        Option("Control: order of a clip's frames; results go to eval-SPLIT-ORDER.json."),
-    ] = None
     label: Annotated[
         str | None,
         Option(
@@ -74,14 +70,9 @@ class EvalRequest(Request):
             raise ValueError(
                 f"--name {self.label!r}: expected letters, digits, dots, hyphens and underscores"
             )
-        if self.label.partition("-")[0] in get_args(FrameOrder):
-            raise ValueError(
-                f"--name {self.label!r}: the name is reserved for a different option; choose a new "
-                "one"
-            )
         return self
 
     @property
     def name(self) -> str:
         """Name of the evaluation in its files, such as eval-NAME.json."""
-        return "-".join(filter(None, (self.split, self.frame_order, self.label)))
+        return "-".join(filter(None, (self.split, self.label)))

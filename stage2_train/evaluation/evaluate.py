@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,13 @@ from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.interfaces import Views, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.measure_controls import (
+    Changed,
+    classes_when_changed,
+    control_values,
+    logits_of_classes,
+    predict_changed,
+)
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
@@ -101,22 +108,25 @@ def evaluate_run(
     joined.require_segments(config.dataset.name)
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
-    clips = sources.clip_dataset(
-        joined,
-        recipe,
-        frame_order=request.frame_order or "forward",
-        flipped_views=request.flip,
-    )
+    clips = sources.clip_dataset(joined, recipe, flipped_views=request.flip)
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
     predictions = _predict(model, clips, sources=sources, request=request, accelerator=accelerator)
+    is_seen = request.split in recipe.data.training_splits
+    results: dict[str, Any] = {}
+    if not is_seen and request.views == (1, 1) and not request.flip:
+        changed = _predict_changed(model, clips, request=request, accelerator=accelerator)
+        results["controls"] = control_values(predictions, changed, model.classes)
+        if predictions.labels.ndim == 1:
+            predictions = replace(predictions, when_changed=classes_when_changed(changed))
     file = split_file(
         *(predictions, joined, request, sources.dataset, recipe),
+        **results,
         run=str(run),
         system=config.system,
         step=model.step,
         detector=sources.detections.detector.title,
-        trained_on=request.split in recipe.data.training_splits,
+        trained_on=is_seen,
     )
     if accelerator.is_main_process:
         save_results(run, request.name, file, predictions)
@@ -166,6 +176,27 @@ def _predict(
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     return with_groups(predictions, clips.segments, unsure_labels(clips))
+
+
+def _predict_changed(
+    model: OpenedModel, clips: ClipDataset, *, request: EvalRequest, accelerator: Accelerator
+) -> Changed:
+    """Return the predictions for changed clips; see `predict_changed`."""
+    recipe = model.config.recipe
+    with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
+        return predict_changed(
+            model.network,
+            clips,
+            loader_settings(
+                accelerator,
+                batch_size=recipe.optimizer.batch_size,
+                workers=request.resources.workers,
+            ),
+            heads=model.heads,
+            reads_objects=recipe.model.reads_detections,
+            accelerator=accelerator,
+            advance=bar.advance,
+        )
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
@@ -218,7 +249,6 @@ def split_file(
         "clips": request.views[0],
         "crops": request.views[1],
         "flip": request.flip,
-        "frame_order": request.frame_order or "forward",
         "metric": dataset.metric,
         "num_unsure": sum(len(segment.unsure) for segment in joined.segments),
         "unsure_in_evaluation": recipe.data.unsure_in_evaluation,
@@ -261,9 +291,12 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
                 )
             mean = values[head]["map"]
             values["figures"][head]["map"] = {"value": mean, "low": None, "high": None}
+    elif predictions.when_changed is not None:
+        changed = logits_of_classes(predictions.when_changed, len(first.classes))
+        values["controls"] = control_values(predictions, changed, first.classes)
     pooled = EvalFile.model_validate(
         {
-            **first.as_json(),
+            **first.model_dump(by_alias=True, exclude_unset=True, exclude={"controls"}),
             "run": str(run),
             "split": FOLDS,
             **{

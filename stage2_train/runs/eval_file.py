@@ -13,6 +13,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text
 from orn.shared.text_report import Report, Table
+from orn.stage2_train.runs.control_results import ControlResults, control_table
 from orn.stage2_train.runs.predictions import GroupKind
 from orn.stage2_train.settings.head_combination import HEADS
 from orn.stage2_train.settings.recipe import UnsureInEvaluation
@@ -88,7 +89,6 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     clips: int
     crops: int
     flip: bool
-    frame_order: str
     metric: Metric
     num_unsure: int
     """Number of unsure labels."""
@@ -102,6 +102,8 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     per_class: list[ClassRow]
     confusion_counts: list[tuple[int, int, int]] = []
     """True class, predicted class and number of segments, if not zero, for single labels."""
+    controls: ControlResults | None = None
+    """What the run uses; None for a baseline, training splits and several views."""
 
     @property
     def by_head(self) -> dict[str, _Metrics]:
@@ -196,16 +198,23 @@ def as_report(file: EvalFile) -> Report:
     if any(file.interval(head, name) for head in heads for name in names):
         drawn = file.drawn
         notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
+    notes = [f"{'; '.join(notes)}."]
+    tables = [
+        Table(
+            header=("", *(head.replace("_", " ") for head in heads)),
+            rows=[(name, *(_cell(file, head, name) for head in heads)) for name in names],
+        )
+    ]
+    if file.controls is not None:
+        tables.append(
+            control_table(file.controls, metric=file.metric, num_segments=file.num_segments)
+        )
+        notes.append(file.controls.sentence())
     return Report(
         title=f"{file.dataset}, {file.split}{seen}: {counted(file.num_segments, 'segment')}, "
         f"{counted(file.clips, 'clip')}{crops} each{flips}{step}{system}",
-        tables=[
-            Table(
-                header=("", *(head.replace("_", " ") for head in heads)),
-                rows=[(name, *(_cell(file, head, name) for head in heads)) for name in names],
-            )
-        ],
-        notes=[f"{'; '.join(notes)}."],
+        tables=tables,
+        notes=notes,
     )
 
 

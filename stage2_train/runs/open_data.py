@@ -31,7 +31,6 @@ from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.runs.run_config import ClipRecord
-from orn.stage2_train.settings.evaluation_names import FrameOrder
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
@@ -99,7 +98,6 @@ class Sources:
         joined: JoinedSplit,
         recipe: Recipe,
         *,
-        frame_order: FrameOrder = "forward",
         flip: bool = False,
         flipped_views: bool = False,
     ) -> ClipDataset:
@@ -108,7 +106,6 @@ class Sources:
         Args:
             joined: the segments.
             recipe: settings for clips.
-            frame_order: order of frames.
             flip: whether training clips are flipped at random. Stored maps are then not read,
                 because a mirrored map is not the map of a mirrored frame.
             flipped_views: whether some views of clips are flipped.
@@ -134,7 +131,6 @@ class Sources:
         settings = replace(
             clip_settings(recipe, task=dataset.task),
             flipped_A=classes_when_flipped(dataset) if flip else None,
-            frame_order=frame_order,
             has_one_clip=has_one_clip,
             has_maps=has_stored and recipe.model.has_frozen_maps and not (flip or flipped_views),
         ).for_network(needs_frames=recipe.model.reads_frames)

@@ -20,6 +20,7 @@ from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.text import path_text, truncate
+from orn.stage2_train.runs.control_results import CHANGES
 from orn.stage2_train.settings.evaluation_names import FOLDS, options_of
 from orn.stage2_train.settings.head_combination import PARTS, HeadCombination, with_combination
 
@@ -65,6 +66,9 @@ class Predictions:
     """Video of each segment; None if these are the groups."""
     unsure: NDArray[np.bool_] | None = None
     """(N, A) pairs that average precision ignores; None if it ignores no pairs."""
+    when_changed: NDArray[np.int64] | None = None
+    """(N, P) predicted class of each segment when changed as in `CHANGES`, -1 if it was not; None
+    for multiple labels, and if no segment was changed."""
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -128,7 +132,10 @@ def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
         arrays = [getattr(part, name) for part in parts]
         if all(array is None for array in arrays):
             return None
-        missing = [np.zeros(part.logits.shape, np.bool_) for part in parts]  # only of `unsure`
+        if name == "when_changed":
+            missing = [np.full((len(part.ids), len(CHANGES)), -1) for part in parts]
+        else:  # only of `unsure`
+            missing = [np.zeros(part.logits.shape, np.bool_) for part in parts]
         pairs = zip(arrays, missing, strict=True)
         return np.concatenate([none if array is None else array for array, none in pairs])
 
@@ -140,7 +147,7 @@ def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
         groups=None if parts[0].groups is None else tuple(groups),
         grouped_by=next((p.grouped_by for p in parts if p.grouped_by != "videos"), "videos"),
         videos=None if all(part.videos is None for part in parts) else tuple(videos),
-        **{name: joined(name) for name in ("labels", *LOGITS, "unsure")},
+        **{name: joined(name) for name in ("labels", *LOGITS, "unsure", "when_changed")},
     )
 
 
@@ -249,6 +256,7 @@ def _read_arrays(file: BinaryIO) -> Predictions:
         **names,
         grouped_by=grouped_by,
         unsure=arrays.get("unsure"),
+        when_changed=arrays.get("when_changed"),
     )
 
 
@@ -272,8 +280,9 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         arrays["grouped_by"] = np.array(predictions.grouped_by)
     logits = {name: getattr(predictions, name) for name in LOGITS}
     arrays |= {name: values for name, values in logits.items() if values is not None}
-    if predictions.unsure is not None:
-        arrays["unsure"] = predictions.unsure
+    for name in ("unsure", "when_changed"):
+        if (values := getattr(predictions, name)) is not None:
+            arrays[name] = values
     file = io.BytesIO()
     np.savez(file, **arrays)
     with zipfile.ZipFile(file, "a") as archive:
