@@ -7,7 +7,6 @@ at 1, at 12 Hz; `category` is free text, so the classes are `hand` and `object`.
 """
 
 import csv
-import json
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -71,7 +70,7 @@ class _BoxRow(_Box, _Row):
 
 def find_in_something_else(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> list[str]:
     """Add the frames in a file to a table, and return the names of the classes."""
-    for key, entry, number in elements_of(file.path):
+    for key, entry, number, text in elements_of(file.path):
         what = f"{file.path}: frame {number:,} of {key!r}"
         match = FILE_NAME.fullmatch(_LabeledFrame.of(entry, what).name)
         video_id = key or (match["video"] if match else None)
@@ -80,7 +79,7 @@ def find_in_something_else(file: SourceFile, table: ObjectTable, _: re.Pattern[s
                 f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose '
                 "a different --format"
             )
-        table.add_frame(video_id, int(match["frame"]), number=number, content=json.dumps(entry))
+        table.add_frame(video_id, int(match["frame"]), number=number, content=text)
     return ["hand", "object"]
 
 

@@ -6,10 +6,10 @@ else by the number at the end of its `file_name`. Its video is `video`, else the
 `video_id` in the list `videos`, else the folder in `file_name`, else the name of the JSON file.
 """
 
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,24 +92,18 @@ def find_in_coco(file: SourceFile, table: ObjectTable, pattern: re.Pattern[str])
         table: the table.
         pattern: pattern for image names, with the groups `video` and `frame`.
     """
-    path, described = file.path, file.images
-    names: dict[str, dict[Any, str]] = {"categories": {}, "videos": {}}
-    for key, entry, number in elements_of(described):
-        if key in names:
-            named = _Named.of(entry, f"{described}: {key} {number:,}")
-            if named.id in names[key]:
-                raise ObjectImportError(
-                    f"{described}: expected unique ids in {key}, got {named.id!r} twice; correct "
-                    "the file"
-                )
-            names[key][named.id] = named.name
-    grids = file.grids
+    path, described, grids = file.path, file.images, file.grids
+    categories: dict[Any, str] = {}
+    videos = cache(lambda: _names_of_videos(described))
     for part in dict.fromkeys((described, path)):
-        for key, entry, number in elements_of(part):
-            if key == "images" and part == described:
+        describes, has_objects = part == described, part == path
+        for key, entry, number, text in elements_of(part):
+            if has_objects and key in ("annotations", ""):
+                table.add_object(_image_id_of(entry, path, number), number, text)
+            elif describes and key == "images":
                 what = f"{described}: image {number:,}"
                 image = _Image.of(entry, what)
-                video_id, frame = _place_of(image, what, pattern, names["videos"])
+                video_id, frame = _place_of(image, what, pattern, videos)
                 video_id, grid = video_id or path.stem, (image.height, image.width)
                 if grids.setdefault(video_id, grid) != grid:
                     raise ObjectImportError(
@@ -117,20 +111,45 @@ def find_in_coco(file: SourceFile, table: ObjectTable, pattern: re.Pattern[str])
                         f"got {grid}; export all images of a video at one size"
                     )
                 table.add_frame(video_id, frame, image.seconds, image=image.id)
-            elif key in ("annotations", "") and part == path:
-                image_id = _OfImage.of(entry, f"{path}: record {number:,}").image_id
-                table.add_object(image_id, number, json.dumps(entry))
+            elif describes and key == "categories":
+                _add_name(categories, entry, f"{described}: {key} {number:,}")
     if not grids:
         raise ObjectImportError(
             f"{described}: expected COCO JSON with images, got no images; for results, add the "
             f"images as {path.with_suffix(IMAGES_SUFFIX).name}"
         )
-    file.legend = names["categories"]
-    return [*names["categories"].values()]
+    file.legend = categories
+    return [*categories.values()]
+
+
+def _names_of_videos(described: Path) -> Mapping[Any, str]:
+    """Return the names of the list of videos by id, which only some files have and need."""
+    videos: dict[Any, str] = {}
+    for key, entry, number, _ in elements_of(described):
+        if key == "videos":
+            _add_name(videos, entry, f"{described}: {key} {number:,}")
+    return videos
+
+
+def _add_name(names: dict[Any, str], entry: Any, what: str) -> None:
+    named = _Named.of(entry, what)
+    if named.id in names:
+        raise ObjectImportError(
+            f"{what}: expected unique ids, got {named.id!r} twice; correct the file"
+        )
+    names[named.id] = named.name
+
+
+def _image_id_of(entry: Any, path: Path, number: int) -> int | str:
+    """Return the id of the image of an object; a plain number needs no parser, which is slow."""
+    image_id = entry.get("image_id") if type(entry) is dict else None
+    if type(image_id) is int and abs(image_id) < 2**63:
+        return image_id
+    return _OfImage.of(entry, f"{path}: record {number:,}").image_id
 
 
 def _place_of(
-    image: _Image, what: str, pattern: re.Pattern[str], videos: Mapping[Any, str]
+    image: _Image, what: str, pattern: re.Pattern[str], videos: Callable[[], Mapping[Any, str]]
 ) -> tuple[str | None, int]:
     """Return the video of an image, if it has one, and its frame; 0 if it has a time instead."""
     match = pattern.fullmatch(image.file_name.replace("\\", "/"))
@@ -143,7 +162,7 @@ def _place_of(
         )
     video_id = image.video or named_in.get("video")
     if image.video is None and image.video_id is not None:
-        video_id = videos.get(image.video_id, str(image.video_id))
+        video_id = videos().get(image.video_id, str(image.video_id))
     return video_id, int(frame or 0)
 
 

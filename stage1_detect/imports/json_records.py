@@ -18,7 +18,7 @@ from orn.shared.text import path_text
 MOST_ELEMENT_BYTES = 4 * 2**20
 """Maximum size of an element, which takes up to 25 times its size in memory."""
 _CHUNK_BYTES = 2**18
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SPACE: Any = re.compile(r"[ \t\n\r]*").match  # matches at any place
 
 Text = Annotated[Printable, Field(min_length=1, max_length=1000)]
 """The name of a video, class or image."""
@@ -44,14 +44,14 @@ class Record(BaseModel):
             raise ObjectImportError(f"{what}: {explain(err, cls)}; correct the file") from err
 
 
-def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
+def elements_of(path: Path) -> Iterator[tuple[str, Any, int, str]]:
     """Yield the elements of a JSON file that contains a list or an object.
 
     An element of the list has the key "". The members of an object are elements, except that a
     member that is a list is replaced by its own elements.
 
     Yields:
-        Key, value, and the element's number in its list, from 1.
+        Key, value, the element's number in its list, from 1, and its text.
 
     Raises:
         ObjectImportError: if the file is not JSON, or an element exceeds `MOST_ELEMENT_BYTES`.
@@ -59,8 +59,8 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
     number = 0
     with open_file(path, error=ObjectImportError) as file:
         try:
-            for key, number, value in _elements(_Text(file)):
-                yield key, value, number
+            for key, value, number, text in _elements(_Text(file)):
+                yield key, value, number, text
         except (ValueError, RecursionError) as err:  # ValueError: JSON, numbers and UTF-8
             reason = "too many levels" if isinstance(err, RecursionError) else str(err)
             raise ObjectImportError(
@@ -72,29 +72,31 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
             raise ObjectImportError(f"{path}: cannot be read ({err.strerror})") from err
 
 
-def _elements(text: "_Text") -> Iterator[tuple[str, int, Any]]:
-    """Yield key, number and value of each element."""
+def _elements(text: "_Text") -> Iterator[tuple[str, Any, int, str]]:
+    """Yield what `elements_of` does."""
     if text.takes("["):
         yield from _of_list("", text)
     elif text.takes("{"):
         for _ in text.items("}"):
-            key = text.value()
+            key, _ = text.value()
             if not isinstance(key, str) or not text.takes(":"):
                 raise ValueError("a member without a name")
             key.encode()  # rejects half of a surrogate pair
             if text.takes("["):
                 yield from _of_list(key, text)
             else:
-                yield key, 1, text.value()
+                value, content = text.value()
+                yield key, value, 1, content
     else:
         raise ValueError("neither a list nor an object")
     if text.next_sign():
         raise ValueError("content after the end")
 
 
-def _of_list(key: str, text: "_Text") -> Iterator[tuple[str, int, Any]]:
+def _of_list(key: str, text: "_Text") -> Iterator[tuple[str, Any, int, str]]:
     for number in text.items("]"):
-        yield key, number, text.value()
+        value, content = text.value()
+        yield key, value, number, content
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -129,8 +131,7 @@ class _Text:
     def next_sign(self) -> str:
         """Return the next sign that is not white space; empty at the end."""
         while True:
-            space = _SPACE.match(self._text, self._at)
-            self._at = space.end() if space else self._at
+            self._at = _SPACE(self._text, self._at).end()
             if self._at < len(self._text) or not self._reads_more():
                 return self._text[self._at : self._at + 1]
 
@@ -143,14 +144,17 @@ class _Text:
     def items(self, end: str) -> Iterator[int]:
         """Yield numbers from 1 before each item of a list or object, which the caller reads."""
         number = 0
-        while not self.takes(end):
-            if number and not self.takes(","):
-                raise ValueError(f"{self.next_sign() or 'the end'!r} in place of a comma")
+        while (sign := self.next_sign()) != end:
+            if number:
+                if sign != ",":
+                    raise ValueError(f"{sign or 'the end'!r} in place of a comma")
+                self._at += 1
             number += 1
             yield number
+        self._at += 1
 
-    def value(self) -> Any:
-        """Return the next value."""
+    def value(self) -> tuple[Any, str]:
+        """Return the next value and its text."""
         self.next_sign()
         while True:
             try:
@@ -161,5 +165,6 @@ class _Text:
                 continue
             if len(self._text) - end < len("e-1") and self._reads_more():
                 continue  # since a number may go on
+            content = self._text[self._at : end]
             self._at, self._left = end, MOST_ELEMENT_BYTES
-            return value
+            return value, content

@@ -137,14 +137,15 @@ def frame_of(
             boxes.append(box)
     boxes_N4 = np.array(boxes, np.float32).reshape(-1, 4)
     boxes_N4 = clip_boxes(boxes_N4, height=height, width=width)
-    filled = masks_of_boxes(boxes_N4, height=height, width=width)
+    is_box_N = np.array([not candidate.mask for candidate in kept], np.bool_)
+    filled = iter(masks_of_boxes(boxes_N4[is_box_N], height=height, width=width))
     detections = detections_of(
         what,
         grid=grid,
         boxes=boxes_N4,
         labels=[labels[candidate.name] for candidate in kept],
         scores=[candidate.score for candidate in kept],
-        masks=tuple(candidate.mask or mask for candidate, mask in zip(kept, filled, strict=True)),
+        masks=tuple(candidate.mask or next(filled) for candidate in kept),
         num_classes=len(labels),
     )
     return SourceFrame(place=place, detections=detections, left_out=left_out)
