@@ -65,6 +65,7 @@ def run_checks() -> Iterator[Check]:
         ("torch devices", _check_torch),
         ("precision", _check_precision),
         ("mmcv", _check_mmcv),
+        ("weights", _check_weights),
     ):
         yield _guarded(name, look)
 
@@ -174,3 +175,23 @@ def _check_mmcv() -> Check:
     is_compiled = importlib.util.find_spec("mmcv._ext") is not None
     operators = "its own, compiled" if is_compiled else "torchvision's, not compiled"
     return Check("mmcv", "ok", f"operators: {operators}")
+
+
+def _check_weights() -> Check:
+    """Check which published weights are here; the others are downloaded on first use."""
+    from orn.shared.download import cache_folder, cached_path
+    from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
+    from orn.stage1_detect.mmdet.zoo import find_config, weights_url
+    from orn.stage2_train.model.image_backbone import PACKAGED, packaged_file
+    from orn.stage2_train.training.initial_weights import IMAGENET_URLS
+
+    urls = {DEFAULT_CONFIG: weights_url(find_config(DEFAULT_CONFIG)), **IMAGENET_URLS}
+    is_here = {name: bool(url and cached_path(url).is_file()) for name, url in urls.items()}
+    packaged = packaged_file()
+    is_here[PACKAGED] = packaged is not None and packaged.is_file()
+    here, absent = (
+        ", ".join(name for name in is_here if is_here[name] == wanted) or "none"
+        for wanted in (True, False)
+    )
+    result = f"here: {here}; downloaded on first use into {cache_folder()}: {absent}"
+    return Check("weights", "ok", result)

