@@ -76,7 +76,7 @@ def _write_kitchen() -> None:
     run_orn("manifest", "new", "kitchen/labels.csv", "--split", "60/20/20")
     detector = ("--config", "mask_rcnn_demo", "--workers", "1", "--device", "cpu")
     run_orn("detect", "kitchen.toml", *detector, alone=True)
-    run_orn("clips", "kitchen.toml", "--backbone", "timm/tf_efficientnet_lite0")
+    run_orn("clips", "kitchen.toml", "--backbone", "timm/tf_efficientnet_lite0", "--motion")
     run = "runs/kitchen-small-seed0"
     run_orn("train", "kitchen.toml", *_SMALL, "--run", run, *LAPTOP)
     run_orn("eval", run, *LAPTOP)
