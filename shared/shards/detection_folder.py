@@ -101,6 +101,11 @@ class DetectionFolder:
                 )
 
     @property
+    def command(self) -> str:
+        """The command that wrote the shards, for messages."""
+        return "orn import-objects" if self.detector.is_imported else "orn detect"
+
+    @property
     def video_ids(self) -> tuple[str, ...]:
         """Ids of the videos with detections, in the order of the shards."""
         return tuple(self._places)

@@ -343,7 +343,7 @@ def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFol
     if video_id not in detections:
         if any(failed.id == video_id for failed in detections.failed):
             return "its video could not be decoded for the shards", None
-        return f"its video is not in the shards {detections.path}", "run `orn detect`"
+        return f"its video is not in the shards {detections.path}", f"run `{detections.command}`"
     entry = detections.entry(video_id)
     if entry.frames == 0:
         return f"no frame of its video was processed for the shards {detections.path}", None
@@ -359,6 +359,6 @@ def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFol
         raise JoinError(
             f"video {video_id}: expected the same file in both, got {stored} in {clips.name} and "
             f"{detected} in the shards {detections.path}; the video has changed: run the older of "
-            "`orn clips` and `orn detect` again with --fresh"
+            f"`orn clips` and `{detections.command}` again with --fresh"
         )
     return None
