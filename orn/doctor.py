@@ -185,7 +185,8 @@ def _check_weights() -> Check:
     from orn.stage2_train.model.image_backbone import PACKAGED, packaged_file
     from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 
-    urls = {DEFAULT_CONFIG: weights_url(find_config(DEFAULT_CONFIG)), **IMAGENET_URLS}
+    urls: dict[str, str | None] = {DEFAULT_CONFIG: weights_url(find_config(DEFAULT_CONFIG))}
+    urls |= dict(IMAGENET_URLS.items())
     is_here = {name: bool(url and cached_path(url).is_file()) for name, url in urls.items()}
     packaged = packaged_file()
     is_here[PACKAGED] = packaged is not None and packaged.is_file()
