@@ -86,10 +86,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Compare two runs on the same segments.",
         ),
         "runs": ("orn.stage2_train.compare.runs_command:runs", "List runs side by side."),
-        "systems": (
-            "orn.stage2_train.compare.systems_command:systems",
-            "List the systems in the paper.",
-        ),
         "ablate": (
             "orn.stage2_train.compare.ablate_command:ablate",
             "Train and compare the systems in a table.",

@@ -61,19 +61,9 @@ class System:
         return self.figures[0].table
 
     @property
-    def row(self) -> int:
-        """Row in that table, from 1."""
-        return self.figures[0].row
-
-    @property
     def settings(self) -> dict[str, Any]:
         """Settings in section `model` of a recipe that define this system."""
         return {**PAPER_MODEL, **self.changes}
-
-    @property
-    def tables(self) -> tuple[int, ...]:
-        """Numbers of the tables that contain the system."""
-        return tuple(sorted({figure.table for figure in self.figures}))
 
     def paper(self, table: int | None = None) -> dict[str, str]:
         """Return the results printed in a table, by data set; None selects `self.table`."""
@@ -200,5 +190,5 @@ def find_system(name: str) -> System:
             return system
     near = nearest(name, system_names())
     raise ConfigError(
-        f"system {name!r}: unknown system; did you mean {near!r}? `orn systems` lists all"
+        f"system {name!r}: unknown system; did you mean {near!r}? docs/systems.md lists all"
     )

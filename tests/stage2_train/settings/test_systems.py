@@ -1,8 +1,12 @@
 """The systems of the tables: names, settings that fit, figures as the paper prints them."""
 
+from pathlib import Path
+
 import pytest
+from torchvision.models import get_model
 
 from orn.shared.errors import ConfigError
+from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
 from orn.stage2_train.settings.systems import SYSTEMS, find_system, system_names
@@ -72,4 +76,28 @@ def test_rows_of_a_table_are_all_there() -> None:
             figure.row for system in SYSTEMS for figure in system.figures if figure.table == table
         }
         assert rows == set(range(1, num_rows + 1)), table
-    assert find_system("orn").tables == (1, 2, 3, 4)
+    assert {figure.table for figure in find_system("orn").figures} == {1, 2, 3, 4}
+
+
+def test_the_page_lists_every_system_with_its_results() -> None:
+    lines = (Path(__file__).parents[3] / "docs" / "systems.md").read_text().splitlines()
+    cells = [[cell.strip(" `") for cell in line.split("|")] for line in lines]
+    for system in SYSTEMS:
+        first = system.figures[0]
+        results = {
+            each.dataset: each.printed for each in system.figures if each.table == first.table
+        }
+        if first.table == 5:
+            expected = [*system.settings["kernels"], results["something"]]
+        else:
+            ours = [results.get(name, "") for name in ("epic", "vlog", "something")]
+            expected = [system.title, str(first.table), str(first.row), *ours]
+        (row,) = (row for row in cells if row[1:2] == [system.name] and len(row) > 6)
+        of_page = [cell.lower() for cell in row[2:] if cell != "mean" and cell != "GRU"]
+        assert of_page[: len(expected)] == [text.lower() for text in expected], system.name
+
+
+def test_a_baseline_has_the_parameters_of_torchvision() -> None:
+    resnet = sum(weight.numel() for weight in get_model("resnet18", weights=None).parameters())
+    recipe = load("r18", recipe="ablation_resnet18")
+    assert count_parameters(recipe.model) == resnet + 513 * (3 - 1000)  # 512 weights and a bias
