@@ -70,8 +70,7 @@ def demo_steps(seed: int) -> list[Step]:
     data = ("--data", str(pipeline.data_root))
     shard, video = Path(shards, _SHARD), pipeline.data_root / "demo" / "videos" / f"{_VIDEO}.mp4"
     page_argv = ("inspect", str(shard), *data, "--run", run, "--html", str(page.parent))
-    named = ("--dataset", "demo", *data)
-    film_argv = ("predict", run, str(video), "--shards", shards, *named, "--overlay", str(film))
+    film_argv = ("predict", run, str(video), "--shards", shards, "--overlay", str(film))
     drawn = [
         Step(name="page", argv=page_argv, outputs=(page,)),
         Step(name="film", argv=film_argv, outputs=(film,)),

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from orn.data_manifests.records import Video
 from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
+from orn.predict.given_videos import warn_of_trained
 from orn.predict.predict_request import PredictRequest
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.predict.truth import TrueSegment, true_segments, warn_of_trained
 from orn.predict.video import check_pairs, predict_video
 from orn.predict.windows import WindowChoice, windows_and_segments
 from orn.shared.errors import (
     CheckpointError,
-    ConfigError,
     DetectorError,
     JoinError,
     ShardFormatError,
@@ -27,7 +25,7 @@ from orn.shared.errors import (
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import Bar
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.text import counted, path_text
+from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage2_train.runs.trained import OpenedModel
 
@@ -65,7 +63,7 @@ def predict_all(
         bar: progress bar of videos.
 
     Raises:
-        ConfigError: if the network does not support an option, or no video is in `request.dataset`.
+        ConfigError: if the network does not support an option.
         DetectorError: if the detector cannot be loaded.
         ShardNotFoundError: if `request.shards` has no shards.
     """
@@ -76,7 +74,6 @@ def predict_all(
 
         page = PredictionPage(model=model, num_videos=len(videos))
     warn_of_trained(model, videos)
-    known = _truth(videos, request)
     num_detected = 0
 
     def detected(num_frames: int) -> None:
@@ -86,10 +83,9 @@ def predict_all(
 
     with _objects(model, request, videos) as objects:
         for video in videos:
-            truth = known.get(os.path.realpath(video.path), ())
             try:
                 with objects(video, detected) as source:
-                    yield from _of_video(model, video, source, request, page, truth, bar=bar)
+                    yield from _of_video(model, video, source, request, page, bar=bar)
             except _VIDEO_ERRORS as err:
                 logger.warning("video %s failed: %s", video.id, err)
                 reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
@@ -100,19 +96,6 @@ def predict_all(
             bar.advance()
     if page is not None and request.html is not None:
         page.write(request.html)
-
-
-def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Sequence[TrueSegment]]:
-    """Return the labels of the videos in `request.dataset`, by resolved path."""
-    if request.dataset is None:
-        return {}
-    known = true_segments(request.dataset, request.data_root)
-    if not any(os.path.realpath(video.path) in known for video in videos):
-        raise ConfigError(
-            f"--dataset {path_text(request.dataset)}: no labels for the videos to predict; pass "
-            "their manifest, and the folder of the data set with --data"
-        )
-    return known
 
 
 def _objects(
@@ -131,7 +114,6 @@ def _of_video(
     source: tuple[Video, DetectionFolder],
     request: PredictRequest,
     page: PredictionPage | None,
-    truth: Sequence[TrueSegment],
     *,
     bar: Bar,
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
@@ -168,7 +150,6 @@ def _of_video(
         detections=detections.video(video.id),
         windows=kept,
         segments=segments,
-        truth=truth,
     )
     if request.overlay is not None:
         draw_prediction(

@@ -5,7 +5,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from orn.shared.common_options import (
-    DataRoot,
     Device,
     FilePath,
     FrameRate,
@@ -89,14 +88,6 @@ class PredictRequest(Request):
             metavar="OUT.html",
         ),
     ] = None
-    dataset: Annotated[
-        str | None,
-        Option(
-            "Show the labels of this data set next to the predictions.",
-            metavar="NAME|FILE",
-        ),
-    ] = None
-    data_root: DataRoot = None
     threads: Annotated[
         Threads | None,
         threads_option("this process", usual="OMP_NUM_THREADS, else the number of cores"),

@@ -1,6 +1,6 @@
 """Frames of a video with their objects and the pair that explains a prediction, in films and pages;
-and the overlay video: with its objects, the predicted class at each time, the true class where
-it is known, and the most important pair of objects.
+and the overlay video: with its objects, the predicted class at each time, and the most
+important pair of objects.
 
 H W size of the picture.
 """
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.predict.truth import TrueSegment, names_at
 from orn.predict.windows import explaining_window, moments_of
 from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
 from orn.shared.drawing.film import write_film
@@ -64,8 +63,6 @@ class PredictedVideo:
     """Its windows, sorted by start, with pairs if the network relates objects."""
     segments: Sequence[SegmentPrediction]
     """The stretches of these windows."""
-    truth: Sequence[TrueSegment] = ()
-    """Labeled segments of the video."""
 
 
 def draw_prediction(
@@ -89,12 +86,12 @@ def draw_prediction(
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
         ShardFormatError: if detections are damaged.
     """
-    video, detections, truth = predicted.video, predicted.detections, predicted.truth
+    video, detections = predicted.video, predicted.detections
     windows = predicted.windows
     moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
     shown = [model.classes[label] for moment in moments for label in moment.labels]
-    names = dict.fromkeys([*shown, *(name for segment in truth for name in segment.names)])
-    panel = _Panel(model.classes, moments, truth, {name: at for at, name in enumerate(names)})
+    names = dict.fromkeys(shown)
+    panel = _Panel(model.classes, moments, {name: at for at, name in enumerate(names)})
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
@@ -118,7 +115,7 @@ def draw_prediction(
             size = picture.shape[1], picture.shape[0]
             picture = _widened(picture)
             width = picture.shape[1]
-            above = panel.above(width, moment, frame.seconds)
+            above = panel.above(width, moment)
             below = panel.below(width, moment, window, frame.seconds)
             yield frame.seconds, np.concatenate([above, picture, below])
             number += 1
@@ -129,33 +126,26 @@ def draw_prediction(
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """The predicted and the true class above the pictures, and the panel below them."""
+    """The predicted class above the pictures, and the panel below them."""
 
     classes: Sequence[str]
     moments: Sequence[SegmentPrediction]
-    truth: Sequence[TrueSegment]
     places: dict[str, int]
-    """Color index of each predicted or true class."""
+    """Color index of each predicted class."""
 
     def moment_at(self, seconds: float) -> SegmentPrediction:
         """Return the prediction at a time."""
         starts = [moment.start_seconds for moment in self.moments]
         return self.moments[max(bisect_right(starts, seconds) - 1, 0)]
 
-    def above(self, width: int, moment: SegmentPrediction, seconds: float) -> NDArray[np.uint8]:
-        """Return an (H, W, 3) header: the predicted class, and the true class below it."""
-        lines = [(moment.predicted_text(), self._shade(moment))]
-        if self.truth:
-            true = names_at(self.truth, seconds)
-            color = self._color(true[0]) if true else _DARK
-            text = f"true: {', '.join(true)}" if true else ""
-            lines.append((text, color))
+    def above(self, width: int, moment: SegmentPrediction) -> NDArray[np.uint8]:
+        """Return an (H, W, 3) header with the predicted class."""
         height = _scaled(_HEADER, width)
-        header = np.zeros((height * len(lines), width, 3), np.uint8)
-        for row, (text, color) in enumerate(lines):
-            header[row * height : (row + 1) * height] = color
-            top = row * height + round((1 - _TEXT_SHARE) / 2 * height)
-            _write(header, text, top, height=height)
+        header = np.zeros((height, width, 3), np.uint8)
+        header[:] = self._shade(moment)
+        _write(
+            header, moment.predicted_text(), round((1 - _TEXT_SHARE) / 2 * height), height=height
+        )
         return header
 
     def below(
@@ -168,7 +158,7 @@ class _Panel:
         """Return an (H, W, 3) panel: most probable classes, the pair as text, classes over time."""
         line, shown = _scaled(_LINE, width), moment.likeliest()[:_BARS]
         gap, rows = line // 3, len(shown) + 1
-        height = gap + line * (rows + (2 if self.truth else 1))
+        height = gap + line * (rows + 1)
         panel = np.full((height, width, 3), _DARK, np.uint8)
         for place, label in enumerate(shown):
             top = gap + place * line
@@ -186,7 +176,7 @@ class _Panel:
         return panel
 
     def _draw_times(self, panel: NDArray[np.uint8], line: int, seconds: float) -> None:
-        """Draw the predicted and the true classes over time, fainter if less probable."""
+        """Draw the predicted classes over time, fainter if less probable."""
         first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
         left = 2 * _MARGIN + text_size("predicted", round(_TEXT_SHARE * line))[0]
         width = panel.shape[1] - left - _MARGIN
@@ -198,12 +188,8 @@ class _Panel:
         for moment in self.moments:
             columns = slice(column(moment.start_seconds), column(moment.stop_seconds) + 1)
             panel[2 : line - 2, columns] = self._shade(moment)
-        for true in self.truth:
-            start, stop = column(max(true.times.start, first)), column(min(true.times.stop, last))
-            panel[line + 2 : 2 * line - 2, start : stop + 1] = self._color(true.names[0])
         panel[:, column(seconds) : column(seconds) + 2] = _WHITE
-        for row, text in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
-            _write(panel, text, row * line + 3, height=line)
+        _write(panel, "predicted", 3, height=line)
 
     def _shade(self, moment: SegmentPrediction) -> Color:
         """Return the color of the predicted class, darker if it is less probable."""

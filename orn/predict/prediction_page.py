@@ -10,7 +10,6 @@ import numpy as np
 
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
 from orn.predict.prediction_film import PredictedVideo, draw_seen_frame
-from orn.predict.truth import TrueSegment, share_predicted
 from orn.predict.windows import explaining_window, moments_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text
@@ -73,9 +72,6 @@ class PredictionPage:
         texts = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
         if len(segments) > 3:
             texts.append(f"{len(segments) - 3:,} more")
-        lanes = list(self._lanes(windows, segments[:_MOST_STRETCHES], cards))
-        if predicted.truth:
-            lanes.append(self._true_lane(predicted.truth[:_MOST_STRETCHES], segments))
         self._append(
             {
                 "key": key,
@@ -83,7 +79,7 @@ class PredictionPage:
                 "length": f"{stop - start:.2f} s",
                 "predicted": texts,
                 "total": len(segments),
-                "lanes": lanes,
+                "lanes": list(self._lanes(windows, segments[:_MOST_STRETCHES], cards)),
                 "times": [f"{seconds:.2f} s" for seconds in (start, (start + stop) / 2, stop)],
                 "cards": list(cards.values()),
             }
@@ -185,23 +181,6 @@ class PredictionPage:
                     if label in segment.labels
                 ],
             }
-
-    def _true_lane(
-        self, truth: Sequence[TrueSegment], segments: Sequence[SegmentPrediction]
-    ) -> dict[str, Any]:
-        """Return the lane of the labeled segments."""
-        whole = segments[0].start_seconds, segments[-1].stop_seconds
-        parts = [
-            {
-                "address": "",
-                "when": "True",
-                "text": f"{', '.join(true.names)}: predicted {100 * share:.0f} % of the time",
-                "color": self._color(true.names[0]),
-                **_part(true.times.start, true.times.stop, whole),
-            }
-            for true, share in share_predicted(truth, segments)
-        ]
-        return {"name": "True", "path": "", "color": "none", "parts": parts}
 
     def _color(self, name: str) -> str:
         return css_color(activity_color(self._places.setdefault(name, len(self._places))))

@@ -1,6 +1,5 @@
-"""Films: `orn predict --overlay`, and `--dataset`."""
+"""Films: `orn predict --overlay`."""
 
-import shutil
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
@@ -9,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.predict.prediction_film import PredictedVideo, draw_prediction, draw_seen_frame
-from orn.predict.truth import TrueSegment
 from orn.predict.video import predict_video
 from orn.predict.windows import WindowChoice, moments_of
 from orn.shared.pages.palette import activity_color
-from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.trained import open_model
-from tests.orn.predict.conftest import first_video, predict, turned, validation
+from tests.orn.predict.conftest import first_video, predict, turned
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
 
@@ -30,11 +27,10 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     with first_video(trained, model) as (video, detections):
         windows = turned(predict_video(model, video, detections, choice=choice, pairs=1))
         seen = detections.video(video.id)
-        truth = [TrueSegment(times=TimeRange(0, 0.2), names=("right",))]
         interval = seen.interval_seconds
         recorded = Mock(wraps=seen, video=seen.video, interval_seconds=interval)
         predicted = PredictedVideo(
-            name="a", video=video, detections=recorded, windows=windows, segments=(), truth=truth
+            name="a", video=video, detections=recorded, windows=windows, segments=()
         )
         draw_prediction(film, model, predicted)
     rows = [call.args[0] for call in recorded.frame.call_args_list]
@@ -55,18 +51,6 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
                 expected = 24 + moment.probabilities.max() * (color - 24)  # darker if less probable
                 distances.append(np.abs(expected - corner).sum())
         assert min(distances) < 30
-
-
-def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> None:
-    (video, *_) = validation(trained)
-    page, manifest = tmp_path / "out.html", trained.run.parent / "tiny.toml"
-    more = ("--dataset", manifest, "--data", trained.data)
-    for words in (more, ()):
-        predict(trained, video, "--shards", trained.shards, "--html", page, *words)
-        assert ('aria-label="True"' in page.read_text()) == bool(words)
-    other = shutil.copy(video, tmp_path / "other.mp4")
-    result = predict(trained, other, "--shards", trained.shards, *more, exit_code=2)
-    assert "--dataset" in result.stderr and "--data" in result.stderr
 
 
 def test_a_film_has_every_frame_where_objects_are_on_every_fourth(trained, tmp_path) -> None:
