@@ -11,15 +11,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from orn.data_manifests.load import load_listing
-from orn.data_manifests.manifest import Manifest
-from orn.shared.errors import ManifestError, ShardNotFoundError
+from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard, ShardFrame
-from orn.shared.text import counted, nearest
-from orn.shared.time_ranges import TimeRange
 
 
 def images_path(out: Path) -> Path:
@@ -27,75 +23,27 @@ def images_path(out: Path) -> Path:
     return out.with_suffix(".images.json")
 
 
-def ranges_of_split(
-    manifest: Manifest, data_root: Path | None, split: str
-) -> dict[str, list[TimeRange]]:
-    """Return the time ranges of a split's segments, by video."""
-    listing = load_listing(manifest, data_root, labels=False)
-    ranges: dict[str, list[TimeRange]] = {}
-    for segment in listing.segments:
-        if segment.split == split:
-            its_range = TimeRange(segment.start_seconds, segment.stop_seconds)
-            ranges.setdefault(segment.video_id, []).append(its_range)
-    if not ranges:
-        raise ManifestError(
-            f"data set {manifest.name!r}: expected segments of the split {split!r}, got none among "
-            f"{counted(len(listing.segments), 'segment')}; choose a different --split"
-        )
-    return ranges
-
-
-def select_frames(
-    folder: DetectionFolder,
-    *,
-    videos: Sequence[str] = (),
-    ranges: Mapping[str, Sequence[TimeRange]] | None = None,
-) -> Iterator[ShardFrame]:
-    """Yield the selected frames, grouped by video.
-
-    Args:
-        folder: the shards.
-        videos: ids of the videos; empty for all.
-        ranges: time ranges to export, by video; None for all frames.
+def all_frames(folder: DetectionFolder) -> Iterator[ShardFrame]:
+    """Yield all frames of the shards, grouped by video.
 
     Raises:
-        ShardNotFoundError: if a selected video is not in the shards, or if no frame is selected.
+        ShardNotFoundError: if there are none.
         ShardFormatError: if shards disagree about the source or grid of a video.
     """
-    for video_id in videos:
-        if video_id not in folder:
-            raise ShardNotFoundError(
-                f"{folder.path}: expected video {video_id!r}, got none with this id; did you mean "
-                f"{nearest(video_id, folder.video_ids)!r}?"
-            )
     is_empty = True
     for video_id in folder.video_ids:
-        if videos and video_id not in videos:
-            continue
         folder.entry(video_id)  # raises an error if shards are of different files
-        its_ranges = [TimeRange()] if ranges is None else ranges.get(video_id, [])
-        for path in folder.shards_of([video_id]) if its_ranges else ():
-            for frame in _frames(Shard(path), video_id, its_ranges):
+        for path in folder.shards_of([video_id]):
+            shard = Shard(path)
+            for row in range(*shard.video_rows(video_id)):
                 is_empty = False
-                yield frame
+                yield shard.whole_frame(row, shard.checked_frame(row))
     if is_empty:
-        raise ShardNotFoundError(
-            f"{folder.path}: expected frames to export, got none; select more with --video or "
-            "--split"
-        )
-
-
-def _frames(shard: Shard, video_id: str, ranges: Sequence[TimeRange]) -> Iterator[ShardFrame]:
-    start, stop = shard.video_rows(video_id)
-    mask_F = np.zeros(stop - start, dtype=np.bool_)
-    for times in ranges:
-        mask_F[slice(*times.places(shard.frame_seconds()[start:stop]))] = True
-    for row in (start + np.flatnonzero(mask_F)).tolist():
-        yield shard.whole_frame(row, shard.checked_frame(row))
+        raise ShardNotFoundError(f"{folder.path}: expected frames to export, got none")
 
 
 def export_coco(
-    frames: Iterable[ShardFrame], out: Path, class_names: Sequence[str], *, min_score: float = 0.0
+    frames: Iterable[ShardFrame], out: Path, class_names: Sequence[str]
 ) -> dict[str, Any]:
     """Write frames as results; both files appear only once they are complete.
 
@@ -107,7 +55,6 @@ def export_coco(
         frames: the frames.
         out: file of the results; for the other one, see `images_path`.
         class_names: names of the detector's classes.
-        min_score: minimum score of an object.
 
     Returns:
         The paths of both files, and the numbers of videos, frames and objects in them.
@@ -126,7 +73,7 @@ def export_coco(
         images.write(_head_of_images(dict(zip(ids, class_names, strict=True))))
         for num_frames, frame in enumerate(frames, start=1):
             _add(images, _image(num_frames, frame), is_first=num_frames == 1)
-            for row in np.flatnonzero(frame.detections.scores >= min_score).tolist():
+            for row in range(len(frame.detections.scores)):
                 result = _result(num_frames, frame, row, ids)
                 _add(results, result, is_first=num_objects == 0)
                 num_objects += 1

@@ -3,8 +3,7 @@
 from itertools import chain
 from typing import Annotated, Literal
 
-from orn.data_manifests.records import Split
-from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, Share
+from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath
 from orn.shared.echo import echo_report
 from orn.shared.options import Argument, Option, command
 
@@ -24,14 +23,6 @@ def export_objects(
     shards: Annotated[
         FilePath | None, Option("Folder of the shards.", usual="shards/DATASET")
     ] = None,
-    split: Annotated[
-        Split | None, Option("Export only frames inside a segment of this split.")
-    ] = None,
-    videos: Annotated[
-        tuple[str, ...],
-        Option("Export only this video; may be repeated.", name="--video", metavar="ID"),
-    ] = (),
-    min_score: Annotated[Share, Option("Drop objects with a lower score.")] = 0.0,
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
@@ -45,20 +36,13 @@ def export_objects(
     from orn.shared.shards.detection_folder import DetectionFolder
     from orn.shared.shards.shard_folder import files_of_shards
     from orn.shared.text_report import report_of
-    from orn.stage1_detect.exports.coco_export import (
-        export_coco,
-        images_path,
-        ranges_of_split,
-        select_frames,
-    )
+    from orn.stage1_detect.exports.coco_export import all_frames, export_coco, images_path
 
     manifest = load_manifest(dataset)
     folder = shards or default_folder("shards", manifest.name)
     check_output_files([out])  # a folder has no name for the images
     reads = chain(files_of(dataset, data_root), files_of_shards(folder))
     check_output_files([out, images_path(out)], reads=reads)
-    ranges = None if split is None else ranges_of_split(manifest, data_root, split)
     detections = DetectionFolder(folder)
-    frames = select_frames(detections, videos=videos, ranges=ranges)
-    summary = export_coco(frames, out, detections.detector.class_names, min_score=min_score)
+    summary = export_coco(all_frames(detections), out, detections.detector.class_names)
     echo_report(summary, report_of, as_json=as_json)

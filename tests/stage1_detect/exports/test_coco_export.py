@@ -1,7 +1,6 @@
 """COCO results, as pycocotools reads them."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from pycocotools.coco import COCO
 from orn.shared.errors import PipelineError
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.time_ranges import TimeRange
-from orn.stage1_detect.exports.coco_export import export_coco, images_path, select_frames
+from orn.stage1_detect.exports.coco_export import all_frames, export_coco, images_path
 from tests.orn.inspect.conftest import detected, write
 from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table
@@ -30,16 +28,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "shards"
 
 
-def export(folder: Path, out: Path, **selection: Any) -> None:
+def export(folder: Path, out: Path) -> None:
     detections = DetectionFolder(folder)
-    frames = select_frames(detections, **selection)
-    export_coco(frames, out, detections.detector.class_names)
+    export_coco(all_frames(detections), out, detections.detector.class_names)
 
 
-def exported(folder: Path, **selection: Any) -> tuple[list[Any], dict[int, Any]]:
+def exported(folder: Path) -> tuple[list[Any], dict[int, Any]]:
     """The results, and the images by id."""
     out = folder.parent / "out.json"
-    export(folder, out, **selection)
+    export(folder, out)
     images = json.loads(images_path(out).read_text())["images"]
     return json.loads(out.read_text()), {image["id"]: image for image in images}
 
@@ -70,29 +67,17 @@ def test_every_detection_once_as_pycocotools_reads_it(folder: Path) -> None:
     assert {category["name"] for category in truth.loadCats(read.getCatIds())} == {*COCO_CLASSES}
 
 
-@pytest.mark.parametrize(
-    ("selection", "message"),
-    [
-        ({"ranges": {"b": [TimeRange(9.0)]}}, "got none"),
-        ({"videos": ("kitchen/b",)}, "expected video 'kitchen/b', .* did you mean 'kitchen/a'"),
-    ],
-)
-def test_nothing_to_export_leaves_no_file(folder: Path, selection: Any, message: str) -> None:
-    with pytest.raises(PipelineError, match=message):
-        exported(folder, **selection)
-    assert [path.name for path in folder.parent.iterdir()] == ["shards"]
+def test_nothing_to_export_leaves_no_file(tmp_path: Path) -> None:
+    write(tmp_path / "shards" / "shard-000000.zarr.zip", {})
+    with pytest.raises(PipelineError, match="got none"):
+        exported(tmp_path / "shards")
+    assert [path.name for path in tmp_path.iterdir()] == ["shards"]
 
 
-def test_the_command_takes_a_split(orn: Any, folder: Path) -> None:
+def test_the_command_exports_the_shards_of_a_data_set(orn: Any, folder: Path) -> None:
     root = folder.parent
-    rows = ["video,label,start,stop,split", "kitchen/a,x,0.5,0.6,train", "b,x,0.6,9,validation"]
-    manifest = write_table(root, "mine", rows, classes=["x"], form="segments")
+    manifest = write_table(root, "mine", ["video,label", "kitchen/a,x", "b,x"], classes=["x"])
     places = (root / "out.json", "--shards", folder, "--data", root / "data")
-    export = partial(orn, "export-objects", manifest, *places, "--format", "coco", "--json")
-    payload = export("--split", "train").json
-    assert (payload["frames"], payload["objects"], payload["videos"]) == (1, 2, 1)
-    both = export("--split", "validation", "--video", "b", "--min-score", "0.2")
-    assert both.json["objects"] == 0
-    assert json.loads((root / "out.json").read_text()) == []
-    assert "split 'test', got none" in export("--split", "test", exit_code=None).stderr
-    assert export().json["frames"] == 5
+    payload = orn("export-objects", manifest, *places, "--format", "coco", "--json").json
+    assert (payload["frames"], payload["objects"], payload["videos"]) == (5, 5, 2)
+    assert len(json.loads((root / "out.json").read_text())) == 5
