@@ -67,7 +67,6 @@ class ClipsRequest(Request):
             metavar="PIXELS",
         ),
     ] = None
-    quality: Annotated[int, Field(ge=50, le=95), Option("JPEG quality.")] = 92
     rate: Annotated[
         Annotated[float, Field(gt=0, le=1000)] | None,
         Option(

@@ -108,7 +108,6 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         "path": str(plan.path),
         "size": settings.describe_size() if isinstance(settings.size, tuple) else None,
         "short_side": None if isinstance(settings.size, tuple) else settings.size,
-        "quality": settings.jpeg_quality,
         "rate": settings.rate,
         "clip_frames": settings.clip_frames,
         "backbone": request.backbone,
@@ -148,7 +147,7 @@ def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
     reads = files_of(request.manifest, request.data_root)
     CLIP_FILES.check_folder(path, reads=reads, fresh=request.fresh)
     size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
-    settings = StoreSettings(size=size, jpeg_quality=request.quality, rate=request.rate)
+    settings = StoreSettings(size=size, rate=request.rate)
     network = None
     if request.backbone is not None:
         network = ImageNetwork(
