@@ -69,7 +69,7 @@ def demo_steps(seed: int) -> list[Step]:
     run, shards = str(pipeline.run), str(pipeline.shards)
     data = ("--data", str(pipeline.data_root))
     shard, video = Path(shards, _SHARD), pipeline.data_root / "demo" / "videos" / f"{_VIDEO}.mp4"
-    page_argv = ("inspect", str(shard), *data, "--run", run, "--html", str(page.parent))
+    page_argv = ("inspect", str(shard), *data, "--html", str(page.parent))
     film_argv = ("predict", run, str(video), "--shards", shards, "--overlay", str(film))
     drawn = [
         Step(name="page", argv=page_argv, outputs=(page,)),

@@ -14,8 +14,6 @@ from orn.shared.errors import SOME_FAILED, ShardNotFoundError
 from orn.shared.options import Argument, Option, Request, command
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from orn.inspect.shard_videos import ActivityLabels, Pictures
     from orn.shared.shards.shard import Shard, ShardFrame
 
@@ -46,17 +44,11 @@ class InspectRequest(Request):
             metavar="OUT",
         ),
     ] = None
-    start_seconds: Annotated[
-        float | None, Option("Start of OUT.mp4, in seconds.", name="--from")
-    ] = None
-    stop_seconds: Annotated[
-        float | None, Option("End of OUT.mp4, in seconds, exclusive.", name="--to")
-    ] = None
     score_threshold: Annotated[
         Share | None,
         Option(
             "Minimum score of the objects in OUT.",
-            usual="that of the run if one is given, otherwise that of the detection",
+            usual="that of the detection",
         ),
     ] = None
     dataset: Annotated[
@@ -75,10 +67,6 @@ class InspectRequest(Request):
             usual="from the plan next to SHARD, else that of the data set",
         ),
     ] = None
-    run: Annotated[
-        FilePath | None,
-        Option("Show the predictions of this run, as stored by `orn eval`, on the page."),
-    ] = None
 
     @property
     def draws_video(self) -> bool:
@@ -92,12 +80,7 @@ class InspectRequest(Request):
         if self.index is not None and self.seconds is not None:
             raise ValueError("--frame and --seconds: expected at most one, got both; omit one")
         if self.draws_video and (self.index, self.seconds) != (None, None):
-            raise ValueError("--frame and --seconds select one frame; for a video use --from, --to")
-        for name, value in (("--from", self.start_seconds), ("--to", self.stop_seconds)):
-            if value is not None and not self.draws_video:
-                raise ValueError(f"{name} selects a part of a video and requires --overlay OUT.mp4")
-        if self.run is not None and self.html is None:
-            raise ValueError("--run shows predictions on a page and requires --html OUT")
+            raise ValueError("--frame and --seconds draw one frame; pass --overlay OUT.png")
         if self.html is not None and self.html.suffix.lower() in (".html", ".htm"):
             raise ValueError(f"--html: expected a folder, got {self.html}; omit {self.html.suffix}")
         return self
@@ -214,8 +197,6 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
             pictures,
             request.overlay,
             video_id=request.video_id,
-            start_seconds=request.start_seconds,
-            stop_seconds=request.stop_seconds,
             score_threshold=threshold,
         )
     else:
@@ -225,53 +206,18 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
 
 
 def _score_threshold(shard: "Shard", request: InspectRequest) -> float:
-    """Return the minimum score of the objects to draw: by default, of those that the run reads."""
-    from orn.data_manifests.records import FIRST_FOLD
-    from orn.stage2_train.runs.run_config import recorded_config
-    from orn.stage2_train.runs.run_folder import CONFIG_NAME
-
+    """Return the minimum score of the objects to draw: by default, that of the detection."""
     if request.score_threshold is not None:
         return request.score_threshold
-    run = request.run
-    for folder in () if run is None else (run, run / FIRST_FOLD):
-        if (folder / CONFIG_NAME).is_file():
-            return recorded_config(folder).recipe.data.score_threshold
     return shard.detector.thresholds.get("score", 0)
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
-    """Return the labels of the data set, with the predictions of a run if one is given."""
+    """Return the labels of the data set, if it has any."""
     from orn.inspect.shard_videos import ActivityLabels, data_of_shard, labels_of
-    from orn.shared.errors import ConfigError, PipelineError
+    from orn.shared.errors import PipelineError
 
-    run = request.run
     try:
-        name, root = data_of_shard(shard.path, request.dataset, request.data_root)
-        labels = labels_of(name, root, _probabilities(run) if run else None)
+        return labels_of(*data_of_shard(shard.path, request.dataset, request.data_root))
     except PipelineError as err:
-        if run is not None:
-            raise
         return ActivityLabels(source=f"none: {err}")
-    here = {video.id for video in shard.videos}
-    shown = [segment for segment in labels.segments if segment.video_id in here]
-    if run is not None and not any(segment.id in labels.probabilities for segment in shown):
-        raise ConfigError(
-            f"{run}: expected predictions for videos of {shard.path}, got none; evaluate their "
-            f"split with `orn eval {run} --split SPLIT`"
-        )
-    return labels
-
-
-def _probabilities(run: Path) -> "dict[str, NDArray]":
-    """Return (A,) probabilities by segment, for all splits on which a run was evaluated."""
-    from orn.stage2_train.runs.predictions import load_predictions, predictions_of, probabilities
-    from orn.stage2_train.settings.evaluation_names import FOLDS
-
-    splits = ("train", "validation", "test", FOLDS)
-    paths = [run / f"predictions-{split}.npz" for split in splits]
-    kept = [load_predictions(path) for path in paths if path.is_file()]
-    return {
-        name: probabilities(logits_A, multi_label=predictions.labels.ndim > 1)
-        for predictions in kept or [predictions_of(run, "validation")]
-        for name, logits_A in zip(predictions.ids, predictions.logits, strict=True)
-    }

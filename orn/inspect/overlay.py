@@ -1,4 +1,4 @@
-"""A frame as a picture or in a notebook, or a range of a video, with detections."""
+"""A frame as a picture or in a notebook, or a video, with detections."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,6 @@ from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.shards.shard_format import VideoEntry
-from orn.shared.time_ranges import TimeRange
 
 logger = logging.getLogger(__name__)
 
@@ -74,36 +73,29 @@ def draw_film(
     out: Path,
     *,
     video_id: str | None = None,
-    start_seconds: float | None = None,
-    stop_seconds: float | None = None,
     score_threshold: float,
 ) -> Drawn:
-    """Write a video with its detections, or its half-open range of times, as MP4.
+    """Write a video with its detections as MP4.
 
     Raises:
         ConfigError: if `video_id` is required.
-        ShardNotFoundError: if the shard does not contain the video or has no frames in the range.
+        ShardNotFoundError: if the shard does not contain the video or none of its frames.
         ShardFormatError: if the shard is damaged.
         PipelineError: if the file cannot be written.
     """
     video = chosen_video(shard, video_id)
     first, last = shard.video_rows(video.id)
     seconds_f = shard.frame_seconds()[first:last]
-    start, stop = TimeRange(start_seconds, stop_seconds).places(seconds_f)
-    if start >= stop:
-        held = f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s" if len(seconds_f) else "none"
-        raise ShardNotFoundError(
-            f"{shard.path}: expected frames of video {video.id!r} from {start_seconds} to "
-            f"{stop_seconds} s, got none; it has {held}"
-        )
+    if first == last:
+        raise ShardNotFoundError(f"{shard.path}: video {video.id!r} has no frames")
 
     gray = 0
 
     def drawn_frames(bar: Bar) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         nonlocal gray
         size: tuple[int, int] | None = None
-        shown = _pictures(video, pictures, seconds_f[start:stop])
-        for row, picture in zip(range(first + start, first + stop), shown, strict=True):
+        shown = _pictures(video, pictures, seconds_f)
+        for row, picture in zip(range(first, last), shown, strict=True):
             frame = shard.whole_frame(row, shard.frame(row))
             drawn = _drawn(frame, picture, score_threshold, size)
             gray += picture is None
@@ -111,7 +103,7 @@ def draw_film(
             yield frame.seconds, drawn
             bar.advance()
 
-    with progress("draw", total=stop - start, unit="frames") as bar:
+    with progress("draw", total=last - first, unit="frames") as bar:
         frames = write_film(out, drawn_frames(bar))
     return Drawn(frames=frames, gray=gray)
 

@@ -3,8 +3,8 @@
 Pictures and detections are matched by time, since imported masks have their own frame rate.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from orn.data_manifests.load import (
     manifest_of,
 )
 from orn.data_manifests.records import Segment
-from orn.shared.errors import ConfigError, JoinError, PipelineError
+from orn.shared.errors import JoinError, PipelineError
 from orn.shared.jobs.plan import Plan
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
@@ -163,50 +163,19 @@ class ActivityLabels:
     """Names of the A classes."""
     segments: tuple[Segment, ...] = ()
     """Segments with their labels, in the order of the label table."""
-    probabilities: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """(A,) predicted probabilities by segment id; empty without a run."""
-    several: bool = False
-    """Whether the data set is multi-label."""
-
-    def predicted(self, segment: Segment) -> list[tuple[int, float]] | None:
-        """Return the predicted classes of a segment with their probabilities, in descending order;
-        None if there is no prediction."""
-        chances_A = self.probabilities.get(segment.id)
-        if chances_A is None:
-            return None
-        order = np.argsort(-chances_A, kind="stable")
-        chosen = order[chances_A[order] >= 0.5] if self.several else order[:1]
-        return [(int(label), round(float(chances_A[label]), 3)) for label in chosen]
 
 
-def labels_of(
-    dataset: str,
-    data_root: Path | None,
-    probabilities: Mapping[str, NDArray[np.float32]] | None = None,
-) -> ActivityLabels:
+def labels_of(dataset: str, data_root: Path | None) -> ActivityLabels:
     """Return the labels of a data set.
 
     Args:
         dataset: name or file of its manifest.
         data_root: folder of all data sets; None: the data set's.
-        probabilities: (A,) predicted probabilities of a run, by segment id.
-
-    Raises:
-        ConfigError: if the classes of the run differ from those of the data set.
     """
-    probabilities = probabilities or {}
     manifest = load_manifest(dataset)
     listing = load_listing(manifest, data_root)
-    for name, chances_A in probabilities.items():
-        if len(chances_A) != len(listing.classes):
-            raise ConfigError(
-                f"{name!r}: expected predictions for {len(listing.classes)} classes of {dataset}, "
-                f"got {len(chances_A)}; specify the run's data set with --dataset"
-            )
     return ActivityLabels(
         source=f"{manifest.name} under {data_root_of(manifest, data_root)}",
         classes=listing.classes,
         segments=listing.segments,
-        probabilities=probabilities,
-        several=manifest.task == "multi-label",
     )

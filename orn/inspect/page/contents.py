@@ -87,7 +87,7 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
     for segment in labels.segments:
         if segment.video_id in segments:
             times = (segment.start_seconds, segment.stop_seconds)
-            segments[segment.video_id].append([*times, segment.labels, labels.predicted(segment)])
+            segments[segment.video_id].append([*times, segment.labels])
     return {
         "classes": names,
         "scoreKind": shard.score_kind,

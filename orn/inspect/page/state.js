@@ -20,8 +20,6 @@ const chip = (label) => {
 const passes = (label, score) => score >= state.least - 0.002 && !hiddenClasses.has(label);
 const isShown = ([label, score]) => score >= state.least && !hiddenClasses.has(label);
 const video = () => shard.videos[state.video];
-// Segments that contain a time: [start, stop, labels, predicted].
+// Segments that contain a time: [start, stop, labels].
 const segmentsAt = (seconds) => video().segments.filter(([start, stop]) =>
   (start ?? -Infinity) <= seconds && seconds < (stop ?? Infinity));
-const isRight = ([, , labels, predicted]) => predicted.length === labels.length &&
-  predicted.every(([label]) => labels.includes(label));

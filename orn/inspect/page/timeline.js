@@ -1,4 +1,4 @@
-// The timeline of a video: a row per lane of labels and predictions, and a row per class.
+// The timeline of a video: a row of labels, and a row per class.
 
 const ROW_HEIGHT = 18, HEAD_HEIGHT = 14, FOOT_HEIGHT = 16, MOST_ROWS = 12;
 const TICKS_SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
@@ -70,17 +70,14 @@ function countColumns(video, passes, lines, columns) {
   return seen;
 }
 
-// Lanes of labels and predictions: a name and its stretches, [first row, end row, activity].
+// The lane of labels, if there are any: a name and its stretches, [first row, end row, activity].
 function activityLanes(video) {
   const seconds = shard.seconds.slice(...video.rows), first = video.rows[0];
   const rowAt = (time, otherwise) => time === null ? otherwise :
     first + lastAtMost(seconds, time - 1e-6) + 1;
-  const stretches = (labelsOf) => video.segments.flatMap((segment) => labelsOf(segment).map((label) =>
-    [rowAt(segment[0], first), rowAt(segment[1], video.rows[1]), label]));
-  return [
-    { name: "Label", stretches: stretches(([, , labels]) => labels) },
-    { name: "Predicted", stretches: stretches(([, , , predicted]) => (predicted ?? []).map(([label]) => label)) },
-  ].filter((lane) => lane.stretches.length);
+  const stretches = video.segments.flatMap(([start, stop, labels]) => labels.map((label) =>
+    [rowAt(start, first), rowAt(stop, video.rows[1]), label]));
+  return stretches.length ? [{ name: "Label", stretches }] : [];
 }
 
 function drawLane(context, { stretches }, top, at) {

@@ -4,7 +4,7 @@ let classesOfVideos = null;
 
 function filterVideos() {
   const text = $("find").value.toLowerCase();
-  const [label, result, ofClass] = ["with-label", "with-result", "with-class"].map((id) => $(id).value);
+  const [label, ofClass] = ["with-label", "with-class"].map((id) => $(id).value);
   if (ofClass) {
     classesOfVideos ??= shard.videos.map((each) =>
       new Set(countClasses(each, (_, score) => score >= leastAtFirst - 0.002).map(([one]) => one)));
@@ -13,9 +13,7 @@ function filterVideos() {
     const { id, segments } = shard.videos[number];
     return id.toLowerCase().includes(text) &&
       (!ofClass || classesOfVideos[number].has(Number(ofClass))) &&
-      (!(label || result) || segments.some((each) =>
-        (!label || each[2].includes(Number(label))) &&
-        (!result || (each[3] !== null && isRight(each) === (result === "right")))));
+      (!label || segments.some((each) => each[2].includes(Number(label))));
   });
   cards.forEach((card) => { card.parentElement.hidden = !found.includes(card); });
   const all = cards.length;
@@ -38,17 +36,10 @@ function listVideos() {
   const labeled = [...new Set(segments.flatMap((each) => each[2]))];
   options("with-label", labeled.map((label) => [label, activityName(label, 60)])
     .sort((one, other) => one[1].localeCompare(other[1])));
-  $("with-result").hidden = !segments.some((each) => each[3] !== null);
   options("with-class", occurring.map(([label]) => [label, classShort(label)]));
-  for (const id of ["find", "with-label", "with-result", "with-class"]) {
+  for (const id of ["find", "with-label", "with-class"]) {
     $(id).addEventListener("input", filterVideos);
   }
-  shard.videos.forEach(({ segments }, number) => {
-    const known = segments.filter((each) => each[3] !== null);
-    if (known.length) {
-      document.querySelector(`[data-video="${number}"] .value`).append(" ", rightOrWrong(known.every(isRight)));
-    }
-  });
   $("cards").addEventListener("click", (event) => {
     const card = event.target.closest("[data-video]");
     if (!card) return;

@@ -17,28 +17,18 @@ function describe() {
   hashTimer = setTimeout(setHash, 200);
 }
 
-// Labels and predictions at this time.
+// Labels at this time.
 function describeActivities() {
   const now = segmentsAt(shard.seconds[state.row]).slice(0, 4);
-  $("activities").replaceChildren(...now.map((segment) => {
-    const [, , labels, predicted] = segment;
-    const line = (title, classes, after = []) => [element("dt", { textContent: title }),
-      element("dd", {}, ...classes.flatMap(([label, chance]) => [activityTag(label, chance), " "]), ...after)];
-    const rows = line("Label", labels.map((label) => [label]), labels.length ? [] : ["none"]);
-    if (predicted !== null) {
-      const mark = rightOrWrong(isRight(segment));
-      rows.push(...line("Predicted", predicted, predicted.length ? [mark] : ["none ", mark]));
-    }
-    return element("dl", { className: "activity" }, ...rows);
+  $("activities").replaceChildren(...now.map(([, , labels]) => {
+    const tags = labels.length ? labels.flatMap((label) => [activityTag(label), " "]) : ["none"];
+    return element("dl", { className: "activity" }, element("dt", { textContent: "Label" }),
+      element("dd", {}, ...tags));
   }));
 }
 
-const rightOrWrong = (right) => element("span", { className: right ? "right" : "wrong",
-  textContent: right ? "\u2713 right" : "\u2717 wrong" });
-
-function activityTag(label, chance) {
-  const percent = chance === undefined ? "" : ` ${Math.round(100 * chance)} %`;
-  const made = element("span", { className: "name", textContent: activityName(label) + percent });
+function activityTag(label) {
+  const made = element("span", { className: "name", textContent: activityName(label) });
   made.style.background = shard.activityColors[label];
   made.style.color = "#ffffff";
   return made;

@@ -48,7 +48,7 @@ def write_page(
         shard: the shard.
         pictures: source of the pictures under the masks.
         out: the folder; an existing page of a shard is replaced, any other folder is not.
-        labels: labels of the videos, and predictions if there are any.
+        labels: labels of the videos.
         score_threshold: minimum score of the objects in thumbnails and, until the reader changes
             it, in frames.
 

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from orn.data_manifests.records import Segment
@@ -36,12 +35,8 @@ LABELS = ActivityLabels(
         Segment(id="3", video_id="b", split="validation", labels=(0,)),
         Segment(id="4", video_id="elsewhere", split="validation", labels=(2,)),
     ),
-    probabilities={
-        "1": np.array([0.2, 0.7, 0.1], np.float32),
-        "3": np.array([0.8, 0.1, 0.1], np.float32),
-    },
 )
-"""Of two videos: one wrong prediction, one right one, and none of a segment between."""
+"""Of two videos, and of one elsewhere."""
 
 
 def write(path: Path, videos: dict[str, list[FrameDetections]], **more: Any) -> Shard:
