@@ -112,12 +112,13 @@ def precision_option(help_text: str) -> Option:
     return Option(help_text, metavar=f"[{'|'.join(PRECISIONS)}]", usual="fp32")
 
 
+Workers = Annotated[int, Field(ge=1, le=10**5)]
+
+
 class EngineOptions(Request):
     """Options for `orn.shared.jobs.engines.choose_engine`."""
 
-    workers: (
-        Annotated[int, Field(ge=1, le=10**5), Option("Number of processes or actors.")] | None
-    ) = None
+    workers: Annotated[Workers, Option("Number of processes or actors.")] | None = None
     engine: Annotated[
         Literal["local", "ray"],
         Option("Run in processes on this machine or in actors on a Ray cluster."),

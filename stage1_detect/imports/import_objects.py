@@ -23,7 +23,7 @@ from orn.data_manifests.text_files import read_class_names
 from orn.shared.data_files import file_digest, not_a_file, text_digest
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.atomic_file import temporary_file
-from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
 from orn.shared.jobs.run_units import run_units, save_summary
@@ -213,9 +213,6 @@ def _entry(
 
 def _run(job: ImportJob) -> dict[str, Any]:
     work, request = job.work, job.work.request
-    engine = request.engine
-    if engine.engine == "local" and engine.workers is None:
-        engine = engine.changed(workers=1)
     described = _described(job)
     saved = None if request.fresh else SHARD_FILES.saved_plan(work.folder)
     plan = job.plan.resumed_from(saved, work.folder)
@@ -227,7 +224,7 @@ def _run(job: ImportJob) -> dict[str, Any]:
         SHARD_FILES,
         plan,
         work,
-        choose_engine(engine),
+        LocalEngine(devices=("cpu",) * request.workers),
         folder=work.folder,
         task="import",
         steps="videos",

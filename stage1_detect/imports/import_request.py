@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from orn.shared.common_options import DataRoot, DatasetName, EngineOptions, FilePath, out_option
-from orn.shared.options import Argument, Option, OptionOverrides, Request
+from orn.shared.common_options import DataRoot, DatasetName, FilePath, Workers, out_option
+from orn.shared.options import Argument, Option, Request
 
 FormatName = Literal["authors", "epic100", "coco", "something-else", "csv"]
 _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
@@ -64,12 +64,7 @@ class ImportRequest(Request):
     ] = False
     data_root: DataRoot = None
     out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
-    engine: Annotated[
-        EngineOptions,
-        OptionOverrides(
-            workers=Option("Number of processes or actors.", usual="1; with Ray one per core")
-        ),
-    ] = EngineOptions()
+    workers: Annotated[Workers, Option("Number of processes.")] = 1
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
 
     @model_validator(mode="after")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.common_options import Count, DataRoot, Device, EngineOptions, FilePath, out_option
-from orn.shared.options import Argument, Option, OptionOverrides, Request
+from orn.shared.common_options import Count, DataRoot, Device, FilePath, Workers, out_option
+from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.settings.model_config import TIMM, Backbone
 from orn.stage2_train.settings.resources import NEWEST
 
@@ -107,12 +107,9 @@ class ClipsRequest(Request):
             usual="labeled if segments have times",
         ),
     ] = None
-    engine: Annotated[
-        EngineOptions,
-        OptionOverrides(
-            workers=Option("Number of processes or actors.", usual="one per core, or per GPU")
-        ),
-    ] = EngineOptions()
+    workers: Annotated[
+        Workers | None, Option("Number of processes.", usual="one per core, or per GPU")
+    ] = None
     limit: Annotated[Count | None, Option("Maximum number of videos to store.")] = None
     fresh: Annotated[bool, Option("Discard the existing store and rebuild it.")] = False
     retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False

@@ -14,11 +14,11 @@ from rich.filesize import decimal
 from orn.data_manifests.headers import read_headers, warn_of_times_beyond
 from orn.data_manifests.load import files_of, load_dataset
 from orn.data_manifests.records import Dataset, Video
-from orn.shared.devices import choose_device
+from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds
-from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.text import counted
@@ -63,13 +63,14 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         numbers = _numbers(parts, _lengths(parts, plan), plan.settings)
         return {name: number * frame_bytes for name, number in numbers.items()}
 
+    device = request.device if plan.network else "cpu"
     report = build_clip_store(
         plan.videos,
         plan.path,
         plan.settings,
         ranges=plan.ranges,
-        engine=choose_engine(request.engine, device=request.device if plan.network else "cpu"),
-        processes=request.engine.workers or usable_cores(),
+        engine=LocalEngine(devices=devices_of_workers(device, request.workers)),
+        processes=request.workers or usable_cores(),
         fresh=request.fresh,
         retry_failed=request.retry_failed,
         network=plan.network,
