@@ -26,7 +26,7 @@ _RECIPE = Recipe(
     model=_MODEL,
     data=DataRecipe(crop=(112, 112), clip_frames=2),
     optimizer=OptimizerRecipe(batch_size=2),
-    phases=PhaseRecipe(object_head_steps=2, steps=4),
+    phases=PhaseRecipe(object_head_epochs=1, epochs=1),
 )
 
 
@@ -34,7 +34,7 @@ _RECIPE = Recipe(
 def resume(
     *, device: Device = "auto", out: Annotated[FilePath, Option("File of the record.")]
 ) -> None:
-    """Compare the weights after 6 steps with those of a run stopped after 1 and 3 steps."""
+    """Compare the weights after 8 steps with those of a run stopped after 1 and 3 steps."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     with tempfile.TemporaryDirectory() as name:
         inputs = loader_inputs(Path(name), None, made_frames=(48, 40))

@@ -49,7 +49,6 @@ TRAINING = (
     *("model.base_width=4", "model.relation_width=16", "data.crop=[32,32]"),
     *("optimizer.batch_size=2", "phases.object_head_epochs=4", "phases.epochs=4"),
     *("phases.warm_start=best", "validation.every_epochs=2", "log_every_steps=2"),
-    "checkpoint_every_steps=3",
 )
 
 

@@ -257,7 +257,7 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
 def _of_folds(pipeline: Pipeline, recipe: Recipe) -> tuple[str, ...]:
     """Return the settings for the folds of a cross-validation: if the recipe validates only at the
     end, so that validation chooses nothing, its segments are used for training."""
-    chooses = recipe.validation.every_epochs < recipe.phases.epochs or recipe.phases.steps
+    chooses = recipe.validation.every_epochs < recipe.phases.epochs
     is_set = any(text.startswith("data.train_with_validation=") for text in pipeline.overrides)
     if pipeline.folds is None or chooses or is_set:
         return ()

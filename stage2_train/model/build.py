@@ -33,6 +33,7 @@ from orn.stage2_train.settings.model_config import (
     MOTION,
     MOTION_CELLS,
     MOTION_CHANNELS,
+    RESNET_STRIDE,
     TIMM,
     Kernel,
     NetworkConfig,
@@ -107,8 +108,7 @@ def feature_cells(config: NetworkConfig, crop: tuple[int, int]) -> tuple[int, in
         return MOTION_CELLS
     if config.has_image_network and config.architecture == "object_video":
         return map_shape(config.backbone, config.backbone_stage, crop)[1:]
-    stride = 16 * config.conv5_object_stride
-    return crop[0] // stride, crop[1] // stride
+    return crop[0] // RESNET_STRIDE, crop[1] // RESNET_STRIDE
 
 
 def classifier_names(config: NetworkConfig) -> frozenset[str]:
@@ -204,8 +204,7 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
     if config.object_head_reads_frames and map_channels is not None:
         standardize, width = Standardizer(map_channels), map_channels
     elif config.object_head_reads_frames:
-        stride, kernel = config.conv5_object_stride, config.object_conv5_kernel
-        conv5 = _conv5(config, stride=stride, kernel=kernel)
+        conv5 = _conv5(config, stride=1, kernel=config.object_conv5_kernel)
         width = conv5.out_channels
     if config.objects == "detections":
         encoder = _encoder(config, width)

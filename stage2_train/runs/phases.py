@@ -54,24 +54,21 @@ def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tu
     lengths, usual, heads = recipe.phases, recipe.optimizer.batch_size, recipe.model.heads
     of_both = heads == "both"
     phases = []
-    for own, batch_size, num_steps, num_epochs, trains_resnet in (
+    for own, batch_size, num_epochs, trains_resnet in (
         (
             "object" if of_both else heads,
             lengths.object_head_batch_size or usual,
-            lengths.object_head_steps,
             lengths.object_head_epochs,
             lengths.object_head_trains_resnet,
         ),
-        (heads, usual, lengths.steps, lengths.epochs, True),
+        (heads, usual, lengths.epochs, True),
     ):
         loader = LoaderSettings(batch_size=batch_size, world_size=world_size)
         num_batches = num_training_batches(num_segments, loader)
-        if num_steps is None:
-            num_steps = num_epochs * steps_per_epoch(num_batches, recipe.optimizer.accumulation)
         phase = Phase(
             name=_PHASE_NAMES[own],
             heads=own,
-            num_steps=num_steps,
+            num_steps=num_epochs * steps_per_epoch(num_batches, recipe.optimizer.accumulation),
             batch_size=batch_size,
             num_batches=num_batches,
             trains_resnet=trains_resnet,

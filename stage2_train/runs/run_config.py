@@ -175,7 +175,7 @@ class RunConfig:
     """Configuration of a training run and of the trained network."""
 
     format: Literal["object-relation-model"] = _FORMAT
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     recipe_name: str
     """Name of the recipe."""
     system: str | None = None

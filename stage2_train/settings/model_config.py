@@ -21,6 +21,8 @@ MOTION_CHANNELS = 32
 """Number of channels of a motion map."""
 MOTION_CELLS = (7, 7)
 """(h, w) of motion maps that no image network determines."""
+RESNET_STRIDE = 16
+"""Number of pixels between cells of the object head's features, from the paper's ResNet."""
 _BACKBONE = re.compile(rf"resnet18|resnet50|{MOTION}|{TIMM}[\w.]+")
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Kernel = Literal["2d", "2.5d", "3d"]
@@ -104,8 +106,6 @@ class NetworkConfig:
     covariance with time, divided by the deviation of time (not in the paper)."""
     num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
     """Clip length T, for an architecture with a fixed length (`trn`); None for any length."""
-    conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
-    """Stride of the object head's conv5, 1 or 2."""
     conv5_activity_stride: Annotated[int, Field(ge=1, le=2)] = 2
     """Stride of the activity head's conv5, 1 or 2."""
     objects: Literal["detections", "cells"] = "detections"

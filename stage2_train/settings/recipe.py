@@ -23,7 +23,7 @@ from orn.shared.devices import choose_precision, is_slow
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.text import nearest, path_text
-from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.model_config import RESNET_STRIDE, NetworkConfig
 from orn.stage2_train.settings.overrides import apply_overrides
 from orn.stage2_train.settings.systems import find_system
 
@@ -44,7 +44,6 @@ UnsureInEvaluation = Literal["left_out", "negative"]
 _Crop = Annotated[int, Field(ge=1, le=8192)]
 _Clips = Annotated[int, Field(ge=1, le=100_000)]
 _Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
-_Steps = Annotated[int, Field(ge=0, le=10**9)]
 _Rate = Annotated[float, Field(gt=0, le=1000)]
 _Weight = Annotated[float, Field(ge=0, le=10**6)]
 
@@ -124,10 +123,6 @@ class PhaseRecipe:
     """Number of epochs in phase 1; 0 skips it."""
     epochs: _Epochs = 25
     """Number of epochs in phase 2; 0 skips it."""
-    object_head_steps: Maybe[_Steps] = None
-    """Number of steps in phase 1; overrides its epochs."""
-    steps: Maybe[_Steps] = None
-    """Number of steps in phase 2; overrides its epochs."""
     object_head_batch_size: Maybe[_Clips] = None
     """Clips per batch in phase 1; None for the batch size in section `optimizer`."""
     object_head_trains_resnet: bool = True
@@ -167,8 +162,6 @@ class ValidationRecipe:
     patience: Maybe[Count] = None
     """Early-stopping patience: number of validations without improvement after which a phase ends;
     None for no early stopping."""
-    clips: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Number of test clips per segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -197,8 +190,6 @@ class Recipe:
     """Whether torch.compile compiles the ResNet; requires a C++ compiler, or triton on a GPU."""
     checkpoint_activations: bool = False
     """Whether activations of the ResNet's blocks are recomputed for the gradient to save memory."""
-    checkpoint_every_steps: Count = 500
-    """Number of steps between checkpoints within an epoch; every epoch ends with a checkpoint."""
     log_every_steps: Count = 20
     """Number of steps between logged metrics, which are means over these steps; every phase ends
     with a log."""
@@ -226,7 +217,7 @@ class Recipe:
     def crop_stride(self) -> int:
         """Number of pixels of which crop sides must be multiples: the stride of the ResNet's
         features; 1 for an image network, whose stride is known when it is built."""
-        return 1 if self.model.has_image_network else 16 * self.model.conv5_object_stride
+        return 1 if self.model.has_image_network else RESNET_STRIDE
 
 
 def recipe_names() -> tuple[str, ...]:

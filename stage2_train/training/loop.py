@@ -61,6 +61,9 @@ from orn.stage2_train.training.step import (
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINT_STEPS = 500
+"""Number of steps between checkpoints within an epoch; every epoch ends with a checkpoint."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
@@ -294,7 +297,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         due = epoch_over and state.epoch % recipe.validation.every_epochs == 0
         if data.validation is not None and (due or state.phase_over):
             _validate(session, phase, data.validation)
-        due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
+        due = epoch_over or state.step % CHECKPOINT_STEPS == 0
         if due or state.phase_over or session.stopped:
             _save_last(session, optimizer)
 
@@ -334,7 +337,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         clips,
         session.loader,
         heads=phase.heads,
-        views=Views(num_clips=recipe.validation.clips),
+        views=Views(),
         accelerator=session.accelerator,
     )
     check_finite(predictions.by_head(), predictions.ids, of=session.run)

@@ -162,7 +162,7 @@ def _relations(
     if config.object_head_reads_frames and config.has_maps:
         feats = trunk
     elif config.object_head_reads_frames:
-        feats = _stage(config, weights, "conv5", trunk, number=5, stride=config.conv5_object_stride)
+        feats = _stage(config, weights, "conv5", trunk, number=5, stride=1)
     if config.objects == "detections" and "appearance" in config.object_parts:
         if config.mask_pooling == "interpolated":
             appearance_TKD = pool_interpolated(torch.stack(feats), batch.masks_BTKhw[clip])

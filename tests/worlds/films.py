@@ -253,7 +253,6 @@ TINY_RECIPE = Recipe(
     phases=PhaseRecipe(object_head_epochs=1, epochs=2),
     precision="fp32",
     log_every_steps=1,
-    checkpoint_every_steps=3,
     seed=5,
 )
 

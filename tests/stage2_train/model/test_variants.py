@@ -46,7 +46,7 @@ OPTIONS: dict[str, dict] = {
     "interpolated": {"mask_pooling": "interpolated"},
     "dropout": {"mlp_dropout": 0.5},
     "resnet50": {"backbone": "resnet50", "base_width": 1},
-    "normalized-object-stride": {"normalize_relations": True, "conv5_object_stride": 2},
+    "normalized": {"normalize_relations": True},
     "some-2.5d": {"kernels": ("2d", "2.5d", "2d", "2.5d", "2d")},
     "boxes": {"object_parts": ("shape", "appearance", "class", "box")},
     "only-boxes": {"object_parts": ("box",)},
@@ -155,7 +155,7 @@ AT_ONE_FRAME = [
     ],
 )
 def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> None:
-    network, batch = make_variant(name), _fitting(make_variant(name), make_batch(**sizes))
+    network, batch = make_variant(name), make_batch(**sizes)
     output, drawn = network(batch), torch.random.get_rng_state()
     assert torch.equal(network(batch).logits_BA, output.logits_BA)
     assert torch.equal(torch.random.get_rng_state(), drawn)
@@ -173,13 +173,6 @@ def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> N
         weights, _gradients(network, fast), _gradients(network, slow), strict=True
     ):
         assert_close(actual, expected, key)
-
-
-def _fitting(network: ObjectVideoNetwork, batch: NetworkInputs) -> NetworkInputs:
-    """The batch over the cells that the network has."""
-    if network.config.conv5_object_stride == 1:
-        return batch
-    return replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :2, :2])
 
 
 def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
@@ -201,7 +194,7 @@ def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
 def test_padding_and_order_change_no_value_or_gradient(
     name, training, make_variant, make_batch
 ) -> None:
-    batch = _fitting(make_variant(name), make_batch(slots=3))
+    batch = make_batch(slots=3)
     draws = name == "dropout" and training  # which go to objects in their order
     results = []
     for inputs in (batch, _with_objects(batch, [0, 1, 2, 0] if draws else [2, 0, 1, 0])):

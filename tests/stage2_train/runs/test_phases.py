@@ -10,20 +10,18 @@ from orn.stage2_train.settings.recipe import PhaseRecipe
 from orn.stage2_train.training.step import freeze_for
 
 
-def test_lengths_in_epochs_and_steps(tiny_recipe) -> None:
+def test_lengths_are_in_epochs(tiny_recipe) -> None:
     phases = plan_phases(tiny_recipe, num_segments=14)
     assert [(phase.name, phase.heads, phase.num_steps) for phase in phases] == [
         ("object_head", "object", 7),
         ("two_heads", "both", 14),
     ]
-    by_steps = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=1, epochs=2, steps=5))
-    assert [phase.num_steps for phase in plan_phases(by_steps, num_segments=14)] == [7, 5]
 
 
 def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
     only = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=0, epochs=2))
     assert [phase.heads for phase in plan_phases(only, num_segments=14)] == ["both"]
-    none = replace(tiny_recipe, phases=PhaseRecipe(object_head_steps=0, steps=0))
+    none = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=0, epochs=0))
     assert plan_phases(none, num_segments=14) == ()
     assert [steps_per_epoch(num, 3) for num in (1, 3, 4)] == [1, 1, 2]  # which rounds up
 

@@ -91,7 +91,7 @@ def _leaves(table, prefix=""):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.conv5_object_stride=2", "data.crop=[48, 64]"], r"data\.crop: .*32.*\[48, 64\]"),
+        (["data.crop=[48, 72]"], r"data\.crop: .*16.*\[48, 72\]"),
         (["compile=true", "checkpoint_activations=true"], "checkpoint_activations: .*compile"),
     ],
 )
