@@ -12,8 +12,8 @@ _NOT_PLAIN = re.compile("[^ -~]")
 """Characters other than printable ASCII, which may have to be escaped."""
 _COMPARED = 200
 """Maximum number of compared characters."""
-_FORMULA = re.compile("'*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]")
-"""Includes the full-width signs, and leading apostrophes, so that cells stay different."""
+_FORMULA = re.compile("'*[=+@\t\r\n-]")
+"""Includes leading apostrophes, so that cells stay different."""
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
 _SPECIAL = re.compile('[",\r\n]')
 

