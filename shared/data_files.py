@@ -14,7 +14,6 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -35,7 +34,6 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_KERNEL = ("/proc", "/sys")
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _READING = os.O_RDONLY
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
@@ -71,7 +69,7 @@ def not_a_file(path: str | Path) -> str | None:
         return f"one that cannot be opened ({err.strerror or err})"
     except ValueError:
         return "none, since the name contains a NUL character"
-    return None if _is_regular(status) else _other_kind(status)
+    return None if stat.S_ISREG(status.st_mode) else kind_of(status.st_mode)
 
 
 def regular_status(path: Path) -> os.stat_result:
@@ -84,9 +82,9 @@ def regular_status(path: Path) -> os.stat_result:
         status = path.stat()
     except (OSError, ValueError) as err:  # ValueError: a NUL in the name
         raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
-    if not _is_regular(status):
+    if not stat.S_ISREG(status.st_mode):
         raise VideoDecodeError(
-            f"{path}: expected a regular file, got {_other_kind(status)}; replace it"
+            f"{path}: expected a regular file, got {kind_of(status.st_mode)}; replace it"
         )
     return status
 
@@ -94,22 +92,6 @@ def regular_status(path: Path) -> os.stat_result:
 def reason(err: BaseException) -> str:
     """Return the short message of an error from FFmpeg or the operating system."""
     return getattr(err, "strerror", None) or str(err) or type(err).__name__
-
-
-def _is_regular(status: os.stat_result) -> bool:
-    """Return whether a file is a regular file on disk; files of the kernel, some of which block or
-    never end, have the same mode."""
-    return stat.S_ISREG(status.st_mode) and status.st_dev not in _kernel_devices()
-
-
-def _other_kind(status: os.stat_result) -> str:
-    return "a file of the kernel" if stat.S_ISREG(status.st_mode) else kind_of(status.st_mode)
-
-
-@cache
-def _kernel_devices() -> frozenset[int]:
-    """Return the device numbers of the file systems of the kernel."""
-    return frozenset(Path(folder).stat().st_dev for folder in _KERNEL if os.path.isdir(folder))
 
 
 def kind_of(mode: int) -> str:
@@ -161,9 +143,9 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
     except ValueError as err:  # a NUL, or a lone surrogate
         raise error(f"{path_text(path)}: not a valid file name; choose a different one") from err
     status = os.fstat(descriptor)
-    if not _is_regular(status):
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise error(f"{path_text(path)}: expected a file, got {_other_kind(status)}")
+        raise error(f"{path_text(path)}: expected a file, got {kind_of(status.st_mode)}")
     return descriptor
 
 

@@ -26,7 +26,6 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text, truncate
 
-_DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 _MARK_BYTES = 2000
 """Length of the beginning of a file that contains a mark."""
 _LONGEST = 60
@@ -210,9 +209,6 @@ def _status(path: Path) -> os.stat_result | None:
     above = next((parent for parent in path.parents if os.path.lexists(parent)), Path())
     if not os.path.isdir(above):
         raise _refused(path, f"a folder at {path_text(above)}", "something else")
-    real = Path(os.path.realpath(above))
-    if real == _DEVICES or real.is_relative_to(_PROCESSES):
-        raise _refused(path, "a file on disk", "a device")
     _check_writable(path, above)
     try:
         return path.stat()
