@@ -20,22 +20,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from real_videos import BASELINE, FOLDS, RECORDS, SETS, SYSTEMS, record_path
+from scipy import stats
 
 from orn.stage2_train.evaluation.intervals import (
     bootstrap_figures,
     paired_differences,
     with_interval,
 )
+from orn.stage2_train.evaluation.over_seeds import holm
 
 BOTH, NETWORK_AND_FOREST = "both heads", "both heads and forest"
 FOREST_AND_PROBE = "forest and probe"
+PAIRLESS = ("within-a-frame", "single-objects")
+"""Systems without pairs of objects from two frames."""
 CONTRASTS = (
     *((BOTH, "activity head"), (BOTH, "object head"), (BOTH, "forest"), (BOTH, "probe")),
     *((NETWORK_AND_FOREST, BOTH), (NETWORK_AND_FOREST, "forest")),
     (NETWORK_AND_FOREST, FOREST_AND_PROBE),
     *((BOTH, system) for system in SYSTEMS if system != "small"),
+    *(PAIRS := tuple(("object head", f"object head, {own}") for own in PAIRLESS)),
 )
-"""Compared rows, named before the first training."""
+"""Compared rows, named before the first training. `PAIRS` are tested together over all sets."""
 LATER_CONTRASTS = ((FOREST_AND_PROBE, BOTH),)
 """Compared rows, named after results were seen."""
 _SEEDS = range(10)
@@ -79,13 +84,22 @@ class _Results:
         number = len(set(self.groups))
         return _text(with_interval(mean.values_N.mean(), draws_R, num_groups=number), "value")
 
-    def gain(self, first: str, second: str) -> str:
-        """Return the difference of two rows in points with its 95 % interval over groups."""
+    def gain(self, first: str, second: str) -> dict[str, float | None] | None:
+        """Return the difference of two rows with its 95 % interval over groups; None without a
+        row."""
         if not {first, second} <= self.right.keys():
-            return "-"
-        groups = self.groups.tolist()
-        (gain,) = paired_differences(self.mean(second), self.mean(first), groups)
-        return _text(gain, "difference", sign="+")
+            return None
+        return paired_differences(self.mean(second), self.mean(first), self.groups)[0]
+
+    def p_value(self, first: str, second: str) -> float | None:
+        """Return the two-sided p value of Student's t from which the interval of `gain` is."""
+        gain = self.gain(first, second)
+        if gain is None or gain["low"] is None or gain["high"] is None:
+            return None
+        freedom = len(set(self.groups)) - 1
+        half = (gain["high"] - gain["low"]) / 2
+        score = (gain["high"] + gain["low"]) / 2 / (half / stats.t.ppf(0.975, freedom))
+        return float(2 * stats.t.sf(abs(score), freedom))
 
 
 def report(names: Sequence[str]) -> None:
@@ -93,6 +107,7 @@ def report(names: Sequence[str]) -> None:
     clips = {name: json.loads((RECORDS / f"{name}-clips.json").read_text()) for name in names}
     results = [_results(name, clips[name]) for name in names]
     _print_tables("All clips", results)
+    _print_tests(results)
     for of_set in results:
         if "official" not in clips[of_set.name]:
             continue
@@ -103,6 +118,19 @@ def report(names: Sequence[str]) -> None:
         _print_tables("Official test clips of groups with no other clips", [of_set.some(alone_N)])
     for name in names:
         _print_unfinished(name, clips[name])
+
+
+def _print_tests(results: Sequence[_Results]) -> None:
+    """Print the p values of `PAIRS` on all sets, corrected together."""
+    p_values = {
+        f"{own.name}: {first} over {second}": p_value
+        for first, second in PAIRS
+        for own in results
+        if (p_value := own.p_value(first, second)) is not None
+    }
+    for test, p_value in zip(p_values, holm([*p_values.values()]), strict=True):
+        print(f"{test}: p = {p_values[test]:.4f}, by Holm {p_value:.4f}")
+    print()
 
 
 def _print_tables(title: str, columns: Sequence[_Results]) -> None:
@@ -119,7 +147,8 @@ def _print_tables(title: str, columns: Sequence[_Results]) -> None:
         _print_row(f"difference in points, named {when} the results", [own.name for own in columns])
         _print_row("---", ["---" for _ in columns])
         for pair in contrasts:
-            cells = [own.gain(*pair) for own in columns]
+            gains = [own.gain(*pair) for own in columns]
+            cells = ["-" if gain is None else _text(gain, "difference", sign="+") for gain in gains]
             if set(cells) != {"-"}:
                 _print_row(" over ".join(pair), cells)
     print()
@@ -167,6 +196,8 @@ def _results(name: str, clips: Mapping[str, Any]) -> _Results:
                 continue
             both_NA = np.mean([*heads.values()], axis=0)
             add(BOTH if system == "small" else system, both_NA)
+            if system in PAIRLESS:
+                add(f"object head, {system}", heads["object"])
             if system != "small":
                 continue
             for head, logits_NA in heads.items():
