@@ -148,6 +148,10 @@ class Blank:
         """Fail, since no motion is read."""
         raise AssertionError("motion is not read")
 
+    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Fail, since no window is read."""
+        raise AssertionError("windows are not read")
+
 
 def clips_of(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
     """Return a dataset of clips with the objects used by the paper's networks, without pictures."""

@@ -81,6 +81,9 @@ class _OneVideo:
     def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
         return self._frames.motion(self._places_F[frames_n])
 
+    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._frames.windows(self._places_F[frames_n])
+
 
 def predict_video(
     model: OpenedModel,

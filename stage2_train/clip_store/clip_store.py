@@ -170,6 +170,10 @@ class ClipFrames:
         place, crc32_F = self.file.record.motion_place, self.rows["motion_crc32"]
         return self._maps("motion", frames_n, place=place, crc32_F=crc32_F)
 
+    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Raise ClipStoreError: a store has the maps of windows, not their frames."""
+        raise ClipStoreError(f"{self.path}: expected windows of frames, got single frames")
+
     def _maps(
         self, name: str, frames_n: NDArray[np.int64], *, place: int, crc32_F: NDArray[np.uint32]
     ) -> NDArray[np.float16]:
@@ -268,7 +272,7 @@ def _rows(of: ClipFrames) -> NDArray[Any]:
 
 _INDEX = IndexKind(
     name=INDEX_NAME,
-    version="orn-clips 6",
+    version="orn-clips 7",
     lines=TypeAdapter(IndexedFile[ClipFileRecord]),
     read=read_record,
     least_files=8,

@@ -10,6 +10,7 @@ from orn.shared.common_options import Count, DataRoot, Device, FilePath, Workers
 from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.settings.model_config import TIMM, Backbone
 from orn.stage2_train.settings.resources import NEWEST
+from orn.stage2_train.settings.video_networks import TORCHVISION
 
 if TYPE_CHECKING:
     from orn.stage2_train.settings.recipe import Recipe
@@ -84,8 +85,9 @@ class ClipsRequest(Request):
     backbone: Annotated[
         Backbone | None,
         Option(
-            "Also store the feature map of each frame, computed by this image network of timm.",
-            metavar="timm/NAME",
+            "Also store the feature map of each frame, computed by this image network of timm or "
+            "video network of torchvision.",
+            metavar="timm/NAME|torchvision/NAME",
         ),
     ] = None
     backbone_stage: Annotated[
@@ -94,7 +96,10 @@ class ClipsRequest(Request):
     ] = None
     weights: Annotated[
         FilePath | None,
-        Option("Weights of the network: timm's state dict.", usual="the published ones"),
+        Option(
+            "Weights of the network: its state dict in timm or torchvision.",
+            usual="the published ones",
+        ),
     ] = None
     motion: Annotated[
         bool, Option("Also store the motion around each frame, from optical flow.")
@@ -134,10 +139,10 @@ class ClipsRequest(Request):
         ):
             if value is not None and self.backbone is None:
                 raise ValueError(f"{option} requires --backbone; pass both")
-        if self.backbone is not None and not self.backbone.startswith(TIMM):
+        if self.backbone is not None and not self.backbone.startswith((TIMM, TORCHVISION)):
             raise ValueError(
-                f"--backbone: expected {TIMM}NAME, got {self.backbone}, whose features change in "
-                "training; omit it"
+                f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, whose "
+                "features change in training; omit it"
             )
         if self.backbone is not None and self.short_side is not None:
             raise ValueError(

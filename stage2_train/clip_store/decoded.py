@@ -24,6 +24,7 @@ from orn.shared.video.random_access import VideoReader, VideoTimes
 from orn.shared.video.read import content_digest, read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clip_store.frame_windows import window_places
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
 from orn.stage2_train.clip_store.motion_reader import MotionReader
 from orn.stage2_train.clip_store.store_format import MAP_DTYPE, FailedClip, StoreSettings
@@ -100,11 +101,41 @@ class DecodedVideo:
         Raises:
             VideoDecodeError: if a frame does not exist or cannot be decoded.
         """
+
+        def picture(image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            whole = self._all.picture(image_HW3)
+            return whole if window is None else window.cut(whole)
+
+        return self._pictures(frames_n, picture)
+
+    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return (n, N, H, W, 3) uint8 RGB: the windows from which a video network computes the
+        maps of the frames at these indices.
+
+        Raises:
+            ClipStoreError: if the settings have no maps of a video network.
+            VideoDecodeError: if a frame cannot be decoded.
+        """
+        maps = self._all.settings.maps
+        if maps is None or maps.window is None:
+            raise ClipStoreError(
+                f"{self._all.name}: expected settings with maps of a video network, got none"
+            )
+        window, seconds_F = maps.window, self.seconds
+        slices = [window.slice_at(seconds) for seconds in seconds_F[frames_n].tolist()]
+        places_nN = np.stack([window_places(seconds_F, index, window) for index in slices])
+        images = self._pictures(places_nN.ravel(), self._all.uncompressed)
+        return images.reshape(*places_nN.shape, *images.shape[1:])
+
+    def _pictures(
+        self,
+        frames_n: NDArray[np.int64],
+        picture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    ) -> NDArray[np.uint8]:
+        """Return (n, H, W, 3) the pictures of the frames at these indices."""
         places = sorted(set(frames_n.tolist()))
-        pictures = {}
-        for frame in self._all.reader(self._video).frames_at(places):
-            picture = self._all.picture(frame.image)
-            pictures[frame.index] = picture if window is None else window.cut(picture)
+        frames = self._all.reader(self._video).frames_at(places)
+        pictures = {frame.index: picture(frame.image) for frame in frames}
         missing = [place for place in places if place not in pictures]
         if missing:
             raise VideoDecodeError(
@@ -240,9 +271,7 @@ class DecodedVideos:
         if not self._in_order:
             return VideoReader(video.path, kept_bytes=0, **options)
         if video.id not in self._readers:
-            settings = self.settings
-            shrink = lambda image_HW3: np.asarray(rescaled(image_HW3, settings))  # noqa: E731
-            self._readers[video.id] = VideoReader(video.path, shrink=shrink, **options)
+            self._readers[video.id] = VideoReader(video.path, shrink=self.uncompressed, **options)
         reader: VideoReader = self._readers[video.id]
         return reader
 
@@ -261,6 +290,10 @@ class DecodedVideos:
         """Return a rescaled frame, compressed and decoded if `as_stored`."""
         if self._as_stored:
             return decode_jpeg(encode_frame(image_HW3, self.settings))
+        return self.uncompressed(image_HW3)
+
+    def uncompressed(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a rescaled frame."""
         return np.asarray(rescaled(image_HW3, self.settings))
 
 

@@ -1,6 +1,6 @@
-"""Feature maps of stored frames, computed once by a frozen image network.
+"""Feature maps of stored frames, computed once by a frozen image or video network.
 
-M frames, H W pixels, C channels, h w cells.
+M frames, N frames of the window of a video network, H W pixels, C channels, h w cells.
 """
 
 import time
@@ -13,35 +13,37 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.store_format import MAP_DTYPE, MapSettings
+from orn.stage2_train.settings.video_networks import WINDOWS
 
 if TYPE_CHECKING:
-    from orn.stage2_train.model.image_backbone import ImageBackbone
+    from orn.stage2_train.model.backbones import MapBackbone
 
 MAPPED_FRAMES = 8
-"""Frames of a video in a batch of the network; part of the format, because the size of a batch may
-change the last bits of a map."""
+"""Frames of a video in a batch of an image network; part of the format, because the size of a batch
+may change the last bits of a map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageNetwork:
-    """A frozen image network and the source of its weights; can be sent to other processes."""
+class FrozenNetwork:
+    """A frozen image or video network and the source of its weights; can be sent to other
+    processes."""
 
     backbone: str
-    """`timm/NAME`."""
+    """`timm/NAME` or `torchvision/NAME`."""
     stage: int | None = None
     """Index of its map; None for the last."""
     weights: Path | None = None
     """File with its weights; None for the published ones."""
 
-    def load(self) -> "ImageBackbone":
+    def load(self) -> "MapBackbone":
         """Load the network; for errors, see `load_backbone`."""
-        from orn.stage2_train.model.image_backbone import load_backbone  # imports torch and timm
+        from orn.stage2_train.model.backbones import load_backbone  # imports torch and timm
 
         return load_backbone(self.backbone, stage=self.stage, file=self.weights)
 
     def usual_size(self) -> tuple[int, int]:
         """Return the (height, width) of the images with which the network was trained."""
-        from orn.stage2_train.model.image_backbone import published_size
+        from orn.stage2_train.model.backbones import published_size
 
         return published_size(self.backbone)
 
@@ -50,26 +52,24 @@ class ImageNetwork:
         width), with random weights, because others may have to be downloaded."""
         import torch
 
-        from orn.stage2_train.model.image_backbone import TIMM, ImageBackbone
+        from orn.stage2_train.model.backbones import build_backbone
 
         torch.set_num_threads(1)
-        mapper = FrameMapper(
-            ImageBackbone(self.backbone.removeprefix(TIMM), stage=self.stage), self.backbone
-        )
-        frames_MHW3 = np.zeros((MAPPED_FRAMES, *size, 3), np.uint8)
-        mapper.maps(frames_MHW3)  # the first batch takes longer
+        mapper = FrameMapper(build_backbone(self.backbone, stage=self.stage), self.backbone)
+        window = WINDOWS.get(self.backbone)
+        batch = (MAPPED_FRAMES,) if window is None else (1, window.frames)
+        images = np.zeros((*batch, *size, 3), np.uint8)
+        mapper.maps(images)  # the first batch takes longer
         began = time.perf_counter()
-        mapper.maps(frames_MHW3)
-        return (time.perf_counter() - began) / MAPPED_FRAMES
+        mapper.maps(images)
+        return (time.perf_counter() - began) / batch[0]
 
     @property
     def to_fetch(self) -> str | None:
         """What is downloaded, unless it was before; None for weights of a file or a package."""
-        from orn.stage2_train.model.image_backbone import PACKAGED, TIMM, packaged_file
+        from orn.stage2_train.model.backbones import weights_to_fetch
 
-        if self.weights or (self.backbone == f"{TIMM}{PACKAGED}" and packaged_file()):
-            return None
-        return f"{self.backbone} from timm's hub, unless downloaded before"
+        return None if self.weights else weights_to_fetch(self.backbone)
 
     def settings(self, size: tuple[int, int]) -> MapSettings:
         """Return the settings of the maps of frames of a (height, width).
@@ -78,13 +78,14 @@ class ImageNetwork:
             ConfigError: if the network cannot process this size.
             CheckpointError: if its weights are missing.
         """
-        from orn.stage2_train.model.image_backbone import map_shape, weights_digest
+        from orn.stage2_train.model.backbones import map_shape, weights_digest
 
         return MapSettings(
             backbone=self.backbone,
             stage=self.stage,
             shape=map_shape(self.backbone, self.stage, size),
             weights=weights_digest(self.load()),
+            window=WINDOWS.get(self.backbone),
         )
 
     def open(self, device: str, *, expected: MapSettings | None) -> "FrameMapper":
@@ -96,7 +97,7 @@ class ImageNetwork:
         """
         import torch
 
-        from orn.stage2_train.model.image_backbone import weights_digest
+        from orn.stage2_train.model.backbones import weights_digest
 
         network = self.load()
         if expected is not None and (got := weights_digest(network)) != expected.weights:
@@ -110,14 +111,15 @@ class ImageNetwork:
 
 
 class FrameMapper:
-    """An image network that computes maps of frames."""
+    """A network that computes maps of frames."""
 
-    def __init__(self, network: "ImageBackbone", name: str) -> None:
+    def __init__(self, network: "MapBackbone", name: str) -> None:
         self._network = network
         self._name = name
 
-    def maps(self, images_MHW3: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the (M, C, h, w) float16 maps of uint8 RGB frames.
+    def maps(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the (M, C, h, w) float16 maps of frames, given (M, H, W, 3) uint8 RGB images, or
+        for a video network (M, N, H, W, 3) windows.
 
         Raises:
             ClipStoreError: if a value exceeds the range of float16.
@@ -125,8 +127,8 @@ class FrameMapper:
         import torch
 
         device = next(self._network.parameters()).device
-        frames_1MCHW = torch.from_numpy(images_MHW3).permute(0, 3, 1, 2)[None].to(device)
-        maps_MChw = self._network(frames_1MCHW).cpu().numpy().astype(MAP_DTYPE)
+        images_1MCHW = torch.from_numpy(images).movedim(-1, -3)[None].to(device)
+        maps_MChw = self._network(images_1MCHW).cpu().numpy().astype(MAP_DTYPE)
         if not np.isfinite(maps_MChw).all():
             raise ClipStoreError(
                 f"maps of {self._name}: expected numbers in the range of float16, got larger ones; "

@@ -26,7 +26,7 @@ from orn.shared.text_report import Report, Table
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.clip_store.frame_maps import ImageNetwork
+from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings, map_bytes
 from orn.stage2_train.clip_store.store_job import build_clip_store, missing_parts, open_store
@@ -48,7 +48,7 @@ class _Plan:
     dataset: Dataset
     ranges: Mapping[str, TimeRanges]
     """Labeled times by video, or those of each segment; empty for whole videos."""
-    network: ImageNetwork | None
+    network: FrozenNetwork | None
     """Network that computes the maps; None without maps."""
     num_unlabeled: int
     """Number of videos omitted because they have no segments."""
@@ -151,7 +151,7 @@ def _plan(request: ClipsRequest, dataset: Dataset | None = None) -> _Plan:
     settings = StoreSettings(size=size, rate=request.rate)
     network = None
     if request.backbone is not None:
-        network = ImageNetwork(
+        network = FrozenNetwork(
             backbone=request.backbone, stage=request.backbone_stage, weights=request.weights
         )
         frame = request.size or network.usual_size()

@@ -7,11 +7,7 @@ from pathlib import Path
 from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import Frame, read_frames
 from orn.stage2_train.clip_store.motion import MotionMaps
-from orn.stage2_train.clip_store.motion_windows import (
-    REPEATED_SECONDS,
-    MotionSequence,
-    MotionWindows,
-)
+from orn.stage2_train.clip_store.motion_windows import REPEATED_SECONDS, MotionWindows
 from orn.stage2_train.clip_store.store_format import MotionSettings
 
 _NEAR_SECONDS = 2.0
@@ -51,21 +47,19 @@ class MotionReader:
         while not self._windows.is_known(seconds):
             frame = next(self._frames, None)
             if frame is None:
-                self._windows.add_all(self._sequence.end())
-                self._windows.is_complete = True
+                self._windows.end()
                 break
-            self._windows.add_all(self._sequence.add(frame))
+            self._windows.add(frame)
             self._at = frame.seconds
         oldest = min(start, self._at - _KEPT_SECONDS)
         if oldest > self._valid_from:
             self._valid_from = oldest
             self._windows.forget(oldest + self._settings.window_seconds / 2)
-        return self._windows.mean(seconds)
+        return self._windows.at(seconds)
 
     def _begin(self, start: float) -> None:
         """Decode from a frame before a time on, so that motion is right from this time on."""
-        self._sequence = MotionSequence(self._settings.shape[1:])
-        self._windows = MotionWindows(self._settings.window_seconds)
+        self._windows = MotionWindows(self._settings)
         self._valid_from, first = float("-inf"), 0
         if (seconds_F := self._times.seconds) is not None:
             # The last frame up to this time is preceded by more than the longest run of equal

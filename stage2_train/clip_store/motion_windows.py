@@ -8,8 +8,7 @@ C channels, h w cells.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,6 @@ from orn.stage2_train.clip_store.motion import (
 )
 from orn.stage2_train.clip_store.store_format import MotionSettings
 from orn.stage2_train.settings.model_config import MOTION_CELLS, MOTION_CHANNELS
-
-Item = TypeVar("Item")
 
 REPEATED_SECONDS = 0.2
 """A picture that is repeated for longer is still."""
@@ -89,39 +86,44 @@ class MotionSequence:
 
 
 class MotionWindows:
-    """Means of motion over windows around given times; holds a few windows in memory."""
+    """Means of motion over windows around given times; see `Surroundings`."""
 
-    def __init__(self, window_seconds: float) -> None:
-        """Initialize without motion; windows have a duration of `window_seconds`."""
-        self._half = window_seconds / 2
+    def __init__(self, settings: MotionSettings) -> None:
+        """Initialize before the first frame."""
+        self._sequence = MotionSequence(settings.shape[1:])
+        self._half = settings.window_seconds / 2
         self._motion: deque[tuple[float, float, MotionMaps]] = deque()
         """Start, stop and motion of intervals."""
         self._until: float | None = None
-        self.is_complete = False
-        """Whether the motion of the last frame of the video has been added."""
+        self._is_complete = False
 
-    def add(self, seconds: float, motion: MotionMaps) -> None:
-        """Add the time and motion of the next frame; see `frame_motion`."""
-        start = seconds if self._until is None else self._until
-        self._motion.append((start, seconds, motion))
-        self._until = seconds
+    def add(self, frame: Frame) -> None:
+        """Add the next decoded frame."""
+        self.add_motion(self._sequence.add(frame))
 
-    def add_all(self, motion: Iterable[tuple[float, MotionMaps]]) -> None:
-        """Add the times and motion of the next frames."""
+    def end(self) -> None:
+        """Note that there are no more frames."""
+        self.add_motion(self._sequence.end())
+        self._is_complete = True
+
+    def add_motion(self, motion: Iterable[tuple[float, MotionMaps]]) -> None:
+        """Add the times and motion of the next frames; see `frame_motion`."""
         for seconds, maps in motion:
-            self.add(seconds, maps)
+            start = seconds if self._until is None else self._until
+            self._motion.append((start, seconds, maps))
+            self._until = seconds
 
     def is_known(self, seconds: float) -> bool:
         """Return whether motion is known until the end of the window around a time."""
         has_ended = self._until is not None and self._until >= seconds + self._half
-        return self.is_complete or has_ended
+        return self._is_complete or has_ended
 
     def forget(self, seconds: float) -> None:
         """Forget the motion before the window around a time."""
         while self._motion and self._motion[0][1] <= seconds - self._half:
             self._motion.popleft()
 
-    def mean(self, seconds: float) -> MotionMaps:
+    def at(self, seconds: float) -> MotionMaps:
         """Return the (C, h, w) mean over the window around a time, weighted by duration; without
         the parts that have no motion, and 0 if there are no others."""
         first, last = seconds - self._half, seconds + self._half
@@ -133,70 +135,3 @@ class MotionWindows:
                 total += overlap * motion
                 weight += overlap
         return (total / weight if weight else total).astype(np.float32)
-
-
-class WatchedMotion:
-    """The motion around some frames of a video, computed while all its frames pass through."""
-
-    def __init__(self, frames: Iterable[Frame], settings: MotionSettings) -> None:
-        """Initialize with all decoded frames of a video, in order of time."""
-        self._sequence = MotionSequence(settings.shape[1:])
-        self._windows = MotionWindows(settings.window_seconds)
-        self._waiting: deque[Any] = deque()
-        self.frames: Iterator[Frame] = self._watched(frames)
-        """The same frames, to be consumed instead."""
-
-    def _watched(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        before = None
-        for frame in frames:
-            self._windows.add_all(self._sequence.add(frame))
-            yield frame
-            # the frame before this one may still be selected; see `at_rate`
-            if not self._waiting and before is not None:
-                self._windows.forget(before)
-            before = frame.seconds
-        self._windows.add_all(self._sequence.end())
-        self._windows.is_complete = True
-
-    def beside(
-        self, selected: Iterator[Item], seconds_of: Callable[[Item], float]
-    ) -> Iterator[tuple[Item, MotionMaps]]:
-        """Yield items selected from `frames`, with the (C, h, w) mean motion around their times.
-
-        Args:
-            selected: items in order of time, each at the latest with the frame after its own.
-            seconds_of: returns the time of an item.
-        """
-        for item in selected:
-            self._waiting.append(item)
-            yield from self._known(seconds_of)
-        for _ in self.frames:
-            if not self._waiting:
-                return
-            yield from self._known(seconds_of)
-        yield from self._known(seconds_of)
-
-    def _known(self, seconds_of: Callable[[Item], float]) -> Iterator[tuple[Item, MotionMaps]]:
-        while self._waiting and self._windows.is_known(seconds := seconds_of(self._waiting[0])):
-            self._windows.forget(seconds)
-            yield self._waiting.popleft(), self._windows.mean(seconds)
-
-
-def windowed_motion(
-    motion: Iterable[tuple[float, MotionMaps]],
-    seconds_n: Iterable[float],
-    window_seconds: float,
-) -> Iterator[MotionMaps]:
-    """Yield the (C, h, w) mean motion in the window around each of the given times.
-
-    Args:
-        motion: the motion of all frames, from `frame_motion`; consumed lazily.
-        seconds_n: centers of the windows, in order.
-        window_seconds: duration of a window.
-    """
-    remaining, windows = iter(motion), MotionWindows(window_seconds)
-    for seconds in seconds_n:
-        while not windows.is_known(seconds) and (known := next(remaining, None)):
-            windows.add(*known)
-        windows.forget(seconds)
-        yield windows.mean(seconds)

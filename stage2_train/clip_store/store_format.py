@@ -1,4 +1,4 @@
-"""Specification of the clip store's format, version 6: a folder of HDF5 files.
+"""Specification of the clip store's format, version 7: a folder of HDF5 files.
 
 Each of the files `clips-000000.h5`, `clips-000001.h5`, ... contains some videos; a video in several
 files is read from the file with the highest number. A file has these datasets:
@@ -6,8 +6,8 @@ files is read from the file with the highest number. A file has these datasets:
 `record`    JSON in UTF-8, a `ClipFileRecord`; chunked, with Fletcher-32 checksums
 `frames`    rows of `FRAME_ROW`, adjacent for each video, in order of time; contiguous
 `jpeg`      concatenated JPEG files; contiguous
-`maps`      (F, C, h, w) float16 feature maps of a frozen image network, a row for each row of
-            `frames`; contiguous, and only with `StoreSettings.maps`
+`maps`      (F, C, h, w) float16 feature maps of a frozen image or video network, a row for each row
+            of `frames`; contiguous, and only with `StoreSettings.maps`
 `motion`    (F, C, h, w) float16 motion maps (`motion.py`), means over a window around each frame;
             contiguous, and only with `StoreSettings.motion`
 
@@ -29,6 +29,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.plan import UnitFiles
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.frame import describe_rate
+from orn.stage2_train.settings.video_networks import FrameWindow
 
 INDEX_NAME = "clips.index.json"
 CLIP_FILES = UnitFiles(
@@ -63,16 +64,19 @@ _Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class MapSettings:
-    """Feature maps of whole stored frames, computed by a frozen image network."""
+    """Feature maps of whole stored frames, computed by a frozen image or video network."""
 
     backbone: str
-    """Name of the network, `timm/NAME`."""
+    """Name of the network, `timm/NAME` or `torchvision/NAME`."""
     stage: Annotated[int, Field(ge=0, le=99)] | None = None
     """Index of the map among those of the network; None for the last."""
     weights: str
     """Digest of the network's weights, `sha256:...`."""
     shape: tuple[_Cells, _Cells, _Cells]
     """(C, h, w) of the map of a frame."""
+    window: FrameWindow | None = None
+    """The window of frames that a video network reads for a frame, rescaled but not compressed;
+    None for an image network, which reads the stored frame."""
 
     def describe(self) -> str:
         """Return a description that differs for different maps."""
@@ -217,7 +221,7 @@ class ClipFileRecord:
     """The record of a file: its settings and videos."""
 
     format: Literal["orn-clips"] = "orn-clips"
-    format_version: Literal[6] = 6
+    format_version: Literal[7] = 7
     settings: StoreSettings
     videos: tuple[StoredVideo, ...]
     failed: tuple[FailedClip, ...]

@@ -23,7 +23,7 @@ from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import is_same_content
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files
-from orn.stage2_train.clip_store.frame_maps import FrameMapper, ImageNetwork
+from orn.stage2_train.clip_store.frame_maps import FrameMapper, FrozenNetwork
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     RECORDED_SETTINGS,
@@ -51,7 +51,7 @@ class ClipsWork:
     videos: Mapping[str, Video]
     folder: Path
     settings: StoreSettings
-    network: ImageNetwork | None = None
+    network: FrozenNetwork | None = None
     """Network that computes the maps; None without maps."""
     mapper: FrameMapper | None = None
     """The network in this process, once the work is opened."""
@@ -214,7 +214,7 @@ def build_clip_store(
     processes: int = 0,
     fresh: bool = False,
     retry_failed: bool = False,
-    network: ImageNetwork | None = None,
+    network: FrozenNetwork | None = None,
     sizes: Callable[[Sequence[UnitPart]], Mapping[str, float]] = lambda parts: {},
 ) -> ClipsReport:
     """Add missing videos to a store; see `missing_parts`.

@@ -25,8 +25,9 @@ from orn.shared.video.random_access import seconds_of_frames
 from orn.shared.video.read import Frame, content_digest, content_stamp, read_frames
 from orn.stage2_train.clip_store.center_frames import frames_at, frames_of_segments
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
-from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame
-from orn.stage2_train.clip_store.motion_windows import WatchedMotion
+from orn.stage2_train.clip_store.frame_windows import WindowMaps
+from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
+from orn.stage2_train.clip_store.motion_windows import MotionWindows
 from orn.stage2_train.clip_store.store_format import (
     FRAME_ROW,
     MAP_DTYPE,
@@ -38,6 +39,7 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
     map_bytes,
 )
+from orn.stage2_train.clip_store.surroundings import Surroundings, WatchedFrames
 
 _BLOCK_BYTES = 2**22
 """Size of the blocks in which JPEG data is copied."""
@@ -57,9 +59,10 @@ class _EncodedFrame:
     maps: Mapping[str, bytes] = field(default_factory=dict)
     """Its maps by the name of their dataset."""
 
-    def with_map(self, name: str, map_Chw: NDArray[Any]) -> "_EncodedFrame":
-        """Return the frame with one more map."""
-        return replace(self, maps={**self.maps, name: map_Chw.astype(MAP_DTYPE).tobytes()})
+    def with_maps(self, maps: Mapping[str, NDArray[Any]]) -> "_EncodedFrame":
+        """Return the frame with more maps."""
+        added = {name: map_Chw.astype(MAP_DTYPE).tobytes() for name, map_Chw in maps.items()}
+        return replace(self, maps={**self.maps, **added})
 
 
 class ClipFileWriter:
@@ -148,16 +151,15 @@ class ClipFileWriter:
     ) -> Iterator[_EncodedFrame]:
         """Yield the selected frames, with their maps."""
         settings = self.settings
-        watched = None if settings.motion is None else WatchedMotion(frames, settings.motion)
-        decoded = frames if watched is None else watched.frames
+        watched = WatchedFrames(frames, _surroundings(settings, mapper))
         encoded = (
             _EncodedFrame(frame.index, frame.seconds, encode_frame(frame.image, settings))
-            for frame in select(decoded)
+            for frame in select(watched.frames)
         )
-        if watched is not None:
-            described = watched.beside(encoded, lambda frame: frame.seconds)
-            encoded = (frame.with_map("motion", motion) for frame, motion in described)
-        return encoded if mapper is None else _with_maps(encoded, mapper)
+        described = watched.beside(encoded, lambda frame: frame.seconds)
+        encoded = (frame.with_maps(maps) for frame, maps in described)
+        is_single = settings.maps is not None and settings.maps.window is None
+        return _with_maps(encoded, mapper) if mapper is not None and is_single else encoded
 
     def write(self, file: h5py.File) -> None:
         """Write all videos to an empty file."""
@@ -267,7 +269,23 @@ def _with_maps(frames: Iterator[_EncodedFrame], mapper: FrameMapper) -> Iterator
     while batch := tuple(islice(frames, MAPPED_FRAMES)):
         maps_MChw = mapper.maps(np.stack([decode_jpeg(frame.jpeg) for frame in batch]))
         for frame, map_Chw in zip(batch, maps_MChw, strict=True):
-            yield frame.with_map("maps", map_Chw)
+            yield frame.with_maps({"maps": map_Chw})
+
+
+def _surroundings(
+    settings: StoreSettings, mapper: FrameMapper | None
+) -> Mapping[str, Surroundings]:
+    """Return what describes frames by the frames around them, by the name of the dataset."""
+    described: dict[str, Surroundings] = {}
+    if settings.motion is not None:
+        described["motion"] = MotionWindows(settings.motion)
+    if mapper is not None and settings.maps is not None and settings.maps.window is not None:
+        described["maps"] = WindowMaps(
+            settings.maps.window,
+            shrink=lambda image_HW3: np.asarray(rescaled(image_HW3, settings)),
+            map_of=lambda window_NHW3: mapper.maps(window_NHW3[None])[0],
+        )
+    return described
 
 
 class _Sink(io.FileIO):

@@ -41,6 +41,9 @@ class ClipBatch:
     the network reads frames."""
     motion_BTChw: Tensor | None = None
     """(B, T, C, h, w) float16 motion maps of whole frames; None if the network reads none."""
+    windows_BTNCHW: Tensor | None = None
+    """(B, T, N, 3, H, W) uint8 RGB windows around the frames, which are then black; None if no
+    video network reads them."""
     masks_BTKhw: Tensor
     """(B, T, K, mask_size, mask_size) float32 fraction of each cell of the crop that the mask
     covers."""
@@ -95,12 +98,14 @@ def collate(samples: Sequence[ClipSample]) -> ClipBatch:
     frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
     slots = [sample.slots for sample in samples]
     maps = [sample.maps for sample in samples if sample.maps is not None]
+    windows = [sample.windows for sample in samples if sample.windows is not None]
     motion = [sample.motion for sample in samples if sample.motion is not None]
     return ClipBatch(
         ids=tuple(sample.id for sample in samples),
         frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
         maps_BTChw=torch.from_numpy(np.stack(maps)) if maps else None,
         motion_BTChw=torch.from_numpy(np.stack(motion)) if motion else None,
+        windows_BTNCHW=torch.from_numpy(np.stack(windows)).movedim(-1, -3) if windows else None,
         masks_BTKhw=_padded([slot.masks for slot in slots]),
         coverage_BTKhw=_padded([slot.coverage for slot in slots]),
         boxes_BTK4=_padded([slot.boxes for slot in slots]),

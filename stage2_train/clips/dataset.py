@@ -56,6 +56,9 @@ class ClipSample:
     """(T, C, h, w) float16 feature maps of whole frames; None if they are not stored."""
     motion: NDArray[np.float16] | None = None
     """(T, C, h, w) float16 motion maps of whole frames; None if they are not read."""
+    windows: NDArray[np.uint8] | None = None
+    """(T, N, H, W, 3) uint8 RGB windows around the frames, for a video network; None if they are
+    not read."""
     seconds: NDArray[np.float64]
     """(T,) float64 presentation times in the video."""
     slots: ClipSlots
@@ -67,7 +70,7 @@ class ClipSample:
     def flipped(self) -> "ClipSample":
         """Return the clip flipped left to right, with the same label; it must have no maps, since a
         mirrored map is not the map of a mirrored frame."""
-        assert self.maps is None and self.motion is None
+        assert self.maps is None and self.motion is None and self.windows is None
         return replace(
             self,
             frames=np.ascontiguousarray(self.frames[:, :, ::-1]),
@@ -185,6 +188,7 @@ class ClipDataset(Dataset[ClipSample]):
             frames=pictures,
             maps=maps,
             motion=video.motion(frames_T) if self.settings.reads_motion else None,
+            windows=video.windows(frames_T) if self.settings.reads_windows else None,
             seconds=seconds_F[frames_T],
             slots=fill_slots(objects, window, self.settings.slots),
             label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),

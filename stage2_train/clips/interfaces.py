@@ -131,6 +131,10 @@ class ClipPictures(Protocol):
     def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return (n, C, h, w) float16 motion maps of the frames at these indices."""
 
+    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return (n, N, H, W, 3) uint8 RGB windows around the frames at these indices, from which a
+        video network computes their maps."""
+
 
 class FrameSource(Protocol):
     """The frames of videos."""
@@ -217,14 +221,20 @@ class ClipSettings:
     """Whether the network reads motion maps of the frames."""
     reads_motion: bool = False
     """Whether these are read."""
+    has_windows: bool = False
+    """Whether the network's maps are computed from windows of frames, unless they are stored."""
+    reads_windows: bool = False
+    """Whether these windows are read, with which the network needs no frames."""
     seed: int = 0
     """Random seed for training."""
 
     def for_network(self, *, needs_frames: bool) -> "ClipSettings":
         """Return the settings for a network, or for heads, that are computed from frames or not."""
+        is_direct = self.has_pixels and not (self.has_maps or self.has_windows)
         return replace(
             self,
-            reads_frames=needs_frames and self.has_pixels and not self.has_maps,
+            reads_frames=needs_frames and is_direct,
+            reads_windows=needs_frames and self.has_windows and not self.has_maps,
             reads_maps=needs_frames and self.has_maps,
             reads_motion=needs_frames and self.has_motion,
         )

@@ -1,16 +1,15 @@
 """Building the network described by a configuration."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
 from orn.shared.environment import machine_memory
 from orn.shared.errors import ConfigError
+from orn.stage2_train.model.backbones import MapBackbone, build_backbone, map_shape
 from orn.stage2_train.model.c3d import C3D
 from orn.stage2_train.model.heads import (
     ActivityHead,
@@ -21,7 +20,6 @@ from orn.stage2_train.model.heads import (
     SummedMlpClassifier,
 )
 from orn.stage2_train.model.i3d import I3D
-from orn.stage2_train.model.image_backbone import ImageBackbone, map_shape
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_encoder import CELL_COORDINATES, ObjectEncoder
 from orn.stage2_train.model.object_head import ObjectHead
@@ -29,12 +27,12 @@ from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage, Trunk
 from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.model.trn import TRN
+from orn.stage2_train.model.without_draws import WithoutDraws
 from orn.stage2_train.settings.model_config import (
     MOTION,
     MOTION_CELLS,
     MOTION_CHANNELS,
     RESNET_STRIDE,
-    TIMM,
     Kernel,
     NetworkConfig,
 )
@@ -78,24 +76,8 @@ def build_network(config: NetworkConfig) -> nn.Module:
 
 def planned_network(config: NetworkConfig) -> nn.Module:
     """Return the network on the meta device, where weights have shapes but take no memory."""
-    with torch.device("meta"), _WithoutDraws():
+    with torch.device("meta"), WithoutDraws():
         return _build(config)
-
-
-class _WithoutDraws(TorchFunctionMode):
-    """Skip random initialization, for which PyTorch loads its compiler on the meta device."""
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        draws = function in (Tensor.normal_, Tensor.uniform_)
-        if draws or getattr(function, "__module__", "") == nn.init.__name__:
-            return None
-        return function(*args, **(kwargs or {}))
 
 
 def feature_cells(config: NetworkConfig, crop: tuple[int, int]) -> tuple[int, int]:
@@ -134,13 +116,14 @@ def _build(config: NetworkConfig) -> nn.Module:
 def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
     """Build the paper's network with random weights from PyTorch's global generator; temporal
     kernels are the identity."""
-    base: Trunk | ImageBackbone | None = None
+    base: Trunk | MapBackbone | None = None
     map_channels = None
     if config.reads_frames and config.has_maps:
         map_channels = MOTION_CHANNELS if config.reads_motion else 0
         if config.has_image_network:
-            name, stage = config.backbone.removeprefix(TIMM), config.backbone_stage
-            base = ImageBackbone(name, stage=stage, trains=config.backbone_trains)
+            base = build_backbone(
+                config.backbone, stage=config.backbone_stage, trains=config.backbone_trains
+            )
             map_channels += base.channels * (2 if config.feature_change else 1)
     elif config.reads_frames:
         base = _trunk(config)

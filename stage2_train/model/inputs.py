@@ -51,6 +51,10 @@ class NetworkInputs:
     motion_BTChw: Tensor | None = None
     """(B, T, C, h, w) float: motion maps of the frames; None if the network reads none."""
 
+    windows_BTNCHW: Tensor | None = None
+    """(B, T, N, 3, H, W) uint8 RGB: windows around the frames, from which a video network computes
+    their maps; None if no network reads them."""
+
     def of_clips(self, clips_E: Tensor, device: torch.device) -> "NetworkInputs":
         """Return the inputs of some clips, given their (E,) indices, on a device."""
         return map_tensors(self, lambda tensor: tensor[clips_E].to(device))

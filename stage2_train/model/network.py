@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
+from orn.stage2_train.model.backbones import MapBackbone
 from orn.stage2_train.model.heads import ActivityHead, MapActivityHead
-from orn.stage2_train.model.image_backbone import ImageBackbone, with_change
+from orn.stage2_train.model.image_backbone import with_change
 from orn.stage2_train.model.inputs import (
     FrameNormalizer,
     NetworkInputs,
@@ -18,6 +19,7 @@ from orn.stage2_train.model.inputs import (
 )
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
+from orn.stage2_train.model.video_backbone import VideoBackbone
 from orn.stage2_train.settings.head_combination import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
 
@@ -27,7 +29,7 @@ class ObjectVideoNetwork(nn.Module):
 
     def __init__(
         self,
-        base: Trunk | ImageBackbone | None,
+        base: Trunk | MapBackbone | None,
         *,
         activity_head: ActivityHead | MapActivityHead | None = None,
         object_head: ObjectHead | None = None,
@@ -38,8 +40,8 @@ class ObjectVideoNetwork(nn.Module):
         """Combine the parts of the network.
 
         Args:
-            base: conv1 to conv4 of a ResNet, or an image network, which both heads share; None for
-                motion maps alone, and for an object head without appearance.
+            base: conv1 to conv4 of a ResNet, or an image or video network, which both heads
+                share; None for motion maps alone, and for an object head without appearance.
             activity_head: the activity head; None for an object head trained alone.
             object_head: the object head; None for an activity head trained alone.
             combination: how the logits of both heads are combined.
@@ -49,8 +51,8 @@ class ObjectVideoNetwork(nn.Module):
         super().__init__()
         self.combination, self.reads_change = combination, reads_change
         self.reads_motion = reads_motion
-        self.has_image_network = isinstance(base, ImageBackbone)
-        if isinstance(base, ImageBackbone):
+        self.has_image_network = isinstance(base, MapBackbone)
+        if isinstance(base, MapBackbone):
             self.backbone = base
         elif base is not None:
             self.normalize_frames = FrameNormalizer()
@@ -139,8 +141,11 @@ class ObjectVideoNetwork(nn.Module):
         if self.has_image_network:
             maps_BTChw = batch.maps_BTChw
             if maps_BTChw is None:
-                maps_MChw = self.backbone(batch.frames_BTCHW)
-                maps_BTChw = maps_MChw.unflatten(0, batch.frames_BTCHW.shape[:2])
+                reads_windows = isinstance(self.backbone, VideoBackbone)
+                images = batch.windows_BTNCHW if reads_windows else batch.frames_BTCHW
+                if images is None:
+                    raise bad_input("windows_BTNCHW", "windows of frames", batch.frames_BTCHW)
+                maps_BTChw = self.backbone(images).unflatten(0, images.shape[:2])
             maps_BTChw = maps_BTChw.to(dtype)
             parts.append(with_change(maps_BTChw) if self.reads_change else maps_BTChw)
         if self.reads_motion:

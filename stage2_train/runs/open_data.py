@@ -16,7 +16,7 @@ from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.clips_request import map_options
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
-from orn.stage2_train.clip_store.frame_maps import ImageNetwork
+from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
     RECORDED_SETTINGS,
@@ -28,8 +28,8 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
-from orn.stage2_train.model.image_backbone import map_shape
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
@@ -46,7 +46,7 @@ _NAMED = 3
 def expected_maps(
     recipe: Recipe, *, weights: Path | None = None, recorded: MapSettings | None = None
 ) -> MapSettings | None:
-    """Return the maps that a frozen image network computes; None for a network that reads frames.
+    """Return the maps that a frozen network computes; None for a network that reads frames.
 
     Args:
         recipe: recipe of the network.
@@ -59,7 +59,7 @@ def expected_maps(
     if recorded is not None:
         shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
         return replace(recorded, shape=shape)
-    network = ImageNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
+    network = FrozenNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
     return network.settings(recipe.data.crop)
 
 
@@ -120,9 +120,11 @@ class Sources:
                 f"data.frame_join: expected time for {dataset.name}, whose segments are parts of "
                 "videos that may be stored partially, got ratio; omit it"
             )
-        if recipe.model.reads_motion and (flip or flipped_views):
+        model = recipe.model
+        if (model.reads_motion or model.reads_windows) and (flip or flipped_views):
             raise ConfigError(
-                "data.flip and flipped views: motion cannot be flipped; pass --set data.flip=false"
+                "data.flip and flipped views: motion and windows of frames cannot be flipped; pass "
+                "--set data.flip=false"
             )
         has_one_clip = self.clips.settings.clip_frames is not None
         if has_one_clip:
@@ -255,6 +257,7 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         multi_label=task == "multi-label",
         has_pixels=model.backbone != MOTION,
         has_motion=model.reads_motion,
+        has_windows=model.reads_windows,
         seed=recipe.seed,
     ).for_network(needs_frames=model.reads_frames)
 

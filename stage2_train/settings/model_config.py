@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Maybe
 from orn.stage2_train.settings.head_combination import HeadCombination
+from orn.stage2_train.settings.video_networks import TORCHVISION, WINDOWS
 
 TIMM = "timm/"
 """Prefix of the names of timm's image networks."""
@@ -23,7 +24,7 @@ MOTION_CELLS = (7, 7)
 """(h, w) of motion maps that no image network determines."""
 RESNET_STRIDE = 16
 """Number of pixels between cells of the object head's features, from the paper's ResNet."""
-_BACKBONE = re.compile(rf"resnet18|resnet50|{MOTION}|{TIMM}[\w.]+")
+_BACKBONE = re.compile(rf"resnet18|resnet50|{MOTION}|{TIMM}[\w.]+|{'|'.join(WINDOWS)}")
 Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
@@ -43,7 +44,10 @@ PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
 
 def _known(name: str) -> str:
     if _BACKBONE.fullmatch(name) is None:
-        raise ValueError(f"expected resnet18, resnet50, {MOTION} or {TIMM}NAME, got {name!r:.80}")
+        networks = ", ".join(WINDOWS) if name.startswith(TORCHVISION) else f"{TORCHVISION}NAME"
+        raise ValueError(
+            f"expected resnet18, resnet50, {MOTION}, {TIMM}NAME or {networks}, got {name!r:.80}"
+        )
     return name
 
 
@@ -62,9 +66,10 @@ class NetworkConfig:
     """Heads of the network: both, or a single head trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
     """The paper's ResNet with temporal kernels, `resnet18` (basic blocks) or `resnet50`
-    (bottlenecks), or `timm/NAME`, an image network of timm that maps each frame on its own, or
-    `motion`, the motion maps of frames without a network. Both heads read maps as they are, without
-    conv5 and temporal kernels."""
+    (bottlenecks); `timm/NAME`, an image network of timm that maps each frame on its own;
+    `torchvision/NAME`, a frozen video network of torchvision that maps a frame from a window of
+    frames around it; or `motion`, the motion maps of frames without a network. Both heads read maps
+    as they are, without conv5 and temporal kernels."""
     backbone_stage: Maybe[Annotated[int, Field(ge=0, le=99)]] = None
     """Index of the map among those of an image network; None for its last map."""
     backbone_trains: bool = False
@@ -210,6 +215,11 @@ class NetworkConfig:
                 f"motion: requires a frozen image network, such as {TIMM}tf_efficientnet_lite0, "
                 f"got {self.backbone}{' in training' * self.backbone_trains}"
             )
+        if self.backbone_trains and self.backbone in WINDOWS:
+            raise ValueError(
+                f"backbone_trains: requires an image network, {TIMM}NAME, got {self.backbone}, "
+                "which is always frozen"
+            )
         if self.architecture != "object_video" and self.heads != "activity":
             raise ValueError(
                 f"heads: expected activity for architecture {self.architecture}, got {self.heads}"
@@ -225,8 +235,9 @@ class NetworkConfig:
 
     @property
     def has_image_network(self) -> bool:
-        """Whether the backbone is an image network of timm instead of the paper's ResNet."""
-        return self.backbone.startswith(TIMM)
+        """Whether the backbone is an image network of timm or a video network of torchvision
+        instead of the paper's ResNet."""
+        return self.backbone.startswith((TIMM, TORCHVISION))
 
     @property
     def has_maps(self) -> bool:
@@ -252,6 +263,11 @@ class NetworkConfig:
         """Whether the heads read maps of whole frames that training does not change, so that they
         can be computed in advance."""
         return self.reads_image_maps and not self.backbone_trains
+
+    @property
+    def reads_windows(self) -> bool:
+        """Whether maps that are not stored are computed from windows of frames."""
+        return self.reads_image_maps and self.backbone in WINDOWS
 
     @property
     def uses_dropout(self) -> bool:

@@ -19,8 +19,8 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.outputs import differences
 from orn.shared.text import counted
 from orn.shared.torch_files import mismatch
+from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.model.build import classifier_names, planned_network
-from orn.stage2_train.model.image_backbone import load_backbone
 from orn.stage2_train.model.image_weights import inflate, read_weights
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.checkpoint import load_best

@@ -1,12 +1,14 @@
 """Frames of a textured scene under a known motion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
+from orn.stage2_train.clip_store.motion import MotionMaps
+from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
 
 Image = NDArray[np.uint8]
 
@@ -57,3 +59,15 @@ def film(
     """Yield frames of `picture_at(seconds)` at a rate."""
     for index in range(round(seconds * rate) + 1):
         yield Frame(index=index, seconds=index / rate, image=picture_at(index / rate))
+
+
+def windowed_motion(frames: Iterable[Frame], seconds_n: Iterable[float]) -> list[MotionMaps]:
+    """Return the mean motion around increasing times, each as soon as it is known."""
+    remaining, windows, maps = iter(frames), MotionWindows(motion_settings()), []
+    for seconds in seconds_n:
+        while not windows.is_known(seconds):
+            frame = next(remaining, None)
+            windows.end() if frame is None else windows.add(frame)
+        windows.forget(seconds)
+        maps.append(windows.at(seconds))
+    return maps

@@ -13,9 +13,9 @@ import torch
 
 from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
-from orn.stage2_train.clip_store.frame_maps import ImageNetwork
+from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.store_format import map_bytes
-from orn.stage2_train.model.image_backbone import load_backbone
+from orn.stage2_train.model.backbones import load_backbone
 from tests.running import run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
 from tests.worlds.tables import counted_videos
@@ -95,9 +95,9 @@ def test_a_process_refuses_weights_that_are_not_those_of_the_job(made, tmp_path)
     """As on another machine of a cluster, whose file of weights differs."""
     other = tmp_path / "network.pth"
     write_image_weights(other, seed=1)
-    settings = ImageNetwork(backbone=NETWORK, weights=made / "network.pth").settings(SIZE)
+    settings = FrozenNetwork(backbone=NETWORK, weights=made / "network.pth").settings(SIZE)
     with pytest.raises(CheckpointError, match="weights of"):
-        ImageNetwork(backbone=NETWORK, weights=other).open("cpu", expected=settings)
+        FrozenNetwork(backbone=NETWORK, weights=other).open("cpu", expected=settings)
 
 
 def test_a_damaged_map_is_noticed(made, tmp_path) -> None:

@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
-from orn.stage2_train.clip_store.motion_windows import (
-    MotionWindows,
-    frame_motion,
+from orn.stage2_train.clip_store.motion_windows import MotionWindows, frame_motion
+from orn.stage2_train.clip_store.store_format import MotionSettings
+from tests.stage2_train.clip_store.moving_pictures import (
+    film,
+    texture,
+    translated,
     windowed_motion,
+    with_patch,
 )
-from tests.stage2_train.clip_store.moving_pictures import film, texture, translated, with_patch
 
 STILL, PRESENT = 8, 31
 SCENE = texture(120, 160)
@@ -81,21 +84,21 @@ def test_a_picture_that_does_not_change_is_still() -> None:
 
 
 def test_the_mean_over_a_window_is_weighted_by_time() -> None:
-    windows = MotionWindows(1.0)
+    windows = MotionWindows(MotionSettings(shape=(32, 1, 1), window_seconds=1.0))
     for seconds, value in ((0.0, 0.0), (1.0, 4.0), (1.2, 2.0), (3.0, 0.0), (4.0, 1.0)):
-        windows.add(seconds, np.full((32, 1, 1), value, np.float32))
+        windows.add_motion([(seconds, np.full((32, 1, 1), value, np.float32))])
     # 0.5 s of the first, 0.2 s of the second, and 0.3 s without motion
-    assert windows.mean(1.0) == pytest.approx((0.5 * 4 + 0.2 * 2) / 0.7)
-    assert (windows.mean(2.0) == 0).all()
+    assert windows.at(1.0) == pytest.approx((0.5 * 4 + 0.2 * 2) / 0.7)
+    assert (windows.at(2.0) == 0).all()
     assert windows.is_known(3.5)
     assert not windows.is_known(3.6)
 
 
 def test_windows_do_not_depend_on_other_times() -> None:
-    motion = list(frame_motion(film(_moving, seconds=1.0)))
-    all_times = [seconds for seconds, _ in motion]
-    all_maps = list(windowed_motion(motion, all_times, 0.25))
-    some = list(windowed_motion(iter(motion), all_times[3::7], 0.25))
+    frames = list(film(_moving, seconds=1.0))
+    all_times = [frame.seconds for frame in frames]
+    all_maps = windowed_motion(frames, all_times)
+    some = windowed_motion(frames, all_times[3::7])
     assert (np.stack(all_maps[3::7]) == np.stack(some)).all()
 
 

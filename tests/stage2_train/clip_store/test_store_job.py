@@ -41,7 +41,7 @@ def test_any_hdf5_reader_finds_every_frame(videos, tmp_path) -> None:
     assert np.abs(means - (20 + 20 * np.arange(5))).max() <= GRAY_ERROR
     with h5py.File(tmp_path / "clips/clips-000000.h5") as file:
         record = json.loads(bytes(file["record"][:]))
-        assert (record["format"], record["format_version"]) == ("orn-clips", 6)
+        assert (record["format"], record["format_version"]) == ("orn-clips", 7)
         plain = {
             "jpeg_quality": 92,
             "rate": None,

@@ -18,16 +18,12 @@ from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
 from orn.stage2_train.clip_store.decoded import DecodedVideos
-from orn.stage2_train.clip_store.motion_windows import (
-    WatchedMotion,
-    frame_motion,
-    motion_settings,
-    windowed_motion,
-)
+from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
 from orn.stage2_train.clip_store.store_format import StoreSettings, map_bytes
 from orn.stage2_train.clip_store.store_job import build_clip_store
+from orn.stage2_train.clip_store.surroundings import WatchedFrames
 from tests.running import run_orn
-from tests.stage2_train.clip_store.moving_pictures import texture, with_patch
+from tests.stage2_train.clip_store.moving_pictures import texture, windowed_motion, with_patch
 from tests.worlds.image_networks import NETWORK, write_image_weights
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import write_table
@@ -77,8 +73,7 @@ def test_it_is_the_mean_over_a_window_around_each_frame(made: Path) -> None:
     store = ClipStore(made / "clips")
     for video in videos_of(made):
         frames = store.frames(video.id)
-        motion = frame_motion(read_frames(video.path))
-        expected = np.stack(list(windowed_motion(motion, frames.seconds, 0.25)))
+        expected = np.stack(windowed_motion(read_frames(video.path), frames.seconds))
         assert (all_motion(frames) == expected.astype(np.float16)).all()
         assert expected[:, -1].all() == (FRAMES[video.id] > 1)
         chosen = np.array([len(frames) - 1, 0])
@@ -174,7 +169,7 @@ def test_memory_does_not_grow_with_length() -> None:
     frames = (
         Frame(index=index, seconds=index / 30, image=scenes[index % 2]) for index in range(2000)
     )
-    watched = WatchedMotion(frames, motion_settings())
+    watched = WatchedFrames(frames, {"motion": MotionWindows(motion_settings())})
     selected = (frame.seconds for frame in watched.frames if frame.index % 100 == 50)
     tracemalloc.start()
     try:

@@ -13,13 +13,9 @@ from PIL import Image
 
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.model import image_backbone
+from orn.stage2_train.model.backbones import load_backbone, map_shape, weights_digest
 from orn.stage2_train.model.build import build_network, feature_cells
-from orn.stage2_train.model.image_backbone import (
-    load_backbone,
-    map_shape,
-    weights_digest,
-    with_change,
-)
+from orn.stage2_train.model.image_backbone import with_change
 from tests.reference.image_maps import changes
 from tests.stage2_train.model.conftest import draw_batch, in_float32
 from tests.worlds.image_networks import NETWORK, write_image_weights

@@ -15,7 +15,7 @@ from orn.stage2_train.settings.model_config import NetworkConfig
     [
         (
             {"backbone": "resnet34"},
-            "backbone: expected resnet18, resnet50, motion or timm/NAME, got",
+            "backbone: expected resnet18, resnet50, motion, timm/NAME or torchvision/NAME, got",
         ),
         (
             {"object_parts": ["class", "shape"]},

@@ -13,7 +13,7 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import FrameMapper
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.interfaces import ClipRequest
-from orn.stage2_train.model.image_backbone import load_backbone
+from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config

@@ -1,0 +1,129 @@
+"""Video networks as backbones: their maps are those of torchvision's own forward."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models import get_model, get_model_weights
+from torchvision.transforms.functional import normalize
+
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.stage2_train.model.backbones import load_backbone, map_shape, published_size
+from orn.stage2_train.model.video_backbone import VideoBackbone
+from orn.stage2_train.settings.video_networks import WINDOWS, FrameWindow
+from tests.worlds.video_networks import VIDEO_NETWORK, write_video_weights
+
+POOLED = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "swin3d_t", "swin3d_s", "swin3d_b")
+QUICK = ("mc3_18", "r2plus1d_18")
+
+
+def networks(names: tuple[str, ...]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in names]
+
+
+def made(name: str) -> tuple[Any, VideoBackbone, Tensor]:
+    """torchvision's network, ours with the same weights, and a window of random colors; s3d pools
+    over 7 x 7 cells, and mvit takes one size."""
+    torch.manual_seed(0)
+    whole = get_model(name).eval()
+    backbone = VideoBackbone(f"torchvision/{name}", weights=whole.state_dict())
+    side = 224 if name.startswith(("mvit", "s3d")) else 32
+    window_NCHW = torch.randint(256, (backbone.window.frames, 3, side, side), dtype=torch.uint8)
+    return whole, backbone, window_NCHW
+
+
+def images_of(name: str, window_NCHW: Tensor) -> Tensor:
+    """Return (1, 3, N, H, W) with the colors of torchvision's own transforms."""
+    published = get_model_weights(name).DEFAULT.transforms()
+    images_N3HW = normalize(window_NCHW / 255, published.mean, published.std)
+    return images_N3HW.transpose(0, 1)[None]
+
+
+@pytest.mark.parametrize("name", networks(POOLED))
+def test_maps_through_the_classifier_are_the_logits_of_torchvision(name: str) -> None:
+    whole, backbone, window_NCHW = made(name)
+    with torch.inference_mode():
+        images_13NHW = images_of(name, window_NCHW)
+        maps_1Cthw = backbone.slices(images_13NHW)
+        means_1C = maps_1Cthw.mean((2, 3, 4))
+        head = list(whole.children())[-1]
+        logits_1A = head(means_1C[..., None, None, None] if name == "s3d" else means_1C).flatten(1)
+        torch.testing.assert_close(logits_1A, whole(images_13NHW), rtol=1e-4, atol=1e-5)
+        map_1Chw = backbone(window_NCHW[None, None])
+    middle_1Chw = maps_1Cthw[:, :, maps_1Cthw.shape[2] // 2]
+    torch.testing.assert_close(map_1Chw, middle_1Chw, rtol=1e-4, atol=1e-4)
+    slices = backbone.window.frames // backbone.window.slice_frames
+    assert maps_1Cthw.shape[2] == slices
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mvit_v1_b", "mvit_v2_s"])
+def test_maps_of_a_transformer_are_its_tokens_without_the_class(name: str) -> None:
+    whole, backbone, window_NCHW = made(name)
+    seen = []
+    whole.norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.inference_mode():
+        whole(images_of(name, window_NCHW))
+        map_1Chw = backbone(window_NCHW[None, None])
+    tokens_tCS = seen[0][0, 1:].unflatten(0, (8, 49)).transpose(1, 2)
+    torch.testing.assert_close(map_1Chw[0].flatten(1), tokens_tCS[4], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", networks(tuple(name.split("/")[1] for name in WINDOWS)))
+def test_every_network_has_49_cells(name: str) -> None:
+    backbone = f"torchvision/{name}"
+    channels = {"s3d": 1024, "swin3d_b": 1024}.get(name, 512 if name.endswith("_18") else 768)
+    assert map_shape(backbone, None, published_size(backbone)) == (channels, 7, 7)
+
+
+def test_windows_are_those_that_torchvision_publishes() -> None:
+    """But for the 128 frames of s3d."""
+    for backbone, window in WINDOWS.items():
+        stated = get_model_weights(backbone.removeprefix("torchvision/")).DEFAULT.meta["_docs"]
+        assert f"`frame_rate={window.rate:g}`" in stated
+        if backbone != "torchvision/s3d":
+            assert f"`clip_len={window.frames}`" in stated
+
+
+def test_the_slice_of_a_time_is_the_middle_of_its_window() -> None:
+    window = FrameWindow(frames=16, rate=15.0, slice_frames=8)
+    assert [window.slice_at(seconds) for seconds in (0.0, 0.53, 0.54, 1.2)] == [0, 0, 1, 2]
+    assert window.first_second(0) == pytest.approx(-8 / 15)
+    assert window.first_second(2) + window.middle * 8 / window.rate == pytest.approx(2 * 8 / 15)
+
+
+def test_training_and_autocast_change_nothing() -> None:
+    backbone = VideoBackbone(VIDEO_NETWORK).train()
+    windows = torch.randint(256, (1, 3, 16, 3, 64, 64), dtype=torch.uint8)
+    windows[:, 1] = windows[:, 0]
+    maps_MChw = backbone(windows)
+    assert not maps_MChw.requires_grad and torch.equal(maps_MChw[0], maps_MChw[1])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(backbone(windows), maps_MChw)
+    assert (backbone(windows.flip(2)) - maps_MChw).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("stage", "size", "message"),
+    [(0, (64, 64), "a single feature map; omit it"), (None, (60, 64), "use 224x224")],
+)
+def test_other_stages_and_sizes_are_refused(stage: int | None, size: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        map_shape(VIDEO_NETWORK, stage, size)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    weights = write_video_weights(tmp_path / "weights.pth", network="torchvision/mc3_18")
+    with pytest.raises(CheckpointError, match="do not match torchvision/s3d"):
+        load_backbone(VIDEO_NETWORK, stage=None, file=weights)
+
+
+def test_weights_that_cannot_be_downloaded_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"s3d-d76dad2f.pth failed .* --weights"):
+        load_backbone(VIDEO_NETWORK, stage=None)
