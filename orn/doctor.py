@@ -182,14 +182,17 @@ def _check_weights() -> Check:
     from orn.shared.download import cache_folder, cached_path
     from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
     from orn.stage1_detect.mmdet.zoo import find_config, weights_url
-    from orn.stage2_train.model.image_backbone import PACKAGED, packaged_file
+    from orn.stage2_train.model.backbones import weights_to_fetch
+    from orn.stage2_train.model.image_backbone import PACKAGED
+    from orn.stage2_train.settings.model_config import TIMM
+    from orn.stage2_train.settings.video_networks import WINDOWS
     from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 
     urls: dict[str, str | None] = {DEFAULT_CONFIG: weights_url(find_config(DEFAULT_CONFIG))}
     urls |= dict(IMAGENET_URLS.items())
     is_here = {name: bool(url and cached_path(url).is_file()) for name, url in urls.items()}
-    packaged = packaged_file()
-    is_here[PACKAGED] = packaged is not None and packaged.is_file()
+    backbones = (f"{TIMM}{PACKAGED}", *WINDOWS)
+    is_here |= {name: weights_to_fetch(name) is None for name in backbones}
     here, absent = (
         ", ".join(name for name in is_here if is_here[name] == wanted) or "none"
         for wanted in (True, False)

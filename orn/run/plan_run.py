@@ -32,6 +32,7 @@ from orn.shared.jobs.outputs import (
 )
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.clips_request import map_options
+from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.runs.run_folder import (
     BASELINE_MARKER,
@@ -45,7 +46,10 @@ from orn.stage2_train.settings.recipe import SMALL, Recipe, default_recipe, load
 
 logger = logging.getLogger(__name__)
 
-_RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
+_RESOLVED = {
+    *("dataset", "data_root", "split", "run", "folds", "group", "recipe"),
+    *("backbone", "overrides"),
+}
 """Options that a pipeline has with resolved values, or not at all."""
 _USUAL_SPLIT = "80/10/10"
 
@@ -232,10 +236,11 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
     recipe = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
     if not request.recipe and recipe == "paper_resnet50" and choose_device("auto") == "cpu":
         recipe = SMALL
+    overrides = (*_of_backbone(request.backbone), *request.overrides)
     settings = load_recipe(
         recipe,
         num_activities=len(dataset.classes),
-        overrides=request.overrides,
+        overrides=overrides,
         clip_frames=dataset.clip_frames,
     )
     pipeline = Pipeline(
@@ -243,6 +248,7 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
         data_root=data_root,
         run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
         recipe=recipe,
+        overrides=overrides,
         maps=map_options(settings),
         split=split,
         folds=folds,
@@ -252,6 +258,14 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
     score_threshold = _score_threshold(pipeline, dataset, threshold)
     overrides = (*pipeline.overrides, *_of_folds(pipeline, settings))
     return replace(pipeline, score_threshold=score_threshold, overrides=overrides), dataset
+
+
+def _of_backbone(backbone: str | None) -> tuple[str, ...]:
+    """Return the settings for maps of a network, of frames of the size on which it was trained."""
+    if backbone is None:
+        return ()
+    height, width = FrozenNetwork(backbone=backbone).usual_size()
+    return f"model.backbone={backbone}", f"data.crop=[{height},{width}]"
 
 
 def _of_folds(pipeline: Pipeline, recipe: Recipe) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from orn.shared.common_options import DataRoot, FilePath, Folds, Group, Override
 from orn.shared.data_files import not_a_file
 from orn.shared.options import Argument, Option, Request
 from orn.shared.text import path_text
+from orn.stage2_train.settings.model_config import Backbone
 
 
 class PipelineRequest(Request):
@@ -46,6 +47,14 @@ class PipelineRequest(Request):
     ] = None
     recipe: Annotated[
         str | None, Option("Name or TOML file of a recipe.", usual="depends on DATASET")
+    ] = None
+    backbone: Annotated[
+        Backbone | None,
+        Option(
+            "Network whose maps of frames are stored and read, as in `orn clips`.",
+            metavar="timm/NAME|torchvision/NAME",
+            usual="the recipe's",
+        ),
     ] = None
     overrides: Overrides = ()
     seed: Seed = 0

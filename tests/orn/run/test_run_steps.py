@@ -127,6 +127,13 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
         opened(table, objects=Path("masks"), form="csv", rate=5)
 
 
+def test_a_backbone_is_passed_on_with_the_size_of_its_frames(table: Path) -> None:
+    _, _, _, clips, train, *_ = opened(table, backbone="torchvision/r2plus1d_18")
+    assert "--backbone torchvision/r2plus1d_18 --size 112x112" in clips
+    for setting in ("model.backbone=torchvision/r2plus1d_18", "data.crop=[112,112]"):
+        assert setting in train
+
+
 def test_wrong_options_end_it_before_anything_is_written(table: Path) -> None:
     for words, problem in (
         ((table, "--split", "60/40", "--folds", "2"), "--split and --folds"),
