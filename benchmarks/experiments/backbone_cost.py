@@ -46,8 +46,10 @@ def cost(backbone: str, repetitions: int) -> dict[str, Any]:
     """Return the CPU seconds per map of a network, ours and alone, with random weights."""
     size, window = published_size(backbone), WINDOWS.get(backbone)
     mapper = FrameMapper(build_backbone(backbone), backbone)
+    batch: tuple[int, ...] = (MAPPED_FRAMES,)
+    given: tuple[int, ...]
     if window is None:
-        number, batch = MAPPED_FRAMES, (MAPPED_FRAMES,)
+        number = MAPPED_FRAMES
         whole, given = timm.create_model(backbone.split("/")[1]), (MAPPED_FRAMES, 3, *size)
     else:
         number, batch = 1, (1, window.frames)
@@ -59,9 +61,9 @@ def cost(backbone: str, repetitions: int) -> dict[str, Any]:
     with torch.inference_mode():
         for turn in range(repetitions + 1):
             for name, use in uses.items():
-                seconds = cpu_seconds(use)
+                used = cpu_seconds(use)
                 if turn:  # the first call takes longer
-                    measured[name].append(seconds / number)
+                    measured[name].append(used / number)
     seconds = {name: round(statistics.median(own), 4) for name, own in measured.items()}
     shape = map_shape(backbone, None, size)
     record = {"size": size, "shape": shape, "bytes": map_bytes(shape), "seconds": seconds}
