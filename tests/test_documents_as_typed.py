@@ -33,6 +33,7 @@ ONLY_PARSED = (
     *(r"^orn (train|eval|ablate|verify|import-objects|export-objects) .*(vlog|epic)", "hf://"),
     *(
         "convnext",
+        "torchvision/",
         "test-verbs",
         "runs/(verbs|nouns)",
         "--engine ray",

@@ -10,7 +10,11 @@ VIDEO_NETWORK = "torchvision/s3d"
 
 
 def write_video_weights(path: Path, *, network: str = VIDEO_NETWORK, seed: int = 0) -> Path:
-    """Writes random weights of a video network."""
+    """Writes random weights of a video network, with which maps do not vanish (He et al. 2015)."""
     torch.manual_seed(seed)
-    torch.save(get_model(network.removeprefix("torchvision/")).state_dict(), path)
+    whole = get_model(network.removeprefix("torchvision/"))
+    for layer in whole.modules():
+        if isinstance(layer, torch.nn.Conv3d):
+            torch.nn.init.kaiming_normal_(layer.weight)
+    torch.save(whole.state_dict(), path)
     return path

@@ -94,8 +94,9 @@ def test_the_slice_of_a_time_is_the_middle_of_its_window() -> None:
     assert window.first_second(2) + window.middle * 8 / window.rate == pytest.approx(2 * 8 / 15)
 
 
-def test_training_and_autocast_change_nothing() -> None:
-    backbone = VideoBackbone(VIDEO_NETWORK).train()
+def test_training_and_autocast_change_nothing(tmp_path: Path) -> None:
+    weights = write_video_weights(tmp_path / "network.pth")
+    backbone = load_backbone(VIDEO_NETWORK, stage=None, file=weights).train()
     windows = torch.randint(256, (1, 3, 16, 3, 64, 64), dtype=torch.uint8)
     windows[:, 1] = windows[:, 0]
     maps_MChw = backbone(windows)
