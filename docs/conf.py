@@ -32,7 +32,7 @@ _SECTIONS = {
     "Use it": (
         *("docs/own_videos", "docs/planning", "data_manifests/README"),
         *("docs/detect", "docs/objects", "docs/cluster", "docs/offline"),
-        *("docs/look", "docs/train", "docs/predict"),
+        *("docs/look", "docs/train", "docs/backbones", "docs/predict"),
         *("docs/runs", "docs/epic100", "docs/when_things_fail"),
     ),
     "Python": ("docs/python", "examples/tour"),
