@@ -7,6 +7,7 @@ t slices in time, h w cells of the map.
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,9 @@ class VideoBackbone(nn.Module):
             weights: torchvision's state dict of the whole network; None for random weights.
         """
         super().__init__()
-        if weights is None:
+        with nullcontext() if weights is None else torch.random.fork_rng(devices=[]):
             whole = _whole_network(backbone)
-        else:
-            with WithoutDraws():
-                whole = _whole_network(backbone)
+        if weights is not None:
             whole.load_state_dict(weights)
         self.window = WINDOWS[backbone]
         """The windows that the network reads."""

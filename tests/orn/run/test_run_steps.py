@@ -128,7 +128,7 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
 
 
 def test_a_backbone_is_passed_on_with_the_size_of_its_frames(table: Path) -> None:
-    _, _, _, clips, train, *_ = opened(table, backbone="torchvision/r2plus1d_18")
+    _, _, clips, train, *_ = opened(table, backbone="torchvision/r2plus1d_18")
     assert "--backbone torchvision/r2plus1d_18 --size 112x112" in clips
     for setting in ("model.backbone=torchvision/r2plus1d_18", "data.crop=[112,112]"):
         assert setting in train

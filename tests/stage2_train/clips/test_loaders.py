@@ -37,10 +37,10 @@ def ids_of(batches) -> list[tuple[str, ...]]:
 
 def equal(one: ClipBatch, other: ClipBatch) -> bool:
     """Whether two batches are the same."""
-    absent = ("ids", "maps_BTChw", "motion_BTChw")
-    names = [field.name for field in fields(ClipBatch) if field.name not in absent]
+    names = [field.name for field in fields(ClipBatch) if field.name != "ids"]
+    values = [(getattr(one, name), getattr(other, name)) for name in names]
     return one.ids == other.ids and all(
-        torch.equal(getattr(one, name), getattr(other, name)) for name in names
+        theirs is None if ours is None else torch.equal(ours, theirs) for ours, theirs in values
     )
 
 
