@@ -81,10 +81,10 @@ def regular_status(path: Path) -> os.stat_result:
     try:
         status = path.stat()
     except (OSError, ValueError) as err:  # ValueError: a NUL in the name
-        raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
+        raise VideoDecodeError(f"cannot be opened ({reason(err)})", where=path) from err
     if not stat.S_ISREG(status.st_mode):
         raise VideoDecodeError(
-            f"{path}: expected a regular file, got {kind_of(status.st_mode)}; replace it"
+            f"expected a regular file, got {kind_of(status.st_mode)}; replace it", where=path
         )
     return status
 
@@ -139,13 +139,13 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
     try:
         descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     except OSError as err:
-        raise error(f"{path_text(path)}: {failed} ({err.strerror})") from err
+        raise error(f"{failed} ({err.strerror})", where=path_text(path)) from err
     except ValueError as err:  # a NUL, or a lone surrogate
-        raise error(f"{path_text(path)}: not a valid file name; choose a different one") from err
+        raise error("not a valid file name; choose a different one", where=path_text(path)) from err
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise error(f"{path_text(path)}: expected a file, got {kind_of(status.st_mode)}")
+        raise error(f"expected a file, got {kind_of(status.st_mode)}", where=path_text(path))
     return descriptor
 
 
@@ -167,9 +167,9 @@ def read_bounded(
             size = os.fstat(file.fileno()).st_size
             content = file.read(most_bytes + 1) if size <= most_bytes else b""
         except OSError as err:
-            raise error(f"{path_text(path)}: cannot be read ({err.strerror})") from err
+            raise error(f"cannot be read ({err.strerror})", where=path_text(path)) from err
     if max(size, len(content)) > most_bytes:
-        raise error(f"{path_text(path)}: expected at most {most_bytes:,} bytes, got {size:,}")
+        raise error(f"expected at most {most_bytes:,} bytes, got {size:,}", where=path_text(path))
     return content
 
 
@@ -183,7 +183,7 @@ def file_digest(path: Path, *, error: type[PipelineError] = ConfigError) -> str:
         try:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         except OSError as err:
-            raise error(f"{path_text(path)}: cannot be read ({err.strerror})") from err
+            raise error(f"cannot be read ({err.strerror})", where=path_text(path)) from err
 
 
 def read_json(
@@ -207,15 +207,15 @@ def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = C
     try:
         return json.loads(text)
     except RecursionError as err:
-        raise error(f"{source}: invalid JSON (nested too deeply); correct the file") from err
+        raise error("invalid JSON (nested too deeply); correct the file", where=source) from err
     except ValueError as err:
-        raise error(f"{source}: invalid JSON ({err}); correct or restore the file") from err
+        raise error(f"invalid JSON ({err}); correct or restore the file", where=source) from err
 
 
 def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> None:
     """Raise `error` if a path is not UTF-8, which TOML, torch and TensorBoard require."""
     if utf8(str(path)) != str(path):
-        raise error(f"{path_text(path)}: path is not valid UTF-8; rename the file")
+        raise error("path is not valid UTF-8; rename the file", where=path_text(path))
 
 
 class OpenFile:

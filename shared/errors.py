@@ -1,7 +1,7 @@
 """The error classes of the project, all derived from `PipelineError`.
 
-Each class takes a single message, so that errors can be pickled between processes, and also derives
-from the built-in error that it resembles. `exit_code` is the exit code of the command line.
+Each class also derives from the built-in error that it resembles. `exit_code` is the exit code of
+the command line; an instance may set another one.
 """
 
 from orn.shared.text import escape
@@ -15,9 +15,45 @@ class PipelineError(Exception):
 
     exit_code = 1
 
+    def __init__(
+        self,
+        problem: str = "",
+        *,
+        where: object = None,
+        expected: object = None,
+        got: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        """Create an error, as a message or as parts that are joined into
+        `WHERE: expected EXPECTED, got GOT; REMEDY`.
+
+        Args:
+            problem: the whole message; with `where` or `remedy`, what stands between them.
+            where: the object with the problem, such as a file.
+            expected: the expected value, if no `problem` is given.
+            got: the actual value.
+            remedy: what the user can do.
+        """
+        super().__init__(problem)
+        self.where, self.expected, self.got = (
+            None if part is None else str(part) for part in (where, expected, got)
+        )
+        self.remedy = remedy
+
+    @property
+    def reason(self) -> str:
+        """The message without `where`, for a caller that adds its own."""
+        found = {"expected": self.expected, "got": self.got}
+        problem = ", ".join(f"{key} {part}" for key, part in found.items() if part is not None)
+        return _on_one_line("; ".join(filter(None, (str(self.args[0]), problem, self.remedy))))
+
     def __str__(self) -> str:
         """Return the message on one line, with control characters in names escaped."""
-        return escape(" ".join(super().__str__().splitlines()))
+        return self.reason if self.where is None else f"{_on_one_line(self.where)}: {self.reason}"
+
+
+def _on_one_line(text: str) -> str:
+    return escape(" ".join(text.splitlines()))
 
 
 class ConfigError(PipelineError, ValueError):

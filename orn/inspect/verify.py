@@ -96,7 +96,7 @@ def _damaged_arrays(shard: Shard) -> _Problems:
 
 
 def _damaged(path: Path, err: ShardFormatError) -> Problem:
-    return Problem(shard=path, message=str(err).removeprefix(f"{path}: "))
+    return Problem(shard=path, message=err.reason)
 
 
 def _check_detections(shard: Shard) -> _Problems:

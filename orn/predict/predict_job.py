@@ -88,7 +88,7 @@ def predict_all(
                     yield from _of_video(model, video, source, request, page, bar=bar)
             except _VIDEO_ERRORS as err:
                 logger.warning("video %s failed: %s", video.id, err)
-                reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
+                reason = err.reason if err.where == str(video.path) else str(err)
                 failed = FailedVideo(id=video.id, reason=reason)
                 if page is not None:
                     page.add_failed(failed)

@@ -64,8 +64,9 @@ class FrameDetections:
         """
         if self.height < 1 or self.width < 1:
             raise ShapeError(
-                "FrameDetections: expected a grid of at least 1 x 1 pixels, "
-                f"got {self.height} x {self.width}"
+                where="FrameDetections",
+                expected="a grid of at least 1 x 1 pixels",
+                got=f"{self.height} x {self.width}",
             )
         _check("boxes", self.boxes, shape=(None, 4), dtype=np.float32)
         num = len(self.boxes)
@@ -78,13 +79,14 @@ class FrameDetections:
         if not isinstance(self.masks, tuple) or len(self.masks) != num:
             got = len(self.masks) if isinstance(self.masks, tuple) else type(self.masks).__name__
             raise ShapeError(
-                f"FrameDetections.masks: expected a tuple of {num} masks, one per box, got {got}"
+                where="FrameDetections", expected=f"a tuple of {num} masks, one per box", got=got
             )
         _check_ordered(self.boxes)
         if num and self.labels.max() >= num_classes:
             raise ShapeError(
-                f"FrameDetections.labels: expected classes 0 to {num_classes - 1}, the number of "
-                f"class scores, got {self.labels.max()}"
+                where="FrameDetections",
+                expected=f"labels below {num_classes}, the number of class scores",
+                got=self.labels.max(),
             )
 
     def __len__(self) -> int:
@@ -114,8 +116,9 @@ class FrameDetections:
         masks_NHW = np.asarray(masks_NHW)
         if masks_NHW.ndim != 3 or 0 in masks_NHW.shape[1:] or masks_NHW.dtype != np.bool_:
             raise ShapeError(
-                "FrameDetections.from_masks: expected masks of shape (N, H, W) bool with pixels, "
-                f"got {masks_NHW.shape} {masks_NHW.dtype}"
+                where="FrameDetections",
+                expected="masks of shape (N, H, W) bool with pixels",
+                got=f"{masks_NHW.shape} {masks_NHW.dtype}",
             )
         number, height, width = masks_NHW.shape
         masks = tuple(rle.encode(mask_HW) for mask_HW in masks_NHW)
@@ -125,7 +128,7 @@ class FrameDetections:
             width=width,
             boxes=np.array(boxes, np.float32).reshape(number, 4),
             masks=masks,
-            **_of_classes("from_masks", labels, scores, class_scores),
+            **_of_classes(labels, scores, class_scores),
         )
 
     @classmethod
@@ -160,8 +163,9 @@ class FrameDetections:
         if outside_N.any():
             row = int(np.argmax(outside_N))
             raise ShapeError(
-                f"FrameDetections.from_boxes: expected boxes that overlap {height} x {width} "
-                f"(height x width) pixels, got {given_N4[row].tolist()} in row {row}"
+                where="FrameDetections",
+                expected=f"boxes that overlap {height} x {width} (height x width) pixels",
+                got=f"{given_N4[row].tolist()} in row {row}",
             )
         boxes_N4 = clip_boxes(given_N4, height=height, width=width)
         return cls(
@@ -169,7 +173,7 @@ class FrameDetections:
             width=width,
             boxes=boxes_N4,
             masks=masks_of_boxes(boxes_N4, height=height, width=width),
-            **_of_classes("from_boxes", labels, scores, class_scores),
+            **_of_classes(labels, scores, class_scores),
         )
 
     def mask_arrays(self) -> NDArray[np.bool_]:
@@ -185,7 +189,7 @@ class FrameDetections:
 
 
 def _of_classes(
-    caller: str, labels: ArrayLike, scores: ArrayLike, class_scores: ArrayLike | None
+    labels: ArrayLike, scores: ArrayLike, class_scores: ArrayLike | None
 ) -> dict[str, Any]:
     """Return the converted fields; raise ShapeError for invalid labels."""
     labels_N = np.asarray(labels).reshape(-1)
@@ -195,8 +199,9 @@ def _of_classes(
         is_number = np.issubdtype(labels_N.dtype, np.number)
         got = f"{labels_N.min()} to {labels_N.max()}" if is_number else repr(labels_N[0].item())
         raise ShapeError(
-            f"FrameDetections.{caller}: expected integer labels from 0 to 65535, "
-            f"got {got} {labels_N.dtype}"
+            where="FrameDetections",
+            expected="integer labels from 0 to 65535",
+            got=f"{got} {labels_N.dtype}",
         )
     return {
         "labels": labels_N.astype(np.uint16),
@@ -211,8 +216,9 @@ def _check_ordered(boxes_N4: NDArray[np.float32]) -> None:
     if not ordered_N.all():
         row = int(np.argmin(ordered_N))
         raise ShapeError(
-            "FrameDetections.boxes: expected finite x1 <= x2 and y1 <= y2, "
-            f"got {boxes_N4[row].tolist()} in row {row}"
+            where="FrameDetections",
+            expected="boxes with finite x1 <= x2 and y1 <= y2",
+            got=f"{boxes_N4[row].tolist()} in row {row}",
         )
 
 
@@ -227,5 +233,7 @@ def _check(name: str, array: object, *, shape: tuple[int | None, ...], dtype: ty
         got = f"{array.shape} {array.dtype}"
     axes = ", ".join("any" if length is None else str(length) for length in shape)
     raise ShapeError(
-        f"FrameDetections.{name}: expected an array of shape ({axes}) {np.dtype(dtype)}, got {got}"
+        where="FrameDetections",
+        expected=f"{name} of shape ({axes}) {np.dtype(dtype)}",
+        got=got,
     )

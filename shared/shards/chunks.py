@@ -82,8 +82,9 @@ class ShardArrays:
         layout, spec = self._layouts[name], self._specs[name]
         if not 0 <= start <= stop <= layout.num_rows:
             raise ShardFormatError(
-                f"{self.path}: array {name!r}: expected a range of "
-                f"its {counted(layout.num_rows, 'row')}, got [{start}, {stop})"
+                f"array {name!r}: expected a range of "
+                f"its {counted(layout.num_rows, 'row')}, got [{start}, {stop})",
+                where=self.path,
             )
         if start == stop:
             return np.zeros((0, *spec.row), dtype=spec.dtype)
@@ -137,7 +138,7 @@ class ShardArrays:
             if isinstance(err, ShardFormatError):
                 raise
             raise ShardFormatError(
-                f"{self.path}: array {name!r}: chunk {index} is damaged ({err}); {REMEDY}"
+                f"array {name!r}: chunk {index} is damaged ({err}); {REMEDY}", where=self.path
             ) from err
         if chunk.nbytes <= self._cache.maxsize:
             self._cache[self.path, name, index] = chunk
@@ -175,7 +176,9 @@ class ShardArrays:
         try:
             return file.read(place, size)
         except OSError as err:
-            raise ShardFormatError(f"{self.path}: cannot be read ({err.strerror or err})") from err
+            raise ShardFormatError(
+                f"cannot be read ({err.strerror or err})", where=self.path
+            ) from err
 
 
 def _stretches(

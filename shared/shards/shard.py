@@ -136,7 +136,7 @@ class Shard:
             ShardFormatError: if the shard does not contain the array or is damaged.
         """
         if name not in self.arrays:
-            raise ShardFormatError(f"{self.path}: no array {name!r}")
+            raise ShardFormatError(f"no array {name!r}", where=self.path)
         self.check()
         return self.arrays.rows(name, 0, self.arrays.num_rows(name))
 
@@ -201,7 +201,7 @@ class Shard:
     ) -> NoReturn:
         place = "" if row is None else f"row {row}: "
         raise ShardFormatError(
-            f"{self.path}: array {name!r}: {place}expected {expected}, got {got}; {REMEDY}"
+            f"array {name!r}: {place}expected {expected}, got {got}; {REMEDY}", where=self.path
         )
 
     def frame(self, row: int) -> FrameDetections:
@@ -213,7 +213,8 @@ class Shard:
         self.check()
         if not 0 <= row < self.num_frames:
             raise ShardFormatError(
-                f"{self.path}: row {row} is out of range for {counted(self.num_frames, 'frame')}"
+                f"row {row} is out of range for {counted(self.num_frames, 'frame')}",
+                where=self.path,
             )
         rows, video = self.arrays.rows, self._video_of(row)
         try:
@@ -231,8 +232,7 @@ class Shard:
                 masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
             )
         except (ShapeError, ShardFormatError) as err:
-            why = str(err).removeprefix("FrameDetections.").removeprefix(f"{self.path}: ")
-            raise ShardFormatError(f"{self._place(row)}: {why}") from err
+            raise ShardFormatError(f"{self._place(row)}: {err.reason}", where=self.path) from err
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
         """Return the detections of several frames in few reads.
@@ -265,8 +265,8 @@ class Shard:
         """
         frame = self.frame(row)
         for fault in frame_faults(frame, self.rules):
-            what = f"{fault.field} of detection {fault.row}"
-            raise ShardFormatError(f"{self._place(row)}: {what}: {fault.message}")
+            what = f"{self._place(row)}: {fault.field} of detection {fault.row}"
+            raise ShardFormatError(f"{what}: {fault.message}", where=self.path)
         return frame
 
     def frames(self, video_id: str | None = None) -> Iterator[ShardFrame]:
@@ -295,8 +295,8 @@ class Shard:
         return self.videos[bisect(self._borders, row) - 1]
 
     def _place(self, row: int) -> str:
-        """Return shard, video and frame, for messages."""
-        return f"{self.path}: video {self._video_of(row).id!r} frame {self.frame_index()[row]}"
+        """Return video and frame, for messages."""
+        return f"video {self._video_of(row).id!r} frame {self.frame_index()[row]}"
 
     def video_rows(self, video_id: str) -> tuple[int, int]:
         """Return the range of rows [start, stop) of a video's frames, possibly empty.
@@ -311,6 +311,6 @@ class Shard:
                 return self._borders[place], self._borders[place + 1]
         such_as = f", such as {self.videos[0].id!r}" if self.videos else ""
         raise ShardNotFoundError(
-            f"{self.path}: expected the id of one of its {len(self.videos)} videos{such_as}, "
-            f"got {video_id!r}"
+            f"expected the id of one of its {len(self.videos)} videos{such_as}, got {video_id!r}",
+            where=self.path,
         )

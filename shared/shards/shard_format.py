@@ -290,18 +290,20 @@ def read_attributes(text: bytes, *, source: str) -> ShardAttributes:
     attributes = attributes if isinstance(attributes, dict) else {}
     if attributes.get("format") != FORMAT_NAME:
         raise ShardFormatError(
-            f"{source}: expected format {FORMAT_NAME!r}, got "
-            f"{described(attributes.get('format'))}; choose a shard of detections"
+            f"expected format {FORMAT_NAME!r}, got "
+            f"{described(attributes.get('format'))}; choose a shard of detections",
+            where=source,
         )
     if attributes.get("format_version") != FORMAT_VERSION:
         raise ShardFormatError(
-            f"{source}: expected format version {FORMAT_VERSION}, got "
-            f"{described(attributes.get('format_version'))}; detect or import again with --fresh"
+            f"expected format version {FORMAT_VERSION}, got "
+            f"{described(attributes.get('format_version'))}; detect or import again with --fresh",
+            where=source,
         )
     try:
         return _GROUP.validate_json(text).attributes
     except ValidationError as err:
         raise ShardFormatError(
-            f"{source}: invalid zarr.json of format version {FORMAT_VERSION} "
-            f"({explain(err, _Group)})"
+            f"invalid zarr.json of format version {FORMAT_VERSION} ({explain(err, _Group)})",
+            where=source,
         ) from err

@@ -86,15 +86,16 @@ class ShardRecord:
     def __post_init__(self) -> None:
         for name, spec in self.attributes.arrays.items():
             if name not in self.layouts:
-                raise ShardFormatError(f"{self.path}: no array {name!r}; {REMEDY}")
+                raise ShardFormatError(f"no array {name!r}; {REMEDY}", where=self.path)
             what, plus, _ = spec.counts.partition(" + ")
             array, counted = self.layouts[name], self.layouts.get(_COUNTED[what])
             rows = bool(plus) + (counted.num_rows if counted else 0)
             if array.num_rows != rows or not 0 <= rows <= _MOST_ROWS[what] + 1:
                 most = min(rows, _MOST_ROWS[what])
                 raise ShardFormatError(
-                    f"{self.path}: array {name!r}: expected {most} rows ({spec.counts}), got "
-                    f"{array.num_rows}; {REMEDY}"
+                    f"array {name!r}: expected {most} rows ({spec.counts}), got "
+                    f"{array.num_rows}; {REMEDY}",
+                    where=self.path,
                 )
             self._check_chunks(name, spec)
 
@@ -108,9 +109,10 @@ class ShardRecord:
             or members_M["num_bytes"].max(initial=0) > 2 * chunk_bytes + 1024
         ):
             raise ShardFormatError(
-                f"{self.path}: array {name!r}: expected {array.num_rows} rows in chunks of at most "
+                f"array {name!r}: expected {array.num_rows} rows in chunks of at most "
                 f"{_MOST_CHUNK_BYTES:,} bytes, got {len(members_M)} of {array.rows_per_chunk} rows "
-                f"({chunk_bytes:,} bytes); {REMEDY}"
+                f"({chunk_bytes:,} bytes); {REMEDY}",
+                where=self.path,
             )
 
     @property
@@ -172,7 +174,7 @@ def read_record(path: Path) -> ShardRecord:
         ShardFormatError: if the file is damaged or has an unsupported format version.
     """
     if not os.path.lexists(path):
-        raise ShardNotFoundError(f"{path}: shard not found; check the path")
+        raise ShardNotFoundError("shard not found; check the path", where=path)
     try:
         with open_file(path, error=ShardFormatError) as file:
             stamp = stamp_of(os.fstat(file.fileno()))
@@ -184,7 +186,7 @@ def read_record(path: Path) -> ShardRecord:
         raise
     except Exception as err:  # zipfile raises several types of errors for an invalid directory
         why = str(err) or type(err).__name__
-        raise ShardFormatError(f"{path}: damaged shard ({why}); {REMEDY}") from err
+        raise ShardFormatError(f"damaged shard ({why}); {REMEDY}", where=path) from err
     return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
 
 
@@ -230,8 +232,9 @@ def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str
     expected = ["little", spec.dtype.name, [*spec.row], [*spec.row], _CODECS]
     if declared != expected:
         raise ShardFormatError(
-            f"{source}: array {name!r}: expected byte order, type, row shape of array and chunk, "
-            f"and codecs {expected}, got {described(declared)}"
+            f"array {name!r}: expected byte order, type, row shape of array and chunk, "
+            f"and codecs {expected}, got {described(declared)}",
+            where=source,
         )
     chunks = [
         _stored(members, member_name(name, number, spec))

@@ -73,19 +73,21 @@ def opened_video(
         )
     except av.error.ArgumentError as err:
         raise VideoDecodeError(
-            f"{path}: expected a container such as MP4, MOV, Matroska, WebM, AVI or MPEG; convert "
-            "the video, for example to MP4"
+            "expected a container such as MP4, MOV, Matroska, WebM, AVI or MPEG; convert "
+            "the video, for example to MP4",
+            where=path,
         ) from err
     except (av.FFmpegError, OSError, ValueError) as err:
-        raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
+        raise VideoDecodeError(f"cannot be opened ({reason(err)})", where=path) from err
     with container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
-            raise VideoDecodeError(f"{path}: expected a video stream, got none")
+            raise VideoDecodeError("expected a video stream, got none", where=path)
         if stream.codec_context is None:  # PyAV does not know the name of the codec either
             raise VideoDecodeError(
-                f"{path}: FFmpeg {av.ffmpeg_version_info} has no decoder for its codec; "
-                "convert the video, for example to H.264"
+                f"FFmpeg {av.ffmpeg_version_info} has no decoder for its codec; "
+                "convert the video, for example to H.264",
+                where=path,
             )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = _NUM_THREADS if refuse_damage else 1
@@ -182,7 +184,7 @@ def all_pictures(
             packet = None
         except (av.FFmpegError, OSError) as err:
             raise VideoDecodeError(
-                f"{path}: cannot be read after {counted(num_pictures, 'frame')} ({reason(err)})"
+                f"cannot be read after {counted(num_pictures, 'frame')} ({reason(err)})", where=path
             ) from err
         ended = packet is None
         try:
@@ -201,7 +203,7 @@ def all_pictures(
         why = errors[0] if errors else "it contains none"
         if not stream.width:
             why += f"; it declares no size of at most {MOST_PIXELS:,} pixels"
-        raise VideoDecodeError(f"{path}: no frame can be decoded ({why})")
+        raise VideoDecodeError(f"no frame can be decoded ({why})", where=path)
     if errors:
         logger.warning(
             "%s: skipping %s that cannot be decoded (%s); decoded %s",

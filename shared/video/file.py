@@ -64,7 +64,7 @@ def probe_file(path: Path) -> VideoInfo:
                 header_frames=stream.frames or None,
                 sample_aspect=_sample_aspect(stream, form),
             )
-    raise VideoDecodeError(f"{path}: no frame can be decoded")
+    raise VideoDecodeError("no frame can be decoded", where=path)
 
 
 def estimate_file(path: Path) -> FrameEstimate:
@@ -127,8 +127,9 @@ def _from_first(path: Path, *, start: int, refuse_damage: bool = True) -> Iterat
             form = form or PictureForm.of(picture)
             if abs(seconds) > MOST_SECONDS:
                 raise VideoDecodeError(
-                    f"{path}: expected frame times up to {MOST_SECONDS:g} s, got {seconds:g} s "
-                    f"for frame {index}; re-encode the video with `ffmpeg -i`"
+                    f"expected frame times up to {MOST_SECONDS:g} s, got {seconds:g} s "
+                    f"for frame {index}; re-encode the video with `ffmpeg -i`",
+                    where=path,
                 )
             if index >= start:
                 yield Frame(index=index, seconds=seconds, image=_image(path, form, picture))
@@ -225,7 +226,8 @@ def _image(path: Path, form: PictureForm, picture: VideoFrame) -> NDArray[np.uin
         return form.image(picture)
     except (av.FFmpegError, ValueError) as err:
         raise VideoDecodeError(
-            f"{path}: pixel format {picture.format.name} cannot be converted to RGB ({reason(err)})"
+            f"pixel format {picture.format.name} cannot be converted to RGB ({reason(err)})",
+            where=path,
         ) from err
 
 

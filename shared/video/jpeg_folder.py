@@ -51,13 +51,13 @@ def opened_jpeg(path: Path) -> Iterator[JpegImageFile]:
             width, height = picture.size
             if width * height > MOST_PIXELS:
                 raise VideoDecodeError(
-                    f"{path}: expected at most {MOST_PIXELS:,} pixels, got {width} x {height}"
+                    f"expected at most {MOST_PIXELS:,} pixels, got {width} x {height}", where=path
                 )
             yield picture
     except VideoDecodeError:
         raise
     except Exception as err:  # Pillow raises errors of any type for damaged headers
-        raise VideoDecodeError(f"{path}: {reason(err)}") from err
+        raise VideoDecodeError(f"{reason(err)}", where=path) from err
 
 
 def jpeg_image(path: Path) -> Image.Image:
@@ -84,15 +84,17 @@ class _Listing:
     def of(cls, folder: Path, rate: float | None) -> Self:
         if rate is None or not 0 < rate < math.inf:
             raise VideoDecodeError(
-                f"{folder}: expected a folder of frames with its frame rate, got {rate}; pass "
-                "rate, which is in [videos] of a manifest"
+                f"expected a folder of frames with its frame rate, got {rate}; pass "
+                "rate, which is in [videos] of a manifest",
+                where=folder,
             )
         files = folder_files(folder)
         places = _places(files)
         if places[-1] > MOST_SECONDS * rate:
             raise VideoDecodeError(
-                f"{files[-1]}: expected a frame number up to {MOST_SECONDS * rate:,.0f} at "
-                f"{rate:g} frames per second, got a larger one; rename or remove the file"
+                f"expected a frame number up to {MOST_SECONDS * rate:,.0f} at "
+                f"{rate:g} frames per second, got a larger one; rename or remove the file",
+                where=files[-1],
             )
         return cls(files=files, places=places, rate=rate)
 
@@ -106,14 +108,14 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
     try:
         entries = list(folder.iterdir())
     except OSError as err:
-        raise VideoDecodeError(f"{folder}: cannot be read ({reason(err)})") from err
+        raise VideoDecodeError(f"cannot be read ({reason(err)})", where=folder) from err
     files = [
         path
         for path in entries
         if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
-        raise VideoDecodeError(f"{folder}: expected JPEGs (*.jpg), got none")
+        raise VideoDecodeError("expected JPEGs (*.jpg), got none", where=folder)
     return tuple(sorted(files, key=lambda path: (_number(path) or 0, path.name)))
 
 
@@ -156,7 +158,7 @@ def read_folder(folder: Path, *, rate: float | None, start: int = 0) -> Iterator
         index += 1
     num_files = counted(len(listing.files), "JPEG")
     if index == 0:
-        raise VideoDecodeError(f"{folder}: none of {num_files} can be decoded ({damaged[0]})")
+        raise VideoDecodeError(f"none of {num_files} can be decoded ({damaged[0]})", where=folder)
     if damaged:
         logger.warning(
             "%s: skipping %d of %s that cannot be decoded (%s)",

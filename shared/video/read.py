@@ -80,7 +80,7 @@ def content_digest(path: Path) -> str:
         try:
             content = frame.read_bytes()
         except OSError as err:
-            raise VideoDecodeError(f"{frame}: cannot be read ({reason(err)})") from err
+            raise VideoDecodeError(f"cannot be read ({reason(err)})", where=frame) from err
         digest.update(os.fsencode(frame.name) + f"\0{len(content)}\0".encode())
         digest.update(content)
     return f"sha256:{digest.hexdigest()}"
@@ -130,7 +130,7 @@ def content_state(path: Path) -> tuple[str, int, int, int]:
     try:
         status = path.stat()
     except OSError as err:
-        raise VideoDecodeError(f"{path}: cannot be read ({reason(err)})") from err
+        raise VideoDecodeError(f"cannot be read ({reason(err)})", where=path) from err
     return str(path), status.st_size, status.st_mtime_ns, status.st_ino
 
 

@@ -57,7 +57,7 @@ FITTING: dict[str, dict[str, Any]] = {
         ("from_boxes", {"boxes": [[1, 1, np.nan, 3]]}, "finite x1 <= x2 and y1 <= y2"),
         ("from_boxes", {"boxes": [[7, 1, 9, 3]]}, "boxes that overlap 4 x 6"),
         *((make, {"labels": [2**16]}, "65536 to 65536") for make in FITTING),
-        *((make, {"scores": [1, 1]}, "scores: expected an array of shape (1)") for make in FITTING),
+        *((make, {"scores": [1, 1]}, "scores of shape (1)") for make in FITTING),
     ],
 )
 def test_arrays_that_do_not_fit(make: str, changes: dict[str, Any], message: str) -> None:
