@@ -46,9 +46,7 @@ def test_a_message_stands_alone_or_between_where_and_remedy() -> None:
 
 
 def test_messages_are_one_printable_line() -> None:
-    message = str(
-        VideoDecodeError("cannot be opened\nby FFmpeg", where="caf\udce9/\x1b[31mr.mp4")
-    )
+    message = str(VideoDecodeError("cannot be opened\nby FFmpeg", where="caf\udce9/\x1b[31mr.mp4"))
     assert message == r"caf\udce9/\x1b[31mr.mp4: cannot be opened by FFmpeg"
 
 
