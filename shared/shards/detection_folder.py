@@ -267,19 +267,13 @@ class VideoDetections:
             JoinError: if the row does not exist.
             ShardFormatError: if its shard is damaged.
         """
-        return self.frames_at([row])[0]
-
-    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """Return the detections of several frames in few reads; for errors see `frame`."""
-        frames: dict[int, FrameDetections] = {}
-        of_shard: dict[Shard, dict[int, int]] = {}
-        for row in rows:
-            self._check_row(row)
-            shard, its_row = self.in_shard(row)
-            of_shard.setdefault(shard, {})[row] = its_row
-        for shard, its_rows in of_shard.items():
-            frames |= zip(its_rows, shard.frames_at(list(its_rows.values())), strict=True)
-        return [frames[row] for row in rows]
+        if not 0 <= row < self.num_frames:
+            raise JoinError(
+                f"video {self.video.id!r}: row {row} is out of range for "
+                f"{counted(self.num_frames, 'frame')}"
+            )
+        shard, its_row = self.in_shard(row)
+        return shard.frame(its_row)
 
     def check_frames(self, rows: Sequence[int]) -> None:
         """Validate all numbers and masks of frames.
@@ -290,13 +284,6 @@ class VideoDetections:
         for row in rows:
             shard, its_row = self.in_shard(row)
             shard.checked_frame(its_row)
-
-    def _check_row(self, row: int) -> None:
-        if not 0 <= row < self.num_frames:
-            raise JoinError(
-                f"video {self.video.id!r}: row {row} is out of range for "
-                f"{counted(self.num_frames, 'frame')}"
-            )
 
     def in_shard(self, row: int) -> tuple[Shard, int]:
         """Return the shard of a row, and the row in that shard."""

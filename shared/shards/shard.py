@@ -1,8 +1,7 @@
 """Read a single shard on demand."""
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -25,7 +24,6 @@ _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
 MOST_FRAME_MASK_BYTES = 16 * 2**20
 _OF_FRAMES = ("frame_video", "frame_index", "frame_seconds", "frame_offsets", "rle_offsets")
-_OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,7 +158,6 @@ class Shard:
         """
         if self._is_checked:
             return
-        self.arrays.fetch((name, 0, self.arrays.num_rows(name)) for name in _OF_FRAMES)
         video_F, index_F, seconds_F, frame_offsets, rle_offsets = (
             self.arrays.rows(name, 0, self.arrays.num_rows(name)) for name in _OF_FRAMES
         )
@@ -233,29 +230,6 @@ class Shard:
             )
         except (ShapeError, ShardFormatError) as err:
             raise ShardFormatError(f"{self._place(row)}: {err.reason}", where=self.path) from err
-
-    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """Return the detections of several frames in few reads.
-
-        Raises:
-            ShardFormatError: if a row does not exist or the shard is damaged.
-        """
-        self.check()
-        self.arrays.ahead = lambda: self._fetch(rows)
-        try:
-            return [self.frame(row) for row in rows]
-        finally:
-            self.arrays.ahead = None
-
-    def _fetch(self, rows: Sequence[int]) -> None:
-        read = self.arrays.rows
-        stretches: list[tuple[str, int, int]] = []
-        with suppress(ShardFormatError):  # `frame` raises the error with the frame
-            for row in rows:
-                start, stop = read("frame_offsets", row, row + 2).tolist()
-                stretches += [(name, start, stop) for name in _OF_DETECTIONS if name in self.arrays]
-                stretches.append(("rle", *read("rle_offsets", start, stop + 1)[[0, -1]].tolist()))
-            self.arrays.fetch(stretch for stretch in stretches if stretch[1] < stretch[2])
 
     def checked_frame(self, row: int) -> FrameDetections:
         """Return the detections of a frame after validating all numbers and masks.

@@ -167,7 +167,7 @@ def read_objects(
         first = max(first - 1, 0)
         last = first + 1
     rows_F = first + _spread(last - first, _MOST_FRAMES)
-    frames = video.frames_at(rows_F.tolist())
+    frames = [video.frame(row) for row in rows_F.tolist()]
     frame_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
     boxes = [frame.boxes / np.tile([frame.width, frame.height], 2) for frame in frames]
     scores_N = np.concatenate([frame.scores for frame in frames]).astype(np.float64)

@@ -61,7 +61,7 @@ class ObjectCache:
         rows = rows_of_frames(detections, seconds_F, frames_T, frame_join=data.frame_join).tolist()
         kept: dict[int, Any] = {row: self._objects.get((video_id, row)) for row in rows}
         missing = [row for row, objects in kept.items() if objects is None]
-        frames = detections.frames_at(missing)
+        frames = [detections.frame(row) for row in missing]
         try:
             made = objects_of_frames(
                 frames, self.source.rules, score_threshold=data.score_threshold

@@ -166,8 +166,8 @@ class ClipDetections(Protocol):
     def size_bytes(self) -> int:
         """Approximate size in memory in bytes, including the open shard."""
 
-    def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """Return the detections in the given rows."""
+    def frame(self, row: int) -> FrameDetections:
+        """Return the detections in a row."""
 
     def check_frames(self, rows: Sequence[int]) -> None:
         """Raise ShardFormatError for the first corrupt row."""

@@ -39,7 +39,6 @@ def test_rows_equal_slices(path: Path, cache_bytes: int) -> None:
         step = max(1, len(values) // 12)
         for start in range(0, len(values) + 1, step):
             for stop in range(start, len(values) + 1, step):
-                arrays.fetch([(name, start, stop)])
                 rows = arrays.rows(name, start, stop)
                 np.testing.assert_array_equal(rows, values[start:stop])
                 assert (rows.dtype, rows.shape[1:]) == (values.dtype, values.shape[1:])

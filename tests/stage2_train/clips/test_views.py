@@ -74,9 +74,6 @@ class Noise:
     def nearest_rows(self, seconds, *, video_F=None):
         return np.rint(np.asarray(seconds) * 10).astype(np.int64)
 
-    def frames_at(self, rows) -> list[FrameDetections]:
-        return [self.frame(row) for row in rows]
-
     def frame(self, row: int) -> FrameDetections:
         height, width = self.masks_FNHW.shape[2:]
         objects = [(3, 0.9, 0, 0, 1, 1), (4, 0.8, 0, 0, 1, 1)]
