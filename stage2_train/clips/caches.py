@@ -16,11 +16,10 @@ from orn.stage2_train.clips.interfaces import (
     ClipDetections,
     ClipPictures,
     ClipRequest,
+    ClipSettings,
     DetectionSource,
 )
-from orn.stage2_train.clips.join import rows_of_frames
 from orn.stage2_train.clips.objects import FrameObjects, objects_of_frames
-from orn.stage2_train.settings.recipe import DataRecipe
 
 OBJECTS_BYTES = 256 * 2**20
 """Total cache size for decoded detections, over all processes of a loader."""
@@ -54,17 +53,20 @@ class ObjectCache:
         video_id: str,
         seconds_F: NDArray[np.float64],
         frames_T: NDArray[np.int64],
-        data: DataRecipe,
+        settings: ClipSettings,
     ) -> list[FrameObjects]:
-        """Return the objects that belong to T frames of a video, joined as set in the recipe."""
+        """Return the objects that belong to T frames of a video."""
         detections = self._detections(request, video_id)
-        rows = rows_of_frames(detections, seconds_F, frames_T, frame_join=data.frame_join).tolist()
+        if settings.as_authors and detections.num_frames:
+            rows = (frames_T * detections.num_frames // len(seconds_F)).tolist()
+        else:
+            rows = detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F).tolist()
         kept: dict[int, Any] = {row: self._objects.get((video_id, row)) for row in rows}
         missing = [row for row, objects in kept.items() if objects is None]
         frames = [detections.frame(row) for row in missing]
         try:
             made = objects_of_frames(
-                frames, self.source.rules, score_threshold=data.score_threshold
+                frames, self.source.rules, score_threshold=settings.data.score_threshold
             )
         except ShardFormatError:
             detections.check_frames(missing)  # its error message identifies the frame

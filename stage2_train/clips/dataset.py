@@ -97,16 +97,15 @@ class ClipDataset(Dataset[ClipSample]):
         """Initialize without reading data; `cache_bytes` limits the cache for detections.
 
         Raises:
-            ConfigError: if the crop is larger than the frames of a video, or `person_first` is used
-                without the detector class `person`.
+            ConfigError: if the crop is larger than the frames of a video, or the clips of the
+                authors' code lack the detector class `person`.
         """
         self.segments = tuple(segments)
         self.settings = settings
         names = detections.detector.class_names
-        if settings.data.object_order == "person_first" and PERSON not in names:
+        if settings.as_authors and PERSON not in names:
             raise ConfigError(
-                f"data.object_order: person_first requires a detector with the class {PERSON}; "
-                "omit it"
+                f"model.variant: authors requires a detector with the class {PERSON}; omit it"
             )
         self._clips = clips
         self._objects = ObjectCache(detections, cache_bytes)
@@ -153,7 +152,7 @@ class ClipDataset(Dataset[ClipSample]):
         """
         if not isinstance(request, ClipRequest):
             request = ClipRequest(self._place(request))
-        segment, data = self._segment(request), self.settings.data
+        segment, settings = self._segment(request), self.settings
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
@@ -163,34 +162,34 @@ class ClipDataset(Dataset[ClipSample]):
                 f"segment {segment.id}: no frame in its time range, video {segment.video_id} in "
                 f"{self._clips.name}"
             )
-        draws = ClipDraws(request, segment, self.settings)
+        draws = ClipDraws(request, segment, settings)
         frames_T = places_n[draws.frames(seconds_F[places_n])]
         stored = self._clips.stored_size(segment.video_id)
         window = draws.window(stored)
-        objects = self._objects.objects(request, segment.video_id, seconds_F, frames_T, data)
+        objects = self._objects.objects(request, segment.video_id, seconds_F, frames_T, settings)
         if window is None:
             grid = objects[0].height, objects[0].width
-            window = placed_window(stored, data.crop, request.view.crop, grid=grid)
-        if data.object_order == "person_first":
+            window = placed_window(stored, settings.data.crop, request.view.crop, grid=grid)
+        if settings.as_authors:
             person = self._objects.source.detector.class_names.index(PERSON)
             objects = draws.persons_first(objects, person=person)
         is_flipped = draws.is_flipped()
-        if self.settings.reads_frames:
+        if settings.reads_frames:
             pictures = self._pictures.read(request, video, frames_T, window)
         else:
             pictures = np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
         maps = None
-        if self.settings.reads_maps:
+        if settings.reads_maps:
             assert isinstance(video, ClipFrames), "only a clip store has maps"
             maps = video.maps(frames_T)
         sample = ClipSample(
             id=segment.id,
             frames=pictures,
             maps=maps,
-            motion=video.motion(frames_T) if self.settings.reads_motion else None,
-            windows=video.windows(frames_T) if self.settings.reads_windows else None,
+            motion=video.motion(frames_T) if settings.reads_motion else None,
+            windows=video.windows(frames_T) if settings.reads_windows else None,
             seconds=seconds_F[frames_T],
-            slots=fill_slots(objects, window, self.settings.slots),
+            slots=fill_slots(objects, window, settings.slots),
             label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),
         )
         return sample.flipped() if is_flipped else sample

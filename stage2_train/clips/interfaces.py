@@ -207,6 +207,9 @@ class ClipSettings:
     """Whether a label is a vector over the activities instead of a single activity."""
     flipped_A: tuple[int, ...] | None = None
     """Class of each class's mirrored videos, for random flips in training; None for no flips."""
+    as_authors: bool = False
+    """Whether frames are sampled, matched with detections by the ratio of their numbers, and
+    objects ordered as in the authors' released code, and unsure labels count as negative."""
     has_one_clip: bool = False
     """Whether each segment has only the frames of its centered clip."""
     reads_frames: bool = True

@@ -24,8 +24,6 @@ from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_f
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.decoded import DatasetFrames
-from orn.stage2_train.clips.interfaces import ClipDetections
-from orn.stage2_train.settings.recipe import FrameJoin
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +112,7 @@ def join_split(
     detections: DetectionFolder,
     *,
     partial: bool = False,
-    frame_join: FrameJoin = "time",
+    by_time: bool = True,
 ) -> JoinedSplit:
     """Return the segments in a split that have both frames and detections.
 
@@ -127,7 +125,7 @@ def join_split(
         clips: their frames.
         detections: their detections.
         partial: whether to skip segments with missing data instead of raising an error.
-        frame_join: how frames and detections are matched.
+        by_time: whether frames and detections are matched by time.
 
     Raises:
         JoinError: if data is missing and `partial` is false, or if the frames and detections of a
@@ -138,7 +136,7 @@ def join_split(
     videos = dict.fromkeys(segment.video_id for segment in segments)
     problems = {video_id: _video_problem(video_id, clips, detections) for video_id in videos}
     far: dict[str, SkippedSegment] = {}
-    if frame_join == "time":
+    if by_time:
         there = [segment for segment in segments if problems[segment.video_id] is None]
         far = _without_detections(there, clips, detections)
     usable: list[Segment] = []
@@ -199,42 +197,6 @@ def check_rates(videos: Sequence[Video], detections: DetectionFolder) -> None:
                 f"{entry.rate:g} frames/s in the shards {detections.path}; write the shards again "
                 "with --fresh, then run `orn clips`"
             )
-
-
-def rows_by_ratio(
-    places_T: NDArray[np.int64], *, num_frames: int, num_rows: int
-) -> NDArray[np.int64]:
-    """Return (T,) rows of a video's detections: the index of each frame multiplied by the ratio of
-    detected to stored frames, rounded down. Times are ignored.
-
-    Args:
-        places_T: indices of frames, below `num_frames`.
-        num_frames: number of frames of the whole video.
-        num_rows: number of detected frames, at least one.
-    """
-    return places_T * num_rows // num_frames
-
-
-def rows_of_frames(
-    detections: ClipDetections,
-    seconds_F: NDArray[np.float64],
-    frames_T: NDArray[np.int64],
-    *,
-    frame_join: FrameJoin,
-) -> NDArray[np.int64]:
-    """Return the (T,) rows of a video's detections that belong to sampled frames: those nearest in
-    time (see `orn.shared.shards.time_join`), or with `ratio` those of `rows_by_ratio`.
-
-    Args:
-        detections: detections of the video.
-        seconds_F: times of all frames of the video.
-        frames_T: indices of the sampled frames.
-        frame_join: setting of the recipe.
-    """
-    if frame_join == "ratio" and detections.num_frames:
-        num_rows = detections.num_frames
-        return rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
-    return detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F)
 
 
 _Problem = tuple[str, str | None] | None

@@ -34,7 +34,7 @@ from orn.stage2_train.clips.mask_pieces import (
 
 BACKGROUND = "background"
 PERSON = "person"
-"""Name of the class that is placed first with `person_first`."""
+"""Name of the class that is placed first in clips as in the authors' code."""
 _RECORD_BYTES = 1000
 """Approximate size of a frame's objects without their arrays."""
 _ROUNDING = 1e-4

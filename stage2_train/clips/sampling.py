@@ -46,7 +46,7 @@ class ClipDraws:
         """Return the (T,) indices of a clip's frames within its segment."""
         data = self._settings.data
         is_centered = not self.is_training and self._request.view.clip == 0
-        if data.clip_sampling == "authors":
+        if self._settings.as_authors:
             return authors_frames(
                 seconds_F, data.clip_frames, self._generator, is_centered=is_centered
             )

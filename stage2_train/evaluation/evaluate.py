@@ -251,7 +251,7 @@ def split_file(
         "flip": request.flip,
         "metric": dataset.metric,
         "num_unsure": sum(len(segment.unsure) for segment in joined.segments),
-        "unsure_in_evaluation": recipe.data.unsure_in_evaluation,
+        "unsure_in_evaluation": "negative" if recipe.model.variant == "authors" else "left_out",
         **measured_values(predictions, dataset.classes, dataset.metric, subsets=dataset.subsets),
     }
     return EvalFile.model_validate(values)

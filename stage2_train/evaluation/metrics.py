@@ -230,10 +230,10 @@ def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Score
 def unsure_labels(clips: ClipDataset) -> NDArray[np.bool_]:
     """Return (N, A) bool: pairs of segment and class whose label is unsure and ignored.
 
-    All are false if the recipe counts unsure labels as negative.
+    All are false if unsure labels count as negative, as in the authors' code.
     """
     unsure_NA = np.zeros((len(clips), clips.settings.num_activities), np.bool_)
-    if clips.settings.data.unsure_in_evaluation == "negative":
+    if clips.settings.as_authors:
         return unsure_NA
     for row, segment in enumerate(clips.segments):
         unsure_NA[row, list(segment.unsure)] = True

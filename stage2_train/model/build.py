@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -41,7 +41,6 @@ _COUNTED_ABOVE = {
     "base_width": 128,
     "mask_size": 256,
     "mask_features": 4096,
-    "class_features": 4096,
     "relation_width": 4096,
     "reasoning_state": 4096,
     "activity_state": 4096,
@@ -131,7 +130,7 @@ def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
         base,
         activity_head=_activity_head(config, map_channels),
         object_head=_object_head(config, map_channels),
-        combination=config.head_combination,
+        combination="sum" if config.variant == "authors" else "mean",
         reads_change=config.feature_change,
         reads_motion=config.reads_motion,
     )
@@ -142,7 +141,7 @@ def _resnet_options(config: NetworkConfig) -> dict[str, Any]:
     conv = partial(
         FrameConv,
         initialization=config.temporal_initialization,
-        is_temporal_last=config.temporal_position == "after_relu",
+        is_temporal_last=config.variant == "authors",
     )
     return {"depth": config.backbone, "base_width": config.base_width, "conv": conv}
 
@@ -161,7 +160,7 @@ def _activity_head(
 ) -> ActivityHead | MapActivityHead | None:
     if config.heads == "object":
         return None
-    number, state, pooling = config.num_activities, config.activity_state, config.gru_pooling
+    number, state = config.num_activities, config.activity_state
     if map_channels is not None:
         return MapActivityHead(
             map_channels,
@@ -169,25 +168,25 @@ def _activity_head(
             aggregation=config.aggregation,
             motion_channels=MOTION_CHANNELS if config.reads_motion else 0,
             state_width=state,
-            states=pooling,
             dropout=config.activity_dropout,
         )
     conv5 = _conv5(config, stride=config.conv5_activity_stride)
     width = conv5.out_channels
     if config.aggregation == "rnn":
-        return ActivityHead(conv5, RecurrentClassifier(width, state, number, states=pooling))
+        return ActivityHead(conv5, RecurrentClassifier(width, state, number))
     return ActivityHead(conv5, MeanClassifier(width, number))
 
 
 def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead | None:
     if config.heads == "activity":
         return None
+    is_authors = config.variant == "authors"
     conv5 = standardize = encoder = classify_object = None
     width = 0
     if config.object_head_reads_frames and map_channels is not None:
         standardize, width = Standardizer(map_channels), map_channels
     elif config.object_head_reads_frames:
-        conv5 = _conv5(config, stride=1, kernel=config.object_conv5_kernel)
+        conv5 = _conv5(config, stride=1, kernel="2d" if is_authors else None)
         width = conv5.out_channels
     if config.objects == "detections":
         encoder = _encoder(config, width)
@@ -206,7 +205,7 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
         given_scale=config.given_scale,
     )
     reasoning, first_phase = _reasoning(config), None
-    if config.heads == "both" and config.first_phase_reasoning == "mean":
+    if config.heads == "both" and is_authors:
         first_phase = MeanClassifier(config.relation_width, config.num_activities)
     return ObjectHead(
         relation,
@@ -218,10 +217,8 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
         first_phase=first_phase,
         normalize=nn.LayerNorm(config.relation_width) if config.normalize_relations else None,
         map_dropout=config.map_dropout,
-        mask_pooling=config.mask_pooling,
         relation_frames=config.relation_frames,
-        samples_per_clip=config.reference_frame_sampling == "per_clip",
-        pairs_empty_slots=config.empty_slots == "as_authors" and config.clique_size == 2,
+        is_authors=is_authors,
     )
 
 
@@ -232,7 +229,7 @@ def _encoder(config: NetworkConfig, appearance_width: int) -> ObjectEncoder:
         num_classes=config.num_detector_classes + 1,
         mask_size=config.mask_size,
         mask_features=config.mask_features,
-        class_features=config.class_features if config.class_part == "one_hot_mlp" else None,
+        has_class_mlp=config.variant == "authors",
         dropout=config.mlp_dropout,
         initialization=config.mlp_initialization,
         given_scale=config.given_scale,
@@ -244,7 +241,8 @@ def _reasoning(
 ) -> RecurrentClassifier | SummedMlpClassifier | StatisticsClassifier:
     width, state, number = config.relation_width, config.reasoning_state, config.num_activities
     if config.reasoning == "rnn":
-        return RecurrentClassifier(width, state, number, states=config.gru_pooling)
+        states: Literal["sum", "mean"] = "mean" if config.variant == "authors" else "sum"
+        return RecurrentClassifier(width, state, number, states=states)
     if config.reasoning == "mlp":
         classifier = SummedMlpClassifier(width, state, number)
         initialize_layers(classifier.mlp, config.mlp_initialization)

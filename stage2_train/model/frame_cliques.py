@@ -48,21 +48,19 @@ def choose_frame_cliques(
     relation_frames: RelationFrames = "earlier",
     training: bool,
     generator: torch.Generator | None = None,
-    per_clip: bool = True,
+    first_frame: int = 0,
 ) -> FrameCliques:
     """Return the cliques of frames for B clips of T frames. In training, reference frames are
-    sampled (from PyTorch's global generator if `generator` is None); otherwise all are used."""
-    if relation_frames != "earlier":
-        first_frame = 0 if relation_frames == "same" else 1
+    sampled (from PyTorch's global generator if `generator` is None); otherwise all are used.
+    Cliques within a frame begin with frame `first_frame`."""
+    if relation_frames == "same":
         return within_frames(
             num_clips, num_frames, clique_size=clique_size, first_frame=first_frame
         )
     earlier = clique_size - 1
     if not training:
         return all_earlier_frames(num_clips, num_frames, num_earlier=earlier)
-    return sampled_earlier_frames(
-        num_clips, num_frames, num_earlier=earlier, generator=generator, per_clip=per_clip
-    )
+    return sampled_earlier_frames(num_clips, num_frames, num_earlier=earlier, generator=generator)
 
 
 def sampled_earlier_frames(
@@ -71,21 +69,19 @@ def sampled_earlier_frames(
     *,
     num_earlier: int = 1,
     generator: torch.Generator | None = None,
-    per_clip: bool = True,
 ) -> FrameCliques:
     """Sample cliques for training: `num_earlier` reference frames, independent and uniform in
-    [0, t), for each t = 1 .. T - 1, separately for each clip or once for all clips."""
+    [0, t), for each t = 1 .. T - 1 of each clip."""
     device = torch.device("cpu") if generator is None else generator.device
     num_steps = max(num_frames - 1, 0)
     later_R = torch.arange(1, num_steps + 1, device=device)
     draws_BRe = torch.rand(
-        (num_clips if per_clip else 1, num_steps, num_earlier),
+        (num_clips, num_steps, num_earlier),
         generator=generator,
         device=device,
         dtype=torch.float64,
     )
     earlier_BRe = (draws_BRe * later_R[:, None]).long()  # < t, because a draw is at most 1 - 2^-53
-    earlier_BRe = earlier_BRe.expand(num_clips, -1, -1)
     later_BR1 = later_R[None, :, None].expand(num_clips, -1, 1)
     return FrameCliques(
         clip_Q=torch.arange(num_clips, device=device).repeat_interleave(num_steps),

@@ -246,7 +246,6 @@ class MapActivityHead(nn.Module):
         aggregation: Aggregation,
         motion_channels: int = 0,
         state_width: int = 512,
-        states: Literal["sum", "mean"] = "sum",
         dropout: float = 0.0,
     ) -> None:
         """Build the head.
@@ -257,7 +256,6 @@ class MapActivityHead(nn.Module):
             aggregation: aggregation over time.
             motion_channels: number of channels of motion, the last ones of the map.
             state_width: width of the GRU's state.
-            states: pooling of the GRU's states over time.
             dropout: dropout probability before the classifier.
         """
         super().__init__()
@@ -266,7 +264,7 @@ class MapActivityHead(nn.Module):
         self.map_channels = channels - motion_channels
         width = self.map_channels + motion_channels * MOTION_PARTS**2
         if aggregation == "rnn":
-            self.recurrent = RecurrentClassifier(width, state_width, num_activities, states=states)
+            self.recurrent = RecurrentClassifier(width, state_width, num_activities)
         elif aggregation == "mean":
             self.classifier = MeanClassifier(width, num_activities, dropout=dropout)
         else:

@@ -2,7 +2,7 @@
 
 The initial weights come from torchvision's ResNets and GoogLeNet, trained on ImageNet (sections 4
 and 5). Spatial kernels and normalization are copied, layer4 to both copies of conv5 or only to the
-activity head's (`object_conv5_initialization`). Temporal kernels are set to the identity, 3D
+activity head's. Temporal kernels are set to the identity, 3D
 kernels by `temporal_initialization`; with `identity`, the network initially computes the same
 features for each frame as the 2D network. A kernel of I3D over k frames holds 1 / k of the 2D
 kernel at each of them, so that a clip of identical frames gives the features of the 2D network

@@ -43,7 +43,7 @@ class ObjectEncoder(nn.Module):
         num_classes: int = 81,
         mask_size: int = 28,
         mask_features: int = 100,
-        class_features: int | None = None,
+        has_class_mlp: bool = False,
         dropout: float = 0.0,
         initialization: MlpInitialization = "torch",
         given_scale: float = 1.0,
@@ -55,9 +55,8 @@ class ObjectEncoder(nn.Module):
             appearance_width: number of pooled features D.
             num_classes: number of detector classes S, including background.
             mask_size: height and width of a mask in cells.
-            mask_features: width of both layers of the mask encoder.
-            class_features: width of both layers of an MLP on the one-hot class; None for the
-                distribution over classes instead.
+            mask_features: width of both layers of the mask encoder and of the class MLP.
+            has_class_mlp: whether an MLP encodes the one-hot class, as in the authors' code.
             dropout: dropout probability after each layer.
             initialization: see `initialize_layers`.
             given_scale: factor of class scores and of the features of boxes.
@@ -69,7 +68,7 @@ class ObjectEncoder(nn.Module):
         widths: dict[ObjectPart, int] = {
             "shape": mask_features,
             "appearance": appearance_width,
-            "class": class_features or num_classes,
+            "class": mask_features if has_class_mlp else num_classes,
             "box": BOX_NUMBERS,
         }
         self.width = sum(widths[part] for part in parts)
@@ -77,8 +76,8 @@ class ObjectEncoder(nn.Module):
         if "shape" in parts:
             self.mask_mlp = encoder_mlp(mask_size**2, mask_features, dropout=dropout)
         self.class_mlp = None
-        if "class" in parts and class_features is not None:
-            self.class_mlp = encoder_mlp(num_classes, class_features, dropout=dropout)
+        if "class" in parts and has_class_mlp:
+            self.class_mlp = encoder_mlp(num_classes, mask_features, dropout=dropout)
         initialize_layers(self, initialization)
 
     def forward(

@@ -7,7 +7,6 @@ A activity classes, G width and R steps of the relations g.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -63,10 +62,8 @@ class ObjectHead(nn.Module):
         first_phase: MeanClassifier | None = None,
         normalize: nn.Module | None = None,
         map_dropout: float = 0.0,
-        mask_pooling: Literal["cells", "interpolated"] = "cells",
         relation_frames: RelationFrames = "earlier",
-        samples_per_clip: bool = True,
-        pairs_empty_slots: bool = False,
+        is_authors: bool = False,
     ) -> None:
         """Combine the parts of the head.
 
@@ -81,17 +78,14 @@ class ObjectHead(nn.Module):
             first_phase: classifier in the first phase instead of `reasoning`.
             normalize: layer between relations and reasoning.
             map_dropout: dropout probability of pooled features of an image network.
-            mask_pooling: pooling of features under masks (eq. 6).
             relation_frames: frames of a clique's other objects; see `choose_frame_cliques`.
-            samples_per_clip: whether reference frames are sampled for each clip on its own.
-            pairs_empty_slots: whether an empty slot can be the second object of a pair.
+            is_authors: whether masks are interpolated, relations in a frame skip the first frame,
+                and an empty slot can be the second object of a pair, as in the authors' code.
         """
         super().__init__()
         self.map_dropout = nn.Dropout(map_dropout)
-        self.mask_pooling = mask_pooling
         self.relation_frames = relation_frames
-        self.samples_per_clip = samples_per_clip
-        self.pairs_empty_slots = pairs_empty_slots
+        self.is_authors = is_authors
         self.reads_frames = conv5 is not None or standardize is not None
         """Whether the head has a feature map; not needed for shape and class alone."""
         self.standardize = standardize
@@ -156,7 +150,7 @@ class ObjectHead(nn.Module):
             relation_frames=self.relation_frames,
             training=self.training,
             generator=generator,
-            per_clip=self.samples_per_clip,
+            first_frame=1 if self.is_authors else 0,
         ).to(objects_BTKO.device)
         last_BTK, places = self._last_slots(valid_BTK), self._places(batch)
         return RelatedObjects(
@@ -175,7 +169,7 @@ class ObjectHead(nn.Module):
 
     def _last_slots(self, valid_BTK: Tensor) -> Tensor:
         """Return (B, T, K) bool: whether a slot may hold the last object of a clique."""
-        if not self.pairs_empty_slots:
+        if not self.is_authors:
             return valid_BTK
         most_B11 = valid_BTK.sum(dim=2).amax(dim=1)[:, None, None]
         empty_BTK = (~valid_BTK).cumsum(dim=2) <= most_B11 - valid_BTK.sum(dim=2, keepdim=True)
@@ -214,7 +208,7 @@ class ObjectHead(nn.Module):
         appearance_BTKD = class_logits_BTKS = None
         masks_BTKhw = batch.masks_BTKhw.where(valid_BTK11, 0.0)
         if feats_BTDhw is not None:
-            if self.mask_pooling == "interpolated":
+            if self.is_authors:
                 appearance_BTKD = pool_interpolated(feats_BTDhw, masks_BTKhw)
             else:
                 coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
@@ -230,7 +224,7 @@ class ObjectHead(nn.Module):
             boxes_BTK8 = features_N8.unflatten(0, scores_BTK.shape)
             boxes_BTK8 = _of_valid(self.standardize_boxes, boxes_BTK8, batch.valid_BTK)
         encode: Callable[..., Tensor] = self.encoder
-        if self.encoder.dropout and self.training and not self.pairs_empty_slots:
+        if self.encoder.dropout and self.training and not self.is_authors:
             encode = self.encoder.of_valid_slots
         parts = (masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS, batch.valid_BTK, boxes_BTK8)
         return encode(*parts), batch.valid_BTK, class_logits_BTKS

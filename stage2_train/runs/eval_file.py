@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -16,7 +16,6 @@ from orn.shared.text_report import Report, Table
 from orn.stage2_train.runs.control_results import ControlResults, control_table
 from orn.stage2_train.runs.predictions import GroupKind
 from orn.stage2_train.settings.head_combination import HEADS
-from orn.stage2_train.settings.recipe import UnsureInEvaluation
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
@@ -92,7 +91,7 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     metric: Metric
     num_unsure: int
     """Number of unsure labels."""
-    unsure_in_evaluation: UnsureInEvaluation
+    unsure_in_evaluation: Literal["left_out", "negative"]
     """Treatment of unsure labels in average precision."""
     chance: float
     figures: dict[str, dict[str, Figure]]

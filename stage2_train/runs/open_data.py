@@ -90,7 +90,7 @@ class Sources:
             self.clips,
             self.detections,
             partial=self.partial,
-            frame_join=recipe.data.frame_join,
+            by_time=recipe.model.variant != "authors",
         )
 
     def clip_dataset(
@@ -111,16 +111,16 @@ class Sources:
             flipped_views: whether some views of clips are flipped.
 
         Raises:
-            ConfigError: if the data set does not specify how flips change
-                classes, or does not support the recipe's `frame_join`.
+            ConfigError: if the data set does not specify how flips change classes, or its segments
+                are parts of videos, whose frames are not matched as in the authors' code.
         """
         dataset = self.dataset
-        if recipe.data.frame_join == "ratio" and dataset.form == "segments":
-            raise ConfigError(
-                f"data.frame_join: expected time for {dataset.name}, whose segments are parts of "
-                "videos that may be stored partially, got ratio; omit it"
-            )
         model = recipe.model
+        if model.variant == "authors" and dataset.form == "segments":
+            raise ConfigError(
+                f"model.variant: expected paper for {dataset.name}, whose segments are parts of "
+                "videos that may be stored partially, got authors; omit it"
+            )
         if (model.reads_motion or model.reads_windows) and (flip or flipped_views):
             raise ConfigError(
                 "data.flip and flipped views: motion and windows of frames cannot be flipped; pass "
@@ -231,8 +231,7 @@ def _check_center_frames(clips: DatasetFrames, recipe: Recipe) -> None:
     reads_pixels = model.reads_frames and not (model.has_frozen_maps or model.backbone == MOTION)
     for setting, differs in (
         (f"data.clip_frames is {data.clip_frames}", data.clip_frames != number),
-        ("data.clip_sampling is authors", data.clip_sampling == "authors"),
-        ("data.frame_join is ratio", data.frame_join == "ratio"),
+        ("model.variant is authors", model.variant == "authors"),
         (f"{model.backbone} is trained on random frames", reads_pixels),
     ):
         if differs:
@@ -255,6 +254,7 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         ),
         num_activities=model.num_activities,
         multi_label=task == "multi-label",
+        as_authors=model.variant == "authors",
         has_pixels=model.backbone != MOTION,
         has_motion=model.reads_motion,
         has_windows=model.reads_windows,

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Maybe
-from orn.stage2_train.settings.head_combination import HeadCombination
 from orn.stage2_train.settings.video_networks import TORCHVISION, WINDOWS
 
 TIMM = "timm/"
@@ -29,10 +28,8 @@ Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 TemporalInitialization = Literal["identity", "replicate"]
-RelationFrames = Literal["earlier", "same", "same_after_first"]
+RelationFrames = Literal["earlier", "same"]
 MlpInitialization = Literal["torch", "he"]
-EmptySlots = Literal["never", "as_authors"]
-Conv5Initialization = Literal["pretrained", "random"]
 ObjectPart = Literal["shape", "appearance", "class", "box"]
 RelationPooling = Literal["sum", "mean", "learned"]
 Reasoning = Literal["rnn", "mlp", "mean_and_deviation", "mean_deviation_trend"]
@@ -62,6 +59,9 @@ class NetworkConfig:
     """Number of activity classes, A."""
     architecture: Architecture = "object_video"
     """The paper's network, or a baseline with a single head and without objects."""
+    variant: Literal["paper", "authors"] = "paper"
+    """The network and its clips as in the paper, or as in the authors' released code wherever that
+    differs and no other setting does (docs/against_the_authors.md)."""
     heads: Heads = "both"
     """Heads of the network: both, or a single head trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
@@ -83,15 +83,6 @@ class NetworkConfig:
     kernels: Kernels = PAPER_KERNELS
     """Type of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
     1 x k x k followed by 3 x 1 x 1, `3d` is 3 x k x k."""
-    object_conv5_kernel: Maybe[Kernel] = None
-    """Type of the kernels of the object head's conv5; None uses the last of `kernels`."""
-    object_conv5_initialization: Conv5Initialization = "pretrained"
-    """Initial weights of the object head's conv5: from the image network, as for the rest of the
-    ResNet, or random, as in the authors' released code."""
-    temporal_position: Literal["before_norm", "after_relu"] = "before_norm"
-    """Position of the 3 x 1 x 1 kernel in a 2.5D unit: directly after the spatial kernel, or after
-    the normalization and ReLU that follow it, with an additional ReLU. For the second kernel of a
-    basic block, `after_relu` means after the ReLU that ends the block."""
     temporal_initialization: TemporalInitialization = "identity"
     """Initial weights of 3D kernels: the 2D kernel at the center and zeros elsewhere, so that
     frames are not mixed initially, or one third of it at each of the three times, as in I3D."""
@@ -133,44 +124,20 @@ class NetworkConfig:
     """Number of objects in a clique, i.e. arguments of h (eq. 3): 1, 2 or 3."""
     relation_frames: RelationFrames = "earlier"
     """Frames of a clique's other objects: earlier frames t' < t (eq. 4), or frame t itself (`same`,
-    "COCO-intra" in Table 2). `same_after_first` skips the first frame, as in the authors' released
-    code."""
-    empty_slots: EmptySlots = "never"
-    """Whether an empty slot can be the second object of a pair: `never`, or `as_authors`, as in the
-    authors' released code, which pads every frame to the largest number of objects in any frame of
-    the clip (in that code, of the batch). No effect on cliques of one or three objects."""
-    reference_frame_sampling: Literal["per_clip", "per_batch"] = "per_clip"
-    """Sampling of the reference frames t' of each t in training: separately for each clip, or once
-    for all clips of a batch."""
+    "COCO-intra" in Table 2)."""
     reasoning: Reasoning = "rnn"
     """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or mean and standard
     deviation of g_t over time, without or with the trend (not in the paper)."""
-    first_phase_reasoning: Literal["kept", "mean"] = "kept"
-    """Classifier of g_t in the first phase, in which the object head is trained alone: `reasoning`,
-    or a mean over time and a separate linear layer. In the latter case, `reasoning` still has its
-    initial weights when the second phase starts."""
-    gru_pooling: Literal["sum", "mean"] = "sum"
-    """Pooling over time for the states of both GRUs: sum (section 3.4) or mean."""
-    head_combination: HeadCombination = "mean"
-    """How the logits of both heads are combined: by their mean or their sum."""
     num_detector_classes: _Width = 80
     """Number of detector classes S without background; a class vector has length S + 1."""
     background_object: bool = True
     """Whether the loader adds a background object to each frame: the complement of its masks."""
-    mask_pooling: Literal["cells", "interpolated"] = "cells"
-    """Mask pooling for u (eq. 6): a mean over the cells of U, weighted by the fraction of each cell
-    that the mask covers, or a mean of U interpolated to the cells of the mask."""
     mask_size: Annotated[int, Field(ge=1, le=1024)] = 28
     """Height and width, in cells, of the masks that the mask encoder reads."""
     mask_features: _Width = 100
     """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""
-    class_part: Literal["distribution", "one_hot_mlp"] = "distribution"
-    """Class part c in eq. (8): the detector's distribution, or an MLP, like the mask encoder, over
-    the one-hot vector of the class with the highest score."""
-    class_features: _Width = 100
-    """Width of both layers of the class MLP."""
     mlp_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout probability after each layer of the mask encoder, the class MLP and h."""
+    """Dropout probability after each layer of the mask encoder and h."""
     relation_width: _Width = 512
     """Width of each layer of the clique function h (eq. 4)."""
     relation_layers: Annotated[int, Field(ge=1, le=3)] = 3
@@ -224,6 +191,12 @@ class NetworkConfig:
             raise ValueError(
                 f"heads: expected activity for architecture {self.architecture}, got {self.heads}"
             )
+        if self.variant == "authors" and (
+            self.architecture != "object_video"
+            or self.has_maps
+            or (self.clique_size, self.objects) != (2, "detections")
+        ):
+            raise ValueError("variant: authors requires pairs of detections on a ResNet; omit it")
         if self.has_maps and self.kernels != PAPER_KERNELS:
             raise ValueError(
                 f"kernels: {self.backbone} has no kernels of this network; omit kernels, or choose "

@@ -118,7 +118,7 @@ class InitialWeights:
                 network,
                 read_weights(self.file or fetch_imagenet_weights(name)),
                 name=str(self.file or IMAGENET_NAME),
-                keeps_object_conv5=model.object_conv5_initialization == "random",
+                keeps_object_conv5=model.variant == "authors",
             )
 
     def _log_trained(self) -> None:

@@ -162,7 +162,7 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
 
 def _gaps(inputs: TrainingInputs) -> dict[str, float]:
     """Return the time differences between frames and objects, if they are joined by time."""
-    if inputs.config.recipe.data.frame_join != "time":
+    if inputs.config.recipe.model.variant == "authors":
         return {}
     gaps_n = time_gaps(inputs.data.segments, inputs.sources.clips, inputs.sources.detections)
     if not len(gaps_n):

@@ -78,12 +78,10 @@ def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
         "backbone": "resnet50" if "cnn.layer1.0.conv3.weight" in theirs else "resnet18",
         "base_width": size("cnn.conv1.weight", 0),
         "kernels": (kernel("cnn.conv1"), *stages.values(), kernel("cnn.layer4.0.conv2")),
-        "object_conv5_kernel": kernel("cnn.layer4_bis.0.conv2"),
         "num_activities": size("fc_classifier_object.weight", 0),
         "num_detector_classes": size("COCO_Object_Class_from_Features.fc.weight", 0) - 1,
         "mask_size": math.isqrt(size("Encoder_Binary_Mask.encoder.linear_0.weight", 1)),
         "mask_features": size("Encoder_Binary_Mask.encoder.linear_0.weight", 0),
-        "class_features": size("Encoder_COCO_Obj_Class.encoder.linear_0.weight", 0),
         "relation_width": size("ORN.mlp_inter.encoder.linear_0.weight", 0),
         "reasoning_state": size("rnn_objects.weight_hh_l0", 1),
     }

@@ -69,7 +69,7 @@ def clip_logits(
     if config.heads != "activity":
         objects = _part(weights, "object_head")
         relations, class_logits_TKS = _relations(config, objects, trunk, batch, clip)
-        if is_first_phase and config.first_phase_reasoning == "mean":
+        if is_first_phase and config.variant == "authors":
             object_logits_A = _mean_logits(_part(objects, "first_phase"), relations)
         else:
             reasoning = _part(objects, "reasoning")
@@ -82,7 +82,8 @@ def clip_logits(
                 state = statistics_state(relations, seconds, width, config.reasoning)
                 object_state = scaled_statistics(state, width)
             else:
-                object_state = sequence_state(reasoning, relations, config.gru_pooling)
+                pooling = "mean" if config.variant == "authors" else "sum"
+                object_state = sequence_state(reasoning, relations, pooling)
             object_logits_A = classify(reasoning, object_state)
     return activity_logits_A, object_logits_A, class_logits_TKS
 
@@ -112,7 +113,7 @@ def _activity_state(
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
     if config.aggregation == "mean":
         return mean_state(_part(weights, "classifier"), contexts)
-    return sequence_state(_part(weights, "classifier"), contexts, config.gru_pooling)
+    return sequence_state(_part(weights, "classifier"), contexts, "sum")
 
 
 def _map_state(
@@ -129,7 +130,7 @@ def _map_state(
     standardize = _part(weights, "standardize")
     if config.aggregation == "rnn":
         contexts = [_standardized(standardize, context) for context in contexts]
-        return sequence_state(_part(weights, "recurrent"), contexts, config.gru_pooling)
+        return sequence_state(_part(weights, "recurrent"), contexts, "sum")
     if config.aggregation == "mean":
         return _standardized(standardize, sum(contexts) / len(contexts))
     return _standardized(standardize, statistics_state(contexts, seconds, 0, config.aggregation))
@@ -164,7 +165,7 @@ def _relations(
     elif config.object_head_reads_frames:
         feats = _stage(config, weights, "conv5", trunk, number=5, stride=1)
     if config.objects == "detections" and "appearance" in config.object_parts:
-        if config.mask_pooling == "interpolated":
+        if config.variant == "authors":
             appearance_TKD = pool_interpolated(torch.stack(feats), batch.masks_BTKhw[clip])
         else:
             coverage_BTKhw = batch.coverage_BTKhw[clip][None]
@@ -187,10 +188,10 @@ def _relations(
         relation,
         objects_of_frame,
         clique_size=config.clique_size,
-        same_frame=config.relation_frames in ("same", "same_after_first"),
-        first_frame=1 if config.relation_frames == "same_after_first" else 0,
+        same_frame=config.relation_frames == "same",
+        first_frame=1 if config.variant == "authors" else 0,
         empty_of_frame=_empty_slots(config, weights, objects_of_frame)
-        if config.empty_slots == "as_authors"
+        if config.variant == "authors"
         else None,
         weight=_weight_of(config, relation),
         geometry=_geometry_of(batch, clip) if config.pair_geometry else None,
@@ -238,7 +239,7 @@ def _empty_slots(
             torch.zeros(FEATURES[config.backbone] * config.base_width, dtype=torch.float64)
         )
     if "class" in config.object_parts:
-        is_mlp = config.class_part == "one_hot_mlp"
+        is_mlp = config.variant == "authors"
         no_class = torch.zeros(config.num_detector_classes + 1, dtype=torch.float64)
         parts.append(encode_one_hot(encoder, no_class) if is_mlp else no_class)
     most = max(len(objects) for objects in objects_of_frame)
@@ -266,7 +267,7 @@ def _objects_of_frames(
                 parts.append(appearance_TKD[t, k])
             if "class" in config.object_parts:
                 scores_S = batch.class_scores_BTKS[clip, t, k]
-                is_mlp = config.class_part == "one_hot_mlp"
+                is_mlp = config.variant == "authors"
                 given = encode_class(encoder, scores_S) if is_mlp else scores_S
                 parts.append(config.given_scale * given)
             if "box" in config.object_parts:
@@ -322,9 +323,7 @@ def _conv(
     assert kernel is not None, name
     padding = kernel.shape[-1] // 2
     frames = [functional.conv2d(x[None], kernel, stride=stride, padding=padding)[0] for x in frames]
-    return (
-        _over_time(weights, name, frames) if config.temporal_position == "before_norm" else frames
-    )
+    return _over_time(weights, name, frames) if config.variant == "paper" else frames
 
 
 def _after_relu(
@@ -332,7 +331,7 @@ def _after_relu(
 ) -> list[Tensor]:
     """ReLU, then 3 x 1 x 1 and once more a ReLU where the weights have it and it comes here."""
     frames = _relu(frames)
-    if config.temporal_position == "after_relu":
+    if config.variant == "authors":
         return _relu(_over_time(weights, name, frames))
     return frames
 

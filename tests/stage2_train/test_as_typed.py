@@ -49,7 +49,7 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world) -> 
 
 
 def test_what_cannot_be_joined_is_told_before_the_first_step(options, tiny_world) -> None:
-    """Detections of one film of each split lack their last frames; by ratio, no time is read."""
+    """Detections of one film of each split lack their last frames; authors' clips read no time."""
     films = [
         replace(film, boxes_FN4=film.boxes_FN4[:-3]) if film.id in ("film/3", "film/5") else film
         for film in tiny_world.films.values()
@@ -60,7 +60,7 @@ def test_what_cannot_be_joined_is_told_before_the_first_step(options, tiny_world
     assert "tiny, train: 1 of 8 segments" in message
     assert "3 of 8 frames of video film/3, worst at 0.7000 s" in message
     assert not Path("runs").exists()
-    ratio = ("--set", "data.frame_join=ratio", "--dry-run", "--json")
+    ratio = ("--set", "model.variant=authors", "--dry-run", "--json")
     assert train(options, *ratio).json["num_skipped"] == 0
     trained = train(options, "--partial", "--json")
     assert [trained.json[f"num_{name}"] for name in ("train", "validation", "skipped")] == [7, 3, 2]

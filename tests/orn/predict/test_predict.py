@@ -107,7 +107,7 @@ def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
     places = ("--recipe", trained.run.parent / "recipe.toml", "--run", tmp_path / "run")
     shards = ("--shards", trained.shards)
     words = (*places, *data, *shards, "--clips", trained.clips, "--workers", "0", "--device", "cpu")
-    changes = ("--set", 'model.first_phase_reasoning="mean"', "--max-steps", "2")
+    changes = ("--set", "model.variant=authors", "--max-steps", "2")
     run_orn("train", manifest, *words, *changes)
     model = orn.load_model(tmp_path / "run", device="cpu")
     assert (model.heads, model.network.heads) == ("object", "both")

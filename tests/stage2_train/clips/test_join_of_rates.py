@@ -90,4 +90,4 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_pat
     with pytest.raises(JoinError, match=r"'film'.* within 0.0467 s of"):
         made[ClipRequest(1)]
     # By the ratio of their numbers no time is looked at.
-    assert len(join_split(dataset, "train", *data, frame_join="ratio").segments) == 2
+    assert len(join_split(dataset, "train", *data, by_time=False).segments) == 2

@@ -21,7 +21,6 @@ from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import writing
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipRequest, View
-from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.stage2_train.clips import conftest
@@ -99,27 +98,13 @@ def test_frames_and_objects_are_of_the_same_time(tmp_path: Path, rate: Fraction)
 def test_by_the_ratio_of_numbers(num_masks: int, rate: int, tmp_path: Path) -> None:
     """Times are not looked at: the last frame has the last detections, wherever those end."""
     clips = clips_of(tmp_path, Fraction(rate), num_masks=num_masks)
-    clips.settings = replace(SETTINGS, data=replace(SETTINGS.data, frame_join="ratio"))
+    clips.settings = replace(SETTINGS, as_authors=True)
     num_frames = 2 * rate
     for request in (ClipRequest(0), ClipRequest(0, view=View(1)), ClipRequest(0, epoch=0)):
         sample = clips[request]
         for place, box in zip(sample.seconds * rate, sample.slots.boxes[:, 0], strict=True):
             row = int(round(place) * num_masks / num_frames + 1e-9)
             assert box[2] == white_columns(row / MASK_RATE)
-
-
-@pytest.mark.parametrize(
-    ("places", "num_frames", "num_rows", "rows"),
-    [
-        ([0, 76, 153], 154, 201, [0, 99, 199]),  # the numbers of a published clip of VLOG
-        ([0, 1, 2, 3], 4, 2, [0, 0, 1, 1]),
-        ([0, 1], 2, 5, [0, 2]),
-        ([0], 1, 1, [0]),
-    ],
-)
-def test_ratio_by_hand(places, num_frames, num_rows, rows) -> None:
-    rows_T = rows_by_ratio(np.array(places), num_frames=num_frames, num_rows=num_rows)
-    assert rows_T.tolist() == rows
 
 
 @pytest.mark.real_data

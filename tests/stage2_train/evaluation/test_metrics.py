@@ -83,11 +83,10 @@ def test_unsure_pairs_are_left_out_and_large_logits_keep_their_order(largest) ->
     assert scores_of(labels, logits, unsure)["map"] == 1
 
 
-@pytest.mark.parametrize(("counted", "score"), [("left_out", 1.0), ("negative", 0.5)])
-def test_training_counts_unsure_pairs_as_its_recipe_says(tiny_world, counted, score) -> None:
+@pytest.mark.parametrize(("as_authors", "score"), [(False, 1.0), (True, 0.5)])
+def test_training_counts_unsure_pairs_as_its_recipe_says(tiny_world, as_authors, score) -> None:
     first, second = tiny_world.dataset.segments[:2]
-    data = replace(SETTINGS.data, unsure_in_evaluation=counted)
-    settings = replace(SETTINGS, multi_label=True, data=data)
+    settings = replace(SETTINGS, multi_label=True, as_authors=as_authors)
     segments = [replace(first, unsure=(0,)), second]
     clips = ClipDataset(segments, tiny_world.clips(), tiny_world.detections(), settings)
     ids, labels = (first.id, second.id), np.array([[0, 0], [1, 0]], np.float32)

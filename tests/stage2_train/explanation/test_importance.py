@@ -66,9 +66,9 @@ def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make
 def test_pairs_with_empty_slots_count_in_the_sum_but_are_not_listed(
     tiny_config, make_network, make_batch
 ) -> None:
-    config = replace(tiny_config, empty_slots="as_authors", relation_frames="same")
+    config = replace(tiny_config, variant="authors", relation_frames="same")
     network, batch = make_network(config), make_batch(clips=1)
-    valid_BTK = torch.tensor([[[True, True, True], [False, True, False], [False] * 3]])
+    valid_BTK = torch.tensor([[[False] * 3, [True, True, True], [False, True, False]]])
     batch = replace(batch, valid_BTK=valid_BTK)
     explanation = explain(network, batch)
     torch.testing.assert_close(explanation.output.logits_BA, network(batch).logits_BA)
@@ -111,11 +111,11 @@ def test_steps_before_a_pair_are_computed_once_per_clip(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("reasoning", ["kept", "mean"])
+@pytest.mark.parametrize("variant", ["paper", "authors"])
 def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
-    reasoning, tiny_config, make_network, make_batch
+    variant, tiny_config, make_network, make_batch
 ) -> None:
-    network = make_network(replace(tiny_config, first_phase_reasoning=reasoning))
+    network = make_network(replace(tiny_config, variant=variant))
     batch = make_batch(clips=1)
     explanation = explain(network, batch, heads="object")
     expected_BA = network(batch, heads="object").logits_BA

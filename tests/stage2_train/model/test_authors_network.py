@@ -8,7 +8,6 @@ from torch import Tensor
 
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkInputs
-from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import load_recipe
 from tests.reference.authors_network import authors_layout, authors_logits
 from tests.reference.authors_weights import settings_of, weights_of
@@ -16,8 +15,8 @@ from tests.reference.authors_weights import settings_of, weights_of
 LAYOUTS = {
     "as-released": {"base": 2},
     "resnet18": {"depth": 18, "base": 4},
-    "2.5d": {"depth": 18, "base": 4, "kernels": ("2.5d", "2d", "2.5d", "2.5d", "2.5d")},
-    "3d": {"base": 2, "kernels": ("2d", "3d", "2d", "3d", "3d")},
+    "2.5d": {"depth": 18, "base": 4, "kernels": ("2.5d", "2d", "2.5d", "2.5d", "2d")},
+    "3d": {"base": 2, "kernels": ("2d", "3d", "2d", "3d", "2d")},
 }
 
 
@@ -44,8 +43,8 @@ def clip(generator: torch.Generator, num_classes: int) -> tuple[NetworkInputs, T
 def converted(theirs: dict[str, Tensor]) -> torch.nn.Module:
     sizes = settings_of(theirs)
     recipe = load_recipe("authors_vlog", num_activities=sizes["num_activities"]).model
-    kept = {name: getattr(recipe, name) for name in recipe.__dataclass_fields__}
-    network = build_network(NetworkConfig(**kept | sizes | {"first_phase_reasoning": "kept"}))
+    network = build_network(replace(recipe, **sizes))
+    network.object_head.first_phase = None  # their file does not contain it
     network.load_state_dict(weights_of(theirs, network.state_dict()))
     return network.double().eval()
 

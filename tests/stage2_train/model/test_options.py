@@ -37,7 +37,7 @@ def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
 
 
 def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, make_batch) -> None:
-    network, batch = make_network(replace(tiny_config, first_phase_reasoning="mean")), make_batch()
+    network, batch = make_network(replace(tiny_config, variant="authors")), make_batch()
     weights = network.state_dict()
     alone = network(batch, heads="object").object_logits_BA
     slow = [

@@ -26,24 +26,9 @@ OPTIONS: dict[str, dict] = {
     "normalize_hidden": {"normalize_hidden": True},
     "he": {"mlp_initialization": "he"},
     "activity-stride": {"conv5_activity_stride": 1},
-    "2d-object-conv5": {"object_conv5_kernel": "2d"},
-    "temporal-last": {"temporal_position": "after_relu"},
-    "same-after-first": {"relation_frames": "same_after_first"},
-    "empty-slots": {"empty_slots": "as_authors"},
-    "empty-slots-as-theirs": {
-        "empty_slots": "as_authors",
-        "relation_frames": "same_after_first",
-        "class_part": "one_hot_mlp",
-        "class_features": 5,
-        "mask_pooling": "interpolated",
-    },
-    "draw-of-a-batch": {"reference_frame_sampling": "per_batch"},
-    "first-phase-mean": {"first_phase_reasoning": "mean"},
-    "mean-of-states": {"gru_pooling": "mean"},
-    "sum-of-heads": {"head_combination": "sum"},
-    "one-hot-class": {"class_part": "one_hot_mlp", "class_features": 5},
-    "only-one-hot-class": {"class_part": "one_hot_mlp", "object_parts": ("appearance", "class")},
-    "interpolated": {"mask_pooling": "interpolated"},
+    "authors": {"variant": "authors"},
+    "authors-in-a-frame": {"variant": "authors", "relation_frames": "same"},
+    "authors-without-masks": {"variant": "authors", "object_parts": ("appearance", "class")},
     "dropout": {"mlp_dropout": 0.5},
     "resnet50": {"backbone": "resnet50", "base_width": 1},
     "normalized": {"normalize_relations": True},
@@ -135,14 +120,10 @@ RELATING = [
     "clique-1",
     "clique-3",
 ]
-BEFORE = [
-    "he", "activity-stride", "2d-object-conv5", "temporal-last",
-    "resnet50", "some-2.5d",
-]  # fmt: skip
+BEFORE = ["he", "activity-stride", "resnet50", "some-2.5d"]
 """Options of what comes before the objects."""
 AT_ONE_FRAME = [
-    *("same-after-first", "empty-slots-as-theirs", "mean-of-states"),
-    *("mean-and-deviation", "statistics", "maps-and-all", "motion-alone"),
+    *("authors-in-a-frame", "mean-and-deviation", "statistics", "maps-and-all", "motion-alone"),
 ]
 
 
@@ -166,7 +147,7 @@ def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> N
         if actual is not None:
             assert_close(actual, expected)
     heads = [logits for logits in slow[:2] if logits is not None]
-    scale = 1 if network.config.head_combination == "sum" else len(heads)
+    scale = 1 if network.config.variant == "authors" else len(heads)
     assert_close(output.logits_BA, sum(heads) / scale)
     weights = [key for key, weight in network.named_parameters() if weight.requires_grad]
     for key, actual, expected in zip(
@@ -188,7 +169,7 @@ def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
     ("name", "training"),
     [
         *((name, False) for name in ("coco-class-object-head", *OPTIONS) if name not in BEFORE),
-        *((name, True) for name in (*RELATING, "dropout", "draw-of-a-batch", "empty-slots")),
+        *((name, True) for name in (*RELATING, "dropout", "authors")),
     ],
 )
 def test_padding_and_order_change_no_value_or_gradient(

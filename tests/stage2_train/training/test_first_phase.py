@@ -63,7 +63,7 @@ def test_the_first_phase_trains_the_object_head_and_the_second_everything(
 
 
 def test_reasoning_starts_fresh_in_the_second_phase(run_tiny, tiny_recipe, tmp_path) -> None:
-    model = replace(tiny_recipe.model, first_phase_reasoning="mean")
+    model = replace(tiny_recipe.model, variant="authors")
     recipe = replace(tiny_recipe, model=model)
     torch.manual_seed(recipe.seed)
     fresh = build_object_network(model).state_dict()
