@@ -12,78 +12,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import usual_batch_size
 from orn.shared.environment import usable_cores
-from orn.shared.errors import SOME_FAILED, DetectorError, PipelineError
+from orn.shared.errors import DetectorError, PipelineError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import IN_THIS_PROCESS, choose_engine
 from orn.shared.jobs.outputs import default_folder
-from orn.shared.jobs.plan import FailedVideo
-from orn.shared.jobs.run_units import Engine, JobResult, run_units, save_summary
+from orn.shared.jobs.run_units import Engine, Job, run_units
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import SHARD_FILES, SUMMARY_NAME, DetectorEntry, shard_path
+from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
 from orn.shared.text import counted, first_few
-from orn.shared.text_report import Report, Table
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.choose_detector import REMEDY, check_same_detector, choose_files
-from orn.stage1_detect.detect_request import DetectRequest
+from orn.stage1_detect.detect_request import DetectRequest, Scope
 from orn.stage1_detect.detect_unit import Detector, DetectWork
-from orn.stage1_detect.plan_detection import DetectJob, plan_job, warn_of_replaced
+from orn.stage1_detect.plan_detection import plan_job
+from orn.stage1_detect.shard_job import open_shards, summarize_shards
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectSummary:
-    """Results of a single run of a detect job."""
-
-    dataset: str
-    out: str
-    units: int
-    """Number of units requested."""
-    skipped_units: int
-    """Number of requested units whose shard existed before this run."""
-    videos: int
-    """Number of videos processed without an error in this run."""
-    frames: int
-    """Number of frames processed in this run."""
-    detections: int
-    """Number of detections written in this run."""
-    empty_frames: int
-    """Number of frames without detections in this run."""
-    total_frames: int
-    """Number of frames in the shards of all requested units."""
-    total_detections: int
-    """Number of detections in the shards of all requested units."""
-    seconds: float
-    """Duration of this run, excluding loading."""
-    frames_per_second: float | None
-    """Throughput of this run; None if there was nothing to do."""
-    failed: tuple[FailedVideo, ...]
-    """Videos that could not be decoded, including earlier runs of the job."""
-    short: tuple[str, ...]
-    """Ids of videos with fewer frames than their header declares; empty unless the job processes
-    all frames."""
-    missing: int
-    """Number of listed videos without a file."""
-    unlabeled: int
-    """Number of videos skipped because no segment covers any of their frames."""
-
-    @property
-    def exit_code(self) -> int:
-        """Return 0, or 3 if a video failed."""
-        return SOME_FAILED if self.failed else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields as a JSON object."""
-        return asdict(self)
-
-
-def run_detection(request: DetectRequest) -> DetectSummary:
+def run_detection(request: DetectRequest) -> dict[str, Any]:
     """Detect objects in the videos of a data set, write the missing shards, and return the
     summary."""
     inputs = _read_inputs(request)
@@ -93,10 +44,11 @@ def run_detection(request: DetectRequest) -> DetectSummary:
     with SHARD_FILES.locked(inputs.folder):
         return write_missing_shards(
             inputs.plan(detector.entry),
+            inputs.data,
+            request.scope,
             load=load if device is None else _LoadedHere(load, device, detector),
             entry=detector.entry,
             engine=inputs.engine,
-            fresh=request.fresh,
         )
 
 
@@ -113,44 +65,34 @@ def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -
     inputs = _read_inputs(request, dataset)
     data, config, checkpoint = inputs.data, inputs.config, inputs.checkpoint
     job = inputs.plan()
-    warn_of_replaced(job)
-    unreadable = {name: length.problem for name, length in job.estimates.items() if length.problem}
-    for video_id, problem in unreadable.items():
-        logger.warning("video %s will fail: %s", video_id, problem)
     frames = round(sum(unit.frames for unit in job.to_do))
     url = None
     if checkpoint is None:
         checkpoint, url = weights_to_fetch(find_config(config), remedy=REMEDY)
-    return {
-        "dataset": data.name,
-        "out": str(job.folder),
-        "config": config,
-        "checkpoint": None if checkpoint is None else str(checkpoint),
-        "to_fetch": url,
-        "score_threshold": request.score_threshold,
-        "frames": job.plan.frames,
-        "rate": request.scope.rate,
-        "unit_frames": request.scope.unit_frames,
-        "videos": len({part.video_id for unit in job.units for part in unit.parts}),
-        "missing": len(data.missing),
-        "unlabeled": job.unlabeled,
-        "units": len(job.units),
-        "existing_shards": len(job.units) - len(job.to_do),
-        "frames_to_do": frames,
-        "unreadable": list(unreadable),
-        "estimated_bytes": round(frames * BYTES["detect"]),
-        "estimated_seconds": (_measured_seconds(inputs, job, frames) if url is None else None)
-        or estimated_seconds(
-            f"detect {find_config(config).stem}", frames, device=inputs.engine.device_type or "cpu"
-        ),
-    }
+    measured = None if url else _measured_seconds(inputs, job, frames)
+    work, device = f"detect {find_config(config).stem}", inputs.engine.device_type or "cpu"
+    return job.describe(
+        config=config,
+        checkpoint=None if checkpoint is None else str(checkpoint),
+        to_fetch=url,
+        score_threshold=request.score_threshold,
+        frames=job.plan.frames,
+        rate=request.scope.rate,
+        unit_frames=request.scope.unit_frames,
+        videos=len({part.video_id for unit in job.units for part in unit.parts}),
+        missing=len(data.missing),
+        unlabeled=request.scope.num_unlabeled(data),
+        frames_to_do=frames,
+        estimated_bytes=round(frames * BYTES["detect"]),
+        estimated_seconds=measured or estimated_seconds(work, frames, device=device),
+    )
 
 
-def _measured_seconds(inputs: "_Inputs", job: DetectJob, frames: int) -> float | None:
+def _measured_seconds(inputs: "_Inputs", job: Job, frames: int) -> float | None:
     """Return the seconds for frames on this machine, from the second of two batches of the first
     video; None if there is nothing to do, or if no process here can detect objects in it."""
-    videos, device = {video.id: video for video in job.dataset.videos}, inputs.engine.own_device
-    video = videos.get(job.to_do[0].parts[0].video_id) if job.to_do else None
+    device, first = inputs.engine.own_device, [unit.parts[0].video_id for unit in job.to_do[:1]]
+    video = next((video for video in inputs.data.videos if video.id in first), None)
     if video is None or device is None:
         return None
     seconds, size = 0.0, inputs.batch_size
@@ -185,7 +127,7 @@ class _Inputs:
     def batch_size(self) -> int:
         return self.request.batch_size or usual_batch_size(self.engine.device_type)
 
-    def plan(self, entry: DetectorEntry | None = None) -> DetectJob:
+    def plan(self, entry: DetectorEntry | None = None) -> Job:
         """Return the planned job; nothing is written.
 
         Args:
@@ -286,116 +228,58 @@ class _LoadedHere:
 
 
 def write_missing_shards(
-    job: DetectJob,
+    job: Job,
+    dataset: Dataset,
+    scope: Scope,
     *,
     load: Callable[[str], Detector],
     entry: DetectorEntry,
     engine: Engine = IN_THIS_PROCESS,
-    fresh: bool = False,
-) -> DetectSummary:
-    """Process the units whose shards are missing, and save a summary next to the shards.
+) -> dict[str, Any]:
+    """Process the units whose shards are missing; save and return a summary.
 
     Args:
         job: the planned job.
+        dataset: the data set.
+        scope: requested frames.
         load: returns the detector on the named device.
         entry: the detector's entry in the shards.
         engine: engine that runs the units.
-        fresh: whether to recompute all shards.
+
+    Returns:
+        The fields of `summarize_shards`, the number of `missing` and `unlabeled` videos,
+        `missing_ids`, and the videos with fewer frames than their header declares (`short`; none
+        unless all frames are processed).
     """
-    if not fresh:
-        warn_of_replaced(job)
-    videos = {video.id: video for video in job.dataset.videos}
-    result = run_units(
-        SHARD_FILES,
-        job.plan,
-        DetectWork(load=load, entry=entry, videos=videos, folder=job.folder),
-        engine,
-        folder=job.folder,
-        task="detect",
-        steps="frames",
-        units=job.units,
-        again=job.again,
-        fresh=fresh,
+    videos = {video.id: video for video in dataset.videos}
+    work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder)
+    result = run_units(job, work, engine, task="detect", steps="frames")
+    shards = open_shards(job)
+    is_whole = scope.frames == "all" and scope.rate is None
+    summary = summarize_shards(
+        job,
+        result,
+        shards,
+        missing=len(dataset.missing),
+        missing_ids=[*dataset.missing],
+        unlabeled=scope.num_unlabeled(dataset),
+        short=_short_videos(shards.values()) if is_whole else [],
     )
-    summary = _summary(job, result, entry)
-    if summary.empty_frames > summary.frames / 2:  # wrong weights, or a high threshold
+    if summary["empty_frames"] > summary["frames"] / 2:  # wrong weights, or a high threshold
         logger.warning(
             "%s: %s of %s without detections; check the detector, its weights and "
             "--score-threshold, and look at them with `orn inspect`",
-            summary.out,
-            f"{summary.empty_frames:,}",
-            counted(summary.frames, "frame is", "frames are"),
+            job.folder,
+            f"{summary['empty_frames']:,}",
+            counted(summary["frames"], "frame is", "frames are"),
         )
-    path = job.folder / SUMMARY_NAME
-    if result.units or not path.exists():  # keep the summary of the run that made the shards
-        save_summary(path, {**summary.as_json(), "missing_ids": list(job.dataset.missing)})
     return summary
 
 
-def _summary(job: DetectJob, result: JobResult, entry: DetectorEntry) -> DetectSummary:
-    frames = sum(unit.steps for unit in result.results)
-    is_whole = job.plan.frames == "all" and entry.frame_rate is None
-    shards = {unit: Shard(shard_path(job.folder, unit.index)) for unit in job.units}
-    written = [shards[unit] for unit in result.units]
-    failed = {video.id: video for shard in shards.values() for video in shard.failed}
-    return DetectSummary(
-        dataset=job.dataset.name,
-        out=str(job.folder),
-        units=len(job.units),
-        skipped_units=len(job.units) - len(result.units),
-        videos=len({video_id for unit in result.results for video_id in unit.videos}),
-        frames=frames,
-        detections=sum(shard.num_detections for shard in written),
-        empty_frames=sum(_num_empty(shard) for shard in written),
-        total_frames=sum(shard.num_frames for shard in shards.values()),
-        total_detections=sum(shard.num_detections for shard in shards.values()),
-        seconds=round(result.seconds, 3),
-        frames_per_second=round(frames / result.seconds, 2) if frames else None,
-        failed=tuple(failed.values()),
-        short=_short_videos(shards.values()) if is_whole else (),
-        missing=len(job.dataset.missing),
-        unlabeled=job.unlabeled,
-    )
-
-
-def _num_empty(shard: Shard) -> int:
-    """Return the number of frames without detections."""
-    return int((np.diff(shard.array("frame_offsets")) == 0).sum())
-
-
-def _short_videos(shards: Iterable[Shard]) -> tuple[str, ...]:
+def _short_videos(shards: Iterable[Shard]) -> list[str]:
     """Return the videos with fewer frames in their shards than their header declares."""
     left: Counter[str] = Counter()
     for video in (video for shard in shards for video in shard.videos):
         left.setdefault(video.id, video.header_frames or 0)
         left[video.id] -= video.frames
-    return tuple(video_id for video_id, frames in left.items() if frames > 0)
-
-
-def as_report(summary: DetectSummary) -> Report:
-    """Return the report of a run."""
-    out, existing = summary.out, summary.skipped_units
-    videos, pace = counted(summary.videos, "video"), f"{summary.seconds:.1f} s"
-    if summary.frames_per_second is not None:
-        pace += f", {summary.frames_per_second} frames/s"
-    facts = [
-        ("data set", summary.dataset),
-        ("frames", f"{summary.frames:,} of {videos}, {pace}"),
-        ("detections", f"{summary.detections:,}"),
-        ("shards", f"{summary.units:,} in {out} ({existing:,} already existed)"),
-    ]
-    if summary.missing:
-        without = counted(summary.missing, "listed video")
-        facts.append(("missing files", f"{without} (all in {SUMMARY_NAME})"))
-    if summary.unlabeled:
-        unlabeled = counted(summary.unlabeled, "video")
-        facts.append(("skipped", f"{unlabeled} without frames inside a segment"))
-    if summary.short:
-        number = counted(len(summary.short), "video")
-        facts.append(("fewer frames", f"{number}, compared with the header (`orn verify`)"))
-    failed = [(video.id, video.reason) for video in summary.failed]
-    return Report(
-        facts=facts,
-        tables=[Table(header=("failed", "reason"), rows=failed)],
-        notes=["Use --retry-failed to retry the failed videos."] if failed else [],
-    )
+    return [video_id for video_id, frames in left.items() if frames > 0]

@@ -2,6 +2,7 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import command
 from orn.shared.text_report import report_of
 from orn.stage1_detect.detect_request import DetectRequest
@@ -13,11 +14,12 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
 
     An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
     """
-    from orn.stage1_detect.detect import as_report, describe_detection, run_detection
+    from orn.shared.jobs.run_units import as_report
+    from orn.stage1_detect.detect import describe_detection, run_detection
 
     if dry_run:
         echo_report(describe_detection(request), report_of, as_json=as_json)
         return 0
     summary = run_detection(request)
-    echo_report(summary.as_json(), lambda _: as_report(summary), as_json=as_json)
-    return summary.exit_code
+    echo_report(summary, as_report, as_json=as_json)
+    return SOME_FAILED if summary["failed"] else 0

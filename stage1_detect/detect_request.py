@@ -49,6 +49,10 @@ class Scope(Request):
         labeled = {segment.video_id for segment in dataset.segments}
         return tuple(video for video in videos if video.id in labeled)
 
+    def num_unlabeled(self, dataset: "Dataset") -> int:
+        """Return the number of videos that are skipped because no segment covers any frame."""
+        return len(dataset.videos[: self.limit]) - len(self.videos(dataset))
+
 
 class DetectRequest(Request):
     """The options of `orn detect`."""
@@ -92,6 +96,6 @@ class DetectRequest(Request):
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[
         bool,
-        Option("Also reprocess shards with videos that failed or have been replaced."),
+        Option("Also reprocess shards with videos that failed or have changed."),
     ] = False
     device: Device = "auto"

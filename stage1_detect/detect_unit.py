@@ -34,7 +34,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import Frame, at_rate, places_at_rate
 from orn.shared.video.random_access import VideoReader, seconds_of_frames
-from orn.shared.video.read import content_bytes, content_digest, content_state, probe, read_frames
+from orn.shared.video.read import content_digest, content_stamp, probe, read_frames
 
 T = TypeVar("T")
 
@@ -145,8 +145,8 @@ class UnitDetector:
     mapped: Callable[..., Iterable[Any]] = map
     """Calls a function for each frame of a batch, as `map` does."""
     _open: _OpenVideo | None = field(default=None, init=False)
-    _last: tuple[Any, tuple[int, str]] = field(default=(None, (0, "")), init=False)
-    """`content_state` of the last video, and its size and digest."""
+    _last: tuple[Any, str] = field(default=(None, ""), init=False)
+    """Path and `content_stamp` of the last video, and its digest."""
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
         """Detect objects in the frames of a unit and write its shard. The shard appears only once
@@ -184,7 +184,7 @@ class UnitDetector:
                 continue
             try:
                 info = probe(video.path, rate=video.rate)
-                num_bytes, digest = self._content(video, part)
+                num_bytes, digest = self._content(video)
                 yield VideoEntry.of(video.id, info, num_bytes=num_bytes, digest=digest)
                 frames = self._frames(video, part)
                 while batch := list(islice(frames, self.detector.entry.batch_size)):
@@ -200,13 +200,12 @@ class UnitDetector:
                 reason = str(err).replace(str(video.path), video.path.name)
                 yield FailedVideo(id=part.video_id, reason=reason)
 
-    def _content(self, video: Video, part: UnitPart) -> tuple[int, str]:
-        """Return the size and the digest of a video, which may be replaced between two units. The
-        JPEGs of a folder are not compared for each unit; a job that resumes compares them."""
-        state = content_state(video.path)
-        if part.is_whole or self._last[0] != state:
-            self._last = state, (content_bytes(video.path), content_digest(video.path))
-        return self._last[1]
+    def _content(self, video: Video) -> tuple[int, str]:
+        """Return the size and the digest of a video, which may change between two units."""
+        state = video.path, content_stamp(video.path)
+        if self._last[0] != state:
+            self._last = state, content_digest(video.path)
+        return state[1][0], self._last[1]
 
     def _frames(self, video: Video, part: UnitPart) -> Iterator[Frame]:
         rate = self.detector.entry.frame_rate

@@ -8,17 +8,15 @@ milliseconds. Overlapping ranges are merged, and ranges longer than a unit are s
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from orn.data_manifests.headers import read_headers, warn_of_times_beyond
 from orn.data_manifests.records import Dataset, Segment
-from orn.shared.errors import ConfigError, VideoDecodeError
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import start_over
 from orn.shared.jobs.plan import (
     PLAN_NAME,
@@ -30,41 +28,17 @@ from orn.shared.jobs.plan import (
     packed,
     plan_units,
 )
-from orn.shared.jobs.workers import in_threads
-from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_folder import open_folder
-from orn.shared.shards.shard_format import SHARD_FILES, VideoEntry, shard_path
-from orn.shared.text import counted, first_few
+from orn.shared.jobs.run_units import Job
+from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.shared.video.read import FrameEstimate, is_same_content
+from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.detect_request import Scope
+from orn.stage1_detect.shard_job import plan_shards
 
 logger = logging.getLogger(__name__)
 
 _MILLISECONDS = 1000
 _WHOLE = TimeRange()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectJob:
-    """A planned detect job."""
-
-    dataset: Dataset
-    """The data set."""
-    folder: Path
-    """Output folder of the shards."""
-    plan: Plan
-    """All units of the folder, and the settings of their shards."""
-    units: tuple[Unit, ...]
-    """Units of the plan that contain a requested video."""
-    again: tuple[Unit, ...]
-    """Units in `units` to reprocess because their shard records a failed video."""
-    to_do: tuple[Unit, ...]
-    """Units in `units` whose shard is missing, and units to reprocess."""
-    estimates: Mapping[str, FrameEstimate]
-    """Number of frames to process in each video that is new in the plan."""
-    unlabeled: int = 0
-    """Number of videos skipped because no segment covers any of their frames."""
 
 
 def plan_job(
@@ -76,7 +50,7 @@ def plan_job(
     settings: Mapping[str, Any] = MappingProxyType({}),
     fresh: bool = False,
     retry_failed: bool = False,
-) -> DetectJob:
+) -> Job:
     """Plan a job without writing anything: extend the plan in the folder by units for new videos.
 
     Existing units do not change, so their shards remain valid when the limit is raised or videos
@@ -90,24 +64,22 @@ def plan_job(
         settings: other settings on which the shards depend, such as the detector. A setting that is
             missing here or in the folder's plan is not compared.
         fresh: whether to plan as if the folder were empty.
-        retry_failed: whether to also reprocess units whose shard records a failed or replaced
-            video.
+        retry_failed: whether to also retry units whose shard has a failed or changed video.
 
     Raises:
         ConfigError: if the folder has shards of a different job or without a plan, or if only
             labeled frames are requested and no video is labeled.
     """
     scope = scope or Scope()
-    saved = None if fresh else SHARD_FILES.saved_plan(folder)
-    units = () if saved is None else saved.units
     plan = Plan(
         dataset=dataset.name,
         frames=scope.frames,
         settings={"rate": scope.rate, "unit_frames": scope.unit_frames, **settings},
         manifest=ManifestFile.of(dataset.manifest),
-        units=units,
         data_root=None if data_root is None else str(data_root),
-    ).resumed_from(saved, folder)
+    )
+    if not fresh:
+        plan = plan.resumed_from(SHARD_FILES.saved_plan(folder), folder)
     check_segments(plan, dataset.segments, folder)
     videos = scope.videos(dataset)
     if not videos:
@@ -118,83 +90,19 @@ def plan_job(
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
     estimates = {video_id: length.at_rate(scope.rate) for video_id, length in headers.items()}
-    plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     requested = {video.id for video in videos}
     if scope.limit is None:
         requested |= known - {video.id for video in dataset.videos}  # their files were deleted
-    units = tuple(u for u in plan.units if any(part.video_id in requested for part in u.parts))
-    missing = units if fresh else SHARD_FILES.missing(units, folder)
-    again = _again(dataset, set(units) - set(missing), folder) if retry_failed else ()
-    to_do = (*missing, *again)
-    return DetectJob(
-        dataset=dataset,
-        folder=folder,
-        plan=plan,
-        units=units,
-        again=again,
-        to_do=to_do,
-        estimates=estimates,
-        unlabeled=len(dataset.videos[: scope.limit]) - len(videos),
+    job = plan_shards(
+        plan.extended(_new_units(dataset, estimates, scope, first=len(plan.units))),
+        folder,
+        {video.id: video for video in dataset.videos},
+        requested=requested,
+        fresh=fresh,
+        retry_failed=retry_failed,
     )
-
-
-def _again(dataset: Dataset, units: Collection[Unit], folder: Path) -> tuple[Unit, ...]:
-    """Return the units whose shard records a failed or replaced video, by index."""
-    replaced = _replaced(dataset, units, folder)
-    again = tuple(
-        unit
-        for unit in sorted(units, key=lambda unit: unit.index)
-        if unit.index in replaced or Shard(shard_path(folder, unit.index)).failed
-    )
-    logger.info("redoing %s with failed or replaced videos", counted(len(again), "unit"))
-    return again
-
-
-def warn_of_replaced(job: DetectJob) -> None:
-    """Warn about videos in finished units whose file is not the one in the shard."""
-    replaced = _replaced(job.dataset, set(job.units) - set(job.to_do), job.folder)
-    if ids := sorted(set(chain.from_iterable(replaced.values()))):
-        logger.warning(
-            "%s: %s replaced after detection (such as %s); use --retry-failed to process them "
-            "again",
-            job.folder,
-            counted(len(ids), "video was", "videos were"),
-            first_few(ids),
-        )
-
-
-def _replaced(dataset: Dataset, units: Collection[Unit], folder: Path) -> dict[int, list[str]]:
-    """Return the videos with a different size or content than in the unit's shard, by unit."""
-    path_of = {video.id: video.path for video in dataset.videos}
-    entries = open_folder(folder).entries if units else {}
-    shards = [
-        (unit.index, entries[path])
-        for unit in sorted(units, key=lambda unit: unit.index)
-        if (path := shard_path(folder, unit.index)) in entries  # not removed by another command
-    ]
-    recorded = [
-        (index, video, shard.mtime_ns)
-        for index, shard in shards
-        for video in shard.record.videos
-        if video.id in path_of
-    ]
-
-    def is_replaced(task: tuple[int, VideoEntry, int]) -> bool:
-        _, video, since_ns = task
-        with suppress(VideoDecodeError):  # the file has just been removed
-            return not is_same_content(
-                path_of[video.id],
-                num_bytes=video.source_bytes,
-                digest=video.source_digest,
-                since_ns=since_ns,
-            )
-        return False
-
-    replaced: dict[int, list[str]] = {}
-    for (index, video, _), flag in zip(recorded, in_threads(is_replaced, recorded), strict=True):
-        if flag:
-            replaced.setdefault(index, []).append(video.id)
-    return replaced
+    unreadable = {name: length.problem for name, length in estimates.items() if length.problem}
+    return replace(job, unreadable=unreadable)
 
 
 def _new_units(

@@ -97,7 +97,7 @@ def summarize(pipeline: "Pipeline") -> dict[str, Any]:
 
     assert pipeline.shards is not None
     seconds = step_seconds(pipeline.record)
-    detect = json.loads((pipeline.shards / "detect.json").read_text())
+    detect = json.loads((pipeline.shards / "job.json").read_text())
     scores = score_shards(
         pipeline.shards, pipeline.data_root / "demo" / "ground_truth" / "validation.json"
     )

@@ -181,7 +181,7 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
             download=detect["to_fetch"],
         )
     clips = describe_clips(parse_request(ClipsRequest, argv["clips"]), dataset)
-    work = f"{counted(clips['estimated_frames'], 'frame')} of {counted(clips['to_do'], 'video')}"
+    work = f"{counted(clips['frames_to_do'], 'frame')} of {counted(clips['videos_to_do'], 'video')}"
     yield StepEstimate(
         step="clips",
         work=work,

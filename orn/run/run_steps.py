@@ -84,7 +84,7 @@ def _objects_step(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bo
     return Step(
         name="detect",
         argv=("detect", *data, *option_words({**out, **detector, **fresh})),
-        outputs=() if pipeline.shards is None else (pipeline.shards / "detect.json",),
+        outputs=() if pipeline.shards is None else (pipeline.shards / "job.json",),
     )
 
 

@@ -11,9 +11,10 @@ A job writes a folder of files, one for each unit of its plan. It consists of:
 - a `Plan` (`plan.py`) of units, with the `settings` on which the files depend.
 
 `choose_engine` creates the engine from the request's `orn.shared.common_options.EngineOptions`.
-Within `UnitFiles.locked(folder)`, the job creates the plan,
-`Plan(...).resumed_from(files.saved_plan(folder), folder)`, and calls `run_units`, which processes
-the units that have no file yet. `orn detect` (`stage1_detect/detect.py`) is an example.
+Within `UnitFiles.locked(folder)`, the command resumes the plan of the folder,
+`Plan(...).resumed_from(files.saved_plan(folder), folder)`, appends units for new videos, and calls
+`run_units` with a `Job`: the plan, the requested units and those to retry. `save_summary` writes
+what was done. `orn detect`, `import-objects` and `clips` are such jobs.
 
 May import `config`.
 """

@@ -29,6 +29,8 @@ from orn.shared.jobs.outputs import (
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
+SUMMARY_NAME = "job.json"
+"""The summary of the last run of a job."""
 UNIT_FRAMES = 2000
 """Default number of frames in a unit."""
 UNKNOWN_FRAMES = 300
@@ -130,10 +132,12 @@ class Plan:
     """Settings on which the files depend, such as the detector or the batch size."""
     manifest: ManifestFile | None = None
     """The data set's manifest; may differ when a job resumes."""
-    units: tuple[Unit, ...]
+    units: tuple[Unit, ...] = ()
     """The units, numbered from 0."""
     data_root: str | None = None
     """The data root as given when the job last started; may differ when a job resumes."""
+    objects: dict[str, str] = field(default_factory=dict)
+    """Digest of the objects of each video in the source of an import."""
 
     def __post_init__(self) -> None:
         """Normalize the settings to plain JSON values."""
@@ -175,7 +179,7 @@ class Plan:
             raise ConfigError(f"{path}: not a plan of this version ({reason}); {_REMEDY}") from err
 
     def resumed_from(self, saved: "Plan | None", folder: Path) -> "Plan":
-        """Return this plan with the settings of the saved plan of the same job.
+        """Return this plan with the settings and the units of the saved plan of the same job.
 
         A setting in only one of the plans is not compared: a dry run needs no detector, and a Ray
         cluster chooses the device.
@@ -185,19 +189,22 @@ class Plan:
             folder: the output folder.
 
         Raises:
-            ConfigError: if the plans differ.
+            ConfigError: if the data set, the selection of frames or a setting differs.
         """
         if saved is None:
             return self
         recorded, requested = (
             {"dataset": plan.dataset, "frames": plan.frames}
             | {name: plan.settings[name] for name in saved.settings if name in self.settings}
-            | {"units": asdict(plan)["units"]}
             for plan in (saved, self)
         )
         remedy = f"resume with the recorded settings, {start_over(len(saved.video_ids))}"
         check_same_job(recorded, requested, place=folder / PLAN_NAME, remedy=remedy)
-        return replace(self, settings=saved.settings)
+        return replace(self, settings=saved.settings, units=saved.units, objects=saved.objects)
+
+    def extended(self, units: Iterable[Unit]) -> "Plan":
+        """Return this plan with more units."""
+        return replace(self, units=(*self.units, *units))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,9 +219,8 @@ class UnitFiles:
     """Last part, such as `.zarr.zip`."""
     plan: str = PLAN_NAME
     """Name of the plan next to them."""
-    beside: tuple[str, ...] = ()
-    """Names of other files that jobs write to the folder, such as a summary; hidden files are
-    ignored."""
+    index: str
+    """Name of the cache of their records."""
 
     def locked(self, folder: Path) -> AbstractContextManager[None]:
         """Lock a folder for a single job during the block.
@@ -273,7 +279,8 @@ class UnitFiles:
         numbered = (
             path for path in sorted(folder.glob(self.pattern)) if self._number(path).isdecimal()
         )
-        there = (path for name in self.beside if os.path.lexists(path := folder / name))
+        beside = (folder / self.index, folder / SUMMARY_NAME)
+        there = filter(os.path.lexists, beside)
         files = (*numbered, *there, folder / self.plan)  # the marker is removed last
         return earlier_results(folder, files, marker=self.marker, reads=reads)
 

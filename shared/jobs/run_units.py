@@ -5,20 +5,24 @@ in each process, and the function that it returns writes the file of a unit."""
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from orn.shared.environment import describe_environment
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
-from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles
+from orn.shared.jobs.plan import SUMMARY_NAME, FailedVideo, Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.text import counted
+from orn.shared.text_report import Report, first_rows, report_of
 
 logger = logging.getLogger(__name__)
+
+_MOST_ROWS = 20
+"""Maximum number of rows of a table in a report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +81,51 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A planned job."""
+
+    files: UnitFiles
+    """Names of the files."""
+    folder: Path
+    """Output folder."""
+    plan: Plan
+    """All units of the folder."""
+    units: tuple[Unit, ...]
+    """The requested units."""
+    retried: tuple[Unit, ...] = ()
+    """Requested units whose files are removed and written again."""
+    fresh: bool = False
+    """Whether to first remove all files of an earlier job."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Reasons why new videos cannot be opened, by id."""
+
+    @property
+    def to_do(self) -> tuple[Unit, ...]:
+        """The requested units without a file, or whose file is replaced."""
+        due = {*self.files.missing(self.units, self.folder), *self.retried}
+        return tuple(unit for unit in self.units if self.fresh or unit in due)
+
+    def describe(self, **settings: Any) -> dict[str, Any]:
+        """Return the amount of work as a JSON object, with settings, and warn about unreadable
+        videos."""
+        for video_id, problem in self.unreadable.items():
+            logger.warning("video %s will fail: %s", video_id, problem)
+        return {
+            "dataset": self.plan.dataset,
+            "out": str(self.folder),
+            **settings,
+            "units": len(self.units),
+            "existing_units": len(self.units) - len(self.to_do),
+            "unreadable": [*self.unreadable],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
     """Result of `run_units`."""
 
     units: tuple[Unit, ...]
-    """The units without a file."""
+    """The processed units."""
     results: tuple[UnitResult, ...]
     """Their results, in any order."""
     seconds: float
@@ -89,56 +133,40 @@ class JobResult:
 
 
 def run_units(
-    files: UnitFiles,
-    plan: Plan,
-    work: Work,
-    engine: Engine,
-    *,
-    folder: Path,
-    task: str,
-    steps: Literal["frames", "videos"],
-    units: Sequence[Unit],
-    again: Sequence[Unit] = (),
-    fresh: bool = False,
+    job: Job, work: Work, engine: Engine, *, task: str, steps: Literal["frames", "videos"]
 ) -> JobResult:
-    """Write the missing files of units; the caller must hold the lock of the folder.
+    """Write the missing files of a job; the caller must hold the lock of the folder.
 
     The plan is written before the first unit starts. A killed job leaves only complete files, and
     the next run writes the missing ones. SIGTERM interrupts it like Ctrl-C. Nothing is removed
     before the engine is ready.
 
     Args:
-        files: names of the files.
-        plan: plan of all units.
+        job: the job.
         work: work to do for each unit.
         engine: engine that runs the work.
-        folder: output folder.
         task: name of the task for the progress bar, such as `detect`.
         steps: the steps that are counted.
-        units: requested units.
-        again: units whose files are removed first.
-        fresh: whether to first remove all files of an earlier job.
 
     Raises:
         PipelineError: if a file cannot be written or the engine fails.
     """
-    missing = {*files.missing(units, folder), *again}
-    todo = tuple(unit for unit in units if fresh or unit in missing)
+    files, folder, to_do = job.files, job.folder, job.to_do
     remove_stale_temporaries(folder)
     try:
         with terminated_as_interrupted(), ExitStack() as stack:
-            run = stack.enter_context(engine.ready(work, len(todo))) if todo else None
-            if fresh:
+            run = stack.enter_context(engine.ready(work, len(to_do))) if to_do else None
+            if job.fresh:
                 _remove_earlier(files, folder)
-            for unit in again:
+            for unit in job.retried:
                 files.path(folder, unit.index).unlink(missing_ok=True)
-            plan.save(folder, files.plan)
-            if skipped := len(units) - len(todo):
-                of = counted(len(units), "unit is", "units are")
+            job.plan.save(folder, files.plan)
+            if skipped := len(job.units) - len(to_do):
+                of = counted(len(job.units), "unit is", "units are")
                 logger.info("%d of %s already finished", skipped, of)
             began = time.monotonic()
-            results = _watched(task, steps, todo, run) if run else ()
-            return JobResult(units=todo, results=results, seconds=time.monotonic() - began)
+            results = _watched(task, steps, to_do, run) if run else ()
+            return JobResult(units=to_do, results=results, seconds=time.monotonic() - began)
     finally:
         remove_stale_temporaries(folder)  # files of killed processes
 
@@ -176,11 +204,44 @@ def _watched(
     return tuple(results)
 
 
-def save_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write the summary of a job and its environment.
+def save_summary(
+    job: Job, result: JobResult, *, failed: Iterable[FailedVideo], **own: Any
+) -> dict[str, Any]:
+    """Return the summary of a run of a job as a JSON object. It is also saved next to the files,
+    with the environment, unless the run had nothing to do.
+
+    Args:
+        job: the job.
+        result: its result.
+        failed: videos that failed in this run or before.
+        own: fields of this kind of job.
 
     Raises:
         PipelineError: if the file cannot be written.
     """
-    record = {**summary, "environment": describe_environment()}
-    write_text(path, json.dumps(record, indent=1) + "\n")
+    path = job.folder / SUMMARY_NAME
+    summary = {
+        "dataset": job.plan.dataset,
+        "out": str(job.folder),
+        "units": len(job.units),
+        "existing_units": len(job.units) - len(result.units),
+        "videos": len({video_id for unit in result.results for video_id in unit.videos}),
+        **own,
+        "failed": [asdict(video) for video in failed],
+        "seconds": round(result.seconds, 3),
+    }
+    if result.units or not path.exists():
+        record = {**summary, "environment": describe_environment()}
+        write_text(path, json.dumps(record, indent=1) + "\n")
+    return summary
+
+
+def as_report(summary: Mapping[str, Any]) -> Report:
+    """Return the report of a run of a job, from its summary."""
+    report = report_of(summary)
+    tables = [
+        first_rows(table.header, table.rows, most=_MOST_ROWS, all_in=SUMMARY_NAME)
+        for table in report.tables
+    ]
+    notes = ["Use --retry-failed to retry the failed videos."] if summary["failed"] else []
+    return replace(report, tables=tables, notes=notes)

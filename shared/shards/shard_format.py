@@ -22,15 +22,12 @@ from orn.shared.jobs.plan import FailedVideo, UnitFiles
 from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.video.frame import VideoInfo
 
-SUMMARY_NAME = "detect.json"
-IMPORT_SUMMARY_NAME = "import.json"
-"""The summary of `orn import-objects`."""
 INDEX_NAME = "shards.index.json"
 SHARD_FILES = UnitFiles(
     command="orn detect or orn import-objects",
     stem="shard",
     suffix=".zarr.zip",
-    beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME),
+    index=INDEX_NAME,
 )
 shard_path = SHARD_FILES.path
 """Returns the path of a shard by folder and number of the unit."""

@@ -105,33 +105,22 @@ def content_stamp(path: Path) -> Stamp:
     return sum(size for size, _ in stamps), max(modified_ns for _, modified_ns in stamps)
 
 
-def is_same_content(path: Path, *, num_bytes: int, digest: str, since_ns: int = -1) -> bool:
-    """Return whether a file or a folder's JPEGs have the recorded size and digest. The digest is
-    computed only if a file was modified after `since_ns`.
+def has_changed(path: Path, *, num_bytes: int, digest: str, since_ns: int = -1) -> bool:
+    """Return whether a file, or a folder's JPEGs, have another content than recorded. The content
+    is read only if the size is the same and a file was modified after `since_ns`. A video that
+    cannot be read counts as unchanged: what reads it reports the reason.
 
-    Raises:
-        VideoDecodeError: if it cannot be read.
-    """
-    statuses = [status for _, status in _files(path)]
-    if sum(status.st_size for status in statuses) != num_bytes:
-        return False
-    if all(status.st_mtime_ns <= since_ns for status in statuses):
-        return True
-    return content_digest(path) == digest
-
-
-def content_state(path: Path) -> tuple[str, int, int, int]:
-    """Return path, size, modification time and inode of a file or folder, which change if it is
-    replaced, or if a file in the folder is replaced by a new one.
-
-    Raises:
-        VideoDecodeError: if it does not exist.
+    Args:
+        path: a video file or a folder of JPEGs.
+        num_bytes: the recorded `content_bytes`.
+        digest: the recorded `content_digest`.
+        since_ns: a time in nanoseconds at which the file had this digest.
     """
     try:
-        status = path.stat()
-    except OSError as err:
-        raise VideoDecodeError(f"cannot be read ({reason(err)})", where=path) from err
-    return str(path), status.st_size, status.st_mtime_ns, status.st_ino
+        size, modified_ns = content_stamp(path)
+        return size != num_bytes or (modified_ns > since_ns and content_digest(path) != digest)
+    except VideoDecodeError:
+        return False
 
 
 def _files(path: Path) -> list[tuple[Path, os.stat_result]]:

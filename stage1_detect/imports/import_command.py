@@ -15,13 +15,15 @@ def import_objects(
     """Convert existing detections for DATASET to shards, instead of running `orn detect`.
 
     SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
-    interrupted import resumes where it stopped. Exits with 3 if a video could not be imported.
+    interrupted import resumes where it stopped, and new videos are added. Exits with 3 if a video
+    could not be imported.
     """
+    from orn.shared.jobs.run_units import as_report
     from orn.stage1_detect.imports import import_objects as job
 
     if dry_run:
         echo_report(job.describe_import(request), report_of, as_json=as_json)
         return 0
     summary = job.import_objects(request)
-    echo_report(summary, job.report, as_json=as_json)
-    return SOME_FAILED if summary["unreadable"] or summary["ambiguous"] else 0
+    echo_report(summary, as_report, as_json=as_json)
+    return SOME_FAILED if summary["failed"] or summary["ambiguous"] else 0

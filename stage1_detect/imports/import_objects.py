@@ -5,7 +5,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -26,25 +26,22 @@ from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
-from orn.shared.jobs.run_units import run_units, save_summary
+from orn.shared.jobs.run_units import Job, run_units
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import (
-    IMPORT_SUMMARY_NAME,
     MOST_CLASSES,
     SHARD_FILES,
-    UNKNOWN_SOURCE,
     DetectorEntry,
 )
-from orn.shared.text import counted
-from orn.shared.text_report import Report, first_rows
+from orn.shared.text import counted, first_few
 from orn.stage1_detect.imports import authors_vlog
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.coco import images_file
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.source_objects import SourceVideo
-from orn.stage1_detect.imports.source_videos import RECORDS, Matching, find_videos, match_videos
+from orn.stage1_detect.imports.source_videos import RECORDS, find_videos, match_videos
+from orn.stage1_detect.shard_job import open_shards, plan_shards, summarize_shards
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +49,8 @@ _SOURCE_FRAME_BYTES = 700
 """Approximate size of a frame in the released files; only affects the size of shards."""
 _NAMED = 5
 """Maximum number of ids in a message."""
-_LISTED = 20
-"""Maximum number of rows of a table."""
+_OPTIONS = {"rate", "first_frame", "names", "groups"}
+"""Options on which shards depend."""
 
 
 def import_objects(request: ImportRequest) -> dict[str, Any]:
@@ -62,10 +59,9 @@ def import_objects(request: ImportRequest) -> dict[str, Any]:
     A video that cannot be imported is recorded in its shard, and the job continues.
 
     Returns:
-        The summary, which is also saved next to the shards: the fields of `describe_import`, and
-        `frames`, `detections`, `unreadable` videos and dropped objects (`left_out`) of all shards,
-        `known_wrong` (videos whose released masks are known to be
-        incorrect) and `seconds` of this run.
+        The summary, which is also saved next to the shards: the fields of `summarize_shards` and of
+        the match in `describe_import`, dropped objects (`left_out`) of all shards, and videos whose
+        released masks are `known_wrong`.
     """
     folder = _folder(request)
     with SHARD_FILES.locked(folder), temporary_file(folder / "objects.sqlite") as table:
@@ -79,7 +75,8 @@ def describe_import(request: ImportRequest) -> dict[str, Any]:
     and matched videos `without_video` (without a video file).
     """
     with tempfile.TemporaryDirectory() as scratch:
-        return _described(plan_import(request, _folder(request), Path(scratch) / "objects.sqlite"))
+        planned = plan_import(request, _folder(request), Path(scratch) / "objects.sqlite")
+        return planned.job.describe(**planned.match)
 
 
 def _folder(request: ImportRequest) -> Path:
@@ -91,20 +88,17 @@ def _folder(request: ImportRequest) -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportJob:
+class PlannedImport:
     """A planned import."""
 
+    job: Job
     work: ImportWork
-    plan: Plan
-    """The units; no video is split."""
-    matching: Matching
-    """The match between source videos and listed videos."""
-    without: int
-    """Number of listed videos without a match."""
+    match: Mapping[str, Any]
+    """Format, source, and the match between its videos and listed videos, as plain values."""
 
 
-def plan_import(request: ImportRequest, folder: Path, table: Path) -> ImportJob:
-    """Plan an import.
+def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImport:
+    """Plan an import: units for new videos follow those of the plan in the folder.
 
     Args:
         request: options of the command.
@@ -127,28 +121,58 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> ImportJob:
     importable = videos if request.form in RECORDS else matching.matched  # records need frame times
     planned = {name: source for name, source in matching.matched.items() if name in importable}
     rates = {video_id: _rate(video_id, request, videos.get(video_id)) for video_id in planned}
-    sizes = [(name, min(_num_frames(source), UNIT_FRAMES)) for name, source in planned.items()]
+    saved = None if request.fresh else SHARD_FILES.saved_plan(folder)
     entry = _entry(request, planned, rates=rates, names=names)
-    return ImportJob(
+    if saved is not None and "config_digest" in saved.settings.get("detector", {}):
+        # All shards of a folder have the digest of the files of its first import.
+        entry = replace(entry, config_digest=saved.settings["detector"]["config_digest"])
+    plan = Plan(
+        dataset=manifest.name,
+        frames="imported",
+        settings={"detector": asdict(entry), **request.model_dump(include=_OPTIONS)},
+        manifest=ManifestFile.of(own_file(manifest)),
+        data_root=str(data_root_of(manifest, request.data_root)),
+    ).resumed_from(saved, folder)
+    known = {*plan.video_ids}
+    sizes = [
+        (name, min(_num_frames(source), UNIT_FRAMES))  # no size is larger, so no video is split
+        for name, source in planned.items()
+        if name not in known
+    ]
+    job = plan_shards(
+        plan.extended(plan_units(sizes, UNIT_FRAMES, first=len(plan.units))),
+        folder,
+        videos,
+        requested=planned,
+        has_other_objects=lambda video_id, since_ns: (
+            video_id in planned
+            and planned[video_id].has_changed(plan.objects.get(video_id), since_ns)
+        ),
+        fresh=request.fresh,
+        retry_failed=request.retry_failed,
+    )
+    return PlannedImport(
+        job=job,
         work=ImportWork(
             request=request,
             entry=entry,
             folder=folder,
             table=table,
-            matched=matching.matched,
+            matched=planned,
             videos=videos,
             rates=rates,
         ),
-        plan=Plan(
-            dataset=manifest.name,
-            frames="imported",
-            settings={"detector": asdict(entry)},
-            manifest=ManifestFile.of(own_file(manifest)),
-            units=plan_units(sizes, UNIT_FRAMES),  # no size is larger, so no video is split
-            data_root=str(data_root_of(manifest, request.data_root)),
-        ),
-        matching=matching,
-        without=len(listing.video_ids) - len(matching.matched),
+        match={
+            "format": request.form,
+            "source": str(request.source),
+            "classes": len(entry.class_names),
+            "matched": len(matching.matched),
+            "ignoring_case": list(matching.ignoring_case),
+            "unmatched": [str(source) for source in matching.unmatched],
+            "ambiguous": list(matching.ambiguous),
+            "without_objects": len(listing.video_ids) - len(matching.matched),
+            "without_video": [name for name in matching.matched if name not in videos],
+        },
     )
 
 
@@ -211,97 +235,30 @@ def _entry(
     )
 
 
-def _run(job: ImportJob) -> dict[str, Any]:
-    work, request = job.work, job.work.request
-    described = _described(job)
-    saved = None if request.fresh else SHARD_FILES.saved_plan(work.folder)
-    plan = job.plan.resumed_from(saved, work.folder)
-    checked = epic100.KNOWN_WRONG if request.form == "epic100" else ()
+def _run(planned: PlannedImport) -> dict[str, Any]:
+    job, work = planned.job, planned.work
+    checked = epic100.KNOWN_WRONG if work.request.form == "epic100" else ()
     known_wrong = [video_id for video_id in checked if video_id in work.rates]
     for video_id in known_wrong:
         logger.warning("video %s: the released masks are known to be wrong", video_id)
-    result = run_units(
-        SHARD_FILES,
-        plan,
-        work,
-        LocalEngine(devices=("cpu",) * request.workers),
-        folder=work.folder,
-        task="import",
-        steps="videos",
-        units=plan.units,
-        fresh=request.fresh,
+    if without := planned.match["without_video"]:
+        logger.warning(
+            "%s no file (%s), so their objects cannot be used for training; add the files and "
+            "import again with --retry-failed",
+            counted(len(without), "video has", "videos have"),
+            first_few(without),
+        )
+    imported = {part.video_id for unit in job.to_do for part in unit.parts}
+    digests = {name: work.matched[name].content_digest() for name in imported & {*work.matched}}
+    plan = replace(job.plan, objects=job.plan.objects | digests)
+    engine = LocalEngine(devices=("cpu",) * work.request.workers)
+    result = run_units(replace(job, plan=plan), work, engine, task="import", steps="videos")
+    shards = open_shards(job)
+    return summarize_shards(
+        job,
+        result,
+        shards,
+        **planned.match,
+        left_out=[asdict(objects) for shard in shards.values() for objects in shard.left_out],
+        known_wrong=known_wrong,
     )
-    shards = [Shard(work.path(unit)) for unit in plan.units]
-    summary = {
-        **described,
-        "unreadable": [asdict(video) for shard in shards for video in shard.failed],
-        "left_out": [asdict(objects) for shard in shards for objects in shard.left_out],
-        "known_wrong": known_wrong,
-        "frames": sum(shard.num_frames for shard in shards),
-        "detections": sum(shard.num_detections for shard in shards),
-        "seconds": round(result.seconds, 3),
-    }
-    summary["without_video"] += [
-        video.id
-        for shard in shards
-        for video in shard.videos
-        if video.source_digest == UNKNOWN_SOURCE and video.id in work.videos
-    ]
-    save_summary(work.folder / IMPORT_SUMMARY_NAME, summary)
-    return summary
-
-
-def _described(job: ImportJob) -> dict[str, Any]:
-    matching, units, work = job.matching, job.plan.units, job.work
-    missing = units if work.request.fresh else SHARD_FILES.missing(units, work.folder)
-    return {
-        "dataset": job.plan.dataset,
-        "format": work.request.form,
-        "source": str(work.request.source),
-        "out": str(work.folder),
-        "units": len(units),
-        "existing_shards": len(units) - len(missing),
-        "classes": len(work.entry.class_names),
-        "matched": len(matching.matched),
-        "ignoring_case": list(matching.ignoring_case),
-        "unmatched": [str(source) for source in matching.unmatched],
-        "ambiguous": list(matching.ambiguous),
-        "without_objects": job.without,
-        "without_video": [name for name in matching.matched if name not in work.videos],
-    }
-
-
-def report(summary: Mapping[str, Any]) -> Report:
-    """Return the report of an import."""
-    without_video, unreadable = summary["without_video"], summary["unreadable"]
-    existing, loosely = summary["existing_shards"], len(summary["ignoring_case"])
-    classes = counted(summary["classes"], "class", "classes")
-    facts = [
-        ("data set", summary["dataset"]),
-        ("frames", f"{summary['frames']:,}"),
-        ("objects", f"{summary['detections']:,} of {classes}"),
-        ("shards", f"{summary['units']:,} in {summary['out']} ({existing:,} already existed)"),
-        ("matched", f"{summary['matched']} ({loosely} ignoring case or extension)"),
-        *((name, str(len(summary[name]))) for name in ("unmatched", "ambiguous", "unreadable")),
-        ("dropped", counted(sum(entry["number"] for entry in summary["left_out"]), "object")),
-        ("without objects", f"{summary['without_objects']} of the listed videos"),
-    ]
-    lists: dict[tuple[str, ...], Sequence[tuple[str, ...]]] = {
-        ("unmatched",): [(name,) for name in summary["unmatched"]],
-        ("ambiguous",): [(name,) for name in summary["ambiguous"]],
-        ("unreadable", "reason"): [(video["id"], video["reason"]) for video in unreadable],
-        ("dropped from", "objects", "reason", "first"): [
-            (entry["id"], f"{entry['number']:,}", entry["reason"], entry["first"])
-            for entry in summary["left_out"]
-        ],
-    }
-    tables = [
-        first_rows(header, rows, most=_LISTED, all_in=IMPORT_SUMMARY_NAME)
-        for header, rows in lists.items()
-    ]
-    note = (
-        f"{counted(len(without_video), 'video has', 'videos have')} no file "
-        f"({', '.join(without_video[:_NAMED])}), so their objects cannot be used for training; add "
-        "the files and import again with --fresh"
-    )
-    return Report(facts=facts, tables=tables, notes=[note] if without_video else [])

@@ -50,7 +50,7 @@ class ImportWork:
     table: Path
     """Table of the records, for formats that have some."""
     matched: Mapping[str, SourceVideo]
-    """Source video of each matched id."""
+    """Source video of each id that can be imported."""
     videos: Mapping[str, Video]
     """Listed videos that have a file, by id."""
     rates: Mapping[str, float]
@@ -84,7 +84,10 @@ class ImportWork:
 
     def _import_video(self, video_id: str, writer: ShardWriter) -> None:
         """Add a video to the shard, completely or as failed."""
-        source, video = self.matched[video_id], self.videos.get(video_id)
+        source, video = self.matched.get(video_id), self.videos.get(video_id)
+        if source is None:
+            writer.fail(video_id, "the video or its objects no longer exist")
+            return
         left_out: dict[str, LeftOut] = {}
         try:
             entry = self._entry_of(video_id, source, video)

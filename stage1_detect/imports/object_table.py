@@ -4,8 +4,9 @@ Records are added as they lie in the source, where objects of COCO can come befo
 worker of a video then reads its frames in order.
 """
 
+import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -45,6 +46,11 @@ SELECT file, video, count(DISTINCT place) FROM frames GROUP BY file, video ORDER
 _OF_VIDEO = """
 FROM frames AS f LEFT JOIN objects AS o ON o.file = f.file AND o.image = f.image
 WHERE f.file = ? AND f.video = ?
+"""
+_CONTENT = """
+SELECT f.file, f.video, f.place, coalesce(o.content, f.content)
+FROM frames AS f LEFT JOIN objects AS o ON o.file = f.file AND o.image = f.image
+ORDER BY f.file, f.video, f.place, f.rowid, o.rowid
 """
 _PLACES = (
     f"SELECT place, count(coalesce(o.content, f.content)) {_OF_VIDEO} GROUP BY place ORDER BY place"
@@ -127,15 +133,31 @@ class ObjectTable:
                     f"{self._files[file].path}: record {number:,}: expected an image_id of "
                     f"{self._files[file].images.name}, got {image}; export both files in one step"
                 )
+            digests = {
+                (number, video_id): self._digest(number, video_id, rows)
+                for (number, video_id), rows in groupby(
+                    database.execute(_CONTENT), key=itemgetter(0, 1)
+                )
+            }
             return [
                 SourceVideo(
                     id=video_id,
                     path=self._files[number].path,
                     file=self._files[number],
                     num_frames=num_frames,
+                    digest=digests[number, video_id],
                 )
                 for number, video_id, num_frames in database.execute(_VIDEOS)
             ]
+
+    def _digest(self, number: int, video_id: str, rows: Iterable[tuple[Any, ...]]) -> str:
+        """Return the digest of the records of a video."""
+        file = self._files[number]
+        digest = hashlib.sha256(repr((file.grids.get(video_id), dict(file.legend))).encode())
+        for _, _, place, content in rows:
+            data = content.encode() if isinstance(content, str) else content or b""
+            digest.update(f"\0{place} {len(data)}\0".encode() + data)
+        return f"sha256:{digest.hexdigest()}"
 
 
 def places_of(table: Path, video: SourceVideo) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

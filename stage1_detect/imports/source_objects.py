@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from orn.shared.data_files import file_digest
 from orn.shared.errors import ObjectImportError, ShapeError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
@@ -57,12 +58,25 @@ class SourceVideo:
     """The same file, for formats with records of many videos."""
     num_frames: int = 0
     """Number of distinct frames in the table of records."""
+    digest: str | None = None
+    """Digest of its records; None for the digest of the file, which has no other video."""
 
     @property
     def grid(self) -> tuple[int, int] | None:
         """(height, width) of the pixels of boxes and masks; None for the size of the video's
         frames."""
         return None if self.file is None else self.file.grids.get(self.id)
+
+    def content_digest(self) -> str:
+        """Return the digest of its objects."""
+        return self.digest or file_digest(self.path, error=ObjectImportError)
+
+    def has_changed(self, recorded: str | None, since_ns: int) -> bool:
+        """Return whether its objects no longer have the digest that was recorded before a time in
+        nanoseconds; None matches any objects."""
+        if recorded is None or (self.digest is None and self.path.stat().st_mtime_ns <= since_ns):
+            return False
+        return self.content_digest() != recorded
 
     def __str__(self) -> str:
         """Return the file and the id of the video in it."""

@@ -22,7 +22,8 @@ def clips(
     Rerun the command to resume an interrupted job or to add new and changed videos. --dry-run
     estimates the size. The exit code is 3 if some videos could not be decoded.
     """
-    from orn.stage2_train.clip_store.make_clips import as_report, describe_clips, make_clips
+    from orn.shared.jobs.run_units import as_report
+    from orn.stage2_train.clip_store.make_clips import describe_clips, make_clips
 
     if request.manifest == NEWEST:
         data = newest_data(request.data_root)

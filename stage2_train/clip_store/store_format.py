@@ -37,7 +37,7 @@ CLIP_FILES = UnitFiles(
     stem="clips",
     suffix=".h5",
     plan="clips.plan.json",
-    beside=(INDEX_NAME,),
+    index=INDEX_NAME,
 )
 """Names of the files of a store."""
 FRAME_ROW = np.dtype(

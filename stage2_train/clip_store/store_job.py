@@ -6,30 +6,35 @@ which the next run writes as planned.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 
+from orn.data_manifests.headers import read_headers
 from orn.data_manifests.records import Video
-from orn.shared.errors import ConfigError, VideoDecodeError
+from orn.shared.data_files import Stamp
+from orn.shared.errors import ConfigError
+from orn.shared.estimates import BYTES
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.outputs import check_same_job, start_over
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
-from orn.shared.jobs.run_units import Advance, Engine, UnitResult, run_units
+from orn.shared.jobs.run_units import Advance, Engine, Job, UnitResult, run_units, save_summary
 from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
-from orn.shared.video.read import is_same_content
+from orn.shared.video.read import FrameEstimate, has_changed
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, FrozenNetwork
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
     RECORDED_SETTINGS,
-    FailedClip,
     StoredVideo,
     StoreSettings,
+    map_bytes,
 )
 from orn.stage2_train.clip_store.unit_file import source_stamp, write_unit_file
 
@@ -42,6 +47,8 @@ _MIN_UNIT_BYTES = 4 * 10**6
 _UNITS_PER_PROCESS = 4
 _LEAST_VIDEO_BYTES = UNIT_BYTES // 4096
 """Assumed minimum size of a video, which limits the number of videos in a file."""
+_ASPECT = 16 / 9
+"""Assumed aspect ratio of videos that keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +84,11 @@ class ClipsWork:
         videos = [(self.videos[part.video_id], TimeRanges(part.ranges)) for part in unit.parts]
         path = self.path(unit)
         failed = write_unit_file(path, videos, self.settings, advance, mapper=self.mapper)
+        lost = {row.id for row in failed}
         return UnitResult(
             unit=unit.index,
             steps=len(videos),
-            videos=tuple(part.video_id for part in unit.parts),
+            videos=tuple(video.id for video, _ in videos if video.id not in lost),
             failed=tuple(FailedVideo(id=row.id, reason=row.reason) for row in failed),
         )
 
@@ -127,30 +135,25 @@ def missing_parts(
         times = ranges.get(video.id, ALL_TIMES)
         failed = None if store is None else store.tried.get(video.id)
         stored = store.frames(video.id).video if store is not None and video.id in store else None
-        if failed is None or failed.source != stamp or retry_failed:
-            if stored is not None and _is_same(video, stamp, stored):
-                added = times.union(stored.times)
-                if stored.clips:  # ranges of segments are not joined
-                    added = TimeRanges(tuple(dict.fromkeys((*stored.times.ranges, *times.ranges))))
-                if added == stored.times:
-                    continue
-                times = added
-            parts.append(UnitPart(video_id=video.id, ranges=times.ranges))
+        if failed is not None and failed.source == stamp and not retry_failed:
+            continue
+        if stored is not None and not _has_changed(video, stamp, stored):
+            added = times.union(stored.times)
+            if stored.clips:  # ranges of segments are not joined
+                added = TimeRanges(tuple(dict.fromkeys((*stored.times.ranges, *times.ranges))))
+            if added == stored.times:
+                continue
+            times = added
+        parts.append(UnitPart(video_id=video.id, ranges=times.ranges))
     return tuple(parts)
 
 
-def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
-    """Return whether a video and its frame rate in the manifest have not changed since it was
-    stored. If only its modification time differs, as for a copy, contents are compared; a missing
-    file counts as unchanged."""
-    if stored.rate != video.rate:
-        return False
-    if stamp in ((-1, -1), stored.source):
-        return True
-    try:
-        return is_same_content(video.path, num_bytes=stored.source[0], digest=stored.source_digest)
-    except VideoDecodeError:
-        return False
+def _has_changed(video: Video, stamp: Stamp, stored: StoredVideo) -> bool:
+    """Return whether a video or its frame rate in the manifest has changed since it was stored."""
+    return stored.rate != video.rate or (
+        stamp != stored.source
+        and has_changed(video.path, num_bytes=stored.source[0], digest=stored.source_digest)
+    )
 
 
 def units_of(
@@ -176,32 +179,102 @@ def units_of(
     return packed(zip(parts, bytes_of, strict=True), most, first=first)
 
 
-def _planned(path: Path, parts: set[UnitPart]) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
-    """Return the units of the plan in a folder that have a file, and those without one whose parts
-    are all to be stored."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStore:
+    """A planned job, and its approximate size."""
+
+    job: Job
+    """All units of the store that exist or are needed; their sizes are in bytes."""
+    frames: Mapping[str, int]
+    """Number of frames to store of each missing video."""
+    num_decoded: int
+    """Number of frames to decode."""
+
+
+def plan_store(
+    videos: Sequence[Video],
+    path: Path,
+    settings: StoreSettings,
+    *,
+    ranges: Mapping[str, TimeRanges] = MappingProxyType({}),
+    processes: int = 0,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    lengths: Callable[[Sequence[Video]], Mapping[str, FrameEstimate]] = read_headers,
+) -> PlannedStore:
+    """Plan the job that adds missing videos to a store; see `missing_parts`.
+
+    Args:
+        videos: requested videos.
+        path: folder of the store.
+        settings: settings of all frames.
+        ranges: requested times by video id; without an entry, the whole video.
+        processes: number of processes to keep busy; see `units_of`.
+        fresh: whether to remove existing files first.
+        retry_failed: whether to retry videos that failed.
+        lengths: returns the approximate lengths of the missing videos.
+
+    Raises:
+        ConfigError: if the existing store has different settings.
+    """
+    store = None if fresh else open_store(path, settings)
+    parts = missing_parts(store, videos, ranges, retry_failed=retry_failed)
+    due = {part.video_id for part in parts}
+    estimates = lengths([video for video in videos if video.id in due])
+    frames = _numbers(parts, estimates, settings)
+    saved = () if fresh else _saved_units(path)
+    missing = {*CLIP_FILES.missing(saved, path)}
+    left = [unit for unit in saved if unit in missing and {*parts}.issuperset(unit.parts)]
+    planned = {part for unit in left for part in unit.parts}
+    units = units_of(
+        [part for part in parts if part not in planned],
+        {name: number * frame_bytes(settings) for name, number in frames.items()},
+        first=0 if fresh else max([CLIP_FILES.next_index(path), *(u.index + 1 for u in left)]),
+        processes=processes,
+    )
+    units = (*(unit for unit in saved if unit not in missing), *left, *units)
+    job = Job(
+        files=CLIP_FILES,
+        folder=path,
+        plan=Plan(dataset=path.name, frames="stored", units=units),
+        units=units,
+        fresh=fresh,
+        unreadable={name: length.problem for name, length in estimates.items() if length.problem},
+    )
+    num_decoded = sum(length.frames for length in estimates.values())
+    return PlannedStore(job=job, frames=frames, num_decoded=num_decoded)
+
+
+def _saved_units(path: Path) -> tuple[Unit, ...]:
+    """Return the units of the plan in a folder; none if it is invalid."""
     try:
         saved = Plan.load(path, CLIP_FILES.plan)
     except ConfigError as err:  # only the units without a file are lost
         logger.warning("the plan is written again: %s", err)
         saved = None
-    units = () if saved is None else saved.units
-    missing = set(CLIP_FILES.missing(units, path))
-    done = tuple(unit for unit in units if unit not in missing)
-    return done, tuple(unit for unit in units if unit in missing and parts.issuperset(unit.parts))
+    return () if saved is None else saved.units
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipsReport:
-    """Result of the job for the requested videos."""
+def _numbers(
+    parts: Sequence[UnitPart], lengths: Mapping[str, FrameEstimate], settings: StoreSettings
+) -> dict[str, int]:
+    """Return the approximate number of frames to store of each missing video."""
+    numbers = {}
+    for part in parts:
+        kept = lengths[part.video_id].at_rate(settings.rate)
+        of_ranges = [TimeRanges((times,)).length(kept.seconds) * kept.rate for times in part.ranges]
+        if settings.clip_frames is not None:
+            of_ranges = [min(frames, settings.clip_frames) for frames in of_ranges]
+        # times may be wrong, and folders may lack most frames
+        numbers[part.video_id] = round(min(sum(of_ranges), kept.frames))
+    return numbers
 
-    num_added: int
-    """Number of videos stored by this job."""
-    num_present: int
-    """Number of videos stored before."""
-    failed: tuple[FailedClip, ...]
-    """Videos that could not be decoded, now or before."""
-    num_frames: int
-    """Number of stored frames of all requested videos."""
+
+def frame_bytes(settings: StoreSettings) -> float:
+    """Return the approximate size of a stored frame and its maps."""
+    size = settings.size
+    pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
+    return pixels * BYTES["clips"] + sum(map_bytes(shape) for shape in settings.shapes.values())
 
 
 def build_clip_store(
@@ -209,28 +282,25 @@ def build_clip_store(
     path: Path,
     settings: StoreSettings,
     *,
-    ranges: Mapping[str, TimeRanges] = MappingProxyType({}),
     engine: Engine = IN_THIS_PROCESS,
-    processes: int = 0,
-    fresh: bool = False,
-    retry_failed: bool = False,
     network: FrozenNetwork | None = None,
-    sizes: Callable[[Sequence[UnitPart]], Mapping[str, float]] = lambda parts: {},
-) -> ClipsReport:
-    """Add missing videos to a store; see `missing_parts`.
+    summary: Mapping[str, Any] = MappingProxyType({}),
+    **planning: Any,
+) -> dict[str, Any]:
+    """Add missing videos to a store.
 
     Args:
         videos: requested videos.
         path: folder of the store.
         settings: settings of all frames.
-        ranges: requested times by video id; without an entry, the whole video.
         engine: engine that decodes videos.
-        processes: number of processes to keep busy; see `units_of`.
-        fresh: whether to remove existing files first.
-        retry_failed: whether to retry videos that failed.
         network: network that computes the maps, with `settings.maps`.
-        sizes: returns the approximate size in bytes of missing videos by id; called after the
-            folder is locked and before anything is written.
+        summary: more fields of the summary.
+        planning: other arguments of `plan_store`.
+
+    Returns:
+        The fields of `save_summary`, the number of requested videos that were `present` before, and
+        of `frames` of all requested videos; `bytes`, the size of the store.
 
     Raises:
         ConfigError: if the existing store has different settings.
@@ -238,38 +308,27 @@ def build_clip_store(
             to this store.
     """
     with CLIP_FILES.locked(path):
-        store = None if fresh else open_store(path, settings)
-        parts = missing_parts(store, videos, ranges, retry_failed=retry_failed)
-        done, left = ((), ()) if fresh else _planned(path, set(parts))
-        planned = {part for unit in left for part in unit.parts}
-        rest = [part for part in parts if part not in planned]
-        after = [unit.index + 1 for unit in left]
-        first = 0 if fresh else max([CLIP_FILES.next_index(path), *after])
-        units = (*left, *units_of(rest, sizes(rest), first=first, processes=processes))
-        new = {part.video_id for part in parts}
+        planned = plan_store(videos, path, settings, **planning)
         work = ClipsWork(
-            videos={v.id: replace(v, path=v.path.absolute()) for v in videos if v.id in new},
+            videos={
+                video.id: replace(video, path=video.path.absolute())
+                for video in videos
+                if video.id in planned.frames
+            },
             folder=path.absolute(),
             settings=settings,
             network=network,
         )
-        run_units(
-            CLIP_FILES,
-            Plan(dataset=path.name, frames="stored", units=(*done, *units)),
-            work,
-            engine,
-            folder=path,
-            task="clips",
-            steps="videos",
-            units=units,
-            fresh=fresh,
-        )
-        store, ids = ClipStore(path), [video.id for video in videos]
-    failed = {name: store.tried[name] for name in ids if name in store.tried}
-    there = [name for name in ids if name in store]
-    return ClipsReport(
-        num_added=len(new - failed.keys()),
-        num_present=len(set(there) - new - failed.keys()),
-        failed=tuple(failed.values()),
-        num_frames=sum(len(store.frames(name)) for name in there),
+        result = run_units(planned.job, work, engine, task="clips", steps="videos")
+        store = ClipStore(path)
+    failed = [store.tried[video.id] for video in videos if video.id in store.tried]
+    there = {video.id for video in videos if video.id in store}
+    return save_summary(
+        planned.job,
+        result,
+        failed=[FailedVideo(id=row.id, reason=row.reason) for row in failed],
+        present=len(there - planned.frames.keys() - store.tried.keys()),
+        frames=sum(len(store.frames(name)) for name in there),
+        bytes=sum(file.stat().st_size for file in path.glob(CLIP_FILES.pattern)),
+        **summary,
     )

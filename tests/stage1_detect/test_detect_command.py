@@ -49,13 +49,13 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     usual = {"rate": None, "unit_frames": 2000, "threads": 1, "device": "cpu"}
     assert settings == usual
     work = detect("--dry-run", "--json").json
-    assert (work["units"], work["existing_shards"], work["frames_to_do"]) == (2, 1, 312)
+    assert (work["units"], work["existing_units"], work["frames_to_do"]) == (2, 1, 312)
     assert 0 < work["estimated_seconds"] < 60 and work["estimated_bytes"] > 10**5
 
     for skipped, new in ((1, 12), (2, 0)):
         ran = detect("--json", exit_code=3)
         report = ran.json
-        assert (report["skipped_units"], report["frames"], report["total_frames"]) == (
+        assert (report["existing_units"], report["frames"], report["total_frames"]) == (
             skipped, new, 17,
         )  # fmt: skip
         assert [video["id"] for video in report["failed"]] == ["broken"]
@@ -79,16 +79,19 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
 def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
     video = world.parent / "data" / "small" / "videos" / "a.mp4"
     one = partial(detect, "--limit", 1)
-    assert "replaced" not in one().stderr + one().stderr
+    assert "has changed" not in one().stderr + one().stderr
     content = video.read_bytes()
     video.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # the same size
     for _ in range(2):
         for words in ((), ("--dry-run",)):
             message = one(*words).stderr
-            assert "1 video was replaced after detection (such as a); use --retry-failed" in message
+            assert (
+                "1 video has changed since the shards were written (such as a); use --retry-failed"
+                in message
+            )
         write_gray(video, 7)
     assert one("--retry-failed", "--json").json["frames"] == 7
-    assert "replaced" not in one().stderr
+    assert "has changed" not in one().stderr
 
 
 def test_published_weights_are_fetched_once(

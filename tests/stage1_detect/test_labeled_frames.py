@@ -17,7 +17,6 @@ from orn.shared.jobs.plan import Plan
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import FrameEstimate, read_frames
-from orn.stage1_detect.detect import DetectSummary
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import (
     check_segments,
@@ -25,7 +24,7 @@ from orn.stage1_detect.plan_detection import (
     pack_ranges,
     range_frames,
 )
-from tests.stage1_detect.fake_jobs import plan_fake, run_fake
+from tests.stage1_detect.fake_jobs import run_fake
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_gray
 
@@ -102,10 +101,6 @@ def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
 LABELED = Scope(frames="labeled", unit_frames=30)
 
 
-def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
-    return run_fake(plan_fake(dataset, folder=folder, scope=scope))
-
-
 def check_joins(dataset: Dataset, folder: Path) -> int:
     """Checks that each frame of each segment has its detections; returns how many there are."""
     detections = DetectionFolder(folder)
@@ -142,19 +137,19 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_training_finds_every_frame_and_no_other_is_looked_at(dataset, tmp_path) -> None:
     folder = tmp_path / "out"
-    summary = detect(dataset, folder, LABELED)
+    summary = run_fake(dataset, folder, LABELED)
     assert check_joins(dataset, folder) == 10 + 16 + 10 + 55
     # 0.4 to 2.85 s, 6.9 to 8.1 s, 2.9 to 8.6 s
-    assert summary.frames == 25 + 12 + 57
-    assert (summary.videos, summary.unlabeled) == (2, 1)
-    assert summary.short == ()
+    assert summary["frames"] == 25 + 12 + 57
+    assert (summary["videos"], summary["unlabeled"]) == (2, 1)
+    assert summary["short"] == []
     detections = DetectionFolder(folder)
     assert detections.video_ids == ("a.mp4", "b.avi")
     assert detections.video("a.mp4").frame_indices.tolist() == [*range(4, 29), *range(69, 81)]
     assert detections.video("b.avi").num_frames == 57
-    again = detect(dataset, folder, LABELED)
-    assert (again.frames, again.total_frames) == (0, summary.frames)
+    again = run_fake(dataset, folder, LABELED)
+    assert (again["frames"], again["total_frames"]) == (0, summary["frames"])
     longer = Segment(id="new", video_id="a.mp4", split="train", start_seconds=4.0, stop_seconds=5.0)
     changed = replace(dataset, segments=(*dataset.segments, longer))
     with pytest.raises(ConfigError, match=r"segment 'new' of video 'a\.mp4' \(4\.0 s to 5\.0 s\)"):
-        detect(changed, folder, LABELED)
+        run_fake(changed, folder, LABELED)

@@ -9,9 +9,11 @@ from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import ManifestFile, Plan
+from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import shard_path
+from orn.shared.shards.writer import ShardWriter
 from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.plan_detection import DetectJob, plan_job
+from orn.stage1_detect.plan_detection import plan_job
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 
 
@@ -20,7 +22,7 @@ def dataset(world: Path) -> Dataset:
     return load_dataset(world, world.parent / "data", labels=False)
 
 
-def drawn(job: DetectJob) -> list[str]:
+def drawn(job: Job) -> list[str]:
     """The units of the plan as text, those that are asked for with a star."""
     return [
         " ".join(part.video_id for part in unit.parts) + ("*" if unit in job.units else "")
@@ -28,9 +30,10 @@ def drawn(job: DetectJob) -> list[str]:
     ]
 
 
-def shard_made(job: DetectJob, index: int) -> None:
+def shard_made(job: Job, index: int) -> None:
     job.plan.save(job.folder)
-    shard_path(job.folder, index).touch()
+    with ShardWriter(shard_path(job.folder, index), ENTRY):
+        pass
 
 
 def test_a_job_that_goes_on_opens_no_video_that_is_done(
@@ -46,7 +49,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
     shard_path(first.folder, 0).unlink()
     killed = plan_fake(dataset, folder=tmp_path / "out")  # as after a kill
     assert sum(unit.frames for unit in killed.to_do) == 5 + 12 + 300
-    shard_path(first.folder, 0).touch()
+    shard_made(first, 0)
     moved = world.rename(world.with_name("moved.toml"))
     loaded = load_dataset(moved, world.parent / "data", labels=False)
     plan_fake(loaded, folder=tmp_path / "out").plan.save(tmp_path / "out")

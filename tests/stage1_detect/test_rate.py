@@ -1,6 +1,6 @@
 """`--rate`: frames picked by time, as `orn clips` picks them, whatever units they fall into."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,11 @@ from orn.inspect.verify import verify_folder
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.detect import DetectSummary, write_missing_shards
 from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.plan_detection import DetectJob, plan_job
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import write_unit_file
-from tests.worlds.shards import FakeDetector
+from tests.stage1_detect.fake_jobs import run_fake
 from tests.worlds.videos import write_numbered
 
 UNEVEN = [0, 1, 2, 3, 9, 10, 11, 30, 31, 33, 34, 35, 50, 51, 52, 53, 54, 55, 56, 77]
@@ -36,18 +34,6 @@ def of_videos(world: Path, videos: dict[str, Path], segments: tuple[Segment, ...
     loaded = load_dataset(world, world.parent / "data", labels=False)
     listed = tuple(Video(id=name, path=path) for name, path in videos.items())
     return replace(loaded, videos=listed, missing=(), segments=segments)
-
-
-def planned(dataset: Dataset, folder: Path, scope: Scope) -> DetectJob:
-    entry = FakeDetector(frame_rate=scope.rate).entry
-    return plan_job(dataset, folder=folder, scope=scope, settings={"detector": asdict(entry)})
-
-
-def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
-    """Detect at the rate of the scope."""
-    detector = FakeDetector(frame_rate=scope.rate)
-    job = planned(dataset, folder, scope)
-    return write_missing_shards(job, load=lambda device: detector, entry=detector.entry)
 
 
 def stored(videos: dict[str, Path], folder: Path, rate: float) -> ClipStore:
@@ -77,7 +63,7 @@ def test_real_files_give_the_frames_that_clips_have(world, sample_data, tmp_path
     videos = {Path(name).stem: sample_data / "clips" / name for name in REAL}
     store = stored(videos, tmp_path / "clips", 2.5)
     dataset, folder = of_videos(world, videos), tmp_path / "shards"
-    detect(dataset, folder, Scope(rate=2.5, unit_frames=15))
+    run_fake(dataset, folder, Scope(rate=2.5, unit_frames=15))
     check_picks(dataset, folder, store)
     assert {problem.severity for problem in verify_folder(folder, dataset)} <= {"note"}
 
@@ -90,7 +76,7 @@ def test_uneven_times(world: Path, tmp_path: Path, suffix: str, rate: float) -> 
     store = stored({"v": path}, tmp_path / "clips", rate)
     dataset = of_videos(world, {"v": path})
     for unit_frames in (3, 2000):
-        detect(dataset, tmp_path / f"{unit_frames}", Scope(rate=rate, unit_frames=unit_frames))
+        run_fake(dataset, tmp_path / f"{unit_frames}", Scope(rate=rate, unit_frames=unit_frames))
         check_picks(dataset, tmp_path / f"{unit_frames}", store)
 
 
@@ -103,7 +89,7 @@ def test_labeled_frames_find_what_the_whole_video_has_for_them(world: Path, tmp_
     )
     dataset = of_videos(world, {"v": path}, segments)
     for frames in ("all", "labeled"):
-        detect(dataset, tmp_path / frames, Scope(frames=frames, rate=1.5, unit_frames=2))
+        run_fake(dataset, tmp_path / frames, Scope(frames=frames, rate=1.5, unit_frames=2))
     whole, part = (DetectionFolder(tmp_path / name).video("v") for name in ("all", "labeled"))
     assert part.num_frames < whole.num_frames
     seconds_F = np.array([frame.seconds for frame in read_frames(path)])

@@ -44,7 +44,7 @@ def test_what_is_there_is_made_again_only_where_it_is_asked_for(tmp_path, caplog
     run_texts(work, engine)
     assert run_texts(Refusing(folder=tmp_path), engine).units == ()
     assert "3 of 3 units are already finished" in caplog.text
-    assert [unit.index for unit in run_texts(work, engine, again=UNITS[1:2]).units] == [1]
+    assert [unit.index for unit in run_texts(work, engine, retried=UNITS[1:2]).units] == [1]
     (tmp_path / "write.json").touch()
     (tmp_path / "notes.txt").touch()
     assert run_texts(work, engine, fresh=True).units == UNITS

@@ -12,6 +12,7 @@ from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles, plan_units
 from orn.shared.jobs.run_units import (
     Advance,
     Engine,
+    Job,
     JobResult,
     UnitFunction,
     UnitResult,
@@ -20,7 +21,7 @@ from orn.shared.jobs.run_units import (
 
 STEPS = 9
 UNITS = plan_units([(name, STEPS) for name in "012"], unit_frames=STEPS)
-TEXTS = UnitFiles(command="orn write", stem="text", suffix=".txt", beside=("write.json",))
+TEXTS = UnitFiles(command="orn write", stem="text", suffix=".txt", index="write.json")
 WHOLE = {f"text-00000{name}.txt": name * STEPS for name in "012"}
 
 
@@ -76,19 +77,10 @@ def run_texts(
     work: TextWork, engine: Engine, *, before: Callable[[], None] = lambda: None, **options: object
 ) -> JobResult:
     """Makes the texts of `UNITS`, in which `before` is called first."""
-    plan = Plan(dataset="texts", frames="all", units=UNITS)
     before()
-    return run_units(
-        TEXTS,
-        plan,
-        work,
-        engine,
-        folder=work.folder,
-        task="write",
-        steps="frames",
-        units=UNITS,
-        **options,  # type: ignore[arg-type]
-    )
+    plan = Plan(dataset="texts", frames="all", units=UNITS)
+    job = Job(files=TEXTS, folder=work.folder, plan=plan, units=UNITS, **options)  # type: ignore[arg-type]
+    return run_units(job, work, engine, task="write", steps="frames")
 
 
 def texts_in(folder: Path) -> dict[str, str]:

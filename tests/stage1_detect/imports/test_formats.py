@@ -258,7 +258,7 @@ def test_a_record_that_is_wrong_fails_its_video_alone(objects: Any, tmp_path: Pa
     images = [image(1), image(2, "b/1.jpg")]
     source = coco(tmp_path, annotations=annotations, categories=CATEGORIES, images=images)
     summary, shard = objects(source, "--format", "coco", exit_code=3)
-    (failed,) = summary["unreadable"]
+    (failed,) = summary["failed"]
     assert (failed["id"], [video.id for video in shard.videos]) == ("b", ["a"])
     assert failed["reason"].startswith("coco.json: record 2: ")
     assert "bbox[3]" in failed["reason"]

@@ -1,6 +1,7 @@
 """`orn import-objects`: from released files to shards that training can use."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_the_real_masks_of_vlog(orn: Any, sample_data: Path, tmp_path: Path) -> 
     assert not Shard(shard).has_class_scores
     assert json.loads((tmp_path / "plan.json").read_text())["data_root"] == str(sample_data)
     before = shard.read_bytes()
-    assert orn("import-objects", *arguments, "--json").json["existing_shards"] == 1
+    assert orn("import-objects", *arguments, "--json").json["existing_units"] == 1
     assert shard.read_bytes() == before
 
 
@@ -60,18 +61,49 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     names = ("C", "DEEP/B", "deep/b/clip", "stranger")
     assert report["unmatched"] == [str(masks / f"{name}.pkl") for name in names]
     assert report["ambiguous"] == ["Deep/b"]
-    (unreadable,) = report["unreadable"]
+    (unreadable,) = report["failed"]
     assert unreadable["id"] == "d"
     assert "os.system" in unreadable["reason"]
     assert (report["without_video"], report["without_objects"]) == (["gone", "d"], 1)
-    assert json.loads((tmp_path / "shards" / "import.json").read_text())["matched"] == 4
+    assert json.loads((tmp_path / "shards" / "job.json").read_text())["matched"] == 4
     shards = DetectionFolder(tmp_path / "shards")
     assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
     assert shards.entry("a").source_digest.startswith("sha256:")
     assert shards.failed[0].reason.startswith("d.pkl: the file is not one of the released masks")
-    output = authors(exit_code=3).stdout
-    for words in ("stranger.pkl", "os.system", "(1 already existed)", "--fresh"):
-        assert words in output
+    again = authors(exit_code=3)
+    for words in ("stranger.pkl", "os.system", "--retry-failed"):
+        assert words in again.stdout
+    assert "2 videos have no file (gone, d)" in again.stderr
+
+
+@pytest.mark.parametrize("form", ["authors", "csv"])
+def test_a_source_that_grows_or_changes(convert: Any, tmp_path: Path, form: str) -> None:
+    """New videos get new shards; those with other objects are imported again if requested."""
+    counted_videos(tmp_path, {name: 3 for name in "abc"})
+    masks = tmp_path / "masks"
+    masks.mkdir()
+
+    def objects(**numbers: int) -> None:
+        for name, number in numbers.items():
+            write_authors(masks / f"{name}.pkl", [[BLOCK] * number])
+        rows = [f"{name},0,1,2,3,4,car\n" * number for name, number in numbers.items()]
+        (masks / "boxes.csv").write_text("video,frame,x1,y1,x2,y2,class\n" + "".join(rows))
+
+    imported = partial(convert, "--format", form)
+    objects(a=1, b=1)
+    assert imported("--json").json["total_detections"] == 2
+    first = tmp_path / "shards" / "shard-000000.zarr.zip"
+    before = first.read_bytes()
+    objects(a=1, b=1, c=1)
+    grown = imported("--json")
+    assert (grown.json["units"], grown.json["detections"]) == (2, 1)
+    assert "changed" not in grown.stderr and first.read_bytes() == before
+    objects(a=1, b=2, c=1)
+    assert "1 video has changed since the shards were written (such as b)" in imported().stderr
+    assert first.read_bytes() == before
+    again = imported("--retry-failed", "--json")
+    assert (again.json["videos"], again.json["total_detections"]) == (2, 4)
+    assert "changed" not in imported().stderr
 
 
 def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path: Path) -> None:

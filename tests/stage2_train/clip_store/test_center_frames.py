@@ -71,15 +71,15 @@ def test_a_new_row_changes_the_clip_of_no_other_row(folder: Path) -> None:
     before, files = frames_of(folder), unit_files(folder / "clips")
     write_rows(folder, (*ROWS, "a,0.2,2,push"))
     again = store(folder)
-    assert (again["added"], again["present"]) == (1, 1)
+    assert (again["videos"], again["present"]) == (1, 1)
     after = frames_of(folder)
     assert after == before | {("a", 0.2, 2.0): (2 + center_frames(18, 4)).tolist()}
     assert files.items() <= unit_files(folder / "clips").items()
-    assert store(folder)["added"] == 0
+    assert store(folder)["videos"] == 0
 
 
 def test_clip_frames_and_rates_are_chosen(folder: Path) -> None:
-    assert store(folder, "--clip-frames", "2", "--dry-run")["estimated_frames"] == 2 + 2 + 2
+    assert store(folder, "--clip-frames", "2", "--dry-run")["frames_to_do"] == 2 + 2 + 2
     grid = store(folder, "--rate", "5", "--dry-run")
     assert (grid["clip_frames"], grid["rate"]) == (None, 5)
     words = ("--clip-frames", "2", "--rate", "5")

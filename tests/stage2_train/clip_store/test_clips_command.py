@@ -33,14 +33,13 @@ def clips(orn, manifest):
 
 def test_stores_at_the_size_of_the_manifest_in_pieces(clips, manifest) -> None:
     report = clips("--dry-run", "--json").json
-    assert (report["size"], report["to_do"], report["missing"]) == ("24x40", 2, 1)
+    assert (report["size"], report["videos_to_do"], report["missing"]) == ("24x40", 2, 1)
     assert not manifest.with_suffix("").exists()
-    assert clips("--limit", 1, "--json").json["added"] == 1
+    assert clips("--limit", 1, "--json").json["videos"] == 1
     report = clips("--json").json
-    assert (report["added"], report["present"], report["missing"]) == (1, 1, 1)
+    assert (report["videos"], report["present"], report["missing"]) == (1, 1, 1)
     output = " ".join(clips().stdout.split())
-    assert f"Clip store {manifest.with_suffix('')}: 6 frames, " in output
-    assert "Videos 0 videos stored, 2 already there 1 missing" in output
+    assert "present 2 frames 6" in output
     assert ClipStore(manifest.with_suffix("")).settings.size == (24, 40)
 
 
@@ -52,10 +51,10 @@ def test_videos_that_fail_or_change_are_told_and_stored_again(clips, manifest, f
         report = clips("--json", *retry, exit_code=3).json
         assert [row["id"] for row in report["failed"]] == ["a"]
     video.write_bytes(whole)
-    assert clips("--json").json["added"] == 1
+    assert clips("--json").json["videos"] == 1
     film(video, num_frames=2)
     report = clips("--json").json
-    assert (report["added"], report["present"], report["frames"]) == (1, 1, 5)
+    assert (report["videos"], report["present"], report["frames"]) == (1, 1, 5)
     plan = manifest.with_suffix("") / "clips.plan.json"
     plan.write_text(plan.read_text().replace("{", '{"new": 1,', 1))  # the store does not need it
     assert clips("--json").json["present"] == 2
@@ -67,11 +66,11 @@ def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest
     labels.write_text("video,start,stop,label,split\na,0.1,0.2,up,train\nc,0,1,up,train\n")
     manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
     report = clips("--dry-run", "--json").json
-    assert (report["frames"], report["videos"], report["estimated_frames"]) == ("labeled", 1, 1)
+    assert (report["frames"], report["videos"], report["frames_to_do"]) == ("labeled", 1, 1)
     assert clips("--json").json["frames"] == 1
     assert not ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
     report = clips("--frames", "all", "--json").json
-    assert (report["added"], report["frames"]) == (1, 3)
+    assert (report["videos"], report["frames"]) == (1, 3)
     assert ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
     labels.unlink()
     assert "--frames all" in clips("--frames", "labeled", exit_code=2).stderr

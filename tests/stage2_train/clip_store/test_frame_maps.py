@@ -60,7 +60,7 @@ def test_the_default_is_a_clip_of_each_segment(made) -> None:
     """A clip has 4 frames, and the shortest video 3."""
     described = store_maps(made, "usual", "--dry-run", "--json").json
     assert (described["clip_frames"], described["backbone"]) == (4, NETWORK)
-    assert described["estimated_frames"] == 4 + 4 + 3
+    assert described["frames_to_do"] == 4 + 4 + 3
     assert described["estimated_seconds"] > 0 and described["estimated_bytes"] > 0
     assert not (made / "usual").exists()
 

@@ -27,12 +27,12 @@ GRAY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat gray
 def files(path: Path) -> list[str]:
     """Names in the folder of a store, but for the index and the plan."""
     names = {file.name for file in path.iterdir()}
-    return sorted(names - {"clips.index.json", "clips.plan.json"})
+    return sorted(names - {"clips.index.json", "clips.plan.json", "job.json"})
 
 
 def test_any_hdf5_reader_finds_every_frame(videos, tmp_path) -> None:
     report = build_clip_store(videos, tmp_path / "clips", SETTINGS)
-    assert (report.num_added, report.num_present, report.num_frames) == (3, 0, 12)
+    assert (report["videos"], report["present"], report["frames"]) == (3, 0, 12)
     frames = ClipStore(tmp_path / "clips").frames("group/2")
     np.testing.assert_allclose(frames.seconds, np.arange(5) / 10, atol=1e-6)
     images = frames.read(np.arange(5))
@@ -64,14 +64,14 @@ def test_what_is_new_or_has_changed_goes_to_new_files(videos, film, tmp_path) ->
     build_clip_store(videos[:2], path, SETTINGS)
     before = (path / "clips-000000.h5").read_bytes()
     report = build_clip_store(videos, path, SETTINGS, engine=LocalEngine(devices=("cpu", "cpu")))
-    assert (report.num_added, report.num_present) == (1, 2)
-    assert build_clip_store(videos, path, SETTINGS).num_added == 0
+    assert (report["videos"], report["present"]) == (1, 2)
+    assert build_clip_store(videos, path, SETTINGS)["videos"] == 0
     os.utime(videos[0].path, ns=(1, 1))  # as a copy has: its content counts
-    assert build_clip_store(videos, path, SETTINGS).num_added == 0
+    assert build_clip_store(videos, path, SETTINGS)["videos"] == 0
     film(videos[0].path, num_frames=2, level=90)
     videos[2].path.unlink()  # what was stored stays
     report = build_clip_store(videos, path, SETTINGS)
-    assert (report.num_added, report.num_present, report.num_frames) == (1, 2, 11)
+    assert (report["videos"], report["present"], report["frames"]) == (1, 2, 11)
     assert len(ClipStore(path).frames("group/0")) == 2
     assert files(path) == [f"clips-00000{number}.h5" for number in range(3)]
     assert (path / "clips-000000.h5").read_bytes() == before
@@ -86,7 +86,7 @@ def test_jpegs_that_are_overwritten_in_place_are_stored_again(tmp_path) -> None:
 
     def store() -> tuple[int, int]:
         report = build_clip_store([video], tmp_path / "clips", SETTINGS)
-        return report.num_added, report.num_present
+        return report["videos"], report["present"]
 
     assert [store(), store()] == [(1, 0), (0, 1)]
     file = folder / "1.bmp.jpg"
@@ -107,9 +107,9 @@ def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> No
         Image.new("RGB", (32, 24)).save(folder / f"{number}.jpg")
     for rate in (10.0, 20.0):
         videos = [Video(id="film", path=folder, rate=rate)]
-        assert build_clip_store(videos, path, SETTINGS).num_added == 1
+        assert build_clip_store(videos, path, SETTINGS)["videos"] == 1
         assert ClipStore(path).frames("film").seconds.tolist() == [0, 1 / rate, 2 / rate]
-        assert build_clip_store(videos, path, SETTINGS).num_added == 0
+        assert build_clip_store(videos, path, SETTINGS)["videos"] == 0
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,9 @@ def test_short_side_keeps_the_shape_of_each_video_and_refuses_a_ribbon(tmp_path,
     assert store.stored_size("wide") == (256, 512)
     assert store.frames("wide").read(np.array([0, 1])).shape == (2, 256, 512, 3)
     assert store.frames("tall").read(np.array([1])).shape == (1, 512, 256, 3)
-    assert [(row.id, "256x256000" in row.reason) for row in report.failed] == [("ribbon", True)]
+    assert [(row["id"], "256x256000" in row["reason"]) for row in report["failed"]] == [
+        ("ribbon", True)
+    ]
 
 
 def between(*ends: tuple[float, float]) -> dict[str, TimeRanges]:

@@ -181,5 +181,5 @@ def test_a_store_has_no_windows(made: Path) -> None:
 def test_the_dry_run_counts_maps(made: Path) -> None:
     described = store_maps(made, "new", "--dry-run", "--json").json
     assert described["backbone"] == VIDEO_NETWORK and described["to_fetch"] is None
-    assert described["estimated_frames"] == 4 + 4 + 4 + 1
+    assert described["frames_to_do"] == 4 + 4 + 4 + 1
     assert described["estimated_bytes"] > 13 * 2 * 1024 * 4

@@ -1,0 +1,136 @@
+"""Jobs that write shards, by detection or import: units to retry, and the summary."""
+
+import logging
+from collections.abc import Callable, Collection, Container, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orn.data_manifests.records import Video
+from orn.shared.jobs.plan import Plan, Unit
+from orn.shared.jobs.run_units import Job, JobResult, save_summary
+from orn.shared.jobs.workers import in_threads
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_folder import open_folder
+from orn.shared.shards.shard_format import SHARD_FILES, VideoEntry, shard_path
+from orn.shared.text import counted, first_few
+from orn.shared.video.read import has_changed
+
+logger = logging.getLogger(__name__)
+
+
+def plan_shards(
+    plan: Plan,
+    folder: Path,
+    videos: Mapping[str, Video],
+    *,
+    requested: Container[str],
+    has_other_objects: Callable[[str, int], bool] = lambda video_id, since_ns: False,
+    fresh: bool = False,
+    retry_failed: bool = False,
+) -> Job:
+    """Return the job of a plan's units that contain a requested video.
+
+    Finished units with a failed or changed video are retried if requested, otherwise a warning
+    names the changed videos.
+
+    Args:
+        plan: all units of the folder.
+        folder: output folder of the shards.
+        videos: existing videos by id.
+        requested: ids of the requested videos.
+        has_other_objects: returns whether the objects of a video in the source of an import have
+            changed since a time in nanoseconds.
+        fresh: whether to remove all shards first.
+        retry_failed: whether to retry units.
+    """
+    units = tuple(u for u in plan.units if any(part.video_id in requested for part in u.parts))
+    finished = set() if fresh else {*units} - {*SHARD_FILES.missing(units, folder)}
+    outdated = _changed_videos(folder, finished, videos, has_other_objects)
+    retried: tuple[Unit, ...] = ()
+    if retry_failed:
+        retried = tuple(
+            unit
+            for unit in units
+            if unit in finished
+            and (unit.index in outdated or Shard(shard_path(folder, unit.index)).failed)
+        )
+        logger.info("redoing %s with failed or changed videos", counted(len(retried), "unit"))
+    elif ids := sorted({video_id for own in outdated.values() for video_id in own}):
+        logger.warning(
+            "%s: %s since the shards were written (such as %s); use --retry-failed to process them "
+            "again",
+            folder,
+            counted(len(ids), "video has changed", "videos have changed"),
+            first_few(ids),
+        )
+    return Job(
+        files=SHARD_FILES, folder=folder, plan=plan, units=units, retried=retried, fresh=fresh
+    )
+
+
+def _changed_videos(
+    folder: Path,
+    units: Collection[Unit],
+    videos: Mapping[str, Video],
+    has_other_objects: Callable[[str, int], bool],
+) -> dict[int, list[str]]:
+    """Return the videos of finished units that changed since their shard was written, by unit."""
+    entries = open_folder(folder).entries if units else {}
+    recorded = [
+        (unit.index, video, entries[path].mtime_ns)
+        for unit in units
+        if (path := shard_path(folder, unit.index)) in entries  # not removed by another command
+        for video in entries[path].record.videos
+    ]
+
+    def is_outdated(task: tuple[int, VideoEntry, int]) -> bool:
+        _, video, since_ns = task
+        return has_other_objects(video.id, since_ns) or (
+            video.id in videos
+            and has_changed(
+                videos[video.id].path,
+                num_bytes=video.source_bytes,
+                digest=video.source_digest,
+                since_ns=since_ns,
+            )
+        )
+
+    outdated: dict[int, list[str]] = {}
+    for (index, video, _), flag in zip(recorded, in_threads(is_outdated, recorded), strict=True):
+        if flag:
+            outdated.setdefault(index, []).append(video.id)
+    return outdated
+
+
+def open_shards(job: Job) -> dict[Unit, Shard]:
+    """Return the shard of each requested unit of a finished job."""
+    return {unit: Shard(shard_path(job.folder, unit.index)) for unit in job.units}
+
+
+def summarize_shards(
+    job: Job, result: JobResult, shards: Mapping[Unit, Shard], **own: Any
+) -> dict[str, Any]:
+    """Save and return the summary of a job: see `save_summary`; also `frames`, `detections`,
+    `empty_frames` and `frames_per_second` of this run, `total_frames` and `total_detections`."""
+    written = [shards[unit] for unit in result.units]
+    frames = sum(shard.num_frames for shard in written)
+    failed = {video.id: video for shard in shards.values() for video in shard.failed}
+    return save_summary(
+        job,
+        result,
+        failed=failed.values(),
+        frames=frames,
+        detections=sum(shard.num_detections for shard in written),
+        empty_frames=sum(map(_num_empty, written)),
+        total_frames=sum(shard.num_frames for shard in shards.values()),
+        total_detections=sum(shard.num_detections for shard in shards.values()),
+        frames_per_second=round(frames / result.seconds, 2) if frames else None,
+        **own,
+    )
+
+
+def _num_empty(shard: Shard) -> int:
+    """Return the number of frames without detections."""
+    return int((np.diff(shard.array("frame_offsets")) == 0).sum())
