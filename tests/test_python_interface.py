@@ -93,7 +93,7 @@ def test_shards_and_a_detector_give_what_eval_gives(small_demo, logits) -> None:
     for objects, tolerance in (("shards/demo", 1e-5), (detector, 0.05)):
         [prediction] = predict_video(model, PATH, objects, pairs=2)
         assert np.abs(prediction.logits["two_heads"] - logits[FILM]).max() < tolerance
-        assert (len(prediction.frames), len(prediction.pairs or ())) == (4, 2)
+        assert (len(prediction.frames), len(prediction.clip.pairs or ())) == (4, 2)
 
 
 @pytest.mark.parametrize(

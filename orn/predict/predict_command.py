@@ -85,7 +85,7 @@ def predict(
                         segments.clear()
                     elif isinstance(result, SegmentPrediction):
                         segments.append(result)
-                    elif result.pairs is not None:
+                    elif result.clip.pairs is not None:
                         windows.append(result)
                 lines.append(csv_text(map(csv_row, segments)))
                 if segments and not as_json:

@@ -190,9 +190,10 @@ def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPre
         for segment in segments
     ]
     pairs = [
-        (window.times(), window.pair_text(pair), f"{pair.logit_drop:+.3f}", window.decided_by or "")
+        (window.times(), clip.pair_text(pair), f"{pair.logit_drop:+.3f}", clip.decided_by or "")
         for window in windows
-        for pair in window.pairs or ()
+        for clip in [window.clip]
+        for pair in clip.pairs or ()
     ]
     tables = [Table(header=("time", "predicted", "then"), rows=rows)]
     if pairs:

@@ -11,44 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.text import truncate
-from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.explanation.explained import LEAST_DROP, WHOLE_FRAME, detected_text
 from orn.stage2_train.explanation.importance import Pair
+from orn.stage2_train.explanation.shown_clip import ShownClip
 from orn.stage2_train.runs.predictions import probabilities
 
 _DIGITS = 6
 _SAME_SECONDS = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenObject:
-    """An object in a frame of the network's input."""
-
-    name: str
-    """Detector class, or `background`."""
-    score: float
-    """Score of that class, 0..1."""
-    box: tuple[float, float, float, float]
-    """x1 y1 x2 y2, half-open, clipped to the crop, in pixels of the detections' grid: the video's
-    frames, or imported masks of a different size."""
-
-    @property
-    def is_whole_frame(self) -> bool:
-        """Whether this is the background object, whose mask covers the whole frame."""
-        return self.name == BACKGROUND
-
-    @property
-    def title(self) -> str:
-        """Name for people."""
-        return WHOLE_FRAME if self.is_whole_frame else self.name
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields with rounded numbers."""
-        return {
-            "name": self.name,
-            "score": round(self.score, 4),
-            "box": [round(value, 2) for value in self.box],
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,33 +76,14 @@ class WindowPrediction(_Part):
 
     frames: tuple[int, ...]
     """Indices of the T frames that the network read, from 0."""
-    seconds: tuple[float, ...]
-    """Times of these frames."""
-    objects: tuple[tuple[SeenObject, ...], ...]
-    """Objects of each of these frames."""
-    pairs: tuple[Pair, ...] | None = None
-    """Most important pairs, the strongest first; None if pairs were not requested."""
-    decided_by: str | None = None
-    """`object_head`, `activity_head`, `both` or `neither`; None without pairs or with one head."""
+    clip: ShownClip
+    """Times and objects of these frames; the most important pairs of objects, if requested."""
 
     def __repr__(self) -> str:
-        objects = sum(map(len, self.objects))
+        objects, pairs = sum(map(len, self.clip.objects)), len(self.clip.pairs or ())
         predicted = repr(truncate(self.class_text([self.label])))
-        seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
+        seen = f"{len(self.frames)} frames, {objects} objects, {pairs} pairs"
         return f"<WindowPrediction {self.video!r} {self.times()}: {predicted}; {seen}>"
-
-    def members(self, pair: Pair) -> list[tuple[SeenObject, float]]:
-        """Return the objects of a pair with their times in seconds."""
-        places = zip(pair.frames, pair.objects, strict=True)
-        return [(self.objects[frame][place], self.seconds[frame]) for frame, place in places]
-
-    def pair_text(self, pair: Pair) -> str:
-        """Return a pair as text, such as `cup at 0.40 s and person at 0.80 s`."""
-        return " and ".join(f"{seen.title} at {at:.2f} s" for seen, at in self.members(pair))
-
-    def shown_pairs(self, most: int) -> list[Pair]:
-        """Return the most important pairs whose logit drop is large enough to be shown."""
-        return [pair for pair in self.pairs or () if pair.logit_drop >= LEAST_DROP][:most]
 
     @property
     def label(self) -> int:
@@ -143,36 +92,28 @@ class WindowPrediction(_Part):
 
     def of_video(self, video: str, *, pairs: int) -> "WindowPrediction":
         """Return a copy with a different video id, and at most `pairs` pairs (None if 0)."""
-        if not pairs:
-            return replace(self, video=video, pairs=None, decided_by=None)
-        return replace(self, video=video, pairs=self.pairs and self.pairs[:pairs])
-
-    def detected_text(self) -> str:
-        """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""
-        objects = (seen for frame in self.objects for seen in frame if not seen.is_whole_frame)
-        return detected_text((seen.name, seen.score) for seen in objects)
+        kept = {"pairs": self.clip.pairs and self.clip.pairs[:pairs]}
+        changed = kept if pairs else {"pairs": None, "decided_by": None}
+        return replace(self, video=video, clip=replace(self.clip, **changed))
 
     def as_json(self) -> dict[str, Any]:
         """Return the prediction as printed by `orn predict --json`."""
+        clip = self.clip
         record = self._as_json("window") | {
             "frames": list(self.frames),
-            "seconds": [round(seconds, _DIGITS) for seconds in self.seconds],
+            "seconds": [round(seconds, _DIGITS) for seconds in clip.seconds],
             "label": self.classes[self.label],
-            "objects": [[value.as_json() for value in frame] for frame in self.objects],
+            "objects": [[value.as_json() for value in frame] for frame in clip.objects],
         }
-        if self.pairs is not None:
-            record["decided_by"] = self.decided_by
-            record["pairs"] = [self._pair(pair) for pair in self.pairs]
+        if clip.pairs is not None:
+            record["decided_by"] = clip.decided_by
+            record["pairs"] = [self._pair(pair) for pair in clip.pairs]
         return record
 
     def _pair(self, pair: Pair) -> dict[str, Any]:
         members = [
-            {
-                "frame": self.frames[frame],
-                "second": round(self.seconds[frame], _DIGITS),
-                **self.objects[frame][place].as_json(),
-            }
-            for frame, place in zip(pair.frames, pair.objects, strict=True)
+            {"frame": self.frames[frame], "second": round(second, _DIGITS), **seen.as_json()}
+            for frame, (seen, second) in zip(pair.frames, self.clip.members(pair), strict=True)
         ]
         return {"logit_drop": round(pair.logit_drop, _DIGITS), "objects": members}
 

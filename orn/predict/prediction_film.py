@@ -1,15 +1,12 @@
-"""Frames of a video with their objects and the pair that explains a prediction, in films and pages;
-and the overlay video: with its objects, the predicted class at each time, and the most
-important pair of objects.
+"""The overlay video of `orn predict`: frames with their objects, the predicted class at each time,
+and the most important pair of objects.
 
 H W size of the picture.
 """
 
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -19,14 +16,14 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import Video
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
 from orn.predict.windows import explaining_window, moments_of
-from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
+from orn.shared.drawing.draw_frame import DrawnObjects, draw_text, text_size
 from orn.shared.drawing.film import write_film
 from orn.shared.errors import JoinError
 from orn.shared.pages.palette import Color, activity_color
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
-from orn.stage2_train.explanation.explained import LEAST_DROP, line_width
+from orn.stage2_train.explanation.draw_clip import draw_frame_of_clip
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3
@@ -40,14 +37,9 @@ _LEAST_WIDTH = 480
 """Minimum width; narrower pictures are padded, so that the text fits."""
 _MARGIN = 8
 _DARK, _GRAY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
-_NOW_SECONDS = 0.1
-"""Maximum distance in time at which an object of a pair is drawn as present."""
 _REACH_SECONDS = 1.0
 """Maximum distance in time at which a film shows an object of a pair, as dashes; later, the object
 may have left its place."""
-_DASH = 12
-"""Length of a dash, and of a gap, in pixels."""
-_RIM = (20, 20, 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +55,19 @@ class PredictedVideo:
     """Its windows, sorted by start, with pairs if the network relates objects."""
     segments: Sequence[SegmentPrediction]
     """The stretches of these windows."""
+
+    def objects_at(self, seconds: float, model: OpenedModel) -> DrawnObjects:
+        """Return the objects at a time; none if no frame with detections is near.
+
+        Raises:
+            ShardFormatError: if detections are damaged.
+        """
+        try:
+            (row,) = self.detections.nearest_rows([seconds]).tolist()
+        except JoinError:
+            return DrawnObjects.none()
+        threshold = model.config.recipe.data.score_threshold
+        return DrawnObjects.of(self.detections.frame(row), score_threshold=threshold)
 
 
 def draw_prediction(
@@ -102,12 +107,12 @@ def draw_prediction(
             if not start < frame.seconds < stop:
                 continue  # a part of the video in which no objects were detected
             window = explaining_window(windows, moment)
-            picture = draw_seen_frame(
+            picture = draw_frame_of_clip(
                 frame.image,
-                frame.seconds,
-                detections,
-                model,
-                window=window,
+                predicted.objects_at(frame.seconds, model),
+                model.detector_classes,
+                clip=None if window is None else window.clip,
+                seconds=frame.seconds,
                 reach_seconds=_REACH_SECONDS,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
                 size=size,
@@ -167,10 +172,7 @@ class _Panel:
             cv2.rectangle(panel, (0, top), (bar, top + line - 4), color, -1)
             text, is_predicted = moment.class_text([label]), label in moment.labels
             _write(panel, text, top + 1, height=line, bold=is_predicted)
-        if window is not None and window.pairs is not None:
-            text = f"no pair supports this prediction by more than {LEAST_DROP}"
-            for pair in window.shown_pairs(1):
-                text = f"without {window.pair_text(pair)}: logit {-pair.logit_drop:+.2f}"
+        for text in [] if window is None else window.clip.sentences(1):
             _write(panel, text, gap + line * (rows - 1), height=line)
         self._draw_times(panel[gap + rows * line :], line, seconds)
         return panel
@@ -226,113 +228,3 @@ def _widened(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
     missing = max(_LEAST_WIDTH - picture_HW3.shape[1], 0)
     sides = (missing // 2, missing - missing // 2)
     return np.pad(picture_HW3, ((0, 0), sides, (0, 0)), constant_values=_DARK[0])
-
-
-def draw_seen_frame(
-    image_HW3: NDArray[np.uint8],
-    seconds: float,
-    detections: VideoDetections,
-    model: OpenedModel,
-    *,
-    window: WindowPrediction | None,
-    caption: str,
-    reach_seconds: float = math.inf,
-    size: tuple[int, int] | None = None,
-    font_share: float = FONT_SHARE,
-) -> NDArray[np.uint8]:
-    """Return a frame with its objects, and with the most important pair of a window.
-
-    Args:
-        image_HW3: (H, W, 3) uint8 RGB.
-        seconds: time of the frame.
-        detections: objects in the frames of the video; a frame that is near none of them is drawn
-            without objects.
-        model: model that made the predictions.
-        window: the window; None to draw no pair.
-        caption: text in the lower left corner.
-        reach_seconds: maximum distance in time of the objects of the pair.
-        size: as for `draw_frame`.
-        font_share: as for `draw_frame`.
-
-    Raises:
-        ShardFormatError: if detections are damaged.
-    """
-    picture = draw_frame(
-        image_HW3,
-        _objects_at(detections, seconds, model.config.recipe.data.score_threshold),
-        class_names=model.detector_classes,
-        caption=caption,
-        size=size,
-        font_share=font_share,
-    )
-    if window is not None:
-        grid = detections.video.width, detections.video.height
-        _draw_pair(picture, window, seconds, grid, font_share, reach_seconds)
-    return picture
-
-
-def _objects_at(
-    detections: VideoDetections, seconds: float, score_threshold: float
-) -> DrawnObjects:
-    try:
-        (row,) = detections.nearest_rows([seconds]).tolist()
-    except JoinError:
-        return DrawnObjects.none()
-    return DrawnObjects.of(detections.frame(row), score_threshold=score_threshold)
-
-
-def _draw_pair(
-    picture_HW3: NDArray[np.uint8],
-    window: WindowPrediction,
-    seconds: float,
-    grid: tuple[int, int],
-    font_share: float,
-    reach_seconds: float,
-) -> None:
-    """Draw the boxes of the most important pair, and a line for its logit drop.
-
-    The box of an object at another time is dashed and has its name and time. The whole frame has no
-    box. Boxes are in pixels of a grid of any size, given as (width, height).
-    """
-    height, width, _ = picture_HW3.shape
-    per_cell = np.array([width / grid[0], height / grid[1]] * 2)
-    for pair in window.shown_pairs(1):
-        centers = []
-        for number, (seen, at) in enumerate(window.members(pair)):
-            if seen.is_whole_frame or abs(at - seconds) > reach_seconds:
-                continue
-            x1, y1, x2, y2 = (np.array(seen.box) * per_cell).round().astype(int).tolist()
-            box = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)])
-            centers.append(((x1 + x2) // 2, (y1 + y2) // 2))
-            if abs(at - seconds) <= _NOW_SECONDS:
-                _draw_lines(picture_HW3, [box], thickness=3)
-                continue
-            _draw_lines(picture_HW3, list(_dashes(box)), thickness=2)
-            text, pixels = f"{seen.title} {at:.2f} s", max(13, round(font_share * height))
-            wide, tall = text_size(text, pixels)
-            left, top = max(min(x1, width - wide), 0), y1 if number else y2 - tall
-            top = max(min(top, height - tall), 0)
-            picture_HW3[top : top + tall, left : left + wide] = _RIM
-            draw_text(picture_HW3, text, left, top, pixels=pixels, color=_WHITE)
-        for ends in pairwise(np.array(centers)):
-            if np.abs(np.subtract(*ends)).max() > _DASH:
-                thickness = line_width(pair.logit_drop, height)
-                _draw_lines(picture_HW3, [np.array(ends)], thickness=thickness)
-
-
-def _draw_lines(
-    picture_HW3: NDArray[np.uint8], lines: Sequence[NDArray[np.int64]], *, thickness: int
-) -> None:
-    """Draw white lines with a dark rim through (n, 2) points."""
-    points = [line.astype(np.int32) for line in lines]
-    for color, width in ((_RIM, thickness + 2), (_WHITE, thickness)):
-        cv2.polylines(picture_HW3, points, False, color, width, cv2.LINE_AA)
-
-
-def _dashes(corners_n2: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Yield the dashes of a line through (n, 2) points, each as its two ends."""
-    for start, stop in pairwise(corners_n2):
-        number = max(int(np.abs(stop - start).max()) // (2 * _DASH), 1)
-        for at in range(number):
-            ends = np.array([[at], [at + 0.5]]) / number
-            yield (start + ends * (stop - start)).round().astype(np.int64)

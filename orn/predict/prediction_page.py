@@ -2,22 +2,31 @@
 each stretch with the pairs that support its own class."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.predict.prediction_film import PredictedVideo, draw_seen_frame
+from orn.predict.prediction_film import PredictedVideo
 from orn.predict.windows import explaining_window, moments_of
+from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import Picture, fitted_page, render
 from orn.shared.video.random_access import VideoReader
-from orn.stage2_train.explanation.explained import DECIDED, LEAST_DROP, spread, webp
+from orn.stage2_train.explanation.draw_clip import (
+    FULL_DROP,
+    draw_clip,
+    frames_of_pair,
+    spread,
+    webp,
+)
+from orn.stage2_train.explanation.shown_clip import DECIDED, LEAST_DROP
 from orn.stage2_train.runs.trained import OpenedModel
 
 MOST_TEXT_BYTES = 5_000_000
@@ -103,7 +112,7 @@ class PredictionPage:
                 title=self.model.path.resolve().name,
                 videos=self._videos,
                 left_out=self._left_out,
-                least_drop=LEAST_DROP,
+                scale=(LEAST_DROP, FULL_DROP),
                 held=held,
             )
 
@@ -133,15 +142,11 @@ class PredictionPage:
                 for label, name in names[:_LISTED_CLASSES]
             ],
         }
-        if own is None or own.pairs is None:
-            return card | {"explained": ""}
-        pairs = [(own.pair_text(pair), pair.logit_drop) for pair in own.shown_pairs(_LISTED_PAIRS)]
-        return card | {
-            "explained": self.model.classes[own.label],
-            "pairs": pairs,
-            "decided": DECIDED.get(own.decided_by or "", ""),
-            "detected": own.detected_text(),
-        }
+        why = [] if own is None else own.clip.sentences(_LISTED_PAIRS)
+        if own is None or not why:
+            return card | {"why": why}
+        decided = DECIDED.get(own.clip.decided_by or "", "")
+        return card | {"why": why, "decided": decided, "detected": own.clip.detected_text()}
 
     def _lanes(
         self,
@@ -196,27 +201,23 @@ def _key_frame(
 ) -> Picture:
     """Return the frame of a window that is nearest to the middle of a stretch; a frame with an
     object of the most important pair, if the window explains the stretch."""
-    own = window if window.label in segment.labels else None
-    pairs = [] if own is None else own.shown_pairs(1)
-    places = [place for pair in pairs for place in pair.frames] or range(len(window.frames))
-    place = min(places, key=lambda place: abs(window.seconds[place] - segment.middle))
-    seconds, video = window.seconds[place], predicted.video
-    reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
-    frame = reader.frame(window.frames[place])
-    if frame is None:
-        raise VideoDecodeError(
-            f"{video.path}: expected frame {window.frames[place]}, got none; run again"
-        )
-    picture = draw_seen_frame(
-        frame.image,
-        seconds,
-        predicted.detections,
-        model,
-        window=own,
-        caption=f"{seconds:.2f} s",
-        font_share=_FONT_SHARE,
-    )
-    alt = f"The frame at {seconds:.2f} s with the objects in it"
+    clip, video = window.clip, predicted.video
+    if window.label not in segment.labels:
+        clip = replace(clip, pairs=None)
+    frames = frames_of_pair(clip) or range(len(window.frames))
+    nearest = min(frames, key=lambda frame: abs(clip.seconds[frame] - segment.middle))
+
+    def scene(frame: int) -> tuple[NDArray[np.uint8], DrawnObjects]:
+        reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
+        read = reader.frame(window.frames[frame])
+        if read is None:
+            expected = f"frame {window.frames[frame]}"
+            raise VideoDecodeError(where=video.path, expected=expected, remedy="run again")
+        return read.image, predicted.objects_at(clip.seconds[frame], model)
+
+    names = model.detector_classes
+    picture = draw_clip(clip, scene, names, frames=[nearest], font_share=_FONT_SHARE)
+    alt = f"The frame at {clip.seconds[nearest]:.2f} s with the objects in it"
     return Picture(key=key, data=webp(picture), alt=alt, rank=0)
 
 

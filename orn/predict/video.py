@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
 from orn.predict.detecting import detected_by, objects_in
-from orn.predict.prediction import SeenObject, WindowPrediction
+from orn.predict.prediction import WindowPrediction
 from orn.predict.windows import WindowChoice, windows_of
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
@@ -27,10 +27,10 @@ from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import places_at_rate
 from orn.stage2_train.clip_store.crop import CropWindow, center_window
 from orn.stage2_train.clips.batches import collate
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipPictures, ClipRequest, DetectionSource
-from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.importance import explain
+from orn.stage2_train.explanation.shown_clip import ShownClip, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import check_detector_classes
@@ -177,12 +177,13 @@ def predict_frames(
         )
         for time in times
     ]
+    window = center_window(size, crop).on_grid(*grid)
     settings = clip_settings(model.config.recipe, task=model.config.dataset.task)
     clips = ClipDataset(segments, source, detections, settings, cache_bytes=_KEPT_BYTES)
     for first in range(0, len(clips), _BATCH):
         places = range(first, min(first + _BATCH, len(clips)))
-        samples = [clips[ClipRequest(place)] for place in places]
-        inputs = collate(samples).to(model.device).inputs()
+        batch = collate(samples := [clips[ClipRequest(place)] for place in places])
+        inputs = batch.to(model.device).inputs()
         output = model.output(inputs)
         heads = {name: logits.float().cpu().numpy() for name, logits in output.by_head().items()}
         parts = [f"video {video_id}{_times(times[place])}" for place in places]
@@ -200,13 +201,17 @@ def predict_frames(
                 classes=model.classes,
                 start_seconds=start,
                 stop_seconds=stop,
-                frames=tuple(np.searchsorted(seconds_F, sample.seconds).tolist()),
-                seconds=tuple(sample.seconds.tolist()),
                 logits=logits,
                 probabilities=probabilities(total_A, multi_label=model.is_multi_label),
-                objects=_objects(sample, (*model.detector_classes, BACKGROUND), size, grid),
-                pairs=tuple(explained.of_clip(row).strongest(pairs)) if pairs else None,
-                decided_by=decided[row] if pairs else None,
+                frames=tuple(np.searchsorted(seconds_F, sample.seconds).tolist()),
+                clip=ShownClip(
+                    seconds=tuple(sample.seconds.tolist()),
+                    objects=seen_objects(batch, row, model.detector_classes, window),
+                    grid=grid[::-1],
+                    activity=model.classes[int(total_A.argmax())],
+                    pairs=explained.pairs_of(row, pairs) if pairs else None,
+                    decided_by=decided[row] if pairs else None,
+                ),
             )
 
 
@@ -233,27 +238,6 @@ def _ends(times: TimeRange, seconds_F: NDArray[np.float64]) -> tuple[float, floa
     return (
         float(seconds_F[0]) if start is None else start,
         float(seconds_F[-1]) + interval if stop is None else stop,
-    )
-
-
-def _objects(
-    sample: ClipSample, names: tuple[str, ...], size: tuple[int, int], grid: tuple[int, int]
-) -> tuple[tuple[SeenObject, ...], ...]:
-    """Return the objects in the valid slots of each frame, in order."""
-    slots, crop = sample.slots, sample.frames.shape[1:3]
-    x1, y1, x2, y2 = center_window(size, crop).on_grid(*grid)
-    per_pixel = np.array([(x2 - x1) / crop[1], (y2 - y1) / crop[0]] * 2)
-    boxes_TK4 = slots.boxes * per_pixel + np.array([x1, y1, x1, y1])
-    return tuple(
-        tuple(
-            SeenObject(
-                name=names[slots.labels[time, slot]],
-                score=float(slots.class_scores[time, slot, slots.labels[time, slot]]),
-                box=tuple(boxes_TK4[time, slot].tolist()),
-            )
-            for slot in np.flatnonzero(slots.valid[time]).tolist()
-        )
-        for time in range(len(sample.frames))
     )
 
 

@@ -16,7 +16,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
@@ -56,30 +55,6 @@ class Pair:
     """Slot of both objects in their frames."""
     logit_drop: float
     """The object head's logit for the class minus the logit without this pair."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClipPairs:
-    """All pairs of one clip, as arrays."""
-
-    frames_nP: NDArray[np.int64]
-    """(2, P) frame of each object of a pair; the second one is not earlier."""
-    slots_nP: NDArray[np.int64]
-    """(2, P) slot of each object in its frame."""
-    logit_drop_P: NDArray[np.float64]
-    """(P,) logit drop for the class when the pair is removed."""
-
-    def strongest(self, most: int | None, *, against: bool = False) -> list[Pair]:
-        """Return the pairs with the largest logit drops, or with the smallest if `against`."""
-        order = np.argsort((1 if against else -1) * self.logit_drop_P, kind="stable")[:most]
-        return [
-            Pair(
-                frames=tuple(self.frames_nP[:, place].tolist()),
-                objects=tuple(self.slots_nP[:, place].tolist()),
-                logit_drop=float(self.logit_drop_P[place]),
-            )
-            for place in order.tolist()
-        ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -168,13 +143,18 @@ class Importance:
         logits_BA: Tensor = classifier(self._relations(total_BRG), self.seconds_BR)
         return logits_BA
 
-    def of_clip(self, clip: int) -> "ClipPairs":
-        """Return the pairs of one clip."""
+    def pairs_of(self, clip: int, most: int | None = None) -> tuple[Pair, ...]:
+        """Return the pairs of one clip, the one with the largest logit drop first."""
         frames_nP, slots_nP, logit_drop_P = (
             values[..., self.clip_P == clip].cpu().numpy()
             for values in (self.frames_nP, self.slots_nP, self.logit_drop_P.double())
         )
-        return ClipPairs(frames_nP=frames_nP, slots_nP=slots_nP, logit_drop_P=logit_drop_P)
+        order_P = np.argsort(-logit_drop_P, kind="stable")[:most]
+        columns = (frames_nP.T[order_P], slots_nP.T[order_P], logit_drop_P[order_P])
+        return tuple(
+            Pair(frames=tuple(frames), objects=tuple(slots), logit_drop=drop)
+            for frames, slots, drop in zip(*(column.tolist() for column in columns), strict=True)
+        )
 
     def decided_by(self) -> list[str | None]:
         """Return the head that predicts the class of each clip on its own.

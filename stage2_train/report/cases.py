@@ -12,27 +12,29 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from orn.shared.devices import choose_device
+from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.jobs.progress import progress
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
+from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.explanation.explained import (
-    DECIDED,
-    LEAST_DROP,
-    ExplainedClip,
-    draw_pairs,
-    explained_clips,
-    matters,
+from orn.stage2_train.explanation.draw_clip import (
+    Scene,
+    draw_clip,
+    frames_of_pair,
     spread,
     strip,
     webp,
 )
+from orn.stage2_train.explanation.importance import explain
+from orn.stage2_train.explanation.shown_clip import DECIDED, ShownClip, seen_objects
 from orn.stage2_train.report.measured import Measured, Mistake
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.trained import OpenedModel
@@ -40,6 +42,7 @@ from orn.stage2_train.settings.resources import Resources
 
 _GROUPS, _OF_GROUP = 8, 2
 """Number of groups of mistakes, and number of clips in each group."""
+_BATCH_SIZE = 16
 _MOST_COUNTED = 400
 """Maximum number of clips whose pairs are counted, spread over the split."""
 _LISTED_PAIRS = 3
@@ -55,60 +58,38 @@ Place = tuple[int, int]
 """Index of a segment, and a class."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassPair:
-    """Two object classes in the clips of one activity."""
-
-    first: int
-    second: int
-    """At least `first`."""
-    num_clips: int
-    drop: float
-    """Logit drop of the strongest pair in a clip, averaged over the clips."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassPairs:
-    """Sums over the explained clips, by activity and both classes."""
+    """Pairs of object classes in the explained clips."""
 
-    background: int
-    """Class of the background object, the last one."""
     num_clips: Counter[int] = field(default_factory=Counter)
     """Number of explained clips of each activity."""
-    _clips: Counter[tuple[int, int, int]] = field(default_factory=Counter)
-    _drops: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    _drops: dict[tuple[int, int, int], list[float]] = field(default_factory=dict)
+    """Logit drops of the strongest pair of each clip, by activity and both classes."""
 
-    def add(self, activity: int, labels_2P: NDArray[np.int64], drop_P: NDArray[np.float64]) -> None:
-        """Add the pairs of one clip.
-
-        Args:
-            activity: the explained class.
-            labels_2P: (2, P) detector classes of both objects.
-            drop_P: (P,) logit drops.
-        """
+    def add(self, activity: int, clip: ShownClip) -> None:
+        """Add the pairs of a clip; those with the background are omitted, because it occurs in
+        every clip."""
         self.num_clips[activity] += 1
         strongest: dict[tuple[int, int], float] = {}
-        pairs = zip(np.sort(labels_2P, axis=0).T.tolist(), drop_P.tolist(), strict=True)
-        for (first, second), drop in pairs:
-            strongest[first, second] = max(strongest.get((first, second), drop), drop)
+        for pair in clip.pairs or ():
+            first, second = (seen for seen, _ in clip.members(pair))
+            if not (first.is_whole_frame or second.is_whole_frame):
+                low, high = sorted((first.label, second.label))
+                strongest.setdefault((low, high), pair.logit_drop)
         for classes, drop in strongest.items():
-            key = (activity, *classes)
-            self._clips[key] += 1
-            self._drops[key] = self._drops.get(key, 0.0) + drop
+            self._drops.setdefault((activity, *classes), []).append(drop)
 
-    def ranked(self, activity: int) -> list[ClassPair]:
-        """Return the pairs of classes that occur often enough, by decreasing logit drop.
-
-        Pairs with the background are omitted, because it occurs in every clip.
-        """
+    def ranked(self, activity: int) -> list[tuple[int, int, float]]:
+        """Return the pairs of classes that occur in enough clips, the lower class first, with the
+        logit drop averaged over these clips, in decreasing order."""
         least = max(_LEAST_CLIPS, _LEAST_SHARE * self.num_clips[activity])
         often = [
-            ClassPair(first=first, second=second, num_clips=clips, drop=self._drops[key] / clips)
-            for key, clips in sorted(self._clips.items())
-            for of, first, second in [key]
-            if of == activity and clips >= least and second != self.background
+            (first, second, sum(drops) / len(drops))
+            for (of, first, second), drops in sorted(self._drops.items())
+            if of == activity and len(drops) >= least
         ]
-        return sorted(often, key=lambda pair: -pair.drop)
+        return sorted(often, key=lambda pair: -pair[2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,40 +101,19 @@ class EvaluatedRun:
     joined: JoinedSplit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Case:
-    """A mistake: a clip and a class."""
-
-    row: int
-    """Index of the segment."""
-    id: str
-    picture: Picture
-    predicted: str
-    """Predicted class, or `not` followed by a class that is not predicted."""
-    chance: float
-    """Probability of the prediction."""
-    true: str
-    """True classes."""
-    why: str
-    """Effect of the most important pairs; empty if the network does not relate pairs."""
-    decided: str
-    """Head that determined the prediction; empty with a single head."""
-    detected: str
-    """Detected classes with their highest scores."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanations:
     """Explanations of the clips in a report."""
 
-    pairs: ClassPairs
     names: tuple[str, ...]
     """Names of the detector's classes."""
     mistakes: dict[tuple[int, int], list[Mistake]]
     """The most confident mistakes by cell of the confusion matrix, the largest cell first."""
-    cases: dict[Place, Case] = field(default_factory=dict)
+    cases: dict[Place, dict[str, Any]] = field(default_factory=dict)
+    """Texts and picture of each mistake, for the template."""
     strips: dict[int, Picture] = field(default_factory=dict)
     """Clips to play, by segment."""
+    pairs: ClassPairs = field(default_factory=ClassPairs)
 
 
 def explain_clips(
@@ -168,9 +128,7 @@ def explain_clips(
     """
     true_NA = measured.true_NA()
     names = tuple(runs[0].sources.detections.detector.class_names)
-    explained = Explanations(
-        pairs=ClassPairs(background=len(names)), names=names, mistakes=_mistakes(measured)
-    )
+    explained = Explanations(names=names, mistakes=_mistakes(measured))
     shown = {
         (mistake.row, mistake.activity)
         for mistakes in explained.mistakes.values()
@@ -188,20 +146,21 @@ def explain_clips(
     is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
     with progress("report", total=len(asked), unit="clips") as bar:
         classes_of = {measured.predictions.ids[row]: classes for row, classes in asked.items()}
-        for clip in chain.from_iterable(
+        for batch, place, activity, clip in chain.from_iterable(
             _explained(run, classes_of, resources, bar.advance) for run in runs
         ):
-            row = row_of[clip.id]
+            row = row_of[batch.ids[place]]
             if row not in explained.strips:
                 rank = 0 if row in tall else 3 if is_right_N[row] else 2
                 tallest = _TALL if row in tall else _SMALL
-                frames = [*clip.frames_THW3]
+                frames = [*batch.frames_BTCHW[place].permute(0, 2, 3, 1).numpy()]
                 explained.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
-            if (row, clip.activity) in counted and clip.pairs is not None:
-                labels_2P = clip.labels_TK[clip.pairs.frames_nP, clip.pairs.slots_nP]
-                explained.pairs.add(clip.activity, labels_2P, clip.pairs.logit_drop_P)
-            if (row, clip.activity) in shown:
-                explained.cases[row, clip.activity] = _case(measured, names, clip, row)
+            if (row, activity) in counted and clip.pairs is not None:
+                explained.pairs.add(activity, clip)
+            if (row, activity) in shown:
+                explained.cases[row, activity] = _case(
+                    measured, (row, activity), clip, scene_of(batch, place, clip), names
+                )
     return explained
 
 
@@ -210,22 +169,64 @@ def _explained(
     classes_of: Mapping[str, Sequence[int]],
     resources: Resources,
     advance: Callable[[int], None],
-) -> Iterator[ExplainedClip]:
-    """Yield the clips of one run, once per class to explain."""
+) -> Iterator[tuple[ClipBatch, int, int, ShownClip]]:
+    """Yield each clip of a run once per class to explain: its batch, its index in the batch, the
+    class, and the explanation."""
     model, joined = run.model, run.joined
     segments = tuple(segment for segment in joined.segments if segment.id in classes_of)
     clips = run.sources.clip_dataset(replace(joined, segments=segments), model.config.recipe)
     clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
     device = torch.device(choose_device(resources.device))
-    return explained_clips(
-        model.network.to(device) if model.relates_pairs else None,
-        clips,
-        classes_of,
-        device=device,
-        workers=min(resources.workers, len(segments) // _CLIPS_OF_WORKER),
-        heads=model.heads,
-        advance=advance,
-    )
+    network = model.network.to(device) if model.relates_pairs else None
+    workers = min(resources.workers, len(segments) // _CLIPS_OF_WORKER)
+    names = run.sources.detections.detector.class_names
+    for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
+        height, width = batch.frames_BTCHW.shape[3:]
+        objects = [
+            seen_objects(batch, clip, names, (0, 0, width, height)) for clip in range(len(batch))
+        ]
+        asked = [(clip, label) for clip, id in enumerate(batch.ids) for label in classes_of[id]]
+        for start in range(0, len(asked), len(batch)):
+            part = asked[start : start + len(batch)]
+            if network is not None:
+                clip_E, class_E = torch.tensor(part).T
+                inputs = batch.inputs().of_clips(clip_E, device)
+                found = explain(network, inputs, heads=model.heads, class_B=class_E.to(device))
+                decided = found.decided_by()
+            for place, (clip, activity) in enumerate(part):
+                yield (
+                    batch,
+                    clip,
+                    activity,
+                    ShownClip(
+                        seconds=tuple(batch.seconds_BT[clip].tolist()),
+                        objects=objects[clip],
+                        grid=(width, height),
+                        activity=model.classes[activity],
+                        pairs=None if network is None else found.pairs_of(place),
+                        decided_by=None if network is None else decided[place],
+                    ),
+                )
+        advance(len(batch))
+
+
+def scene_of(batch: ClipBatch, place: int, clip: ShownClip) -> Scene:
+    """Return the frames of a clip of a batch, with objects on the grid of their masks."""
+
+    def scene(frame: int) -> tuple[NDArray[np.uint8], DrawnObjects]:
+        seen = [(slot, of) for slot, of in enumerate(clip.objects[frame]) if not of.is_whole_frame]
+        covers_khw = batch.masks_BTKhw[place, frame].numpy()[[slot for slot, _ in seen]]
+        (rows, columns), (width, height) = batch.masks_BTKhw.shape[3:], clip.grid
+        boxes_k4 = np.array([of.box for _, of in seen], np.float32).reshape(-1, 4)
+        objects = DrawnObjects(
+            boxes=boxes_k4 * np.array([columns / width, rows / height] * 2, np.float32),
+            covers=covers_khw,
+            labels=np.array([of.label for _, of in seen], np.int64),
+            scores=np.array([of.score for _, of in seen], np.float32),
+        )
+        return batch.frames_BTCHW[place, frame].permute(1, 2, 0).numpy(), objects
+
+    return scene
 
 
 def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
@@ -237,48 +238,29 @@ def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
     return {cell: mistakes[:_OF_GROUP] for cell, mistakes in order[:_GROUPS]}
 
 
-def _case(measured: Measured, names: tuple[str, ...], clip: ExplainedClip, row: int) -> Case:
-    classes, true_A = measured.classes, measured.true_NA()[row]
-    activity = truncate(classes[clip.activity], 60)
-    missed = bool(true_A[clip.activity])
-    why = "" if clip.pairs is None else explanation(clip, names, activity, against=missed)
-    chance = float(measured.probability_NA[row, clip.activity])
-    return Case(
-        row=row,
-        id=clip.id,
-        picture=Picture(
-            key=f"case-{row}-{clip.activity}",
-            data=webp(draw_pairs(clip, names, against=missed)),
-            alt=f"Frames of {truncate(clip.id)}. {why}",
+def _case(
+    measured: Measured, place: Place, clip: ShownClip, scene: Scene, names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the texts and the picture of a mistake; the class of a missed label is called `not`
+    predicted, and explained by the pairs that oppose it."""
+    (row, label), classes, id = place, measured.classes, measured.predictions.ids[place[0]]
+    true_A, activity = measured.true_NA()[row], truncate(clip.activity, 60)
+    missed, chance = bool(true_A[label]), float(measured.probability_NA[row, label])
+    why = " ".join(clip.sentences(_LISTED_PAIRS, against=missed))
+    frames = frames_of_pair(clip, against=missed) or sorted({0, len(clip.seconds) - 1})
+    return {
+        "row": row,
+        "id": id,
+        "picture": Picture(
+            key=f"case-{row}-{label}",
+            data=webp(draw_clip(clip, scene, names, frames=frames, against=missed)),
+            alt=f"Frames of {truncate(id)}. {why}",
             rank=1,
         ),
-        predicted=f"{'not ' if missed else ''}{activity}",
-        chance=1 - chance if missed else chance,
-        true=", ".join(truncate(classes[label], 60) for label in np.flatnonzero(true_A)) or "none",
-        why=why,
-        decided=DECIDED[clip.decided_by] if clip.decided_by else "",
-        detected=clip.detected_text(names),
-    )
-
-
-def explanation(
-    clip: ExplainedClip, names: tuple[str, ...], activity: str, *, against: bool
-) -> str:
-    """Return a sentence about the effect of removing the most important pairs.
-
-    Args:
-        clip: the explained clip.
-        names: names of the detector's classes.
-        activity: name of the explained class.
-        against: whether to prefer pairs that oppose the class.
-    """
-    for sign in (against, not against):
-        listed = [
-            f"by {abs(pair.logit_drop):.2f} without {clip.pair_text(pair, names)}"
-            for pair in clip.strongest(_LISTED_PAIRS, against=sign)
-            if matters(pair.logit_drop)
-        ]
-        if listed:
-            change = "rises" if sign else "drops"
-            return f"The logit of \u201c{activity}\u201d {change} {', '.join(listed)}."
-    return f"No pair changes this logit by more than {LEAST_DROP}."
+        "predicted": f"{'not ' if missed else ''}{activity}",
+        "chance": 1 - chance if missed else chance,
+        "true": ", ".join(truncate(classes[at], 60) for at in np.flatnonzero(true_A)) or "none",
+        "why": why,
+        "decided": DECIDED[clip.decided_by] if clip.decided_by else "",
+        "detected": clip.detected_text(),
+    }

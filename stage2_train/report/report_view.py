@@ -17,7 +17,8 @@ from orn.shared.pages.render import Picture, fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.baseline.beside_network import beside_network
-from orn.stage2_train.explanation.explained import FULL_DROP, LEAST_DROP
+from orn.stage2_train.explanation.draw_clip import FULL_DROP
+from orn.stage2_train.explanation.shown_clip import LEAST_DROP
 from orn.stage2_train.report.cases import EvaluatedRun, Explanations
 from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.runs.eval_file import EvalFile
@@ -113,7 +114,7 @@ def report_page(
         return render(template, **view, held=held, data=data)
 
     graphs = chain.from_iterable(curves)
-    pictures = [*strips, *(case.picture for case in explained.cases.values()), *graphs]
+    pictures = [*strips, *(case["picture"] for case in explained.cases.values()), *graphs]
     return fitted_page(page, pictures, kind="report")
 
 
@@ -189,9 +190,9 @@ def _related(measured: Measured, explained: Explanations) -> Iterator[tuple[str,
             measured.classes[activity],
             num_clips,
             [
-                f"{names[pair.first]} \u2013 {names[pair.second]} {pair.drop:.2f}"
-                for pair in explained.pairs.ranked(activity)[:_LISTED_PAIRS]
-                if pair.drop >= LEAST_DROP
+                f"{names[first]} \u2013 {names[second]} {drop:.2f}"
+                for first, second, drop in explained.pairs.ranked(activity)[:_LISTED_PAIRS]
+                if drop >= LEAST_DROP
             ],
         )
 

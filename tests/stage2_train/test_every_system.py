@@ -145,4 +145,4 @@ def train_and_evaluate(recipe, clips, accelerator, tmp_path) -> None:
     if getattr(network, "relates_pairs", False):
         importance = explain(network, batch.to(accelerator.device).inputs(), heads=phase.heads)
         assert importance.logit_drop_P.isfinite().all()
-        assert len(importance.of_clip(0).strongest(3)) > 0
+        assert len(importance.pairs_of(0, 3)) > 0

@@ -1,13 +1,10 @@
 """Films: `orn predict --overlay`."""
 
-from dataclasses import replace
-from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orn.predict.prediction_film import PredictedVideo, draw_prediction, draw_seen_frame
+from orn.predict.prediction_film import PredictedVideo, draw_prediction
 from orn.predict.video import predict_video
 from orn.predict.windows import WindowChoice, moments_of
 from orn.shared.pages.palette import activity_color
@@ -60,24 +57,3 @@ def test_a_film_has_every_frame_where_objects_are_on_every_fourth(trained, tmp_p
     write_films_shard(shard, [film.in_video(video)], frames=slice(None, None, 4))
     predict(trained, video, "--shards", shard.parent, "--overlay", tmp_path / "out.mp4")
     assert len(list(read_frames(tmp_path / "out.mp4"))) == 8
-
-
-def test_a_pair_is_not_shown_long_after_its_time(trained) -> None:
-    """When its objects may have left."""
-    model = open_model(trained.run, device="cpu")
-    with first_video(trained, model) as (video, detections):
-        seen = detections.video(video.id)
-        (window,) = predict_video(model, video, detections, pairs=1)
-    window = replace(window, pairs=tuple(replace(pair, logit_drop=1.0) for pair in window.pairs))
-    (pair,) = window.pairs
-    latest = max(window.seconds[frame] for frame in pair.frames)
-
-    def drawn(seconds: float, **options: Any) -> NDArray[np.uint8]:
-        image_HW3 = np.zeros((60, 80, 3), np.uint8)
-        return draw_seen_frame(image_HW3, latest + seconds, seen, model, caption="", **options)
-
-    for later, is_shown in ((0.5, True), (1.5, False)):
-        plain_HW3 = drawn(later, window=None)
-        shown_HW3 = drawn(later, window=window, reach_seconds=1.0)
-        assert (shown_HW3 != plain_HW3).any() == is_shown
-        assert (drawn(later, window=window) != plain_HW3).any()

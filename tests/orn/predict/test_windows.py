@@ -11,6 +11,7 @@ from orn.predict.prediction import WindowPrediction
 from orn.predict.windows import WindowChoice, moments_of, windows_of
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.explanation.shown_clip import ShownClip
 from orn.stage2_train.runs.predictions import probabilities
 from orn.stage2_train.runs.run_config import ClipRecord
 from tests.orn.predict.conftest import segments_of
@@ -31,10 +32,9 @@ def window(start: float, stop: float, *logits: float) -> WindowPrediction:
         start_seconds=start,
         stop_seconds=stop,
         frames=(),
-        seconds=(),
         logits={"object_head": logits_A},
         probabilities=probabilities(logits_A, multi_label=False),
-        objects=(),
+        clip=ShownClip(seconds=(), objects=(), grid=(1, 1), activity="a"),
     )
 
 

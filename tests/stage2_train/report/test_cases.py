@@ -1,34 +1,89 @@
-"""The most important pairs of classes are those of a loop over all pairs."""
+"""The objects of explained clips, and the most important pairs of classes."""
 
 from collections import defaultdict
 
 import numpy as np
 import pytest
+import torch
 
-from orn.stage2_train.report.cases import ClassPairs
-
-BACKGROUND = 3
+from orn.stage2_train.clips.batches import ClipBatch
+from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.explanation.importance import Pair
+from orn.stage2_train.explanation.shown_clip import ShownClip, seen_objects
+from orn.stage2_train.report.cases import ClassPairs, scene_of
+from tests.stage2_train.explanation.test_shown_clip import NAMES, seen
 
 
 def test_equals_a_plain_loop_without_rare_meetings_and_the_background() -> None:
     """Twelve clips of two activities, three classes and a background."""
     rng = np.random.default_rng(5)
-    pairs, plain = ClassPairs(background=BACKGROUND), defaultdict(lambda: defaultdict(list))
+    pairs, plain = ClassPairs(), defaultdict(lambda: defaultdict(list))
     for clip in range(12):
         labels = rng.integers(0, 4, (2, int(rng.integers(1, 9))))
-        drops = rng.normal(size=labels.shape[1])
-        pairs.add(clip % 2, labels, drops)
+        drops = sorted(rng.normal(size=labels.shape[1]), reverse=True)
+        clip_pairs = [
+            Pair(frames=(0, 1), objects=(place, place), logit_drop=drop)
+            for place, drop in enumerate(drops)
+        ]
+        objects = tuple(tuple(seen(label) for label in row) for row in labels.tolist())
+        pairs.add(
+            clip % 2,
+            ShownClip(
+                seconds=(0.0, 0.5),
+                objects=objects,
+                grid=(12, 8),
+                activity="move",
+                pairs=tuple(clip_pairs),
+            ),
+        )
         for place, drop in enumerate(drops):
             plain[clip % 2, *sorted(labels[:, place].tolist())][clip].append(drop)
     assert pairs.num_clips == {0: 6, 1: 6}
     for activity in (0, 1):
         ranked = pairs.ranked(activity)
-        drops = [pair.drop for pair in ranked]
+        drops = [drop for _, _, drop in ranked]
         assert drops == sorted(drops, reverse=True)
-        mean_drops = {(pair.first, pair.second): (pair.num_clips, pair.drop) for pair in ranked}
-        assert mean_drops == {
-            classes: (len(clips), pytest.approx(np.mean([max(clip) for clip in clips.values()])))
+        assert {(first, second): drop for first, second, drop in ranked} == {
+            classes: pytest.approx(np.mean([max(clip) for clip in clips.values()]))
             for (of, *names), clips in plain.items()
             for classes in [tuple(names)]
-            if of == activity and BACKGROUND not in classes and len(clips) >= 2
+            if of == activity and 3 not in classes and len(clips) >= 2
         }
+
+
+def test_a_frame_is_drawn_with_its_own_objects_on_the_grid_of_their_masks() -> None:
+    """Two clips of two frames of 8 x 12 pixels; in the second frame, the last slot is empty."""
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.rand(2, 2, 3, *shape, generator=generator)
+
+    labels_BTK = torch.tensor([[[0, 1, 3], [1, 3, 0]], [[2, 0, 3], [0, 3, 0]]])
+    batch = ClipBatch(
+        ids=("a", "b"),
+        frames_BTCHW=(255 * drawn(8, 12)).byte(),
+        maps_BTChw=None,
+        masks_BTKhw=drawn(4, 4),
+        coverage_BTKhw=drawn(2, 2),
+        boxes_BTK4=drawn(4),
+        seconds_BT=torch.tensor([[0.0, 0.5]] * 2),
+        class_scores_BTKS=drawn(4),
+        detector_labels_BTK=labels_BTK,
+        valid_BTK=torch.tensor([[[True, True, True], [True, True, False]]] * 2),
+        labels=torch.tensor([0, 1]),
+    )
+    larger = seen_objects(batch, 1, NAMES, (10, 20, 10 + 2 * 12, 20 + 3 * 8))
+    objects = seen_objects(batch, 1, NAMES, (0, 0, 12, 8))
+    clip = ShownClip(seconds=(0.0, 0.5), objects=objects, grid=(12, 8), activity="move")
+    for frame, slots in enumerate(([0, 1], [0])):
+        image_HW3, shown = scene_of(batch, 1, clip)(frame)
+        assert torch.equal(torch.tensor(image_HW3), batch.frames_BTCHW[1, frame].permute(1, 2, 0))
+        np.testing.assert_array_equal(shown.covers, batch.masks_BTKhw[1, frame, slots])
+        np.testing.assert_array_equal(shown.labels, labels_BTK[1, frame, slots])
+        scores_K = batch.class_scores_BTKS[1, frame, range(3), labels_BTK[1, frame]]
+        np.testing.assert_array_equal(shown.scores, scores_K[slots])
+        boxes_k4 = batch.boxes_BTK4[1, frame, slots].numpy()
+        np.testing.assert_allclose(shown.boxes, boxes_k4 * ([4 / 12, 4 / 8] * 2), rtol=1e-6)
+        assert [each.name for each in objects[frame]][-1] == BACKGROUND
+        for of, box_4 in zip(larger[frame], boxes_k4, strict=False):
+            assert of.box == pytest.approx(box_4 * ([2, 3] * 2) + np.array([10, 20] * 2), rel=1e-5)

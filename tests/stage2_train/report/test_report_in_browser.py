@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.stage2_train.report.cases import ClassPairs, EvaluatedRun, Explanations
+from orn.stage2_train.report.cases import EvaluatedRun, Explanations
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.trained import open_model, paths_of_run
@@ -147,7 +147,7 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
         object_logits=logits,
     )
     faked = Measured(file=measured.file, predictions=predictions, classes=tuple(classes))
-    explanations = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
+    explanations = Explanations(names=("cup",), mistakes={})
     paths = paths_of_run(run, model.config, Resources())
     detections = SimpleNamespace(detector=SimpleNamespace(title=ids[0], config_name="x"))
     sources, joined = SimpleNamespace(detections=detections), SimpleNamespace(segments=())
