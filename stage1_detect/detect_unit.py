@@ -9,6 +9,7 @@ preprocessed and encoded in a pool.
 Batches depend on the unit only, so a job that was killed and resumed writes the same arrays.
 """
 
+import os
 import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
-from orn.shared.errors import DetectorError, ShapeError, VideoDecodeError
+from orn.shared.errors import DetectorError, PipelineError, ShapeError, VideoDecodeError
 from orn.shared.jobs.outputs import differences
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.run_units import Advance, UnitResult
@@ -196,8 +197,7 @@ class UnitDetector:
                 yield None
             except (VideoDecodeError, DetectorError) as err:
                 self._open = None
-                # Drop the folder: the bytes of a shard must not depend on its location.
-                reason = str(err).replace(str(video.path), video.path.name)
+                reason = reason_below(video.path.parent, err)
                 yield FailedVideo(id=part.video_id, reason=reason)
 
     def _content(self, video: Video) -> tuple[int, str]:
@@ -283,9 +283,14 @@ def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDete
         for index, seconds, detections in frames:
             writer.add(index, seconds, detections)
     except ShapeError as err:
-        video_id = str(writer.open_id)
-        # Drop the path: the content of a shard must not depend on its location.
-        writer.fail(video_id, str(err).rpartition(f"video {video_id!r} ")[2])
+        writer.fail(str(writer.open_id), err.reason)
+
+
+def reason_below(folder: Path, err: PipelineError) -> str:
+    """Return the message of an error about a file in a folder, without the folder: the content of a
+    shard must not depend on its location."""
+    where = (err.where or "").removeprefix(f"{folder}{os.sep}")
+    return f"{where}: {err.reason}" if where else err.reason
 
 
 def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:

@@ -250,39 +250,42 @@ class ShardWriter:
             ShapeError: if a number or a mask is invalid.
         """
         for fault in frame_faults(detections, self.rules):
-            raise ShapeError(
-                f"{self._path}: video {self.open_id!r} frame {frame_index}: {fault.field} of "
-                f"detection {fault.row}: {fault.message}"
-            )
+            what = f"{fault.field} of detection {fault.row}: {fault.message}"
+            raise self._invalid(frame_index, what)
+
+    def _invalid(self, frame_index: int, what: str) -> ShapeError:
+        """Return the error for a frame of the open video."""
+        where = f"{self._path}: video {self.open_id!r}"
+        return ShapeError(f"frame {frame_index}: {what}", where=where)
 
     def _check_frame(
         self, video: _OpenVideo, frame_index: int, *, seconds: float, detections: FrameDetections
     ) -> None:
-        place = f"{self._path}: video {video.entry.id!r} frame {frame_index}"
         if frame_index <= video.last_index:
-            raise ShapeError(f"{place}: expected an index above {video.last_index}")
+            raise self._invalid(frame_index, f"expected an index above {video.last_index}")
         if not (video.last_seconds < seconds and abs(seconds) <= MOST_SECONDS):
             expected = f"a time after {video.last_seconds} s"
-            raise ShapeError(f"{place}: expected {expected}, got {seconds} s")
+            raise self._invalid(frame_index, f"expected {expected}, got {seconds} s")
         grid = (video.entry.height, video.entry.width)
         if (detections.height, detections.width) != grid:
-            raise ShapeError(
-                f"{place}: expected detections on a grid of {grid[0]} x {grid[1]}, got "
-                f"{detections.height} x {detections.width}; specify it with add_video(grid=...)"
+            raise self._invalid(
+                frame_index,
+                f"expected detections on a grid of {grid[0]} x {grid[1]}, got "
+                f"{detections.height} x {detections.width}; specify it with add_video(grid=...)",
             )
         num_classes, score_kind = self.rules.num_classes, self.rules.score_kind
         scores_NC = detections.class_scores
         given = "none" if scores_NC is None else f"scores of {scores_NC.shape[1]} classes"
         expected = "none" if score_kind == "label" else f"scores of {num_classes} classes"
         if given != expected:
-            raise ShapeError(
-                f"{place}: expected class scores: {expected}, got: {given}; a shard without class "
-                'scores requires ShardWriter(..., score_kind="label")'
+            raise self._invalid(
+                frame_index,
+                f"expected class scores: {expected}, got: {given}; a shard without class scores "
+                'requires ShardWriter(..., score_kind="label")',
             )
         if detections.labels.max(initial=0) >= num_classes:
-            raise ShapeError(
-                f"{place}: expected labels of {num_classes} classes, got {detections.labels.max()}"
-            )
+            got = detections.labels.max()
+            raise self._invalid(frame_index, f"expected labels of {num_classes} classes, got {got}")
 
     def _check_new(self, video_id: str) -> None:
         if not isinstance(video_id, str) or not video_id:

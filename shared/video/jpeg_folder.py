@@ -149,7 +149,7 @@ def read_folder(folder: Path, *, rate: float | None, start: int = 0) -> Iterator
         try:
             picture = jpeg_image(path)
         except VideoDecodeError as err:
-            damaged.append(str(err).removeprefix(f"{folder}{os.sep}"))
+            damaged.append(f"{path.name}: {err.reason}")
             continue
         size = size or picture.size
         if index >= start:

@@ -38,13 +38,14 @@ def read_authors(path: Path) -> Iterator[SourceFrame]:
     segms, boxes = _list(path, content["segms"]), _list(path, content["boxes"])
     if len(segms) != len(boxes):
         raise ObjectImportError(
-            f"{path}: expected boxes for {len(segms):,} frames of segms, got {len(boxes):,}"
+            f"expected boxes for {len(segms):,} frames of segms, got {len(boxes):,}", where=path
         )
     # A pickle can refer to one list many times and thus expand to more frames than its size allows.
     most = num_bytes // _LEAST_FRAME_BYTES
     if len(segms) > most:
         raise ObjectImportError(
-            f"{path}: expected at most {most:,} frames in {num_bytes:,} bytes, got {len(segms):,}"
+            f"expected at most {most:,} frames in {num_bytes:,} bytes, got {len(segms):,}",
+            where=path,
         )
     room = num_bytes // _BOX_BYTES
     for number, (frame_segms, frame_boxes) in enumerate(zip(segms, boxes, strict=True)):
@@ -60,7 +61,7 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
     for name, classes in (("segms", segms), ("boxes", boxes)):
         if len(_list(place, classes)) != _NUM_CLASSES:
             raise ObjectImportError(
-                f"{place}: {name}: expected {_NUM_CLASSES} classes, got {len(classes)}"
+                f"{name}: expected {_NUM_CLASSES} classes, got {len(classes)}", where=place
             )
         for instances in classes:
             _list(place, instances)
@@ -69,9 +70,10 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
         number = len(class_segms)
         if number != len(class_boxes) or index == 0 or len(masks) + number > room:
             raise ObjectImportError(
-                f"{place}: class {index}: expected as many boxes as masks, none of class 0, and no "
+                f"class {index}: expected as many boxes as masks, none of class 0, and no "
                 f"more than fit the size of the file, got {len(class_boxes):,} boxes and "
-                f"{number:,} masks"
+                f"{number:,} masks",
+                where=place,
             )
         labels += [index - 1] * number
         masks += [_mask(place, segm) for segm in class_segms]
@@ -93,7 +95,7 @@ def _mask(place: str, segm: Any) -> bytes:
             if (height, width) == (GRID, GRID):
                 return counts
             raise ObjectImportError(
-                f"{place}: expected masks of {GRID} x {GRID} pixels, got {height} x {width}"
+                f"expected masks of {GRID} x {GRID} pixels, got {height} x {width}", where=place
             )
         case _:
             raise _mismatch(place, "a mask with size and counts", segm)
@@ -114,5 +116,6 @@ def _list(place: object, value: Any) -> list[Any]:
 
 def _mismatch(place: str, expected: str, value: Any) -> ObjectImportError:
     return ObjectImportError(
-        f"{place}: expected {expected}, got a {type(value).__name__}; choose a different --format"
+        f"expected {expected}, got a {type(value).__name__}; choose a different --format",
+        where=place,
     )

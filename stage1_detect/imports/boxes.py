@@ -76,8 +76,9 @@ def find_in_something_else(file: SourceFile, table: ObjectTable, _: re.Pattern[s
         video_id = key or (match["video"] if match else None)
         if match is None or not video_id:
             raise ObjectImportError(
-                f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose '
-                "a different --format"
+                f'expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose a different '
+                "--format",
+                where=what,
             )
         table.add_frame(video_id, int(match["frame"]), number=number, content=text)
     return ["hand", "object"]
@@ -99,9 +100,10 @@ def find_in_table(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> l
         has_place = ("frame" in columns) != ("seconds" in columns)
         if not has_place or "video" not in columns or len(columns) < len(header):
             raise ObjectImportError(
-                f"{path}: line 1: expected the columns video, frame or seconds, x1, y1, x2, y2, "
+                f"line 1: expected the columns video, frame or seconds, x1, y1, x2, y2, "
                 f"class and optionally score, got {ascii(', '.join(header))[:80]}; correct the "
-                "header, or pass a different file"
+                "header, or pass a different file",
+                where=path,
             )
         lines = iter(partial(content.readline, _LONGEST_LINE + 1), b"")
         for number, line in enumerate(lines, start=2):
@@ -113,11 +115,11 @@ def find_in_table(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> l
                 row, record = _BoxRow.of(cells, what), line
                 names.add(str(row.name))
             if row.frame is None and row.seconds is None:
-                raise ObjectImportError(f"{what}: the row has no frame; add its number")
+                raise ObjectImportError("the row has no frame; add its number", where=what)
             table.add_frame(row.video, row.frame, row.seconds, number=number, content=record)
     if file.by_time is None:
         raise ObjectImportError(
-            f"{path}: expected rows with objects, got none; add some, or pass a different file"
+            "expected rows with objects, got none; add some, or pass a different file", where=path
         )
     file.legend = columns
     return sorted(names)
@@ -134,7 +136,7 @@ def _filled_cells(line: bytes, columns: Any, what: str) -> dict[str, str]:
     """Return the cells of a row by column, without empty cells."""
     cells = _cells(line, what)
     if len(cells) > len(columns):
-        raise ObjectImportError(f"{what}: expected {len(columns)} cells, got {len(cells)}")
+        raise ObjectImportError(f"expected {len(columns)} cells, got {len(cells)}", where=what)
     return {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
 
 
@@ -145,4 +147,4 @@ def _cells(line: bytes, what: str) -> list[str]:
         text = line.decode("utf-8-sig").rstrip("\r\n")
         return [cell.strip() for row in csv.reader([text], strict=True) for cell in row]
     except (ValueError, csv.Error) as err:
-        raise ObjectImportError(f"{what}: invalid CSV in UTF-8: {err}") from err
+        raise ObjectImportError(f"invalid CSV in UTF-8: {err}", where=what) from err

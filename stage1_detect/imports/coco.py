@@ -107,16 +107,18 @@ def find_in_coco(file: SourceFile, table: ObjectTable, pattern: re.Pattern[str])
                 video_id, grid = video_id or path.stem, (image.height, image.width)
                 if grids.setdefault(video_id, grid) != grid:
                     raise ObjectImportError(
-                        f"{what}: expected the image size {grids[video_id]} of video {video_id!r}, "
-                        f"got {grid}; export all images of a video at one size"
+                        f"expected the image size {grids[video_id]} of video {video_id!r}, "
+                        f"got {grid}; export all images of a video at one size",
+                        where=what,
                     )
                 table.add_frame(video_id, frame, image.seconds, image=image.id)
             elif describes and key == "categories":
                 _add_name(categories, entry, f"{described}: {key} {number:,}")
     if not grids:
         raise ObjectImportError(
-            f"{described}: expected COCO JSON with images, got no images; for results, add the "
-            f"images as {path.with_suffix(IMAGES_SUFFIX).name}"
+            f"expected COCO JSON with images, got no images; for results, add the "
+            f"images as {path.with_suffix(IMAGES_SUFFIX).name}",
+            where=described,
         )
     file.legend = categories
     return [*categories.values()]
@@ -135,7 +137,7 @@ def _add_name(names: dict[Any, str], entry: Any, what: str) -> None:
     named = _Named.of(entry, what)
     if named.id in names:
         raise ObjectImportError(
-            f"{what}: expected unique ids, got {named.id!r} twice; correct the file"
+            f"expected unique ids, got {named.id!r} twice; correct the file", where=what
         )
     names[named.id] = named.name
 
@@ -157,8 +159,9 @@ def _place_of(
     frame = named_in.get("frame") if image.frame is None else image.frame
     if frame is None and image.seconds is None:
         raise ObjectImportError(
-            f"{what}: expected a file_name that ends with the number of the frame, got "
-            f"{image.file_name!r}; pass a pattern with --names"
+            f"expected a file_name that ends with the number of the frame, got "
+            f"{image.file_name!r}; pass a pattern with --names",
+            where=what,
         )
     video_id = image.video or named_in.get("video")
     if image.video is None and image.video_id is not None:
@@ -173,9 +176,9 @@ def objects_of_coco(record: str, video: SourceVideo, what: str) -> Iterator[Sour
     try:
         mask = _mask(entry.segmentation, *video.grid) if entry.segmentation else None
     except (ValueError, ObjectImportError) as err:
-        raise ObjectImportError(f"{what}: segmentation: {err}; correct the file") from err
+        raise ObjectImportError(f"segmentation: {err}; correct the file", where=what) from err
     if mask is None and entry.bbox is None:
-        raise ObjectImportError(f"{what}: neither bbox nor segmentation; add one")
+        raise ObjectImportError("neither bbox nor segmentation; add one", where=what)
     box = None
     if entry.bbox is not None:
         x, y, width, height = entry.bbox

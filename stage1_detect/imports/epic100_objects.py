@@ -86,23 +86,25 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
     """
     if len(packed) > _MOST_MESSAGE_BYTES:
         raise ObjectImportError(
-            f"{place}: expected a message of at most {_MOST_MESSAGE_BYTES:,} bytes, got "
-            f"{len(packed):,}"
+            f"expected a message of at most {_MOST_MESSAGE_BYTES:,} bytes, got {len(packed):,}",
+            where=place,
         )
     message = frame_message_type()()
     try:
         message.ParseFromString(packed)
     except DecodeError as err:
         raise ObjectImportError(
-            f"{place}: expected a FrameObjectDetections message, got {len(packed):,} bytes that "
-            "are truncated or a different message; download the file again"
+            f"expected a FrameObjectDetections message, got {len(packed):,} bytes that "
+            "are truncated or a different message; download the file again",
+            where=place,
         ) from err
     size = message.ByteSize()
     message.DiscardUnknownFields()
     if message.ByteSize() != size:
         raise ObjectImportError(
-            f"{place}: expected only FrameObjectDetections fields, got "
-            f"{size - message.ByteSize():,} bytes of unknown fields; use the released file"
+            f"expected only FrameObjectDetections fields, got "
+            f"{size - message.ByteSize():,} bytes of unknown fields; use the released file",
+            where=place,
         )
     return message
 
@@ -120,8 +122,9 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
     packed, _ = load_plain(path)
     if type(packed) is not list or not all(type(entry) is bytes for entry in packed):
         raise ObjectImportError(
-            f"{path}: expected a list of packed frames, got a {type(packed).__name__}; choose a "
-            "different --format"
+            f"expected a list of packed frames, got a {type(packed).__name__}; choose a "
+            "different --format",
+            where=path,
         )
     frames: dict[int, SourceFrame] = {}
     for index, entry in enumerate(packed):
@@ -129,7 +132,7 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
         number = message.frame_number
         if number < 1 or number - 1 in frames:
             raise ObjectImportError(
-                f"{path}: entry {index}: expected unique frame numbers from 1, got {number}"
+                f"entry {index}: expected unique frame numbers from 1, got {number}", where=path
             )
         kept = [detection for detection in message.objects if detection.pred_class != 0]
         frames[number - 1] = SourceFrame(
@@ -146,14 +149,15 @@ def _frame(place: str, objects: list[Any]) -> FrameDetections:
     wrong = classes[(classes < 1) | (classes > NUM_COCO_CLASSES)]
     if len(wrong):
         raise ObjectImportError(
-            f"{place}: expected classes 1 to {NUM_COCO_CLASSES}, got {wrong[0]}"
+            f"expected classes 1 to {NUM_COCO_CLASSES}, got {wrong[0]}", where=place
         )
     sides = [[getattr(detection.bbox, side) for side in _SIDES] for detection in objects]
     boxes = np.array(sides, dtype=np.float32).reshape(-1, 4)
     if not ((boxes >= -_EDGE) & (boxes <= 1 + _EDGE)).all():
         raise ObjectImportError(
-            f"{place}: expected boxes as fractions of the image size, 0 to 1, got {boxes.min()} to "
-            f"{boxes.max()}"
+            f"expected boxes as fractions of the image size, 0 to 1, got {boxes.min()} to "
+            f"{boxes.max()}",
+            where=place,
         )
     return detections_of(
         place,

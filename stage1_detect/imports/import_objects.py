@@ -113,10 +113,11 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
     matching = match_videos(sources, listing.video_ids)
     if not matching.matched:
         raise ObjectImportError(
-            f"{request.source}: expected objects in the videos listed in {manifest.name!r} "
+            f"expected objects in the videos listed in {manifest.name!r} "
             f"({', '.join(listing.video_ids[:_NAMED])}), got objects in "
             f"{', '.join(source.id for source in sources[:_NAMED])}; rename the videos in the "
-            "source to match (with --format authors, its folders)"
+            "source to match (with --format authors, its folders)",
+            where=request.source,
         )
     importable = videos if request.form in RECORDS else matching.matched  # records need frame times
     planned = {name: source for name, source in matching.matched.items() if name in importable}
@@ -223,8 +224,9 @@ def _entry(
         names = COCO_CLASSES
     if len(names) > MOST_CLASSES:
         raise ObjectImportError(
-            f"{request.source}: expected at most {MOST_CLASSES:,} classes, got {len(names):,}; "
-            "select some with --classes"
+            f"expected at most {MOST_CLASSES:,} classes, got {len(names):,}; "
+            "select some with --classes",
+            where=request.source,
         )
     return DetectorEntry.imported(
         form,

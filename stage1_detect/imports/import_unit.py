@@ -31,7 +31,7 @@ from orn.shared.text import counted
 from orn.shared.video.frame import VideoInfo
 from orn.shared.video.random_access import seconds_of_frames
 from orn.shared.video.read import content_bytes, content_digest, probe
-from orn.stage1_detect.detect_unit import add_frames
+from orn.stage1_detect.detect_unit import add_frames, reason_below
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.object_table import places_of, records_of
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
@@ -95,13 +95,11 @@ class ImportWork:
             with without_garbage_collection():
                 add_frames(writer, self._frames(entry, source, left_out))
         except (ObjectImportError, VideoDecodeError) as err:
-            # Drop the folders: the content of a shard must not depend on its location.
             whole = self.request.source
             folder = whole.parent if source.path == whole else whole
-            reason = str(err).replace(str(source.path), source.path.relative_to(folder).as_posix())
-            if video is not None:
-                reason = reason.replace(str(video.path), video.path.name)
-            writer.fail(video_id, reason)
+            if video is not None and isinstance(err, VideoDecodeError):
+                folder = video.path.parent
+            writer.fail(video_id, reason_below(folder, err))
         if writer.open_id is not None:
             writer.end_video()
             writer.left_out += left_out.values()
@@ -181,8 +179,9 @@ class ImportWork:
             what = f"{source.path}: {source.at(place)}"
             if number > MOST_FRAME_DETECTIONS:
                 raise ObjectImportError(
-                    f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, got {number:,}; "
-                    "remove some"
+                    f"expected at most {MOST_FRAME_DETECTIONS:,} objects, got {number:,}; "
+                    "remove some",
+                    where=what,
                 )
             objects = (
                 one

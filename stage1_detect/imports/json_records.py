@@ -41,7 +41,7 @@ class Record(BaseModel):
         try:
             return read(value)
         except ValidationError as err:
-            raise ObjectImportError(f"{what}: {explain(err, cls)}; correct the file") from err
+            raise ObjectImportError(f"{explain(err, cls)}; correct the file", where=what) from err
 
 
 def elements_of(path: Path) -> Iterator[tuple[str, Any, int, str]]:
@@ -69,7 +69,7 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int, str]]:
                 f"{number:,}; export the file again"
             ) from err
         except OSError as err:
-            raise ObjectImportError(f"{path}: cannot be read ({err.strerror})") from err
+            raise ObjectImportError(f"cannot be read ({err.strerror})", where=path) from err
 
 
 def _elements(text: "_Text") -> Iterator[tuple[str, Any, int, str]]:

@@ -100,7 +100,7 @@ class ObjectTable:
         by_time = seconds is not None or file.rate is not None
         if file.by_time not in (None, by_time):
             raise ObjectImportError(
-                f"{file.path}: expected times for all frames or none, got some; add the rest"
+                "expected times for all frames or none, got some; add the rest", where=file.path
             )
         file.by_time = by_time
         place = seconds
@@ -125,13 +125,14 @@ class ObjectTable:
             database.executescript(_INDEXES)
             for file, image in database.execute(_REPEATED_IMAGE):
                 raise ObjectImportError(
-                    f"{self._files[file].images}: expected unique ids of images, got {image} "
-                    "twice; correct the file"
+                    f"expected unique ids of images, got {image} twice; correct the file",
+                    where=self._files[file].images,
                 )
             for file, image, number in database.execute(_WITHOUT_IMAGE):
                 raise ObjectImportError(
-                    f"{self._files[file].path}: record {number:,}: expected an image_id of "
-                    f"{self._files[file].images.name}, got {image}; export both files in one step"
+                    f"record {number:,}: expected an image_id of "
+                    f"{self._files[file].images.name}, got {image}; export both files in one step",
+                    where=self._files[file].path,
                 )
             digests = {
                 (number, video_id): self._digest(number, video_id, rows)

@@ -89,9 +89,9 @@ def load_plain(path: Path) -> tuple[Any, int]:
         return _Unpickler(io.BytesIO(data), most=MAX_INSTRUCTIONS).load(), len(data)
     except RefusedPickleError as err:
         raise ObjectImportError(
-            f"{path}: the file is not one of the released masks: it {err}; remove it"
+            f"the file is not one of the released masks: it {err}; remove it", where=path
         ) from err
     except Exception as err:  # pickle does not document its exceptions
         raise ObjectImportError(
-            f"{path}: corrupt pickle ({path_text(err)}); download it again"
+            f"corrupt pickle ({path_text(err)}); download it again", where=path
         ) from err

@@ -195,9 +195,10 @@ def detections_of(
     most_bytes = 4 * (grid[0] * grid[1] + 1)  # the limit if each pixel were a run
     if len(masks) > MOST_FRAME_DETECTIONS or size > MOST_FRAME_MASK_BYTES or largest > most_bytes:
         raise ObjectImportError(
-            f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, masks of at most "
+            f"expected at most {MOST_FRAME_DETECTIONS:,} objects, masks of at most "
             f"{most_bytes:,} bytes and {MOST_FRAME_MASK_BYTES:,} in total, got {len(masks):,} "
-            f"objects, {largest:,} and {size:,} bytes; remove some"
+            f"objects, {largest:,} and {size:,} bytes; remove some",
+            where=what,
         )
     try:
         detections = FrameDetections(
@@ -210,7 +211,7 @@ def detections_of(
             masks=masks,
         )
     except ShapeError as err:
-        raise ObjectImportError(f"{what}: {str(err).removeprefix('FrameDetections.')}") from err
+        raise ObjectImportError(err.reason, where=what) from err
     for fault in frame_faults(detections, ClassRules(num_classes=num_classes, score_kind="label")):
-        raise ObjectImportError(f"{what}: {fault.field} of object {fault.row}: {fault.message}")
+        raise ObjectImportError(f"{fault.field} of object {fault.row}: {fault.message}", where=what)
     return detections

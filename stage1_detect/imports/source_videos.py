@@ -95,13 +95,15 @@ def find_videos(
     if problem is not None or (form is None and not os.path.isdir(source)):
         expected = "a folder or a file" if form else "a folder"
         raise ObjectImportError(
-            f"{source}: expected {expected} with objects, got {problem or 'a file'}; correct SOURCE"
+            f"expected {expected} with objects, got {problem or 'a file'}; correct SOURCE",
+            where=source,
         )
     files = [source] if form and not os.path.isdir(source) else _files(source, suffix)
     if not files:
         raise ObjectImportError(
-            f"{source}: expected files *{suffix} in this folder or below, got none; pass the "
-            "folder or file with the objects"
+            f"expected files *{suffix} in this folder or below, got none; pass the "
+            "folder or file with the objects",
+            where=source,
         )
     if form is None:
         ids = (_id_of(path.relative_to(source), request.form) for path in files)
@@ -118,7 +120,7 @@ def find_videos(
         return records.finish(), tuple(names)
     except sqlite3.Error as err:
         raise ObjectImportError(
-            f"{table}: could not be written ({err}); check the free space of its folder"
+            f"could not be written ({err}); check the free space of its folder", where=table
         ) from err
 
 
@@ -217,13 +219,16 @@ def match_files(sources: Sequence[SourceVideo], paths: Iterable[Path]) -> dict[P
             continue
         if len(by_id[end]) > 1:
             names = " and ".join(repr(video.id) for video in by_id[end])
-            raise ObjectImportError(f"{path}: expected one match, got {names}; rename one of them")
+            raise ObjectImportError(
+                f"expected one match, got {names}; rename one of them", where=path
+            )
         other = files.setdefault(end, path)
         if other != path:
             raise ObjectImportError(
-                f"{path}: expected objects of its own, got those of {by_id[end][0].id!r}, which "
+                f"expected objects of its own, got those of {by_id[end][0].id!r}, which "
                 f"{other} also matches; name the videos with their folders in the objects, or "
-                "predict them one by one"
+                "predict them one by one",
+                where=path,
             )
         matched[path] = by_id[end][0]
     return matched
