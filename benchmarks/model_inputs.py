@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from orn.stage2_train.clips.batches import ClipBatch
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.settings.model_config import NetworkConfig
 
 _STRIDE = 16
@@ -87,7 +87,7 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     return ClipBatch(
         ids=tuple(f"clip-{number}" for number in range(sizes.clips)),
         frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
-        maps_BTChw=None,
+        crop=(side, side),
         masks_BTKhw=masks_BTKhw,
         coverage_BTKhw=coverage.view(*lead, cells, cells),
         boxes_BTK4=torch.cat([corners, corners + side / 2], dim=3),

@@ -19,10 +19,9 @@ from orn.benchmarks.measuring import (
     seconds_in_turns,
 )
 from orn.benchmarks.model_inputs import ClipSizes, random_batch
-from orn.benchmarks.plain_network import plain_object_head
+from orn.benchmarks.plain_network import conv5_of, plain_object_head
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.object_head import ObjectHead
-from orn.stage2_train.model.resnet_25d import Stage
 
 LARGEST_DIFFERENCE = 1e-4
 """Limit for float32 results and gradients, relative to their norm."""
@@ -67,12 +66,14 @@ class _BothHeads:
 
     def __init__(self, sizes: ClipSizes) -> None:
         torch.manual_seed(0)
-        self.ours = build_object_network(sizes.config).object_head
-        width = self.ours.conv5.out_channels
-        self.ours.conv5 = cast(Stage, _GivenFeatures())
+        head = build_object_network(sizes.config).object_head
+        assert head is not None
+        self.ours, objects = head, cast(Any, head.objects)
+        width = conv5_of(head).out_channels
+        objects.parts["appearance"].conv5 = _GivenFeatures()
         self.plain = copy.deepcopy(self.ours)
         batch = random_batch(sizes)
-        self.inputs = batch.inputs()
+        self.inputs = batch
         cells = batch.coverage_BTKhw.shape[3:]
         feats_MDhw = torch.randn(sizes.clips * sizes.frames, width, *cells)
         self.feats_MDhw = feats_MDhw.contiguous(memory_format=torch.channels_last).requires_grad_()

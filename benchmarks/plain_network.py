@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.frame_cliques import sampled_earlier_frames
-from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ActivityHead, ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
@@ -48,7 +48,7 @@ class PlainNetwork(nn.Module):
 
     def forward(
         self,
-        batch: NetworkInputs,
+        batch: ClipBatch,
         *,
         heads: Heads = "both",
         generator: torch.Generator | None = None,
@@ -56,9 +56,10 @@ class PlainNetwork(nn.Module):
         """Return the logits of both heads, with the network's interface."""
         assert heads == "both"
         activity, objects = self.network.activity_head, self.network.object_head
-        num_frames = batch.frames_BTCHW.shape[1]
-        trunk_MChw = _trunk(self.network, batch.frames_BTCHW)
-        objects_BDThw = _stage(objects.conv5, trunk_MChw, num_frames)
+        assert objects is not None
+        num_frames = batch.num_frames
+        trunk_MChw = _trunk(self.network, batch.required("frames_BTCHW"))
+        objects_BDThw = _stage(conv5_of(objects), trunk_MChw, num_frames)
         object_logits_BA, class_logits_BTKS = plain_object_head(
             objects, objects_BDThw, batch, generator=generator
         )
@@ -66,15 +67,21 @@ class PlainNetwork(nn.Module):
         activity_BDThw = _stage(activity.conv5, trunk_MChw, num_frames)
         context_BTD = activity_BDThw.mean(dim=(3, 4)).transpose(1, 2)
         return NetworkOutput(
-            activity_logits_BA=activity.classifier(context_BTD),
+            activity_logits_BA=activity.classifier(context_BTD, batch.seconds_BT),
             object_logits_BA=object_logits_BA,
             class_logits_BTKS=class_logits_BTKS,
         )
 
 
+def conv5_of(head: ObjectHead) -> Stage:
+    """Return conv5 of an object head with appearance."""
+    return next(module for module in head.modules() if isinstance(module, Stage))
+
+
 def _trunk(network: ObjectVideoNetwork, frames_BTCHW: Tensor) -> Tensor:
     num_frames = frames_BTCHW.shape[1]
     normalize, trunk = network.normalize_frames, network.trunk
+    assert normalize is not None and trunk is not None
     frames_M3HW = frames_BTCHW.flatten(0, 1).to(normalize.mean_311.dtype).contiguous()
     frames_M3HW = (frames_M3HW / 255 - normalize.mean_311) / normalize.std_311
     feats = _clips_if_temporal(trunk.conv1, frames_M3HW, num_frames)
@@ -166,7 +173,7 @@ def pool_objects(feats_BDThw: Tensor, masks_BTKhw: Tensor) -> Tensor:
 def plain_object_head(
     head: ObjectHead,
     feats_BDThw: Tensor,
-    batch: NetworkInputs,
+    batch: ClipBatch,
     *,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -174,14 +181,14 @@ def plain_object_head(
     training mode; ignores `batch.coverage_BTKhw`."""
     masks_BTKhw = batch.masks_BTKhw * batch.valid_BTK[..., None, None]
     appearance_BTKD = pool_objects(feats_BDThw, masks_BTKhw)
-    assert head.encoder is not None
-    shape_BTKb = head.encoder.mask_mlp(masks_BTKhw.flatten(3))
+    objects: Any = head.objects
+    shape_BTKb = objects.parts["shape"].mlp(masks_BTKhw.flatten(3))
     objects_BTKO = torch.cat([shape_BTKb, appearance_BTKD, batch.class_scores_BTKS], dim=3)
     num_clips, num_frames = objects_BTKO.shape[:2]
     drawn = sampled_earlier_frames(num_clips, num_frames, generator=generator)
     earlier_BT = drawn.frames_nQ[0].view(num_clips, num_frames - 1).to(feats_BDThw.device)
     relations_BTG = _relations(head.relation, objects_BTKO, batch.valid_BTK, earlier_BT)
-    return head.reasoning(relations_BTG), head.classify_object(appearance_BTKD)
+    return head.reasoning(relations_BTG, batch.seconds_BT), objects.classify_object(appearance_BTKD)
 
 
 def _relations(

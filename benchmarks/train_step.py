@@ -22,8 +22,8 @@ from orn.benchmarks.measuring import (
 from orn.benchmarks.model_inputs import ClipSizes, random_batch
 from orn.benchmarks.plain_network import PlainNetwork
 from orn.shared.devices import choose_precision
-from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.model.build import build_object_network
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.step import apply_backbone_options, build_optimizer, training_step
@@ -121,7 +121,7 @@ def _gradient_difference(
     sizes: ClipSizes, ours: nn.Module, plain: nn.Module, place: torch.device
 ) -> float:
     """Return the relative difference between the gradients of all weights, on small frames."""
-    batch = random_batch(sizes, pixels=CHECKED_PIXELS).to(place).inputs()
+    batch = random_batch(sizes, pixels=CHECKED_PIXELS).to(place)
     inputs = replace(
         batch,
         masks_BTKhw=batch.masks_BTKhw.double(),

@@ -1,4 +1,4 @@
-"""Use the object encoder, the relation module and a recurrent classifier in your own network, to
+"""Use the mask encoder, the relation module and a recurrent classifier in your own network, to
 predict whose place an object takes.
 
     python examples/relate_objects.py
@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from orn.stage2_train.model.frame_cliques import all_earlier_frames, sampled_earlier_frames
 from orn.stage2_train.model.heads import RecurrentClassifier
-from orn.stage2_train.model.object_encoder import ObjectEncoder
-from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.objects import encoder_mlp
+from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 
 KINDS, SIDE = 4, 4
 
@@ -28,14 +28,9 @@ class PlaceClassifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = ObjectEncoder(
-            ("shape", "class"),
-            num_classes=KINDS,
-            mask_size=SIDE,
-            mask_features=32,
-            initialization="he",
-        )
-        self.relation = ObjectRelation(self.encoder.width, 64, initialization="he")
+        self.encode_mask = encoder_mlp(SIDE * SIDE, 32)
+        initialize_layers(self.encode_mask, "he")
+        self.relation = ObjectRelation(32 + KINDS, 64, initialization="he")
         self.classify = RecurrentClassifier(64, 64, KINDS)
 
     def forward(self, masks_BTKyx: Tensor, kinds_BTKS: Tensor, valid_BTK: Tensor) -> Tensor:
@@ -47,7 +42,7 @@ class PlaceClassifier(nn.Module):
             valid_BTK: (B, T, K) bool, True for slots with an object; other slots are ignored.
         """
         num_clips, num_frames = valid_BTK.shape[:2]
-        objects_BTKO = self.encoder(masks_BTKyx, None, kinds_BTKS, valid_BTK)
+        objects_BTKO = torch.cat([self.encode_mask(masks_BTKyx.flatten(3)), kinds_BTKS], dim=3)
         # In training, each frame is related to a random earlier frame; in evaluation, relations to
         # all earlier frames are averaged.
         choose = sampled_earlier_frames if self.training else all_earlier_frames

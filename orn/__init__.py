@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from orn.shared.shards.writer import ShardWriter
     from orn.stage1_detect.detect_unit import Detector
     from orn.stage1_detect.mmdet.detector import MmdetDetector
-    from orn.stage2_train.clips.batches import ClipBatch
     from orn.stage2_train.explanation.importance import Importance
+    from orn.stage2_train.model.inputs import ClipBatch
     from orn.stage2_train.runs.opened_dataset import OpenedDataset
     from orn.stage2_train.runs.trained import OpenedModel
 
@@ -257,5 +257,5 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
     """
     from orn.stage2_train.explanation.importance import explain as explain_network
 
-    inputs = batch.to(model.device).inputs()
+    inputs = batch.to(model.device)
     return explain_network(model.network, inputs, heads=model.heads, class_B=class_B)

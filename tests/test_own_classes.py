@@ -82,7 +82,7 @@ def test_a_run_has_the_classes_of_its_shards(line: Line) -> None:
     assert config["recipe"]["model"]["num_detector_classes"] == len(NAMES)
     assert config["score_kind"] == "sigmoid"
     network = load_model(line.run, device="cpu").network
-    assert network.object_head.classify_object.out_features == len(NAMES) + 1
+    assert network.object_head.objects.classify_object.out_features == len(NAMES) + 1
 
 
 def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def clips_of(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
         slots=SlotSettings(max_objects=10, background=True, mask_size=28, feature_cells=(14, 14)),
         num_activities=len(dataset.classes),
         multi_label=True,
-        reads_frames=False,
+        reads=frozenset(),
     )
     segments = [
         Segment(id=segment.id, video_id=segment.video_id, split="train", labels=segment.labels)

@@ -183,7 +183,7 @@ def predict_frames(
     for first in range(0, len(clips), _BATCH):
         places = range(first, min(first + _BATCH, len(clips)))
         batch = collate(samples := [clips[ClipRequest(place)] for place in places])
-        inputs = batch.to(model.device).inputs()
+        inputs = batch.to(model.device)
         output = model.output(inputs)
         heads = {name: logits.float().cpu().numpy() for name, logits in output.by_head().items()}
         parts = [f"video {video_id}{_times(times[place])}" for place in places]

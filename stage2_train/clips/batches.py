@@ -9,7 +9,7 @@ classes, H W pixels, h w cells.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
@@ -22,90 +22,25 @@ from torch.utils.data import DataLoader, Sampler
 from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.workers import interrupts_delayed
-from orn.shared.text import counted, short_repr
+from orn.shared.text import counted
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.interfaces import ClipRequest, View
-from orn.stage2_train.model.inputs import NetworkInputs, map_tensors
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClipBatch:
-    """Tensors for B clips; empty slots are marked invalid and filled with zeros."""
-
-    ids: tuple[str, ...]
-    """Ids of the B segments."""
-    frames_BTCHW: Tensor
-    """(B, T, 3, H, W) uint8 RGB, channels last in memory."""
-    maps_BTChw: Tensor | None
-    """(B, T, C, h, w) float16 stored feature maps of whole frames, which are then black; None if
-    the network reads frames."""
-    motion_BTChw: Tensor | None = None
-    """(B, T, C, h, w) float16 motion maps of whole frames; None if the network reads none."""
-    windows_BTNCHW: Tensor | None = None
-    """(B, T, N, 3, H, W) uint8 RGB windows around the frames, which are then black; None if no
-    video network reads them."""
-    masks_BTKhw: Tensor
-    """(B, T, K, mask_size, mask_size) float32 fraction of each cell of the crop that the mask
-    covers."""
-    coverage_BTKhw: Tensor
-    """(B, T, K, h, w) float32 fraction of each cell of the object head's feature map that the mask
-    covers."""
-    boxes_BTK4: Tensor
-    """(B, T, K, 4) float32 x1 y1 x2 y2, pixels of the crop."""
-    seconds_BT: Tensor
-    """(B, T) float32 times of the frames since the first one of the clip, in seconds."""
-    class_scores_BTKS: Tensor
-    """(B, T, K, S) float32 distribution over the detector's classes and the background."""
-    detector_labels_BTK: Tensor
-    """(B, T, K) int64 detected class, S - 1 for the background object."""
-    valid_BTK: Tensor
-    """(B, T, K) bool, whether the slot holds an object."""
-    labels: Tensor
-    """(B,) int64 activities, or (B, A) float32: 0, 1, or -1 for classes that the loss ignores."""
-
-    __repr__ = short_repr
-
-    def __len__(self) -> int:
-        """Return B."""
-        return len(self.ids)
-
-    def to(self, device: torch.device) -> "ClipBatch":
-        """Return the batch on another device; copies from pinned memory are asynchronous."""
-        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
-
-    def pin_memory(self) -> "ClipBatch":
-        """Return the batch in pinned memory; called by PyTorch's `DataLoader`."""
-        return map_tensors(self, lambda tensor: tensor.pin_memory())
-
-    def inputs(self) -> NetworkInputs:
-        """Return the inputs of the network."""
-        names = [field.name for field in fields(NetworkInputs)]
-        return NetworkInputs(**{name: getattr(self, name) for name in names})
-
-    def not_finite(self) -> Iterator[str]:
-        """Yield the fields that contain NaN or infinity, such as `boxes of clip film/1`."""
-        for field in fields(self):
-            values = getattr(self, field.name)
-            if isinstance(values, Tensor) and values.is_floating_point():
-                bad_B = ~values.isfinite().reshape(len(self), -1).all(1)
-                what = field.name.rpartition("_")[0] or field.name
-                yield from (f"{what} of clip {self.ids[row]}" for row in bad_B.nonzero()[:, 0])
+from orn.stage2_train.model.inputs import ClipBatch
 
 
 def collate(samples: Sequence[ClipSample]) -> ClipBatch:
     """Collate one or more clips of equal length and frame size; K is the largest number of slots in
     any of the clips."""
-    frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
     slots = [sample.slots for sample in samples]
-    maps = [sample.maps for sample in samples if sample.maps is not None]
-    windows = [sample.windows for sample in samples if sample.windows is not None]
-    motion = [sample.motion for sample in samples if sample.motion is not None]
+    frames = _stacked([sample.frames for sample in samples])
+    windows = _stacked([sample.windows for sample in samples])
     return ClipBatch(
         ids=tuple(sample.id for sample in samples),
-        frames_BTCHW=frames_BTHWC.permute(0, 1, 4, 2, 3),
-        maps_BTChw=torch.from_numpy(np.stack(maps)) if maps else None,
-        motion_BTChw=torch.from_numpy(np.stack(motion)) if motion else None,
-        windows_BTNCHW=torch.from_numpy(np.stack(windows)).movedim(-1, -3) if windows else None,
+        crop=samples[0].crop,
+        frames_BTCHW=None if frames is None else frames.movedim(-1, -3),
+        maps_BTChw=_stacked([sample.maps for sample in samples]),
+        motion_BTChw=_stacked([sample.motion for sample in samples]),
+        windows_BTNCHW=None if windows is None else windows.movedim(-1, -3),
         masks_BTKhw=_padded([slot.masks for slot in slots]),
         coverage_BTKhw=_padded([slot.coverage for slot in slots]),
         boxes_BTK4=_padded([slot.boxes for slot in slots]),
@@ -115,6 +50,12 @@ def collate(samples: Sequence[ClipSample]) -> ClipBatch:
         valid_BTK=_padded([slot.valid for slot in slots]),
         labels=torch.from_numpy(np.stack([np.asarray(sample.label) for sample in samples])),
     )
+
+
+def _stacked(arrays: Sequence[np.ndarray | None]) -> Tensor | None:
+    """Return arrays of equal shape in a tensor; None if they are not read."""
+    there = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.stack(there)) if there else None
 
 
 def _since_first(seconds_T: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -50,15 +50,16 @@ class ClipSample:
 
     id: str
     """Id of the segment."""
-    frames: NDArray[np.uint8]
-    """(T, H, W, 3) uint8 RGB."""
-    maps: NDArray[np.float16] | None
-    """(T, C, h, w) float16 feature maps of whole frames; None if they are not stored."""
+    crop: tuple[int, int]
+    """(H, W), the size of the crop in pixels."""
+    frames: NDArray[np.uint8] | None = None
+    """(T, H, W, 3) uint8 RGB; like the next three, None if they are not read."""
+    maps: NDArray[np.float16] | None = None
+    """(T, C, h, w) float16 feature maps of whole frames."""
     motion: NDArray[np.float16] | None = None
-    """(T, C, h, w) float16 motion maps of whole frames; None if they are not read."""
+    """(T, C, h, w) float16 motion maps of whole frames."""
     windows: NDArray[np.uint8] | None = None
-    """(T, N, H, W, 3) uint8 RGB windows around the frames, for a video network; None if they are
-    not read."""
+    """(T, N, H, W, 3) uint8 RGB windows around the frames, for a video network."""
     seconds: NDArray[np.float64]
     """(T,) float64 presentation times in the video."""
     slots: ClipSlots
@@ -71,11 +72,10 @@ class ClipSample:
         """Return the clip flipped left to right, with the same label; it must have no maps, since a
         mirrored map is not the map of a mirrored frame."""
         assert self.maps is None and self.motion is None and self.windows is None
-        return replace(
-            self,
-            frames=np.ascontiguousarray(self.frames[:, :, ::-1]),
-            slots=self.slots.flipped(self.frames.shape[2]),
+        frames = (
+            self.frames if self.frames is None else np.ascontiguousarray(self.frames[:, :, ::-1])
         )
+        return replace(self, frames=frames, slots=self.slots.flipped(self.crop[1]))
 
 
 class ClipDataset(Dataset[ClipSample]):
@@ -112,10 +112,10 @@ class ClipDataset(Dataset[ClipSample]):
         self._pictures = PictureCache()
         check_crop(self.segments, clips, settings.data.crop)
 
-    def for_network(self, *, needs_frames: bool) -> "ClipDataset":
-        """Return the clips for a network, or for heads, that are computed from frames or not."""
+    def without_frames(self) -> "ClipDataset":
+        """Return the clips with objects alone, for heads that are not computed from frames."""
         clips = copy(self)
-        clips.settings = self.settings.for_network(needs_frames=needs_frames)
+        clips.settings = replace(self.settings, reads=frozenset())
         return clips
 
     def for_workers(self, number: int) -> "ClipDataset":
@@ -174,20 +174,19 @@ class ClipDataset(Dataset[ClipSample]):
             person = self._objects.source.detector.class_names.index(PERSON)
             objects = draws.persons_first(objects, person=person)
         is_flipped = draws.is_flipped()
-        if settings.reads_frames:
-            pictures = self._pictures.read(request, video, frames_T, window)
-        else:
-            pictures = np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
-        maps = None
-        if settings.reads_maps:
+        frames = maps = None
+        if "frames" in settings.reads:
+            frames = self._pictures.read(request, video, frames_T, window)
+        if "maps" in settings.reads:
             assert isinstance(video, ClipFrames), "only a clip store has maps"
             maps = video.maps(frames_T)
         sample = ClipSample(
             id=segment.id,
-            frames=pictures,
+            crop=settings.data.crop,
+            frames=frames,
             maps=maps,
-            motion=video.motion(frames_T) if settings.reads_motion else None,
-            windows=video.windows(frames_T) if settings.reads_windows else None,
+            motion=video.motion(frames_T) if "motion" in settings.reads else None,
+            windows=video.windows(frames_T) if "windows" in settings.reads else None,
             seconds=seconds_F[frames_T],
             slots=fill_slots(objects, window, settings.slots),
             label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),
@@ -243,11 +242,11 @@ def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn:
     data = clips.settings.data
     if data.max_objects == 0 or not len(clips):
         return
-    without_frames = clips.for_network(needs_frames=False)
+    objects = clips.without_frames()
     places = range(0, len(clips), -(-len(clips) // _NUM_CLIPS))
-    empty_N = np.concatenate([_empty_frames(without_frames, place) for place in places])
+    empty_N = np.concatenate([_empty_frames(objects, place) for place in places])
     is_any = not empty_N.all() or not all(
-        _empty_frames(without_frames, place).all() for place in range(len(clips))
+        _empty_frames(objects, place).all() for place in range(len(clips))
     )
     expected = f"objects in the crop with a score of at least {data.score_threshold:g}"
     if are_required and not is_any:

@@ -6,9 +6,9 @@ F frames of a video, n selected frames, A activity classes.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, Protocol, Self, get_args
+from typing import Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,7 @@ from orn.stage2_train.settings.evaluation_names import NumCrops
 from orn.stage2_train.settings.recipe import DataRecipe
 
 logger = logging.getLogger(__name__)
+FrameInput = Literal["frames", "maps", "motion", "windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,32 +213,8 @@ class ClipSettings:
     objects ordered as in the authors' released code, and unsure labels count as negative."""
     has_one_clip: bool = False
     """Whether each segment has only the frames of its centered clip."""
-    reads_frames: bool = True
-    """Whether frames are decoded; otherwise they are black, which is faster."""
-    has_maps: bool = False
-    """Whether the network's feature maps of the frames are stored."""
-    reads_maps: bool = False
-    """Whether these maps are read, with which the network needs no frames."""
-    has_pixels: bool = True
-    """Whether the network computes something from frames, unlike from motion alone."""
-    has_motion: bool = False
-    """Whether the network reads motion maps of the frames."""
-    reads_motion: bool = False
-    """Whether these are read."""
-    has_windows: bool = False
-    """Whether the network's maps are computed from windows of frames, unless they are stored."""
-    reads_windows: bool = False
-    """Whether these windows are read, with which the network needs no frames."""
+    reads: frozenset[FrameInput] = frozenset({"frames"})
+    """What the network reads of frames: the crops, or in their place stored maps or the windows of
+    a video network, and motion maps."""
     seed: int = 0
     """Random seed for training."""
-
-    def for_network(self, *, needs_frames: bool) -> "ClipSettings":
-        """Return the settings for a network, or for heads, that are computed from frames or not."""
-        is_direct = self.has_pixels and not (self.has_maps or self.has_windows)
-        return replace(
-            self,
-            reads_frames=needs_frames and is_direct,
-            reads_windows=needs_frames and self.has_windows and not self.has_maps,
-            reads_maps=needs_frames and self.has_maps,
-            reads_motion=needs_frames and self.has_motion,
-        )

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from orn.stage2_train.clip_store.motion import reversed_motion
-from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.clips.sampling import clip_generator
-from orn.stage2_train.model.inputs import map_tensors
+from orn.stage2_train.model.inputs import ClipBatch, map_tensors
 
 Change = Callable[[ClipBatch], ClipBatch]
 _OBJECTS = (
@@ -84,8 +83,7 @@ def without_objects_but_background(batch: ClipBatch) -> ClipBatch:
     clips = without_objects(batch)
     for name in ("masks_BTKhw", "coverage_BTKhw", "valid_BTK"):
         getattr(clips, name).fill_(1)
-    clips.boxes_BTK4[..., 2] = batch.frames_BTCHW.shape[4]
-    clips.boxes_BTK4[..., 3] = batch.frames_BTCHW.shape[3]
+    clips.boxes_BTK4[..., 3], clips.boxes_BTK4[..., 2] = batch.crop
     clips.class_scores_BTKS[..., -1] = 1
     clips.detector_labels_BTK.fill_(batch.class_scores_BTKS.shape[3] - 1)
     return clips

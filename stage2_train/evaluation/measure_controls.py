@@ -38,7 +38,7 @@ def shuffled_batches(clips: ClipDataset, batch_size: int) -> list[NDArray[np.int
     depends only on the ids: at most `MOST_CLIPS` if frames are read, otherwise all."""
     ids = [segment.id for segment in clips.segments]
     order_N = clip_generator("\0".join(ids), 0).permutation(len(ids))
-    if clips.settings.reads_frames:
+    if "frames" in clips.settings.reads:
         order_N = order_N[:MOST_CLIPS]
     number = min(-(-len(order_N) // batch_size), len(order_N) // 2)
     return np.array_split(order_N, max(number, 1))
@@ -75,7 +75,7 @@ def predict_changed(
         logits = {}
         for name, change in changes.items():
             with torch.inference_mode(), accelerator.autocast():
-                inputs = change(batch).to(accelerator.device).inputs()
+                inputs = change(batch).to(accelerator.device)
                 logits[name] = network(inputs, heads=heads).logits_BA.float().cpu().numpy()
         parts.append((rows_n, logits))
         advance(len(batch))

@@ -58,7 +58,7 @@ def predict(
         if view == every[0]:
             labels.append(batch.labels.numpy())
         with torch.inference_mode(), accelerator.autocast():
-            output = network(batch.to(accelerator.device).inputs(), heads=heads)
+            output = network(batch.to(accelerator.device), heads=heads)
         combination = output.combination
         for name, logits_BA in (
             ("activity", output.activity_logits_BA),

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from orn.shared.errors import ConfigError
 from orn.shared.text import counted
 from orn.stage2_train.model.frame_cliques import FrameCliques
-from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from orn.stage2_train.model.heads import classify_variants
+from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import CliqueValues
@@ -81,8 +82,8 @@ class Importance:
     """(B, R, G) values of all pairs, pooled over each time step (eq. 4)."""
     frames: FrameCliques
     """The pairs of frames."""
-    seconds_BR: Tensor | None
-    """(B, R) times of the time steps; None if the network reads no times."""
+    seconds_BR: Tensor
+    """(B, R) times of the time steps."""
     head: ObjectHead
     """The layers after the pooling."""
     is_alone: bool
@@ -115,8 +116,8 @@ class Importance:
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self._share_PG[place_V]
                 later_VrG = self._relations(total_VrG)
-                without_VA = classifier.classify_variants(
-                    relations_BRG, clip_V, later_VrG, self.seconds_BR
+                without_VA = classify_variants(
+                    classifier, relations_BRG, clip_V, later_VrG, self.seconds_BR
                 )
                 drop_VA = logits_BA[clip_V] - without_VA
                 logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
@@ -201,7 +202,7 @@ class Importance:
 @_in_weights_precision()
 def explain(
     network: nn.Module,
-    batch: NetworkInputs,
+    batch: ClipBatch,
     *,
     heads: Heads | None = None,
     class_B: Tensor | None = None,
@@ -225,15 +226,14 @@ def explain(
         )
     if network.training:
         raise ConfigError("importance of pairs: expected evaluation mode; call network.eval()")
-    head: ObjectHead = network.object_head
+    head = network.object_head
+    assert head is not None
     is_alone = heads == "object" and network.heads == "both"
     heads = heads or network.heads
     trunk_MChw = network.trunk_features(batch) if network.needs_frames(heads) else None
     activity_logits_BA = None
-    if heads == "both":
-        activity_logits_BA = network.activity_head(
-            trunk_MChw, batch.frames_BTCHW.shape[1], batch.seconds_BT
-        )
+    if heads == "both" and network.activity_head is not None:
+        activity_logits_BA = network.activity_head(trunk_MChw, batch.num_frames, batch.seconds_BT)
     objects = head.related(trunk_MChw, batch)
     frames, valid_BTK = objects.frames, objects.valid_BTK
     num_clips, num_frames, num_slots = valid_BTK.shape

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from orn.shared.text import truncate
-from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.importance import Pair
+from orn.stage2_train.model.inputs import ClipBatch
 
 LEAST_DROP = 0.02
 """Smaller logit drops are neither drawn nor named."""
@@ -72,7 +72,7 @@ def seen_objects(
         names: names of the detector's classes.
         window: x1 y1 x2 y2 of the crop in the grid of the result.
     """
-    height, width = batch.frames_BTCHW.shape[3:]
+    height, width = batch.crop
     x1, y1, x2, y2 = window
     per_pixel = np.array([(x2 - x1) / width, (y2 - y1) / height] * 2)
     boxes_TK4 = batch.boxes_BTK4[clip].numpy() * per_pixel + np.array([x1, y1, x1, y1])

@@ -14,15 +14,24 @@ from orn.stage2_train.model.c3d import C3D
 from orn.stage2_train.model.heads import (
     ActivityHead,
     MapActivityHead,
-    MeanClassifier,
     RecurrentClassifier,
+    SequenceClassifier,
     StatisticsClassifier,
     SummedMlpClassifier,
 )
 from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.model.object_encoder import CELL_COORDINATES, ObjectEncoder
 from orn.stage2_train.model.object_head import ObjectHead
+from orn.stage2_train.model.objects import (
+    Boxes,
+    CellObjects,
+    ClassScores,
+    DetectedObjects,
+    MapAppearance,
+    OneHotClass,
+    ResNetAppearance,
+    Shape,
+)
 from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage, Trunk
 from orn.stage2_train.model.standardize import Standardizer
@@ -60,7 +69,7 @@ def build_network(config: NetworkConfig) -> nn.Module:
     """Build a network with random weights from PyTorch's global generator.
 
     Every architecture is called as `network(batch, heads=..., generator=...)`, takes
-    `NetworkInputs` and returns `NetworkOutput`. `heads` selects the heads to compute (None for all
+    `ClipBatch` and returns `NetworkOutput`. `heads` selects the heads to compute (None for all
     heads of the network); in training mode, random numbers come from `generator` (None for
     PyTorch's global generator).
 
@@ -174,26 +183,17 @@ def _activity_head(
     width = conv5.out_channels
     if config.aggregation == "rnn":
         return ActivityHead(conv5, RecurrentClassifier(width, state, number))
-    return ActivityHead(conv5, MeanClassifier(width, number))
+    return ActivityHead(conv5, StatisticsClassifier(width, number, statistics="mean"))
 
 
 def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead | None:
     if config.heads == "activity":
         return None
     is_authors = config.variant == "authors"
-    conv5 = standardize = encoder = classify_object = None
-    width = 0
-    if config.object_head_reads_frames and map_channels is not None:
-        standardize, width = Standardizer(map_channels), map_channels
-    elif config.object_head_reads_frames:
-        conv5 = _conv5(config, stride=1, kernel="2d" if is_authors else None)
-        width = conv5.out_channels
-    if config.objects == "detections":
-        encoder = _encoder(config, width)
-    if encoder is not None and "appearance" in config.object_parts:
-        classify_object = nn.Linear(width, config.num_detector_classes + 1)
+    build_objects = _cells if config.objects == "cells" else _detections
+    objects = build_objects(config, map_channels)
     relation = ObjectRelation(
-        width + CELL_COORDINATES if encoder is None else encoder.width,
+        objects.width,
         config.relation_width,
         clique_size=config.clique_size,
         num_layers=config.relation_layers,
@@ -206,39 +206,55 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
     )
     reasoning, first_phase = _reasoning(config), None
     if config.heads == "both" and is_authors:
-        first_phase = MeanClassifier(config.relation_width, config.num_activities)
+        first_phase = StatisticsClassifier(
+            config.relation_width, config.num_activities, statistics="mean"
+        )
     return ObjectHead(
+        objects,
         relation,
         reasoning,
-        encoder=encoder,
-        conv5=conv5,
-        standardize=standardize,
-        classify_object=classify_object,
         first_phase=first_phase,
         normalize=nn.LayerNorm(config.relation_width) if config.normalize_relations else None,
-        map_dropout=config.map_dropout,
         relation_frames=config.relation_frames,
         is_authors=is_authors,
     )
 
 
-def _encoder(config: NetworkConfig, appearance_width: int) -> ObjectEncoder:
-    return ObjectEncoder(
-        config.object_parts,
-        appearance_width=appearance_width,
-        num_classes=config.num_detector_classes + 1,
-        mask_size=config.mask_size,
-        mask_features=config.mask_features,
-        has_class_mlp=config.variant == "authors",
-        dropout=config.mlp_dropout,
-        initialization=config.mlp_initialization,
-        given_scale=config.given_scale,
-    )
+def _cells(config: NetworkConfig, map_channels: int | None) -> CellObjects:
+    if map_channels is not None:
+        return CellObjects(Standardizer(map_channels), map_channels)
+    conv5 = _conv5(config, stride=1)
+    return CellObjects(conv5, conv5.out_channels)
 
 
-def _reasoning(
-    config: NetworkConfig,
-) -> RecurrentClassifier | SummedMlpClassifier | StatisticsClassifier:
+def _detections(config: NetworkConfig, map_channels: int | None) -> DetectedObjects:
+    """Return detections as objects, with the parts of their vectors that are configured."""
+    num_classes, is_authors = config.num_detector_classes + 1, config.variant == "authors"
+    width, dropout = config.mask_features, config.mlp_dropout
+    parts: dict[str, nn.Module] = {}
+    if "appearance" in config.object_parts and map_channels is not None:
+        parts["appearance"] = MapAppearance(map_channels, dropout=config.map_dropout)
+    elif "appearance" in config.object_parts:
+        conv5 = _conv5(config, stride=1, kernel="2d" if is_authors else None)
+        parts["appearance"] = ResNetAppearance(conv5, interpolates=is_authors)
+    if "shape" in config.object_parts:
+        parts["shape"] = Shape(
+            config.mask_size,
+            width,
+            dropout=dropout,
+            initialization=config.mlp_initialization,
+            encodes_empty=is_authors,
+        )
+    if "class" in config.object_parts and is_authors:
+        parts["class"] = OneHotClass(num_classes, width, dropout=dropout)
+    elif "class" in config.object_parts:
+        parts["class"] = ClassScores(num_classes, scale=config.given_scale)
+    if "box" in config.object_parts:
+        parts["box"] = Boxes(scale=config.given_scale)
+    return DetectedObjects(parts, num_classes=num_classes)
+
+
+def _reasoning(config: NetworkConfig) -> SequenceClassifier:
     width, state, number = config.relation_width, config.reasoning_state, config.num_activities
     if config.reasoning == "rnn":
         states: Literal["sum", "mean"] = "mean" if config.variant == "authors" else "sum"

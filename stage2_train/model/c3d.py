@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.heads import Classifier, check_heads, dropout
-from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -53,7 +53,7 @@ class C3D(nn.Module):
 
     def forward(
         self,
-        batch: NetworkInputs,
+        batch: ClipBatch,
         *,
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
@@ -64,7 +64,7 @@ class C3D(nn.Module):
             ConfigError: if `heads` is not the activity head.
         """
         check_heads(heads)
-        video_B3THW = self.normalize_frames.video(batch.frames_BTCHW)
+        video_B3THW = self.normalize_frames.video(batch.required("frames_BTCHW"))
         feats_BtF = self.features(video_B3THW).transpose(1, 2).flatten(2)
         for layer in (self.fc6, self.fc7):
             feats_BtF = functional.relu(layer(feats_BtF))

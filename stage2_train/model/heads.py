@@ -26,9 +26,9 @@ _SCALES = (2.0, 8.0, 8.0)
 tenth of their means, and a classifier learns little from them with the recipe's learning rate."""
 MOTION_PARTS = 3
 """Number of rows and of columns of a frame in which the activity head reads motion."""
-Statistics = Literal["mean_and_deviation", "mean_deviation_trend"]
+Statistics = Literal["mean", "mean_and_deviation", "mean_deviation_trend"]
 NUM_STATISTICS: Mapping[Statistics, int] = MappingProxyType(
-    {"mean_and_deviation": 2, "mean_deviation_trend": 3}
+    {"mean": 1, "mean_and_deviation": 2, "mean_deviation_trend": 3}
 )
 """Number of statistics of a feature over time."""
 
@@ -67,29 +67,16 @@ class RecurrentClassifier(nn.Module):
         pooled_BR = states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
         return self.classify(pooled_BR)
 
-    def classify_variants(
-        self,
-        feats_BTD: Tensor,
-        clip_V: Tensor,
-        later_VtD: Tensor,
-        seconds_BT: Tensor | None = None,
-    ) -> Tensor:
-        """Return (V, A) logits of variants of clips; common steps are computed once per clip.
-
-        Args:
-            feats_BTD: the clips.
-            clip_V: (V,) index of the clip of each variant.
-            later_VtD: last t steps of each variant, t >= 1.
-            seconds_BT: times of the clips' steps, where the classifier reads them.
-        """
-        num_steps, num_later = feats_BTD.shape[1], later_VtD.shape[1]
-        state_1BR = feats_BTD.new_zeros(1, len(feats_BTD), self.gru.hidden_size)
+    def continued(self, earlier_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """Return (V, A) logits of variants that continue clips; see `classify_variants`."""
+        state_1BR = later_VtD.new_zeros(1, len(earlier_BTD), self.gru.hidden_size)
         total_BR = state_1BR[0]
-        if num_later < num_steps:
-            states_BTR, state_1BR = self.gru(feats_BTD[:, : num_steps - num_later])
+        if earlier_BTD.shape[1] > 0:
+            states_BTR, state_1BR = self.gru(earlier_BTD)
             total_BR = states_BTR.sum(dim=1)
         states_VtR, _ = self.gru(later_VtD, state_1BR[:, clip_V])
         total_VR = total_BR[clip_V] + states_VtR.sum(dim=1)
+        num_steps = earlier_BTD.shape[1] + later_VtD.shape[1]
         return self.classify(total_VR if self.states == "sum" else total_VR / num_steps)
 
 
@@ -111,86 +98,75 @@ class SummedMlpClassifier(nn.Module):
         """Return (B, A) logits; without any steps (T = 0), the bias. Times are not read."""
         return self.classify(self.mlp(feats_BTD).sum(dim=1))
 
-    def classify_variants(
-        self,
-        feats_BTD: Tensor,
-        clip_V: Tensor,
-        later_VtD: Tensor,
-        seconds_BT: Tensor | None = None,
-    ) -> Tensor:
-        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
-        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
-        total_VR = self.mlp(earlier_BTD).sum(dim=1)[clip_V] + self.mlp(later_VtD).sum(dim=1)
-        return self.classify(total_VR)
 
-
-class MeanClassifier(nn.Module):
-    """Mean over the steps and a linear layer ("GAP" in Table 5)."""
-
-    def __init__(self, feature_width: int, num_activities: int, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.classify = Classifier(feature_width, num_activities)
-
-    def forward(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
-        """Return (B, A) logits; without any steps (T = 0), the bias."""
-        return self.classify_state(self.state(feats_BTD, seconds_BT))
-
-    def classify_state(self, state_BR: Tensor) -> Tensor:
-        """Return (B, A) logits of the inputs of the linear layer, to which dropout is applied."""
-        logits_BA: Tensor = self.classify(self.dropout(state_BR))
-        return logits_BA
-
-    def state(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
-        """Return (B, D) inputs of the linear layer: the mean over the steps."""
-        if feats_BTD.shape[1] == 0:
-            return feats_BTD.new_zeros(len(feats_BTD), self.classify.in_features)
-        return feats_BTD.mean(dim=1)
-
-    def classify_variants(
-        self,
-        feats_BTD: Tensor,
-        clip_V: Tensor,
-        later_VtD: Tensor,
-        seconds_BT: Tensor | None = None,
-    ) -> Tensor:
-        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
-        earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
-        seconds_VT = None if seconds_BT is None else seconds_BT[clip_V]
-        logits_VA: Tensor = self(torch.cat([earlier_BTD[clip_V], later_VtD], dim=1), seconds_VT)
-        return logits_VA
-
-
-class StatisticsClassifier(MeanClassifier):
-    """Mean, standard deviation and, optionally, trend over the steps, and a linear layer; not in
-    the paper. Mean and deviation, as in the statistics pooling of Snyder et al. 2018 (x-vectors),
-    are the same for a clip and its reverse; the trend is negated."""
+class StatisticsClassifier(nn.Module):
+    """Statistics over the steps and a linear layer: the mean alone ("GAP" in Table 5), or, not in
+    the paper, mean, standard deviation and, optionally, trend. Mean and deviation, as in the
+    statistics pooling of Snyder et al. 2018 (x-vectors), are the same for a clip and its reverse;
+    the trend is negated."""
 
     def __init__(
         self,
         feature_width: int,
         num_activities: int,
         *,
-        statistics: Statistics = "mean_deviation_trend",
+        statistics: Statistics,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(
-            NUM_STATISTICS[statistics] * feature_width, num_activities, dropout=dropout
-        )
-        self.feature_width = feature_width
+        super().__init__()
+        self.feature_width, self.num_statistics = feature_width, NUM_STATISTICS[statistics]
+        self.dropout = nn.Dropout(dropout)
+        self.classify = Classifier(self.num_statistics * feature_width, num_activities)
 
-    def forward(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
-        """Return (B, A) logits of learned features, whose statistics are scaled."""
-        parts = self.state(feats_BTD, seconds_BT).split(self.feature_width, dim=1)
-        scaled = [scale * part_BD for scale, part_BD in zip(_SCALES, parts, strict=False)]
-        return self.classify_state(torch.cat(scaled, dim=1))
+    def forward(self, feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
+        """Return (B, A) logits of learned features, whose statistics are scaled unless the mean is
+        the only one; without any steps (T = 0), the bias."""
+        state_BR = self.state(feats_BTD, seconds_BT)
+        if self.num_statistics > 1:
+            parts = state_BR.split(self.feature_width, dim=1)
+            scaled = [scale * part_BD for scale, part_BD in zip(_SCALES, parts, strict=False)]
+            state_BR = torch.cat(scaled, dim=1)
+        return self.classify_state(state_BR)
 
-    def state(self, feats_BTD: Tensor, seconds_BT: Tensor | None = None) -> Tensor:
-        """Return (B, 2 D) or (B, 3 D) inputs of the linear layer; see `over_time`."""
+    def classify_state(self, state_BR: Tensor) -> Tensor:
+        """Return (B, A) logits of the inputs of the linear layer, to which dropout is applied."""
+        logits_BA: Tensor = self.classify(self.dropout(state_BR))
+        return logits_BA
+
+    def state(self, feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
+        """Return (B, R) inputs of the linear layer, the first statistics of `over_time`."""
         if feats_BTD.shape[1] == 0:
-            return super().state(feats_BTD)
-        assert seconds_BT is not None
+            return feats_BTD.new_zeros(len(feats_BTD), self.classify.in_features)
+        if self.num_statistics == 1:
+            return feats_BTD.mean(dim=1)
         return over_time(feats_BTD, seconds_BT)[:, : self.classify.in_features]
+
+
+SequenceClassifier = RecurrentClassifier | SummedMlpClassifier | StatisticsClassifier
+
+
+def classify_variants(
+    classifier: SequenceClassifier,
+    feats_BTD: Tensor,
+    clip_V: Tensor,
+    later_VtD: Tensor,
+    seconds_BT: Tensor,
+) -> Tensor:
+    """Return (V, A) logits of variants of clips; a GRU computes common steps once per clip.
+
+    Args:
+        classifier: the classifier.
+        feats_BTD: the clips.
+        clip_V: (V,) index of the clip of each variant.
+        later_VtD: last t steps of each variant, t >= 1.
+        seconds_BT: times of the clips' steps.
+    """
+    earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
+    if isinstance(classifier, RecurrentClassifier):
+        return classifier.continued(earlier_BTD, clip_V, later_VtD)
+    feats_VTD = torch.cat([earlier_BTD[clip_V], later_VtD], dim=1)
+    logits_VA: Tensor = classifier(feats_VTD, seconds_BT[clip_V])
+    return logits_VA
 
 
 def over_time(feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
@@ -213,19 +189,19 @@ def over_time(feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
 class ActivityHead(nn.Module):
     """Compute logits y1 (eq. 10) from the spatial means of conv5's features over time."""
 
-    def __init__(self, conv5: Stage, classifier: RecurrentClassifier | MeanClassifier) -> None:
+    def __init__(
+        self, conv5: Stage, classifier: RecurrentClassifier | StatisticsClassifier
+    ) -> None:
         """Combine conv5 with a classifier of its `out_channels` features."""
         super().__init__()
         self.conv5 = conv5
         self.classifier = classifier
 
-    def forward(
-        self, trunk_MChw: Tensor, num_frames: int, seconds_BT: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, trunk_MChw: Tensor, num_frames: int, seconds_BT: Tensor) -> Tensor:
         """Return (B, A) logits of clips with `num_frames` frames."""
         feats_MDhw = self.conv5(trunk_MChw, num_frames)
         feats_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
-        logits_BA: Tensor = self.classifier(feats_BTD)
+        logits_BA: Tensor = self.classifier(feats_BTD, seconds_BT)
         return logits_BA
 
 
@@ -260,13 +236,11 @@ class MapActivityHead(nn.Module):
         """
         super().__init__()
         self.recurrent: RecurrentClassifier | None = None
-        self.classifier: MeanClassifier | None = None
+        self.classifier: StatisticsClassifier | None = None
         self.map_channels = channels - motion_channels
         width = self.map_channels + motion_channels * MOTION_PARTS**2
         if aggregation == "rnn":
             self.recurrent = RecurrentClassifier(width, state_width, num_activities)
-        elif aggregation == "mean":
-            self.classifier = MeanClassifier(width, num_activities, dropout=dropout)
         else:
             classifier = StatisticsClassifier(
                 width, num_activities, statistics=aggregation, dropout=dropout
@@ -274,9 +248,7 @@ class MapActivityHead(nn.Module):
             self.classifier, width = classifier, classifier.classify.in_features
         self.standardize = Standardizer(width)
 
-    def forward(
-        self, maps_MChw: Tensor, num_frames: int, seconds_BT: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, maps_MChw: Tensor, num_frames: int, seconds_BT: Tensor) -> Tensor:
         """Return (B, A) logits of clips with `num_frames` frames."""
         feats_MC = maps_MChw[:, : self.map_channels].mean(dim=(2, 3))
         if maps_MChw.shape[1] > self.map_channels:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.heads import Classifier, check_heads, dropout
-from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads
 
 _DROPOUT = 0.5
@@ -113,7 +113,7 @@ class I3D(nn.Module):
 
     def forward(
         self,
-        batch: NetworkInputs,
+        batch: ClipBatch,
         *,
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
@@ -124,7 +124,7 @@ class I3D(nn.Module):
             ConfigError: if `heads` is not the activity head.
         """
         check_heads(heads)
-        feats_BCthw = self.features(self.normalize_frames.video(batch.frames_BTCHW))
+        feats_BCthw = self.features(self.normalize_frames.video(batch.required("frames_BTCHW")))
         feats_BtC = feats_BCthw.mean(dim=(3, 4)).transpose(1, 2)
         feats_BtC = dropout(feats_BtC, _DROPOUT, training=self.training, generator=generator)
         return NetworkOutput(activity_logits_BA=self.classify(feats_BtC).mean(dim=1))

@@ -1,10 +1,10 @@
-"""Inputs and outputs of a network.
+"""Batches of clips, which networks read, and the outputs of a network.
 
 B clips, T frames per clip, M = B * T frames folded, K object slots, S detector classes including
 background, A activity classes, H W pixels, h w cells of feature maps or masks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ShapeError
+from orn.shared.text import short_repr
 from orn.stage2_train.settings.head_combination import HeadCombination, with_combination
 
 Record = TypeVar("Record", bound=Any)
@@ -26,44 +27,94 @@ def map_tensors(record: Record, function: Callable[[Tensor], Tensor]) -> Record:
     return mapped
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkInputs:
-    """Inputs of a network for a batch of clips."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipBatch:
+    """Tensors for B clips; empty slots are marked invalid, and their values are not read.
 
-    frames_BTCHW: Tensor
-    """(B, T, 3, H, W) uint8 RGB."""
-    masks_BTKhw: Tensor
-    """(B, T, K, mask_size, mask_size) float in [0, 1]: fraction of each cell that the object's mask
-    covers."""
-    coverage_BTKhw: Tensor
-    """(B, T, K, h, w) float in [0, 1]: the same for the cells of the object head's feature map."""
-    class_scores_BTKS: Tensor
-    """(B, T, K, S) float: the detector's distribution over its classes and the background."""
-    valid_BTK: Tensor
-    """(B, T, K) bool: whether the slot holds an object; the values of other slots are not read."""
-    boxes_BTK4: Tensor | None = None
-    """(B, T, K, 4) float x1 y1 x2 y2 in pixels of the crop; None if no network reads boxes."""
-    seconds_BT: Tensor | None = None
-    """(B, T) float times of the frames in seconds; None if no network reads times."""
+    A field that the network does not read is None, unless stated.
+    """
+
+    ids: tuple[str, ...]
+    """Ids of the B segments."""
+    crop: tuple[int, int]
+    """(H, W), the size of the crop in pixels."""
+    frames_BTCHW: Tensor | None = None
+    """(B, T, 3, H, W) uint8 RGB, channels last in memory."""
     maps_BTChw: Tensor | None = None
-    """(B, T, C, h, w) float: maps of the frames from a frozen image network, computed in advance;
-    None to compute features from the frames."""
+    """(B, T, C, h, w) float: maps of whole frames from a frozen network, computed in advance."""
     motion_BTChw: Tensor | None = None
-    """(B, T, C, h, w) float: motion maps of the frames; None if the network reads none."""
-
+    """(B, T, C, h, w) float: motion maps of whole frames."""
     windows_BTNCHW: Tensor | None = None
     """(B, T, N, 3, H, W) uint8 RGB: windows around the frames, from which a video network computes
-    their maps; None if no network reads them."""
+    their maps."""
+    masks_BTKhw: Tensor
+    """(B, T, K, mask_size, mask_size) float in [0, 1]: fraction of each cell of the crop that the
+    mask covers."""
+    coverage_BTKhw: Tensor
+    """(B, T, K, h, w) float in [0, 1]: the same for the cells of the object head's feature map."""
+    boxes_BTK4: Tensor
+    """(B, T, K, 4) float x1 y1 x2 y2 in pixels of the crop."""
+    seconds_BT: Tensor
+    """(B, T) float times of the frames since the first one of the clip, in seconds."""
+    class_scores_BTKS: Tensor
+    """(B, T, K, S) float: the detector's distribution over its classes and the background."""
+    detector_labels_BTK: Tensor
+    """(B, T, K) int64 detected class, S - 1 for the background object."""
+    valid_BTK: Tensor
+    """(B, T, K) bool: whether the slot holds an object."""
+    labels: Tensor
+    """(B,) int64 activities, or (B, A) float32: 0, 1, or -1 for classes that the loss ignores."""
 
-    def of_clips(self, clips_E: Tensor, device: torch.device) -> "NetworkInputs":
-        """Return the inputs of some clips, given their (E,) indices, on a device."""
-        return map_tensors(self, lambda tensor: tensor[clips_E].to(device))
+    __repr__ = short_repr
 
-    def last_seconds(self, num_steps: int) -> Tensor | None:
-        """Return the (B, R) times of the last R frames; None without times."""
-        if self.seconds_BT is None:
-            return None
-        return self.seconds_BT[:, self.seconds_BT.shape[1] - num_steps :]
+    def __len__(self) -> int:
+        """Return B."""
+        return len(self.ids)
+
+    @property
+    def num_frames(self) -> int:
+        """T, the number of frames per clip."""
+        return self.valid_BTK.shape[1]
+
+    def required(self, name: str) -> Tensor:
+        """Return a field that the network reads.
+
+        Raises:
+            ShapeError: if it is None.
+        """
+        if (tensor := getattr(self, name)) is None:
+            raise ShapeError(
+                f"network input {name}: expected a tensor, got None; load the clips with the "
+                "network's recipe"
+            )
+        field: Tensor = tensor
+        return field
+
+    def to(self, device: torch.device) -> "ClipBatch":
+        """Return the batch on another device; copies from pinned memory are asynchronous."""
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "ClipBatch":
+        """Return the batch in pinned memory; called by PyTorch's `DataLoader`."""
+        return map_tensors(self, lambda tensor: tensor.pin_memory())
+
+    def of_clips(self, clips: Sequence[int]) -> "ClipBatch":
+        """Return some of the clips, given by their indices."""
+        taken = map_tensors(self, lambda tensor: tensor[list(clips)])
+        return replace(taken, ids=tuple(self.ids[clip] for clip in clips))
+
+    def last_seconds(self, num_steps: int) -> Tensor:
+        """Return the (B, R) times of the last R frames."""
+        return self.seconds_BT[:, self.num_frames - num_steps :]
+
+    def not_finite(self) -> Iterator[str]:
+        """Yield the fields that contain NaN or infinity, such as `boxes of clip film/1`."""
+        for field in fields(self):
+            values = getattr(self, field.name)
+            if isinstance(values, Tensor) and values.is_floating_point():
+                bad_B = ~values.isfinite().reshape(len(self), -1).all(1)
+                what = field.name.rpartition("_")[0] or field.name
+                yield from (f"{what} of clip {self.ids[row]}" for row in bad_B.nonzero()[:, 0])
 
     def __post_init__(self) -> None:
         """Check dtypes and leading axes.
@@ -72,11 +123,19 @@ class NetworkInputs:
             ShapeError: if a field is invalid; reports the first one.
         """
         frames, valid = self.frames_BTCHW, self.valid_BTK
-        if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[2] != 3:
-            raise bad_input("frames_BTCHW", "(B, T, 3, H, W) uint8", frames)
-        if valid.dtype != torch.bool or valid.ndim != 3 or valid.shape[:2] != frames.shape[:2]:
-            raise bad_input("valid_BTK", f"{tuple(frames.shape[:2])} + (K,) bool", valid)
-        for name, ndim in (("masks_BTKhw", 5), ("coverage_BTKhw", 5), ("class_scores_BTKS", 4)):
+        if valid.dtype != torch.bool or valid.ndim != 3:
+            raise bad_input("valid_BTK", "(B, T, K) bool", valid)
+        if frames is not None and (
+            frames.dtype != torch.uint8 or frames.shape != (*valid.shape[:2], 3, *self.crop)
+        ):
+            expected = f"{(*valid.shape[:2], 3, *self.crop)} uint8"
+            raise bad_input("frames_BTCHW", expected, frames)
+        for name, ndim in (
+            ("masks_BTKhw", 5),
+            ("coverage_BTKhw", 5),
+            ("boxes_BTK4", 4),
+            ("class_scores_BTKS", 4),
+        ):
             field: Tensor = getattr(self, name)
             if (
                 field.ndim != ndim

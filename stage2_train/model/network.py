@@ -11,12 +11,7 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.model.backbones import MapBackbone
 from orn.stage2_train.model.heads import ActivityHead, MapActivityHead
 from orn.stage2_train.model.image_backbone import with_change
-from orn.stage2_train.model.inputs import (
-    FrameNormalizer,
-    NetworkInputs,
-    NetworkOutput,
-    bad_input,
-)
+from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
 from orn.stage2_train.model.video_backbone import VideoBackbone
@@ -51,22 +46,15 @@ class ObjectVideoNetwork(nn.Module):
         super().__init__()
         self.combination, self.reads_change = combination, reads_change
         self.reads_motion = reads_motion
-        self.has_image_network = isinstance(base, MapBackbone)
-        if isinstance(base, MapBackbone):
-            self.backbone = base
-        elif base is not None:
-            self.normalize_frames = FrameNormalizer()
-            self.trunk = base
+        self.backbone = base if isinstance(base, MapBackbone) else None
+        self.trunk = base if isinstance(base, Trunk) else None
+        self.normalize_frames = None if self.trunk is None else FrameNormalizer()
+        self.activity_head = activity_head
+        self.object_head = object_head
         self.heads: Heads = "both"
         """The heads of the network."""
-        if activity_head is not None:
-            self.activity_head = activity_head
-        else:
-            self.heads = "object"
-        if object_head is not None:
-            self.object_head = object_head
-        else:
-            self.heads = "activity"
+        if activity_head is None or object_head is None:
+            self.heads = "activity" if object_head is None else "object"
         for parameter in self.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -75,7 +63,7 @@ class ObjectVideoNetwork(nn.Module):
 
     def forward(
         self,
-        batch: NetworkInputs,
+        batch: ClipBatch,
         *,
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
@@ -100,10 +88,10 @@ class ObjectVideoNetwork(nn.Module):
         trunk_MChw = self.trunk_features(batch) if self.needs_frames(heads) else None
         activity_logits_BA = object_logits_BA = class_logits_BTKS = None
         if heads != "object":
-            activity_logits_BA = self.activity_head(
-                trunk_MChw, batch.frames_BTCHW.shape[1], batch.seconds_BT
-            )
+            assert self.activity_head is not None
+            activity_logits_BA = self.activity_head(trunk_MChw, batch.num_frames, batch.seconds_BT)
         if heads != "activity":
+            assert self.object_head is not None
             object_logits_BA, class_logits_BTKS = self.object_head(
                 trunk_MChw,
                 batch,
@@ -120,36 +108,34 @@ class ObjectVideoNetwork(nn.Module):
     @property
     def relates_pairs(self) -> bool:
         """Whether the object head relates pairs of objects."""
-        return self.heads != "activity" and self.object_head.relation.clique_size == 2
+        return self.object_head is not None and self.object_head.relation.clique_size == 2
 
     def needs_frames(self, heads: Heads) -> bool:
         """Return whether these heads are computed from frames."""
-        return heads != "object" or self.object_head.reads_frames
+        return (
+            self.object_head is None or heads != "object" or self.object_head.objects.reads_frames
+        )
 
-    def trunk_features(self, batch: NetworkInputs) -> Tensor:
-        """Return the (M, C, h, w) features that both heads share."""
-        if self.has_image_network or self.reads_motion:
-            return self._maps(batch).flatten(0, 1)
-        frames_M3HW = self.normalize_frames(batch.frames_BTCHW)
-        return self.trunk(frames_M3HW, batch.frames_BTCHW.shape[1])
-
-    def _maps(self, batch: NetworkInputs) -> Tensor:
-        """Return (B, T, C, h, w) maps of an image network, computed in advance or here, and of
-        motion."""
+    def trunk_features(self, batch: ClipBatch) -> Tensor:
+        """Return the (M, C, h, w) features that both heads share: those of a ResNet, or maps of an
+        image network, computed in advance or here, and of motion."""
+        if self.trunk is not None and self.normalize_frames is not None:
+            return self.trunk(
+                self.normalize_frames(batch.required("frames_BTCHW")),
+                batch.num_frames,
+            )
         dtype = next(self.parameters()).dtype
         parts = []
-        if self.has_image_network:
+        if self.backbone is not None:
             maps_BTChw = batch.maps_BTChw
             if maps_BTChw is None:
-                reads_windows = isinstance(self.backbone, VideoBackbone)
-                images = batch.windows_BTNCHW if reads_windows else batch.frames_BTCHW
-                if images is None:
-                    raise bad_input("windows_BTNCHW", "windows of frames", batch.frames_BTCHW)
+                name = (
+                    "windows_BTNCHW" if isinstance(self.backbone, VideoBackbone) else "frames_BTCHW"
+                )
+                images = batch.required(name)
                 maps_BTChw = self.backbone(images).unflatten(0, images.shape[:2])
             maps_BTChw = maps_BTChw.to(dtype)
             parts.append(with_change(maps_BTChw) if self.reads_change else maps_BTChw)
         if self.reads_motion:
-            if batch.motion_BTChw is None:
-                raise bad_input("motion_BTChw", "motion maps of frames", batch.frames_BTCHW)
-            parts.append(batch.motion_BTChw.to(dtype))
-        return torch.cat(parts, dim=2)
+            parts.append(batch.required("motion_BTChw").to(dtype))
+        return torch.cat(parts, dim=2).flatten(0, 1)

@@ -1,7 +1,4 @@
-"""Object Relation Network: relations g of objects (section 3.1, eq. 3 and 4); and positions and
-sizes of boxes that they can read, which are not in the paper. Relative positions as an input of
-relations are known from relation networks for detection (Hu et al. 2018) and from spatial attention
-between objects (for example Herzig et al. 2022).
+"""Object Relation Network: relations g of objects (section 3.1, eq. 3 and 4).
 
 B clips, T frames per clip, M = B * T frames folded, K object slots per frame, O width of an object
 vector, G width of a relation g, n objects per clique, Q cliques of frames (see `frame_cliques`), P
@@ -9,7 +6,7 @@ cliques of valid objects over all cliques of frames, N valid objects in all fram
 clip.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,62 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from orn.stage2_train.model.boxes import PAIR_NUMBERS
 from orn.stage2_train.model.frame_cliques import FrameCliques
 from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.settings.model_config import MlpInitialization, RelationPooling
 
-BOX_NUMBERS = 8
-"""Length of the features of a box."""
-PAIR_NUMBERS = 6
-"""Length of the geometry of a pair."""
-_LEAST_SIDE = 0.01
-"""Least width and height of a box, as a fraction of the crop."""
+Geometry = Callable[[Tensor], Tensor]
+"""Return the (P, 6) geometry of pairs from their (2, P) indices into the B * T * K slots; see
+`boxes.geometry_of_pairs`."""
 LARGEST_PASS = 2**17
 """Maximum number of cliques of objects computed in one pass; several passes bound memory use."""
-
-
-def box_features(boxes_N4: Tensor, scores_N: Tensor) -> Tensor:
-    """Return (N, 8): center x and y, width, height, square root of the area, logarithm of width /
-    height, lower edge, and score.
-
-    Args:
-        boxes_N4: x1 y1 x2 y2 as fractions of the crop.
-        scores_N: score of the detected class, 0 for the background.
-    """
-    x_N, y_N, width_N, height_N = _center_and_size(boxes_N4)
-    area_N, aspect_N = (width_N * height_N).sqrt(), (width_N / height_N).log()
-    numbers = (x_N, y_N, width_N, height_N, area_N, aspect_N, boxes_N4[:, 3], scores_N)
-    return torch.stack(numbers, dim=1)
-
-
-def pair_geometry(first_P4: Tensor, second_P4: Tensor, seconds_P: Tensor) -> Tensor:
-    """Return (P, 6): the offset of the second box from the first in x and y, the logarithms of the
-    ratios of widths and heights, the intersection over union, and the seconds between them.
-
-    Args:
-        first_P4: boxes in the reference frame t', x1 y1 x2 y2 as fractions of the crop.
-        second_P4: boxes in frame t.
-        seconds_P: time of frame t minus time of frame t'.
-    """
-    x_P, y_P, width_P, height_P = _center_and_size(first_P4)
-    later_x_P, later_y_P, later_width_P, later_height_P = _center_and_size(second_P4)
-    inner_P2 = torch.minimum(first_P4[:, 2:], second_P4[:, 2:])
-    inner_P2 = (inner_P2 - torch.maximum(first_P4[:, :2], second_P4[:, :2])).clamp(min=0)
-    shared_P = inner_P2.prod(dim=1)
-    union_P = width_P * height_P + later_width_P * later_height_P - shared_P
-    numbers = (
-        *(later_x_P - x_P, later_y_P - y_P),
-        *((later_width_P / width_P).log(), (later_height_P / height_P).log()),
-        *(shared_P / union_P, seconds_P),
-    )
-    return torch.stack(numbers, dim=1)
-
-
-def _center_and_size(boxes_N4: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return (N,) center x, center y, width and height."""
-    center_N2 = (boxes_N4[:, :2] + boxes_N4[:, 2:]) / 2
-    size_N2 = (boxes_N4[:, 2:] - boxes_N4[:, :2]).clamp(min=_LEAST_SIDE)
-    return center_N2[:, 0], center_N2[:, 1], size_N2[:, 0], size_N2[:, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,23 +46,6 @@ class CliqueValues:
             return None
         total_Q = self.weight_P.new_zeros(num_cliques).index_add(0, self.clique_P, self.weight_P)
         return self.weight_P / total_Q[self.clique_P]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ObjectPlaces:
-    """Where and when the objects are, for the geometry of pairs."""
-
-    boxes_BTK4: Tensor
-    """(B, T, K, 4) x1 y1 x2 y2, as fractions of the crop."""
-    seconds_BT: Tensor
-    """(B, T) times of frames."""
-
-    def geometry(self, slots_nP: Tensor) -> Tensor:
-        """Return the (P, 6) geometry of pairs, given as indices into the B * T * K slots."""
-        num_slots = self.boxes_BTK4.shape[2]
-        first_P4, second_P4 = self.boxes_BTK4.flatten(0, 2)[slots_nP]
-        earlier_P, later_P = self.seconds_BT.flatten()[slots_nP // num_slots]
-        return pair_geometry(first_P4, second_P4, later_P - earlier_P)
 
 
 class ObjectRelation(nn.Module):
@@ -169,18 +103,11 @@ class ObjectRelation(nn.Module):
             for _ in range(num_layers)
         )
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
-        self.geometry = None
-        if has_geometry:
-            self.geometry = nn.Linear(PAIR_NUMBERS, relation_width, bias=False)
-            self.standardize = Standardizer(PAIR_NUMBERS)
-        self.score = None
-        if pooling == "learned":
-            self.score = nn.Linear(relation_width, 1, bias=False)
-
-    @property
-    def reads_places(self) -> bool:
-        """Whether h reads boxes and times of objects."""
-        return self.geometry is not None
+        self.geometry = (
+            nn.Linear(PAIR_NUMBERS, relation_width, bias=False) if has_geometry else None
+        )
+        self.standardize = Standardizer(PAIR_NUMBERS) if has_geometry else None
+        self.score = nn.Linear(relation_width, 1, bias=False) if pooling == "learned" else None
 
     def forward(
         self,
@@ -189,7 +116,7 @@ class ObjectRelation(nn.Module):
         cliques: FrameCliques,
         *,
         last_BTK: Tensor | None = None,
-        places: ObjectPlaces | None = None,
+        geometry: Geometry | None = None,
     ) -> Tensor:
         """Return (B, R, G) relations g, each the mean over the cliques of frames of its step.
 
@@ -202,10 +129,10 @@ class ObjectRelation(nn.Module):
             cliques: cliques of frames, on any device.
             last_BTK: bool, whether a slot may hold the last object of a clique; None for all valid
                 slots.
-            places: boxes and times, for a function h that reads them.
+            geometry: geometry of pairs, for a function h that reads it.
         """
         cliques = cliques.to(objects_BTKO.device)
-        values = self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, places=places)
+        values = self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, geometry=geometry)
         total_BRG = self.totals(values, cliques, num_clips=len(objects_BTKO))
         return total_BRG / cliques.cliques_per_step_R[:, None]
 
@@ -234,7 +161,7 @@ class ObjectRelation(nn.Module):
         cliques: FrameCliques,
         *,
         last_BTK: Tensor | None = None,
-        places: ObjectPlaces | None = None,
+        geometry: Geometry | None = None,
     ) -> Iterator["CliqueValues"]:
         """Yield h for every clique of objects in passes of bounded size; see `forward`."""
         last_BTK = valid_BTK if last_BTK is None else last_BTK
@@ -246,20 +173,20 @@ class ObjectRelation(nn.Module):
         parts_NG = [layer(objects_NO) for layer in self.first]
         row_of_slot_MK = (read_BTK.flatten().cumsum(0) - 1).view(read_BTK.flatten(0, 1).shape)
         passes = _passes(frames_nQ.shape[1], num_slots ** len(frames_nQ))
-        for place in passes:
+        for part in passes:
             clique_P, rows_nP = _cliques_of_objects(
                 valid_BTK.flatten(0, 1),
                 last_BTK.flatten(0, 1),
                 row_of_slot_MK,
-                frames_nQ[:, place],
+                frames_nQ[:, part],
             )
             slots_nP = slot_N[rows_nP]
             geometry_P6 = None
-            if self.geometry is not None:
-                assert places is not None
-                geometry_P6 = self.given_scale * self.standardize(places.geometry(slots_nP))
+            if self.standardize is not None:
+                assert geometry is not None
+                geometry_P6 = self.given_scale * self.standardize(geometry(slots_nP))
             values_PG = self._values(parts_NG, rows_nP, geometry_P6, keep=len(passes) == 1)
-            clique_P = clique_P + place.start
+            clique_P = clique_P + part.start
             yield CliqueValues(
                 clique_P=clique_P,
                 slots_nP=slots_nP,
@@ -325,9 +252,9 @@ def _cliques_of_objects(
         (P,) index of the clique of frames, and (n, P) rows of the N valid objects, the last object
         varying fastest.
     """
-    slots_of_place = [*[valid_MK] * (len(frames_nq) - 1), last_MK]
-    valid_qK = slots_of_place[0][frames_nq[0]]  # gains an axis of K slots per additional object
-    for frame_q, slots_MK in zip(frames_nq[1:], slots_of_place[1:], strict=True):
+    slots_of_object = [*[valid_MK] * (len(frames_nq) - 1), last_MK]
+    valid_qK = slots_of_object[0][frames_nq[0]]  # gains an axis of K slots per additional object
+    for frame_q, slots_MK in zip(frames_nq[1:], slots_of_object[1:], strict=True):
         shape = (len(frame_q), *[1] * (valid_qK.ndim - 1), slots_MK.shape[1])
         valid_qK = valid_qK[..., None] & slots_MK[frame_q].view(shape)
     clique_P, *slots = valid_qK.nonzero(as_tuple=True)

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from orn.shared.errors import ConfigError, ShapeError
 from orn.stage2_train.model.heads import Classifier, check_heads, dropout
-from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.settings.model_config import Heads
 
@@ -98,7 +98,7 @@ class TRN(nn.Module):
 
     def forward(
         self,
-        batch: NetworkInputs,
+        batch: ClipBatch,
         *,
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
@@ -110,13 +110,13 @@ class TRN(nn.Module):
             ShapeError: if the clips do not have `num_frames` frames.
         """
         check_heads(heads)
-        num_frames = batch.frames_BTCHW.shape[1]
+        num_frames = batch.num_frames
         if num_frames != self.num_frames:
             raise ShapeError(
-                f"network input frames_BTCHW: expected clips of {self.num_frames} frames "
+                f"network input: expected clips of {self.num_frames} frames "
                 f"(model.num_frames), got {num_frames}"
             )
-        feats_MDhw = self.trunk(self.normalize_frames(batch.frames_BTCHW), num_frames)
+        feats_MDhw = self.trunk(self.normalize_frames(batch.required("frames_BTCHW")), num_frames)
         feats_MDhw = self.conv5(feats_MDhw, num_frames)
         frames_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
         frames_BTD = dropout(frames_BTD, _DROPOUT, training=self.training, generator=generator)

@@ -23,7 +23,8 @@ from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.jobs.progress import progress
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
-from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
+from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
+from orn.stage2_train.clips.interfaces import FrameInput
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.explanation.draw_clip import (
     Scene,
@@ -35,6 +36,7 @@ from orn.stage2_train.explanation.draw_clip import (
 )
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import DECIDED, ShownClip, seen_objects
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.measured import Measured, Mistake
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.trained import OpenedModel
@@ -153,7 +155,8 @@ def explain_clips(
             if row not in explained.strips:
                 rank = 0 if row in tall else 3 if is_right_N[row] else 2
                 tallest = _TALL if row in tall else _SMALL
-                frames = [*batch.frames_BTCHW[place].permute(0, 2, 3, 1).numpy()]
+                frames_TCHW = batch.required("frames_BTCHW")[place]
+                frames = [*frames_TCHW.permute(0, 2, 3, 1).numpy()]
                 explained.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
             if (row, activity) in counted and clip.pairs is not None:
                 explained.pairs.add(activity, clip)
@@ -175,13 +178,14 @@ def _explained(
     model, joined = run.model, run.joined
     segments = tuple(segment for segment in joined.segments if segment.id in classes_of)
     clips = run.sources.clip_dataset(replace(joined, segments=segments), model.config.recipe)
-    clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
+    reads: frozenset[FrameInput] = frozenset({"frames", *clips.settings.reads})  # for the pictures
+    clips.settings = replace(clips.settings, reads=reads)
     device = torch.device(choose_device(resources.device))
     network = model.network.to(device) if model.relates_pairs else None
     workers = min(resources.workers, len(segments) // _CLIPS_OF_WORKER)
     names = run.sources.detections.detector.class_names
     for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
-        height, width = batch.frames_BTCHW.shape[3:]
+        height, width = batch.crop
         objects = [
             seen_objects(batch, clip, names, (0, 0, width, height)) for clip in range(len(batch))
         ]
@@ -189,8 +193,8 @@ def _explained(
         for start in range(0, len(asked), len(batch)):
             part = asked[start : start + len(batch)]
             if network is not None:
-                clip_E, class_E = torch.tensor(part).T
-                inputs = batch.inputs().of_clips(clip_E, device)
+                class_E = torch.tensor([label for _, label in part])
+                inputs = batch.of_clips([clip for clip, _ in part]).to(device)
                 found = explain(network, inputs, heads=model.heads, class_B=class_E.to(device))
                 decided = found.decided_by()
             for place, (clip, activity) in enumerate(part):
@@ -224,7 +228,7 @@ def scene_of(batch: ClipBatch, place: int, clip: ShownClip) -> Scene:
             labels=np.array([of.label for _, of in seen], np.int64),
             scores=np.array([of.score for _, of in seen], np.float32),
         )
-        return batch.frames_BTCHW[place, frame].permute(1, 2, 0).numpy(), objects
+        return batch.required("frames_BTCHW")[place, frame].permute(1, 2, 0).numpy(), objects
 
     return scene
 

@@ -25,7 +25,7 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipSettings, classes_when_flipped
+from orn.stage2_train.clips.interfaces import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.model.backbones import map_shape
@@ -131,11 +131,12 @@ class Sources:
             _check_center_frames(self.clips, recipe)
         has_stored = isinstance(self.clips, ClipStore) and self.clips.settings.maps is not None
         settings = replace(
-            clip_settings(recipe, task=dataset.task),
+            clip_settings(
+                recipe, task=dataset.task, has_maps=has_stored and not (flip or flipped_views)
+            ),
             flipped_A=classes_when_flipped(dataset) if flip else None,
             has_one_clip=has_one_clip,
-            has_maps=has_stored and recipe.model.has_frozen_maps and not (flip or flipped_views),
-        ).for_network(needs_frames=recipe.model.reads_frames)
+        )
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 
     def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
@@ -241,9 +242,19 @@ def _check_center_frames(clips: DatasetFrames, recipe: Recipe) -> None:
             )
 
 
-def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
-    """Return the clip settings for a recipe and a type of labels."""
+def clip_settings(recipe: Recipe, *, task: Task, has_maps: bool = False) -> ClipSettings:
+    """Return the clip settings for a recipe and a type of labels; `has_maps`: whether maps of
+    frames are stored."""
     model = recipe.model
+    reads: set[FrameInput] = set()
+    if has_maps and model.has_frozen_maps:
+        reads.add("maps")
+    elif model.reads_windows:
+        reads.add("windows")
+    elif model.reads_frames and model.backbone != MOTION:
+        reads.add("frames")
+    if model.reads_motion:
+        reads.add("motion")
     return ClipSettings(
         data=recipe.data,
         slots=SlotSettings(
@@ -255,11 +266,9 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         num_activities=model.num_activities,
         multi_label=task == "multi-label",
         as_authors=model.variant == "authors",
-        has_pixels=model.backbone != MOTION,
-        has_motion=model.reads_motion,
-        has_windows=model.reads_windows,
+        reads=frozenset(reads),
         seed=recipe.seed,
-    ).for_network(needs_frames=model.reads_frames)
+    )
 
 
 def data_digests(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from orn.data_manifests.load import load_dataset
 from orn.shared.errors import ConfigError
 from orn.stage2_train.clips.batches import (
-    ClipBatch,
     LoaderSettings,
     evaluation_loader,
     training_loader,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import Resources, data_paths

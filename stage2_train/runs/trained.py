@@ -19,7 +19,7 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
-from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
@@ -91,7 +91,7 @@ class OpenedModel:
         """Names of the detector's classes."""
         return self.config.detector.class_names
 
-    def output(self, batch: NetworkInputs) -> NetworkOutput:
+    def output(self, batch: ClipBatch) -> NetworkOutput:
         """Return the output of the trained heads, in the `inference_precision` of the run."""
         precision = inference_precision(self.config, self.device.type)
         with (

@@ -108,7 +108,7 @@ class InitialWeights:
             network.load_state_dict(dict(self.trained), strict=False)
             self._log_trained()
         elif model.reads_image_maps:
-            assert isinstance(network, ObjectVideoNetwork)
+            assert isinstance(network, ObjectVideoNetwork) and network.backbone is not None
             backbone = load_backbone(model.backbone, stage=model.backbone_stage, file=self.file)
             network.backbone.load_state_dict(backbone.state_dict())
         else:

@@ -23,7 +23,6 @@ from orn.shared.errors import CheckpointError, ConfigError, TrainingError
 from orn.shared.jobs.progress import Bar
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import (
-    ClipBatch,
     LoaderSettings,
     training_loader,
     worker_losses_reported,
@@ -32,6 +31,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.runs.accelerator import loader_settings, main_progress
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
@@ -81,14 +81,10 @@ class TrainingData:
         """Segments of all clips, first those for training."""
         return self.train.segments + (() if self.validation is None else self.validation.segments)
 
-    def for_network(self, *, needs_frames: bool) -> "TrainingData":
-        """Return the clips for heads that are computed from frames or not."""
-        validation = self.validation
-        return replace(
-            self,
-            train=self.train.for_network(needs_frames=needs_frames),
-            validation=validation and validation.for_network(needs_frames=needs_frames),
-        )
+    def without_frames(self) -> "TrainingData":
+        """Return the clips with objects alone, for heads that are not computed from frames."""
+        validation = self.validation and self.validation.without_frames()
+        return replace(self, train=self.train.without_frames(), validation=validation)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -263,7 +259,9 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase)
-    data = session.data.for_network(needs_frames=recipe.model.needs_frames(phase.heads))
+    data = session.data
+    if not recipe.model.needs_frames(phase.heads):
+        data = data.without_frames()
     session.model = synchronized(session.network, accelerator)
     session.model.train()
     optimizer = build_optimizer(session.network.parameters(), recipe.optimizer)

@@ -23,8 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from orn.shared.errors import ConfigError, TrainingError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
-from orn.stage2_train.clips.batches import ClipBatch
-from orn.stage2_train.model.inputs import map_tensors
+from orn.stage2_train.model.inputs import ClipBatch, map_tensors
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.runs.phases import Phase
@@ -48,24 +47,21 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     network.requires_grad_(True)
     if not isinstance(network, ObjectVideoNetwork):
         return
-    if network.has_image_network and not network.backbone.trains:
-        network.backbone.requires_grad_(False)
-    if network.heads != "both":
+    if network.backbone is not None:
+        network.backbone.requires_grad_(network.backbone.trains)
+    head, is_first = network.object_head, phase.heads == "object"
+    if network.activity_head is None or head is None:
         return
-    is_first, objects = phase.heads == "object", network.object_head
-    if objects.first_phase is not None:
-        objects.first_phase.requires_grad_(is_first)
-        objects.reasoning.requires_grad_(not is_first)
+    if head.first_phase is not None:
+        head.first_phase.requires_grad_(is_first)
+        head.reasoning.requires_grad_(not is_first)
     if is_first:
         network.activity_head.requires_grad_(False)
-        trains = objects.reads_frames and phase.trains_resnet
-        if network.has_image_network:
-            network.backbone.requires_grad_(trains and network.backbone.trains)
-        if network.has_image_network or network.reads_motion:
-            return
-        network.trunk.requires_grad_(trains)
-        if objects.reads_frames:
-            objects.conv5.requires_grad_(trains)
+    if is_first and not (head.objects.reads_frames and phase.trains_resnet):
+        conv5 = [module for module in head.modules() if isinstance(module, Stage)]
+        for part in (network.trunk, network.backbone, *conv5):
+            if part is not None:
+                part.requires_grad_(False)
 
 
 def apply_backbone_options(network: nn.Module, recipe: Recipe, device: torch.device) -> None:
@@ -222,7 +218,7 @@ def training_step(
         with nullcontext() if is_last else accelerator.no_sync(model):
             batch = batch.to(accelerator.device)
             with accelerator.autocast():
-                output = model(batch.inputs(), heads=heads, generator=generator)
+                output = model(batch, heads=heads, generator=generator)
             output = map_tensors(output, Tensor.float)
             losses = total_loss(
                 logits_BA=output.logits_BA,

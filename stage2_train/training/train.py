@@ -116,7 +116,7 @@ def _initial_network(inputs: TrainingInputs, accelerator: Accelerator) -> nn.Mod
         generator = step_generator(recipe.seed, 0, 0)
         settings = loader_settings(accelerator, batch_size=recipe.optimizer.batch_size, workers=0)
         for batch in evaluation_loader(inputs.data.train, replace(settings, rank=0, world_size=1)):
-            yield network(batch.to(device).inputs(), generator=generator)
+            yield network(batch.to(device), generator=generator)
 
     if inputs.weights.started_from is None:
         # In training mode with one reference frame per frame, which is faster.

@@ -18,11 +18,11 @@ from torch import Tensor
 
 _LAYERS = {
     "activity_head.classifier.classify": "fc_classifier_context",
-    "object_head.classify_object": "COCO_Object_Class_from_Features.fc",
-    "object_head.encoder.mask_mlp.0": "Encoder_Binary_Mask.encoder.linear_0",
-    "object_head.encoder.mask_mlp.2": "Encoder_Binary_Mask.encoder.linear_1",
-    "object_head.encoder.class_mlp.0": "Encoder_COCO_Obj_Class.encoder.linear_0",
-    "object_head.encoder.class_mlp.2": "Encoder_COCO_Obj_Class.encoder.linear_1",
+    "object_head.objects.classify_object": "COCO_Object_Class_from_Features.fc",
+    "object_head.objects.parts.shape.mlp.0": "Encoder_Binary_Mask.encoder.linear_0",
+    "object_head.objects.parts.shape.mlp.2": "Encoder_Binary_Mask.encoder.linear_1",
+    "object_head.objects.parts.class.mlp.0": "Encoder_COCO_Obj_Class.encoder.linear_0",
+    "object_head.objects.parts.class.mlp.2": "Encoder_COCO_Obj_Class.encoder.linear_1",
     "object_head.reasoning.classify": "fc_classifier_object",
     "object_head.reasoning.gru": "rnn_objects",
     "object_head.relation.first.0": "ORN.mlp_inter.encoder.linear_0",
@@ -39,7 +39,7 @@ _STAGES = {
     "trunk.conv3": "cnn.layer2",
     "trunk.conv4": "cnn.layer3",
     "activity_head.conv5": "cnn.layer4",
-    "object_head.conv5": "cnn.layer4_bis",
+    "object_head.objects.parts.appearance.conv5": "cnn.layer4_bis",
 }
 _IN_BLOCK = {
     "bn1": "bn1",
@@ -113,9 +113,9 @@ def _converted(tensor: Tensor, name: str, ours: Mapping[str, Tensor]) -> Tensor:
     shape = ours[name].shape
     if tensor.ndim == 5 and [n for n in tensor.shape if n > 1] == [n for n in shape if n > 1]:
         return tensor.reshape(shape)
-    if name == "object_head.encoder.class_mlp.0.weight":
+    if name == "object_head.objects.parts.class.mlp.0.weight":
         return tensor.roll(-1, dims=1)
-    if name.startswith("object_head.classify_object."):
+    if name.startswith("object_head.objects.classify_object."):
         return tensor.roll(-1, dims=0)
     part = re.fullmatch(r"object_head\.relation\.first\.(\d)\.weight", name)
     if part is None:
@@ -123,9 +123,9 @@ def _converted(tensor: Tensor, name: str, ours: Mapping[str, Tensor]) -> Tensor:
     appearance, mask, classes = (
         ours[f"object_head.{layer}.weight"].shape[axis]
         for layer, axis in (
-            ("classify_object", 1),
-            ("encoder.mask_mlp.2", 0),
-            ("encoder.class_mlp.2", 0),
+            ("objects.classify_object", 1),
+            ("objects.parts.shape.mlp.2", 0),
+            ("objects.parts.class.mlp.2", 0),
         )
     )
     of_object_GO = tensor[:, shape[1] * int(part[1]) :][:, : shape[1]]

@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.inputs import ClipBatch
 
 
-def box_of(batch: NetworkInputs, clip: int, frame: int, slot: int) -> tuple[float, ...]:
+def box_of(batch: ClipBatch, clip: int, frame: int, slot: int) -> tuple[float, ...]:
     """x1 y1 x2 y2 as fractions of the crop."""
     height, width = batch.frames_BTCHW.shape[3:]
     x1, y1, x2, y2 = batch.boxes_BTK4[clip, frame, slot].tolist()

@@ -8,7 +8,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from tests.reference.boxes import box_of, pair_numbers
 from tests.reference.object_cliques import h, learned_weight, pooled
@@ -26,7 +26,7 @@ Pair = tuple[tuple[int, int], ...]
 
 @torch.no_grad()
 def pair_logit_drops(
-    network: ObjectVideoNetwork, batch: NetworkInputs, class_B: Tensor
+    network: ObjectVideoNetwork, batch: ClipBatch, class_B: Tensor
 ) -> dict[tuple[int, Pair], tuple[float, float]]:
     """Sum of h, and drop of the class's logit, by clip and pair."""
     head = network.object_head
@@ -102,7 +102,7 @@ def _weight(network: ObjectVideoNetwork, values, pair: Pair):
     return 1.0
 
 
-def _geometry(batch: NetworkInputs, clip: int) -> Callable[[Pair], Tensor]:
+def _geometry(batch: ClipBatch, clip: int) -> Callable[[Pair], Tensor]:
     def of_pair(pair: Pair) -> Tensor:
         one, other = (box_of(batch, clip, *place) for place in pair)
         seconds_T = batch.seconds_BT[clip].tolist()

@@ -21,8 +21,8 @@ def _relu(x: Tensor) -> Tensor:
 
 def encode_shape(weights: Weights, mask_hw: Tensor) -> Tensor:
     """b, an MLP of the flattened mask with ReLU after each layer (eq. 7)."""
-    shape_b = _relu(_layer(weights, "mask_mlp.0", mask_hw.reshape(-1)))
-    return _relu(_layer(weights, "mask_mlp.2", shape_b))
+    shape_b = _relu(_layer(weights, "shape.mlp.0", mask_hw.reshape(-1)))
+    return _relu(_layer(weights, "shape.mlp.2", shape_b))
 
 
 def encode_class(weights: Weights, class_scores_S: Tensor) -> Tensor:
@@ -38,8 +38,8 @@ def encode_class(weights: Weights, class_scores_S: Tensor) -> Tensor:
 
 def encode_one_hot(weights: Weights, one_hot_S: Tensor) -> Tensor:
     """The MLP of the class."""
-    class_c = _relu(_layer(weights, "class_mlp.0", one_hot_S))
-    return _relu(_layer(weights, "class_mlp.2", class_c))
+    class_c = _relu(_layer(weights, "class.mlp.0", one_hot_S))
+    return _relu(_layer(weights, "class.mlp.2", class_c))
 
 
 def gru_states(weights: Weights, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.settings.model_config import MOTION_CHANNELS, NetworkConfig
 from tests.reference.boxes import box_numbers, box_of, pair_numbers
 from tests.reference.image_maps import changes
@@ -39,7 +39,7 @@ _LAYER_NORM_EPSILON = 1e-5
 def clip_logits(
     config: NetworkConfig,
     weights: Weights,
-    batch: NetworkInputs,
+    batch: ClipBatch,
     *,
     clip: int,
     is_first_phase: bool = False,
@@ -88,7 +88,7 @@ def clip_logits(
     return activity_logits_A, object_logits_A, class_logits_TKS
 
 
-def _maps(config: NetworkConfig, batch: NetworkInputs, clip: int) -> list[Tensor]:
+def _maps(config: NetworkConfig, batch: ClipBatch, clip: int) -> list[Tensor]:
     """Maps of an image network, with their changes, then those of motion."""
     parts = []
     if config.has_image_network:
@@ -154,7 +154,7 @@ def _relations(
     config: NetworkConfig,
     weights: Weights,
     trunk: list[Tensor],
-    batch: NetworkInputs,
+    batch: ClipBatch,
     clip: int,
 ) -> tuple[list[Tensor], Tensor | None]:
     """g of every step, and R u (T, K, S)."""
@@ -163,7 +163,8 @@ def _relations(
     if config.object_head_reads_frames and config.has_maps:
         feats = trunk
     elif config.object_head_reads_frames:
-        feats = _stage(config, weights, "conv5", trunk, number=5, stride=1)
+        name = "features" if config.objects == "cells" else "parts.appearance.conv5"
+        feats = _stage(config, weights, f"objects.{name}", trunk, number=5, stride=1)
     if config.objects == "detections" and "appearance" in config.object_parts:
         if config.variant == "authors":
             appearance_TKD = pool_interpolated(torch.stack(feats), batch.masks_BTKhw[clip])
@@ -171,12 +172,13 @@ def _relations(
             coverage_BTKhw = batch.coverage_BTKhw[clip][None]
             appearance_TKD = pool_objects(torch.stack(feats)[None], coverage_BTKhw)[0]
         if config.has_maps:
-            appearance_TKD = _standardized(_part(weights, "standardize"), appearance_TKD)
-        classify = _part(weights, "classify_object")
+            statistics = _part(weights, "objects.parts.appearance.standardize.0")
+            appearance_TKD = _standardized(statistics, appearance_TKD)
+        classify = _part(weights, "objects.classify_object")
         class_logits_TKS = appearance_TKD @ classify["weight"].T + classify["bias"]
     if config.objects == "cells":
         if config.has_maps:
-            statistics = _part(weights, "standardize")
+            statistics = _part(weights, "objects.features")
             feats = [_standardized(statistics, feat.movedim(0, 2)).movedim(2, 0) for feat in feats]
         objects_of_frame = [cell_objects(feats_Dhw) for feats_Dhw in feats]
     else:
@@ -210,7 +212,7 @@ def _weight_of(config: NetworkConfig, relation: Weights) -> Callable[[Tensor], T
     return lambda value: torch.ones((), dtype=torch.float64)
 
 
-def _geometry_of(batch: NetworkInputs, clip: int) -> Callable[[int, int, int, int], Tensor]:
+def _geometry_of(batch: ClipBatch, clip: int) -> Callable[[int, int, int, int], Tensor]:
     """The geometry of two valid objects, given by frame and number in their frames."""
     valid_TK = batch.valid_BTK[clip]
 
@@ -229,7 +231,7 @@ def _empty_slots(
     config: NetworkConfig, weights: Weights, objects_of_frame: list[list[Tensor]]
 ) -> list[list[Tensor]]:
     """Up to the most objects of a frame: nothing under an empty mask, and no class."""
-    encoder = _part(weights, "encoder")
+    encoder = _part(weights, "objects.parts")
     parts = []
     if "shape" in config.object_parts:
         nothing = torch.zeros(config.mask_size, config.mask_size, dtype=torch.float64)
@@ -249,12 +251,12 @@ def _empty_slots(
 def _objects_of_frames(
     config: NetworkConfig,
     weights: Weights,
-    batch: NetworkInputs,
+    batch: ClipBatch,
     clip: int,
     appearance_TKD: Tensor | None,
 ) -> list[list[Tensor]]:
     """The vectors of the objects that each frame really has, of those parts that are asked for."""
-    frames, encoder = [], _part(weights, "encoder")
+    frames, encoder = [], _part(weights, "objects.parts")
     for t in range(batch.valid_BTK.shape[1]):
         objects = []
         for k in range(batch.valid_BTK.shape[2]):
@@ -273,7 +275,7 @@ def _objects_of_frames(
             if "box" in config.object_parts:
                 score = float(batch.class_scores_BTKS[clip, t, k, :-1].max())
                 numbers_8 = box_numbers(box_of(batch, clip, t, k), score)
-                numbers_8 = _standardized(_part(weights, "standardize_boxes"), numbers_8)
+                numbers_8 = _standardized(_part(encoder, "box.standardize"), numbers_8)
                 parts.append(config.given_scale * numbers_8)
             objects.append(torch.cat(parts))
         frames.append(objects)

@@ -143,6 +143,6 @@ def train_and_evaluate(recipe, clips, accelerator, tmp_path) -> None:
     assert predictions.logits.shape == (2, 2)
     assert np.isfinite(predictions.logits).all()
     if getattr(network, "relates_pairs", False):
-        importance = explain(network, batch.to(accelerator.device).inputs(), heads=phase.heads)
+        importance = explain(network, batch.to(accelerator.device), heads=phase.heads)
         assert importance.logit_drop_P.isfinite().all()
         assert len(importance.pairs_of(0, 3)) > 0

@@ -119,7 +119,7 @@ def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
     opened = orn.open_dataset(manifest, data=trained.data, **folders)
     [batch] = opened.batches("validation")
     logits_BA = orn.explain(model, batch).output.logits_BA
-    torch.testing.assert_close(logits_BA, model.output(batch.inputs()).logits_BA)
+    torch.testing.assert_close(logits_BA, model.output(batch).logits_BA)
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:

@@ -7,13 +7,13 @@ import torch
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.clips.batches import (
-    ClipBatch,
     LoaderSettings,
     num_training_batches,
     training_loader,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.model.inputs import ClipBatch
 from tests.stage2_train.clips import conftest
 
 SETTINGS = replace(
@@ -37,7 +37,7 @@ def ids_of(batches) -> list[tuple[str, ...]]:
 
 def equal(one: ClipBatch, other: ClipBatch) -> bool:
     """Whether two batches are the same."""
-    names = [field.name for field in fields(ClipBatch) if field.name != "ids"]
+    names = [field.name for field in fields(ClipBatch) if field.name not in ("ids", "crop")]
     values = [(getattr(one, name), getattr(other, name)) for name in names]
     return one.ids == other.ids and all(
         theirs is None if ours is None else torch.equal(ours, theirs) for ours, theirs in values

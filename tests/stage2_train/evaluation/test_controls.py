@@ -7,7 +7,7 @@ import torch
 
 from orn.stage2_train.clip_store.motion import reversed_motion
 from orn.stage2_train.clip_store.motion_windows import motion_settings
-from orn.stage2_train.clips.batches import ClipBatch, collate
+from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
@@ -19,6 +19,7 @@ from orn.stage2_train.evaluation.controls import (
     shuffled_frames,
 )
 from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.settings.recipe import DataRecipe, load_recipe
 from tests.stage2_train.model.conftest import randomize
 from tests.stage2_train.training.conftest import sources_of
@@ -171,7 +172,7 @@ def test_heads_tell_a_clip_from_its_reverse(tiny_world, tmp_path, overrides, bli
     randomize(network)
     with torch.inference_mode():
         forwards, backwards = (
-            network(clips.inputs()).by_head() for clips in (batch, reversed_frames(batch))
+            network(clips).by_head() for clips in (batch, reversed_frames(batch))
         )
     for head in ("activity_head", "object_head"):
         is_same = torch.allclose(forwards[head], backwards[head], rtol=1e-3, atol=1e-4)

@@ -62,7 +62,7 @@ def test_logits_of_changed_clips_are_those_of_one_clip_after_another(network, ti
     for row in range(len(clips)):
         for name, change in changes.items():
             places = [row, donors[row]] if name == "other_objects" else [row]
-            inputs = change(collate([clips[place] for place in places])).inputs()
+            inputs = change(collate([clips[place] for place in places]))
             with torch.inference_mode():
                 alone_A = network.eval()(inputs).logits_BA[0].numpy()
             np.testing.assert_allclose(changed[name][row], alone_A, atol=ROUND_OFF)
@@ -97,7 +97,7 @@ def test_few_clips_are_changed_if_frames_are_read(network, tiny_world, monkeypat
     assert sum(map(len, shuffled_batches(clips, 5))) == 7
     changed = changed_logits(network, clips)
     assert ((classes_when_changed(changed) >= 0).sum(axis=0) == 7).all()
-    without_frames = clips.for_network(needs_frames=False)
+    without_frames = clips.without_frames()
     assert sum(map(len, shuffled_batches(without_frames, 5))) == 12
 
 

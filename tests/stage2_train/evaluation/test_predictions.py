@@ -109,7 +109,7 @@ def test_segments_one_after_another_give_the_bits_of_clips_one_after_another(
             rows = list(range(start, min(start + 5, 12)))
             batch = collate([clips[ClipRequest(row, view=View(clip))] for row in rows])
             with torch.inference_mode():
-                output = network(batch.inputs(), heads="both")
+                output = network(batch, heads="both")
             total[0, rows] += output.object_logits_BA.double().numpy()
             total[1, rows] += output.logits_BA.double().numpy()
     predictions = run(network.train(), clips, num_clips=3, workers=workers)
@@ -124,7 +124,7 @@ def test_logits_of_flipped_views_are_of_the_classes_that_they_were(network, clip
     network.eval()
     with torch.inference_mode():
         logits = [
-            network(collate([clips[ClipRequest(4, view=View(0, crop, flip))]]).inputs()).logits_BA
+            network(collate([clips[ClipRequest(4, view=View(0, crop, flip))]])).logits_BA
             for flip in (False, True)
             for crop in ("first", "center", "last")
         ]

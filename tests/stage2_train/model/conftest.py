@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from orn.stage2_train.model.build import build_object_network
-from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.model_config import MOTION_CHANNELS, NetworkConfig
 from orn.stage2_train.settings.systems import system_names
@@ -76,7 +76,7 @@ def draw_batch(
     slots: int = 3,
     size: tuple[int, int] = _PIXELS_HW,
     seed: int = 0,
-) -> NetworkInputs:
+) -> ClipBatch:
     """Float64 inputs for `tiny_config`, some slots invalid."""
     generator = torch.Generator().manual_seed(seed)
     lead = (clips, frames, slots)
@@ -91,11 +91,15 @@ def draw_batch(
     if slots:
         valid_BTK[:, :, 0] = True
     corners_BTK4 = torch.cat([0.6 * rand(*lead, 2), 0.6 + 0.4 * rand(*lead, 2)], dim=3)
-    return NetworkInputs(
+    return ClipBatch(
+        ids=tuple(map(str, range(clips))),
+        crop=size,
         frames_BTCHW=frames_BTCHW,
         masks_BTKhw=rand(*lead, 5, 5),
         coverage_BTKhw=rand(*lead, *_CELLS_HW) * (rand(*lead, *_CELLS_HW) < 0.5),
         class_scores_BTKS=rand(*lead, 7).softmax(3),
+        detector_labels_BTK=torch.zeros(lead, dtype=torch.int64),
+        labels=torch.zeros(clips, dtype=torch.int64),
         valid_BTK=valid_BTK,
         boxes_BTK4=corners_BTK4 * torch.tensor([size[1], size[0], size[1], size[0]]).double(),
         seconds_BT=rand(clips, frames).cumsum(1),
@@ -109,12 +113,12 @@ def draw_batch(
 
 
 @pytest.fixture
-def make_batch() -> Callable[..., NetworkInputs]:
+def make_batch() -> Callable[..., ClipBatch]:
     """`draw_batch`."""
     return draw_batch
 
 
-def in_float32(batch: NetworkInputs) -> NetworkInputs:
+def in_float32(batch: ClipBatch) -> ClipBatch:
     """The batch as training has it."""
     return replace(
         batch,

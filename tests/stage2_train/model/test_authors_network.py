@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.settings.recipe import load_recipe
 from tests.reference.authors_network import authors_layout, authors_logits
 from tests.reference.authors_weights import settings_of, weights_of
@@ -20,7 +20,7 @@ LAYOUTS = {
 }
 
 
-def clip(generator: torch.Generator, num_classes: int) -> tuple[NetworkInputs, Tensor]:
+def clip(generator: torch.Generator, num_classes: int) -> tuple[ClipBatch, Tensor]:
     """One clip, every slot an object, and its classes as theirs count them."""
     labels_TK = torch.randint(0, num_classes, (3, 4), generator=generator)
     scores_TKS = 0.3 * torch.rand(3, 4, num_classes, generator=generator, dtype=torch.float64)
@@ -28,7 +28,13 @@ def clip(generator: torch.Generator, num_classes: int) -> tuple[NetworkInputs, T
     scores_TKS[..., :-1] *= (ours_TK < num_classes - 1)[..., None]
     scores_TKS.scatter_(2, ours_TK[..., None], 0.7)
     masks_TKyx = (torch.rand(3, 4, 28, 28, generator=generator) < 0.4).double()
-    batch = NetworkInputs(
+    batch = ClipBatch(
+        ids=("clip",),
+        crop=(64, 96),
+        boxes_BTK4=torch.zeros(1, 3, 4, 4),
+        seconds_BT=torch.arange(3.0)[None],
+        detector_labels_BTK=labels_TK[None],
+        labels=torch.zeros(1, dtype=torch.int64),
         frames_BTCHW=torch.randint(
             0, 256, (1, 3, 3, 64, 96), generator=generator, dtype=torch.uint8
         ),
@@ -49,7 +55,7 @@ def converted(theirs: dict[str, Tensor]) -> torch.nn.Module:
     return network.double().eval()
 
 
-def with_empty_slots(batch: NetworkInputs, labels_TK: Tensor) -> tuple[NetworkInputs, Tensor]:
+def with_empty_slots(batch: ClipBatch, labels_TK: Tensor) -> tuple[ClipBatch, Tensor]:
     """The clip with one, two and no objects in its frames, and theirs with as many slots as the
     fullest frame has objects."""
     valid_TK = torch.zeros(3, 4, dtype=torch.bool)

@@ -58,6 +58,6 @@ def test_the_object_heads_conv5_may_stay_random() -> None:
     of_pictures, random = (module.state_dict() for module in made)
     own = [name for name in random if name.startswith("object_head.")]
     assert all(torch.equal(random[name], before[name]) for name in own)
-    conv5 = "object_head.conv5.blocks.0.conv1.spatial.weight"
+    conv5 = "object_head.objects.parts.appearance.conv5.blocks.0.conv1.spatial.weight"
     assert torch.equal(of_pictures[conv5], state["layer4.0.conv1.weight"])
     assert torch.equal(random["trunk.conv1.spatial.weight"], state["conv1.weight"])

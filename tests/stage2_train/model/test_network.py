@@ -76,5 +76,5 @@ def test_one_head_computes_what_it_does_beside_the_other(
 def test_objects_without_appearance_need_no_frames(tiny_config, make_network, make_batch) -> None:
     config = replace(tiny_config, heads="object", object_parts=("shape", "class"))
     network = make_network(config)
-    assert not hasattr(network, "trunk")
-    assert network(make_batch()).class_logits_BTKS is None
+    batch = replace(make_batch(), frames_BTCHW=None)
+    assert network(batch).class_logits_BTKS is None

@@ -18,7 +18,7 @@ def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
     torch.manual_seed(0)
     config = NetworkConfig(num_activities=2, mlp_initialization="he", reasoning="mlp")
     head = build_object_network(config).object_head
-    relation, mask_mlp = head.relation, head.encoder.mask_mlp
+    relation, mask_mlp = head.relation, head.objects.parts["shape"].mlp
     layers = [
         (relation.first[0], 2 * 693),  # 100 + 512 + 81 numbers of each of two objects
         (relation.first[1], 2 * 693),
@@ -33,7 +33,7 @@ def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
         assert layer.bias is None or not layer.bias.any()
         assert float(layer.weight.detach().var()) == pytest.approx(2 / inputs, rel=0.05)
     assert head.reasoning.classify.bias.any()  # no ReLU follows: torch's default
-    assert head.classify_object.bias.any()
+    assert head.objects.classify_object.bias.any()
 
 
 def test_the_first_phase_has_a_classifier_of_its_own(tiny_config, make_network, make_batch) -> None:

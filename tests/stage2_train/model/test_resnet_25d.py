@@ -54,7 +54,7 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels) -
         resnet.layer4[0].conv1.stride = resnet.layer4[0].conv2.stride = (1, 1)
         resnet.layer4[0].downsample[0].stride = (1, 1)
         expected_objects = resnet.layer4(expected_trunk)
-        objects = network.object_head.conv5(trunk, 2)
+        objects = network.object_head.objects.parts["appearance"].conv5(trunk, 2)
     assert trunk.shape[2:] == objects.shape[2:] == (3, 3)
     assert activity.shape == (2, resnet.fc.in_features, 2, 2)
     assert expected_activity.std() > 1e-3

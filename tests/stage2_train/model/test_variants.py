@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.systems import find_system
 from tests.reference.object_video_network import clip_logits
@@ -90,7 +90,7 @@ def _parts(output: NetworkOutput, valid_BTK: Tensor) -> list[Tensor | None]:
     ]
 
 
-def _slow_parts(network: ObjectVideoNetwork, batch: NetworkInputs) -> list[Tensor | None]:
+def _slow_parts(network: ObjectVideoNetwork, batch: ClipBatch) -> list[Tensor | None]:
     weights = network.state_dict() | dict(network.named_parameters())
     clips = [
         clip_logits(network.config, weights, batch, clip=clip)
@@ -156,7 +156,7 @@ def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> N
         assert_close(actual, expected, key)
 
 
-def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
+def _with_objects(batch: ClipBatch, order: list[int]) -> ClipBatch:
     """The batch with these slots, in this order; the last one holds nothing but NaN or 0."""
     names = [field.name for field in fields(batch) if "K" in field.name.partition("_")[2]]
     slots = {name: getattr(batch, name)[:, :, order].clone() for name in names}
@@ -197,7 +197,8 @@ class _GivenFeatures(torch.nn.Module):
 @pytest.mark.parametrize("name", ["orn", "clique-3"])
 def test_gradcheck_of_the_object_head(name, make_variant, make_batch) -> None:
     head, batch = make_variant(name).object_head, make_batch(clips=1, frames=2, slots=2)
-    width, head.conv5 = head.conv5.out_channels, _GivenFeatures()
+    appearance = head.objects.parts["appearance"]
+    width, appearance.conv5 = appearance.width, _GivenFeatures()
     batch = replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :1, :2] + 0.1)
     feats_MDhw = torch.randn(2, width, 1, 2, dtype=torch.float64)
     assert torch.autograd.gradcheck(

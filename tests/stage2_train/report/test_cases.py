@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.explanation.shown_clip import ShownClip, seen_objects
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.cases import ClassPairs, scene_of
 from tests.stage2_train.explanation.test_shown_clip import NAMES, seen
 
@@ -61,8 +61,8 @@ def test_a_frame_is_drawn_with_its_own_objects_on_the_grid_of_their_masks() -> N
     labels_BTK = torch.tensor([[[0, 1, 3], [1, 3, 0]], [[2, 0, 3], [0, 3, 0]]])
     batch = ClipBatch(
         ids=("a", "b"),
+        crop=(8, 12),
         frames_BTCHW=(255 * drawn(8, 12)).byte(),
-        maps_BTChw=None,
         masks_BTKhw=drawn(4, 4),
         coverage_BTKhw=drawn(2, 2),
         boxes_BTK4=drawn(4),
@@ -77,7 +77,9 @@ def test_a_frame_is_drawn_with_its_own_objects_on_the_grid_of_their_masks() -> N
     clip = ShownClip(seconds=(0.0, 0.5), objects=objects, grid=(12, 8), activity="move")
     for frame, slots in enumerate(([0, 1], [0])):
         image_HW3, shown = scene_of(batch, 1, clip)(frame)
-        assert torch.equal(torch.tensor(image_HW3), batch.frames_BTCHW[1, frame].permute(1, 2, 0))
+        assert torch.equal(
+            torch.tensor(image_HW3), batch.required("frames_BTCHW")[1, frame].permute(1, 2, 0)
+        )
         np.testing.assert_array_equal(shown.covers, batch.masks_BTKhw[1, frame, slots])
         np.testing.assert_array_equal(shown.labels, labels_BTK[1, frame, slots])
         scores_K = batch.class_scores_BTKS[1, frame, range(3), labels_BTK[1, frame]]

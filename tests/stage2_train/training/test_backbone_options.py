@@ -19,7 +19,10 @@ def test_compiled_backbone_equals_plain(tiny_recipe) -> None:
     """Without the code generator, which takes long: what is recorded and differentiated."""
     torch.manual_seed(0)
     network = build_network(tiny_recipe.model).train()
-    stage, trunk_MChw = network.object_head.conv5, torch.rand(4, 8, 2, 3)
+    stage, trunk_MChw = (
+        network.object_head.objects.parts["appearance"].conv5,
+        torch.rand(4, 8, 2, 3),
+    )
     keys = list(network.state_dict())
     results = []
     for compiled in (False, True):

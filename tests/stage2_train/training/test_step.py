@@ -119,7 +119,7 @@ def test_two_batches_are_averaged(make_step, tiny_recipe) -> None:
     generator = step_generator(recipe.seed, 7, 0)
     losses = []
     for batch in batches:
-        output = network(batch.inputs(), heads="both", generator=generator)
+        output = network(batch, heads="both", generator=generator)
         losses.append(
             total_loss(
                 logits_BA=output.logits_BA,
@@ -146,7 +146,7 @@ def test_draws_of_a_step_depend_on_seed_step_and_process() -> None:
 
 def test_loss_that_is_not_finite(make_step, tmp_path) -> None:
     def spoil(network) -> None:
-        torch.nn.init.constant_(network.object_head.classify_object.bias, float("inf"))
+        torch.nn.init.constant_(network.object_head.objects.classify_object.bias, float("inf"))
 
     with pytest.raises(TrainingError, match=r"step 7: .* loss"):
         make_step(spoil=spoil)
