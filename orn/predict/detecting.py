@@ -153,7 +153,6 @@ def imported_from(
                     table=table,
                     matched={video.id: own},
                     videos={video.id: video},
-                    rates={},
                 )
                 unit = Unit(index=0, parts=(UnitPart(video_id=video.id),))
                 result = work(unit, lambda _: None)  # counts videos, not frames

@@ -9,7 +9,9 @@ at 1, at 12 Hz; `category` is free text, so the classes are `hand` and `object`.
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
@@ -25,8 +27,7 @@ from orn.stage1_detect.imports.json_records import (
     Text,
     elements_of,
 )
-from orn.stage1_detect.imports.object_table import ObjectTable
-from orn.stage1_detect.imports.source_objects import SourceFile, SourceObject, SourceVideo
+from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
 
 SOMETHING_ELSE_RATE = 12.0
 _LONGEST_LINE = 2**16
@@ -68,68 +69,65 @@ class _BoxRow(_Box, _Row):
     name: Annotated[Text, Field(validation_alias="class")]
 
 
-def find_in_something_else(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> list[str]:
-    """Add the frames in a file to a table, and return the names of the classes."""
-    for key, entry, number, text in elements_of(file.path):
-        what = f"{file.path}: frame {number:,} of {key!r}"
-        match = FILE_NAME.fullmatch(_LabeledFrame.of(entry, what).name)
+def read_something_else(
+    path: Path, _: re.Pattern[str], names: dict[str, None]
+) -> Iterator[SourceRecord]:
+    """Yield the frames and objects in a file, and add the names of its classes."""
+    names |= {"hand": None, "object": None}
+    for key, entry, number in elements_of(path):
+        what = f"{path}: frame {number:,} of {key!r}"
+        frame = _LabeledFrame.of(entry, what)
+        match = FILE_NAME.fullmatch(frame.name)
         video_id = key or (match["video"] if match else None)
         if match is None or not video_id:
             raise ObjectImportError(
-                f'expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose a different '
+                f'expected a name such as "2/0001.jpg", got {frame.name!r}; choose a different '
                 "--format",
                 where=what,
             )
-        table.add_frame(video_id, int(match["frame"]), number=number, content=text)
-    return ["hand", "object"]
+        record = SourceRecord(video_id=video_id, frame=int(match["frame"]))
+        yield record
+        for label in frame.labels:
+            is_hand = (label.standard_category or label.category) == "hand"
+            name = "hand" if is_hand else "object"
+            yield replace(record, content=SourceObject(name=name, box=label.box2d.sides))
 
 
-def objects_of_something_else(record: str, _: SourceVideo, what: str) -> Iterator[SourceObject]:
-    """Yield the objects in a frame."""
-    for label in _LabeledFrame.of(record, what).labels:
-        is_hand = (label.standard_category or label.category) == "hand"
-        yield SourceObject(name="hand" if is_hand else "object", box=label.box2d.sides)
-
-
-def find_in_table(file: SourceFile, table: ObjectTable, _: re.Pattern[str]) -> list[str]:
-    """Add the rows of a CSV file to a table, and return the sorted names of its classes."""
-    path, names = file.path, set[str]()
+def read_table(path: Path, _: re.Pattern[str], names: dict[str, None]) -> Iterator[SourceRecord]:
+    """Yield the frames and objects in a CSV file, and add the sorted names of its classes."""
+    own, is_empty = set[str](), True
     with open_file(path, error=ObjectImportError) as content:
         header = _cells(content.readline(_LONGEST_LINE + 1), f"{path}: line 1")
         columns = dict.fromkeys(header)
         has_place = ("frame" in columns) != ("seconds" in columns)
         if not has_place or "video" not in columns or len(columns) < len(header):
             raise ObjectImportError(
-                f"line 1: expected the columns video, frame or seconds, x1, y1, x2, y2, "
+                "line 1: expected the columns video, frame or seconds, x1, y1, x2, y2, "
                 f"class and optionally score, got {ascii(', '.join(header))[:80]}; correct the "
                 "header, or pass a different file",
                 where=path,
             )
         lines = iter(partial(content.readline, _LONGEST_LINE + 1), b"")
         for number, line in enumerate(lines, start=2):
-            what, record = f"{path}: line {number:,}", None
+            what, found = f"{path}: line {number:,}", None
             if not (cells := _filled_cells(line, columns, what)):
                 continue
             row = _Row.of(cells, what)
             if cells.keys() - {"video", "frame", "seconds"}:
-                row, record = _BoxRow.of(cells, what), line
-                names.add(str(row.name))
+                row = _BoxRow.of(cells, what)
+                found = SourceObject(name=str(row.name), score=row.score, box=row.sides)
+                own.add(found.name)
             if row.frame is None and row.seconds is None:
                 raise ObjectImportError("the row has no frame; add its number", where=what)
-            table.add_frame(row.video, row.frame, row.seconds, number=number, content=record)
-    if file.by_time is None:
+            is_empty = False
+            yield SourceRecord(
+                video_id=row.video, frame=row.frame, seconds=row.seconds, content=found
+            )
+    if is_empty:
         raise ObjectImportError(
             "expected rows with objects, got none; add some, or pass a different file", where=path
         )
-    file.legend = columns
-    return sorted(names)
-
-
-def objects_of_table(record: bytes, video: SourceVideo, what: str) -> Iterator[SourceObject]:
-    """Yield the object in a row."""
-    assert video.file is not None
-    row = _BoxRow.of(_filled_cells(record, video.file.legend, what), what)
-    yield SourceObject(name=str(row.name), score=row.score, box=row.sides)
+    names |= dict.fromkeys(sorted(own))
 
 
 def _filled_cells(line: bytes, columns: Any, what: str) -> dict[str, str]:

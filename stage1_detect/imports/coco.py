@@ -9,6 +9,7 @@ else by the number at the end of its `file_name`. Its video is `video`, else the
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +29,7 @@ from orn.stage1_detect.imports.json_records import (
     Text,
     elements_of,
 )
-from orn.stage1_detect.imports.object_table import ObjectTable
-from orn.stage1_detect.imports.source_objects import SourceFile, SourceObject, SourceVideo
+from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
 
 IMAGES_SUFFIX = ".images.json"
 FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")
@@ -84,50 +84,70 @@ def images_file(path: Path) -> Path:
     return beside if os.path.lexists(beside) else path
 
 
-def find_in_coco(file: SourceFile, table: ObjectTable, pattern: re.Pattern[str]) -> list[str]:
-    """Add the images and objects of a file to a table, and return the names of its classes.
+def read_coco(
+    path: Path, pattern: re.Pattern[str], names: dict[str, None]
+) -> Iterator[SourceRecord]:
+    """Yield the images of a file as frames, then its objects.
 
     Args:
-        file: the file.
-        table: the table.
+        path: the file.
         pattern: pattern for image names, with the groups `video` and `frame`.
+        names: the names of the classes, to which those of the file are added.
     """
-    path, described, grids = file.path, file.images, file.grids
+    described = images_file(path)
     categories: dict[Any, str] = {}
     videos = cache(lambda: _names_of_videos(described))
-    for part in dict.fromkeys((described, path)):
-        describes, has_objects = part == described, part == path
-        for key, entry, number, text in elements_of(part):
-            if has_objects and key in ("annotations", ""):
-                table.add_object(_image_id_of(entry, path, number), number, text)
-            elif describes and key == "images":
-                what = f"{described}: image {number:,}"
-                image = _Image.of(entry, what)
-                video_id, frame = _place_of(image, what, pattern, videos)
-                video_id, grid = video_id or path.stem, (image.height, image.width)
-                if grids.setdefault(video_id, grid) != grid:
-                    raise ObjectImportError(
-                        f"expected the image size {grids[video_id]} of video {video_id!r}, "
-                        f"got {grid}; export all images of a video at one size",
-                        where=what,
-                    )
-                table.add_frame(video_id, frame, image.seconds, image=image.id)
-            elif describes and key == "categories":
-                _add_name(categories, entry, f"{described}: {key} {number:,}")
-    if not grids:
+    images: dict[int | str, SourceRecord] = {}
+    grids: dict[str, tuple[int, int]] = {}
+    for key, entry, number in elements_of(described):
+        if key == "categories":
+            _add_name(categories, entry, f"{described}: {key} {number:,}")
+        if key != "images":
+            continue
+        what = f"{described}: image {number:,}"
+        image = _Image.of(entry, what)
+        video_id, frame = _place_of(image, what, pattern, videos)
+        video_id, grid = video_id or path.stem, (image.height, image.width)
+        if grids.setdefault(video_id, grid) != grid:
+            raise ObjectImportError(
+                f"expected the image size {grids[video_id]} of video {video_id!r}, "
+                f"got {grid}; export all images of a video at one size",
+                where=what,
+            )
+        if image.id in images:
+            raise ObjectImportError(
+                f"expected unique ids of images, got {image.id!r} twice; correct the file",
+                where=described,
+            )
+        images[image.id] = SourceRecord(
+            video_id=video_id, frame=frame, seconds=image.seconds, grid=grid
+        )
+    if not images:
         raise ObjectImportError(
             f"expected COCO JSON with images, got no images; for results, add the "
             f"images as {path.with_suffix(IMAGES_SUFFIX).name}",
             where=described,
         )
-    file.legend = categories
-    return [*categories.values()]
+    names |= dict.fromkeys(categories.values())
+    yield from images.values()
+    for key, entry, number in elements_of(path):
+        if key in ("annotations", ""):
+            what = f"{path}: record {number:,}"
+            image_id = _image_id_of(entry, what)
+            if image_id not in images:
+                raise ObjectImportError(
+                    f"expected an image_id of {described.name}, got {image_id!r}; export both "
+                    "files in one step",
+                    where=what,
+                )
+            content = _content(entry, grids[images[image_id].video_id], categories, what)
+            yield replace(images[image_id], content=content)
 
 
 def _names_of_videos(described: Path) -> Mapping[Any, str]:
     """Return the names of the list of videos by id, which only some files have and need."""
     videos: dict[Any, str] = {}
-    for key, entry, number, _ in elements_of(described):
+    for key, entry, number in elements_of(described):
         if key == "videos":
             _add_name(videos, entry, f"{described}: {key} {number:,}")
     return videos
@@ -142,12 +162,12 @@ def _add_name(names: dict[Any, str], entry: Any, what: str) -> None:
     names[named.id] = named.name
 
 
-def _image_id_of(entry: Any, path: Path, number: int) -> int | str:
+def _image_id_of(entry: Any, what: str) -> int | str:
     """Return the id of the image of an object; a plain number needs no parser, which is slow."""
     image_id = entry.get("image_id") if type(entry) is dict else None
     if type(image_id) is int and abs(image_id) < 2**63:
         return image_id
-    return _OfImage.of(entry, f"{path}: record {number:,}").image_id
+    return _OfImage.of(entry, what).image_id
 
 
 def _place_of(
@@ -169,22 +189,26 @@ def _place_of(
     return video_id, int(frame or 0)
 
 
-def objects_of_coco(record: str, video: SourceVideo, what: str) -> Iterator[SourceObject]:
-    """Yield the object of an annotation or a result."""
-    entry = _Annotation.of(record, what)
-    assert video.file is not None and video.grid is not None
+def _content(
+    entry: Any, grid: tuple[int, int], categories: Mapping[Any, str], what: str
+) -> SourceObject | ObjectImportError:
+    """Return the object of an annotation or a result, or why it is invalid."""
     try:
-        mask = _mask(entry.segmentation, *video.grid) if entry.segmentation else None
-    except (ValueError, ObjectImportError) as err:
-        raise ObjectImportError(f"segmentation: {err}; correct the file", where=what) from err
-    if mask is None and entry.bbox is None:
-        raise ObjectImportError("neither bbox nor segmentation; add one", where=what)
-    box = None
-    if entry.bbox is not None:
-        x, y, width, height = entry.bbox
-        box = (x, y, x + width, y + height)
-    name = video.file.legend.get(entry.category_id, f"category_id {entry.category_id}")
-    yield SourceObject(name=name, score=entry.score, box=box, mask=mask, is_crowd=entry.iscrowd)
+        annotation = _Annotation.of(entry, what)
+        segmentation, box = annotation.segmentation, annotation.bbox
+        if box is None and not segmentation:
+            raise ObjectImportError("neither bbox nor segmentation; add one", where=what)
+        return SourceObject(
+            name=categories.get(annotation.category_id, f"category_id {annotation.category_id}"),
+            score=annotation.score,
+            box=None if box is None else (box[0], box[1], box[0] + box[2], box[1] + box[3]),
+            mask=_mask(segmentation, *grid) if segmentation else None,
+            is_crowd=annotation.iscrowd,
+        )
+    except ObjectImportError as err:
+        return err
+    except ValueError as err:
+        return ObjectImportError(f"segmentation: {err}; correct the file", where=what)
 
 
 def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int) -> bytes:

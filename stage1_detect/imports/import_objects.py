@@ -45,8 +45,6 @@ from orn.stage1_detect.shard_job import open_shards, plan_shards, summarize_shar
 
 logger = logging.getLogger(__name__)
 
-_SOURCE_FRAME_BYTES = 700
-"""Approximate size of a frame in the released files; only affects the size of shards."""
 _NAMED = 5
 """Maximum number of ids in a message."""
 _OPTIONS = {"rate", "first_frame", "names", "groups"}
@@ -119,9 +117,15 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
             "source to match (with --format authors, its folders)",
             where=request.source,
         )
-    importable = videos if request.form in RECORDS else matching.matched  # records need frame times
-    planned = {name: source for name, source in matching.matched.items() if name in importable}
+    planned = {
+        name: source
+        for name, source in matching.matched.items()
+        if name in videos or source.read is not None  # others need the times of frames
+    }
     rates = {video_id: _rate(video_id, request, videos.get(video_id)) for video_id in planned}
+    planned |= {
+        name: replace(source, rate=rates[name]) for name, source in planned.items() if source.read
+    }
     saved = None if request.fresh else SHARD_FILES.saved_plan(folder)
     entry = _entry(request, planned, rates=rates, names=names)
     if saved is not None and "config_digest" in saved.settings.get("detector", {}):
@@ -136,7 +140,7 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
     ).resumed_from(saved, folder)
     known = {*plan.video_ids}
     sizes = [
-        (name, min(_num_frames(source), UNIT_FRAMES))  # no size is larger, so no video is split
+        (name, min(source.num_frames, UNIT_FRAMES))  # no size is larger, so no video is split
         for name, source in planned.items()
         if name not in known
     ]
@@ -161,7 +165,6 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
             table=table,
             matched=planned,
             videos=videos,
-            rates=rates,
         ),
         match={
             "format": request.form,
@@ -180,13 +183,6 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
 def _num_bytes(path: Path) -> int:
     """Return the size of a file; 0 if there is no regular file."""
     return 0 if not_a_file(path) else path.stat().st_size
-
-
-def _num_frames(source: SourceVideo) -> int:
-    """Return the approximate number of frames of a video in the source."""
-    if source.file is None:
-        return _num_bytes(source.path) // _SOURCE_FRAME_BYTES + 1
-    return source.num_frames
 
 
 def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
@@ -240,7 +236,7 @@ def _entry(
 def _run(planned: PlannedImport) -> dict[str, Any]:
     job, work = planned.job, planned.work
     checked = epic100.KNOWN_WRONG if work.request.form == "epic100" else ()
-    known_wrong = [video_id for video_id in checked if video_id in work.rates]
+    known_wrong = [video_id for video_id in checked if video_id in work.matched]
     for video_id in known_wrong:
         logger.warning("video %s: the released masks are known to be wrong", video_id)
     if without := planned.match["without_video"]:

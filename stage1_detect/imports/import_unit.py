@@ -5,6 +5,7 @@ Axes: P distinct frames of a video in the source, F frames of the video.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -33,9 +34,8 @@ from orn.shared.video.random_access import seconds_of_frames
 from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.stage1_detect.detect_unit import add_frames, reason_below
 from orn.stage1_detect.imports.import_request import ImportRequest
-from orn.stage1_detect.imports.object_table import places_of, records_of
+from orn.stage1_detect.imports.object_table import objects_of, places_of
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
-from orn.stage1_detect.imports.source_videos import READERS, RECORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,6 @@ class ImportWork:
     """Source video of each id that can be imported."""
     videos: Mapping[str, Video]
     """Listed videos that have a file, by id."""
-    rates: Mapping[str, float]
-    """Frame rate of the released masks of each video, in Hz."""
 
     def path(self, unit: Unit) -> Path:
         """Return the path of a unit's shard."""
@@ -108,10 +106,11 @@ class ImportWork:
         """Return the entry of a video before its frames are counted."""
         size = 0 if video is None else content_bytes(video.path)
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
-        if source.file is None or video is None:
-            rate = self.rates[video_id]
-            info = VideoInfo(height=GRID, width=GRID, rate=rate, header_frames=None)
+        if source.rate is not None:
+            info = VideoInfo(height=GRID, width=GRID, rate=source.rate, header_frames=None)
             return VideoEntry.of(video_id, info, num_bytes=size, digest=digest)
+        if video is None:
+            raise ObjectImportError("the file of the video no longer exists")
         info = probe(video.path, rate=video.rate)
         entry = VideoEntry.of(video_id, info, num_bytes=size, digest=digest)
         height, width = source.grid or (entry.height, entry.width)
@@ -127,23 +126,22 @@ class ImportWork:
             objects = left_out.get(reason, objects)
             left_out[reason] = replace(objects, number=objects.number + number)
 
-        form = self.request.form
-        if source.file is None:
-            frames = READERS[form](source.path)
+        if source.read is not None:
+            frames = source.read(source.path)
             placed = ((int(frame.place), frame.place / entry.rate, frame) for frame in frames)
         else:
             video = self.videos[entry.id]
             places_P, numbers_P = places_of(self.table, source)
             seconds_F = seconds_of_frames(video.path, rate=video.rate)
             rows_P = rows_of_places(
-                places_P, seconds_F, by_time=bool(source.file.by_time), folder_rate=video.rate
+                places_P, seconds_F, by_time=source.by_time, folder_rate=video.rate
             )
             lost_P = np.flatnonzero((rows_P < 0) & (numbers_P > 0))
             if len(lost_P):
                 first = f"{source.at(places_P[lost_P[0]])} of {counted(len(seconds_F), 'frame')}"
                 leave_out("no frame of the video", first, int(numbers_P[lost_P].sum()))
             grid = (entry.height, entry.width)
-            frames = self.frames_of_records(source, grid, numbers_P, rows_P >= 0)
+            frames = self.frames_in_table(source, grid, selected_P=rows_P >= 0)
             rows = rows_P[rows_P >= 0].tolist()
             placed = ((row, seconds_F[row], frame) for row, frame in zip(rows, frames, strict=True))
         for index, seconds, frame in placed:
@@ -151,44 +149,26 @@ class ImportWork:
                 leave_out(reason, f"{source.at(frame.place)}: {what}")
             yield index, float(seconds), frame.detections
 
-    def frames_of_records(
-        self,
-        source: SourceVideo,
-        grid: tuple[int, int],
-        numbers_P: NDArray[np.int64],
-        selected_P: NDArray[np.bool_],
+    def frames_in_table(
+        self, source: SourceVideo, grid: tuple[int, int], *, selected_P: NDArray[np.bool_]
     ) -> Iterator[SourceFrame]:
-        """Yield the selected frames of a video that has records.
+        """Yield the selected frames of a video whose objects are in the table.
 
         Args:
             source: the video.
             grid: (height, width) of the frames.
-            numbers_P: number of objects of each frame.
             selected_P: mask of the frames to read.
 
         Raises:
-            ObjectImportError: for the first invalid record.
+            ObjectImportError: for the first invalid object.
         """
-        form, groups = RECORDS[self.request.form], self.request.groups
         labels = {name: label for label, name in enumerate(self.entry.class_names)}
-        records = records_of(self.table, source)
-        frames = zip(records, numbers_P.tolist(), selected_P.tolist(), strict=True)
-        for (place, rows), number, is_selected in frames:
-            if not is_selected:
-                continue
-            what = f"{source.path}: {source.at(place)}"
-            if number > MOST_FRAME_DETECTIONS:
-                raise ObjectImportError(
-                    f"expected at most {MOST_FRAME_DETECTIONS:,} objects, got {number:,}; "
-                    "remove some",
-                    where=what,
-                )
-            objects = (
-                one
-                for row, record in rows
-                for one in form.objects_in(record, source, f"{source.path}: {form.record} {row:,}")
-            )
-            yield frame_of(what, place, objects, grid=grid, labels=labels, groups=groups)
+        frames = zip(objects_of(self.table, source), selected_P.tolist(), strict=True)
+        for (place, objects), is_selected in frames:
+            if is_selected:
+                what = f"{source.path}: {source.at(place)}"
+                kept, groups = [*islice(objects, MOST_FRAME_DETECTIONS + 1)], self.request.groups
+                yield frame_of(what, place, kept, grid=grid, labels=labels, groups=groups)
 
 
 def rows_of_places(

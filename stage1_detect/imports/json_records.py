@@ -36,22 +36,21 @@ class Record(BaseModel):
 
     @classmethod
     def of(cls, value: Any, what: str) -> Self:
-        """Parse a record from JSON text or from a value; `what` identifies it in messages."""
-        read = cls.model_validate_json if isinstance(value, str) else cls.model_validate
+        """Parse a record; `what` identifies it in messages."""
         try:
-            return read(value)
+            return cls.model_validate(value)
         except ValidationError as err:
             raise ObjectImportError(f"{explain(err, cls)}; correct the file", where=what) from err
 
 
-def elements_of(path: Path) -> Iterator[tuple[str, Any, int, str]]:
+def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
     """Yield the elements of a JSON file that contains a list or an object.
 
     An element of the list has the key "". The members of an object are elements, except that a
     member that is a list is replaced by its own elements.
 
     Yields:
-        Key, value, the element's number in its list, from 1, and its text.
+        Key, value, and the element's number in its list, from 1.
 
     Raises:
         ObjectImportError: if the file is not JSON, or an element exceeds `MOST_ELEMENT_BYTES`.
@@ -59,8 +58,8 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int, str]]:
     number = 0
     with open_file(path, error=ObjectImportError) as file:
         try:
-            for key, value, number, text in _elements(_Text(file)):
-                yield key, value, number, text
+            for key, value, number in _elements(_Text(file)):
+                yield key, value, number
         except (ValueError, RecursionError) as err:  # ValueError: JSON, numbers and UTF-8
             reason = "too many levels" if isinstance(err, RecursionError) else str(err)
             raise ObjectImportError(
@@ -72,31 +71,29 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int, str]]:
             raise ObjectImportError(f"cannot be read ({err.strerror})", where=path) from err
 
 
-def _elements(text: "_Text") -> Iterator[tuple[str, Any, int, str]]:
+def _elements(text: "_Text") -> Iterator[tuple[str, Any, int]]:
     """Yield what `elements_of` does."""
     if text.takes("["):
         yield from _of_list("", text)
     elif text.takes("{"):
         for _ in text.items("}"):
-            key, _ = text.value()
+            key = text.value()
             if not isinstance(key, str) or not text.takes(":"):
                 raise ValueError("a member without a name")
             key.encode()  # rejects half of a surrogate pair
             if text.takes("["):
                 yield from _of_list(key, text)
             else:
-                value, content = text.value()
-                yield key, value, 1, content
+                yield key, text.value(), 1
     else:
         raise ValueError("neither a list nor an object")
     if text.next_sign():
         raise ValueError("content after the end")
 
 
-def _of_list(key: str, text: "_Text") -> Iterator[tuple[str, Any, int, str]]:
+def _of_list(key: str, text: "_Text") -> Iterator[tuple[str, Any, int]]:
     for number in text.items("]"):
-        value, content = text.value()
-        yield key, value, number, content
+        yield key, text.value(), number
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -153,8 +150,8 @@ class _Text:
             yield number
         self._at += 1
 
-    def value(self) -> tuple[Any, str]:
-        """Return the next value and its text."""
+    def value(self) -> Any:
+        """Return the next value."""
         self.next_sign()
         while True:
             try:
@@ -165,6 +162,5 @@ class _Text:
                 continue
             if len(self._text) - end < len("e-1") and self._reads_more():
                 continue  # since a number may go on
-            content = self._text[self._at : end]
             self._at, self._left = end, MOST_ELEMENT_BYTES
-            return value, content
+            return value

@@ -1,14 +1,14 @@
 """Records of imported videos, frames and objects, common to all formats.
 
-A format finds the videos in a source (`SourceVideo`) and yields their frames (`SourceFrame`).
+A format yields the frames in a file: those of one video (`SourceFrame`), or records of many videos
+(`SourceRecord`), which a table sorts.
 
 Axes: N objects of a frame.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,70 +23,6 @@ from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 
 GRID = 100
 """Height and width of released masks, regardless of the size of the video."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class SourceFile:
-    """A file of records, common to all its videos."""
-
-    number: int
-    """Number of the file in the table of records (`object_table`)."""
-    path: Path
-    images: Path
-    """The file with the images of its objects, which for COCO may be a separate one."""
-    first: int
-    """Number of a video's first frame."""
-    rate: float | None
-    """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
-    by_time: bool | None = None
-    """Whether frames have times; None before the first one."""
-    grids: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """(height, width) of the pixels of boxes and masks by video, where the file specifies it."""
-    legend: Mapping[Any, Any] = field(default_factory=dict)
-    """Class names by id, or names of columns, depending on the format."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SourceVideo:
-    """A video with objects in a source."""
-
-    id: str
-    """Id in the source."""
-    path: Path
-    """File with the objects of the video."""
-    file: SourceFile | None = None
-    """The same file, for formats with records of many videos."""
-    num_frames: int = 0
-    """Number of distinct frames in the table of records."""
-    digest: str | None = None
-    """Digest of its records; None for the digest of the file, which has no other video."""
-
-    @property
-    def grid(self) -> tuple[int, int] | None:
-        """(height, width) of the pixels of boxes and masks; None for the size of the video's
-        frames."""
-        return None if self.file is None else self.file.grids.get(self.id)
-
-    def content_digest(self) -> str:
-        """Return the digest of its objects."""
-        return self.digest or file_digest(self.path, error=ObjectImportError)
-
-    def has_changed(self, recorded: str | None, since_ns: int) -> bool:
-        """Return whether its objects no longer have the digest that was recorded before a time in
-        nanoseconds; None matches any objects."""
-        if recorded is None or (self.digest is None and self.path.stat().st_mtime_ns <= since_ns):
-            return False
-        return self.content_digest() != recorded
-
-    def __str__(self) -> str:
-        """Return the file and the id of the video in it."""
-        return str(self.path) if self.file is None else f"{self.path}: {self.id}"
-
-    def at(self, place: float) -> str:
-        """Return a description of a frame for messages."""
-        if self.file is None:
-            return f"frame {place:g}"
-        return f"{place:g} s" if self.file.by_time else f"frame {place + self.file.first:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +40,22 @@ class SourceObject:
     """Whether this is marked as a group of objects in one mask."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """A frame of a video in a file with records, with one of its objects."""
+
+    video_id: str
+    """Id in the source."""
+    frame: int | None = None
+    """Number of the frame, if it has no time."""
+    seconds: float | None = None
+    """Time of the frame; given for all frames in a file, or for none."""
+    grid: tuple[int, int] | None = None
+    """(height, width) of the pixels of boxes and masks, equal for all frames of a video."""
+    content: SourceObject | ObjectImportError | None = None
+    """An object, or why it is invalid, so that its video fails alone; None for the frame."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceFrame:
     """The objects in a frame."""
@@ -113,6 +65,53 @@ class SourceFrame:
     detections: FrameDetections
     left_out: Sequence[tuple[str, str]] = ()
     """Reason and description for each dropped object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceVideo:
+    """A video with objects in a source."""
+
+    id: str
+    """Id in the source."""
+    path: Path
+    """File with the objects of the video."""
+    num_frames: int
+    """Approximate number of its frames in the source."""
+    read: Callable[[Path], Iterator[SourceFrame]] | None = None
+    """Reads the file, which has the masks of this video alone, with frames of their own; None if
+    the objects are in an `ObjectTable`, and their frames are those of the video."""
+    rate: float | None = None
+    """Frame rate of masks with frames of their own, in Hz."""
+    file: int = 0
+    """Number of the file in the table."""
+    first: int = 0
+    """Number of the video's first frame in the source."""
+    by_time: bool = False
+    """Whether frames are given by their times."""
+    grid: tuple[int, int] | None = None
+    """(height, width) of the pixels of boxes and masks; None for the size of the video's
+    frames."""
+    digest: str | None = None
+    """Digest of its records; None for the digest of the file, which has no other video."""
+
+    def content_digest(self) -> str:
+        """Return the digest of its objects."""
+        return self.digest or file_digest(self.path, error=ObjectImportError)
+
+    def has_changed(self, recorded: str | None, since_ns: int) -> bool:
+        """Return whether its objects no longer have the digest that was recorded before a time in
+        nanoseconds; None matches any objects."""
+        if recorded is None or (self.digest is None and self.path.stat().st_mtime_ns <= since_ns):
+            return False
+        return self.content_digest() != recorded
+
+    def __str__(self) -> str:
+        """Return the file and the id of the video in it."""
+        return str(self.path) if self.read else f"{self.path}: {self.id}"
+
+    def at(self, place: float) -> str:
+        """Return a description of a frame for messages."""
+        return f"{place:g} s" if self.by_time else f"frame {place + self.first:g}"
 
 
 def frame_of(

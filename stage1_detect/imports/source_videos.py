@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orn.data_manifests.find_videos import without_suffix
 from orn.shared.data_files import not_a_file, walk
@@ -23,12 +22,7 @@ from orn.stage1_detect.imports import authors_vlog, boxes, coco
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
 from orn.stage1_detect.imports.object_table import ObjectTable
-from orn.stage1_detect.imports.source_objects import (
-    SourceFile,
-    SourceFrame,
-    SourceObject,
-    SourceVideo,
-)
+from orn.stage1_detect.imports.source_objects import SourceFrame, SourceRecord, SourceVideo
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +31,11 @@ READERS: dict[str, Callable[[Path], Iterator[SourceFrame]]] = {
     "authors": authors_vlog.read_authors,
     "epic100": epic100.read_epic100,
 }
-"""Readers for the formats with one pickle per video, whose masks have their own frame rate."""
+"""Readers of the formats with one pickle per video, whose masks have frames of their own."""
 _CLIP_NAME = "clip.pkl"
 """Name of each file of the format `authors`; its folder is the id of the video."""
+_FRAME_BYTES = 700
+"""Approximate size of a frame in these files; only affects the size of shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,33 +43,24 @@ class RecordFormat:
     """A format whose files have records of many videos, located by the frames of these videos."""
 
     suffix: str
-    find: Callable[[SourceFile, ObjectTable, re.Pattern[str]], list[str]]
-    """Adds the records of a file to an `ObjectTable`; returns the names of its classes."""
-    objects_in: Callable[[Any, SourceVideo, str], Iterable[SourceObject]]
-    """Returns the objects in a record; its last argument identifies the record in messages."""
+    read: Callable[[Path, re.Pattern[str], dict[str, None]], Iterator[SourceRecord]]
+    """Yields the records of a file, given the pattern of image names, and adds the names of its
+    classes to a dict."""
     first: int = 0
     """Number of a video's first frame."""
     rate: float | None = None
     """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
-    record: str = "record"
-    """Name of a record in messages."""
 
 
 RECORDS = {
-    "coco": RecordFormat(suffix=".json", find=coco.find_in_coco, objects_in=coco.objects_of_coco),
+    "coco": RecordFormat(suffix=".json", read=coco.read_coco),
     "something-else": RecordFormat(
         suffix=".json",
-        find=boxes.find_in_something_else,
-        objects_in=boxes.objects_of_something_else,
+        read=boxes.read_something_else,
         first=1,
         rate=boxes.SOMETHING_ELSE_RATE,
     ),
-    "csv": RecordFormat(
-        suffix=".csv",
-        find=boxes.find_in_table,
-        objects_in=boxes.objects_of_table,
-        record="line",
-    ),
+    "csv": RecordFormat(suffix=".csv", read=boxes.read_table),
 }
 
 
@@ -106,17 +93,24 @@ def find_videos(
             where=source,
         )
     if form is None:
-        ids = (_id_of(path.relative_to(source), request.form) for path in files)
-        return [SourceVideo(id=name, path=path) for name, path in zip(ids, files, strict=True)], ()
+        found = [
+            SourceVideo(
+                id=_id_of(path.relative_to(source), request.form),
+                path=path,
+                num_frames=path.stat().st_size // _FRAME_BYTES + 1,
+                read=READERS[request.form],
+            )
+            for path in files
+        ]
+        return found, ()
     names: dict[str, None] = {}
     pattern = _pattern(request.names)
     first = form.first if request.first_frame is None else request.first_frame
-    rate = request.rate or form.rate
     try:
         records = ObjectTable(table)
         for path in files:
-            file = records.begin(path, images=coco.images_file(path), first=first, rate=rate)
-            names |= dict.fromkeys(form.find(file, records, pattern))
+            own = form.read(path, pattern, names)
+            records.add(path, own, first=first, rate=request.rate or form.rate)
         return records.finish(), tuple(names)
     except sqlite3.Error as err:
         raise ObjectImportError(

@@ -99,15 +99,12 @@ def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
             table=table,
             matched={},
             videos={},
-            rates={},
         )
-        numbers = [places_of(table, video)[1] for video in videos]
+        every = [places_of(table, video)[1] >= 0 for video in videos]
         return [
             frame.detections.boxes.tolist()
-            for video, numbers_P in zip(videos, numbers, strict=True)
-            for frame in work.frames_of_records(
-                video, video.grid or (6, 8), numbers_P, numbers_P >= 0
-            )
+            for video, selected_P in zip(videos, every, strict=True)
+            for frame in work.frames_in_table(video, video.grid or (6, 8), selected_P=selected_P)
         ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.source_objects import SourceVideo
 from orn.stage1_detect.imports.source_videos import match_videos
 
@@ -13,7 +14,7 @@ from orn.stage1_detect.imports.source_videos import match_videos
 def videos_named(ids: list[str]) -> list[SourceVideo]:
     """Each id as a video of its own file."""
     return [
-        SourceVideo(id=video_id, path=Path(f"{place}-{video_id}"))
+        SourceVideo(id=video_id, path=Path(f"{place}-{video_id}"), num_frames=1, read=read_authors)
         for place, video_id in enumerate(ids)
     ]
 
