@@ -16,7 +16,7 @@ from PIL import Image
 
 from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
 from orn.shared.pages.render import Picture
-from orn.stage2_train.explanation.shown_clip import ShownClip
+from orn.stage2_train.explanation.shown_clip import SeenObject, ShownClip
 
 FULL_DROP = 1.0
 """Logit drop with the full line width."""
@@ -61,19 +61,32 @@ def draw_clip(
     """
     panels: list[NDArray[np.uint8]] = []
     for frame in frames:
-        seconds = clip.seconds[frame]
+        size = panels[0].shape[1::-1] if panels else None
         panel = draw_frame_of_clip(
             *scene(frame),
             names,
             clip=clip,
-            seconds=seconds,
+            seconds=clip.seconds[frame],
             against=against,
-            caption=f"{seconds:.2f} s",
-            size=panels[0].shape[1::-1] if panels else None,
+            caption=f"{clip.seconds[frame]:.2f} s",
+            reach_seconds=math.inf if len(frames) == 1 else _NOW_SECONDS,
+            size=size,
             font_share=font_share,
         )
-        panels += [np.full((len(panel), _GAP, 3), 128, np.uint8), panel]  # on any background
-    return np.concatenate(panels[1:], axis=1)
+        panels.append(panel)
+    height, width, _ = panels[0].shape
+    gap = np.full((height, _GAP, 3), 128, np.uint8)  # on light and dark pages
+    parts = [part for panel in panels for part in (gap, panel)][1:]
+    picture_HW3 = np.ascontiguousarray(np.concatenate(parts, axis=1))
+    for pair in clip.shown_pairs(1, against=against) if len(frames) > 1 else ():
+        centers = [
+            _corners(seen, clip.grid, (width, height)).mean(axis=0)
+            + np.array([frames.index(frame) * (width + _GAP), 0])
+            for frame, (seen, _) in zip(pair.frames, clip.members(pair), strict=True)
+            if not seen.is_whole_frame
+        ]
+        _join(picture_HW3, centers, pair.logit_drop)
+    return picture_HW3
 
 
 def frames_of_pair(clip: ShownClip, *, against: bool = False) -> list[int]:
@@ -118,30 +131,43 @@ def draw_frame_of_clip(
     for pair in clip.shown_pairs(1, against=against) if clip is not None else ():
         assert clip is not None
         height, width, _ = picture_HW3.shape
-        per_cell = np.array([width / clip.grid[0], height / clip.grid[1]] * 2)
         centers = []
         for number, (seen, at) in enumerate(clip.members(pair)):
             if seen.is_whole_frame or abs(at - seconds) > reach_seconds:
                 continue
-            x1, y1, x2, y2 = (np.array(seen.box) * per_cell).round().astype(int).tolist()
-            box = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)])
-            centers.append(((x1 + x2) // 2, (y1 + y2) // 2))
+            corners_42 = _corners(seen, clip.grid, (width, height)).round().astype(int)
+            (x1, y1), (_, y2) = corners_42[0].tolist(), corners_42[2].tolist()
+            box_52 = np.concatenate([corners_42, corners_42[:1]])
+            centers.append(corners_42.mean(axis=0))
             if abs(at - seconds) <= _NOW_SECONDS:
-                _draw_lines(picture_HW3, [box], thickness=3)
+                _draw_lines(picture_HW3, [box_52], thickness=3)
                 continue
-            _draw_lines(picture_HW3, list(_dashes(box)), thickness=2)
+            _draw_lines(picture_HW3, list(_dashes(box_52)), thickness=2)
             text, pixels = f"{seen.title} {at:.2f} s", max(13, round(font_share * height))
             wide, tall = text_size(text, pixels)
             left, top = max(min(x1, width - wide), 0), y1 if number else y2 - tall
             top = max(min(top, height - tall), 0)
             picture_HW3[top : top + tall, left : left + wide] = _RIM
             draw_text(picture_HW3, text, left, top, pixels=pixels, color=_LINE)
-        for ends in pairwise(np.array(centers)):
-            if np.abs(np.subtract(*ends)).max() > _DASH:
-                share = min(abs(pair.logit_drop) / FULL_DROP, 1.0)
-                thickness = round(height * (_THINNEST + (_WIDEST - _THINNEST) * share))
-                _draw_lines(picture_HW3, [np.array(ends)], thickness=max(thickness, 1))
+        _join(picture_HW3, centers, pair.logit_drop)
     return picture_HW3
+
+
+def _corners(seen: SeenObject, grid: tuple[int, int], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the (4, 2) corners of an object's box, in a picture of this width and height."""
+    x1, y1, x2, y2 = (np.array(seen.box).reshape(2, 2) * np.divide(size, grid)).reshape(-1)
+    return np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
+
+
+def _join(
+    picture_HW3: NDArray[np.uint8], centers_n2: Sequence[NDArray[np.float64]], drop: float
+) -> None:
+    """Draw a line between the centers of two objects, if they are not at the same place."""
+    share = min(abs(drop) / FULL_DROP, 1.0)
+    thickness = round(len(picture_HW3) * (_THINNEST + (_WIDEST - _THINNEST) * share))
+    for ends in pairwise(np.array(centers_n2)):
+        if np.abs(np.subtract(*ends)).max() > _DASH:
+            _draw_lines(picture_HW3, [np.array(ends).astype(int)], thickness=max(thickness, 1))
 
 
 def _draw_lines(

@@ -33,10 +33,14 @@ def clip_of(*drops: float, slots: tuple[int, int] = (0, 0)) -> ShownClip:
 
 
 def drawn(clip: ShownClip, *, against: bool = False) -> np.ndarray:
-    def scene(_: int) -> tuple[np.ndarray, DrawnObjects]:
-        return np.zeros((8, 12, 3), np.uint8), DrawnObjects.none()
+    """Both frames, one of them twice as large."""
 
-    return draw_clip(clip, scene, NAMES, frames=[0, 1], against=against)
+    def scene(frame: int) -> tuple[np.ndarray, DrawnObjects]:
+        return np.zeros((400 + 400 * frame, 600 + 600 * frame, 3), np.uint8), DrawnObjects.none()
+
+    picture_HW3 = draw_clip(clip, scene, NAMES, frames=[0, 1], against=against)
+    assert picture_HW3.shape == (400, 600 + 12 + 600, 3)
+    return picture_HW3
 
 
 @pytest.mark.parametrize(
