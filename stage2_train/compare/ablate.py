@@ -80,7 +80,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     The test split is not read until all training runs have finished.
 
     Returns:
-        The report, which is also written to OUT/ablation-SPLIT.json, .md and .csv.
+        The report, which is also written to OUT/ablation-SPLIT.json and .md.
 
     Raises:
         ConfigError: if the folder contains runs that are not comparable.

@@ -13,7 +13,6 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table, filled_columns
 from orn.stage2_train.compare.ablation_plan import paper_results
-from orn.stage2_train.compare.run_results import RunResult, write_csv
 from orn.stage2_train.evaluation.intervals import CONFIDENCE
 from orn.stage2_train.evaluation.over_seeds import holm, interval_text, mean_interval, paired
 from orn.stage2_train.settings.systems import SYSTEMS, find_system
@@ -49,13 +48,15 @@ STILL_FALLS = 0.05
 _ROUNDING = 1e-9
 _SETTINGS_END = re.compile(r",(?=[\w.]+=)")
 """The comma between two settings of a label."""
+_Result = Mapping[str, Any]
+"""Result of a run, see `read_results`."""
 _Side = tuple[str, str]
 """Names of a system and of its settings."""
 _Rows = dict[_Side, dict[str, Any]]
 """Rows of the table of systems."""
 
 
-def ablation_report(results: Sequence[RunResult], *, table: str | None = None) -> dict[str, Any]:
+def ablation_report(results: Sequence[_Result], *, table: str | None = None) -> dict[str, Any]:
     """Return the report on results as a JSON object.
 
     A contrast is inconclusive if one of its sides has not learned: if the mean over its seeds does
@@ -69,33 +70,37 @@ def ablation_report(results: Sequence[RunResult], *, table: str | None = None) -
     Raises:
         ConfigError: if results are not comparable.
     """
-    first, sides = results[0], dict[_Side, list[RunResult]]()
+    first, sides = results[0], dict[_Side, list[_Result]]()
     for result in results:
         for name in ("dataset", "split", "metric"):
-            expected, got = getattr(first, name), getattr(result, name)
-            if expected != got:
+            if first[name] != result[name]:
                 raise ConfigError(
-                    f"{result.run}: expected the {name} {expected!r} as in {first.run}, got "
-                    f"{got!r}; move the run to another folder"
+                    where=result["run"],
+                    expected=f"the {name} {first[name]!r} as in {first['run']}",
+                    got=repr(result[name]),
+                    remedy="move the run to another folder",
                 )
-        sides.setdefault((result.system, result.settings), []).append(result)
+        sides.setdefault((result["system"], result["settings"]), []).append(result)
     systems = {side: _system_row(own, table) for side, own in sides.items()}
     return {
-        "dataset": first.dataset,
-        "split": first.split,
-        "metric": first.metric,
-        "commits": sorted({result.commit for result in results}),
-        "threads": sorted({result.threads for result in results}),
+        **{name: first[name] for name in ("dataset", "split", "metric")},
+        "commits": sorted({result["commit"] for result in results}),
+        "threads": sorted({result["threads"] for result in results}),
         "systems": list(systems.values()),
         "contrasts": _contrasts(systems),
-        "results": [asdict(result) for result in results],
+        "results": list(results),
     }
 
 
-def _system_row(own: Sequence[RunResult], table: str | None) -> dict[str, Any]:
-    system = find_system(own[0].system)
+def _percent(result: _Result, head: str | None = None) -> float:
+    """Return the metric of a head (by default, of the prediction) in percent."""
+    return float(100 * result["heads"][head or next(iter(result["heads"]))][result["metric"]])
+
+
+def _system_row(own: Sequence[_Result], table: str | None) -> dict[str, Any]:
+    system = find_system(own[0]["system"])
     chance = 100 * (_mean(own, "chance") or 0.0)
-    score = mean_interval([result.percent() for result in own])
+    score = mean_interval([_percent(result) for result in own])
     why_not_learned = None
     if score.mean <= chance + _ROUNDING:
         why_not_learned = "not above chance"
@@ -103,17 +108,17 @@ def _system_row(own: Sequence[RunResult], table: str | None) -> dict[str, Any]:
         why_not_learned = "loss still falls"
     return {
         "system": system.name,
-        "settings": own[0].settings,
+        "settings": own[0]["settings"],
         "title": system.title,
         "paper": paper_results(system, table),
-        "backbone": own[0].backbone,
-        "runs": [result.run for result in own],
-        "percent_by_seed": {str(result.seed): result.percent() for result in own},
+        "backbone": own[0]["backbone"],
+        "runs": [result["run"] for result in own],
+        "percent_by_seed": {str(result["seed"]): _percent(result) for result in own},
         **asdict(score),
         "heads": {
-            head: asdict(mean_interval([result.percent(head) for result in own]))
-            for head in own[0].heads
-            if all(head in result.heads for result in own)
+            head: asdict(mean_interval([_percent(result, head) for result in own]))
+            for head in own[0]["heads"]
+            if all(head in result["heads"] for result in own)
         },
         **{
             name: _mean(own, name)
@@ -125,9 +130,9 @@ def _system_row(own: Sequence[RunResult], table: str | None) -> dict[str, Any]:
     }
 
 
-def _mean(results: Sequence[RunResult], name: str) -> float | None:
+def _mean(results: Sequence[_Result], name: str) -> float | None:
     """Return the mean of a value of `whole` over the results that have it."""
-    values = [result.whole[name] for result in results if name in result.whole]
+    values = [result["whole"][name] for result in results if name in result["whole"]]
     return statistics.fmean(values) if values else None
 
 
@@ -184,8 +189,7 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 
 def write_report(report: Mapping[str, Any], stem: Path) -> None:
-    """Write a report as STEM.json, STEM.md (its tables) and STEM.csv (its results)."""
-    write_csv([RunResult(**result) for result in report["results"]], Path(f"{stem}.csv"))
+    """Write a report as STEM.json and STEM.md (its tables)."""
     write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
 

@@ -4,13 +4,11 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text import csv_text
 from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
@@ -24,36 +22,6 @@ from orn.stage2_train.runs.run_folder import (
 from orn.stage2_train.settings.systems import system_names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """Result of one run."""
-
-    dataset: str
-    split: str
-    run: str
-    """The run folder."""
-    commit: str
-    """Commits with which the run was started or resumed, separated by spaces."""
-    threads: str
-    """Numbers of threads with which it was started or resumed, separated by spaces."""
-    system: str
-    settings: str
-    """The recipe settings that were set, as in the name of the folder."""
-    seed: int
-    backbone: str | None
-    """ResNet of the run; None if unknown."""
-    metric: str
-    heads: dict[str, dict[str, float]]
-    """Metrics in 0..1 by head and metric name; the prediction comes first."""
-    whole: dict[str, float]
-    """`chance`, `num_segments`, `steps`, `seconds` (of training), `clips_per_second`, `parameters`,
-    `last_loss` and `loss_fall` of the run, if known."""
-
-    def percent(self, head: str | None = None) -> float:
-        """Return the metric of a head (by default, of the prediction) in percent."""
-        return 100 * self.heads[head or next(iter(self.heads))][self.metric]
-
-
 def is_measured(folder: Path, split: str) -> bool:
     """Return whether a run is finished and evaluated on a split."""
     status = read_status(folder)
@@ -61,10 +29,17 @@ def is_measured(folder: Path, split: str) -> bool:
     return not is_stopped and (folder / f"eval-{split}.json").is_file()
 
 
-def read_results(out: Path, split: str) -> list[RunResult]:
-    """Return the results on a split of all finished runs in the folder of an ablation.
+def read_results(out: Path, split: str) -> list[dict[str, Any]]:
+    """Return the results on a split of all finished runs in the folder of an ablation, as JSON
+    objects, sorted by the order of `SYSTEMS`, settings and seed.
 
-    They are sorted by the order of `SYSTEMS`, settings and seed.
+    Returns:
+        For each run: `dataset`, `split`, `metric` and the folder `run`; `system`, `settings` (those
+        that were set, as in the name of the folder) and `seed`; the `commit` and the number of
+        `threads` of each start, separated by spaces; `backbone`, None if unknown; `heads`, metrics
+        in 0..1 by head and metric name, the prediction first; and `whole`: `chance`,
+        `num_segments`, `steps`, `seconds` (of training), `clips_per_second`, `parameters`,
+        `last_loss` and `loss_fall`, if known.
 
     Raises:
         CheckpointError: if a result file is damaged.
@@ -77,10 +52,13 @@ def read_results(out: Path, split: str) -> list[RunResult]:
         if system in order and number and len(labels) < 2 and is_measured(path.parent, split):
             label = labels[0] if labels else ""
             places.append((order.index(system), label, int(number[1]), path))
-    return [_read(path, order[place], label, seed) for place, label, seed, path in sorted(places)]
+    return [
+        {"system": order[place], "settings": label, "seed": seed, **_read(path)}
+        for place, label, seed, path in sorted(places)
+    ]
 
 
-def _read(path: Path, system: str, settings: str, seed: int) -> RunResult:
+def _read(path: Path) -> dict[str, Any]:
     folder, measured = path.parent, read_eval(path)
     starts, heads = read_jsonl(folder / STARTS_NAME), measured.heads()
     if measured.metric not in next(iter(heads.values()), {}):
@@ -88,26 +66,22 @@ def _read(path: Path, system: str, settings: str, seed: int) -> RunResult:
             f"{path}: not a valid result file of `orn eval`: no {measured.metric} for the "
             "prediction; remove the file and run the ablation again"
         )
-    try:
+    whole = {"chance": measured.chance, "num_segments": float(measured.num_segments)}
+    backbone = None
+    with suppress(ConfigError):
         model = recorded_config(folder).recipe.model
-    except ConfigError:
-        model = None
-    known = {"chance": measured.chance, "num_segments": float(measured.num_segments)}
-    known |= {} if model is None else {"parameters": float(count_parameters(model))}
-    return RunResult(
-        dataset=measured.dataset,
-        split=measured.split,
-        run=str(folder),
-        commit=_values_of(starts, "commit"),
-        threads=_values_of(starts, "threads"),
-        system=system,
-        settings=settings,
-        seed=seed,
-        backbone=None if model is None else model.backbone,
-        metric=measured.metric,
-        heads=heads,
-        whole=known | _training_figures(folder),
-    )
+        backbone, whole["parameters"] = model.backbone, float(count_parameters(model))
+    return {
+        "dataset": measured.dataset,
+        "split": measured.split,
+        "run": str(folder),
+        "commit": _values_of(starts, "commit"),
+        "threads": _values_of(starts, "threads"),
+        "backbone": backbone,
+        "metric": measured.metric,
+        "heads": heads,
+        "whole": whole | _training_figures(folder),
+    }
 
 
 def _values_of(starts: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -158,14 +132,3 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _numbers(lines: Iterable[Mapping[str, Any]], name: str) -> list[float]:
     return [value for line in lines if (value := finite_number(line, name)) is not None]
-
-
-def write_csv(results: Iterable[RunResult], path: Path) -> None:
-    """Write one CSV row for each value. The output is deterministic."""
-    own = ("dataset", "split", "run", "commit", "threads", "system", "settings", "seed")
-    rows: list[Sequence[object]] = [(*own, "head", "metric", "result")]
-    for result in results:
-        cells = [getattr(result, name) for name in own]
-        for head, figures in (*result.heads.items(), ("", result.whole)):
-            rows += [(*cells, head, name, repr(value)) for name, value in figures.items()]
-    write_text(path, csv_text(rows))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from orn.stage2_train.compare.run_results import RunResult
 from orn.stage2_train.settings.head_combination import HEADS
 from tests.worlds.evaluations import evaluation_of, predicted
 
@@ -20,23 +19,23 @@ def made_results(
     settings: str = "",
     backbone: str | None = None,
     **figures: Any,
-) -> list[RunResult]:
+) -> list[dict[str, Any]]:
     """One a seed of each system; all have these figures of the whole run."""
     return [
-        RunResult(
-            dataset="demo",
-            split="test",
-            run=f"runs/{system}/{settings}/seed{seed}",
-            commit="abc",
-            threads="1",
-            system=system,
-            settings=settings,
-            seed=seed,
-            backbone=backbone,
-            metric="top1",
-            heads={"two_heads": {"top1": percent / 100}},
-            whole={"chance": 0.08, "num_segments": 100.0, **figures},
-        )
+        {
+            "dataset": "demo",
+            "split": "test",
+            "run": f"runs/{system}/{settings}/seed{seed}",
+            "commit": "abc",
+            "threads": "1",
+            "system": system,
+            "settings": settings,
+            "seed": seed,
+            "backbone": backbone,
+            "metric": "top1",
+            "heads": {"two_heads": {"top1": percent / 100}},
+            "whole": {"chance": 0.08, "num_segments": 100.0, **figures},
+        }
         for system, own in percents.items()
         for seed, percent in enumerate(own)
     ]

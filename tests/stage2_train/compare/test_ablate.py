@@ -47,7 +47,6 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     folder = tmp_path / "ablation"
     assert json.loads((folder / "ablation-validation.json").read_text()) == report
     assert (folder / "ablation-validation.md").is_file()
-    assert (folder / "ablation-validation.csv").is_file()
     assert report["systems"][0]["clips_per_second"] > 0
     assert report["systems"][1]["seconds"] > 0
     assert report["systems"][1]["parameters"] > 0

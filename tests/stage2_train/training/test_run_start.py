@@ -89,13 +89,13 @@ def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:
     run = tmp_path / "run"
     train("--max-steps", 1)
     with locked(run / "last.safetensors", job="orn train"):
-        assert read_summary(run).state == "training"
+        assert read_summary(run)["state"] == "training"
         before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
         assert f"{run}/last.safetensors: another `orn train`" in train(exit_code=1).stderr
         assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
-    assert read_summary(run).state == "stopped"
+    assert read_summary(run)["state"] == "stopped"
     train()
-    assert read_summary(run).state == "finished"
+    assert read_summary(run)["state"] == "finished"
     assert not lock_path(run / "last.safetensors").exists()
 
 

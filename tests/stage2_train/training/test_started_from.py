@@ -67,7 +67,7 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
     config = recorded_config(tmp_path / "run")
     assert config.started_from is not None
     assert set(config.started_from.random) == CLASSIFIERS
-    assert read_summary(tmp_path / "run").started_from == "run"
+    assert read_summary(tmp_path / "run")["started_from"] == "run"
     assert "from" in run_orn("runs", "--folder", tmp_path).stdout.splitlines()[0].split()
 
 
