@@ -167,9 +167,7 @@ def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None
     from orn.inspect import summary
 
     if (request.video_id, request.index, request.seconds) == (None, None, None):
-        of_shard = summary.summarize(shard)
-        report = summary.summary_report(of_shard)
-        echo_report(summary.summary_to_dict(of_shard), lambda _: report, as_json=as_json)
+        echo_report(summary.summarize(shard), summary.summary_report, as_json=as_json)
     else:
         frame = _frame(shard, request)
         report = summary.frame_report(frame)

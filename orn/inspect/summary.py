@@ -1,17 +1,16 @@
 """A shard, and one of its frames, as JSON objects and as text."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from orn.shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
-from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks import rle
 from orn.shared.masks.rules import background_scores
 from orn.shared.shards.shard import Shard, ShardFrame
-from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, VideoEntry
+from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, VideoEntry
 from orn.shared.text import counted, nearest
 from orn.shared.text_report import Report, Table, first_rows
 from orn.shared.video.frame import describe_rate
@@ -24,147 +23,110 @@ _LEAST_SHOWN_SCORE = 0.01
 """Class scores below this value are not listed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoSummary:
-    """Summary of one video of a shard."""
+def summarize(shard: Shard) -> dict[str, Any]:
+    """Return the summary of a shard as a JSON object.
 
-    id: str
-    height: int
-    width: int
-    frames: int
-    first_frame: int | None
-    """Index of its first frame in the decoded stream; None if it has no frames."""
-    seconds: tuple[float, float] | None
-    """Times of its first and last frame."""
-    rate: float
-    detections: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardSummary:
-    """Summary of a shard."""
-
-    path: Path
-    size_bytes: int
-    detector: DetectorEntry
-    has_class_scores: bool
-    videos: tuple[VideoSummary, ...]
-    failed: tuple[FailedVideo, ...]
-    frames: int
-    frames_without_detections: int
-    detections: int
-    mean_score: float | None
-    """None if there are no detections."""
-    classes: dict[str, int]
-    """Number of detections of each class, in descending order, without zeros."""
-    never: tuple[str, ...]
-    """Classes without detections, in the detector's order."""
-
-
-def summarize(shard: Shard) -> ShardSummary:
-    """Return the summary of a shard.
+    Returns:
+        Counts of the shard, without those of `failed` videos; for each of its `videos` also
+        `first_frame`, the index of its first frame in the decoded stream, and `seconds`, the times
+        of its first and last frame (both None without frames); `classes`, the number of detections
+        of each class in descending order, without zeros; and `never`, the other classes.
 
     Raises:
         ShardFormatError: if the shard is damaged.
     """
-    detections_F = np.diff(shard.array("frame_offsets"))
-    scores, names = shard.array("scores"), shard.detector.class_names
-    labels = shard.array("labels")
+    offsets, seconds_F = shard.array("frame_offsets"), shard.frame_seconds()
+    scores, labels, names = shard.array("scores"), shard.array("labels"), shard.detector.class_names
     if labels.max(initial=0) >= len(names) or not np.isfinite(scores).all():
         raise ShardFormatError(
-            f"{shard.path}: expected labels of {len(names)} classes and finite scores, got invalid "
-            "values; run `orn verify` to locate them"
+            where=shard.path,
+            expected=f"labels of {len(names)} classes and finite scores",
+            got="invalid values",
+            remedy="run `orn verify` to locate them",
+        )
+    videos = []
+    for video in shard.videos:
+        start, stop = shard.video_rows(video.id)
+        some = start < stop
+        videos.append(
+            {
+                "id": video.id,
+                "height": video.height,
+                "width": video.width,
+                "frames": stop - start,
+                "first_frame": int(shard.frame_index()[start]) if some else None,
+                "seconds": seconds_F[[start, stop - 1]].tolist() if some else None,
+                "rate": video.rate,
+                "detections": int(offsets[stop] - offsets[start]),
+            }
         )
     counts_S = np.bincount(labels, minlength=len(names)).tolist()
-    return ShardSummary(
-        path=shard.path,
-        size_bytes=shard.path.stat().st_size,
-        detector=shard.detector,
-        has_class_scores=shard.has_class_scores,
-        videos=tuple(_summary_of_video(shard, video) for video in shard.videos),
-        failed=shard.failed,
-        frames=shard.num_frames,
-        frames_without_detections=int((detections_F == 0).sum()),
-        detections=len(scores),
-        mean_score=float(scores.mean(dtype=np.float64)) if len(scores) else None,
-        classes={
+    size_bytes, frames = shard.path.stat().st_size, shard.num_frames
+    return {
+        "shard": str(shard.path),
+        "format": FORMAT_NAME,
+        "format_version": FORMAT_VERSION,
+        "size_bytes": size_bytes,
+        "detector": asdict(shard.detector),
+        "has_class_scores": shard.has_class_scores,
+        "videos": videos,
+        "failed": [asdict(failed) for failed in shard.failed],
+        "frames": frames,
+        "frames_without_detections": int((np.diff(offsets) == 0).sum()),
+        "detections": len(scores),
+        "mean_score": float(scores.mean(dtype=np.float64)) if len(scores) else None,
+        "classes": {
             names[label]: count
             for label, count in sorted(enumerate(counts_S), key=lambda item: -item[1])
             if count
         },
-        never=tuple(name for name, count in zip(names, counts_S, strict=False) if not count),
-    )
-
-
-def _summary_of_video(shard: Shard, video: VideoEntry) -> VideoSummary:
-    start, stop = shard.video_rows(video.id)
-    seconds, offsets = shard.frame_seconds()[start:stop], shard.array("frame_offsets")
-    return VideoSummary(
-        id=video.id,
-        height=video.height,
-        width=video.width,
-        frames=stop - start,
-        first_frame=int(shard.frame_index()[start]) if start < stop else None,
-        seconds=(float(seconds[0]), float(seconds[-1])) if start < stop else None,
-        rate=video.rate,
-        detections=int(offsets[stop] - offsets[start]),
-    )
-
-
-def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
-    """Return a summary as plain values for JSON."""
-    values, frames = asdict(summary), summary.frames
-    return {
-        "shard": str(values.pop("path")),
-        "format": FORMAT_NAME,
-        "format_version": FORMAT_VERSION,
-        **values,
-        "bytes_per_frame": summary.size_bytes / frames if frames else None,
-        "detections_per_frame": summary.detections / frames if frames else None,
+        "never": [name for name, count in zip(names, counts_S, strict=False) if not count],
+        "bytes_per_frame": size_bytes / frames if frames else None,
+        "detections_per_frame": len(scores) / frames if frames else None,
     }
 
 
-def summary_facts(summary: ShardSummary) -> list[tuple[str, str]]:
+def summary_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the facts of a summary in printable form."""
     per_frame = bytes_per_frame = "no frames"
-    if summary.frames:
-        per_frame = f"{summary.detections / summary.frames:.2f} a frame"
-        bytes_per_frame = f"{summary.size_bytes / summary.frames:,.0f} a frame"
-    score, detector = summary.mean_score, summary.detector
+    if summary["frames"]:
+        per_frame = f"{summary['detections_per_frame']:.2f} a frame"
+        bytes_per_frame = f"{summary['bytes_per_frame']:,.0f} a frame"
+    score, detector = summary["mean_score"], summary["detector"]
     mean_score = "" if score is None else f", mean score {score:.3f}"
-    thresholds = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
-    versions = ", ".join(f"{name} {version}" for name, version in detector.versions.items())
-    of_which = "every class" if summary.has_class_scores else "the predicted class only"
-    without = summary.frames_without_detections
+    thresholds = ", ".join(f"{name} {value:g}" for name, value in detector["thresholds"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in detector["versions"].items())
+    of_which = "every class" if summary["has_class_scores"] else "the predicted class only"
+    without = summary["frames_without_detections"]
     return [
-        ("shard", str(summary.path)),
+        ("shard", summary["shard"]),
         ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
-        ("size", f"{summary.size_bytes:,} bytes, {bytes_per_frame}"),
-        ("detector", f"{detector.config_name} ({detector.config_digest[:19]})"),
-        ("checkpoint", detector.checkpoint_digest[:19]),
+        ("size", f"{summary['size_bytes']:,} bytes, {bytes_per_frame}"),
+        ("detector", f"{detector['config_name']} ({detector['config_digest'][:19]})"),
+        ("checkpoint", detector["checkpoint_digest"][:19]),
         ("thresholds", thresholds or "none"),
-        ("frame rate", describe_rate(detector.frame_rate)),
+        ("frame rate", describe_rate(detector["frame_rate"])),
         ("versions", versions or "unknown"),
         ("scores", f"of {of_which}"),
-        ("videos", f"{len(summary.videos)}, {len(summary.failed)} failed"),
-        ("frames", f"{summary.frames:,}, {without:,} without detections"),
-        ("detections", f"{summary.detections:,}, {per_frame}{mean_score}"),
+        ("videos", f"{len(summary['videos'])}, {len(summary['failed'])} failed"),
+        ("frames", f"{summary['frames']:,}, {without:,} without detections"),
+        ("detections", f"{summary['detections']:,}, {per_frame}{mean_score}"),
     ]
 
 
-def summary_report(summary: ShardSummary) -> Report:
+def summary_report(summary: Mapping[str, Any]) -> Report:
     """Return the report of a summary, with long lists truncated."""
-    never, notes = summary.never, []
-    if summary.classes and never:
+    never, notes = summary["never"], []
+    if summary["classes"] and never:
         more = ", ..." if len(never) > _NEVER_SHOWN else ""
         words = counted(len(never), "class never occurs", "classes never occur")
         notes = [f"{words}: {', '.join(never[:_NEVER_SHOWN])}{more}"]
     header = ("video", "size", "frames", "first", "seconds", "detections", "a frame")
-    classes = [(name, f"{count:,}") for name, count in summary.classes.items()]
+    classes = [(name, f"{count:,}") for name, count in summary["classes"].items()]
     tables = (
-        (header, [_video_row(video) for video in summary.videos]),
+        (header, [_video_row(video) for video in summary["videos"]]),
         (("class", "detections"), classes),
-        (("failed", "reason"), [(video.id, video.reason) for video in summary.failed]),
+        (("failed", "reason"), [tuple(failed.values()) for failed in summary["failed"]]),
     )
     return Report(
         facts=summary_facts(summary),
@@ -173,16 +135,16 @@ def summary_report(summary: ShardSummary) -> Report:
     )
 
 
-def _video_row(video: VideoSummary) -> tuple[str, ...]:
-    first, last = video.seconds or (0.0, 0.0)
+def _video_row(video: Mapping[str, Any]) -> tuple[str, ...]:
+    first, last = video["seconds"] or (0.0, 0.0)
     return (
-        video.id,
-        f"{video.width} x {video.height}",
-        f"{video.frames:,}",
-        "-" if video.first_frame is None else f"{video.first_frame:,}",
+        video["id"],
+        f"{video['width']} x {video['height']}",
+        f"{video['frames']:,}",
+        "-" if video["first_frame"] is None else f"{video['first_frame']:,}",
         f"{first:.3f} - {last:.3f}",
-        f"{video.detections:,}",
-        f"{video.detections / video.frames:.2f}" if video.frames else "-",
+        f"{video['detections']:,}",
+        f"{video['detections'] / video['frames']:.2f}" if video["frames"] else "-",
     )
 
 

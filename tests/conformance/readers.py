@@ -115,7 +115,7 @@ def _read_shard(path: Path) -> Any:
     problems = [problem.message for problem in verify_shard(path)]
     frames = [shard.frame(row) for row in range(shard.num_frames)]
     write_page(shard, NoPictures("none"), path.with_name("page"))
-    classes = summarize(shard).classes
+    classes = summarize(shard)["classes"]
     seconds = DetectionFolder(path.parent).video("film/0").seconds.tolist()
     return [(frame.boxes.tolist(), frame.masks) for frame in frames], seconds, classes, problems
 

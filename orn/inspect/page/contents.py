@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from orn.inspect.shard_videos import ActivityLabels
-from orn.inspect.summary import ShardSummary, summary_facts
+from orn.inspect.summary import summarize, summary_facts
 from orn.shared.drawing.draw_frame import MASK_OPACITY
 from orn.shared.errors import ShardFormatError
 from orn.shared.masks import rle
@@ -51,28 +51,28 @@ class ShownVideo:
 
 def view_model(
     shard: Shard,
-    summary: ShardSummary,
     labels: ActivityLabels,
     videos: Sequence[ShownVideo],
     *,
     pictures: str,
 ) -> dict[str, Any]:
     """Return the view model for the template, and the index for its script."""
+    summary = summarize(shard)
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
         "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.source)],
         "lists": {
             "Failed videos": [f"{video.id}: {video.reason}" for video in shard.failed],
-            "Classes that never occur": [", ".join(summary.never)] if summary.never else [],
+            "Classes that never occur": [", ".join(summary["never"])] if summary["never"] else [],
         },
         "videos": [
             {
-                "id": video.id,
-                "frames": counted(video.frames, "frame"),
+                "id": video["id"],
+                "frames": counted(video["frames"], "frame"),
                 "thumbnail": shown.thumbnail,
                 "size": shown.size,
             }
-            for video, shown in zip(summary.videos, videos, strict=True)
+            for video, shown in zip(summary["videos"], videos, strict=True)
         ],
         "index": _index(shard, labels, videos),
     }

@@ -17,7 +17,6 @@ from orn.inspect.page.contents import (
     view_model,
 )
 from orn.inspect.shard_videos import ActivityLabels, Pictures, pictures_or_gray
-from orn.inspect.summary import summarize
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import EarlierResults, Marker, check_output_folder
 from orn.shared.jobs.progress import Bar, progress
@@ -59,7 +58,6 @@ def write_page(
     """
     check_page_output(out)
     earlier = EarlierResults(folder=out, files=tuple(out.glob("frames-????????/[0-9]*.js")))
-    summary = summarize(shard)
     videos = [ShownVideo(size=shown_size(video, None)) for video in shard.videos]
     frames = _frames(shard, pictures, videos, score_threshold)
     with replacing(out / "index.html") as temporary:
@@ -68,9 +66,8 @@ def write_page(
             folder.mkdir()
             with progress("page", total=shard.num_frames, unit="frames") as bar:
                 starts = _write_chunks(frames, folder, bar)
-            view = view_model(
-                shard, summary, labels or ActivityLabels(), videos, pictures=pictures.name
-            )
+            labels = labels or ActivityLabels()
+            view = view_model(shard, labels, videos, pictures=pictures.name)
             view["index"] |= {"starts": starts, "folder": folder.name, "least": score_threshold}
             html = render("orn.inspect.page/shard.html", **view)
             temporary.write_text(html, encoding="utf-8")

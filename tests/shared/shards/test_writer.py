@@ -110,7 +110,7 @@ def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKin
     assert (shard.score_kind, shard.detector.class_names) == (score_kind, names)
     assert_same(shard.checked_frame(0), detections)
     assert verify_shard(path) == []
-    assert summarize(shard).classes == {"class 299": 1}
+    assert summarize(shard)["classes"] == {"class 299": 1}
     assert DetectionFolder(tmp_path).rules == ClassRules(num_classes=300, score_kind=score_kind)
 
 
