@@ -10,9 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Video
+from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME, Plan
+from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
 from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
@@ -43,31 +47,56 @@ class Problem:
     severity: Severity = "error"
     """A note is informative and not an error in the shards."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields as plain values for JSON."""
-        return asdict(self) | {"shard": str(self.shard)}
-
 
 _Problems = Iterator[Problem]
 
 
-def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path, list[Problem]]]:
-    """Yield shards with their problems in order of completion; see `verify_shard`.
+def verify_paths(
+    paths: Sequence[Path],
+    *,
+    dataset: str | None = None,
+    data_root: Path | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Check shards, and folders of shards as a whole; return their problems as a JSON object:
+    errors and notes, first for shards, then for folders.
 
     Args:
-        paths: the shards.
-        workers: maximum number of processes; small shards are read in this process.
+        paths: shards and folders; if empty, the folder `shards/NAME` of the data set.
+        dataset: name or file of the manifest that lists the videos of the folders.
+        data_root: folder of all data sets; None: the data set's.
+        workers: maximum number of processes, the number of usable cores by default; small shards
+            are read in this process.
 
     Raises:
-        ShardNotFoundError: if a shard does not exist.
+        ShardNotFoundError: if a path does not exist or a folder has no shards.
         PipelineError: if a worker ends unexpectedly.
     """
+    listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
+    if not paths and listing is not None:
+        paths = [default_folder("shards", listing.name)]
+    folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
+    named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
+    shards = list(dict.fromkeys(named))
+    if sum(path.stat().st_size for path in shards if path.is_file()) < ALONE_BYTES:
+        workers = 1
     lost = PipelineError(
         "a worker process ended abruptly (out of memory?); run again with fewer --workers"
     )
-    if sum(path.stat().st_size for path in paths if path.is_file()) < ALONE_BYTES:
-        workers = 1
-    return in_workers(verify_shard, paths, workers=max(1, workers), lost=lost)
+    problems_of: dict[Path, list[Problem]] = {}
+    with progress("verify", total=len(shards), unit="shards") as bar:
+        checked = in_workers(verify_shard, shards, workers=workers or usable_cores(), lost=lost)
+        for shard, wrong in checked:
+            problems_of[shard] = wrong
+            bar.advance()
+    problems = [problem for shard in shards for problem in problems_of[shard]]
+    for folder in folders:
+        problems += verify_folder(folder, listing)
+    return {
+        "ok": all(problem.severity != "error" for problem in problems),
+        "shards": len(shards),
+        "problems": [asdict(problem) | {"shard": str(problem.shard)} for problem in problems],
+    }
 
 
 def verify_shard(path: Path) -> list[Problem]:
