@@ -28,7 +28,7 @@ from orn.shared.video.frame import places_at_rate
 from orn.stage2_train.clip_store.crop import CropWindow, center_window
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipPictures, ClipRequest, DetectionSource
+from orn.stage2_train.clips.interfaces import ClipPictures, ClipRequest
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import ShownClip, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
@@ -129,7 +129,7 @@ def predict_video(
 def predict_frames(
     model: OpenedModel,
     frames: ClipPictures,
-    detections: DetectionSource,
+    detections: DetectionFolder,
     *,
     video_id: str,
     size: tuple[int, int],

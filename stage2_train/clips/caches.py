@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
+from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.decoded import ProcessCache
 from orn.stage2_train.clips.interfaces import (
-    ClipDetections,
     ClipPictures,
     ClipRequest,
     ClipSettings,
-    DetectionSource,
 )
 from orn.stage2_train.clips.objects import FrameObjects, objects_of_frames
 
@@ -34,7 +33,7 @@ class ObjectCache:
     """The objects of frames, from detections; a pickled cache is empty."""
 
     def __init__(
-        self, source: DetectionSource, objects_bytes: int, times_bytes: int = _TIMES_BYTES
+        self, source: DetectionFolder, objects_bytes: int, times_bytes: int = _TIMES_BYTES
     ) -> None:
         """Create empty caches: detections by video, objects by video and row."""
         self.source = source
@@ -76,11 +75,11 @@ class ObjectCache:
             self._objects.keep((video_id, row), objects)
         return [kept[row] for row in rows]
 
-    def _detections(self, request: ClipRequest, video_id: str) -> ClipDetections:
-        detections: ClipDetections | None = self._videos.get(video_id)
+    def _detections(self, request: ClipRequest, video_id: str) -> VideoDetections:
+        detections: VideoDetections | None = self._videos.get(video_id)
         if detections is None:
-            places = None if request.resolved is None else request.resolved.places
-            detections = self.source.video(video_id, places)
+            shards = None if request.resolved is None else request.resolved.shards
+            detections = self.source.video(video_id, shards)
             self._videos.keep(video_id, detections)
         return detections
 

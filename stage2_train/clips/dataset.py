@@ -22,6 +22,7 @@ from torch.utils.data import Dataset
 
 from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError, JoinError
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
@@ -30,7 +31,6 @@ from orn.stage2_train.clips.caches import OBJECTS_BYTES, ObjectCache, PictureCac
 from orn.stage2_train.clips.interfaces import (
     ClipRequest,
     ClipSettings,
-    DetectionSource,
     FrameSource,
     ResolvedSegment,
 )
@@ -89,7 +89,7 @@ class ClipDataset(Dataset[ClipSample]):
         self,
         segments: Sequence[Segment],
         clips: FrameSource,
-        detections: DetectionSource,
+        detections: DetectionFolder,
         settings: ClipSettings,
         *,
         cache_bytes: int = OBJECTS_BYTES,
@@ -130,8 +130,8 @@ class ClipDataset(Dataset[ClipSample]):
     def resolve(self, request: ClipRequest) -> ClipRequest:
         """Return the request with all the data needed by a process without segments."""
         segment = self.segments[request.segment]
-        places = self._objects.source.places(segment.video_id)
-        return replace(request, resolved=ResolvedSegment(segment, places))
+        shards = self._objects.source.places(segment.video_id)
+        return replace(request, resolved=ResolvedSegment(segment, shards))
 
     def __repr__(self) -> str:
         return f"<ClipDataset: {len(self)} clips of {self.settings.data.clip_frames} frames>"

@@ -1,23 +1,20 @@
 """What clips are made from: settings, views of a segment and requests for clips, and interfaces of
-the sources of frames and detections.
+the sources of frames.
 
 F frames of a video, n selected frames, A activity classes.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, Protocol, Self, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
-from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules
-from orn.shared.shards.shard_format import DetectorEntry
+from orn.shared.shards.detection_folder import VideoPlaces
 from orn.shared.text import nearest
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import CropPlace, CropWindow
@@ -49,8 +46,8 @@ class ResolvedSegment:
     """A segment to be sent to a worker process that has no lists of segments and videos."""
 
     segment: Segment
-    places: Any
-    """Location of its detections; see `DetectionSource.places`."""
+    shards: VideoPlaces
+    """Shards with its detections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,51 +146,6 @@ class FrameSource(Protocol):
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """Return (height, width) of a video's frames."""
-
-
-class ClipDetections(Protocol):
-    """The detections of one video, with one row per detected frame."""
-
-    @property
-    def num_frames(self) -> int:
-        """Number of rows, F."""
-
-    def nearest_rows(
-        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
-    ) -> NDArray[np.int64]:
-        """Return (n,) rows nearest to these times; `video_F` contains the times of all frames."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Approximate size in memory in bytes, including the open shard."""
-
-    def frame(self, row: int) -> FrameDetections:
-        """Return the detections in a row."""
-
-    def check_frames(self, rows: Sequence[int]) -> None:
-        """Raise ShardFormatError for the first corrupt row."""
-
-
-class DetectionSource(Protocol):
-    """The detections of videos."""
-
-    @property
-    def detector(self) -> DetectorEntry:
-        """Detector that produced the detections, with its classes."""
-
-    @property
-    def rules(self) -> ClassRules:
-        """Rules for labels and scores."""
-
-    def video(self, video_id: str, places: Any = None) -> ClipDetections:
-        """Return the detections of a video; `places` is the result of the method `places` if it was
-        called in another process."""
-
-    def places(self, video_id: str) -> Any:
-        """Return the location of a video's detections, for processes without a list of videos."""
-
-    def for_workers(self, number: int) -> Self:
-        """Return a copy for each of `number` processes, with its share of the cache sizes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

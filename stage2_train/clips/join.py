@@ -245,24 +245,6 @@ def _without_detections(
     return far
 
 
-def time_gaps(
-    segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
-) -> NDArray[np.float64]:
-    """Return the (n,) time differences, in seconds, between frames of segments and their
-    detections, for videos whose frame times are known without decoding.
-
-    Raises:
-        ShardFormatError: if a shard is corrupt.
-    """
-    gaps = [np.zeros(0)]
-    for of_video, seconds_F, _, nearest in _nearest(segments, clips, detections):
-        gaps_F = np.zeros(len(seconds_F)) if nearest is None else nearest.gaps_n
-        for segment in of_video:
-            times = TimeRange(segment.start_seconds, segment.stop_seconds)
-            gaps.append(gaps_F[clips.frames(segment.video_id).places_in(times)])
-    return np.concatenate(gaps)
-
-
 _Nearest = tuple[list[Segment], NDArray[np.float64], NDArray[np.float64], NearestFrames | None]
 """Segments of a video, (F,) times of its frames, (D,) times of its detections, and the detections
 nearest to each frame; None if both have the same times."""

@@ -49,8 +49,6 @@ MODEL_MARKER = Marker(name=CONFIG_NAME, mark=b'"format": "object-relation-model"
 _FIXED = ("recipe", "dataset", "weights_digest")
 """Sections that must not change when training is resumed, except for `recipe.precision`."""
 
-_Color = tuple[float, float, float]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Places:
@@ -145,16 +143,6 @@ class ClipRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class Normalization:
-    """Normalization of colors, as fractions of 255."""
-
-    mean: _Color
-    """Mean of red, green and blue."""
-    std: _Color
-    """Standard deviation of red, green and blue."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StartedFrom:
     """The training run that a run fine-tunes."""
 
@@ -193,8 +181,6 @@ class RunConfig:
     """Name of the manifest, or of its file."""
     clips: ClipRecord
     """Source of clips; their settings are in `recipe.data`."""
-    normalization: Normalization | None = None
-    """Normalization of frames; None for a network that reads no frames."""
     detector: DetectorEntry
     """Detector used to detect the objects."""
     score_kind: ScoreKind

@@ -19,12 +19,11 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
-from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
+from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
-    Normalization,
     RunConfig,
     check_detector_classes,
     read_config,
@@ -165,19 +164,6 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         phase=best.phase,
         step=best.step,
     )
-
-
-def normalization_of(network: nn.Module) -> Normalization | None:
-    """Return the normalization of frames in a network; None if it reads no frames."""
-    for module in network.modules():
-        if isinstance(module, FrameNormalizer):
-            # Round float32 values to the number of decimals in the constants.
-            mean, std = (
-                tuple(round(value, 6) for value in values.flatten().tolist())
-                for values in (module.mean_311, module.std_311)
-            )
-            return Normalization(mean=mean, std=std)
-    return None
 
 
 def paths_of_run(

@@ -4,8 +4,6 @@ B clips, T frames per clip, K object slots, S detector classes including backgro
 classes, N valid objects.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -13,31 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from orn.shared.errors import ShapeError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Losses:
-    """The total loss and its unweighted terms, scalar tensors."""
-
-    total: Tensor
-    """Weighted sum of the terms."""
-    activity: Tensor
-    """L1 in eq. (12)."""
-    objects: Tensor
-    """L2 in eq. (12)."""
-    each_head: Tensor | None
-    """Sum of L1 over each head's own logits, zero for a single head; None without a weight."""
-
-    def by_name(self) -> dict[str, Tensor]:
-        """Return the losses by their names in the log."""
-        losses = {
-            "loss": self.total,
-            "activity_loss": self.activity,
-            "object_class_loss": self.objects,
-        }
-        if self.each_head is not None:
-            losses["each_head_loss"] = self.each_head
-        return losses
+from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
+from orn.stage2_train.settings.recipe import LossRecipe
 
 
 def activity_loss(logits_BA: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> Tensor:
@@ -92,53 +67,31 @@ def object_class_loss(
     return loss / valid_BTK.sum().clamp(min=1)
 
 
-def total_loss(
-    *,
-    logits_BA: Tensor,
-    labels: Tensor,
-    class_logits_BTKS: Tensor | None,
-    detector_labels_BTK: Tensor,
-    valid_BTK: Tensor,
-    object_weight: float = 1.0,
-    reduction: Literal["mean", "sum"] = "mean",
-    activity_weight: float = 1.0,
-    head_logits_BA: Sequence[Tensor] = (),
-    each_head_weight: float = 0.0,
-    smoothing: float = 0.0,
-) -> Losses:
-    """Return the loss in eq. (12): a weighted sum of the activity loss and the object class loss.
+def total_loss(output: NetworkOutput, batch: ClipBatch, recipe: LossRecipe) -> dict[str, Tensor]:
+    """Return `loss`, the weighted sum in eq. (12), and its unweighted terms, by their names in the
+    log.
 
-    Args:
-        logits_BA: logits of the prediction.
-        labels: activities; see `activity_loss`.
-        class_logits_BTKS: class logits of objects; None for no object class loss.
-        detector_labels_BTK: detected classes; see `object_class_loss`.
-        valid_BTK: bool, whether a slot holds an object.
-        object_weight: weight of the object class loss.
-        reduction: reduction of the object class loss.
-        activity_weight: weight of the activity loss.
-        head_logits_BA: logits of each head, if there are two.
-        each_head_weight: weight of the sum of both heads' activity losses. For a single head, whose
-            own loss is the activity loss, the larger of both weights is that of this loss.
-        smoothing: label smoothing of the activity losses.
+    For a single head, whose own loss is the activity loss, the larger of both weights is that of
+    this loss. The object class loss is zero without class logits.
     """
-    activity = activity_loss(logits_BA, labels, smoothing=smoothing)
+    heads, smoothing = output.head_logits_BA, recipe.label_smoothing
+    activity = activity_loss(output.logits_BA, batch.labels, smoothing=smoothing)
     objects = each_head = activity.new_zeros(())
-    if not head_logits_BA:
-        activity_weight = max(activity_weight, each_head_weight)
-    total = activity if activity_weight == 1 else activity_weight * activity
-    if class_logits_BTKS is not None:
+    weight = recipe.activity_loss_weight
+    if not heads:
+        weight = max(weight, recipe.each_head_loss_weight)
+    total = activity if weight == 1 else weight * activity
+    if output.class_logits_BTKS is not None:
         objects = object_class_loss(
-            class_logits_BTKS, detector_labels_BTK, valid_BTK=valid_BTK, reduction=reduction
+            output.class_logits_BTKS,
+            batch.detector_labels_BTK,
+            valid_BTK=batch.valid_BTK,
+            reduction=recipe.reduction,
         )
-        total = total + object_weight * objects
-    if head_logits_BA and each_head_weight:
-        of_heads = [activity_loss(own, labels, smoothing=smoothing) for own in head_logits_BA]
+        total = total + recipe.object_loss_weight * objects
+    if heads and recipe.each_head_loss_weight:
+        of_heads = [activity_loss(own, batch.labels, smoothing=smoothing) for own in heads]
         each_head = torch.stack(of_heads).sum()
-        total = total + each_head_weight * each_head
-    return Losses(
-        total=total,
-        activity=activity,
-        objects=objects,
-        each_head=each_head if each_head_weight else None,
-    )
+        total = total + recipe.each_head_loss_weight * each_head
+    losses = {"loss": total, "activity_loss": activity, "object_class_loss": objects}
+    return losses | ({"each_head_loss": each_head} if recipe.each_head_loss_weight else {})

@@ -220,26 +220,13 @@ def training_step(
             with accelerator.autocast():
                 output = model(batch, heads=heads, generator=generator)
             output = map_tensors(output, Tensor.float)
-            losses = total_loss(
-                logits_BA=output.logits_BA,
-                labels=batch.labels,
-                class_logits_BTKS=output.class_logits_BTKS,
-                detector_labels_BTK=batch.detector_labels_BTK,
-                valid_BTK=batch.valid_BTK,
-                object_weight=recipe.losses.object_loss_weight,
-                reduction=recipe.losses.reduction,
-                activity_weight=recipe.losses.activity_loss_weight,
-                head_logits_BA=output.head_logits_BA,
-                each_head_weight=recipe.losses.each_head_loss_weight,
-                smoothing=recipe.losses.label_smoothing,
-            )
+            losses = total_loss(output, batch, recipe.losses)
             # One transfer from the device.
-            by_name = losses.by_name()
-            numbers = torch.stack([loss.detach() for loss in by_name.values()]).tolist()
-            values = dict(zip(by_name, numbers, strict=True))
+            numbers = torch.stack([loss.detach() for loss in losses.values()]).tolist()
+            values = dict(zip(losses, numbers, strict=True))
             if not np.isfinite(values["loss"]):
                 raise _not_finite(run, step, [batch], values)
-            accelerator.backward(losses.total / len(batches))
+            accelerator.backward(losses["loss"] / len(batches))
         for name, value in values.items():
             means[name] = means.get(name, 0.0) + value / len(batches)
         if batch.labels.ndim == 1:

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -17,7 +16,6 @@ from orn.shared.devices import choose_device
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.clips.batches import evaluation_loader
-from orn.stage2_train.clips.join import time_gaps
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
@@ -32,7 +30,6 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     record_start,
 )
-from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.recipe import clip_seconds
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
@@ -71,7 +68,7 @@ def _train(
     recipe, resources = inputs.config.recipe, request.resources
     network = _initial_network(inputs, accelerator)
     if accelerator.is_main_process:
-        _record(inputs, network, threads=resources.num_threads())
+        _record(inputs, threads=resources.num_threads())
     accelerator.wait_for_everyone()
     if resources.no_clip_store and accelerator.is_main_process:
         logger.warning(
@@ -124,12 +121,12 @@ def _initial_network(inputs: TrainingInputs, accelerator: Accelerator) -> nn.Mod
     return network
 
 
-def _record(inputs: TrainingInputs, network: nn.Module, *, threads: int) -> None:
+def _record(inputs: TrainingInputs, *, threads: int) -> None:
     """Write the configuration of a new run, record the start, and compare the data of a resumed run
     with those that it began with."""
     begin_output_folder(inputs.run, RUN_MARKER)
     if not (inputs.run / CONFIG_NAME).is_file():
-        write_config(inputs.run, replace(inputs.config, normalization=normalization_of(network)))
+        write_config(inputs.run, inputs.config)
     precision = inputs.config.recipe.precision
     logger.info("precision %s", precision)
     record_start(inputs.run, threads=threads, precision=precision)
@@ -155,17 +152,5 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
         **({"to_fetch": url} if url else {}),
         "steps": {phase.name: phase.num_steps for phase in phases},
         "estimated_seconds": clip_seconds(recipe, "train", clips, device=device),
-        **_gaps(inputs),
         **inputs.counts,
     }
-
-
-def _gaps(inputs: TrainingInputs) -> dict[str, float]:
-    """Return the time differences between frames and objects, if they are joined by time."""
-    if inputs.config.recipe.model.variant == "authors":
-        return {}
-    gaps_n = time_gaps(inputs.data.segments, inputs.sources.clips, inputs.sources.detections)
-    if not len(gaps_n):
-        return {}
-    median, largest = (round(1000 * float(gap), 1) for gap in (np.median(gaps_n), gaps_n.max()))
-    return {"median_gap_ms": median, "largest_gap_ms": largest}

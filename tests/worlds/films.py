@@ -34,7 +34,6 @@ from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, config_digest
-from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, OptimizerRecipe, PhaseRecipe, Recipe
 from orn.stage2_train.training.loop import TrainingData, train_network
@@ -277,7 +276,6 @@ def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.
         dataset=TINY_RECORD,
         manifest="tiny.toml",
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
-        normalization=normalization_of(network),
         detector=DETECTOR,
         score_kind="softmax",
     )

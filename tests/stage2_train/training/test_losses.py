@@ -1,10 +1,14 @@
 """The losses (eq. 12) against loops."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from orn.stage2_train.model.inputs import NetworkOutput
+from orn.stage2_train.settings.recipe import LossRecipe
 from orn.stage2_train.training.losses import activity_loss, object_class_loss, total_loss
 from tests.reference import losses as reference
 
@@ -71,49 +75,25 @@ def test_weights_equal_loops(weights, labels) -> None:
     generator = torch.Generator().manual_seed(1)
     heads = [torch.randn(2, 3, generator=generator, dtype=torch.float64) for _ in range(2)]
     labels = labels.double() if labels.ndim == 2 else labels
-    losses = total_loss(
-        logits_BA=(heads[0] + heads[1]) / 2,
-        labels=labels,
-        class_logits_BTKS=logits_BTKS,
-        detector_labels_BTK=labels_BTK,
-        valid_BTK=valid_BTK,
-        activity_weight=weights[0],
-        object_weight=weights[1],
-        head_logits_BA=heads,
-        each_head_weight=weights[2],
+    output = NetworkOutput(
+        activity_logits_BA=heads[0], object_logits_BA=heads[1], class_logits_BTKS=logits_BTKS
     )
+    batch: Any = SimpleNamespace(labels=labels, detector_labels_BTK=labels_BTK, valid_BTK=valid_BTK)
+    names = ("activity_loss_weight", "object_loss_weight", "each_head_loss_weight")
+    recipe = LossRecipe(**dict(zip(names, weights, strict=True)))
     class_loss = reference.object_class_loss(logits_BTKS, labels_BTK, valid_BTK, "mean")
     expected = reference.weighted_loss(*heads, labels, class_loss=class_loss, weights=weights)
-    assert losses.total.item() == pytest.approx(expected, rel=ROUND_OFF)
+    total = total_loss(output, batch, recipe)["loss"].item()
+    assert total == pytest.approx(expected, rel=ROUND_OFF)
 
 
 @pytest.mark.parametrize(
     ("activity", "each_head", "expected"), [(0, 1, 1), (1, 0.5, 1), (15, 0, 15)]
 )
 def test_a_single_head_has_the_larger_weight(activity, each_head, expected) -> None:
-    _, labels_BTK, valid_BTK = _objects()
-    losses = total_loss(
-        logits_BA=torch.zeros(2, 3),
-        labels=torch.tensor([0, 1]),
-        class_logits_BTKS=None,
-        detector_labels_BTK=labels_BTK,
-        valid_BTK=valid_BTK,
-        activity_weight=activity,
-        each_head_weight=each_head,
-    )
-    assert losses.total.item() == pytest.approx(expected * math.log(3))
-    assert ("each_head_loss" in losses.by_name()) == (each_head > 0)
-
-
-def test_one_head_has_no_loss_of_its_own_beside_the_mean() -> None:
-    _, labels_BTK, valid_BTK = _objects()
-    losses = total_loss(
-        logits_BA=torch.zeros(2, 3),
-        labels=torch.tensor([0, 1]),
-        class_logits_BTKS=None,
-        detector_labels_BTK=labels_BTK,
-        valid_BTK=valid_BTK,
-        each_head_weight=1.0,
-    )
-    assert losses.each_head == 0
-    assert losses.total.item() == pytest.approx(math.log(3))
+    output = NetworkOutput(activity_logits_BA=torch.zeros(2, 3))
+    batch: Any = SimpleNamespace(labels=torch.tensor([0, 1]))
+    recipe = LossRecipe(activity_loss_weight=activity, each_head_loss_weight=each_head)
+    losses = total_loss(output, batch, recipe)
+    assert losses["loss"].item() == pytest.approx(expected * math.log(3))
+    assert losses.get("each_head_loss") == (0 if each_head > 0 else None)

@@ -120,15 +120,7 @@ def test_two_batches_are_averaged(make_step, tiny_recipe) -> None:
     losses = []
     for batch in batches:
         output = network(batch, heads="both", generator=generator)
-        losses.append(
-            total_loss(
-                logits_BA=output.logits_BA,
-                labels=batch.labels,
-                class_logits_BTKS=output.class_logits_BTKS,
-                detector_labels_BTK=batch.detector_labels_BTK,
-                valid_BTK=batch.valid_BTK,
-            ).total
-        )
+        losses.append(total_loss(output, batch, recipe.losses)["loss"])
     mean = torch.stack(losses).mean()
     gradients = torch.autograd.grad(mean, list(network.parameters()))
     expected = torch.cat([gradient.flatten() for gradient in gradients])
