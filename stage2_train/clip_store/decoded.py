@@ -24,10 +24,10 @@ from orn.shared.video.random_access import VideoReader, VideoTimes
 from orn.shared.video.read import content_digest, read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clip_store.frame_windows import window_places
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
-from orn.stage2_train.clip_store.motion_reader import MotionReader
+from orn.stage2_train.clip_store.motion_windows import MotionReader
 from orn.stage2_train.clip_store.store_format import MAP_DTYPE, FailedClip, StoreSettings
+from orn.stage2_train.clip_store.surroundings import window_places
 
 _CACHE_BYTES = 256 * 2**20
 """Cache size per process for times of videos; an hour at 60 frames/s takes 3.5 MB."""

@@ -1,4 +1,5 @@
-"""Motion of the frames of a video, and its mean over windows of fixed duration.
+"""Motion of the frames of a video, and its mean over windows of fixed duration, for a store or on
+demand.
 
 A frame with the same picture as the one before is a repetition (as in videos with a variable frame
 rate): the motion to the next different picture spans it. There is no motion before the first frame
@@ -7,13 +8,17 @@ and across gaps.
 C channels, h w cells.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
+from orn.shared.video.random_access import VideoTimes
+from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.motion import (
     MotionBetween,
     MotionMaps,
@@ -26,6 +31,10 @@ REPEATED_SECONDS = 0.2
 """A picture that is repeated for longer is still."""
 _GAP_SECONDS = 0.5
 """Pictures further apart have no motion between them."""
+_NEAR_SECONDS = 2.0
+"""Decoding up to this distance is faster than seeking."""
+_KEPT_SECONDS = 30.0
+"""Motion that is kept, for windows of predictions that overlap."""
 
 
 def motion_settings(cells: tuple[int, int] = MOTION_CELLS) -> MotionSettings:
@@ -135,3 +144,60 @@ class MotionWindows:
                 total += overlap * motion
                 weight += overlap
         return (total / weight if weight else total).astype(np.float32)
+
+
+class MotionReader:
+    """Reader of the mean motion around times of a video, the same wherever decoding begins."""
+
+    def __init__(
+        self,
+        path: Path,
+        settings: MotionSettings,
+        *,
+        times: VideoTimes,
+        rate: float | None = None,
+    ) -> None:
+        """Initialize without decoding; for the arguments, see `VideoReader`."""
+        self._path, self._settings, self._times, self._rate = path, settings, times, rate
+        self._valid_from = float("inf")
+        """Start of the first window that can be computed without decoding earlier frames."""
+        self._at = float("-inf")
+        """Time of the last decoded frame."""
+
+    def mean(self, seconds: float) -> MotionMaps:
+        """Return the (C, h, w) mean motion in the window around the time of a frame.
+
+        Raises:
+            VideoDecodeError: if the video cannot be decoded.
+        """
+        is_far = self._times.seconds is not None and seconds - self._at > _NEAR_SECONDS
+        start = seconds - self._settings.window_seconds / 2
+        if start < self._valid_from or is_far:
+            self._begin(start)
+        while not self._windows.is_known(seconds):
+            frame = next(self._frames, None)
+            if frame is None:
+                self._windows.end()
+                break
+            self._windows.add(frame)
+            self._at = frame.seconds
+        oldest = min(start, self._at - _KEPT_SECONDS)
+        if oldest > self._valid_from:
+            self._valid_from = oldest
+            self._windows.forget(oldest + self._settings.window_seconds / 2)
+        return self._windows.at(seconds)
+
+    def _begin(self, start: float) -> None:
+        """Decode from a frame before a time on, so that motion is right from this time on."""
+        self._windows = MotionWindows(self._settings)
+        self._valid_from, first = float("-inf"), 0
+        if (seconds_F := self._times.seconds) is not None:
+            # The last frame up to this time is preceded by more than the longest run of equal
+            # pictures that motion may span.
+            last = max(bisect_left(seconds_F, start, hi=len(seconds_F)) - 1, 0)
+            first = max(bisect_left(seconds_F, seconds_F[last] - REPEATED_SECONDS) - 1, 0)
+            self._valid_from = start if first else float("-inf")
+        self._at = float("-inf")
+        self._frames: Iterator[Frame] = read_frames(
+            self._path, rate=self._rate, start=first, times=self._times.known
+        )

@@ -25,7 +25,6 @@ from orn.shared.video.random_access import seconds_of_frames
 from orn.shared.video.read import Frame, content_digest, content_stamp, read_frames
 from orn.stage2_train.clip_store.center_frames import frames_at, frames_of_segments
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
-from orn.stage2_train.clip_store.frame_windows import WindowMaps
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
 from orn.stage2_train.clip_store.motion_windows import MotionWindows
 from orn.stage2_train.clip_store.store_format import (
@@ -39,7 +38,7 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
     map_bytes,
 )
-from orn.stage2_train.clip_store.surroundings import Surroundings, WatchedFrames
+from orn.stage2_train.clip_store.surroundings import Surroundings, WatchedFrames, WindowMaps
 
 _BLOCK_BYTES = 2**22
 """Size of the blocks in which JPEG data is copied."""

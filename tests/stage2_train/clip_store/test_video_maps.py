@@ -17,9 +17,8 @@ from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.decoded import DecodedVideos
-from orn.stage2_train.clip_store.frame_windows import WindowMaps
 from orn.stage2_train.clip_store.store_format import MapSettings, StoreSettings
-from orn.stage2_train.clip_store.surroundings import WatchedFrames
+from orn.stage2_train.clip_store.surroundings import WatchedFrames, WindowMaps
 from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.settings.video_networks import WINDOWS
 from tests.running import run_orn
