@@ -50,7 +50,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Convert detections from other tools to shards.",
         ),
         "export-objects": (
-            "orn.stage1_detect.exports.export_command:export_objects",
+            "orn.stage1_detect.export_command:export_objects",
             "Export detections for other tools.",
         ),
         "verify": ("orn.inspect.verify_command:verify", "Check shards for damage and consistency."),

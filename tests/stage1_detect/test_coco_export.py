@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 from orn.shared.errors import PipelineError
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.stage1_detect.exports.coco_export import all_frames, export_coco, images_path
+from orn.stage1_detect.coco_export import all_frames, export_coco, images_path
 from tests.orn.inspect.conftest import detected, write
 from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table

@@ -36,7 +36,7 @@ def export_objects(
     from orn.shared.shards.detection_folder import DetectionFolder
     from orn.shared.shards.shard_folder import files_of_shards
     from orn.shared.text_report import report_of
-    from orn.stage1_detect.exports.coco_export import all_frames, export_coco, images_path
+    from orn.stage1_detect.coco_export import all_frames, export_coco, images_path
 
     manifest = load_manifest(dataset)
     folder = shards or default_folder("shards", manifest.name)

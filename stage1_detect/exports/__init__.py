@@ -1,4 +1,0 @@
-"""Export the objects in shards for other tools.
-
-May import `shared`.
-"""
