@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orn.data_manifests.records import DetectorChoice, Video
 from orn.predict.predict_request import PredictRequest
-from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.detection_folder import DetectionFolder
@@ -19,7 +19,7 @@ from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import first_few, nearest_first, path_text
 from orn.shared.video.read import content_digest, estimate
 from orn.stage2_train.runs.find_run import DETECTOR_NAME
-from orn.stage2_train.runs.run_config import check_detector_classes, recorded_config
+from orn.stage2_train.runs.run_config import check_detector_classes
 
 if TYPE_CHECKING:
     from orn.stage1_detect.detect_unit import Detector
@@ -165,40 +165,28 @@ def imported_from(
         yield objects
 
 
-def check_source_of_objects(run: Path, request: PredictRequest) -> None:
-    """Check that objects can come from somewhere, before anything is loaded.
-
-    Raises:
-        DetectorError: if neither objects nor a detector are given, and the run's cannot be loaded.
-    """
-    try:
-        recorded = recorded_config(run).detector
-    except ConfigError:  # which `open_model` explains, together with the weights
-        return
-    is_given = request.shards or request.objects
-    # A file is untrusted, because it is executed.
-    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
-    if has_none and not is_given and request.config is None:
-        raise DetectorError(
-            f"{path_text(run)}: trained on objects of {path_text(recorded.title)}, which `orn "
-            "predict` cannot detect; pass those of the videos with --objects FILE --format "
-            "coco|csv, or --shards FOLDER, or --config NAME|FILE, --checkpoint FILE and "
-            "--any-detector"
-        )
-
-
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     """Load the detector used to train a network, or the one chosen by the user.
 
     The weights are the user's or those in the model folder, else the bundled or published weights.
 
     Raises:
-        DetectorError: if the weights are not found, or are not the ones used for training.
+        DetectorError: if there is no such detector, or its weights are not found or not the ones
+            used for training.
     """
     from orn.stage1_detect.choose_detector import choose_files
     from orn.stage1_detect.mmdet.detector import load_detector
 
     recorded, own = model.config.detector, model.path / DETECTOR_NAME
+    # A file is untrusted, because it is executed.
+    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
+    if has_none and request.config is None:
+        raise DetectorError(
+            f"{path_text(model.path)}: trained on objects of {path_text(recorded.title)}, which "
+            "`orn predict` cannot detect; pass those of the videos with --objects FILE --format "
+            "coco|csv, or --shards FOLDER, or --config NAME|FILE, --checkpoint FILE and "
+            "--any-detector"
+        )
     given = request.checkpoint or (own if own.exists() else None)
     name = request.config or recorded.config_name
     config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)

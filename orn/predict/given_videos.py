@@ -4,21 +4,18 @@ import glob
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES
-from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Video
 from orn.shared.data_files import walk
-from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text import counted, first_few, path_text, utf8
+from orn.shared.errors import ConfigError
+from orn.shared.text import path_text, utf8
 from orn.shared.video.frame import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
-    from orn.stage2_train.runs.trained import OpenedModel
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +47,6 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
                     f"{path_text(source)}: expected at most {_MOST:,} videos, got more"
                 )
     return tuple(videos.values())
-
-
-def check_film(overlay: Path | None, videos: Sequence[Video]) -> None:
-    """Raise ConfigError if an overlay is requested for several videos."""
-    if overlay is not None and len(videos) > 1:
-        raise ConfigError(
-            f"--overlay {path_text(overlay)}: expected one video, got {len(videos):,}; pass one"
-        )
 
 
 def _of_source(source: str, rate: float | None) -> Iterator[Video]:
@@ -109,28 +98,3 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
 
 def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
     return Path(name).suffix.lower() in suffixes and not name.startswith(".")
-
-
-def warn_of_trained(model: "OpenedModel", videos: Sequence[Video]) -> None:
-    """Warn about videos with which the network was trained, as far as the run knows its data."""
-    recorded = model.config.paths(model.path)
-    if recorded is None:
-        return
-    with suppress(PipelineError):  # the data set is gone
-        root = recorded.data_root / load_manifest(recorded.manifest).root
-        below = (f"{root.resolve()}{os.sep}", f"{root.absolute()}{os.sep}")
-        given = {os.path.realpath(video.path): video.id for video in videos}
-        absolute = (str(video.path.absolute()) for video in videos)  # perhaps through links
-        if not any(path.startswith(below) for path in chain(given, absolute)):
-            return
-        dataset = load_dataset(recorded.manifest, recorded.data_root)
-        splits = model.config.recipe.data.training_splits
-        trained = {segment.video_id for segment in dataset.segments if segment.split in splits}
-        paths = (os.path.realpath(video.path) for video in dataset.videos if video.id in trained)
-        if names := [given[path] for path in paths if path in given]:
-            logger.warning(
-                "%s: trained with %s of these (such as %s), whose predictions say little",
-                model.path,
-                counted(len(names), "video"),
-                first_few(names),
-            )

@@ -1,42 +1,53 @@
-"""Predict videos one after another, and convert the results for output."""
+"""The job of `orn predict`: predict videos one after another; print, store and draw the results."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import torch
+
+from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Video
 from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
-from orn.predict.given_videos import warn_of_trained
 from orn.predict.predict_request import PredictRequest
-from orn.predict.prediction import SegmentPrediction, WindowPrediction
+from orn.predict.prediction import SegmentPrediction
 from orn.predict.video import check_pairs, predict_video
 from orn.predict.windows import WindowChoice, windows_and_segments
+from orn.shared.echo import echo, echo_text, json_text
 from orn.shared.errors import (
     CheckpointError,
+    ConfigError,
     DetectorError,
     JoinError,
+    PipelineError,
     ShardFormatError,
     ShardNotFoundError,
     VideoDecodeError,
 )
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.jobs.progress import Bar
-from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.text import counted
+from orn.shared.jobs.progress import Bar, progress
+from orn.shared.jobs.workers import terminated_as_interrupted
+from orn.shared.shards.shard_folder import files_of_shards
+from orn.shared.text import counted, csv_text, first_few
 from orn.shared.text_report import Report, Table
-from orn.stage2_train.runs.trained import OpenedModel
+from orn.stage2_train.runs.run_folder import files_of_run
+from orn.stage2_train.runs.trained import OpenedModel, log_precision, open_model
+from orn.stage2_train.settings.resources import Resources
 
 if TYPE_CHECKING:
+    from orn.predict.prediction_film import PredictedVideo
     from orn.predict.prediction_page import PredictionPage
 
 logger = logging.getLogger(__name__)
-
-Result = WindowPrediction | SegmentPrediction | FailedVideo
-"""A result for a video: a window, a segment as soon as it is complete, or a failure, which can
-follow other results."""
 
 PAIRS_SHOWN = 5
 """Maximum number of pairs per window on pages and in overlays."""
@@ -47,55 +58,108 @@ _VIDEO_ERRORS = (
 """Errors that fail a single video but not the job."""
 
 
-def predict_all(
-    model: OpenedModel,
-    videos: Sequence[Video],
-    request: PredictRequest,
-    *,
-    bar: Bar,
-) -> Iterator[Result]:
-    """Yield the results of the videos, in order.
+def predict_videos(
+    run: Path, videos: Sequence[Video], request: PredictRequest, *, as_json: bool = False
+) -> list[FailedVideo]:
+    """Predict videos, print the results and write the requested files; return the videos that
+    failed, some of them perhaps after their first results.
 
     Args:
-        model: the opened network.
+        run: folder of the run or model.
         videos: the videos.
         request: the options of the command.
-        bar: progress bar of videos.
+        as_json: print each window and segment as a line of JSON as soon as it is complete, in
+            place of a table for each video.
 
     Raises:
         ConfigError: if the network does not support an option.
         DetectorError: if the detector cannot be loaded.
         ShardNotFoundError: if `request.shards` has no shards.
     """
+    if request.overlay is not None and len(videos) > 1:
+        raise ConfigError(
+            where=f"--overlay {request.overlay}",
+            expected="one video",
+            got=f"{len(videos):,}",
+            remedy="pass one",
+        )
+    request = request.changed(threads=Resources(threads=request.threads).num_threads())
+    torch.set_num_threads(request.threads or 1)
+    check_output_files(
+        [request.csv, request.overlay, request.html],
+        reads=chain(
+            (video.path for video in videos),
+            files_of_run(run),
+            (request.checkpoint, request.config, request.objects),
+            files_of_shards(request.shards) if request.shards else (),
+        ),
+    )
+    model = open_model(run, device=request.device)
+    log_precision(run, model.config, model.device.type)
     check_pairs(model, request.pairs)
     page = None
     if request.html is not None:
         from orn.predict.prediction_page import PredictionPage  # importing it takes a second
 
         page = PredictionPage(model=model, num_videos=len(videos))
-    warn_of_trained(model, videos)
-    num_detected = 0
+    _warn_of_trained(model, videos)
+    failed, tables = list[FailedVideo](), list[Report]()
+    rows = [["video", "start", "end", "labels", *model.classes]]
+    try:
+        with (
+            terminated_as_interrupted(),
+            progress("predict", total=len(videos), unit="videos") as bar,
+            _objects(model, request, videos) as objects,
+        ):
+            for video in videos:
+                try:
+                    predicted = _predict(model, video, objects, request, page, bar, as_json=as_json)
+                except _VIDEO_ERRORS as err:
+                    logger.warning("video %s failed: %s", video.id, err)
+                    reason = err.reason if err.where == str(video.path) else str(err)
+                    failed.append(FailedVideo(id=video.id, reason=reason))
+                    if page is not None:
+                        page.add_failed(failed[-1])
+                    if as_json:
+                        record = {"kind": "failed", "video": video.id, "reason": reason}
+                        echo(json_text(record))
+                else:
+                    rows += map(_csv_row, predicted.segments)
+                    tables += [] if as_json else [_table(predicted, request.pairs)]
+                bar.advance()
+        if page is not None and request.html is not None:
+            page.write(request.html)
+        if request.csv is not None:
+            write_text(request.csv, csv_text(rows))
+    finally:  # when no progress bar is on the screen
+        for table in tables:
+            echo_text(table.text() + "\n")
+    return failed
 
-    def detected(num_frames: int) -> None:
-        nonlocal num_detected
-        num_detected += num_frames
-        bar.advance(0, note=f"{counted(num_detected, 'frame')} detected")
 
-    with _objects(model, request, videos) as objects:
-        for video in videos:
-            try:
-                with objects(video, detected) as source:
-                    yield from _of_video(model, video, source, request, page, bar=bar)
-            except _VIDEO_ERRORS as err:
-                logger.warning("video %s failed: %s", video.id, err)
-                reason = err.reason if err.where == str(video.path) else str(err)
-                failed = FailedVideo(id=video.id, reason=reason)
-                if page is not None:
-                    page.add_failed(failed)
-                yield failed
-            bar.advance()
-    if page is not None and request.html is not None:
-        page.write(request.html)
+def _warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
+    """Warn about videos with which the network was trained, as far as the run knows its data."""
+    recorded = model.config.paths(model.path)
+    if recorded is None:
+        return
+    with suppress(PipelineError):  # the data set is gone
+        root = recorded.data_root / load_manifest(recorded.manifest).root
+        below = (f"{root.resolve()}{os.sep}", f"{root.absolute()}{os.sep}")
+        given = {os.path.realpath(video.path): video.id for video in videos}
+        absolute = (str(video.path.absolute()) for video in videos)  # perhaps through links
+        if not any(path.startswith(below) for path in chain(given, absolute)):
+            return
+        dataset = load_dataset(recorded.manifest, recorded.data_root)
+        splits = model.config.recipe.data.training_splits
+        trained = {segment.video_id for segment in dataset.segments if segment.split in splits}
+        paths = (os.path.realpath(video.path) for video in dataset.videos if video.id in trained)
+        if names := [given[path] for path in paths if path in given]:
+            logger.warning(
+                "%s: trained with %s of these (such as %s), whose predictions say little",
+                model.path,
+                counted(len(names), "video"),
+                first_few(names),
+            )
 
 
 def _objects(
@@ -108,74 +172,60 @@ def _objects(
     return nullcontext(detected_by(load_its_detector(model, request)))
 
 
-def _of_video(
+def _predict(
     model: OpenedModel,
-    named: Video,
-    source: tuple[Video, DetectionFolder],
+    video: Video,
+    objects: Objects,
     request: PredictRequest,
     page: PredictionPage | None,
-    *,
     bar: Bar,
-) -> Iterator[WindowPrediction | SegmentPrediction]:
-    """Yield the results for a video, then draw them; `source` is the video with its id in the
-    detections, and these."""
-    kept: list[WindowPrediction] = []
-    segments: list[SegmentPrediction] = []
-    is_drawn = request.overlay is not None or page is not None
-    choice = WindowChoice(seconds=request.window, stride_seconds=request.stride)
-    pairs = request.pairs
-    if is_drawn and model.relates_pairs:
-        pairs = max(pairs, PAIRS_SHOWN)
-
-    def windows() -> Iterator[WindowPrediction]:
-        for window in predict_video(model, *source, choice=choice, pairs=pairs):
-            if is_drawn:
-                kept.append(window)
-            yield window.of_video(named.id, pairs=request.pairs)
-
-    for result in windows_and_segments(
-        windows(), multi_label=model.is_multi_label, threshold=request.threshold
-    ):
-        if isinstance(result, SegmentPrediction):
-            segments.append(result)
-        yield result
-    if not is_drawn:
-        return
+    *,
+    as_json: bool,
+) -> PredictedVideo:
+    """Predict and draw a video; print its windows and segments as they are completed."""
     from orn.predict.prediction_film import PredictedVideo, draw_prediction
 
-    video, detections = source
-    predicted = PredictedVideo(
-        name=named.id,
-        video=video,
-        detections=detections.video(video.id),
-        windows=kept,
-        segments=segments,
-    )
-    if request.overlay is not None:
-        draw_prediction(
-            request.overlay,
-            model,
-            predicted,
-            threshold=request.threshold,
-            drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
+    choice = WindowChoice(seconds=request.window, stride_seconds=request.stride)
+    is_drawn, pairs = request.overlay is not None or page is not None, request.pairs
+    if is_drawn and model.relates_pairs:
+        pairs = max(pairs, PAIRS_SHOWN)
+    num_detected = 0
+
+    def detected(num_frames: int) -> None:
+        nonlocal num_detected
+        num_detected += num_frames
+        bar.advance(0, note=f"{counted(num_detected, 'frame')} detected")
+
+    with objects(video, detected) as (listed, detections):
+        predicted = PredictedVideo(
+            name=video.id, video=listed, detections=detections.video(listed.id)
         )
-    if page is not None:
-        page.add(predicted)
+        own = predict_video(model, listed, detections, choice=choice, pairs=pairs)
+        for result in windows_and_segments(
+            (replace(window, video=video.id) for window in own),
+            multi_label=model.is_multi_label,
+            threshold=request.threshold,
+        ):
+            if isinstance(result, SegmentPrediction):
+                predicted.segments.append(result)
+            elif pairs or is_drawn:
+                predicted.windows.append(result)
+            if as_json:
+                echo(json_text(result.as_json(most_pairs=request.pairs)))
+        if request.overlay is not None:
+            draw_prediction(
+                request.overlay,
+                model,
+                predicted,
+                threshold=request.threshold,
+                drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
+            )
+        if page is not None:
+            page.add(predicted)
+    return predicted
 
 
-def video_of(result: Result) -> str:
-    """Return the id of the video of a result."""
-    return result.id if isinstance(result, FailedVideo) else result.video
-
-
-def json_of(result: Result) -> dict[str, Any]:
-    """Return a result as a JSON object."""
-    if isinstance(result, FailedVideo):
-        return {"kind": "failed", "video": result.id, "reason": result.reason}
-    return result.as_json()
-
-
-def csv_row(segment: SegmentPrediction) -> list[str]:
+def _csv_row(segment: SegmentPrediction) -> list[str]:
     """Return the video, times, labels and class probabilities of a segment."""
     numbers = (segment.start_seconds, segment.stop_seconds, *segment.probabilities)
     start, stop, *chances = (f"{number:.6f}" for number in numbers)
@@ -183,20 +233,23 @@ def csv_row(segment: SegmentPrediction) -> list[str]:
     return [segment.video, start, stop, labels, *chances]
 
 
-def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPrediction]) -> Report:
+def _table(predicted: PredictedVideo, most_pairs: int) -> Report:
     """Return a table of the segments of a video, and a table of the pairs in its windows."""
     rows = [
         (segment.times(), segment.predicted_text(), segment.runners_up_text())
-        for segment in segments
+        for segment in predicted.segments
     ]
     pairs = [
         (window.times(), clip.pair_text(pair), f"{pair.logit_drop:+.3f}", clip.decided_by or "")
-        for window in windows
+        for window in predicted.windows
         for clip in [window.clip]
-        for pair in clip.pairs or ()
+        for pair in (clip.pairs or ())[:most_pairs]
     ]
-    tables = [Table(header=("time", "predicted", "then"), rows=rows)]
-    if pairs:
-        header = ("window", "without", "logit drop", "decided by")
-        tables.append(Table(header=header, rows=pairs))
-    return Report(title=segments[0].video, tables=tables)
+    header = ("window", "without", "logit drop", "decided by")
+    return Report(
+        title=predicted.name,
+        tables=[
+            Table(header=("time", "predicted", "then"), rows=rows),
+            Table(header=header, rows=pairs),
+        ],
+    )

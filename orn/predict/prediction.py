@@ -90,13 +90,7 @@ class WindowPrediction(_Part):
         """Class with the highest logit."""
         return int(next(iter(self.logits.values())).argmax())
 
-    def of_video(self, video: str, *, pairs: int) -> "WindowPrediction":
-        """Return a copy with a different video id, and at most `pairs` pairs (None if 0)."""
-        kept = {"pairs": self.clip.pairs and self.clip.pairs[:pairs]}
-        changed = kept if pairs else {"pairs": None, "decided_by": None}
-        return replace(self, video=video, clip=replace(self.clip, **changed))
-
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, *, most_pairs: int | None = None) -> dict[str, Any]:
         """Return the prediction as printed by `orn predict --json`."""
         clip = self.clip
         record = self._as_json("window") | {
@@ -105,9 +99,9 @@ class WindowPrediction(_Part):
             "label": self.classes[self.label],
             "objects": [[value.as_json() for value in frame] for frame in clip.objects],
         }
-        if clip.pairs is not None:
+        if clip.pairs is not None and most_pairs != 0:
             record["decided_by"] = clip.decided_by
-            record["pairs"] = [self._pair(pair) for pair in clip.pairs]
+            record["pairs"] = [self._pair(pair) for pair in clip.pairs[:most_pairs]]
         return record
 
     def _pair(self, pair: Pair) -> dict[str, Any]:
@@ -163,7 +157,7 @@ class SegmentPrediction(_Part):
             windows=max(self.windows, later.windows),
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the segment as printed by `orn predict --json`."""
+    def as_json(self, *, most_pairs: int | None = None) -> dict[str, Any]:
+        """Return the segment as printed by `orn predict --json`; it has no pairs."""
         labels = [self.classes[label] for label in self.labels]
         return self._as_json("segment") | {"labels": labels, "windows": self.windows}

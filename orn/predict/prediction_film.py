@@ -6,7 +6,7 @@ H W size of the picture.
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -51,9 +51,9 @@ class PredictedVideo:
     video: Video
     detections: VideoDetections
     """Objects in its frames."""
-    windows: Sequence[WindowPrediction]
+    windows: list[WindowPrediction] = field(default_factory=list)
     """Its windows, sorted by start, with pairs if the network relates objects."""
-    segments: Sequence[SegmentPrediction]
+    segments: list[SegmentPrediction] = field(default_factory=list)
     """The stretches of these windows."""
 
     def objects_at(self, seconds: float, model: OpenedModel) -> DrawnObjects:
