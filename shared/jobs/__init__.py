@@ -2,7 +2,7 @@
 
 A job writes a folder of files, one for each unit of its plan. It consists of:
 
-- its `UnitFiles` (`plan.py`): the command and the names of the files, such as
+- its `OutputFolder` (`plan.py`): the command and the names of the files, such as
   `shard-000000.zarr.zip`;
 - a `Work` object (`run_units.py`), which is pickled for each process or actor and opened there
   once, on a device. The opened worker is then called with one unit after another. It writes the
@@ -11,7 +11,7 @@ A job writes a folder of files, one for each unit of its plan. It consists of:
 - a `Plan` (`plan.py`) of units, with the `settings` on which the files depend.
 
 `choose_engine` creates the engine from the request's `orn.shared.common_options.EngineOptions`.
-Within `UnitFiles.locked(folder)`, the command resumes the plan of the folder,
+Within `OutputFolder.locked(folder)`, the command resumes the plan of the folder,
 `Plan(...).resumed_from(files.saved_plan(folder), folder)`, appends units for new videos, and calls
 `run_units` with a `Job`: the plan, the requested units and those to retry. `save_summary` writes
 what was done. `orn detect`, `import-objects` and `clips` are such jobs.

@@ -208,7 +208,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnitFiles:
+class OutputFolder:
     """Names of the files of a kind of job, `STEM-000041SUFFIX`, and of what is next to them."""
 
     command: str

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from orn.shared.environment import describe_environment
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
-from orn.shared.jobs.plan import SUMMARY_NAME, FailedVideo, Plan, Unit, UnitFiles
+from orn.shared.jobs.plan import SUMMARY_NAME, FailedVideo, OutputFolder, Plan, Unit
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.text import counted
@@ -84,7 +84,7 @@ class Engine(Protocol):
 class Job:
     """A planned job."""
 
-    files: UnitFiles
+    files: OutputFolder
     """Names of the files."""
     folder: Path
     """Output folder."""
@@ -171,7 +171,7 @@ def run_units(
         remove_stale_temporaries(folder)  # files of killed processes
 
 
-def _remove_earlier(files: UnitFiles, folder: Path) -> None:
+def _remove_earlier(files: OutputFolder, folder: Path) -> None:
     earlier = files.earlier(folder)
     if earlier.files:
         logger.warning("--fresh removes the earlier results in %s", earlier)

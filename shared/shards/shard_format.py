@@ -18,12 +18,12 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from orn.shared.config.fields import STRICT, Positive, described, explain
 from orn.shared.data_files import parse_json
 from orn.shared.errors import ShardFormatError, VideoDecodeError
-from orn.shared.jobs.plan import FailedVideo, UnitFiles
+from orn.shared.jobs.plan import FailedVideo, OutputFolder
 from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.video.frame import VideoInfo
 
 INDEX_NAME = "shards.index.json"
-SHARD_FILES = UnitFiles(
+SHARD_FILES = OutputFolder(
     command="orn detect or orn import-objects",
     stem="shard",
     suffix=".zarr.zip",

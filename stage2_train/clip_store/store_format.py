@@ -26,13 +26,13 @@ from pydantic.dataclasses import dataclass
 from orn.shared.config.fields import STRICT, Positive
 from orn.shared.data_files import Stamp
 from orn.shared.errors import VideoDecodeError
-from orn.shared.jobs.plan import UnitFiles
+from orn.shared.jobs.plan import OutputFolder
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.settings.video_networks import FrameWindow
 
 INDEX_NAME = "clips.index.json"
-CLIP_FILES = UnitFiles(
+CLIP_FILES = OutputFolder(
     command="orn clips",
     stem="clips",
     suffix=".h5",

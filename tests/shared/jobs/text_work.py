@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles, plan_units
+from orn.shared.jobs.plan import FailedVideo, OutputFolder, Plan, Unit, plan_units
 from orn.shared.jobs.run_units import (
     Advance,
     Engine,
@@ -21,7 +21,7 @@ from orn.shared.jobs.run_units import (
 
 STEPS = 9
 UNITS = plan_units([(name, STEPS) for name in "012"], unit_frames=STEPS)
-TEXTS = UnitFiles(command="orn write", stem="text", suffix=".txt", index="write.json")
+TEXTS = OutputFolder(command="orn write", stem="text", suffix=".txt", index="write.json")
 WHOLE = {f"text-00000{name}.txt": name * STEPS for name in "012"}
 
 
