@@ -104,7 +104,7 @@ def new(
     comments in the manifest explain each setting.
     """
     from orn.data_manifests.draw_split import SplitRequest
-    from orn.data_manifests.new import plan_manifest
+    from orn.data_manifests.new_manifest import plan_manifest
     from orn.shared.text import counted
 
     if shares is not None and folds is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from orn.data_manifests.draw_split import SplitRequest
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
-from orn.data_manifests.new import (
+from orn.data_manifests.new_manifest import (
     NewManifest,
     plan_manifest,
     root_of_table,

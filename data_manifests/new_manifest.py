@@ -1,15 +1,10 @@
-"""`orn manifest new`: a manifest and a list of classes from the user's own table.
-
-Settings that are not given are inferred from the table and the files next to it, with an
-explanation.
-"""
+"""`orn manifest new`: a manifest, a list of classes and, if requested, a split, from the user's own
+table. Settings that are not given are inferred (`guess_table`)."""
 
 import os
-import re
-import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +12,13 @@ from typing import Any
 
 from orn.data_manifests.check import split_advice
 from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
-from orn.data_manifests.find_videos import VIDEO_SUFFIXES, expand
+from orn.data_manifests.guess_table import (
+    TableGuess,
+    absolute_path,
+    guess_table,
+    mirrored_pairs,
+    video_pattern,
+)
 from orn.data_manifests.load import (
     data_root_of,
     load_manifest,
@@ -26,43 +27,18 @@ from orn.data_manifests.load import (
     usual_data_root,
 )
 from orn.data_manifests.manifest import LONGEST_NAME_BYTES, Manifest, TableLabels, is_name_character
-from orn.data_manifests.records import METRICS, SPLITS, Dataset, Form, Split, Task
-from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow, read, read_labels
-from orn.data_manifests.text_files import checked_name, each_row, unused_columns
+from orn.data_manifests.records import METRICS, SPLITS, Dataset, Split
+from orn.data_manifests.table import read, read_labels
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
-from orn.shared.data_files import not_a_file, walk
+from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ManifestError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.text import counted, truncate
-from orn.shared.video.frame import PICTURE_SUFFIXES
+from orn.shared.text import counted
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml.template")
 _ALL_TRAIN = "no such column: all rows are train"
-_SIDES = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])")
-_OPPOSITE = {"left": "right", "right": "left"}
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
-_SAMPLE = 50
-"""Number of video ids to look up for a given pattern."""
-_MOST_ENTRIES = 200_000
-"""Maximum number of files and folders to search."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableGuess:
-    """Properties inferred from a table."""
-
-    task: Task
-    has_times: bool
-    """Whether every row has start and stop."""
-    has_split: bool
-    classes: tuple[str, ...]
-    """Names, in numerical order if all are numbers, else in alphabetical order."""
-    video_ids: tuple[str, ...]
-    """Distinct ids in the order of the table."""
-    rows: int
-    reasons: tuple[str, ...]
-    """Explanations for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +98,13 @@ def plan_manifest(
     """
     group = split.group if split else None
     labeled = read_labels(table, group=group)
-    guess = _guess_table(table, labeled, group=group)
+    guess = guess_table(table, labeled, group=group)
     split_of = draw_table(table, split, labeled) if split else {}
-    folder = _absolute(table).parent
+    folder = absolute_path(table).parent
     usual, is_second = usual_manifest(table, data_root)
     name = usual.stem if name is None and is_second else name
     data_root, root = _data_root(folder, data_root)
-    pattern, form = _video_pattern(table, guess, pattern, rate=rate)
+    pattern, form = video_pattern(table, guess, pattern, rate=rate)
     prefix = f"{_clean_name(name)}-" if name else ""
     name = _clean_name(name) if name else usual.stem
     path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
@@ -198,22 +174,11 @@ def plan_manifest(
     return NewManifest(manifest=manifest, dataset=dataset, files=files, report=report)
 
 
-def mirrored_pairs(classes: Sequence[str]) -> list[list[str]]:
-    """Return the pairs of classes whose names differ only in the words left and right."""
-    name_of = {name.lower(): name for name in classes}
-    pairs = []
-    for name in classes:
-        mirrored = _SIDES.sub(lambda side: _OPPOSITE[side[0]], name.lower())
-        if name.lower() < mirrored and mirrored in name_of:
-            pairs.append([name, name_of[mirrored]])
-    return pairs
-
-
 def usual_manifest(table: Path, data_root: Path | None) -> tuple[Path, bool]:
     """Return the default manifest of `plan_manifest` for a table, in the current folder, and
     whether its name contains that of the table, because the manifest named after the folder is that
     of a different table."""
-    folder = _absolute(table).parent
+    folder = absolute_path(table).parent
     _, root = _data_root(folder, data_root)
     name = _clean_name(folder.name if root != "." else table.stem)
     path = Path(f"{name}.toml")
@@ -228,92 +193,10 @@ def root_of_table(manifest: Manifest, table: Path, data_root: Path | None) -> Pa
     """Return the data root under which a manifest reads a table: the given one, its own one or the
     folder two above the table; None if it is the manifest of different labels."""
     own = manifest.labels.table if isinstance(manifest.labels, TableLabels) else ""
-    for root in (data_root, data_root_of(manifest, None), _absolute(table).parent.parent):
+    for root in (data_root, data_root_of(manifest, None), absolute_path(table).parent.parent):
         if root is not None and (root / manifest.root / own).resolve() == table.resolve():
             return root
     return None
-
-
-def _guess_table(
-    path: Path, by_number: Mapping[int, LabeledRow], *, group: str | None
-) -> TableGuess:
-    """Return the properties of the rows of a table with a column of groups.
-
-    Raises:
-        ManifestError: if labels are invalid.
-    """
-    columns = {"group": group} if group else {}
-    unused = unused_columns(path, "the label table", LabeledRow, columns=columns)
-    rows = each_row(path, by_number.items(), _on_one_line)
-    labels = [row.label for row in rows]
-    num_joined = sum(LABEL_SEPARATOR in label for label in labels)
-    num_empty = labels.count("")
-    is_multi = bool(num_joined or num_empty)
-    parts = (label.split(LABEL_SEPARATOR) if is_multi else [label] for label in labels)
-    names = {name.strip() for label in parts for name in label} - {""}
-    if not names:
-        raise ManifestError(
-            f"{path}: expected class names in the column 'label', got none; add a row for each "
-            "clip or segment"
-        )
-    are_numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names)
-    has_times = all(row.start is not None and row.stop is not None for row in rows)
-    return TableGuess(
-        task="multi-label" if is_multi else "single-label",
-        has_times=has_times,
-        has_split=rows[0].split is not None,
-        classes=tuple(sorted(names, key=int if are_numbers else str)),
-        video_ids=tuple(dict.fromkeys(row.video for row in rows)),
-        rows=len(rows),
-        reasons=(
-            f"task multi-label: {counted(num_joined, 'label')} with a {LABEL_SEPARATOR!r}, "
-            f"{num_empty} empty"
-            if is_multi
-            else "task single-label: each row has one label",
-            "each row has start and stop: segments of videos"
-            if has_times
-            else "some rows have no start or stop; their segments begin or end with the video"
-            if any(row.start is not None or row.stop is not None for row in rows)
-            else "no times: each video is one clip",
-            *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
-        ),
-    )
-
-
-def guess_videos(folder: Path, video_ids: Iterable[str]) -> tuple[str, bool] | None:
-    """Return the pattern, `{id}` after folders and before a suffix, that finds files for the
-    largest number of ids, and whether these are frame folders; None without a match."""
-    ids, left = frozenset(video_ids), _MOST_ENTRIES
-    votes: Counter[tuple[str, bool]] = Counter()
-    for parent, folders, names in walk(folder):
-        left -= len(folders) + len(names)
-        if left < 0:
-            break
-        relative = Path(parent).relative_to(folder)
-        if any(name.lower().endswith(PICTURE_SUFFIXES) for name in names):
-            votes.update((pattern, True) for pattern in _patterns(relative, "", ids))
-        videos = (name for name in names if name.lower().endswith(VIDEO_SUFFIXES))
-        for path in map(relative.joinpath, videos):
-            for suffix in ("", path.suffix):
-                votes.update((pattern, False) for pattern in _patterns(path, suffix, ids))
-    # The shortest of the best patterns: videos/{id}.mp4 before old/videos/{id}.mp4.
-    return min(votes, key=lambda vote: (-votes[vote], len(vote[0]), vote), default=None)
-
-
-def _patterns(path: Path, suffix: str, ids: frozenset[str]) -> Iterator[str]:
-    """Yield the patterns whose id is the end of a relative path, without the suffix."""
-    parts = path.as_posix().removesuffix(suffix).split("/")
-    for start in range(len(parts)):
-        if "/".join(parts[start:]) in ids:
-            yield "".join(f"{part}/" for part in parts[:start]) + "{id}" + suffix
-
-
-def _on_one_line(row: LabeledRow) -> LabeledRow:
-    if not row.label.isprintable():
-        raise ValueError(f"column 'label': expected names on one line, got {row.label!r:.80}")
-    for name in row.label.split(LABEL_SEPARATOR):
-        checked_name(name)
-    return row
 
 
 def _drawn_lines(split: SplitRequest, table: str) -> str:
@@ -362,49 +245,10 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
 def _data_root(folder: Path, data_root: Path | None) -> tuple[Path, str]:
     """Return the data root, and the table's folder relative to it."""
     usual = data_root or usual_data_root()
-    absolute = _absolute(usual)
+    absolute = absolute_path(usual)
     if folder.is_relative_to(absolute):
         return usual, folder.relative_to(absolute).as_posix()
     return folder.parent, folder.name or "."
-
-
-def _absolute(path: Path) -> Path:
-    """Return the absolute path without `..`, which a manifest rejects, keeping links."""
-    return Path(os.path.abspath(path))  # noqa: PTH100
-
-
-def _video_pattern(
-    table: Path, guessed: TableGuess, pattern: str | None = None, *, rate: float | None = None
-) -> tuple[str, Form]:
-    """Return the pattern of the videos, inferred unless given, and the form of the data set; for
-    arguments and errors see `plan_manifest`."""
-    folder = _absolute(table).parent
-    if pattern is None:
-        guess = guess_videos(folder, guessed.video_ids)
-        if guess is None:
-            raise ManifestError(
-                f"{table}: expected videos such as {guessed.video_ids[0]!r} in {folder}, got none; "
-                f"specify their path with `orn manifest new {shlex.quote(str(table))} --videos "
-                "'videos/{id}.mp4'`"
-            )
-        pattern, are_folders = guess
-    else:
-        paths = [folder / expand(pattern, video_id) for video_id in guessed.video_ids[:_SAMPLE]]
-        has_files = any(not_a_file(path) is None for path in paths)
-        has_files |= pattern.lower().endswith(VIDEO_SUFFIXES)
-        has_folders = any(os.path.isdir(path) for path in paths)
-        are_folders = has_folders or (rate is not None and not has_files)
-    if are_folders and rate is None:
-        raise ConfigError(
-            f"{folder / pattern}: folders of frames require a frame rate; add --rate to "
-            f"`orn manifest new {shlex.quote(str(table))}`"
-        )
-    if not are_folders and rate is not None:
-        raise ConfigError(
-            f"{folder / pattern}: --rate applies only to folders of frames, got video files; omit "
-            "it, or specify the folders with --videos"
-        )
-    return pattern, "frames" if are_folders else "segments" if guessed.has_times else "clips"
 
 
 def _clean_name(text: str) -> str:
