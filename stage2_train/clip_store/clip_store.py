@@ -67,10 +67,10 @@ def read_record(path: Path) -> ClipFileRecord:
         with h5py.File(path, "r", locking=False) as file:
             return replace(
                 RECORDS.validate_json(file["record"][()].tobytes()),
-                jpeg_place=file["jpeg"].id.get_offset() or 0,
-                frames_place=file["frames"].id.get_offset() or 0,
-                maps_place=_offset(file, "maps"),
-                motion_place=_offset(file, "motion"),
+                jpeg_offset=file["jpeg"].id.get_offset() or 0,
+                frames_offset=file["frames"].id.get_offset() or 0,
+                maps_offset=_offset(file, "maps"),
+                motion_offset=_offset(file, "motion"),
             )
     except ValidationError as err:
         reason = explain(err, ClipFileRecord)
@@ -146,9 +146,9 @@ class ClipFrames:
                 f"{len(self) - 1}, got {frame}"
             )
         row = self.rows[frame]
-        place = self.file.record.jpeg_place + self.video.first_byte + int(row["start"])
+        offset = self.file.record.jpeg_offset + self.video.first_byte + int(row["start"])
         try:
-            return _read(self, place, int(row["size"]), int(row["crc32"]))
+            return _read(self, offset, int(row["size"]), int(row["crc32"]))
         except _ERRORS as err:
             raise self.corruption(f"frame {frame} is", err) from err
 
@@ -158,8 +158,8 @@ class ClipFrames:
         Raises:
             ClipStoreError: if the store has no maps, or a map is corrupt.
         """
-        place, crc32_F = self.file.record.maps_place, self.rows["map_crc32"]
-        return self._maps("maps", frames_n, place=place, crc32_F=crc32_F)
+        offset, crc32_F = self.file.record.maps_offset, self.rows["map_crc32"]
+        return self._maps("maps", frames_n, offset=offset, crc32_F=crc32_F)
 
     def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return (n, C, h, w) float16: the motion maps of the frames at these indices.
@@ -167,15 +167,15 @@ class ClipFrames:
         Raises:
             ClipStoreError: if the store has no motion, or a map is corrupt.
         """
-        place, crc32_F = self.file.record.motion_place, self.rows["motion_crc32"]
-        return self._maps("motion", frames_n, place=place, crc32_F=crc32_F)
+        offset, crc32_F = self.file.record.motion_offset, self.rows["motion_crc32"]
+        return self._maps("motion", frames_n, offset=offset, crc32_F=crc32_F)
 
     def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Raise ClipStoreError: a store has the maps of windows, not their frames."""
         raise ClipStoreError(f"{self.path}: expected windows of frames, got single frames")
 
     def _maps(
-        self, name: str, frames_n: NDArray[np.int64], *, place: int, crc32_F: NDArray[np.uint32]
+        self, name: str, frames_n: NDArray[np.int64], *, offset: int, crc32_F: NDArray[np.uint32]
     ) -> NDArray[np.float16]:
         """Return the maps of frames from the dataset with this name and offset in the file."""
         shape = self.file.record.settings.shapes.get(name)
@@ -183,7 +183,7 @@ class ClipFrames:
             raise ClipStoreError(f"{self.path}: expected frames with {name}, got frames without")
         maps_nChw, size = np.empty((len(frames_n), *shape), MAP_DTYPE), map_bytes(shape)
         for map_Chw, frame in zip(maps_nChw, frames_n.tolist(), strict=True):
-            start = place + (self.video.first_frame + frame) * size
+            start = offset + (self.video.first_frame + frame) * size
             try:
                 data = _read(self, start, size, int(crc32_F[frame]))
             except _ERRORS as err:
@@ -205,10 +205,10 @@ class ClipFrames:
         size = self.stored_size if window is None else (window.height, window.width)
         jpeg_decoder()  # whose absence is no damage
         images = np.empty((len(frames_n), *size, 3), np.uint8)
-        for place, frame in enumerate(frames_n.tolist()):
+        for row, frame in enumerate(frames_n.tolist()):
             try:
                 image = decode_jpeg(self.jpeg(frame))
-                images[place] = image if window is None else window.cut(image)
+                images[row] = image if window is None else window.cut(image)
             except (RuntimeError, ValueError) as err:
                 raise self.corruption(f"frame {frame} is", err) from err
         return images
@@ -246,9 +246,9 @@ class ClipFrames:
         )
 
 
-def _read(of: ClipFrames, place: int, size: int, crc32: int) -> bytes:
-    """Return `size` bytes at offset `place` of a file, after checking their CRC-32."""
-    data = open_stamped(of.path, of.file.stamp, ClipStoreError).read(place, size)
+def _read(of: ClipFrames, offset: int, size: int, crc32: int) -> bytes:
+    """Return `size` bytes at an offset of a file, after checking their CRC-32."""
+    data = open_stamped(of.path, of.file.stamp, ClipStoreError).read(offset, size)
     if len(data) != size or zlib.crc32(data) != crc32:
         raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}")
     return data
@@ -261,9 +261,9 @@ def _read(of: ClipFrames, place: int, size: int, crc32: int) -> bytes:
 )
 def _rows(of: ClipFrames) -> NDArray[Any]:
     video = of.video
-    place = of.file.record.frames_place + video.first_frame * FRAME_ROW.itemsize
+    offset = of.file.record.frames_offset + video.first_frame * FRAME_ROW.itemsize
     size = video.num_frames * FRAME_ROW.itemsize
-    data = _read(of, place, size, video.crc32)
+    data = _read(of, offset, size, video.crc32)
     rows_F = np.frombuffer(data, FRAME_ROW)
     if not all((rows_F[name][1:] > rows_F[name][:-1]).all() for name in ("index", "seconds")):
         raise ValueError("expected increasing indices and times")
@@ -272,7 +272,7 @@ def _rows(of: ClipFrames) -> NDArray[Any]:
 
 _INDEX = IndexKind(
     name=INDEX_NAME,
-    version="orn-clips 7",
+    version="orn-clips 8",
     lines=TypeAdapter(IndexedFile[ClipFileRecord]),
     read=read_record,
     least_files=8,

@@ -225,13 +225,13 @@ class ClipFileRecord:
     settings: StoreSettings
     videos: tuple[StoredVideo, ...]
     failed: tuple[FailedClip, ...]
-    jpeg_place: _Count = 0
+    jpeg_offset: _Count = 0
     """Offset of the dataset `jpeg` in the file, read from HDF5, not from the JSON."""
-    frames_place: _Count = 0
+    frames_offset: _Count = 0
     """Offset of the dataset `frames` in the file, read from HDF5, not from the JSON."""
-    maps_place: _Count = 0
+    maps_offset: _Count = 0
     """Offset of the dataset `maps` in the file, read from HDF5, not from the JSON."""
-    motion_place: _Count = 0
+    motion_offset: _Count = 0
     """Offset of the dataset `motion` in the file, read from HDF5, not from the JSON."""
 
 

@@ -44,7 +44,7 @@ _BLOCK_BYTES = 2**22
 """Size of the blocks in which JPEG data is copied."""
 _CHUNK_BYTES = 2**15
 _REASON_LETTERS = 1000
-_NOT_STORED = {"jpeg_place", "frames_place", "maps_place", "motion_place"}
+_NOT_STORED = {"jpeg_offset", "frames_offset", "maps_offset", "motion_offset"}
 """Fields of the record that are read from HDF5."""
 
 
