@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
@@ -173,14 +173,16 @@ def evaluation_requests(
                 yield [ClipRequest(segment, view=view) for segment in group]
 
 
-class _BatchSampler(Sampler[list[ClipRequest]]):
-    """Batch sampler that yields requests on demand."""
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """The requests of each batch, which can be iterated several times."""
 
-    def __init__(self, batches: Callable[[], Iterator[list[ClipRequest]]]) -> None:
-        self._batches = batches
+    batches: Callable[[], Iterator[list[ClipRequest]]]
+    resolve: Callable[[ClipRequest], ClipRequest] = lambda request: request
 
     def __iter__(self) -> Iterator[list[ClipRequest]]:
-        return self._batches()
+        for batch in self.batches():
+            yield [self.resolve(request) for request in batch]
 
 
 @contextmanager
@@ -226,18 +228,6 @@ class _Batches:
             raise kind(message) from err.with_traceback(None)
 
 
-def _resolved(
-    dataset: ClipDataset, batches: Callable[[], Iterator[list[ClipRequest]]]
-) -> Callable[[], Iterator[list[ClipRequest]]]:
-    """Return a function that yields the requests of batches together with their segments."""
-
-    def requests() -> Iterator[list[ClipRequest]]:
-        for batch in batches():
-            yield [dataset.resolve(request) for request in batch]
-
-    return requests
-
-
 def _begin_worker(_: int) -> None:
     use_lines_in_worker()
 
@@ -250,16 +240,16 @@ def _loader(
     # Workers are forked from a server without threads, not from this process, whose threads may
     # hold locks that a child could never release. The server has imported what a worker needs.
     context = get_context("forkserver") if settings.workers else None
-    requests = batches
+    requests = _Requests(batches)
     if context is not None:
         context.set_forkserver_preload([__name__])
         # Workers receive each segment with its request instead of a copy of all segments.
-        requests = _resolved(dataset, batches)
+        requests = _Requests(batches, dataset.resolve)
         dataset = dataset.for_workers(settings.workers)
     loader: DataLoader[Any] = DataLoader(
         dataset,
         multiprocessing_context=context,
-        batch_sampler=_BatchSampler(requests),
+        batch_sampler=requests,
         num_workers=settings.workers,
         worker_init_fn=_begin_worker,
         collate_fn=collate,

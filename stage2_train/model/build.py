@@ -198,7 +198,7 @@ def _object_head(config: NetworkConfig, map_channels: int | None) -> ObjectHead 
         clique_size=config.clique_size,
         num_layers=config.relation_layers,
         initialization=config.mlp_initialization,
-        normalize_hidden=config.normalize_hidden,
+        normalize_hidden=config.normalize_relations,
         dropout=config.mlp_dropout,
         pooling=config.relation_pooling,
         has_geometry=config.pair_geometry,

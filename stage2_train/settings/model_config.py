@@ -147,9 +147,8 @@ class NetworkConfig:
     activity_state: _Width = 512
     """Width of the activity head's recurrent state s (eq. 9)."""
     normalize_relations: bool = False
-    """Whether a LayerNorm is applied to g_t before the recurrence; not in the paper."""
-    normalize_hidden: bool = False
-    """Whether each layer of h has a LayerNorm before its ReLU; not in the paper."""
+    """Whether there is a LayerNorm before each ReLU of h, and one on g_t before the recurrence; not
+    in the paper."""
     mlp_initialization: MlpInitialization = "torch"
     """Initialization of the object head's MLPs (mask encoder, h, f as an MLP): `torch`, PyTorch's
     default for linear layers, or `he`, normal with variance 2 / inputs and zero biases (He et al.

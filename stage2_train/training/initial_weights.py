@@ -5,8 +5,9 @@ An existing run keeps the weights that it recorded.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -85,53 +86,44 @@ class InitialWeights:
     """The training run that they come from, if any."""
     previous: RunConfig | None = None
     """Configuration of this run, if its weights are to be loaded."""
-    trained: Mapping[str, Tensor] | None = None
-    """Its weights by name, memory-mapped, without classifiers."""
-    file: Path | None = None
-    """File with the weights of the 2D network; None for the published ones."""
     published: ImageNetwork | None = None
     """The 2D network whose published weights have yet to be loaded."""
+    load: Callable[[nn.Module], None] = lambda network: None
+    """Load the weights into a network with random weights.
 
-    def load_into(self, network: nn.Module, recipe: Recipe) -> None:
-        """Load the weights into a network with random weights.
+    Raises:
+        CheckpointError: if the weights are not available or do not match.
+    """
 
-        Raises:
-            CheckpointError: if the weights are not available or do not match.
-        """
-        model = recipe.model
-        if self.digest is None:
-            if recipe.initial_weights != "random":
-                logger.warning(
-                    "%s has no pre-trained weights; initial weights are random", _kind(model)
-                )
-        elif self.trained is not None:
-            network.load_state_dict(dict(self.trained), strict=False)
-            self._log_trained()
-        elif model.reads_image_maps:
-            assert isinstance(network, ObjectVideoNetwork) and network.backbone is not None
-            backbone = load_backbone(model.backbone, stage=model.backbone_stage, file=self.file)
-            network.backbone.load_state_dict(backbone.state_dict())
-        else:
-            name = image_network(model)
-            assert name is not None
-            inflate(
-                network,
-                read_weights(self.file or fetch_imagenet_weights(name)),
-                name=str(self.file or IMAGENET_NAME),
-                keeps_object_conv5=model.variant == "authors",
-            )
 
-    def _log_trained(self) -> None:
-        """Log which weights of a previous run were loaded, and which stay random."""
-        assert self.started_from is not None
-        logger.info(
-            "initial weights from %s (step %d, %s): %s loaded; random: %s",
-            self.started_from.run,
-            self.started_from.step,
-            self.started_from.dataset,
-            counted(self.started_from.num_loaded, "tensor"),
-            ", ".join(self.started_from.random),
-        )
+def _load_trained(network: nn.Module, weights: Mapping[str, Tensor], origin: StartedFrom) -> None:
+    network.load_state_dict(dict(weights), strict=False)
+    logger.info(
+        "initial weights from %s (step %d, %s): %s loaded; random: %s",
+        *(origin.run, origin.step, origin.dataset),
+        *(counted(origin.num_loaded, "tensor"), ", ".join(origin.random)),
+    )
+
+
+def _load_backbone(network: nn.Module, model: NetworkConfig, file: Path | None) -> None:
+    """Load the weights of an image network or a ResNet, published ones or those in a file."""
+    if model.reads_image_maps:
+        assert isinstance(network, ObjectVideoNetwork) and network.backbone is not None
+        backbone = load_backbone(model.backbone, stage=model.backbone_stage, file=file)
+        network.backbone.load_state_dict(backbone.state_dict())
+        return
+    name = image_network(model)
+    assert name is not None
+    inflate(
+        network,
+        read_weights(file or fetch_imagenet_weights(name)),
+        name=str(file or IMAGENET_NAME),
+        keeps_object_conv5=model.variant == "authors",
+    )
+
+
+def _warn_of_random(network: nn.Module, model: NetworkConfig) -> None:
+    logger.warning("%s has no pre-trained weights; initial weights are random", _kind(model))
 
 
 def _kind(model: NetworkConfig) -> str:
@@ -164,17 +156,18 @@ def read_trained(source: Path, model: NetworkConfig) -> InitialWeights:
             f"--from {source}: the network architecture differs: model: {differ}; train with the "
             "recipe, system and settings of that run"
         )
+    origin = StartedFrom(
+        run=source.resolve().name,
+        dataset=config.dataset.name,
+        step=best.step,
+        num_loaded=len(weights),
+        random=tuple(sorted(new)),
+    )
     return InitialWeights(
         digest=file_digest(source / BEST_NAME, error=CheckpointError),
-        started_from=StartedFrom(
-            run=source.resolve().name,
-            dataset=config.dataset.name,
-            step=best.step,
-            num_loaded=len(weights),
-            random=tuple(sorted(new)),
-        ),
+        started_from=origin,
         previous=config,
-        trained=weights,
+        load=partial(_load_trained, weights=weights, origin=origin),
     )
 
 
@@ -217,14 +210,15 @@ def find_initial_weights(
                 f"--weights {file}: requires a network with a 2D counterpart, got {_kind(model)}; "
                 "omit --weights"
             )
-        return InitialWeights()
+        return InitialWeights(load=partial(_warn_of_random, model=model))
+    load = partial(_load_backbone, model=model, file=file)
     if file is not None:
-        return InitialWeights(digest=file_digest(file, error=CheckpointError), file=file)
+        return InitialWeights(digest=file_digest(file, error=CheckpointError), load=load)
     digest = model.backbone if model.reads_image_maps else IMAGENET_NAME
     if recorded is not None and recorded.weights_digest is not None:
         digest = recorded.weights_digest
     is_needed = digest == IMAGENET_NAME and not has_checkpoint
-    return InitialWeights(digest=digest, published=published if is_needed else None)
+    return InitialWeights(digest=digest, published=published if is_needed else None, load=load)
 
 
 def _require_again(run: Path, recorded: RunConfig, file: Path | None) -> None:

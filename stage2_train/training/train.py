@@ -107,7 +107,7 @@ def _initial_network(inputs: TrainingInputs, accelerator: Accelerator) -> nn.Mod
     network = build_network(recipe.model)
     if (inputs.run / LAST_NAME).is_file():
         return network
-    inputs.weights.load_into(network, recipe)
+    inputs.weights.load(network)
 
     def passes() -> Iterator[NetworkOutput]:
         generator = step_generator(recipe.seed, 0, 0)

@@ -19,7 +19,7 @@ VARIANTS = {
     "object-head": {"heads": "object"},
     "same frame": {"relation_frames": "same"},
     "mlp": {"reasoning": "mlp"},
-    "normalized": {"normalize_relations": True, "normalize_hidden": True},
+    "normalized": {"normalize_relations": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
     "mean": {"relation_pooling": "mean", "pair_geometry": True},
     "deviation": {"relation_pooling": "mean", "reasoning": "mean_and_deviation"},

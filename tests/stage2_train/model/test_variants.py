@@ -23,7 +23,6 @@ SYSTEMS = [
 
 MAPS = {"backbone": NETWORK}
 OPTIONS: dict[str, dict] = {
-    "normalize_hidden": {"normalize_hidden": True},
     "he": {"mlp_initialization": "he"},
     "activity-stride": {"conv5_activity_stride": 1},
     "authors": {"variant": "authors"},

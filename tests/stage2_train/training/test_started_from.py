@@ -41,7 +41,7 @@ def test_taken_tensors_are_equal_to_the_bit(trained_once, num_activities) -> Non
     torch.manual_seed(5)
     network = build_network(model)
     start = read_trained(source, model)
-    start.load_into(network, read_config(source).recipe)
+    start.load(network)
     best = load_best(source)
     assert best is not None
     for name, tensor in network.state_dict().items():
