@@ -52,7 +52,7 @@ def assign_groups(
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     order.sort(key=lambda name: -groups[name][None])
     names = sorted({label for group in groups.values() for label in group if label is not None})
-    column_of = {None: 0} | {name: place for place, name in enumerate(names, start=1)}
+    column_of = {None: 0} | {name: column for column, name in enumerate(names, start=1)}
     counts = {
         name: np.array(sorted((column_of[label], rows) for label, rows in group.items())).T
         for name, group in groups.items()
@@ -64,10 +64,10 @@ def assign_groups(
     excess_PC = -wanted_PC
     is_empty_P = np.ones(len(shares), np.bool_)
     part_of: dict[str, int] = {}
-    for place, name in enumerate(order):
+    for number, name in enumerate(order):
         columns, rows = counts[name]
         rise_P = ((2 * excess_PC[:, columns] + rows) * rows / wanted_PC[:, columns]).sum(1)
-        if len(order) - place <= is_empty_P.sum():
+        if len(order) - number <= is_empty_P.sum():
             rise_P[~is_empty_P] = np.inf
         part = part_of[name] = int(rise_P.argmin())
         excess_PC[part, columns] += rows

@@ -171,7 +171,7 @@ def _read_tables(
         return Listing(classes=(), video_ids=video_ids, segments=segments), []
     if words.is_action:
         used = sorted({segment.labels for segment in segments if segment.labels})
-        index = {label: place for place, label in enumerate(used)}
+        index = {label: number for number, label in enumerate(used)}
         segments = tuple(
             replace(segment, labels=(index[segment.labels],)) if segment.labels else segment
             for segment in segments
@@ -235,8 +235,8 @@ def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> 
         part for segment in listing.segments for part in words.parts(used[segment.labels[0]])
     )
     chosen = [
-        place
-        for place, label in enumerate(used)
+        number
+        for number, label in enumerate(used)
         if all(times[part] > MANY_SHOT for part in words.parts(label))
     ]
     return Subset(name="many_shot", classes=tuple(chosen))
@@ -258,7 +258,9 @@ def _tail(spec: Epic100Labels, folder: Path, used: Sequence[_Label], words: _Voc
             return Subset(name="tail", absent=path)
         numbers = read_column(path, f"EPIC's tail {kind}s", kind, _number(names))
         rarest |= {(kind, number) for number in numbers}
-    chosen = [place for place, label in enumerate(used) if rarest.intersection(words.parts(label))]
+    chosen = [
+        number for number, label in enumerate(used) if rarest.intersection(words.parts(label))
+    ]
     return Subset(name="tail", classes=tuple(chosen))
 
 

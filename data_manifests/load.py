@@ -301,11 +301,11 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
     return {video_id: rates[video_id] for video_id in listed}
 
 
-def _absent(manifest: Manifest, place: Path, got: str) -> DataRootError:
+def _absent(manifest: Manifest, where: Path, got: str) -> DataRootError:
     """Return the error for a missing data set, with the expected files and how to obtain them."""
     name, labels = manifest.name, manifest.labels
     tables = [getattr(labels, key) for key in labels.lists]
-    folder = truncate(str(place.absolute()))
+    folder = truncate(str(where.absolute()))
     variable = "the variable ORN_DATA"
     if manifest.data_root is not None:
         variable = f"data_root in {path_text(manifest.source)}"

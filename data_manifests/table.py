@@ -172,10 +172,10 @@ def _read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
             f"labels.split: expected {names[0]} to {names[-2]} or {ALL} for {num_folds} folds, got "
             f"{column!r}; correct the manifest"
         )
-    columns = {f"column_{place}": name for place, name in enumerate(names)}
+    columns = {f"column_{number}": name for number, name in enumerate(names)}
     row_type: Any = make_dataclass("FoldsRow", [("video", str), *((name, str) for name in columns)])
     rows = read_rows(path, "the table of folds", row_type, columns=columns)
-    place = names.index(column)
+    chosen_column = names.index(column)
 
     def split_of(row: Any) -> tuple[str, Split]:
         video, *cells = astuple(row)
@@ -191,7 +191,7 @@ def _read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
                 f"expected video {video[:80]!r} in the test split of one fold, got "
                 f"{first_few(tested) or 'none'}"
             )
-        chosen = splits[place]
+        chosen = splits[chosen_column]
         assert chosen is not None
         return video, chosen
 

@@ -211,7 +211,7 @@ def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> lis
     most = 2 * estimate.frames // unit_frames + 2
     if num_pieces > most:  # the range extends far beyond the video
         length, num_pieces = (stop - start) / most, most
-    borders = [start + place * length for place in range(1, num_pieces)]
+    borders = [start + number * length for number in range(1, num_pieces)]
     starts, stops = [limits.start_seconds, *borders], [*borders, limits.stop_seconds]
     return [TimeRange(start_seconds=a, stop_seconds=b) for a, b in zip(starts, stops, strict=True)]
 

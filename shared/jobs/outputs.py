@@ -102,8 +102,8 @@ def check_output_files(
     named = [path for path in outputs if path is not None]
     real = [os.path.realpath(path) for path in named]
     there = []
-    for place, path in enumerate(named):
-        if real[place] in real[:place]:
+    for number, path in enumerate(named):
+        if real[number] in real[:number]:
             raise _refused(path, "a separate file", "the same file as a different output")
         status = _status(path)
         if status is not None:
@@ -336,8 +336,8 @@ def _differences(name: str, recorded: Any, requested: Any, here: str, there: str
         if len(recorded) != len(requested):
             number = counted(len(recorded), "entry", "entries")
             yield f"{name} has {number} {here}, {len(requested)} {there}"
-        for place, pair in enumerate(zip(recorded, requested, strict=False)):
-            inner = list(_differences(f"{name}[{place}]", *pair, here, there))
+        for row, pair in enumerate(zip(recorded, requested, strict=False)):
+            inner = list(_differences(f"{name}[{row}]", *pair, here, there))
             if inner:
                 yield from inner
                 return

@@ -319,11 +319,11 @@ class VideoDetections:
             index_D=self.frame_indices,
         )
         if not nearest.is_near_n.all():
-            place = int(np.argmin(nearest.is_near_n))
+            first = int(np.argmin(nearest.is_near_n))
             raise JoinError(
                 f"video {self.video.id!r}: expected a frame with detections within "
-                f"{nearest.limits_n[place]:.4f} s of {times_n[place]:.4f} s, got the nearest at "
-                f"{self.seconds[nearest.rows_n[place]]:.4f} s; the detections may be incomplete or "
+                f"{nearest.limits_n[first]:.4f} s of {times_n[first]:.4f} s, got the nearest at "
+                f"{self.seconds[nearest.rows_n[first]]:.4f} s; the detections may be incomplete or "
                 "from a different version of the video; run `orn verify`"
             )
         return nearest.rows_n
@@ -335,8 +335,8 @@ class VideoDetections:
                 continue
             row = int(wrong[0]) + 1
             paths = [
-                str(self._parts[int(np.searchsorted(self._ends, place, side="right"))][0].path)
-                for place in (row - 1, row)
+                str(self._parts[int(np.searchsorted(self._ends, number, side="right"))][0].path)
+                for number in (row - 1, row)
             ]
             raise ShardFormatError(
                 f"video {self.video.id!r}: expected {name} above {values[row - 1]}, got "

@@ -44,8 +44,8 @@ class ShardFrame:
     """Kind of class scores."""
 
     def __repr__(self) -> str:
-        place = f"{self.index} of {self.video.id!r} at {self.seconds:.3f} s"
-        return f"<ShardFrame {place}: {len(self.detections)} detections>"
+        what = f"{self.index} of {self.video.id!r} at {self.seconds:.3f} s"
+        return f"<ShardFrame {what}: {len(self.detections)} detections>"
 
 
 class Shard:
@@ -196,9 +196,9 @@ class Shard:
     def _refuse(
         self, name: str, expected: str, got: str = "others", *, row: int | None = None
     ) -> NoReturn:
-        place = "" if row is None else f"row {row}: "
+        at = "" if row is None else f"row {row}: "
         raise ShardFormatError(
-            f"array {name!r}: {place}expected {expected}, got {got}; {REMEDY}", where=self.path
+            f"array {name!r}: {at}expected {expected}, got {got}; {REMEDY}", where=self.path
         )
 
     def frame(self, row: int) -> FrameDetections:
@@ -229,7 +229,7 @@ class Shard:
                 masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
             )
         except (ShapeError, ShardFormatError) as err:
-            raise ShardFormatError(f"{self._place(row)}: {err.reason}", where=self.path) from err
+            raise ShardFormatError(f"{self._what(row)}: {err.reason}", where=self.path) from err
 
     def checked_frame(self, row: int) -> FrameDetections:
         """Return the detections of a frame after validating all numbers and masks.
@@ -239,7 +239,7 @@ class Shard:
         """
         frame = self.frame(row)
         for fault in frame_faults(frame, self.rules):
-            what = f"{self._place(row)}: {fault.field} of detection {fault.row}"
+            what = f"{self._what(row)}: {fault.field} of detection {fault.row}"
             raise ShardFormatError(f"{what}: {fault.message}", where=self.path)
         return frame
 
@@ -268,7 +268,7 @@ class Shard:
     def _video_of(self, row: int) -> VideoEntry:
         return self.videos[bisect(self._borders, row) - 1]
 
-    def _place(self, row: int) -> str:
+    def _what(self, row: int) -> str:
         """Return video and frame, for messages."""
         return f"video {self._video_of(row).id!r} frame {self.frame_index()[row]}"
 
@@ -280,9 +280,9 @@ class Shard:
             ShardFormatError: if the shard is damaged.
         """
         self.check()
-        for place, video in enumerate(self.videos):
+        for number, video in enumerate(self.videos):
             if video.id == video_id:
-                return self._borders[place], self._borders[place + 1]
+                return self._borders[number], self._borders[number + 1]
         such_as = f", such as {self.videos[0].id!r}" if self.videos else ""
         raise ShardNotFoundError(
             f"expected the id of one of its {len(self.videos)} videos{such_as}, got {video_id!r}",

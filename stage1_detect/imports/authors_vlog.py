@@ -54,17 +54,17 @@ def read_authors(path: Path) -> Iterator[SourceFrame]:
         yield SourceFrame(place=number, detections=frame)
 
 
-def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetections:
+def _read_frame(where: str, segms: Any, boxes: Any, *, room: int) -> FrameDetections:
     labels: list[int] = []
     masks: list[bytes] = []
     rows: list[Any] = []
     for name, classes in (("segms", segms), ("boxes", boxes)):
-        if len(_list(place, classes)) != _NUM_CLASSES:
+        if len(_list(where, classes)) != _NUM_CLASSES:
             raise ObjectImportError(
-                f"{name}: expected {_NUM_CLASSES} classes, got {len(classes)}", where=place
+                f"{name}: expected {_NUM_CLASSES} classes, got {len(classes)}", where=where
             )
         for instances in classes:
-            _list(place, instances)
+            _list(where, instances)
     for index in [index for index in range(_NUM_CLASSES) if segms[index] or boxes[index]]:
         class_segms, class_boxes = segms[index], boxes[index]
         number = len(class_segms)
@@ -73,14 +73,14 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
                 f"class {index}: expected as many boxes as masks, none of class 0, and no "
                 f"more than fit the size of the file, got {len(class_boxes):,} boxes and "
                 f"{number:,} masks",
-                where=place,
+                where=where,
             )
         labels += [index - 1] * number
-        masks += [_mask(place, segm) for segm in class_segms]
-        rows += [_box(place, box) for box in class_boxes]
+        masks += [_mask(where, segm) for segm in class_segms]
+        rows += [_box(where, box) for box in class_boxes]
     table = np.array(rows, dtype=np.float32).reshape(-1, 5)
     return detections_of(
-        place,
+        where,
         grid=(GRID, GRID),
         boxes=table[:, :4],
         scores=table[:, 4],
@@ -89,33 +89,33 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
     )
 
 
-def _mask(place: str, segm: Any) -> bytes:
+def _mask(where: str, segm: Any) -> bytes:
     match segm:
         case {"size": [int(height), int(width)], "counts": bytes(counts)} if len(segm) == 2:
             if (height, width) == (GRID, GRID):
                 return counts
             raise ObjectImportError(
-                f"expected masks of {GRID} x {GRID} pixels, got {height} x {width}", where=place
+                f"expected masks of {GRID} x {GRID} pixels, got {height} x {width}", where=where
             )
         case _:
-            raise _mismatch(place, "a mask with size and counts", segm)
+            raise _mismatch(where, "a mask with size and counts", segm)
 
 
-def _box(place: str, box: Any) -> Any:
+def _box(where: str, box: Any) -> Any:
     values = box.values if type(box) is PickledArray else None
     if values is None or values.shape != (5,) or values.dtype != np.float32:
-        raise _mismatch(place, "a box of five float32", box)
+        raise _mismatch(where, "a box of five float32", box)
     return values
 
 
-def _list(place: object, value: Any) -> list[Any]:
+def _list(where: object, value: Any) -> list[Any]:
     if type(value) is not list:
-        raise _mismatch(str(place), "a list", value)
+        raise _mismatch(str(where), "a list", value)
     return value
 
 
-def _mismatch(place: str, expected: str, value: Any) -> ObjectImportError:
+def _mismatch(where: str, expected: str, value: Any) -> ObjectImportError:
     return ObjectImportError(
         f"expected {expected}, got a {type(value).__name__}; choose a different --format",
-        where=place,
+        where=where,
     )

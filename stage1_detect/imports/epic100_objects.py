@@ -78,8 +78,8 @@ def frame_message_type() -> Any:
     return message_factory.GetMessageClass(descriptor)
 
 
-def parse_frame(packed: bytes, *, place: str) -> Any:
-    """Parse a message; `place` identifies it in errors.
+def parse_frame(packed: bytes, *, where: str) -> Any:
+    """Parse a message; `where` identifies it in errors.
 
     Raises:
         ObjectImportError: if the message is too large, truncated, or has unknown fields.
@@ -87,7 +87,7 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
     if len(packed) > _MOST_MESSAGE_BYTES:
         raise ObjectImportError(
             f"expected a message of at most {_MOST_MESSAGE_BYTES:,} bytes, got {len(packed):,}",
-            where=place,
+            where=where,
         )
     message = frame_message_type()()
     try:
@@ -96,7 +96,7 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
         raise ObjectImportError(
             f"expected a FrameObjectDetections message, got {len(packed):,} bytes that "
             "are truncated or a different message; download the file again",
-            where=place,
+            where=where,
         ) from err
     size = message.ByteSize()
     message.DiscardUnknownFields()
@@ -104,7 +104,7 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
         raise ObjectImportError(
             f"expected only FrameObjectDetections fields, got "
             f"{size - message.ByteSize():,} bytes of unknown fields; use the released file",
-            where=place,
+            where=where,
         )
     return message
 
@@ -128,7 +128,7 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
         )
     frames: dict[int, SourceFrame] = {}
     for index, entry in enumerate(packed):
-        message = parse_frame(entry, place=f"{path}: entry {index}")
+        message = parse_frame(entry, where=f"{path}: entry {index}")
         number = message.frame_number
         if number < 1 or number - 1 in frames:
             raise ObjectImportError(
@@ -144,12 +144,12 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
         yield frames[number]
 
 
-def _frame(place: str, objects: list[Any]) -> FrameDetections:
+def _frame(where: str, objects: list[Any]) -> FrameDetections:
     classes = np.array([detection.pred_class for detection in objects], np.int64)
     wrong = classes[(classes < 1) | (classes > NUM_COCO_CLASSES)]
     if len(wrong):
         raise ObjectImportError(
-            f"expected classes 1 to {NUM_COCO_CLASSES}, got {wrong[0]}", where=place
+            f"expected classes 1 to {NUM_COCO_CLASSES}, got {wrong[0]}", where=where
         )
     sides = [[getattr(detection.bbox, side) for side in _SIDES] for detection in objects]
     boxes = np.array(sides, dtype=np.float32).reshape(-1, 4)
@@ -157,10 +157,10 @@ def _frame(place: str, objects: list[Any]) -> FrameDetections:
         raise ObjectImportError(
             f"expected boxes as fractions of the image size, 0 to 1, got {boxes.min()} to "
             f"{boxes.max()}",
-            where=place,
+            where=where,
         )
     return detections_of(
-        place,
+        where,
         grid=(GRID, GRID),
         boxes=boxes.clip(0, 1) * np.float32(GRID),
         scores=[detection.score for detection in objects],

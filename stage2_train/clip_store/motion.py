@@ -126,15 +126,15 @@ def _small(picture: NDArray[Any]) -> _Field:
 
 
 def _is_cut(before_NN: _Field, after_NN: _Field, flow_NN2: _Field) -> bool:
-    place_NN2 = _places() + flow_NN2 * np.float32(MOST_CELLS)
-    x_NN, y_NN = cv2.split(place_NN2)
+    position_NN2 = _positions() + flow_NN2 * np.float32(MOST_CELLS)
+    x_NN, y_NN = cv2.split(position_NN2)
     moved_NN = cv2.remap(after_NN, x_NN, y_NN, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     deviation = sum(np.abs(gray - gray.mean()).mean() for gray in (before_NN, after_NN)) / 2
     return bool(np.abs(before_NN - moved_NN).mean() > _CUT * (deviation + _LEAST_DEVIATION))
 
 
 @cache
-def _places() -> _Field:
+def _positions() -> _Field:
     """Return (N, N, 2) the x and y of each pixel."""
     return np.stack(np.meshgrid(*[np.arange(MOST_CELLS, dtype=np.float32)] * 2), axis=-1)
 
@@ -180,8 +180,8 @@ def _means_of_cells(
     number of pixels of each cell."""
     cells_NN = _cells_of_pixels(cells)
     number, shape = cells[0] * cells[1], (MOTION_CHANNELS, *cells)
-    places = (channels * number + cells_NN).ravel()
-    sums = np.bincount(places, values.ravel(), minlength=MOTION_CHANNELS * number).reshape(shape)
+    bins = (channels * number + cells_NN).ravel()
+    sums = np.bincount(bins, values.ravel(), minlength=MOTION_CHANNELS * number).reshape(shape)
     return (sums / np.bincount(cells_NN.ravel()).reshape(cells)).astype(np.float32)
 
 
