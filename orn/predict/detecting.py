@@ -64,7 +64,7 @@ def detected_by(detector: Detector) -> Objects:
                 with terminated_as_interrupted():
                     result = detect(unit, advance)
                 for failed in result.failed:
-                    raise VideoDecodeError(f"{video.path}: {failed.reason}")
+                    raise VideoDecodeError(f"{failed.reason}", where=video.path)
             yield video, DetectionFolder(Path(folder), cache_bytes=_KEPT_BYTES)
 
     return objects
@@ -89,8 +89,9 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
         digest = content_digest(video.path)
         if digest not in ids:
             raise ShardNotFoundError(
-                f"{video.path}: no detections of a video with this content in {shards.path}; use "
-                "shards of this file, or run the detector"
+                f"no detections of a video with this content in {shards.path}; use "
+                "shards of this file, or run the detector",
+                where=video.path,
             )
         listed = Video(id=ids[digest], path=video.path, rate=video.rate)
         yield listed, shards
@@ -141,9 +142,10 @@ def imported_from(
             if own is None:
                 ids = [one.id for one in found]
                 raise ShardNotFoundError(
-                    f"{video.path}: expected objects of {video.path.stem!r} in {where}, got those "
+                    f"expected objects of {video.path.stem!r} in {where}, got those "
                     f"of {first_few(nearest_first(video.path.stem, ids), _NAMED)}; move the file "
-                    "so that its path ends like the id of its objects, or add its objects"
+                    "so that its path ends like the id of its objects, or add its objects",
+                    where=video.path,
                 )
             with TemporaryDirectory(dir=folder) as shards:
                 work = ImportWork(
@@ -159,7 +161,7 @@ def imported_from(
                 for warning in result.warnings:
                     logger.warning("%s", warning)
                 for failed in result.failed:
-                    raise VideoDecodeError(f"{video.path}: {failed.reason}")
+                    raise VideoDecodeError(f"{failed.reason}", where=video.path)
                 yield video, DetectionFolder(Path(shards), cache_bytes=_KEPT_BYTES)
 
         yield objects
@@ -182,10 +184,11 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
     if has_none and request.config is None:
         raise DetectorError(
-            f"{path_text(model.path)}: trained on objects of {path_text(recorded.title)}, which "
+            f"trained on objects of {path_text(recorded.title)}, which "
             "`orn predict` cannot detect; pass those of the videos with --objects FILE --format "
             "coco|csv, or --shards FOLDER, or --config NAME|FILE, --checkpoint FILE and "
-            "--any-detector"
+            "--any-detector",
+            where=path_text(model.path),
         )
     given = request.checkpoint or (own if own.exists() else None)
     name = request.config or recorded.config_name
