@@ -64,7 +64,7 @@ def detected_by(detector: Detector) -> Objects:
                 with terminated_as_interrupted():
                     result = detect(unit, advance)
                 for failed in result.failed:
-                    raise VideoDecodeError(f"{failed.reason}", where=video.path)
+                    raise VideoDecodeError(failed.reason, where=video.path)
             yield video, DetectionFolder(Path(folder), cache_bytes=_KEPT_BYTES)
 
     return objects
@@ -161,7 +161,7 @@ def imported_from(
                 for warning in result.warnings:
                     logger.warning("%s", warning)
                 for failed in result.failed:
-                    raise VideoDecodeError(f"{failed.reason}", where=video.path)
+                    raise VideoDecodeError(failed.reason, where=video.path)
                 yield video, DetectionFolder(Path(shards), cache_bytes=_KEPT_BYTES)
 
         yield objects
