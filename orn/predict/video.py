@@ -101,63 +101,21 @@ def predict_video(
         video: a video with the same id as in the detections.
         detections: shards with the objects in every frame.
         choice: windows.
-        pairs: number of most important pairs to return for each window.
+        pairs: number of most important pairs to return for each window, see `check_pairs`.
 
     Raises:
-        ConfigError: if pairs are requested from a network that does not relate pairs of objects,
-            or the object classes do not match the network.
+        ConfigError: if the object classes do not match the network.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError: if there are no detections for the video.
         JoinError: if a frame has no detections near its time, or frames are smaller than the crop.
         ShardFormatError: if detections are damaged.
         CheckpointError: if logits are not finite.
     """
-    videos = model.decoded([video])
-    entry = detections.entry(video.id)
-    yield from predict_frames(
-        model,
-        videos.frames(video.id),
-        detections,
-        video_id=video.id,
-        size=videos.stored_size(video.id),
-        grid=(entry.height, entry.width),
-        choice=choice,
-        pairs=pairs,
-    )
-
-
-def predict_frames(
-    model: OpenedModel,
-    frames: ClipPictures,
-    detections: DetectionFolder,
-    *,
-    video_id: str,
-    size: tuple[int, int],
-    grid: tuple[int, int],
-    choice: WindowChoice = _USUAL_WINDOWS,
-    pairs: int = 0,
-) -> Iterator[WindowPrediction]:
-    """Yield the predictions for the centered clips of one video's windows, in order.
-
-    Args:
-        model: the model.
-        frames: all frames of the video, preprocessed as in training.
-        detections: objects in these frames.
-        video_id: id of the video in the detections.
-        size: (height, width) of the frames.
-        grid: (height, width) of the pixel grid for the boxes in the result.
-        choice: as for `predict_video`.
-        pairs: as for `predict_video`.
-
-    Raises:
-        PipelineError: as for `predict_video`.
-    """
-    check_pairs(model, pairs)
+    video_id, decoded, entry = video.id, model.decoded([video]), detections.entry(video.id)
+    frames, size = decoded.frames(video_id), decoded.stored_size(video_id)
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
     check_detector_classes(model.path, model.config, names, where=where)
     record, crop, seconds_F = model.config.clips, model.config.recipe.data.crop, frames.seconds
-    if not len(seconds_F):
-        raise JoinError(f"video {video_id}: no frames")
     if size[0] < crop[0] or size[1] < crop[1]:
         raise JoinError(
             f"video {video_id}: expected frames not smaller than the crop, {crop[0]}x{crop[1]}, "
@@ -177,7 +135,7 @@ def predict_frames(
         )
         for time in times
     ]
-    window = center_window(size, crop).on_grid(*grid)
+    window = center_window(size, crop).on_grid(entry.height, entry.width)
     settings = clip_settings(model.config.recipe, task=model.config.dataset.task)
     clips = ClipDataset(segments, source, detections, settings, cache_bytes=_KEPT_BYTES)
     for first in range(0, len(clips), _BATCH):
@@ -207,7 +165,7 @@ def predict_frames(
                 clip=ShownClip(
                     seconds=tuple(sample.seconds.tolist()),
                     objects=seen_objects(batch, row, model.detector_classes, window),
-                    grid=grid[::-1],
+                    grid=(entry.width, entry.height),
                     activity=model.classes[int(total_A.argmax())],
                     pairs=explained.pairs_of(row, pairs) if pairs else None,
                     decided_by=decided[row] if pairs else None,
