@@ -3,19 +3,20 @@
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from orn.shared.common_options import AsJson, FilePath, Share
-from orn.shared.echo import echo, echo_json, echo_report
+from orn.shared.echo import echo_report
 from orn.shared.errors import SOME_FAILED, ShardNotFoundError
 from orn.shared.options import Argument, Option, Request, command
 
 if TYPE_CHECKING:
-    from orn.inspect.shard_videos import ActivityLabels, Pictures
-    from orn.shared.shards.shard import Shard, ShardFrame
+    from orn.inspect.shard_videos import ActivityLabels
+    from orn.shared.shards.shard import Shard
 
 
 logger = logging.getLogger(__name__)
@@ -94,31 +95,52 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     over one frame or a video; with --html, write a page. Missing frames are gray; the exit code is
     then 3 for --overlay.
     """
+    from orn.inspect import overlay, summary
     from orn.inspect.page.write import check_page_output, write_page
     from orn.inspect.shard_videos import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
 
     path = _one_shard(request.shard)
-    opened = Shard(path)
-    request = _with_listed_video(opened, request)
+    shard = Shard(path)
+    video_id, index, seconds = (
+        _listed_video(shard, request.video_id),
+        request.index,
+        request.seconds,
+    )
+    frame_of = partial(summary.find_frame, video_id=video_id, index=index, seconds=seconds)
     if request.overlay is None and request.html is None:
-        _describe(opened, request, as_json=as_json)
+        if (video_id, index, seconds) == (None, None, None):
+            echo_report(summary.summarize(shard), summary.summary_report, as_json=as_json)
+        else:
+            frame = frame_of(shard)
+            shown = summary.frame_to_dict(frame)
+            echo_report(shown, lambda _: summary.frame_report(frame), as_json=as_json)
         return 0
     check_output_files([request.overlay], reads=_inputs(path, request))
     if request.html is not None:
         check_page_output(request.html)
     pictures = pictures_of_shard(path, request.dataset, request.data_root)
-    made = _draw(opened, pictures, request)
+    threshold = request.score_threshold
+    if threshold is None:
+        threshold = shard.detector.thresholds.get("score", 0)
+    made: dict[str, Any] = {}
+    if request.overlay is not None:
+        out = request.overlay
+        made = {"overlay": str(out)} | (
+            overlay.draw_film(shard, pictures, out, video_id, score_threshold=threshold)
+            if request.draws_video
+            else overlay.draw_picture(frame_of(shard), pictures, out, score_threshold=threshold)
+        )
     if request.html is not None:
-        threshold, labels = _score_threshold(opened, request), _labels(opened, request)
-        page = write_page(opened, pictures, request.html, labels=labels, score_threshold=threshold)
+        labels = _labels(shard, request)
+        page = write_page(shard, pictures, request.html, labels=labels, score_threshold=threshold)
         made["html"] = str(page)
-    if as_json:
-        echo_json(made)
-    for key in () if as_json else ("overlay", "html"):
-        if key in made:
-            echo(made[key])
+    echo_report(
+        made,
+        lambda _: "\n".join(made[key] for key in ("overlay", "html") if key in made),
+        as_json=as_json,
+    )
     if not made.get("gray"):
         return 0
     message = "a gray background for %d of %d frames: their pictures are missing"
@@ -138,15 +160,14 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
         yield from files_of(*data_of_shard(shard, request.dataset, request.data_root))
 
 
-def _with_listed_video(shard: "Shard", request: InspectRequest) -> InspectRequest:
-    """Return the request with the id of a video that agrees ignoring case and extension."""
+def _listed_video(shard: "Shard", name: str | None) -> str | None:
+    """Return the id of the video that agrees with a name, ignoring case and extension."""
     from orn.data_manifests.find_videos import without_suffix
 
-    name = request.video_id
     if name is None or name in shard:
-        return request
+        return name
     ids = [video.id for video in shard.videos if without_suffix(video.id) == without_suffix(name)]
-    return request.changed(video_id=ids[0]) if len(ids) == 1 else request
+    return ids[0] if len(ids) == 1 else name
 
 
 def _one_shard(path: Path) -> Path:
@@ -161,53 +182,6 @@ def _one_shard(path: Path) -> Path:
             f"{path}: expected one shard, got {len(shards)}; specify one, such as {shards[0]}"
         )
     return shards[0]
-
-
-def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None:
-    from orn.inspect import summary
-
-    if (request.video_id, request.index, request.seconds) == (None, None, None):
-        echo_report(summary.summarize(shard), summary.summary_report, as_json=as_json)
-    else:
-        frame = _frame(shard, request)
-        report = summary.frame_report(frame)
-        echo_report(summary.frame_to_dict(frame), lambda _: report, as_json=as_json)
-
-
-def _frame(shard: "Shard", request: InspectRequest) -> "ShardFrame":
-    from orn.inspect.summary import find_frame
-
-    return find_frame(
-        shard, video_id=request.video_id, index=request.index, seconds=request.seconds
-    )
-
-
-def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
-    """Draw the overlay, if requested; return its path and numbers of frames."""
-    from orn.inspect.overlay import draw_film, draw_picture
-
-    if request.overlay is None:
-        return {}
-    threshold = _score_threshold(shard, request)
-    if request.draws_video:
-        drawn = draw_film(
-            shard,
-            pictures,
-            request.overlay,
-            video_id=request.video_id,
-            score_threshold=threshold,
-        )
-    else:
-        frame = _frame(shard, request)
-        drawn = draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
-    return {"overlay": str(request.overlay), "frames": drawn.frames, "gray": drawn.gray}
-
-
-def _score_threshold(shard: "Shard", request: InspectRequest) -> float:
-    """Return the minimum score of the objects to draw: by default, that of the detection."""
-    if request.score_threshold is not None:
-        return request.score_threshold
-    return shard.detector.thresholds.get("score", 0)
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +21,11 @@ from orn.shared.shards.shard_format import VideoEntry
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """What was drawn."""
-
-    frames: int
-    """Number of frames."""
-    gray: int
-    """Number of frames without a picture."""
-
-
 def draw_picture(
     frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
-) -> Drawn:
-    """Write a frame with its detections as PNG, atomically.
+) -> dict[str, int]:
+    """Write a frame with its detections as PNG, atomically; return the number of `frames`, and of
+    those on `gray`, without a picture.
 
     Raises:
         ShardFormatError: if a mask is malformed.
@@ -45,7 +35,7 @@ def draw_picture(
     drawn = _drawn(frame, picture, score_threshold)
     with replacing(out) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
-    return Drawn(frames=1, gray=int(picture is None))
+    return {"frames": 1, "gray": int(picture is None)}
 
 
 def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> None:
@@ -71,11 +61,11 @@ def draw_film(
     shard: Shard,
     pictures: Pictures,
     out: Path,
+    video_id: str | None,
     *,
-    video_id: str | None = None,
     score_threshold: float,
-) -> Drawn:
-    """Write a video with its detections as MP4.
+) -> dict[str, int]:
+    """Write a video with its detections as MP4; return the same as `draw_picture`.
 
     Raises:
         ConfigError: if `video_id` is required.
@@ -105,7 +95,7 @@ def draw_film(
 
     with progress("draw", total=last - first, unit="frames") as bar:
         frames = write_film(out, drawn_frames(bar))
-    return Drawn(frames=frames, gray=gray)
+    return {"frames": frames, "gray": gray}
 
 
 def _drawn(
