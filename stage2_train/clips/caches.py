@@ -1,6 +1,6 @@
-"""Objects and whole frames of clips, read through caches of limited size in each process.
+"""Objects of clips, read through caches of limited size in each process.
 
-T frames of a clip, F frames of its video, H W pixels.
+T frames of a clip, F frames of its video.
 """
 
 from operator import attrgetter
@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
-from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.decoded import ProcessCache
 from orn.stage2_train.clips.interfaces import (
-    ClipPictures,
     ClipRequest,
     ClipSettings,
 )
@@ -25,8 +23,6 @@ OBJECTS_BYTES = 256 * 2**20
 _TIMES_BYTES = 64 * 2**20
 """Total cache size for times of detections, over all processes; a 10 s clip takes 5 kB and its
 shard 20 kB."""
-_PICTURES_BYTES = 64 * 2**20
-"""Cache size per process for whole frames of clips that are cropped several times."""
 
 
 class ObjectCache:
@@ -82,27 +78,3 @@ class ObjectCache:
             detections = self.source.video(video_id, shards)
             self._videos.keep(video_id, detections)
         return detections
-
-
-class PictureCache:
-    """Crops of frames; with several crops of a clip, whole frames are cached for the next ones."""
-
-    def __init__(self) -> None:
-        self._frames = ProcessCache(_PICTURES_BYTES, attrgetter("nbytes"))
-
-    def read(
-        self,
-        request: ClipRequest,
-        video: ClipPictures,
-        frames_T: NDArray[np.int64],
-        window: CropWindow,
-    ) -> NDArray[np.uint8]:
-        """Return (T, H, W, 3) crops of frames."""
-        if request.epoch is not None:
-            return video.read(frames_T, window)
-        clip = request.segment, request.view.clip
-        whole = self._frames.get(clip)
-        if whole is None and request.view.crop == "first":
-            whole = video.read(frames_T)
-            self._frames.keep(clip, whole)
-        return video.read(frames_T, window) if whole is None else window.cut(whole)

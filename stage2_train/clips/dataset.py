@@ -2,7 +2,7 @@
 they are used: crops that do not fit or are small, and frames without objects, whose usual cause is
 the wrong weights of a detector.
 
-`sampling.py` chooses frames, crop and flip; `caches.py` reads objects and pictures.
+`sampling.py` chooses frames, crop and flip; `caches.py` reads objects.
 
 T frames, K object slots, H W pixels, A activity classes.
 """
@@ -27,7 +27,7 @@ from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import center_window, placed_window
-from orn.stage2_train.clips.caches import OBJECTS_BYTES, ObjectCache, PictureCache
+from orn.stage2_train.clips.caches import OBJECTS_BYTES, ObjectCache
 from orn.stage2_train.clips.interfaces import (
     ClipRequest,
     ClipSettings,
@@ -109,7 +109,6 @@ class ClipDataset(Dataset[ClipSample]):
             )
         self._clips = clips
         self._objects = ObjectCache(detections, cache_bytes)
-        self._pictures = PictureCache()
         check_crop(self.segments, clips, settings.data.crop)
 
     def without_frames(self) -> "ClipDataset":
@@ -124,7 +123,6 @@ class ClipDataset(Dataset[ClipSample]):
         worker = copy(self)
         worker.segments = ()
         worker._objects = self._objects.for_workers(number)
-        worker._pictures = PictureCache()
         return worker
 
     def resolve(self, request: ClipRequest) -> ClipRequest:
@@ -174,16 +172,14 @@ class ClipDataset(Dataset[ClipSample]):
             person = self._objects.source.detector.class_names.index(PERSON)
             objects = draws.persons_first(objects, person=person)
         is_flipped = draws.is_flipped()
-        frames = maps = None
-        if "frames" in settings.reads:
-            frames = self._pictures.read(request, video, frames_T, window)
+        maps = None
         if "maps" in settings.reads:
             assert isinstance(video, ClipFrames), "only a clip store has maps"
             maps = video.maps(frames_T)
         sample = ClipSample(
             id=segment.id,
             crop=settings.data.crop,
-            frames=frames,
+            frames=video.read(frames_T, window) if "frames" in settings.reads else None,
             maps=maps,
             motion=video.motion(frames_T) if "motion" in settings.reads else None,
             windows=video.windows(frames_T) if "windows" in settings.reads else None,

@@ -9,18 +9,17 @@ training and evaluation.
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
-from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
+from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.decoded import DatasetFrames
@@ -41,11 +40,6 @@ class SkippedSegment:
     """Location in the segment, and the difference from the expected data."""
     remedy: str | None = None
     """How to provide missing data; None if that is not possible."""
-
-    @property
-    def named(self) -> str:
-        """The segment id and the detail."""
-        return f"{self.id}: {self.detail}" if self.detail else self.id
 
     @property
     def why(self) -> str:
@@ -175,7 +169,7 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
     """Log a warning for each reason, with the number and the ids of the affected segments."""
     names: dict[str, list[str]] = {}
     for row in skipped:
-        names.setdefault(row.reason, []).append(row.named)
+        names.setdefault(row.reason, []).append(f"{row.id}: {row.detail}" if row.detail else row.id)
     for reason, of_reason in names.items():
         first, more = ", ".join(of_reason[:_NAMED]), ", ..." if len(of_reason) > _NAMED else ""
         logger.warning(
@@ -216,14 +210,30 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -
 def _without_detections(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> dict[str, SkippedSegment]:
-    """Return, by id, the segments that contain a frame without detections near its time."""
+    """Return, by id, the segments that contain a frame without detections near its time, as far as
+    the times of frames are known without decoding."""
     far: dict[str, SkippedSegment] = {}
-    for of_video, seconds_F, seconds_D, nearest in _nearest(segments, clips, detections):
-        if nearest is None or nearest.is_near_n.all():
+    of_video: dict[str, list[Segment]] = {}
+    for segment in segments:
+        of_video.setdefault(segment.video_id, []).append(segment)
+    for video_id, seconds_D in detections.seconds_of(of_video).items():
+        seconds_F = clips.frames(video_id).known_seconds
+        if seconds_F is None or np.array_equal(seconds_D, seconds_F):
             continue
-        for segment in of_video:
+        join = partial(
+            nearest_frames,
+            seconds_D,
+            seconds_F,
+            interval=frame_interval(seconds_D, otherwise=1 / detections.entry(video_id).rate),
+            rate=detections.detector.frame_rate,
+            video_F=seconds_F,
+        )
+        if join().is_near_n.all():  # reading the indices takes time
+            continue
+        nearest = join(index_D=detections.video(video_id).frame_indices)
+        for segment in of_video[video_id]:
             times = TimeRange(segment.start_seconds, segment.stop_seconds)
-            own = clips.frames(segment.video_id).places_in(times)
+            own = clips.frames(video_id).places_in(times)
             places = own[~nearest.is_near_n[own]]
             if not places.size:
                 continue
@@ -232,9 +242,9 @@ def _without_detections(
                 id=segment.id,
                 reason="some of its frames have no detections near their time",
                 detail=(
-                    f"{places.size} of {counted(len(own), 'frame')} of video "
-                    f"{segment.video_id}, worst at {seconds_F[worst]:.4f} s: expected detections "
-                    f"within {nearest.limits_n[worst]:.4f} s, got the nearest at "
+                    f"{places.size} of {counted(len(own), 'frame')} of video {video_id}, worst at "
+                    f"{seconds_F[worst]:.4f} s: expected detections within "
+                    f"{nearest.limits_n[worst]:.4f} s, got the nearest at "
                     f"{seconds_D[nearest.rows_n[worst]]:.4f} s"
                 ),
                 remedy=(
@@ -243,40 +253,6 @@ def _without_detections(
                 ),
             )
     return far
-
-
-_Nearest = tuple[list[Segment], NDArray[np.float64], NDArray[np.float64], NearestFrames | None]
-"""Segments of a video, (F,) times of its frames, (D,) times of its detections, and the detections
-nearest to each frame; None if both have the same times."""
-
-
-def _nearest(
-    segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
-) -> Iterator[_Nearest]:
-    """Yield the detections nearest to the frames of each video, if the frame times are known."""
-    of_video: dict[str, list[Segment]] = {}
-    for segment in segments:
-        of_video.setdefault(segment.video_id, []).append(segment)
-    for video_id, seconds_D in detections.seconds_of(of_video).items():
-        seconds_F = clips.frames(video_id).known_seconds
-        if seconds_F is None:
-            continue
-        if np.array_equal(seconds_D, seconds_F):
-            yield of_video[video_id], seconds_F, seconds_D, None
-            continue
-        interval = frame_interval(seconds_D, otherwise=1 / detections.entry(video_id).rate)
-        join = partial(
-            nearest_frames,
-            seconds_D,
-            seconds_F,
-            interval=interval,
-            rate=detections.detector.frame_rate,
-            video_F=seconds_F,
-        )
-        nearest = join()
-        if not nearest.is_near_n.all():  # reading the indices takes time
-            nearest = join(index_D=detections.video(video_id).frame_indices)
-        yield of_video[video_id], seconds_F, seconds_D, nearest
 
 
 def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFolder) -> _Problem:

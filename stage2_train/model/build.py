@@ -7,8 +7,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from orn.shared.environment import machine_memory
-from orn.shared.errors import ConfigError
 from orn.stage2_train.model.backbones import MapBackbone, build_backbone, map_shape
 from orn.stage2_train.model.c3d import C3D
 from orn.stage2_train.model.heads import (
@@ -46,19 +44,6 @@ from orn.stage2_train.settings.model_config import (
     NetworkConfig,
 )
 
-_COUNTED_ABOVE = {
-    "base_width": 128,
-    "mask_size": 256,
-    "mask_features": 4096,
-    "relation_width": 4096,
-    "reasoning_state": 4096,
-    "activity_state": 4096,
-    "num_activities": 100_000,
-}
-"""Sizes up to which a network fits in memory on any machine; above them, its weights are counted
-before they are allocated."""
-_WEIGHT_BYTES = 4
-
 
 def count_parameters(config: NetworkConfig) -> int:
     """Return the number of parameters of a network without allocating them."""
@@ -74,18 +59,25 @@ def build_network(config: NetworkConfig) -> nn.Module:
     PyTorch's global generator).
 
     Raises:
-        ConfigError: if the configuration lacks a setting that the architecture needs, or the
-            weights alone do not fit in memory.
+        ConfigError: if the configuration lacks a setting that the architecture needs.
     """
-    if any(getattr(config, name) > most for name, most in _COUNTED_ABOVE.items()):
-        _check_memory(config)
-    return _build(config)
+    number, width = config.num_activities, config.base_width
+    match config.architecture:
+        case "i3d":
+            return I3D(number, base_width=width)
+        case "c3d":
+            return C3D(number, base_width=width)
+        case "trn":
+            trunk, conv5 = _trunk(config), _conv5(config, stride=2)
+            return TRN(trunk, conv5, num_frames=config.num_frames, num_activities=number)
+        case _:
+            return build_object_network(config)
 
 
 def planned_network(config: NetworkConfig) -> nn.Module:
     """Return the network on the meta device, where weights have shapes but take no memory."""
     with torch.device("meta"), WithoutDraws():
-        return _build(config)
+        return build_network(config)
 
 
 def feature_cells(config: NetworkConfig, crop: tuple[int, int]) -> tuple[int, int]:
@@ -105,20 +97,6 @@ def classifier_names(config: NetworkConfig) -> frozenset[str]:
     """Return the names of a network's weights whose shape depends on the number of activities."""
     one, two = (planned_network(replace(config, num_activities=n)).state_dict() for n in (1, 2))
     return frozenset(name for name, tensor in one.items() if tensor.shape != two[name].shape)
-
-
-def _build(config: NetworkConfig) -> nn.Module:
-    number, width = config.num_activities, config.base_width
-    match config.architecture:
-        case "i3d":
-            return I3D(number, base_width=width)
-        case "c3d":
-            return C3D(number, base_width=width)
-        case "trn":
-            trunk, conv5 = _trunk(config), _conv5(config, stride=2)
-            return TRN(trunk, conv5, num_frames=config.num_frames, num_activities=number)
-        case _:
-            return build_object_network(config)
 
 
 def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
@@ -266,17 +244,3 @@ def _reasoning(config: NetworkConfig) -> SequenceClassifier:
     return StatisticsClassifier(
         width, number, statistics=config.reasoning, dropout=config.object_dropout
     )
-
-
-def _check_memory(config: NetworkConfig) -> None:
-    num_weights = count_parameters(config)
-    needed, memory = num_weights * _WEIGHT_BYTES, machine_memory()
-    if needed > memory:
-        name = max(
-            _COUNTED_ABOVE, key=lambda setting: getattr(config, setting) / _COUNTED_ABOVE[setting]
-        )
-        raise ConfigError(
-            f"model.{name}: {getattr(config, name)} is too large: the {num_weights:,} weights "
-            f"alone require {needed / 1e9:,.0f} GB, but this machine has {memory / 1e9:,.0f} GB of "
-            "memory; choose a smaller value"
-        )

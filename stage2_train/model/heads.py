@@ -235,17 +235,16 @@ class MapActivityHead(nn.Module):
             dropout: dropout probability before the classifier.
         """
         super().__init__()
-        self.recurrent: RecurrentClassifier | None = None
-        self.classifier: StatisticsClassifier | None = None
         self.map_channels = channels - motion_channels
         width = self.map_channels + motion_channels * MOTION_PARTS**2
+        self.classifier: RecurrentClassifier | StatisticsClassifier
         if aggregation == "rnn":
-            self.recurrent = RecurrentClassifier(width, state_width, num_activities)
+            self.classifier = RecurrentClassifier(width, state_width, num_activities)
         else:
-            classifier = StatisticsClassifier(
+            self.classifier = StatisticsClassifier(
                 width, num_activities, statistics=aggregation, dropout=dropout
             )
-            self.classifier, width = classifier, classifier.classify.in_features
+            width = self.classifier.classify.in_features
         self.standardize = Standardizer(width)
 
     def forward(self, maps_MChw: Tensor, num_frames: int, seconds_BT: Tensor) -> Tensor:
@@ -255,12 +254,11 @@ class MapActivityHead(nn.Module):
             motion_MX = means_of_parts(maps_MChw[:, self.map_channels :])
             feats_MC = torch.cat([feats_MC, motion_MX], dim=1)
         feats_BTC = feats_MC.unflatten(0, (-1, num_frames))
-        if self.classifier is not None:
-            state_BR = self.standardize(self.classifier.state(feats_BTC, seconds_BT))
-            return self.classifier.classify_state(state_BR)
-        assert self.recurrent is not None
-        logits_BA: Tensor = self.recurrent(self.standardize(feats_BTC))
-        return logits_BA
+        if isinstance(self.classifier, RecurrentClassifier):
+            logits_BA: Tensor = self.classifier(self.standardize(feats_BTC))
+            return logits_BA
+        state_BR = self.standardize(self.classifier.state(feats_BTC, seconds_BT))
+        return self.classifier.classify_state(state_BR)
 
 
 def means_of_parts(maps_MChw: Tensor) -> Tensor:

@@ -185,7 +185,11 @@ class ObjectRelation(nn.Module):
             if self.standardize is not None:
                 assert geometry is not None
                 geometry_P6 = self.given_scale * self.standardize(geometry(slots_nP))
-            values_PG = self._values(parts_NG, rows_nP, geometry_P6, keep=len(passes) == 1)
+            given = (rows_nP, geometry_P6, *parts_NG)
+            if len(passes) == 1:
+                values_PG = self._from_parts(*given)
+            else:  # recompute for the gradient
+                values_PG = checkpoint(self._from_parts, *given, use_reentrant=False)
             clique_P = clique_P + part.start
             yield CliqueValues(
                 clique_P=clique_P,
@@ -206,15 +210,6 @@ class ObjectRelation(nn.Module):
         highest_Q = score_P.new_full((num_cliques,), -torch.inf)
         highest_Q = highest_Q.scatter_reduce(0, clique_P, score_P.detach(), "amax")
         return (score_P - highest_Q[clique_P]).exp()
-
-    def _values(
-        self, parts_NG: list[Tensor], rows_nP: Tensor, geometry_P6: Tensor | None, *, keep: bool
-    ) -> Tensor:
-        """Return (P, G) values of h for cliques given as rows of the N objects; they are recomputed
-        for the gradient unless `keep` is true."""
-        if keep or not torch.is_grad_enabled():
-            return self._from_parts(rows_nP, geometry_P6, *parts_NG)
-        return checkpoint(self._from_parts, rows_nP, geometry_P6, *parts_NG, use_reentrant=False)
 
     def _from_parts(self, rows_nP: Tensor, geometry_P6: Tensor | None, *parts_NG: Tensor) -> Tensor:
         """Return (P, G) values of h. Its first layer, W [o_1; ..; o_n] = W1 o_1 + .. + Wn o_n, was

@@ -34,7 +34,7 @@ ObjectPart = Literal["shape", "appearance", "class", "box"]
 RelationPooling = Literal["sum", "mean", "learned"]
 Reasoning = Literal["rnn", "mlp", "mean_and_deviation", "mean_deviation_trend"]
 Aggregation = Literal["rnn", "mean", "mean_and_deviation", "mean_deviation_trend"]
-_Width = Annotated[int, Field(ge=1, le=2**16)]
+_Width = Annotated[int, Field(ge=1, le=4096)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
 
@@ -55,7 +55,7 @@ Backbone = Annotated[str, AfterValidator(_known)]
 class NetworkConfig:
     """Sizes and options of a network."""
 
-    num_activities: Annotated[int, Field(ge=1, le=10**6)]
+    num_activities: Annotated[int, Field(ge=1, le=100_000)]
     """Number of activity classes, A."""
     architecture: Architecture = "object_video"
     """The paper's network, or a baseline with a single head and without objects."""
@@ -78,7 +78,7 @@ class NetworkConfig:
     motion: bool = False
     """Whether the heads read, beside the map of a frozen image network, the motion map of each
     frame (`orn clips --motion`); not in the paper."""
-    base_width: Annotated[int, Field(ge=1, le=4096)] = 64
+    base_width: Annotated[int, Field(ge=1, le=256)] = 64
     """Number of channels of conv1 and conv2; must be 64 for ImageNet weights."""
     kernels: Kernels = PAPER_KERNELS
     """Type of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
@@ -132,7 +132,7 @@ class NetworkConfig:
     """Number of detector classes S without background; a class vector has length S + 1."""
     background_object: bool = True
     """Whether the loader adds a background object to each frame: the complement of its masks."""
-    mask_size: Annotated[int, Field(ge=1, le=1024)] = 28
+    mask_size: Annotated[int, Field(ge=1, le=256)] = 28
     """Height and width, in cells, of the masks that the mask encoder reads."""
     mask_features: _Width = 100
     """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""

@@ -5,6 +5,7 @@ checkpoint or is a function of (seed, epoch, step).
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,8 +94,6 @@ class _Session:
 
     accelerator: Accelerator
     network: nn.Module
-    model: nn.Module
-    """The network, wrapped for data-parallel training if there are several processes."""
     recipe: Recipe
     phases: Sequence[Phase]
     data: TrainingData
@@ -106,8 +105,8 @@ class _Session:
     log: MetricsLog
     bar: Bar
     max_steps: int | None
-    deadline: float | None
-    """Time at which to stop, on the clock `time.monotonic`; None for no limit."""
+    deadline: float
+    """Time at which to stop, on the clock `time.monotonic`."""
     is_late: bool = False
     """Whether the deadline has passed."""
     num_clips: int = 0
@@ -124,10 +123,10 @@ class _Session:
     def check_deadline(self) -> None:
         """Update `is_late` after a step. All processes use the clock of the main process, so that
         they stop after the same step."""
-        if self.deadline is not None:
-            late = torch.tensor(int(time.monotonic() >= self.deadline))
-            late = late.to(self.accelerator.device)
-            self.is_late = bool(broadcast(late) if self.accelerator.num_processes > 1 else late)
+        if self.deadline < math.inf:
+            late = torch.tensor(time.monotonic() >= self.deadline, device=self.accelerator.device)
+            late = broadcast(late.int()) if self.accelerator.num_processes > 1 else late
+            self.is_late = bool(late)
 
 
 def train_network(
@@ -140,7 +139,7 @@ def train_network(
     accelerator: Accelerator,
     workers: int = 0,
     max_steps: int | None = None,
-    deadline: float | None = None,
+    deadline: float = math.inf,
 ) -> TrainingState:
     """Train a network to the end of the recipe, resuming from the run's checkpoint if there is one.
 
@@ -185,7 +184,6 @@ def train_network(
         session = _Session(
             accelerator=accelerator,
             network=network,
-            model=network,
             recipe=recipe,
             phases=phases,
             data=data,
@@ -262,8 +260,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     data = session.data
     if not recipe.model.needs_frames(phase.heads):
         data = data.without_frames()
-    session.model = synchronized(session.network, accelerator)
-    session.model.train()
+    model = synchronized(session.network, accelerator).train()
     optimizer = build_optimizer(session.network.parameters(), recipe.optimizer)
     if resumed is not None:
         load_optimizer(optimizer, resumed.optimizer)
@@ -275,7 +272,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         taken = list(islice(batches, min(recipe.optimizer.accumulation, num_batches - state.batch)))
         values = training_step(
             accelerator,
-            session.model,
+            model,
             optimizer,
             taken,
             recipe=recipe,
@@ -340,7 +337,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     )
     check_finite(predictions.by_head(), predictions.ids, of=session.run)
     scores = score_heads(predictions, clips)
-    session.model.train()
+    session.network.train()
     values = {
         f"{head}_{name}": value
         for head, of_head in scores.items()

@@ -1,6 +1,7 @@
 """The job of `orn train`: combine data, recipe and run folder, then train."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -51,7 +52,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
     recipe = inputs.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
-    deadline = None if request.stop_after is None else began + request.stop_after
+    deadline = math.inf if request.stop_after is None else began + request.stop_after
     is_first = accelerator.is_main_process
     with locked(inputs.run / LAST_NAME, job="orn train") if is_first else nullcontext():
         return _train(inputs, request, accelerator, deadline=deadline)
@@ -62,7 +63,7 @@ def _train(
     request: TrainRequest,
     accelerator: Accelerator,
     *,
-    deadline: float | None,
+    deadline: float,
 ) -> dict[str, Any]:
     """Train while the run folder is locked."""
     recipe, resources = inputs.config.recipe, request.resources

@@ -63,9 +63,7 @@ def clip_logits(
     if config.heads != "object" and not is_first_phase:
         activity = _part(weights, "activity_head")
         activity_state = _activity_state(config, activity, trunk, batch.seconds_BT[clip].tolist())
-        is_recurrent = config.has_maps and config.aggregation == "rnn"
-        classifier = _part(activity, "recurrent" if is_recurrent else "classifier")
-        activity_logits_A = classify(classifier, activity_state)
+        activity_logits_A = classify(_part(activity, "classifier"), activity_state)
     if config.heads != "activity":
         objects = _part(weights, "object_head")
         relations, class_logits_TKS = _relations(config, objects, trunk, batch, clip)
@@ -130,7 +128,7 @@ def _map_state(
     standardize = _part(weights, "standardize")
     if config.aggregation == "rnn":
         contexts = [_standardized(standardize, context) for context in contexts]
-        return sequence_state(_part(weights, "recurrent"), contexts, "sum")
+        return sequence_state(_part(weights, "classifier"), contexts, "sum")
     if config.aggregation == "mean":
         return _standardized(standardize, sum(contexts) / len(contexts))
     return _standardized(standardize, statistics_state(contexts, seconds, 0, config.aggregation))

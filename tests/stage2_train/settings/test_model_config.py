@@ -6,7 +6,6 @@ import pytest
 
 from orn.shared.config.toml_files import config_from_dict
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model import build
 from orn.stage2_train.settings.model_config import NetworkConfig
 
 
@@ -29,13 +28,3 @@ from orn.stage2_train.settings.model_config import NetworkConfig
 def test_refuses_settings_that_cannot_be(changes, message) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         config_from_dict({"num_activities": 2, **changes}, NetworkConfig, source="test")
-
-
-@pytest.mark.parametrize(
-    ("name", "large"),
-    [("base_width", 4096), ("mask_size", 1024), ("mask_features", 9999), ("relation_width", 9999)],
-)
-def test_the_largest_setting_is_named(name: str, large: int, monkeypatch) -> None:
-    monkeypatch.setattr(build, "machine_memory", lambda: 1)
-    with pytest.raises(ConfigError, match=rf"model\.{name}: {large} is too large"):
-        build.build_network(NetworkConfig(num_activities=3, **{name: large}))
