@@ -38,7 +38,7 @@ def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:
     expected, path = store_content(store), store / "clips-000000.h5"
     status, content = path.stat(), path.read_bytes()
     record = read_record(path)
-    for place in (record.jpeg_place + 300, record.frames_place + 8):
+    for place in (record.jpeg_offset + 300, record.frames_offset + 8):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         with pytest.raises(ClipStoreError, match=r"clips-000000\.h5: video film/3: .* corrupt"):

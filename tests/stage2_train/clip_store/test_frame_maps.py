@@ -106,7 +106,7 @@ def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
     (path,) = store.glob("clips-*.h5")
     status, content = path.stat(), bytearray(path.read_bytes())
     record = read_record(path)
-    content[record.maps_place + 5 * map_bytes(record.settings.maps.shape) + 11] ^= 1
+    content[record.maps_offset + 5 * map_bytes(record.settings.maps.shape) + 11] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     opened = ClipStore(store)

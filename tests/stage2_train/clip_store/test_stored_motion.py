@@ -139,7 +139,7 @@ def test_a_flipped_bit_is_noticed(made: Path, tmp_path: Path) -> None:
         generator.integers(size, size=20), generator.integers(8, size=20), strict=True
     ):
         damaged = bytearray(content)
-        damaged[record.motion_place + place] ^= 1 << bit
+        damaged[record.motion_offset + place] ^= 1 << bit
         path.write_bytes(damaged)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         opened = ClipStore(store)
