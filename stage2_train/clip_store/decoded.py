@@ -190,7 +190,6 @@ class DecodedVideos:
         root: Path,
         settings: StoreSettings,
         as_stored: bool = False,
-        in_order: bool = False,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
         """Initialize without opening videos.
@@ -201,8 +200,6 @@ class DecodedVideos:
             settings: settings that a store would have.
             as_stored: whether to compress and decode frames as in a store, which gives the same
                 pixels as the store.
-            in_order: whether clips are read video by video, in order of time; a video that does not
-                support seeking is then decoded once, if possible.
             cache_bytes: cache size per process for times of videos.
 
         Raises:
@@ -221,7 +218,6 @@ class DecodedVideos:
         self.settings = settings
         """Settings that a store would have."""
         self._as_stored = as_stored
-        self._in_order = in_order
         self._known = ProcessCache(cache_bytes, _times_bytes)
         self._decoded = ProcessCache(cache_bytes, attrgetter("nbytes"))
         self._readers = ProcessCache(1, _one)
@@ -266,12 +262,12 @@ class DecodedVideos:
         return np.array([frame.seconds for frame in frames], np.float64)
 
     def reader(self, video: Video) -> VideoReader:
-        """Return a reader for a video; it is reused if clips are read in order."""
-        options: dict[str, Any] = {"rate": video.rate, "times": self.times(video)}
-        if not self._in_order:
-            return VideoReader(video.path, kept_bytes=0, **options)
+        """Return a reader for a video. The reader of the last one is kept: if clips are read in
+        order, a video that does not support seeking is decoded once."""
         if video.id not in self._readers:
-            self._readers[video.id] = VideoReader(video.path, shrink=self.uncompressed, **options)
+            self._readers[video.id] = VideoReader(
+                video.path, rate=video.rate, times=self.times(video), shrink=self.uncompressed
+            )
         reader: VideoReader = self._readers[video.id]
         return reader
 

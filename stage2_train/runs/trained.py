@@ -108,7 +108,6 @@ class OpenedModel:
             root=videos[0].path.parent if videos else Path(),
             settings=replace(clips.frames, rate=None, clip_frames=None),
             as_stored=clips.are_stored,
-            in_order=True,
         )
 
 

@@ -103,9 +103,8 @@ def test_any_number_of_processes_writes_the_same_bytes(
     assert store.settings.motion.shape[1:] == store.settings.maps.shape[1:]
 
 
-@pytest.mark.parametrize("in_order", [False, True])
 @pytest.mark.parametrize("kind", ["mp4", "avi", "folder"])
-def test_decoding_gives_the_same_motion(tmp_path: Path, kind: str, in_order: bool) -> None:
+def test_decoding_gives_the_same_motion(tmp_path: Path, kind: str) -> None:
     """From any frame on, also where the video tells no times (AVI) or is a folder."""
     path, rate = tmp_path / f"film.{kind}", None
     if kind == "folder":
@@ -120,7 +119,7 @@ def test_decoding_gives_the_same_motion(tmp_path: Path, kind: str, in_order: boo
     settings = StoreSettings(size=(24, 32), motion=motion_settings((7, 7)))
     build_clip_store([video], tmp_path / "clips", settings)
     expected = all_motion(ClipStore(tmp_path / "clips").frames("film"))
-    source = DecodedVideos([video], root=tmp_path, settings=settings, in_order=in_order)
+    source = DecodedVideos([video], root=tmp_path, settings=settings)
     for places in ([39], [12], [20, 13, 13, 30], [0, 1], [16], [38, 39]):
         got = source.frames("film").motion(np.array(places))
         assert got.dtype == np.float16

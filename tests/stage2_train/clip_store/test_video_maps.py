@@ -115,9 +115,8 @@ def test_maps_do_not_depend_on_other_frames_processes_or_motion(made: Path, tmp_
         assert theirs.motion(np.arange(1)).shape[2:] == (2, 2)
 
 
-@pytest.mark.parametrize("in_order", [False, True])
 @pytest.mark.parametrize("kind", ["mp4", "avi", "folder"])
-def test_decoding_gives_the_same_windows(tmp_path: Path, kind: str, in_order: bool) -> None:
+def test_decoding_gives_the_same_windows(tmp_path: Path, kind: str) -> None:
     """From any frame on, also where the video tells no times (AVI) or is a folder."""
     path, rate = tmp_path / f"film.{kind}", None
     if kind == "folder":
@@ -132,9 +131,7 @@ def test_decoding_gives_the_same_windows(tmp_path: Path, kind: str, in_order: bo
     settings = StoreSettings(size=(64, 64), maps=maps)
     frames = list(read_frames(path, rate=rate))
     video = Video(id="film", path=path, rate=rate)
-    source = DecodedVideos(
-        [video], root=tmp_path, settings=settings, in_order=in_order, as_stored=True
-    )
+    source = DecodedVideos([video], root=tmp_path, settings=settings, as_stored=True)
     for places in ([59], [12], [40, 13, 13], [0, 1]):
         windows_nNHW3 = source.frames("film").windows(np.array(places))
         for place, window_NHW3 in zip(places, windows_nNHW3, strict=True):
