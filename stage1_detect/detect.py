@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,13 @@ def run_detection(request: DetectRequest) -> dict[str, Any]:
     inputs = _read_inputs(request)
     load, device = _loader(inputs), inputs.engine.own_device
     # Download weights before any process or actor starts, so that they are in the machine's cache.
-    detector = load(device or "cpu", detects=device is not None)
+    detector = load(device) if device else load("cpu", detects=False)
     with SHARD_FILES.locked(inputs.folder):
         return write_missing_shards(
             inputs.plan(detector.entry),
             inputs.data,
             request.scope,
-            load=load if device is None else _LoadedHere(load, device, detector),
+            load=load,
             entry=detector.entry,
             engine=inputs.engine,
         )
@@ -195,11 +195,9 @@ def _reads(request: DetectRequest) -> Iterator[Path]:
 
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     """Return the function that loads the detector on a device; it can be pickled."""
-    from orn.stage1_detect.mmdet.detector import load_detector
-
     request = inputs.request
     return partial(
-        load_detector,
+        _load,
         config=inputs.config,
         checkpoint=inputs.checkpoint,
         score_threshold=request.score_threshold,
@@ -211,20 +209,12 @@ def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     )
 
 
-@dataclass(frozen=True)
-class _LoadedHere:
-    """Loads the detector in each process; it is already loaded in this process."""
+@lru_cache(maxsize=1)
+def _load(device: str, **settings: Any) -> Detector:
+    """Load a detector once in this process; for arguments, see `load_detector`."""
+    from orn.stage1_detect.mmdet.detector import load_detector
 
-    load: Callable[[str], Detector]
-    device: str
-    detector: Detector
-
-    def __call__(self, device: str) -> Detector:
-        return self.detector if device == self.device else self.load(device)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the loader only: other processes load the detector themselves."""
-        return partial, (self.load,)
+    return load_detector(device, **settings)
 
 
 def write_missing_shards(
