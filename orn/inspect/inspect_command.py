@@ -103,14 +103,12 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
 
     path = _one_shard(request.shard)
     shard = Shard(path)
-    video_id, index, seconds = (
-        _listed_video(shard, request.video_id),
-        request.index,
-        request.seconds,
+    video_id = _listed_video(shard, request.video_id)
+    frame_of = partial(
+        summary.find_frame, video_id=video_id, index=request.index, seconds=request.seconds
     )
-    frame_of = partial(summary.find_frame, video_id=video_id, index=index, seconds=seconds)
     if request.overlay is None and request.html is None:
-        if (video_id, index, seconds) == (None, None, None):
+        if (video_id, request.index, request.seconds) == (None, None, None):
             echo_report(summary.summarize(shard), summary.summary_report, as_json=as_json)
         else:
             frame = frame_of(shard)

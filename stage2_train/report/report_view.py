@@ -1,6 +1,5 @@
 """The view model of `report.html`."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import chain
@@ -42,7 +41,6 @@ _MOST_LISTED = 10_000
 """Maximum number of clips listed for all cells; each cell lists at least one."""
 _SHOWN_STARTS = 3
 """Number of most recent commands of the training that are shown."""
-_REST_OF_DIGEST = re.compile(r"(?<=sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _LISTED_PAIRS = 5
 """Number of pairs of classes for each activity in figure 4."""
 
@@ -234,44 +232,34 @@ def _initial_weights(config: RunConfig) -> str:
 def _made(
     run: Path, runs: Sequence[EvaluatedRun], paths: DataPaths, file: EvalFile
 ) -> dict[str, Any]:
-    """Return the contents of the section "How it was made": facts with abbreviated digests, and
-    the digests and commands."""
+    """Return the contents of the section "How it was made": facts, digests and commands."""
     config = runs[0].model.config
     segments = tuple(segment for run in runs for segment in run.joined.segments)
-    weights, split = _initial_weights(config), "test" if file.split == FOLDS else file.split
-    facts = [
-        ("run", str(run)),
-        ("data set", config.dataset.name),
-        ("recipe", config.recipe_name),
-        ("system", config.system or "from the recipe"),
-        ("initial weights", weights),
-        ("detector of the training", config.detector.title),
-        ("detector of this report", runs[0].sources.detections.detector.title),
-        *((f"training{of}", _trained(model)) for model, of in _named(run, runs)),
-        (f"{split} segments", f"{len(segments):,}, {file.num_skipped:,} more skipped"),
-        ("intervals", file.drawn.as_text()),
-        ("unsure labels", file.unsure_text() or "none"),
-        ("shards", str(paths.shards)),
-        ("clip store", str(paths.clips or "none: frames decoded from the videos")),
-    ]
-    digests = [
-        ("initial weights", weights),
-        ("detector of the training", config.detector.title),
-        (f"{split} segments", segments_digest(segments)),
-    ]
-    for model, of in _named(run, runs):
-        digests += [(f"{name}{of}", text) for name, text in _digests(model)]
+    split = "test" if file.split == FOLDS else file.split
+    models = [evaluated.model for evaluated in runs]
+    named = [(model, "" if model.path == run else f" of {model.path.name}") for model in models]
     return {
-        "facts": [(name, _REST_OF_DIGEST.sub("\u2026", text)) for name, text in facts],
-        "digests": digests,
+        "facts": [
+            ("run", str(run)),
+            ("data set", config.dataset.name),
+            ("recipe", config.recipe_name),
+            ("system", config.system or "from the recipe"),
+            ("initial weights", _initial_weights(config)),
+            ("detector of the training", config.detector.title),
+            ("detector of this report", runs[0].sources.detections.detector.title),
+            *((f"training{of}", _trained(model)) for model, of in named),
+            (f"{split} segments", f"{len(segments):,}, {file.num_skipped:,} more skipped"),
+            ("intervals", file.drawn.as_text()),
+            ("unsure labels", file.unsure_text() or "none"),
+            ("shards", str(paths.shards)),
+            ("clip store", str(paths.clips or "none: frames decoded from the videos")),
+        ],
+        "digests": [
+            (f"{split} segments", segments_digest(segments)),
+            *((f"{name}{of}", text) for model, of in named for name, text in _digests(model)),
+        ],
         "recipe": escape_lines(to_toml(config.recipe)[:20_000]),
     }
-
-
-def _named(run: Path, runs: Sequence[EvaluatedRun]) -> Iterator[tuple[OpenedModel, str]]:
-    """Yield the model of each run with the words that tell folds apart."""
-    for model in (evaluated.model for evaluated in runs):
-        yield model, "" if model.path == run else f" of {model.path.name}"
 
 
 def _trained(model: OpenedModel) -> str:
