@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from orn.inspect.shard_videos import ActivityLabels
 from orn.inspect.summary import summarize, summary_facts
 from orn.shared.drawing.draw_frame import MASK_OPACITY
-from orn.shared.errors import ShardFormatError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rle import read_run_lengths
 from orn.shared.pages.palette import activity_color, class_color, css_color, text_color
 from orn.shared.pages.render import json_data
 from orn.shared.shards.shard import Shard
@@ -82,7 +80,6 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
     """Return the times, classes and scores of all frames, without masks and pictures."""
     names = shard.detector.class_names
     colors = [class_color(label) for label in range(len(names))]
-    scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
     segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
     for segment in labels.segments:
         if segment.video_id in segments:
@@ -112,7 +109,9 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
         "seconds": shard.frame_seconds().round(4).tolist(),
         "counts": np.diff(shard.array("frame_offsets")).tolist(),
         "labels": base64.b64encode(shard.array("labels").astype("<u2").tobytes()).decode(),
-        "scores": base64.b64encode((scores * 255).astype(np.uint8).tobytes()).decode(),
+        "scores": base64.b64encode(
+            (shard.array("scores") * 255).astype(np.uint8).tobytes()
+        ).decode(),
     }
 
 
@@ -168,19 +167,15 @@ def thumbnail(
     return encoded_picture(np.rint(scene).astype(np.uint8), small, quality=60, form=".webp")
 
 
-def frame_json(detections: FrameDetections, jpeg: str | None, *, source: str) -> Markup:
-    """Return a full frame as JSON: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths,
+def frame_json(detections: FrameDetections, jpeg: str | None) -> Markup:
+    """Return a valid frame as JSON: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths,
     scores], ...]]`.
 
     Scores are a flat list of class and score pairs, or 0 if unknown. The JSON contains no untrusted
     text, so it is safe in a script's template string.
-
-    Raises:
-        ShardFormatError: if a mask is malformed or its size differs from the grid.
     """
-    _check_masks(detections, source)
     boxes_N4 = detections.boxes.astype(np.float64).round(1).tolist()
-    scores_N = np.nan_to_num(detections.scores.astype(np.float64)).round(4).tolist()
+    scores_N = detections.scores.astype(np.float64).round(4).tolist()
     rows = [
         [label, score, *box, mask.translate(_SAFE_DIGITS).decode("ascii"), 0]
         for label, score, box, mask in zip(
@@ -189,22 +184,8 @@ def frame_json(detections: FrameDetections, jpeg: str | None, *, source: str) ->
     ]
     if detections.class_scores is not None:
         for row, scores_S in zip(rows, detections.class_scores, strict=True):
-            scores_S = np.nan_to_num(scores_S.astype(np.float64))
             shown = np.flatnonzero(scores_S >= _LEAST_SCORE).tolist()
             row[-1] = [
                 value for label in shown for value in (label, round(float(scores_S[label]), 4))
             ]
     return json_data([jpeg or 0, rows])
-
-
-def _check_masks(detections: FrameDetections, source: str) -> None:
-    try:
-        runs = read_run_lengths(detections.masks)
-    except ShardFormatError as err:
-        raise ShardFormatError(f"{source}: {err}") from err
-    pixels_M, expected = runs.totals_M, detections.height * detections.width
-    if (pixels_M != expected).any():
-        wrong = int(pixels_M[pixels_M != expected][0])
-        raise ShardFormatError(
-            f"{source}: expected masks of {expected} pixels, got {wrong}; run `orn verify`"
-        )

@@ -96,14 +96,14 @@ def _frames(
         seconds_n = seconds_F[start:stop]
         shown = pictures_or_gray(pictures, video, seconds_n, on_gray) if start < stop else ()
         for row, picture in zip(range(start, stop), shown, strict=True):
-            jpeg, detections = None, shard.frame(row)
+            jpeg, detections = None, shard.checked_frame(row)
             if picture is not None:
                 look.size, look.gray = shown_size(video, picture), None
                 jpeg = encoded_picture(picture, look.size, quality=_QUALITY)
             if place < _MOST_THUMBNAILS and detections.scores.sum() > 1.25 * look.in_thumbnail:
                 look.thumbnail = thumbnail(detections, picture, look.size, score_threshold)
                 look.in_thumbnail = float(detections.scores.sum())
-            yield frame_json(detections, jpeg, source=str(shard.path))
+            yield frame_json(detections, jpeg)
 
 
 def _write_chunks(frames: Iterable[Markup], folder: Path, bar: Bar) -> list[int]:
