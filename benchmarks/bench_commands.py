@@ -41,7 +41,7 @@ class BatchOptions(Request):
         return ClipSizes(clips=self.clips, frames=self.frames, slots=self.slots, config=config)
 
 
-@command("object-head")
+@command("bench object-head")
 def object_head(batch: BatchOptions, *, as_json: AsJson = False, out: Out = None) -> None:
     """Compare the object head, forward and backward, with plain loops.
 
@@ -54,7 +54,7 @@ def object_head(batch: BatchOptions, *, as_json: AsJson = False, out: Out = None
     publish(partial(measure, batch.sizes(), **options), out, as_json=as_json)
 
 
-@command("train-step")
+@command("bench train-step")
 def train_step(
     batch: BatchOptions, *, device: Device = "auto", as_json: AsJson = False, out: Out = None
 ) -> None:
@@ -70,7 +70,7 @@ def train_step(
     publish(partial(measure, batch.sizes(), device=device, **options), out, as_json=as_json)
 
 
-@command("loader")
+@command("bench loader")
 def loader(
     *,
     data_root: Annotated[
@@ -101,7 +101,7 @@ def loader(
     publish(partial(measure, data_root, repeats=repeats, tiny=tiny), out, as_json=as_json)
 
 
-@command("detect")
+@command("bench detect")
 def detect(request: DetectRequest, *, as_json: AsJson = False, out: Out = None) -> None:
     """Compare detection with a loop of inference_detector, pycocotools and pickle.
 
@@ -116,7 +116,7 @@ def detect(request: DetectRequest, *, as_json: AsJson = False, out: Out = None) 
     publish(partial(measure, request), out, as_json=as_json)
 
 
-@command("gpu")
+@command("bench gpu")
 def gpu(
     *,
     out: Annotated[

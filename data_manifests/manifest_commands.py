@@ -19,7 +19,7 @@ from orn.shared.options import Argument, Option, command
 from orn.shared.text_report import report_of
 
 
-@command("list")
+@command("manifest list")
 def list_manifests(*, as_json: AsJson = False) -> None:
     """List the bundled data sets."""
     from orn.data_manifests.load import dataset_names, load_manifest
@@ -37,7 +37,7 @@ def list_manifests(*, as_json: AsJson = False) -> None:
     echo_report({"datasets": listed}, report_of, as_json=as_json)
 
 
-@command("check")
+@command("manifest check", imports=("orn.data_manifests.check",))
 def check(
     dataset: DatasetName,
     *,
@@ -58,7 +58,7 @@ def check(
     return exit_code(report)
 
 
-@command("new")
+@command("manifest new")
 def new(
     table: Annotated[FilePath, Argument("TABLE.csv")],
     *,

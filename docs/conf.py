@@ -39,7 +39,7 @@ _SECTIONS = {
     "What was measured": ("docs/results", "docs/speed"),
     "Reference": (
         *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
-        *("docs/when_files_lie", "docs/glossary"),
+        *("docs/up_to_date", "docs/when_files_lie", "docs/glossary"),
     ),
     "Project": ("CONTRIBUTING", "CHANGELOG"),
 }

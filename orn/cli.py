@@ -1,33 +1,20 @@
 """The `orn` command group.
 
 Commands are imported lazily, so that `orn --help` is fast and a broken dependency disables only the
-commands that need it. Only this module configures logging (to stderr) and maps errors to exit
-codes: 0 success, 1 failure, 2 usage error, 3 success but some videos failed, 130 interrupted, 143
-terminated. If a command returns an integer, it becomes the exit code.
+commands that need it. If a command returns an integer, it becomes the exit code.
 """
 
-import errno
 import importlib
-import io
-import logging
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from orn.shared.echo import echo, echo_text, line_handler
 from orn.shared.errors import PipelineError
-from orn.shared.jobs.workers import Terminated, terminated_as_interrupted
-from orn.shared.text import nearest, path_text
-
-INTERRUPTED_EXIT_CODE = 130
-"""Exit code of a process ended by Ctrl-C (128 + SIGINT)."""
-TERMINATED_EXIT_CODE = 143
-"""Exit code of a process ended by SIGTERM (128 + SIGTERM)."""
+from orn.shared.jobs.exit_codes import errors_as_exit_codes, logging_to_stderr
+from orn.shared.text import nearest
 
 _BENCH = "orn.benchmarks.bench_commands"
 _DEMO = "orn.demo.demo_commands"
@@ -206,13 +193,8 @@ class _Program(LazyGroup):
     """The top-level group, which sets up logging and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _logging_to_stderr(ctx.params["verbose"]):
-            try:
-                with _paths_as_errors():
-                    return super().invoke(ctx)
-            except PipelineError:
-                logging.getLogger(__name__).debug("traceback of the error:", exc_info=True)
-                raise
+        with logging_to_stderr(ctx.params["verbose"]):
+            return super().invoke(ctx)
 
     def main(  # type: ignore[override]
         self,
@@ -225,7 +207,7 @@ class _Program(LazyGroup):
         """Run the command line and, in `standalone_mode`, exit with its exit code."""
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
-        with _errors_as_exit_codes():
+        with errors_as_exit_codes():
             result = super().main(args, prog_name, standalone_mode=False, **extra)
             sys.stdout.flush()  # a closed pipe raises an error here, not at exit
             _leave_process_group()
@@ -254,72 +236,6 @@ def _import_command(name: str, where: str) -> click.Command:
             "`orn doctor` shows how to install it"
         ) from err
     return command
-
-
-@contextmanager
-def _paths_as_errors() -> Iterator[None]:
-    """Convert an `OSError` with a path, such as an overlong name, to a PipelineError."""
-    try:
-        yield
-    except OSError as err:
-        if isinstance(err, PipelineError) or err.filename is None:
-            raise
-        raise PipelineError(f"{path_text(err.filename)}: {err.strerror}") from err
-
-
-@contextmanager
-def _errors_as_exit_codes() -> Iterator[None]:
-    """Print an error or an interruption on stderr and exit with its exit code."""
-    try:
-        with terminated_as_interrupted():
-            yield
-    except PipelineError as err:
-        _fail(f"orn: error: {err}", err.exit_code)
-    except click.ClickException as err:
-        shown_error = io.StringIO()
-        err.show(shown_error)
-        echo_text(shown_error.getvalue(), err=True, nl=False)
-        sys.exit(err.exit_code)
-    except (click.Abort, KeyboardInterrupt) as err:
-        if isinstance(err, Terminated) or isinstance(err.__cause__, Terminated):
-            _fail("orn: terminated", TERMINATED_EXIT_CODE)
-        _fail("orn: interrupted", INTERRUPTED_EXIT_CODE)
-    except BrokenPipeError:
-        # The reader closed the pipe, as `orn inspect ... | head` does.
-        _discard_output()
-        sys.exit(1)
-    except OSError as err:
-        if err.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _discard_output()
-        _fail(f"orn: error: {err.strerror}; free some disk space and run the command again", 1)
-
-
-def _discard_output() -> None:
-    """Redirect stdout to /dev/null, so that the flush at exit does not fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(message: str, exit_code: int) -> None:
-    echo(message, err=True)
-    sys.exit(exit_code)
-
-
-@contextmanager
-def _logging_to_stderr(verbosity: int) -> Iterator[None]:
-    """Log to stderr: from INFO for `orn`, from WARNING for other packages; each -v adds a level."""
-    handler = line_handler(sys.stderr)
-    root, ours = logging.getLogger(), logging.getLogger("orn")
-    levels = {root: root.level, ours: ours.level}
-    root.addHandler(handler)
-    root.setLevel((logging.WARNING, logging.WARNING, logging.INFO)[min(verbosity, 2)])
-    ours.setLevel(logging.DEBUG if verbosity else logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        for logger, level in levels.items():
-            logger.setLevel(level)
 
 
 @click.command(

@@ -17,7 +17,8 @@ Neither module has slow imports, so that `--help` is fast.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -108,14 +109,16 @@ AT_COMMAS = BeforeValidator(_parts)
 """Marks a field of comma-separated values."""
 
 
-def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Return a decorator that turns a function into a command.
+class Command(click.Command):
+    """A command, the function behind it, and the modules that the function imports.
 
     The parameters of the function are requests, and values with an `Option` or `Argument`. Its
-    docstring becomes the help text, and its result the exit code.
+    docstring is the help text, and its result the exit code.
     """
 
-    def decorate(function: Callable[..., Any]) -> click.Command:
+    def __init__(
+        self, words: str, function: Callable[..., Any], imports: tuple[str, ...] = ()
+    ) -> None:
         hints = get_type_hints(function, include_extras=True)
         fields: dict[str, Any] = {
             parameter.name: (
@@ -124,22 +127,46 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
             )
             for parameter in inspect.signature(function).parameters.values()
         }
-        model = make_model("Command", __base__=Request, **fields)
+        self.words, self.function, self.imports = words, function, imports
+        self._model = make_model("Command", __base__=Request, **fields)
+        super().__init__(
+            words.split()[-1],
+            callback=self._call,
+            params=[field.parameter() for field in _fields(self._model)],
+            help=function.__doc__,
+        )
 
-        def call(**typed: Any) -> Any:
-            made = _made(model, _given(typed))
-            return function(**{key: getattr(made, key) for key in fields})
+    def _call(self, **typed: Any) -> Any:
+        made = _made(self._model, _given(typed))
+        return self.function(**{key: getattr(made, key) for key in self._model.model_fields})
 
-        parameters = [option.parameter() for option in _fields(model)]
-        return click.Command(name, callback=call, params=parameters, help=function.__doc__)
+    def typed(self, **values: Any) -> str:
+        """Return the command line that calls the function with these values."""
+        arguments, options = list[str](), list[str]()
+        given = dict(_values(self._model(**values)))
+        for field in _fields(self._model):
+            value = given[field.name]
+            if value is not None and value != field.default:
+                is_argument = isinstance(field.mark, Argument)
+                (arguments if is_argument else options).extend(field.words(value))
+        return shlex.join(["orn", *self.words.split(), *arguments, *options])
 
-    return decorate
+
+def command(
+    words: str, *, imports: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Command]:
+    """Return a decorator that turns a function into the command `orn WORDS`; see `Command`."""
+    return lambda function: Command(words, function, imports)
 
 
-def parse_request(model: type[_R], argv: Sequence[str]) -> _R:
-    """Return the request of a command line, without the name of the command."""
-    parser = click.Command(model.__name__, params=[option.parameter() for option in _fields(model)])
-    return _made(model, _given(parser.make_context(parser.name, [*argv]).params))
+def _values(request: Request) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a request with their values, with nested requests flattened."""
+    for name in type(request).model_fields:
+        value = getattr(request, name)
+        if isinstance(value, Request):
+            yield from _values(value)
+        else:
+            yield name, value
 
 
 def _given(typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,6 +228,18 @@ class _Field:
         if isinstance(self.mark, Argument):
             return self.mark.metavar
         return self.mark.name or f"--{self.name.replace('_', '-')}"
+
+    def words(self, value: Any) -> list[str]:
+        """Return a value, which is not None, as words of a command line."""
+        if value is True:
+            return [self.typed_name]
+        texts = [value]
+        if isinstance(value, tuple):
+            separator = "," if "," in (self.mark.metavar or ",") else "x"
+            texts = list(value) if self.is_many else [separator.join(map(str, value))]
+        if isinstance(self.mark, Argument):
+            return [*map(str, texts)]
+        return [word for text in texts for word in (self.typed_name, str(text))]
 
     def parameter(self) -> click.Parameter:
         """Return the click parameter."""

@@ -5,6 +5,7 @@ draw the world -> detect every frame -> score the detector -> store clips -> tra
 """
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +16,8 @@ from orn.shared.common_options import AsJson, Count, DataRoot, Seed
 from orn.shared.echo import echo, echo_report
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.child_processes import Step, run_steps, step_seconds
 from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.options import Option, command
 from orn.shared.text import counted
 from orn.shared.text_report import Report
@@ -41,41 +42,73 @@ def demo_pipeline(seed: int) -> "Pipeline":
     Seed 0 uses the default folders.
     """
     from orn.run.plan_run import Pipeline
+    from orn.stage1_detect.detect_request import DetectRequest
+    from orn.stage2_train.clip_store.clips_request import ClipsRequest
+    from orn.stage2_train.settings.resources import WITH_WORKERS
+    from orn.stage2_train.training.train_request import TrainRequest
 
     tag = f"seed-{seed}" if seed else ""
+    root = Path("data", tag)
+    shards, store = (default_folder(kind, tag, "demo") for kind in ("shards", "clips"))
     return Pipeline(
-        manifest="demo",
-        data_root=Path("data", tag),
-        shards=default_folder("shards", tag, "demo"),
-        clips=default_folder("clips", tag, "demo"),
-        run=Path("runs", f"demo-{tag}" if tag else "demo"),
-        recipe="demo",
-        batch_size=8,  # small frames are faster in batches
-        seed=seed,
+        objects=DetectRequest(
+            dataset="demo",
+            data_root=root,
+            out=shards,
+            batch_size=8,  # small frames are faster in batches
+        ),
+        clips=ClipsRequest(manifest="demo", data_root=root, out=store),
+        train=TrainRequest(
+            manifest="demo",
+            recipe="demo",
+            run=Path("runs", f"demo-{tag}" if tag else "demo"),
+            seed=seed,
+            resources=WITH_WORKERS.changed(data_root=root, shards=shards, clips=store),
+        ),
     )
 
 
 def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
+    from orn.inspect.inspect_command import InspectRequest, inspect
+    from orn.predict.predict_command import predict
+    from orn.predict.predict_request import PredictRequest
     from orn.run.run_steps import pipeline_steps
+    from orn.stage2_train.runs.run_folder import BEST_NAME
 
     pipeline = demo_pipeline(seed)
-    world = Step(
-        name="world",
-        argv=("demo", "world", "--data", str(pipeline.data_root), "--seed", str(seed)),
-        outputs=(pipeline.data_root / "demo" / "world.json",),
-    )
-    page, film = pipeline.run / PAGE_NAME, pipeline.run / FILM_NAME
-    run, shards = str(pipeline.run), str(pipeline.shards)
-    data = ("--data", str(pipeline.data_root))
-    shard, video = Path(shards, _SHARD), pipeline.data_root / "demo" / "videos" / f"{_VIDEO}.mp4"
-    page_argv = ("inspect", str(shard), *data, "--html", str(page.parent))
-    film_argv = ("predict", run, str(video), "--shards", shards, "--overlay", str(film))
-    drawn = [
-        Step(name="page", argv=page_argv, outputs=(page,)),
-        Step(name="film", argv=film_argv, outputs=(film,)),
+    root, run, shards = pipeline.data_root, pipeline.run, pipeline.shards_of("demo")
+    page, film = run / PAGE_NAME, run / FILM_NAME
+    shown = InspectRequest(shard=shards / _SHARD, data_root=root, html=page.parent)
+    video = root / "demo" / "videos" / f"{_VIDEO}.mp4"
+    drawn = {"run": str(run), "videos": (str(video),)}
+    steps = [
+        Step(name="world", command=demo_world, values={"data_root": root, "seed": seed}),
+        *pipeline_steps(pipeline),
+        Step(name="page", command=inspect, values={"request": shown}),
+        Step(
+            name="film",
+            command=predict,
+            values={**drawn, "request": PredictRequest(shards=shards, overlay=film)},
+        ),
     ]
-    return [world, *pipeline_steps(pipeline, may_grow=False), *drawn]
+    outputs = {  # nothing is added to a demo
+        "world": root / "demo" / "world.json",
+        "check": root / "demo" / "world.json",
+        "detect": shards / "detect.json",
+        "clips": pipeline.clips.out or root,
+        "train": run / BEST_NAME,
+        "page": page,
+        "film": film,
+    }
+    return [
+        replace(step, stale=partial(_missing, outputs[step.name])) if step.name in outputs else step
+        for step in steps
+    ]
+
+
+def _missing(output: Path) -> str | None:
+    return None if output.exists() else ""
 
 
 def run_demo(seed: int) -> dict[str, Any]:
@@ -83,25 +116,25 @@ def run_demo(seed: int) -> dict[str, Any]:
     pipeline = demo_pipeline(seed)
     path = pipeline.run / SUMMARY_NAME
     pipeline.begin()
-    ran = run_steps(demo_steps(seed), record=pipeline.record)
-    if not ran and path.exists():
-        return dict(json.loads(path.read_text()))
-    summary = summarize(pipeline)
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    seconds = run_steps(demo_steps(seed))
+    if earlier and not seconds:
+        return dict(earlier)
+    known = {**earlier.get("seconds", {}), **seconds}
+    known.pop("total", None)
+    summary = summarize(pipeline, known)
     write_text(path, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
-def summarize(pipeline: "Pipeline") -> dict[str, Any]:
-    """Return the results of a finished demo."""
+def summarize(pipeline: "Pipeline", seconds: dict[str, float]) -> dict[str, Any]:
+    """Return the results of a finished demo, whose steps took so many seconds."""
     from orn.demo.detector.average_precision import score_shards
 
-    assert pipeline.shards is not None
-    seconds = step_seconds(pipeline.record)
-    detect = json.loads((pipeline.shards / "job.json").read_text())
-    scores = score_shards(
-        pipeline.shards, pipeline.data_root / "demo" / "ground_truth" / "validation.json"
-    )
-    evaluation = json.loads(pipeline.evaluation.read_text())
+    shards = pipeline.shards_of("demo")
+    detect = json.loads((shards / "job.json").read_text())
+    scores = score_shards(shards, pipeline.data_root / "demo" / "ground_truth" / "validation.json")
+    evaluation = json.loads((pipeline.run / "eval-validation.json").read_text())
     return {
         "detector": {"segm_ap50": scores["mask_ap50"], "box_ap50": scores["box_ap50"]},
         "detect": {
@@ -174,7 +207,7 @@ def demo(*, seed: Seed = 0, as_json: AsJson = False) -> None:
     echo_report(summary, partial(as_report, pipeline=demo_pipeline(seed)), as_json=as_json)
 
 
-@command("world")
+@command("demo world")
 def demo_world(
     *,
     data_root: DataRoot = None,

@@ -11,6 +11,7 @@ from typing import Any
 from orn.data_manifests.draw_split import SplitRequest
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
+from orn.data_manifests.manifest_commands import new
 from orn.data_manifests.new_manifest import (
     NewManifest,
     plan_manifest,
@@ -22,8 +23,7 @@ from orn.data_manifests.text_files import column_names
 from orn.run.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
-from orn.shared.errors import SOME_FAILED, ConfigError
-from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, option_words, run_orn
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import (
     EarlierResults,
     begin_output_folder,
@@ -31,140 +31,87 @@ from orn.shared.jobs.outputs import (
     default_folder,
 )
 from orn.shared.shards.shard_format import SHARD_FILES
-from orn.stage2_train.clip_store.clips_request import map_options
+from orn.stage1_detect.detect_request import DetectRequest, Scope
+from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
+from orn.stage2_train.runs.made_from import free_run
+from orn.stage2_train.runs.run_config import segments_digest
 from orn.stage2_train.runs.run_folder import (
     BASELINE_MARKER,
     BASELINE_NAME,
+    REPORT_NAME,
     RUN_MARKER,
     earlier_run,
-    result_paths,
 )
-from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import SMALL, Recipe, default_recipe, load_recipe
+from orn.stage2_train.settings.resources import WITH_WORKERS
+from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 
-_RESOLVED = {
-    *("dataset", "data_root", "split", "run", "folds", "group", "recipe"),
-    *("backbone", "overrides"),
-}
-"""Options that a pipeline has with resolved values, or not at all."""
 _USUAL_SPLIT = "80/10/10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """One training run of a pipeline."""
-
-    manifest: str
-    run: Path
-    """Run folder."""
-    name: str = ""
-    """Ending of the names of its steps."""
-    split: Split | None = None
-    """Split to evaluate; None if all videos are used for training."""
-    baseline: Path | None = None
-    """Folder of the baseline on this split."""
-
-    @property
-    def results(self) -> tuple[Path, ...]:
-        """Files with the results of the evaluation and of the baseline."""
-        if self.split is None or self.baseline is None:
-            return ()
-        return (*result_paths(self.run, self.split), *result_paths(self.baseline, self.split))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """Settings of a pipeline; None means the default of a command."""
+    """The requests of a pipeline's commands."""
 
-    manifest: str
-    """Name or file of the manifest."""
-    data_root: Path
-    run: Path
-    """Run folder."""
-    shards: Path | None = None
-    clips: Path | None = None
-    config: str | None = None
-    """Configuration of the detector."""
-    checkpoint: Path | None = None
-    """Weights of the detector."""
-    batch_size: int | None = None
-    """Frames per forward pass of the detector."""
-    rate: float | None = None
-    """Frames per second on which to detect objects."""
-    score_threshold: float | None = None
-    """Score below which detections are dropped."""
-    objects: Path | None = None
-    """File or folder of objects, in the format `form`, to import instead of detecting."""
-    form: str | None = None
-    recipe: str
-    """Name or file of the recipe."""
-    maps: tuple[str, ...] = ()
-    """Options of `orn clips` that store feature maps; empty for a network that reads frames."""
-    overrides: tuple[str, ...] = ()
-    """Recipe settings to override."""
-    seed: int = 0
+    objects: DetectRequest | ImportRequest
+    clips: ClipsRequest
+    train: TrainRequest
+    """The only training, or the one on all videos after those of folds."""
     split: Split = "validation"
     """Split to evaluate."""
-    fresh: bool = False
-    """Whether to remove the existing shards, clip store and run first."""
-    partial: bool = False
-    """Whether to continue without videos that are missing or fail."""
     folds: int | None = None
     """Number of folds of a cross-validation; None for a single split."""
     no_final: bool = False
     """Whether to omit the last training of a cross-validation, on all videos."""
 
     @property
-    def record(self) -> Path:
-        """File that records the finished steps."""
-        return self.run / STEPS_NAME
+    def manifest(self) -> str:
+        """Name or file of the manifest."""
+        return self.train.manifest
 
     @property
-    def evaluation(self) -> Path:
-        """File with the results of the evaluation."""
-        return result_paths(self.run, FOLDS if self.folds else self.split)[0]
+    def data_root(self) -> Path:
+        """Data root."""
+        assert self.objects.data_root is not None
+        return self.objects.data_root
 
     @property
-    def trainings(self) -> tuple["Training", ...]:
-        """The training runs, in order."""
+    def run(self) -> Path:
+        """Run folder."""
+        assert self.train.run is not None
+        return self.train.run
+
+    @property
+    def partial(self) -> bool:
+        """Whether to continue without videos that are missing or fail."""
+        return self.train.resources.partial
+
+    @property
+    def fresh(self) -> bool:
+        """Whether to remove the existing shards, clip store and run first."""
+        return self.objects.fresh
+
+    @property
+    def trainings(self) -> dict[str, TrainRequest]:
+        """The training runs in order, by the name of their fold; of a single split, by ""."""
         if not self.folds:
-            baseline = self.run / BASELINE_NAME
-            only = Training(
-                manifest=self.manifest, run=self.run, split=self.split, baseline=baseline
-            )
-            return (only,)
-        folds = [
-            Training(
-                name=f"-{fold}",
-                manifest=str(self.run / f"{fold}.toml"),
-                run=self.run / fold,
-                split="test",
-                baseline=self.run / BASELINE_NAME / fold,
-            )
-            for fold in fold_names(self.folds)
-        ]
-        last = Training(name=f"-{ALL}", manifest=str(self.run / f"{ALL}.toml"), run=self.run)
-        return (*folds, *(() if self.no_final else (last,)))
+            return {"": self.train}
+        names = fold_names(self.folds)
+        of_folds = {name: self._of_fold(name, self.run / name) for name in names}
+        return of_folds if self.no_final else {**of_folds, ALL: self._of_fold(ALL, self.run)}
+
+    def _of_fold(self, name: str, run: Path) -> TrainRequest:
+        return self.train.changed(manifest=str(self.run / f"{name}.toml"), run=run)
 
     @property
     def report(self) -> Path:
         """HTML report of the run."""
-        return self.run / "report.html"
-
-    @property
-    def reported(self) -> tuple[Path, ...]:
-        """Files that the report writes: with folds, also the results of all folds."""
-        folders = (self.run, self.run / BASELINE_NAME) if self.folds else ()
-        return (self.report, *(path for of in folders for path in result_paths(of, FOLDS)))
-
-    @property
-    def done(self) -> tuple[int, ...]:
-        """Exit codes after which the pipeline continues."""
-        return (0, SOME_FAILED) if self.partial else (0,)
+        return self.run / REPORT_NAME
 
     def begin(self) -> None:
         """Create the folders of the run and of its baseline, or check whose existing ones are."""
@@ -173,10 +120,12 @@ class Pipeline:
 
     def reads(self) -> Iterator[Path]:
         """Yield the files that the pipeline reads."""
-        yield from filter(None, (self.objects, self.checkpoint))
-        yield from (
-            Path(name) for name in (self.config, self.recipe) if name and Path(name).is_file()
-        )
+        files: list[str | Path | None] = [self.train.recipe]
+        if isinstance(self.objects, ImportRequest):
+            yield self.objects.source
+        else:
+            files += [self.objects.config, self.objects.checkpoint]
+        yield from (Path(name) for name in files if name and Path(name).is_file())
         yield from files_of(self.manifest, self.data_root)
 
     def earlier(self, dataset_name: str) -> tuple[EarlierResults, ...]:
@@ -188,7 +137,7 @@ class Pipeline:
         if not self.fresh:
             check_output_folder(self.run, marker=RUN_MARKER)
             return ()
-        reads, clips = tuple(self.reads()), self.clips or default_folder("clips", dataset_name)
+        reads, clips = tuple(self.reads()), self.clips.out or default_folder("clips", dataset_name)
         earlier = (
             SHARD_FILES.earlier(self.shards_of(dataset_name), reads=reads),
             CLIP_FILES.earlier(clips, reads=reads),
@@ -198,7 +147,7 @@ class Pipeline:
 
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards, which by default depends on the data set."""
-        return self.shards or default_folder("shards", dataset_name)
+        return self.objects.out or default_folder("shards", dataset_name)
 
     def saved_settings(self, dataset_name: str) -> Mapping[str, Any] | None:
         """Return the settings of a detection that has begun and is not replaced; None without."""
@@ -220,9 +169,9 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
                     f"--{name}: applies to detection, not to --objects; omit it, or run `orn "
                     "import-objects` with its options, then `orn train`"
                 )
-    name, data_root, new = _manifest_of(request, dry_run=dry_run)
-    manifest = new.manifest if new else load_manifest(name)
-    dataset = new.dataset if new else load_dataset(manifest, data_root, needs_videos=True)
+    name, data_root, planned = _manifest_of(request, dry_run=dry_run)
+    manifest = planned.manifest if planned else load_manifest(name)
+    dataset = planned.dataset if planned else load_dataset(manifest, data_root, needs_videos=True)
     folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"
@@ -243,21 +192,47 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
         overrides=overrides,
         clip_frames=dataset.clip_frames,
     )
+    if folds:
+        overrides = (*overrides, *_of_folds(settings, overrides))
+    data: dict[str, Any] = {"data_root": data_root, "fresh": request.fresh}
+    objects: DetectRequest | ImportRequest
+    if request.objects is not None:
+        form: Any = request.form
+        objects = ImportRequest(dataset=name, source=request.objects, form=form, **data)
+    else:
+        data_and_detector = data | {"config": request.config, "checkpoint": request.checkpoint}
+        objects = DetectRequest(dataset=name, scope=Scope(rate=request.rate), **data_and_detector)
     pipeline = Pipeline(
-        manifest=name,
-        data_root=data_root,
-        run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
-        recipe=recipe,
-        overrides=overrides,
-        maps=map_options(settings),
+        objects=objects,
+        clips=clips_for(settings, manifest=name, **data),
+        train=TrainRequest(
+            manifest=name,
+            recipe=recipe,
+            overrides=overrides,
+            seed=request.seed,
+            run=request.run or _usual_run(dataset, recipe, settings, request, folds),
+            resources=WITH_WORKERS.changed(data_root=data_root, partial=request.partial),
+        ),
         split=split,
         folds=folds,
-        **request.model_dump(exclude=_RESOLVED),
+        no_final=request.no_final,
     )
-    threshold = settings.data.score_threshold
-    score_threshold = _score_threshold(pipeline, dataset, threshold)
-    overrides = (*pipeline.overrides, *_of_folds(pipeline, settings))
-    return replace(pipeline, score_threshold=score_threshold, overrides=overrides), dataset
+    if recipe == SMALL and isinstance(objects, DetectRequest):
+        threshold = _score_threshold(pipeline, dataset, settings.data.score_threshold)
+        pipeline = replace(pipeline, objects=objects.changed(score_threshold=threshold))
+    return pipeline, dataset
+
+
+def _usual_run(
+    dataset: Dataset, recipe: str, settings: Recipe, request: PipelineRequest, folds: int | None
+) -> Path:
+    """Return the default run folder, which has no run on other training labels."""
+    usual = Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}"
+    if request.fresh or folds:
+        return usual
+    splits = settings.data.training_splits
+    trained = tuple(segment for segment in dataset.segments if segment.split in splits)
+    return free_run(usual, segments_digest(trained))
 
 
 def _of_backbone(backbone: str | None) -> tuple[str, ...]:
@@ -268,14 +243,12 @@ def _of_backbone(backbone: str | None) -> tuple[str, ...]:
     return f"model.backbone={backbone}", f"data.crop=[{height},{width}]"
 
 
-def _of_folds(pipeline: Pipeline, recipe: Recipe) -> tuple[str, ...]:
+def _of_folds(recipe: Recipe, overrides: tuple[str, ...]) -> tuple[str, ...]:
     """Return the settings for the folds of a cross-validation: if the recipe validates only at the
     end, so that validation chooses nothing, its segments are used for training."""
     chooses = recipe.validation.every_epochs < recipe.phases.epochs
-    is_set = any(text.startswith("data.train_with_validation=") for text in pipeline.overrides)
-    if pipeline.folds is None or chooses or is_set:
-        return ()
-    return ("data.train_with_validation=true",)
+    is_set = any(text.startswith("data.train_with_validation=") for text in overrides)
+    return () if chooses or is_set else ("data.train_with_validation=true",)
 
 
 def _manifest_of(
@@ -308,27 +281,29 @@ def _manifest_of(
             text=request.split or _USUAL_SPLIT, folds=request.folds, group=request.group
         )
     if dry_run:
-        new = plan_manifest(table, data_root=request.data_root, split=split)
-        for warning in new.report["warnings"]:
-            logger.warning("%s: %s", new.dataset.name, warning)
-        return str(path), Path(new.report["data_root"]), new
-    words = () if split is None else split.words
-    given = option_words({"--data": request.data_root})
-    argv = ("manifest", "new", str(table), *words, *given)
-    echo(shlex.join(["orn", *argv]), err=True)
-    run_orn(argv, stdout=STDERR)
+        planned = plan_manifest(table, data_root=request.data_root, split=split)
+        for warning in planned.report["warnings"]:
+            logger.warning("%s: %s", planned.dataset.name, warning)
+        return str(path), Path(planned.report["data_root"]), planned
+    values = {
+        "table": table,
+        "data_root": request.data_root,
+        "shares": split.text if split and not split.folds else None,
+        "folds": request.folds,
+        "group": request.group,
+    }
+    echo(new.typed(**values), err=True)
+    new.function(**values)
     return str(path), data_root_of(load_manifest(path), None), None
 
 
-def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> float | None:
+def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> float:
     """Return the score threshold for detection: the usual one of the recipe `small`, which uses
     weak objects that `orn detect` drops by default. Detection that has begun keeps its threshold.
     """
-    if pipeline.objects is not None or pipeline.recipe != SMALL:
-        return None
-    saved = pipeline.saved_settings(dataset.name)
-    began: float | None = (saved or {}).get("detector", {}).get("thresholds", {}).get("score")
-    return usual if saved is None else began
+    saved = pipeline.saved_settings(dataset.name) or {}
+    began: float = saved.get("detector", {}).get("thresholds", {}).get("score", usual)
+    return began
 
 
 def _folds(manifest: Manifest, request: PipelineRequest) -> int | None:

@@ -10,6 +10,7 @@ from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.options import Option, command
+from orn.stage2_train.settings.resources import wait_passively
 
 
 @command("run")
@@ -31,9 +32,11 @@ def run(
             "stdin is not a terminal, so the start cannot be confirmed; pass --yes to start, or "
             "--dry-run for the estimate"
         )
+    wait_passively()
     from orn.run import run_estimate as estimate
     from orn.run.plan_run import open_pipeline
     from orn.run.run_steps import as_report, run_pipeline
+    from orn.stage2_train.runs.run_folder import RUN_MARKER
 
     pipeline, dataset = open_pipeline(request, dry_run=dry_run)
     estimated = estimate.estimate_pipeline(pipeline, dataset)
@@ -41,7 +44,7 @@ def run(
         echo_report(estimated, estimate.as_report, as_json=as_json)
         return 0
     echo_text(estimate.as_report(estimated).text(), err=True)
-    is_confirmed = yes or (pipeline.record.exists() and not request.fresh)  # or resumed
+    is_confirmed = yes or (RUN_MARKER.is_in(pipeline.run) and not request.fresh)  # or resumed
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1
     echo_report(run_pipeline(pipeline), as_report, as_json=as_json)

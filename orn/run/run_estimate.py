@@ -16,7 +16,7 @@ from orn.data_manifests.records import Dataset
 from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps
 from orn.shared.devices import choose_device
-from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.errors import ConfigError
 from orn.shared.estimates import (
     BYTES,
     IMPORT_SECONDS,
@@ -24,15 +24,12 @@ from orn.shared.estimates import (
     estimated_seconds,
     time_text,
 )
-from orn.shared.jobs.child_processes import is_done
 from orn.shared.jobs.plan import Plan
-from orn.shared.options import parse_request
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage1_detect.detect import describe_detection
-from orn.stage1_detect.detect_request import DetectRequest
-from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.make_clips import describe_clips
 from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.runs.control_results import CHANGES, MOST_CLIPS
@@ -40,6 +37,7 @@ from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
 from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
+from orn.stage2_train.training.train_command import train
 
 _FASTER, _FASTER_RATE = "rtmdet-ins_tiny_8xb32-300e_coco", 4.0
 """Detector and frames per second to advise on a machine without a GPU."""
@@ -139,8 +137,16 @@ def _faster(
 ) -> dict[str, Any] | None:
     """Return the times of the default detector on every frame and of a faster one; None if a
     detector was chosen, if there is a GPU, or if detection has begun."""
-    chosen = (pipeline.objects, pipeline.config, pipeline.checkpoint, pipeline.rate)
-    is_chosen = any(choice is not None for choice in (*chosen, dataset.detector.config))
+    objects = pipeline.objects
+    is_chosen = isinstance(objects, ImportRequest) or any(
+        choice is not None
+        for choice in (
+            objects.config,
+            objects.checkpoint,
+            objects.scope.rate,
+            dataset.detector.config,
+        )
+    )
     if is_chosen or device != "cpu" or pipeline.saved_settings(dataset.name) is not None:
         return None
     frames = sum(
@@ -159,19 +165,20 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
     Raises:
         ConfigError: if the existing shards belong to a different job.
     """
-    argv = {step.name: step.argv[1:] for step in pipeline_steps(pipeline)}
-    if pipeline.objects is not None:
+    objects = pipeline.objects
+    if isinstance(objects, ImportRequest):
         work = counted(len(dataset.videos), "video")
-        files = [path for path in pipeline.objects.rglob("*") if path.is_file()]
-        megabytes = sum(path.stat().st_size for path in files or [pipeline.objects]) / 1e6
+        files = [path for path in objects.source.rglob("*") if path.is_file()]
+        megabytes = sum(path.stat().st_size for path in files or [objects.source]) / 1e6
         seconds = round(IMPORT_SECONDS * megabytes, 3)
         yield StepEstimate(step="import-objects", work=work, seconds=seconds)
     else:
         try:
-            detect = describe_detection(parse_request(DetectRequest, argv["detect"]), dataset)
-        except ConfigError as err:  # `orn run` has no --out
-            text = str(err).replace(", choose a different --out, or", ", or")
-            raise ConfigError(text) from err
+            detect = describe_detection(objects, dataset)
+        except ConfigError as err:
+            if err.remedy is not None:  # `orn run` has no --out
+                err.remedy = "resume with the options of that detection, or start over with --fresh"
+            raise
         work = f"{counted(detect['frames_to_do'], 'frame')} of {counted(detect['videos'], 'video')}"
         yield StepEstimate(
             step="detect",
@@ -180,7 +187,7 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
             num_bytes=detect["estimated_bytes"],
             download=detect["to_fetch"],
         )
-    clips = describe_clips(parse_request(ClipsRequest, argv["clips"]), dataset)
+    clips = describe_clips(pipeline.clips, dataset)
     work = f"{counted(clips['frames_to_do'], 'frame')} of {counted(clips['videos_to_do'], 'video')}"
     yield StepEstimate(
         step="clips",
@@ -193,10 +200,11 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
 
 def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:
     """Yield the estimates for training, evaluation and report."""
+    request = pipeline.train
     recipe = load_recipe(
-        pipeline.recipe,
+        str(request.recipe),
         num_activities=len(dataset.classes),
-        overrides=(*pipeline.overrides, f"seed={pipeline.seed}"),
+        overrides=(*request.overrides, f"seed={request.seed}"),
         clip_frames=dataset.clip_frames,
     )
     splits = [segment.split for segment in dataset.segments]
@@ -206,18 +214,19 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
     steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
     batch = recipe.optimizer.batch_size * recipe.optimizer.accumulation
     initial, trains = find_initial_weights(recipe, pipeline.run, None, file=None), False
-    for training in pipeline.trainings:
-        status = None if pipeline.fresh else read_status(training.run)
+    for fold, training in pipeline.trainings.items():
+        status = None if pipeline.fresh or training.run is None else read_status(training.run)
         left = steps if status is None else status.num_steps - status.step
         trains = trains or not (status and status.finished)
         yield StepEstimate(
-            step=f"train{training.name}",
+            step=f"train-{fold}" if fold else "train",
             work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
             seconds=clip_seconds(recipe, "train", left * batch, device=device),
             num_bytes=0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
             download=imagenet_to_fetch(None if status else initial.published),
         )
-    if not pipeline.fresh and not trains and _are_evaluated(pipeline):
+    results = [step for step in pipeline_steps(pipeline)[3:] if step.command is not train]
+    if not (pipeline.fresh or trains) and all(step.is_current() for step in results):
         return
     clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
     explained = min(clips, _EXPLAINED)
@@ -229,11 +238,3 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
         ("report", explained, clip_seconds(recipe, "eval", 4 * explained, device=device)),
     ):
         yield StepEstimate(step=step, work=counted(shown, "clip"), seconds=seconds)
-
-
-def _are_evaluated(pipeline: Pipeline) -> bool:
-    """Return whether no evaluation and no report has to be made again."""
-    steps = [step for step in pipeline_steps(pipeline) if step.made_from is not None]
-    with suppress(PipelineError):  # data that are missing
-        return all(is_done(step, pipeline.record) for step in steps)
-    return False

@@ -5,128 +5,109 @@ Each step is a command that a user could type. The steps detect, clips and train
 remaining work themselves, so videos that are added later are also processed.
 """
 
-import functools
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.folds import write_fold_manifests
-from orn.data_manifests.records import SPLITS, Split
-from orn.run.plan_run import Pipeline, Training
-from orn.shared.data_files import file_digest
+from orn.data_manifests.manifest_commands import check
+from orn.data_manifests.records import ALL, Split
+from orn.run.plan_run import Pipeline
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
-from orn.shared.jobs.child_processes import Step, option_words, run_steps
+from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import counted
 from orn.shared.text_report import Report
+from orn.stage1_detect.detect_command import detect
+from orn.stage1_detect.imports.import_command import import_objects
+from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage2_train.baseline.baseline_command import baseline
+from orn.stage2_train.baseline.baseline_request import BaselineRequest
+from orn.stage2_train.clip_store.clips_command import clips
+from orn.stage2_train.evaluation.eval_command import evaluate
+from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.report.report_command import report
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, earlier_run
+from orn.stage2_train.runs.run_folder import BASELINE_NAME, LAST_NAME, earlier_run, result_paths
 from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.resources import WITH_WORKERS
+from orn.stage2_train.training.train_command import train
+from orn.stage2_train.training.train_request import TrainRequest
 
 
-def pipeline_steps(pipeline: Pipeline, *, may_grow: bool = True) -> list[Step]:
-    """Return the steps of a pipeline in order.
-
-    Args:
-        pipeline: settings of the pipeline.
-        may_grow: whether videos may be added or changed between two runs.
-    """
-    data = (pipeline.manifest, "--data", str(pipeline.data_root))
-    fresh, partial = {"--fresh": pipeline.fresh}, option_words({"--partial": pipeline.partial})
-    check = Step(name="check", argv=("manifest", "check", *data), outputs=(pipeline.data_root,))
-    store = (*option_words({"--out": pipeline.clips}), *pipeline.maps, *option_words(fresh))
-    stored = () if pipeline.clips is None else (pipeline.clips,)
-    clips = Step(name="clips", argv=("clips", *data, *store), outputs=stored)
-    settings = [word for override in pipeline.overrides for word in ("--set", override)]
-    places = option_words({"--shards": pipeline.shards, "--clips": pipeline.clips})
-    recipe = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed))
-    options = (*places, *recipe, *settings, *partial)
-    split = () if pipeline.folds else _split_option(pipeline.split)
-    argv = ("report", str(pipeline.run), *split, *partial)
-    steps = [check, _objects_step(pipeline, data, fresh), clips]
-    for training in pipeline.trainings:
-        steps += _training_steps(training, pipeline, options)
-    evaluations = {step.name: step.made_from for step in steps if step.made_from is not None}
-    made_from = functools.partial(_reported_from, evaluations, pipeline)
-    steps.append(Step(name="report", argv=argv, outputs=pipeline.reported, made_from=made_from))
-    if may_grow:  # the other steps determine what remains to be done
-        return [step if step.made_from else replace(step, outputs=()) for step in steps]
-    return [replace(step, made_from=None) for step in steps]
+def pipeline_steps(pipeline: Pipeline) -> list[Step]:
+    """Return the steps of a pipeline in order."""
+    data = {"dataset": pipeline.manifest, "data_root": pipeline.data_root}
+    is_import = isinstance(pipeline.objects, ImportRequest)
+    detects = import_objects if is_import else detect
+    steps = [
+        Step(name="check", command=check, values=data),
+        Step(name=detects.words, command=detects, values={"request": pipeline.objects}),
+        Step(name="clips", command=clips, values={"request": pipeline.clips}),
+    ]
+    for fold, training in pipeline.trainings.items():
+        steps += _training_steps(pipeline, fold, training)
+    split: Split = "validation" if pipeline.folds else pipeline.split
+    resources = WITH_WORKERS.changed(partial=pipeline.partial)
+    shown = {"run": pipeline.run, "split": split, "resources": resources}
+    stale = partial(_stale_report, pipeline.run, split)
+    return [*steps, Step(name="report", command=report, values=shown, stale=stale)]
 
 
-def _reported_from(
-    evaluations: Mapping[str, Callable[[], Mapping[str, Any]]], pipeline: Pipeline
-) -> dict[str, Any]:
-    """Return what a report is made from: the inputs of the evaluations, and their results."""
-    results = [path for training in pipeline.trainings for path in training.results]
-    return {
-        "evaluations": {name: made_from() for name, made_from in evaluations.items()},
-        "outputs": {str(path.relative_to(pipeline.run)): file_digest(path) for path in results},
-    }
-
-
-def _objects_step(pipeline: Pipeline, data: tuple[str, ...], fresh: dict[str, bool]) -> Step:
-    """Return the step that detects objects or imports them."""
-    out = {"--out": pipeline.shards}
-    if pipeline.objects is not None:
-        source = (str(pipeline.objects), *option_words({"--format": pipeline.form}))
-        words = (pipeline.manifest, *source, *data[1:], *option_words({**out, **fresh}))
-        return Step(name="import-objects", argv=("import-objects", *words))
-    detector = {
-        "--config": pipeline.config,
-        "--checkpoint": pipeline.checkpoint,
-        "--batch-size": pipeline.batch_size,
-        "--score-threshold": pipeline.score_threshold,
-        "--rate": pipeline.rate,
-    }
-    return Step(
-        name="detect",
-        argv=("detect", *data, *option_words({**out, **detector, **fresh})),
-        outputs=() if pipeline.shards is None else (pipeline.shards / "job.json",),
+def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> Iterator[Step]:
+    """Yield the steps of a training run: train, evaluate, and evaluate a baseline."""
+    ending = f"-{fold}" if fold else ""
+    yield Step(name=f"train{ending}", command=train, values={"request": training})
+    if fold == ALL:  # no split is left
+        return
+    split: Split = "test" if fold else pipeline.split
+    resources = WITH_WORKERS.changed(partial=training.resources.partial)
+    evaluation = EvalRequest(run=training.run, split=split, resources=resources)
+    yield Step(
+        name=f"eval{ending}",
+        command=evaluate,
+        values={"request": evaluation},
+        stale=partial(_stale_evaluation, evaluation),
+    )
+    request = BaselineRequest(
+        manifest=training.manifest,
+        data_root=pipeline.data_root,
+        shards=training.resources.shards,
+        clips=training.resources.clips,
+        partial=resources.partial,
+        split=split,
+        recipe=training.recipe,
+        overrides=training.overrides,
+        seed=training.seed or 0,
+        out=pipeline.run / BASELINE_NAME / fold,
+    )
+    yield Step(
+        name=f"baseline{ending}",
+        command=baseline,
+        values={"request": request},
+        stale=partial(_stale_baseline, request),
     )
 
 
-def _training_steps(training: Training, pipeline: Pipeline, options: tuple[str, ...]) -> list[Step]:
-    """Return the steps of one training run: train, evaluate, and evaluate a baseline."""
-    run, partial = str(training.run), option_words({"--partial": pipeline.partial})
-    data = (training.manifest, "--data", str(pipeline.data_root))
-    argv = ("train", *data, *options, "--run", run)
-    train = Step(name=f"train{training.name}", argv=argv, outputs=(training.run / BEST_NAME,))
-    if training.split is None or training.baseline is None:
-        return [train]
-    split = _split_option(training.split)
+def _stale_evaluation(request: EvalRequest) -> str | None:
+    from orn.stage2_train.evaluation.evaluate import stale_evaluation  # imports torch
 
-    def of_splits(*splits: Split) -> Callable[[], dict[str, Any]]:
-        """Return the digests of the inputs, computed once: to compare them, and to record them."""
-        inputs = functools.partial(_inputs, training, splits, partial=pipeline.partial)
-        return functools.cache(inputs)
-
-    evaluate = Step(
-        name=f"eval{training.name}",
-        argv=("eval", run, *split, *partial),
-        outputs=training.results[:2],
-        made_from=of_splits(training.split),
-    )
-    baseline = Step(
-        name=f"baseline{training.name}",
-        argv=("baseline", *data, *options, *split, "--out", str(training.baseline)),
-        outputs=training.results[2:],
-        made_from=of_splits(*SPLITS),
-    )
-    return [train, evaluate, baseline]
+    return stale_evaluation(request)
 
 
-def _inputs(training: Training, splits: tuple[str, ...], *, partial: bool) -> dict[str, Any]:
-    """Return what an evaluation is made from, which reads these splits."""
-    from orn.stage2_train.evaluation.evaluate import made_from  # imports torch
+def _stale_baseline(request: BaselineRequest) -> str | None:
+    from orn.stage2_train.baseline.baseline_job import stale_baseline
 
-    return made_from(training.run, splits, partial=partial)
+    return stale_baseline(request)
 
 
-def _split_option(split: Split) -> tuple[str, ...]:
-    return () if split == "validation" else ("--split", split)
+def _stale_report(run: Path, split: Split) -> str | None:
+    from orn.stage2_train.report.report_job import stale_report
+
+    return stale_report(run, split=split)
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -140,24 +121,26 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
             earlier_run(pipeline.run, reads=pipeline.reads()).remove()
     pipeline.begin()
     if pipeline.folds:
-        paths = [Path(training.manifest) for training in pipeline.trainings]
+        paths = [Path(training.manifest) for training in pipeline.trainings.values()]
         write_fold_manifests(pipeline.manifest, paths)
     try:
-        run_steps(pipeline_steps(pipeline), record=pipeline.record, done=pipeline.done)
+        done = (0, SOME_FAILED) if pipeline.partial else (0,)
+        library = (pipeline.clips.backbone or "").partition("/")[:1]  # of its frozen network
+        run_steps(pipeline_steps(pipeline), done=done, imports=[*filter(None, library)])
     except PipelineError as err:
         if err.exit_code != SOME_FAILED:
             raise
         failure = PipelineError(f"{err}; repair these videos, or pass --partial to exclude them")
         failure.exit_code = SOME_FAILED
         raise failure from err
-    file = read_eval(pipeline.evaluation)
+    file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
     head, figures = next(iter(file.heads().items()))
     from orn.stage2_train.baseline.beside_network import beside_network  # imports torch
 
     beside = beside_network(pipeline.run, file.split)
     predict = ["orn", "predict", str(pipeline.run), "VIDEO"]
-    if pipeline.objects is not None:  # no detector can be run on other videos
-        predict += ["--objects", "FILE", "--format", str(pipeline.form)]
+    if isinstance(pipeline.objects, ImportRequest):  # no detector can be run on other videos
+        predict += ["--objects", "FILE", "--format", pipeline.objects.form]
     return {
         "run": str(pipeline.run),
         "report": str(pipeline.report),

@@ -308,7 +308,8 @@ def check_same_job(
         ConfigError: if settings differ; the message lists both values of each.
     """
     if different := differences(recorded, requested):
-        raise ConfigError(f"{place}: settings have changed: {'; '.join(different)}; {remedy}")
+        problem = f"settings have changed: {'; '.join(different)}"
+        raise ConfigError(problem, where=place, remedy=remedy)
 
 
 def differences(

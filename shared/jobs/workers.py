@@ -31,6 +31,7 @@ _POLL_SECONDS = 0.5
 _AHEAD = 2
 """Number of submitted tasks per worker: one running and one waiting."""
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN_SECONDS = 0.01
 """Delay before a lost interruption is raised again."""
 _is_active = False
@@ -124,7 +125,7 @@ def _begin(lifeline: Connection, work: Callable[[Any], Any]) -> None:
     global _work
     _work = work
     use_lines_in_worker()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
@@ -145,9 +146,9 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def interrupts_delayed() -> Iterator[None]:
-    """Delay Ctrl-C until the end of the block; processes that it starts never receive it, not even
-    while they import modules, when they would print a traceback."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    """Delay Ctrl-C and SIGTERM until the end of the block; processes that it starts never receive
+    them, not even while they import modules, when they would print a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     try:
         yield
     finally:

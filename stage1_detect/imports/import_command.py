@@ -8,7 +8,7 @@ from orn.shared.text_report import report_of
 from orn.stage1_detect.imports.import_request import ImportRequest
 
 
-@command("import-objects")
+@command("import-objects", imports=("orn.stage1_detect.imports.import_objects",))
 def import_objects(
     request: ImportRequest, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> int:

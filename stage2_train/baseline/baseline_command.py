@@ -1,37 +1,13 @@
 """The command `orn baseline`."""
 
-from typing import Annotated
-
-from orn.data_manifests.records import Split
-from orn.shared.common_options import AsJson, DataRoot, FilePath, Overrides, Seed, out_option
+from orn.shared.common_options import AsJson
 from orn.shared.echo import echo_report
-from orn.shared.options import Argument, Option, Request, command
-from orn.stage2_train.settings.resources import (
-    NEWEST,
-    ClipsFolder,
-    Recipe,
-    Resources,
-    ShardsFolder,
-    with_newest_data,
-)
+from orn.shared.options import command
+from orn.stage2_train.baseline.baseline_request import BaselineRequest
+from orn.stage2_train.settings.resources import NEWEST, with_newest_data
 
 
-class BaselineRequest(Request):
-    """Options of `orn baseline`; None selects the default."""
-
-    manifest: Annotated[str, Argument("DATASET")] = NEWEST
-    data_root: DataRoot = None
-    shards: ShardsFolder = None
-    clips: ClipsFolder = None
-    partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False
-    split: Annotated[Split, Option("Split to evaluate.")] = "validation"
-    recipe: Recipe = None
-    overrides: Overrides = ()
-    seed: Seed = 0
-    out: Annotated[FilePath | None, out_option("runs/DATASET-baseline")] = None
-
-
-@command("baseline")
+@command("baseline", imports=("orn.stage2_train.baseline.baseline_job",))
 def baseline(request: BaselineRequest, *, as_json: AsJson = False) -> None:
     """Evaluate what simple models make of the same objects and feature maps as a network: a random
     forest on statistics of the objects, logistic regression on the stored maps, and both averaged.
@@ -43,22 +19,9 @@ def baseline(request: BaselineRequest, *, as_json: AsJson = False) -> None:
     from orn.stage2_train.baseline.baseline_job import evaluate_baseline
     from orn.stage2_train.runs.eval_file import as_report
 
-    manifest = request.manifest
-    resources = Resources(
-        data_root=request.data_root,
-        shards=request.shards,
-        clips=request.clips,
-        partial=request.partial,
-    )
-    if manifest == NEWEST:
-        manifest, resources = with_newest_data(resources)
-    file = evaluate_baseline(
-        manifest,
-        resources,
-        recipe_name=request.recipe,
-        overrides=request.overrides,
-        split=request.split,
-        seed=request.seed,
-        out=request.out,
-    )
+    if request.manifest == NEWEST:
+        manifest, resources = with_newest_data(request.resources)
+        paths = {name: getattr(resources, name) for name in ("data_root", "shards", "clips")}
+        request = request.changed(manifest=manifest, **paths)
+    file = evaluate_baseline(request)
     echo_report(file.as_json(), lambda _: as_report(file), as_json=as_json)

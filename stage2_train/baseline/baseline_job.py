@@ -9,6 +9,7 @@ classes. Labels are (N,) classes, or (N, A) zeros and ones.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.load import load_dataset
-from orn.data_manifests.records import Segment, Split
-from orn.shared.errors import ConfigError
+from orn.data_manifests.records import Segment
+from orn.shared.config.toml_files import to_dict
+from orn.shared.data_files import json_digest
+from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
+from orn.stage2_train.baseline.baseline_request import BaselineRequest
 from orn.stage2_train.baseline.clip_statistics import (
     map_statistics,
     most_frequent_classes,
@@ -31,11 +35,12 @@ from orn.stage2_train.baseline.clip_statistics import (
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.evaluate import save_results, split_file
+from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.open_data import Sources, open_sources
+from orn.stage2_train.runs.made_from import MadeFrom, labels_digest
+from orn.stage2_train.runs.open_data import Sources, data_inputs, open_sources
 from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
@@ -50,25 +55,57 @@ _LEAST = 1e-6
 _Labels = NDArray[np.int64] | NDArray[np.float32]
 
 
-def evaluate_baseline(
-    manifest: str,
-    resources: Resources,
-    *,
-    recipe_name: str | None = None,
-    overrides: Sequence[str] = (),
-    split: Split = "validation",
-    seed: int = 0,
-    out: Path | None = None,
-) -> EvalFile:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What is known before the first model is fitted."""
+
+    out: Path
+    recipe: Recipe
+    sources: Sources
+    train: JoinedSplit
+    other: JoinedSplit
+    """The split to evaluate."""
+    made_from: MadeFrom
+
+
+def evaluate_baseline(request: BaselineRequest) -> EvalFile:
     """Fit and evaluate the baseline of a data set; see the options of `orn baseline`.
 
     Raises:
         ConfigError: if the split is the training split, or the folder is not one of a baseline.
         JoinError: if a split has no usable segments.
     """
-    dataset = load_dataset(manifest, resources.data_root)
-    recipe = recipe_of_dataset(dataset, recipe_name, overrides=overrides)
-    paths = data_paths(manifest, dataset.name, resources)
+    inputs = _open_inputs(request)
+    out, sources, recipe, other = inputs.out, inputs.sources, inputs.recipe, inputs.other
+    begin_output_folder(out, BASELINE_MARKER, reads=(sources.detections.path, request.clips))
+    predictions = _predictions(sources, recipe, inputs.train, other, seed=request.seed)
+    predictions = replace(predictions, made_from=inputs.made_from)
+    file = split_file(
+        *(predictions, other, EvalRequest(split=request.split), sources.dataset, recipe),
+        run=str(out),
+        system=None,
+        step=None,
+        detector=sources.detections.detector.title,
+        trained_on=False,
+    )
+    save_results(out, request.split, file, predictions)
+    return file
+
+
+def stale_baseline(request: BaselineRequest) -> str | None:
+    """Return why a baseline must be evaluated again, in words; None if its results are current."""
+    try:
+        inputs = _open_inputs(request)
+    except PipelineError:  # the evaluation will raise it
+        return ""
+    return stale_results(inputs.out, request.split, inputs.made_from)
+
+
+def _open_inputs(request: BaselineRequest) -> _Inputs:
+    resources, split = request.resources, request.split
+    dataset = load_dataset(request.manifest, resources.data_root)
+    recipe = recipe_of_dataset(dataset, request.recipe, overrides=request.overrides)
+    paths = data_paths(request.manifest, dataset.name, resources)
     sources = open_sources(dataset, paths, partial=resources.partial)
     if split in recipe.data.training_splits:
         raise ConfigError(
@@ -81,19 +118,19 @@ def evaluate_baseline(
     train = train.at_most(recipe.data.train_segments)
     for joined in (train, other):
         joined.require_segments(dataset.name)
-    out = out or Path("runs") / f"{dataset.name}-baseline"
-    begin_output_folder(out, BASELINE_MARKER, reads=(paths.shards, resources.clips))
-    predictions = _predictions(sources, recipe, train, other, seed=seed)
-    file = split_file(
-        *(predictions, other, EvalRequest(split=split), dataset, recipe),
-        run=str(out),
-        system=None,
-        step=None,
-        detector=sources.detections.detector.title,
-        trained_on=False,
+    segments = [*train.segments, *other.segments]
+    return _Inputs(
+        out=request.out or Path("runs") / f"{dataset.name}-baseline",
+        recipe=recipe,
+        sources=sources,
+        train=train,
+        other=other,
+        made_from={
+            "config": json_digest([to_dict(recipe.data), split, request.seed]),
+            "labels": labels_digest(segments),
+            **data_inputs(sources, segments),
+        },
     )
-    save_results(out, split, file, predictions)
-    return file
 
 
 def _predictions(

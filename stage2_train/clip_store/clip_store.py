@@ -4,7 +4,6 @@ Frames and times are read and verified on demand. A file is opened with HDF5 onc
 are then read at their offsets, without HDF5. A store can be pickled, forked and shared by threads.
 """
 
-import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterable
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from orn.shared.config.fields import explain
-from orn.shared.data_files import Stamp, changed, open_file, open_stamped
+from orn.shared.data_files import Stamp, changed, json_digest, open_file, open_stamped
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.text import counted
@@ -32,6 +31,7 @@ from orn.stage2_train.clip_store.store_format import (
     FRAME_ROW,
     INDEX_NAME,
     MAP_DTYPE,
+    RECORDED_SETTINGS,
     RECORDS,
     ClipFileRecord,
     FailedClip,
@@ -374,7 +374,7 @@ class ClipStore:
         videos in the store have no effect."""
         videos = (self.frames(video_id).video for video_id in sorted(set(video_ids)))
         content = [(video.id, video.num_frames, video.crc32) for video in videos]
-        return hashlib.sha256(repr((self.settings, content)).encode()).hexdigest()
+        return json_digest([RECORDED_SETTINGS.dump_python(self.settings, mode="json"), content])
 
 
 def _reopened(path: Path, files: dict[Path, Stamp]) -> ClipStore:

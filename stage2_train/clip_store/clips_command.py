@@ -9,7 +9,7 @@ from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.settings.resources import NEWEST, newest_data
 
 
-@command("clips")
+@command("clips", imports=("orn.stage2_train.clip_store.make_clips",))
 def clips(
     request: ClipsRequest,
     *,

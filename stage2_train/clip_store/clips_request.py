@@ -31,22 +31,6 @@ _MOST_MAPPED_SIDE = 1024
 """Largest side of frames with maps; eight such frames take 1.9 GiB in EfficientNet-Lite0."""
 
 
-def map_options(recipe: "Recipe", *, weights: Path | None = None) -> tuple[str, ...]:
-    """Return the options that store the maps that a recipe's network reads; see the fields of
-    `ClipsRequest`."""
-    model, options = recipe.model, list[str]()
-    if not (model.has_frozen_maps or model.reads_motion):
-        return ()
-    if model.has_frozen_maps:
-        options += ["--backbone", model.backbone, "--size", "{}x{}".format(*recipe.data.crop)]
-        if model.backbone_stage is not None:
-            options += ["--backbone-stage", str(model.backbone_stage)]
-        if weights is not None:
-            options += ["--weights", str(weights)]
-    options += ["--motion"] if model.reads_motion else []
-    return (*options, "--clip-frames", str(recipe.data.clip_frames))
-
-
 class ClipsRequest(Request):
     """Options of `orn clips`."""
 
@@ -155,3 +139,24 @@ class ClipsRequest(Request):
                 "smaller size"
             )
         return self
+
+
+def clips_for(recipe: "Recipe", *, weights: Path | None = None, **options: Any) -> ClipsRequest:
+    """Return a request for a store of the frames, maps and motion that a recipe's network reads.
+
+    Args:
+        recipe: recipe of the network.
+        weights: file with the weights of its frozen network; None for the published ones.
+        options: other options.
+    """
+    model = recipe.model
+    if model.has_frozen_maps:
+        options |= {
+            "backbone": model.backbone,
+            "size": recipe.data.crop,
+            "backbone_stage": model.backbone_stage,
+            "weights": weights,
+        }
+    if model.has_frozen_maps or model.reads_motion:
+        options |= {"motion": model.reads_motion, "clip_frames": recipe.data.clip_frames}
+    return ClipsRequest(**options)

@@ -1,9 +1,10 @@
 """The job of `orn ablate`: train, evaluate and compare."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,12 @@ from orn.data_manifests.draw_split import FOLD_VALIDATION
 from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
 from orn.data_manifests.load import data_root_of, load_listing, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
-from orn.data_manifests.records import Listing
-from orn.shared.config.toml_files import to_toml
-from orn.shared.data_files import file_digest, text_digest
+from orn.data_manifests.records import Listing, Split
+from orn.shared.config.toml_files import to_dict
+from orn.shared.data_files import file_digest, json_digest
 from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError, TrainingError
-from orn.shared.jobs.child_processes import LOG_NAME, Step, option_words, run_lists
 from orn.shared.jobs.outputs import (
     Marker,
     begin_output_folder,
@@ -27,17 +27,22 @@ from orn.shared.jobs.outputs import (
     differences,
 )
 from orn.shared.jobs.progress import progress
+from orn.shared.jobs.steps import LOG_NAME, Step, run_lists
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun, planned_runs
 from orn.stage2_train.compare.ablation_report import ablation_report, write_report
-from orn.stage2_train.compare.run_results import is_measured, read_results
+from orn.stage2_train.compare.run_results import is_finished, is_measured, read_results
+from orn.stage2_train.evaluation.eval_command import evaluate
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
-from orn.stage2_train.runs.missing_data import missing_data, refuse_missing
+from orn.stage2_train.runs.made_from import labels_digest
+from orn.stage2_train.runs.missing_data import refuse_missing
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.runs.run_config import config_to_resume
-from orn.stage2_train.runs.run_folder import BEST_NAME, RUN_MARKER, result_paths
+from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import Recipe, clip_seconds, default_recipe, load_recipe
 from orn.stage2_train.settings.resources import wait_passively
@@ -48,6 +53,8 @@ from orn.stage2_train.training.initial_weights import (
     image_network,
     imagenet_to_fetch,
 )
+from orn.stage2_train.training.train_command import train
+from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +101,9 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     if ablation.folds:
         _carry_out_folds(ablation)
     else:
-        for split_name in dict.fromkeys(("validation", request.split)):
-            carry_out(ablation.runs, request, split=split_name)
+        carry_out(ablation.runs, request, split="validation")
+        if request.test:
+            carry_out(ablation.runs, request, split="test")
     report = ablation_report(read_results(request.folder, split), table=request.table)
     write_report(report, request.folder / f"ablation-{split}")
     return report
@@ -210,13 +218,16 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     different commit or number of threads only causes a warning."""
     request, name = ablation.request, ablation.manifest.name
     resources, weights = request.resources, request.weights
-    refuse_missing(missing_data(request.manifest, name, resources), name)
+    clips = ClipsRequest(
+        manifest=request.manifest, data_root=resources.data_root, out=resources.clips
+    )
+    refuse_missing(request.manifest, name, resources, store=clips)
     recipe = load_recipe(str(request.recipe), num_activities=len(ablation.listing.classes))
     store = resources.clips_of(name)
     settings: dict[str, Any] = {
         "dataset": name,
-        "segments": text_digest(repr(ablation.listing.segments)),
-        "recipe": text_digest(to_toml(recipe)),
+        "segments": labels_digest(ablation.listing.segments),
+        "recipe": json_digest(to_dict(recipe)),
         "detector": DetectionFolder(resources.shards_of(name)).detector.identity,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
@@ -234,50 +245,50 @@ def _check_same_ablation(ablation: _Ablation) -> None:
     check_same_job(recorded, settings, place=request.folder, remedy=remedy)
 
 
-def steps_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Step]:
-    """Return the commands that train a run and evaluate it on validation, then on `split`."""
-    resources, folder = request.resources, run.folder
-    shared = option_words(
-        {
-            "--data": resources.data_root,
-            "--device": resources.device,
-            "--workers": resources.workers,
-            "--threads": resources.num_threads(jobs=request.jobs),
-            "--partial": resources.partial,
-            "--no-clip-store": resources.no_clip_store,
-        }
+def steps_of(run: AblationRun, request: AblationRequest, *, split: Split) -> list[Step]:
+    """Return the steps that train a run and evaluate it on validation, then on `split`."""
+    resources = request.resources.changed(threads=request.resources.num_threads(jobs=request.jobs))
+    training = TrainRequest(
+        manifest=str(run.out / f"{run.fold}.toml") if run.fold else request.manifest,
+        system=run.system,
+        seed=run.seed,
+        run=run.folder,
+        recipe=request.recipe,
+        weights=request.weights if _holds_resnet(recipe_of(run, request)) else None,
+        overrides=run.settings,
+        resources=resources,
     )
-    own = option_words(
-        {
-            "--system": run.system,
-            "--seed": run.seed,
-            "--run": folder,
-            "--recipe": request.recipe,
-            "--shards": resources.shards,
-            "--clips": resources.clips,
-            "--weights": request.weights if _holds_resnet(recipe_of(run, request)) else None,
-        }
-    )
-    overrides = [word for override in run.settings for word in ("--set", override)]
-    manifest = str(run.out / f"{run.fold}.toml") if run.fold else request.manifest
-    training = ("train", manifest, *own, *shared, *overrides)
-    splits = (split,) if run.fold else dict.fromkeys(("validation", split))
+    resources = resources.changed(shards=None, clips=None)  # those of the run
+    splits: tuple[Split, ...] = (split,)
+    if not run.fold and split != "validation":
+        splits = ("validation", split)
+    evaluations = (EvalRequest(run=run.folder, split=name, resources=resources) for name in splits)
     return [
-        Step(name="train", argv=training, outputs=(folder / BEST_NAME,)),
+        Step(
+            name="train",
+            command=train,
+            values={"request": training},
+            stale=partial(_unless, is_finished, run.folder),
+        ),
         *(
             Step(
-                name=f"eval {name}",
-                argv=("eval", str(folder), "--split", name, *shared),
-                outputs=result_paths(folder, name),
+                name=f"eval {evaluation.split}",
+                command=evaluate,
+                values={"request": evaluation},
+                stale=partial(_unless, is_measured, run.folder, evaluation.split),
             )
-            for name in splits
+            for evaluation in evaluations
         ),
     ]
 
 
+def _unless(is_done: Callable[..., bool], *arguments: object) -> str | None:
+    return None if is_done(*arguments) else ""
+
+
 def first_command(run: AblationRun, request: AblationRequest) -> str:
     """Return the command that trains a run without evaluating it."""
-    return steps_of(run, request, split="validation")[0].typed
+    return steps_of(run, request, split="validation")[0].describe()
 
 
 def weights_needed(
@@ -313,7 +324,7 @@ def recipe_of(run: AblationRun, request: AblationRequest) -> Recipe:
     )
 
 
-def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:
+def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: Split) -> None:
     """Train runs and evaluate them on a split, `request.jobs` at a time.
 
     Ctrl-C and SIGTERM also stop training; the next call resumes from the checkpoints.

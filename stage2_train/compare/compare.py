@@ -3,7 +3,9 @@
 N segments, A activity classes.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import FIRST_FOLD
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage2_train.evaluation.intervals import CONFIDENCE, paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import segments_of_metrics
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
+from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
 from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.runs.run_folder import BASELINE_MARKER
+from orn.stage2_train.runs.run_folder import BASELINE_MARKER, result_paths, weights_digest
 from orn.stage2_train.settings.evaluation_names import FOLDS, NUM_FIGURE_DRAWS
+
+logger = logging.getLogger(__name__)
 
 _MOST_NAMED = 5
 
@@ -53,6 +58,8 @@ def compare(
     """
     runs = (one, other)
     name = name or _usual_name(runs)
+    for run in runs:
+        _warn_of_other_weights(run, name)
     class_names, _ = (_class_names(run, name) for run in runs)
     pair, unsure = _same_segments(runs, name)
     first = pair[0]
@@ -90,6 +97,13 @@ def compare(
     if first.labels.ndim == 1:
         report["mcnemar"] = mcnemar(len(only_one), len(only_other))
     return report | {"only_one_right": only_one, "only_other_right": only_other}
+
+
+def _warn_of_other_weights(run: Path, name: str) -> None:
+    with suppress(PipelineError):  # a baseline, or folds
+        inputs = {"weights": weights_digest(run)}
+        if why := why_stale(result_paths(run, name)[1], inputs):
+            logger.warning("%s: %s since it was evaluated; run `orn eval` again", run, why)
 
 
 def interval_facts(predictions: Predictions, num_draws: int) -> dict[str, Any]:

@@ -8,25 +8,39 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.made_from import is_current
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
     METRICS_NAME,
     STARTS_NAME,
     finite_number,
     read_jsonl,
     read_status,
+    result_paths,
+    weights_digest,
 )
 from orn.stage2_train.settings.systems import system_names
 
 
+def is_finished(folder: Path) -> bool:
+    """Return whether the training of a run is finished and its best weights exist."""
+    status = read_status(folder)
+    return status is not None and status.finished and (folder / BEST_NAME).is_file()
+
+
 def is_measured(folder: Path, split: str) -> bool:
-    """Return whether a run is finished and evaluated on a split."""
+    """Return whether a run is evaluated on a split with its best weights, unless these were removed
+    since, and is not unfinished."""
+    inputs: dict[str, str] = {}
+    with suppress(PipelineError):
+        inputs["weights"] = weights_digest(folder)
     status = read_status(folder)
     is_stopped = status is not None and not status.finished  # may have been evaluated by hand
-    return not is_stopped and (folder / f"eval-{split}.json").is_file()
+    return not is_stopped and is_current(result_paths(folder, split)[0], inputs)
 
 
 def read_results(out: Path, split: str) -> list[dict[str, Any]]:

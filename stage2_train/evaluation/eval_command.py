@@ -7,7 +7,7 @@ from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.settings.resources import wait_passively
 
 
-@command("eval")
+@command("eval", imports=("orn.stage2_train.evaluation.evaluate", "scipy.special"))
 def evaluate(request: EvalRequest, *, as_json: AsJson = False) -> None:
     """Evaluate the run in the folder RUN on one split; without RUN, evaluate the newest run.
 

@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ import torch
 from accelerate import Accelerator
 
 from orn.data_manifests.records import Dataset
-from orn.shared.data_files import file_digest, json_digest
+from orn.shared.data_files import json_digest
 from orn.shared.devices import choose_device
-from orn.shared.errors import ConfigError, JoinError
+from orn.shared.errors import ConfigError, JoinError, PipelineError
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
@@ -42,7 +42,8 @@ from orn.stage2_train.evaluation.split_figures import measured_values, with_grou
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
-from orn.stage2_train.runs.open_data import STORED_FRAMES, Sources, data_digests
+from orn.stage2_train.runs.made_from import MadeFrom, labels_digest, output_digests, why_stale
+from orn.stage2_train.runs.open_data import Sources, data_inputs
 from orn.stage2_train.runs.predictions import (
     Predictions,
     check_finite,
@@ -51,7 +52,12 @@ from orn.stage2_train.runs.predictions import (
     save_predictions,
 )
 from orn.stage2_train.runs.run_config import RunConfig, read_config
-from orn.stage2_train.runs.run_folder import BEST_NAME, check_room, result_paths
+from orn.stage2_train.runs.run_folder import (
+    check_room,
+    config_digest,
+    result_paths,
+    weights_digest,
+)
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     inference_precision,
@@ -61,7 +67,6 @@ from orn.stage2_train.runs.trained import (
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import Recipe
-from orn.stage2_train.settings.resources import Resources
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +117,7 @@ def evaluate_run(
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
     predictions = _predict(model, clips, sources=sources, request=request, accelerator=accelerator)
+    predictions = replace(predictions, made_from=_made_from(run, request, sources, joined))
     is_seen = request.split in recipe.data.training_splits
     results: dict[str, Any] = {}
     if not is_seen and request.views == (1, 1) and not request.flip:
@@ -252,6 +258,7 @@ def split_file(
         "metric": dataset.metric,
         "num_unsure": sum(len(segment.unsure) for segment in joined.segments),
         "unsure_in_evaluation": "negative" if recipe.model.variant == "authors" else "left_out",
+        "made_from": dict(predictions.made_from),
         **measured_values(predictions, dataset.classes, dataset.metric, subsets=dataset.subsets),
     }
     return EvalFile.model_validate(values)
@@ -271,7 +278,9 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
         JoinError: if a segment was evaluated in several folds.
     """
     own = [load_predictions(fold / "predictions-test.npz") for fold in folds]
-    predictions = joined_predictions(own)
+    results = [path for fold in folds for path in result_paths(fold, "test")]
+    made_from = {"outputs": output_digests(run, results)}
+    predictions = replace(joined_predictions(own), made_from=made_from)
     files = [read_eval(fold / "eval-test.json") for fold in folds]
     name, times = Counter(predictions.ids).most_common(1)[0]
     if times > 1:
@@ -304,35 +313,39 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
                 for name in ("num_segments", "num_skipped", "num_unsure")
             },
             **values,
+            "made_from": made_from,
         }
     )
     save_results(run, FOLDS, pooled, predictions)
     return pooled
 
 
-def made_from(run: Path, splits: Sequence[str], *, partial: bool) -> dict[str, str | None]:
-    """Return the digests of what an evaluation is made from: the best weights, and the labels,
-    objects and stored frames of splits.
+def stale_evaluation(request: EvalRequest) -> str | None:
+    """Return why a run must be evaluated again, in words; None if its results are current."""
+    try:
+        run = chosen_run(request.run)
+        config = read_config(run)
+        sources = sources_of_run(run, config, request.resources)
+        joined = sources.join(request.split, config.recipe)
+        inputs = _made_from(run, request, sources, joined)
+    except PipelineError:  # the evaluation will raise it
+        return ""
+    return stale_results(run, request.name, inputs)
 
-    Args:
-        run: run folder.
-        splits: the evaluated split, and others that are read.
-        partial: whether segments of missing videos are omitted.
 
-    Raises:
-        PipelineError: if the run cannot be evaluated on the splits.
-    """
-    config = read_config(run)
-    sources = sources_of_run(run, config, Resources(partial=partial))
-    segments = [
-        segment for split in splits for segment in sources.join(split, config.recipe).segments
-    ]
-    video_ids = [segment.video_id for segment in segments]
-    data = data_digests(sources.clips, sources.detections, video_ids)
-    frames = data.pop(STORED_FRAMES, None)
+def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:
+    """Return why the metrics or predictions of an evaluation are stale; see `why_stale`."""
+    reasons = (why_stale(path, inputs) for path in result_paths(run, name))
+    return next((why for why in reasons if why is not None), None)
+
+
+def _made_from(
+    run: Path, request: EvalRequest, sources: Sources, joined: JoinedSplit
+) -> dict[str, Any]:
+    options = {"split": request.split, "views": request.views, "flip": request.flip}
     return {
-        "weights": file_digest(run / BEST_NAME),
-        "labels": json_digest([asdict(segment) for segment in segments]),
-        "objects": json_digest(data),
-        "frames": frames,
+        "config": json_digest([config_digest(run), options]),
+        "weights": weights_digest(run),
+        "labels": labels_digest(joined.segments),
+        **data_inputs(sources, joined.segments),
     }

@@ -137,8 +137,8 @@ class Measured:
         }
 
 
-def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:
-    """Return the results of `orn eval` on a split; None if these weights have not been evaluated.
+def load_measured(run: Path, split: str, classes: tuple[str, ...]) -> Measured | None:
+    """Return the results of `orn eval` on a split; None without any.
 
     Raises:
         CheckpointError: if a file is damaged, or the files do not match.
@@ -147,8 +147,6 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     if not path.exists() or not kept.exists():
         return None
     file = read_eval(path)
-    if file.step != step:
-        return None
     predictions = load_predictions(kept)
     measured = Measured(file=file, predictions=predictions, classes=classes)
     heads, labels = predictions.by_head(), predictions.labels

@@ -10,7 +10,7 @@ from orn.shared.options import Argument, Option, command
 from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources, wait_passively
 
 
-@command("report")
+@command("report", imports=("orn.stage2_train.report.report_job",))
 def report(
     run: Annotated[FilePath | None, Argument("RUN")] = None,
     *,

@@ -1,21 +1,34 @@
 """The job of `orn report`: an offline page about a run, RUN/report.html."""
 
+import logging
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from orn.data_manifests.records import Split
-from orn.shared.errors import JoinError
+from orn.shared.data_files import json_digest
+from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text import counted
-from orn.stage2_train.evaluation.evaluate import evaluate_folds
+from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds, stale_evaluation
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
 from orn.stage2_train.report.curves import training_curves
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
-from orn.stage2_train.runs.run_folder import BASELINE_NAME, check_room
+from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.made_from import MadeFrom, in_page, output_digests, why_stale
+from orn.stage2_train.runs.run_folder import (
+    BASELINE_NAME,
+    METRICS_NAME,
+    REPORT_NAME,
+    check_room,
+    config_digest,
+    result_paths,
+)
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     fold_runs,
@@ -26,14 +39,16 @@ from orn.stage2_train.runs.trained import (
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import Resources
 
+logger = logging.getLogger(__name__)
+
 _USUAL = Resources()
 
 
 def write_report(
     run: Path, *, split: Split = "validation", resources: Resources = _USUAL
 ) -> dict[str, Any]:
-    """Write the page for a run, or for all folds of a cross-validation; evaluate it first if
-    necessary.
+    """Write the page for a run, or for all folds of a cross-validation; evaluate it first unless
+    its evaluation is current.
 
     Args:
         run: the run folder.
@@ -45,7 +60,6 @@ def write_report(
 
     Raises:
         CheckpointError: if the run has no checkpoint, or its evaluation is damaged.
-        JoinError: if different segments were evaluated.
     """
     started = time.monotonic()
     folds = fold_runs(run)
@@ -63,7 +77,7 @@ def write_report(
         baselines = [run / BASELINE_NAME / fold.name for fold in folds]
         if all((baseline / "eval-test.json").exists() for baseline in baselines):
             evaluate_folds(run / BASELINE_NAME, baselines)
-        measured = load_measured(run, FOLDS, first.classes, step=first.step) or measured
+        measured = load_measured(run, FOLDS, first.classes) or measured
     html = report_page(
         run,
         runs,
@@ -75,39 +89,62 @@ def write_report(
             for model in models
         ],
     )
-    write_text(run / "report.html", html)
+    html += in_page(_made_from(run, folds, split))
+    write_text(run / REPORT_NAME, html)
     return {
-        "report": str(run / "report.html"),
+        "report": str(run / REPORT_NAME),
         "bytes": len(html.encode()),
         "seconds": round(time.monotonic() - started, 1),
     }
 
 
-def _evaluated(model: OpenedModel, measured: Measured, resources: Resources) -> EvaluatedRun:
-    """Return a run with its evaluated segments.
+def stale_report(run: Path, *, split: Split = "validation") -> str | None:
+    """Return why a report must be written again although the evaluations that it shows are current,
+    in words; None if it is current."""
+    try:
+        return why_stale(run / REPORT_NAME, _made_from(run, fold_runs(run), split))
+    except PipelineError:  # the report will raise it
+        return ""
 
-    Raises:
-        JoinError: if different segments were evaluated.
-    """
+
+def _made_from(run: Path, folds: Sequence[Path], split: Split) -> MadeFrom:
+    """Return what a report is made from: evaluations, which name their own inputs, and logs."""
+    logs = [fold / METRICS_NAME for fold in folds or (run,)]
+    return {
+        "config": json_digest([split, [config_digest(fold) for fold in folds or (run,)]]),
+        "outputs": output_digests(run, [*_results(run, folds, split), *logs]),
+    }
+
+
+def _results(run: Path, folds: Sequence[Path], split: Split) -> list[Path]:
+    """Return the results of a run and of its baseline, and with folds also those of each fold."""
+    names = {run: FOLDS if folds else split, **dict.fromkeys(folds, "test")}
+    return [
+        path
+        for of, name in names.items()
+        for folder in (of, run / BASELINE_NAME / of.relative_to(run))
+        for path in result_paths(folder, name)
+    ]
+
+
+def _evaluated(model: OpenedModel, measured: Measured, resources: Resources) -> EvaluatedRun:
+    """Return a run with its evaluated segments."""
     split, sources = measured.file.split, sources_of_run(model.path, model.config, resources)
     joined = sources.join(split, model.config.recipe)
-    known = zip(measured.predictions.ids, measured.labels(), strict=True)
-    if [(segment.id, segment.labels) for segment in joined.segments] != list(known):
-        raise JoinError(
-            f"{model.path}: expected the {counted(measured.file.num_segments, 'segment')} of "
-            f"{split} evaluated by `orn eval`, got {len(joined.segments)} with different ids or "
-            "labels; evaluate the run again"
-        )
     return EvaluatedRun(model=model, sources=sources, joined=joined)
 
 
 def _measured(model: OpenedModel, split: Split, resources: Resources) -> Measured:
-    measured = load_measured(model.path, split, model.classes, step=model.step)
-    if measured is None:
-        from orn.stage2_train.evaluation.eval_request import EvalRequest
-        from orn.stage2_train.evaluation.evaluate import evaluate
-
-        evaluate(EvalRequest(run=model.path, split=split, resources=resources))
-        measured = load_measured(model.path, split, model.classes, step=model.step)
-        assert measured is not None
+    """Return the evaluation of a model, made again with the same views if it is not current."""
+    request = EvalRequest(run=model.path, split=split, resources=resources)
+    with suppress(PipelineError):  # missing or damaged
+        earlier = read_eval(result_paths(model.path, split)[0])
+        views = (earlier.clips, earlier.crops)
+        request = request.changed(views=views, flip=earlier.flip)
+    if (why := stale_evaluation(request)) is not None:
+        if why:
+            logger.info("%s: %s since it was evaluated; evaluating it again", model.path, why)
+        evaluate(request)
+    measured = load_measured(model.path, split, model.classes)
+    assert measured is not None
     return measured

@@ -103,6 +103,8 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     """True class, predicted class and number of segments, if not zero, for single labels."""
     controls: ControlResults | None = None
     """What the run uses; None for a baseline, training splits and several views."""
+    made_from: dict[str, Any]
+    """What the evaluation was made from."""
 
     @property
     def by_head(self) -> dict[str, _Metrics]:

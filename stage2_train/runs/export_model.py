@@ -1,5 +1,6 @@
 """The job of `orn export`: export the network of a run as a folder with a model card."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,8 +18,15 @@ from orn.shared.text import counted
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import CARD_NAME, DETECTOR_NAME
+from orn.stage2_train.runs.made_from import output_digests
 from orn.stage2_train.runs.run_config import MODEL_MARKER, RunConfig, recorded_config, write_config
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, config_digest
+from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
+    CONFIG_NAME,
+    MADE_FROM_NAME,
+    config_digest,
+    weights_digest,
+)
 from orn.stage2_train.runs.trained import OpenedModel, open_model
 
 _LISTED_CLASSES = 200
@@ -53,7 +61,7 @@ def export_run(
         recorded, remedy = to_dict(recorded_config(out)), "choose a different folder"
         check_same_job(recorded, to_dict(config), place=out, remedy=remedy)
     detector = _detector_file(config, checkpoint) if with_detector else None
-    names = [CONFIG_NAME, BEST_NAME, CARD_NAME]
+    names = [CONFIG_NAME, BEST_NAME, CARD_NAME, MADE_FROM_NAME]
     remove_stale_temporaries(out)
     write_config(out, config)  # first, because it marks the folder as an export
     save_best(
@@ -69,6 +77,12 @@ def export_run(
     if (out / DETECTOR_NAME).exists():  # possibly from an earlier export of this run
         names.append(DETECTOR_NAME)
     write_text(out / CARD_NAME, _card(model, run, out))
+    inputs = {
+        "config": config_digest(out),
+        "weights": weights_digest(run),
+        "outputs": output_digests(run, sorted(run.glob("eval-*.json"))),
+    }
+    write_text(out / MADE_FROM_NAME, json.dumps(inputs, indent=1) + "\n")
     return tuple(names)
 
 

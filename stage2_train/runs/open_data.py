@@ -1,20 +1,23 @@
 """The sources of clips, frames and shards: opening them, their clips for a recipe, and a check
 whether the data of a run has changed."""
 
+import json
 import logging
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from orn.data_manifests.records import Dataset, Segment, Task
+from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.outputs import begun_with, differences
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import differences
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.clips_request import map_options
+from orn.stage2_train.clip_store.clips_command import clips
+from orn.stage2_train.clip_store.clips_request import clips_for
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
@@ -30,17 +33,14 @@ from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
+from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.runs.run_config import ClipRecord
+from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataPaths
 
 logger = logging.getLogger(__name__)
-
-DATA_NAME = "data.json"
-STORED_FRAMES = "clip store"
-"""Name of the digest of stored frames."""
-_NAMED = 3
 
 
 def expected_maps(
@@ -217,8 +217,8 @@ def _check_maps(
     )
     words = ("in the store", "for the network")
     if different := differences(recorded, requested, words=words):
-        options = map_options(recipe)
-        typed = shlex.join(["orn", "clips", manifest, *options, "--out", "FOLDER"])
+        request = clips_for(recipe, manifest=manifest, out=Path("FOLDER"))
+        typed = clips.typed(request=request)
         raise ConfigError(
             f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{typed}` and "
             "pass --clips FOLDER, or compute them for every clip with --no-clip-store"
@@ -271,36 +271,32 @@ def clip_settings(recipe: Recipe, *, task: Task, has_maps: bool = False) -> Clip
     )
 
 
-def data_digests(
-    clips: DatasetFrames, detections: DetectionFolder, video_ids: Iterable[str]
-) -> dict[str, str]:
-    """Return the digests of the shards with some videos, by name, and of their frames if they are
-    stored."""
-    video_ids = tuple(video_ids)
-    digests = detections.digests(video_ids)
-    if isinstance(clips, ClipStore):
-        digests[STORED_FRAMES] = clips.digest(video_ids)
-    return digests
+def data_inputs(sources: Sources, segments: Iterable[Segment]) -> dict[str, str]:
+    """Return the digests, for a record `made_from`, of the objects of segments, and of their frames
+    if they are stored; decoded frames are compared with the objects."""
+    video_ids = {segment.video_id for segment in segments}
+    inputs = {"objects": json_digest(sources.detections.digests(video_ids))}
+    if isinstance(sources.clips, ClipStore):
+        inputs["frames"] = sources.clips.digest(video_ids)
+    return inputs
 
 
-def warn_of_other_data(
-    run: Path, clips: DatasetFrames, detections: DetectionFolder, *, video_ids: Iterable[str]
-) -> None:
-    """Record the digests of a new run's data, or warn if the data of a resumed run has changed.
-
-    Args:
-        run: run folder.
-        clips: frames, compared only if they are stored.
-        detections: objects.
-        video_ids: videos of the training segments.
+def record_inputs(run: Path, inputs: MadeFrom) -> None:
+    """Record what a new run is made from, or warn if the objects or frames of a resumed run have
+    changed.
 
     Raises:
-        PipelineError: if the record cannot be read or written.
+        PipelineError: if the record cannot be written.
     """
-    digests = data_digests(clips, detections, video_ids)
-    if changed := differences(begun_with(run / DATA_NAME, digests), digests):
-        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+    recorded = recorded_inputs(run) or {}
+    known = {
+        kind: inputs[kind]
+        for kind in ("objects", "frames")
+        if {kind} & recorded.keys() & inputs.keys()
+    }
+    if why := recorded and why_stale(run, known):
         logger.warning(
-            "%s: the data have changed since the run was started: %s%s; restore them, or start a "
-            "different --run", run, "; ".join(changed[:_NAMED]), more,
-        )  # fmt: skip
+            "%s: %s since the run was started; restore the data, or start a different --run",
+            *(run, why),
+        )
+    write_text(run / MADE_FROM_NAME, json.dumps({**inputs, **recorded}, indent=1) + "\n")

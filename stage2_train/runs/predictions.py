@@ -5,11 +5,12 @@ N segments, A activity classes.
 
 import hashlib
 import io
+import json
 import os
 import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -69,6 +70,8 @@ class Predictions:
     when_changed: NDArray[np.int64] | None = None
     """(N, P) predicted class of each segment when changed as in `CHANGES`, -1 if it was not; None
     for multiple labels, and if no segment was changed."""
+    made_from: Mapping[str, Any] = field(default_factory=dict)
+    """What they were made from."""
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -83,12 +86,12 @@ class Predictions:
     def reordered(self, rows: NDArray[np.int64]) -> "Predictions":
         """Return the predictions for the segments in these rows, in this order."""
         values: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for own in fields(self):
+            value = getattr(self, own.name)
             if isinstance(value, np.ndarray):
-                values[field.name] = value[rows]
+                values[own.name] = value[rows]
             elif isinstance(value, tuple):
-                values[field.name] = tuple(value[row] for row in rows.tolist())
+                values[own.name] = tuple(value[row] for row in rows.tolist())
         return replace(self, **values)
 
     def in_order_of(self, ids: Sequence[str], *, run: Path, reference: str) -> "Predictions":
@@ -257,6 +260,7 @@ def _read_arrays(file: BinaryIO) -> Predictions:
         grouped_by=grouped_by,
         unsure=arrays.get("unsure"),
         when_changed=arrays.get("when_changed"),
+        made_from=json.loads(str(arrays["made_from"])),
     )
 
 
@@ -270,6 +274,7 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         "ids": np.array(predictions.ids, dtype=np.str_),
         "labels": predictions.labels,
         "logits": predictions.logits,
+        "made_from": np.array(json.dumps(dict(predictions.made_from))),
     }
     if predictions.combination != "mean":
         arrays["combination"] = np.array(predictions.combination)

@@ -218,7 +218,7 @@ def segments_digest(segments: tuple[Segment, ...]) -> str:
     digest = hashlib.sha256()
     for segment in segments:
         row = (segment.id, segment.start_seconds, segment.stop_seconds, segment.labels)
-        digest.update(f"{row}\n".encode())
+        digest.update(f"{json.dumps(row)}\n".encode())
     return f"sha256:{digest.hexdigest()}"
 
 

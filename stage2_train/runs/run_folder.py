@@ -36,8 +36,8 @@ from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
-from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.outputs import EarlierResults, Marker, earlier_results
+from orn.shared.jobs.steps import LOG_NAME
 from orn.shared.text import path_text
 
 RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')
@@ -52,6 +52,8 @@ LAST_NAME = "last.safetensors"
 PREVIOUS_NAME = "previous.safetensors"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
+REPORT_NAME = "report.html"
+MADE_FROM_NAME = "made_from.json"
 _ROOM_BYTES = 1 << 20
 """Space for the results of most commands."""
 CONFIG_DIGEST = "config"
@@ -60,13 +62,13 @@ CONFIG_DIGEST = "config"
 _RESULTS = ("eval-*.json", "predictions-*.npz")
 _READ = (
     *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
-    *(PREVIOUS_NAME, "data.json", *_RESULTS),
+    *(PREVIOUS_NAME, MADE_FROM_NAME, *_RESULTS),
     *("detector.pth", "README.md"),
 )
 """Files of a run that commands read."""
 _WRITTEN = (
     *_READ,
-    *("corrupt.safetensors", "not-finite.json", "report.html", STEPS_NAME, LOG_NAME),
+    *("corrupt.safetensors", "not-finite.json", REPORT_NAME, LOG_NAME),
     *("tensorboard/**/*", f"{ALL}.toml", "fold-*.toml"),
 )
 """Files of a run that commands write, without its marker and the runs of its folds."""
@@ -296,6 +298,15 @@ def check_digest(run: Path, raw: dict[str, Any], names: Sequence[str]) -> None:
                 "different --run"
             )
         return
+
+
+def weights_digest(run: Path) -> str:
+    """Return the digest of the best weights of a run, which their file contains.
+
+    Raises:
+        CheckpointError: if the weights are missing or damaged.
+    """
+    return str(_metadata(run / BEST_NAME).get("digest"))
 
 
 def no_weights(run: Path) -> CheckpointError:

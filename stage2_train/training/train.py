@@ -21,7 +21,7 @@ from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
-from orn.stage2_train.runs.open_data import warn_of_other_data
+from orn.stage2_train.runs.open_data import record_inputs
 from orn.stage2_train.runs.phases import count_training_clips, plan_phases
 from orn.stage2_train.runs.run_config import write_config
 from orn.stage2_train.runs.run_folder import (
@@ -131,9 +131,7 @@ def _record(inputs: TrainingInputs, *, threads: int) -> None:
     precision = inputs.config.recipe.precision
     logger.info("precision %s", precision)
     record_start(inputs.run, threads=threads, precision=precision)
-    trained = [segment.video_id for segment in inputs.data.train.segments]
-    sources = inputs.sources
-    warn_of_other_data(inputs.run, sources.clips, sources.detections, video_ids=trained)
+    record_inputs(inputs.run, inputs.made_from())
 
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:

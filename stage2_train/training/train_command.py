@@ -10,7 +10,7 @@ from orn.stage2_train.settings.resources import NEWEST, wait_passively, with_new
 from orn.stage2_train.training.train_request import TrainRequest
 
 
-@command("train")
+@command("train", imports=("orn.stage2_train.training.train",))
 def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Train the network on the clips and shards of DATASET, or resume a training run; without
     DATASET, use the data set whose detection finished last.

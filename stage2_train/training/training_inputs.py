@@ -2,26 +2,28 @@
 
 import logging
 import os
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.manifest import TableLabels
 from orn.data_manifests.records import ALL, Dataset
-from orn.shared.data_files import require_utf8
+from orn.shared.config.toml_files import to_dict
+from orn.shared.data_files import json_digest, require_utf8
 from orn.shared.devices import choose_device, choose_precision, is_slow
 from orn.shared.echo import is_first_process
 from orn.shared.errors import SOME_FAILED, ConfigError
-from orn.shared.jobs.child_processes import STDERR, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.stage2_train.clip_store.clips_request import map_options
+from orn.shared.jobs.steps import Step
+from orn.stage2_train.clip_store.clips_command import clips
+from orn.stage2_train.clip_store.clips_request import clips_for
 from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.runs.find_run import local_folder
-from orn.stage2_train.runs.missing_data import missing_data, refuse_missing
-from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
+from orn.stage2_train.runs.made_from import MadeFrom, free_run
+from orn.stage2_train.runs.missing_data import lacks_store, refuse_missing
+from orn.stage2_train.runs.open_data import Sources, data_inputs, expected_maps, open_sources
 from orn.stage2_train.runs.run_config import (
     DatasetRecord,
     Places,
@@ -29,6 +31,7 @@ from orn.stage2_train.runs.run_config import (
     check_detector_classes,
     check_same_run,
     config_to_resume,
+    segments_digest,
 )
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.recipe import (
@@ -73,6 +76,22 @@ class TrainingInputs:
             "num_skipped": self.num_skipped,
         }
 
+    def made_from(self) -> MadeFrom:
+        """Return what the run is made from; its labels are those of all segments for training, also
+        of segments that cannot be used."""
+        return {
+            "config": json_digest(to_dict(self.config.recipe)),
+            "weights": self.config.weights_digest,
+            "labels": training_labels(self.sources.dataset, self.config.recipe),
+            **data_inputs(self.sources, self.data.train.segments),
+        }
+
+
+def training_labels(dataset: Dataset, recipe: Recipe) -> str:
+    """Return the digest of the segments of a data set for training."""
+    splits = recipe.data.training_splits
+    return segments_digest(tuple(one for one in dataset.segments if one.split in splits))
+
 
 def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> TrainingInputs:
     """Return what a training run starts from.
@@ -89,7 +108,10 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
     recipe_name, recipe = _read_recipe(request, dataset)
     source = None if request.start is None else local_folder(request.start)
     paths = data_paths(request.manifest, dataset.name, resources)
-    run = request.run or _default_run(request, paths, source, dataset.name, recipe_name, recipe)
+    run = request.run or free_run(
+        _default_run(request, paths, source, dataset.name, recipe_name, recipe),
+        training_labels(dataset, recipe),
+    )
     require_utf8(run)
     check_output_folder(run, marker=RUN_MARKER)
     recorded = config_to_resume(run)
@@ -230,13 +252,20 @@ def _create_missing(
 ) -> None:
     """Create a missing clip store if allowed, after the download of missing weights, without which
     it would be of no use."""
-    options = map_options(recipe, weights=request.weights)
-    missing = missing_data(request.manifest, dataset_name, request.resources, clips=options)
+    resources = request.resources
+    store = clips_for(
+        recipe,
+        weights=request.weights,
+        manifest=request.manifest,
+        data_root=resources.data_root,
+        out=resources.clips,
+    )
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would create it
-    if not (creates_clips and alone and [data.arguments[0] for data in missing] == ["clips"]):
-        refuse_missing(missing, dataset_name)
+    creates = creates_clips and alone and lacks_store(dataset_name, resources)
+    refuse_missing(request.manifest, dataset_name, resources, store=None if creates else store)
     if weights.published and creates_clips:
         fetch_imagenet_weights(weights.published)
-    for data in missing:
-        logger.info("running %s first", shlex.join(["orn", *data.arguments]))
-        run_orn(data.arguments, stdout=STDERR, done=(0, SOME_FAILED))
+    if creates:
+        step = Step(name="clips", command=clips, values={"request": store})
+        logger.info("running %s first", step.describe())
+        step.run(done=(0, SOME_FAILED))

@@ -1,24 +1,34 @@
 """Pipelines of `orn run` on a tiny world, whose steps are carried out in this process."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
 from orn.run.plan_run import Pipeline
-from tests.running import LAPTOP, run_orn
+from orn.shared.jobs.steps import Step
+from orn.stage1_detect.detect_request import DetectRequest
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.training.train_request import TrainRequest
 from tests.worlds.films import TinyWorld
+
+LAPTOP = {"workers": 0, "device": "cpu"}
 
 
 def pipeline_of(world: TinyWorld, options: dict[str, str], **more: Any) -> Pipeline:
     """A pipeline with the options of `make_workspace`."""
+    manifest, root = options["manifest"], Path(options["--data"])
+    data = Resources(data_root=root, shards=world.shards_path, clips=world.store_path)
     return Pipeline(
-        manifest=options["manifest"],
-        data_root=Path(options["--data"]),
-        run=Path(options["--run"]),
-        shards=world.shards_path,
-        clips=world.store_path,
-        recipe=options["--recipe"],
+        objects=DetectRequest(dataset=manifest, data_root=root, out=world.shards_path),
+        clips=ClipsRequest(manifest=manifest, data_root=root, out=world.store_path),
+        train=TrainRequest(
+            manifest=manifest,
+            recipe=options["--recipe"],
+            run=Path(options["--run"]),
+            resources=data.changed(**LAPTOP),
+            seed=0,
+        ),
         **more,
     )
 
@@ -32,10 +42,18 @@ def begin(pipeline: Pipeline) -> None:
         rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
         table.write_text("\n".join(rows))
         draw_folds(table, changes)
-        paths = [Path(training.manifest) for training in pipeline.trainings]
+        paths = [Path(training.manifest) for training in pipeline.trainings.values()]
         write_fold_manifests(pipeline.manifest, paths, changes)
 
 
-def carry_out(argv: Sequence[str], *, exit_code: int | None = 0) -> Any:
-    """What a step did, on one CPU core."""
-    return run_orn(*argv, *(LAPTOP if argv[0] != "baseline" else ()), exit_code=exit_code)
+def carry_out(step: Step) -> None:
+    """Carry out a step in this process, on one CPU core."""
+    values = dict(step.values)
+    holder = values.get("request")
+    if "resources" in values:
+        values["resources"] = values["resources"].changed(**LAPTOP)
+    elif hasattr(holder, "device"):
+        values["request"] = holder.changed(device="cpu")
+    elif "resources" in type(holder).model_fields:
+        values["request"] = holder.changed(resources=holder.resources.changed(**LAPTOP))
+    step.command.function(**values)

@@ -24,7 +24,7 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
     pipeline = pipeline_of(world, options, folds=folds, no_final=True)
     begin(pipeline)
     for step in pipeline_steps(pipeline)[3:]:
-        carry_out(step.argv)
+        carry_out(step)
     return pipeline.run
 
 

@@ -1,9 +1,13 @@
-"""Steps of `orn run` run again if what they were made from has changed."""
+"""What must be made again after a change, of a run that is finished: evaluation, baseline, report
+and the run itself, each by `is_current`; some also by the command."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +15,13 @@ from orn.data_manifests.load import load_dataset
 from orn.run import run_estimate
 from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps
-from orn.shared.errors import ConfigError
-from orn.shared.jobs import child_processes
-from orn.shared.jobs.child_processes import run_steps
+from orn.shared.errors import CheckpointError, PipelineError
+from orn.shared.jobs.steps import Step, run_steps
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
-from tests.orn.run.pipelines import begin, carry_out, pipeline_of
-from tests.running import LAPTOP, run_orn
+from orn.stage2_train.runs.made_from import is_current, recorded_inputs, why_stale
+from orn.stage2_train.training.training_inputs import open_inputs
+from tests.orn.run.pipelines import LAPTOP, begin, carry_out, pipeline_of
+from tests.running import run_orn
 from tests.worlds.films import (
     Film,
     TinyWorld,
@@ -27,161 +32,438 @@ from tests.worlds.films import (
 )
 from tests.worlds.tables import exchange_labels
 
+RESULTS = ("eval-validation.json", "predictions-validation.npz")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """A pipeline that was trained and evaluated."""
+    """A pipeline that was trained and evaluated, in a folder with its data."""
 
-    pipeline: Pipeline
+    folder: Path
     world: TinyWorld
     commands: list[str]
     """Commands that were run last."""
+    folds: int | None = None
+    options: Mapping[str, Any]
+    """Changes of the request to train."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        paths = {name: str(self.folder / place) for name, place in PLACES.items()}
+        world = replace(self.world, shards_path=self.shards, store_path=self.store)
+        pipeline = pipeline_of(world, paths, folds=self.folds, no_final=True)
+        train = pipeline.train
+        if "partial" in self.options:
+            resources = train.resources.changed(**self.options)
+            return replace(pipeline, train=train.changed(resources=resources))
+        return replace(pipeline, train=train.changed(**self.options))
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
 
     @property
     def labels(self) -> Path:
-        return self.pipeline.data_root / "tiny" / "labels.csv"
+        return self.folder / "data" / "tiny" / "labels.csv"
+
+    @property
+    def shards(self) -> Path:
+        return self.folder / "world" / "shards"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "world" / "tiny"
 
     def run_all(self) -> list[str]:
         """Run the steps from training to report; return the commands that were run."""
         self.commands.clear()
-        run_steps(pipeline_steps(self.pipeline)[3:], record=self.pipeline.record)
+        run_steps(pipeline_steps(self.pipeline)[3:])
         return [*self.commands]
 
-    def run(self) -> bool:
-        """Run the steps train, eval and baseline; return whether both were evaluated again."""
-        self.commands.clear()
-        run_steps(pipeline_steps(self.pipeline)[3:6], record=self.pipeline.record)
-        assert ("eval" in self.commands) == ("baseline" in self.commands)
-        return "eval" in self.commands
+    def answers(self) -> dict[str, str | None]:
+        """Return why each output is stale; None if it is current."""
+        steps = {step.name: step for step in pipeline_steps(self.pipeline)[4:]}
+        answers = {name: step.stale() for name, step in steps.items()}
+        assert all(steps[name].is_current() == (why is None) for name, why in answers.items())
+        try:
+            return {
+                **answers,
+                "run": why_stale(self.run, open_inputs(self.pipeline.train).made_from()),
+            }
+        except PipelineError as err:
+            return {**answers, "run": f"refused: {err}"}
 
-    @property
-    def score(self) -> float:
-        return json.loads(self.pipeline.evaluation.read_text())["two_heads"]["top1"]
+
+PLACES = {"manifest": "tiny.toml", "--data": "data", "--recipe": "recipe.toml", "--run": "run"}
 
 
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+@pytest.fixture(scope="module")
+def commands() -> Any:
     """Names of the commands that steps run, which are carried out in this process."""
     commands: list[str] = []
 
-    def run(arguments, **_) -> None:
-        commands.append(arguments[0])
-        ran = carry_out(arguments, exit_code=None)
-        if ran.exit_code:
-            raise ConfigError(ran.stderr)
+    def run(step: Step, **_: object) -> None:
+        commands.append(step.command.words)
+        carry_out(step)
 
-    monkeypatch.setattr(child_processes, "run_orn", run)
-    return commands
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Step, "run", run)
+        yield commands
 
 
 def begin_in(folder: Path, commands: list[str], folds: int | None = None) -> Begun:
     world = build_world(folder / "world")
-    pipeline = pipeline_of(world, make_workspace(world, folder), folds=folds, no_final=True)
-    begin(pipeline)
-    return Begun(pipeline=pipeline, world=world, commands=commands)
+    make_workspace(world, folder)
+    begun = Begun(folder=folder, world=world, commands=commands, folds=folds, options={})
+    begin(begun.pipeline)
+    assert begun.run_all()[-1] == "report"
+    return begun
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, commands: list[str]) -> Begun:
+    begun = begin_in(tmp_path_factory.mktemp("finished") / "project", commands)
+    shutil.copytree(begun.folder, begun.folder.with_name("kept"))
+    return begun
 
 
 @pytest.fixture
-def begun(tmp_path: Path, commands: list[str]) -> Begun:
-    made = begin_in(tmp_path, commands)
-    assert made.run()
-    return made
+def begun(finished: Begun) -> Begun:
+    """A finished pipeline with its data, whose files have other times."""
+    shutil.rmtree(finished.folder, ignore_errors=True)
+    kept = finished.folder.with_name("kept")
+    shutil.copytree(kept, finished.folder, copy_function=shutil.copyfile)
+    return finished
 
 
-def other_objects(begun: Begun) -> None:
-    films = [replace(film, boxes_FN4=film.boxes_FN4 + 1) for film in begun.world.films.values()]
-    write_films_shard(begun.world.shards_path / "shard-000000.zarr.zip", films[:6])
+def edited(old: str, new: str, path: str = "data/tiny/labels.csv") -> Callable[[Begun], None]:
+    def change(begun: Begun) -> None:
+        text = (begun.folder / path).read_text()
+        assert old in text
+        (begun.folder / path).write_text(text.replace(old, new, 1))
+
+    return change
 
 
-def other_frames(begun: Begun) -> None:
-    films: list[Film] = [
-        replace(film, colors=film.colors[::-1].copy()) for film in begun.world.films.values()
-    ]
-    write_store(begun.world.store_path, films)
+def labels_of(split: str) -> Callable[[Begun], None]:
+    return lambda begun: exchange_labels(begun.labels, split)
 
 
-def other_weights(begun: Begun) -> None:
-    path = begun.pipeline.run / "model.safetensors"
-    tensors, metadata = read_tensors(path, what="weights", remedy="none")
-    write_tensors(path, {name: tensor * 0 for name, tensor in tensors.items()}, metadata)
+def row_of(
+    split: str, number: int, new: Callable[[list[str]], list[str] | None]
+) -> Callable[[Begun], None]:
+    """A change of one row of a split: other cells, or none."""
+
+    def change(begun: Begun) -> None:
+        head, *rows = [line.split(",") for line in begun.labels.read_text().splitlines()]
+        place = [index for index, row in enumerate(rows) if row[2] == split][number]
+        rows[place : place + 1] = [row for row in [new(rows[place])] if row is not None]
+        begun.labels.write_text("\n".join(map(",".join, [head, *rows])) + "\n")
+
+    return change
+
+
+def other_class(row: list[str]) -> list[str]:
+    return [row[0], "right" if row[1] == "down" else "down", row[2]]
+
+
+def to(split: str) -> Callable[[list[str]], list[str]]:
+    return lambda row: [*row[:2], split]
+
+
+def removed(row: list[str]) -> None:
+    return None
+
+
+def shard_of(change: Callable[[Film], Film], count: int = 6) -> Callable[[Begun], None]:
+    """A change of the objects of the first films, which one shard holds."""
+
+    def write(begun: Begun) -> None:
+        films = [change(film) for film in begun.world.films.values()]
+        write_films_shard(begun.shards / "shard-000000.zarr.zip", films[:count])
+
+    return write
+
+
+def frames_of(change: Callable[[Film], Film]) -> Callable[[Begun], None]:
+    return lambda begun: write_store(
+        begun.store, [change(film) for film in begun.world.films.values()]
+    )
+
+
+def scaled(name: str, factor: float) -> Callable[[Begun], None]:
+    def change(begun: Begun) -> None:
+        path = begun.run / name
+        tensors, metadata = read_tensors(path, what="weights", remedy="none")
+        changed = {
+            key: tensor * factor if tensor.is_floating_point() else tensor
+            for key, tensor in tensors.items()
+        }
+        write_tensors(path, changed, metadata)
+
+    return change
+
+
+def without(*names: str) -> Callable[[Begun], None]:
+    def change(begun: Begun) -> None:
+        for name in names:
+            (begun.folder / name).unlink()
+
+    return change
+
+
+def damaged(name: str, place: int) -> Callable[[Begun], None]:
+    def change(begun: Begun) -> None:
+        content = bytearray((begun.run / name).read_bytes())
+        content[place] ^= 1
+        (begun.run / name).write_bytes(content)
+
+    return change
+
+
+def option(**options: Any) -> Callable[[Begun], Begun]:
+    return lambda begun: replace(begun, options=options)
+
+
+def evaluated(**options: Any) -> Callable[[Begun], None]:
+    """An evaluation by hand, with other options."""
+
+    def change(begun: Begun) -> None:
+        from orn.stage2_train.evaluation.eval_request import EvalRequest
+        from orn.stage2_train.evaluation.evaluate import evaluate
+        from orn.stage2_train.settings.resources import Resources
+
+        evaluate(EvalRequest(run=begun.run, resources=Resources(**LAPTOP), **options))
+
+    return change
+
+
+def touched(begun: Begun) -> None:
+    for path in begun.folder.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+
+
+def more_shards(begun: Begun) -> None:
+    films = [replace(film, id=f"{film.id}-more") for film in begun.world.films.values()]
+    write_films_shard(begun.shards / "shard-000009.zarr.zip", films[:2])
+
+
+def moved(begun: Begun) -> Begun:
+    shutil.rmtree(begun.folder.with_name("moved"), ignore_errors=True)
+    return replace(begun, folder=Path(shutil.move(begun.folder, begun.folder.with_name("moved"))))
+
+
+def all_labels(begun: Begun) -> None:
+    for split in ("train", "validation"):
+        exchange_labels(begun.labels, split)
+
+
+def no_log(begun: Begun) -> None:
+    (begun.run / "metrics.jsonl").write_text("")
+
+
+def nothing(begun: Begun) -> None:
+    pass
+
+
+LABELS, OBJECTS, FRAMES = (f"{name} have changed" for name in ("labels", "objects", "frames"))
+SETTINGS, WEIGHTS = "settings have changed", "the weights of the network have changed"
+REFUSED = "refused: "
+of_validation = {"eval": LABELS, "baseline": LABELS}
+of_training = {"baseline": LABELS, "run": REFUSED}
+of_data = {"baseline": SETTINGS, "run": REFUSED}
+EVAL, PREDICTIONS = RESULTS
+BASELINE = tuple(f"baseline/{name}" for name in RESULTS)
+SHOWN = {name: {"report": f"{name} has changed"} for name in (*RESULTS, *BASELINE)}
+of_views = {"eval": SETTINGS, "report": f"{EVAL} has changed, {PREDICTIONS} has changed"}
+DATA = {why: {"eval": why, "baseline": why, "run": why} for why in (OBJECTS, FRAMES)}
+TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
+    "nothing": (nothing, {}),
+    "the times of all files": (touched, {}),
+    "another video of no segment": (lambda begun: (begun.labels.parent / "new.mp4").touch(), {}),
+    "a shard of other videos": (more_shards, {}),
+    "a note in the run folder": (lambda begun: (begun.run / "notes.txt").touch(), {}),
+    "a log of TensorBoard": (lambda begun: shutil.rmtree(begun.run / "tensorboard"), {}),
+    "the place of the project": (moved, {}),
+    "a comment in the manifest": (edited("name", "# mine\nname", "tiny.toml"), {}),
+    # labels and splits
+    "validation labels exchanged": (labels_of("validation"), of_validation),
+    "one validation label": (row_of("validation", 0, other_class), of_validation),
+    "a validation row removed": (row_of("validation", 0, removed), of_validation),
+    "a validation row moved to test": (row_of("validation", 0, to("test")), of_validation),
+    "training labels exchanged": (labels_of("train"), of_training),
+    "one training label": (row_of("train", 2, other_class), of_training),
+    "a training row removed": (row_of("train", 0, removed), of_training),
+    "a training row moved to test": (row_of("train", 0, to("test")), of_training),
+    "a training row moved to validation": (
+        row_of("train", 0, to("validation")),
+        {**of_training, "eval": LABELS},
+    ),
+    "a validation row moved to training": (
+        row_of("validation", 0, to("train")),
+        {**of_training, "eval": LABELS},
+    ),
+    "all labels exchanged": (all_labels, {**of_training, **of_validation}),
+    # objects
+    "boxes of six videos": (
+        shard_of(lambda film: replace(film, boxes_FN4=film.boxes_FN4 + 1)),
+        DATA[OBJECTS],
+    ),
+    "the same objects written again": (shard_of(lambda film: film), {}),
+    # frames
+    "colors of all frames": (
+        frames_of(lambda film: replace(film, colors=film.colors[::-1].copy())),
+        DATA[FRAMES],
+    ),
+    "the same frames written again": (frames_of(lambda film: film), {}),
+    # weights
+    "best weights": (scaled("model.safetensors", 0.5), {"eval": WEIGHTS}),
+    "best weights removed": (without("run/model.safetensors"), {"eval": ""}),
+    "the last checkpoint removed": (without("run/last.safetensors"), {}),
+    # settings
+    "a rate in the recipe": (
+        edited("learning_rate", "weight_decay = 0.5\nlearning_rate", "recipe.toml"),
+        {"run": REFUSED},
+    ),
+    "another seed": (option(seed=1), of_data),
+    "the score threshold": (option(overrides=("data.score_threshold=0.6",)), of_data),
+    "the width of the network": (option(overrides=("model.relation_width=8",)), {"run": REFUSED}),
+    "the number of objects": (option(overrides=("data.max_objects=1",)), of_data),
+    "fewer training segments": (
+        option(overrides=("data.train_segments=4",)),
+        {"baseline": f"{SETTINGS}, {LABELS}", "run": REFUSED},
+    ),
+    "--partial with all videos": (option(partial=True), {}),
+    "workers": (option(max_steps=1000), {}),
+    # results
+    "an evaluation removed": (without(f"run/{EVAL}"), {"eval": "", **SHOWN[EVAL]}),
+    "predictions removed": (without(f"run/{PREDICTIONS}"), {"eval": "", **SHOWN[PREDICTIONS]}),
+    "the baseline removed": (
+        without(*(f"run/{name}" for name in BASELINE)),
+        {"baseline": "", "report": ", ".join(f"{name} has changed" for name in BASELINE)},
+    ),
+    "its predictions removed": (
+        without(f"run/{BASELINE[1]}"),
+        {"baseline": "", **SHOWN[BASELINE[1]]},
+    ),
+    "the report removed": (without("run/report.html"), {"report": ""}),
+    "the record of the run removed": (without("run/made_from.json"), {"run": ""}),
+    "the configuration removed": (without("run/config.json"), {"eval": "", "report": ""}),
+    "a damaged evaluation": (damaged(EVAL, 0), {"eval": "", **SHOWN[EVAL]}),
+    "damaged predictions": (damaged(PREDICTIONS, -1), {"eval": "", **SHOWN[PREDICTIONS]}),
+    "an evaluation with other views": (
+        evaluated(views=(2, 1)),
+        of_views,
+    ),
+    "an evaluation with a name": (evaluated(label="mine"), {}),
+    "an evaluation of another split": (evaluated(split="train"), {}),
+    "the log of training": (no_log, {"report": "metrics.jsonl has changed"}),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_after_a_change_each_output_is_current_or_names_it(begun: Begun, name: str) -> None:
+    change, expected = TABLE[name]
+    begun = change(begun) or begun
+    answers = begun.answers()
+    if expected.get("run") == REFUSED:
+        assert str(answers["run"]).startswith(REFUSED)
+        answers["run"] = REFUSED
+    assert {output: why for output, why in answers.items() if why is not None} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("nothing", []),
+        ("validation labels exchanged", ["eval", "baseline", "report"]),
+        ("best weights", ["eval", "report"]),
+        ("its predictions removed", ["baseline"]),
+        ("the report removed", ["report"]),
+        ("an evaluation with other views", ["eval"]),
+    ],
+)
+def test_the_same_commands_make_again_what_is_stale(begun: Begun, name: str, made) -> None:
+    """And nothing else; what comes to the same bytes is not shown again."""
+    before = {path: (begun.run / path).read_bytes() for path in SHOWN}
+    TABLE[name][0](begun)
+    assert begun.run_all() == ["train", *made]
+    assert begun.run_all() == ["train"]
+    if "report" not in made:
+        assert before == {path: (begun.run / path).read_bytes() for path in SHOWN}
 
 
 def test_other_labels_give_another_score(begun: Begun) -> None:
-    score = begun.score
-    assert not begun.run()
+    """Also those of a report by itself, which says that the baseline has others."""
+
+    def score() -> float:
+        return float(json.loads((begun.run / EVAL).read_text())["two_heads"]["top1"])
+
+    before = score()
     exchange_labels(begun.labels, "validation")
-    assert "labels" in run_orn("report", begun.pipeline.run, *LAPTOP, exit_code=1).stderr
-    assert begun.run()
-    assert begun.score == pytest.approx(1 - score)
-    assert not begun.run()
+    shown = run_orn("report", begun.run, "--workers", 0, "--device", "cpu", exit_code=2).stderr
+    assert LABELS in shown and "run `orn baseline` again" in shown
+    assert score() == pytest.approx(1 - before)
+    assert begun.run_all() == ["train", "baseline", "report"]
 
 
-def test_other_objects_frames_and_weights_are_evaluated(begun: Begun) -> None:
-    for change in (other_objects, other_frames, other_weights):
-        change(begun)
-        assert begun.run() and not begun.run(), change
+def test_predictions_know_what_they_were_made_from(begun: Begun) -> None:
+    """As their evaluation does; and so does an exported model."""
+    of_eval, of_predictions = (recorded_inputs(begun.run / name) for name in RESULTS)
+    assert of_eval == of_predictions and set(of_eval or ()) >= {"config", "weights", "labels"}
+    run_orn("export", begun.run, begun.folder / "model")
+    inputs = recorded_inputs(begun.folder / "model") or {}
+    assert inputs["weights"] == (of_eval or {})["weights"]
+    assert not is_current(begun.folder / "model", {**inputs, "weights": "another"})
 
 
-def test_a_copied_project_reads_its_own_labels(begun: Begun, tmp_path: Path) -> None:
-    project = begun.pipeline.data_root.parent
-    copied = Path(shutil.copytree(project, tmp_path / "elsewhere" / "copied"))
-    exchange_labels(copied / begun.labels.relative_to(project), "validation")
-    run = copied / begun.pipeline.run.relative_to(project)
-    result = run_orn("eval", run, "--json", *LAPTOP).json
-    assert result["two_heads"]["top1"] == pytest.approx(1 - begun.score)
+def test_a_comparison_warns_of_an_evaluation_of_other_weights(begun: Begun) -> None:
+    assert "since" not in run_orn("compare", begun.run, begun.run).stderr
+    TABLE["best weights"][0](begun)
+    assert f"{WEIGHTS} since" in run_orn("compare", begun.run, begun.run / "baseline").stderr
 
 
-def test_other_training_labels_need_another_run(begun: Begun) -> None:
-    labels = begun.labels.read_text()
-    begun.labels.write_text(labels.replace("train", "validation", 1))
-    with pytest.raises(ConfigError, match="train_digest"):
-        begun.run()
-    begun.labels.write_text(labels)
-    exchange_labels(begun.labels, "train")
-    with pytest.raises(ConfigError, match="train_digest"):
-        begun.run()
-
-
-def test_a_report_killed_after_its_evaluation_is_written_again(begun: Begun) -> None:
-    assert begun.run_all() == ["train", "report"] and begun.run_all() == ["train"]
-    exchange_labels(begun.labels, "validation")
-    assert begun.run()  # and killed before the report
-    assert begun.run_all() == ["train", "report"] and begun.run_all() == ["train"]
-
-
-def test_removed_results_are_made_again(begun: Begun) -> None:
-    """As they were; the weights of the last step, which are the best, from the checkpoint."""
-    begun.run_all()
-    run = begun.pipeline.run
-    results = ("eval-validation.json", "predictions-validation.npz")
-    for name in ("model.safetensors", "report.html", *results, *(f"baseline/{r}" for r in results)):
-        content = (run / name).read_bytes()
-        (run / name).unlink()
-        begun.run_all()
-        assert name == "report.html" or (run / name).read_bytes() == content, name
-        assert begun.run_all() == ["train"], name
+def test_a_grown_training_set_is_a_new_run(begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the next free name, unless a name was given."""
+    monkeypatch.chdir(begun.folder)
+    words = ("train", "tiny.toml", "--data", "data", "--recipe", "recipe.toml", "--seed", 0)
+    places = (
+        "--shards",
+        "world/shards",
+        "--clips",
+        "world/tiny",
+        "--workers",
+        0,
+        "--device",
+        "cpu",
+    )
+    first = Path("runs/tiny-recipe-seed0")
+    for number, name in enumerate((first, first, first.with_name(f"{first.name}-2")), start=1):
+        assert run_orn(*words, *places, "--max-steps", 1, "--json").json["run"] == str(name)
+        if number == 2:
+            moved = row_of("validation", 0, to("train"))
+            moved(begun)
+    assert "train_digest" in run_orn(*words, *places, "--run", first, exit_code=2).stderr
 
 
 def test_removed_weights_that_are_not_the_last_are_trained_again(begun: Begun) -> None:
     """After the remedy of the message."""
-    run = begun.pipeline.run
-    content = (run / "model.safetensors").read_bytes()
-    last, metadata = read_tensors(run / "last.safetensors", what="", remedy="")
+    content = (begun.run / "model.safetensors").read_bytes()
+    last, metadata = read_tensors(begun.run / "last.safetensors", what="", remedy="")
     state = json.loads(metadata["state"]) | {"best_step": 1}
-    write_tensors(run / "last.safetensors", last, metadata | {"state": json.dumps(state)})
-    (run / "model.safetensors").unlink()
-    with pytest.raises(ConfigError, match=r"step 1 .* remove last\.safetensors and run"):
-        begun.run()
-    (run / "last.safetensors").unlink()
-    begun.run()
-    assert (run / "model.safetensors").read_bytes() == content
+    write_tensors(begun.run / "last.safetensors", last, metadata | {"state": json.dumps(state)})
+    (begun.run / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"step 1 .* remove last\.safetensors and run"):
+        begun.run_all()
+    (begun.run / "last.safetensors").unlink()
+    begun.run_all()
+    assert (begun.run / "model.safetensors").read_bytes() == content
 
 
 def test_removed_results_of_all_folds_are_made_again(tmp_path: Path, commands: list[str]) -> None:
     begun = begin_in(tmp_path, commands, folds=2)
-    begun.run_all()
     assert begun.run_all() == ["train", "train"]
-    for folder in (begun.pipeline.run, begun.pipeline.run / "baseline"):
+    for folder in (begun.run, begun.run / "baseline"):
         for name in ("eval-folds.json", "predictions-folds.npz"):
             content = (folder / name).read_bytes()
             (folder / name).unlink()
@@ -193,8 +475,8 @@ def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkey
     """Shards and clips of the tiny world are not those of a job."""
     nothing = run_estimate.StepEstimate(step="", work="", seconds=0)
     monkeypatch.setattr(run_estimate, "_data_steps", lambda *_: [nothing])
-    begun.run_all()
-    pipeline = replace(begun.pipeline, config="mask_rcnn_demo")
+    pipeline = begun.pipeline
+    pipeline = replace(pipeline, objects=pipeline.objects.changed(config="mask_rcnn_demo"))
 
     def remaining() -> list[str]:
         dataset = load_dataset(pipeline.manifest, pipeline.data_root)

@@ -32,5 +32,5 @@ def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(tmp_path: Path) -
     weights = {"weights": tmp_path / "weights.pth", "overrides": ("initial_weights=imagenet",)}
     asked = request(systems=systems, out=tmp_path, recipe="demo", num_seeds=1, **weights)
     jobs = [steps_of(run, asked, split="validation") for run in planned_runs(asked)]
-    assert ["--weights" in train.argv for train, _ in jobs] == [True, False, False]
-    assert {measure.argv[0] for _, measure in jobs} == {"eval"}
+    assert ["--weights" in train.describe() for train, _ in jobs] == [True, False, False]
+    assert {measure.command.words for _, measure in jobs} == {"eval"}

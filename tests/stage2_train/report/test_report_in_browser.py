@@ -138,7 +138,7 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
     predicted the first class for all."""
     run = path.parent
     model = open_model(run, device="cpu")
-    measured = load_measured(run, "validation", model.classes, step=model.step)
+    measured = load_measured(run, "validation", model.classes)
     logits = np.tile(np.eye(len(classes), dtype=np.float32)[0], (len(ids), 1))
     predictions = type(measured.predictions)(
         ids=tuple(ids),

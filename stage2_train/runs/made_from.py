@@ -1,0 +1,116 @@
+"""What an output was made from, and whether it is still current.
+
+Each output stores one record, `made_from`, with a digest of each kind of input:
+
+    config   settings and options that change it
+    weights  of the network
+    labels   segments with their times and labels
+    objects  shards with the videos of these segments
+    frames   stored frames of these videos, by their content
+    outputs  other outputs that it reads, by name
+
+A run and an exported model store it in `made_from.json`, an evaluation and its predictions in their
+files, and a report at its end.
+"""
+
+import itertools
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from orn.data_manifests.records import Segment
+from orn.shared.data_files import file_digest, json_digest, read_bounded, read_json
+from orn.shared.errors import PipelineError
+from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.predictions import load_predictions
+from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
+
+logger = logging.getLogger(__name__)
+
+MadeFrom = Mapping[str, Any]
+"""Digests by kind of input; `outputs` are digests by name. Inputs that an output does not have are
+omitted."""
+_IN_PAGE = "<!-- made from "
+_MOST_BYTES = 1 << 30
+_WORDS = {
+    "config": "settings have changed",
+    "weights": "the weights of the network have changed",
+    "labels": "labels have changed",
+    "objects": "objects have changed",
+    "frames": "frames have changed",
+}
+
+
+def is_current(output: Path, inputs: MadeFrom) -> bool:
+    """Return whether an output exists and was made from these inputs."""
+    return why_stale(output, inputs) is None
+
+
+def why_stale(output: Path, inputs: MadeFrom) -> str | None:
+    """Return what has changed since an output was made, such as "labels have changed"; "" if it is
+    missing or cannot be read; None if it is current.
+
+    Args:
+        output: a run folder, the folder of an exported model, an evaluation, predictions or a
+            report.
+        inputs: inputs that it would be made from now; others are not compared.
+    """
+    recorded = recorded_inputs(output)
+    if recorded is None:
+        return ""
+    kinds = [kind for kind in _WORDS if kind in inputs and recorded.get(kind) != inputs[kind]]
+    if "labels" in kinds:  # of other segments, perhaps of other videos
+        kinds = [kind for kind in kinds if kind not in ("objects", "frames")]
+    known = recorded.get("outputs", {})
+    now = inputs.get("outputs", known)
+    names = [name for name in {**known, **now} if known.get(name) != now.get(name)]
+    changed = [*(_WORDS[kind] for kind in kinds), *(f"{name} has changed" for name in names)]
+    return ", ".join(changed) or None
+
+
+def recorded_inputs(output: Path) -> MadeFrom | None:
+    """Return what an output was made from; None if it is missing, damaged or has no record."""
+    try:
+        if output.suffix == ".npz":
+            return load_predictions(output).made_from
+        if output.name.startswith("eval-"):
+            return read_eval(output).made_from
+        if output.suffix == ".html":
+            page = read_bounded(output, most_bytes=_MOST_BYTES).decode()
+            recorded = json.loads(page.rpartition(_IN_PAGE)[2].removesuffix(" -->\n"))
+        else:
+            recorded = read_json(output / MADE_FROM_NAME)
+    except (PipelineError, ValueError):
+        return None
+    return recorded if isinstance(recorded, dict) else None
+
+
+def in_page(inputs: MadeFrom) -> str:
+    """Return the record as a comment at the end of a page."""
+    return f"{_IN_PAGE}{json.dumps(inputs)} -->\n"
+
+
+def labels_digest(segments: Iterable[Segment]) -> str:
+    """Return the digest of segments, in order, with their times, labels and groups."""
+    return json_digest([asdict(segment) for segment in segments])
+
+
+def output_digests(folder: Path, outputs: Iterable[Path]) -> dict[str, str]:
+    """Return the digests of files by their path relative to a folder; missing files are omitted."""
+    paths = [path for path in outputs if path.is_file()]
+    return {os.path.relpath(path, folder): file_digest(path) for path in paths}
+
+
+def free_run(usual: Path, labels: str) -> Path:
+    """Return the folder for a run on training labels: the usual one, or if it has a run on other
+    labels, the first free name of NAME-2, NAME-3, ..."""
+    for number in itertools.count(1):
+        run = usual if number == 1 else usual.with_name(f"{usual.name}-{number}")
+        if (recorded_inputs(run) or {}).get("labels", labels) == labels:
+            return run
+        logger.info("%s: the training labels have changed since; it is kept", run)
+    raise AssertionError

@@ -1,0 +1,109 @@
+"""Steps run in processes of their own, forked from a server that imported what they need; they end
+with us, say why they fail, and are not run again while their outputs are current."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.steps import LOG_NAME, Step, run_lists, run_steps
+from orn.shared.options import Argument, command
+
+
+@command("behave", imports=("torch",))
+def behave(
+    way: Annotated[Literal["well", "some", "badly", "dead", "look", "stop"], Argument("WAY")],
+    output: Annotated[Path, Argument("FILE")],
+) -> int:
+    """End in one of several ways, and write what is seen."""
+    import torch
+
+    print("on stdout")
+    match way:
+        case "badly":
+            raise ConfigError("FILE: expected another WAY")
+        case "dead":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stop":
+            signal.raise_signal(signal.SIGINT)
+    status = Path(f"/proc/{os.getppid()}/status").read_text()
+    threads = status.partition("Threads:")[2].split()[0]
+    seen = (threads, torch.cuda.is_initialized(), threading.active_count(), Path.cwd())
+    output.write_text("\n".join(map(str, seen)))
+    return 3 if way == "some" else 0
+
+
+def step(way: str, output: Path) -> Step:
+    def why() -> str | None:
+        return None if output.exists() else "a file is missing"
+
+    return Step(name=way, command=behave, values={"way": way, "output": output}, stale=why)
+
+
+def test_a_step_is_run_until_its_output_is_current(tmp_path: Path, capfd) -> None:
+    well = step("well", tmp_path / "output")
+    assert list(run_steps([well])) == ["well"]
+    captured = capfd.readouterr()
+    assert f"[1/1] well: orn behave well {tmp_path}/output  # a file is missing" in captured.err
+    assert "on stdout" in captured.err and not captured.out
+    assert run_steps([well]) == {}
+    assert "[1/1] well: already done" in capfd.readouterr().err
+
+
+def test_the_server_has_one_thread_and_no_device(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_steps([step("look", tmp_path / "output")])
+    assert (tmp_path / "output").read_text().splitlines() == ["1", "False", "1", str(tmp_path)]
+
+
+@pytest.mark.parametrize(("way", "code"), [("some", 3), ("badly", 2), ("dead", -9)])
+def test_a_step_that_fails_ends_the_list_and_nothing_else(tmp_path, capfd, way, code) -> None:
+    failing, after = step(way, tmp_path / "output"), step("well", tmp_path / "after")
+    with pytest.raises(
+        PipelineError, match=f"`orn behave {way} .* failed with exit code {code}"
+    ) as raised:
+        run_steps([failing, after])
+    assert raised.value.exit_code == (137 if way == "dead" else code)
+    assert "well" not in capfd.readouterr().err
+    (tmp_path / "output").unlink(missing_ok=True)
+    if way == "some":
+        run_steps([failing, after], done=(0, 3))
+        assert (tmp_path / "after").exists()
+
+
+def test_an_interrupted_step_ends_us_with_its_exit_code(tmp_path: Path, capfd) -> None:
+    with pytest.raises(PipelineError, match="exit code 130"):
+        run_steps([step("stop", tmp_path / "output")])
+    assert capfd.readouterr().err.count("orn: interrupted") == 1
+
+
+def test_of_lists_each_stops_at_its_own_failure(tmp_path: Path) -> None:
+    fails, works = tmp_path / "fails", tmp_path / "works"
+    lists = {
+        fails: [step("badly", fails / "one"), step("well", fails / "two")],
+        works: [step("well", works / "one"), step("look", works / "two")],
+    }
+    ended: dict[Path, PipelineError | None] = {}
+    run_lists(lists, at_once=2, ended=ended.__setitem__)
+    assert ended[works] is None and (works / "two").exists()
+    assert "failed with exit code 2" in str(ended[fails]) and not (fails / "two").exists()
+    assert "expected another WAY" in (fails / LOG_NAME).read_text()
+    assert "orn behave well" in (works / LOG_NAME).read_text()
+
+
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
+    """A module with the name of an installed one."""
+    from tests.running import run_python
+
+    (tmp_path / "torch.py").write_text("raise SystemExit('imported from the current folder')")
+    code = "from pathlib import Path; from tests.shared.jobs.test_steps import step; "
+    code += "step('well', Path('output')).run()"
+    root = str(Path(__file__).parents[3])
+    run_python("-P", "-c", f"import sys; sys.path.append({root!r}); {code}", folder=tmp_path)
+    assert (tmp_path / "output").exists()
+    assert "torch" not in sys.modules or Path(str(sys.modules["torch"].__file__)).parent != tmp_path
