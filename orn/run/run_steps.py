@@ -25,11 +25,15 @@ from orn.stage1_detect.detect_command import detect
 from orn.stage1_detect.imports.import_command import import_objects
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.baseline.baseline_command import baseline
+from orn.stage2_train.baseline.baseline_job import stale_baseline
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
+from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.clip_store.clips_command import clips
 from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.evaluate import stale_evaluation
 from orn.stage2_train.report.report_command import report
+from orn.stage2_train.report.report_job import stale_report
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BASELINE_NAME, LAST_NAME, earlier_run, result_paths
 from orn.stage2_train.settings.evaluation_names import FOLDS
@@ -53,7 +57,7 @@ def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     split: Split = "validation" if pipeline.folds else pipeline.split
     resources = WITH_WORKERS.changed(partial=pipeline.partial)
     shown = {"run": pipeline.run, "split": split, "resources": resources}
-    stale = partial(_stale_report, pipeline.run, split)
+    stale = partial(stale_report, pipeline.run, split=split)
     return [*steps, Step(name="report", command=report, values=shown, stale=stale)]
 
 
@@ -70,7 +74,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
         name=f"eval{ending}",
         command=evaluate,
         values={"request": evaluation},
-        stale=partial(_stale_evaluation, evaluation),
+        stale=partial(stale_evaluation, evaluation),
     )
     request = BaselineRequest(
         manifest=training.manifest,
@@ -88,26 +92,8 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
         name=f"baseline{ending}",
         command=baseline,
         values={"request": request},
-        stale=partial(_stale_baseline, request),
+        stale=partial(stale_baseline, request),
     )
-
-
-def _stale_evaluation(request: EvalRequest) -> str | None:
-    from orn.stage2_train.evaluation.evaluate import stale_evaluation  # imports torch
-
-    return stale_evaluation(request)
-
-
-def _stale_baseline(request: BaselineRequest) -> str | None:
-    from orn.stage2_train.baseline.baseline_job import stale_baseline
-
-    return stale_baseline(request)
-
-
-def _stale_report(run: Path, split: Split) -> str | None:
-    from orn.stage2_train.report.report_job import stale_report
-
-    return stale_report(run, split=split)
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -135,8 +121,6 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         raise failure from err
     file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
     head, figures = next(iter(file.heads().items()))
-    from orn.stage2_train.baseline.beside_network import beside_network  # imports torch
-
     beside = beside_network(pipeline.run, file.split)
     predict = ["orn", "predict", str(pipeline.run), "VIDEO"]
     if isinstance(pipeline.objects, ImportRequest):  # no detector can be run on other videos

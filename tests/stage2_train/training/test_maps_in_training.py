@@ -187,11 +187,11 @@ def test_the_network_stays_as_published(work) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--clips", "clips/demo"), "orn clips demo --backbone"),
+        (("--clips", "clips/demo"), "orn clips demo --out FOLDER --size 64x96"),
         (("--weights", "other.pth"), "maps.weights"),
         (("--set", "data.crop=[64,64]"), "size"),
         (("--set", "data.flip=true"), "data.flip=false"),
-        (("--set", "model.motion=true"), "--size 64x96 --motion"),
+        (("--set", "model.motion=true"), "--backbone timm/test_efficientnet --motion"),
     ],
 )
 def test_maps_of_another_network_are_refused(work, more, message) -> None:
