@@ -95,7 +95,7 @@ def demo_steps(seed: int) -> list[Step]:
     outputs = {  # nothing is added to a demo
         "world": root / "demo" / "world.json",
         "check": root / "demo" / "world.json",
-        "detect": shards / "detect.json",
+        "detect": shards / "job.json",
         "clips": pipeline.clips.out or root,
         "train": run / BEST_NAME,
         "page": page,
