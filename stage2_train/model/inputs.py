@@ -116,37 +116,6 @@ class ClipBatch:
                 what = field.name.rpartition("_")[0] or field.name
                 yield from (f"{what} of clip {self.ids[row]}" for row in bad_B.nonzero()[:, 0])
 
-    def __post_init__(self) -> None:
-        """Check dtypes and leading axes.
-
-        Raises:
-            ShapeError: if a field is invalid; reports the first one.
-        """
-        frames, valid = self.frames_BTCHW, self.valid_BTK
-        if valid.dtype != torch.bool or valid.ndim != 3:
-            raise bad_input("valid_BTK", "(B, T, K) bool", valid)
-        if frames is not None and (
-            frames.dtype != torch.uint8 or frames.shape != (*valid.shape[:2], 3, *self.crop)
-        ):
-            expected = f"{(*valid.shape[:2], 3, *self.crop)} uint8"
-            raise bad_input("frames_BTCHW", expected, frames)
-        for name, ndim in (
-            ("masks_BTKhw", 5),
-            ("coverage_BTKhw", 5),
-            ("boxes_BTK4", 4),
-            ("class_scores_BTKS", 4),
-        ):
-            field: Tensor = getattr(self, name)
-            if (
-                field.ndim != ndim
-                or field.shape[:3] != valid.shape
-                or not field.is_floating_point()
-            ):
-                expected = (
-                    f"floating point, {ndim} axes of which the first are {tuple(valid.shape)}"
-                )
-                raise bad_input(name, expected, field)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkOutput:
@@ -176,13 +145,6 @@ class NetworkOutput:
         """Return (B, A) logits by the name of the head in reports; the prediction comes first."""
         heads = {"activity_head": self.activity_logits_BA, "object_head": self.object_logits_BA}
         return with_combination(heads, self.combination)
-
-
-def bad_input(name: str, expected: str, tensor: Tensor) -> ShapeError:
-    """Return the error to raise for an invalid input."""
-    return ShapeError(
-        f"network input {name}: expected {expected}, got {tuple(tensor.shape)} {tensor.dtype}"
-    )
 
 
 _Color = tuple[float, float, float]

@@ -79,7 +79,7 @@ class ObjectVideoNetwork(nn.Module):
 
         Raises:
             ConfigError: if the network does not have these heads.
-            ShapeError: if the batch does not match the network's configuration.
+            ShapeError: if the batch lacks a field that the network reads.
         """
         heads = heads or self.heads
         if heads not in ("both", "object", "activity") or self.heads not in ("both", heads):

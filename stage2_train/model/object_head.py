@@ -86,9 +86,6 @@ class ObjectHead(nn.Module):
             batch: the clips.
             generator: random generator for the reference frames sampled in training mode.
             is_alone: whether the network's activity head is not computed, as in the first phase.
-
-        Raises:
-            ShapeError: if the batch does not match the network's configuration.
         """
         related = self.related(trunk_MChw, batch, generator=generator)
         frames, num_clips = related.frames, len(related.valid_BTK)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.boxes import BOX_NUMBERS, box_features, relative_boxes
-from orn.stage2_train.model.inputs import ClipBatch, bad_input
+from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
 from orn.stage2_train.model.relation import initialize_layers
 from orn.stage2_train.model.resnet_25d import Stage
@@ -52,15 +52,12 @@ class Shape(nn.Module):
         """Build the encoder; without `encodes_empty`, b is zero in empty slots, and the random
         numbers for dropout do not depend on padding."""
         super().__init__()
-        self.mask_size, self.width, self.encodes_empty = mask_size, width, encodes_empty
+        self.width, self.encodes_empty = width, encodes_empty
         self.mlp = encoder_mlp(mask_size**2, width, dropout=dropout)
         initialize_layers(self.mlp, initialization)
 
     def forward(self, trunk_MChw: Tensor | None, batch: ClipBatch) -> Tensor:
         """Return (B, T, K, b)."""
-        if batch.masks_BTKhw.shape[3:] != (self.mask_size, self.mask_size):
-            expected = f"cells {(self.mask_size, self.mask_size)}"
-            raise bad_input("masks_BTKhw", expected, batch.masks_BTKhw)
         if not self.encodes_empty:
             return _of_valid(self.mlp, batch.masks_BTKhw.flatten(3), batch.valid_BTK)
         encoded: Tensor = self.mlp(_valid_masks(batch).flatten(3))
@@ -82,7 +79,7 @@ class ResNetAppearance(nn.Module):
         feats_BTDhw = self.conv5(trunk_MChw, batch.num_frames).unflatten(0, (-1, batch.num_frames))
         if self.interpolates:
             return pool_interpolated(feats_BTDhw, _valid_masks(batch))
-        return pool_objects(feats_BTDhw, _valid_coverage(feats_BTDhw, batch))
+        return pool_objects(feats_BTDhw, _valid_coverage(batch))
 
 
 class MapAppearance(nn.Module):
@@ -97,7 +94,7 @@ class MapAppearance(nn.Module):
         """Return (B, T, K, C)."""
         assert trunk_MChw is not None
         maps_BTChw = trunk_MChw.unflatten(0, (-1, batch.num_frames))
-        pooled_BTKC = pool_objects(maps_BTChw, _valid_coverage(maps_BTChw, batch))
+        pooled_BTKC = pool_objects(maps_BTChw, _valid_coverage(batch))
         return _of_valid(self.standardize, pooled_BTKC, batch.valid_BTK)
 
 
@@ -111,7 +108,7 @@ class ClassScores(nn.Module):
 
     def forward(self, trunk_MChw: Tensor | None, batch: ClipBatch) -> Tensor:
         """Return (B, T, K, S), with zeros in empty slots."""
-        return _valid_scores(batch, self.width) * self.scale
+        return _valid_scores(batch) * self.scale
 
 
 class OneHotClass(nn.Module):
@@ -121,12 +118,12 @@ class OneHotClass(nn.Module):
     def __init__(self, num_classes: int, width: int, *, dropout: float = 0.0) -> None:
         """Build the MLP for S classes with background."""
         super().__init__()
-        self.num_classes, self.width = num_classes, width
+        self.width = width
         self.mlp = encoder_mlp(num_classes, width, dropout=dropout)
 
     def forward(self, trunk_MChw: Tensor | None, batch: ClipBatch) -> Tensor:
         """Return (B, T, K, c), also for empty slots, whose vector is zero."""
-        one_hot_BTKS = one_hot_classes(_valid_scores(batch, self.num_classes))
+        one_hot_BTKS = one_hot_classes(_valid_scores(batch))
         encoded: Tensor = self.mlp(one_hot_BTKS.where(batch.valid_BTK[..., None], 0.0))
         return encoded
 
@@ -242,15 +239,9 @@ def _valid_masks(batch: ClipBatch) -> Tensor:
     return batch.masks_BTKhw.where(batch.valid_BTK[..., None, None], 0.0)
 
 
-def _valid_coverage(feats_BTDhw: Tensor, batch: ClipBatch) -> Tensor:
-    if batch.coverage_BTKhw.shape[3:] != feats_BTDhw.shape[3:]:
-        expected = f"cells {tuple(feats_BTDhw.shape[3:])}"
-        raise bad_input("coverage_BTKhw", expected, batch.coverage_BTKhw)
+def _valid_coverage(batch: ClipBatch) -> Tensor:
     return batch.coverage_BTKhw.where(batch.valid_BTK[..., None, None], 0.0)
 
 
-def _valid_scores(batch: ClipBatch, num_classes: int) -> Tensor:
-    if batch.class_scores_BTKS.shape[3] != num_classes:
-        expected = f"{num_classes} classes with background"
-        raise bad_input("class_scores_BTKS", expected, batch.class_scores_BTKS)
+def _valid_scores(batch: ClipBatch) -> Tensor:
     return batch.class_scores_BTKS.where(batch.valid_BTK[..., None], 0.0)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.shared.errors import ConfigError, ShapeError
+from orn.shared.errors import ConfigError
 from orn.stage2_train.model.heads import Classifier, check_heads, dropout
 from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
@@ -107,15 +107,9 @@ class TRN(nn.Module):
 
         Raises:
             ConfigError: if `heads` is not the activity head.
-            ShapeError: if the clips do not have `num_frames` frames.
         """
         check_heads(heads)
-        num_frames = batch.num_frames
-        if num_frames != self.num_frames:
-            raise ShapeError(
-                f"network input: expected clips of {self.num_frames} frames "
-                f"(model.num_frames), got {num_frames}"
-            )
+        num_frames = self.num_frames
         feats_MDhw = self.trunk(self.normalize_frames(batch.required("frames_BTCHW")), num_frames)
         feats_MDhw = self.conv5(feats_MDhw, num_frames)
         frames_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))

@@ -1,9 +1,8 @@
 """The folder whose shards were completed last, the default data set of commands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
-from operator import attrgetter
+from operator import itemgetter
 from pathlib import Path
 
 from orn.shared.errors import ConfigError, PipelineError
@@ -16,30 +15,9 @@ _FOLDERS = ("*", "*/*")
 """Patterns of folders of shards: `shards/DATASET`, `shards/seed-1/demo` of `orn demo --seed 1`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletedShards:
-    """A folder with shards for all units of its plan."""
-
-    folder: Path
-    """Folder of the shards."""
-    plan: Plan
-    """Their plan."""
-    when: datetime
-    """Time of the last shard."""
-    incomplete: tuple[str, ...] = ()
-    """Other, incomplete folders, with the reason."""
-
-    def __str__(self) -> str:
-        """Return a line that states which data set was selected, and why."""
-        others = "".join(f"; incomplete: {folder}" for folder in self.incomplete)
-        return (
-            f"{self.plan.dataset}: the data set whose detection was completed last "
-            f"({path_text(self.folder)}, {self.when:%Y-%m-%d %H:%M}){others}"
-        )
-
-
-def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
-    """Return the complete folder with the most recent shard.
+def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, Plan, str]:
+    """Return the complete folder with the most recent shard, its plan, and a line that states which
+    data set was selected, and why.
 
     Args:
         folders: candidates; None for all folders in `shards`.
@@ -64,17 +42,23 @@ def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
         if missing:
             lacking.append(f"{path_text(folder)} ({number - missing} of {number} shards)")
         elif number:
-            complete.append(CompletedShards(folder=folder, plan=plan, when=_when(folder, plan)))
+            complete.append((_last_time(folder, plan), folder, plan))
     if not complete:
         got = ", ".join(lacking) or "none"
         raise PipelineError(
             f"{where}: expected a complete folder of shards, got {got}; run `make demo` or "
             "`make detect DATASET=...` first (`orn demo`, `orn detect`)"
         )
-    return replace(max(complete, key=attrgetter("when")), incomplete=tuple(lacking))
+    when, folder, plan = max(complete, key=itemgetter(0))
+    others = "".join(f"; incomplete: {folder}" for folder in lacking)
+    line = (
+        f"{plan.dataset}: the data set whose detection was completed last "
+        f"({path_text(folder)}, {when:%Y-%m-%d %H:%M}){others}"
+    )
+    return folder, plan, line
 
 
-def _when(folder: Path, plan: Plan) -> datetime:
+def _last_time(folder: Path, plan: Plan) -> datetime:
     """Return the time of the last shard."""
     times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
     return datetime.fromtimestamp(max(times))

@@ -31,8 +31,12 @@ SMALL = "small"
 """Recipe for few segments, or for training without a GPU."""
 RECIPES = Path(__file__).parent.parent / "recipes"
 
-_GIVEN = {"num_activities": "data set", "num_detector_classes": "shards"}
-"""Network sizes that are not settings, and their source."""
+_GIVEN = {
+    "num_activities": "data set",
+    "num_detector_classes": "shards",
+    "num_frames": "clips (data.clip_frames)",
+}
+"""Network sizes that are not settings, and what determines them."""
 UnsureLabels = Literal["negative", "ignored"]
 
 # The limits are far above useful values; they only prevent overflow in derived numbers.
@@ -262,21 +266,18 @@ def load_recipe(
     raw = read_toml(path)
     network, data = raw.get("model", {}), raw.get("data", {})
     if isinstance(network, Mapping):
-        for name in _GIVEN.keys() & network.keys():
-            raise ConfigError(f"{path}: model.{name} comes from the {_GIVEN[name]}; remove it")
+        assigned = {text.partition("=")[0].strip().removeprefix("model.") for text in overrides}
+        for name in _GIVEN.keys() & (network.keys() | assigned):
+            raise ConfigError(f"model.{name} comes from the {_GIVEN[name]}; omit it")
         settings = find_system(system).settings if system is not None else {}
         raw["model"] = {**network, **settings, "num_activities": num_activities}
     if isinstance(data, Mapping) and clip_frames is not None:
         raw["data"] = {"clip_frames": clip_frames, **data}
-    plain = config_from_dict(raw, Recipe, source=str(path))
-    recipe = apply_overrides(plain, overrides)
-    for name, source in _GIVEN.items():
-        expected, got = (getattr(loaded.model, name) for loaded in (plain, recipe))
-        if expected != got:
-            raise ConfigError(
-                f"model.{name}: expected the number from the {source}, got {got}; omit it"
-            )
-    return _with_clip_length(recipe)
+    recipe = apply_overrides(config_from_dict(raw, Recipe, source=str(path)), overrides)
+    model = recipe.model
+    if model.architecture == "trn":
+        model = dataclasses.replace(model, num_frames=recipe.data.clip_frames)
+    return dataclasses.replace(recipe, model=model)
 
 
 def _find(name_or_file: str) -> Path:
@@ -289,23 +290,6 @@ def _find(name_or_file: str) -> Path:
         f"recipe {path_text(name_or_file)!r}: expected a TOML file or one of {', '.join(names)}; "
         f"did you mean {near!r}?"
     )
-
-
-def _with_clip_length(recipe: Recipe) -> Recipe:
-    """Return the recipe with `model.num_frames` set, if the architecture has a fixed length.
-
-    Raises:
-        ConfigError: if it was set to a different length.
-    """
-    model, clip_frames = recipe.model, recipe.data.clip_frames
-    if model.architecture != "trn":
-        return recipe
-    if model.num_frames not in (None, clip_frames):
-        raise ConfigError(
-            f"model.num_frames: expected the {clip_frames} frames of a clip (data.clip_frames), "
-            f"got {model.num_frames}; omit it"
-        )
-    return dataclasses.replace(recipe, model=dataclasses.replace(model, num_frames=clip_frames))
 
 
 def clip_seconds(recipe: Recipe, work: str, clips: int, *, device: str) -> float | None:

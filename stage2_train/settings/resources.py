@@ -147,18 +147,18 @@ def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPa
     from orn.data_manifests.load import data_root_of, load_manifest, manifest_of
     from orn.stage2_train.settings.completed_shards import last_completed
 
-    last = last_completed(None if shards is None else [shards])
-    manifest = manifest_of(last.plan, remedy="name the file as DATASET")
+    folder, plan, line = last_completed(None if shards is None else [shards])
+    manifest = manifest_of(plan, remedy="name the file as DATASET")
     if is_first_process():
-        echo(last, err=True)
-    name, recorded = last.plan.dataset, last.plan.data_root
+        echo(line, err=True)
+    name, recorded = plan.dataset, plan.data_root
     if recorded is not None and data_root is None and os.path.isdir(recorded):
         data_root = Path(recorded)
     return DataPaths(
         manifest=manifest,
         data_root=data_root_of(load_manifest(manifest), data_root),
-        shards=last.folder,
-        clips=default_folder("clips", *folders_between(last.folder), name),
+        shards=folder,
+        clips=default_folder("clips", *folders_between(folder), name),
     )
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from orn.shared.errors import ShapeError
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.settings.recipe import LossRecipe
 
@@ -23,23 +22,14 @@ def activity_loss(logits_BA: Tensor, labels: Tensor, *, smoothing: float = 0.0) 
         labels: (B,) int64 classes for cross-entropy, or (B, A) floats in [0, 1] for binary
             cross-entropy, averaged over classes; entries below 0 are ignored.
         smoothing: label smoothing of cross-entropy (Szegedy et al. 2016).
-
-    Raises:
-        ShapeError: if the labels have an unexpected shape or dtype.
     """
-    if labels.dtype == torch.int64 and labels.shape == logits_BA.shape[:1]:
+    if labels.ndim == 1:
         return functional.cross_entropy(logits_BA, labels, label_smoothing=smoothing)
-    if labels.is_floating_point() and labels.shape == logits_BA.shape:
-        known_BA = labels >= 0
-        loss_BA = functional.binary_cross_entropy_with_logits(
-            logits_BA, labels.clamp(min=0), weight=known_BA.to(logits_BA.dtype), reduction="none"
-        )
-        return loss_BA.sum() / known_BA.sum().clamp(min=1)
-    num_clips, num_activities = logits_BA.shape
-    raise ShapeError(
-        f"labels: expected ({num_clips},) int64 or ({num_clips}, {num_activities}) floating "
-        f"point, got {tuple(labels.shape)} {labels.dtype}"
+    known_BA = labels >= 0
+    loss_BA = functional.binary_cross_entropy_with_logits(
+        logits_BA, labels.clamp(min=0), weight=known_BA.to(logits_BA.dtype), reduction="none"
     )
+    return loss_BA.sum() / known_BA.sum().clamp(min=1)
 
 
 def object_class_loss(

@@ -74,7 +74,9 @@ def test_every_number_has_limits() -> None:
         if not isinstance(value, bool | str | list)
     }
     assert len(numbers) > 25
-    for name in numbers.keys() - {"model.num_activities"}:
+    for name in numbers.keys() - {
+        f"model.{name}" for name in ("num_activities", "num_detector_classes", "num_frames")
+    }:
         for value in (10**23, -(10**23), "nan", "inf"):
             with pytest.raises(ConfigError, match=rf"{name}: expected .*, got "):
                 load_recipe("demo", num_activities=3, overrides=[f"{name}={value}"])
