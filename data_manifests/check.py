@@ -16,12 +16,6 @@ from orn.shared.text import counted, first_few
 from orn.shared.text_report import Report, report_of
 from orn.shared.video.read import probe
 
-_FACTS = (
-    *("dataset", "form", "task", "metric", "root", "segments", "left_out", "videos", "missing"),
-    *("ignoring_case", "unreadable", "classes", "classes_present", "classes_never"),
-    *("classes_not_in_train", "unsure_labels"),
-)
-"""Fields that the text report lists in addition to its tables."""
 _FEW_FOR_A_SPLIT = 300
 """Number of clips below which cross-validation is advised."""
 FEW_CLIPS = 20
@@ -95,15 +89,7 @@ def exit_code(report: Mapping[str, Any]) -> int:
 
 def as_report(report: Mapping[str, Any]) -> Report:
     """Return the report of a check."""
-    values = {key: report[key] for key in _FACTS}
-    values["split"] = [
-        {"split": split, "segments": numbers["listed"], "there": numbers["present"]}
-        for split, numbers in report["splits"].items()
-    ]
-    if report["class_counts"]:
-        values["class"] = [
-            {"class": name} | counts for name, counts in report["class_counts"].items()
-        ]
+    values = {name: value for name, value in report.items() if name not in ("warnings", "problems")}
     notes = [f"warning: {warning}" for warning in report["warnings"]]
     notes += [f"problem: {problem}" for problem in report["problems"]]
     return replace(report_of(values), notes=notes)

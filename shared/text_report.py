@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,7 +83,8 @@ def first_rows(
 
 
 def report_of(values: Mapping[str, Any]) -> Report:
-    """Return the report of a JSON object: values as facts, lists of objects as tables."""
+    """Return the report of a JSON object: values as facts, lists of objects and objects
+    of objects as tables."""
     facts, tables = [], []
     for key, value in values.items():
         name = key.replace("_", " ")
@@ -91,13 +92,20 @@ def report_of(values: Mapping[str, Any]) -> Report:
             facts.append((name.replace("seconds", "time"), time_text(value)))
         elif name.endswith(" bytes"):
             facts.append((name.replace("bytes", "size"), f"{value / 1e6:,.1f} MB"))
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif isinstance(value, dict) and value and _are_objects(value.values()):
+            rows = [[key, *map(_value_text, row.values())] for key, row in value.items()]
+            tables.append(Table(header=(name, *next(iter(value.values()))), rows=rows))
+        elif isinstance(value, list) and value and _are_objects(value):
             header = (name, *[*value[0]][1:])
             rows = [[_value_text(cell) for cell in record.values()] for record in value]
             tables.append(Table(header=header, rows=rows))
         else:
             facts.append((name, _value_text(value)))
     return Report(facts=facts, tables=tables)
+
+
+def _are_objects(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def _value_text(value: Any) -> str:

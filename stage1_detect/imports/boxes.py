@@ -112,10 +112,10 @@ def read_table(path: Path, _: re.Pattern[str], names: dict[str, None]) -> Iterat
             what, found = f"{path}: line {number:,}", None
             if not (cells := _filled_cells(line, columns, what)):
                 continue
-            row = _Row.of(cells, what)
-            if cells.keys() - {"video", "frame", "seconds"}:
-                row = _BoxRow.of(cells, what)
-                found = SourceObject(name=str(row.name), score=row.score, box=row.sides)
+            has_object = bool(cells.keys() - {"video", "frame", "seconds"})
+            row = (_BoxRow if has_object else _Row).of(cells, what)
+            if isinstance(row, _BoxRow):
+                found = SourceObject(name=row.name, score=row.score, box=row.sides)
                 own.add(found.name)
             if row.frame is None and row.seconds is None:
                 raise ObjectImportError("the row has no frame; add its number", where=what)
