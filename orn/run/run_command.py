@@ -47,5 +47,6 @@ def run(
     is_confirmed = yes or (RUN_MARKER.is_in(pipeline.run) and not request.fresh)  # or resumed
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1
+    pipeline = estimate.without_short_workers(pipeline, estimated)
     echo_report(run_pipeline(pipeline), as_report, as_json=as_json)
     return 0

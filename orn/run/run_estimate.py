@@ -89,6 +89,14 @@ def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def without_short_workers(pipeline: Pipeline, estimate: dict[str, Any]) -> Pipeline:
+    """Return the pipeline with one process for clips if starting several would take longer."""
+    (clips,) = (step for step in estimate["steps"] if step["step"] == "clips")
+    if clips["seconds"] is None or clips["seconds"] > 3 * START_SECONDS:
+        return pipeline
+    return replace(pipeline, clips=pipeline.clips.changed(workers=1))
+
+
 def as_report(estimate: dict[str, Any]) -> Report:
     """Return an estimate in printable form."""
     rows = [
