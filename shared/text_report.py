@@ -72,6 +72,17 @@ def markdown(table: Table) -> str:
     return "\n".join(f"| {' | '.join(map(escape, cells))} |" for cells in lines)
 
 
+def percent(
+    value: float | None, low: float | None = None, high: float | None = None, style: str = ".2f"
+) -> str:
+    """Return a share in percent with the bounds of its interval, such as `75.00 [52.10, 90.33]`;
+    `-` if it is unknown."""
+    if value is None:
+        return "-"
+    shown = [format(100 * share, style) for share in (value, low, high) if share is not None]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]" if len(shown) == 3 else shown[0]
+
+
 def first_rows(
     header: tuple[str, ...], rows: Sequence[Sequence[str]], *, most: int, all_in: str
 ) -> Table:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import FIRST_FOLD
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted
-from orn.shared.text_report import Report, Table
+from orn.shared.text_report import Report, Table, percent
 from orn.stage2_train.evaluation.intervals import CONFIDENCE, paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import segments_of_metrics
@@ -256,9 +256,6 @@ def as_report(report: dict[str, Any]) -> Report:
 
 
 def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
-    if row["difference"] is None:
-        return name, "-", "-", "-"
-    difference = f"{100 * row['difference']:+.2f}"
-    if row["low"] is not None:
-        difference += f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
-    return name, f"{100 * row['one']:.2f}", f"{100 * row['other']:.2f}", difference
+    difference = percent(row["difference"], row["low"], row["high"], "+.2f")
+    known = row["difference"] is not None
+    return name, *(percent(row[side] if known else None) for side in ("one", "other")), difference

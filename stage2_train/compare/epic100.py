@@ -21,7 +21,7 @@ from orn.data_manifests.load import load_listing, load_manifest
 from orn.data_manifests.manifest import Epic100Labels, EpicTarget
 from orn.data_manifests.records import Listing
 from orn.shared.errors import ConfigError, DataRootError
-from orn.shared.text_report import Report, Table
+from orn.shared.text_report import Report, Table, percent
 from orn.stage2_train.compare.compare import interval_facts, interval_title
 from orn.stage2_train.evaluation.split_figures import Share, share_figures, top1_share
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
@@ -190,18 +190,10 @@ def as_report(report: Mapping[str, Any]) -> Report:
         counts = [f"{number:,}" for number in numbers.values()]
         of_part = " / ".join(counts if len({*counts}) > 1 else counts[:1])
         for figure in ("top1", "top5"):
-            cells = (_cell(own[figure]) for own in report[part].values())
+            shown = [own[figure] for own in report[part].values()]
+            cells = (percent(**share) if share else "-" for share in shown)
             rows.append((part, figure, *cells, of_part))
     return Report(
         title=f"EPIC-KITCHENS-100, {report['measurement']}, {interval_title(report['interval'])}",
         tables=[Table(header=("", "", "verb", "noun", "action", "segments"), rows=rows)],
     )
-
-
-def _cell(figure: Mapping[str, float | None] | None) -> str:
-    if figure is None or figure["value"] is None:
-        return "-"
-    text = f"{100 * figure['value']:.2f}"
-    if figure["low"] is None or figure["high"] is None:
-        return text
-    return f"{text} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"

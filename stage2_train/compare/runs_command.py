@@ -13,7 +13,7 @@ from orn.shared.echo import echo_report
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import is_locked
 from orn.shared.options import Option, command
-from orn.shared.text_report import Report, Table, filled_columns
+from orn.shared.text_report import Report, Table, filled_columns, percent
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
     CONFIG_NAME,
@@ -188,11 +188,9 @@ def _figure(run: Mapping[str, Any]) -> str:
     figure = run["best"] if run["measured"] is None else run["measured"]
     if figure is None:
         return "-"
-    text = f"{run['metric'] or ''} {100 * figure:.2f}".lstrip()
+    text = f"{run['metric'] or ''} {percent(figure, run['low'], run['high'])}".lstrip()
     if run["measured"] is None:
         return f"{text} (training)"
-    if run["low"] is not None and run["high"] is not None:
-        text += f" [{100 * run['low']:.2f}, {100 * run['high']:.2f}]"
     if run["over_folds"]:
         return f"{text} (folds)"
     return f"{text} (trained on)" if run["trained_on"] else text
