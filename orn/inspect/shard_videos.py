@@ -73,11 +73,14 @@ class VideoPictures:
             raise JoinError(
                 f"{path} differs from the file that these detections were computed from"
             )
+        reader, known_F = VideoReader(path, rate=rate), seconds_of_frames(path, rate=rate)
         farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
-        reader = VideoReader(path, rate=rate)
-        known_F = seconds_of_frames(path, rate=rate)
-        places = nearest_places(known_F, seconds_n, farthest=farthest)
-        shown = (None if place is None else reader.frame(place) for place in places)
+        farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
+        nearest = nearest_frames(known_F, seconds_n, interval=2 * farthest)
+        shown = (
+            reader.frame(row) if near else None
+            for row, near in zip(nearest.rows_n.tolist(), nearest.is_near_n.tolist(), strict=True)
+        )
         return (None if frame is None else frame.image for frame in shown)
 
 
@@ -136,21 +139,6 @@ def pictures_or_gray(
     except PipelineError as err:
         on_gray(str(err))
     yield from [None] * (len(seconds_n) - done)
-
-
-def nearest_places(
-    known_F: NDArray[np.float64], seconds_n: NDArray[np.float64], *, farthest: float
-) -> list[int | None]:
-    """Return the index of the nearest of (F,) increasing times to each of (n,) times; None if it is
-    farther than both `farthest` and half of the median interval."""
-    if not len(known_F):
-        return [None] * len(seconds_n)
-    farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
-    nearest = nearest_frames(known_F, seconds_n, interval=2 * farthest)
-    return [
-        place if near else None
-        for place, near in zip(nearest.rows_n.tolist(), nearest.is_near_n.tolist(), strict=True)
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
