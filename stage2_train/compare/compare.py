@@ -4,7 +4,7 @@ N segments, A activity classes.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +32,7 @@ logger = logging.getLogger(__name__)
 _MOST_NAMED = 5
 
 
-def compare(
-    one: Path, other: Path, *, name: str | None = None, num_draws: int = NUM_FIGURE_DRAWS
-) -> dict[str, Any]:
+def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any]:
     """Return the paired differences of metrics with intervals, also by class, and segment ids.
 
     If a label is unsure for one of the runs, average precision ignores it for both.
@@ -43,14 +41,13 @@ def compare(
         one: a run.
         other: the run to compare with it; differences are its metrics minus those of `one`.
         name: NAME in eval-NAME.json; None: the folds of two cross-validations, else validation.
-        num_draws: number of bootstrap draws.
 
     Returns:
-        `figures` by name; `classes`, the largest gain first; `mcnemar` for single labels; `views`
-        of each run (null if there is no report for its predictions); `trained_on`, the runs that
-        were trained on the segments; `unsure`, the number of ignored labels and the runs whose own
-        report counts some of them; and the ids of the segments that only one of the runs predicts
-        correctly. With multiple labels, this is the run that predicts more labels correctly.
+        `figures` by name; `classes`, the largest gain first; `views` of each run (null if there is
+        no evaluation of its predictions); `trained_on`, the runs that were trained on the
+        segments; `unsure`, the number of ignored labels and the runs whose own evaluation counts
+        some of them; and the ids of the segments that only one of the runs predicts correctly.
+        With multiple labels, this is the run that predicts more labels correctly.
 
     Raises:
         CheckpointError: if a run was not evaluated, or its report is damaged.
@@ -64,7 +61,9 @@ def compare(
     pair, unsure = _same_segments(runs, name)
     first = pair[0]
     groups = first.groups or first.ids
-    rows, names = _differences(pair, groups, num_draws)
+    one_tally, other_tally = (Tallies(own.labels, own.logits, own.unsure) for own in pair)
+    names, segments_FN = one_tally.names, segments_of_metrics(first, one_tally)
+    rows = paired_differences(one_tally, other_tally, groups, segments_FN=segments_FN)
     if len(rows) != len(names) + len(class_names):
         raise ConfigError(
             f"{one}: expected predictions for {len(class_names)} classes, got predictions for "
@@ -76,16 +75,14 @@ def compare(
         if row["difference"] is not None
     ]
     gain_N = _num_right(pair[1]) - _num_right(pair[0])
-    only_one = [first.ids[row] for row in np.flatnonzero(gain_N < 0)]
-    only_other = [first.ids[row] for row in np.flatnonzero(gain_N > 0)]
     paths = [run / f"eval-{name}.json" for run in runs]
     files = [read_eval(path) if path.exists() else None for path in paths]
-    report: dict[str, Any] = {
+    return {
         "one": str(one),
         "other": str(other),
         "measurement": name,
         "num_segments": len(first.ids),
-        "interval": interval_facts(first, num_draws),
+        "interval": interval_facts(first, NUM_FIGURE_DRAWS),
         "views": dict(zip(("one", "other"), map(_views, files), strict=True)),
         "trained_on": [
             str(run) for run, file in zip(runs, files, strict=True) if file and file.trained_on
@@ -93,10 +90,9 @@ def compare(
         "unsure": unsure,
         "figures": dict(zip(names, rows, strict=False)),
         "classes": sorted(classes, key=lambda row: -row["difference"]),
+        "only_one_right": [first.ids[row] for row in np.flatnonzero(gain_N < 0)],
+        "only_other_right": [first.ids[row] for row in np.flatnonzero(gain_N > 0)],
     }
-    if first.labels.ndim == 1:
-        report["mcnemar"] = mcnemar(len(only_one), len(only_other))
-    return report | {"only_one_right": only_one, "only_other_right": only_other}
 
 
 def _warn_of_other_weights(run: Path, name: str) -> None:
@@ -179,29 +175,6 @@ def _same_segments(
     return (one, other), {"left_out": int(unsure_NA.sum()), "counted_by": counted_by}
 
 
-def _differences(
-    pair: tuple[Predictions, Predictions], groups: Sequence[str], num_draws: int
-) -> tuple[list[dict[str, float | None]], Sequence[str]]:
-    """Return the difference of each metric, then of each class, and the names of the metrics."""
-    first, second = (Tallies(own.labels, own.logits, own.unsure) for own in pair)
-    segments_FN = segments_of_metrics(pair[0], first)
-    rows = paired_differences(first, second, groups, segments_FN=segments_FN, num_draws=num_draws)
-    return rows, first.names
-
-
-def mcnemar(num_one: int, num_other: int) -> float:
-    """Return the p-value of McNemar's exact test.
-
-    Args:
-        num_one: number of segments that only the first run predicts correctly.
-        num_other: number of segments that only the second run predicts correctly.
-    """
-    from scipy.stats import binomtest  # the import takes a second
-
-    total = num_one + num_other
-    return float(binomtest(num_one, total).pvalue) if total else 1.0
-
-
 def _views(file: EvalFile | None) -> dict[str, Any] | None:
     """Return the views used in an evaluation: clips, crops and flips."""
     views = {"clips", "crops", "flip"}
@@ -230,8 +203,6 @@ def as_report(report: dict[str, Any]) -> Report:
         text = f"Unsure labels ({number:,}) are ignored for both runs"
         by = " and ".join(report["unsure"]["counted_by"])
         notes.append(f"{text}; `orn eval` for {by} counts them as negative." if by else f"{text}.")
-    if "mcnemar" in report:
-        notes.append(f"McNemar: p = {report['mcnemar']:.2g}")
     for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
         if ids := report[key]:
             notes.append(f"right only in {report[run]}: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
