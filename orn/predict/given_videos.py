@@ -1,6 +1,5 @@
-"""Find the videos given on a command line: files, folders of files, patterns, folders of frames."""
+"""Find the videos given on a command line: files, folders of files, folders of frames."""
 
-import glob
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PATTERN = "*?["
-_MOST = 1_000_000
-"""Maximum number of videos."""
-
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
     """Return unique videos, in the order of the arguments, then by name.
@@ -35,39 +30,20 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
         rate: frame rate in Hz of folders of frames.
 
     Raises:
-        ConfigError: if an argument is empty, a folder or a pattern has no video, or the frame rate
-            of a folder is missing.
+        ConfigError: if an argument is empty, a folder has no video, or the frame rate of a folder
+            is missing.
     """
     videos: dict[str, Video] = {}
     for source in sources:
         for video in _of_source(source, rate):
             videos.setdefault(os.path.realpath(video.path), video)
-            if len(videos) > _MOST:
-                raise ConfigError(
-                    f"{path_text(source)}: expected at most {_MOST:,} videos, got more"
-                )
     return tuple(videos.values())
 
 
 def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not source:  # as a path, it would be the current folder
-        raise ConfigError("VIDEO: expected a file, a folder or a glob pattern, got an empty string")
+        raise ConfigError("VIDEO: expected a file or a folder, got an empty string")
     path = Path(source)
-    if not os.path.isdir(path) and any(sign in source for sign in _PATTERN) and not path.exists():
-        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
-        used = [
-            name
-            for name in matches
-            if os.path.isdir(name) or Path(name).suffix.lower() in VIDEO_SUFFIXES
-        ]
-        if not used:
-            raise ConfigError(
-                f"{path_text(source)}: the pattern matches no folders, and no files that end in "
-                f"{', '.join(VIDEO_SUFFIXES)}; correct it, or pass the files by name"
-            )
-        for name in used:
-            yield from _of_source(name, rate)
-        return
     if not os.path.isdir(path):
         yield Video(id=utf8(source), path=path)
         return

@@ -22,10 +22,9 @@ def predict(
     """Predict the activities in videos with the network of a RUN or with a MODEL written by `orn
     export`, in a local folder or on the Hugging Face Hub.
 
-    VIDEO is a file, a folder of files, a folder of JPEGs, or a glob pattern. Objects are detected
-    first, with the detector used to train the network. A short video has one prediction; a long one
-    is split into windows, whose predictions are averaged where they overlap. Exits with 3 if a
-    video failed.
+    VIDEO is a file, a folder of files, or a folder of JPEGs. Objects are detected first, with the
+    detector used to train the network. A short video has one prediction; a long one is split into
+    windows, whose predictions are averaged where they overlap. Exits with 3 if a video failed.
     """
     from orn.stage2_train.settings.resources import wait_passively
 

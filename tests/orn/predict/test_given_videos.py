@@ -1,6 +1,5 @@
 """Which videos a user means."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,11 @@ def films(tmp_path: Path) -> Path:
     ("sources", "names"),
     [
         ([""], ["a.MKV", "b.mp4", "frames", "sub/c.webm"]),
-        (["/**/*.[mw]*"], ["b.mp4", "sub/c.webm"]),
         (["/absent.mp4", "/notes.txt"], ["absent.mp4", "notes.txt"]),  # a file that is named
         (["/link.mp4", "/b.mp4", "/sub"], ["link.mp4", "sub/c.webm"]),  # each video once
     ],
 )
-def test_folders_and_patterns_mean_videos(films: Path, sources, names) -> None:
+def test_folders_mean_videos(films: Path, sources, names) -> None:
     if "/link.mp4" in sources:
         (films / "link.mp4").symlink_to(films / "b.mp4")
     videos = find_videos([f"{films}{source}" for source in sources], rate=25)
@@ -42,6 +40,5 @@ def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
     with pytest.raises(ConfigError, match="--rate"):
         find_videos([str(films / "frames")])
     (films / "empty").mkdir()
-    for nothing in ("empty", "*.avi", "*.txt"):
-        with pytest.raises(ConfigError, match=re.escape(nothing)):
-            find_videos([str(films / nothing)])
+    with pytest.raises(ConfigError, match="empty"):
+        find_videos([str(films / "empty")])
