@@ -74,7 +74,7 @@ class ObjectCache:
     def _detections(self, request: ClipRequest, video_id: str) -> VideoDetections:
         detections: VideoDetections | None = self._videos.get(video_id)
         if detections is None:
-            shards = None if request.resolved is None else request.resolved.shards
+            shards = None if request.resolved is None else request.resolved[1]
             detections = self.source.video(video_id, shards)
             self._videos.keep(video_id, detections)
         return detections

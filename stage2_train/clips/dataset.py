@@ -32,7 +32,6 @@ from orn.stage2_train.clips.interfaces import (
     ClipRequest,
     ClipSettings,
     FrameSource,
-    ResolvedSegment,
 )
 from orn.stage2_train.clips.objects import PERSON, ClipSlots, fill_slots
 from orn.stage2_train.clips.sampling import ClipDraws
@@ -128,8 +127,7 @@ class ClipDataset(Dataset[ClipSample]):
     def resolve(self, request: ClipRequest) -> ClipRequest:
         """Return the request with all the data needed by a process without segments."""
         segment = self.segments[request.segment]
-        shards = self._objects.source.places(segment.video_id)
-        return replace(request, resolved=ResolvedSegment(segment, shards))
+        return replace(request, resolved=(segment, self._objects.source.places(segment.video_id)))
 
     def __repr__(self) -> str:
         return f"<ClipDataset: {len(self)} clips of {self.settings.data.clip_frames} frames>"
@@ -149,8 +147,11 @@ class ClipDataset(Dataset[ClipSample]):
             ShardFormatError: if detections are corrupt.
         """
         if not isinstance(request, ClipRequest):
-            request = ClipRequest(self._place(request))
-        segment, settings = self._segment(request), self.settings
+            request = ClipRequest(range(len(self))[operator.index(request)])
+        segment = (
+            self.segments[request.segment] if request.resolved is None else request.resolved[0]
+        )
+        settings = self.settings
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
@@ -188,16 +189,6 @@ class ClipDataset(Dataset[ClipSample]):
             label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),
         )
         return sample.flipped() if is_flipped else sample
-
-    def _place(self, index: SupportsIndex) -> int:
-        place, number = operator.index(index), len(self)
-        if not -number <= place < number:
-            raise IndexError(f"clips: expected {-number} to {number - 1}, got {place}")
-        return place % number
-
-    def _segment(self, request: ClipRequest) -> Segment:
-        resolved = request.resolved
-        return self.segments[request.segment] if resolved is None else resolved.segment
 
     def label(
         self, segment: Segment, *, is_training: bool = False, is_flipped: bool = False

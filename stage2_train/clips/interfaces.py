@@ -42,15 +42,6 @@ _CENTERED = View()
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedSegment:
-    """A segment to be sent to a worker process that has no lists of segments and videos."""
-
-    segment: Segment
-    shards: VideoPlaces
-    """Shards with its detections."""
-
-
-@dataclass(frozen=True, slots=True)
 class ClipRequest:
     """Request for a clip of a segment."""
 
@@ -60,8 +51,9 @@ class ClipRequest:
     """Epoch of a training clip, which determines its random numbers; None for evaluation."""
     view: View = _CENTERED
     """View of a clip for evaluation."""
-    resolved: ResolvedSegment | None = None
-    """The segment, for a dataset from `ClipDataset.for_workers`, which has no segments."""
+    resolved: tuple[Segment, VideoPlaces] | None = None
+    """The segment and the shards with its detections, for a dataset from `ClipDataset.for_workers`,
+    which has neither segments nor a list of videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.heads import Classifier, check_heads, dropout
+from orn.stage2_train.model.heads import Classifier, dropout
 from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads
 
@@ -58,12 +58,7 @@ class C3D(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Return the logits of every clip; see `build_network`.
-
-        Raises:
-            ConfigError: if `heads` is not the activity head.
-        """
-        check_heads(heads)
+        """Return the logits of every clip; see `build_network`."""
         video_B3THW = self.normalize_frames.video(batch.required("frames_BTCHW"))
         feats_BtF = self.features(video_B3THW).transpose(1, 2).flatten(2)
         for layer in (self.fc6, self.fc7):

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.shared.errors import ConfigError
 from orn.stage2_train.model.resnet_25d import Stage
 from orn.stage2_train.model.standardize import Standardizer
-from orn.stage2_train.settings.model_config import Aggregation, Heads
+from orn.stage2_train.settings.model_config import Aggregation
 
 _EPSILON = 1e-5
 """Constant added to a variance, as in PyTorch's normalization layers."""
@@ -278,9 +277,3 @@ def dropout(
     device = torch.device("cpu") if generator is None else generator.device
     draws = torch.rand(values.shape, generator=generator, device=device)
     return values * (draws >= probability).to(values.device, values.dtype) / (1 - probability)
-
-
-def check_heads(heads: Heads | None) -> None:
-    """Raise ConfigError unless `heads` is the activity head or None."""
-    if heads not in (None, "activity"):
-        raise ConfigError(f"heads: expected activity for a baseline, got {heads!r}")

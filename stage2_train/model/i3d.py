@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.heads import Classifier, check_heads, dropout
+from orn.stage2_train.model.heads import Classifier, dropout
 from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads
 
@@ -118,12 +118,7 @@ class I3D(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Return the logits of every clip, the mean over time steps; see `build_network`.
-
-        Raises:
-            ConfigError: if `heads` is not the activity head.
-        """
-        check_heads(heads)
+        """Return the logits of every clip, the mean over time steps; see `build_network`."""
         feats_BCthw = self.features(self.normalize_frames.video(batch.required("frames_BTCHW")))
         feats_BtC = feats_BCthw.mean(dim=(3, 4)).transpose(1, 2)
         feats_BtC = dropout(feats_BtC, _DROPOUT, training=self.training, generator=generator)

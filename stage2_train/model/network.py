@@ -7,7 +7,6 @@ classes.
 import torch
 from torch import Tensor, nn
 
-from orn.shared.errors import ConfigError
 from orn.stage2_train.model.backbones import MapBackbone
 from orn.stage2_train.model.heads import ActivityHead, MapActivityHead
 from orn.stage2_train.model.image_backbone import with_change
@@ -78,13 +77,9 @@ class ObjectVideoNetwork(nn.Module):
                 for PyTorch's global generator. Evaluation averages over all t' < t instead.
 
         Raises:
-            ConfigError: if the network does not have these heads.
             ShapeError: if the batch lacks a field that the network reads.
         """
         heads = heads or self.heads
-        if heads not in ("both", "object", "activity") or self.heads not in ("both", heads):
-            has = {"both": "both, object or activity"}.get(self.heads, self.heads)
-            raise ConfigError(f"heads: expected {has} for this network, got {heads!r}")
         trunk_MChw = self.trunk_features(batch) if self.needs_frames(heads) else None
         activity_logits_BA = object_logits_BA = class_logits_BTKS = None
         if heads != "object":

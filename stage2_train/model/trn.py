@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.heads import Classifier, check_heads, dropout
+from orn.stage2_train.model.heads import Classifier, dropout
 from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.settings.model_config import Heads
@@ -103,12 +103,7 @@ class TRN(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Return the logits of every clip, the sum over scales; see `build_network`.
-
-        Raises:
-            ConfigError: if `heads` is not the activity head.
-        """
-        check_heads(heads)
+        """Return the logits of every clip, the sum over scales; see `build_network`."""
         num_frames = self.num_frames
         feats_MDhw = self.trunk(self.normalize_frames(batch.required("frames_BTCHW")), num_frames)
         feats_MDhw = self.conv5(feats_MDhw, num_frames)
