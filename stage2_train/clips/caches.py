@@ -29,10 +29,10 @@ class ObjectCache:
     """The objects of frames, from detections; a pickled cache is empty."""
 
     def __init__(
-        self, source: DetectionFolder, objects_bytes: int, times_bytes: int = _TIMES_BYTES
+        self, detections: DetectionFolder, objects_bytes: int, times_bytes: int = _TIMES_BYTES
     ) -> None:
         """Create empty caches: detections by video, objects by video and row."""
-        self.source = source
+        self.detections = detections
         size = attrgetter("size_bytes")
         self._videos = ProcessCache(times_bytes, size)
         self._objects = ProcessCache(objects_bytes, size)
@@ -40,7 +40,7 @@ class ObjectCache:
     def for_workers(self, number: int) -> "ObjectCache":
         """Return a copy for each of `number` worker processes, with its share of the sizes."""
         sizes = (int(cache.maxsize) // number for cache in (self._objects, self._videos))
-        return ObjectCache(self.source.for_workers(number), *sizes)
+        return ObjectCache(self.detections.for_workers(number), *sizes)
 
     def objects(
         self,
@@ -61,7 +61,7 @@ class ObjectCache:
         frames = [detections.frame(row) for row in missing]
         try:
             made = objects_of_frames(
-                frames, self.source.rules, score_threshold=settings.data.score_threshold
+                frames, self.detections.rules, score_threshold=settings.data.score_threshold
             )
         except ShardFormatError:
             detections.check_frames(missing)  # its error message identifies the frame
@@ -75,6 +75,6 @@ class ObjectCache:
         detections: VideoDetections | None = self._videos.get(video_id)
         if detections is None:
             shards = None if request.resolved is None else request.resolved[1]
-            detections = self.source.video(video_id, shards)
+            detections = self.detections.video(video_id, shards)
             self._videos.keep(video_id, detections)
         return detections

@@ -127,7 +127,9 @@ class ClipDataset(Dataset[ClipSample]):
     def resolve(self, request: ClipRequest) -> ClipRequest:
         """Return the request with all the data needed by a process without segments."""
         segment = self.segments[request.segment]
-        return replace(request, resolved=(segment, self._objects.source.places(segment.video_id)))
+        return replace(
+            request, resolved=(segment, self._objects.detections.places(segment.video_id))
+        )
 
     def __repr__(self) -> str:
         return f"<ClipDataset: {len(self)} clips of {self.settings.data.clip_frames} frames>"
@@ -155,14 +157,14 @@ class ClipDataset(Dataset[ClipSample]):
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
-        places_n = video.places_in(times)
-        if not len(places_n):
+        own_n = video.places_in(times)
+        if not len(own_n):
             raise JoinError(
                 f"segment {segment.id}: no frame in its time range, video {segment.video_id} in "
                 f"{self._clips.name}"
             )
         draws = ClipDraws(request, segment, settings)
-        frames_T = places_n[draws.frames(seconds_F[places_n])]
+        frames_T = own_n[draws.frames(seconds_F[own_n])]
         stored = self._clips.stored_size(segment.video_id)
         window = draws.window(stored)
         objects = self._objects.objects(request, segment.video_id, seconds_F, frames_T, settings)
@@ -170,7 +172,7 @@ class ClipDataset(Dataset[ClipSample]):
             grid = objects[0].height, objects[0].width
             window = placed_window(stored, settings.data.crop, request.view.crop, grid=grid)
         if settings.as_authors:
-            person = self._objects.source.detector.class_names.index(PERSON)
+            person = self._objects.detections.detector.class_names.index(PERSON)
             objects = draws.persons_first(objects, person=person)
         is_flipped = draws.is_flipped()
         maps = None
@@ -230,10 +232,10 @@ def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn:
     if data.max_objects == 0 or not len(clips):
         return
     objects = clips.without_frames()
-    places = range(0, len(clips), -(-len(clips) // _NUM_CLIPS))
-    empty_N = np.concatenate([_empty_frames(objects, place) for place in places])
+    rows = range(0, len(clips), -(-len(clips) // _NUM_CLIPS))
+    empty_N = np.concatenate([_empty_frames(objects, row) for row in rows])
     is_any = not empty_N.all() or not all(
-        _empty_frames(objects, place).all() for place in range(len(clips))
+        _empty_frames(objects, row).all() for row in range(len(clips))
     )
     expected = f"objects in the crop with a score of at least {data.score_threshold:g}"
     if are_required and not is_any:
@@ -252,9 +254,9 @@ def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn:
         )
 
 
-def _empty_frames(clips: ClipDataset, place: int) -> NDArray[np.bool_]:
+def _empty_frames(clips: ClipDataset, row: int) -> NDArray[np.bool_]:
     """Return (T,) whether each frame of a clip has no object besides the background."""
-    slots = clips[place].slots
+    slots = clips[row].slots
     background = slots.class_scores.shape[2] - 1
     return ~(slots.valid & (slots.labels != background)).any(axis=1)
 
@@ -266,7 +268,7 @@ def warn_of_small_crop(
 
     Args:
         segments: the segments in use (at least one).
-        clips: source of their frames.
+        clips: their frames.
         crop: (height, width).
         stride: number of pixels of which the height and width of a crop must be multiples.
     """

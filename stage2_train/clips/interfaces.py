@@ -85,7 +85,7 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
             f"{where}: expected the pairs of classes that a left-right flip exchanges ([] for "
             "none), but the key is missing; add it, or omit flips (--set data.flip=false)"
         )
-    places = list(range(len(dataset.classes)))
+    becomes = list(range(len(dataset.classes)))
     for pair in dataset.flipped_classes:
         there = [name for name in pair if name in dataset.classes]
         if len(there) == 1:
@@ -98,9 +98,9 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
         if not there:
             logger.warning("%s: neither %r nor %r is a class; pair ignored", where, *pair)
             continue
-        one, other_place = (dataset.classes.index(name) for name in pair)
-        places[one], places[other_place] = other_place, one
-    return tuple(places)
+        one, other_class = (dataset.classes.index(name) for name in pair)
+        becomes[one], becomes[other_class] = other_class, one
+    return tuple(becomes)
 
 
 class ClipPictures(Protocol):
@@ -131,7 +131,7 @@ class FrameSource(Protocol):
 
     @property
     def name(self) -> str:
-        """Name of the source, for messages."""
+        """Name for messages."""
 
     def frames(self, video_id: str) -> ClipPictures:
         """Return the frames of a video."""

@@ -165,7 +165,7 @@ def join_split(
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
 
 
-def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
+def _warn(split: str, skipped: Iterable[SkippedSegment], what: str) -> None:
     """Log a warning for each reason, with the number and the ids of the affected segments."""
     names: dict[str, list[str]] = {}
     for row in skipped:
@@ -174,7 +174,7 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
         first, more = ", ".join(of_reason[:_NAMED]), ", ..." if len(of_reason) > _NAMED else ""
         logger.warning(
             "%s: %s %s: %s (%s%s)",
-            *(place, counted(len(of_reason), "segment"), what, reason, first, more),
+            *(split, counted(len(of_reason), "segment"), what, reason, first, more),
         )
 
 
@@ -234,15 +234,15 @@ def _without_detections(
         for segment in of_video[video_id]:
             times = TimeRange(segment.start_seconds, segment.stop_seconds)
             own = clips.frames(video_id).places_in(times)
-            places = own[~nearest.is_near_n[own]]
-            if not places.size:
+            far_n = own[~nearest.is_near_n[own]]
+            if not far_n.size:
                 continue
-            worst = int(places[np.argmax(nearest.gaps_n[places])])
+            worst = int(far_n[np.argmax(nearest.gaps_n[far_n])])
             far[segment.id] = SkippedSegment(
                 id=segment.id,
                 reason="some of its frames have no detections near their time",
                 detail=(
-                    f"{places.size} of {counted(len(own), 'frame')} of video {video_id}, worst at "
+                    f"{far_n.size} of {counted(len(own), 'frame')} of video {video_id}, worst at "
                     f"{seconds_F[worst]:.4f} s: expected detections within "
                     f"{nearest.limits_n[worst]:.4f} s, got the nearest at "
                     f"{seconds_D[nearest.rows_n[worst]]:.4f} s"

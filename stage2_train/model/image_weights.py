@@ -63,27 +63,27 @@ def inflate(
         CheckpointError: if a weight is missing or unexpected, has another shape, or is not finite.
     """
     state = network.state_dict()
-    sources = _sources(network, state, keeps_object_conv5=keeps_object_conv5)
-    if not sources:
+    names = _torchvision_names(network, state, keeps_object_conv5=keeps_object_conv5)
+    if not names:
         return
-    reads_layer4 = any(source.startswith("layer4.") for source in sources.values())
+    reads_layer4 = any(theirs.startswith("layer4.") for theirs in names.values())
     unused = (*_CLASSIFIERS, *(() if reads_layer4 else ("layer4.",)))
     given = {key: tensor for key, tensor in weights.items() if not key.startswith(unused)}
     modules = dict(network.named_modules())
     inflated = {
-        key: _inflated(given[source], modules[key.rpartition(".")[0]])
-        if given[source].numel() <= state[key].numel()
-        else given[source]
-        for key, source in sources.items()
-        if source in given
+        key: _inflated(given[theirs], modules[key.rpartition(".")[0]])
+        if given[theirs].numel() <= state[key].numel()
+        else given[theirs]
+        for key, theirs in names.items()
+        if theirs in given
     }
-    extra = {key: tensor for key, tensor in given.items() if key not in sources.values()}
+    extra = {key: tensor for key, tensor in given.items() if key not in names.values()}
     problem = mismatch(
-        {sources[key]: tensor.to(state[key].dtype) for key, tensor in inflated.items()} | extra,
+        {names[key]: tensor.to(state[key].dtype) for key, tensor in inflated.items()} | extra,
         {
-            source: state[key]
-            for key, source in sources.items()
-            if key in inflated or not source.endswith("num_batches_tracked")
+            theirs: state[key]
+            for key, theirs in names.items()
+            if key in inflated or not theirs.endswith("num_batches_tracked")
         },
     )
     if problem is None:
@@ -102,7 +102,7 @@ def inflate(
     )
 
 
-def _sources(
+def _torchvision_names(
     network: nn.Module, keys: Iterable[str], *, keeps_object_conv5: bool
 ) -> dict[str, str]:
     """Return torchvision's names of the weights to set, by our names; empty without a trunk."""

@@ -229,11 +229,11 @@ class Stage(nn.Module):
         channels = base_width * 2 ** (number - 2)
         width = channels // 2 * (4 if is_bottleneck else 1) if number > 2 else base_width
         blocks = []
-        for place in range(_BLOCKS[depth][number - 2]):
+        for index in range(_BLOCKS[depth][number - 2]):
             block = Block(
                 width,
                 channels,
-                stride=stride if place == 0 else 1,
+                stride=stride if index == 0 else 1,
                 wide=wide,
                 is_bottleneck=is_bottleneck,
             )

@@ -167,18 +167,18 @@ def load_video_backbone(backbone: str, *, file: Path | None = None) -> VideoBack
     Raises:
         CheckpointError: if the weights are missing, cannot be downloaded or do not match.
     """
-    source = file or fetch(
+    path = file or fetch(
         published_weights(backbone).url,
         what=f"weights of {backbone}",
         remedy=REMEDY,
         error=CheckpointError,
     )
-    weights = read_backbone_weights(source)
+    weights = read_backbone_weights(path)
     with torch.device("meta"), WithoutDraws():
         expected = _whole_network(backbone).state_dict()
     if problem := mismatch(weights, expected):
         raise CheckpointError(
-            f"weights {path_text(source)}: do not match {backbone}: {problem}; {REMEDY}"
+            f"weights {path_text(path)}: do not match {backbone}: {problem}; {REMEDY}"
         )
     return VideoBackbone(backbone, weights=weights)
 
