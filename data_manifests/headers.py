@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from orn.data_manifests.records import Segment, Video
 from orn.shared.errors import VideoDecodeError
@@ -12,9 +11,6 @@ from orn.shared.text import counted
 from orn.shared.video.read import FrameEstimate, estimate
 
 logger = logging.getLogger(__name__)
-
-UNREADABLE = FrameEstimate(frames=0, rate=25.0)
-"""Length assigned to a video that cannot be opened; the job records the error later."""
 
 _SLACK_SECONDS = 10.0
 
@@ -30,7 +26,7 @@ def read_headers(videos: Sequence[Video]) -> dict[str, FrameEstimate]:
         try:
             length = estimate(video.path, rate=video.rate)
         except VideoDecodeError as err:
-            length = replace(UNREADABLE, problem=str(err))
+            length = FrameEstimate(frames=0, rate=25.0, problem=str(err))
         bar.advance()
         return length
 

@@ -4,11 +4,11 @@ summarize their shards."""
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,9 @@ def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs
             first_few(data.missing),
         )
     folder = request.out or default_folder("shards", data.name)
-    SHARD_FILES.check_folder(folder, reads=_reads(request), fresh=request.fresh)
+    given = (Path(path) for path in (request.config, request.checkpoint) if path)
+    reads = chain(given, files_of(request.dataset, request.data_root))
+    SHARD_FILES.check_folder(folder, reads=reads, fresh=request.fresh)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     config, checkpoint = choose_files(
         data.detector, config=request.config, checkpoint=request.checkpoint
@@ -184,13 +186,6 @@ def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs
     if not request.fresh:
         check_same_detector(folder, config, checkpoint, request, inputs.batch_size)
     return inputs
-
-
-def _reads(request: DetectRequest) -> Iterator[Path]:
-    """Yield the files that a detect job reads."""
-    files = (request.config and Path(request.config), request.checkpoint)
-    yield from filter(None, files)
-    yield from files_of(request.dataset, request.data_root)
 
 
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:

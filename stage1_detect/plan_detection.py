@@ -189,18 +189,17 @@ def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> Non
         for part in unit.parts:
             planned.setdefault(part.video_id, []).extend(part.ranges or (_WHOLE,))
     for segment in segments:
-        if segment.video_id in planned and not _covers(planned[segment.video_id], segment):
+        if segment.video_id not in planned:
+            continue
+        start = None if segment.start_seconds is None else max(0.0, segment.start_seconds)
+        times = TimeRange(start, segment.stop_seconds)
+        if not TimeRanges.of(planned[segment.video_id]).covers(times):
             raise ConfigError(
                 f"{folder / PLAN_NAME}: expected a plan that covers segment {segment.id!r} of "
                 f"video {segment.video_id!r} ({segment.start_seconds} s to {segment.stop_seconds} "
                 "s), got a plan made for a different label table; "
                 f"{start_over(len(plan.video_ids))}"
             )
-
-
-def _covers(ranges: Iterable[TimeRange], segment: Segment) -> bool:
-    start = None if segment.start_seconds is None else max(0.0, segment.start_seconds)
-    return TimeRanges.of(ranges).covers(TimeRange(start, segment.stop_seconds))
 
 
 def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> list[TimeRange]:

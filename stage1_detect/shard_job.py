@@ -123,14 +123,11 @@ def summarize_shards(
         failed=failed.values(),
         frames=frames,
         detections=sum(shard.num_detections for shard in written),
-        empty_frames=sum(map(_num_empty, written)),
+        empty_frames=sum(
+            int((np.diff(shard.array("frame_offsets")) == 0).sum()) for shard in written
+        ),
         total_frames=sum(shard.num_frames for shard in shards.values()),
         total_detections=sum(shard.num_detections for shard in shards.values()),
         frames_per_second=round(frames / result.seconds, 2) if frames else None,
         **own,
     )
-
-
-def _num_empty(shard: Shard) -> int:
-    """Return the number of frames without detections."""
-    return int((np.diff(shard.array("frame_offsets")) == 0).sum())

@@ -157,7 +157,10 @@ def run_units(
         with terminated_as_interrupted(), ExitStack() as stack:
             run = stack.enter_context(engine.ready(work, len(to_do))) if to_do else None
             if job.fresh:
-                _remove_earlier(files, folder)
+                earlier = files.earlier(folder)
+                if earlier.files:
+                    logger.warning("--fresh removes the earlier results in %s", earlier)
+                earlier.remove()
             for unit in job.retried:
                 files.path(folder, unit.index).unlink(missing_ok=True)
             job.plan.save(folder, files.plan)
@@ -169,13 +172,6 @@ def run_units(
             return JobResult(units=to_do, results=results, seconds=time.monotonic() - began)
     finally:
         remove_stale_temporaries(folder)  # files of killed processes
-
-
-def _remove_earlier(files: OutputFolder, folder: Path) -> None:
-    earlier = files.earlier(folder)
-    if earlier.files:
-        logger.warning("--fresh removes the earlier results in %s", earlier)
-    earlier.remove()
 
 
 def _watched(

@@ -27,6 +27,7 @@ from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
 from orn.shared.jobs.run_units import Job, run_units
+from orn.shared.jobs.workers import in_threads
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import (
     MOST_CLASSES,
@@ -247,8 +248,10 @@ def _run(planned: PlannedImport) -> dict[str, Any]:
             first_few(without),
         )
     imported = {part.video_id for unit in job.to_do for part in unit.parts}
-    digests = {name: work.matched[name].content_digest() for name in imported & {*work.matched}}
-    plan = replace(job.plan, objects=job.plan.objects | digests)
+    sources = {name: source for name, source in work.matched.items() if name in imported}
+    digests = in_threads(lambda source: source.content_digest(), [*sources.values()])
+    objects = job.plan.objects | dict(zip(sources, digests, strict=True))
+    plan = replace(job.plan, objects=objects)
     engine = LocalEngine(devices=("cpu",) * work.request.workers)
     result = run_units(replace(job, plan=plan), work, engine, task="import", steps="videos")
     shards = open_shards(job)
