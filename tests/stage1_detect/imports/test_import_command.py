@@ -84,6 +84,8 @@ def test_a_source_that_grows_or_changes(convert: Any, tmp_path: Path, form: str)
     masks.mkdir()
 
     def objects(**numbers: int) -> None:
+        for path in masks.glob("*.pkl"):
+            path.unlink()
         for name, number in numbers.items():
             write_authors(masks / f"{name}.pkl", [[BLOCK] * number])
         rows = [f"{name},0,1,2,3,4,car\n" * number for name, number in numbers.items()]
@@ -104,6 +106,10 @@ def test_a_source_that_grows_or_changes(convert: Any, tmp_path: Path, form: str)
     again = imported("--retry-failed", "--json")
     assert (again.json["videos"], again.json["total_detections"]) == (2, 4)
     assert "changed" not in imported().stderr
+    objects(b=1, c=1)
+    again = imported("--retry-failed", "--json", exit_code=3)
+    assert [video["id"] for video in again.json["failed"]] == ["a"]
+    assert again.json["total_detections"] == 2
 
 
 def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path: Path) -> None:
