@@ -275,25 +275,20 @@ def _manifest_of(
             )
         return str(path), data_root, None
     has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
-    split = None
+    given: dict[str, Any] = {}
     if request.folds or not has_split:  # a table with a split of its own cannot have folds
-        split = SplitRequest(
-            text=request.split or _USUAL_SPLIT, folds=request.folds, group=request.group
-        )
+        given = {"folds": request.folds, "group": request.group}
+        given["shares"] = None if request.folds else request.split or _USUAL_SPLIT
     if dry_run:
+        shares = given.pop("shares", None)
+        split = SplitRequest(text=shares or "", **given) if given else None
         planned = plan_manifest(table, data_root=request.data_root, split=split)
         for warning in planned.report["warnings"]:
             logger.warning("%s: %s", planned.dataset.name, warning)
         return str(path), Path(planned.report["data_root"]), planned
-    values = {
-        "table": table,
-        "data_root": request.data_root,
-        "shares": split.text if split and not split.folds else None,
-        "folds": request.folds,
-        "group": request.group,
-    }
-    echo(new.typed(**values), err=True)
-    new.function(**values)
+    given |= {"table": table, "data_root": request.data_root}
+    echo(new.typed(**given), err=True)
+    new.function(**given)
     return str(path), data_root_of(load_manifest(path), None), None
 
 

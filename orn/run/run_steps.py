@@ -114,11 +114,9 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         library = (pipeline.clips.backbone or "").partition("/")[:1]  # of its frozen network
         run_steps(pipeline_steps(pipeline), done=done, imports=[*filter(None, library)])
     except PipelineError as err:
-        if err.exit_code != SOME_FAILED:
-            raise
-        failure = PipelineError(f"{err}; repair these videos, or pass --partial to exclude them")
-        failure.exit_code = SOME_FAILED
-        raise failure from err
+        if err.exit_code == SOME_FAILED:
+            err.remedy = "repair these videos, or pass --partial to exclude them"
+        raise
     file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
     head, figures = next(iter(file.heads().items()))
     beside = beside_network(pipeline.run, file.split)

@@ -120,9 +120,8 @@ class Step:
         code = process.exitcode
         assert code is not None
         if code not in done:
-            failure = PipelineError(
-                f"`{self.describe()}` failed with exit code {code}; see its output above"
-            )
+            problem = f"`{self.describe()}` failed with exit code {code}"
+            failure = PipelineError(problem, remedy="see its output above")
             failure.exit_code = code if code > 0 else 128 - code  # as in shells, for signals
             raise failure
 

@@ -16,7 +16,6 @@ from orn.data_manifests.records import Listing, Split
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import file_digest, json_digest
 from orn.shared.devices import choose_device
-from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.outputs import (
     Marker,
@@ -24,7 +23,6 @@ from orn.shared.jobs.outputs import (
     begun_with,
     check_output_folder,
     check_same_job,
-    differences,
 )
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.steps import LOG_NAME, Step, run_lists
@@ -60,8 +58,6 @@ logger = logging.getLogger(__name__)
 
 _SETTINGS_NAME = "settings.json"
 ABLATION_MARKER = Marker(name="ablation.json", mark=b'"format": "object-relation-ablation"')
-_MAY_DIFFER = ("commit", "threads")
-"""Settings that may differ between the runs in a folder; a difference causes a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +210,8 @@ def _check_recipes(ablation: _Ablation) -> None:
 
 
 def _check_same_ablation(ablation: _Ablation) -> None:
-    """Record what all runs in the folder share; reject runs that are not comparable with them. A
-    different commit or number of threads only causes a warning."""
+    """Record what all runs in the folder share; reject runs that are not comparable with them. The
+    report lists different commits and numbers of threads."""
     request, name = ablation.request, ablation.manifest.name
     resources, weights = request.resources, request.weights
     clips = ClipsRequest(
@@ -232,15 +228,9 @@ def _check_same_ablation(ablation: _Ablation) -> None:
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
         **ablation.changes,
-        "commit": git_commit(),
-        "threads": resources.num_threads(jobs=request.jobs),
     }
     begin_output_folder(request.folder, ABLATION_MARKER)
-    recorded = dict(begun_with(request.folder / _SETTINGS_NAME, settings))
-    for setting in _MAY_DIFFER:
-        one, other = ({setting: values.pop(setting, None)} for values in (recorded, settings))
-        for difference in differences(one, other):
-            logger.warning("%s: %s; the report lists both", request.folder, difference)
+    recorded = begun_with(request.folder / _SETTINGS_NAME, settings)
     remedy = "pass a different --out; only --set and --vary may differ between runs in a folder"
     check_same_job(recorded, settings, place=request.folder, remedy=remedy)
 

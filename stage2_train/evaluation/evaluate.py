@@ -25,12 +25,12 @@ from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError, JoinError, PipelineError
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
+from orn.stage2_train.clips.batches import LoaderSettings
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.interfaces import Views, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.measure_controls import (
-    Changed,
     classes_when_changed,
     control_values,
     logits_of_classes,
@@ -116,12 +116,28 @@ def evaluate_run(
     clips = sources.clip_dataset(joined, recipe, flipped_views=request.flip)
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
-    predictions = _predict(model, clips, sources=sources, request=request, accelerator=accelerator)
+    views = Views(
+        num_clips=request.views[0],
+        num_crops=request.views[1],
+        flipped_A=classes_when_flipped(sources.dataset) if request.flip else None,
+    )
+    batch_size, workers = recipe.optimizer.batch_size, request.resources.workers
+    loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
+    predictions = _predict(model, clips, loading, views=views, accelerator=accelerator)
     predictions = replace(predictions, made_from=_made_from(run, request, sources, joined))
     is_seen = request.split in recipe.data.training_splits
     results: dict[str, Any] = {}
     if not is_seen and request.views == (1, 1) and not request.flip:
-        changed = _predict_changed(model, clips, request=request, accelerator=accelerator)
+        with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
+            changed = predict_changed(
+                model.network,
+                clips,
+                loading,
+                heads=model.heads,
+                reads_objects=recipe.model.reads_detections,
+                accelerator=accelerator,
+                advance=bar.advance,
+            )
         results["controls"] = control_values(predictions, changed, model.classes)
         if predictions.labels.ndim == 1:
             predictions = replace(predictions, when_changed=classes_when_changed(changed))
@@ -149,28 +165,19 @@ def save_results(run: Path, name: str, file: EvalFile, predictions: Predictions)
 def _predict(
     model: OpenedModel,
     clips: ClipDataset,
+    loading: LoaderSettings,
     *,
-    sources: Sources,
-    request: EvalRequest,
+    views: Views,
     accelerator: Accelerator,
 ) -> Predictions:
     """Return the predictions for clips, with their groups and unsure labels."""
-    views = Views(
-        num_clips=request.views[0],
-        num_crops=request.views[1],
-        flipped_A=classes_when_flipped(sources.dataset) if request.flip else None,
-    )
     total = len(clips) * len(views.all())
     began = time.perf_counter()
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
         predictions = predict(
             model.network.to(accelerator.device),
             clips,
-            loader_settings(
-                accelerator,
-                batch_size=model.config.recipe.optimizer.batch_size,
-                workers=request.resources.workers,
-            ),
+            loading,
             heads=model.heads,
             views=views,
             accelerator=accelerator,
@@ -182,27 +189,6 @@ def _predict(
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     return with_groups(predictions, clips.segments, unsure_labels(clips))
-
-
-def _predict_changed(
-    model: OpenedModel, clips: ClipDataset, *, request: EvalRequest, accelerator: Accelerator
-) -> Changed:
-    """Return the predictions for changed clips; see `predict_changed`."""
-    recipe = model.config.recipe
-    with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
-        return predict_changed(
-            model.network,
-            clips,
-            loader_settings(
-                accelerator,
-                batch_size=recipe.optimizer.batch_size,
-                workers=request.resources.workers,
-            ),
-            heads=model.heads,
-            reads_objects=recipe.model.reads_detections,
-            accelerator=accelerator,
-            advance=bar.advance,
-        )
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:

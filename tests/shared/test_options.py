@@ -1,8 +1,9 @@
 """Options from requests."""
 
 import json
+import shlex
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import click
 import pytest
@@ -103,3 +104,32 @@ def test_what_is_refused_names_the_option(run, words: str, message: str) -> None
     refused = run(f"vlog {words}")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert message in refused.stderr
+
+
+def test_a_printed_command_line_is_parsed_to_the_same_values() -> None:
+    """Of real commands, whose functions are replaced."""
+    from orn.cli import main
+    from orn.stage1_detect.detect_command import detect
+    from orn.stage1_detect.detect_request import DetectRequest, Scope
+    from orn.stage2_train.clip_store.clips_command import clips
+    from orn.stage2_train.clip_store.clips_request import ClipsRequest
+    from orn.stage2_train.evaluation.eval_command import evaluate
+    from orn.stage2_train.evaluation.eval_request import EvalRequest
+    from orn.stage2_train.settings.resources import WITH_WORKERS
+    from orn.stage2_train.training.train_command import train
+    from orn.stage2_train.training.train_request import TrainRequest
+
+    places = WITH_WORKERS.changed(data_root=Path("my data"), workers=0, partial=True)
+    requests = {
+        detect: DetectRequest(dataset="a", scope=Scope(rate=2.5), precision="bfloat16"),
+        clips: ClipsRequest(manifest="a.toml", size=(64, 96), fresh=True),
+        evaluate: EvalRequest(run="runs/a", views=(10, 3), flip=True, resources=places),
+        train: TrainRequest(manifest="a", overrides=("a=[1,2]", "b='c d'"), resources=places),
+    }
+    for command, request in requests.items():
+        seen: list[Any] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(command, "function", lambda seen=seen, **given: seen.append(given))
+            with pytest.raises(SystemExit):
+                main(shlex.split(command.typed(request=request))[1:])
+        assert seen[0]["request"] == request

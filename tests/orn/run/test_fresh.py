@@ -92,7 +92,6 @@ def test_what_is_removed_is_listed_before_and_nothing_else_is(data, workspace) -
     listed = run_orn("run", *words, "--fresh", "--dry-run").stdout
     listed = " ".join(listed.split())
     assert re.search(rf"--fresh removes shards/mini \(\d files.*{run.name} \(\d+ files", listed)
-    assert "12 frames of detection" in listed
     request = PipelineRequest(
         dataset="mini.toml", data_root=Path("data"), config="mask_rcnn_demo", run=run, fresh=True
     )
