@@ -41,6 +41,7 @@ from orn.shared.jobs.exit_codes import (
     errors_as_exit_codes,
     logging_to_stderr,
 )
+from orn.shared.jobs.outputs import LOG_NAME
 from orn.shared.jobs.workers import (
     INTERRUPTS,
     Terminated,
@@ -50,8 +51,6 @@ from orn.shared.jobs.workers import (
 from orn.shared.options import Command
 from orn.shared.text import escape
 
-LOG_NAME = "log.txt"
-"""Log file for the commands in a list that runs in parallel with others."""
 _STDERR = 2
 _POLL_SECONDS = 0.1
 _SAFE_PATH = "PYTHONSAFEPATH"

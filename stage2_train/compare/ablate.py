@@ -18,6 +18,7 @@ from orn.shared.data_files import file_digest, json_digest
 from orn.shared.devices import choose_device
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.outputs import (
+    LOG_NAME,
     Marker,
     begin_output_folder,
     begun_with,
@@ -25,7 +26,7 @@ from orn.shared.jobs.outputs import (
     check_same_job,
 )
 from orn.shared.jobs.progress import progress
-from orn.shared.jobs.steps import LOG_NAME, Step, run_lists
+from orn.shared.jobs.steps import Step, run_lists
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore

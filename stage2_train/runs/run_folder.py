@@ -36,8 +36,7 @@ from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
-from orn.shared.jobs.outputs import EarlierResults, Marker, earlier_results
-from orn.shared.jobs.steps import LOG_NAME
+from orn.shared.jobs.outputs import LOG_NAME, EarlierResults, Marker, earlier_results
 from orn.shared.text import path_text
 
 RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')

@@ -11,12 +11,12 @@ from orn.data_manifests.records import ALL, Dataset
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest, require_utf8
 from orn.shared.devices import choose_device, choose_precision, is_slow
-from orn.shared.echo import is_first_process
-from orn.shared.errors import SOME_FAILED, ConfigError
+from orn.shared.echo import echo_text, is_first_process
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.jobs.steps import Step
 from orn.stage2_train.clip_store.clips_command import clips
 from orn.stage2_train.clip_store.clips_request import clips_for
+from orn.stage2_train.clip_store.make_clips import as_report, make_clips
 from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
@@ -266,6 +266,5 @@ def _create_missing(
     if weights.published and creates_clips:
         fetch_imagenet_weights(weights.published)
     if creates:
-        step = Step(name="clips", command=clips, values={"request": store})
-        logger.info("running %s first", step.describe())
-        step.run(done=(0, SOME_FAILED))
+        logger.info("running %s first", clips.typed(request=store))
+        echo_text(as_report(make_clips(store)).text(), err=True)

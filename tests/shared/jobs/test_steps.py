@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import pytest
 
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.steps import LOG_NAME, Step, run_lists, run_steps
+from orn.shared.jobs.outputs import LOG_NAME
+from orn.shared.jobs.steps import Step, run_lists, run_steps
 from orn.shared.options import Argument, command
 
 
