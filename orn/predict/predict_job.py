@@ -23,7 +23,6 @@ from orn.predict.windows import WindowChoice, windows_and_segments
 from orn.shared.echo import echo, echo_text, json_text
 from orn.shared.errors import (
     CheckpointError,
-    ConfigError,
     DetectorError,
     JoinError,
     PipelineError,
@@ -76,13 +75,6 @@ def predict_videos(
         DetectorError: if the detector cannot be loaded.
         ShardNotFoundError: if `request.shards` has no shards.
     """
-    if request.overlay is not None and len(videos) > 1:
-        raise ConfigError(
-            where=f"--overlay {request.overlay}",
-            expected="one video",
-            got=f"{len(videos):,}",
-            remedy="pass one",
-        )
     request = request.changed(threads=Resources(threads=request.threads).num_threads())
     torch.set_num_threads(request.threads or 1)
     check_output_files(

@@ -86,7 +86,7 @@ from click.testing import CliRunner
 from orn.cli import orn
 
 for words, message in [
-    (["run", "absent/*.mp4"], "the pattern matches no folders"),
+    (["run", ""], "got an empty string"),
     (["run", "a.mp4", "b.mp4", "--overlay", "out.mp4"], "expected one video, got 2"),
     (["hf://absent", "film.mp4"], "expected hf://ORG/NAME"),
 ]:
