@@ -11,6 +11,7 @@ from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import read_bounded
 from orn.shared.echo import echo_report
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
+from orn.shared.estimates import time_text
 from orn.shared.jobs.atomic_file import is_locked
 from orn.shared.options import Option, command
 from orn.shared.text_report import Report, Table, filled_columns, percent
@@ -165,7 +166,7 @@ def as_text(runs: Sequence[Mapping[str, Any]], folder: Path) -> str:
             run["state"],
             _steps(run),
             _figure(run),
-            _time(run["seconds"]),
+            time_text(run["seconds"]) if run["seconds"] else "-",
             _settings(run["differs"]),
         )
         for run in runs
@@ -194,13 +195,6 @@ def _figure(run: Mapping[str, Any]) -> str:
     if run["over_folds"]:
         return f"{text} (folds)"
     return f"{text} (trained on)" if run["trained_on"] else text
-
-
-def _time(seconds: float | None) -> str:
-    if not seconds:  # unknown, or no steps logged yet
-        return "-"
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}h{rest // 60:02}m" if hours else f"{rest // 60}m{rest % 60:02}s"
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

@@ -80,7 +80,7 @@ def test_the_table_names_what_differs(folder) -> None:
     assert [line.split()[0] for line in lines] == ["run", "begun", "damaged", "new", "table/old"]
     assert "optimizer.learning_rate=0.0003 seed=3" in lines[1]
     assert "20/20" in lines[3] and "75.00 [" in lines[3]
-    assert "40.00 (training)" in lines[4] and "2m01s" in lines[4]
+    assert "40.00 (training)" in lines[4] and "2 min" in lines[4]
     assert "shards" not in "".join(lines)  # where data lies is no difference
     path = folder / "new" / "eval-validation.json"
     read_eval(path).model_copy(update={"trained_on": True}).write(path)
