@@ -8,10 +8,10 @@ from pydantic import Field
 from orn.benchmarks.detect_request import DetectRequest, Repeats, Tiny
 from orn.benchmarks.measuring import publish
 from orn.shared.common_options import AsJson, Count, Device, FilePath, Threads, threads_option
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.errors import SOME_FAILED
 from orn.shared.options import Option, Request, command
-from orn.shared.text_report import report_of
+from orn.shared.text_summary import summary_of
 
 if TYPE_CHECKING:
     from orn.benchmarks.model_inputs import ClipSizes
@@ -145,5 +145,5 @@ def gpu(
     from orn.benchmarks.gpu import measure_all
 
     records = measure_all(out, minutes=minutes, only=only, device=device, tiny=tiny)
-    echo_report(records, lambda rows: report_of({"measurement": rows}), as_json=as_json)
+    echo_result(records, lambda rows: summary_of({"measurement": rows}), as_json=as_json)
     return 0 if all(record["state"] == "done" for record in records) else SOME_FAILED

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.devices import instruction_set
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.environment import describe_environment
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.text_report import Report
+from orn.shared.text_summary import Summary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ def publish(measure: Callable[[], Comparison], out: Path | None, *, as_json: boo
     record = measure().record()
     if out is not None:
         write_record(record, out)
-    echo_report(record, _report, as_json=as_json)
+    echo_result(record, _report, as_json=as_json)
 
 
 def write_record(record: Mapping[str, Any], out: Path) -> None:
@@ -66,10 +66,10 @@ def write_record(record: Mapping[str, Any], out: Path) -> None:
     write_text(out, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
-def _report(record: Mapping[str, Any]) -> Report:
+def _report(record: Mapping[str, Any]) -> Summary:
     title = f"{record['benchmark']}: ratio {record['ratio']:.3g}"
     facts = [fact for fact in _flat(record) if fact[0] not in ("benchmark", "ratio")]
-    return Report(title=title, facts=facts)
+    return Summary(title=title, facts=facts)
 
 
 def _flat(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

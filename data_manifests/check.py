@@ -13,7 +13,7 @@ from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.errors import SOME_FAILED, ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.text import counted, first_few
-from orn.shared.text_report import Report, report_of
+from orn.shared.text_summary import Summary, summary_of
 from orn.shared.video.read import probe
 
 _FEW_FOR_A_SPLIT = 300
@@ -87,12 +87,12 @@ def exit_code(report: Mapping[str, Any]) -> int:
     return SOME_FAILED if report["missing"] or report["unreadable"] else 0
 
 
-def as_report(report: Mapping[str, Any]) -> Report:
+def as_summary(report: Mapping[str, Any]) -> Summary:
     """Return the report of a check."""
     values = {name: value for name, value in report.items() if name not in ("warnings", "problems")}
     notes = [f"warning: {warning}" for warning in report["warnings"]]
     notes += [f"problem: {problem}" for problem in report["problems"]]
-    return replace(report_of(values), notes=notes)
+    return replace(summary_of(values), notes=notes)
 
 
 def _warnings(

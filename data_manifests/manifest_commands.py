@@ -13,10 +13,10 @@ from orn.shared.common_options import (
     Group,
     Seed,
 )
-from orn.shared.echo import echo, echo_json, echo_report
+from orn.shared.echo import echo, echo_json, echo_result
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, command
-from orn.shared.text_report import report_of
+from orn.shared.text_summary import summary_of
 
 
 @command("manifest list")
@@ -34,7 +34,7 @@ def list_manifests(*, as_json: AsJson = False) -> None:
         }
         for manifest in manifests
     ]
-    echo_report({"datasets": listed}, report_of, as_json=as_json)
+    echo_result({"datasets": listed}, summary_of, as_json=as_json)
 
 
 @command("manifest check", imports=("orn.data_manifests.check",))
@@ -51,10 +51,10 @@ def check(
     that never occur in the training split. The exit code is 1 if a table is missing or invalid or
     no video can be opened, and 3 if only some videos are missing or cannot be opened.
     """
-    from orn.data_manifests.check import as_report, check_dataset, exit_code
+    from orn.data_manifests.check import as_summary, check_dataset, exit_code
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
-    echo_report(report, as_report, as_json=as_json)
+    echo_result(report, as_summary, as_json=as_json)
     return exit_code(report)
 
 

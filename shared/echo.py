@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import click
 
 from orn.shared.text import escape, escape_lines
-from orn.shared.text_report import Report
+from orn.shared.text_summary import Summary
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 _NOT_ASCII = re.compile("[^\n -~]")
@@ -50,15 +50,15 @@ def echo_json(payload: Any) -> None:
     click.echo(json_text(payload, indent=2))
 
 
-def echo_report(result: Any, report: Callable[[Any], Report | str], *, as_json: bool) -> None:
-    """Print a result as JSON or as its report; under torchrun, only in the first process."""
+def echo_result(result: Any, summary: Callable[[Any], Summary | str], *, as_json: bool) -> None:
+    """Print a result as JSON or as its summary; under torchrun, only in the first process."""
     if not is_first_process():
         return
     if as_json:
         echo_json(result)
         return
-    shown = report(result)
-    echo_text(shown.text() if isinstance(shown, Report) else shown)
+    shown = summary(result)
+    echo_text(shown.text() if isinstance(shown, Summary) else shown)
 
 
 def is_first_process() -> bool:

@@ -1,10 +1,10 @@
 """The command `orn detect`."""
 
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.errors import SOME_FAILED
 from orn.shared.options import command
-from orn.shared.text_report import report_of
+from orn.shared.text_summary import summary_of
 from orn.stage1_detect.detect_request import DetectRequest
 
 
@@ -14,12 +14,12 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
 
     An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
     """
-    from orn.shared.jobs.run_units import as_report
+    from orn.shared.jobs.run_units import as_summary
     from orn.stage1_detect.detect import describe_detection, run_detection
 
     if dry_run:
-        echo_report(describe_detection(request), report_of, as_json=as_json)
+        echo_result(describe_detection(request), summary_of, as_json=as_json)
         return 0
     summary = run_detection(request)
-    echo_report(summary, as_report, as_json=as_json)
+    echo_result(summary, as_summary, as_json=as_json)
     return SOME_FAILED if summary["failed"] else 0

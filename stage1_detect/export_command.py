@@ -4,7 +4,7 @@ from itertools import chain
 from typing import Annotated, Literal
 
 from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.options import Argument, Option, command
 
 
@@ -35,7 +35,7 @@ def export_objects(
     from orn.shared.jobs.outputs import check_output_files, default_folder
     from orn.shared.shards.detection_folder import DetectionFolder
     from orn.shared.shards.shard_folder import files_of_shards
-    from orn.shared.text_report import report_of
+    from orn.shared.text_summary import summary_of
     from orn.stage1_detect.coco_export import all_frames, export_coco, images_path
 
     manifest = load_manifest(dataset)
@@ -45,4 +45,4 @@ def export_objects(
     check_output_files([out, images_path(out)], reads=reads)
     detections = DetectionFolder(folder)
     summary = export_coco(all_frames(detections), out, detections.detector.class_names)
-    echo_report(summary, report_of, as_json=as_json)
+    echo_result(summary, summary_of, as_json=as_json)

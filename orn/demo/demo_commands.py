@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from orn.shared.common_options import AsJson, Count, DataRoot, Seed
-from orn.shared.echo import echo, echo_report
+from orn.shared.echo import echo, echo_result
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.options import Option, command
 from orn.shared.text import counted
-from orn.shared.text_report import Report
+from orn.shared.text_summary import Summary
 
 if TYPE_CHECKING:
     from orn.run.plan_run import Pipeline
@@ -152,7 +152,7 @@ def summarize(pipeline: "Pipeline", seconds: dict[str, float]) -> dict[str, Any]
     }
 
 
-def as_report(summary: dict[str, Any], pipeline: "Pipeline") -> Report:
+def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
     """Return the report of a demo."""
     evaluation, detect = summary["eval"], summary["detect"]
     seconds, chance = summary["seconds"], evaluation["chance"]
@@ -160,7 +160,7 @@ def as_report(summary: dict[str, Any], pipeline: "Pipeline") -> Report:
     films = counted(evaluation["num_segments"], "validation film")
     frames, objects = counted(detect["frames"], "frame"), counted(detect["detections"], "object")
     average_precision = summary["detector"]["segm_ap50"]
-    return Report(
+    return Summary(
         title="Which dish is taken away, and what does the lamp do?",
         facts=[
             ("Detector", f"mask AP50 {average_precision:.3f} on the validation films"),
@@ -204,7 +204,7 @@ def demo(*, seed: Seed = 0, as_json: AsJson = False) -> None:
     Writes to data/, shards/, clips/ and runs/ in the current folder. Completed steps are skipped.
     """
     summary = run_demo(seed)
-    echo_report(summary, partial(as_report, pipeline=demo_pipeline(seed)), as_json=as_json)
+    echo_result(summary, partial(as_summary, pipeline=demo_pipeline(seed)), as_json=as_json)
 
 
 @command("demo world")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from orn.shared.common_options import AsJson, FilePath, Share
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.errors import SOME_FAILED, ShardNotFoundError
 from orn.shared.options import Argument, Option, Request, command
 
@@ -109,11 +109,11 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     )
     if request.overlay is None and request.html is None:
         if (video_id, request.index, request.seconds) == (None, None, None):
-            echo_report(summary.summarize(shard), summary.summary_report, as_json=as_json)
+            echo_result(summary.summarize(shard), summary.as_summary, as_json=as_json)
         else:
             frame = frame_of(shard)
             shown = summary.frame_to_dict(frame)
-            echo_report(shown, lambda _: summary.frame_report(frame), as_json=as_json)
+            echo_result(shown, lambda _: summary.frame_summary(frame), as_json=as_json)
         return 0
     check_output_files([request.overlay], reads=_inputs(path, request))
     if request.html is not None:
@@ -134,7 +134,7 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
         labels = _labels(shard, request)
         page = write_page(shard, pictures, request.html, labels=labels, score_threshold=threshold)
         made["html"] = str(page)
-    echo_report(
+    echo_result(
         made,
         lambda _: "\n".join(made[key] for key in ("overlay", "html") if key in made),
         as_json=as_json,

@@ -12,7 +12,7 @@ from orn.shared.masks.rules import background_scores
 from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, VideoEntry
 from orn.shared.text import counted, nearest
-from orn.shared.text_report import Report, Table, first_rows
+from orn.shared.text_summary import Summary, Table, first_rows
 from orn.shared.video.frame import describe_rate
 
 _MOST_SHOWN = 20
@@ -114,8 +114,8 @@ def summary_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def summary_report(summary: Mapping[str, Any]) -> Report:
-    """Return the report of a summary, with long lists truncated."""
+def as_summary(summary: Mapping[str, Any]) -> Summary:
+    """Return the summary of a shard as text, with long lists truncated."""
     never, notes = summary["never"], []
     if summary["classes"] and never:
         more = ", ..." if len(never) > _NEVER_SHOWN else ""
@@ -128,7 +128,7 @@ def summary_report(summary: Mapping[str, Any]) -> Report:
         (("class", "detections"), classes),
         (("failed", "reason"), [tuple(failed.values()) for failed in summary["failed"]]),
     )
-    return Report(
+    return Summary(
         facts=summary_facts(summary),
         tables=[first_rows(*table, most=_MOST_SHOWN, all_in="--json") for table in tables],
         notes=notes,
@@ -236,15 +236,15 @@ def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
     }
 
 
-def frame_report(frame: ShardFrame) -> Report:
-    """Return the report of a frame, with detections in the order of the shard."""
+def frame_summary(frame: ShardFrame) -> Summary:
+    """Return a frame as text, with detections in the order of the shard."""
     detections = frame.detections
     title = (
         f"{frame.video.id}  frame {frame.index}, {frame.seconds:.3f} s, "
         f"{detections.width} x {detections.height}: "
     )
     if not len(detections):
-        return Report(title=f"{title}no detections")
+        return Summary(title=f"{title}no detections")
     header = ("", "class", "score", "x1", "y1", "x2", "y2", "mask px", "class scores")
     rows = []
     for row in range(len(detections)):
@@ -256,7 +256,7 @@ def frame_report(frame: ShardFrame) -> Report:
         name, score = frame.class_names[detections.labels[row]], f"{detections.scores[row]:.3f}"
         edges = (f"{edge:.1f}" for edge in detections.boxes[row])
         rows.append((str(row), name, score, *edges, str(rle.area(detections.masks[row])), listed))
-    return Report(
+    return Summary(
         title=f"{title}{counted(len(detections), 'detection')}",
         tables=[Table(header=header, rows=rows)],
     )

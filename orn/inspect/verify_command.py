@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from orn.shared.common_options import AsJson, DataRoot, FilePath
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, command
 from orn.shared.text import counted, escape
@@ -41,7 +41,7 @@ def verify(
     from orn.inspect.verify import verify_paths
 
     result = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
-    echo_report(result, _as_text, as_json=as_json)
+    echo_result(result, _as_text, as_json=as_json)
     return int(not result["ok"])
 
 

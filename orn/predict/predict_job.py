@@ -37,7 +37,7 @@ from orn.shared.jobs.progress import Bar, progress
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.shard_folder import files_of_shards
 from orn.shared.text import counted, csv_text, first_few
-from orn.shared.text_report import Report, Table
+from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.runs.run_folder import files_of_run
 from orn.stage2_train.runs.trained import OpenedModel, log_precision, open_model
 from orn.stage2_train.settings.resources import Resources
@@ -95,7 +95,7 @@ def predict_videos(
 
         page = PredictionPage(model=model, num_videos=len(videos))
     _warn_of_trained(model, videos)
-    failed, tables = list[FailedVideo](), list[Report]()
+    failed, tables = list[FailedVideo](), list[Summary]()
     rows = [["video", "start", "end", "labels", *model.classes]]
     try:
         with (
@@ -225,7 +225,7 @@ def _csv_row(segment: SegmentPrediction) -> list[str]:
     return [segment.video, start, stop, labels, *chances]
 
 
-def _table(predicted: PredictedVideo, most_pairs: int) -> Report:
+def _table(predicted: PredictedVideo, most_pairs: int) -> Summary:
     """Return a table of the segments of a video, and a table of the pairs in its windows."""
     rows = [
         (segment.times(), segment.predicted_text(), segment.runners_up_text())
@@ -238,7 +238,7 @@ def _table(predicted: PredictedVideo, most_pairs: int) -> Report:
         for pair in (clip.pairs or ())[:most_pairs]
     ]
     header = ("window", "without", "logit drop", "decided by")
-    return Report(
+    return Summary(
         title=predicted.name,
         tables=[
             Table(header=("time", "predicted", "then"), rows=rows),

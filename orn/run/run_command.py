@@ -7,7 +7,7 @@ import click
 
 from orn.run.run_request import PipelineRequest
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report, echo_text
+from orn.shared.echo import echo_result, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.options import Option, command
 from orn.stage2_train.settings.resources import wait_passively
@@ -35,18 +35,18 @@ def run(
     wait_passively()
     from orn.run import run_estimate as estimate
     from orn.run.plan_run import open_pipeline
-    from orn.run.run_steps import as_report, run_pipeline
+    from orn.run.run_steps import as_summary, run_pipeline
     from orn.stage2_train.runs.run_folder import RUN_MARKER
 
     pipeline, dataset = open_pipeline(request, dry_run=dry_run)
     estimated = estimate.estimate_pipeline(pipeline, dataset)
     if dry_run:
-        echo_report(estimated, estimate.as_report, as_json=as_json)
+        echo_result(estimated, estimate.as_summary, as_json=as_json)
         return 0
-    echo_text(estimate.as_report(estimated).text(), err=True)
+    echo_text(estimate.as_summary(estimated).text(), err=True)
     is_confirmed = yes or (RUN_MARKER.is_in(pipeline.run) and not request.fresh)  # or resumed
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1
     pipeline = estimate.without_short_workers(pipeline, estimated)
-    echo_report(run_pipeline(pipeline), as_report, as_json=as_json)
+    echo_result(run_pipeline(pipeline), as_summary, as_json=as_json)
     return 0

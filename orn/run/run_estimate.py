@@ -23,7 +23,7 @@ from orn.shared.estimates import (
     time_text,
 )
 from orn.shared.text import counted
-from orn.shared.text_report import Report, Table
+from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import describe_detection
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.make_clips import describe_clips
@@ -93,7 +93,7 @@ def without_short_workers(pipeline: Pipeline, estimate: dict[str, Any]) -> Pipel
     return replace(pipeline, clips=pipeline.clips.changed(workers=1))
 
 
-def as_report(estimate: dict[str, Any]) -> Report:
+def as_summary(estimate: dict[str, Any]) -> Summary:
     """Return an estimate in printable form."""
     rows = [
         (step["step"], step["work"], time_text(step["seconds"]), decimal(step["num_bytes"]))
@@ -112,7 +112,7 @@ def as_report(estimate: dict[str, Any]) -> Report:
     if faster:
         notes.append(f"Without a GPU, Mask R-CNN on every frame takes long; {faster} is faster.")
     total = ("total", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
-    return Report(
+    return Summary(
         tables=[Table(header=("step", "remaining", "time", "disk space"), rows=[*rows, total])],
         notes=notes,
     )

@@ -20,7 +20,7 @@ from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import counted
-from orn.shared.text_report import Report
+from orn.shared.text_summary import Summary
 from orn.stage1_detect.detect_command import detect
 from orn.stage1_detect.imports.import_command import import_objects
 from orn.stage1_detect.imports.import_request import ImportRequest
@@ -137,7 +137,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def as_report(result: dict[str, Any]) -> Report:
+def as_summary(result: dict[str, Any]) -> Summary:
     """Return the result of a pipeline in printable form."""
     interval = result["interval"]
     ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
@@ -151,7 +151,7 @@ def as_report(result: dict[str, Any]) -> Report:
         "Score": f"{score}{' of all folds' if are_folds else ''}, chance {result['chance']:.1%}",
         "Baseline": baseline,
         "Run": result["run"],
-        "Report": result["report"],
+        "Summary": result["report"],
         "Next": result["next"],
     }
-    return Report(facts=[(name, value) for name, value in facts.items() if value])
+    return Summary(facts=[(name, value) for name, value in facts.items() if value])

@@ -17,7 +17,7 @@ from orn.shared.jobs.plan import SUMMARY_NAME, FailedVideo, OutputFolder, Plan, 
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.text import counted
-from orn.shared.text_report import Report, first_rows, report_of
+from orn.shared.text_summary import Summary, first_rows, summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -232,9 +232,9 @@ def save_summary(
     return summary
 
 
-def as_report(summary: Mapping[str, Any]) -> Report:
-    """Return the report of a run of a job, from its summary."""
-    report = report_of(summary)
+def as_summary(summary: Mapping[str, Any]) -> Summary:
+    """Return the summary of a run of a job, from its summary."""
+    report = summary_of(summary)
     tables = [
         first_rows(table.header, table.rows, most=_MOST_ROWS, all_in=SUMMARY_NAME)
         for table in report.tables

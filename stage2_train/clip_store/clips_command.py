@@ -1,10 +1,10 @@
 """The command `orn clips`."""
 
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.errors import SOME_FAILED
 from orn.shared.options import command
-from orn.shared.text_report import report_of
+from orn.shared.text_summary import summary_of
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.settings.resources import NEWEST, newest_data
 
@@ -22,7 +22,7 @@ def clips(
     Rerun the command to resume an interrupted job or to add new and changed videos. --dry-run
     estimates the size. The exit code is 3 if some videos could not be decoded.
     """
-    from orn.shared.jobs.run_units import as_report
+    from orn.shared.jobs.run_units import as_summary
     from orn.stage2_train.clip_store.make_clips import describe_clips, make_clips
 
     if request.manifest == NEWEST:
@@ -31,8 +31,8 @@ def clips(
             manifest=data.manifest, data_root=data.data_root, out=request.out or data.clips
         )
     if dry_run:
-        echo_report(describe_clips(request), report_of, as_json=as_json)
+        echo_result(describe_clips(request), summary_of, as_json=as_json)
         return 0
     result = make_clips(request)
-    echo_report(result, as_report, as_json=as_json)
+    echo_result(result, as_summary, as_json=as_json)
     return SOME_FAILED if result["failed"] else 0

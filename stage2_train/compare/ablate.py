@@ -32,7 +32,7 @@ from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun, planned_runs
-from orn.stage2_train.compare.ablation_report import ablation_report, write_report
+from orn.stage2_train.compare.ablation_summary import ablation_summary, write_comparison
 from orn.stage2_train.compare.run_results import is_finished, is_measured, read_results
 from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
@@ -101,8 +101,8 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         carry_out(ablation.runs, request, split="validation")
         if request.test:
             carry_out(ablation.runs, request, split="test")
-    report = ablation_report(read_results(request.folder, split), table=request.table)
-    write_report(report, request.folder / f"ablation-{split}")
+    report = ablation_summary(read_results(request.folder, split), table=request.table)
+    write_comparison(report, request.folder / f"ablation-{split}")
     return report
 
 

@@ -1,9 +1,9 @@
 """The command `orn ablate`."""
 
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.options import command
-from orn.shared.text_report import report_of
+from orn.shared.text_summary import summary_of
 from orn.stage2_train.compare.ablation_plan import AblationRequest
 
 
@@ -17,9 +17,9 @@ def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson
     .md and .csv (one row per value).
     """
     from orn.stage2_train.compare import ablate as ablation
-    from orn.stage2_train.compare.ablation_report import as_report
+    from orn.stage2_train.compare.ablation_summary import as_summary
 
     if dry_run:
-        echo_report(ablation.describe_ablation(request), report_of, as_json=as_json)
+        echo_result(ablation.describe_ablation(request), summary_of, as_json=as_json)
         return
-    echo_report(ablation.ablate(request), as_report, as_json=as_json)
+    echo_result(ablation.ablate(request), as_summary, as_json=as_json)

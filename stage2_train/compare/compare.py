@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import FIRST_FOLD
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted
-from orn.shared.text_report import Report, Table, percent
+from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.evaluation.intervals import CONFIDENCE, paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import segments_of_metrics
@@ -50,7 +50,7 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
         With multiple labels, this is the run that predicts more labels correctly.
 
     Raises:
-        CheckpointError: if a run was not evaluated, or its report is damaged.
+        CheckpointError: if a run was not evaluated, or its evaluation is damaged.
         ConfigError: if the runs have different segments or labels; lists the differences.
     """
     runs = (one, other)
@@ -103,7 +103,7 @@ def _warn_of_other_weights(run: Path, name: str) -> None:
 
 
 def interval_facts(predictions: Predictions, num_draws: int) -> dict[str, Any]:
-    """Return what the intervals of a report are computed over, as a JSON object."""
+    """Return what the intervals of a result are computed over, as a JSON object."""
     return {
         "confidence": CONFIDENCE,
         "over": predictions.grouped_by if predictions.groups else "segments",
@@ -190,36 +190,36 @@ def _num_right(predictions: Predictions) -> NDArray[np.int64]:
     return np.asarray((right_NA & predictions.sure_NA).sum(axis=1), np.int64)
 
 
-def as_report(report: dict[str, Any]) -> Report:
-    """Return the report in printable form, with the classes that gain and lose most."""
+def as_summary(result: dict[str, Any]) -> Summary:
+    """Return the result as text, with the classes that gain and lose most."""
     notes = []
-    one, other = report["views"]["one"], report["views"]["other"]
+    one, other = result["views"]["one"], result["views"]["other"]
     if one != other and one and other:
         changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
         notes.append(f"Evaluated with different views: {', '.join(changed).lower()}.")
-    if by := " and ".join(report["trained_on"]):
+    if by := " and ".join(result["trained_on"]):
         notes.append(f"Trained on these segments: {by}. Evaluate it on other segments, too.")
-    if number := report["unsure"]["left_out"]:
+    if number := result["unsure"]["left_out"]:
         text = f"Unsure labels ({number:,}) are ignored for both runs"
-        by = " and ".join(report["unsure"]["counted_by"])
+        by = " and ".join(result["unsure"]["counted_by"])
         notes.append(f"{text}; `orn eval` for {by} counts them as negative." if by else f"{text}.")
     for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
-        if ids := report[key]:
-            notes.append(f"right only in {report[run]}: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
-    classes = report["classes"]
+        if ids := result[key]:
+            notes.append(f"right only in {result[run]}: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
+    classes = result["classes"]
     gained = [row for row in classes if row["difference"] > 0][:_MOST_NAMED]
     lost = [row for row in reversed(classes) if row["difference"] < 0][:_MOST_NAMED]
     of_classes = [
         *((f"gains {row['class']}", row) for row in gained),
         *((f"loses {row['class']}", row) for row in lost),
     ]
-    return Report(
-        title=f"{report['other']} against {report['one']}: {report['measurement']}, "
-        f"{counted(report['num_segments'], 'segment')}, {interval_title(report['interval'])}",
+    return Summary(
+        title=f"{result['other']} against {result['one']}: {result['measurement']}, "
+        f"{counted(result['num_segments'], 'segment')}, {interval_title(result['interval'])}",
         tables=[
             Table(
-                header=("", Path(report["one"]).name, Path(report["other"]).name, "difference"),
-                rows=[_cells(*row) for row in [*report["figures"].items(), *of_classes]],
+                header=("", Path(result["one"]).name, Path(result["other"]).name, "difference"),
+                rows=[_cells(*row) for row in [*result["figures"].items(), *of_classes]],
             )
         ],
         notes=notes,

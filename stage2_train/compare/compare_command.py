@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from orn.shared.common_options import AsJson, FilePath
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.options import Argument, Option, command
 
 
@@ -28,4 +28,4 @@ def compare(
     """
     from orn.stage2_train.compare import compare as comparison
 
-    echo_report(comparison.compare(one, other, name=name), comparison.as_report, as_json=as_json)
+    echo_result(comparison.compare(one, other, name=name), comparison.as_summary, as_json=as_json)

@@ -21,7 +21,7 @@ from orn.data_manifests.load import load_listing, load_manifest
 from orn.data_manifests.manifest import Epic100Labels, EpicTarget
 from orn.data_manifests.records import Listing
 from orn.shared.errors import ConfigError, DataRootError
-from orn.shared.text_report import Report, Table, percent
+from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.compare.compare import interval_facts, interval_title
 from orn.stage2_train.evaluation.split_figures import Share, share_figures, top1_share
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
@@ -183,17 +183,17 @@ def _right_actions(
     return _hits(np.take_along_axis(is_own_NKK.reshape(num_segments, -1), order_NK, axis=1))
 
 
-def as_report(report: Mapping[str, Any]) -> Report:
+def as_summary(result: Mapping[str, Any]) -> Summary:
     """Return the metrics in printable form, in percent."""
     rows: list[tuple[str, ...]] = []
-    for part, numbers in report["num_segments"].items():
+    for part, numbers in result["num_segments"].items():
         counts = [f"{number:,}" for number in numbers.values()]
         of_part = " / ".join(counts if len({*counts}) > 1 else counts[:1])
         for figure in ("top1", "top5"):
-            shown = [own[figure] for own in report[part].values()]
+            shown = [own[figure] for own in result[part].values()]
             cells = (percent(**share) if share else "-" for share in shown)
             rows.append((part, figure, *cells, of_part))
-    return Report(
-        title=f"EPIC-KITCHENS-100, {report['measurement']}, {interval_title(report['interval'])}",
+    return Summary(
+        title=f"EPIC-KITCHENS-100, {result['measurement']}, {interval_title(result['interval'])}",
         tables=[Table(header=("", "", "verb", "noun", "action", "segments"), rows=rows)],
     )

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from orn.shared.common_options import AsJson, FilePath
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.options import Argument, Option, command
 
 
@@ -27,5 +27,5 @@ def eval_epic100(
     """
     from orn.stage2_train.compare import epic100
 
-    report = epic100.measure_epic100(verb_run, noun_run, name=name, data_root=data_root)
-    echo_report(report, epic100.as_report, as_json=as_json)
+    result = epic100.measure_epic100(verb_run, noun_run, name=name, data_root=data_root)
+    echo_result(result, epic100.as_summary, as_json=as_json)

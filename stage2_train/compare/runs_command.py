@@ -9,12 +9,12 @@ from orn.data_manifests.records import FIRST_FOLD, Split
 from orn.shared.common_options import AsJson, FilePath
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import read_bounded
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.estimates import time_text
 from orn.shared.jobs.atomic_file import is_locked
 from orn.shared.options import Option, command
-from orn.shared.text_report import Report, Table, filled_columns, percent
+from orn.shared.text_summary import Summary, Table, filled_columns, percent
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
     CONFIG_NAME,
@@ -172,7 +172,7 @@ def as_text(runs: Sequence[Mapping[str, Any]], folder: Path) -> str:
         for run in runs
     ]
     header = ("run", "data set", "system", "from", "state", "step", "figure", "time", "differs")
-    return Report(tables=[filled_columns(Table(header=header, rows=rows))]).text()
+    return Summary(tables=[filled_columns(Table(header=header, rows=rows))]).text()
 
 
 def _name(run: Path, folder: Path) -> str:
@@ -234,7 +234,7 @@ def runs(
 ) -> None:
     """List the runs in runs/ with their progress, metrics and differing settings."""
     found = with_differences([read_summary(run, split=split) for run in find_runs(folder)])
-    echo_report(
+    echo_result(
         {"split": split, "runs": found},
         lambda _: as_text(found, folder) if found else f"{folder}: no run",
         as_json=as_json,

@@ -1,7 +1,7 @@
 """The command `orn eval`."""
 
 from orn.shared.common_options import AsJson
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.options import command
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.settings.resources import wait_passively
@@ -16,7 +16,7 @@ def evaluate(request: EvalRequest, *, as_json: AsJson = False) -> None:
     """
     wait_passively()
     from orn.stage2_train.evaluation.evaluate import evaluate as measure
-    from orn.stage2_train.runs.eval_file import as_report
+    from orn.stage2_train.runs.eval_file import as_summary
 
     file = measure(request)
-    echo_report(file.as_json(), lambda _: as_report(file), as_json=as_json)
+    echo_result(file.as_json(), lambda _: as_summary(file), as_json=as_json)

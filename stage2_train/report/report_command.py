@@ -5,7 +5,7 @@ from typing import Annotated
 
 from orn.data_manifests.records import Split
 from orn.shared.common_options import AsJson, FilePath
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.options import Argument, Option, command
 from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources, wait_passively
 
@@ -30,4 +30,4 @@ def report(
     from orn.stage2_train.runs.find_run import chosen_run
 
     result = write_report(chosen_run(run), split=split, resources=resources)
-    echo_report(result, itemgetter("report"), as_json=as_json)
+    echo_result(result, itemgetter("report"), as_json=as_json)

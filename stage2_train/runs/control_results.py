@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from orn.shared.text import counted, truncate
-from orn.shared.text_report import Table
+from orn.shared.text_summary import Table
 
 CHANGES = {
     "reversed": "frames in reversed order",

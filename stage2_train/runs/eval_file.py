@@ -12,7 +12,7 @@ from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text
-from orn.shared.text_report import Report, Table
+from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.runs.control_results import ControlResults, control_table
 from orn.stage2_train.runs.predictions import GroupKind
 from orn.stage2_train.settings.head_combination import HEADS
@@ -186,7 +186,7 @@ def _dumped(value: Any, **options: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
 
 
-def as_report(file: EvalFile) -> Report:
+def as_summary(file: EvalFile) -> Summary:
     """Return the results as a table, with a row per metric and a column per head, and notes."""
     crops = "" if file.crops == 1 else f" of {counted(file.crops, 'crop')}"
     flips = ", each also flipped" if file.flip else ""
@@ -211,7 +211,7 @@ def as_report(file: EvalFile) -> Report:
             control_table(file.controls, metric=file.metric, num_segments=file.num_segments)
         )
         notes.append(file.controls.sentence())
-    return Report(
+    return Summary(
         title=f"{file.dataset}, {file.split}{seen}: {counted(file.num_segments, 'segment')}, "
         f"{counted(file.clips, 'clip')}{crops} each{flips}{step}{system}",
         tables=tables,

@@ -3,9 +3,9 @@
 from typing import Any
 
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report
+from orn.shared.echo import echo_result
 from orn.shared.options import command
-from orn.shared.text_report import Report, report_of
+from orn.shared.text_summary import Summary, summary_of
 from orn.stage2_train.settings.resources import NEWEST, wait_passively, with_newest_data
 from orn.stage2_train.training.train_request import TrainRequest
 
@@ -25,14 +25,14 @@ def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = F
         manifest, resources = with_newest_data(request.resources)
         request = request.changed(manifest=manifest, resources=resources)
     result = training.describe_training(request) if dry_run else training.train(request)
-    echo_report(result, _plan_text if dry_run else _as_report, as_json=as_json)
+    echo_result(result, _plan_text if dry_run else _as_summary, as_json=as_json)
 
 
 def _plan_text(result: dict[str, Any]) -> str:
     """Return what a training run would do, with the recipe as TOML at the end."""
     facts = {name: value for name, value in result.items() if not name.startswith("num_")}
     toml = facts.pop("recipe")
-    return f"{report_of(facts | {'clips': _clips(result)}).text()}\n\n{toml}"
+    return f"{summary_of(facts | {'clips': _clips(result)}).text()}\n\n{toml}"
 
 
 def _clips(result: dict[str, Any]) -> str:
@@ -44,12 +44,12 @@ def _clips(result: dict[str, Any]) -> str:
     return ", ".join(f"{result[name]:,} {part}" for name, part in parts)
 
 
-def _as_report(result: dict[str, Any]) -> Report:
+def _as_summary(result: dict[str, Any]) -> Summary:
     """Return the state of a training run in printable form."""
     run, best = result["run"], result["best_metric"]
     phase = "" if result["phase"] is None else f", phase {result['phase'].replace('_', ' ')}"
     done = "finished" if result["finished"] else "stopped"
-    return Report(
+    return Summary(
         title=f"{run}: {done} at step {result['step']:,}{phase}",
         facts=[
             ("clips", _clips(result)),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.stage2_train.compare.ablation_report import ablation_report, as_report
+from orn.stage2_train.compare.ablation_summary import ablation_summary, as_summary
 from orn.stage2_train.compare.run_results import read_results
 from orn.stage2_train.runs.run_folder import append_jsonl
 from tests.stage2_train.compare.made_results import EVALUATION
@@ -47,7 +47,7 @@ def test_a_run_is_read_with_what_it_took(tmp_path: Path) -> None:
     (result,) = read_results(tmp_path, "test")
     known = {"system": "orn", "seed": 3, "commit": "abc", "threads": "1 2"}
     assert result | known == result
-    text = as_report(ablation_report([result])).text()
+    text = as_summary(ablation_summary([result])).text()
     assert "70.0" in text and "60.0" in text
     assert result["whole"] == {
         "chance": 0.5,

@@ -16,7 +16,7 @@ from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.report.measured import load_measured
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
-from orn.stage2_train.runs.eval_file import EvalFile, as_report, read_eval
+from orn.stage2_train.runs.eval_file import EvalFile, as_summary, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe
@@ -29,7 +29,7 @@ MULTI_LABEL = {"task": "multi-label", "metric": "map"}
 
 def text_of(report: dict[str, Any]) -> str:
     """What `orn eval` prints of its results."""
-    return as_report(EvalFile.model_validate(report)).text()
+    return as_summary(EvalFile.model_validate(report)).text()
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_average_precision_without_a_positive_is_null(measure, tmp_path) -> None
     report = measure(0, labeled=False)
     assert report["object_head"] == {"map": None, "classes_without_positives": 2}
     assert report["figures"]["object_head"]["map"] == dict.fromkeys(("value", "low", "high"))
-    assert ("map", "-") in as_report(EvalFile.model_validate(report)).tables[0].rows
+    assert ("map", "-") in as_summary(EvalFile.model_validate(report)).tables[0].rows
     run = tmp_path / "run"
     assert run_orn("compare", run, run, "--json").json["figures"]["map"]["difference"] is None
     assert "0.00" not in run_orn("compare", run, run).stdout

@@ -1,4 +1,4 @@
-"""The report of an ablation: results next to the paper's results, and contrasts between systems."""
+"""The result of an ablation: systems next to the paper's results, and contrasts between systems."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
-from orn.shared.text_report import Report, Table, filled_columns
+from orn.shared.text_summary import Summary, Table, filled_columns
 from orn.stage2_train.compare.ablation_plan import paper_results
 from orn.stage2_train.evaluation.intervals import CONFIDENCE
 from orn.stage2_train.evaluation.over_seeds import holm, interval_text, mean_interval, paired
@@ -56,8 +56,8 @@ _Rows = dict[_Side, dict[str, Any]]
 """Rows of the table of systems."""
 
 
-def ablation_report(results: Sequence[_Result], *, table: str | None = None) -> dict[str, Any]:
-    """Return the report on results as a JSON object.
+def ablation_summary(results: Sequence[_Result], *, table: str | None = None) -> dict[str, Any]:
+    """Return the comparison of systems as a JSON object.
 
     A contrast is inconclusive if one of its sides has not learned: if the mean over its seeds does
     not exceed chance, or if its loss is still decreasing, by more than 5 % of the first loss over
@@ -188,27 +188,27 @@ def _verdict(row: Mapping[str, Any]) -> str:
     return "holds" if row["mean"] > 0 else "does not hold"
 
 
-def write_report(report: Mapping[str, Any], stem: Path) -> None:
-    """Write a report as STEM.json and STEM.md (its tables)."""
-    write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
+def write_comparison(comparison: Mapping[str, Any], stem: Path) -> None:
+    """Write a comparison as STEM.json and STEM.md (its tables)."""
+    write_text(Path(f"{stem}.json"), json.dumps(comparison, indent=2, allow_nan=False) + "\n")
+    write_text(Path(f"{stem}.md"), f"{as_summary(comparison).markdown()}\n")
 
 
-def as_report(report: Mapping[str, Any]) -> Report:
-    """Return the report in printable form."""
-    rows, dataset = report["systems"], report["dataset"]
+def as_summary(comparison: Mapping[str, Any]) -> Summary:
+    """Return the comparison as text."""
+    rows, dataset = comparison["systems"], comparison["dataset"]
     first, *others = (_split_settings(row["settings"]) for row in rows)
     shared = [setting for setting in first if all(setting in other for other in others)]
     notes = [f"all with {', '.join(shared)}"] if shared else []
     if any(row["num_seeds"] == 2 for row in rows):
         notes.append("of two seeds, the mean and both values")
     for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
-        if len(report[name]) > 1:
-            notes.append(f"RUNS WITH DIFFERENT {words}: {', '.join(report[name])}")
-    segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
-    tables = [_system_table(rows, dataset, shared), _contrast_table(report, shared)]
-    return Report(
-        title=f"{dataset}, {report['split']}: {report['metric']} in percent on {segments} "
+        if len(comparison[name]) > 1:
+            notes.append(f"RUNS WITH DIFFERENT {words}: {', '.join(comparison[name])}")
+    segments, chance = _range(comparison, "num_segments", "d"), _range(comparison, "chance", ".1f")
+    tables = [_system_table(rows, dataset, shared), _contrast_table(comparison, shared)]
+    return Summary(
+        title=f"{dataset}, {comparison['split']}: {comparison['metric']} in percent on {segments} "
         f"segments, chance {chance}; mean over seeds +- half the width of the 95 % interval, "
         f"differences paired by seed{''.join(f'; {note}' for note in notes)}",
         tables=[filled_columns(table) for table in tables if table.rows],
@@ -226,9 +226,9 @@ def _own_settings(row: Mapping[str, Any], shared: Sequence[str]) -> str:
     return ", ".join(own)
 
 
-def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
+def _range(comparison: Mapping[str, Any], figure: str, style: str) -> str:
     """Return the value if all systems share it, otherwise the smallest and the largest value."""
-    values = [row[figure] for row in report["systems"]]
+    values = [row[figure] for row in comparison["systems"]]
     least, largest = (format(value, style) for value in (min(values), max(values)))
     return least if least == largest else f"{least} to {largest}"
 
@@ -256,10 +256,10 @@ def _system_table(rows: Sequence[Mapping[str, Any]], dataset: str, shared: Seque
     return Table(header=header, rows=_with_dashes(cells))
 
 
-def _contrast_table(report: Mapping[str, Any], shared: Sequence[str]) -> Table:
+def _contrast_table(comparison: Mapping[str, Any], shared: Sequence[str]) -> Table:
     name_of = {
         _name((row["system"], row["settings"])): _name((row["system"], _own_settings(row, shared)))
-        for row in report["systems"]
+        for row in comparison["systems"]
     }
     cells = [
         (
@@ -271,7 +271,7 @@ def _contrast_table(report: Mapping[str, Any], shared: Sequence[str]) -> Table:
             _p_value(row["p_holm"]),
             ", ".join((row["verdict"], *(name_of[side] for side in row["not_learned"]))),
         )
-        for row in report["contrasts"]
+        for row in comparison["contrasts"]
     ]
     header = ("expected", "over", "difference", "pairs", "p", "p (Holm)", "")
     return Table(header=header, rows=_with_dashes(cells))

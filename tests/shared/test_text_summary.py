@@ -2,7 +2,7 @@
 
 import pytest
 
-from orn.shared.text_report import Report, Table
+from orn.shared.text_summary import Summary, Table
 
 FIGURES = Table(
     header=("", "two heads", "note"),
@@ -12,7 +12,7 @@ FIGURES = Table(
     ],
     below=["... and 5 more"],
 )
-REPORT = Report(
+REPORT = Summary(
     title="tiny, validation: 4 segments of the films that were drawn for it",
     facts=[("folder", "/data/tiny"), ("videos", "12 of them are there, and none is missing")],
     tables=[FIGURES],

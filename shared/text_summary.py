@@ -1,7 +1,7 @@
-"""Reports of commands, with one renderer for terminals, files and Markdown.
+"""Summaries of commands, with one renderer for terminals, files and Markdown.
 
-Functions return a `Report`; text is laid out only here. A command's JSON output is the mapping from
-which the report is built.
+Functions return a `Summary`; text is laid out only here. A command prints as JSON the mapping from
+which its summary is built.
 """
 
 import io
@@ -35,7 +35,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Summary:
     """Contents of a report, in this order; empty elements are omitted."""
 
     title: str = ""
@@ -46,7 +46,7 @@ class Report:
     """Sentences at the end."""
 
     def text(self, *, width: int | None = None) -> str:
-        """Return the report as text, wrapped between words at `width` columns.
+        """Return the summary as text, wrapped between words at `width` columns.
 
         Args:
             width: maximum width; None: the width of the terminal, or no wrapping elsewhere.
@@ -93,8 +93,8 @@ def first_rows(
     return Table(header=header, rows=rows[:most], below=more)
 
 
-def report_of(values: Mapping[str, Any]) -> Report:
-    """Return the report of a JSON object: values as facts, lists of objects and objects
+def summary_of(values: Mapping[str, Any]) -> Summary:
+    """Return the summary of a JSON object: values as facts, lists of objects and objects
     of objects as tables."""
     facts, tables = [], []
     for key, value in values.items():
@@ -112,7 +112,7 @@ def report_of(values: Mapping[str, Any]) -> Report:
             tables.append(Table(header=header, rows=rows))
         else:
             facts.append((name, _value_text(value)))
-    return Report(facts=facts, tables=tables)
+    return Summary(facts=facts, tables=tables)
 
 
 def _are_objects(values: Iterable[Any]) -> bool:
