@@ -138,12 +138,12 @@ def _value_text(value: Any) -> str:
 def filled_columns(table: Table) -> Table:
     """Return a table without empty columns, whose cells are all `-` or empty."""
     kept = [
-        place for place in range(len(table.header))
-        if any(row[place] not in ("", "-") for row in table.rows)
+        index for index in range(len(table.header))
+        if any(row[index] not in ("", "-") for row in table.rows)
     ]  # fmt: skip
     return Table(
-        header=tuple(table.header[place] for place in kept),
-        rows=[[row[place] for place in kept] for row in table.rows],
+        header=tuple(table.header[index] for index in kept),
+        rows=[[row[index] for index in kept] for row in table.rows],
         below=table.below,
     )
 
@@ -153,9 +153,9 @@ def _laid_out(table: Table, width: int) -> str:
 
     header, *rows = ([escape(cell) for cell in row] for row in (table.header, *table.rows))
     drawn = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(header))
-    for place, name in enumerate(header):
-        column = [row[place] for row in rows]
-        is_number = place > 0 and all(map(_NUMBER.fullmatch, column))
+    for index, name in enumerate(header):
+        column = [row[index] for row in rows]
+        is_number = index > 0 and all(map(_NUMBER.fullmatch, column))
         justify: Literal["left", "right"] = "right" if is_number else "left"
         least = max(map(_longest_word, [name, *column]))
         drawn.add_column(name, justify=justify, min_width=least, overflow="fold")

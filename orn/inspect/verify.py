@@ -138,11 +138,11 @@ def _check_detections(shard: Shard) -> _Problems:
         video_N = video_F[frame_N]
         for fault in _block_faults(shard, rle_offsets[start : stop + 1], start, video_N=video_N):
             video = shard.videos[video_N[fault.row]].id
-            place = f"{fault.field} of detection {start + fault.row} (video {video!r})"
-            place, first = first_faults.get(fault.field, (place, replace(fault, more=-1)))
-            first_faults[fault.field] = place, replace(first, more=first.more + 1 + fault.more)
-    for place, fault in first_faults.values():
-        yield Problem(shard=shard.path, message=f"{place}: {fault.message}")
+            where = f"{fault.field} of detection {start + fault.row} (video {video!r})"
+            where, first = first_faults.get(fault.field, (where, replace(fault, more=-1)))
+            first_faults[fault.field] = where, replace(first, more=first.more + 1 + fault.more)
+    for where, fault in first_faults.values():
+        yield Problem(shard=shard.path, message=f"{where}: {fault.message}")
 
 
 def _blocks(borders: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -135,7 +135,7 @@ class _Panel:
 
     classes: Sequence[str]
     moments: Sequence[SegmentPrediction]
-    places: dict[str, int]
+    color_index: dict[str, int]
     """Color index of each predicted class."""
 
     def moment_at(self, seconds: float) -> SegmentPrediction:
@@ -165,8 +165,8 @@ class _Panel:
         gap, rows = line // 3, len(shown) + 1
         height = gap + line * (rows + 1)
         panel = np.full((height, width, 3), _DARK, np.uint8)
-        for place, label in enumerate(shown):
-            top = gap + place * line
+        for index, label in enumerate(shown):
+            top = gap + index * line
             bar = round((width - _MARGIN) * float(moment.probabilities[label]))
             color = self._color(self.classes[label])
             cv2.rectangle(panel, (0, top), (bar, top + line - 4), color, -1)
@@ -206,7 +206,7 @@ class _Panel:
         return red, green, blue
 
     def _color(self, name: str) -> Color:
-        return activity_color(self.places[name]) if name in self.places else _GRAY
+        return activity_color(self.color_index[name]) if name in self.color_index else _GRAY
 
 
 def _write(
@@ -215,8 +215,8 @@ def _write(
     """Write a line of text of a given height, with a shadow for bright backgrounds."""
     pixels, text = round(_TEXT_SHARE * height), truncate(text, 120)
     for shift, color in ((1, _DARK), (0, _WHITE)):
-        place = (_MARGIN + shift, top + shift)
-        draw_text(picture_HW3, text, *place, pixels=pixels, color=color, bold=bold)
+        corner = (_MARGIN + shift, top + shift)
+        draw_text(picture_HW3, text, *corner, pixels=pixels, color=color, bold=bold)
 
 
 def _scaled(pixels: int, width: int) -> int:

@@ -53,7 +53,7 @@ class PredictionPage:
     num_videos: int
     """Number of videos that will be added."""
     _videos: list[dict[str, Any]] = field(default_factory=list)
-    _places: dict[str, int] = field(default_factory=dict)
+    _color_index: dict[str, int] = field(default_factory=dict)
     """Color index of each shown activity."""
     _text_bytes: int = 0
     _left_out: int = 0
@@ -72,12 +72,12 @@ class PredictionPage:
         start, stop = segments[0].start_seconds, segments[-1].stop_seconds
         shown = spread(len(segments), min(max(_CARDS // self.num_videos, 1), _OF_ONE_VIDEO))
         cards = {}
-        for place in shown:
-            segment, card = segments[place], f"{key}-{place}"
+        for index in shown:
+            segment, card = segments[index], f"{key}-{index}"
             own = explaining_window(windows, segment)
             nearest = min(windows, key=lambda window: abs(window.middle - segment.middle))
             picture = _key_frame(self.model, predicted, own or nearest, segment, key=card)
-            cards[place] = {**self._card(segment, own), "key": card, "picture": picture}
+            cards[index] = {**self._card(segment, own), "key": card, "picture": picture}
         texts = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
         if len(segments) > 3:
             texts.append(f"{len(segments) - 3:,} more")
@@ -176,19 +176,19 @@ class PredictionPage:
                 "color": self._color(self.model.classes[label]),
                 "parts": [
                     {
-                        "address": cards[place]["key"] if place in cards else "",
+                        "address": cards[index]["key"] if index in cards else "",
                         "when": segment.times(_DASH),
                         "text": f"{100 * segment.probabilities[label]:.0f} %",
                         "color": "none",
                         **_part(segment.start_seconds, segment.stop_seconds, (start, stop)),
                     }
-                    for place, segment in enumerate(segments)
+                    for index, segment in enumerate(segments)
                     if label in segment.labels
                 ],
             }
 
     def _color(self, name: str) -> str:
-        return css_color(activity_color(self._places.setdefault(name, len(self._places))))
+        return css_color(activity_color(self._color_index.setdefault(name, len(self._color_index))))
 
 
 def _key_frame(

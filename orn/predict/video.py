@@ -59,10 +59,10 @@ class _OneVideo:
 
     def __init__(self, frames: ClipPictures, size: tuple[int, int], rate: float | None) -> None:
         self._frames, self._size, self.seconds = frames, size, frames.seconds
-        self._places_F = np.arange(len(self.seconds))
+        self._index_F = np.arange(len(self.seconds))
         if rate is not None:
-            self._places_F = places_at_rate(frames.seconds, rate)
-            self.seconds = frames.seconds[self._places_F]
+            self._index_F = places_at_rate(frames.seconds, rate)
+            self.seconds = frames.seconds[self._index_F]
 
     def frames(self, video_id: str) -> ClipPictures:
         return self
@@ -76,13 +76,13 @@ class _OneVideo:
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        return self._frames.read(self._places_F[frames_n], window)
+        return self._frames.read(self._index_F[frames_n], window)
 
     def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
-        return self._frames.motion(self._places_F[frames_n])
+        return self._frames.motion(self._index_F[frames_n])
 
     def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self._frames.windows(self._places_F[frames_n])
+        return self._frames.windows(self._index_F[frames_n])
 
 
 def predict_video(
@@ -139,19 +139,19 @@ def predict_video(
     settings = clip_settings(model.config.recipe, task=model.config.dataset.task)
     clips = ClipDataset(segments, source, detections, settings, cache_bytes=_KEPT_BYTES)
     for first in range(0, len(clips), _BATCH):
-        places = range(first, min(first + _BATCH, len(clips)))
-        batch = collate(samples := [clips[ClipRequest(place)] for place in places])
+        numbers = range(first, min(first + _BATCH, len(clips)))
+        batch = collate(samples := [clips[ClipRequest(number)] for number in numbers])
         inputs = batch.to(model.device)
         output = model.output(inputs)
         heads = {name: logits.float().cpu().numpy() for name, logits in output.by_head().items()}
-        parts = [f"video {video_id}{_times(times[place])}" for place in places]
+        parts = [f"video {video_id}{_times(times[number])}" for number in numbers]
         check_finite(heads, parts, of=model.path)
         if pairs:
             class_B = output.logits_BA.argmax(dim=1)
             explained = explain(model.network, inputs, heads=model.heads, class_B=class_B)
             decided = explained.decided_by()
-        for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
-            start, stop = _ends(times[place], seconds_F)
+        for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
+            start, stop = _ends(times[number], seconds_F)
             logits = {name: logits_BA[row] for name, logits_BA in heads.items()}
             total_A = next(iter(logits.values()))
             yield WindowPrediction(

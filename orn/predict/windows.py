@@ -70,8 +70,8 @@ def windows_of(
     numbers = np.unique(np.floor([strides_F, strides_F + _ROUNDING]))
     starts = [*(first + stride * numbers[numbers < count]).tolist(), end - window]
     ranges = [TimeRange(start, start + window) for start in starts]
-    places = [interval.places(usable_F) for interval in ranges]
-    return [times for times, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
+    rows = [interval.places(usable_F) for interval in ranges]
+    return [times for times, (begin, stop) in zip(ranges, rows, strict=True) if begin < stop]
 
 
 def windows_and_segments(

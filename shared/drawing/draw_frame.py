@@ -152,8 +152,8 @@ def _draw_masks(
     """Tint the masks and draw their contours, large ones first."""
     height, width, _ = scene.shape
     masks = [_smooth(objects.covers[row], (width, height)) for row in shown_n]
-    for place in np.argsort([-np.count_nonzero(mask) for mask in masks], kind="stable"):
-        mask, color = masks[place], class_color(int(objects.labels[shown_n[place]]))
+    for index in np.argsort([-np.count_nonzero(mask) for mask in masks], kind="stable"):
+        mask, color = masks[index], class_color(int(objects.labels[shown_n[index]]))
         tinted = (1 - MASK_OPACITY) * scene[mask] + MASK_OPACITY * np.array(color)
         scene[mask] = np.rint(tinted)
         outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -181,9 +181,11 @@ def _draw_names(
         wide, tall = (side + 2 * _PADDING for side in text_size(text, pixels))
         box = objects.boxes[row] * np.array([width / columns, height / rows] * 2)
         x1, y1, x2, y2 = box.round().astype(int).tolist()
-        places = [(x, y) for y in (y1 - tall, y2, y1) for x in (x1, x2 - wide)]
-        places = [(max(min(x, width - wide), 0), max(min(y, height - tall), 0)) for x, y in places]
-        free = [(x, y) for x, y in places if not taken[y : y + tall, x : x + wide].any()]
+        corners = [(x, y) for y in (y1 - tall, y2, y1) for x in (x1, x2 - wide)]
+        corners = [
+            (max(min(x, width - wide), 0), max(min(y, height - tall), 0)) for x, y in corners
+        ]
+        free = [(x, y) for x, y in corners if not taken[y : y + tall, x : x + wide].any()]
         if not free:
             continue
         x, y = free[0]

@@ -29,9 +29,9 @@ def class_color(label: int) -> Color:
     return _color(_CLASSES, label)
 
 
-def activity_color(place: int) -> Color:
+def activity_color(index: int) -> Color:
     """Return the color of an activity by its index among the activities of a page."""
-    return _color(_ACTIVITIES, place)
+    return _color(_ACTIVITIES, index)
 
 
 def text_color(background: Color) -> Color:
@@ -49,7 +49,7 @@ def css_color(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def _color(table: bytes, place: int) -> Color:
-    start = 3 * place % len(table)
+def _color(table: bytes, index: int) -> Color:
+    start = 3 * index % len(table)
     red, green, blue = table[start : start + 3]
     return red, green, blue

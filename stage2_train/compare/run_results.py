@@ -59,16 +59,16 @@ def read_results(out: Path, split: str) -> list[dict[str, Any]]:
         CheckpointError: if a result file is damaged.
     """
     order = system_names()
-    places: list[tuple[int, str, int, Path]] = []
+    found: list[tuple[int, str, int, Path]] = []
     for path in out.glob(f"*/**/eval-{split}.json"):
         system, *labels, seed = path.parent.relative_to(out).parts
         number = re.fullmatch(r"seed(\d+)", seed)
         if system in order and number and len(labels) < 2 and is_measured(path.parent, split):
             label = labels[0] if labels else ""
-            places.append((order.index(system), label, int(number[1]), path))
+            found.append((order.index(system), label, int(number[1]), path))
     return [
-        {"system": order[place], "settings": label, "seed": seed, **_read(path)}
-        for place, label, seed, path in sorted(places)
+        {"system": order[rank], "settings": label, "seed": seed, **_read(path)}
+        for rank, label, seed, path in sorted(found)
     ]
 
 

@@ -59,10 +59,10 @@ def find_runs(folder: Path) -> list[Path]:
     for depth in range(_MAX_DEPTH + 1):  # links to folders already found are ignored
         names = (CONFIG_NAME, _POOLED_NAME)  # a cross-validation may have no final training
         for path in (path for name in names for path in folder.glob("*/" * depth + name)):
-            run, place = path.parent, path.parent.resolve()
+            run, resolved = path.parent, path.parent.resolve()
             is_hidden = any(part.startswith(".") for part in run.relative_to(folder).parts)
-            if not is_hidden and runs.keys().isdisjoint(place.parents):
-                runs.setdefault(place, run)
+            if not is_hidden and runs.keys().isdisjoint(resolved.parents):
+                runs.setdefault(resolved, run)
     return sorted(runs.values())
 
 

@@ -162,7 +162,7 @@ def _corners(seen: SeenObject, grid: tuple[int, int], size: tuple[int, int]) -> 
 def _join(
     picture_HW3: NDArray[np.uint8], centers_n2: Sequence[NDArray[np.float64]], drop: float
 ) -> None:
-    """Draw a line between the centers of two objects, if they are not at the same place."""
+    """Draw a line between the centers of two objects, if they are apart."""
     share = min(abs(drop) / FULL_DROP, 1.0)
     thickness = round(len(picture_HW3) * (_THINNEST + (_WIDEST - _THINNEST) * share))
     for ends in pairwise(np.array(centers_n2)):
@@ -204,7 +204,7 @@ def strip(
         rank: rank of the picture.
         tallest: maximum height in pixels.
     """
-    shown = [frames_THW3[place] for place in spread(len(frames_THW3), _MOST_FRAMES)]
+    shown = [frames_THW3[index] for index in spread(len(frames_THW3), _MOST_FRAMES)]
     height, width, _ = shown[0].shape
     scale = min(tallest / height, 1000 / width, 1.0)
     size = max(round(width * scale), 1), max(round(height * scale), 1)

@@ -76,7 +76,7 @@ class Importance:
     """(2, P) int64, slot of each object in its frame."""
     related: CliqueValues
     """Values of h for all related pairs, which may include padded slots as in the authors' code."""
-    place_P: Tensor
+    index_P: Tensor
     """(P,) int64, index of each pair into `related`."""
     total_BRG: Tensor
     """(B, R, G) values of all pairs, pooled over each time step (eq. 4)."""
@@ -96,7 +96,7 @@ class Importance:
     @property
     def values_PG(self) -> Tensor:
         """(P, G) non-negative values of h for each pair."""
-        return self.related.values_PG[self.place_P]
+        return self.related.values_PG[self.index_P]
 
     @cached_property
     @_in_weights_precision()
@@ -111,16 +111,16 @@ class Importance:
         classifier = self.head.classifier(is_alone=self.is_alone)
         logit_drop_P = self.related.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
-            for place_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
-                clip_V = self.clip_P[place_V]
+            for index_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
+                clip_V = self.clip_P[index_V]
                 total_VrG = self.total_BRG[:, step:][clip_V]
-                total_VrG[:, 0] -= self._share_PG[place_V]
+                total_VrG[:, 0] -= self._share_PG[index_V]
                 later_VrG = self._relations(total_VrG)
                 without_VA = classify_variants(
                     classifier, relations_BRG, clip_V, later_VrG, self.seconds_BR
                 )
                 drop_VA = logits_BA[clip_V] - without_VA
-                logit_drop_P[place_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
+                logit_drop_P[index_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
         return logit_drop_P
 
     @_in_weights_precision()
@@ -132,7 +132,7 @@ class Importance:
         """
         related = self.related
         left = torch.ones_like(related.clique_P, dtype=torch.bool)
-        left[self.place_P[~kept_P]] = False
+        left[self.index_P[~kept_P]] = False
         kept = CliqueValues(
             clique_P=related.clique_P[left],
             slots_nP=related.slots_nP[:, left],
@@ -190,7 +190,7 @@ class Importance:
         left_P1 = (1 - share_P)[:, None]
         is_only_P1 = left_P1 <= _ROUNDING
         without_PG = (mean_PG - values_PG) / left_P1.where(~is_only_P1, 1.0)
-        return (mean_PG - without_PG.where(~is_only_P1, 0.0))[self.place_P]
+        return (mean_PG - without_PG.where(~is_only_P1, 0.0))[self.index_P]
 
     def _relations(self, total_VrG: Tensor) -> Tensor:
         """Return (V, r, G) relations g at the last r time steps, from totals."""
@@ -255,18 +255,18 @@ def explain(
         combination=network.combination,
     )
     is_valid_P = valid_BTK.flatten()[related.slots_nP].all(dim=0)  # not padded as by the authors
-    place_P = is_valid_P.nonzero().squeeze(1)
-    slots_nP, frame_P = related.slots_nP[:, place_P], related.clique_P[place_P]
+    index_P = is_valid_P.nonzero().squeeze(1)
+    slots_nP, frame_P = related.slots_nP[:, index_P], related.clique_P[index_P]
     class_B = output.logits_BA.argmax(dim=1) if class_B is None else class_B
     return Importance(
         output=output,
-        class_B=class_B.to(place_P.device),
+        class_B=class_B.to(index_P.device),
         clip_P=frames.clip_Q[frame_P],
         step_P=frames.step_Q[frame_P],
         frames_nP=slots_nP // num_slots % num_frames,
         slots_nP=slots_nP % num_slots,
         related=related,
-        place_P=place_P,
+        index_P=index_P,
         total_BRG=total_BRG,
         frames=frames,
         seconds_BR=seconds_BR,

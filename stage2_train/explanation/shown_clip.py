@@ -115,8 +115,8 @@ class ShownClip:
 
     def members(self, pair: Pair) -> list[tuple[SeenObject, float]]:
         """Return the objects of a pair with their times in seconds."""
-        places = zip(pair.frames, pair.objects, strict=True)
-        return [(self.objects[frame][slot], self.seconds[frame]) for frame, slot in places]
+        slots = zip(pair.frames, pair.objects, strict=True)
+        return [(self.objects[frame][slot], self.seconds[frame]) for frame, slot in slots]
 
     def pair_text(self, pair: Pair) -> str:
         """Return a pair as text, such as `cup at 0.40 s and person at 0.80 s`."""

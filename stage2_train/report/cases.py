@@ -56,7 +56,7 @@ _CLIPS_OF_WORKER = 64
 _LEAST_CLIPS, _LEAST_SHARE = 2, 0.05
 """Minimum number and fraction of an activity's clips with both classes of a ranked pair."""
 
-Place = tuple[int, int]
+Case = tuple[int, int]
 """Index of a segment, and a class."""
 
 
@@ -111,7 +111,7 @@ class Explanations:
     """Names of the detector's classes."""
     mistakes: dict[tuple[int, int], list[Mistake]]
     """The most confident mistakes by cell of the confusion matrix, the largest cell first."""
-    cases: dict[Place, dict[str, Any]] = field(default_factory=dict)
+    cases: dict[Case, dict[str, Any]] = field(default_factory=dict)
     """Texts and picture of each mistake, for the template."""
     strips: dict[int, Picture] = field(default_factory=dict)
     """Clips to play, by segment."""
@@ -148,21 +148,21 @@ def explain_clips(
     is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
     with progress("report", total=len(asked), unit="clips") as bar:
         classes_of = {measured.predictions.ids[row]: classes for row, classes in asked.items()}
-        for batch, place, activity, clip in chain.from_iterable(
+        for batch, index, activity, clip in chain.from_iterable(
             _explained(run, classes_of, resources, bar.advance) for run in runs
         ):
-            row = row_of[batch.ids[place]]
+            row = row_of[batch.ids[index]]
             if row not in explained.strips:
                 rank = 0 if row in tall else 3 if is_right_N[row] else 2
                 tallest = _TALL if row in tall else _SMALL
-                frames_TCHW = batch.required("frames_BTCHW")[place]
+                frames_TCHW = batch.required("frames_BTCHW")[index]
                 frames = [*frames_TCHW.permute(0, 2, 3, 1).numpy()]
                 explained.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
             if (row, activity) in counted and clip.pairs is not None:
                 explained.pairs.add(activity, clip)
             if (row, activity) in shown:
                 explained.cases[row, activity] = _case(
-                    measured, (row, activity), clip, scene_of(batch, place, clip), names
+                    measured, (row, activity), clip, scene_of(batch, index, clip), names
                 )
     return explained
 
@@ -197,7 +197,7 @@ def _explained(
                 inputs = batch.of_clips([clip for clip, _ in part]).to(device)
                 found = explain(network, inputs, heads=model.heads, class_B=class_E.to(device))
                 decided = found.decided_by()
-            for place, (clip, activity) in enumerate(part):
+            for index, (clip, activity) in enumerate(part):
                 yield (
                     batch,
                     clip,
@@ -207,19 +207,19 @@ def _explained(
                         objects=objects[clip],
                         grid=(width, height),
                         activity=model.classes[activity],
-                        pairs=None if network is None else found.pairs_of(place),
-                        decided_by=None if network is None else decided[place],
+                        pairs=None if network is None else found.pairs_of(index),
+                        decided_by=None if network is None else decided[index],
                     ),
                 )
         advance(len(batch))
 
 
-def scene_of(batch: ClipBatch, place: int, clip: ShownClip) -> Scene:
+def scene_of(batch: ClipBatch, index: int, clip: ShownClip) -> Scene:
     """Return the frames of a clip of a batch, with objects on the grid of their masks."""
 
     def scene(frame: int) -> tuple[NDArray[np.uint8], DrawnObjects]:
         seen = [(slot, of) for slot, of in enumerate(clip.objects[frame]) if not of.is_whole_frame]
-        covers_khw = batch.masks_BTKhw[place, frame].numpy()[[slot for slot, _ in seen]]
+        covers_khw = batch.masks_BTKhw[index, frame].numpy()[[slot for slot, _ in seen]]
         (rows, columns), (width, height) = batch.masks_BTKhw.shape[3:], clip.grid
         boxes_k4 = np.array([of.box for _, of in seen], np.float32).reshape(-1, 4)
         objects = DrawnObjects(
@@ -228,7 +228,7 @@ def scene_of(batch: ClipBatch, place: int, clip: ShownClip) -> Scene:
             labels=np.array([of.label for _, of in seen], np.int64),
             scores=np.array([of.score for _, of in seen], np.float32),
         )
-        return batch.required("frames_BTCHW")[place, frame].permute(1, 2, 0).numpy(), objects
+        return batch.required("frames_BTCHW")[index, frame].permute(1, 2, 0).numpy(), objects
 
     return scene
 
@@ -243,11 +243,11 @@ def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
 
 
 def _case(
-    measured: Measured, place: Place, clip: ShownClip, scene: Scene, names: Sequence[str]
+    measured: Measured, case: Case, clip: ShownClip, scene: Scene, names: Sequence[str]
 ) -> dict[str, Any]:
     """Return the texts and the picture of a mistake; the class of a missed label is called `not`
     predicted, and explained by the pairs that oppose it."""
-    (row, label), classes, id = place, measured.classes, measured.predictions.ids[place[0]]
+    (row, label), classes, id = case, measured.classes, measured.predictions.ids[case[0]]
     true_A, activity = measured.true_NA()[row], truncate(clip.activity, 60)
     missed, chance = bool(true_A[label]), float(measured.probability_NA[row, label])
     why = " ".join(clip.sentences(_LISTED_PAIRS, against=missed))

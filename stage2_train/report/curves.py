@@ -107,9 +107,9 @@ def _finish(figure: Figure, lines: Sequence[Mapping[str, Any]], title: str) -> N
     for before, line in pairwise(lines):
         if line["phase"] != before["phase"]:
             axes.axvline(before["step"], color="0.2", linestyle=":", linewidth=1.2)
-            place = (before["step"], 0.99)
+            corner = (before["step"], 0.99)
             name = f" {line['phase'].replace('_', ' ')}"
-            axes.text(*place, name, transform=axes.get_xaxis_transform(), va="top", fontsize=8)
+            axes.text(*corner, name, transform=axes.get_xaxis_transform(), va="top", fontsize=8)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
 

@@ -85,9 +85,9 @@ class Measured:
             (true_NA & ~predicted_NA, 1),
             (predicted_NA & ~true_NA, -1),
         )
-        for column, (places_NA, sign) in enumerate(outcomes):
-            for activity in np.flatnonzero(places_NA.any(axis=0)).tolist():
-                rows = np.flatnonzero(places_NA[:, activity])
+        for column, (is_in_NA, sign) in enumerate(outcomes):
+            for activity in np.flatnonzero(is_in_NA.any(axis=0)).tolist():
+                rows = np.flatnonzero(is_in_NA[:, activity])
                 order = np.argsort(sign * probability_NA[rows, activity], kind="stable")
                 cells[activity, column] = rows[order].tolist()
         return cells

@@ -92,7 +92,7 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
         "inks": [css_color(text_color(color)) for color in colors],
         "activities": labels.classes if any(segments.values()) else (),
         "activityColors": [
-            css_color(activity_color(place)) for place in range(len(labels.classes))
+            css_color(activity_color(index)) for index in range(len(labels.classes))
         ],
         "videos": [
             {

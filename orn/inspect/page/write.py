@@ -90,7 +90,7 @@ def _frames(
 ) -> Iterator[Markup]:
     """Yield all frames as JSON, and complete the appearance of the videos."""
     seconds_F = shard.frame_seconds()
-    for place, (video, look) in enumerate(zip(shard.videos, videos, strict=True)):
+    for index, (video, look) in enumerate(zip(shard.videos, videos, strict=True)):
         start, stop = shard.video_rows(video.id)
         on_gray = partial(setattr, look, "gray")
         seconds_n = seconds_F[start:stop]
@@ -100,7 +100,7 @@ def _frames(
             if picture is not None:
                 look.size, look.gray = shown_size(video, picture), None
                 jpeg = encoded_picture(picture, look.size, quality=_QUALITY)
-            if place < _MOST_THUMBNAILS and detections.scores.sum() > 1.25 * look.in_thumbnail:
+            if index < _MOST_THUMBNAILS and detections.scores.sum() > 1.25 * look.in_thumbnail:
                 look.thumbnail = thumbnail(detections, picture, look.size, score_threshold)
                 look.in_thumbnail = float(detections.scores.sum())
             yield frame_json(detections, jpeg)
