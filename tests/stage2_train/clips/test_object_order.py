@@ -82,4 +82,5 @@ def test_order_is_drawn_apart_and_again_the_same(clip_request, make_dataset) -> 
         ours, theirs = getattr(ordered.slots, field.name), getattr(again.slots, field.name)
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(np.sort(plain.slots.labels), np.sort(ordered.slots.labels))
+    assert not np.array_equal(plain.slots.labels, ordered.slots.labels)
     assert (ordered.slots.labels[:, 0] == 0).all()  # the tiny world's label 0 is in each frame

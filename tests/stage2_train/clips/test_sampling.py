@@ -1,16 +1,21 @@
 """Which frames make a clip."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.clips.sampling import (
+    ClipDraws,
     authors_frames,
     center_frames,
     clip_generator,
     random_frames,
 )
 from tests.reference.authors_clips import authors_clip
+from tests.stage2_train.clips.conftest import SETTINGS, whole_video
 
 
 @given(num_frames=st.integers(1, 60), num_parts=st.integers(1, 12), seed=st.integers(0, 99))
@@ -86,3 +91,10 @@ def test_clips_as_the_authors_draw_them(num_frames, rate, num_parts, is_centered
     )
     assert frames.tolist() == expected
     assert 0 <= frames.min() <= frames.max() < num_frames
+
+
+def test_clips_of_the_authors_start_anywhere_even_in_evaluation() -> None:
+    seconds_F, settings = np.arange(300) / 30, replace(SETTINGS, as_authors=True)
+    frames = ClipDraws(ClipRequest(0), whole_video("film"), settings).frames(seconds_F)
+    expected = authors_frames(seconds_F, 4, clip_generator("film", 0), is_centered=True)
+    assert frames.tolist() == expected.tolist() != center_frames(300, 4).tolist()
