@@ -90,7 +90,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
 def _read_request(request: ClipsRequest, dataset: Dataset | None = None) -> _Store:
     if dataset is None:
         dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
-    ranges = _segments(dataset) if request.has_center_frames else _ranges(request, dataset)
+    ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or default_folder("clips", dataset.name)
     reads = files_of(request.manifest, request.data_root)
@@ -151,21 +151,16 @@ def _seconds(
     return round(seconds + frames * store.network.seconds_of_a_map(size) / usable_cores(), 3)
 
 
-def _segments(dataset: Dataset) -> dict[str, TimeRanges]:
-    """Return the distinct times of the segments of each video, or whole videos without labels."""
-    times: dict[str, set[TimeRange]] = defaultdict(set)
-    for segment in dataset.segments:
-        times[segment.video_id].add(TimeRange(segment.start_seconds, segment.stop_seconds))
-    in_order = partial(sorted, key=lambda times: (times.start, times.stop))
-    return {name: TimeRanges(tuple(in_order(own))) for name, own in times.items()}
-
-
 def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
-    """Return the times that the segments of each video cover; empty for whole videos."""
+    """Return the times that the segments of each video cover, or with center frames the distinct
+    times of its segments; empty for whole videos."""
     labeled: dict[str, list[TimeRange]] = defaultdict(list)
     for segment in dataset.segments:
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
         labeled[segment.video_id].append(times)
+    if request.has_center_frames:
+        in_order = partial(sorted, key=lambda times: (times.start, times.stop))
+        return {name: TimeRanges(tuple(in_order({*own}))) for name, own in labeled.items()}
     are_timed = any(times != TimeRange() for ranges in labeled.values() for times in ranges)
     if request.frames == "all" or (request.frames is None and not are_timed):
         return {}
