@@ -17,27 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.load import load_dataset
-from orn.data_manifests.records import Segment
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
-from orn.stage2_train.baseline.clip_statistics import (
-    map_statistics,
-    most_frequent_classes,
-    motion_statistics,
-    object_statistics,
-    read_maps,
-    read_objects,
-)
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups
+from orn.stage2_train.parts.clip_statistics import map_statistics, read_maps
+from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of, logits_of_shares
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.made_from import MadeFrom, labels_digest
 from orn.stage2_train.runs.open_data import Sources, data_inputs, open_sources
@@ -46,12 +39,11 @@ from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import Resources, data_paths
 
-_TREES = 500
 _PENALTY = 0.01
 """Inverse strength of the L2 penalty of the probe, for standardized statistics."""
 _STEPS = 300
 _LEAST = 1e-6
-"""Least probability, since trees may agree on 0 or 1."""
+"""Added to standard deviations."""
 _Labels = NDArray[np.int64] | NDArray[np.float32]
 
 
@@ -137,83 +129,44 @@ def _predictions(
     sources: Sources, recipe: Recipe, train: JoinedSplit, other: JoinedSplit, *, seed: int
 ) -> Predictions:
     """Return the predictions for a split of models fitted on the training segments."""
-    segments = [*train.segments, *other.segments]
-    objects_NS, maps_NS = _statistics(sources, recipe, segments, num_train=len(train.segments))
+    store, segments = sources.clips, [*train.segments, *other.segments]
+    inputs = inputs_of(
+        train.segments,
+        sources.detections,
+        score_threshold=recipe.data.score_threshold,
+        num_frames=recipe.data.clip_frames,
+        reads_motion=isinstance(store, ClipStore) and store.settings.motion is not None,
+    )
+    has_maps = isinstance(store, ClipStore) and bool(store.settings.maps or store.settings.motion)
+    rows, maps = [], []
+    with progress("baseline", total=len(segments), unit="clips") as bar:
+        for segment in segments:
+            rows.append(inputs.of_segment(segment, sources.detections, store))
+            if isinstance(store, ClipStore) and has_maps:
+                clip = read_maps(store, segment, num_frames=recipe.data.clip_frames)
+                maps.append(map_statistics(clip))
+            bar.advance()
     clips, number = sources.clip_dataset(other, recipe), len(sources.dataset.classes)
     known, labels = (
         np.stack([np.asarray(clips.label(segment)) for segment in joined.segments])
         for joined in (train, other)
     )
-    parts = (slice(len(known)), slice(len(known), None))
-    forest_NA = forest_logits(
-        objects_NS[parts[0]],
-        known,
-        objects_NS[parts[1]],
-        number,
-        seed=seed,
-        jobs=Resources().num_threads(),
+    first = len(known)
+    forest = FittedForest.fit(
+        inputs, np.stack(rows[:first]), known, number, seed=seed, jobs=Resources().num_threads()
     )
     probe_NA = None
-    if maps_NS is not None:
-        probe_NA = probe_logits(maps_NS[parts[0]], known, maps_NS[parts[1]], number)
+    if has_maps:
+        probe_NA = probe_logits(np.stack(maps[:first]), known, np.stack(maps[first:]), number)
     predictions = Predictions(
         ids=tuple(segment.id for segment in other.segments),
         labels=labels,
         activity_logits=None,
         object_logits=None,
-        forest_logits=forest_NA,
+        forest_logits=forest.logits(np.stack(rows[first:])),
         probe_logits=probe_NA,
     )
     return with_groups(predictions, other.segments, unsure_labels(clips))
-
-
-def _statistics(
-    sources: Sources, recipe: Recipe, segments: Sequence[Segment], *, num_train: int
-) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
-    """Return (N, S) statistics of the objects and of motion, and of stored maps and motion (None
-    without any) of N segments, of which the first are for training."""
-    store, detections = sources.clips, sources.detections
-    objects, clips = [], []
-    with progress("baseline", total=len(segments), unit="clips") as bar:
-        for segment in segments:
-            objects.append(
-                read_objects(detections, segment, score_threshold=recipe.data.score_threshold)
-            )
-            if isinstance(store, ClipStore) and (store.settings.maps or store.settings.motion):
-                maps = read_maps(store, segment, num_frames=recipe.data.clip_frames)
-                clips.append((motion_statistics(maps), map_statistics(maps)))
-            bar.advance()
-    number = len(detections.detector.class_names)
-    chosen = most_frequent_classes(objects[:num_train], number)
-    rows_NS = np.stack(
-        [object_statistics(clip, num_classes=number, chosen=chosen) for clip in objects]
-    )
-    if not clips:
-        return rows_NS, None
-    motion_NS, maps_NS = (np.stack(of_kind) for of_kind in zip(*clips, strict=True))
-    return np.concatenate([rows_NS, motion_NS], axis=1), maps_NS
-
-
-def forest_logits(
-    train_NS: NDArray, labels: _Labels, other_MS: NDArray, num_classes: int, *, seed: int, jobs: int
-) -> NDArray[np.float32]:
-    """Return (M, A) logits of one random forest, which predicts all labels of a clip."""
-    from sklearn.ensemble import RandomForestClassifier
-
-    forest = RandomForestClassifier(_TREES, random_state=seed, n_jobs=jobs)
-    single = labels.ndim == 1
-    targets = labels if single else labels.astype(np.int64)
-    forest.fit(train_NS, targets if single or num_classes > 1 else targets[:, 0])
-    forest.n_jobs = 1  # sums over trees would depend on the order of threads
-    probabilities = forest.predict_proba(other_MS)
-    classes = forest.classes_
-    if single:
-        return _logits(_placed(probabilities, classes, num_classes))
-    if num_classes == 1:
-        probabilities, classes = [probabilities], [classes]
-    return _log_odds(
-        [_placed(*of_class, 2)[:, 1] for of_class in zip(probabilities, classes, strict=True)]
-    )
 
 
 def probe_logits(
@@ -226,13 +179,16 @@ def probe_logits(
         (statistics_NS - mean_S) / deviation_S for statistics_NS in (train_NS, other_MS)
     )
     if labels.ndim == 1:
-        return _logits(_regression(train_NS, labels, other_MS, num_classes))
-    return _log_odds(
+        share_MA = _regression(train_NS, labels, other_MS, num_classes)
+        return logits_of_shares(share_MA, multi_label=False)
+    share_MA = np.stack(
         [
             _regression(train_NS, of_class_N.astype(np.int64), other_MS, 2)[:, 1]
             for of_class_N in labels.T
-        ]
+        ],
+        axis=1,
     )
+    return logits_of_shares(share_MA, multi_label=True)
 
 
 def _regression(
@@ -253,13 +209,3 @@ def _placed(probabilities_MK: Any, classes: Any, num_classes: int) -> NDArray[np
     probability_MA = np.zeros((len(probabilities_MK), num_classes))
     probability_MA[:, classes] = probabilities_MK
     return probability_MA
-
-
-def _logits(probability_MA: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return logarithms of probabilities, whose mean is that of a geometric mean."""
-    return np.log(np.clip(probability_MA, _LEAST, 1)).astype(np.float32)
-
-
-def _log_odds(probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
-    probability_MA = np.clip(np.stack(probabilities, axis=1), _LEAST, 1 - _LEAST)
-    return np.log(probability_MA / (1 - probability_MA)).astype(np.float32)

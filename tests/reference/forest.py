@@ -1,6 +1,6 @@
 """Plain loops for the class shares of a random forest (Breiman 2001), by clip and tree."""
 
-from orn.stage2_train.model.forest import Forest
+from orn.stage2_train.parts.forest import Forest
 
 
 def forest_shares(forest: Forest, statistics_S: list[float]) -> list[float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from orn.data_manifests.records import Segment
 from orn.shared.data_files import json_digest
@@ -16,7 +16,7 @@ from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import split_file
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.predictions import Predictions, probabilities, save_predictions
 from tests.worlds.films import TINY_RECIPE, make_dataset
 
 
@@ -87,3 +87,16 @@ def write_evaluation(
     path = run / f"eval-{name}.json"
     evaluation_of(predicted(right), **changes).write(path)
     return path
+
+
+def drawn_labels(
+    number: int, *, multi_label: bool = False, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return the logits of four classes, and labels that are drawn from their probabilities."""
+    random = np.random.default_rng(seed)
+    logits_NA = (2 * random.normal(size=(number, 4))).astype(np.float32)
+    shares_NA = probabilities(logits_NA, multi_label=multi_label)
+    if multi_label:
+        return logits_NA, (random.random(shares_NA.shape) < shares_NA).astype(np.float32)
+    drawn_N1 = random.random((number, 1))
+    return logits_NA, (drawn_N1 > shares_NA.cumsum(axis=1)).sum(axis=1).clip(max=3)

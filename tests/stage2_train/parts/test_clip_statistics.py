@@ -6,7 +6,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from orn.stage2_train.baseline.clip_statistics import (
+from orn.stage2_train.parts.clip_statistics import (
     ClipMaps,
     ClipObjects,
     map_statistics,

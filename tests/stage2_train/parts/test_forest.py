@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from orn.stage2_train.model.forest import Forest, fit_forest
+from orn.stage2_train.parts.forest import Forest, fit_forest
 from tests.reference.forest import forest_shares
 
 OLDER = Path(__file__).with_name("forest_of_scikit_learn_1.5.2.json")

@@ -16,6 +16,7 @@ from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clips.interfaces import ClipPictures, FrameSource
 from orn.stage2_train.clips.sampling import center_frames
 from orn.stage2_train.model.heads import means_of_parts
 
@@ -196,11 +197,24 @@ class ClipMaps:
 def read_maps(store: ClipStore, segment: Segment, *, num_frames: int) -> ClipMaps:
     """Return the stored maps of at most `num_frames` frames of a segment."""
     video, settings = store.frames(segment.video_id), store.settings
-    places = video.places_in(TimeRange(segment.start_seconds, segment.stop_seconds))
-    frames_T = places[_spread(len(places), num_frames)]
+    frames_T = _frames_of(video, segment, num_frames)
     maps = video.maps(frames_T).astype(np.float32) if settings.maps else None
     motion = video.motion(frames_T).astype(np.float32) if settings.motion else None
     return ClipMaps(seconds_T=video.seconds[frames_T], maps_TChw=maps, motion_TChw=motion)
+
+
+def read_motion(frames: FrameSource, segment: Segment, *, num_frames: int) -> ClipMaps:
+    """Return the motion in at most `num_frames` frames of a segment, stored or computed."""
+    video = frames.frames(segment.video_id)
+    frames_T = _frames_of(video, segment, num_frames)
+    motion = video.motion(frames_T).astype(np.float32)
+    return ClipMaps(seconds_T=video.seconds[frames_T], maps_TChw=None, motion_TChw=motion)
+
+
+def _frames_of(video: ClipPictures, segment: Segment, most: int) -> NDArray[np.int64]:
+    """Return the indices of at most `most` frames of a segment, at equal distances."""
+    frames = video.places_in(TimeRange(segment.start_seconds, segment.stop_seconds))
+    return frames[_spread(len(frames), most)]
 
 
 def map_statistics(clip: ClipMaps) -> NDArray[np.float32]:

@@ -1,0 +1,4 @@
+"""The parts of a model beside its network: a random forest, and the temperatures of probabilities.
+
+May import `clip_store`, `clips`, `model`, `settings`, `data_manifests` and `shared`.
+"""

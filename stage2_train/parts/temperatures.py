@@ -1,0 +1,241 @@
+"""Calibrated probabilities: temperatures by which logits are divided (Guo et al. 2017, "On
+calibration of modern neural networks"), fitted on segments that trained no weights.
+
+The parts of a model, its network and its forest, are averaged as log-probabilities, or as log-odds
+for multiple labels:
+
+    z = (log softmax(network / T_network) + log softmax(forest / T_forest)) / 2
+
+and the probabilities are softmax(z / T_whole). Without a forest, they are softmax(network /
+T_network).
+
+N segments, A activity classes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from orn.shared.config.fields import STRICT
+from orn.shared.data_files import json_digest, read_json
+from orn.shared.errors import CheckpointError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.text import path_text
+
+TEMPERATURES_NAME = "temperatures.json"
+FEWEST_SEGMENTS = 30
+"""Segments below which no temperature is fitted."""
+_PARTS = 5
+"""Parts of a split, each of which gets the temperatures that are fitted on the others."""
+_MOST = 100.0
+"""Largest temperature; its inverse is the smallest one."""
+_Labels = NDArray[np.int64] | NDArray[np.float32]
+_Temperature = Annotated[float, Field(ge=1 / _MOST, le=_MOST)]
+
+
+@checked_dataclass(frozen=True, kw_only=True, config=STRICT)
+class Temperatures:
+    """Temperatures of a model; all are 1 if none was fitted."""
+
+    network: _Temperature = 1.0
+    forest: _Temperature = 1.0
+    whole: _Temperature = 1.0
+    num_segments: Annotated[int, Field(ge=0)] = 0
+    """Number of segments on which they were fitted; 0 if none was fitted."""
+    fitted_on: str = ""
+    """Description of these segments, such as `the validation split`."""
+    weights: str = ""
+    """Digest of the weights that predicted them; empty for those of other folds."""
+
+    def row(self) -> NDArray[np.float64]:
+        """Return the (3,) temperatures of the network, the forest and the whole."""
+        return np.array([self.network, self.forest, self.whole])
+
+
+NOT_FITTED = Temperatures()
+_TEMPERATURES = TypeAdapter(Temperatures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PartLogits:
+    """Logits of the parts of a model for the same segments."""
+
+    network: NDArray[np.floating]
+    """(N, A)."""
+    forest: NDArray[np.floating] | None
+    """(N, A) logarithms of probabilities, or log-odds for multiple labels; None without a
+    forest."""
+
+    def rows(self, of_N: NDArray[np.bool_]) -> "PartLogits":
+        """Return the logits of some segments."""
+        forest = None if self.forest is None else self.forest[of_N]
+        return PartLogits(network=self.network[of_N], forest=forest)
+
+    def whole(
+        self, temperature_N3: NDArray[np.float64], *, multi_label: bool
+    ) -> NDArray[np.float32]:
+        """Return (N, A) float32 logits of the whole model, divided by its temperature.
+
+        Args:
+            temperature_N3: (N, 3) or (3,) temperatures of the network, the forest and the whole.
+            multi_label: whether segments can have several labels.
+        """
+        network_N1, forest_N1, whole_N1 = np.broadcast_to(temperature_N3, (len(self.network), 3)).T[
+            ..., None
+        ]
+        own_NA = self.network.astype(np.float64) / network_N1
+        if self.forest is None:
+            return own_NA.astype(np.float32)
+        mean_NA = _mean(own_NA, self.forest / forest_N1, multi_label=multi_label)
+        return (mean_NA / whole_N1).astype(np.float32)
+
+
+def fit_temperatures(
+    logits: PartLogits,
+    labels: _Labels,
+    unsure_NA: NDArray[np.bool_] | None = None,
+    *,
+    fitted_on: str = "",
+    weights: str = "",
+) -> Temperatures:
+    """Return the temperatures with the least log loss: one for each part, then one for the average
+    of the calibrated parts. With fewer than 30 segments, none is fitted.
+
+    Args:
+        logits: logits of the parts for segments that did not train them.
+        labels: (N,) classes, or (N, A) zeros and ones.
+        unsure_NA: pairs of segment and class that do not count.
+        fitted_on: description of the segments.
+        weights: digest of the weights.
+    """
+    if len(labels) < FEWEST_SEGMENTS:
+        return NOT_FITTED
+    network = _fitted(logits.network, labels, unsure_NA)
+    forest = whole = 1.0
+    if logits.forest is not None:
+        forest = _fitted(logits.forest, labels, unsure_NA)
+        mean_NA = _mean(
+            logits.network / network, logits.forest / forest, multi_label=labels.ndim == 2
+        )
+        whole = _fitted(mean_NA, labels, unsure_NA)
+    return Temperatures(
+        network=network,
+        forest=forest,
+        whole=whole,
+        num_segments=len(labels),
+        fitted_on=fitted_on,
+        weights=weights,
+    )
+
+
+def cross_fitted(
+    logits: PartLogits,
+    labels: _Labels,
+    unsure_NA: NDArray[np.bool_] | None,
+    *,
+    groups: Sequence[str],
+) -> NDArray[np.float64]:
+    """Return the (N, 3) temperatures of segments, each fitted on the segments of other groups; 1 if
+    these are too few.
+
+    Args:
+        logits: logits of the parts.
+        labels: as for `fit_temperatures`.
+        unsure_NA: as for `fit_temperatures`.
+        groups: group of each segment, such as its fold or its video; more than five are joined to
+            five parts.
+    """
+    names, group_N = np.unique(np.asarray(groups), return_inverse=True)
+    part_N = group_N % _PARTS if len(names) > _PARTS else group_N
+    temperature_N3 = np.ones((len(labels), 3))
+    for part in np.unique(part_N).tolist():
+        others_N = part_N != part
+        own = fit_temperatures(
+            logits.rows(others_N),
+            labels[others_N],
+            None if unsure_NA is None else unsure_NA[others_N],
+        )
+        temperature_N3[~others_N] = own.row()
+    return temperature_N3
+
+
+def _mean(
+    network_NA: NDArray[np.floating], forest_NA: NDArray[np.floating], *, multi_label: bool
+) -> NDArray[np.float64]:
+    """Return the (N, A) mean of log-probabilities, or of log-odds for multiple labels."""
+    scaled = [network_NA.astype(np.float64), forest_NA.astype(np.float64)]
+    if not multi_label:
+        scaled = [own_NA - np.logaddexp.reduce(own_NA, axis=1, keepdims=True) for own_NA in scaled]
+    return (scaled[0] + scaled[1]) / 2
+
+
+def _fitted(
+    logits_NA: NDArray[np.floating], labels: _Labels, unsure_NA: NDArray[np.bool_] | None
+) -> float:
+    """Return the temperature with the least log loss, which is convex in its inverse."""
+    from scipy.optimize import minimize_scalar  # help texts must not import it
+
+    best = minimize_scalar(
+        lambda power: log_loss(logits_NA * np.exp(-power), labels, unsure_NA),
+        bounds=(-np.log(_MOST), np.log(_MOST)),
+        method="bounded",
+    )
+    return float(np.exp(best.x))
+
+
+def log_loss(
+    logits_NA: NDArray[np.floating], labels: _Labels, unsure_NA: NDArray[np.bool_] | None = None
+) -> float:
+    """Return the mean negative logarithm of the probability of the true class or, for multiple
+    labels, of each label, in nats."""
+    wide_NA = logits_NA.astype(np.float64)
+    if labels.ndim == 1:
+        chosen_N = np.take_along_axis(wide_NA, labels[:, None].astype(np.int64), axis=1)[:, 0]
+        return float((np.logaddexp.reduce(wide_NA, axis=1) - chosen_N).mean())
+    losses_NA = np.logaddexp(0, np.where(labels > 0, -wide_NA, wide_NA))
+    return float(losses_NA.mean() if unsure_NA is None else losses_NA[~unsure_NA].mean())
+
+
+def write_temperatures(run: Path, temperatures: Temperatures) -> None:
+    """Write the temperatures of a run, with their digest.
+
+    Raises:
+        PipelineError: if the file cannot be written.
+    """
+    values = _TEMPERATURES.dump_python(temperatures, mode="json")
+    content = {**values, "digest": json_digest(values)}
+    write_text(run / TEMPERATURES_NAME, json.dumps(content, indent=1) + "\n")
+
+
+def read_temperatures(run: Path, *, weights: str) -> Temperatures:
+    """Return the temperatures of a run; `NOT_FITTED` if there are none for its weights.
+
+    Args:
+        run: run folder or exported run.
+        weights: digest of its weights.
+
+    Raises:
+        CheckpointError: if the file is damaged or changed.
+    """
+    path = run / TEMPERATURES_NAME
+    if not path.exists():
+        return NOT_FITTED
+    raw = read_json(path, error=CheckpointError)
+    try:
+        if not isinstance(raw, dict) or raw.pop("digest", None) != json_digest(raw):
+            raise ValueError("a different digest")
+        temperatures = _TEMPERATURES.validate_json(json.dumps(raw))
+    except (ValidationError, ValueError) as err:
+        raise CheckpointError(
+            f"{path_text(path)}: expected the temperatures of a run, got a damaged or changed "
+            "file; evaluate the run again"
+        ) from err
+    is_own = temperatures.weights in ("", weights)
+    return temperatures if is_own else NOT_FITTED
