@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -37,7 +38,11 @@ of rows of each class, and of all rows (None)."""
 
 
 def assign_groups(
-    groups: Mapping[str, Group], shares: Sequence[float], *, seed: int
+    groups: Mapping[str, Group],
+    shares: Sequence[float],
+    *,
+    seed: int,
+    known: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, int]:
     """Return the part of each group, stratified by class as far as the groups allow.
 
@@ -48,9 +53,10 @@ def assign_groups(
         groups: groups by name.
         shares: fraction of the rows in each part; for K folds, K times 1/K.
         seed: random seed for the order of groups of one size.
+        known: parts of groups that stay where they are.
     """
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-    order.sort(key=lambda name: -groups[name][None])
+    order.sort(key=lambda name: (name not in known, -groups[name][None]))
     names = sorted({label for group in groups.values() for label in group if label is not None})
     column_of = {None: 0} | {name: column for column, name in enumerate(names, start=1)}
     counts = {
@@ -69,7 +75,7 @@ def assign_groups(
         rise_P = ((2 * excess_PC[:, columns] + rows) * rows / wanted_PC[:, columns]).sum(1)
         if len(order) - number <= is_empty_P.sum():
             rise_P[~is_empty_P] = np.inf
-        part = part_of[name] = int(rise_P.argmin())
+        part = part_of[name] = known.get(name, int(rise_P.argmin()))
         excess_PC[part, columns] += rows
         is_empty_P[part] = False
     return part_of
@@ -150,23 +156,7 @@ def draw_table(
     """
     shares = {} if request.folds else parse_shares(request.text)
     num_parts = request.folds or len(shares)
-    groups: dict[str, Counter[str | None]] = {}
-    group_of: dict[str, str] = {}
-    column = request.group or "group"
-
-    def add(row: LabeledRow) -> None:
-        if request.group and not row.group:
-            raise ValueError(f"column {column!r}: expected a value, got an empty cell")
-        group = row.group or row.video
-        if group_of.setdefault(row.video, group) != group:
-            raise ValueError(
-                f"expected the same {column} in all rows of video {row.video!r}, got "
-                f"{group_of[row.video]!r} and {group!r}; use one value"
-            )
-        classes = {part.strip() for part in row.label.split(LABEL_SEPARATOR)}
-        groups.setdefault(group, Counter()).update([None, *classes])
-
-    each_row(table, rows.items(), add)
+    groups, group_of = grouped(table, rows, column=request.group)
     if any(row.split is not None for row in rows.values()):
         raise ConfigError(
             f"{table}: expected a table without a split, got a column 'split'; omit "
@@ -191,6 +181,39 @@ def draw_table(
     return {video: (splits[part_of[name]],) for video, name in group_of.items()}
 
 
+def grouped(
+    table: Path, rows: Mapping[int, LabeledRow], *, column: str | None
+) -> tuple[dict[str, Counter[str | None]], dict[str, str]]:
+    """Return the groups of rows that are kept together, and the group of each video.
+
+    Args:
+        table: the label table, for messages.
+        rows: its rows by number.
+        column: column of groups, in which no cell is empty; None: the column `group`, if there is
+            one.
+
+    Raises:
+        ManifestError: if a group is missing, or the rows of a video have several groups.
+    """
+    groups: dict[str, Counter[str | None]] = {}
+    group_of: dict[str, str] = {}
+
+    def add(row: LabeledRow) -> None:
+        if column and not row.group:
+            raise ValueError(f"column {column!r}: expected a value, got an empty cell")
+        group = row.group or row.video
+        if group_of.setdefault(row.video, group) != group:
+            raise ValueError(
+                f"expected the same {column or 'group'} in all rows of video {row.video!r}, got "
+                f"{group_of[row.video]!r} and {group!r}; use one value"
+            )
+        classes = {part.strip() for part in row.label.split(LABEL_SEPARATOR)}
+        groups.setdefault(group, Counter()).update([None, *classes])
+
+    each_row(table, rows.items(), add)
+    return groups, group_of
+
+
 def _draw_folds(
     table: Path, groups: Mapping[str, Group], num_folds: int, *, seed: int
 ) -> dict[str, tuple[Split, ...]]:
@@ -207,25 +230,99 @@ def _draw_folds(
         if names:
             logger.warning("%s: %s: %s", table, problem, first_few(names))
     fold_of = assign_groups(groups, [1 / num_folds] * num_folds, seed=seed)
-    columns: dict[str, list[Split]] = {name: [] for name in groups}
-    for fold in range(num_folds):
-        rest = {name: group for name, group in groups.items() if fold_of[name] != fold}
-        left = Counter(label for group in rest.values() for label in group)
-        for name in classes:
-            if not left[name]:
+    columns = [
+        _column_of_fold(groups, fold_of, fold, known={}, seed=seed) for fold in range(num_folds)
+    ]
+    for fold, column in enumerate(columns):
+        left = Counter(
+            label for name, group in groups.items() if column[name] != "test" for label in group
+        )
+        for label in classes:
+            if not left[label]:
                 raise ConfigError(
-                    f"{table}: expected class {name!r} in at least 2 groups, got 1, so that it "
-                    "would not occur in the training split of a fold; add videos, or remove it"
+                    f"{table}: expected class {label!r} in at least 2 groups, got 1, so that it "
+                    f"would not occur in the training split of fold-{fold + 1}; add videos, or "
+                    "remove it"
                 )
-        parts = assign_groups(rest, [1 - FOLD_VALIDATION, FOLD_VALIDATION], seed=seed)
-        for name in groups:
-            held_out = parts.get(name) == 1 and all(left[label] > 1 for label in groups[name])
-            if held_out:
-                left.subtract(groups[name].keys())
-            columns[name].append(
-                "test" if fold_of[name] == fold else "validation" if held_out else "train"
-            )
-    return {name: (*splits, "train") for name, splits in columns.items()}
+    return {name: (*(column[name] for column in columns), "train") for name in groups}
+
+
+def _column_of_fold(
+    groups: Mapping[str, Group],
+    fold_of: Mapping[str, int],
+    fold: int,
+    *,
+    known: Mapping[str, Split],
+    seed: int,
+) -> dict[str, Split]:
+    """Return the split of each group in one fold; each class stays in the training split.
+
+    Args:
+        groups: all groups.
+        fold_of: the fold of each group, in which it is tested.
+        fold: the fold.
+        known: splits of groups that stay where they are.
+        seed: as for `assign_groups`.
+    """
+    rest = {name: group for name, group in groups.items() if fold_of[name] != fold}
+    left = Counter(label for group in rest.values() for label in group)
+    known_parts = {name: int(known[name] == "validation") for name in rest if name in known}
+    shares = [1 - FOLD_VALIDATION, FOLD_VALIDATION]
+    parts = assign_groups(rest, shares, seed=seed, known=known_parts)
+    column: dict[str, Split] = {}
+    for name in sorted(groups, key=lambda name: name not in known):
+        held_out = parts.get(name) == 1 and (
+            name in known or all(left[label] > 1 for label in groups[name])
+        )
+        if held_out:
+            left.subtract(groups[name].keys())
+        column[name] = "test" if fold_of[name] == fold else "validation" if held_out else "train"
+    return column
+
+
+def extended_splits(
+    groups: Mapping[str, Group],
+    known: Mapping[str, Sequence[Split]],
+    *,
+    folds: int | None,
+    seed: int,
+) -> dict[str, tuple[Split, ...]]:
+    """Return the splits of groups that have none yet, by the rule of `draw_table`; the others stay
+    where they are.
+
+    Args:
+        groups: all groups.
+        known: splits of groups in each column of the table of splits.
+        folds: number of folds; None for a single split, whose shares stay as they are.
+        seed: seed of the splits.
+    """
+    if folds is None:
+        rows = Counter[Split]()
+        for name, (split,) in known.items():
+            rows[split] += groups[name][None]
+        used = [split for split in SPLITS if rows[split]] or ["train"]
+        part_of_split = {split: part for part, split in enumerate(used)}
+        shares = [rows[split] / max(rows.total(), 1) for split in used]
+        parts = {name: part_of_split[split] for name, (split,) in known.items()}
+        drawn = assign_groups(groups, shares, seed=seed, known=parts)
+        return {name: (used[drawn[name]],) for name in groups if name not in known}
+    tested = {name: [*splits].index("test") for name, splits in known.items()}
+    fold_of = assign_groups(groups, [1 / folds] * folds, seed=seed, known=tested)
+    columns = [
+        _column_of_fold(
+            groups,
+            fold_of,
+            fold,
+            known={name: splits[fold] for name, splits in known.items()},
+            seed=seed,
+        )
+        for fold in range(folds)
+    ]
+    return {
+        name: (*(column[name] for column in columns), "train")
+        for name in groups
+        if name not in known
+    }
 
 
 def split_text(columns: Sequence[str], split_of: Mapping[str, Sequence[Split]]) -> str:

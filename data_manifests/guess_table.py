@@ -12,7 +12,7 @@ from pathlib import Path
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES, expand
 from orn.data_manifests.records import Form, Task
 from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow
-from orn.data_manifests.text_files import checked_name, each_row, unused_columns
+from orn.data_manifests.text_files import checked_name, class_key, each_row, unused_columns
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.text import counted, truncate
@@ -65,13 +65,12 @@ def guess_table(
             f"{path}: expected class names in the column 'label', got none; add a row for each "
             "clip or segment"
         )
-    are_numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names)
     has_times = all(row.start is not None and row.stop is not None for row in rows)
     return TableGuess(
         task="multi-label" if is_multi else "single-label",
         has_times=has_times,
         has_split=rows[0].split is not None,
-        classes=tuple(sorted(names, key=int if are_numbers else str)),
+        classes=tuple(sorted(names, key=class_key(names))),
         video_ids=tuple(dict.fromkeys(row.video for row in rows)),
         rows=len(rows),
         reasons=(

@@ -126,6 +126,8 @@ class TableLabels(Section):
     group: str | None = None
     """Column by which `orn manifest new` grouped the rows of the table in splits; confidence
     intervals are over these groups."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the splits of `orn manifest new`, by which `orn manifest update` adds videos."""
     folds: Annotated[int, Field(ge=2, le=100)] | None = None
     """Number of folds K: the table of splits has the columns fold-1 to fold-K, and `all`."""
 

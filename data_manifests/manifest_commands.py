@@ -7,6 +7,7 @@ from orn.shared.common_options import (
     AsJson,
     DataRoot,
     DatasetName,
+    DryRun,
     FilePath,
     Folds,
     FrameRate,
@@ -16,6 +17,7 @@ from orn.shared.common_options import (
 from orn.shared.echo import echo, echo_json, echo_result
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, command
+from orn.shared.text import path_text
 from orn.shared.text_summary import summary_of
 
 
@@ -138,3 +140,35 @@ def new(
         echo(line, err=True)
     if as_json:
         echo_json(made)
+
+
+@command("manifest update")
+def update(
+    table: Annotated[str, Argument("TABLE.csv")],
+    *,
+    corrections: Annotated[
+        FilePath | None,
+        Option("Also correct labels, as listed in this CSV file of a run's report."),
+    ] = None,
+    data_root: DataRoot = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add the new videos and classes of TABLE.csv, or of the table of a manifest, to its data set.
+
+    New videos get a split by the rule of `orn manifest new`: videos of a group stay together, and
+    classes are stratified. New classes are added at the end of the list. No video moves to another
+    split and no class gets another number. Videos and classes that are gone from the table are
+    listed; their entries stay.
+    """
+    from orn.data_manifests.update import manifest_of_table, plan_update
+
+    planned = plan_update(manifest_of_table(table, data_root), data_root, corrections=corrections)
+    if not dry_run:
+        planned.write()
+    for line in planned.lines():
+        echo(f"{planned.manifest}: {line}", err=True)
+    for path in planned.files:
+        echo(f"{'would write' if dry_run else 'written'}: {path_text(path)}", err=True)
+    if as_json:
+        echo_json(planned.as_json())

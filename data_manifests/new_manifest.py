@@ -204,6 +204,8 @@ def _drawn_lines(split: SplitRequest, table: str) -> str:
     lines = ["", f"split_table = {toml_value(table)} # {split.options}"]
     if split.group:
         lines.append(f"group = {toml_value(split.group)}")
+    if split.seed:
+        lines.append(f"seed = {split.seed}")
     if split.folds:
         lines.append(f"folds = {split.folds} # one column of the table of splits each")
     return "\n".join(lines)

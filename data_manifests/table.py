@@ -111,7 +111,9 @@ def read(
     if classes is None:
         classes = read_class_names(folder / spec.classes) if labels else {}
     if split_of is None and spec.split_table is not None:
-        split_of = _read_splits(folder / spec.split_table, spec)
+        column = _column_of(spec)
+        splits = read_splits(folder / spec.split_table, spec)
+        split_of = {video: own[column] for video, own in splits.items()}
     named = {"group": spec.group} if spec.group else {}
     required = {*named}
     if spec.split != "split" and spec.split_table is None and spec.folds is None:
@@ -123,7 +125,7 @@ def read(
 
     def segment_of(row: TableRow) -> Segment:
         segment = Segment(
-            id=row.id or _made_id(row),
+            id=segment_id(row),
             video_id=row.video,
             split=_split(row, spec, split_of),
             labels=_labels(row.label, classes, task, spec.classes) if labels else (),
@@ -145,39 +147,41 @@ def read(
     )
 
 
-def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
-    """Return the split of each video in a table of splits or folds."""
-    if spec.folds is not None:
-        return _read_folds(path, spec.folds, spec.split)
-    columns = {"split": spec.split}
-    rows = read_rows(path, "the table of splits", _SplitRow, columns=columns)
-    return dict(each_row(path, rows.items(), attrgetter("video", "split"), id_of=itemgetter(0)))
+def _column_of(spec: TableLabels) -> int:
+    """Return the index of the column with the split, of those of a table of folds."""
+    if spec.folds is None:
+        return 0
+    names = (*fold_names(spec.folds), ALL)
+    if spec.split not in names:
+        raise ManifestError(
+            f"labels.split: expected {names[0]} to {names[-2]} or {ALL} for {spec.folds} folds, "
+            f"got {spec.split!r}; correct the manifest"
+        )
+    return names.index(spec.split)
 
 
-def _read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
-    """Return the split of each video in one column of a table of folds.
+def read_splits(path: Path, spec: TableLabels) -> dict[str, tuple[Split, ...]]:
+    """Return the splits of each video in a table of splits: one, or one for each fold and `ALL`.
 
     Args:
         path: the table.
-        num_folds: number of folds.
-        column: name of a fold, or `ALL`.
+        spec: the labels of the manifest.
 
     Raises:
         DataRootError: if the table does not exist.
         ManifestError: if rows are invalid in any column, or a video is not tested exactly once.
     """
-    names = (*fold_names(num_folds), ALL)
-    if column not in names:
-        raise ManifestError(
-            f"labels.split: expected {names[0]} to {names[-2]} or {ALL} for {num_folds} folds, got "
-            f"{column!r}; correct the manifest"
-        )
-    columns = {f"column_{number}": name for number, name in enumerate(names)}
+    if spec.folds is None:
+        columns = {"split": spec.split}
+        rows = read_rows(path, "the table of splits", _SplitRow, columns=columns)
+        pairs = each_row(path, rows.items(), attrgetter("video", "split"), id_of=itemgetter(0))
+        return {video: (split,) for video, split in pairs}
+    names = (*fold_names(spec.folds), ALL)
+    columns = {f"column_{place}": name for place, name in enumerate(names)}
     row_type: Any = make_dataclass("FoldsRow", [("video", str), *((name, str) for name in columns)])
     rows = read_rows(path, "the table of folds", row_type, columns=columns)
-    chosen_column = names.index(column)
 
-    def split_of(row: Any) -> tuple[str, Split]:
+    def splits_of(row: Any) -> tuple[str, tuple[Split, ...]]:
         video, *cells = astuple(row)
         splits = [SPLIT_NAMES.get(cell.lower()) for cell in cells]
         for name, cell, split in zip(names, cells, splits, strict=True):
@@ -191,11 +195,9 @@ def _read_folds(path: Path, num_folds: int, column: str) -> dict[str, Split]:
                 f"expected video {video[:80]!r} in the test split of one fold, got "
                 f"{first_few(tested) or 'none'}"
             )
-        chosen = splits[chosen_column]
-        assert chosen is not None
-        return video, chosen
+        return video, tuple(split for split in splits if split is not None)
 
-    return dict(each_row(path, rows.items(), split_of, id_of=lambda pair: pair[0]))
+    return dict(each_row(path, rows.items(), splits_of, id_of=itemgetter(0)))
 
 
 def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | None) -> Split:
@@ -208,13 +210,16 @@ def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | Non
         )
     if row.video not in split_of:
         raise ValueError(
-            f"video {row.video!r} has no row in {spec.split_table}; add one, such as "
-            f"{row.video},{'test,' if spec.folds else ''}{','.join(['train'] * (spec.folds or 1))}"
+            f"video {row.video!r} has no row in {spec.split_table}; add new videos with `orn "
+            "manifest update TABLE.csv`"
         )
     return split_of[row.video]
 
 
-def _made_id(row: TableRow) -> str:
+def segment_id(row: TableRow) -> str:
+    """Return the id of the segment of a row: its cell, or the video with the times, if any."""
+    if row.id:
+        return row.id
     start = "" if row.start is None else f"{row.start:.10g}"
     stop = "" if row.stop is None else f"{row.stop:.10g}"
     return f"{row.video}:{start}-{stop}" if start or stop else row.video
@@ -227,6 +232,10 @@ def _labels(cell: str, classes: Mapping[str, int], task: Task, class_list: str) 
     indices = set()
     for name in names:
         if name not in classes:
-            raise UnknownClassError(name, classes, f"; add a new class at the end of {class_list}")
+            raise UnknownClassError(
+                name,
+                classes,
+                f"; add new classes to {class_list} with `orn manifest update TABLE.csv`",
+            )
         indices.add(classes[name])
     return tuple(sorted(indices))

@@ -153,7 +153,7 @@ def read_rows(
     """
     names = _column_names(row_type, columns)
     validate = TypeAdapter(row_type).validate_python
-    reader = _open_table(path, what)
+    reader = open_table(path, what)
     rows: dict[int, Row] = {}
 
     def add(cells: list[str]) -> None:
@@ -191,7 +191,7 @@ def unused_columns(
 
 def column_names(path: Path, what: str) -> list[str]:
     """Return the names in the header of a CSV file; raises the same errors as `read_rows`."""
-    return _header(_open_table(path, what))
+    return _header(open_table(path, what))
 
 
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
@@ -225,6 +225,12 @@ def read_class_names(path: Path) -> dict[str, int]:
     if not names:
         raise ManifestError(f"{path}: expected class names, one per line, got none; add them")
     return {name: index for index, name in enumerate(names)}
+
+
+def class_key(names: Iterable[str]) -> Callable[[str], Any]:
+    """Return the key by which class names are sorted: as numbers if all are numbers."""
+    are_numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names)
+    return int if are_numbers else str
 
 
 def read_json(path: Path, what: str, kind: type[T]) -> T:
@@ -337,8 +343,8 @@ def _check_header(
         )
 
 
-def _open_table(path: Path, what: str) -> Any:
-    """Return a reader of the rows of a CSV file."""
+def open_table(path: Path, what: str) -> Any:
+    """Return a `csv.reader` of a table; raises the same errors as `read_rows`."""
     file = _open_text(path, what)
     lines = iter(lambda: file.readline(_LONGEST_LINE), "")
     first = next(lines, "")

@@ -31,6 +31,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "manifest list": (f"{_MANIFEST}:list_manifests", "List the data sets."),
         "manifest check": (f"{_MANIFEST}:check", "Check label tables and videos."),
         "manifest new": (f"{_MANIFEST}:new", "Create a manifest for your videos."),
+        "manifest update": (f"{_MANIFEST}:update", "Add new videos, classes and corrections."),
         "detect": ("orn.stage1_detect.detect_command:detect", "Detect objects in every frame."),
         "import-objects": (
             "orn.stage1_detect.imports.import_command:import_objects",

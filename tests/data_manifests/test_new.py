@@ -329,11 +329,9 @@ def test_what_a_table_lacks_is_said_with_its_remedy(here: Path, kitchen, new: Ma
     new("--folds", "2")
     table.write_text(f"{table.read_text()}e,x\n")
     said = orn("manifest", "check", "kitchen.toml", exit_code=1).stderr
-    row = re.search(r"such as (e,[a-z,]+)", said)
-    assert row
-    with (here / "kitchen" / "split.csv").open("a") as file:
-        file.write(f"{row[1]}\n")
+    assert "orn manifest update" in said
+    orn("manifest", "update", "kitchen/labels.csv")
     assert len(load_dataset("kitchen.toml", None).segments) == 5
     table.write_text(table.read_text().replace("e,x", "e,z"))
     said = orn("manifest", "check", "kitchen.toml", exit_code=1).stdout
-    assert "add a new class at the end of classes.txt" in " ".join(said.split())
+    assert "orn manifest update" in " ".join(said.split())

@@ -1,0 +1,272 @@
+"""`orn manifest update`: new videos and classes of a table that has grown, and corrected labels.
+
+No video moves to another split, and no class gets another index: new videos are added to the table
+of splits by the rule by which it was drawn, and new classes at the end of the list of classes.
+"""
+
+import csv
+import io
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from orn.data_manifests.draw_split import extended_splits, grouped
+from orn.data_manifests.load import data_root_of, load_manifest
+from orn.data_manifests.manifest import Manifest, TableLabels
+from orn.data_manifests.new_manifest import root_of_table, usual_manifest
+from orn.data_manifests.records import Split
+from orn.data_manifests.table import (
+    LABEL_SEPARATOR,
+    LabeledRow,
+    read_labels,
+    read_splits,
+    segment_id,
+)
+from orn.data_manifests.text_files import (
+    MOST_BYTES,
+    Name,
+    class_key,
+    open_table,
+    read_class_names,
+    read_rows,
+)
+from orn.shared.data_files import read_bounded
+from orn.shared.errors import ConfigError, ManifestError
+from orn.shared.jobs.atomic_file import write_bytes
+from orn.shared.text import counted, first_few
+
+_PREVIOUS = ".previous"
+"""Ending of the copy of a table whose labels were corrected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Correction:
+    """A row of a table of corrections, which the page of a run writes."""
+
+    id: Name
+    """Id of a segment."""
+    verdict: Literal["wrong", "right", "leave out"]
+    label: Name = ""
+    """The correct label of a wrong one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestUpdate:
+    """Changes of the files of a data set that its table asks for."""
+
+    manifest: str
+    new_videos: tuple[str, ...] = ()
+    """Videos that had no split."""
+    new_classes: tuple[str, ...] = ()
+    """Classes that are added at the end of the list."""
+    removed_videos: tuple[str, ...] = ()
+    """Videos with a split, but without a row in the table."""
+    unused_classes: tuple[str, ...] = ()
+    """Classes without a row, which keep their indices."""
+    corrected: tuple[str, ...] = ()
+    """Segments whose label was corrected."""
+    left_out: tuple[str, ...] = ()
+    """Segments whose row was removed."""
+    splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
+    """Splits of the new videos, in each column of the table of splits."""
+    files: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
+    """Contents of the files to write, in this order."""
+
+    def write(self) -> None:
+        """Write the files, each as a whole.
+
+        Raises:
+            PipelineError: if a file cannot be written.
+        """
+        for path, content in self.files.items():
+            write_bytes(path, content)
+
+    def lines(self) -> list[str]:
+        """Return what has changed, in plain words."""
+        named = (
+            (self.new_videos, "new video", "new videos"),
+            (self.new_classes, "new class", "new classes"),
+            (self.corrected, "corrected label", "corrected labels"),
+            (self.left_out, "row left out", "rows left out"),
+            (self.removed_videos, "video without a row any more", "videos without a row any more"),
+            (self.unused_classes, "class without a row", "classes without a row"),
+        )
+        lines = [
+            f"{counted(len(names), *words)}: {first_few(names)}" for names, *words in named if names
+        ]
+        return lines or ["nothing has changed"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the changes as a JSON object."""
+        return {
+            "manifest": self.manifest,
+            "new_videos": {name: list(self.splits.get(name, ())) for name in self.new_videos},
+            "new_classes": list(self.new_classes),
+            "removed_videos": list(self.removed_videos),
+            "unused_classes": list(self.unused_classes),
+            "corrected": list(self.corrected),
+            "left_out": list(self.left_out),
+            "files": [str(path) for path in self.files],
+        }
+
+
+def manifest_of_table(table: str, data_root: Path | None) -> str:
+    """Return the manifest of a table of labels, which may also be the manifest itself.
+
+    Raises:
+        ConfigError: if the table has no manifest in the current folder.
+    """
+    if Path(table).suffix.lower() != ".csv":
+        return table
+    path, _ = usual_manifest(Path(table), data_root)
+    if not path.is_file() or root_of_table(load_manifest(path), Path(table), data_root) is None:
+        raise ConfigError(
+            f"{table}: expected its manifest at {path}, got none; create it with `orn manifest new "
+            f"{shlex.quote(table)}`, or pass the manifest instead of the table"
+        )
+    return str(path)
+
+
+def plan_update(
+    name: str, data_root: Path | None = None, *, corrections: Path | None = None
+) -> ManifestUpdate:
+    """Return the changes that a grown or corrected table asks for; nothing is written.
+
+    Args:
+        name: name or file of the manifest.
+        data_root: folder of all data sets; None for the manifest's own.
+        corrections: CSV file with the columns id, verdict (`wrong`, `right` or `leave out`) and
+            label, as the page of a run writes it.
+
+    Raises:
+        ConfigError: if the manifest does not read a table of the user.
+        ManifestError: if a table is invalid, or corrects a segment that does not exist.
+        DataRootError: if a file is missing.
+    """
+    manifest = load_manifest(name)
+    labels = manifest.labels
+    if not isinstance(labels, TableLabels):
+        raise ConfigError(
+            f"{name}: expected a data set with a table of labels, got format {labels.format}; only "
+            "such a table can grow"
+        )
+    folder = (data_root or data_root_of(manifest, None)) / manifest.root
+    table = folder / labels.table
+    rows = read_labels(table, group=labels.group)
+    corrected: dict[str, Any] = {}
+    files: dict[Path, bytes] = {}
+    if corrections is not None:
+        rows, corrected, files = _corrected(table, rows, corrections)
+    old, used = _classes(folder / labels.classes, manifest, rows)
+    new_classes = tuple(sorted(used - old.keys(), key=class_key(used)))
+    splits: dict[str, tuple[Split, ...]] = {}
+    removed: tuple[str, ...] = ()
+    if labels.split_table is not None:
+        path = folder / labels.split_table
+        splits, removed = _new_splits(table, path, labels, rows)
+        if splits:
+            added = ((video, *own) for video, own in splits.items())
+            files[path] = _with_rows(path, added)
+    if new_classes:
+        path = folder / labels.classes
+        files[path] = _with_lines(path, "".join(f"{own}\n" for own in new_classes))
+    return ManifestUpdate(
+        manifest=name,
+        new_videos=tuple(splits),
+        new_classes=new_classes,
+        removed_videos=removed,
+        unused_classes=tuple(own for own in old if own not in used),
+        splits=splits,
+        files=files,
+        **corrected,
+    )
+
+
+def _classes(
+    path: Path, manifest: Manifest, rows: Mapping[int, LabeledRow]
+) -> tuple[dict[str, int], set[str]]:
+    """Return the classes of the list with their indices, and those of the table."""
+    is_multi = manifest.task == "multi-label"
+    cells = (row.label.split(LABEL_SEPARATOR) if is_multi else [row.label] for row in rows.values())
+    return read_class_names(path), {name.strip() for cell in cells for name in cell} - {""}
+
+
+def _new_splits(
+    table: Path, path: Path, labels: TableLabels, rows: Mapping[int, LabeledRow]
+) -> tuple[dict[str, tuple[Split, ...]], tuple[str, ...]]:
+    """Return the splits of videos that have none, and the videos with a split but without a row."""
+    known = read_splits(path, labels)
+    groups, group_of = grouped(table, rows, column=labels.group)
+    removed = tuple(video for video in known if video not in group_of)
+    split_of_group = {
+        group_of[video]: splits for video, splits in known.items() if video in group_of
+    }
+    drawn = extended_splits(groups, split_of_group, folds=labels.folds, seed=labels.seed)
+    of_groups = {**split_of_group, **drawn}
+    new = {video: of_groups[group] for video, group in group_of.items() if video not in known}
+    return new, removed
+
+
+def _corrected(
+    table: Path, rows: Mapping[int, LabeledRow], path: Path
+) -> tuple[dict[int, LabeledRow], dict[str, Any], dict[Path, bytes]]:
+    """Return the rows with corrected labels, the changed segments, and the files to write: a copy
+    of the table, then the table."""
+    given = read_rows(path, "the table of corrections", _Correction)
+    by_id = {row.id: row for row in given.values()}
+    unknown = by_id.keys() - {segment_id(row) for row in rows.values()}
+    unknown -= {name for name, own in by_id.items() if own.verdict == "leave out"}  # done already
+    if unknown:
+        raise ManifestError(
+            f"{path}: expected ids of rows of {table}, got {first_few(sorted(unknown))}; restore "
+            "the table for which the page was made, or remove these corrections"
+        )
+    content = read_bounded(table, most_bytes=MOST_BYTES)
+    reader = open_table(table, "the label table")
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n", delimiter=reader.dialect.delimiter)
+    header = next(reader)
+    writer.writerow(header)
+    place = [cell.strip().casefold() for cell in header].index("label")
+    kept: dict[int, LabeledRow] = {}
+    changed: dict[str, list[str]] = {"corrected": [], "left_out": []}
+    for cells in reader:
+        row = rows.get(reader.line_num)
+        correction = None if row is None else by_id.get(segment_id(row))
+        if row is not None and correction is not None and correction.verdict == "leave out":
+            changed["left_out"].append(correction.id)
+            continue
+        if row is not None and correction is not None and correction.verdict == "wrong":
+            if not correction.label:
+                raise ManifestError(
+                    f"{path}: {correction.id}: expected the correct label of a wrong one, got "
+                    "none; add it, or leave the row out"
+                )
+            if cells[place].strip() != correction.label:
+                cells[place] = correction.label
+                changed["corrected"].append(correction.id)
+            row = replace(row, label=correction.label)
+        if row is not None:
+            kept[reader.line_num] = row
+        writer.writerow(cells)
+    named = {name: tuple(ids) for name, ids in changed.items()}
+    if not any(named.values()):
+        return kept, named, {}
+    previous = table.with_name(f"{table.stem}{_PREVIOUS}{table.suffix}")
+    return kept, named, {previous: content, table: out.getvalue().encode()}
+
+
+def _with_rows(path: Path, rows: Iterable[tuple[str, ...]]) -> bytes:
+    """Return the content of a table with more rows at its end."""
+    delimiter = open_table(path, "the table of splits").dialect.delimiter
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", delimiter=delimiter).writerows(rows)
+    return _with_lines(path, text.getvalue())
+
+
+def _with_lines(path: Path, lines: str) -> bytes:
+    """Return the content of a text file with more lines at its end."""
+    content = read_bounded(path, most_bytes=MOST_BYTES)
+    return content + (b"" if content.endswith(b"\n") else b"\n") + lines.encode()

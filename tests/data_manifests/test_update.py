@@ -1,0 +1,141 @@
+"""A table that grows: no video moves, no class gets another number, and labels can be corrected."""
+
+import csv
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.records import fold_names
+from orn.data_manifests.update import plan_update
+from orn.shared.errors import ManifestError
+
+CLASSES = ("close", "open", "pour")
+DRAWN = {
+    "split": ("--split", "60/20/20"),
+    "folds": ("--folds", "4"),
+    "seed": ("--folds", "4", "--seed", "5"),
+}
+
+
+def rows_of(numbers: range, *, by_person: int = 2) -> list[str]:
+    return [f"v{n},{CLASSES[n % 3]},p{n // by_person}" for n in numbers]
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table of 50 videos of 25 persons in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORN_DATA", raising=False)
+    path = tmp_path / "kitchen" / "labels.csv"
+    write_table(path, rows_of(range(50)))
+    return path
+
+
+def write_table(path: Path, rows: list[str]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(["video,label,group", *rows, ""]))
+    for row in rows:
+        (path.parent / f"{row.split(',')[0]}.mp4").touch()
+
+
+@pytest.fixture
+def update(orn: Callable[..., Any], table: Path) -> Callable[..., Any]:
+    def run(*options: object, exit_code: int = 0) -> Any:
+        ran = orn("manifest", "update", table, *options, "--json", exit_code=exit_code)
+        return ran.json if exit_code == 0 else ran.stderr
+
+    return run
+
+
+def all_splits(table: Path) -> dict[str, list[str]]:
+    with (table.parent / "split.csv").open() as file:
+        return {video: splits for video, *splits in csv.reader(file)}
+
+
+@pytest.mark.parametrize("drawn", DRAWN)
+def test_new_videos_join_and_no_other_moves(table, orn, update, drawn) -> None:
+    orn("manifest", "new", table, *DRAWN[drawn])
+    before = all_splits(table)
+    assert update()["files"] == []
+    # five videos: of a known person, of two new ones, and a class of its own
+    more = ["v50,open,p3", "v51,open,p30", "v52,pour,p30", "v53,dry,p31", "v54,dry,p32"]
+    write_table(table, [*rows_of(range(2, 50)), *more])  # two are gone
+    assert update("--dry-run")["new_classes"] == ["dry"]
+    assert all_splits(table) == before
+    report = update()
+    after = all_splits(table)
+    assert list(report["new_videos"]) == ["v50", "v51", "v52", "v53", "v54"]
+    assert report["removed_videos"] == ["v0", "v1"]
+    assert {video: after[video] for video in before} == before
+    assert after["v50"] == before["v6"], "of the same person"
+    assert after["v51"] == after["v52"]
+    assert (table.parent / "classes.txt").read_text() == "close\nopen\npour\ndry\n"
+    assert update()["files"] == []
+    for fold in fold_names(4) if drawn != "split" else (None,):
+        manifest = load_manifest("kitchen.toml")
+        if fold is not None:
+            labels = manifest.labels.model_copy(update={"split": fold})
+            manifest = manifest.model_copy(update={"labels": labels})
+        dataset = load_dataset(manifest, table.parent.parent)
+        assert len(dataset.segments) == 53
+        tested = Counter(segment.split for segment in dataset.segments)
+        assert min(tested.values()) > 0
+
+
+def test_many_new_videos_are_shared_out_like_the_first(table, orn, update) -> None:
+    orn("manifest", "new", table, "--split", "60/20/20")
+    write_table(table, rows_of(range(150), by_person=1))
+    update()
+    rows = list(csv.DictReader((table.parent / "split.csv").open()))
+    counts = Counter(row["split"] for row in rows if int(row["video"][1:]) >= 50)
+    assert counts == {"train": 60, "validation": 20, "test": 20}
+
+
+def test_labels_are_corrected_once(table, orn, update, tmp_path) -> None:
+    orn("manifest", "new", table, "--split", "60/20/20")
+    corrections = tmp_path / "corrections.csv"
+    corrections.write_text(
+        "id,verdict,label\nv3,wrong,open\nv4,right,\nv5,leave out,\nv7,wrong,wipe; dry\n"
+    )
+    before = table.read_text()
+    report = update("--corrections", corrections)
+    assert (report["corrected"], report["left_out"]) == (["v3", "v7"], ["v5"])
+    assert report["new_classes"] == ["wipe; dry"]
+    assert table.with_name("labels.previous.csv").read_text() == before
+    labels = dict(row[:2] for row in csv.reader(table.open()))
+    assert labels["v3"] == "open" and labels["v7"] == "wipe; dry" and "v5" not in labels
+    assert labels["v4"] == "open"
+    again = update("--corrections", corrections)
+    assert again["files"] == []
+    assert table.with_name("labels.previous.csv").read_text() == before
+
+
+def test_what_cannot_be_corrected_changes_nothing(table, orn, tmp_path) -> None:
+    orn("manifest", "new", table)
+    corrections, before = tmp_path / "corrections.csv", table.read_text()
+    for line in ("nobody,wrong,open", "v3,wrong,", "v3,perhaps,open"):
+        corrections.write_text(f"id,verdict,label\n{line}\n")
+        with pytest.raises(ManifestError):
+            plan_update("kitchen.toml", None, corrections=corrections)
+    assert table.read_text() == before
+
+
+def test_a_split_of_the_table_is_the_users(table, orn, update) -> None:
+    splits = ["test", *["train"] * 4] * 2
+    rows = [f"{row},{own}" for row, own in zip(rows_of(range(10)), splits, strict=True)]
+    table.write_text("\n".join(["video,label,group,split", *rows, ""]))
+    orn("manifest", "new", table)
+    table.write_text(f"{table.read_text()}v50,dry,p3,test\n")
+    (table.parent / "v50.mp4").touch()
+    report = update()
+    assert (report["new_videos"], report["new_classes"]) == ({}, ["dry"])
+    segments = load_dataset("kitchen.toml", None).segments
+    assert [own.split for own in segments if own.video_id == "v50"] == ["test"]
+
+
+def test_a_table_without_a_manifest_is_sent_to_new(table, update) -> None:
+    assert "orn manifest new" in update(exit_code=2)
