@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
@@ -143,11 +144,16 @@ def predict_video(
         batch = collate(samples := [clips[ClipRequest(number)] for number in numbers])
         inputs = batch.to(model.device)
         output = model.output(inputs)
-        heads = {name: logits.float().cpu().numpy() for name, logits in output.by_head().items()}
+        of_network = {
+            name: logits.float().cpu().numpy() for name, logits in output.by_head().items()
+        }
+        own = [segments[number] for number in numbers]
+        heads = model.with_forest(of_network, own, detections, source)
         parts = [f"video {video_id}{_times(times[number])}" for number in numbers]
         check_finite(heads, parts, of=model.path)
         if pairs:
-            class_B = output.logits_BA.argmax(dim=1)
+            predicted_B = next(iter(heads.values())).argmax(axis=1)
+            class_B = torch.from_numpy(predicted_B).to(model.device)
             explained = explain(model.network, inputs, heads=model.heads, class_B=class_B)
             decided = explained.decided_by()
         for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):

@@ -8,7 +8,6 @@ Fitted models are not stored. N training clips, M other clips, S statistics of e
 classes. Labels are (N,) classes, or (N, A) zeros and ones.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any

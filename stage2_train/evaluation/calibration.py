@@ -1,63 +1,85 @@
-"""Measures of calibration.
+"""Measures of calibration: whether predicted probabilities are as often right as they say.
 
-N segments, A activity classes.
+N segments, A activity classes, B bins of confidence, R bootstrap draws.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.stage2_train.evaluation.intervals import CONFIDENCE, bootstrap_figures
+from orn.stage2_train.parts.temperatures import segment_losses
+from orn.stage2_train.runs.predictions import Predictions, probabilities
+
 NUM_BINS = 10
+_CHANCE_DRAWS = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
-    """Segments whose confidence, the probability of the predicted class, is in a range."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measures:
+    """Log loss and, for single labels, calibration error, as functions of the segments drawn."""
 
-    num_segments: int
-    confidence: float
-    """Mean confidence, 0..1."""
-    accuracy: float
-    """Fraction of the segments that are predicted correctly."""
+    loss_N: NDArray[np.float64]
+    gap_BN: NDArray[np.float64] | None
+    """Confidence minus whether the prediction is right, of the segments of each bin."""
 
-
-def reliability(probability_NA: NDArray[np.floating], labels_N: NDArray[np.int64]) -> list[Bin]:
-    """Return the bins, of ten of equal width, that have segments, by confidence."""
-    confidence_N = probability_NA.max(axis=1).astype(np.float64)
-    return _bins(confidence_N, probability_NA.argmax(axis=1) == labels_N)
-
-
-def _bins(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> list[Bin]:
-    of_segment_N = np.clip(np.ceil(confidence_N * NUM_BINS) - 1, 0, NUM_BINS - 1)
-    return [
-        Bin(
-            num_segments=int(of_bin_N.sum()),
-            confidence=float(confidence_N[of_bin_N].mean()),
-            accuracy=float(right_N[of_bin_N].mean()),
-        )
-        for number in range(NUM_BINS)
-        if (of_bin_N := of_segment_N == number).any()
-    ]
+    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
+        total_R = counts_NR.sum(axis=0)
+        rows = [self.loss_N @ counts_NR / total_R]
+        if self.gap_BN is not None:
+            rows.append(np.abs(self.gap_BN @ counts_NR).sum(axis=0) / total_R)
+        return np.stack(rows)
 
 
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Return the expected calibration error: the mean over segments of the absolute difference of
-    confidence and accuracy of their bin (Naeini et al., 2015)."""
-    total = sum(own.num_segments for own in bins)
-    gaps = (own.num_segments * abs(own.confidence - own.accuracy) for own in bins)
-    return sum(gaps) / total
+def calibration_values(predictions: Predictions) -> dict[str, Any]:
+    """Return the fields of `runs.eval_file.Calibration` for predictions from `with_groups`.
+
+    The expected calibration error (Naeini et al. 2015) is the mean over segments of the difference
+    between confidence, the probability of the predicted class, and accuracy in ten bins of equal
+    width. Intervals are percentiles of bootstrap draws of groups.
+    """
+    labels, logits_NA = predictions.labels, predictions.logits
+    loss_N = segment_losses(logits_NA, labels, predictions.unsure)
+    values: dict[str, Any] = {"fitted_on": predictions.fitted_on}
+    gap_BN = None
+    if labels.ndim == 1:
+        chance_NA = probabilities(logits_NA, multi_label=False)
+        confidence_N = chance_NA.max(axis=1).astype(np.float64)
+        right_N = logits_NA.argmax(axis=1) == labels
+        bin_BN = bins_of(confidence_N) == np.arange(NUM_BINS)[:, None]
+        gap_BN = bin_BN * (confidence_N - right_N)
+        values["error_by_chance"] = error_by_chance(confidence_N)
+        values["bins"] = [
+            {
+                "num_segments": int(own_N.sum()),
+                "confidence": float(confidence_N[own_N].mean()),
+                "accuracy": float(right_N[own_N].mean()),
+            }
+            for own_N in bin_BN
+            if own_N.any()
+        ]
+    measures = _Measures(loss_N, gap_BN)
+    once_F = measures.figures(np.ones((len(labels), 1)))[:, 0]
+    draws_FR = bootstrap_figures([measures], predictions.groups or predictions.ids)[0]
+    ends_2F = np.quantile(draws_FR, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1)
+    for name, value, low, high in zip(("log_loss", "error"), once_F, *ends_2F, strict=False):
+        values[name] = {"value": float(value), "low": float(low), "high": float(high)}
+    return values
 
 
-def largest_error_by_chance(
-    probability_NA: NDArray[np.floating], *, draws: int = 2000, seed: int = 0
-) -> float:
+def bins_of(confidence_N: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the (N,) bin of each confidence: (0, 0.1], (0.1, 0.2] and so on."""
+    return np.clip(np.ceil(confidence_N * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
+
+
+def error_by_chance(confidence_N: NDArray[np.float64], *, seed: int = 0) -> float:
     """Return the 95 % point of the calibration error of a perfectly calibrated model with the same
-    confidences, from simulated outcomes."""
-    rng, confidence_N = np.random.default_rng(seed), probability_NA.max(axis=1).astype(np.float64)
-    errors = [
-        calibration_error(_bins(confidence_N, rng.random(len(confidence_N)) < confidence_N))
-        for _ in range(draws)
-    ]
-    return float(np.quantile(errors, 0.95))
+    confidences, whose outcomes are simulated."""
+    rng, total_R = np.random.default_rng(seed), np.zeros(_CHANCE_DRAWS)
+    for number in np.unique(of_bin_N := bins_of(confidence_N)).tolist():
+        own_n = confidence_N[of_bin_N == number]
+        for draw in range(_CHANCE_DRAWS):
+            total_R[draw] += abs((own_n - (rng.random(len(own_n)) < own_n)).sum())
+    return float(np.quantile(total_R / len(confidence_N), CONFIDENCE))

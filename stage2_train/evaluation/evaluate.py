@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -29,6 +30,7 @@ from orn.stage2_train.clips.batches import LoaderSettings
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.interfaces import Views, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.measure_controls import (
     classes_when_changed,
@@ -39,6 +41,11 @@ from orn.stage2_train.evaluation.measure_controls import (
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
+from orn.stage2_train.parts.temperatures import (
+    cross_fitted,
+    fit_temperatures,
+    write_temperatures,
+)
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
@@ -127,6 +134,8 @@ def evaluate_run(
     predictions = replace(predictions, made_from=_made_from(run, request, sources, joined))
     is_seen = request.split in recipe.data.training_splits
     results: dict[str, Any] = {}
+    if accelerator.is_main_process:
+        results["calibration"] = calibration_values(predictions)
     if not is_seen and request.views == (1, 1) and not request.flip:
         with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
             changed = predict_changed(
@@ -183,12 +192,55 @@ def _predict(
             accelerator=accelerator,
             advance=bar.advance,
         )
+    predictions = with_groups(predictions, clips.segments, unsure_labels(clips))
+    if accelerator.is_main_process:
+        predictions = _whole_model(model, predictions, clips, sources=sources, request=request)
     check_finite(predictions.by_head(), predictions.ids, of=model.path)
     if accelerator.is_main_process:
         # Not in the report, so that evaluating a run twice gives identical files.
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
-    return with_groups(predictions, clips.segments, unsure_labels(clips))
+    return predictions
+
+
+def _whole_model(
+    model: OpenedModel,
+    predictions: Predictions,
+    clips: ClipDataset,
+    *,
+    sources: Sources,
+    request: EvalRequest,
+) -> Predictions:
+    """Return the predictions of a network with those of the model's forest, and with temperatures:
+    those of the model; or, on its own validation split, which fits them, those that are fitted on
+    other groups of this split."""
+    if model.forest is not None:
+        forest_NA = model.forest.of_segments(clips.segments, sources.detections, sources.clips)
+        predictions = replace(predictions, forest_logits=forest_NA)
+    trained_on = model.config.recipe.data.training_splits
+    is_plain = request.views == (1, 1) and not request.flip and request.label is None
+    is_own = sources.dataset.name == model.config.dataset.name
+    fits = request.split == "validation" and request.split not in trained_on and is_plain and is_own
+    parts, labels, unsure_NA = predictions.parts, predictions.labels, predictions.unsure
+    assert parts is not None
+    if not fits:
+        fitted, number = model.temperatures, len(labels)
+        row_N3 = np.broadcast_to(fitted.row(), (number, 3))
+        return replace(predictions, temperatures=row_N3, fitted_on=fitted.fitted_on)
+    fitted = fit_temperatures(
+        parts,
+        labels,
+        unsure_NA,
+        fitted_on="the validation split",
+        weights=file_digest(model.path / BEST_NAME),
+    )
+    write_temperatures(model.path, fitted)
+    groups = predictions.groups or predictions.ids
+    return replace(
+        predictions,
+        temperatures=cross_fitted(parts, labels, unsure_NA, groups=groups),
+        fitted_on=f"other groups of {fitted.fitted_on}" if fitted.num_segments else "",
+    )
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
@@ -275,7 +327,9 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
             "train and evaluate the folds again in a different folder"
         )
     first = files[0]
+    predictions = _calibrated_folds(run, folds, predictions, sizes=[len(part.ids) for part in own])
     values = measured_values(predictions, first.classes, first.metric)
+    values["calibration"] = calibration_values(predictions)
     if first.metric == "map":
         for head in first.by_head:
             scored = [metrics for file in files if "map" in (metrics := file.heads()[head])]
@@ -317,6 +371,43 @@ def stale_evaluation(request: EvalRequest) -> str | None:
     except PipelineError:  # the evaluation will raise it
         return ""
     return stale_results(run, request.name, inputs)
+
+
+def _calibrated_folds(
+    run: Path, folds: Sequence[Path], predictions: Predictions, *, sizes: Sequence[int]
+) -> Predictions:
+    """Return the predictions of all folds with temperatures, each fitted on the other folds; write
+    these to the folders of the folds, and those that are fitted on all folds to that of the run.
+
+    Args:
+        run: folder of the final model, which is trained on all folds.
+        folds: runs of the folds.
+        predictions: their predictions.
+        sizes: number of segments of each fold.
+    """
+    fold_N = np.repeat(np.arange(len(folds)), sizes)
+    parts, labels, unsure_NA = predictions.parts, predictions.labels, predictions.unsure
+    assert parts is not None
+    temperature_N3 = np.ones((len(labels), 3))
+    for number, folder in enumerate((*folds, run)):
+        if not (folder / BEST_NAME).exists():  # the final training was omitted
+            continue
+        others_N = fold_N != number  # all for the final model
+        fitted = fit_temperatures(
+            parts.rows(others_N),
+            labels[others_N],
+            None if unsure_NA is None else unsure_NA[others_N],
+            fitted_on="the test parts of " + ("other folds" if folder != run else "all folds"),
+            weights=file_digest(folder / BEST_NAME),
+        )
+        write_temperatures(folder, fitted)
+        temperature_N3[~others_N] = fitted.row()
+    is_fitted = (temperature_N3 != 1).any()
+    return replace(
+        predictions,
+        temperatures=temperature_N3,
+        fitted_on="the test parts of other folds" if is_fitted else "",
+    )
 
 
 def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:

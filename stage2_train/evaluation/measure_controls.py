@@ -123,7 +123,7 @@ def control_values(
         rows = np.flatnonzero(~np.isnan(logits_NA).any(axis=1))
         own = predictions.reordered(rows)
         now, then = (
-            Tallies(own.labels, each, own.unsure) for each in (own.logits, logits_NA[rows])
+            Tallies(own.labels, each, own.unsure) for each in (own.network_logits, logits_NA[rows])
         )
         groups = own.groups or own.ids
         results[name] = paired_differences(now, then, groups, num_draws=_NUM_DRAWS)[0]
@@ -149,7 +149,7 @@ def _exchanged(
     predicted correctly as one, and reversed as the other."""
     if predictions.labels.ndim > 1:
         return []
-    now_N, then_N = predictions.logits.argmax(axis=1), reversed_NA.argmax(axis=1)
+    now_N, then_N = predictions.network_logits.argmax(axis=1), reversed_NA.argmax(axis=1)
     is_turned_N = (now_N == predictions.labels) & (then_N != now_N)
     turns = Counter(zip(now_N[is_turned_N].tolist(), then_N[is_turned_N].tolist(), strict=True))
     pairs: Counter[tuple[int, int]] = Counter()

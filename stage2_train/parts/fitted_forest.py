@@ -126,6 +126,13 @@ class FittedForest:
             is_multi_label=labels.ndim == 2,
         )
 
+    def of_segments(
+        self, segments: Sequence[Segment], detections: DetectionFolder, frames: FrameSource
+    ) -> NDArray[np.float32]:
+        """Return the (M, A) logits of segments; see `logits`."""
+        rows = [self.inputs.of_segment(segment, detections, frames) for segment in segments]
+        return self.logits(np.stack(rows))
+
     def logits(self, statistics_MS: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return (M, A) float32 logarithms of probabilities, or log-odds for multiple labels."""
         return logits_of_shares(

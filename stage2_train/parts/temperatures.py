@@ -13,7 +13,7 @@ N segments, A activity classes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +28,7 @@ from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import path_text
+from orn.stage2_train.settings.head_combination import WHOLE
 
 TEMPERATURES_NAME = "temperatures.json"
 FEWEST_SEGMENTS = 30
@@ -67,9 +68,9 @@ _TEMPERATURES = TypeAdapter(Temperatures)
 class PartLogits:
     """Logits of the parts of a model for the same segments."""
 
-    network: NDArray[np.floating]
+    network: NDArray[np.float32]
     """(N, A)."""
-    forest: NDArray[np.floating] | None
+    forest: NDArray[np.float32] | None
     """(N, A) logarithms of probabilities, or log-odds for multiple labels; None without a
     forest."""
 
@@ -77,6 +78,25 @@ class PartLogits:
         """Return the logits of some segments."""
         forest = None if self.forest is None else self.forest[of_N]
         return PartLogits(network=self.network[of_N], forest=forest)
+
+    def by_head(
+        self,
+        heads: Mapping[str, NDArray[np.float32]],
+        temperature_N3: NDArray[np.float64],
+        *,
+        multi_label: bool,
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return (N, A) logits by name in reports; the prediction comes first: the whole model, or
+        the network if there is no forest.
+
+        Args:
+            heads: logits of the network, of its heads if it has two, and of the forest, by name.
+            temperature_N3: as for `whole`.
+            multi_label: as for `whole`.
+        """
+        whole_NA = self.whole(temperature_N3, multi_label=multi_label)
+        first = next(iter(heads)) if self.forest is None else WHOLE
+        return {first: whole_NA, **{name: own for name, own in heads.items() if name != first}}
 
     def whole(
         self, temperature_N3: NDArray[np.float64], *, multi_label: bool
@@ -193,14 +213,23 @@ def _fitted(
 def log_loss(
     logits_NA: NDArray[np.floating], labels: _Labels, unsure_NA: NDArray[np.bool_] | None = None
 ) -> float:
-    """Return the mean negative logarithm of the probability of the true class or, for multiple
-    labels, of each label, in nats."""
+    """Return the mean of `segment_losses`."""
+    return float(segment_losses(logits_NA, labels, unsure_NA).mean())
+
+
+def segment_losses(
+    logits_NA: NDArray[np.floating], labels: _Labels, unsure_NA: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Return the (N,) negative logarithm of the probability of the true class or, for multiple
+    labels, its mean over the labels that are not unsure, in nats."""
     wide_NA = logits_NA.astype(np.float64)
     if labels.ndim == 1:
         chosen_N = np.take_along_axis(wide_NA, labels[:, None].astype(np.int64), axis=1)[:, 0]
-        return float((np.logaddexp.reduce(wide_NA, axis=1) - chosen_N).mean())
+        losses_N: NDArray[np.float64] = np.logaddexp.reduce(wide_NA, axis=1) - chosen_N
+        return losses_N
     losses_NA = np.logaddexp(0, np.where(labels > 0, -wide_NA, wide_NA))
-    return float(losses_NA.mean() if unsure_NA is None else losses_NA[~unsure_NA].mean())
+    sure_NA = np.ones(losses_NA.shape) if unsure_NA is None else ~unsure_NA
+    return (losses_NA * sure_NA).sum(axis=1) / np.maximum(sure_NA.sum(axis=1), 1)
 
 
 def write_temperatures(run: Path, temperatures: Temperatures) -> None:

@@ -67,6 +67,41 @@ class Draws(BaseModel, frozen=True):
         return f"{self.draws:,} draws with replacement of {self.groups_text()}"
 
 
+class Bin(BaseModel, frozen=True):
+    """The segments whose confidence is in one of ten ranges of equal width."""
+
+    num_segments: int
+    confidence: float
+    """Mean probability of the predicted class."""
+    accuracy: float
+
+
+class Calibration(BaseModel, frozen=True):
+    """Whether the predicted probabilities are as often right as they say."""
+
+    fitted_on: str
+    """Description of the segments on which the temperatures were fitted; empty if none were."""
+    log_loss: Figure
+    """In nats."""
+    error: Figure | None = None
+    """Expected calibration error, 0..1; None for multiple labels."""
+    error_by_chance: float | None = None
+    """Error that a perfectly calibrated model with the same confidences exceeds in 5 % of cases."""
+    bins: list[Bin] = []
+
+    def sentence(self) -> str:
+        """Return the results in one sentence."""
+        said = f"log loss {self.log_loss.value:.3f}"
+        if self.error is not None and self.error.value is not None:
+            said = (
+                f"calibration error {100 * self.error.value:.1f} points (at most "
+                f"{100 * (self.error_by_chance or 0):.1f} by chance), {said}"
+            )
+        if self.fitted_on:
+            return f"Probabilities, calibrated on {self.fitted_on}: {said}."
+        return f"Probabilities are not calibrated: {said}."
+
+
 class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     """Contents of a file `eval-SPLIT.json`, with the metrics of each of `HEADS` under its name."""
 
@@ -101,6 +136,8 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     per_class: list[ClassRow]
     confusion_counts: list[tuple[int, int, int]] = []
     """True class, predicted class and number of segments, if not zero, for single labels."""
+    calibration: Calibration | None = None
+    """Calibration of the prediction; None for a baseline."""
     controls: ControlResults | None = None
     """What the run uses; None for a baseline, training splits and several views."""
     made_from: dict[str, Any]
@@ -206,6 +243,8 @@ def as_summary(file: EvalFile) -> Summary:
             rows=[(name, *(_cell(file, head, name) for head in heads)) for name in names],
         )
     ]
+    if file.calibration is not None:
+        notes.append(file.calibration.sentence())
     if file.controls is not None:
         tables.append(
             control_table(file.controls, metric=file.metric, num_segments=file.num_segments)

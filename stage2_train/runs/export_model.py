@@ -15,6 +15,8 @@ from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, wri
 from orn.shared.jobs.outputs import check_output_folder, check_same_job
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
+from orn.stage2_train.parts.fitted_forest import FOREST_NAME
+from orn.stage2_train.parts.temperatures import TEMPERATURES_NAME, write_temperatures
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import CARD_NAME, DETECTOR_NAME
@@ -71,6 +73,13 @@ def export_run(
         step=model.step,
         config=config_digest(out),
     )
+    if model.forest is not None:
+        model.forest.write(out, config=config_digest(out))
+        names.append(FOREST_NAME)
+    if model.temperatures.num_segments:
+        weights = file_digest(out / BEST_NAME)
+        write_temperatures(out, replace(model.temperatures, weights=weights))
+        names.append(TEMPERATURES_NAME)
     if detector is not None:
         with replacing(out / DETECTOR_NAME) as temporary:
             shutil.copyfile(detector, temporary)

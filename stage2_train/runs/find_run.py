@@ -13,7 +13,7 @@ from pathlib import Path
 from orn.shared.echo import echo, is_first_process
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import path_text
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, dataset_of, newest_run
+from orn.stage2_train.runs.run_folder import MODEL_NAMES, dataset_of, newest_run
 
 
 def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
@@ -80,7 +80,7 @@ def local_folder(place: str | Path) -> Path:
         folder = snapshot_download(
             address["name"],
             revision=address["revision"],
-            allow_patterns=[CONFIG_NAME, BEST_NAME, CARD_NAME, DETECTOR_NAME],
+            allow_patterns=[*MODEL_NAMES, CARD_NAME, DETECTOR_NAME],
             library_name="object-relation-network",
         )
     except Exception as err:  # of huggingface_hub and its HTTP library

@@ -21,6 +21,7 @@ from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.text import path_text, truncate
+from orn.stage2_train.parts.temperatures import PartLogits
 from orn.stage2_train.runs.control_results import CHANGES
 from orn.stage2_train.settings.evaluation_names import FOLDS, options_of
 from orn.stage2_train.settings.head_combination import PARTS, HeadCombination, with_combination
@@ -31,6 +32,8 @@ _FIELDS = {
 }
 """Fields with the logits of each head of a network, or of each model of a baseline."""
 LOGITS = tuple(_FIELDS.values())
+_ARRAYS = ("unsure", "when_changed", "temperatures")
+"""Names of the fields with an array, which may be None."""
 _NAMES = ("groups", "videos")
 """Names of the fields with a name for each segment, which may be None."""
 
@@ -55,11 +58,16 @@ class Predictions:
     object_logits: NDArray[np.float32] | None
     """(N, A) float32 logits of the object head; None if it was not trained."""
     forest_logits: NDArray[np.float32] | None = None
-    """(N, A) float32 logits of a baseline's forest; None for a network."""
+    """(N, A) float32 logits of the forest of a model or of a baseline; None without one."""
     probe_logits: NDArray[np.float32] | None = None
     """(N, A) float32 logits of a baseline's linear probe; None if there are no feature maps."""
     combination: HeadCombination = "mean"
     """How both heads are combined."""
+    temperatures: NDArray[np.float64] | None = None
+    """(N, 3) float64 temperatures of network, forest and model (`parts.temperatures`); None if they
+    are 1."""
+    fitted_on: str = ""
+    """Description of the segments on which the temperatures were fitted."""
     groups: tuple[str, ...] | None = None
     """Video, participant or group of each segment; None before `with_groups`."""
     grouped_by: GroupKind = "videos"
@@ -75,8 +83,22 @@ class Predictions:
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """(N, A) float32 logits of the prediction; see `with_combination`."""
+        """(N, A) float32 logits of the prediction; see `by_head`."""
         return next(iter(self.by_head().values()))
+
+    @property
+    def parts(self) -> PartLogits | None:
+        """Logits of the network and of the forest of a model; None for a baseline."""
+        heads = {"activity_head": self.activity_logits, "object_head": self.object_logits}
+        for network_NA in with_combination(heads, self.combination).values():
+            return PartLogits(network=network_NA, forest=self.forest_logits)  # of its heads
+        return None
+
+    @property
+    def network_logits(self) -> NDArray[np.float32]:
+        """(N, A) float32 logits of the network of a model."""
+        assert self.parts is not None
+        return self.parts.network
 
     @property
     def sure_NA(self) -> NDArray[np.bool_]:
@@ -123,9 +145,14 @@ class Predictions:
         return self.reordered(np.array([place[name] for name in ids], np.int64))
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
-        """Return (N, A) logits by the name of the head in reports; the prediction comes first."""
+        """Return (N, A) logits by name in reports: of a model, of its heads and of its forest. The
+        prediction comes first, and is calibrated if temperatures were fitted."""
         heads = {name: getattr(self, logits) for name, logits in _FIELDS.items()}
-        return with_combination(heads, self.combination)
+        combined, parts = with_combination(heads, self.combination), self.parts
+        if parts is None:
+            return combined
+        temperature_N3 = np.ones(3) if self.temperatures is None else self.temperatures
+        return parts.by_head(combined, temperature_N3, multi_label=self.labels.ndim == 2)
 
 
 def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
@@ -137,6 +164,8 @@ def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
             return None
         if name == "when_changed":
             missing = [np.full((len(part.ids), len(CHANGES)), -1) for part in parts]
+        elif name == "temperatures":
+            missing = [np.ones((len(part.ids), 3)) for part in parts]
         else:  # only of `unsure`
             missing = [np.zeros(part.logits.shape, np.bool_) for part in parts]
         pairs = zip(arrays, missing, strict=True)
@@ -150,7 +179,7 @@ def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
         groups=None if parts[0].groups is None else tuple(groups),
         grouped_by=next((p.grouped_by for p in parts if p.grouped_by != "videos"), "videos"),
         videos=None if all(part.videos is None for part in parts) else tuple(videos),
-        **{name: joined(name) for name in ("labels", *LOGITS, "unsure", "when_changed")},
+        **{name: joined(name) for name in ("labels", *LOGITS, *_ARRAYS)},
     )
 
 
@@ -258,8 +287,8 @@ def _read_arrays(file: BinaryIO) -> Predictions:
         combination=combination,
         **names,
         grouped_by=grouped_by,
-        unsure=arrays.get("unsure"),
-        when_changed=arrays.get("when_changed"),
+        **{name: arrays.get(name) for name in _ARRAYS},
+        fitted_on=str(arrays.get("fitted_on", "")),
         made_from=json.loads(str(arrays["made_from"])),
     )
 
@@ -285,7 +314,9 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
         arrays["grouped_by"] = np.array(predictions.grouped_by)
     logits = {name: getattr(predictions, name) for name in LOGITS}
     arrays |= {name: values for name, values in logits.items() if values is not None}
-    for name in ("unsure", "when_changed"):
+    if predictions.fitted_on:
+        arrays["fitted_on"] = np.array(predictions.fitted_on)
+    for name in _ARRAYS:
         if (values := getattr(predictions, name)) is not None:
             arrays[name] = values
     file = io.BytesIO()

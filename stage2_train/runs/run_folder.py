@@ -3,6 +3,8 @@
 runs/NAME/run.json           marker of a run folder
           config.json        configuration (`run_config.py`)
           model.safetensors  best weights
+          forest.safetensors the forest of the model (`parts`), if it has one
+          temperatures.json  temperatures of its probabilities, once they are fitted
           starts.jsonl       a line per start or resumption: commit, versions
           metrics.jsonl      metrics, also in tensorboard/
           state.json         status of the last checkpoint
@@ -38,6 +40,8 @@ from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
 from orn.shared.jobs.outputs import LOG_NAME, EarlierResults, Marker, earlier_results
 from orn.shared.text import path_text
+from orn.stage2_train.parts.fitted_forest import FOREST_NAME
+from orn.stage2_train.parts.temperatures import TEMPERATURES_NAME
 
 RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')
 BASELINE_MARKER = Marker(name="baseline.json", mark=b'"format": "object-relation-baseline"')
@@ -46,6 +50,8 @@ BASELINE_NAME = "baseline"
 fold."""
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
+MODEL_NAMES = (CONFIG_NAME, BEST_NAME, FOREST_NAME, TEMPERATURES_NAME)
+"""Files of a model, of which the last two may be missing."""
 STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.safetensors"
 PREVIOUS_NAME = "previous.safetensors"
@@ -60,7 +66,7 @@ CONFIG_DIGEST = "config"
 
 _RESULTS = ("eval-*.json", "predictions-*.npz")
 _READ = (
-    *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
+    *(*MODEL_NAMES, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
     *(PREVIOUS_NAME, MADE_FROM_NAME, *_RESULTS),
     *("detector.pth", "README.md"),
 )

@@ -1,25 +1,32 @@
 """Trained networks with their best weights and data, from run folders or exported runs."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from orn.data_manifests.folds import folds_of
 from orn.data_manifests.load import load_dataset, load_manifest
-from orn.data_manifests.records import FIRST_FOLD, Dataset, Video
+from orn.data_manifests.records import FIRST_FOLD, Dataset, Segment, Video
+from orn.shared.data_files import file_digest
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.outputs import differences
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos
+from orn.stage2_train.clips.interfaces import FrameSource
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
+from orn.stage2_train.parts.fitted_forest import FittedForest, read_forest
+from orn.stage2_train.parts.temperatures import PartLogits, Temperatures, read_temperatures
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
@@ -29,7 +36,7 @@ from orn.stage2_train.runs.run_config import (
     read_config,
     recorded_config,
 )
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, no_weights
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, config_digest, no_weights
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths
 
@@ -50,6 +57,10 @@ class OpenedModel:
     """Index of the training phase of the weights."""
     step: int
     """Training step of the weights."""
+    forest: FittedForest | None
+    """The forest of the model; None if it has none."""
+    temperatures: Temperatures
+    """Temperatures of its probabilities."""
 
     def __repr__(self) -> str:
         return f"<OpenedModel {self.path}: {len(self.classes)} classes, on {self.device}>"
@@ -99,6 +110,28 @@ class OpenedModel:
         ):
             output: NetworkOutput = self.network(batch, heads=self.heads)
         return output
+
+    def with_forest(
+        self,
+        heads: Mapping[str, NDArray[np.float32]],
+        segments: Sequence[Segment],
+        detections: DetectionFolder,
+        frames: FrameSource,
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return (B, A) logits by name in reports, the calibrated prediction first.
+
+        Args:
+            heads: (B, A) logits of the network and of its heads, from `NetworkOutput.by_head`.
+            segments: the B segments.
+            detections: their objects.
+            frames: their frames.
+        """
+        of_parts, forest_BA = dict(heads), None
+        if self.forest is not None:
+            of_parts["forest"] = forest_BA = self.forest.of_segments(segments, detections, frames)
+        parts = PartLogits(network=next(iter(heads.values())), forest=forest_BA)
+        temperature_3 = self.temperatures.row()
+        return parts.by_head(of_parts, temperature_3, multi_label=self.is_multi_label)
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
         """Return the frames of videos, preprocessed as in training."""
@@ -156,12 +189,19 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         )
     network = build_network(config.recipe.model)
     network.load_state_dict(dict(best.model))
+    forest = read_forest(run, config=config_digest(run))
+    if forest is None and "forest" in config.recipe.ensemble and is_first_process():
+        logger.warning(
+            "%s: no forest, which is fitted when training ends; using the network alone", run
+        )
     return OpenedModel(
         path=run,
         config=config,
         network=network.eval().to(target),
         phase=best.phase,
         step=best.step,
+        forest=forest,
+        temperatures=read_temperatures(run, weights=file_digest(path)),
     )
 
 

@@ -1,4 +1,5 @@
-"""The heads of a network, the models of a baseline, and how their logits are combined."""
+"""The heads of a network, the models of a baseline, and how their logits are combined. A model of a
+network and a forest is combined in `parts.temperatures`."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -8,7 +9,9 @@ Logits = TypeVar("Logits", bound=Any)
 """Arrays or tensors of logits."""
 PARTS = {"two_heads": ("activity_head", "object_head"), "average": ("forest", "probe")}
 """Heads of a network, and models of a baseline, by the name of their combination."""
-HEADS = tuple(name for combined, parts in PARTS.items() for name in (combined, *parts))
+WHOLE = "model"
+"""Name of a network and a forest together."""
+HEADS = (WHOLE, *(name for combined, parts in PARTS.items() for name in (combined, *parts)))
 """Names that have metrics; the first of an evaluation is its prediction."""
 
 

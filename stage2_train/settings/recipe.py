@@ -151,6 +151,9 @@ class ValidationRecipe:
     None for no early stopping."""
 
 
+Part = Literal["network", "forest"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Recipe:
     """All settings of a training run."""
@@ -170,6 +173,9 @@ class Recipe:
     initial_weights: Literal["imagenet", "random"] = "random"
     """Initial weights of the backbone: published ones (a ResNet's are inflated, section 5), or
     random ones. A frozen image network always has published weights, or those of a file."""
+    ensemble: tuple[Part, ...] = ("network",)
+    """Parts of the model, whose log-probabilities are averaged: the network and, optionally, a
+    random forest on statistics of the objects and of motion, fitted when training ends."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """With bf16, matrix products and convolutions use bfloat16; weights stay in float32. A run
     records `auto` as bf16 if its device computes bf16 fast, otherwise as fp32."""
@@ -185,6 +191,11 @@ class Recipe:
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
+        if "network" not in self.ensemble or len(set(self.ensemble)) < len(self.ensemble):
+            raise ValueError(
+                'ensemble: expected ["network"] or ["network", "forest"], got '
+                f"{list(self.ensemble)}; `orn baseline` evaluates a forest alone"
+            )
         stride = self.crop_stride
         if any(length % stride for length in self.data.crop):
             raise ValueError(

@@ -32,6 +32,7 @@ from orn.stage2_train.runs.run_folder import (
     record_start,
 )
 from orn.stage2_train.settings.recipe import clip_seconds
+from orn.stage2_train.training.fit_forest import fit_forest_of_run
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
 from orn.stage2_train.training.step import step_generator
@@ -88,6 +89,9 @@ def _train(
         deadline=deadline,
     )
     phases = plan_phases(recipe, num_segments=1)  # for their names
+    if state.is_finished(len(phases)) and accelerator.is_main_process:
+        fit_forest_of_run(inputs, threads=resources.num_threads())
+    accelerator.wait_for_everyone()
     return {
         "run": str(inputs.run),
         "step": state.step,

@@ -1,36 +1,54 @@
 """Measures of calibration against plain loops, and of models that are calibrated."""
 
+import numpy as np
 import pytest
 from sklearn.metrics import log_loss as log_loss_of_scikit_learn
 
-from orn.stage2_train.evaluation.calibration import (
-    calibration_error,
-    largest_error_by_chance,
-    reliability,
-)
-from orn.stage2_train.parts.temperatures import log_loss
-from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.evaluation.calibration import calibration_values
+from orn.stage2_train.runs.predictions import Predictions, probabilities
 from tests.reference.calibration import error_and_loss
 from tests.worlds.evaluations import drawn_labels
 
 
+def predictions(number: int, *, factor: float = 1, seed: int = 0) -> Predictions:
+    """Predictions whose probabilities are true, unless their logits are multiplied."""
+    logits_NA, labels_N = drawn_labels(number, seed=seed)
+    return Predictions(
+        ids=tuple(map(str, range(number))),
+        labels=labels_N,
+        activity_logits=factor * logits_NA,
+        object_logits=None,
+    )
+
+
 def test_error_and_loss_are_those_of_plain_loops_and_of_scikit_learn() -> None:
-    logits_NA, labels_N = drawn_labels(200)
-    shares_NA = probabilities(logits_NA, multi_label=False)
-    error, loss = error_and_loss(logits_NA.tolist(), labels_N.tolist())
-    assert calibration_error(reliability(shares_NA, labels_N)) == pytest.approx(error, abs=1e-6)
-    assert log_loss(logits_NA, labels_N) == pytest.approx(loss)
-    assert loss == pytest.approx(log_loss_of_scikit_learn(labels_N, shares_NA), abs=1e-5)
+    drawn = predictions(200)
+    values = calibration_values(drawn)
+    error, loss = error_and_loss(drawn.logits.tolist(), drawn.labels.tolist())
+    assert values["error"]["value"] == pytest.approx(error, abs=1e-6)
+    assert values["log_loss"]["value"] == pytest.approx(loss)
+    shares_NA = probabilities(drawn.logits, multi_label=False)
+    assert loss == pytest.approx(log_loss_of_scikit_learn(drawn.labels, shares_NA), abs=1e-5)
+    assert sum(own["num_segments"] for own in values["bins"]) == 200
+    assert values["log_loss"]["low"] < loss < values["log_loss"]["high"]
 
 
 def test_the_error_by_chance_is_exceeded_by_few_calibrated_models() -> None:
-    exceeded = 0
-    for seed in range(60):
-        logits_NA, labels_N = drawn_labels(150, seed=seed)
-        shares_NA = probabilities(logits_NA, multi_label=False)
-        largest = largest_error_by_chance(shares_NA, draws=300)
-        exceeded += calibration_error(reliability(shares_NA, labels_N)) > largest
-    assert exceeded <= 8
-    sharper_NA = probabilities(4 * logits_NA, multi_label=False)
-    error = calibration_error(reliability(sharper_NA, labels_N))
-    assert error > largest_error_by_chance(sharper_NA, draws=300)
+    found = [calibration_values(predictions(150, seed=seed)) for seed in range(20)]
+    assert sum(own["error"]["value"] > own["error_by_chance"] for own in found) <= 4
+    sharper = calibration_values(predictions(150, factor=4))
+    assert sharper["error"]["value"] > sharper["error_by_chance"]
+
+
+def test_several_labels_have_a_log_loss_alone() -> None:
+    logits_NA, labels_NA = drawn_labels(50, multi_label=True)
+    drawn = Predictions(
+        ids=tuple(map(str, range(50))),
+        labels=labels_NA,
+        activity_logits=None,
+        object_logits=logits_NA,
+        unsure=np.arange(200).reshape(50, 4) % 7 == 0,
+    )
+    values = calibration_values(drawn)
+    assert values.keys() == {"fitted_on", "log_loss"}
+    assert 0 < values["log_loss"]["low"] < values["log_loss"]["high"]
