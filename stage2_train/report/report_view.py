@@ -28,9 +28,11 @@ from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import DataPaths
 
 _HEADS = {
+    "model": "the network and the forest",
     "two_heads": "both heads",
     "activity_head": "the activity head alone",
     "object_head": "the object head alone",
+    "forest": "the forest alone",
 }
 _WORST = 3
 _DEMO_DETECTOR = "mask_rcnn_demo"
