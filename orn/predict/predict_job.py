@@ -232,7 +232,12 @@ def _table(predicted: PredictedVideo, most_pairs: int) -> Summary:
         for segment in predicted.segments
     ]
     pairs = [
-        (window.times(), clip.pair_text(pair), f"{pair.logit_drop:+.3f}", clip.decided_by or "")
+        (
+            window.times(),
+            clip.pair_text(pair),
+            f"{pair.logit_drop:+.3f}",
+            ", ".join(clip.decided_by or ()),
+        )
         for window in predicted.windows
         for clip in [window.clip]
         for pair in (clip.pairs or ())[:most_pairs]

@@ -100,7 +100,7 @@ class WindowPrediction(_Part):
             "objects": [[value.as_json() for value in frame] for frame in clip.objects],
         }
         if clip.pairs is not None and most_pairs != 0:
-            record["decided_by"] = clip.decided_by
+            record["decided_by"] = None if clip.decided_by is None else [*clip.decided_by]
             record["pairs"] = [self._pair(pair) for pair in clip.pairs[:most_pairs]]
         return record
 

@@ -26,7 +26,7 @@ from orn.stage2_train.explanation.draw_clip import (
     spread,
     webp,
 )
-from orn.stage2_train.explanation.shown_clip import DECIDED, LEAST_DROP
+from orn.stage2_train.explanation.shown_clip import LEAST_DROP
 from orn.stage2_train.runs.trained import OpenedModel
 
 MOST_TEXT_BYTES = 5_000_000
@@ -145,7 +145,7 @@ class PredictionPage:
         why = [] if own is None else own.clip.sentences(_LISTED_PAIRS)
         if own is None or not why:
             return card | {"why": why}
-        decided = DECIDED.get(own.clip.decided_by or "", "")
+        decided = " ".join(filter(None, (own.clip.decided_text(), own.clip.focus_text())))
         return card | {"why": why, "decided": decided, "detected": own.clip.detected_text()}
 
     def _lanes(

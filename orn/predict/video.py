@@ -30,8 +30,9 @@ from orn.stage2_train.clip_store.crop import CropWindow, center_window
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipPictures, ClipRequest
+from orn.stage2_train.explanation.focus import focus_of
 from orn.stage2_train.explanation.importance import explain
-from orn.stage2_train.explanation.shown_clip import ShownClip, seen_objects
+from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import check_detector_classes
@@ -155,11 +156,12 @@ def predict_video(
             predicted_B = next(iter(heads.values())).argmax(axis=1)
             class_B = torch.from_numpy(predicted_B).to(model.device)
             explained = explain(model.network, inputs, heads=model.heads, class_B=class_B)
-            decided = explained.decided_by()
+            focus = focus_of(model.network, inputs, class_B)
         for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
             start, stop = _ends(times[number], seconds_F)
             logits = {name: logits_BA[row] for name, logits_BA in heads.items()}
             total_A = next(iter(logits.values()))
+            label = int(total_A.argmax())
             yield WindowPrediction(
                 video=video_id,
                 classes=model.classes,
@@ -172,9 +174,10 @@ def predict_video(
                     seconds=tuple(sample.seconds.tolist()),
                     objects=seen_objects(batch, row, model.detector_classes, window),
                     grid=(entry.width, entry.height),
-                    activity=model.classes[int(total_A.argmax())],
+                    activity=model.classes[label],
                     pairs=explained.pairs_of(row, pairs) if pairs else None,
-                    decided_by=decided[row] if pairs else None,
+                    decided_by=deciding_parts(logits, label) if pairs else None,
+                    focus=focus[row] if pairs and focus else None,
                 ),
             )
 

@@ -26,7 +26,6 @@ from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import CliqueValues
-from orn.stage2_train.settings.head_combination import PARTS
 from orn.stage2_train.settings.model_config import Heads
 
 _ROUNDING = 1e-6
@@ -36,7 +35,7 @@ VARIANTS_AT_ONCE = 2**12
 
 
 @contextmanager
-def _in_weights_precision() -> Iterator[None]:
+def in_weights_precision() -> Iterator[None]:
     """Disable gradients, and autocast even if the caller enabled it."""
     with (
         torch.inference_mode(),
@@ -99,7 +98,7 @@ class Importance:
         return self.related.values_PG[self.index_P]
 
     @cached_property
-    @_in_weights_precision()
+    @in_weights_precision()
     def logit_drop_P(self) -> Tensor:
         """(P,) the object head's logit for the class minus the logit without the pair.
 
@@ -123,7 +122,7 @@ class Importance:
                 logit_drop_P[index_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
         return logit_drop_P
 
-    @_in_weights_precision()
+    @in_weights_precision()
     def logits_with(self, kept_P: Tensor) -> Tensor:
         """Return (B, A) logits of the object head when all other pairs are removed.
 
@@ -157,25 +156,6 @@ class Importance:
             for frames, slots, drop in zip(*(column.tolist() for column in columns), strict=True)
         )
 
-    def decided_by(self) -> list[str | None]:
-        """Return the head that predicts the class of each clip on its own.
-
-        Values are `object_head`, `activity_head`, `both`, or `neither` if only the sum does; None
-        with a single head.
-        """
-        predicts = {
-            name: logits_BA.argmax(dim=1) == self.class_B
-            for name, logits_BA in self.output.by_head().items()
-            if name in PARTS["two_heads"]
-        }
-        if len(predicts) < 2:
-            return [None] * len(self.class_B)
-        deciding: list[str | None] = []
-        for clip in range(len(self.class_B)):
-            names = [name for name, predicts_B in predicts.items() if predicts_B[clip]]
-            deciding.append("both" if len(names) == 2 else names[0] if names else "neither")
-        return deciding
-
     @cached_property
     def _share_PG(self) -> Tensor:
         """(P, G) decrease of the total of its time step when a pair is removed: the value in a sum;
@@ -199,7 +179,7 @@ class Importance:
         return self.head.relations(total_VrG, per_step_r)
 
 
-@_in_weights_precision()
+@in_weights_precision()
 def explain(
     network: nn.Module,
     batch: ClipBatch,

@@ -4,26 +4,27 @@ the pairs of them that are important for one class, in words.
 B clips of a batch, T frames, K object slots.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orn.shared.text import truncate
 from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.explanation.focus import Focus
 from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.model.inputs import ClipBatch
 
 LEAST_DROP = 0.02
 """Smaller logit drops are neither drawn nor named."""
-DECIDED = {
-    "both": "Each head on its own predicts this class",
-    "object_head": "Only the object head predicts this class on its own",
-    "activity_head": "Only the activity head predicts this class on its own",
-    "neither": "Neither head predicts this class on its own, only both together",
+_PARTS = {
+    "activity_head": "the activity head",
+    "object_head": "the object head",
+    "forest": "the forest",
 }
-"""Descriptions of the values of `decided_by`."""
+"""Parts of a model that have a prediction of their own, and their names for people."""
 WHOLE_FRAME = "the whole frame"
 """Name of the background object in texts for people; it has no box."""
 _LISTED_OBJECTS = 8
@@ -59,6 +60,25 @@ class SeenObject:
             "score": round(self.score, 4),
             "box": [round(value, 2) for value in self.box],
         }
+
+
+def deciding_parts(
+    logits: Mapping[str, NDArray[np.float32]], activity: int
+) -> tuple[str, ...] | None:
+    """Return the parts of a model that predict a class on their own; None if it has one part.
+
+    Args:
+        logits: (A,) logits by name in reports.
+        activity: index of the class.
+    """
+    known = [part for part in _PARTS if part in logits]
+    if len(known) < 2:
+        return None
+    return tuple(part for part in known if int(logits[part].argmax()) == activity)
+
+
+def _own(number: int) -> str:
+    return "its" if number == 1 else "their"
 
 
 def seen_objects(
@@ -110,8 +130,10 @@ class ShownClip:
     pairs: tuple[Pair, ...] | None = None
     """Pairs of objects, the one with the largest logit drop first; None if they are not explained,
     or the network relates no pairs."""
-    decided_by: str | None = None
-    """`object_head`, `activity_head`, `both` or `neither`; None without pairs or with one head."""
+    decided_by: tuple[str, ...] | None = None
+    """Parts of the model that predict the class on their own; None if it has one part."""
+    focus: Focus | None = None
+    """What the activity head reads for the class; None if it is not explained."""
 
     def members(self, pair: Pair) -> list[tuple[SeenObject, float]]:
         """Return the objects of a pair with their times in seconds."""
@@ -140,6 +162,28 @@ class ShownClip:
             f"{abs(pair.logit_drop):.2f}."
             for pair in self.shown_pairs(most, against=against)
         ] or [f"No pair {'opposes' if against else 'supports'} {activity} by {LEAST_DROP} or more."]
+
+    def decided_text(self) -> str:
+        """Return which parts predict the class on their own in a sentence; empty for one part."""
+        if self.decided_by is None:
+            return ""
+        if not self.decided_by:
+            return "No part of the model predicts this class on its own, only all together."
+        names = [_PARTS[part] for part in self.decided_by]
+        listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        verb = "predicts" if len(names) == 1 else "predict"
+        return f"{listed[0].upper()}{listed[1:]} {verb} this class on {_own(len(names))} own."
+
+    def focus_text(self) -> str:
+        """Return what the activity head reads for the class in a sentence; empty if nothing, or if
+        it is not explained."""
+        if self.focus is None or max(self.focus.of_frame, self.focus.of_part) < LEAST_DROP:
+            return ""
+        return (
+            f"The activity head: without the frame at {self.seconds[self.focus.frame]:.2f} s, the "
+            f"logit drops by {max(self.focus.of_frame, 0):.2f}; without the "
+            f"{self.focus.part_name} of the frames, by {max(self.focus.of_part, 0):.2f}."
+        )
 
     def detected_text(self) -> str:
         """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""

@@ -34,8 +34,9 @@ from orn.stage2_train.explanation.draw_clip import (
     strip,
     webp,
 )
+from orn.stage2_train.explanation.focus import focus_of
 from orn.stage2_train.explanation.importance import explain
-from orn.stage2_train.explanation.shown_clip import DECIDED, ShownClip, seen_objects
+from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.measured import Measured, Mistake
 from orn.stage2_train.runs.open_data import Sources
@@ -196,7 +197,7 @@ def _explained(
                 class_E = torch.tensor([label for _, label in part])
                 inputs = batch.of_clips([clip for clip, _ in part]).to(device)
                 found = explain(network, inputs, heads=model.heads, class_B=class_E.to(device))
-                decided = found.decided_by()
+                focus = focus_of(network, inputs, class_E.to(device))
             for index, (clip, activity) in enumerate(part):
                 yield (
                     batch,
@@ -208,7 +209,7 @@ def _explained(
                         grid=(width, height),
                         activity=model.classes[activity],
                         pairs=None if network is None else found.pairs_of(index),
-                        decided_by=None if network is None else decided[index],
+                        focus=focus[index] if network is not None and focus else None,
                     ),
                 )
         advance(len(batch))
@@ -250,6 +251,8 @@ def _case(
     (row, label), classes, id = case, measured.classes, measured.predictions.ids[case[0]]
     true_A, activity = measured.true_NA()[row], truncate(clip.activity, 60)
     missed, chance = bool(true_A[label]), float(measured.probability_NA[row, label])
+    logits = {name: own_NA[row] for name, own_NA in measured.predictions.by_head().items()}
+    decided = replace(clip, decided_by=deciding_parts(logits, label))
     why = " ".join(clip.sentences(_LISTED_PAIRS, against=missed))
     frames = frames_of_pair(clip, against=missed) or sorted({0, len(clip.seconds) - 1})
     return {
@@ -265,6 +268,6 @@ def _case(
         "chance": 1 - chance if missed else chance,
         "true": ", ".join(truncate(classes[at], 60) for at in np.flatnonzero(true_A)) or "none",
         "why": why,
-        "decided": DECIDED[clip.decided_by] if clip.decided_by else "",
+        "decided": " ".join(filter(None, (decided.decided_text(), clip.focus_text()))),
         "detected": clip.detected_text(),
     }

@@ -1,6 +1,7 @@
 """What is said and drawn of a clip that is shown."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.draw_clip import draw_clip, draw_frame_of_clip, frames_of_pair
+from orn.stage2_train.explanation.focus import Focus
 from orn.stage2_train.explanation.importance import Pair
-from orn.stage2_train.explanation.shown_clip import SeenObject, ShownClip
+from orn.stage2_train.explanation.shown_clip import SeenObject, ShownClip, deciding_parts
 
 NAMES = ("cup", "apple", "bed")
 
@@ -82,3 +84,23 @@ def test_a_pair_is_not_shown_long_after_its_time() -> None:
         shown_HW3 = drawn_at(seconds, clip_of(1.0), reach_seconds=1.0)
         assert (shown_HW3 != plain_HW3).any() == is_shown
         assert (drawn_at(seconds, clip_of(1.0)) != plain_HW3).any()
+
+
+def test_the_parts_that_decided_are_named() -> None:
+    first, second = np.array([1.0, 0.0, 0.9]), np.array([0.0, 1.0, 0.9])
+    logits = {"model": first, "activity_head": first, "object_head": second, "forest": first}
+    for label, parts in ((0, ("activity_head", "forest")), (1, ("object_head",)), (2, ())):
+        assert deciding_parts(logits, label) == parts
+        clip = replace(clip_of(), decided_by=parts)
+        assert all(part.replace("_", " ") in clip.decided_text() for part in parts)
+        assert ("No part" in clip.decided_text()) == (not parts)
+    assert deciding_parts({"object_head": first}, 0) is None
+    assert clip_of().decided_text() == ""
+
+
+def test_what_the_activity_head_reads_is_said_unless_it_is_nothing() -> None:
+    focus = Focus(frame=1, of_frame=0.3, part=2, of_part=0.25)
+    text = replace(clip_of(), focus=focus).focus_text()
+    assert all(word in text for word in ("0.50 s", "0.30", "upper right", "0.25"))
+    assert not replace(clip_of(), focus=replace(focus, of_frame=0.01, of_part=-1)).focus_text()
+    assert not clip_of().focus_text()
