@@ -42,6 +42,7 @@ from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
 from orn.stage2_train.parts.temperatures import (
+    PartLogits,
     cross_fitted,
     fit_temperatures,
     write_temperatures,
@@ -327,9 +328,12 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
             "train and evaluate the folds again in a different folder"
         )
     first = files[0]
-    predictions = _calibrated_folds(run, folds, predictions, sizes=[len(part.ids) for part in own])
-    values = measured_values(predictions, first.classes, first.metric)
-    values["calibration"] = calibration_values(predictions)
+    calibration: dict[str, Any] = {}
+    if predictions.parts is not None:  # not of a baseline
+        sizes = [len(part.ids) for part in own]
+        predictions = _calibrated_folds(run, folds, predictions, predictions.parts, sizes=sizes)
+        calibration = {"calibration": calibration_values(predictions)}
+    values = measured_values(predictions, first.classes, first.metric) | calibration
     if first.metric == "map":
         for head in first.by_head:
             scored = [metrics for file in files if "map" in (metrics := file.heads()[head])]
@@ -374,7 +378,12 @@ def stale_evaluation(request: EvalRequest) -> str | None:
 
 
 def _calibrated_folds(
-    run: Path, folds: Sequence[Path], predictions: Predictions, *, sizes: Sequence[int]
+    run: Path,
+    folds: Sequence[Path],
+    predictions: Predictions,
+    parts: PartLogits,
+    *,
+    sizes: Sequence[int],
 ) -> Predictions:
     """Return the predictions of all folds with temperatures, each fitted on the other folds; write
     these to the folders of the folds, and those that are fitted on all folds to that of the run.
@@ -383,11 +392,11 @@ def _calibrated_folds(
         run: folder of the final model, which is trained on all folds.
         folds: runs of the folds.
         predictions: their predictions.
+        parts: the parts of these.
         sizes: number of segments of each fold.
     """
     fold_N = np.repeat(np.arange(len(folds)), sizes)
-    parts, labels, unsure_NA = predictions.parts, predictions.labels, predictions.unsure
-    assert parts is not None
+    labels, unsure_NA = predictions.labels, predictions.unsure
     temperature_N3 = np.ones((len(labels), 3))
     for number, folder in enumerate((*folds, run)):
         if not (folder / BEST_NAME).exists():  # the final training was omitted
