@@ -61,6 +61,7 @@ from orn.stage2_train.runs.predictions import (
 )
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
     check_room,
     config_digest,
     result_paths,
@@ -233,7 +234,7 @@ def _whole_model(
         labels,
         unsure_NA,
         fitted_on="the validation split",
-        weights=file_digest(model.path / BEST_NAME),
+        weights=weights_digest(model.path),
     )
     write_temperatures(model.path, fitted)
     groups = predictions.groups or predictions.ids
@@ -407,7 +408,7 @@ def _calibrated_folds(
             labels[others_N],
             None if unsure_NA is None else unsure_NA[others_N],
             fitted_on="the test parts of " + ("other folds" if folder != run else "all folds"),
-            weights=file_digest(folder / BEST_NAME),
+            weights=weights_digest(folder),
         )
         write_temperatures(folder, fitted)
         temperature_N3[~others_N] = fitted.row()

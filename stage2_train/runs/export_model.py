@@ -77,8 +77,7 @@ def export_run(
         model.forest.write(out, config=config_digest(out))
         names.append(FOREST_NAME)
     if model.temperatures.num_segments:
-        weights = file_digest(out / BEST_NAME)
-        write_temperatures(out, replace(model.temperatures, weights=weights))
+        write_temperatures(out, replace(model.temperatures, weights=weights_digest(out)))
         names.append(TEMPERATURES_NAME)
     if detector is not None:
         with replacing(out / DETECTOR_NAME) as temporary:

@@ -14,7 +14,6 @@ from torch import nn
 from orn.data_manifests.folds import folds_of
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import FIRST_FOLD, Dataset, Segment, Video
-from orn.shared.data_files import file_digest
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
@@ -36,7 +35,13 @@ from orn.stage2_train.runs.run_config import (
     read_config,
     recorded_config,
 )
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, config_digest, no_weights
+from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
+    CONFIG_NAME,
+    config_digest,
+    no_weights,
+    weights_digest,
+)
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths
 
@@ -201,7 +206,7 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         phase=best.phase,
         step=best.step,
         forest=forest,
-        temperatures=read_temperatures(run, weights=file_digest(path)),
+        temperatures=read_temperatures(run, weights=weights_digest(run)),
     )
 
 
