@@ -137,6 +137,7 @@ def evaluate_run(
     is_seen = request.split in recipe.data.training_splits
     results: dict[str, Any] = {}
     if accelerator.is_main_process:
+        predictions = _whole_model(model, predictions, clips, sources=sources, request=request)
         results["calibration"] = calibration_values(predictions)
     if not is_seen and request.views == (1, 1) and not request.flip:
         with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
@@ -194,15 +195,12 @@ def _predict(
             accelerator=accelerator,
             advance=bar.advance,
         )
-    predictions = with_groups(predictions, clips.segments, unsure_labels(clips))
-    if accelerator.is_main_process:
-        predictions = _whole_model(model, predictions, clips, sources=sources, request=request)
     check_finite(predictions.by_head(), predictions.ids, of=model.path)
     if accelerator.is_main_process:
         # Not in the report, so that evaluating a run twice gives identical files.
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
-    return predictions
+    return with_groups(predictions, clips.segments, unsure_labels(clips))
 
 
 def _whole_model(
