@@ -20,7 +20,7 @@ from orn.data_manifests.load import (
 )
 from orn.data_manifests.records import Video
 from orn.data_manifests.text_files import read_class_names
-from orn.shared.data_files import file_digest, not_a_file, text_digest
+from orn.shared.data_files import file_digest, text_digest
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.engines import LocalEngine
@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 _NAMED = 5
 """Maximum number of ids in a message."""
+_FRAME_BYTES = 700
+"""Approximate size of a frame of released masks; only affects the size of shards."""
 _OPTIONS = {"rate", "first_frame", "names", "groups"}
 """Options on which shards depend."""
 
@@ -141,7 +143,8 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
     ).resumed_from(saved, folder)
     known = {*plan.video_ids}
     sizes = [
-        (name, min(source.num_frames, UNIT_FRAMES))  # no size is larger, so no video is split
+        # No size is larger than a unit, so no video is split.
+        (name, min(source.num_frames or source.num_bytes // _FRAME_BYTES + 1, UNIT_FRAMES))
         for name, source in planned.items()
         if name not in known
     ]
@@ -181,11 +184,6 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
     )
 
 
-def _num_bytes(path: Path) -> int:
-    """Return the size of a file; 0 if there is no regular file."""
-    return 0 if not_a_file(path) else path.stat().st_size
-
-
 def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
     """Return the frame rate of masks in Hz: the user's, the manifest's or the published one."""
     if request.form == "authors":
@@ -208,7 +206,7 @@ def _entry(
 ) -> DetectorEntry:
     """Return the entry for the source of the objects; its digest covers the files."""
     form = request.form
-    files: list[Any] = [[name, _num_bytes(planned[name].path), rates[name]] for name in planned]
+    files: list[Any] = [[name, planned[name].num_bytes, rates[name]] for name in planned]
     if form in RECORDS:
         paths = {source.path for source in planned.values()}
         if form == "coco":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from orn.shared.data_files import file_digest
+from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.errors import ObjectImportError, ShapeError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
@@ -75,8 +75,8 @@ class SourceVideo:
     """Id in the source."""
     path: Path
     """File with the objects of the video."""
-    num_frames: int
-    """Approximate number of its frames in the source."""
+    num_frames: int = 0
+    """Number of its frames in the table."""
     read: Callable[[Path], Iterator[SourceFrame]] | None = None
     """Reads the file, which has the masks of this video alone, with frames of their own; None if
     the objects are in an `ObjectTable`, and their frames are those of the video."""
@@ -95,15 +95,24 @@ class SourceVideo:
     """Digest of its records; None for the digest of the file, which has no other video."""
 
     def content_digest(self) -> str:
-        """Return the digest of its objects."""
-        return self.digest or file_digest(self.path, error=ObjectImportError)
+        """Return the digest of its objects; empty for a file that cannot be read, whose video
+        fails."""
+        try:
+            return self.digest or file_digest(self.path, error=ObjectImportError)
+        except ObjectImportError:
+            return ""
 
     def has_changed(self, recorded: str | None, since_ns: int) -> bool:
         """Return whether its objects no longer have the digest that was recorded before a time in
         nanoseconds; None matches any objects."""
-        if recorded is None or (self.digest is None and self.path.stat().st_mtime_ns <= since_ns):
-            return False
-        return self.content_digest() != recorded
+        if self.digest is None and self.path.exists():
+            recorded = None if self.path.stat().st_mtime_ns <= since_ns else recorded
+        return recorded is not None and self.content_digest() != recorded
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of its file; 0 if this is not a regular file."""
+        return 0 if not_a_file(self.path) else self.path.stat().st_size
 
     def __str__(self) -> str:
         """Return the file and the id of the video in it."""

@@ -34,8 +34,6 @@ READERS: dict[str, Callable[[Path], Iterator[SourceFrame]]] = {
 """Readers of the formats with one pickle per video, whose masks have frames of their own."""
 _CLIP_NAME = "clip.pkl"
 """Name of each file of the format `authors`; its folder is the id of the video."""
-_FRAME_BYTES = 700
-"""Approximate size of a frame in these files; only affects the size of shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +95,6 @@ def find_videos(
             SourceVideo(
                 id=_id_of(path.relative_to(source), request.form),
                 path=path,
-                num_frames=path.stat().st_size // _FRAME_BYTES + 1,
                 read=READERS[request.form],
             )
             for path in files

@@ -14,7 +14,7 @@ from orn.stage1_detect.imports.source_videos import match_videos
 def videos_named(ids: list[str]) -> list[SourceVideo]:
     """Each id as a video of its own file."""
     return [
-        SourceVideo(id=video_id, path=Path(f"{place}-{video_id}"), num_frames=1, read=read_authors)
+        SourceVideo(id=video_id, path=Path(f"{place}-{video_id}"), read=read_authors)
         for place, video_id in enumerate(ids)
     ]
 
