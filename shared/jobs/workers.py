@@ -148,11 +148,20 @@ class Terminated(KeyboardInterrupt):
 def interrupts_delayed() -> Iterator[None]:
     """Delay Ctrl-C and SIGTERM until the end of the block; processes that it starts never receive
     them, not even while they import modules, when they would print a traceback."""
+    due: list[int] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # other threads can get the signals
+        for number in INTERRUPTS:
+            handlers[number] = signal.signal(number, lambda number, _: due.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for interrupt, handler in handlers.items():
+            signal.signal(interrupt, handler)
+        for interrupt in due[:1]:
+            signal.raise_signal(interrupt)
 
 
 @contextmanager

@@ -2,13 +2,19 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
-from orn.shared.jobs.workers import Terminated, in_workers, terminated_as_interrupted
+from orn.shared.jobs.workers import (
+    Terminated,
+    in_workers,
+    interrupts_delayed,
+    terminated_as_interrupted,
+)
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -106,3 +112,20 @@ def test_a_block_in_a_block_leaves_a_second_sigterm_ignored() -> None:
             cleaned = True
     assert cleaned
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_is_delayed_whatever_other_threads_there_are() -> None:
+    """A signal for the process goes to a thread that does not block it."""
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    passed = False
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts_delayed():
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000):
+                passed = True
+    finally:
+        done.set()
+        other.join()
+    assert passed
