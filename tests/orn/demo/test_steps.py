@@ -15,3 +15,12 @@ def test_the_steps_of_the_demo() -> None:
     names = "world check detect clips train eval baseline report page film"
     assert [step.name for step in steps] == names.split()
     assert "--data data/seed-3" in steps[4].describe()
+
+
+def test_training_and_clips_of_a_demo_determine_what_remains(tmp_path, monkeypatch) -> None:
+    """Their outputs exist before they are finished."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("clips/demo", "runs/demo"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "runs/demo/model.safetensors").touch()
+    assert {step.name for step in demo_steps(0) if not step.is_current()} >= {"clips", "train"}
