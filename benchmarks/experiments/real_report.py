@@ -22,14 +22,18 @@ from numpy.typing import NDArray
 from real_videos import BASELINE, FOLDS, RECORDS, SETS, SYSTEMS, record_path
 from scipy import stats
 
+from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.intervals import (
     bootstrap_figures,
     paired_differences,
     with_interval,
 )
 from orn.stage2_train.evaluation.over_seeds import holm
+from orn.stage2_train.parts.temperatures import PartLogits, cross_fitted
+from orn.stage2_train.runs.predictions import Predictions
 
 BOTH, NETWORK_AND_FOREST = "both heads", "both heads and forest"
+MODEL = "both heads and forest, calibrated"
 FOREST_AND_PROBE = "forest and probe"
 PAIRLESS = ("within-a-frame", "single-objects")
 """Systems without pairs of objects from two frames."""
@@ -108,6 +112,7 @@ def report(names: Sequence[str]) -> None:
     results = [_results(name, clips[name]) for name in names]
     _print_tables("All clips", results)
     _print_tests(results)
+    _print_calibration(names, clips)
     for of_set in results:
         if "official" not in clips[of_set.name]:
             continue
@@ -158,6 +163,72 @@ def _print_row(name: str, cells: Iterable[str]) -> None:
     print(f"| {' | '.join([name, *cells])} |")
 
 
+def _print_calibration(names: Sequence[str], clips: Mapping[str, Any]) -> None:
+    """Print the calibration of the model on each set, with temperatures of other folds."""
+    print("## Calibration, means of seeds; of some predictions, infinite logits count as wrong\n")
+    _print_row("set", ["error", "by chance", "log loss", "error before", "log loss before"])
+    _print_row("---", ["---"] * 5)
+    for name in names:
+        labels_N = _labels(clips[name], FOLDS)
+        baseline = _heads(name, BASELINE, 0, FOLDS, len(set(clips[name]["label"])))
+        of_seeds = []
+        for seed in _SEEDS:
+            heads = _heads(name, "small", seed, FOLDS, len(set(clips[name]["label"])))
+            if heads is None or baseline is None:
+                continue
+            both_NA = np.mean([*heads.values()], axis=0)
+            before, after = (
+                calibration_values(
+                    Predictions(
+                        ids=tuple(map(str, range(len(labels_N)))),
+                        labels=labels_N,
+                        activity_logits=logits_NA.astype(np.float32),
+                        object_logits=None,
+                    )
+                )
+                for logits_NA in _parts(both_NA, baseline["forest"], labels_N, _folds(clips[name]))
+            )
+            of_seeds.append(
+                [
+                    100 * after["error"]["value"],
+                    100 * after["error_by_chance"],
+                    after["log_loss"]["value"],
+                    100 * before["error"]["value"],
+                    before["log_loss"]["value"],
+                ]
+            )
+        _print_row(name, [f"{value:.2f}" for value in np.mean(of_seeds, axis=0)])
+    print()
+
+
+def _folds(clips: Mapping[str, Any]) -> NDArray[np.str_]:
+    """Return the (N,) fold in which each clip is tested."""
+    sizes = [(np.array(clips[fold]) == "test").sum() for fold in FOLDS]
+    return np.repeat(np.array(FOLDS), sizes)
+
+
+def _parts(
+    network_NA: NDArray[np.float64],
+    forest_NA: NDArray[np.float64],
+    labels_N: NDArray[np.int64],
+    folds_N: NDArray[np.str_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the (N, A) logits of the model without and with temperatures, each fitted on the other
+    folds; of clips without finite logits, those of no class."""
+    known_N = np.isfinite(network_NA).all(axis=1) & np.isfinite(forest_NA).all(axis=1)
+    logits = PartLogits(
+        network=network_NA[known_N].astype(np.float32),
+        forest=forest_NA[known_N].astype(np.float32),
+    )
+    fitted_N3 = cross_fitted(logits, labels_N[known_N], None, groups=folds_N[known_N].tolist())
+    both = []
+    for temperature_N3 in (np.ones(3), fitted_N3):
+        model_NA = np.zeros(network_NA.shape)
+        model_NA[known_N] = logits.whole(temperature_N3, multi_label=False)
+        both.append(model_NA)
+    return both[0], both[1]
+
+
 def _print_unfinished(name: str, clips: Mapping[str, Any]) -> None:
     """Print the scores of trainings without a record of each fold, and `small` on these folds."""
     for system in SYSTEMS:
@@ -203,6 +274,7 @@ def _results(name: str, clips: Mapping[str, Any]) -> _Results:
             for head, logits_NA in heads.items():
                 add(f"{head} head", logits_NA)
             if chances:
+                add(MODEL, _parts(both_NA, baseline["forest"], labels_N, _folds(clips))[1])
                 add(NETWORK_AND_FOREST, _softmax(both_NA) * chances["forest"])
                 average_NA = _softmax(both_NA) * np.prod([*chances.values()], axis=0)
                 add("both heads, forest and probe", average_NA)
