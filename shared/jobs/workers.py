@@ -147,13 +147,13 @@ class Terminated(KeyboardInterrupt):
 @contextmanager
 def interrupts_delayed() -> Iterator[None]:
     """Delay Ctrl-C and SIGTERM until the end of the block; processes that it starts never receive
-    them, not even while they import modules, when they would print a traceback."""
+    Ctrl-C, not even while they import modules, when they would print a traceback."""
     due: list[int] = []
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # other threads can get the signals
         for number in INTERRUPTS:
             handlers[number] = signal.signal(number, lambda number, _: due.append(number))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -129,3 +131,10 @@ def test_an_interrupt_is_delayed_whatever_other_threads_there_are() -> None:
         done.set()
         other.join()
     assert passed
+
+
+def test_a_process_that_is_started_meanwhile_can_be_terminated() -> None:
+    with interrupts_delayed():
+        started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    started.terminate()
+    assert started.wait(30) == -signal.SIGTERM
