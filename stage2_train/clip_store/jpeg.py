@@ -59,9 +59,10 @@ def jpeg_decoder() -> Any:
 
     try:
         spec = find_spec("torchvision")
-        library = Path(spec.origin if spec and spec.origin else "torchvision").with_name("image.so")
-        if library.is_file():
-            torch.ops.load_library(library)
+        folder = Path(spec.origin if spec and spec.origin else "torchvision").parent
+        libraries = sorted(folder.glob("image*.so"))  # image.so, or from 0.29 on image_stable.so
+        if libraries:
+            torch.ops.load_library(libraries[0])
         else:
             import torchvision.io  # noqa: F401  (loads the library under a different name)
         return torch.ops.image.decode_jpeg

@@ -2,3 +2,6 @@
 
 May import `clip_store`, `clips`, `model`, `settings`, `data_manifests` and `shared`.
 """
+
+FOREST_NAME = "forest.safetensors"
+TEMPERATURES_NAME = "temperatures.json"

@@ -23,6 +23,7 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import path_text
 from orn.stage2_train.clips.interfaces import FrameSource
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
+from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (
     most_frequent_classes,
     motion_statistics,
@@ -32,7 +33,6 @@ from orn.stage2_train.parts.clip_statistics import (
 )
 from orn.stage2_train.parts.forest import Forest, fit_forest
 
-FOREST_NAME = "forest.safetensors"
 _REMEDY = "restore the files of the run, or train it again"
 _TREES = 500
 _LEAST = 1e-6

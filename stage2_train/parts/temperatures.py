@@ -28,9 +28,9 @@ from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import path_text
+from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.settings.head_combination import WHOLE
 
-TEMPERATURES_NAME = "temperatures.json"
 FEWEST_SEGMENTS = 30
 """Segments below which no temperature is fitted."""
 _PARTS = 5

@@ -15,8 +15,8 @@ from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, wri
 from orn.shared.jobs.outputs import check_output_folder, check_same_job
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
-from orn.stage2_train.parts.fitted_forest import FOREST_NAME
-from orn.stage2_train.parts.temperatures import TEMPERATURES_NAME, write_temperatures
+from orn.stage2_train.parts import FOREST_NAME, TEMPERATURES_NAME
+from orn.stage2_train.parts.temperatures import write_temperatures
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import CARD_NAME, DETECTOR_NAME

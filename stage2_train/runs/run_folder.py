@@ -40,8 +40,7 @@ from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
 from orn.shared.jobs.outputs import LOG_NAME, EarlierResults, Marker, earlier_results
 from orn.shared.text import path_text
-from orn.stage2_train.parts.fitted_forest import FOREST_NAME
-from orn.stage2_train.parts.temperatures import TEMPERATURES_NAME
+from orn.stage2_train.parts import FOREST_NAME, TEMPERATURES_NAME
 
 RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')
 BASELINE_MARKER = Marker(name="baseline.json", mark=b'"format": "object-relation-baseline"')

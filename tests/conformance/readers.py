@@ -210,7 +210,7 @@ def _make_run(folder: Path) -> Path:
     return folder / CONFIG_NAME
 
 
-RECIPE = re.sub(r"(?m)^num_(activities|detector_classes).*\n", "", to_toml(TINY_RECIPE))
+RECIPE = re.sub(r"(?m)^num_(activities|detector_classes|frames).*\n", "", to_toml(TINY_RECIPE))
 
 
 def _make_predictions(folder: Path) -> Path:

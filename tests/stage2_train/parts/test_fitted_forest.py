@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
+from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.fitted_forest import (
-    FOREST_NAME,
     FittedForest,
     ForestInputs,
     read_forest,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
+from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import (
     FEWEST_SEGMENTS,
     NOT_FITTED,
-    TEMPERATURES_NAME,
     PartLogits,
     Temperatures,
     cross_fitted,
