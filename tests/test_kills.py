@@ -28,6 +28,7 @@ from orn.shared.jobs.plan import PLAN_NAME
 from orn.stage2_train.clip_store.make_clips import ClipsRequest, make_clips
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.model.tensor_files import read_tensors
+from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.runs.checkpoint import BEST_NAME
 from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 from tests.conftest import ROOT
@@ -51,6 +52,7 @@ TRAINING = (
     *("model.base_width=4", "model.relation_width=16", "data.crop=[32,32]"),
     *("optimizer.batch_size=2", "phases.object_head_epochs=4", "phases.epochs=4"),
     *("phases.warm_start=best", "validation.every_epochs=2", "log_every_steps=2"),
+    'ensemble=["network","forest"]',
 )
 
 
@@ -155,7 +157,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def training(run: Path) -> tuple[Any, ...]:
     """Weights, optimizer and log of a run, without what the clock says."""
     state: list[Any] = [sorted(path.name for path in run.glob(".*.tmp-*"))]
-    for name in (LAST_NAME, BEST_NAME):
+    for name in (LAST_NAME, BEST_NAME, FOREST_NAME):
         tensors, metadata = read_tensors(run / name, what="a checkpoint", remedy="train again")
         state += [
             metadata,
