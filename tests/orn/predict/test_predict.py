@@ -15,8 +15,10 @@ from orn.data_manifests.records import Video
 from orn.predict.detecting import detected_by, load_its_detector
 from orn.predict.predict_request import PredictRequest
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
+from orn.stage2_train.runs.run_folder import weights_digest
 from orn.stage2_train.runs.trained import open_model
 from tests.orn.predict.conftest import predict, validation, windows
 from tests.running import Ran, run_orn
@@ -69,6 +71,41 @@ def test_predictions_are_those_of_eval(trained, tmp_path, caplog) -> None:
         x1, y1, x2, y2 = detection["box"]
         assert 0 <= x1 <= x2 <= 80
         assert 0 <= y1 <= y2 <= 60
+
+
+def test_all_parts_of_a_model_predict_as_they_are_evaluated(trained, tmp_path) -> None:
+    """Network and forest, each divided by its temperature once, also from an exported folder."""
+    run, model = tmp_path / "run", tmp_path / "model"
+    places = (
+        "--recipe",
+        trained.run.parent / "recipe.toml",
+        "--run",
+        run,
+        "--clips",
+        trained.clips,
+    )
+    words = (*places, "--data", trained.data, "--shards", trained.shards, "--workers", "0")
+    parts = ("--set", 'ensemble=["network","forest"]', "--set", "precision=fp32")
+    run_orn("train", trained.run.parent / "tiny.toml", *words, "--device", "cpu", *parts)
+    temperatures = Temperatures(
+        network=2.0, forest=0.5, whole=0.8, num_segments=40, weights=weights_digest(run)
+    )
+    write_temperatures(run, temperatures)
+    run_orn("eval", run, "--workers", "0", "--device", "cpu", "--name", "again")
+    kept = load_predictions(run / "predictions-validation-again.npz")
+    run_orn("export", run, model)
+    for folder in (run, model):
+        videos = [*validation(trained), "--shards", trained.shards, "--json"]
+        for row, window in enumerate(windows(predict(trained, *videos, model=folder))):
+            logits = {name: np.array(own, np.float64) for name, own in window["logits"].items()}
+            for name, expected_NA in kept.by_head().items():
+                np.testing.assert_allclose(logits[name], expected_NA[row], atol=1e-4, rtol=0)
+            network_A, forest_A = logits["two_heads"] / 2, logits["forest"] / 0.5
+            chances_A = np.exp(network_A) / np.exp(network_A).sum()
+            chances_A = chances_A * np.exp(forest_A) / np.exp(forest_A).sum()
+            chances_A = chances_A ** (1 / 2 / 0.8) / (chances_A ** (1 / 2 / 0.8)).sum()
+            classes = [window["classes"][name] for name in orn.load_model(folder).classes]
+            assert classes == pytest.approx(chances_A, abs=1e-4)
 
 
 def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> None:
