@@ -8,8 +8,10 @@ import pytest
 
 from orn.shared.errors import JoinError
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
+from orn.stage2_train.parts.temperatures import PartLogits, fit_temperatures, read_temperatures
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.predictions import save_predictions
+from orn.stage2_train.runs.predictions import load_predictions, save_predictions
+from orn.stage2_train.runs.run_folder import weights_digest
 from tests.worlds.evaluations import evaluation_of, predictions_of
 from tests.worlds.films import TINY_RECORD, write_tiny_model
 
@@ -61,3 +63,30 @@ def test_average_precision_is_the_mean_over_folds_without_an_interval(tmp_path: 
     report = evaluate_folds(tmp_path, folds).as_json()
     assert report["object_head"]["map"] == 1  # of all together, 0.67
     assert report["figures"]["object_head"]["map"]["low"] is None
+
+
+def test_a_fold_is_calibrated_on_the_others_and_the_final_model_on_all(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    folds, drawn = [], []
+    for number in range(3):
+        logits_N2 = (number + 1) * random.normal(size=(30, 2)).astype(np.float32)
+        labels_N = (logits_N2.argmax(axis=1) ^ (random.random(30) < 0.3)).astype(np.int64)
+        person = f"person {number}"
+        folds.append(fold(tmp_path / str(number), labels_N, logits_N2.tolist(), person, "top1"))
+        drawn.append((logits_N2, labels_N))
+    write_tiny_model(tmp_path)
+    evaluation = evaluate_folds(tmp_path, folds)
+    predictions = load_predictions(tmp_path / "predictions-folds.npz")
+    assert predictions.temperatures is not None
+    for number, run in enumerate((*folds, tmp_path)):
+        others = [own for other, own in enumerate(drawn) if other != number]
+        logits_N2, labels_N = (np.concatenate(own) for own in zip(*others, strict=True))
+        expected = fit_temperatures(PartLogits(network=logits_N2, forest=None), labels_N)
+        found = read_temperatures(run, weights=weights_digest(run))
+        assert (found.network, found.num_segments) == (expected.network, len(labels_N))
+        if run != tmp_path:
+            own_N = slice(30 * number, 30 * number + 30)
+            assert (predictions.temperatures[own_N, 0] == expected.network).all()
+    assert evaluation.calibration is not None
+    assert "other folds" in evaluation.calibration.fitted_on
+    assert len({read_temperatures(run, weights=weights_digest(run)).network for run in folds}) == 3
