@@ -13,6 +13,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_run
+from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.report.measured import load_measured
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
@@ -20,7 +21,7 @@ from orn.stage2_train.runs.eval_file import EvalFile, as_summary, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe
-from tests.running import run_orn
+from tests.running import LAPTOP, run_orn
 from tests.stage2_train.training.conftest import sources_of
 from tests.worlds.films import DETECTOR, make_workspace, words_of, write_films_shard, write_signed
 
@@ -146,6 +147,15 @@ def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> N
     assert message.count("trained on the validation split, so ") == 1
     assert "--split test" in message
     assert read_eval(run / "eval-validation.json").trained_on
+    assert not (run / TEMPERATURES_NAME).exists()  # these clips trained the weights
+
+
+def test_temperatures_are_fitted_on_all_validation_clips_with_one_view(one_step) -> None:
+    path = Path(one_step) / TEMPERATURES_NAME
+    for words, fits in ((("--views", "2x1"), False), (("--split", "train"), False), ((), True)):
+        path.unlink(missing_ok=True)
+        run_orn("eval", one_step, *LAPTOP, *words)
+        assert path.exists() == fits
 
 
 @pytest.mark.parametrize(("split", "seen"), [("train", True), ("validation", False)])
