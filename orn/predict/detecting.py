@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from orn.data_manifests.records import DetectorChoice, Video
+from orn.data_manifests.text_files import read_class_names
 from orn.predict.predict_request import PredictRequest
-from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.detection_folder import DetectionFolder
@@ -124,11 +125,19 @@ def imported_from(
         source=request.objects,
         form=request.form,
         rate=recorded.frame_rate,
-        first_frame=request.first_frame,
+        options=request.options,
     )
     entry = DetectorEntry.imported(
         request.form, frame_rate=recorded.frame_rate, class_names=recorded.class_names
     )
+    classes = None if request.options.classes is None else read_class_names(request.options.classes)
+    if unknown := {*(classes or ())} - {*recorded.class_names}:
+        raise ConfigError(
+            where=f"--classes {path_text(request.options.classes)}",
+            expected=f"classes of the network, such as {first_few(recorded.class_names, _NAMED)}",
+            got=first_few(sorted(unknown), _NAMED),
+            remedy="remove the others from the file, or omit it",
+        )
     with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
         table = Path(folder) / "objects.sqlite"
         found = find_videos(source, table)[0]
@@ -155,6 +164,7 @@ def imported_from(
                     table=table,
                     matched={video.id: own},
                     videos={video.id: video},
+                    classes=classes,
                 )
                 unit = Unit(index=0, parts=(UnitPart(video_id=video.id),))
                 result = work(unit, lambda _: None)  # counts videos, not frames

@@ -82,7 +82,7 @@ def predict_videos(
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
-            (request.checkpoint, request.config, request.objects),
+            (request.checkpoint, request.config, request.objects, request.options.classes),
             files_of_shards(request.shards) if request.shards else (),
         ),
     )

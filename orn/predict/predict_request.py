@@ -1,6 +1,6 @@
 """The options of `orn predict`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,7 @@ from orn.shared.common_options import (
     threads_option,
 )
 from orn.shared.options import Option, Request
+from orn.stage1_detect.imports.import_request import ObjectOptions, RecordsName
 
 _Seconds = Annotated[float, Field(gt=0, le=1e6)]
 
@@ -30,14 +31,8 @@ class PredictRequest(Request):
             "matched by the end of their path; requires --format."
         ),
     ] = None
-    form: Annotated[
-        Literal["coco", "csv", "something-else"] | None,
-        Option("Format of --objects.", name="--format"),
-    ] = None
-    first_frame: Annotated[
-        Annotated[int, Field(ge=0, le=10**9)] | None,
-        Option("Number of a video's first frame in --objects.", usual="0; for something-else 1"),
-    ] = None
+    form: Annotated[RecordsName | None, Option("Format of --objects.", name="--format")] = None
+    options: ObjectOptions = ObjectOptions()
     checkpoint: Annotated[
         FilePath | None,
         Option(
@@ -96,8 +91,7 @@ class PredictRequest(Request):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.objects is None) != (self.form is None):
-            raise ValueError("--objects and --format require each other; pass both")
+        self.options.check_source(self.objects, self.form)
         if self.objects is not None and self.shards is not None:
             raise ValueError("--objects and --shards: expected at most one, got both; omit one")
         for name, path, suffix in (

@@ -197,8 +197,8 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
     data: dict[str, Any] = {"data_root": data_root, "fresh": request.fresh}
     objects: DetectRequest | ImportRequest
     if request.objects is not None:
-        form: Any = request.form
-        objects = ImportRequest(dataset=name, source=request.objects, form=form, **data)
+        given: dict[str, Any] = {"form": request.form, "options": request.options}
+        objects = ImportRequest(dataset=name, source=request.objects, **given, **data)
     else:
         data_and_detector = data | {"config": request.config, "checkpoint": request.checkpoint}
         objects = DetectRequest(dataset=name, scope=Scope(rate=request.rate), **data_and_detector)

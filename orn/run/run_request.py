@@ -9,6 +9,7 @@ from orn.shared.common_options import DataRoot, FilePath, Folds, Group, Override
 from orn.shared.data_files import not_a_file
 from orn.shared.options import Argument, Option, Request
 from orn.shared.text import path_text
+from orn.stage1_detect.imports.import_request import FormatName, ObjectOptions
 from orn.stage2_train.settings.model_config import Backbone
 
 
@@ -40,11 +41,10 @@ class PipelineRequest(Request):
         Option("File or folder of objects to import instead of detecting; requires --format."),
     ] = None
     form: Annotated[
-        str | None,
-        Option(
-            "Format of --objects, as in `orn import-objects`.", name="--format", metavar="FORMAT"
-        ),
+        FormatName | None,
+        Option("Format of --objects, as in `orn import-objects`.", name="--format"),
     ] = None
+    options: ObjectOptions = ObjectOptions()
     recipe: Annotated[
         str | None, Option("Name or TOML file of a recipe.", usual="depends on DATASET")
     ] = None
@@ -70,8 +70,7 @@ class PipelineRequest(Request):
     def _check_options(self) -> Self:
         if self.split is not None and self.folds is not None:
             raise ValueError("--split and --folds: expected at most one, got both; omit one")
-        if (self.objects is None) != (self.form is None):
-            raise ValueError("--objects and --format require each other; pass both")
+        self.options.check_source(self.objects, self.form)
         if self.objects is not None and not self.objects.exists():
             raise ValueError(
                 f"--objects: expected a file or folder, got none at {path_text(self.objects)}; "

@@ -5,16 +5,17 @@ Each step is a command that a user could type. The steps detect, clips and train
 remaining work themselves, so videos that are added later are also processed.
 """
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from orn.data_manifests.folds import write_fold_manifests
 from orn.data_manifests.manifest_commands import check
 from orn.data_manifests.records import ALL, Split
+from orn.predict.predict_command import predict
+from orn.predict.predict_request import PredictRequest
 from orn.run.plan_run import Pipeline
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
@@ -23,7 +24,7 @@ from orn.shared.text import counted
 from orn.shared.text_summary import Summary
 from orn.stage1_detect.detect_command import detect
 from orn.stage1_detect.imports.import_command import import_objects
-from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage1_detect.imports.import_request import ImportRequest, RecordsName
 from orn.stage2_train.baseline.baseline_command import baseline
 from orn.stage2_train.baseline.baseline_job import stale_baseline
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
@@ -120,9 +121,6 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
     head, figures = next(iter(file.heads().items()))
     beside = beside_network(pipeline.run, file.split)
-    predict = ["orn", "predict", str(pipeline.run), "VIDEO"]
-    if isinstance(pipeline.objects, ImportRequest):  # no detector can be run on other videos
-        predict += ["--objects", "FILE", "--format", pipeline.objects.form]
     return {
         "run": str(pipeline.run),
         "report": str(pipeline.report),
@@ -133,8 +131,18 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "interval": file.interval(head, file.metric),
         "chance": file.chance,
         "baseline": None if beside is None else {**asdict(beside), "text": str(beside)},
-        "next": None if pipeline.folds and pipeline.no_final else shlex.join(predict),
+        "next": None if pipeline.folds and pipeline.no_final else prediction_command(pipeline),
     }
+
+
+def prediction_command(pipeline: Pipeline) -> str:
+    """Return the command that predicts other videos, with objects if no detector was used."""
+    given: dict[str, Any] = {}
+    if isinstance(source := pipeline.objects, ImportRequest):
+        given = {"shards": "FOLDER"}  # of masks with frames of their own
+        if source.form in get_args(RecordsName):
+            given = {"objects": "FILE", "form": source.form, "options": source.options}
+    return predict.typed(run=str(pipeline.run), videos=("VIDEO",), request=PredictRequest(**given))
 
 
 def as_summary(result: dict[str, Any]) -> Summary:

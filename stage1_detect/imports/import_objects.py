@@ -50,8 +50,8 @@ _NAMED = 5
 """Maximum number of ids in a message."""
 _FRAME_BYTES = 700
 """Approximate size of a frame of released masks; only affects the size of shards."""
-_OPTIONS = {"rate", "first_frame", "names", "groups"}
-"""Options on which shards depend."""
+_OPTIONS = {"first_frame", "names", "groups"}
+"""Options on which shards depend, besides the frame rate."""
 
 
 def import_objects(request: ImportRequest) -> dict[str, Any]:
@@ -137,7 +137,11 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
     plan = Plan(
         dataset=manifest.name,
         frames="imported",
-        settings={"detector": asdict(entry), **request.model_dump(include=_OPTIONS)},
+        settings={
+            "detector": asdict(entry),
+            "rate": request.rate,
+            **request.options.model_dump(include=_OPTIONS),
+        },
         manifest=ManifestFile.of(own_file(manifest)),
         data_root=str(data_root_of(manifest, request.data_root)),
     ).resumed_from(saved, folder)
@@ -212,9 +216,9 @@ def _entry(
         if form == "coco":
             paths |= {images_file(path) for path in paths}
         digests = [file_digest(path, error=ObjectImportError) for path in sorted(paths)]
-        files += [digests, request.first_frame, request.names, request.groups]
-    if request.classes is not None:
-        names = tuple(read_class_names(request.classes))
+        files += [digests, *request.options.model_dump(include=_OPTIONS).values()]
+    if request.options.classes is not None:
+        names = tuple(read_class_names(request.options.classes))
     elif set(names) <= set(COCO_CLASSES):
         names = COCO_CLASSES
     if len(names) > MOST_CLASSES:

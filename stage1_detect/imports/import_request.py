@@ -1,5 +1,6 @@
-"""The options of `orn import-objects`."""
+"""The options of `orn import-objects`, and those that other commands with `--objects` share."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -7,14 +8,66 @@ from pydantic import Field, model_validator
 from orn.shared.common_options import DataRoot, DatasetName, FilePath, Workers, out_option
 from orn.shared.options import Argument, Option, Request
 
-FormatName = Literal["authors", "epic100", "coco", "something-else", "csv"]
+RecordsName = Literal["coco", "something-else", "csv"]
+"""Formats whose objects lie in the frames of a video."""
+FormatName = Literal["authors", "epic100", RecordsName]
 _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
-    "authors": ("rate", "first_frame", "names", "classes", "groups"),
+    "authors": ("first_frame", "names", "classes", "groups"),
     "epic100": ("first_frame", "names", "classes", "groups"),
     "something-else": ("names", "classes", "groups"),
     "csv": ("names", "groups"),
 }
 """Options that a format does not support."""
+
+
+class ObjectOptions(Request):
+    """How objects of a source are read."""
+
+    first_frame: Annotated[
+        Annotated[int, Field(ge=0, le=10**9)] | None,
+        Option("Number of a video's first frame in the source.", usual="0; for something-else 1"),
+    ] = None
+    names: Annotated[
+        str | None,
+        Option(
+            "Pattern of COCO image names with video and frame; * matches anything.",
+            usual="'{video}/*{frame}.*'",
+            metavar="PATTERN",
+        ),
+    ] = None
+    classes: Annotated[
+        FilePath | None,
+        Option(
+            "File with one class of objects per line; objects of other classes are dropped.",
+            usual="the classes of the source, or all COCO classes if COCO has each of them",
+        ),
+    ] = None
+    groups: Annotated[
+        bool,
+        Option("Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this."),
+    ] = False
+
+    def check(self, form: FormatName | None) -> None:
+        """Check that a format, or a command without objects (None), supports the given options.
+
+        Raises:
+            ValueError: for the first option that is not supported.
+        """
+        for name in type(self).model_fields if form is None else _NOT_TAKEN.get(form, ()):
+            if getattr(self, name) not in (None, False):
+                option = f"--{name.replace('_', '-')}"
+                where = (
+                    "requires --objects; add it"
+                    if form is None
+                    else (f"does not apply to the format {form}; omit it")
+                )
+                raise ValueError(f"{option}: {where}")
+
+    def check_source(self, objects: Path | None, form: FormatName | None) -> None:
+        """Check the options of a command that may be given objects; raise ValueError."""
+        if (objects is None) != (form is None):
+            raise ValueError("--objects and --format require each other; pass both")
+        self.check(form)
 
 
 class ImportRequest(Request):
@@ -39,29 +92,7 @@ class ImportRequest(Request):
             usual="the video's; for something-else 12",
         ),
     ] = None
-    first_frame: Annotated[
-        Annotated[int, Field(ge=0, le=10**9)] | None,
-        Option("Number of a video's first frame in the source.", usual="0; for something-else 1"),
-    ] = None
-    names: Annotated[
-        str | None,
-        Option(
-            "Pattern of COCO image names with video and frame; * matches anything.",
-            usual="'{video}/*{frame}.*'",
-            metavar="PATTERN",
-        ),
-    ] = None
-    classes: Annotated[
-        FilePath | None,
-        Option(
-            "File with one class per line; objects of other classes are dropped.",
-            usual="the classes of the source, or all COCO classes if COCO has each of them",
-        ),
-    ] = None
-    groups: Annotated[
-        bool,
-        Option("Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this."),
-    ] = False
+    options: ObjectOptions = ObjectOptions()
     data_root: DataRoot = None
     out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
     workers: Annotated[Workers, Option("Number of processes.")] = 1
@@ -75,8 +106,7 @@ class ImportRequest(Request):
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:
-        for name in _NOT_TAKEN.get(self.form, ()):
-            if getattr(self, name) not in (None, False):
-                option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{option}: does not apply to the format {self.form}; omit it")
+        if self.form == "authors" and self.rate is not None:
+            raise ValueError("--rate: does not apply to the format authors; omit it")
+        self.options.check(self.form)
         return self

@@ -3,7 +3,7 @@
 Axes: P distinct frames of a video in the source, F frames of the video.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -53,6 +53,8 @@ class ImportWork:
     """Source video of each id that can be imported."""
     videos: Mapping[str, Video]
     """Listed videos that have a file, by id."""
+    classes: Collection[str] | None = None
+    """Names of the classes whose objects are kept; None for all classes of the entry."""
 
     def path(self, unit: Unit) -> Path:
         """Return the path of a unit's shard."""
@@ -162,12 +164,16 @@ class ImportWork:
         Raises:
             ObjectImportError: for the first invalid object.
         """
-        labels = {name: label for label, name in enumerate(self.entry.class_names)}
+        every, classes = self.entry.class_names, self.classes
+        labels = {name: label for label, name in enumerate(every) if name in (classes or every)}
         frames = zip(objects_of(self.table, source), selected_P.tolist(), strict=True)
         for (place, objects), is_selected in frames:
             if is_selected:
                 what = f"{source.path}: {source.at(place)}"
-                kept, groups = [*islice(objects, MOST_FRAME_DETECTIONS + 1)], self.request.groups
+                kept, groups = (
+                    [*islice(objects, MOST_FRAME_DETECTIONS + 1)],
+                    self.request.options.groups,
+                )
                 yield frame_of(what, place, kept, grid=grid, labels=labels, groups=groups)
 
 

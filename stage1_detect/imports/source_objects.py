@@ -168,7 +168,7 @@ def frame_of(
         labels=[labels[candidate.name] for candidate in kept],
         scores=[candidate.score for candidate in kept],
         masks=tuple(candidate.mask or next(filled) for candidate in kept),
-        num_classes=len(labels),
+        num_classes=1 + max(labels.values(), default=0),
     )
     return SourceFrame(place=place, detections=detections, left_out=left_out)
 

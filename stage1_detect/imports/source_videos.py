@@ -101,8 +101,9 @@ def find_videos(
         ]
         return found, ()
     names: dict[str, None] = {}
-    pattern = _pattern(request.names)
-    first = form.first if request.first_frame is None else request.first_frame
+    pattern = _pattern(request.options.names)
+    given = request.options.first_frame
+    first = form.first if given is None else given
     try:
         records = ObjectTable(table)
         for path in files:

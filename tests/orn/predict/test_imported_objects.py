@@ -63,3 +63,30 @@ def test_an_exported_run_says_that_objects_must_be_given(on_imported, tmp_path: 
     run_orn("export", on_imported.run, tmp_path / "model")
     card = (tmp_path / "model" / "README.md").read_text()
     assert "VIDEO.mp4 --objects FILE --format coco" in card and "detector's weights" not in card
+
+
+def test_a_source_is_read_with_the_options_of_an_import(
+    on_imported: Trained, tmp_path: Path
+) -> None:
+    """The same objects, in frames counted from 1, with some of a class that is left out."""
+    video, table, classes = validation(on_imported)[0], tmp_path / "other.csv", tmp_path / "names"
+    header, *rows = (tmp_path / "objects.csv").read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    moved = [",".join([name, str(int(frame) + 1), *rest]) for name, frame, *rest in cells]
+    more = [row.replace("cup", "dog").replace(",5,40", ",9,40") for row in moved]
+    table.write_text("\n".join([header, *moved, *more]))
+    classes.write_text("cup\n")
+    source = ("--objects", table, "--format", "csv", "--first-frame", 1, "--classes", classes)
+    expected = ("--objects", tmp_path / "objects.csv", "--format", "csv")
+    assert (
+        predict(on_imported, video, *source, "--json").stdout
+        == predict(on_imported, video, *expected, "--json").stdout
+    )
+    classes.write_text("cup\ncupp\n")
+    refused = predict(on_imported, video, *source, exit_code=2).stderr
+    assert f"--classes {classes}: expected classes of the network" in refused and "cupp" in refused
+    names = ("--names", "{video}/{frame}.jpg")
+    refused = predict(on_imported, video, *expected, *names, exit_code=2).stderr
+    assert "--names: does not apply to the format csv; omit it" in refused
+    refused = predict(on_imported, video, *names, exit_code=2).stderr
+    assert "--names: requires --objects; add it" in refused

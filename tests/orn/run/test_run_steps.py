@@ -22,11 +22,12 @@ from orn.data_manifests.records import Dataset
 from orn.run import run_estimate as estimate
 from orn.run.plan_run import Pipeline, open_pipeline
 from orn.run.run_request import PipelineRequest
-from orn.run.run_steps import pipeline_steps
+from orn.run.run_steps import pipeline_steps, prediction_command
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_request import Scope
+from orn.stage1_detect.imports.import_request import ObjectOptions
 from orn.stage1_detect.plan_detection import plan_job
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_gray
@@ -112,6 +113,16 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
     assert typed[1].startswith("orn import-objects kitchen.toml masks --format epic100")
     assert not any(" detect " in command for command in typed)
     assert [command for command in typed if "--partial" in command] == typed[3:]
+    options = ObjectOptions(first_frame=1, names="{video}_{frame}.jpg", groups=True)
+    given = {"objects": Path("masks"), "form": "coco", "options": options}
+    more = "--format coco --first-frame 1 --names '{video}_{frame}.jpg' --groups"
+    assert f"orn import-objects kitchen.toml masks {more}" in opened(table, **given)[1]
+    for form, rest in (("coco", f"--objects FILE {more}"), ("epic100", "--shards FOLDER")):
+        own = given if form == "coco" else {"objects": Path("masks"), "form": form}
+        pipeline, _ = open_pipeline(PipelineRequest(dataset=str(table), **own))
+        assert prediction_command(pipeline) == f"orn predict {pipeline.run} VIDEO {rest}"
+    with pytest.raises(ConfigError, match=r"--groups: requires --objects; add it"):
+        opened(table, options=options.changed(first_frame=None, names=None))
     with pytest.raises(ConfigError, match=r"--format"):
         opened(table, objects=Path("masks"))
     with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
