@@ -48,8 +48,8 @@ def export_coco(
     """Write frames as results; both files appear only once they are complete.
 
     Images are numbered from 1, including frames without objects. Boxes are x y width height and
-    masks are run lengths, in pixels of the image. Category ids are COCO's for COCO's classes,
-    otherwise numbers from 1.
+    masks are run lengths, in pixels of the image; a known track is `track_id`. Category ids are
+    COCO's for COCO's classes, otherwise numbers from 1.
 
     Args:
         frames: the frames.
@@ -118,7 +118,7 @@ def _image(image_id: int, frame: ShardFrame) -> dict[str, Any]:
 def _result(image_id: int, frame: ShardFrame, row: int, ids: Sequence[int]) -> dict[str, Any]:
     detections = frame.detections
     x1, y1, x2, y2 = map(_shortest, detections.boxes[row])
-    return {
+    result: dict[str, Any] = {
         "image_id": image_id,
         "category_id": ids[detections.labels[row]],
         "bbox": [x1, y1, x2 - x1, y2 - y1],
@@ -128,6 +128,9 @@ def _result(image_id: int, frame: ShardFrame, row: int, ids: Sequence[int]) -> d
             "counts": detections.masks[row].decode("ascii"),
         },
     }
+    if detections.tracks is not None and detections.tracks[row] >= 0:
+        result["track_id"] = int(detections.tracks[row])
+    return result
 
 
 def _shortest(value: np.float32) -> float:

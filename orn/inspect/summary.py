@@ -230,6 +230,7 @@ def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
                     "counts": detections.masks[row].decode("ascii"),
                 },
                 "class_scores": _class_scores(frame, row),
+                "track": None if detections.tracks is None else int(detections.tracks[row]),
             }
             for row in range(len(detections))
         ],

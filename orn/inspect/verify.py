@@ -18,7 +18,7 @@ from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
-from orn.shared.masks.rules import Fault, place_faults, score_faults
+from orn.shared.masks.rules import Fault, place_faults, score_faults, track_faults
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import shard_paths
@@ -162,6 +162,7 @@ def _block_faults(
     class_scores = rows("class_scores", start, stop) if shard.has_class_scores else None
     scores, labels = rows("scores", start, stop), rows("labels", start, stop)
     yield from score_faults(scores, labels, class_scores, rules=shard.rules)
+    yield from track_faults(rows("tracks", start, stop) if shard.has_tracks else None)
     sizes_V2 = np.array([(video.height, video.width) for video in shard.videos])
     first = int(borders[0])
     content = rows("rle", first, int(borders[-1])).tobytes()

@@ -53,6 +53,9 @@ class FrameDetections:
     score of the predicted class is known."""
     masks: tuple[bytes, ...]
     """N masks, COCO compressed run lengths over the whole grid (`orn.shared.masks.rle`)."""
+    tracks: NDArray[np.int64] | None = None
+    """(N,) int64, equal for the same object in several frames of a video; -1 if unknown, None if
+    unknown for all."""
 
     __repr__ = short_repr
 
@@ -72,6 +75,8 @@ class FrameDetections:
         num = len(self.boxes)
         _check("scores", self.scores, shape=(num,), dtype=np.float32)
         _check("labels", self.labels, shape=(num,), dtype=np.uint16)
+        if self.tracks is not None:
+            _check("tracks", self.tracks, shape=(num,), dtype=np.int64)
         num_classes = 2**16
         if self.class_scores is not None:
             _check("class_scores", self.class_scores, shape=(num, None), dtype=np.float16)

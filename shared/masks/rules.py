@@ -56,7 +56,7 @@ class Fault:
     """A violation of a rule."""
 
     field: str
-    """`scores`, `labels`, `class_scores`, `boxes` or `masks`."""
+    """`scores`, `labels`, `class_scores`, `tracks`, `boxes` or `masks`."""
     row: int
     """The first detection that violates it."""
     expected: str
@@ -76,6 +76,7 @@ def frame_faults(frame: FrameDetections, rules: ClassRules = COCO_RULES) -> list
     sizes_N2 = np.full((len(frame), 2), (frame.height, frame.width))
     return [
         *score_faults(frame.scores, frame.labels, frame.class_scores, rules=rules),
+        *track_faults(frame.tracks),
         *place_faults(frame.boxes, frame.masks, sizes_N2),
     ]
 
@@ -129,6 +130,15 @@ def score_faults(
         expected = f"no negative score and {what} of at most 1"
         got = f"{what} of {most_N[row]:.4f}, a smallest score of {least_N[row]:.4f}"
         yield Fault(field="class_scores", row=row, expected=expected, got=got, more=more)
+
+
+def track_faults(tracks_N: NDArray[np.int64] | None) -> Iterator[Fault]:
+    """Yield tracks that are neither a number from 0 nor -1."""
+    if tracks_N is not None:
+        for row, more in first_place(tracks_N < -1):
+            yield Fault(
+                field="tracks", row=row, expected="-1 or more", got=f"{tracks_N[row]}", more=more
+            )
 
 
 def place_faults(

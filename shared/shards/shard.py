@@ -82,6 +82,8 @@ class Shard:
         """Detector that made the detections."""
         self.score_kind: ScoreKind = attributes.score_kind
         """Kind of class scores."""
+        self.has_tracks: bool = attributes.has_tracks
+        """Whether some objects have a track."""
         self.rules: ClassRules = attributes.rules
         """Rules for labels and scores."""
         self.size_bytes: int = record.size_bytes
@@ -227,6 +229,7 @@ class Shard:
                 labels=rows("labels", start, stop),
                 class_scores=rows("class_scores", start, stop) if self.has_class_scores else None,
                 masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
+                tracks=rows("tracks", start, stop) if self.has_tracks else None,
             )
         except (ShapeError, ShardFormatError) as err:
             raise ShardFormatError(f"{self._what(row)}: {err.reason}", where=self.path) from err

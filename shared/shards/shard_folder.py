@@ -57,7 +57,7 @@ class IndexedShard:
 IndexEntry = IndexedFile[IndexedShard]
 SHARD_INDEX = IndexKind(
     name=INDEX_NAME,
-    version="shard-index 5",
+    version="shard-index 6",
     lines=TypeAdapter(IndexEntry),
     read=IndexedShard.of,
     least_files=_LEAST_SHARDS,
@@ -104,7 +104,7 @@ def record_of(path: Path, entry: IndexEntry, common: ShardAttributes) -> ShardRe
 
 
 def _common_digest(attributes: ShardAttributes) -> str:
-    text = repr(replace(attributes, **_OF_VIDEOS))
+    text = repr((replace(attributes, **_OF_VIDEOS), attributes.has_tracks))
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 

@@ -68,7 +68,9 @@ def _array(dtype: str, counts: str, *axes: str, row: tuple[int, ...] = ()) -> Ar
 
 
 @lru_cache(maxsize=8)
-def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec]:
+def arrays_of(
+    score_kind: ScoreKind, num_classes: int, *, has_tracks: bool
+) -> Mapping[str, ArraySpec]:
     """Return the arrays of a shard by name."""
     arrays = {
         # index into the attribute `videos`
@@ -88,8 +90,12 @@ def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec
         "labels": _array("<u2", "detections", "detection"),
         # softmax (background = 1 - sum) or sigmoid; absent where score_kind is label
         "class_scores": _array("<f2", "detections", "detection", "class", row=(num_classes,)),
+        # equal for the same object in several frames of a video, or -1; absent if all are unknown
+        "tracks": _array("<i8", "detections", "detection"),
         "rle": _array("u1", "bytes", "byte"),
     }
+    if not has_tracks:
+        del arrays["tracks"]
     if score_kind == "label":
         del arrays["class_scores"]
     return arrays
@@ -241,6 +247,8 @@ class ShardAttributes:
     """Videos of the unit that could not be decoded."""
     left_out: tuple[LeftOut, ...] = ()
     """Objects of the videos that were not imported."""
+    has_tracks: bool = field(default=False, repr=False)  # digests are of `repr` and of the arrays
+    """Whether there is an array `tracks`."""
 
     @property
     def rules(self) -> ClassRules:
@@ -251,7 +259,7 @@ class ShardAttributes:
     def arrays(self) -> Mapping[str, ArraySpec]:
         """Specifications of the arrays by name."""
         num_classes = len(self.detector.class_names)
-        return arrays_of(self.score_kind, num_classes)
+        return arrays_of(self.score_kind, num_classes, has_tracks=self.has_tracks)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes for the file, starting with format and version."""

@@ -35,6 +35,7 @@ class _OpenVideo:
     num_frames: int = 0
     last_index: int = -1
     last_seconds: float = -np.inf
+    has_tracks: bool = False
 
 
 class ShardWriter:
@@ -78,7 +79,7 @@ class ShardWriter:
         self._detector = detector
         self.rules = ClassRules(num_classes=len(detector.class_names), score_kind=score_kind)
         """Rules for labels and scores."""
-        specs = arrays_of(score_kind, len(detector.class_names))
+        specs = arrays_of(score_kind, len(detector.class_names), has_tracks=True)
         self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
             self._columns[name].add([0])
@@ -89,6 +90,7 @@ class ShardWriter:
         self.left_out: list[LeftOut] = []
         """Objects that were not imported."""
         self._open: _OpenVideo | None = None
+        self._has_tracks = False
 
     def __enter__(self) -> Self:
         return self
@@ -111,9 +113,11 @@ class ShardWriter:
             videos=tuple(self.videos),
             failed=tuple(self.failed),
             left_out=tuple(self.left_out),
+            has_tracks=self._has_tracks,
         )
+        columns = {name: self._columns[name] for name in attributes.arrays}
         with replacing(self._path) as temporary:
-            write_group(temporary, columns=self._columns, attributes=attributes.to_json())
+            write_group(temporary, columns=columns, attributes=attributes.to_json())
 
     @property
     def open_id(self) -> str | None:
@@ -211,6 +215,10 @@ class ShardWriter:
         columns["labels"].add(detections.labels)
         if detections.class_scores is not None:
             columns["class_scores"].add(detections.class_scores)
+        if (tracks := detections.tracks) is None:
+            tracks = np.full(len(detections), -1)
+        video.has_tracks |= bool((tracks >= 0).any())
+        columns["tracks"].add(tracks)
         columns["frame_offsets"].add([len(columns["boxes"])])
         ends = np.cumsum([len(mask) for mask in detections.masks], dtype=np.int64)
         columns["rle_offsets"].add(len(columns["rle"]) + ends)
@@ -225,6 +233,7 @@ class ShardWriter:
         if self._open is None:
             raise ShapeError(f"{self._path}: end_video() called without an open video")
         self.videos.append(replace(self._open.entry, frames=self._open.num_frames))
+        self._has_tracks |= self._open.has_tracks
         self._open = None
 
     def fail(self, video_id: str, reason: str) -> None:

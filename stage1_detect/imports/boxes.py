@@ -1,4 +1,5 @@
-"""Read boxes without masks: the annotations of Something-Else, and a CSV table.
+"""Read boxes without masks: the annotations of Something-Else, and a CSV table. Its cells are
+separated by commas, or by semicolons if the header has no comma; a comma is then a decimal point.
 
 Something-Else (https://github.com/joaanna/something_else) annotates Something-Something v2 with a
 JSON object of lists, `{"2": [{"name": "2/0001.jpg", "labels": [{"box2d": {"x1": ..., "y1": ...,
@@ -25,12 +26,16 @@ from orn.stage1_detect.imports.json_records import (
     Record,
     Score,
     Text,
+    Track,
     elements_of,
 )
 from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
 
 SOMETHING_ELSE_RATE = 12.0
 _LONGEST_LINE = 2**16
+_TEXTS = {"video", "class"}
+
+_Length = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class _Box(Record):
@@ -61,12 +66,27 @@ class _Row(Record):
     video: Text
     frame: Place | None = None
     seconds: Number | None = None
-    name: Annotated[Text | None, Field(validation_alias="class")] = None
-    score: Score = 1.0
 
 
-class _BoxRow(_Box, _Row):
+class _ObjectRow(_Row):
     name: Annotated[Text, Field(validation_alias="class")]
+    score: Score = 1.0
+    track: Track = -1
+
+
+class _CornersRow(_Box, _ObjectRow):
+    pass
+
+
+class _SizeRow(_ObjectRow):
+    x: Number
+    y: Number
+    w: _Length
+    h: _Length
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        return self.x, self.y, self.x + self.w, self.y + self.h
 
 
 def read_something_else(
@@ -97,25 +117,29 @@ def read_table(path: Path, _: re.Pattern[str], names: dict[str, None]) -> Iterat
     """Yield the frames and objects in a CSV file, and add the sorted names of its classes."""
     own, is_empty = set[str](), True
     with open_file(path, error=ObjectImportError) as content:
-        header = _cells(content.readline(_LONGEST_LINE + 1), f"{path}: line 1")
+        first = content.readline(_LONGEST_LINE + 1)
+        delimiter = ";" if b";" in first and b"," not in first else ","
+        header = _cells(first, f"{path}: line 1", delimiter)
         columns = dict.fromkeys(header)
+        kind = _SizeRow if {"x", "y", "w", "h"} <= columns.keys() else _CornersRow
         has_place = ("frame" in columns) != ("seconds" in columns)
         if not has_place or "video" not in columns or len(columns) < len(header):
             raise ObjectImportError(
-                "line 1: expected the columns video, frame or seconds, x1, y1, x2, y2, "
-                f"class and optionally score, got {ascii(', '.join(header))[:80]}; correct the "
-                "header, or pass a different file",
+                "line 1: expected the columns video, frame or seconds, x1, y1, x2, y2 or x, y, w, "
+                "h, class and optionally score and track, got "
+                f"{ascii(', '.join(header))[:80]}; correct the header, or pass a different file",
                 where=path,
             )
         lines = iter(partial(content.readline, _LONGEST_LINE + 1), b"")
         for number, line in enumerate(lines, start=2):
             what, found = f"{path}: line {number:,}", None
-            if not (cells := _filled_cells(line, columns, what)):
+            if not (cells := _filled_cells(line, columns, what, delimiter)):
                 continue
             has_object = bool(cells.keys() - {"video", "frame", "seconds"})
-            row = (_BoxRow if has_object else _Row).of(cells, what)
-            if isinstance(row, _BoxRow):
-                found = SourceObject(name=row.name, score=row.score, box=row.sides)
+            row = (kind if has_object else _Row).of(cells, what)
+            if isinstance(row, _CornersRow | _SizeRow):
+                box, score, track = row.sides, row.score, row.track
+                found = SourceObject(name=row.name, score=score, box=box, track=track)
                 own.add(found.name)
             if row.frame is None and row.seconds is None:
                 raise ObjectImportError("the row has no frame; add its number", where=what)
@@ -130,19 +154,27 @@ def read_table(path: Path, _: re.Pattern[str], names: dict[str, None]) -> Iterat
     names |= dict.fromkeys(sorted(own))
 
 
-def _filled_cells(line: bytes, columns: Any, what: str) -> dict[str, str]:
-    """Return the cells of a row by column, without empty cells."""
-    cells = _cells(line, what)
+def _filled_cells(line: bytes, columns: Any, what: str, delimiter: str) -> dict[str, str]:
+    """Return the cells of a row by column, without empty ones, and with decimal points."""
+    cells = _cells(line, what, delimiter)
     if len(cells) > len(columns):
         raise ObjectImportError(f"expected {len(columns)} cells, got {len(cells)}", where=what)
-    return {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+    return {
+        name: cell if delimiter == "," or name in _TEXTS else cell.replace(",", ".")
+        for name, cell in zip(columns, cells, strict=False)
+        if cell
+    }
 
 
-def _cells(line: bytes, what: str) -> list[str]:
+def _cells(line: bytes, what: str, delimiter: str) -> list[str]:
     try:
         if len(line) > _LONGEST_LINE:
             raise ValueError(f"line of more than {_LONGEST_LINE:,} bytes")
         text = line.decode("utf-8-sig").rstrip("\r\n")
-        return [cell.strip() for row in csv.reader([text], strict=True) for cell in row]
+        return [
+            cell.strip()
+            for row in csv.reader([text], strict=True, delimiter=delimiter)
+            for cell in row
+        ]
     except (ValueError, csv.Error) as err:
         raise ObjectImportError(f"invalid CSV in UTF-8: {err}", where=what) from err

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
-from pydantic import AliasChoices, Field, Strict
+from pydantic import AliasChoices, AliasPath, Field, Strict
 
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
@@ -27,6 +27,7 @@ from orn.stage1_detect.imports.json_records import (
     Record,
     Score,
     Text,
+    Track,
     elements_of,
 )
 from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
@@ -76,6 +77,14 @@ class _Annotation(Record):
     segmentation: _RunLengths | Annotated[list[_Polygon], Field(fail_fast=True)] | None = None
     score: Score = 1.0
     iscrowd: Annotated[bool, Strict(False)] = False  # 0 or 1
+    track_id: Annotated[
+        Track | None,
+        Field(  # CocoVID has `instance_id`, CVAT an attribute
+            validation_alias=AliasChoices(
+                "track_id", "instance_id", AliasPath("attributes", "track_id")
+            )
+        ),
+    ] = None
 
 
 def images_file(path: Path) -> Path:
@@ -204,6 +213,7 @@ def _content(
             box=None if box is None else (box[0], box[1], box[0] + box[2], box[1] + box[3]),
             mask=_mask(segmentation, *grid) if segmentation else None,
             is_crowd=annotation.iscrowd,
+            track=-1 if annotation.track_id is None else annotation.track_id,
         )
     except ObjectImportError as err:
         return err

@@ -81,7 +81,8 @@ class ImportRequest(Request):
             "authors: SOURCE/VIDEO/clip.pkl, masks for VLOG by the authors of the paper. epic100: "
             "SOURCE/PXX/PXX_YY.pkl, masks released with EPIC-KITCHENS-100. coco: JSON with "
             "annotations, or with results next to NAME.images.json. something-else: boxes of "
-            "Something-Something. csv: video,frame|seconds,x1,y1,x2,y2,class[,score].",
+            "Something-Something. csv: video,frame|seconds,x1,y1,x2,y2|x,y,w,h,class[,score][,track]"
+            ".",
             name="--format",
         ),
     ]

@@ -26,6 +26,8 @@ Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 """A coordinate, or a time in seconds."""
 Place = Annotated[int, Field(ge=0, le=10**15)]
 """The number of a frame."""
+Track = Annotated[int, Field(ge=-1, lt=2**63)]
+"""The number of an object in a video, the same in all frames; -1 for none."""
 Score = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -26,11 +26,11 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -65536;
 CREATE TABLE records(
     file INT, video TEXT, place REAL, name TEXT, score REAL, x1 REAL, y1 REAL, x2 REAL, y2 REAL,
-    mask BLOB, is_crowd INT, problem_at TEXT, problem TEXT
+    mask BLOB, is_crowd INT, track INT, problem_at TEXT, problem TEXT
 );
 BEGIN;
 """
-_ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INDEX = "CREATE INDEX places ON records(file, video, place)"
 _ALL = "SELECT * FROM records ORDER BY file, video, place, rowid"
 _VIDEOS = """
@@ -39,7 +39,7 @@ SELECT file, video, count(DISTINCT place) FROM records GROUP BY file, video ORDE
 _OF_VIDEO = "FROM records WHERE file = ? AND video = ?"
 _PLACES = f"SELECT place, count(coalesce(name, problem)) {_OF_VIDEO} GROUP BY place ORDER BY place"
 _RECORDS = f"SELECT * {_OF_VIDEO} ORDER BY place, rowid"
-_NO_OBJECT = (None,) * 10
+_NO_OBJECT = (None,) * 11
 _PLACE = itemgetter(2)
 
 
@@ -107,9 +107,18 @@ def _columns(content: SourceObject | ObjectImportError | None) -> tuple[Any, ...
     if content is None:
         return _NO_OBJECT
     if isinstance(content, ObjectImportError):
-        return (*_NO_OBJECT[:8], content.where, content.reason)
+        return (*_NO_OBJECT[:9], content.where, content.reason)
     box = content.box or (None,) * 4
-    return (content.name, content.score, *box, content.mask, content.is_crowd, None, None)
+    return (
+        content.name,
+        content.score,
+        *box,
+        content.mask,
+        content.is_crowd,
+        content.track,
+        None,
+        None,
+    )
 
 
 def _digest(grid: tuple[int, int] | None, rows: Iterable[tuple[Any, ...]]) -> str:
@@ -138,7 +147,7 @@ def objects_of(table: Path, video: SourceVideo) -> Iterator[tuple[float, Iterato
 
 
 def _object(columns: tuple[Any, ...]) -> SourceObject:
-    name, score, *box, mask, is_crowd, problem_at, problem = columns
+    name, score, *box, mask, is_crowd, track, problem_at, problem = columns
     if problem is not None:
         raise ObjectImportError(problem, where=problem_at)
     return SourceObject(
@@ -147,6 +156,7 @@ def _object(columns: tuple[Any, ...]) -> SourceObject:
         box=None if box[0] is None else tuple(box),
         mask=mask,
         is_crowd=bool(is_crowd),
+        track=track,
     )
 
 

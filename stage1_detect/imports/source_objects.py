@@ -38,6 +38,8 @@ class SourceObject:
     """Run-length encoding over the whole grid; None for a filled box."""
     is_crowd: bool = False
     """Whether this is marked as a group of objects in one mask."""
+    track: int = -1
+    """Number of the object in the video, the same in all frames; -1 for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,7 @@ def frame_of(
         scores=[candidate.score for candidate in kept],
         masks=tuple(candidate.mask or next(filled) for candidate in kept),
         num_classes=1 + max(labels.values(), default=0),
+        tracks=[candidate.track for candidate in kept],
     )
     return SourceFrame(place=place, detections=detections, left_out=left_out)
 
@@ -182,6 +185,7 @@ def detections_of(
     labels: ArrayLike,
     masks: tuple[bytes, ...],
     num_classes: int = NUM_COCO_CLASSES,
+    tracks: ArrayLike | None = None,
 ) -> FrameDetections:
     """Return the detections of one frame after checking them against the limits of a shard and the
     rules of `orn verify`.
@@ -194,6 +198,7 @@ def detections_of(
         labels: (N,) class indices.
         masks: N run-length encodings.
         num_classes: number of classes.
+        tracks: (N,) numbers of the objects in the video, or -1.
 
     Raises:
         ObjectImportError: if there are too many objects, masks are too large, or an object is
@@ -217,6 +222,7 @@ def detections_of(
             labels=np.asarray(labels, np.uint16),
             class_scores=None,
             masks=masks,
+            tracks=None if tracks is None else np.asarray(tracks, np.int64),
         )
     except ShapeError as err:
         raise ObjectImportError(err.reason, where=what) from err

@@ -62,7 +62,7 @@ def blocks(
 def drawn_detections(
     seed: int = 0, num: int = 3, height: int = 12, width: int = 17, class_scores: bool = True
 ) -> FrameDetections:
-    """Random detections, equal for equal arguments."""
+    """Random detections, equal for equal arguments; all but the first one have a track."""
     rng = np.random.default_rng(seed)
     masks, boxes = [], np.zeros((num, 4), np.float32)
     for row in range(num):
@@ -81,6 +81,7 @@ def drawn_detections(
         labels=scores.argmax(axis=1).astype(np.uint16),
         class_scores=scores.astype(np.float16) if class_scores else None,
         masks=tuple(masks),
+        tracks=np.arange(num, dtype=np.int64) - 1,
     )
 
 

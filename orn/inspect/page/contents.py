@@ -169,9 +169,10 @@ def thumbnail(
 
 def frame_json(detections: FrameDetections, jpeg: str | None) -> Markup:
     """Return a valid frame as JSON: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths,
-    scores], ...]]`.
+    scores, track], ...]]`.
 
-    Scores are a flat list of class and score pairs, or 0 if unknown. The JSON contains no untrusted
+    Scores are a flat list of class and score pairs, or 0 if unknown; a track is text, which keeps
+    its digits in JavaScript, and is missing if the shard has none. The JSON contains no untrusted
     text, so it is safe in a script's template string.
     """
     boxes_N4 = detections.boxes.astype(np.float64).round(1).tolist()
@@ -188,4 +189,7 @@ def frame_json(detections: FrameDetections, jpeg: str | None) -> Markup:
             row[-1] = [
                 value for label in shown for value in (label, round(float(scores_S[label]), 4))
             ]
+    if detections.tracks is not None:
+        for row, track in zip(rows, detections.tracks.tolist(), strict=True):
+            row.append(str(track))
     return json_data([jpeg or 0, rows])

@@ -91,7 +91,7 @@ function outline(context, place, [across, down], unit) {
 // Draws the name of an object above its box, or below the names that are already there.
 function drawName(context, place, [across, down], unit, tags) {
   const [label, score, x1, y1] = state.frame.detections[place];
-  const text = `${truncated(className(label), 24)} ${score.toFixed(2)}`;
+  const text = `${objectName(state.frame.detections[place], 24)} ${score.toFixed(2)}`;
   const size = 13 * unit, high = Math.ceil(size * 1.4);
   context.font = `${size}px system-ui, sans-serif`;
   const wide = context.measureText(text).width + 8 * unit;

@@ -11,6 +11,9 @@ let turn = 0, hashTimer = 0, shownWidth = 0;
 
 const className = (label) => plain(shard.classes[label] ?? `class ${label}`);
 const classShort = (label) => apart(truncated(className(label), LONGEST_NAME));
+// The class of a detection and the number of its track, which is the same in other frames.
+const objectName = ([label, , , , , , , , track], most) =>
+  truncated(className(label), most) + (track >= 0 ? ` #${track}` : "");
 const activityName = (label, most = 80) => apart(truncated(plain(shard.activities[label]), most));
 const chip = (label) => {
   const made = element("span", { className: "chip" });

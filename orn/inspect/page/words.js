@@ -47,7 +47,7 @@ function listObjects() {
     .map(({ detection, place }) => {
       const [label, score] = detection;
       const button = element("button", { type: "button" }, chip(label),
-        element("span", { className: "name", textContent: truncated(className(label), 60), dir: "auto" }),
+        element("span", { className: "name", textContent: objectName(detection, 60), dir: "auto" }),
         element("span", { className: "value", textContent: score.toFixed(3) }));
       button.setAttribute("aria-pressed", String(place === state.chosen));
       button.dataset.place = place;

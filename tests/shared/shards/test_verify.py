@@ -46,6 +46,7 @@ def path(made: Path, tmp_path: Path) -> Path:
         ("labels", 2, 80, "0 to 79, got 80"),
         ("class_scores", (2, 5), 1.5, "got a sum of "),
         ("boxes", (12, 0), 99, "boxes of detection 12 (video 'b')"),
+        ("tracks", 4, -2, "tracks of detection 4 (video 'a'): expected -1 or more, got -2"),
         ("rle", slice(None), 48, "masks of detection 0 (video 'a'): expected 12 x 17 = 204"),
     ],
 )

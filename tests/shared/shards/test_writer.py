@@ -7,9 +7,12 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from zarr.storage import ZipStore
 
 from orn.inspect.summary import summarize
 from orn.inspect.verify import verify_shard
@@ -47,18 +50,25 @@ def assert_same(detections: FrameDetections, expected: FrameDetections) -> None:
             getattr(detections, name), getattr(expected, name), strict=True
         )
     assert detections.masks == expected.masks
+    np.testing.assert_array_equal(known_tracks(detections), known_tracks(expected))
+
+
+def known_tracks(detections: FrameDetections) -> NDArray[np.int64]:
+    return np.full(len(detections), -1) if detections.tracks is None else detections.tracks
 
 
 @st.composite
 def frames(draw: st.DrawFn, *, height: int, width: int) -> FrameDetections:
     num = draw(st.integers(0, 4))
     shares = st.sampled_from([0, 2**-7, 2**-12])
-    return FrameDetections.from_masks(
+    detections = FrameDetections.from_masks(
         draw(hnp.arrays(np.bool_, (num, height, width), fill=st.just(False))),
         labels=draw(hnp.arrays(np.uint16, num, elements=st.integers(0, 79))),
         scores=draw(hnp.arrays(np.float32, num, elements=st.floats(0, 1, width=32))),
         class_scores=draw(hnp.arrays(np.float16, (num, 80), elements=shares)),
     )
+    tracks = hnp.arrays(np.int64, num, elements=st.integers(-1, 2**63 - 1))
+    return replace(detections, tracks=draw(st.none() | tracks))
 
 
 @st.composite
@@ -84,6 +94,23 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
             assert_same(shard.frame(row), frame)
         assert shard.frame_index().tolist() == [3 * i for _, _, v in content for i in range(len(v))]
         assert verify_shard(path) == []
+        with ZipStore(path, mode="r") as store:
+            group = zarr.open_group(store, mode="r")
+            tracks = [track for frame in expected for track in known_tracks(frame).tolist()]
+            assert ("tracks" in group) == shard.has_tracks == any(track >= 0 for track in tracks)
+            assert not shard.has_tracks or np.asarray(group["tracks"]).tolist() == tracks
+
+
+def test_tracks_of_a_failed_video_are_discarded(tmp_path: Path) -> None:
+    path = tmp_path / "shard-000000.zarr.zip"
+    with ShardWriter(path, ENTRY) as writer:
+        begin(writer)
+        writer.add(0, 0.0, drawn_detections())
+        writer.fail("a", "damaged")
+        add(writer, "b", replace(drawn_detections(), tracks=None))
+    assert not Shard(path).has_tracks
+    with pytest.raises(ShapeError, match=r"tracks of shape \(3\) int64, got \(3,\) int32"):
+        replace(drawn_detections(), tracks=np.zeros(3, np.int32))
 
 
 @pytest.mark.parametrize("score_kind", get_args(ScoreKind))

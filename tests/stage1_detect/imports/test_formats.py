@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -89,6 +90,48 @@ def test_a_table_of_boxes(objects: Any, tmp_path: Path) -> None:
     assert shard.frame_seconds().tolist() == pytest.approx([0.3, 0.5, 0.0, 0.2])
 
 
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("video,frame,x,y,w,h,class,score", ("a,3,1,1.5,3,1.5,cup,0.5", "a,5,,,,,,")),
+        ("video;frame;x1;y1;x2;y2;class;score", ("a;3;1;1,5;4;3;cup;0.5", "a;5;;;;;;")),
+        ("video;frame;x;y;w;h;class;score", ('a;3;"1";1,5;3;1,5;cup;0,5', "a;5")),
+    ],
+)
+def test_a_table_of_sizes_or_with_semicolons(objects, tmp_path, header, rows) -> None:
+    _, shard = objects(table(tmp_path, *rows, header=header), "--format", "csv")
+    assert boxes_by_frame(shard, "a") == {3: [[1, 1.5, 4, 3]], 5: []}
+    assert (shard.frame(0).scores.tolist(), shard.has_tracks) == ([0.5], False)
+
+
+def test_tracks_of_a_table_are_exported_and_imported_again(
+    objects: Any, orn: Any, tmp_path: Path
+) -> None:
+    rows = ("a,3,0,0,4,3,cup,7", "a,3,2,0,4,3,cup,", "a,4,0,0,4,3,cup,7", "b,0,0,0,2,2,cup,-1")
+    source = table(tmp_path, *rows, f"b,1,0,0,2,2,cup,{2**63 - 1}",
+                   header="video,frame,x1,y1,x2,y2,class,track")  # fmt: skip
+    expected = [7, -1, 7, -1, 2**63 - 1]
+    _, shard = objects(source, "--format", "csv")
+    assert shard.array("tracks").tolist() == expected
+    assert [frame.detections.tracks.tolist() for frame in shard] == [
+        [7, -1],
+        [7],
+        [-1],
+        expected[4:],
+    ]
+    with zipfile.ZipFile(shard.path) as content:
+        assert json.loads(content.read("tracks/zarr.json"))["data_type"] == "int64"
+    out, words = tmp_path / "out.json", ("--format", "coco")
+    orn("export-objects", tmp_path / "mine.toml", out, *words, "--shards", shard.path.parent)
+    assert [result.get("track_id", -1) for result in json.loads(out.read_text())] == expected
+    _, shard = objects(out, *words)
+    assert shard.array("tracks").tolist() == expected
+    source.write_text(source.read_text().replace(",-1", ",-2"))
+    words = ("import-objects", tmp_path / "mine.toml", source, "--format", "csv")
+    refused = orn(*words, "--data", tmp_path / "data", "--dry-run", exit_code=1).stderr
+    assert f"{source}: line 5: track: expected at least -1, got '-2'" in refused
+
+
 def test_times_mean_the_nearest_frame_and_no_other(objects: Any, tmp_path: Path) -> None:
     rows = ["a,0.32,0,0,1,1,cup", "a,0.29,0,0,2,2,cup", "a,1.14,0,0,3,3,cup", "a,1.2,0,0,4,4,cup"]
     source = table(tmp_path, *rows, header="video,seconds,x1,y1,x2,y2,class")
@@ -142,9 +185,13 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
     of_image = {"image_id": 1, "category_id": 7}
     annotations: list[dict[str, Any]] = [
         of_image | {"bbox": [1.5, 1, 4.5, 5], "segmentation": [POLYGON, [1, 1, 3, 1, 3, 3]]},
-        of_image | {"segmentation": {"size": size, "counts": packed.decode()}, "score": 0.25},
-        of_image | {"segmentation": {"size": size, "counts": runs}, "bbox": [3, 2, 1, 3]},
-        of_image | {"bbox": [3, 2, 1, 3], "segmentation": None},
+        of_image
+        | {"segmentation": {"size": size, "counts": packed.decode()}, "score": 0.25}
+        | {"track_id": 4},
+        of_image
+        | {"segmentation": {"size": size, "counts": runs}, "bbox": [3, 2, 1, 3]}
+        | {"attributes": {"track_id": 0}},
+        of_image | {"bbox": [3, 2, 1, 3], "segmentation": None, "instance_id": 5},
         {"image_id": "2", "category_id": 9, "bbox": [0, 0, 1, 1]},
         {"image_id": "2", "category_id": 2, "bbox": [0, 0, 1, 1], "iscrowd": 1},
     ]
@@ -159,6 +206,7 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
     assert frame.boxes.tolist() == [[1.5, 1, 6, 6], *[[3, 2, 4, 5]] * 3]
     assert frame.scores.tolist() == [1, 0.25, 1, 1]
     assert frame.labels.tolist() == [0] * 4
+    assert frame.tracks is not None and frame.tracks.tolist() == [-1, 4, 0, 5]
     assert shard.detector.class_names == ("pot", "cup")
     dropped = left_out(summary)
     assert dropped.pop("unknown class") == 1

@@ -18,7 +18,14 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.orn.inspect.page.conftest import CUP_BOX, LABELS, frame, write, write_hostile
+from tests.orn.inspect.page.conftest import (
+    CUP_BOX,
+    LABELS,
+    PERSON_BOX,
+    frame,
+    write,
+    write_hostile,
+)
 from tests.worlds.shards import CUP, PERSON
 
 pytestmark = pytest.mark.timeout(200)
@@ -114,6 +121,22 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
             assert f"mask of {mask.sum():,} cells" in page.inner_text("#scores-text")
             page.keyboard.press("Escape")
             page.keyboard.press("ArrowRight")
+
+
+def test_a_track_is_a_number_at_the_box_and_in_the_list(chromium: Any, tmp_path: Path) -> None:
+    """Also one of more digits than a number in JavaScript has."""
+    tracked = replace(frame(CUP_BOX, PERSON_BOX), tracks=np.array([2**62 + 1, -1]))
+    untracked = replace(tracked, tracks=np.array([-1, -1]))
+    shard = write(tmp_path / "shard-000000.zarr.zip", {"a": [tracked, untracked]})
+    path = write_page(shard, NoPictures("none"), tmp_path / "page")
+    with opened(chromium, path) as page:
+        wait(page, 0)
+        assert page.locator("#objects .name").all_inner_texts() == [f"cup #{2**62 + 1}", "person"]
+        with_number = canvas(page)
+        page.keyboard.press("ArrowRight")
+        wait(page, 1)
+        assert page.locator("#objects .name").all_inner_texts() == ["cup", "person"]
+        assert (canvas(page) != with_number).any()
 
 
 def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, whole_page: Path) -> None:
