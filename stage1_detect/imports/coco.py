@@ -107,7 +107,6 @@ def read_coco(
     categories: dict[Any, str] = {}
     videos = cache(lambda: _names_of_videos(described))
     images: dict[int | str, SourceRecord] = {}
-    grids: dict[str, tuple[int, int]] = {}
     for key, entry, number in elements_of(described):
         if key == "categories":
             _add_name(categories, entry, f"{described}: {key} {number:,}")
@@ -117,12 +116,6 @@ def read_coco(
         image = _Image.of(entry, what)
         video_id, frame = _place_of(image, what, pattern, videos)
         video_id, grid = video_id or path.stem, (image.height, image.width)
-        if grids.setdefault(video_id, grid) != grid:
-            raise ObjectImportError(
-                f"expected the image size {grids[video_id]} of video {video_id!r}, "
-                f"got {grid}; export all images of a video at one size",
-                where=what,
-            )
         if image.id in images:
             raise ObjectImportError(
                 f"expected unique ids of images, got {image.id!r} twice; correct the file",
@@ -149,8 +142,9 @@ def read_coco(
                     "files in one step",
                     where=what,
                 )
-            content = _content(entry, grids[images[image_id].video_id], categories, what)
-            yield replace(images[image_id], content=content)
+            of_image = images[image_id]
+            assert of_image.grid is not None
+            yield replace(of_image, content=_content(entry, of_image.grid, categories, what))
 
 
 def _names_of_videos(described: Path) -> Mapping[Any, str]:

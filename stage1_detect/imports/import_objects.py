@@ -20,7 +20,7 @@ from orn.data_manifests.load import (
 )
 from orn.data_manifests.records import Video
 from orn.data_manifests.text_files import read_class_names
-from orn.shared.data_files import file_digest, text_digest
+from orn.shared.data_files import text_digest
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.engines import LocalEngine
@@ -37,7 +37,6 @@ from orn.shared.shards.shard_format import (
 from orn.shared.text import counted, first_few
 from orn.stage1_detect.imports import authors_vlog
 from orn.stage1_detect.imports import epic100_objects as epic100
-from orn.stage1_detect.imports.coco import images_file
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.source_objects import SourceVideo
@@ -212,11 +211,8 @@ def _entry(
     form = request.form
     files: list[Any] = [[name, planned[name].num_bytes, rates[name]] for name in planned]
     if form in RECORDS:
-        paths = {source.path for source in planned.values()}
-        if form == "coco":
-            paths |= {images_file(path) for path in paths}
-        digests = [file_digest(path, error=ObjectImportError) for path in sorted(paths)]
-        files += [digests, *request.options.model_dump(include=_OPTIONS).values()]
+        files += [source.digest for source in planned.values()]
+        files += [*request.options.model_dump(include=_OPTIONS).values()]
     if request.options.classes is not None:
         names = tuple(read_class_names(request.options.classes))
     elif set(names) <= set(COCO_CLASSES):

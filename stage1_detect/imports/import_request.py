@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from orn.shared.common_options import DataRoot, DatasetName, FilePath, Workers, out_option
 from orn.shared.options import Argument, Option, Request
 
-RecordsName = Literal["coco", "something-else", "csv"]
+RecordsName = Literal["coco", "something-else", "csv", "masks"]
 """Formats whose objects lie in the frames of a video."""
 FormatName = Literal["authors", "epic100", RecordsName]
 _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
@@ -16,6 +16,7 @@ _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
     "epic100": ("first_frame", "names", "classes", "groups"),
     "something-else": ("names", "classes", "groups"),
     "csv": ("names", "groups"),
+    "masks": ("groups",),
 }
 """Options that a format does not support."""
 
@@ -30,7 +31,8 @@ class ObjectOptions(Request):
     names: Annotated[
         str | None,
         Option(
-            "Pattern of COCO image names with video and frame; * matches anything.",
+            "Pattern of names of COCO images or masks, with video and frame, of masks also {class} "
+            "and {track}; * matches anything.",
             usual="'{video}/*{frame}.*'",
             metavar="PATTERN",
         ),
@@ -81,8 +83,8 @@ class ImportRequest(Request):
             "authors: SOURCE/VIDEO/clip.pkl, masks for VLOG by the authors of the paper. epic100: "
             "SOURCE/PXX/PXX_YY.pkl, masks released with EPIC-KITCHENS-100. coco: JSON with "
             "annotations, or with results next to NAME.images.json. something-else: boxes of "
-            "Something-Something. csv: video,frame|seconds,x1,y1,x2,y2|x,y,w,h,class[,score][,track]"
-            ".",
+            "Something-Something. csv: video,frame|seconds,x1,y1,x2,y2|x,y,w,h,class[,score]"
+            "[,track]. masks: SOURCE/VIDEO/NUMBER.png, label images, or with --names, a mask each.",
             name="--format",
         ),
     ]

@@ -76,7 +76,15 @@ class ObjectTable:
             by_time, place = is_timed, record.seconds
             if place is None:
                 place = ((record.frame or 0) - first) / (rate or 1)
-            self._grids[number, record.video_id] = record.grid
+            key = number, record.video_id
+            grid = self._grids.setdefault(key, record.grid) or record.grid
+            if record.grid not in (None, grid):
+                raise ObjectImportError(
+                    f"video {record.video_id!r}: expected images of one size, got {grid} and "
+                    f"{record.grid} (height, width); export all images of a video at one size",
+                    where=path,
+                )
+            self._grids[key] = grid
             row = (number, record.video_id, place, *_columns(record.content))
             self._database.execute(_ADD, row)
         self._files.append({"path": path, "first": first, "by_time": bool(by_time)})

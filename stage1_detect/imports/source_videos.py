@@ -13,12 +13,13 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from orn.data_manifests.find_videos import without_suffix
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ObjectImportError
-from orn.stage1_detect.imports import authors_vlog, boxes, coco
+from orn.stage1_detect.imports import authors_vlog, boxes, coco, mask_images
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
 from orn.stage1_detect.imports.object_table import ObjectTable
@@ -38,7 +39,8 @@ _CLIP_NAME = "clip.pkl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFormat:
-    """A format whose files have records of many videos, located by the frames of these videos."""
+    """A format whose objects lie in frames of the videos; a file has records of many videos, or,
+    with `is_folder`, files have records of one frame."""
 
     suffix: str
     read: Callable[[Path, re.Pattern[str], dict[str, None]], Iterator[SourceRecord]]
@@ -48,6 +50,7 @@ class RecordFormat:
     """Number of a video's first frame."""
     rate: float | None = None
     """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
+    is_folder: bool = False
 
 
 RECORDS = {
@@ -59,6 +62,7 @@ RECORDS = {
         rate=boxes.SOMETHING_ELSE_RATE,
     ),
     "csv": RecordFormat(suffix=".csv", read=boxes.read_table),
+    "masks": RecordFormat(suffix=".png", read=mask_images.read_masks, is_folder=True),
 }
 
 
@@ -75,15 +79,15 @@ def find_videos(
         table: file for the table of records, which only other formats write.
     """
     source, form = request.source, RECORDS.get(request.form)
-    suffix = form.suffix if form else ".pkl"
+    suffix, takes_file = (form.suffix, not form.is_folder) if form else (".pkl", False)
     problem = None if os.path.isdir(source) else not_a_file(source)
-    if problem is not None or (form is None and not os.path.isdir(source)):
-        expected = "a folder or a file" if form else "a folder"
+    if problem is not None or not (takes_file or os.path.isdir(source)):
+        expected = "a folder or a file" if takes_file else "a folder"
         raise ObjectImportError(
             f"expected {expected} with objects, got {problem or 'a file'}; correct SOURCE",
             where=source,
         )
-    files = [source] if form and not os.path.isdir(source) else _files(source, suffix)
+    files = [source] if takes_file and not os.path.isdir(source) else _files(source, suffix)
     if not files:
         raise ObjectImportError(
             f"expected files *{suffix} in this folder or below, got none; pass the "
@@ -101,13 +105,14 @@ def find_videos(
         ]
         return found, ()
     names: dict[str, None] = {}
-    pattern = _pattern(request.options.names)
+    pattern = _pattern(request.options.names, source if form.is_folder else None)
     given = request.options.first_frame
     first = form.first if given is None else given
     try:
         records = ObjectTable(table)
-        for path in files:
-            own = form.read(path, pattern, names)
+        groups = [(source, files)] if form.is_folder else [(path, [path]) for path in files]
+        for path, group in groups:
+            own = chain.from_iterable(form.read(file, pattern, names) for file in group)
             records.add(path, own, first=first, rate=request.rate or form.rate)
         return records.finish(), tuple(names)
     except sqlite3.Error as err:
@@ -116,18 +121,26 @@ def find_videos(
         ) from err
 
 
-def _pattern(names: str | None) -> re.Pattern[str]:
-    """Return the pattern of image names, by default `VIDEO/anythingNUMBER.jpg`."""
+def _pattern(names: str | None, masks: Path | None) -> re.Pattern[str]:
+    """Return the pattern of image names, by default `VIDEO/anythingNUMBER.jpg`; of masks, the
+    pattern of their paths in a folder."""
+    begin = "" if masks is None else re.escape(Path(masks, "x").as_posix()[:-1])
     if names is None:
-        return coco.FILE_NAME
-    if names.count("{frame}") != 1 or names.count("{video}") > 1:
+        return re.compile(begin + coco.FILE_NAME.pattern)
+    groups = {"{frame}": r"(?P<frame>\d{1,15})", "{video}": "(?P<video>.+)"}
+    if masks is not None:
+        groups |= {"{class}": "(?P<class>[^/]+?)", "{track}": r"(?P<track>\d{1,18})"}
+    parts = re.split(r"(\{\w+\}|\*)", names)
+    places = [part for part in parts if part.startswith("{")]
+    if "{frame}" not in places or any(places.count(n) > 1 or n not in groups for n in places):
         raise ConfigError(
-            f"--names {names}: expected {{frame}} once and {{video}} at most once; use a pattern "
-            "such as '{video}_{frame}.jpg'"
+            where=f"--names {names}",
+            expected=f"{{frame}}, and each of {', '.join(groups)} at most once",
+            got=", ".join(places) or "none of them",
+            remedy="use a pattern such as '{video}_{frame}.jpg'",
         )
-    groups = {"{video}": "(?P<video>.+)", "{frame}": r"(?P<frame>\d{1,15})", "*": ".*?"}
-    parts = re.split(r"(\{video\}|\{frame\}|\*)", names)
-    return re.compile("".join(groups.get(part, re.escape(part)) for part in parts))
+    groups["*"] = ".*?"
+    return re.compile(begin + "".join(groups.get(part, re.escape(part)) for part in parts))
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from orn.data_manifests.load import load_dataset
@@ -142,6 +143,12 @@ SOURCES: dict[FormatName, str] = {
 }
 
 
+def _make_mask(folder: Path) -> Path:
+    path = folder / "0012.png"
+    Image.fromarray(np.kron(np.eye(4, dtype=np.uint8), np.full((2, 2), 3, np.uint8))).save(path)
+    return path
+
+
 def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     return lambda path: [(frame.place, frame.detections.masks) for frame in read(path)]
 
@@ -253,6 +260,12 @@ READERS = (
             accepts=TEXT,
         )
         for form, text in SOURCES.items()
+    ),
+    Reader(
+        name="masks",
+        make=_make_mask,
+        read=lambda path: boxes_of_records("masks", path.parent),
+        accepts=("0/4",),
     ),
     Reader(
         name="video",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from orn.inspect.verify import verify_shard
@@ -239,6 +241,77 @@ def test_which_frame_an_image_is(objects, tmp_path, fields, words, places) -> No
     _, shard = objects(source, "--format", "coco", *words)
     video_id, frame = places
     assert boxes_by_frame(shard, video_id) == ({} if frame is None else {frame: [[0, 0, 1, 1]]})
+
+
+def label_image(path: Path, *blocks: tuple[int, int, int], mode: str = "L") -> Path:
+    """A PNG with squares of five pixels: value, left and top."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = np.zeros((HEIGHT, WIDTH), np.uint16 if mode == "I;16" else np.uint8)
+    for value, x, y in blocks:
+        labels[y : y + 5, x : x + 5] = value
+    picture = Image.fromarray(labels)
+    if mode == "P":
+        picture.putpalette([*range(256)] * 3)
+    picture.save(path)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16"])
+def test_label_images_are_objects_with_tracks(objects: Any, tmp_path: Path, mode: str) -> None:
+    source = tmp_path / "masks"
+    most = 65_535 if mode == "I;16" else 255
+    label_image(source / "a" / "00003.png", (most, 30, 10), (1, 2, 43), (1, 20, 0), mode=mode)
+    label_image(source / "a" / "00004.png", mode=mode)
+    label_image(source / "b" / "00000.png", (2, 1, 1), mode=mode)
+    summary, shard = objects(source, "--format", "masks")
+    assert (summary["left_out"], shard.detector.class_names) == ([], ("object",))
+    assert boxes_by_frame(shard, "a") == {3: [[2, 0, 25, 48], [30, 10, 35, 15]], 4: []}
+    assert shard.array("tracks").tolist() == [1, most, 2]
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[43:48, 2:7] = expected[0:5, 20:25] = True
+    np.testing.assert_array_equal(shard.frame(0).mask_arrays()[0], expected)
+    _, alone = objects(source / "b", "--format", "masks", "--names", "{frame}.png")
+    assert boxes_by_frame(alone, "b") == {0: [[1, 1, 6, 6]]}
+
+
+def test_a_file_is_one_mask_if_its_name_has_a_class_or_a_track(objects, tmp_path: Path) -> None:
+    """A folder for each object, as SAM 2 writes it, or the class in the name of the file."""
+    source = tmp_path / "masks"
+    for name in ("a/001/00003.png", "a/002/00003.png", "a/002/00004.png"):
+        label_image(source / name, (255, 4, 4), (1, 9, 9))
+    words = ("--format", "masks", "--names")
+    _, shard = objects(source, *words, "{video}/{track}/{frame}.png")
+    assert boxes_by_frame(shard, "a") == {3: [[4, 4, 14, 14]] * 2, 4: [[4, 4, 14, 14]]}
+    assert shard.array("tracks").tolist() == [1, 2, 2]
+    shutil.rmtree(source)
+    for name in ("a_3_my cup_5.png", "a_3_pot_6.png"):
+        label_image(source / name, (1, 4, 4))
+    label_image(source / "a_4_pot_6.png")
+    _, shard = objects(source, *words, "{video}_{frame}_{class}_{track}.png")
+    assert shard.detector.class_names == ("my cup", "pot")
+    assert (shard.array("labels").tolist(), shard.array("tracks").tolist()) == ([0, 1], [5, 6])
+    assert list(boxes_by_frame(shard, "a")) == [3, 4]
+
+
+def test_masks_that_are_no_label_images_are_named(objects, orn, tmp_path: Path) -> None:
+    source = tmp_path / "masks"
+    label_image(source / "b" / "1.png", (1, 4, 4))
+    Image.new("RGB", (8, 6)).save(label_image(source / "a" / "1.png"))
+    summary, shard = objects(source, "--format", "masks", exit_code=3)
+    assert [video.id for video in shard.videos] == ["b"]
+    assert summary["failed"][0]["reason"].startswith("masks/a/1.png: expected a PNG file with one")
+    assert "type RGB" in summary["failed"][0]["reason"]
+    words = ("import-objects", tmp_path / "mine.toml", source, "--data", tmp_path / "data")
+    asked = partial(orn, *words, "--format", "masks", "--dry-run")
+    for names in ("{video}/{frames}.png", "{video}.png", "{video}/{frame}_{frame}.png"):
+        refused = asked("--names", names, exit_code=2).stderr
+        assert f"--names {names}: expected {{frame}}, and each of " in refused
+    assert (
+        f"{source}/a/1.png: expected a name" in asked("--names", "x{frame}.png", exit_code=1).stderr
+    )
+    Image.new("L", (8, 6)).save(source / "b" / "2.png")
+    refused = asked(exit_code=1).stderr
+    assert f"{source}: video 'b': expected images of one size, got (48, 64) and (6, 8)" in refused
 
 
 @pytest.mark.real_data
