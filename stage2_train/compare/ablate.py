@@ -38,7 +38,7 @@ from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.runs.made_from import labels_digest
-from orn.stage2_train.runs.missing_data import refuse_missing
+from orn.stage2_train.runs.open_data import refuse_missing
 from orn.stage2_train.runs.phases import count_training_clips
 from orn.stage2_train.runs.run_config import config_to_resume
 from orn.stage2_train.runs.run_folder import RUN_MARKER

@@ -15,7 +15,7 @@ from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, ev
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.runs.predictions import Predictions, joined_predictions
-from orn.stage2_train.settings.head_combination import HeadCombination
+from orn.stage2_train.settings.evaluation_names import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import path_text
 from orn.stage2_train.parts import TEMPERATURES_NAME
-from orn.stage2_train.settings.head_combination import WHOLE
+from orn.stage2_train.settings.evaluation_names import WHOLE
 
 FEWEST_SEGMENTS = 30
 """Segments below which no temperature is fitted."""

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
-from orn.stage2_train.settings.head_combination import HEADS
+from orn.stage2_train.settings.evaluation_names import HEADS
 
 _SETTINGS: Any = {
     "svg.fonttype": "none",

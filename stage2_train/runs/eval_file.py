@@ -15,7 +15,7 @@ from orn.shared.text import counted, path_text
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.runs.control_results import ControlResults, control_table
 from orn.stage2_train.runs.predictions import GroupKind
-from orn.stage2_train.settings.head_combination import HEADS
+from orn.stage2_train.settings.evaluation_names import HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts

@@ -1,8 +1,9 @@
-"""The sources of clips, frames and shards: opening them, their clips for a recipe, and a check
-whether the data of a run has changed."""
+"""The sources of clips, frames and shards: opening them, the commands that create missing ones,
+their clips for a recipe, and a check whether the data of a run has changed."""
 
 import json
 import logging
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +11,15 @@ from statistics import median
 
 from orn.data_manifests.records import Dataset, Segment, Task
 from orn.shared.data_files import json_digest
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, PipelineError, ShardNotFoundError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import differences
 from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.time_join import frame_interval
-from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_command import clips
-from orn.stage2_train.clip_store.clips_request import clips_for
+from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
@@ -38,7 +40,7 @@ from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
-from orn.stage2_train.settings.resources import DataPaths
+from orn.stage2_train.settings.resources import DataPaths, Resources
 
 logger = logging.getLogger(__name__)
 
@@ -202,6 +204,39 @@ def open_sources(
     detections = DetectionFolder(paths.shards)
     check_rates(dataset.videos, detections)
     return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
+
+
+def lacks_store(dataset_name: str, resources: Resources) -> bool:
+    """Return whether there is no clip store of a data set, but should be one."""
+    store = resources.clips_of(dataset_name)
+    return store is not None and not is_clip_store(store)
+
+
+def refuse_missing(
+    manifest: str, dataset_name: str, resources: Resources, *, store: ClipsRequest | None
+) -> None:
+    """Raise PipelineError if there are no shards or no clip store, with the commands that create
+    them.
+
+    Args:
+        manifest: name or file of the manifest, as given by the user.
+        dataset_name: name of the data set.
+        resources: paths of shards and the clip store.
+        store: request that creates the clip store; None if it may be missing.
+    """
+    missing: dict[str, str] = {}
+    shards = resources.shards_of(dataset_name)
+    try:
+        shard_paths(shards)
+    except ShardNotFoundError:
+        data = ["--data", str(resources.data_root)] if resources.data_root else []
+        out = ["--out", str(shards)] if resources.shards else []
+        missing[f"shards in {shards}"] = shlex.join(["orn", "detect", manifest, *data, *out])
+    if store is not None and lacks_store(dataset_name, resources):
+        missing[f"clip store {resources.clips_of(dataset_name)}"] = clips.typed(request=store)
+    if missing:
+        expected, typed = " and ".join(missing), " && ".join(missing.values())
+        raise PipelineError(f"{dataset_name}: expected {expected}, got none; run `{typed}` first")
 
 
 def _check_maps(

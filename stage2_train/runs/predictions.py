@@ -23,8 +23,13 @@ from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.text import path_text, truncate
 from orn.stage2_train.parts.temperatures import PartLogits
 from orn.stage2_train.runs.control_results import CHANGES
-from orn.stage2_train.settings.evaluation_names import FOLDS, options_of
-from orn.stage2_train.settings.head_combination import PARTS, HeadCombination, with_combination
+from orn.stage2_train.settings.evaluation_names import (
+    FOLDS,
+    PARTS,
+    HeadCombination,
+    options_of,
+    with_combination,
+)
 
 GroupKind = Literal["videos", "participants", "groups"]
 _FIELDS = {

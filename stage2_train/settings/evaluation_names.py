@@ -1,12 +1,36 @@
-"""Names of evaluations, as in eval-NAME.json, and the options of `orn eval` that give them."""
+"""Names of evaluations, as in eval-NAME.json, and of the heads that have metrics; how the logits of
+heads are combined. A model of a network and a forest is combined in `parts.temperatures`."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 NumCrops = Literal[1, 3]
 NUM_FIGURE_DRAWS = 2000
 """Bootstrap draws for a confidence interval, which determine its width to about 2 %."""
 FOLDS = "folds"
 """Name of the evaluation of a cross-validation, over the test splits of all folds."""
+HeadCombination = Literal["mean", "sum"]
+Logits = TypeVar("Logits", bound=Any)
+"""Arrays or tensors of logits."""
+PARTS = {"two_heads": ("activity_head", "object_head"), "average": ("forest", "probe")}
+"""Heads of a network, and models of a baseline, by the name of their combination."""
+WHOLE = "model"
+"""Name of a network and a forest together."""
+HEADS = (WHOLE, *(name for combined, parts in PARTS.items() for name in (combined, *parts)))
+"""Names that have metrics; the first of an evaluation is its prediction."""
+
+
+def with_combination(
+    heads: Mapping[str, Logits | None], combination: HeadCombination
+) -> dict[str, Logits]:
+    """Return the logits of each head that has any, by its name in reports. The prediction comes
+    first: the mean (or sum) of two heads' logits, or the only head's logits."""
+    known = {name: logits for name, logits in heads.items() if logits is not None}
+    for whole, (one, other) in PARTS.items():
+        if one in known and other in known:
+            total = known[one] + known[other]
+            return {whole: total if combination == "sum" else total / 2, **known}
+    return known
 
 
 def options_of(name: str) -> list[str]:

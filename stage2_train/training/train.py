@@ -1,4 +1,5 @@
-"""The job of `orn train`: combine data, recipe and run folder, then train."""
+"""The job of `orn train`: combine data, recipe and run folder, train the network, and fit the
+forest of the model."""
 
 import logging
 import math
@@ -8,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -16,10 +18,12 @@ from orn.shared.config.toml_files import to_toml
 from orn.shared.devices import choose_device
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
+from orn.shared.jobs.progress import progress
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
+from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of, read_forest
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.open_data import record_inputs
 from orn.stage2_train.runs.phases import count_training_clips, plan_phases
@@ -32,7 +36,6 @@ from orn.stage2_train.runs.run_folder import (
     record_start,
 )
 from orn.stage2_train.settings.recipe import clip_seconds
-from orn.stage2_train.training.fit_forest import fit_forest_of_run
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
 from orn.stage2_train.training.step import step_generator
@@ -90,7 +93,7 @@ def _train(
     )
     phases = plan_phases(recipe, num_segments=1)  # for their names
     if state.is_finished(len(phases)) and accelerator.is_main_process:
-        fit_forest_of_run(inputs, threads=resources.num_threads())
+        _fit_forest(inputs, threads=resources.num_threads())
     accelerator.wait_for_everyone()
     return {
         "run": str(inputs.run),
@@ -136,6 +139,43 @@ def _record(inputs: TrainingInputs, *, threads: int) -> None:
     logger.info("precision %s", precision)
     record_start(inputs.run, threads=threads, precision=precision)
     record_inputs(inputs.run, inputs.made_from())
+
+
+def _fit_forest(inputs: TrainingInputs, *, threads: int) -> None:
+    """Fit the forest of a run to its training segments, unless the recipe has none or the run has
+    it already.
+
+    Args:
+        inputs: what training started from.
+        threads: number of threads.
+
+    Raises:
+        PipelineError: if objects or motion cannot be read, or the file cannot be written.
+    """
+    recipe, config = inputs.config.recipe, config_digest(inputs.run)
+    if "forest" not in recipe.ensemble or read_forest(inputs.run, config=config) is not None:
+        return
+    clips, sources = inputs.data.train, inputs.sources
+    read = inputs_of(
+        clips.segments,
+        sources.detections,
+        score_threshold=recipe.data.score_threshold,
+        num_frames=recipe.data.clip_frames,
+        reads_motion=recipe.model.reads_motion,
+    )
+    rows = []
+    with progress("forest", total=len(clips.segments), unit="clips") as bar:
+        for segment in clips.segments:
+            rows.append(read.of_segment(segment, sources.detections, sources.clips))
+            bar.advance()
+    FittedForest.fit(
+        read,
+        np.stack(rows),
+        np.stack([np.asarray(clips.label(segment)) for segment in clips.segments]),
+        recipe.model.num_activities,
+        seed=recipe.seed,
+        jobs=threads,
+    ).write(inputs.run, config=config)
 
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:

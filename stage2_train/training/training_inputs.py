@@ -23,8 +23,14 @@ from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.made_from import MadeFrom, free_run
-from orn.stage2_train.runs.missing_data import lacks_store, refuse_missing
-from orn.stage2_train.runs.open_data import Sources, data_inputs, expected_maps, open_sources
+from orn.stage2_train.runs.open_data import (
+    Sources,
+    data_inputs,
+    expected_maps,
+    lacks_store,
+    open_sources,
+    refuse_missing,
+)
 from orn.stage2_train.runs.run_config import (
     DatasetRecord,
     Places,

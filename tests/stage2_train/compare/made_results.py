@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orn.stage2_train.settings.head_combination import HEADS
+from orn.stage2_train.settings.evaluation_names import HEADS
 from tests.worlds.evaluations import evaluation_of, predicted
 
 EVALUATION = {
