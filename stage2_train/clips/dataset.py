@@ -2,9 +2,10 @@
 they are used: crops that do not fit or are small, and frames without objects, whose usual cause is
 the wrong weights of a detector.
 
-`sampling.py` chooses frames, crop and flip; `caches.py` reads objects.
+`sampling.py` chooses frames, crop and flip. Objects are read through caches of limited size in each
+process.
 
-T frames, K object slots, H W pixels, A activity classes.
+T frames of a clip, F frames of its video, K object slots, H W pixels, A activity classes.
 """
 
 import logging
@@ -13,27 +14,34 @@ import operator
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from orn.data_manifests.records import Segment
-from orn.shared.errors import ConfigError, JoinError
-from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.errors import ConfigError, JoinError, ShardFormatError
+from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import center_window, placed_window
-from orn.stage2_train.clips.caches import OBJECTS_BYTES, ObjectCache
+from orn.stage2_train.clip_store.decoded import ProcessCache
 from orn.stage2_train.clips.interfaces import (
     ClipRequest,
     ClipSettings,
     FrameSource,
 )
-from orn.stage2_train.clips.objects import PERSON, ClipSlots, fill_slots
+from orn.stage2_train.clips.objects import (
+    PERSON,
+    ClipSlots,
+    FrameObjects,
+    fill_slots,
+    objects_of_frames,
+)
 from orn.stage2_train.clips.sampling import ClipDraws
 
 logger = logging.getLogger(__name__)
@@ -41,6 +49,66 @@ _MIN_AREA_FRACTION = 0.5
 """A crop that covers a smaller fraction of a stored frame causes a warning."""
 _NUM_CLIPS = 16
 """Clips that are read, evenly spaced; all others are read only if these have no object."""
+OBJECTS_BYTES = 256 * 2**20
+"""Total cache size for decoded detections, over all processes of a loader."""
+_TIMES_BYTES = 64 * 2**20
+"""Total cache size for times of detections, over all processes; a 10 s clip takes 5 kB and its
+shard 20 kB."""
+
+
+class ObjectCache:
+    """The objects of frames, from detections; a pickled cache is empty."""
+
+    def __init__(
+        self, detections: DetectionFolder, objects_bytes: int, times_bytes: int = _TIMES_BYTES
+    ) -> None:
+        """Create empty caches: detections by video, objects by video and row."""
+        self.detections = detections
+        size = attrgetter("size_bytes")
+        self._videos = ProcessCache(times_bytes, size)
+        self._objects = ProcessCache(objects_bytes, size)
+
+    def for_workers(self, number: int) -> "ObjectCache":
+        """Return a copy for each of `number` worker processes, with its share of the sizes."""
+        sizes = (int(cache.maxsize) // number for cache in (self._objects, self._videos))
+        return ObjectCache(self.detections.for_workers(number), *sizes)
+
+    def objects(
+        self,
+        request: ClipRequest,
+        video_id: str,
+        seconds_F: NDArray[np.float64],
+        frames_T: NDArray[np.int64],
+        settings: ClipSettings,
+    ) -> list[FrameObjects]:
+        """Return the objects that belong to T frames of a video."""
+        detections = self._detections(request, video_id)
+        if settings.as_authors and detections.num_frames:
+            rows = (frames_T * detections.num_frames // len(seconds_F)).tolist()
+        else:
+            rows = detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F).tolist()
+        kept: dict[int, Any] = {row: self._objects.get((video_id, row)) for row in rows}
+        missing = [row for row, objects in kept.items() if objects is None]
+        frames = [detections.frame(row) for row in missing]
+        try:
+            made = objects_of_frames(
+                frames, self.detections.rules, score_threshold=settings.data.score_threshold
+            )
+        except ShardFormatError:
+            detections.check_frames(missing)  # its error message identifies the frame
+            raise
+        for row, objects in zip(missing, made, strict=True):
+            kept[row] = objects
+            self._objects.keep((video_id, row), objects)
+        return [kept[row] for row in rows]
+
+    def _detections(self, request: ClipRequest, video_id: str) -> VideoDetections:
+        detections: VideoDetections | None = self._videos.get(video_id)
+        if detections is None:
+            shards = None if request.resolved is None else request.resolved[1]
+            detections = self.detections.video(video_id, shards)
+            self._videos.keep(video_id, detections)
+        return detections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
