@@ -4,7 +4,6 @@ import json
 import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def _system_row(own: Sequence[_Result], table: str | None) -> dict[str, Any]:
     chance = 100 * (_mean(own, "chance") or 0.0)
     score = mean_interval([_percent(result) for result in own])
     why_not_learned = None
-    if score.mean <= chance + _ROUNDING:
+    if score["mean"] <= chance + _ROUNDING:
         why_not_learned = "not above chance"
     elif (_mean(own, "loss_fall") or 0.0) > STILL_FALLS + _ROUNDING:
         why_not_learned = "loss still falls"
@@ -114,9 +113,9 @@ def _system_row(own: Sequence[_Result], table: str | None) -> dict[str, Any]:
         "backbone": own[0]["backbone"],
         "runs": [result["run"] for result in own],
         "percent_by_seed": {str(result["seed"]): _percent(result) for result in own},
-        **asdict(score),
+        **score,
         "heads": {
-            head: asdict(mean_interval([_percent(result, head) for result in own]))
+            head: mean_interval([_percent(result, head) for result in own])
             for head in own[0]["heads"]
             if all(head in result["heads"] for result in own)
         },
@@ -146,7 +145,7 @@ def _contrasts(systems: _Rows) -> list[dict[str, Any]]:
             {
                 "better": _name(better),
                 "worse": _name(worse),
-                **asdict(paired(*by_seed)),
+                **paired(*by_seed),
                 "p_holm": None,
                 "not_learned": [_name(side) for side in sides],
             }

@@ -17,9 +17,9 @@ from orn.data_manifests.records import FIRST_FOLD
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table, percent
-from orn.stage2_train.evaluation.intervals import CONFIDENCE, paired_differences
+from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.split_figures import segments_of_metrics
+from orn.stage2_train.evaluation.split_figures import interval_facts, segments_of_metrics
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
@@ -100,16 +100,6 @@ def _warn_of_other_weights(run: Path, name: str) -> None:
         inputs = {"weights": weights_digest(run)}
         if why := why_stale(result_paths(run, name)[1], inputs):
             logger.warning("%s: %s since it was evaluated; run `orn eval` again", run, why)
-
-
-def interval_facts(predictions: Predictions, num_draws: int) -> dict[str, Any]:
-    """Return what the intervals of a result are computed over, as a JSON object."""
-    return {
-        "confidence": CONFIDENCE,
-        "over": predictions.grouped_by if predictions.groups else "segments",
-        "num_groups": len(set(predictions.groups or predictions.ids)),
-        "draws": num_draws,
-    }
 
 
 def interval_title(interval: Mapping[str, Any]) -> str:

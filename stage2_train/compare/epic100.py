@@ -22,8 +22,13 @@ from orn.data_manifests.manifest import Epic100Labels, EpicTarget
 from orn.data_manifests.records import Listing
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.text_summary import Summary, Table, percent
-from orn.stage2_train.compare.compare import interval_facts, interval_title
-from orn.stage2_train.evaluation.split_figures import Share, share_figures, top1_share
+from orn.stage2_train.compare.compare import interval_title
+from orn.stage2_train.evaluation.split_figures import (
+    Share,
+    interval_facts,
+    share_figures,
+    top1_share,
+)
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import paths_of_run

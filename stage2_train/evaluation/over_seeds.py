@@ -7,75 +7,54 @@ reference frames, so part of the variation between seeds is common to both.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from orn.stage2_train.evaluation.intervals import student_t
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A mean over seeds with its 95 % confidence interval."""
-
-    mean: float
-    half_width: float | None
-    """Half the width of the interval, from Student's t; None with fewer than two seeds."""
-    num_seeds: int
-    values: tuple[float, ...]
-    """The value of each seed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """Difference between two systems over the seeds that both have."""
-
-    mean: float | None
-    """Mean of the differences over seeds; None without a common seed."""
-    half_width: float | None
-    """Half the width of the 95 % interval, from Student's t; None with fewer than two pairs."""
-    num_pairs: int
-    """Number of common seeds."""
-    p_value: float | None
-    """Two-sided p-value of the paired t test; None with fewer than two pairs."""
-    values: tuple[float, ...]
-    """The difference of each common seed."""
-
-
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean of one or more values, one per seed, with its interval."""
+def mean_interval(values: Sequence[float]) -> dict[str, Any]:
+    """Return the `mean` of one or more values, one per seed, with the `half_width` of its 95 %
+    confidence interval, from Student's t (None with fewer than two seeds), `num_seeds` and
+    `values`."""
     half_width = None
     if len(values) > 1:
         error = statistics.stdev(values) / math.sqrt(len(values))
         half_width = student_t(len(values) - 1) * error
-    return Interval(
-        mean=statistics.fmean(values),
-        half_width=half_width,
-        num_seeds=len(values),
-        values=tuple(values),
-    )
+    return {
+        "mean": statistics.fmean(values),
+        "half_width": half_width,
+        "num_seeds": len(values),
+        "values": list(values),
+    }
 
 
-def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Difference:
+def paired(values: Mapping[int, float], others: Mapping[int, float]) -> dict[str, Any]:
     """Return the difference between two systems, by the paired t test over their common seeds.
 
     Args:
         values: values of one system by seed.
         others: values of the other system by seed, which are subtracted.
+
+    Returns:
+        The `mean` of the differences (None without a common seed), the `half_width` of its 95 %
+        interval and the two-sided `p_value` (None with fewer than two pairs), `num_pairs`, and the
+        differences as `values`.
     """
     differences = [values[seed] - others[seed] for seed in values if seed in others]
-    num_pairs = len(differences)
-    half_width = p_value = None
+    num_pairs, p_value = len(differences), None
+    interval: dict[str, Any] = dict.fromkeys(("mean", "half_width"))
+    if differences:
+        interval = mean_interval(differences)
     if num_pairs > 1:
         error = statistics.stdev(differences) / math.sqrt(num_pairs)
-        half_width = student_t(num_pairs - 1) * error
-        p_value = _paired_p_value(statistics.fmean(differences), error, num_pairs)
-    return Difference(
-        mean=statistics.fmean(differences) if differences else None,
-        half_width=half_width,
-        num_pairs=num_pairs,
-        p_value=p_value,
-        values=tuple(differences),
-    )
+        p_value = _paired_p_value(interval["mean"], error, num_pairs)
+    return {
+        "mean": interval["mean"],
+        "half_width": interval["half_width"],
+        "num_pairs": num_pairs,
+        "p_value": p_value,
+        "values": differences,
+    }
 
 
 def _paired_p_value(mean: float, error: float, num_pairs: int) -> float:
@@ -100,7 +79,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def interval_text(figure: Mapping[str, Any]) -> str:
-    """Return the fields of an `Interval` or a `Difference` as text: the mean with half the width of
+    """Return the result of `mean_interval` or `paired` as text: the mean with half the width of
     its interval, or with both values, where an interval from two seeds would say nothing."""
     mean, half_width, values = figure["mean"], figure["half_width"], figure["values"]
     if mean is None:

@@ -63,10 +63,14 @@ def segments_of_metrics(predictions: Predictions, tallies: Tallies) -> NDArray[n
     return np.concatenate([every_FN, of_classes_AN])
 
 
-def _num_groups(segments_FN: NDArray[np.bool_], groups: Sequence[str]) -> list[int]:
-    """Return the (F,) numbers of groups among the segments of each metric."""
-    names_N = np.asarray(groups)
-    return [len(np.unique(names_N[segments_N])) for segments_N in segments_FN]
+def interval_facts(predictions: Predictions, num_draws: int) -> dict[str, Any]:
+    """Return what the intervals of a result are computed over, as a JSON object."""
+    return {
+        "confidence": CONFIDENCE,
+        "over": predictions.grouped_by if predictions.groups else "segments",
+        "num_groups": len(set(predictions.groups or predictions.ids)),
+        "draws": num_draws,
+    }
 
 
 def measured_values(
@@ -151,13 +155,8 @@ def measured_figures(
             row["intervals"][head] = None if None in ends else ends
         for row, precision in zip(rows, _average_precisions(labels, heads[head]), strict=False):
             row.setdefault("average_precision", {})[head] = precision
-    interval = {
-        "confidence": CONFIDENCE,
-        "over": predictions.grouped_by,
-        "num_groups": len(set(groups)),
-        "draws": num_draws,
-        "least_over": None if predictions.videos is None else "videos",
-    }
+    least_over = None if predictions.videos is None else "videos"
+    interval = interval_facts(predictions, num_draws) | {"least_over": least_over}
     return {"interval": interval, "figures": figures, "per_class": rows}
 
 
@@ -180,7 +179,7 @@ def _with_intervals(
     """
     once = np.ones((len(groups), 1))
     draws = bootstrap_figures(tallies, groups, num_draws=num_draws)
-    sizes_F = _num_groups(segments_FN, groups)
+    sizes_F = [len(np.unique(np.asarray(groups)[segments_N])) for segments_N in segments_FN]
     proportions = [
         [
             with_interval(value, draws_R, num_groups=size)

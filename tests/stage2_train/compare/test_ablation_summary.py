@@ -34,7 +34,7 @@ def test_means_and_contrasts() -> None:
 
 def test_holm_corrects_for_all_comparisons() -> None:
     percents = {"orn": (70.5, 71.5, 72.5), "object-head": (65.0, 68.0, 69.1)}
-    plain = paired(*(dict(enumerate(values)) for values in percents.values())).p_value
+    plain = paired(*(dict(enumerate(values)) for values in percents.values()))["p_value"]
     assert plain is not None and 0.025 < plain < 0.05
     (row,) = ablation_summary(made_results(percents))["contrasts"]
     assert (row["p_holm"], row["verdict"]) == (pytest.approx(plain), "holds")
