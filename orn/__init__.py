@@ -230,8 +230,7 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.predict.video import predict_path
-    from orn.predict.windows import WindowChoice
+    from orn.predict.video import WindowChoice, predict_path
 
     choice = WindowChoice(seconds=window, stride_seconds=stride)
     return predict_path(model, video, detections, rate=rate, choice=choice, pairs=pairs)

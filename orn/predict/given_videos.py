@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES
 from orn.data_manifests.records import Video
@@ -12,9 +11,6 @@ from orn.shared.data_files import walk
 from orn.shared.errors import ConfigError
 from orn.shared.text import path_text, utf8
 from orn.shared.video.frame import PICTURE_SUFFIXES
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from orn.data_manifests.records import Video
 from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
 from orn.predict.predict_request import PredictRequest
 from orn.predict.prediction import SegmentPrediction
-from orn.predict.video import check_pairs, predict_video
-from orn.predict.windows import WindowChoice, windows_and_segments
+from orn.predict.video import WindowChoice, check_pairs, predict_video
+from orn.predict.windows import windows_and_segments
 from orn.shared.echo import echo, echo_text, json_text
 from orn.shared.errors import (
     CheckpointError,

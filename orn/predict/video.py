@@ -8,8 +8,10 @@ B clips, T frames per clip, K object slots, A activity classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from numbers import Integral
+from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,6 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import Segment, Video
 from orn.predict.detecting import detected_by, objects_in
 from orn.predict.prediction import WindowPrediction
-from orn.predict.windows import WindowChoice, windows_of
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import utf8
@@ -35,7 +36,7 @@ from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities
-from orn.stage2_train.runs.run_config import check_detector_classes
+from orn.stage2_train.runs.run_config import ClipRecord, check_detector_classes
 from orn.stage2_train.runs.trained import OpenedModel
 
 if TYPE_CHECKING:
@@ -46,6 +47,65 @@ _BATCH = 8
 """Maximum number of windows in a batch."""
 _KEPT_BYTES = 16 * 2**20
 """Size of the cache for objects, which is small because windows only move forward."""
+
+_LONG = 1.5
+"""Number of windows above which a video is split, unless training had segments of this length."""
+_ROUNDING = 1e-6
+"""Fraction of a stride that is a rounding error of times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowChoice:
+    """Requested windows; None selects windows that match the training clips."""
+
+    seconds: float | None = None
+    """Length of a window in seconds."""
+    stride_seconds: float | None = None
+    """Distance between the starts of two windows in seconds; half a window by default."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError if a length is not positive and finite."""
+        for name, value in (("window", self.seconds), ("stride", self.stride_seconds)):
+            if value is None or (isinstance(value, Real) and 0 < value < math.inf):
+                continue
+            raise ConfigError(f"{name}: expected more than 0 seconds, got {value!r:.80}")
+
+
+def windows_of(
+    seconds_F: NDArray[np.float64],
+    choice: WindowChoice,
+    clips: ClipRecord,
+    *,
+    usable_F: NDArray[np.float64] | None = None,
+) -> list[TimeRange]:
+    """Return the windows of a video in order.
+
+    A short video has a single window. Otherwise windows overlap, and the last one ends with the
+    video. A window starts in each stride that has a frame, so their number depends on the number of
+    frames and not on their times.
+
+    Args:
+        seconds_F: (F,) increasing times of the frames.
+        choice: the requested windows.
+        clips: clips on which the network was trained.
+        usable_F: times of the frames that clips may use; by default all frames.
+    """
+    interval = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
+    first, end = float(seconds_F[0]), float(seconds_F[-1]) + interval
+    window = choice.seconds or clips.window_seconds
+    longest = choice.seconds or max(clips.longest_seconds or 0, _LONG * (window or 0))
+    if window is None or end - first <= longest + interval / 2:
+        return [TimeRange()]
+    stride = max(choice.stride_seconds or window / 2, interval)
+    count = np.ceil((end - first - window) / stride - _ROUNDING)
+    usable_F = seconds_F if usable_F is None else usable_F
+    strides_F = (usable_F - first) / stride
+    numbers = np.unique(np.floor([strides_F, strides_F + _ROUNDING]))
+    starts = [*(first + stride * numbers[numbers < count]).tolist(), end - window]
+    ranges = [TimeRange(start, start + window) for start in starts]
+    rows = [interval.places(usable_F) for interval in ranges]
+    return [times for times, (begin, stop) in zip(ranges, rows, strict=True) if begin < stop]
+
 
 _USUAL_WINDOWS = WindowChoice()
 

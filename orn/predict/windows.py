@@ -1,77 +1,13 @@
-"""Windows of a video, and segments that merge the predictions of overlapping windows."""
+"""Segments that merge the predictions of overlapping windows of a video."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from numbers import Real
 
 import numpy as np
-from numpy.typing import NDArray
 
 from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.shared.errors import ConfigError
-from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.runs.predictions import probabilities
-from orn.stage2_train.runs.run_config import ClipRecord
-
-_LONG = 1.5
-"""Number of windows above which a video is split, unless training had segments of this length."""
-_ROUNDING = 1e-6
-"""Fraction of a stride that is a rounding error of times."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowChoice:
-    """Requested windows; None selects windows that match the training clips."""
-
-    seconds: float | None = None
-    """Length of a window in seconds."""
-    stride_seconds: float | None = None
-    """Distance between the starts of two windows in seconds; half a window by default."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError if a length is not positive and finite."""
-        for name, value in (("window", self.seconds), ("stride", self.stride_seconds)):
-            if value is None or (isinstance(value, Real) and 0 < value < math.inf):
-                continue
-            raise ConfigError(f"{name}: expected more than 0 seconds, got {value!r:.80}")
-
-
-def windows_of(
-    seconds_F: NDArray[np.float64],
-    choice: WindowChoice,
-    clips: ClipRecord,
-    *,
-    usable_F: NDArray[np.float64] | None = None,
-) -> list[TimeRange]:
-    """Return the windows of a video in order.
-
-    A short video has a single window. Otherwise windows overlap, and the last one ends with the
-    video. A window starts in each stride that has a frame, so their number depends on the number of
-    frames and not on their times.
-
-    Args:
-        seconds_F: (F,) increasing times of the frames.
-        choice: the requested windows.
-        clips: clips on which the network was trained.
-        usable_F: times of the frames that clips may use; by default all frames.
-    """
-    interval = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
-    first, end = float(seconds_F[0]), float(seconds_F[-1]) + interval
-    window = choice.seconds or clips.window_seconds
-    longest = choice.seconds or max(clips.longest_seconds or 0, _LONG * (window or 0))
-    if window is None or end - first <= longest + interval / 2:
-        return [TimeRange()]
-    stride = max(choice.stride_seconds or window / 2, interval)
-    count = np.ceil((end - first - window) / stride - _ROUNDING)
-    usable_F = seconds_F if usable_F is None else usable_F
-    strides_F = (usable_F - first) / stride
-    numbers = np.unique(np.floor([strides_F, strides_F + _ROUNDING]))
-    starts = [*(first + stride * numbers[numbers < count]).tolist(), end - window]
-    ranges = [TimeRange(start, start + window) for start in starts]
-    rows = [interval.places(usable_F) for interval in ranges]
-    return [times for times, (begin, stop) in zip(ranges, rows, strict=True) if begin < stop]
 
 
 def windows_and_segments(

@@ -5,8 +5,8 @@ from unittest.mock import Mock
 import numpy as np
 
 from orn.predict.prediction_film import PredictedVideo, draw_prediction
-from orn.predict.video import predict_video
-from orn.predict.windows import WindowChoice, moments_of
+from orn.predict.video import WindowChoice, predict_video
+from orn.predict.windows import moments_of
 from orn.shared.pages.palette import activity_color
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.trained import open_model

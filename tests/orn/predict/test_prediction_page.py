@@ -7,8 +7,7 @@ import pytest
 
 from orn.predict.prediction_film import PredictedVideo
 from orn.predict.prediction_page import PredictionPage
-from orn.predict.video import predict_video
-from orn.predict.windows import WindowChoice
+from orn.predict.video import WindowChoice, predict_video
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.palette import class_color, css_color
 from orn.shared.pages.render import LARGEST_PAGE_BYTES

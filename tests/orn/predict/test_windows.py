@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.predict.prediction import WindowPrediction
-from orn.predict.windows import WindowChoice, moments_of, windows_of
+from orn.predict.video import WindowChoice, windows_of
+from orn.predict.windows import moments_of
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.explanation.shown_clip import ShownClip
