@@ -159,7 +159,7 @@ def as_summary(result: dict[str, Any]) -> Summary:
         "Score": f"{score}{' of all folds' if are_folds else ''}, chance {result['chance']:.1%}",
         "Baseline": baseline,
         "Run": result["run"],
-        "Summary": result["report"],
+        "Report": result["report"],
         "Next": result["next"],
     }
     return Summary(facts=[(name, value) for name, value in facts.items() if value])
