@@ -197,7 +197,8 @@ def _print_calibration(names: Sequence[str], clips: Mapping[str, Any]) -> None:
                     before["log_loss"]["value"],
                 ]
             )
-        _print_row(name, [f"{value:.2f}" for value in np.mean(of_seeds, axis=0)])
+        if of_seeds:
+            _print_row(name, [f"{value:.2f}" for value in np.mean(of_seeds, axis=0)])
     print()
 
 

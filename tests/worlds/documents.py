@@ -58,6 +58,7 @@ def _write_kitchen() -> None:
         rows.append(f"{name},{label},p{place // 2}")
         boxes += [f"{name},{frame},4,4,{20 + frame},30,cup,0.9" for frame in range(8)]
     Path("kitchen/labels.csv").write_text("\n".join(rows) + "\n")
+    Path("corrections.csv").write_text("id,verdict,label\n0001,right,\n0002,leave out,\n")
     Path("boxes.csv").write_text("\n".join(boxes) + "\n")
     images = [
         {"id": number, "file_name": f"images/key-{name}_{1 + number % 8}.jpg"}
