@@ -38,6 +38,7 @@ from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.shard_folder import files_of_shards
 from orn.shared.text import counted, csv_text, first_few
 from orn.shared.text_summary import Summary, Table
+from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.run_folder import files_of_run
 from orn.stage2_train.runs.trained import OpenedModel, log_precision, open_model
 from orn.stage2_train.settings.resources import Resources
@@ -126,6 +127,8 @@ def predict_videos(
     finally:  # when no progress bar is on the screen
         for table in tables:
             echo_text(table.text() + "\n")
+        if tables and not (fitted_on := model.temperatures.fitted_on):
+            echo(meaning_of_percentages(fitted_on), err=True)
     return failed
 
 

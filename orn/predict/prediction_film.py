@@ -24,6 +24,7 @@ from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
 from orn.stage2_train.explanation.draw_clip import draw_frame_of_clip
+from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3
@@ -96,7 +97,9 @@ def draw_prediction(
     moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
     shown = [model.classes[label] for moment in moments for label in moment.labels]
     names = dict.fromkeys(shown)
-    panel = _Panel(model.classes, moments, {name: at for at, name in enumerate(names)})
+    fitted_on = model.temperatures.fitted_on
+    note = "" if fitted_on else meaning_of_percentages(fitted_on)
+    panel = _Panel(model.classes, moments, {name: at for at, name in enumerate(names)}, note)
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
@@ -137,6 +140,8 @@ class _Panel:
     moments: Sequence[SegmentPrediction]
     color_index: dict[str, int]
     """Color index of each predicted class."""
+    note: str
+    """Sentence at the bottom; empty for none."""
 
     def moment_at(self, seconds: float) -> SegmentPrediction:
         """Return the prediction at a time."""
@@ -160,10 +165,11 @@ class _Panel:
         window: WindowPrediction | None,
         seconds: float,
     ) -> NDArray[np.uint8]:
-        """Return an (H, W, 3) panel: most probable classes, the pair as text, classes over time."""
+        """Return an (H, W, 3) panel: most probable classes, the pair as text, classes over time,
+        the note."""
         line, shown = _scaled(_LINE, width), moment.likeliest()[:_BARS]
         gap, rows = line // 3, len(shown) + 1
-        height = gap + line * (rows + 1)
+        height = gap + line * (rows + 1 + bool(self.note))
         panel = np.full((height, width, 3), _DARK, np.uint8)
         for index, label in enumerate(shown):
             top = gap + index * line
@@ -175,6 +181,7 @@ class _Panel:
         for text in [] if window is None else window.clip.sentences(1):
             _write(panel, text, gap + line * (rows - 1), height=line)
         self._draw_times(panel[gap + rows * line :], line, seconds)
+        _write(panel, self.note, gap + line * (rows + 1), height=line)
         return panel
 
     def _draw_times(self, panel: NDArray[np.uint8], line: int, seconds: float) -> None:

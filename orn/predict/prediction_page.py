@@ -27,6 +27,7 @@ from orn.stage2_train.explanation.draw_clip import (
     webp,
 )
 from orn.stage2_train.explanation.shown_clip import LEAST_DROP
+from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.trained import OpenedModel
 
 MOST_TEXT_BYTES = 5_000_000
@@ -112,6 +113,7 @@ class PredictionPage:
                 title=self.model.path.resolve().name,
                 videos=self._videos,
                 left_out=self._left_out,
+                meaning=meaning_of_percentages(self.model.temperatures.fitted_on),
                 scale=(LEAST_DROP, FULL_DROP),
                 held=held,
             )

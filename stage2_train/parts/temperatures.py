@@ -61,6 +61,19 @@ class Temperatures:
 
 
 NOT_FITTED = Temperatures()
+
+
+def meaning_of_percentages(fitted_on: str) -> str:
+    """Return whether percentages are probabilities, in one sentence.
+
+    Args:
+        fitted_on: description of the segments on which temperatures were fitted; empty if none.
+    """
+    if fitted_on:
+        return f"Percentages are probabilities, calibrated on {fitted_on}."
+    return "Percentages are not probabilities: the model is not calibrated."
+
+
 _TEMPERATURES = TypeAdapter(Temperatures)
 
 

@@ -13,6 +13,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text
 from orn.shared.text_summary import Summary, Table
+from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.control_results import ControlResults, control_table
 from orn.stage2_train.runs.predictions import GroupKind
 from orn.stage2_train.settings.evaluation_names import HEADS
@@ -90,16 +91,12 @@ class Calibration(BaseModel, frozen=True):
     bins: list[Bin] = []
 
     def sentence(self) -> str:
-        """Return the results in one sentence."""
-        said = f"log loss {self.log_loss.value:.3f}"
+        """Return what percentages mean and how large the errors are, in two sentences."""
+        said = f"Log loss {self.log_loss.value:.3f}"
         if self.error is not None and self.error.value is not None:
-            said = (
-                f"calibration error {100 * self.error.value:.1f} points (at most "
-                f"{100 * (self.error_by_chance or 0):.1f} by chance), {said}"
-            )
-        if self.fitted_on:
-            return f"Probabilities, calibrated on {self.fitted_on}: {said}."
-        return f"Probabilities are not calibrated: {said}."
+            by_chance = f"at most {100 * (self.error_by_chance or 0):.1f} by chance"
+            said += f", calibration error {100 * self.error.value:.1f} points ({by_chance})"
+        return f"{meaning_of_percentages(self.fitted_on)} {said}."
 
 
 class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):

@@ -1,5 +1,6 @@
 """Films: `orn predict --overlay`."""
 
+from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
@@ -13,6 +14,9 @@ from orn.stage2_train.runs.trained import open_model
 from tests.orn.predict.conftest import first_video, predict, turned
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
+
+LINE = 24
+"""Height of a line of text in pixels."""
 
 
 def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
@@ -37,6 +41,10 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     assert len(order) == 2
     shown = list(read_frames(film))
     assert len(shown) == seen.num_frames
+    fitted = replace(model.temperatures, fitted_on="the validation split")
+    draw_prediction(tmp_path / "fitted.mp4", replace(model, temperatures=fitted), predicted)
+    heights = [next(read_frames(path)).image.shape[0] for path in (film, tmp_path / "fitted.mp4")]
+    assert heights[0] == heights[1] + LINE  # which says that the model is not calibrated
     for frame in shown:
         corner = frame.image[2:6, 2:6].reshape(-1, 3).mean(axis=0)
         distances = []

@@ -24,6 +24,7 @@ from tests.orn.predict.conftest import (
 
 pytestmark = pytest.mark.timeout(200)
 
+NOT_CALIBRATED = "Percentages are not probabilities: the model is not calibrated."
 IN_WINDOWS = WindowChoice(seconds=0.4, stride_seconds=0.2)
 
 
@@ -35,6 +36,7 @@ def path(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = (first, second, folder / "absent.mp4", "--shards", trained.shards, "--window", "0.4")
     result = predict(trained, *words, "--html", folder / "out.html", exit_code=3)
     assert "decided by" not in result.stdout  # nobody asked for pairs
+    assert result.stderr.count(NOT_CALIBRATED) == 1  # of two videos
     assert [file.name for file in folder.iterdir()] == ["out.html"]
     return folder / "out.html"
 
@@ -59,6 +61,7 @@ def test_it_opens_without_an_error_and_lanes_lead_to_cards(chromium: Any, path: 
         assert cards == page.locator(".lane a").count() == page.locator(".card img").count() >= 2
         assert "absent.mp4" in page.inner_text("header")
         assert "failed" in page.inner_text("header")
+        assert NOT_CALIBRATED in page.inner_text("header")
         text = page.inner_text("#v0")
         assert "predicts this class" in text
         assert "No pair supports" in text or "drops by" in text

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import log_loss as log_loss_of_scikit_learn
 
 from orn.stage2_train.evaluation.calibration import calibration_values
+from orn.stage2_train.runs.eval_file import Calibration
 from orn.stage2_train.runs.predictions import Predictions, probabilities
 from tests.reference.calibration import error_and_loss
 from tests.worlds.evaluations import drawn_labels
@@ -30,6 +31,11 @@ def test_error_and_loss_are_those_of_plain_loops_and_of_scikit_learn() -> None:
     shares_NA = probabilities(drawn.logits, multi_label=False)
     assert loss == pytest.approx(log_loss_of_scikit_learn(drawn.labels, shares_NA), abs=1e-5)
     assert sum(own["num_segments"] for own in values["bins"]) == 200
+    assert Calibration.model_validate(values).sentence() == (
+        "Percentages are not probabilities: the model is not calibrated. "
+        f"Log loss {loss:.3f}, calibration error {100 * error:.1f} points "
+        f"(at most {100 * values['error_by_chance']:.1f} by chance)."
+    )
     assert values["log_loss"]["low"] < loss < values["log_loss"]["high"]
 
 
