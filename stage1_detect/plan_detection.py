@@ -6,7 +6,6 @@ after decoding. Each segment is extended by one frame interval at both ends, rou
 milliseconds. Overlapping ranges are merged, and ranges longer than a unit are split.
 """
 
-import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -34,8 +33,6 @@ from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.shard_job import plan_shards
-
-logger = logging.getLogger(__name__)
 
 _MILLISECONDS = 1000
 _WHOLE = TimeRange()

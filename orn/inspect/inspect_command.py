@@ -111,9 +111,8 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
         if (video_id, request.index, request.seconds) == (None, None, None):
             echo_result(summary.summarize(shard), summary.as_summary, as_json=as_json)
         else:
-            frame = frame_of(shard)
-            shown = summary.frame_to_dict(frame)
-            echo_result(shown, lambda _: summary.frame_summary(frame), as_json=as_json)
+            frame = summary.frame_to_dict(frame_of(shard))
+            echo_result(frame, summary.frame_summary, as_json=as_json)
         return 0
     check_output_files([request.overlay], reads=_inputs(path, request))
     if request.html is not None:

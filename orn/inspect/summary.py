@@ -237,26 +237,25 @@ def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
     }
 
 
-def frame_summary(frame: ShardFrame) -> Summary:
-    """Return a frame as text, with detections in the order of the shard."""
-    detections = frame.detections
+def frame_summary(frame: Mapping[str, Any]) -> Summary:
+    """Return the result of `frame_to_dict` as text."""
+    detections = frame["detections"]
     title = (
-        f"{frame.video.id}  frame {frame.index}, {frame.seconds:.3f} s, "
-        f"{detections.width} x {detections.height}: "
+        f"{frame['video']}  frame {frame['frame']}, {frame['seconds']:.3f} s, "
+        f"{frame['width']} x {frame['height']}: "
     )
-    if not len(detections):
+    if not detections:
         return Summary(title=f"{title}no detections")
     header = ("", "class", "score", "x1", "y1", "x2", "y2", "mask px", "class scores")
     rows = []
-    for row in range(len(detections)):
-        scores = _class_scores(frame, row)
+    for row, one in enumerate(detections):
         listed = "unknown"
-        if scores is not None:
-            best = sorted(scores.items(), key=lambda item: -item[1])[:3]
+        if one["class_scores"] is not None:
+            best = sorted(one["class_scores"].items(), key=lambda item: -item[1])[:3]
             listed = ", ".join(f"{name} {score:.2f}" for name, score in best)
-        name, score = frame.class_names[detections.labels[row]], f"{detections.scores[row]:.3f}"
-        edges = (f"{edge:.1f}" for edge in detections.boxes[row])
-        rows.append((str(row), name, score, *edges, str(rle.area(detections.masks[row])), listed))
+        edges = (f"{edge:.1f}" for edge in one["box"])
+        score, area = f"{one['score']:.3f}", str(one["mask_area"])
+        rows.append((str(row), one["class"], score, *edges, area, listed))
     return Summary(
         title=f"{title}{counted(len(detections), 'detection')}",
         tables=[Table(header=header, rows=rows)],

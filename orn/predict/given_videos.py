@@ -1,6 +1,5 @@
 """Find the videos given on a command line: files, folders of files, folders of frames."""
 
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,8 +10,6 @@ from orn.shared.data_files import walk
 from orn.shared.errors import ConfigError
 from orn.shared.text import path_text, utf8
 from orn.shared.video.frame import PICTURE_SUFFIXES
-
-logger = logging.getLogger(__name__)
 
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:

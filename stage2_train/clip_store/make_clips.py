@@ -1,6 +1,5 @@
 """The implementation of `orn clips`: complete the request from the manifest, and run its job."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +24,6 @@ from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings
 from orn.stage2_train.clip_store.store_job import build_clip_store, frame_bytes, plan_store
 from orn.stage2_train.settings.model_config import MOTION_CELLS
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

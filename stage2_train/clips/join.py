@@ -20,7 +20,7 @@ from orn.shared.errors import ConfigError, JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.shared.text import counted
+from orn.shared.text import counted, first_few
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.decoded import DatasetFrames
 
@@ -171,10 +171,9 @@ def _warn(split: str, skipped: Iterable[SkippedSegment], what: str) -> None:
     for row in skipped:
         names.setdefault(row.reason, []).append(f"{row.id}: {row.detail}" if row.detail else row.id)
     for reason, of_reason in names.items():
-        first, more = ", ".join(of_reason[:_NAMED]), ", ..." if len(of_reason) > _NAMED else ""
+        named = first_few(of_reason, _NAMED)
         logger.warning(
-            "%s: %s %s: %s (%s%s)",
-            *(split, counted(len(of_reason), "segment"), what, reason, first, more),
+            "%s: %s %s: %s (%s)", split, counted(len(of_reason), "segment"), what, reason, named
         )
 
 

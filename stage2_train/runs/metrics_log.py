@@ -18,7 +18,7 @@ from orn.stage2_train.runs.run_folder import (
     RunStatus,
     append_jsonl,
     finite_number,
-    jsonl_records,
+    read_jsonl,
     write_status,
 )
 
@@ -99,7 +99,7 @@ def _truncate_log(path: Path, step: int) -> float:
         line_step = line.get("step", 0)
         return isinstance(line_step, int) and line_step <= step
 
-    lines = list(jsonl_records(path))
+    lines = read_jsonl(path)
     done = list(filter(is_done, lines))
     if len(done) < len(lines):
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done)

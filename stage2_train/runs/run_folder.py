@@ -15,7 +15,6 @@ import math
 import os
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,7 +178,7 @@ def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -
         if (run / BEST_NAME).is_file()
         and (name := dataset_of(run)) is not None
         and dataset_name in (None, name)
-        for start in deque(jsonl_records(run / STARTS_NAME), maxlen=1)
+        for start in read_jsonl(run / STARTS_NAME)[-1:]
     ]
     return max(candidates)[-1] if candidates else None
 
@@ -214,19 +213,15 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Return the list of `jsonl_records`, for a small file."""
-    return list(jsonl_records(path))
-
-
-def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records in a file of JSON lines, skipping invalid lines, such as an incomplete line
-    from a killed process. Yield nothing if the file is missing.
+    """Return the records in a file of JSON lines, without invalid lines, such as an incomplete line
+    from a killed process; none if the file is missing.
 
     Raises:
         PipelineError: if the path is not a file.
     """
+    records: list[dict[str, Any]] = []
     if not path.exists():
-        return
+        return records
     with open_file(path, error=PipelineError) as file:
         while line := file.readline(_MAX_LINE_BYTES):
             try:
@@ -234,7 +229,8 @@ def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict):
-                yield record
+                records.append(record)
+    return records
 
 
 def finite_number(record: Mapping[str, Any], name: str) -> float | None:
