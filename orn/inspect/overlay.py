@@ -12,7 +12,7 @@ from orn.inspect.shard_videos import Pictures, pictures_or_gray
 from orn.inspect.summary import chosen_video
 from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
-from orn.shared.errors import PipelineError, ShardNotFoundError
+from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.shards.shard import Shard, ShardFrame
@@ -73,12 +73,8 @@ def draw_film(
         ShardFormatError: if the shard is damaged.
         PipelineError: if the file cannot be written.
     """
-    video = chosen_video(shard, video_id)
-    first, last = shard.video_rows(video.id)
+    video, first, last = chosen_video(shard, video_id)
     seconds_f = shard.frame_seconds()[first:last]
-    if first == last:
-        raise ShardNotFoundError(f"{shard.path}: video {video.id!r} has no frames")
-
     gray = 0
 
     def drawn_frames(bar: Bar) -> Iterator[tuple[float, NDArray[np.uint8]]]:

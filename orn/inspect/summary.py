@@ -148,12 +148,13 @@ def _video_row(video: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def chosen_video(shard: Shard, video_id: str | None) -> VideoEntry:
-    """Return the video with this id; None selects the only video.
+def chosen_video(shard: Shard, video_id: str | None) -> tuple[VideoEntry, int, int]:
+    """Return the video with this id, and the first and last + 1 of its rows; None selects the only
+    video.
 
     Raises:
         ConfigError: if the shard has several videos and no id is given.
-        ShardNotFoundError: if the shard does not contain the video.
+        ShardNotFoundError: if the shard does not contain the video or none of its frames.
     """
     videos = {video.id: video for video in shard.videos}
     if video_id is None:
@@ -163,11 +164,14 @@ def chosen_video(shard: Shard, video_id: str | None) -> VideoEntry:
                 f"{shard.path}: expected one video, got {len(videos)}; select one with "
                 f"--video{such_as}"
             )
-        return shard.videos[0]
+        video_id = shard.videos[0].id
     if video_id not in videos:
         hint = f"; the nearest is {nearest(video_id, videos)!r}" if videos else ""
         raise ShardNotFoundError(f"{shard.path}: no video {video_id!r}{hint}")
-    return videos[video_id]
+    start, stop = shard.video_rows(video_id)
+    if start == stop:
+        raise ShardNotFoundError(f"{shard.path}: video {video_id!r} has no frames")
+    return videos[video_id], start, stop
 
 
 def find_frame(
@@ -186,11 +190,8 @@ def find_frame(
         ShardNotFoundError: if the shard does not contain the video or the frame.
         ShardFormatError: if the frame is damaged or violates `orn.shared.masks.rules`.
     """
-    video = chosen_video(shard, video_id)
-    start, stop = shard.video_rows(video.id)
+    video, start, stop = chosen_video(shard, video_id)
     index_f, seconds_f = shard.frame_index()[start:stop], shard.frame_seconds()[start:stop]
-    if not len(index_f):
-        raise ShardNotFoundError(f"{shard.path}: video {video.id!r} has no frames")
     row = 0
     if seconds is not None:
         row = int(np.abs(seconds_f - seconds).argmin())
