@@ -1,14 +1,21 @@
 """Frames of a textured scene under a known motion."""
 
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import fromarray
 
+from orn.data_manifests.records import Video
 from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.motion import MotionMaps
 from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
+from orn.stage2_train.clip_store.surroundings import WatchedFrames
+from tests.worlds.videos import write_pictures
 
 Image = NDArray[np.uint8]
 
@@ -71,3 +78,29 @@ def windowed_motion(frames: Iterable[Frame], seconds_n: Iterable[float]) -> list
         windows.forget(seconds)
         maps.append(windows.at(seconds))
     return maps
+
+
+def write_film(folder: Path, kind: str, pictures: Iterable[Image], *, rate: int) -> Video:
+    """Write pictures as "mp4", as "avi", which tells no times, or as a "folder" of JPEGs."""
+    path = folder / f"film.{kind}"
+    if kind == "folder":
+        path.mkdir()
+        for index, picture in enumerate(pictures):
+            fromarray(picture).save(path / f"{index:03d}.jpg")
+        return Video(id="film", path=path, rate=float(rate))
+    codec = {"mp4": "libx264", "avi": "mpeg4"}[kind]
+    write_pictures(path, pictures, rate=rate, codec=codec, options={"g": "8"})
+    return Video(id="film", path=path)
+
+
+def number_in_one_mib(frames: Iterator[Frame], beside: dict[str, Any]) -> int:
+    """Return the number of frames, one in a hundred, that are read in a MiB with `beside` them."""
+    watched = WatchedFrames(frames, beside)
+    selected = (frame.seconds for frame in watched.frames if frame.index % 100 == 50)
+    tracemalloc.start()
+    try:
+        number = sum(1 for _ in watched.beside(selected, lambda seconds: seconds))
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    return number

@@ -65,9 +65,8 @@ def test_the_default_is_a_clip_of_each_segment(made) -> None:
     assert not (made / "usual").exists()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_same_maps_from_any_number_of_processes(made, tmp_path, workers) -> None:
-    store_maps(made, tmp_path / "clips", "--rate", "1000", "--workers", workers)
+def test_the_same_maps_from_two_processes(made, tmp_path) -> None:
+    store_maps(made, tmp_path / "clips", "--rate", "1000", "--workers", 2)
     for name in FRAMES:
         ours, theirs = (ClipStore(path / "clips").frames(name) for path in (tmp_path, made))
         places = np.arange(len(ours))
