@@ -20,6 +20,7 @@ from orn.shared.errors import DetectorError, PipelineError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.engines import IN_THIS_PROCESS, choose_engine
 from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.parts import locked_job
 from orn.shared.jobs.run_units import Engine, Job, run_units
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
@@ -41,9 +42,10 @@ def run_detection(request: DetectRequest) -> dict[str, Any]:
     load, device = _loader(inputs), inputs.engine.own_device
     # Download weights before any process or actor starts, so that they are in the machine's cache.
     detector = load(device) if device else load("cpu", detects=False)
-    with SHARD_FILES.locked(inputs.folder):
+    plan = partial(inputs.plan, detector.entry)
+    with locked_job(SHARD_FILES, inputs.folder, request.part, plan) as job:
         return write_missing_shards(
-            inputs.plan(detector.entry),
+            job,
             inputs.data,
             request.scope,
             load=load,
@@ -141,7 +143,7 @@ class _Inputs:
             settings["device"] = self.engine.device_type
         if entry is not None:
             settings["detector"] = asdict(entry)
-        return plan_job(
+        job = plan_job(
             self.data,
             folder=self.folder,
             data_root=root,
@@ -150,6 +152,7 @@ class _Inputs:
             fresh=request.fresh,
             retry_failed=request.retry_failed,
         )
+        return job if request.part is None else request.part.of(job)
 
 
 def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs:
@@ -234,13 +237,13 @@ def write_missing_shards(
     Returns:
         The fields of `summarize_shards`, the number of `missing` and `unlabeled` videos,
         `missing_ids`, and the videos with fewer frames than their header declares (`short`; none
-        unless all frames are processed).
+        unless this job processes all frames).
     """
     videos = {video.id: video for video in dataset.videos}
     work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder)
     result = run_units(job, work, engine, task="detect", steps="frames")
     shards = open_shards(job)
-    is_whole = scope.frames == "all" and scope.rate is None
+    is_whole = scope.frames == "all" and scope.rate is None and not job.is_part
     summary = summarize_shards(
         job,
         result,

@@ -1,6 +1,8 @@
 """The options of `orn detect`."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BeforeValidator, model_validator
 
 from orn.shared.common_options import (
     BatchSize,
@@ -18,6 +20,7 @@ from orn.shared.common_options import (
     precision_option,
     threads_option,
 )
+from orn.shared.jobs.parts import Part
 from orn.shared.jobs.plan import UNIT_FRAMES
 from orn.shared.options import Option, OptionOverrides, Request
 
@@ -98,4 +101,17 @@ class DetectRequest(Request):
         bool,
         Option("Also reprocess shards with videos that failed or have changed."),
     ] = False
+    part: Annotated[
+        Part | None,
+        BeforeValidator(Part.parse),
+        Option(
+            "Process every N-th unit, starting with the K-th, in an array of jobs.", metavar="K/N"
+        ),
+    ] = None
     device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.part is not None and self.fresh:
+            raise ValueError("--part and --fresh: expected one; remove the earlier job first")
+        return self

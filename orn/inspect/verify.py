@@ -15,6 +15,7 @@ from orn.data_manifests.records import Dataset, Video
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
 from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.parts import num_parts, part_of
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
@@ -250,10 +251,12 @@ def _stretches_of(shard: Shard) -> Iterator[_Stretch]:
 
 def _check_plan(plan: Plan, folder: Path, paths: Sequence[Path]) -> _Problems:
     planned = {shard_path(folder, unit.index): unit.index for unit in plan.units}
+    total = num_parts(folder)
     for path, index in planned.items():
         if not path.exists():
             message = f"the shard for unit {index} of {len(planned)} in {PLAN_NAME} is missing"
-            yield Problem(shard=path, message=f"{message}; run the job again")
+            part = "" if total is None else f" with --part {part_of(index, total)}"
+            yield Problem(shard=path, message=f"{message}; run the job again{part}")
     for path in paths:
         if path not in planned:
             message = f"the shard does not belong to any unit in {PLAN_NAME}"

@@ -7,7 +7,7 @@ resumed job writes the same files, on any machine and with any number of workers
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -29,6 +29,7 @@ from orn.shared.jobs.outputs import (
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
+PARTS_NAME = "parts.json"
 SUMMARY_NAME = "job.json"
 """The summary of the last run of a job."""
 UNIT_FRAMES = 2000
@@ -222,13 +223,19 @@ class OutputFolder:
     index: str
     """Name of the cache of their records."""
 
-    def locked(self, folder: Path) -> AbstractContextManager[None]:
-        """Lock a folder for a single job during the block.
+    @contextmanager
+    def locked(self, folder: Path, *, is_part: bool = False) -> Iterator[None]:
+        """Lock a folder for a single job during the block; a part of a job waits for the lock.
 
         Raises:
-            PipelineError: if another process holds the lock or the file cannot be written.
+            PipelineError: if another process holds the lock, or that of a part, or the file cannot
+                be written.
         """
-        return locked(folder / self.plan, job=self.command)
+        with locked(folder / self.plan, job=self.command, wait=is_part):
+            for lock in () if is_part else folder.glob(".part-*.lock"):
+                with locked(folder / lock.stem[1:], job=self.command):
+                    pass
+            yield
 
     @property
     def marker(self) -> Marker:
@@ -279,7 +286,7 @@ class OutputFolder:
         numbered = (
             path for path in sorted(folder.glob(self.pattern)) if self._number(path).isdecimal()
         )
-        beside = (folder / self.index, folder / SUMMARY_NAME)
+        beside = (folder / name for name in (self.index, SUMMARY_NAME, PARTS_NAME))
         there = filter(os.path.lexists, beside)
         files = (*numbered, *there, folder / self.plan)  # the marker is removed last
         return earlier_results(folder, files, marker=self.marker, reads=reads)

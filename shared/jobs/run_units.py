@@ -98,6 +98,8 @@ class Job:
     """Whether to first remove all files of an earlier job."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Reasons why new videos cannot be opened, by id."""
+    is_part: bool = False
+    """Whether this is one part of a job, whose plan is already saved."""
 
     @property
     def to_do(self) -> tuple[Unit, ...]:
@@ -163,7 +165,8 @@ def run_units(
                 earlier.remove()
             for unit in job.retried:
                 files.path(folder, unit.index).unlink(missing_ok=True)
-            job.plan.save(folder, files.plan)
+            if not job.is_part:
+                job.plan.save(folder, files.plan)
             if skipped := len(job.units) - len(to_do):
                 of = counted(len(job.units), "unit is", "units are")
                 logger.info("%d of %s already finished", skipped, of)

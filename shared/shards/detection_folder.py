@@ -15,13 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.outputs import differences
+from orn.shared.jobs.parts import missing_parts
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import IndexEntry, OpenedFolder, open_folder, record_of
-from orn.shared.shards.shard_format import DetectorEntry, VideoEntry
+from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry, VideoEntry
 from orn.shared.shards.shard_record import ShardRecord
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import counted
@@ -60,6 +61,13 @@ class DetectionFolder:
 
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.path = path
+        if parts := missing_parts(SHARD_FILES, path):
+            raise ShardNotFoundError(
+                where=path,
+                expected="the shards of all parts",
+                got=f"some of the parts {', '.join(parts)}",
+                remedy=f"run `orn detect` with --part {parts[0]}",
+            )
         self._cache = ChunkCache(cache_bytes)
         self._shards = _no_shards()
         opened = self._opened

@@ -10,6 +10,7 @@ import pytest
 
 from orn.shared.shards.shard import Shard
 from tests.weights_server import WeightsServer
+from tests.worlds.shards import unit_files
 from tests.worlds.videos import write_gray
 
 pytestmark = pytest.mark.mmdet
@@ -112,3 +113,33 @@ def test_published_weights_are_fetched_once(
     assert Shard(shard_path).detector.checkpoint_digest == digest
     work = fetching("--dry-run", "--json").json
     assert (Path(work["checkpoint"]).name, work["to_fetch"]) == (name, None)
+
+
+def test_parts_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path: Path) -> None:
+    """Six units of three frames; the shards are those of one process."""
+    (world.parent / "data" / "small" / "videos" / "broken.mp4").unlink()
+    in_parts = partial(detect, "--unit-frames", 3, "--limit", 2)
+    work = in_parts("--dry-run", "--json", "--part", "1/4").json
+    assert (work["units"], work["frames_to_do"]) == (2, 3 + 3)
+    assert in_parts("--json", "--part", "1/4").json["total_frames"] == 6
+    told = orn("verify", tmp_path / "shards", exit_code=1).stdout
+    missing = [line for line in told.splitlines() if "--part" in line]
+    assert [line.rpartition("again with ")[2] for line in missing] == [
+        *("--part 2/4", "--part 3/4", "--part 4/4", "--part 2/4"),
+    ]
+    words = ("export-objects", world, tmp_path / "out.json", "--format", "coco")
+    refused = orn(*words, "--shards", tmp_path / "shards", exit_code=1).stderr
+    assert "shards: expected the shards of all parts, got some of the parts 2/4, 3/4" in refused
+    assert "4/4; run `orn detect` with --part 2/4" in refused
+    other = in_parts("--part", "2/4", "--score-threshold", 0.5, exit_code=2).stderr
+    assert "detector.thresholds.score is 0.05 as recorded, 0.5 as requested" in other
+    assert "expected --part K/4" in in_parts("--part", "2/3", exit_code=2).stderr
+    assert "--part and --fresh" in in_parts("--part", "2/4", "--fresh", exit_code=2).stderr
+    assert "expected K/N" in in_parts("--part", "5/4", exit_code=2).stderr
+    for number in (2, 3, 4):
+        in_parts("--part", f"{number}/4")
+    assert orn("verify", tmp_path / "shards").stdout == "ok: 6 shards\n"
+    parts = unit_files(tmp_path / "shards")
+    assert in_parts("--fresh", "--json").json["units"] == 6
+    assert unit_files(tmp_path / "shards") == parts
+    assert not (tmp_path / "shards" / "parts.json").exists()

@@ -1,0 +1,85 @@
+"""Parts of a job: which units are theirs, and what their locks keep out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.engines import IN_THIS_PROCESS
+from orn.shared.jobs.parts import PARTS_NAME, Part, locked_job, missing_parts, num_parts
+from orn.shared.jobs.plan import Plan
+from orn.shared.jobs.run_units import Job, run_units
+from tests.shared.jobs.text_work import TEXTS, UNITS, WHOLE, TextWork, texts_in
+
+PLAN = Plan(dataset="texts", frames="all", units=UNITS)
+
+
+def part(text: str) -> Part:
+    made = Part.parse(text)
+    assert isinstance(made, Part)
+    return made
+
+
+def job_in(folder: Path, text: str | None = None, plan: Plan = PLAN) -> Job:
+    job = Job(files=TEXTS, folder=folder, plan=plan, units=plan.units)
+    return job if text is None else part(text).of(job)
+
+
+def write(folder: Path, text: str | None = None) -> None:
+    own = None if text is None else part(text)
+    with locked_job(TEXTS, folder, own, lambda: job_in(folder, text)) as job:
+        run_units(job, TextWork(folder=folder), IN_THIS_PROCESS, task="write", steps="frames")
+
+
+def test_every_unit_belongs_to_one_part(tmp_path: Path) -> None:
+    assert missing_parts(TEXTS, tmp_path) == ()
+    for text, left in (("2/2", ("1/2",)), ("1/2", ())):
+        write(tmp_path, text)
+        assert missing_parts(TEXTS, tmp_path) == left
+    assert texts_in(tmp_path) == WHOLE
+    assert not list(tmp_path.glob(".*"))
+    for number, expected in (("1/2", [0, 2]), ("2/2", [1]), ("3/3", [2]), ("5/5", [])):
+        assert [unit.index for unit in job_in(tmp_path, number).units] == expected
+    assert sorted(path.name for path in TEXTS.earlier(tmp_path).files) == sorted(
+        [*WHOLE, PARTS_NAME, "plan.json"]
+    )
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/2/3", "a/b", "-1/4", ""])
+def test_parts_that_do_not_exist_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected K/N with K from 1 to N, such as 2/4, got "):
+        Part.parse(text)
+
+
+def test_a_number_of_parts_changes_only_when_all_units_are_there(tmp_path: Path) -> None:
+    write(tmp_path, "1/2")
+    with pytest.raises(
+        ConfigError, match=r"--part K/2 as recorded.* got --part 1/3; .*omit --part"
+    ):
+        write(tmp_path, "1/3")
+    write(tmp_path)
+    write(tmp_path, "1/3")
+    assert num_parts(tmp_path) == 3
+    (tmp_path / PARTS_NAME).write_text('{"parts": "x"}')
+    with pytest.raises(ConfigError, match=f"{PARTS_NAME}: expected the number of parts; remove"):
+        num_parts(tmp_path)
+
+
+def test_the_same_part_and_the_whole_job_are_locked_out_but_no_other_part(tmp_path: Path) -> None:
+    with locked_job(TEXTS, tmp_path, part("1/3"), lambda: job_in(tmp_path, "1/3")):
+        for text in ("1/3", None):
+            with pytest.raises(PipelineError, match=r"part-1: another `orn write` \(process \d+\)"):
+                write(tmp_path, text)
+        write(tmp_path, "2/3")
+        assert texts_in(tmp_path).keys() == {"text-000001.txt"}
+
+
+def test_a_part_does_not_undo_what_another_one_added_to_the_plan(tmp_path: Path) -> None:
+    short = replace(PLAN, units=UNITS[:1])
+    own = lambda: job_in(tmp_path, "1/3", short)  # noqa: E731
+    with locked_job(TEXTS, tmp_path, part("1/3"), own) as job:
+        write(tmp_path, "2/3")
+        run_units(job, TextWork(folder=tmp_path), IN_THIS_PROCESS, task="write", steps="frames")
+    assert TEXTS.saved_plan(tmp_path) == PLAN
+    assert missing_parts(TEXTS, tmp_path) == ("3/3",)
