@@ -38,6 +38,7 @@ from orn.stage2_train.explanation.focus import focus_of
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.model.inputs import ClipBatch
+from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import Measured, Mistake
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.trained import OpenedModel
@@ -51,6 +52,8 @@ _MOST_COUNTED = 400
 _LISTED_PAIRS = 3
 _TALL, _SMALL = 240, 96
 """Height, in pixels, of clips with mistakes, and of clips that only the confusion matrix opens."""
+MOST_DOUBTS = 60
+"""Maximum number of clips whose labels are to be reviewed."""
 _CLIPS_OF_WORKER = 64
 """Number of clips that load in about the time it takes to start a worker process."""
 
@@ -117,12 +120,15 @@ class Explanations:
     strips: dict[int, Picture] = field(default_factory=dict)
     """Clips to play, by segment."""
     pairs: ClassPairs = field(default_factory=ClassPairs)
+    doubts: Sequence[Doubt] | None = None
+    """Segments whose label is doubted, the largest margin first; see `Measured.doubts`."""
 
 
 def explain_clips(
     runs: Sequence[EvaluatedRun], measured: Measured, resources: Resources
 ) -> Explanations:
-    """Explain, in one pass over the clips, the mistakes and the true classes of other clips.
+    """Explain, in one pass over the clips, the mistakes and the true classes of other clips; clips
+    whose label is doubted are only shown.
 
     Args:
         runs: one run, or the runs of all folds, whose segments follow each other in `measured`.
@@ -131,7 +137,7 @@ def explain_clips(
     """
     true_NA = measured.true_NA()
     names = tuple(runs[0].sources.detections.detector.class_names)
-    explained = Explanations(names=names, mistakes=_mistakes(measured))
+    explained = Explanations(names=names, mistakes=_mistakes(measured), doubts=measured.doubts())
     shown = {
         (mistake.row, mistake.activity)
         for mistakes in explained.mistakes.values()
@@ -145,7 +151,11 @@ def explain_clips(
     asked: dict[int, list[int]] = {}
     for row, activity in sorted(counted | shown):
         asked.setdefault(row, []).append(activity)
-    tall, row_of = {row for row, _ in shown}, {measured.predictions.ids[row]: row for row in asked}
+    tall = {row for row, _ in shown}
+    for doubt in (explained.doubts or ())[:MOST_DOUBTS]:
+        asked.setdefault(doubt.row, [*(doubt.suggested or doubt.given)[:1]])
+        tall.add(doubt.row)
+    row_of = {measured.predictions.ids[row]: row for row in asked}
     is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
     with progress("report", total=len(asked), unit="clips") as bar:
         classes_of = {measured.predictions.ids[row]: classes for row, classes in asked.items()}

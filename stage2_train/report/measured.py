@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.report.label_doubts import Doubt, doubted_labels
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
 from orn.stage2_train.runs.run_folder import result_paths
@@ -118,6 +119,14 @@ class Measured:
                     )
                 )
         return sorted(mistakes, key=lambda mistake: (-mistake.confidence, mistake.row))
+
+    def doubts(self) -> list[Doubt] | None:
+        """Return the segments whose label the model doubts; None if the model was trained on the
+        segments, or is not calibrated."""
+        if self.file.trained_on or not (self.file.calibration and self.file.calibration.fitted_on):
+            return None
+        own = self.predictions
+        return doubted_labels(self.probability_NA, own.labels, own.sure_NA)
 
     def differences(self) -> dict[str, dict[str, float | None]]:
         """Return how much better each single head is than both, with its paired 95 % interval."""

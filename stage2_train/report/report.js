@@ -30,7 +30,7 @@ const showPlaying = () => document.querySelectorAll(".pause").forEach((button) =
 });
 showPlaying();
 setInterval(() => {
-  const places = $("player").open ? "#player .clip-frame" : ".worst .clip-frame, .clip:hover .clip-frame";
+  const places = $("player").open ? "#player .clip-frame" : ".worst .clip-frame, .clip:hover .clip-frame, article:focus-within .clip-frame";
   if (playing) document.querySelectorAll(places).forEach((frame) => frame.step());
 }, FRAME_MS);
 
@@ -74,7 +74,7 @@ document.addEventListener("click", ({ target }) => {
     showPlaying();
   } else if (button?.id === "player-close") $("player").close();
   else if (button?.dataset.cell) show(button.dataset.cell);
-  else if (button) enlarge(button);
+  else if (button?.dataset.clip) enlarge(button);
 });
 addEventListener("beforeprint", () => document.querySelectorAll("details.print").forEach((each) => {
   each.open = true;

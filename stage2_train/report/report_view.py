@@ -1,7 +1,7 @@
 """The view model of `report.html`."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from orn.data_manifests.check import FEW_CLIPS
+from orn.data_manifests.load import data_root_of, load_manifest
+from orn.data_manifests.manifest import TableLabels
 from orn.shared.config.toml_files import to_toml
-from orn.shared.data_files import file_digest
+from orn.shared.data_files import file_digest, json_digest
 from orn.shared.errors import CheckpointError
 from orn.shared.pages.render import Picture, fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
@@ -18,7 +20,8 @@ from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.explanation.draw_clip import FULL_DROP
 from orn.stage2_train.explanation.shown_clip import LEAST_DROP
-from orn.stage2_train.report.cases import EvaluatedRun, Explanations
+from orn.stage2_train.report.cases import MOST_DOUBTS, EvaluatedRun, Explanations
+from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.run_config import RunConfig, segments_digest
@@ -27,12 +30,12 @@ from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import DataPaths
 
-_HEADS = {
+_PARTS = {
     "model": "the network and the forest",
     "two_heads": "both heads",
-    "activity_head": "the activity head alone",
-    "object_head": "the object head alone",
-    "forest": "the forest alone",
+    "activity_head": "the activity head",
+    "object_head": "the object head",
+    "forest": "the forest",
 }
 _WORST = 3
 _DEMO_DETECTOR = "mask_rcnn_demo"
@@ -86,7 +89,8 @@ def report_page(
         "config": model.config,
         "measured": measured,
         "file": measured.file,
-        "answer": answer(measured),
+        "answer": answer(measured.file),
+        "parts_of": part_rows(measured),
         "warnings": list(_warnings(measured.file, runs[0].sources.detections.detector)),
         "beside": beside_network(run, measured.file.split),
         "worst": groups[:_WORST],
@@ -97,6 +101,7 @@ def report_page(
         "columns": rows if measured.single else range(len(OUTCOMES)),
         "curves": curves,
         "related": list(_related(measured, explained)),
+        "review": _review(run, measured, explained.doubts, paths),
         "has_pairs": model.relates_pairs,
         "scale": (LEAST_DROP, FULL_DROP),
         "made": _made(run, runs, paths, measured.file),
@@ -108,6 +113,7 @@ def report_page(
         shown = (strip for strip in strips if strip.key in held)
         data = {
             **listed,
+            "review": view["review"],
             "strips": {clip.key: [clip.source, clip.frames, *clip.size] for clip in shown},
         }
         template = "orn.stage2_train.report/report.html"
@@ -118,23 +124,32 @@ def report_page(
     return fitted_page(page, pictures, kind="report")
 
 
-def answer(measured: Measured) -> dict[str, Any]:
+def answer(file: EvalFile) -> dict[str, Any]:
     """Return the values for the first paragraph of a report."""
-    file, metric = measured.file, measured.file.metric
-    scores = {head: figures[metric] for head, figures in file.heads().items()}
-    head, *others = scores
-    differences = measured.differences()
+    head, figures = next(iter(file.heads().items()))
     whole = file.drawn.over == "videos" and file.drawn.num_groups == file.num_segments
     return {
-        "score": scores[head],
-        "interval": file.interval(head, metric),
-        "metric": "top-1 accuracy" if metric == "top1" else "mean average precision",
-        "head": _HEADS[head],
+        "score": figures[file.metric],
+        "interval": file.interval(head, file.metric),
+        "metric": "top-1 accuracy" if file.metric == "top1" else "mean average precision",
+        "head": _PARTS[head],
         "number": counted(file.num_segments, "video" if whole else "segment"),
-        "others": [
-            (_HEADS[other], scores[other], *_verdict(differences[other])) for other in others
-        ],
     }
+
+
+def part_rows(measured: Measured) -> list[tuple[str, float, tuple[float, float] | None, str]]:
+    """Return the name of the model and of each of its parts with its score, the interval of the
+    score, and how it compares with the model."""
+    file, differences = measured.file, measured.differences()
+    return [
+        (
+            _PARTS[part],
+            figures[file.metric],
+            file.interval(part, file.metric),
+            _verdict(differences[part]) if part in differences else "",
+        )
+        for part, figures in file.heads().items()
+    ]
 
 
 def _warnings(file: EvalFile, detector: DetectorEntry) -> Iterator[str]:
@@ -151,15 +166,15 @@ def _warnings(file: EvalFile, detector: DetectorEntry) -> Iterator[str]:
         )
 
 
-def _verdict(difference: Mapping[str, float | None]) -> tuple[str, bool]:
-    """Return the comparison of one head alone with both, and whether it is better."""
+def _verdict(difference: Mapping[str, float | None]) -> str:
+    """Return the comparison of one part alone with the model."""
     low, high = difference["low"], difference["high"]
     if low is None or high is None:
-        return "no interval", False
+        return "no interval"
     if low <= 0 <= high:
-        return "no clear difference", False
+        return "no clear difference"
     least, most = sorted((100 * abs(low), 100 * abs(high)))
-    return f"{'better' if low > 0 else 'worse'} by {least:.1f} to {most:.1f} points", low > 0
+    return f"{'better' if low > 0 else 'worse'} by {least:.1f} to {most:.1f} points"
 
 
 def cell_title(measured: Measured, row: int, column: int) -> str:
@@ -201,17 +216,15 @@ def _listed(measured: Measured, explained: Explanations) -> dict[str, Any]:
     """Return the cells of the confusion matrix and a bounded number of clips in them."""
     cells = measured.cells()
     most = min(max(_MOST_LISTED // max(len(cells), 1), 1), _MOST_IN_CELL)
-    probability_NA, predicted_NA = measured.probability_NA, measured.predicted_NA()
+    predicted_NA = measured.predicted_NA()
 
     def clip(row: int) -> list[str]:
-        predicted = [
-            f"{truncate(measured.classes[label], 60)} {100 * probability_NA[row, label]:.0f} %"
-            for label in np.flatnonzero(predicted_NA[row])
-        ]
-        about = f"Predicted: {', '.join(predicted) or 'nothing'}"
+        predicted = _chances(measured, row, np.flatnonzero(predicted_NA[row]).tolist())
+        about = f"Predicted: {predicted or 'nothing'}"
         return [truncate(measured.predictions.ids[row]), truncate(about, 300)]
 
     rows = {row for in_cell in cells.values() for row in in_cell[:most]} | explained.strips.keys()
+    rows |= {doubt.row for doubt in (explained.doubts or ())[:MOST_DOUBTS]}
     return {
         "clips": {row: clip(row) for row in sorted(rows)},
         "cells": {
@@ -219,6 +232,44 @@ def _listed(measured: Measured, explained: Explanations) -> dict[str, Any]:
             for (row, column), in_cell in sorted(cells.items())
         },
     }
+
+
+def _review(
+    run: Path, measured: Measured, doubts: Sequence[Doubt] | None, paths: DataPaths
+) -> dict[str, Any] | None:
+    """Return the clips whose label is to be reviewed, with their indices, ids and classes as they
+    are; None if labels cannot be reviewed."""
+    if doubts is None:
+        return None
+    manifest, ids = load_manifest(paths.manifest), measured.predictions.ids
+    command = ["orn", "manifest", "update", paths.manifest, "--corrections", "corrections.csv"]
+    if data_root_of(manifest, None).resolve() != paths.data_root.resolve():
+        command += ["--data", str(paths.data_root)]
+    return {
+        "key": f"orn {run.resolve().name} {json_digest(measured.file.made_from)}",
+        "total": len(doubts),
+        "several": not measured.single,
+        "command": shlex.join(command) if isinstance(manifest.labels, TableLabels) else None,
+        "classes": measured.classes if doubts else (),
+        "clips": [
+            {
+                "row": doubt.row,
+                "id": ids[doubt.row],
+                "given": _chances(measured, doubt.row, doubt.given) or "none",
+                "suggested": _chances(measured, doubt.row, doubt.suggested) or "none",
+                "labels": doubt.suggested,
+            }
+            for doubt in doubts[:MOST_DOUBTS]
+        ],
+    }
+
+
+def _chances(measured: Measured, row: int, labels: Iterable[int]) -> str:
+    """Return classes with their probabilities for a segment."""
+    chance_A = measured.probability_NA[row]
+    return ", ".join(
+        f"{truncate(measured.classes[label], 60)} {100 * chance_A[label]:.0f} %" for label in labels
+    )
 
 
 def _initial_weights(config: RunConfig) -> str:

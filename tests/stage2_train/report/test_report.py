@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from orn.stage2_train.report import cases
+from orn.stage2_train.report.label_doubts import Doubt
+from orn.stage2_train.report.measured import Measured
 from orn.stage2_train.runs.run_config import read_config
 from tests.running import LAPTOP, run_orn
 from tests.stage2_train.report.conftest import Reported
@@ -14,8 +17,12 @@ def test_numbers_are_those_of_eval(reported: Reported) -> None:
     measured = json.loads((reported.run / "eval-validation.json").read_text())
     html = (reported.run / "report.html").read_text("utf-8")
     text = " ".join(re.sub("<[^>]*>", " ", html).replace("&nbsp;", " ").split())
-    for head in ("two_heads", "activity_head", "object_head"):
-        assert f" {100 * measured[head]['top1']:.1f} % (" in text
+    for name in ("two_heads", "activity_head", "object_head"):
+        figure = {end: 100 * value for end, value in measured["figures"][name]["top1"].items()}
+        part = name.replace("two", "both").replace("_", " ")
+        row = "{value:.1f} {low:.1f}&ndash;{high:.1f}".format(**figure)
+        assert f" {part} {row} " in text
+    assert "Percentages are not probabilities: the model is not calibrated. Log loss " in text
     cells = re.findall(r'data-cell="(\d)-(\d)"[^>]*>(\d+)<', html)
     assert [[*map(int, cell)] for cell in cells] == measured["confusion_counts"]
     mistakes = sum(
@@ -33,6 +40,24 @@ def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Reported) 
     assert read_config(reported.run).dataset.train_digest in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
+
+
+def test_clips_whose_label_is_doubted_are_on_the_page(
+    train_tiny, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train_tiny(tmp_path)
+    doubts = [Doubt(row=row, given=(0,), suggested=(1,), margin=0.5) for row in (3, 0, 1, 2)]
+    monkeypatch.setattr(Measured, "doubts", lambda self: doubts)
+    monkeypatch.setattr(cases, "_MOST_COUNTED", 1)  # no other clips are on the page
+    monkeypatch.setattr(cases, "_GROUPS", 0)
+    run_orn("report", run, *LAPTOP)
+    html = (run / "report.html").read_text("utf-8")
+    found = re.search(r'id="data">(.*?)</script>', html)
+    assert found is not None
+    data = json.loads(found[1])
+    assert [clip["row"] for clip in data["review"]["clips"]] == [3, 0, 1, 2]
+    assert data["review"]["classes"] == ["right", "down"]
+    assert data["strips"].keys() == {"0", "1", "2", "3"}
 
 
 @pytest.mark.parametrize(

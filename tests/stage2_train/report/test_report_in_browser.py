@@ -3,20 +3,16 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from orn.stage2_train.report.cases import EvaluatedRun, Explanations
-from orn.stage2_train.report.measured import Measured, load_measured
-from orn.stage2_train.report.report_view import report_page
-from orn.stage2_train.runs.trained import open_model, paths_of_run
-from orn.stage2_train.settings.resources import Resources
 from tests.browser import HOSTILE, ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.running import LAPTOP, run_orn
 from tests.stage2_train.report.conftest import Reported
+from tests.stage2_train.report.made_pages import made_page
+from tests.worlds.evaluations import predictions_of
 
 ALL_PICTURES = "[...document.images].every((each) => each.complete && each.naturalWidth > 8)"
 pytestmark = pytest.mark.timeout(200)
@@ -32,7 +28,7 @@ def test_it_opens_without_an_error_and_leads_to_every_part(chromium: Any, path: 
         until(page, ALL_PICTURES)
         assert page.evaluate("document.images.length") >= 2
         assert page.title() == "run \u2013 report"
-        for place in ("confusion", "mistakes", "related", "training", "made"):
+        for place in ("parts", "confusion", "mistakes", "related", "training", "made"):
             page.click(f"nav a[href='#{place}']")
             until(page, f"location.hash === '#{place}'")
 
@@ -136,23 +132,10 @@ def test_several_labels_a_clip_with_hostile_names(chromium, train_tiny, tmp_path
 def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
     """The page of the tiny run as if it had these segments, of the first classes in turn, and had
     predicted the first class for all."""
-    run = path.parent
-    model = open_model(run, device="cpu")
-    measured = load_measured(run, "validation", model.classes)
     logits = np.tile(np.eye(len(classes), dtype=np.float32)[0], (len(ids), 1))
-    predictions = type(measured.predictions)(
-        ids=tuple(ids),
-        labels=np.arange(len(ids)) % (len(classes) - 1),
-        activity_logits=logits,
-        object_logits=logits,
-    )
-    faked = Measured(file=measured.file, predictions=predictions, classes=tuple(classes))
-    explanations = Explanations(names=("cup",), mistakes={})
-    paths = paths_of_run(run, model.config, Resources())
-    detections = SimpleNamespace(detector=SimpleNamespace(title=ids[0], config_name="x"))
-    sources, joined = SimpleNamespace(detections=detections), SimpleNamespace(segments=())
-    runs = [EvaluatedRun(model=model, sources=sources, joined=joined)]
-    return report_page(run, runs, faked, explanations, paths=paths, curves=[()])
+    labels = np.arange(len(ids)) % (len(classes) - 1)
+    predictions = predictions_of(ids, labels, activity_logits=logits, object_logits=logits)
+    return made_page(path.parent, predictions, classes)
 
 
 @WITH_HOSTILE_TEXT
