@@ -42,35 +42,27 @@ def doubted_labels(
         labels: (N,) classes, or (N, A) zeros and ones.
         sure_NA: pairs of segment and class that count, for multiple labels.
     """
-    wide_NA = probability_NA.astype(np.float64)
+    wide_NA, classes_A = probability_NA.astype(np.float64), np.arange(probability_NA.shape[1])
     if labels.ndim == 1:
-        label_N = labels.astype(np.int64)
-        suggested_N, margin_N = _confident_classes(wide_NA, label_N)
-        doubts = [
-            Doubt(
-                row=row,
-                given=(int(label_N[row]),),
-                suggested=(int(suggested_N[row]),),
-                margin=float(margin_N[row]),
-            )
-            for row in np.flatnonzero(margin_N > 0).tolist()
-        ]
-        return sorted(doubts, key=lambda doubt: (-doubt.margin, doubt.row))
-    margin_NA = np.zeros(wide_NA.shape)
-    for activity in range(wide_NA.shape[1]):
-        own_n = sure_NA[:, activity]
-        present_n = wide_NA[own_n, activity]
-        both_n2 = np.stack([1 - present_n, present_n], axis=1)
-        label_n = (labels[own_n, activity] > 0).astype(np.int64)
-        margin_NA[own_n, activity] = _confident_classes(both_n2, label_n)[1]
+        class_N, margin_N = _confident_classes(wide_NA, labels.astype(np.int64))
+        given_NA, suggested_NA = (own_N[:, None] == classes_A for own_N in (labels, class_N))
+    else:
+        given_NA, margin_NA = labels > 0, np.zeros(wide_NA.shape)
+        for activity in classes_A.tolist():
+            own_n = sure_NA[:, activity]
+            present_n = wide_NA[own_n, activity]
+            both_n2 = np.stack([1 - present_n, present_n], axis=1)
+            label_n = given_NA[own_n, activity].astype(np.int64)
+            margin_NA[own_n, activity] = _confident_classes(both_n2, label_n)[1]
+        suggested_NA, margin_N = given_NA ^ (margin_NA > 0), margin_NA.max(axis=1)
     doubts = [
         Doubt(
             row=row,
-            given=tuple(np.flatnonzero(labels[row] > 0).tolist()),
-            suggested=tuple(np.flatnonzero((labels[row] > 0) ^ (margin_NA[row] > 0)).tolist()),
-            margin=float(margin_NA[row].max()),
+            given=tuple(np.flatnonzero(given_NA[row]).tolist()),
+            suggested=tuple(np.flatnonzero(suggested_NA[row]).tolist()),
+            margin=float(margin_N[row]),
         )
-        for row in np.flatnonzero((margin_NA > 0).any(axis=1)).tolist()
+        for row in np.flatnonzero(margin_N > 0).tolist()
     ]
     return sorted(doubts, key=lambda doubt: (-doubt.margin, doubt.row))
 
