@@ -91,7 +91,7 @@ class PredictRequest(Request):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        self.options.check_source(self.objects, self.form)
+        self.options.check(self.objects, self.form)
         if self.objects is not None and self.shards is not None:
             raise ValueError("--objects and --shards: expected at most one, got both; omit one")
         for name, path, suffix in (

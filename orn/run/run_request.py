@@ -70,7 +70,7 @@ class PipelineRequest(Request):
     def _check_options(self) -> Self:
         if self.split is not None and self.folds is not None:
             raise ValueError("--split and --folds: expected at most one, got both; omit one")
-        self.options.check_source(self.objects, self.form)
+        self.options.check(self.objects, self.form)
         if self.objects is not None and not self.objects.exists():
             raise ValueError(
                 f"--objects: expected a file or folder, got none at {path_text(self.objects)}; "

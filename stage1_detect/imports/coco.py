@@ -87,12 +87,6 @@ class _Annotation(Record):
     ] = None
 
 
-def images_file(path: Path) -> Path:
-    """Return the file that describes the images: `NAME.images.json` if it exists, else `path`."""
-    beside = path.with_suffix(IMAGES_SUFFIX)
-    return beside if os.path.lexists(beside) else path
-
-
 def read_coco(
     path: Path, pattern: re.Pattern[str], names: dict[str, None]
 ) -> Iterator[SourceRecord]:
@@ -103,7 +97,8 @@ def read_coco(
         pattern: pattern for image names, with the groups `video` and `frame`.
         names: the names of the classes, to which those of the file are added.
     """
-    described = images_file(path)
+    beside = path.with_suffix(IMAGES_SUFFIX)
+    described = beside if os.path.lexists(beside) else path
     categories: dict[Any, str] = {}
     videos = cache(lambda: _names_of_videos(described))
     images: dict[int | str, SourceRecord] = {}
@@ -126,8 +121,8 @@ def read_coco(
         )
     if not images:
         raise ObjectImportError(
-            f"expected COCO JSON with images, got no images; for results, add the "
-            f"images as {path.with_suffix(IMAGES_SUFFIX).name}",
+            "expected COCO JSON with images, got no images; for results, add the images as "
+            f"{beside.name}",
             where=described,
         )
     names |= dict.fromkeys(categories.values())

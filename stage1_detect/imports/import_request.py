@@ -1,5 +1,6 @@
 """The options of `orn import-objects`, and those that other commands with `--objects` share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -49,27 +50,20 @@ class ObjectOptions(Request):
         Option("Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this."),
     ] = False
 
-    def check(self, form: FormatName | None) -> None:
-        """Check that a format, or a command without objects (None), supports the given options.
+    def check(self, objects: Path | None, form: FormatName | None) -> None:
+        """Check the options of a command that may be given objects, or none, in a format.
 
         Raises:
             ValueError: for the first option that is not supported.
         """
-        for name in type(self).model_fields if form is None else _NOT_TAKEN.get(form, ()):
-            if getattr(self, name) not in (None, False):
-                option = f"--{name.replace('_', '-')}"
-                where = (
-                    "requires --objects; add it"
-                    if form is None
-                    else (f"does not apply to the format {form}; omit it")
-                )
-                raise ValueError(f"{option}: {where}")
-
-    def check_source(self, objects: Path | None, form: FormatName | None) -> None:
-        """Check the options of a command that may be given objects; raise ValueError."""
         if (objects is None) != (form is None):
             raise ValueError("--objects and --format require each other; pass both")
-        self.check(form)
+        reason = f"does not apply to the format {form}; omit it"
+        names: Iterable[str] = _NOT_TAKEN.get(form, ()) if form else type(self).model_fields
+        for name in names:
+            if getattr(self, name) not in (None, False):
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option}: {reason if form else 'requires --objects; add it'}")
 
 
 class ImportRequest(Request):
@@ -111,5 +105,5 @@ class ImportRequest(Request):
     def _check_options(self) -> Self:
         if self.form == "authors" and self.rate is not None:
             raise ValueError("--rate: does not apply to the format authors; omit it")
-        self.options.check(self.form)
+        self.options.check(self.source, self.form)
         return self

@@ -85,8 +85,7 @@ def _labels(path: Path) -> NDArray[Any]:
     except Exception as err:  # Pillow raises several types of errors for a damaged file
         raise ObjectImportError(
             "expected a PNG file with one number per pixel (gray or palette) and sides of at most "
-            f"{MOST_SIDE:,} pixels, got {str(err).replace(str(file), 'another file')}; export it "
-            "again",
+            f"{MOST_SIDE:,} pixels, got {str(err).replace(str(file), 'the file')}; export it again",
             where=path,
         ) from err
 
