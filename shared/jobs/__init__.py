@@ -13,8 +13,9 @@ A job writes a folder of files, one for each unit of its plan. It consists of:
 `choose_engine` creates the engine from the request's `orn.shared.common_options.EngineOptions`.
 Within `OutputFolder.locked(folder)`, the command resumes the plan of the folder,
 `Plan(...).resumed_from(files.saved_plan(folder), folder)`, appends units for new videos, and calls
-`run_units` with a `Job`: the plan, the requested units and those to retry. `save_summary` writes
-what was done. `orn detect`, `import-objects` and `clips` are such jobs.
+`run_units` with a `Job`: the plan, the requested units and those to retry. `parts.locked_job` does
+this also for one of several parts. `save_summary` writes what was done. `orn detect`,
+`import-objects` and `clips` are such jobs.
 
 May import `config`.
 """
