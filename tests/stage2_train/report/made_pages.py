@@ -1,6 +1,7 @@
 """Pages of predictions that no network made."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +15,16 @@ from orn.stage2_train.settings.resources import Resources
 from tests.worlds.evaluations import evaluation_of
 
 
-def made_page(run: Path, predictions: Predictions, classes: Sequence[str], **changes: Any) -> str:
-    """The page of a tiny run as if it had made these predictions; `changes` are those of the
-    evaluation."""
+def made_page(
+    run: Path,
+    predictions: Predictions,
+    classes: Sequence[str],
+    *,
+    manifest: str | None = None,
+    **changes: Any,
+) -> str:
+    """The page of a tiny run as if it had made these predictions, perhaps of a different manifest;
+    `changes` are those of the evaluation."""
     model = open_model(run, device="cpu")
     file = evaluation_of(predictions, classes, **changes)
     measured = Measured(file=file, predictions=predictions, classes=tuple(classes))
@@ -25,4 +33,5 @@ def made_page(run: Path, predictions: Predictions, classes: Sequence[str], **cha
     sources = SimpleNamespace(detections=SimpleNamespace(detector=detector))
     runs = [EvaluatedRun(model=model, sources=sources, joined=SimpleNamespace(segments=()))]
     paths = paths_of_run(run, model.config, Resources())
+    paths = replace(paths, manifest=manifest or paths.manifest)
     return report_page(run, runs, measured, explained, paths=paths, curves=[()])

@@ -22,7 +22,7 @@ NUM_CLIPS = 40
 pytestmark = pytest.mark.timeout(200)
 
 
-def write_page(run: Path, out: Path, *, several: bool = False) -> Path:
+def write_page(run: Path, out: Path, *, several: bool = False, manifest: str | None = None) -> Path:
     """A page of forty clips, which a calibrated model predicts without a mistake unless it is
     clip 0, 1 or 2, whose label is another class; clip 0 the surest."""
     true_N = np.arange(NUM_CLIPS) % len(CLASSES)
@@ -37,7 +37,8 @@ def write_page(run: Path, out: Path, *, several: bool = False) -> Path:
         fitted_on="other clips",
     )
     calibration = Calibration.model_validate(calibration_values(predictions))
-    html = made_page(run, predictions, CLASSES, calibration=calibration, made_from={"x": 1})
+    changes = {"calibration": calibration, "made_from": {"x": 1}, "manifest": manifest}
+    html = made_page(run, predictions, CLASSES, **changes)
     out.write_text(html, encoding="utf-8")
     return out
 
@@ -167,3 +168,9 @@ def test_everybody_can_review_and_read_the_plot(
 
 def test_labels_are_not_reviewed_without_calibration(reported: Reported) -> None:
     assert "Labels can be reviewed if" in (reported.run / "report.html").read_text("utf-8")
+
+
+def test_no_command_is_shown_for_published_labels(reported: Reported, tmp_path: Path) -> None:
+    path = write_page(reported.run, tmp_path / "report.html", manifest="something")
+    html = path.read_text("utf-8")
+    assert "cannot correct them" in html and "--corrections" not in html
