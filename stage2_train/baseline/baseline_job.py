@@ -132,8 +132,7 @@ def _predictions(
     inputs = inputs_of(
         train.segments,
         sources.detections,
-        score_threshold=recipe.data.score_threshold,
-        num_frames=recipe.data.clip_frames,
+        recipe.data,
         reads_motion=isinstance(store, ClipStore) and store.settings.motion is not None,
     )
     has_maps = isinstance(store, ClipStore) and bool(store.settings.maps or store.settings.motion)

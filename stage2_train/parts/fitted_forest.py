@@ -32,6 +32,7 @@ from orn.stage2_train.parts.clip_statistics import (
     read_objects,
 )
 from orn.stage2_train.parts.forest import Forest, fit_forest
+from orn.stage2_train.settings.recipe import DataRecipe
 
 _REMEDY = "restore the files of the run, or train it again"
 _TREES = 500
@@ -78,20 +79,20 @@ _INPUTS = TypeAdapter(ForestInputs)
 def inputs_of(
     segments: Sequence[Segment],
     detections: DetectionFolder,
+    data: DataRecipe,
     *,
-    score_threshold: float,
-    num_frames: int,
     reads_motion: bool,
 ) -> ForestInputs:
     """Return what a forest of training segments reads: the objects of the classes that are most
     frequent in them are followed."""
     number = len(detections.detector.class_names)
-    objects = (read_objects(detections, own, score_threshold=score_threshold) for own in segments)
+    threshold = data.score_threshold
+    objects = (read_objects(detections, own, score_threshold=threshold) for own in segments)
     return ForestInputs(
         num_object_classes=number,
         followed=most_frequent_classes(objects, number),
-        score_threshold=score_threshold,
-        num_frames=num_frames,
+        score_threshold=threshold,
+        num_frames=data.clip_frames,
         reads_motion=reads_motion,
     )
 

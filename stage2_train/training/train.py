@@ -156,13 +156,8 @@ def _fit_forest(inputs: TrainingInputs, *, threads: int) -> None:
     if "forest" not in recipe.ensemble or read_forest(inputs.run, config=config) is not None:
         return
     clips, sources = inputs.data.train, inputs.sources
-    read = inputs_of(
-        clips.segments,
-        sources.detections,
-        score_threshold=recipe.data.score_threshold,
-        num_frames=recipe.data.clip_frames,
-        reads_motion=recipe.model.reads_motion,
-    )
+    reads_motion = recipe.model.reads_motion
+    read = inputs_of(clips.segments, sources.detections, recipe.data, reads_motion=reads_motion)
     rows = []
     with progress("forest", total=len(clips.segments), unit="clips") as bar:
         for segment in clips.segments:
