@@ -62,7 +62,7 @@ def test_copies_for_folds_read_the_same_data(project: Path) -> None:
     assert [str(video.path) for video in videos] == ["kitchen/a.mp4", "kitchen/b.mp4"]
 
 
-def test_a_data_set_of_a_publisher_is_where_the_machine_keeps_it(project: Path, present) -> None:
+def test_a_data_set_of_a_publisher_is_where_the_machine_keeps_it(project: Path) -> None:
     assert not [name for name in dataset_names() if load_manifest(name).data_root is not None]
 
 

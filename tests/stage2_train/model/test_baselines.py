@@ -95,14 +95,9 @@ def googlenet() -> GoogLeNet:
     return network
 
 
-@pytest.fixture
-def i3d() -> I3D:
-    return I3D(3).eval()
-
-
 @pytest.mark.parametrize(("frames", "size"), [(4, (39, 50)), (1, (32, 32))])
-def test_a_still_clip_gives_what_googlenet_gives(i3d, googlenet, frames, size) -> None:
-    i3d, googlenet = i3d.double(), deepcopy(googlenet).double()
+def test_a_still_clip_gives_what_googlenet_gives(googlenet, frames, size) -> None:
+    i3d, googlenet = I3D(3).double().eval(), deepcopy(googlenet).double()
     inflate(i3d, googlenet.state_dict(), name="random")
     batch = draw_batch(clips=1, frames=frames, size=size)
     batch = replace(batch, frames_BTCHW=batch.frames_BTCHW[:, :1].expand_as(batch.frames_BTCHW))
@@ -131,8 +126,7 @@ def test_a_clip_layer_by_layer() -> None:
     network = C3D(3, base_width=2).double().eval()
     batch = draw_batch(frames=3, size=(64, 64))
     video = batch.frames_BTCHW.double().transpose(1, 2) / 255
-    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None, None].double()
-    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None, None].double()
+    mean, std = (torch.tensor(color)[:, None, None, None].double() for color in COLORS)
     hidden = (video - mean) / std
     times = []
     for number, stage in enumerate(network.stages):
@@ -151,18 +145,14 @@ def test_a_clip_layer_by_layer() -> None:
     torch.testing.assert_close(network(batch).logits_BA, expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.fixture
-def make_trn():
-    def make(frames: int) -> TRN:
-        torch.manual_seed(0)
-        config = baseline_config("trn", num_frames=frames, kernels=("2d",) * 5)
-        return build_network(config).double().eval()
-
-    return make
+def make_trn(frames: int) -> TRN:
+    torch.manual_seed(0)
+    config = baseline_config("trn", num_frames=frames, kernels=("2d",) * 5)
+    return build_network(config).double().eval()
 
 
 @pytest.mark.parametrize("frames", [2, 3, 5])
-def test_relations_equal_plain_loops(make_trn, frames) -> None:
+def test_relations_equal_plain_loops(frames) -> None:
     network = make_trn(frames)
     frames_BTE = torch.randn(2, frames, 256, dtype=torch.float64)
     ours_BA = sum(scale(frames_BTE, generator=None) for scale in network.relations)
@@ -176,7 +166,7 @@ def test_relations_equal_plain_loops(make_trn, frames) -> None:
         torch.testing.assert_close(ours_BA[clip], expected_A, rtol=1e-10, atol=1e-12)
 
 
-def test_the_network_is_features_then_relations(make_trn) -> None:
+def test_the_network_is_features_then_relations() -> None:
     network, batch = make_trn(3), draw_batch(frames=3)
     seen = []
     network.reduce.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
