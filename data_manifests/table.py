@@ -5,6 +5,7 @@ other columns are ignored. In a multi-label data set a label cell contains class
 `;`, or is empty.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, make_dataclass
 from operator import attrgetter, itemgetter
@@ -98,7 +99,8 @@ def read(
         folder: folder of the table.
         task: the task.
         form: the form of the videos.
-        labels: False to leave labels and classes empty.
+        labels: False to leave labels and classes empty, and to accept videos without a split as
+            "train".
         classes: indices of the classes by name; None: those of the list of classes.
         split_of: split of each video; None: that of the table of splits, if any.
         rows: rows of the table, if they have been read.
@@ -108,10 +110,11 @@ def read(
         ManifestError: if rows are invalid.
     """
     path = folder / spec.table
+    update = f"`orn manifest update {shlex.quote(str(path))}`"
     if classes is None:
         classes = read_class_names(folder / spec.classes) if labels else {}
     if split_of is None and spec.split_table is not None:
-        column = _column_of(spec)
+        column = split_column(spec)
         splits = read_splits(folder / spec.split_table, spec)
         split_of = {video: own[column] for video, own in splits.items()}
     named = {"group": spec.group} if spec.group else {}
@@ -122,13 +125,15 @@ def read(
     row_type = LabeledRow if labels else TableRow
     if rows is None:
         rows = read_rows(path, "the label table", row_type, columns=columns, required=required)
+    if split_of is not None and not labels:
+        split_of = {row.video: split_of.get(row.video, "train") for row in rows.values()}
 
     def segment_of(row: TableRow) -> Segment:
         segment = Segment(
             id=segment_id(row),
             video_id=row.video,
-            split=_split(row, spec, split_of),
-            labels=_labels(row.label, classes, task, spec.classes) if labels else (),
+            split=_split(row, spec, split_of, update),
+            labels=_labels(row.label, classes, task, update) if labels else (),
             start_seconds=row.start,
             stop_seconds=row.stop,
             group=row.group or None,
@@ -147,7 +152,7 @@ def read(
     )
 
 
-def _column_of(spec: TableLabels) -> int:
+def split_column(spec: TableLabels) -> int:
     """Return the index of the column with the split, of those of a table of folds."""
     if spec.folds is None:
         return 0
@@ -200,7 +205,9 @@ def read_splits(path: Path, spec: TableLabels) -> dict[str, tuple[Split, ...]]:
     return dict(each_row(path, rows.items(), splits_of, id_of=itemgetter(0)))
 
 
-def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | None) -> Split:
+def _split(
+    row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | None, update: str
+) -> Split:
     if split_of is None:
         return row.split or "train"
     if row.split is not None:
@@ -210,8 +217,7 @@ def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | Non
         )
     if row.video not in split_of:
         raise ValueError(
-            f"video {row.video!r} has no row in {spec.split_table}; add new videos with `orn "
-            "manifest update TABLE.csv`"
+            f"video {row.video!r} has no row in {spec.split_table}; add new videos with {update}"
         )
     return split_of[row.video]
 
@@ -225,17 +231,13 @@ def segment_id(row: TableRow) -> str:
     return f"{row.video}:{start}-{stop}" if start or stop else row.video
 
 
-def _labels(cell: str, classes: Mapping[str, int], task: Task, class_list: str) -> tuple[int, ...]:
+def _labels(cell: str, classes: Mapping[str, int], task: Task, update: str) -> tuple[int, ...]:
     names = [cell]
     if task == "multi-label":
         names = [name for part in cell.split(LABEL_SEPARATOR) if (name := part.strip())]
     indices = set()
     for name in names:
         if name not in classes:
-            raise UnknownClassError(
-                name,
-                classes,
-                f"; add new classes to {class_list} with `orn manifest update TABLE.csv`",
-            )
+            raise UnknownClassError(name, classes, f"; add new classes with {update}")
         indices.add(classes[name])
     return tuple(sorted(indices))

@@ -7,7 +7,7 @@ of splits by the rule by which it was drawn, and new classes at the end of the l
 import csv
 import io
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +16,15 @@ from orn.data_manifests.draw_split import extended_splits, grouped
 from orn.data_manifests.load import data_root_of, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest
-from orn.data_manifests.records import Split
+from orn.data_manifests.records import Listing, Split
 from orn.data_manifests.table import (
     LABEL_SEPARATOR,
     LabeledRow,
+    read,
     read_labels,
     read_splits,
     segment_id,
+    split_column,
 )
 from orn.data_manifests.text_files import (
     MOST_BYTES,
@@ -34,7 +36,7 @@ from orn.data_manifests.text_files import (
 )
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import ConfigError, ManifestError
-from orn.shared.jobs.atomic_file import write_bytes
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
 from orn.shared.text import counted, first_few
 
 _PREVIOUS = ".previous"
@@ -71,16 +73,21 @@ class ManifestUpdate:
     """Segments whose row was removed."""
     splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
     """Splits of the new videos, in each column of the table of splits."""
+    classes: tuple[str, ...] = ()
+    """All classes, with the new ones at the end."""
+    all_splits: Mapping[str, tuple[Split, ...]] | None = None
+    """Splits of all videos; None for a table with splits of its own."""
     files: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     """Contents of the files to write, in this order."""
 
     def write(self) -> None:
-        """Write the files, each as a whole.
+        """Write the files, each as a whole; the same update finishes after an interruption.
 
         Raises:
             PipelineError: if a file cannot be written.
         """
         for path, content in self.files.items():
+            remove_stale_temporaries(path.parent)
             write_bytes(path, content)
 
     def lines(self) -> list[str]:
@@ -162,13 +169,14 @@ def plan_update(
     old, used = _classes(folder / labels.classes, manifest, rows)
     new_classes = tuple(sorted(used - old.keys(), key=class_key(used)))
     splits: dict[str, tuple[Split, ...]] = {}
-    removed: tuple[str, ...] = ()
+    known: dict[str, tuple[Split, ...]] | None = None
     if labels.split_table is not None:
         path = folder / labels.split_table
-        splits, removed = _new_splits(table, path, labels, rows)
+        known = read_splits(path, labels)
+        splits = _new_splits(table, labels, rows, known=known)
         if splits:
-            added = ((video, *own) for video, own in splits.items())
-            files[path] = _with_rows(path, added)
+            files[path] = _with_rows(path, splits)
+    listed = {row.video for row in rows.values()}
     if new_classes:
         path = folder / labels.classes
         files[path] = _with_lines(path, "".join(f"{own}\n" for own in new_classes))
@@ -176,9 +184,11 @@ def plan_update(
         manifest=name,
         new_videos=tuple(splits),
         new_classes=new_classes,
-        removed_videos=removed,
+        removed_videos=tuple(video for video in known or () if video not in listed),
         unused_classes=tuple(own for own in old if own not in used),
         splits=splits,
+        classes=(*old, *new_classes),
+        all_splits=None if known is None else known | splits,
         files=files,
         **corrected,
     )
@@ -193,20 +203,49 @@ def _classes(
     return read_class_names(path), {name.strip() for cell in cells for name in cell} - {""}
 
 
+def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path) -> Listing:
+    """Return the content of the tables of a manifest after an update, whether or not it is written,
+    but without corrections."""
+    labels, split_of = manifest.labels, None
+    assert isinstance(labels, TableLabels)
+    if update.all_splits is not None:
+        column = split_column(labels)
+        split_of = {video: splits[column] for video, splits in update.all_splits.items()}
+    return read(
+        labels,
+        data_root / manifest.root,
+        task=manifest.task,
+        form=manifest.form,
+        labels=True,
+        classes={name: index for index, name in enumerate(update.classes)},
+        split_of=split_of,
+    )
+
+
+def with_new_videos(table: Path, labels: TableLabels) -> bytes | None:
+    """Return the content of a table of splits with the videos of a label table that it lacks; None
+    if it lacks none."""
+    path = table.parent / str(labels.split_table)
+    rows = read_labels(table, group=labels.group)
+    splits = _new_splits(table, labels, rows, known=read_splits(path, labels))
+    return _with_rows(path, splits) if splits else None
+
+
 def _new_splits(
-    table: Path, path: Path, labels: TableLabels, rows: Mapping[int, LabeledRow]
-) -> tuple[dict[str, tuple[Split, ...]], tuple[str, ...]]:
-    """Return the splits of videos that have none, and the videos with a split but without a row."""
-    known = read_splits(path, labels)
+    table: Path,
+    labels: TableLabels,
+    rows: Mapping[int, LabeledRow],
+    *,
+    known: Mapping[str, tuple[Split, ...]],
+) -> dict[str, tuple[Split, ...]]:
+    """Return the splits of videos that have none."""
     groups, group_of = grouped(table, rows, column=labels.group)
-    removed = tuple(video for video in known if video not in group_of)
     split_of_group = {
         group_of[video]: splits for video, splits in known.items() if video in group_of
     }
     drawn = extended_splits(groups, split_of_group, folds=labels.folds, seed=labels.seed)
     of_groups = {**split_of_group, **drawn}
-    new = {video: of_groups[group] for video, group in group_of.items() if video not in known}
-    return new, removed
+    return {video: of_groups[group] for video, group in group_of.items() if video not in known}
 
 
 def _corrected(
@@ -258,10 +297,11 @@ def _corrected(
     return kept, named, {previous: content, table: out.getvalue().encode()}
 
 
-def _with_rows(path: Path, rows: Iterable[tuple[str, ...]]) -> bytes:
-    """Return the content of a table with more rows at its end."""
+def _with_rows(path: Path, splits: Mapping[str, tuple[Split, ...]]) -> bytes:
+    """Return the content of a table of splits with more videos at its end."""
     delimiter = open_table(path, "the table of splits").dialect.delimiter
     text = io.StringIO()
+    rows = ((video, *own) for video, own in splits.items())
     csv.writer(text, lineterminator="\n", delimiter=delimiter).writerows(rows)
     return _with_lines(path, text.getvalue())
 

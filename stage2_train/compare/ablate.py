@@ -187,7 +187,7 @@ def _read_ablation(request: AblationRequest, *, dry_run: bool = False) -> _Ablat
     if changes:
         assert isinstance(manifest.labels, TableLabels)
         root = data_root_of(manifest, request.resources.data_root) / manifest.root
-        draw_folds(root / manifest.labels.table, changes, dry_run=dry_run)
+        draw_folds(root / manifest.labels.table, manifest.labels, changes, dry_run=dry_run)
     return ablation
 
 

@@ -1,6 +1,9 @@
 """A table that grows: no video moves, no class gets another number, and labels can be corrected."""
 
 import csv
+import os
+import signal
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from orn.data_manifests.folds import draw_folds, requested_folds
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import fold_names
 from orn.data_manifests.update import plan_update
 from orn.shared.errors import ManifestError
+from tests.processes import start_alone
 
 CLASSES = ("close", "open", "pour")
 DRAWN = {
@@ -137,5 +142,86 @@ def test_a_split_of_the_table_is_the_users(table, orn, update) -> None:
     assert [own.split for own in segments if own.video_id == "v50"] == ["test"]
 
 
+def test_what_lacks_a_split_or_a_class_is_sent_to_update(table, orn) -> None:
+    """Commands that read no labels accept it."""
+    orn("manifest", "new", table, "--split", "60/20/20")
+    for row in ("v50,open,p3", "v49,dry,p24"):
+        write_table(table, [*rows_of(range(49)), row])
+        said = orn("manifest", "check", "kitchen.toml", exit_code=1).stdout
+        assert "orn manifest update" in " ".join(said.split())
+        with pytest.raises(ManifestError, match=r"orn manifest update .*labels\.csv"):
+            load_dataset("kitchen.toml", None)
+    write_table(table, rows_of(range(52)))
+    assert len(load_dataset("kitchen.toml", None, labels=False).videos) == 52
+
+
+def test_folds_of_a_comparison_grow_with_the_table(table, orn) -> None:
+    orn("manifest", "new", table, "--split", "60/20/20")
+    manifest = load_manifest("kitchen.toml")
+    _, changes = requested_folds("kitchen.toml", folds=3, group=None)
+    draw_folds(table, manifest.labels, changes)
+    drawn = table.parent / changes["split_table"]
+    before = drawn.read_text()
+    write_table(table, rows_of(range(60)))
+    draw_folds(table, manifest.labels, changes, dry_run=True)
+    assert drawn.read_text() == before
+    draw_folds(table, manifest.labels, changes)
+    after = drawn.read_text()
+    assert after.startswith(before) and after.count("\n") == before.count("\n") + 10
+
+
 def test_a_table_without_a_manifest_is_sent_to_new(table, update) -> None:
     assert "orn manifest new" in update(exit_code=2)
+
+
+def killed_at(number: int, words: list[str], folder: Path) -> int:
+    """Run a command that is killed before the file operation of this number in a folder, from the
+    folder above."""
+    from orn.cli import main
+
+    left = [number]
+
+    def kill(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("open", "os.rename", "os.remove") and folder.name in str(arguments[0]):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    os.chdir(folder.parent)
+    sys.addaudithook(kill)
+    main(words)
+    return 0
+
+
+def test_an_update_that_was_killed_is_finished_by_the_same_command(table, orn, tmp_path) -> None:
+    """At every operation on its files, of which there are at least 20."""
+    orn("manifest", "new", table, "--folds", "4")
+    write_table(table, [*rows_of(range(50)), "v50,dry,p3", "v51,dry,p30"])
+    corrections = tmp_path / "corrections.csv"
+    corrections.write_text("id,verdict,label\nv3,wrong,open\nv5,leave out,\n")
+    words = ["manifest", "update", str(table), "--corrections", str(corrections)]
+    before = contents(table.parent)
+    orn(*words)
+    expected = contents(table.parent)
+    assert len([path for path in expected if expected[path] != before.get(path)]) == 4
+    kills, states = 0, set()
+    while True:
+        for path in table.parent.iterdir():
+            path.unlink()
+        for path, content in before.items():
+            path.write_bytes(content)
+        output = tmp_path / "output.txt"
+        process = start_alone(killed_at, kills + 1, words, table.parent, output=output)
+        process.join()
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL, output.read_text()
+        kills += 1
+        states.add(tuple(sorted(contents(table.parent).items())))
+        orn(*words)
+        assert contents(table.parent) == expected
+    assert kills >= 20 and len(states) >= 4
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.iterdir()}

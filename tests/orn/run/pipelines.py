@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.load import load_manifest
 from orn.run.plan_run import Pipeline
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect_request import DetectRequest
@@ -41,7 +42,8 @@ def begin(pipeline: Pipeline) -> None:
         table = pipeline.data_root / "tiny" / "labels.csv"
         rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
         table.write_text("\n".join(rows))
-        draw_folds(table, changes)
+        labels: Any = load_manifest(pipeline.manifest).labels
+        draw_folds(table, labels, changes)
         paths = [Path(training.manifest) for training in pipeline.trainings.values()]
         write_fold_manifests(pipeline.manifest, paths, changes)
 
@@ -54,6 +56,6 @@ def carry_out(step: Step) -> None:
         values["resources"] = values["resources"].changed(**LAPTOP)
     elif hasattr(holder, "device"):
         values["request"] = holder.changed(device="cpu")
-    elif "resources" in type(holder).model_fields:
+    elif "resources" in getattr(type(holder), "model_fields", ()):
         values["request"] = holder.changed(resources=holder.resources.changed(**LAPTOP))
     step.command.function(**values)
