@@ -148,6 +148,7 @@ def load_dataset(
     *,
     labels: bool = True,
     needs_videos: bool = False,
+    listing: Listing | None = None,
 ) -> Dataset:
     """Return a data set with its existing videos.
 
@@ -157,6 +158,7 @@ def load_dataset(
         labels: False if only videos are needed: labels are empty and, without label tables, the
             videos are found by the manifest's pattern.
         needs_videos: whether to raise an error if no video exists.
+        listing: content of the label tables, if it has been read.
 
     Raises:
         UnknownDatasetError: if the manifest does not exist.
@@ -164,7 +166,7 @@ def load_dataset(
         DataRootError: if the data root, the data set's folder or a label table is missing.
     """
     manifest = load_manifest(name_or_file)
-    listing = load_listing(manifest, data_root, labels=labels)
+    listing = listing or load_listing(manifest, data_root, labels=labels)
     dataset = locate_videos(manifest, listing, data_root)
     if needs_videos and not dataset.videos:
         missing = dataset.missing

@@ -20,6 +20,7 @@ from orn.data_manifests.new_manifest import (
 )
 from orn.data_manifests.records import ALL, Dataset, Split, fold_names
 from orn.data_manifests.text_files import column_names
+from orn.data_manifests.update import ManifestUpdate, plan_update, updated_listing
 from orn.run.run_request import PipelineRequest
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
@@ -36,8 +37,7 @@ from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
-from orn.stage2_train.runs.made_from import free_run
-from orn.stage2_train.runs.run_config import segments_digest
+from orn.stage2_train.runs.made_from import free_run, training_change
 from orn.stage2_train.runs.run_folder import (
     BASELINE_MARKER,
     BASELINE_NAME,
@@ -45,9 +45,16 @@ from orn.stage2_train.runs.run_folder import (
     RUN_MARKER,
     earlier_run,
 )
-from orn.stage2_train.settings.recipe import SMALL, Recipe, default_recipe, load_recipe
+from orn.stage2_train.settings.recipe import (
+    SMALL,
+    Recipe,
+    default_recipe,
+    load_recipe,
+    recipe_of_dataset,
+)
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.stage2_train.training.train_request import TrainRequest
+from orn.stage2_train.training.training_inputs import check_resumable
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +75,9 @@ class Pipeline:
     """Number of folds of a cross-validation; None for a single split."""
     no_final: bool = False
     """Whether to omit the last training of a cross-validation, on all videos."""
+    new_run: str | None = None
+    """How the training data differ from those of an earlier run, which is kept; None without one,
+    or once the run has begun."""
 
     @property
     def manifest(self) -> str:
@@ -106,7 +116,10 @@ class Pipeline:
         return of_folds if self.no_final else {**of_folds, ALL: self._of_fold(ALL, self.run)}
 
     def _of_fold(self, name: str, run: Path) -> TrainRequest:
-        return self.train.changed(manifest=str(self.run / f"{name}.toml"), run=run)
+        start = self.train.start
+        if name != ALL and isinstance(start, Path):
+            start = start / name  # which was not trained on the videos that the fold tests
+        return self.train.changed(manifest=str(self.run / f"{name}.toml"), run=run, start=start)
 
     @property
     def report(self) -> Path:
@@ -171,7 +184,9 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
                 )
     name, data_root, planned = _manifest_of(request, dry_run=dry_run)
     manifest = planned.manifest if planned else load_manifest(name)
-    dataset = planned.dataset if planned else load_dataset(manifest, data_root, needs_videos=True)
+    is_known = request.is_table and not planned
+    update = plan_update(name, data_root) if is_known else None
+    dataset = planned.dataset if planned else _read_dataset(manifest, data_root, update)
     folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"
@@ -210,7 +225,8 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
             recipe=recipe,
             overrides=overrides,
             seed=request.seed,
-            run=request.run or _usual_run(dataset, recipe, settings, request, folds),
+            run=request.run or _usual_run(dataset, recipe, request),
+            start=request.start,
             resources=WITH_WORKERS.changed(data_root=data_root, partial=request.partial),
         ),
         split=split,
@@ -220,19 +236,74 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
     if recipe == SMALL and isinstance(objects, DetectRequest):
         threshold = _score_threshold(pipeline, dataset, settings.data.score_threshold)
         pipeline = replace(pipeline, objects=objects.changed(score_threshold=threshold))
+    if not (planned or request.fresh):
+        columns = {
+            fold: _read_dataset(_of_fold(manifest, fold), data_root, update) if fold else dataset
+            for fold in pipeline.trainings
+        }
+        pipeline = _compared(pipeline, columns, is_given=request.run is not None)
+    if update is not None:
+        _apply(update, pipeline, dry_run=dry_run)
     return pipeline, dataset
 
 
-def _usual_run(
-    dataset: Dataset, recipe: str, settings: Recipe, request: PipelineRequest, folds: int | None
-) -> Path:
-    """Return the default run folder, which has no run on other training labels."""
-    usual = Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}"
-    if request.fresh or folds:
-        return usual
-    splits = settings.data.training_splits
-    trained = tuple(segment for segment in dataset.segments if segment.split in splits)
-    return free_run(usual, segments_digest(trained))
+def _apply(update: ManifestUpdate, pipeline: Pipeline, *, dry_run: bool) -> None:
+    """Write an update after saying in one line what has changed, if anything has."""
+    if update.files or (pipeline.new_run and update.removed_videos):
+        does = ("would update: " if dry_run else "updating: ") if update.files else ""
+        echo(f"{update.manifest}: {does}{'; '.join(update.lines())}", err=True)
+    if not dry_run:
+        update.write()
+
+
+def _read_dataset(manifest: Manifest, data_root: Path, update: ManifestUpdate | None) -> Dataset:
+    listing = None if update is None else updated_listing(update, manifest, data_root)
+    return load_dataset(manifest, data_root, needs_videos=True, listing=listing)
+
+
+def _of_fold(manifest: Manifest, fold: str) -> Manifest:
+    """Return a manifest with the splits of a fold."""
+    labels = manifest.labels.model_copy(update={"split": fold})
+    return manifest.model_copy(update={"labels": labels})
+
+
+def _compared(pipeline: Pipeline, columns: Mapping[str, Dataset], *, is_given: bool) -> Pipeline:
+    """Return the pipeline with a run folder without a run on other training data.
+
+    Args:
+        pipeline: the pipeline.
+        columns: the data set of each training, by the name of its fold.
+        is_given: whether the user gave the run folder, which is then kept.
+
+    Raises:
+        ConfigError: if the existing runs have other settings, or other data in a given folder.
+    """
+    dataset, train = next(iter(columns.values())), pipeline.train
+    recipe = recipe_of_dataset(dataset, str(train.recipe), overrides=train.overrides)
+
+    def change_since(run: Path) -> str | None:
+        others = replace(pipeline, train=train.changed(run=run)).trainings
+        changes = (
+            training_change(one.run or run, columns[fold], recipe)
+            for fold, one in reversed(others.items())  # first that of all videos
+        )
+        return next(filter(None, changes), None)
+
+    if not is_given:
+        run, why = free_run(pipeline.run, change_since)
+        new_run = None if run.exists() else why
+        pipeline = replace(pipeline, train=train.changed(run=run), new_run=new_run)
+    detector = (pipeline.saved_settings(dataset.name) or {}).get("detector", {})
+    for fold, training in pipeline.trainings.items():
+        check_resumable(training, columns[fold], detector)
+    return pipeline
+
+
+def _usual_run(dataset: Dataset, recipe: str, request: PipelineRequest) -> Path:
+    """Return the default run folder."""
+    origin = None if request.start is None else f"from-{request.start.resolve().name}"
+    parts = (dataset.name, Path(recipe).stem, origin, f"seed{request.seed}")
+    return Path("runs") / "-".join(filter(None, parts))
 
 
 def _of_backbone(backbone: str | None) -> tuple[str, ...]:

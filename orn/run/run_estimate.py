@@ -1,8 +1,9 @@
 """Count the remaining work of a pipeline, and estimate its duration from the table of seconds."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from orn.shared.estimates import (
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import describe_detection
+from orn.stage1_detect.imports.import_objects import describe_import
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.make_clips import describe_clips
 from orn.stage2_train.model.build import count_parameters
@@ -70,6 +72,7 @@ def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
         step if step.seconds is None else replace(step, seconds=step.seconds + START_SECONDS)
         for step in estimates
     ]
+    training = sum(step.seconds or 0.0 for step in steps if step.step.startswith("train"))
     labels = load_manifest(pipeline.manifest).labels if Path(pipeline.manifest).exists() else None
     return {
         "dataset": dataset.name,
@@ -79,10 +82,27 @@ def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
         "num_bytes": sum(step.num_bytes for step in steps),
         "free_bytes": shutil.disk_usage(Path()).free,
         "removed": removed,
+        "new_run": _new_run(pipeline, training),
         "downloads": sorted({step.download for step in steps if step.download}),
         "advice": split_advice(labels, dataset.segments, dataset.classes) if labels else [],
         "faster": _FASTER if _may_be_faster(pipeline, dataset, device) else None,
     }
+
+
+def _new_run(pipeline: Pipeline, seconds: float) -> str | None:
+    """Return how the training data have changed, and what is done about it; None if they have not.
+
+    Args:
+        pipeline: the pipeline.
+        seconds: estimated time of all trainings.
+    """
+    if pipeline.new_run is None:
+        return None
+    networks = counted(len(pipeline.trainings), "new network")
+    return (
+        f"{pipeline.new_run}: trains {networks} in {pipeline.run}, about {time_text(seconds)}; the "
+        "earlier run is kept, and --from starts from its weights."
+    )
 
 
 def without_short_workers(pipeline: Pipeline, estimate: dict[str, Any]) -> Pipeline:
@@ -101,6 +121,7 @@ def as_summary(estimate: dict[str, Any]) -> Summary:
     ]
     removed, faster = estimate["removed"], estimate["faster"]
     notes = [
+        *filter(None, [estimate["new_run"]]),
         *(f"warning: {advice}" for advice in estimate["advice"]),
         "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
         f"{estimate['device']} of this machine (?: not measured). Free disk space: "
@@ -136,17 +157,15 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
     objects = pipeline.objects
     if isinstance(objects, ImportRequest):
         work = counted(len(dataset.videos), "video")
+        if pipeline.saved_settings(dataset.name) is not None:
+            known = _existing(partial(describe_import, objects))
+            work = f"{known['units'] - known['existing_units']:,} of {known['units']:,} shards"
         files = [path for path in objects.source.rglob("*") if path.is_file()]
         megabytes = sum(path.stat().st_size for path in files or [objects.source]) / 1e6
         seconds = round(IMPORT_SECONDS * megabytes, 3)
         yield StepEstimate(step="import-objects", work=work, seconds=seconds)
     else:
-        try:
-            detect = describe_detection(objects, dataset)
-        except ConfigError as err:
-            if err.remedy is not None:  # `orn run` has no --out
-                err.remedy = "resume with the options of that detection, or start over with --fresh"
-            raise
+        detect = _existing(partial(describe_detection, objects, dataset))
         work = f"{counted(detect['frames_to_do'], 'frame')} of {counted(detect['videos'], 'video')}"
         yield StepEstimate(
             step="detect",
@@ -155,7 +174,7 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
             num_bytes=detect["estimated_bytes"],
             download=detect["to_fetch"],
         )
-    clips = describe_clips(pipeline.clips, dataset)
+    clips = _existing(partial(describe_clips, pipeline.clips, dataset))
     work = f"{counted(clips['frames_to_do'], 'frame')} of {counted(clips['videos_to_do'], 'video')}"
     yield StepEstimate(
         step="clips",
@@ -164,6 +183,17 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
         num_bytes=clips["estimated_bytes"],
         download=clips["to_fetch"],
     )
+
+
+def _existing(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a command would do; the remedy for results with other settings is one of `orn
+    run`, which has no --out."""
+    try:
+        return describe()
+    except ConfigError as err:
+        if err.remedy is not None:
+            err.remedy = "resume with the options of these results, or start over with --fresh"
+        raise
 
 
 def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:

@@ -59,6 +59,15 @@ class PipelineRequest(Request):
     overrides: Overrides = ()
     seed: Seed = 0
     run: Annotated[FilePath | None, Option("Run folder.", usual="runs/DATASET-RECIPE-seedN")] = None
+    start: Annotated[
+        FilePath | None,
+        Option(
+            "Start from the weights of a run, as in `orn train`; with folds, from those of its "
+            "folds.",
+            name="--from",
+            metavar="RUN",
+        ),
+    ] = None
     fresh: Annotated[
         bool, Option("Remove the existing shards, clip store and run, and start over.")
     ] = False

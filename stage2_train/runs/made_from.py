@@ -15,21 +15,21 @@ files, and a report at its end.
 
 import itertools
 import json
-import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.records import Segment
+from orn.data_manifests.records import Dataset, Segment
 from orn.shared.data_files import file_digest, json_digest, read_bounded, read_json
 from orn.shared.errors import PipelineError
+from orn.shared.text import counted
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import load_predictions
-from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
-
-logger = logging.getLogger(__name__)
+from orn.stage2_train.runs.run_config import recorded_config, segments_digest
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, MADE_FROM_NAME
+from orn.stage2_train.settings.recipe import Recipe
 
 MadeFrom = Mapping[str, Any]
 """Digests by kind of input; `outputs` are digests by name. Inputs that an output does not have are
@@ -105,12 +105,48 @@ def output_digests(folder: Path, outputs: Iterable[Path]) -> dict[str, str]:
     return {os.path.relpath(path, folder): file_digest(path) for path in paths}
 
 
-def free_run(usual: Path, labels: str) -> Path:
-    """Return the folder for a run on training labels: the usual one, or if it has a run on other
-    labels, the first free name of NAME-2, NAME-3, ..."""
-    for number in itertools.count(1):
-        run = usual if number == 1 else usual.with_name(f"{usual.name}-{number}")
-        if (recorded_inputs(run) or {}).get("labels", labels) == labels:
-            return run
-        logger.info("%s: the training labels have changed since; it is kept", run)
-    raise AssertionError
+def training_labels(dataset: Dataset, recipe: Recipe) -> str:
+    """Return the digest of the segments of a data set for training."""
+    return segments_digest(_trained(dataset, recipe))
+
+
+def _trained(dataset: Dataset, recipe: Recipe) -> tuple[Segment, ...]:
+    splits = recipe.data.training_splits
+    return tuple(segment for segment in dataset.segments if segment.split in splits)
+
+
+def training_change(run: Path, dataset: Dataset, recipe: Recipe) -> str | None:
+    """Return how training data differ from those of the run in a folder, such as "45 training clips
+    instead of 40"; None if they are the same or there is no run."""
+    if not (run / CONFIG_NAME).is_file():
+        return None
+    before, labels = recorded_config(run).dataset, training_labels(dataset, recipe)
+    clips = counted(len(_trained(dataset, recipe)), "training clip")
+    classes = counted(len(dataset.classes), "class", "classes")
+    changes = []
+    if (recorded_inputs(run) or {}).get("labels", labels) != labels:
+        instead = counted(before.num_train, "training clip")
+        is_other = clips != instead
+        changes.append(f"{clips} instead of {before.num_train:,}" if is_other else "other labels")
+    if dataset.classes != before.classes:
+        is_other = len(dataset.classes) != len(before.classes)
+        instead = f"{classes} instead of {len(before.classes):,}"
+        changes.append(instead if is_other else "other names of classes")
+    return ", ".join(changes) or None
+
+
+def free_run(usual: Path, change_since: Callable[[Path], str | None]) -> tuple[Path, str | None]:
+    """Return the folder for a run: the usual one, or if it has a run on other training data, the
+    first free name of NAME-2, NAME-3, ...; and how the latest run on other data differs.
+
+    Args:
+        usual: the usual folder.
+        change_since: returns how the training data differ from those of the run in a folder; None
+            if they do not.
+    """
+    run, why = usual, None
+    for number in itertools.count(2):
+        if (change := change_since(run)) is None:
+            break
+        run, why = usual.with_name(f"{usual.name}-{number}"), f"{run}: {change}"
+    return run, why

@@ -19,6 +19,7 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.outputs import differences
 from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.clips.interfaces import FrameSource
@@ -249,14 +250,15 @@ def fold_runs(run: Path) -> tuple[Path, ...]:
 def sources_of_run(
     run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
 ) -> Sources:
-    """Open the data of a run at the paths from `paths_of_run`.
+    """Open the data of a run at the paths from `paths_of_run`; of a data set with more classes, the
+    segments of its own classes.
 
     Raises:
         ConfigError: if the classes of the data set or of the shards differ from the run's.
     """
     paths = paths_of_run(run, config, resources, manifest=manifest)
     dataset = load_dataset(paths.manifest, paths.data_root)
-    _check_classes(run, config, dataset)
+    dataset = _of_classes(run, config, dataset)
     recipe = config.recipe  # a network that reads frames also takes those of a store with maps
     maps = config.clips.frames.maps if recipe.model.has_frozen_maps else None
     sources = open_sources(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
@@ -265,11 +267,40 @@ def sources_of_run(
     return sources
 
 
-def _check_classes(run: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Raise ConfigError if the data set's classes differ from the run's."""
-    ours, theirs = {"classes": config.dataset.classes}, {"classes": dataset.classes}
+def _of_classes(run: Path, config: RunConfig, dataset: Dataset) -> Dataset:
+    """Return the data set with the classes of a run, without labels that were added later.
+
+    Raises:
+        ConfigError: if it does not have the classes of the run, with the same indices.
+    """
+    classes = config.dataset.classes
+    num_classes = len(classes)
+    known, new = dataset.classes[:num_classes], dataset.classes[num_classes:]
+    ours, theirs = {"classes": classes}, {"classes": known}
     if differing := differences(ours, theirs, words=("in the run", "in the data set")):
         raise ConfigError(
             f"{run}: expected a data set with the classes of the run, got {dataset.name!r}: "
             f"{differing[0]}; evaluate on the data set used for training"
         )
+    if not new:
+        return dataset
+    own = {*range(num_classes)}
+    segments = tuple(
+        replace(
+            segment,
+            labels=tuple(label for label in segment.labels if label in own),
+            unsure=tuple(label for label in segment.unsure if label in own),
+        )
+        for segment in dataset.segments
+        if dataset.task == "multi-label" or own.issuperset(segment.labels)
+    )
+    if is_first_process():
+        logger.warning(
+            "%s: reading its own %s, without %s added since (%s) and %s",
+            run,
+            counted(num_classes, "class", "classes"),
+            counted(len(new), "class", "classes"),
+            first_few(new),
+            counted(len(dataset.segments) - len(segments), "segment"),
+        )
+    return replace(dataset, classes=classes, segments=segments)

@@ -2,8 +2,10 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.manifest import TableLabels
@@ -22,7 +24,12 @@ from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.runs.find_run import local_folder
-from orn.stage2_train.runs.made_from import MadeFrom, free_run
+from orn.stage2_train.runs.made_from import (
+    MadeFrom,
+    free_run,
+    training_change,
+    training_labels,
+)
 from orn.stage2_train.runs.open_data import (
     Sources,
     data_inputs,
@@ -38,7 +45,7 @@ from orn.stage2_train.runs.run_config import (
     check_detector_classes,
     check_same_run,
     config_to_resume,
-    segments_digest,
+    read_config,
 )
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.recipe import (
@@ -94,10 +101,24 @@ class TrainingInputs:
         }
 
 
-def training_labels(dataset: Dataset, recipe: Recipe) -> str:
-    """Return the digest of the segments of a data set for training."""
-    splits = recipe.data.training_splits
-    return segments_digest(tuple(one for one in dataset.segments if one.split in splits))
+def check_resumable(request: TrainRequest, dataset: Dataset, detector: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the run in the folder of a request has other training data or settings,
+    or another detector than existing objects, if any; objects and clips need not be there."""
+    if request.start is not None:
+        read_config(local_folder(request.start))
+    run = request.run
+    assert run is not None
+    check_output_folder(run, marker=RUN_MARKER)
+    recorded = config_to_resume(run)
+    if recorded is None:
+        return
+    _, recipe = _read_recipe(request, dataset)
+    if change := training_change(run, dataset, recipe):
+        raise ConfigError(f"{run}: {change}; omit --run, or pass a new one, to train a new network")
+    recipe = recipe.with_detector_classes(len(recorded.detector.class_names))
+    names = recorded.detector.identity.keys() & detector.keys()
+    entry = replace(recorded.detector, **{name: detector[name] for name in names})
+    check_same_run(run, recorded, replace(recorded, recipe=recipe, detector=entry))
 
 
 def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> TrainingInputs:
@@ -115,9 +136,8 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
     recipe_name, recipe = _read_recipe(request, dataset)
     source = None if request.start is None else local_folder(request.start)
     paths = data_paths(request.manifest, dataset.name, resources)
-    run = request.run or free_run(
-        _default_run(request, paths, source, dataset.name, recipe_name, recipe),
-        training_labels(dataset, recipe),
+    run = request.run or _free_run(
+        _default_run(request, paths, source, dataset.name, recipe_name, recipe), dataset, recipe
     )
     require_utf8(run)
     check_output_folder(run, marker=RUN_MARKER)
@@ -161,6 +181,14 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         data=data,
         num_skipped=num_skipped,
     )
+
+
+def _free_run(usual: Path, dataset: Dataset, recipe: Recipe) -> Path:
+    """Return the default run folder, or a new one if it has a run on other training data."""
+    run, why = free_run(usual, lambda run: training_change(run, dataset, recipe))
+    if why is not None and is_first_process():
+        logger.info("%s; this run is kept", why)
+    return run
 
 
 def _default_run(

@@ -243,6 +243,7 @@ ESTIMATE = {
     "downloads": ["https://example.org/weights.pth"],
     "advice": ["cross-validate with --folds 5"],
     "faster": None,
+    "new_run": None,
 }
 
 

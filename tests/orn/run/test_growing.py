@@ -1,0 +1,185 @@
+"""`orn run` on a table that grows: what it says before the first step, what is trained again, and
+that no video moves and no earlier result changes."""
+
+import csv
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orn.run.plan_run import open_pipeline
+from orn.run.run_estimate import estimate_pipeline
+from orn.run.run_request import PipelineRequest
+from orn.run.run_steps import run_pipeline
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.steps import Step
+from orn.stage2_train.runs.eval_file import read_eval
+from tests.orn.run.pipelines import carry_out
+from tests.running import LAPTOP, run_orn
+from tests.worlds.films import RECIPE, make_film
+from tests.worlds.videos import write_pictures
+
+TABLE = Path("kitchen/labels.csv")
+DRAWN: dict[str, dict[str, Any]] = {"split": {"split": "60/40"}, "folds": {"folds": 2}}
+USUAL = Path("runs/kitchen-recipe-seed0")
+
+
+@dataclass(kw_only=True)
+class Kitchen:
+    """A table of films in the current folder, with their objects."""
+
+    options: dict[str, Any]
+    """How the splits are drawn."""
+    rows: list[str] = field(default_factory=list)
+
+    def add(self, first: int, number: int, labels: tuple[str, ...] = ("right", "down")) -> None:
+        """Add films with their objects, and write the table."""
+        for count in range(first, first + number):
+            label, name = labels[count % len(labels)], f"film{count}"
+            rng = np.random.default_rng(count)
+            film = make_film(name, label=int(label == "down"), num_frames=8, rng=rng)
+            pictures = (film.image(frame) for frame in range(len(film.boxes_FN4)))
+            write_pictures(Path("kitchen/videos") / f"{name}.mp4", pictures)
+            self.rows.append(f"{name},{label}")
+            with Path("objects.csv").open("a") as file:
+                for frame, boxes_N4 in enumerate(film.boxes_FN4):
+                    for box, kind in zip(boxes_N4.tolist(), ("cup", "fork", "knife"), strict=True):
+                        print(name, frame, *box, kind, sep=",", file=file)
+        self.write()
+
+    def remove(self, number: int) -> None:
+        """Remove the first rows of the table."""
+        del self.rows[:number]
+        self.write()
+
+    def write(self) -> None:
+        """Write the table."""
+        TABLE.write_text("\n".join(["video,label", *self.rows, ""]))
+
+    def request(self, **options: Any) -> PipelineRequest:
+        return PipelineRequest(
+            **{
+                "dataset": str(TABLE), "recipe": "recipe.toml",
+                "objects": Path("objects.csv"), "form": "csv",
+                **self.options, **options,
+            }
+        )  # fmt: skip
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        """Run what `orn run` runs."""
+        return run_pipeline(open_pipeline(self.request(**options))[0])
+
+    def plan(self, **options: Any) -> dict[str, Any]:
+        """Return the estimate of a dry run, which writes nothing."""
+        before = contents()
+        pipeline, dataset = open_pipeline(self.request(**options), dry_run=True)
+        estimate = estimate_pipeline(pipeline, dataset)
+        assert contents() == before
+        return {**estimate, "run": pipeline.run}
+
+
+def contents(*folders: str) -> dict[Path, bytes]:
+    """Return the content of all files, or of those in folders."""
+    files = (path for folder in folders or (".",) for path in Path(folder).rglob("*"))
+    return {path: path.read_bytes() for path in files if path.is_file()}
+
+
+def is_other(path: Path, before: dict[Path, bytes]) -> bool:
+    """Whether a file has changed, other than the caches of folders and the logs of starts."""
+    return not path.name.startswith(".") and path.read_bytes() != before[path]
+
+
+def splits() -> dict[str, list[str]]:
+    with Path("kitchen/split.csv").open() as file:
+        return {video: own for video, *own in csv.reader(file)}
+
+
+@pytest.fixture(params=["split", pytest.param("folds", marks=pytest.mark.slow)])
+def kitchen(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
+    """A table of twelve films, whose steps are carried out in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORN_DATA", raising=False)
+    monkeypatch.setattr(Step, "run", lambda step, **_: carry_out(step))
+    Path("recipe.toml").write_text(RECIPE)
+    Path("kitchen/videos").mkdir(parents=True)
+    Path("objects.csv").write_text("video,frame,x1,y1,x2,y2,class\n")
+    kitchen = Kitchen(options=DRAWN[request.param])
+    kitchen.add(0, 12)
+    return kitchen
+
+
+def test_a_grown_table_is_trained_again_and_nothing_else_changes(kitchen: Kitchen, capfd) -> None:
+    """By five films, then by a class; two films go; a label is corrected. The command stays the
+    same, and earlier runs can still be evaluated."""
+    are_folds = "folds" in kitchen.options
+    assert kitchen.plan()["new_run"] is None
+    kitchen.run()
+    assert kitchen.plan()["new_run"] is None
+    clips = 12 if are_folds else 7
+    changes = (
+        (lambda: kitchen.add(12, 5), "5 new videos: film12", 17 if are_folds else 10, None),
+        (lambda: kitchen.add(17, 4, ("turn",)), "4 new videos: .*1 new class: turn", 21, 3),
+        (lambda: kitchen.remove(2), "2 videos without a row any more: film0, film1", 19, None),
+    )
+    for number, (change, said, expected, classes) in enumerate(changes, start=2):
+        change()
+        before, drawn = contents("runs", "shards", "clips"), splits()
+        capfd.readouterr()
+        planned = kitchen.plan()
+        assert re.search(f"kitchen.toml: (would update: )?{said}", capfd.readouterr().err)
+        run = USUAL.with_name(f"{USUAL.name}-{number}")
+        assert planned["run"] == run
+        (count,) = re.findall(r": (\d+) training clips instead of", planned["new_run"])
+        clips, earlier = int(count), clips
+        if are_folds:
+            assert clips == expected
+        assert f" instead of {earlier}" in planned["new_run"]
+        assert ("3 classes instead of 2" in planned["new_run"]) == (classes is not None)
+        assert f"{3 if are_folds else 1} new network" in planned["new_run"]
+        assert kitchen.run()["run"] == str(run)
+        assert re.search(f"kitchen.toml: (updating: )?{said}", capfd.readouterr().err)
+        assert drawn.items() <= splits().items(), "a video has moved"
+        assert not [path for path in before if path.suffix != ".json" and is_other(path, before)]
+        assert kitchen.plan()["new_run"] is None
+    corrected = Path("corrections.csv")
+    label = "down" if kitchen.rows[0].endswith("right") else "right"
+    corrected.write_text(f"id,verdict,label\n{kitchen.rows[0].split(',')[0]},wrong,{label}\n")
+    run_orn("manifest", "update", TABLE, "--corrections", corrected)
+    assert kitchen.run()["run"].startswith(str(USUAL))
+    first = USUAL / "fold-1" if are_folds else USUAL
+    split = "test" if are_folds else "validation"
+    evaluated = run_orn("eval", first, "--split", split, *LAPTOP)
+    assert "its own 2 classes, without 1 class added since (turn)" in evaluated.stderr
+    segments = read_eval(first / f"eval-{split}.json").num_segments
+    turns = [row.partition(",")[0] for row in kitchen.rows if row.endswith(",turn")]
+    column = [name for name, (own, *_) in splits().items() if own == split]
+    gone = {"film0", "film1"}
+    assert segments == len({*column} - {*turns} - gone)
+
+
+@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+def test_what_a_later_step_would_refuse_is_said_before_the_first(kitchen: Kitchen) -> None:
+    """With one way out; nothing is written."""
+    kitchen.run()
+    kitchen.add(12, 5)
+    before = contents()
+    for options, problem in (
+        ({"run": USUAL}, r"seed0: \d+ training clips instead of \d+; omit --run, or pass a new"),
+        ({"start": Path("runs/gone")}, r"runs/gone: expected a run folder"),
+        ({"form": "something-else"}, "expected"),
+    ):
+        with pytest.raises(Exception, match=problem):
+            open_and_estimate(kitchen, options)
+        assert contents() == before
+    del kitchen.rows[12:]
+    kitchen.write()
+    with pytest.raises(ConfigError, match=r"optimizer\.learning_rate is 0\.001 as recorded"):
+        open_pipeline(kitchen.request(overrides=("optimizer.learning_rate=0.1",)))
+    assert kitchen.plan(start=USUAL)["run"].name == f"kitchen-recipe-from-{USUAL.name}-seed0"
+
+
+def open_and_estimate(kitchen: Kitchen, options: dict[str, Any]) -> None:
+    estimate_pipeline(*open_pipeline(kitchen.request(**options), dry_run=True))
