@@ -17,6 +17,7 @@ from orn.run.run_steps import run_pipeline
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.steps import Step
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.run_config import recorded_config
 from tests.orn.run.pipelines import carry_out
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import RECIPE, make_film
@@ -158,6 +159,10 @@ def test_a_grown_table_is_trained_again_and_nothing_else_changes(kitchen: Kitche
     column = [name for name, (own, *_) in splits().items() if own == split]
     gone = {"film0", "film1"}
     assert segments == len({*column} - {*turns} - gone)
+    started = Path(kitchen.run(start=USUAL)["run"])
+    config = recorded_config(started / first.relative_to(USUAL))
+    assert config.started_from is not None
+    assert config.started_from.run == first.name  # not that of the final model
 
 
 @pytest.mark.parametrize("kitchen", ["split"], indirect=True)
