@@ -127,7 +127,9 @@ def training_change(run: Path, dataset: Dataset, recipe: Recipe) -> str | None:
     if (recorded_inputs(run) or {}).get("labels", labels) != labels:
         instead = counted(before.num_train, "training clip")
         is_other = clips != instead
-        changes.append(f"{clips} instead of {before.num_train:,}" if is_other else "other labels")
+        changes.append(
+            f"{clips} instead of {before.num_train:,}" if is_other else "other training labels"
+        )
     if dataset.classes != before.classes:
         is_other = len(dataset.classes) != len(before.classes)
         instead = f"{classes} instead of {len(before.classes):,}"
