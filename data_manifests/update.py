@@ -4,6 +4,7 @@ No video moves to another split, and no class gets another index: new videos are
 of splits by the rule by which it was drawn, and new classes at the end of the list of classes.
 """
 
+import codecs
 import csv
 import io
 import shlex
@@ -265,7 +266,8 @@ def _corrected(
     content = read_bounded(table, most_bytes=MOST_BYTES)
     reader = open_table(table, "the label table")
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n", delimiter=reader.dialect.delimiter)
+    delimiter = reader.dialect.delimiter
+    writer = csv.writer(out, lineterminator=_line_end(content), delimiter=delimiter)
     header = next(reader)
     writer.writerow(header)
     place = [cell.strip().casefold() for cell in header].index("label")
@@ -293,8 +295,9 @@ def _corrected(
     named = {name: tuple(ids) for name, ids in changed.items()}
     if not any(named.values()):
         return kept, named, {}
+    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""  # as Excel writes it
     previous = table.with_name(f"{table.stem}{_PREVIOUS}{table.suffix}")
-    return kept, named, {previous: content, table: out.getvalue().encode()}
+    return kept, named, {previous: content, table: mark + out.getvalue().encode()}
 
 
 def _with_rows(path: Path, splits: Mapping[str, tuple[Split, ...]]) -> bytes:
@@ -309,4 +312,11 @@ def _with_rows(path: Path, splits: Mapping[str, tuple[Split, ...]]) -> bytes:
 def _with_lines(path: Path, lines: str) -> bytes:
     """Return the content of a text file with more lines at its end."""
     content = read_bounded(path, most_bytes=MOST_BYTES)
-    return content + (b"" if content.endswith(b"\n") else b"\n") + lines.encode()
+    end = _line_end(content)
+    missing = b"" if content.endswith(b"\n") else end.encode()
+    return content + missing + lines.replace("\n", end).encode()
+
+
+def _line_end(content: bytes) -> str:
+    """Return how the lines of a text file end: as Windows writes them, or with a newline."""
+    return "\r\n" if b"\r\n" in content else "\n"

@@ -119,6 +119,18 @@ def test_labels_are_corrected_once(table, orn, update, tmp_path) -> None:
     assert table.with_name("labels.previous.csv").read_text() == before
 
 
+def test_a_table_of_a_spreadsheet_keeps_its_line_ends_and_its_mark(table, orn, update, tmp_path):
+    text = table.read_text().replace("\n", "\r\n")
+    table.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    orn("manifest", "new", table, "--split", "60/20/20")
+    corrections = tmp_path / "corrections.csv"
+    corrections.write_text("id,verdict,label\nv3,wrong,open\n")
+    update("--corrections", corrections)
+    changed = text.replace("v3,close,p1", "v3,open,p1")
+    assert changed != text
+    assert table.read_bytes() == b"\xef\xbb\xbf" + changed.encode()
+
+
 def test_what_cannot_be_corrected_changes_nothing(table, orn, tmp_path) -> None:
     orn("manifest", "new", table)
     corrections, before = tmp_path / "corrections.csv", table.read_text()
