@@ -6,15 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.records import fold_names
-from orn.data_manifests.table import read_labels
-from orn.data_manifests.update import with_new_videos
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.atomic_file import write_bytes, write_text
+from orn.shared.jobs.atomic_file import write_text
 
 
 def folds_of(manifest: str | Manifest) -> tuple[str, ...]:
@@ -49,30 +46,6 @@ def requested_folds(
     ending = f"-{re.sub(r'[^A-Za-z0-9_-]', '-', group)}" if group else ""
     changes = {"split_table": f"folds-{folds}{ending}.csv", "folds": folds, "group": group}
     return fold_names(folds), {name: value for name, value in changes.items() if value is not None}
-
-
-def draw_folds(
-    table: Path, labels: TableLabels, changes: Mapping[str, Any], *, dry_run: bool = False
-) -> None:
-    """Draw the folds of `requested_folds` for a label table, or add its new videos to those that
-    exist; `dry_run` writes nothing.
-
-    Args:
-        table: the label table.
-        labels: labels of its manifest.
-        changes: changes of the labels.
-        dry_run: whether to write nothing.
-    """
-    own = labels.model_copy(update={**changes})
-    path, content = table.parent / str(own.split_table), None
-    if path.exists():
-        content = with_new_videos(table, own)
-    else:
-        request = SplitRequest(folds=own.folds, group=own.group, seed=own.seed)
-        rows = read_labels(table, group=own.group)
-        content = split_text(request.columns, draw_table(table, request, rows)).encode()
-    if content is not None and not dry_run:
-        write_bytes(path, content)
 
 
 def write_fold_manifests(

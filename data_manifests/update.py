@@ -13,7 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from orn.data_manifests.draw_split import extended_splits, grouped
+from orn.data_manifests.draw_split import (
+    SplitRequest,
+    draw_table,
+    extended_splits,
+    grouped,
+    split_text,
+)
 from orn.data_manifests.load import data_root_of, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest
@@ -230,6 +236,30 @@ def with_new_videos(table: Path, labels: TableLabels) -> bytes | None:
     rows = read_labels(table, group=labels.group)
     splits = _new_splits(table, labels, rows, known=read_splits(path, labels))
     return _with_rows(path, splits) if splits else None
+
+
+def draw_folds(
+    table: Path, labels: TableLabels, changes: Mapping[str, Any], *, dry_run: bool = False
+) -> None:
+    """Draw the folds of `requested_folds` for a label table, or add its new videos to those that
+    exist; `dry_run` writes nothing.
+
+    Args:
+        table: the label table.
+        labels: labels of its manifest.
+        changes: changes of the labels.
+        dry_run: whether to write nothing.
+    """
+    own = labels.model_copy(update={**changes})
+    path, content = table.parent / str(own.split_table), None
+    if path.exists():
+        content = with_new_videos(table, own)
+    else:
+        request = SplitRequest(folds=own.folds, group=own.group, seed=own.seed)
+        rows = read_labels(table, group=own.group)
+        content = split_text(request.columns, draw_table(table, request, rows)).encode()
+    if content is not None and not dry_run:
+        write_bytes(path, content)
 
 
 def _new_splits(

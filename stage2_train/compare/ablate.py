@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.draw_split import FOLD_VALIDATION
-from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.folds import requested_folds, write_fold_manifests
 from orn.data_manifests.load import data_root_of, load_listing, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.records import Listing, Split
+from orn.data_manifests.update import draw_folds
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import file_digest, json_digest
 from orn.shared.devices import choose_device

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from orn.data_manifests.folds import draw_folds, requested_folds
+from orn.data_manifests.folds import requested_folds
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import fold_names
-from orn.data_manifests.update import plan_update
+from orn.data_manifests.update import draw_folds, plan_update
 from orn.shared.errors import ManifestError
 from tests.processes import start_alone
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.folds import draw_folds, requested_folds, write_fold_manifests
+from orn.data_manifests.folds import requested_folds, write_fold_manifests
 from orn.data_manifests.load import load_manifest
+from orn.data_manifests.update import draw_folds
 from orn.run.plan_run import Pipeline
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect_request import DetectRequest
