@@ -352,7 +352,7 @@ def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Pa
     assert figures["two_heads"]["top1"] == result["score"]
     assert Path(result["report"]).stat().st_size > 10_000
 
-    left = run_orn("run", "kitchen.toml", *SMALL[:2], "--data", tmp_path, "--dry-run", "--json")
+    left = run_orn("run", "kitchen.toml", *SMALL, "--data", tmp_path, "--dry-run", "--json")
     steps = {step["step"]: step for step in left.json["steps"]}
     assert [steps[name]["work"] for name in ("detect", "clips")] == [
         "0 frames of 10 videos",
