@@ -40,6 +40,7 @@ else
 	$(PIP) uninstall --yes opencv-python opencv-python-headless # the former needs libGL, which servers lack
 	$(PIP) install --constraint constraints.txt --no-deps 'opencv-python-headless>=4.10'
 endif
+	$(BIN)/python -c 'import yapf' # writes a cache, which is damaged if two processes of the tests write it at once
 	touch $@
 
 setup: $(READY) ## Create .venv and install everything; OFFLINE=folder of wheels
