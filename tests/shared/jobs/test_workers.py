@@ -116,6 +116,10 @@ def test_a_block_in_a_block_leaves_a_second_sigterm_ignored() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    reason="Ctrl-C is ignored where the tests were started, as behind & in a script",
+)
 def test_an_interrupt_is_delayed_whatever_other_threads_there_are() -> None:
     """A signal for the process goes to a thread that does not block it."""
     done = threading.Event()
