@@ -229,15 +229,6 @@ def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path)
     )
 
 
-def with_new_videos(table: Path, labels: TableLabels) -> bytes | None:
-    """Return the content of a table of splits with the videos of a label table that it lacks; None
-    if it lacks none."""
-    path = table.parent / str(labels.split_table)
-    rows = read_labels(table, group=labels.group)
-    splits = _new_splits(table, labels, rows, known=read_splits(path, labels))
-    return _with_rows(path, splits) if splits else None
-
-
 def draw_folds(
     table: Path, labels: TableLabels, changes: Mapping[str, Any], *, dry_run: bool = False
 ) -> None:
@@ -252,12 +243,12 @@ def draw_folds(
     """
     own = labels.model_copy(update={**changes})
     path, content = table.parent / str(own.split_table), None
-    if path.exists():
-        content = with_new_videos(table, own)
-    else:
+    rows = read_labels(table, group=own.group)
+    if not path.exists():
         request = SplitRequest(folds=own.folds, group=own.group, seed=own.seed)
-        rows = read_labels(table, group=own.group)
         content = split_text(request.columns, draw_table(table, request, rows)).encode()
+    elif splits := _new_splits(table, own, rows, known=read_splits(path, own)):
+        content = _with_rows(path, splits)
     if content is not None and not dry_run:
         write_bytes(path, content)
 

@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -41,12 +40,7 @@ from orn.stage2_train.evaluation.measure_controls import (
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
-from orn.stage2_train.parts.temperatures import (
-    PartLogits,
-    cross_fitted,
-    fit_temperatures,
-    write_temperatures,
-)
+from orn.stage2_train.evaluation.whole_model import calibrated_folds, whole_model
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
@@ -61,7 +55,6 @@ from orn.stage2_train.runs.predictions import (
 )
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import (
-    BEST_NAME,
     check_room,
     config_digest,
     result_paths,
@@ -137,7 +130,7 @@ def evaluate_run(
     is_seen = request.split in recipe.data.training_splits
     results: dict[str, Any] = {}
     if accelerator.is_main_process:
-        predictions = _whole_model(model, predictions, clips, sources=sources, request=request)
+        predictions = whole_model(model, predictions, clips, sources=sources, request=request)
         results["calibration"] = calibration_values(predictions)
     if not is_seen and request.views == (1, 1) and not request.flip:
         with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
@@ -201,46 +194,6 @@ def _predict(
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     return with_groups(predictions, clips.segments, unsure_labels(clips))
-
-
-def _whole_model(
-    model: OpenedModel,
-    predictions: Predictions,
-    clips: ClipDataset,
-    *,
-    sources: Sources,
-    request: EvalRequest,
-) -> Predictions:
-    """Return the predictions of a network with those of the model's forest, and with temperatures:
-    those of the model; or, on its own validation split, which fits them, those that are fitted on
-    other groups of this split."""
-    if model.forest is not None:
-        forest_NA = model.forest.of_segments(clips.segments, sources.detections, sources.clips)
-        predictions = replace(predictions, forest_logits=forest_NA)
-    trained_on = model.config.recipe.data.training_splits
-    is_plain = request.views == (1, 1) and not request.flip and request.label is None
-    is_own = sources.dataset.name == model.config.dataset.name
-    fits = request.split == "validation" and request.split not in trained_on and is_plain and is_own
-    parts, labels, unsure_NA = predictions.parts, predictions.labels, predictions.unsure
-    assert parts is not None
-    if not fits:
-        fitted, number = model.temperatures, len(labels)
-        row_N3 = np.broadcast_to(fitted.row(), (number, 3))
-        return replace(predictions, temperatures=row_N3, fitted_on=fitted.fitted_on)
-    fitted = fit_temperatures(
-        parts,
-        labels,
-        unsure_NA,
-        fitted_on="the validation split",
-        weights=weights_digest(model.path),
-    )
-    write_temperatures(model.path, fitted)
-    groups = predictions.groups or predictions.ids
-    return replace(
-        predictions,
-        temperatures=cross_fitted(parts, labels, unsure_NA, groups=groups),
-        fitted_on=f"other groups of {fitted.fitted_on}" if fitted.num_segments else "",
-    )
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
@@ -330,7 +283,7 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     calibration: dict[str, Any] = {}
     if predictions.parts is not None:  # not of a baseline
         sizes = [len(part.ids) for part in own]
-        predictions = _calibrated_folds(run, folds, predictions, predictions.parts, sizes=sizes)
+        predictions = calibrated_folds(run, folds, predictions, predictions.parts, sizes=sizes)
         calibration = {"calibration": calibration_values(predictions)}
     values = measured_values(predictions, first.classes, first.metric) | calibration
     if first.metric == "map":
@@ -374,48 +327,6 @@ def stale_evaluation(request: EvalRequest) -> str | None:
     except PipelineError:  # the evaluation will raise it
         return ""
     return stale_results(run, request.name, inputs)
-
-
-def _calibrated_folds(
-    run: Path,
-    folds: Sequence[Path],
-    predictions: Predictions,
-    parts: PartLogits,
-    *,
-    sizes: Sequence[int],
-) -> Predictions:
-    """Return the predictions of all folds with temperatures, each fitted on the other folds; write
-    these to the folders of the folds, and those that are fitted on all folds to that of the run.
-
-    Args:
-        run: folder of the final model, which is trained on all folds.
-        folds: runs of the folds.
-        predictions: their predictions.
-        parts: the parts of these.
-        sizes: number of segments of each fold.
-    """
-    fold_N = np.repeat(np.arange(len(folds)), sizes)
-    labels, unsure_NA = predictions.labels, predictions.unsure
-    temperature_N3 = np.ones((len(labels), 3))
-    for number, folder in enumerate((*folds, run)):
-        if not (folder / BEST_NAME).exists():  # the final training was omitted
-            continue
-        others_N = fold_N != number  # all for the final model
-        fitted = fit_temperatures(
-            parts.rows(others_N),
-            labels[others_N],
-            None if unsure_NA is None else unsure_NA[others_N],
-            fitted_on="the test parts of " + ("other folds" if folder != run else "all folds"),
-            weights=weights_digest(folder),
-        )
-        write_temperatures(folder, fitted)
-        temperature_N3[~others_N] = fitted.row()
-    is_fitted = (temperature_N3 != 1).any()
-    return replace(
-        predictions,
-        temperatures=temperature_N3,
-        fitted_on="the test parts of other folds" if is_fitted else "",
-    )
 
 
 def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:

@@ -53,7 +53,7 @@ class Temperatures:
     fitted_on: str = ""
     """Description of these segments, such as `the validation split`."""
     weights: str = ""
-    """Digest of the weights that predicted them; empty for those of other folds."""
+    """Digest of the weights of the network for which they hold."""
 
     def row(self) -> NDArray[np.float64]:
         """Return the (3,) temperatures of the network, the forest and the whole."""
@@ -135,6 +135,7 @@ def fit_temperatures(
     labels: _Labels,
     unsure_NA: NDArray[np.bool_] | None = None,
     *,
+    chosen_N: NDArray[np.bool_] | None = None,
     fitted_on: str = "",
     weights: str = "",
 ) -> Temperatures:
@@ -145,9 +146,13 @@ def fit_temperatures(
         logits: logits of the parts for segments that did not train them.
         labels: (N,) classes, or (N, A) zeros and ones.
         unsure_NA: pairs of segment and class that do not count.
+        chosen_N: the segments to fit them on; None for all.
         fitted_on: description of the segments.
         weights: digest of the weights.
     """
+    if chosen_N is not None:
+        logits, labels = logits.rows(chosen_N), labels[chosen_N]
+        unsure_NA = None if unsure_NA is None else unsure_NA[chosen_N]
     if len(labels) < FEWEST_SEGMENTS:
         return NOT_FITTED
     network = _fitted(logits.network, labels, unsure_NA)
@@ -190,11 +195,7 @@ def cross_fitted(
     temperature_N3 = np.ones((len(labels), 3))
     for part in np.unique(part_N).tolist():
         others_N = part_N != part
-        own = fit_temperatures(
-            logits.rows(others_N),
-            labels[others_N],
-            None if unsure_NA is None else unsure_NA[others_N],
-        )
+        own = fit_temperatures(logits, labels, unsure_NA, chosen_N=others_N)
         temperature_N3[~others_N] = own.row()
     return temperature_N3
 
@@ -279,5 +280,4 @@ def read_temperatures(run: Path, *, weights: str) -> Temperatures:
             f"{path_text(path)}: expected the temperatures of a run, got a damaged or changed "
             "file; evaluate the run again"
         ) from err
-    is_own = temperatures.weights in ("", weights)
-    return temperatures if is_own else NOT_FITTED
+    return temperatures if temperatures.weights == weights else NOT_FITTED
