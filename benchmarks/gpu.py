@@ -16,13 +16,10 @@ from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
 
-_CARD_WAYS = ("tf32", "fp16", "bf16")
-"""Values of `--precision` other than fp32."""
-
 
 def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
     """Return the command-line arguments of each measurement, by the name of its record."""
-    ways = ("fp32", *(_CARD_WAYS if device.startswith("cuda") else ()))
+    ways = ("fp32", "bf16") if device.startswith("cuda") else ("fp32",)
     detect = ("detect", "--long", "0", "--device", device)
     words_of: dict[str, tuple[str, ...]] = {
         f"detect-{way}-8": (*detect, "--precision", way, "--batch-size", "8") for way in ways

@@ -16,12 +16,7 @@ def _path(value: Any) -> Any:
 
 LARGEST_SEED = 2**32 - 1
 """Largest seed that NumPy accepts."""
-PRECISIONS = {
-    "fp32": "float32",
-    "tf32": "tfloat32",
-    "bf16": "bfloat16",
-    "fp16": "float16",
-}
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 """Names of number formats in plans and shards, which are also accepted."""
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -32,9 +27,8 @@ FilePath = Annotated[fields.FilePath, BeforeValidator(_path)]
 """A file or folder, which may not exist."""
 Names = Annotated[tuple[str, ...], AT_COMMAS]
 """Comma-separated names."""
-NumberFormat = Literal["float32", "tfloat32", "bfloat16", "float16"]
-"""A number format, as recorded in plans and shards; `tfloat32` uses TensorFloat-32 on GPUs that
-support it."""
+NumberFormat = Literal["float32", "bfloat16"]
+"""A number format, as recorded in plans and shards."""
 Precision = Annotated[NumberFormat, BeforeValidator(lambda value: PRECISIONS.get(value, value))]
 """A number format as an option; use with `precision_option`."""
 

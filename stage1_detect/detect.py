@@ -41,7 +41,7 @@ def run_detection(request: DetectRequest) -> dict[str, Any]:
     inputs = _read_inputs(request)
     load, device = _loader(inputs), inputs.engine.own_device
     # Download weights before any process or actor starts, so that they are in the machine's cache.
-    detector = load(device) if device else load("cpu", detects=False)
+    detector = load(device or "cpu")
     plan = partial(inputs.plan, detector.entry)
     with locked_job(SHARD_FILES, inputs.folder, request.part, plan) as job:
         return write_missing_shards(

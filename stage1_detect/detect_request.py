@@ -94,7 +94,7 @@ class DetectRequest(Request):
     threads: Annotated[Threads, threads_option("each process")] = 1
     precision: Annotated[
         Precision,
-        precision_option("Precision of the backbone, neck and RPN head. tf32 and fp16 need a GPU."),
+        precision_option("Precision of the backbone, neck and RPN head."),
     ] = "float32"
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[

@@ -171,7 +171,7 @@ class DetectorEntry:
     checkpoint_digest: str
     """`sha256:...` of the weights file; for imported masks, `unknown`."""
     precision: str = "float32"
-    """Number format of the backbone: `float32`, `tfloat32`, `float16` or `bfloat16`."""
+    """Number format of the backbone, such as `float32` or `bfloat16`."""
     batch_size: Annotated[int, Field(ge=1, lt=2**31)] = 1
     """Maximum number of frames per forward pass, which affects rounding; 1 on a CPU."""
     thresholds: dict[str, float] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from orn.stage1_detect.mmdet.library import (
     Segmenter,
     multiclass_nms,
 )
-from orn.stage1_detect.mmdet.model import autocast, class_head
+from orn.stage1_detect.mmdet.model import class_head
 
 
 def keep_class_scores(model: Segmenter) -> ScoreKind:
@@ -151,50 +151,31 @@ def _probabilities_of(head: Any) -> Callable[..., Tensor]:
     return probabilities
 
 
-class WatchedFeatures:
-    """Runs the backbone, the neck and the layers of the RPN head in half precision, and notes which
-    frames have finite results. All other layers are in float32: half precision cannot represent
-    all pixel coordinates above 256 (bfloat16) or 2048 (float16)."""
+def use_half_precision(model: Segmenter) -> None:
+    """Make a model run the backbone, the neck and the layers of the RPN head in bfloat16. All other
+    layers stay in float32: bfloat16 cannot represent all pixel coordinates above 256."""
+    model.to(memory_format=torch.channels_last)
+    model.extract_feat = _in_half_precision(model.extract_feat)
+    rpn_head: Any = getattr(model, "rpn_head", None)
+    if rpn_head is not None:
+        rpn_head.forward = _in_half_precision(rpn_head.forward)
 
-    def __init__(self, model: Segmenter, precision: str) -> None:
-        """Wrap the methods of a model on its device."""
-        self._precision, self._device = precision, next(model.parameters()).device
-        is_half = precision in ("float16", "bfloat16")
-        self._layout = torch.channels_last if is_half else torch.contiguous_format
-        self._sums: list[Tensor] = []
-        model.to(memory_format=self._layout)
-        rpn_head: Any = getattr(model, "rpn_head", None)
-        model.extract_feat = self._watched(model.extract_feat, sums=rpn_head is None)
-        if rpn_head is not None:  # whose results depend on all features
-            rpn_head.forward = self._watched(rpn_head.forward, sums=True)
 
-    def clear(self) -> None:
-        """Forget earlier batches."""
-        self._sums.clear()
+def _in_half_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    def half(inputs: Any) -> Any:
+        if isinstance(inputs, Tensor):
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        tensor = inputs if isinstance(inputs, Tensor) else inputs[0]
+        with torch.autocast(tensor.device.type, torch.bfloat16):
+            results = method(inputs)
+        return _in_float32(results)
 
-    def finite(self, num_frames: int) -> list[bool]:
-        """Return whether the results of each frame of the batch are finite."""
-        if not self._sums:  # a model that does not call its RPN head
-            return [True] * num_frames
-        flags: list[bool] = torch.stack(self._sums).sum(0).isfinite().tolist()
-        return flags
+    return half
 
-    def _watched(self, method: Callable[..., Any], *, sums: bool) -> Callable[..., Any]:
-        def watched(inputs: Any) -> Any:
-            if isinstance(inputs, Tensor):
-                inputs = inputs.contiguous(memory_format=self._layout)
-            with autocast(self._precision, self._device):
-                results = method(inputs)
-            return self._in_float32(results, sums)
 
-        return watched
-
-    def _in_float32(self, results: Any, sums: bool) -> Any:
-        if isinstance(results, Tensor):
-            results = results.float().contiguous()
-            if sums:
-                self._sums.append(results.flatten(1).sum(1))
-            return results
-        if isinstance(results, list | tuple):
-            return type(results)(self._in_float32(part, sums) for part in results)
-        return results
+def _in_float32(results: Any) -> Any:
+    if isinstance(results, Tensor):
+        return results.float().contiguous()
+    if isinstance(results, list | tuple):
+        return type(results)(map(_in_float32, results))
+    return results

@@ -28,17 +28,15 @@ from orn.shared.masks.rules import ScoreKind, widened_boxes
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.video.frame import check_images
 from orn.stage1_detect.mmdet.class_scores import (
-    WatchedFeatures,
     keep_class_scores,
     keep_mask_probabilities,
+    use_half_precision,
 )
 from orn.stage1_detect.mmdet.library import Compose, Segmenter
 from orn.stage1_detect.mmdet.masks import encode_masks
 from orn.stage1_detect.mmdet.model import (
-    NOT_FINITE,
     DetectorConfig,
     build_model,
-    check_precision,
     error_text,
     library_versions,
     load_weights,
@@ -47,7 +45,6 @@ from orn.stage1_detect.mmdet.model import (
     read_config,
     set_score_threshold,
     test_pipeline,
-    use_float32_of,
 )
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
@@ -119,8 +116,6 @@ class FoundInstances:
     labels_N: Tensor
     class_scores_NC: Tensor | None
     frame_hw: tuple[int, int]
-    is_finite: bool
-    """Whether the features are finite; if not, the other fields are undefined."""
 
 
 class MmdetDetector:
@@ -142,7 +137,8 @@ class MmdetDetector:
         self.prepare = FramePreparer(detector_config, self.device)
         """Preprocesses a frame."""
         self._score_threshold = score_threshold
-        self._features = WatchedFeatures(model, entry.precision)
+        if entry.precision == "bfloat16":
+            use_half_precision(model)
         self._mask_threshold = keep_mask_probabilities(model)
         self.score_kind: ScoreKind = keep_class_scores(model)
         """The kind of class scores; a detector of kind `label` has no class scores."""
@@ -163,14 +159,6 @@ class MmdetDetector:
     def encode(self, instances: FoundInstances) -> FrameDetections:
         """Encode masks, clip boxes to the frame, and extend boxes to include their masks."""
         height, width = instances.frame_hw
-        numbers = (
-            instances.boxes_N4,
-            instances.scores_N,
-            instances.masks,
-            instances.class_scores_NC,
-        )
-        if not instances.is_finite or not all(n is None or n.isfinite().all() for n in numbers):
-            raise DetectorError(NOT_FINITE)
         if instances.masks.is_floating_point():
             masks = encode_masks(
                 instances.masks,
@@ -195,7 +183,6 @@ class MmdetDetector:
 
     def _infer(self, prepared: Sequence[dict[str, Any]]) -> list[FoundInstances]:
         batch = {key: [frame[key] for frame in prepared] for key in ("inputs", "data_samples")}
-        self._features.clear()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # MMDetection uses deprecated parts of torch
@@ -207,13 +194,11 @@ class MmdetDetector:
                 f"detector config {self.entry.config_name}: prediction failed: {error_text(err)}; "
                 "use a different config"
             ) from err
-        finite = self._features.finite(len(prepared))
-        return [self._instances(*pair) for pair in zip(samples, finite, strict=True)]
+        return [self._instances(sample) for sample in samples]
 
-    def _instances(self, sample: Any, is_finite: bool) -> FoundInstances:
+    def _instances(self, sample: Any) -> FoundInstances:
         instances = sample.pred_instances
-        # NaN scores are kept here and rejected in `encode`.
-        instances = instances[~(instances.scores <= self._score_threshold)].cpu()
+        instances = instances[instances.scores > self._score_threshold].cpu()
         scores_NC = instances.get("class_scores")
         if scores_NC is None and self.score_kind != "label":  # no proposals
             scores_NC = instances.scores.new_zeros((0, len(self.entry.class_names)))
@@ -224,7 +209,6 @@ class MmdetDetector:
             labels_N=instances.labels,
             class_scores_NC=None if scores_NC is None else scores_NC.float(),
             frame_hw=sample.ori_shape[:2],
-            is_finite=is_finite,
         )
 
 
@@ -238,12 +222,11 @@ def load_detector(
     batch_size: int | None = None,
     frame_rate: float | None = None,
     threads: int | None = None,
-    detects: bool = True,
     remedy: str = "pass it as checkpoint=FILE",
 ) -> MmdetDetector:
     """Load a detector from a config and a file of weights.
 
-    Also sets the number of CPU threads and the use of TF32 in this process.
+    Also sets the number of CPU threads, and disables TensorFloat-32, in this process.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if one is available.
@@ -255,13 +238,10 @@ def load_detector(
         batch_size: maximum number of frames per forward pass; None: as in `usual_batch_size`.
         frame_rate: frame rate at which videos are sampled, for the entry in shards.
         threads: number of CPU threads, which affects rounding; None keeps the current number.
-        detects: False if only the detector's entry is used.
         remedy: how to pass a file of weights, for messages.
     """
     target = torch.device(choose_device(device, error=DetectorError))
-    if detects:
-        check_precision(precision, target)
-        use_float32_of(precision)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if threads is not None:
         torch.set_num_threads(threads)
     detector_config = read_config(config)

@@ -7,15 +7,13 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from orn.shared.common_options import NumberFormat
 from orn.shared.config.fields import described
 from orn.shared.data_files import file_digest, text_digest
 from orn.shared.environment import installed_version
@@ -33,8 +31,6 @@ from orn.stage1_detect.mmdet.library import (
 )
 from orn.stage1_detect.mmdet.zoo import find_config
 
-_GPU_ONLY = {"tfloat32": "tf32", "float16": "fp16"}
-"""Value of --precision for each precision."""
 _HISTORIES = (
     "__builtin__ getattr",
     "mmengine.logging.history_buffer HistoryBuffer",
@@ -47,12 +43,6 @@ _HISTORIES = (
     ),
 )
 """Further names in mmengine's checkpoints: the history of losses, in NumPy arrays."""
-
-
-NOT_FINITE = (
-    "expected finite numbers from the network, got NaN or infinity; use a precision with a wider "
-    "range than fp16, or different weights"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,31 +281,6 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
     of_dataset = meta.get("dataset_meta") if isinstance(meta, dict) else None
     classes = _names_in(of_dataset, "classes") or _names_in(meta, "CLASSES")  # from mmdet 2
     return {key.removeprefix("module."): weight for key, weight in weights.items()}, classes
-
-
-def check_precision(precision: NumberFormat, device: torch.device) -> None:
-    """Check that a device supports a precision."""
-    if precision not in get_args(NumberFormat):
-        choices = ", ".join(get_args(NumberFormat))
-        raise DetectorError(f"precision: expected one of {choices}, got {precision!r}")
-    if precision in _GPU_ONLY and device.type != "cuda":
-        raise DetectorError(
-            f"precision {_GPU_ONLY[precision]} ({precision}) requires a CUDA GPU, got the device "
-            f"{str(device)!r}; use bf16 or fp32"
-        )
-
-
-def use_float32_of(precision: NumberFormat) -> None:
-    """Enable TF32 in this process for `tfloat32`; disable it otherwise."""
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tfloat32"
-    torch.backends.cudnn.allow_tf32 = precision == "tfloat32"
-
-
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Return an autocast context for a precision."""
-    if precision in ("float32", "tfloat32"):
-        return nullcontext()
-    return torch.autocast(device.type, getattr(torch, precision))
 
 
 def library_versions() -> dict[str, str]:

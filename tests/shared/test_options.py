@@ -95,7 +95,7 @@ def test_the_environment_stands_in_for_an_option(run) -> None:
     ("words", "message"),
     [
         ("--data=", "'--data': expected a path, got an empty string"),
-        ("--precision bf8", "'--precision': expected one of 'float32', 'tfloat32', 'bfloat16'"),
+        ("--precision bf8", "'--precision': expected one of 'float32', 'bfloat16'"),
         ("--workers 9", "'--workers': expected at most 8, got '9'"),
         ("--fast --seed 7", "--fast and --seed 7: expected one of them, got both"),
     ],
