@@ -130,7 +130,8 @@ class Blank:
         """Return the frames of a video."""
         return self
 
-    def stored_size(self, video_id: str) -> tuple[int, int]:
+    @property
+    def stored_size(self) -> tuple[int, int]:
         """Return height and width."""
         return 256, 256
 

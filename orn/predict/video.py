@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import Segment, Video
 from orn.predict.detecting import detected_by, objects_in
 from orn.predict.prediction import WindowPrediction
-from orn.shared.errors import ConfigError, JoinError
+from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRange
@@ -120,7 +120,7 @@ class _OneVideo:
     name = "the frames"
 
     def __init__(self, frames: ClipPictures, size: tuple[int, int], rate: float | None) -> None:
-        self._frames, self._size, self.seconds = frames, size, frames.seconds
+        self._frames, self.stored_size, self.seconds = frames, size, frames.seconds
         self._index_F = np.arange(len(self.seconds))
         if rate is not None:
             self._index_F = places_at_rate(frames.seconds, rate)
@@ -128,9 +128,6 @@ class _OneVideo:
 
     def frames(self, video_id: str) -> ClipPictures:
         return self
-
-    def stored_size(self, video_id: str) -> tuple[int, int]:
-        return self._size
 
     def places_in(self, times: TimeRange) -> NDArray[np.int64]:
         return np.arange(*times.places(self.seconds))
@@ -169,21 +166,15 @@ def predict_video(
         ConfigError: if the object classes do not match the network.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError: if there are no detections for the video.
-        JoinError: if a frame has no detections near its time, or frames are smaller than the crop.
+        JoinError: if a frame has no detections near its time.
         ShardFormatError: if detections are damaged.
         CheckpointError: if logits are not finite.
     """
     video_id, decoded, entry = video.id, model.decoded([video]), detections.entry(video.id)
-    frames, size = decoded.frames(video_id), decoded.stored_size(video_id)
+    frames, size = decoded.frames(video_id), decoded.stored_size
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
     check_detector_classes(model.path, model.config, names, where=where)
     record, crop, seconds_F = model.config.clips, model.config.recipe.data.crop, frames.seconds
-    if size[0] < crop[0] or size[1] < crop[1]:
-        raise JoinError(
-            f"video {video_id}: expected frames not smaller than the crop, {crop[0]}x{crop[1]}, "
-            f"got {size[0]}x{size[1]} after rescaling to {record.frames.describe_size()}; use a "
-            "video with a different aspect ratio"
-        )
     source = _OneVideo(frames, size, record.frames.rate)
     times = windows_of(seconds_F, choice, record, usable_F=source.seconds)
     segments = [

@@ -103,11 +103,6 @@ class ClipFrames:
         return self.video.source_digest
 
     @property
-    def stored_size(self) -> tuple[int, int]:
-        """(height, width) of the stored frames."""
-        return self.video.height, self.video.width
-
-    @property
     def rows(self) -> NDArray[Any]:
         """(F,) rows of type `FRAME_ROW`.
 
@@ -202,7 +197,7 @@ class ClipFrames:
         Raises:
             ClipStoreError: if a frame does not exist or is corrupt.
         """
-        size = self.stored_size if window is None else (window.height, window.width)
+        size = self.file.record.settings.size if window is None else (window.height, window.width)
         jpeg_decoder()  # whose absence is no damage
         images = np.empty((len(frames_n), *size, 3), np.uint8)
         for row, frame in enumerate(frames_n.tolist()):
@@ -365,9 +360,10 @@ class ClipStore:
             )
         return frames
 
-    def stored_size(self, video_id: str) -> tuple[int, int]:
-        """Return (height, width) of the stored frames of a video."""
-        return self.frames(video_id).stored_size
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of the stored frames."""
+        return self.settings.size
 
     def digest(self, video_ids: Iterable[str]) -> str:
         """Return the SHA-256 of some videos' stored frames, computed from their checksums; other

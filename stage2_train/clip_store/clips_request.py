@@ -45,13 +45,6 @@ class ClipsRequest(Request):
             usual="the manifest's, else 256x256; with --backbone, the network's",
         ),
     ] = None
-    short_side: Annotated[
-        _Side | None,
-        Option(
-            "Keep the aspect ratio of each video and scale its shorter side to this length.",
-            metavar="PIXELS",
-        ),
-    ] = None
     rate: Annotated[
         Annotated[float, Field(gt=0, le=1000)] | None,
         Option(
@@ -113,8 +106,6 @@ class ClipsRequest(Request):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.short_side is not None and self.size is not None:
-            raise ValueError("--size and --short-side: expected at most one, got both; omit one")
         if self.clip_frames is not None and (self.rate is not None or self.frames == "all"):
             raise ValueError("--clip-frames excludes --rate and --frames all; omit one")
         for option, value in (
@@ -127,10 +118,6 @@ class ClipsRequest(Request):
             raise ValueError(
                 f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, whose "
                 "features change in training; omit it"
-            )
-        if self.backbone is not None and self.short_side is not None:
-            raise ValueError(
-                "--backbone and --short-side: the network needs frames of one size; pass --size"
             )
         if self.backbone is not None and self.size and max(self.size) > _MOST_MAPPED_SIDE:
             most, size = _MOST_MAPPED_SIDE, "{}x{}".format(*self.size)

@@ -239,16 +239,10 @@ class DecodedVideos:
             raise ClipStoreError(f"{self.name}: no video {video_id}")
         return DecodedVideo(video, self)
 
-    def stored_size(self, video_id: str) -> tuple[int, int]:
-        """Return (height, width) of the rescaled frames of a video.
-
-        Raises:
-            ClipStoreError: if the video is missing.
-            VideoDecodeError: if it cannot be decoded, or the rescaled frames would be too large.
-        """
-        if isinstance(self.settings.size, tuple):
-            return self.settings.size
-        return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of the rescaled frames."""
+        return self.settings.size
 
     @cachedmethod(attrgetter("_known"), key=_by_id)
     def times(self, video: Video) -> VideoTimes:

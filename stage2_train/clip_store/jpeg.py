@@ -20,7 +20,7 @@ _RGB = 3
 
 def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
     """Return an (H, W, 3) uint8 RGB frame, rescaled to the stored size."""
-    height, width = settings.stored_size(*image.shape[:2])
+    height, width = settings.size
     frame = Image.fromarray(image)
     if frame.size == (width, height):
         return frame

@@ -67,8 +67,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
     planned = plan_store(store.videos, store.path, store.settings, **store.planning)
     settings, frames = store.settings, sum(planned.frames.values())
     return planned.job.describe(
-        size=settings.describe_size() if isinstance(settings.size, tuple) else None,
-        short_side=None if isinstance(settings.size, tuple) else settings.size,
+        size=settings.describe_size(),
         rate=settings.rate,
         clip_frames=settings.clip_frames,
         backbone=request.backbone,
@@ -92,7 +91,7 @@ def _read_request(request: ClipsRequest, dataset: Dataset | None = None) -> _Sto
     path = request.out or default_folder("clips", dataset.name)
     reads = files_of(request.manifest, request.data_root)
     CLIP_FILES.check_folder(path, reads=reads, fresh=request.fresh)
-    size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
+    size = request.size or (dataset.clip_height, dataset.clip_width)
     settings = StoreSettings(size=size, rate=request.rate)
     network = None
     if request.backbone is not None:
@@ -141,7 +140,7 @@ def _seconds(
     size, seconds = store.settings.size, estimated_seconds("clips", frames) or 0.0
     if store.settings.motion is not None:
         seconds += estimated_seconds("motion", num_decoded) or 0.0
-    if store.network is None or not isinstance(size, tuple) or not frames:
+    if store.network is None or not frames:
         return seconds
     if choose_device(request.device) != "cpu":
         return None

@@ -17,15 +17,14 @@ contiguous, so that a frame is read with one system call, and have their own che
 """
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.fields import STRICT, Positive
 from orn.shared.data_files import Stamp
-from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.plan import OutputFolder
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.frame import describe_rate
@@ -49,15 +48,12 @@ FRAME_ROW = np.dtype(
 """Row for a frame: index in the decoded stream of the source; presentation time in seconds; offset
 of its JPEG file from the video's first byte; size in bytes; CRC-32 of the JPEG file, of the
 bytes of its feature map, and of its motion map (0 without these maps)."""
-MOST_SIDE = 8192
-"""Longest side of a stored frame, in pixels."""
-
 MAP_DTYPE = np.dtype("<f2")
 """Type of the values of a map."""
 WINDOW_SECONDS = 0.25
 """Default duration of the window of a motion map."""
 
-_Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+_Side = Annotated[int, Field(ge=1, le=8192)]
 _Cells = Annotated[int, Field(ge=1, le=2**16)]
 _Count = Annotated[int, Field(ge=0, lt=2**40)]
 
@@ -100,9 +96,8 @@ class MotionSettings:
 class StoreSettings:
     """Settings for all frames in a store."""
 
-    size: tuple[_Side, _Side] | _Side
-    """(height, width) of stored frames, or the length of the shorter side, which preserves the
-    aspect ratio of the source."""
+    size: tuple[_Side, _Side]
+    """(height, width) of stored frames."""
     jpeg_quality: Annotated[int, Field(ge=1, le=95)] = 92
     """Pillow's JPEG quality, 1 .. 95."""
     rate: Positive | None = None
@@ -115,34 +110,11 @@ class StoreSettings:
     motion: MotionSettings | None = None
     """Motion maps stored with the frames, or computed from the video; None without."""
 
-    @model_validator(mode="after")
-    def _has_one_size(self) -> Self:
-        if self.maps is not None and not isinstance(self.size, tuple):
-            raise ValueError(f"size: expected (height, width) for feature maps, got {self.size}")
-        return self
-
     @property
     def shapes(self) -> dict[str, tuple[int, int, int]]:
         """The (C, h, w) of the maps of a frame by the name of their dataset."""
         described = {"maps": self.maps, "motion": self.motion}
         return {name: maps.shape for name, maps in described.items() if maps is not None}
-
-    def stored_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return (height, width) of the stored frames for a source of `height` x `width` pixels.
-
-        Raises:
-            VideoDecodeError: if the stored frames would be too large.
-        """
-        if isinstance(self.size, tuple):
-            return self.size
-        per_pixel = self.size / min(height, width)
-        rows, columns = (max(round(side * per_pixel), self.size) for side in (height, width))
-        if max(rows, columns) > MOST_SIDE:
-            raise VideoDecodeError(
-                f"expected stored sides of at most {MOST_SIDE} pixels, got {rows}x{columns} for a "
-                f"short side of {self.size} and a video of {height}x{width}"
-            )
-        return rows, columns
 
     def describe(self) -> str:
         """Return a description of the settings, for messages."""
@@ -156,10 +128,8 @@ class StoreSettings:
         )
 
     def describe_size(self) -> str:
-        """Return a description of the size, such as `256x256` or `short side 256`."""
-        if isinstance(self.size, tuple):
-            return "{}x{}".format(*self.size)
-        return f"short side {self.size}"
+        """Return a description of the size, such as `256x256`."""
+        return "{}x{}".format(*self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

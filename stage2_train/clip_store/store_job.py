@@ -47,8 +47,6 @@ _MIN_UNIT_BYTES = 4 * 10**6
 _UNITS_PER_PROCESS = 4
 _LEAST_VIDEO_BYTES = UNIT_BYTES // 4096
 """Assumed minimum size of a video, which limits the number of videos in a file."""
-_ASPECT = 16 / 9
-"""Assumed aspect ratio of videos that keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,9 +270,9 @@ def _numbers(
 
 def frame_bytes(settings: StoreSettings) -> float:
     """Return the approximate size of a stored frame and its maps."""
-    size = settings.size
-    pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
-    return pixels * BYTES["clips"] + sum(map_bytes(shape) for shape in settings.shapes.values())
+    return math.prod(settings.size) * BYTES["clips"] + sum(
+        map_bytes(shape) for shape in settings.shapes.values()
+    )
 
 
 def build_clip_store(

@@ -103,7 +103,7 @@ class ClipFileWriter:
         first = next(remaining, None)
         if first is None:
             raise VideoDecodeError(f"video {video['id']}: no frames")
-        height, width = settings.stored_size(*first.image.shape[:2])
+        height, width = settings.size
         rows, first_byte, size = [], self._jpeg.tell(), 0
         decoded, times = chain([first], remaining), video["times"]
         if settings.clip_frames is None:

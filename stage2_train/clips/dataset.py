@@ -11,7 +11,7 @@ T frames of a clip, F frames of its video, K object slots, H W pixels, A activit
 import logging
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -164,8 +164,8 @@ class ClipDataset(Dataset[ClipSample]):
         """Initialize without reading data; `cache_bytes` limits the cache for detections.
 
         Raises:
-            ConfigError: if the crop is larger than the frames of a video, or the clips of the
-                authors' code lack the detector class `person`.
+            ConfigError: if the crop is larger than the frames, or the clips of the authors' code
+                lack the detector class `person`.
         """
         self.segments = tuple(segments)
         self.settings = settings
@@ -176,7 +176,7 @@ class ClipDataset(Dataset[ClipSample]):
             )
         self._clips = clips
         self._objects = ObjectCache(detections, cache_bytes)
-        check_crop(self.segments, clips, settings.data.crop)
+        center_window(clips.stored_size, settings.data.crop)
 
     def without_frames(self) -> "ClipDataset":
         """Return the clips with objects alone, for heads that are not computed from frames."""
@@ -233,7 +233,7 @@ class ClipDataset(Dataset[ClipSample]):
             )
         draws = ClipDraws(request, segment, settings)
         frames_T = own_n[draws.frames(seconds_F[own_n])]
-        stored = self._clips.stored_size(segment.video_id)
+        stored = self._clips.stored_size
         window = draws.window(stored)
         objects = self._objects.objects(request, segment.video_id, seconds_F, frames_T, settings)
         if window is None:
@@ -272,16 +272,6 @@ class ClipDataset(Dataset[ClipSample]):
         if is_training and self.settings.data.unsure_labels == "ignored":
             label_A[list(segment.unsure)] = -1
         return label_A if becomes is None else label_A[list(becomes)]
-
-
-def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int]) -> None:
-    """Raise ConfigError, with the segment and the video, if the crop (height, width) is larger than
-    the frames of a video."""
-    for video_id, segment_id in {segment.video_id: segment.id for segment in segments}.items():
-        try:
-            center_window(clips.stored_size(video_id), crop)
-        except ConfigError as err:
-            raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
 
 
 def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn: bool) -> None:
@@ -329,26 +319,20 @@ def _empty_frames(clips: ClipDataset, row: int) -> NDArray[np.bool_]:
     return ~(slots.valid & (slots.labels != background)).any(axis=1)
 
 
-def warn_of_small_crop(
-    segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int], *, stride: int
-) -> None:
-    """Warn if the crop covers less than half of the area of a video's stored frames.
+def warn_of_small_crop(stored: tuple[int, int], crop: tuple[int, int], *, stride: int) -> None:
+    """Warn if the crop covers less than half of the area of a stored frame.
 
     Args:
-        segments: the segments in use (at least one).
-        clips: their frames.
+        stored: (height, width) of stored frames.
         crop: (height, width).
         stride: number of pixels of which the height and width of a crop must be multiples.
     """
-    sizes = {segment.video_id: clips.stored_size(segment.video_id) for segment in segments}
-    video_id, (height, width) = max(sizes.items(), key=lambda item: math.prod(item[1]))
-    share = math.prod(crop) / (height * width)
+    share = math.prod(crop) / math.prod(stored)
     if share < _MIN_AREA_FRACTION:
-        least = map(min, zip(*sizes.values(), strict=True))  # the crop must fit into all videos
-        larger = [max((side - 1) // stride, 1) * stride for side in least]
+        larger = [max((side - 1) // stride, 1) * stride for side in stored]
         logger.warning(
-            "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame (video "
-            "%s); the rest is not used; set a larger crop, such as --set data.crop=[%d,%d], or "
-            "store smaller frames with `orn clips --size`",
-            *(*crop, 100 * share, height, width, video_id, *larger),
+            "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame; the rest "
+            "is not used; set a larger crop, such as --set data.crop=[%d,%d], or store smaller "
+            "frames with `orn clips --size`",
+            *(*crop, 100 * share, *stored, *larger),
         )

@@ -104,7 +104,7 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
 
 
 class ClipPictures(Protocol):
-    """The frames of one video, all rescaled to the same size."""
+    """The frames of one video."""
 
     @property
     def seconds(self) -> NDArray[np.float64]:
@@ -127,7 +127,7 @@ class ClipPictures(Protocol):
 
 
 class FrameSource(Protocol):
-    """The frames of videos."""
+    """The frames of videos, all rescaled to the same size."""
 
     @property
     def name(self) -> str:
@@ -136,8 +136,9 @@ class FrameSource(Protocol):
     def frames(self, video_id: str) -> ClipPictures:
         """Return the frames of a video."""
 
-    def stored_size(self, video_id: str) -> tuple[int, int]:
-        """Return (height, width) of a video's frames."""
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

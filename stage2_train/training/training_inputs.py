@@ -271,7 +271,7 @@ def _read_clips(sources: Sources, recipe: Recipe, manifest: str) -> tuple[Traini
     if recipe.model.reads_detections:
         check_objects(data.train, shards=sources.detections.path, are_required=True, warn=warn)
     if warn and not recipe.model.has_image_network:
-        warn_of_small_crop(data.segments, sources.clips, crop, stride=recipe.crop_stride)
+        warn_of_small_crop(sources.clips.stored_size, crop, stride=recipe.crop_stride)
     if not (validation.segments or recipe.data.train_with_validation):
         _warn_without_validation(manifest)
     return data, num_skipped

@@ -17,7 +17,7 @@ def store_content(path: Path) -> dict[str, Any]:
     for name in sorted(store.ids):
         frames = store.frames(name)
         pictures = frames.read(np.arange(len(frames))).tobytes()
-        known = frames.source_digest, frames.stored_size, frames.video.times
+        known = frames.source_digest, (frames.video.height, frames.video.width), frames.video.times
         content[name] = (*known, frames.seconds.tolist(), pictures)
     return content
 

@@ -112,7 +112,7 @@ def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> Non
     """Also in windows, of which some hold none of its frames, and from an exported folder."""
     store, model = tmp_path / "other", tmp_path / "model"
     manifest = trained.run.parent / "tiny.toml"
-    size = ("--short-side", "36", "--rate", "4")
+    size = ("--size", "36x48", "--rate", "4")
     run_orn("clips", manifest, "--data", trained.data, "--out", store, *size)
     lengths = {"window_seconds": 0.8, "longest_seconds": 0.8}
     clips = ClipRecord(frames=ClipStore(store).settings, are_stored=True, **lengths)

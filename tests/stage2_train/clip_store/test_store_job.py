@@ -118,7 +118,6 @@ def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> No
         ({"size": (30, 32)}, "size is '24x32' as recorded, '30x32'"),
         ({"jpeg_quality": 95}, "quality is .* 95"),
         ({"rate": 5.0}, "rate is None as recorded, 5.0"),
-        ({"size": 24}, "short side 24"),
     ],
 )
 def test_other_settings_are_refused(videos, tmp_path, change, message) -> None:
@@ -132,21 +131,6 @@ def test_other_settings_are_refused(videos, tmp_path, change, message) -> None:
     (tmp_path / "other/clips-000000.h5").rename(path / "clips-000001.h5")
     with pytest.raises(ClipStoreError, match=r"clips-000001\.h5: .*24x32"):
         ClipStore(path)
-
-
-def test_short_side_keeps_the_shape_of_each_video_and_refuses_a_ribbon(tmp_path, film) -> None:
-    videos = []
-    for name, size in (("wide", (48, 96)), ("tall", (80, 40)), ("ribbon", (2, 2000))):
-        film(tmp_path / f"{name}.mp4", num_frames=2, size=size)
-        videos.append(Video(id=name, path=tmp_path / f"{name}.mp4"))
-    report = build_clip_store(videos, tmp_path / "clips", StoreSettings(size=256))
-    store = ClipStore(tmp_path / "clips")
-    assert store.stored_size("wide") == (256, 512)
-    assert store.frames("wide").read(np.array([0, 1])).shape == (2, 256, 512, 3)
-    assert store.frames("tall").read(np.array([1])).shape == (1, 512, 256, 3)
-    assert [(row["id"], "256x256000" in row["reason"]) for row in report["failed"]] == [
-        ("ribbon", True)
-    ]
 
 
 def between(*ends: tuple[float, float]) -> dict[str, TimeRanges]:

@@ -61,7 +61,8 @@ class Noise:
     def video(self, video_id: str, places: None = None) -> "Noise":
         return self
 
-    def stored_size(self, video_id: str) -> tuple[int, int]:
+    @property
+    def stored_size(self) -> tuple[int, int]:
         return self.pictures_FHW3.shape[1:3]
 
     def places_in(self, times: TimeRange):
