@@ -14,11 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orn.data_manifests.draw_split import (
-    SplitRequest,
-    draw_table,
     extended_splits,
     grouped,
-    split_text,
 )
 from orn.data_manifests.load import data_root_of, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
@@ -227,30 +224,6 @@ def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path)
         classes={name: index for index, name in enumerate(update.classes)},
         split_of=split_of,
     )
-
-
-def draw_folds(
-    table: Path, labels: TableLabels, changes: Mapping[str, Any], *, dry_run: bool = False
-) -> None:
-    """Draw the folds of `requested_folds` for a label table, or add its new videos to those that
-    exist; `dry_run` writes nothing.
-
-    Args:
-        table: the label table.
-        labels: labels of its manifest.
-        changes: changes of the labels.
-        dry_run: whether to write nothing.
-    """
-    own = labels.model_copy(update={**changes})
-    path, content = table.parent / str(own.split_table), None
-    rows = read_labels(table, group=own.group)
-    if not path.exists():
-        request = SplitRequest(folds=own.folds, group=own.group, seed=own.seed)
-        content = split_text(request.columns, draw_table(table, request, rows)).encode()
-    elif splits := _new_splits(table, own, rows, known=read_splits(path, own)):
-        content = _with_rows(path, splits)
-    if content is not None and not dry_run:
-        write_bytes(path, content)
 
 
 def _new_splits(

@@ -26,8 +26,6 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text, truncate
 
-LOG_NAME = "log.txt"
-"""Log file of commands that run in parallel with others."""
 _MARK_BYTES = 2000
 """Length of the beginning of a file that contains a mark."""
 _LONGEST = 60

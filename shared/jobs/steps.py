@@ -8,9 +8,8 @@ The demo, an ablation and `orn run` are lists of steps:
     ]
     run_steps(steps)
 
-`run_steps` runs one list in the foreground and stops at the first failure; `run_lists` runs several
-independent lists in parallel. Both can be called again after an interruption: a step is skipped if
-its outputs are current.
+`run_steps` stops at the first failure. It can be called again after an interruption: a step is
+skipped if its outputs are current.
 
 The processes are forked from a server that has imported the modules of all commands, and nothing
 else: it has one thread, and no tensor and no device. A step that is killed, crashes or leaks memory
@@ -23,9 +22,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing import forkserver, reduction, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -33,7 +31,6 @@ from typing import Any, NoReturn
 
 import click
 
-from orn.shared.data_files import open_to_append
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.exit_codes import (
     INTERRUPTED,
@@ -41,7 +38,6 @@ from orn.shared.jobs.exit_codes import (
     errors_as_exit_codes,
     logging_to_stderr,
 )
-from orn.shared.jobs.outputs import LOG_NAME
 from orn.shared.jobs.workers import (
     INTERRUPTS,
     Terminated,
@@ -52,7 +48,6 @@ from orn.shared.options import Command
 from orn.shared.text import escape
 
 _STDERR = 2
-_POLL_SECONDS = 0.1
 _SAFE_PATH = "PYTHONSAFEPATH"
 """Variable without which the server could import modules from the current folder."""
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -88,7 +83,7 @@ class Step:
             PipelineError: if it ends with any other code, which the exception carries.
         """
         with terminated_as_interrupted():
-            process = self._start(_STDERR)
+            process = self._start()
             try:
                 process.join()
             except KeyboardInterrupt as interrupt:
@@ -98,14 +93,19 @@ class Step:
                 if process.exitcode in (INTERRUPTED, TERMINATED):
                     sys.exit(process.exitcode)  # the command has printed that it was interrupted
                 raise
-        self._check_exit(process, done)
+        code = process.exitcode
+        assert code is not None
+        if code not in done:
+            problem = f"`{self.describe()}` failed with exit code {code}"
+            failure = PipelineError(problem, remedy="see its output above")
+            failure.exit_code = code if code > 0 else 128 - code  # as in shells, for signals
+            raise failure
 
-    def _start(self, output: int) -> ForkServerProcess:
-        """Start the command with its output in an open file."""
+    def _start(self) -> ForkServerProcess:
         _start_server([self])
         function = self.command.function
         where = function.__module__, function.__name__, str(Path.cwd()), dict(os.environ)
-        process = _CONTEXT.Process(target=_call, args=(_Output(output), dict(self.values), *where))
+        process = _CONTEXT.Process(target=_call, args=(_Output(_STDERR), dict(self.values), *where))
         try:
             with interrupts_delayed():  # until the process has received its work
                 process.start()
@@ -114,15 +114,6 @@ class Step:
             process.join()
             raise
         return process
-
-    def _check_exit(self, process: ForkServerProcess, done: Collection[int] = (0,)) -> None:
-        code = process.exitcode
-        assert code is not None
-        if code not in done:
-            problem = f"`{self.describe()}` failed with exit code {code}"
-            failure = PipelineError(problem, remedy="see its output above")
-            failure.exit_code = code if code > 0 else 128 - code  # as in shells, for signals
-            raise failure
 
 
 @dataclass(frozen=True)
@@ -199,73 +190,14 @@ def run_steps(
     seconds: dict[str, float] = {}
     with terminated_as_interrupted():
         _start_server(steps, imports)
-        for step in _stale(steps, say=partial(click.secho, err=True, bold=True)):
+        for number, step in enumerate(steps, start=1):
+            why = step.stale()
+            what = "already done" if why is None else escape(step.describe())
+            line = f"[{number}/{len(steps)}] {step.name}: {what}{f'  # {why}' if why else ''}"
+            click.secho(line, err=True, bold=True)
+            if why is None:
+                continue
             began = time.monotonic()
             step.run(done=done)
             seconds[step.name] = round(time.monotonic() - began, 1)
     return seconds
-
-
-def run_lists(
-    lists: Mapping[Path, Sequence[Step]],
-    *,
-    at_once: int,
-    ended: Callable[[Path, PipelineError | None], object],
-) -> None:
-    """Run independent lists of steps in parallel.
-
-    Each list stops at its first failure; the others continue. Ctrl-C and SIGTERM terminate all
-    running commands.
-
-    Args:
-        lists: lists by folder; the folder receives the log (`LOG_NAME`).
-        at_once: number of lists that run in parallel.
-        ended: called with the folder of each finished list and its error.
-    """
-    left = {folder: _processes(folder, steps) for folder, steps in lists.items()}
-    running: dict[Path, ForkServerProcess] = {}
-    with terminated_as_interrupted():
-        _start_server(step for steps in lists.values() for step in steps)
-        try:
-            while left:
-                for folder in [*left][:at_once]:
-                    if folder in running and running[folder].is_alive():
-                        continue
-                    process, error = None, None
-                    try:
-                        process = next(left[folder], None)
-                    except PipelineError as err:
-                        error = err
-                    if process is not None:
-                        running[folder] = process
-                        continue
-                    del left[folder]
-                    ended(folder, error)
-                time.sleep(_POLL_SECONDS)
-        except BaseException:
-            for process in running.values():
-                process.terminate()
-            raise
-        finally:
-            for process in running.values():
-                process.join()
-
-
-def _processes(folder: Path, steps: Sequence[Step]) -> Iterator[ForkServerProcess]:
-    """Start the steps of a list one after another, with their output in its log."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open_to_append(folder / LOG_NAME) as log:
-        for step in _stale(steps, say=lambda line: log.write(f"{line}\n".encode())):
-            log.flush()
-            yield (process := step._start(log.fileno()))
-            step._check_exit(process)
-
-
-def _stale(steps: Sequence[Step], *, say: Callable[[str], object]) -> Iterator[Step]:
-    """Yield the steps that are not current, and announce each."""
-    for number, step in enumerate(steps, start=1):
-        why = step.stale()
-        what = "already done" if why is None else escape(step.describe())
-        say(f"[{number}/{len(steps)}] {step.name}: {what}{f'  # {why}' if why else ''}")
-        if why is not None:
-            yield step

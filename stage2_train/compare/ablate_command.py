@@ -13,8 +13,8 @@ def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson
 
     All systems use the same recipe; --set and --vary change its settings. Rerun the command to
     resume it. Several commands may share --out: the report covers all finished runs there, so that
-    each system can have settings of its own. It is printed and saved as OUT/ablation-SPLIT.json,
-    .md and .csv (one row per value).
+    each system can have settings of its own. It is printed and saved as OUT/ablation-SPLIT.json and
+    .md. Of a manifest with folds, every run is trained on each and evaluated on all.
     """
     from orn.stage2_train.compare import ablate as ablation
     from orn.stage2_train.compare.ablation_summary import as_summary

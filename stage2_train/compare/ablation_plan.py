@@ -1,6 +1,5 @@
 """The options of `orn ablate`, and the runs that they plan; this module imports nothing slow."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from orn.data_manifests.records import Split
-from orn.shared.common_options import DatasetName, FilePath, Folds, Group, Names, Overrides
+from orn.shared.common_options import DatasetName, FilePath, Names, Overrides
 from orn.shared.options import Option, Request
-from orn.stage2_train.settings.resources import Recipe, Resources, Weights
+from orn.stage2_train.settings.resources import Recipe, Resources
 from orn.stage2_train.settings.systems import SYSTEMS, System, find_system
 
 Settings = tuple[str, ...]
@@ -41,8 +40,9 @@ class AblationRequest(Request):
     num_seeds: Annotated[
         int, Field(ge=1, le=1000), Option("Number of seeds per system.", name="--seeds")
     ] = 5
-    folds: Folds = None
-    group: Group = None
+    folds: Annotated[
+        int | None, Option("Number of folds of the manifest, which are used anyway.", metavar="K")
+    ] = None
     recipe: Recipe = None
     overrides: Overrides = ()
     vary: Annotated[
@@ -52,13 +52,7 @@ class AblationRequest(Request):
     out: Annotated[FilePath | None, Option("Folder of the runs.", usual="runs/ablate-DATASET")] = (
         None
     )
-    weights: Weights = None
-    test: Annotated[bool, Option("Evaluate on the test split once, after all runs.")] = False
-    jobs: Annotated[
-        int,
-        Field(ge=1, le=256),
-        Option("Number of training runs in parallel; they share the cores."),
-    ] = 1
+    test: Annotated[bool, Option("Compare on the test split.")] = False
     resources: Resources = Resources()
 
     @model_validator(mode="after")
@@ -87,7 +81,6 @@ class AblationRequest(Request):
 
 _BASELINE_TABLES = (1, 3, 4)
 _BESIDE_BASELINES = ("activity-head", "orn")
-_LONGEST_LABEL = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +99,18 @@ class AblationRun:
     @property
     def label(self) -> str:
         """The settings as a file name; empty if there are none."""
-        label = re.sub(r"[^\w.,+=()\[\]-]", "-", ",".join(self.settings))
-        if len(label) <= _LONGEST_LABEL:
-            return label
-        digest = hashlib.sha256(label.encode()).hexdigest()[:8]
-        return f"{label[:_LONGEST_LABEL]}-{digest}"
+        return re.sub(r"[^\w.,+=()\[\]-]", "-", ",".join(self.settings))
 
     @property
     def folder(self) -> Path:
         """The run folder."""
         return self.out / self.system / self.label / f"seed{self.seed}" / self.fold
+
+    def splits(self, request: AblationRequest) -> tuple[Split, ...]:
+        """Return the splits to evaluate; the last one is compared."""
+        if self.fold:
+            return ("test",)
+        return ("validation", "test") if request.test else ("validation",)
 
     @property
     def title(self) -> str:

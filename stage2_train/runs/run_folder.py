@@ -37,7 +37,7 @@ from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
-from orn.shared.jobs.outputs import LOG_NAME, EarlierResults, Marker, earlier_results
+from orn.shared.jobs.outputs import EarlierResults, Marker, earlier_results
 from orn.shared.text import path_text
 from orn.stage2_train.parts import FOREST_NAME, TEMPERATURES_NAME
 
@@ -71,7 +71,7 @@ _READ = (
 """Files of a run that commands read."""
 _WRITTEN = (
     *_READ,
-    *("corrupt.safetensors", "not-finite.json", REPORT_NAME, LOG_NAME),
+    *("corrupt.safetensors", "not-finite.json", REPORT_NAME),
     *("tensorboard/**/*", f"{ALL}.toml", "fold-*.toml"),
 )
 """Files of a run that commands write, without its marker and the runs of its folds."""

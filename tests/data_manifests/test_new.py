@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.data_manifests.draw_split import Group, assign_groups
-from orn.data_manifests.folds import requested_folds
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import SPLITS
-from orn.shared.errors import ConfigError
 
 Make = Callable[..., Any]
 
@@ -262,11 +260,6 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
         assert [split_of[number] for split_of in tables].count("test") == 1
     segments = load_dataset("kitchen.toml", here).segments
     assert {segment.group for segment in segments} == {f"p{number}" for number in range(8)}
-
-    assert requested_folds("kitchen.toml", folds=4, group="person")[1] == {}
-    for name, number, got in (("kitchen.toml", 3, "4 folds"), ("vlog", 4, "format vlog")):
-        with pytest.raises(ConfigError, match=f"{name}: .*, got {got}.*; omit --folds"):
-            requested_folds(name, folds=number, group=None)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from orn.data_manifests.folds import requested_folds
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import fold_names
-from orn.data_manifests.update import draw_folds, plan_update
+from orn.data_manifests.update import plan_update
 from orn.shared.errors import ManifestError
 from tests.processes import start_alone
 
@@ -165,21 +164,6 @@ def test_what_lacks_a_split_or_a_class_is_sent_to_update(table, orn) -> None:
             load_dataset("kitchen.toml", None)
     write_table(table, rows_of(range(52)))
     assert len(load_dataset("kitchen.toml", None, labels=False).videos) == 52
-
-
-def test_folds_of_a_comparison_grow_with_the_table(table, orn) -> None:
-    orn("manifest", "new", table, "--split", "60/20/20")
-    manifest = load_manifest("kitchen.toml")
-    _, changes = requested_folds("kitchen.toml", folds=3, group=None)
-    draw_folds(table, manifest.labels, changes)
-    drawn = table.parent / changes["split_table"]
-    before = drawn.read_text()
-    write_table(table, rows_of(range(60)))
-    draw_folds(table, manifest.labels, changes, dry_run=True)
-    assert drawn.read_text() == before
-    draw_folds(table, manifest.labels, changes)
-    after = drawn.read_text()
-    assert after.startswith(before) and after.count("\n") == before.count("\n") + 10
 
 
 def test_a_table_without_a_manifest_is_sent_to_new(table, update) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.data_manifests.table import read_labels
 from tests.worlds.videos import write_gray
 
 MANIFEST = """
@@ -74,3 +76,14 @@ def exchange_labels(table: Path, split: str) -> None:
     rows = [row.split(",") for row in table.read_text().splitlines()]
     changed = [[name, other[label] if s == split else label, s] for name, label, s in rows[1:]]
     table.write_text("\n".join(map(",".join, [rows[0], *changed])) + "\n")
+
+
+def draw_folds(manifest: Path, table: Path, number: int) -> None:
+    """Replace the column of splits, the last one of a table, by folds beside it."""
+    rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
+    table.write_text("\n".join(rows))
+    split = SplitRequest(folds=number)
+    text = split_text(split.columns, draw_table(table, split, read_labels(table)))
+    table.with_name("folds.csv").write_text(text)
+    folds = f'split_table = "folds.csv"\nfolds = {number}\nsplit = "fold-1"\n'
+    manifest.write_text(manifest.read_text().replace("[labels]\n", f"[labels]\n{folds}"))

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.folds import requested_folds, write_fold_manifests
-from orn.data_manifests.load import load_manifest
-from orn.data_manifests.update import draw_folds
+from orn.data_manifests.folds import write_fold_manifests
 from orn.run.plan_run import Pipeline
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect_request import DetectRequest
@@ -13,6 +11,7 @@ from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.settings.resources import Resources
 from orn.stage2_train.training.train_request import TrainRequest
 from tests.worlds.films import TinyWorld
+from tests.worlds.tables import draw_folds
 
 LAPTOP = {"workers": 0, "device": "cpu"}
 
@@ -39,14 +38,10 @@ def begin(pipeline: Pipeline) -> None:
     """Begin the folder of a run, with the manifests of its folds if it has some."""
     pipeline.begin()
     if pipeline.folds:
-        _, changes = requested_folds(pipeline.manifest, folds=pipeline.folds, group=None)
         table = pipeline.data_root / "tiny" / "labels.csv"
-        rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
-        table.write_text("\n".join(rows))
-        labels: Any = load_manifest(pipeline.manifest).labels
-        draw_folds(table, labels, changes)
+        draw_folds(Path(pipeline.manifest), table, pipeline.folds)
         paths = [Path(training.manifest) for training in pipeline.trainings.values()]
-        write_fold_manifests(pipeline.manifest, paths, changes)
+        write_fold_manifests(pipeline.manifest, paths)
 
 
 def carry_out(step: Step) -> None:

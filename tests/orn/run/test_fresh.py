@@ -15,7 +15,7 @@ from tests.worlds.films import words_of
 from tests.worlds.videos import write_gray
 
 LOOK_ALIKE = (
-    *("config.json", "log.txt", "settings.json", "plan.json", "clips.plan.json"),
+    *("config.json", "settings.json", "plan.json", "clips.plan.json"),
     *("run.json", "all.toml", "fold-1.toml", "index.html", "shard-mine.zarr.zip", "report.html"),
 )
 """Names of files that commands write, and that a user's file may have."""

@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 import pytest
 
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.outputs import LOG_NAME
-from orn.shared.jobs.steps import Step, run_lists, run_steps
+from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.options import Argument, command
 
 
@@ -85,20 +84,6 @@ def test_an_interrupted_step_ends_us_with_its_exit_code(tmp_path: Path, capfd) -
     with pytest.raises(PipelineError, match="exit code 130"):
         run_steps([step("stop", tmp_path / "output")])
     assert capfd.readouterr().err.count("orn: interrupted") == 1
-
-
-def test_of_lists_each_stops_at_its_own_failure(tmp_path: Path) -> None:
-    fails, works = tmp_path / "fails", tmp_path / "works"
-    lists = {
-        fails: [step("badly", fails / "one"), step("well", fails / "two")],
-        works: [step("well", works / "one"), step("look", works / "two")],
-    }
-    ended: dict[Path, PipelineError | None] = {}
-    run_lists(lists, at_once=2, ended=ended.__setitem__)
-    assert ended[works] is None and (works / "two").exists()
-    assert "failed with exit code 2" in str(ended[fails]) and not (fails / "two").exists()
-    assert "expected another WAY" in (fails / LOG_NAME).read_text()
-    assert "orn behave well" in (works / LOG_NAME).read_text()
 
 
 def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:

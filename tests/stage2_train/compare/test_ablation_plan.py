@@ -1,9 +1,8 @@
-"""Which trainings an ablation consists of, and how it carries them out."""
+"""Which trainings an ablation consists of."""
 
 from pathlib import Path
 from typing import Any
 
-from orn.stage2_train.compare.ablate import steps_of
 from orn.stage2_train.compare.ablation_plan import AblationRequest, planned_runs
 
 
@@ -23,14 +22,3 @@ def test_runs_go_seed_by_seed_and_value_by_value() -> None:
         *("out/orn/a.x=1-2,b=3,c=2/seed0", "out/orn/a.x=2,b=3,c=2/seed0")
     ]
     assert planned_runs(request(systems=("orn",)))[0].folder == Path("out/orn/seed0")
-    (long,) = planned_runs(request(systems=("orn",), num_seeds=1, overrides=("k=" + "v" * 300,)))
-    assert len(long.label) < 140
-
-
-def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(tmp_path: Path) -> None:
-    systems = ("orn", "coco-class-object-head", "c3d-avg")
-    weights = {"weights": tmp_path / "weights.pth", "overrides": ("initial_weights=imagenet",)}
-    asked = request(systems=systems, out=tmp_path, recipe="demo", num_seeds=1, **weights)
-    jobs = [steps_of(run, asked, split="validation") for run in planned_runs(asked)]
-    assert ["--weights" in train.describe() for train, _ in jobs] == [True, False, False]
-    assert {measure.command.words for _, measure in jobs} == {"eval"}
