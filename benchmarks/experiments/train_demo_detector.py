@@ -5,6 +5,7 @@ the same sprites.
 """
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -18,15 +19,16 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from orn.benchmarks.measuring import describe_machine
-from orn.demo.detector.average_precision import average_precision
-from orn.demo.world.make import coco_document, frame_annotations
-from orn.demo.world.render_film import render
-from orn.demo.world.scene import FRAMES, HEIGHT, WIDTH, plan_scene
+from orn.demo.world.render_film import RenderedFrame, render
+from orn.demo.world.scene import FRAMES, HEIGHT, WIDTH, Scene, plan_scene
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
-from orn.shared.masks.rle import decode
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.rle import decode, encode_crop
 from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
 from orn.stage1_detect.mmdet.model import build_model, read_config
@@ -37,8 +39,34 @@ LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY, LARGEST_NORM = 2e-3, 200, 0.01, 10.0
 LARGEST_GAIN, LARGEST_OFFSET = 0.2, 20.0
 """Color jitter: each channel is multiplied by 1 +- gain, and shifted by at most the offset."""
 
+LEAST_PIXELS = 20
+"""Objects with a smaller visible area are ignored in the evaluation."""
+
 Frame = tuple[np.ndarray, list[dict[str, Any]]]
 """(H, W, 3) uint8 RGB, and its COCO annotations."""
+
+
+def annotations(rendered: RenderedFrame, scene: Scene) -> list[dict[str, Any]]:
+    """Return COCO annotations of the visible area of every object in a frame, without ids."""
+    found = []
+    for track, actor in enumerate(scene.actors):
+        visible_HW = rendered.track_HW == track
+        rows, columns = (np.flatnonzero(visible_HW.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            continue
+        y, x = int(rows[0]), int(columns[0])
+        crop = visible_HW[y : rows[-1] + 1, x : columns[-1] + 1]
+        counts = encode_crop(crop, x=x, y=y, height=HEIGHT, width=WIDTH)
+        found.append(
+            {
+                "category_id": COCO_CLASSES.index(actor.class_name) + 1,
+                "bbox": [x, y, crop.shape[1], crop.shape[0]],
+                "area": int(crop.sum()),
+                "iscrowd": int(crop.sum() < LEAST_PIXELS),
+                "segmentation": {"size": [HEIGHT, WIDTH], "counts": counts.decode("ascii")},
+            }
+        )
+    return found
 
 
 def draw_film(index: int, *, seed: int) -> list[Frame]:
@@ -52,7 +80,7 @@ def draw_film(index: int, *, seed: int) -> list[Frame]:
         if number in kept:
             buffer = io.BytesIO()
             Image.fromarray(rendered.image).save(buffer, "JPEG", quality=quality)
-            frames.append((np.asarray(Image.open(buffer)), frame_annotations(rendered, scene)))
+            frames.append((np.asarray(Image.open(buffer)), annotations(rendered, scene)))
     return frames
 
 
@@ -133,15 +161,41 @@ def trained(frames: Sequence[Frame], *, steps: int, batch: int, seed: int) -> di
     }
 
 
-def scored(weights: Path, frames: Sequence[Frame], truth: Path) -> dict[str, float]:
-    """Return COCO's average precision on frames, whose annotations are written to `truth`."""
+def scored(weights: Path, frames: Sequence[Frame]) -> dict[str, float]:
+    """Return COCO's average precision on frames, over the classes that occur in them."""
     size = {"height": HEIGHT, "width": WIDTH}
-    numbered = [({"id": i, **size}, objects) for i, (_, objects) in enumerate(frames, start=1)]
-    write_text(truth, json.dumps(coco_document(numbered)))
     detector = load_detector(config=CONFIG, checkpoint=weights, device="cpu", score_threshold=0.0)
-    detections = [detection for image, _ in frames for detection in detector.detect([image])]
-    ids = range(1, len(frames) + 1)
-    return average_precision(truth, ids, detections, detector.entry.class_names)
+    truth, results = COCO(), []
+    objects = [one | {"image_id": i} for i, (_, own) in enumerate(frames) for one in own]
+    truth.dataset = {
+        "images": [{"id": i, **size} for i in range(len(frames))],
+        "annotations": [one | {"id": i} for i, one in enumerate(objects, start=1)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(COCO_CLASSES, start=1)],
+    }
+    for i, (image, _) in enumerate(frames):
+        (found,) = detector.detect([image])
+        boxes_N4 = found.boxes.astype(np.float64)
+        boxes_N4[:, 2:] -= boxes_N4[:, :2]  # COCO boxes are x y width height
+        results += [
+            {
+                "image_id": i,
+                "category_id": int(found.labels[row]) + 1,
+                "bbox": boxes_N4[row].tolist(),
+                "score": float(found.scores[row]),
+                "segmentation": {"size": [HEIGHT, WIDTH], "counts": found.masks[row]},
+            }
+            for row in range(len(found))
+        ]
+    figures: dict[str, float] = {}
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
+        truth.createIndex()
+        for name, kind in (("box", "bbox"), ("mask", "segm")) if results else ():
+            evaluation = COCOeval(truth, truth.loadRes(results), kind)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+            figures |= {f"{name}_ap50": evaluation.stats[1], f"{name}_ap": evaluation.stats[0]}
+    return figures
 
 
 def main() -> None:
@@ -161,9 +215,7 @@ def main() -> None:
     torch.save(weights, options.out)
     record = {
         "options": {name: str(value) for name, value in vars(options).items()},
-        "average_precision": scored(
-            options.out, validation, options.out.with_suffix(".validation.json")
-        ),
+        "average_precision": scored(options.out, validation),
         "seconds": round(time.monotonic() - began, 1),
         "machine": describe_machine(),
     }

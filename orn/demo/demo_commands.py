@@ -1,7 +1,6 @@
 """The commands `orn demo` and `orn demo world`.
 
-draw the world -> detect every frame -> score the detector -> store clips -> train -> evaluate
--> report
+draw the world -> detect every frame -> store clips -> train -> evaluate -> report
 """
 
 import json
@@ -15,7 +14,6 @@ from pydantic import BeforeValidator, Field
 from orn.shared.common_options import AsJson, Count, DataRoot, Seed
 from orn.shared.echo import echo, echo_result
 from orn.shared.environment import usable_cores
-from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.options import Option, command
@@ -25,7 +23,7 @@ from orn.shared.text_summary import Summary
 if TYPE_CHECKING:
     from orn.run.plan_run import Pipeline
 
-SUMMARY_NAME, PAGE_NAME, FILM_NAME = "summary.json", "objects/index.html", "film.mp4"
+PAGE_NAME, FILM_NAME = "objects/index.html", "film.mp4"
 _HEADS = {
     "two_heads": "the lamp and the dish",
     "activity_head": "reads small frames: the lamp, hardly the dish",
@@ -70,6 +68,7 @@ def demo_pipeline(seed: int) -> "Pipeline":
 
 def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
+    from orn.demo.world.make import TABLE_NAME, WORLD
     from orn.inspect.inspect_command import InspectRequest, inspect
     from orn.predict.predict_command import predict
     from orn.predict.predict_request import PredictRequest
@@ -92,8 +91,8 @@ def demo_steps(seed: int) -> list[Step]:
         ),
     ]
     outputs = {  # nothing is added to a demo
-        "world": root / "demo" / "world.json",
-        "check": root / "demo" / "world.json",
+        "world": root / WORLD / TABLE_NAME,
+        "check": root / WORLD / TABLE_NAME,
         "detect": shards / "job.json",
         "page": page,
         "film": film,
@@ -109,31 +108,13 @@ def _missing(output: Path) -> str | None:
 
 
 def run_demo(seed: int) -> dict[str, Any]:
-    """Run the missing steps of the demo; write and return its summary."""
+    """Run the missing steps of the demo; return its results."""
     pipeline = demo_pipeline(seed)
-    path = pipeline.run / SUMMARY_NAME
     pipeline.begin()
-    earlier = json.loads(path.read_text()) if path.exists() else {}
     seconds = run_steps(demo_steps(seed))
-    if earlier and seconds.keys() <= {"clips", "train"}:  # which had nothing to do
-        return dict(earlier)
-    known = {**earlier.get("seconds", {}), **seconds}
-    known.pop("total", None)
-    summary = summarize(pipeline, known)
-    write_text(path, json.dumps(summary, indent=2) + "\n")
-    return summary
-
-
-def summarize(pipeline: "Pipeline", seconds: dict[str, float]) -> dict[str, Any]:
-    """Return the results of a finished demo, whose steps took so many seconds."""
-    from orn.demo.detector.average_precision import score_shards
-
-    shards = pipeline.shards_of("demo")
-    detect = json.loads((shards / "job.json").read_text())
-    scores = score_shards(shards, pipeline.data_root / "demo" / "ground_truth" / "validation.json")
+    detect = json.loads((pipeline.shards_of("demo") / "job.json").read_text())
     evaluation = json.loads((pipeline.run / "eval-validation.json").read_text())
     return {
-        "detector": {"segm_ap50": scores["mask_ap50"], "box_ap50": scores["box_ap50"]},
         "detect": {
             "frames": detect["total_frames"],
             "detections": detect["total_detections"],
@@ -156,11 +137,9 @@ def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
     films = counted(evaluation["num_segments"], "validation film")
     frames, objects = counted(detect["frames"], "frame"), counted(detect["detections"], "object")
-    average_precision = summary["detector"]["segm_ap50"]
     return Summary(
         title="Which dish is taken away, and what does the lamp do?",
         facts=[
-            ("Detector", f"mask AP50 {average_precision:.3f} on the validation films"),
             ("Detect", f"{frames}, {objects}, {detect['frames_per_second']:.0f} frames/s"),
             ("Activity", f"top-1 on {films}, chance {chance:.1%}"),
             *(
@@ -214,7 +193,7 @@ def demo_world(
     seed: Seed = 0,
     workers: Annotated[Count | None, Option("Number of processes.", usual="one per core")] = None,
 ) -> None:
-    """Write the films of the demo world to --data, with their label table and ground truth.
+    """Write the films of the demo world to --data, with their label table.
 
     A complete world is skipped, and an interrupted one resumes.
     """

@@ -28,8 +28,6 @@ class RenderedFrame:
     """(H, W, 3) uint8 RGB."""
     track_HW: np.ndarray
     """(H, W) uint8, the track visible at each pixel, 255 for the table."""
-    full_area: dict[int, int]
-    """Area in pixels of each track in the image, including its hidden part."""
 
 
 def render(scene: Scene) -> Iterator[RenderedFrame]:
@@ -45,20 +43,17 @@ def render(scene: Scene) -> Iterator[RenderedFrame]:
     for frame in range(num_frames):
         image = _background(table, drift_F2[frame])
         track_HW = np.full((HEIGHT, WIDTH), _NO_TRACK, np.uint8)
-        full_area: dict[int, int] = {}
         painted = [
             (float(actor.depth_F[frame]) + nearer, track, layer)
             for track, actor in enumerate(scene.actors)
             for nearer, layer in layers[track]
         ]
         for _, track, layer in sorted(painted, key=lambda layer: layer[0]):
-            _paint(image, track_HW, full_area, layer, scene.actors[track], track, frame, drift_F2)
+            _paint(image, track_HW, layer, scene.actors[track], track, frame, drift_F2)
         y, x = rng.integers(0, 64, 2)
         lamp_HW3 = lit_HW3 if scene.lamp_F[frame] else dark_HW3
         lit = image * light_F3[frame] * lamp_HW3 + noise[y : y + HEIGHT, x : x + WIDTH]
-        yield RenderedFrame(
-            image=np.clip(lit, 0, 255).astype(np.uint8), track_HW=track_HW, full_area=full_area
-        )
+        yield RenderedFrame(image=np.clip(lit, 0, 255).astype(np.uint8), track_HW=track_HW)
 
 
 def _drift(num_frames: int, pixels: float, rng: np.random.Generator) -> np.ndarray:
@@ -103,7 +98,6 @@ def _layers(actor: Actor) -> list[tuple[float, np.ndarray]]:
 def _paint(
     image: np.ndarray,
     track_HW: np.ndarray,
-    full_area: dict[int, int],
     layer: np.ndarray,
     actor: Actor,
     track: int,
@@ -127,10 +121,7 @@ def _paint(
     region = image[y0:y1, x0:x1]
     region *= 1.0 - alpha
     region += patch[..., :3]
-    solid = alpha[..., 0] > 0.5
-    track_HW[y0:y1, x0:x1][solid] = track
-    if solid.any():
-        full_area[track] = full_area.get(track, 0) + int(solid.sum())
+    track_HW[y0:y1, x0:x1][alpha[..., 0] > 0.5] = track
 
 
 def _shadow(image: np.ndarray, center: np.ndarray, radius: float) -> None:

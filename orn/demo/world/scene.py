@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from orn.demo.world.sprites import Actor, Sprite, draw_sprite, hand_sprite
-from orn.shared.masks.coco_classes import COCO_CLASSES
 
 HEIGHT, WIDTH = 120, 160
 FRAMES, FRAMES_PER_SECOND = 8, 8
@@ -41,11 +40,6 @@ _BELOW = 26.0
 """Distance in pixels below the frame at which a dish and its hand are out of view."""
 
 
-def category_id(class_name: str) -> int:
-    """Return the category id of a class: its index among the 80 COCO classes, from 1."""
-    return COCO_CLASSES.index(class_name) + 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """A planned film."""
@@ -58,9 +52,14 @@ class Scene:
     label: str
 
 
+def draw_label(rng: np.random.Generator) -> int:
+    """Return the index of the label of the film with a new random generator."""
+    return int(rng.integers(len(LABELS)))
+
+
 def plan_scene(rng: np.random.Generator) -> Scene:
     """Plan a film with a random label."""
-    label = int(rng.integers(len(LABELS)))
+    label = draw_label(rng)
     taken, lamp = divmod(label, len(LAMP))
     brought = (taken + int(rng.integers(1, len(DISHES)))) % len(DISHES)
     names = [*DISHES, str(rng.choice(BYSTANDERS))]

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from orn.demo.world.make import film_rng
+from orn.demo.world.make import Film
 from orn.demo.world.render_film import render
 from orn.demo.world.scene import BYSTANDERS, DISHES, HAND, HEIGHT, LABELS, WIDTH, Scene, plan_scene
 
@@ -14,7 +14,7 @@ NUMBER = 120
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [plan_scene(film_rng(0, "train", number)) for number in range(NUMBER)]
+    return [plan_scene(Film(part="train", number=number, seed=0).rng()) for number in range(NUMBER)]
 
 
 def test_the_world_stays_the_same(scenes: list[Scene]) -> None:

@@ -1,4 +1,0 @@
-"""The detector of the demo world and its accuracy.
-
-May import `world` and `shared`.
-"""
