@@ -2,12 +2,12 @@
 time."""
 
 import codecs
-import json
-import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn, Self
+from typing import Annotated, Any, BinaryIO, Self
 
+import ijson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orn.shared.config.fields import Printable, explain
@@ -17,8 +17,7 @@ from orn.shared.text import path_text
 
 MOST_ELEMENT_BYTES = 4 * 2**20
 """Maximum size of an element, which takes up to 25 times its size in memory."""
-_CHUNK_BYTES = 2**18
-_SPACE: Any = re.compile(r"[ \t\n\r]*").match  # matches at any place
+_CHUNK_BYTES = 2**16
 
 Text = Annotated[Printable, Field(min_length=1, max_length=1000)]
 """The name of a video, class or image."""
@@ -59,110 +58,77 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:
     """
     number = 0
     with open_file(path, error=ObjectImportError) as file:
+        if file.peek(3).startswith(codecs.BOM_UTF8):
+            file.read(3)
+        bounded = _Bounded(file)
+        events = ijson.basic_parse(bounded, use_float=True, buf_size=_CHUNK_BYTES)
         try:
-            for key, value, number in _elements(_Text(file)):
+            for key, value, number in _elements(events):
+                bounded.left = MOST_ELEMENT_BYTES
                 yield key, value, number
-        except (ValueError, RecursionError) as err:  # ValueError: JSON, numbers and UTF-8
-            reason = "too many levels" if isinstance(err, RecursionError) else str(err)
+        except (ijson.JSONError, ValueError, RecursionError) as err:
+            reason = (
+                "too many levels"
+                if isinstance(err, RecursionError)
+                else str(err).partition("\n")[0]
+            )
             raise ObjectImportError(
-                f"{path_text(path)}: expected JSON in UTF-8 with elements of at most "
-                f"{MOST_ELEMENT_BYTES:,} bytes, got {path_text(reason)} after element "
-                f"{number:,}; export the file again"
+                f"expected JSON in UTF-8 with elements of at most {MOST_ELEMENT_BYTES:,} bytes, "
+                f"got {path_text(reason)} after element {number:,}; export the file again",
+                where=path_text(path),
             ) from err
         except OSError as err:
             raise ObjectImportError(f"cannot be read ({err.strerror})", where=path) from err
 
 
-def _elements(text: "_Text") -> Iterator[tuple[str, Any, int]]:
+@dataclass(slots=True)
+class _Bounded:
+    """A file of which at most `left` bytes are read."""
+
+    file: BinaryIO
+    left: int = MOST_ELEMENT_BYTES
+
+    def read(self, size: int) -> bytes:
+        """Read bytes for the parser."""
+        self.left -= size
+        if self.left < 0:
+            raise ValueError("a larger one")
+        return self.file.read(size)
+
+
+_Events = Iterator[tuple[str, Any]]
+
+
+def _elements(events: _Events) -> Iterator[tuple[str, Any, int]]:
     """Yield what `elements_of` does."""
-    if text.takes("["):
-        yield from _of_list("", text)
-    elif text.takes("{"):
-        for _ in text.items("}"):
-            key = text.value()
-            if not isinstance(key, str) or not text.takes(":"):
-                raise ValueError("a member without a name")
-            key.encode()  # rejects half of a surrogate pair
-            if text.takes("["):
-                yield from _of_list(key, text)
+    event, value = next(events)
+    if event == "start_array":
+        yield from _of_list("", events)
+    elif event == "start_map":
+        for _, key in iter(events.__next__, ("end_map", None)):
+            event, value = next(events)
+            if event == "start_array":
+                yield from _of_list(key, events)
             else:
-                yield key, text.value(), 1
+                yield key, _value(event, value, events), 1
     else:
         raise ValueError("neither a list nor an object")
-    if text.next_sign():
-        raise ValueError("content after the end")
+    for _ in events:  # raises an error if there are any
+        pass
 
 
-def _of_list(key: str, text: "_Text") -> Iterator[tuple[str, Any, int]]:
-    for number in text.items("]"):
-        yield key, text.value(), number
+def _of_list(key: str, events: _Events) -> Iterator[tuple[str, Any, int]]:
+    rows = iter(events.__next__, ("end_array", None))
+    for number, (event, value) in enumerate(rows, start=1):
+        yield key, _value(event, value, events), number
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant}, which is not a number")
-
-
-class _Text:
-    """The text of a JSON file from its first unread sign on; one element is in memory at a time.
-
-    All methods raise ValueError if the text is invalid, or an element is larger than allowed.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
-        self._decode = json.JSONDecoder(parse_constant=_refuse).raw_decode
-        self._text, self._at = "", 0
-        self._left = MOST_ELEMENT_BYTES
-
-    def _reads_more(self) -> bool:
-        """Append text of the file, twice as much if an element needs it; False at its end."""
-        if self._left <= 0:
-            raise ValueError("a larger one")
-        size = min(max(_CHUNK_BYTES, len(self._text) - self._at), self._left)
-        content = self._file.read(size)
-        self._left -= size
-        more = self._utf8.decode(content, final=not content)
-        if content:
-            self._text, self._at = self._text[self._at :] + more, 0
-        return bool(content)
-
-    def next_sign(self) -> str:
-        """Return the next sign that is not white space; empty at the end."""
-        while True:
-            self._at = _SPACE(self._text, self._at).end()
-            if self._at < len(self._text) or not self._reads_more():
-                return self._text[self._at : self._at + 1]
-
-    def takes(self, sign: str) -> bool:
-        """Return whether this is the next sign, and move behind it."""
-        is_next = self.next_sign() == sign
-        self._at += is_next
-        return is_next
-
-    def items(self, end: str) -> Iterator[int]:
-        """Yield numbers from 1 before each item of a list or object, which the caller reads."""
-        number = 0
-        while (sign := self.next_sign()) != end:
-            if number:
-                if sign != ",":
-                    raise ValueError(f"{sign or 'the end'!r} in place of a comma")
-                self._at += 1
-            number += 1
-            yield number
-        self._at += 1
-
-    def value(self) -> Any:
-        """Return the next value."""
-        self.next_sign()
-        while True:
-            try:
-                value, end = self._decode(self._text, self._at)
-            except json.JSONDecodeError as err:  # or the rest has not been read
-                if not self._reads_more():
-                    raise ValueError(err.msg) from err
-                continue
-            if len(self._text) - end < len("e-1") and self._reads_more():
-                continue  # since a number may go on
-            self._at, self._left = end, MOST_ELEMENT_BYTES
-            return value
+def _value(event: str, value: Any, events: _Events) -> Any:
+    """Return the value that begins with an event."""
+    if event == "start_array":
+        rows = iter(events.__next__, ("end_array", None))
+        return [_value(event, value, events) for event, value in rows]
+    if event == "start_map":
+        keys = iter(events.__next__, ("end_map", None))
+        return {key: _value(*next(events), events) for _, key in keys}
+    return value
