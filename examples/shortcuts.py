@@ -53,11 +53,11 @@ def accuracy(scores_NA: NDArray, labels_NA: NDArray) -> float:
 
 def main(
     dataset: str, *, data: str = "data", shards: str | None = None, clips: str | None = None,
-    decode: bool = False, split: str = "validation",
+    split: str = "validation",
 ) -> dict[str, float]:  # fmt: skip
     """Print and return the accuracy of the most frequent label and of the ridge classifier."""
     opened = orn.open_dataset(
-        dataset, data=data, shards=shards, clips=clips, decode=decode, settings=CLASSES_ALONE
+        dataset, data=data, shards=shards, clips=clips, settings=CLASSES_ALONE
     )
     train_NF, labels_NA = counts_and_labels(opened, "train")
     counts_NF, true_NA = counts_and_labels(opened, split)
@@ -76,5 +76,4 @@ if __name__ == "__main__":
     parser.add_argument("dataset")
     for option in ("--data", "--shards", "--clips", "--split"):
         parser.add_argument(option, default=argparse.SUPPRESS)
-    parser.add_argument("--decode", action="store_true")
     main(**vars(parser.parse_args()))

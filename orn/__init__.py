@@ -127,7 +127,6 @@ def open_dataset(
     data: str | Path | None = None,
     shards: str | Path | None = None,
     clips: str | Path | None = None,
-    decode: bool = False,
     recipe: str | Path | None = None,
     settings: Sequence[str] = (),
     partial: bool = False,
@@ -146,7 +145,6 @@ def open_dataset(
             variable `ORN_DATA`, or `data`.
         shards: folder of the shards; `shards/DATASET` by default.
         clips: clip store; `clips/DATASET` by default.
-        decode: whether to decode frames from the videos instead of reading a clip store.
         recipe: name or file of the recipe that defines the clips; the data set's by default.
         settings: overrides of individual recipe settings, such as `data.clip_frames=8`.
         partial: whether to skip segments whose video is missing.
@@ -163,7 +161,6 @@ def open_dataset(
             data_root=None if data is None else Path(data),
             shards=None if shards is None else Path(shards),
             clips=None if clips is None else Path(clips),
-            no_clip_store=decode,
             partial=partial,
         ),
         recipe=None if recipe is None else str(recipe),

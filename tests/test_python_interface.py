@@ -79,13 +79,6 @@ def test_a_script_with_workers(small_demo: Path, tmp_path: Path) -> None:
     assert (ran.stdout, ran.stderr) == ("2\n", "")
 
 
-def test_decoded_batches_need_no_store(small_demo: Path) -> None:
-    dataset = open_dataset("demo", shards="shards/demo", decode=True)
-    [batch] = dataset.batches("validation")
-    [stored] = open_dataset("demo").batches("validation")
-    assert torch.equal(batch.masks_BTKhw, stored.masks_BTKhw)
-
-
 @pytest.mark.mmdet
 def test_shards_and_a_detector_give_what_eval_gives(small_demo, logits) -> None:
     model = load_model("runs/demo", device="cpu")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -167,7 +167,8 @@ def clips_of(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
         Segment(id=segment.id, video_id=segment.video_id, split="train", labels=segment.labels)
         for segment in dataset.segments
     ]
-    return ClipDataset(segments, Blank(), detections, settings)
+    blank: Any = Blank()
+    return ClipDataset(segments, blank, detections, settings)
 
 
 def timed(work: Callable[[], Found]) -> tuple[Found, dict[str, float]]:

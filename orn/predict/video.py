@@ -26,11 +26,11 @@ from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.frame import places_at_rate
-from orn.stage2_train.clip_store.crop import CropWindow, center_window
+from orn.stage2_train.clip_store.crop import center_window
+from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipPictures, ClipRequest
+from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.explanation.focus import focus_of
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
@@ -110,40 +110,6 @@ def windows_of(
 _USUAL_WINDOWS = WindowChoice()
 
 
-class _OneVideo:
-    """A single video as a source of clips, with the frames that a clip store with a given rate
-    would contain (`orn.stage2_train.clips.interfaces`).
-
-    F frames of the video, n selected frames.
-    """
-
-    name = "the frames"
-
-    def __init__(self, frames: ClipPictures, size: tuple[int, int], rate: float | None) -> None:
-        self._frames, self.stored_size, self.seconds = frames, size, frames.seconds
-        self._index_F = np.arange(len(self.seconds))
-        if rate is not None:
-            self._index_F = places_at_rate(frames.seconds, rate)
-            self.seconds = frames.seconds[self._index_F]
-
-    def frames(self, video_id: str) -> ClipPictures:
-        return self
-
-    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
-        return np.arange(*times.places(self.seconds))
-
-    def read(
-        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
-    ) -> NDArray[np.uint8]:
-        return self._frames.read(self._index_F[frames_n], window)
-
-    def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
-        return self._frames.motion(self._index_F[frames_n])
-
-    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self._frames.windows(self._index_F[frames_n])
-
-
 def predict_video(
     model: OpenedModel,
     video: Video,
@@ -170,12 +136,11 @@ def predict_video(
         ShardFormatError: if detections are damaged.
         CheckpointError: if logits are not finite.
     """
-    video_id, decoded, entry = video.id, model.decoded([video]), detections.entry(video.id)
-    frames, size = decoded.frames(video_id), decoded.stored_size
+    video_id, entry, record = video.id, detections.entry(video.id), model.config.clips
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
     check_detector_classes(model.path, model.config, names, where=where)
-    record, crop, seconds_F = model.config.clips, model.config.recipe.data.crop, frames.seconds
-    source = _OneVideo(frames, size, record.frames.rate)
+    source = DecodedVideo(video, record.frames)
+    seconds_F = source.decoded_seconds
     times = windows_of(seconds_F, choice, record, usable_F=source.seconds)
     segments = [
         Segment(
@@ -188,7 +153,8 @@ def predict_video(
         )
         for time in times
     ]
-    window = center_window(size, crop).on_grid(entry.height, entry.width)
+    crop = model.config.recipe.data.crop
+    window = center_window(source.stored_size, crop).on_grid(entry.height, entry.width)
     settings = clip_settings(model.config.recipe, task=model.config.dataset.task)
     clips = ClipDataset(segments, source, detections, settings, cache_bytes=_KEPT_BYTES)
     for first in range(0, len(clips), _BATCH):

@@ -22,7 +22,6 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
-from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
@@ -133,14 +132,14 @@ def _predictions(
         train.segments,
         sources.detections,
         recipe.data,
-        reads_motion=isinstance(store, ClipStore) and store.settings.motion is not None,
+        reads_motion=store.settings.motion is not None,
     )
-    has_maps = isinstance(store, ClipStore) and bool(store.settings.maps or store.settings.motion)
+    has_maps = bool(store.settings.shapes)
     rows, maps = [], []
     with progress("baseline", total=len(segments), unit="clips") as bar:
         for segment in segments:
             rows.append(inputs.of_segment(segment, sources.detections, store))
-            if isinstance(store, ClipStore) and has_maps:
+            if has_maps:
                 clip = read_maps(store, segment, num_frames=recipe.data.clip_frames)
                 maps.append(map_statistics(clip))
             bar.advance()

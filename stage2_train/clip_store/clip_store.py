@@ -120,11 +120,6 @@ class ClipFrames:
         seconds_F: NDArray[np.float64] = self.rows["seconds"]
         return seconds_F
 
-    @property
-    def known_seconds(self) -> NDArray[np.float64]:
-        """(F,) float64 presentation times, which are always known in a store."""
-        return self.seconds
-
     def __len__(self) -> int:
         """Return F, the number of frames."""
         return self.video.num_frames
@@ -164,10 +159,6 @@ class ClipFrames:
         """
         offset, crc32_F = self.file.record.motion_offset, self.rows["motion_crc32"]
         return self._maps("motion", frames_n, offset=offset, crc32_F=crc32_F)
-
-    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Raise ClipStoreError: a store has the maps of windows, not their frames."""
-        raise ClipStoreError(f"{self.path}: expected windows of frames, got single frames")
 
     def _maps(
         self, name: str, frames_n: NDArray[np.int64], *, offset: int, crc32_F: NDArray[np.uint32]

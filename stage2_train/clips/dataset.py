@@ -12,6 +12,7 @@ import logging
 import math
 import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -29,12 +31,8 @@ from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import center_window, placed_window
-from orn.stage2_train.clip_store.decoded import ProcessCache
-from orn.stage2_train.clips.interfaces import (
-    ClipRequest,
-    ClipSettings,
-    FrameSource,
-)
+from orn.stage2_train.clip_store.decoded import DecodedVideo, FrameSource
+from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import (
     PERSON,
     ClipSlots,
@@ -56,6 +54,21 @@ _TIMES_BYTES = 64 * 2**20
 shard 20 kB."""
 
 
+class ProcessCache(LRUCache[Any, Any]):
+    """Cache of limited size in bytes for one process: a pickled copy is empty."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(most_bytes, attrgetter("size_bytes"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ProcessCache, (self.maxsize,)
+
+    def keep(self, key: Any, value: Any) -> None:
+        """Add a value, unless it is larger than the cache."""
+        with suppress(ValueError):
+            self[key] = value
+
+
 class ObjectCache:
     """The objects of frames, from detections; a pickled cache is empty."""
 
@@ -64,9 +77,8 @@ class ObjectCache:
     ) -> None:
         """Create empty caches: detections by video, objects by video and row."""
         self.detections = detections
-        size = attrgetter("size_bytes")
-        self._videos = ProcessCache(times_bytes, size)
-        self._objects = ProcessCache(objects_bytes, size)
+        self._videos = ProcessCache(times_bytes)
+        self._objects = ProcessCache(objects_bytes)
 
     def for_workers(self, number: int) -> "ObjectCache":
         """Return a copy for each of `number` worker processes, with its share of the sizes."""
@@ -243,17 +255,20 @@ class ClipDataset(Dataset[ClipSample]):
             person = self._objects.detections.detector.class_names.index(PERSON)
             objects = draws.persons_first(objects, person=person)
         is_flipped = draws.is_flipped()
-        maps = None
+        maps = windows = None
         if "maps" in settings.reads:
             assert isinstance(video, ClipFrames), "only a clip store has maps"
             maps = video.maps(frames_T)
+        if "windows" in settings.reads:
+            assert isinstance(video, DecodedVideo), "a clip store has no windows"
+            windows = video.windows(frames_T)
         sample = ClipSample(
             id=segment.id,
             crop=settings.data.crop,
             frames=video.read(frames_T, window) if "frames" in settings.reads else None,
             maps=maps,
             motion=video.motion(frames_T) if "motion" in settings.reads else None,
-            windows=video.windows(frames_T) if "windows" in settings.reads else None,
+            windows=windows,
             seconds=seconds_F[frames_T],
             slots=fill_slots(objects, window, settings.slots),
             label=self.label(segment, is_training=draws.is_training, is_flipped=is_flipped),

@@ -1,23 +1,18 @@
-"""What clips are made from: settings, views of a segment and requests for clips, and interfaces of
-the sources of frames.
+"""What clips are made from: settings, views of a segment and requests for clips.
 
-F frames of a video, n selected frames, A activity classes.
+A activity classes.
 """
 
 import logging
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, Protocol, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal, get_args
 
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import VideoPlaces
 from orn.shared.text import nearest
-from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.crop import CropPlace, CropWindow
+from orn.stage2_train.clip_store.crop import CropPlace
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.settings.evaluation_names import NumCrops
 from orn.stage2_train.settings.recipe import DataRecipe
@@ -101,44 +96,6 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
         one, other_class = (dataset.classes.index(name) for name in pair)
         becomes[one], becomes[other_class] = other_class, one
     return tuple(becomes)
-
-
-class ClipPictures(Protocol):
-    """The frames of one video."""
-
-    @property
-    def seconds(self) -> NDArray[np.float64]:
-        """(F,) presentation times in seconds, increasing."""
-
-    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
-        """Return the increasing indices of the frames that a segment with this time range reads."""
-
-    def read(
-        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
-    ) -> NDArray[np.uint8]:
-        """Return (n, H, W, 3) uint8 RGB: the frames at these indices, or a window of each."""
-
-    def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return (n, C, h, w) float16 motion maps of the frames at these indices."""
-
-    def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return (n, N, H, W, 3) uint8 RGB windows around the frames at these indices, from which a
-        video network computes their maps."""
-
-
-class FrameSource(Protocol):
-    """The frames of videos, all rescaled to the same size."""
-
-    @property
-    def name(self) -> str:
-        """Name for messages."""
-
-    def frames(self, video_id: str) -> ClipPictures:
-        """Return the frames of a video."""
-
-    @property
-    def stored_size(self) -> tuple[int, int]:
-        """(height, width) of frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

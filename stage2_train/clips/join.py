@@ -22,7 +22,7 @@ from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import counted, first_few
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.decoded import DatasetFrames
+from orn.stage2_train.clip_store.clip_store import ClipStore
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class JoinedSplit:
 def join_split(
     dataset: Dataset,
     split: str,
-    clips: DatasetFrames,
+    clips: ClipStore,
     detections: DetectionFolder,
     *,
     partial: bool = False,
@@ -111,7 +111,7 @@ def join_split(
     """Return the segments in a split that have both frames and detections.
 
     If frames are joined by time, each frame must have detections near its time (see
-    `orn.shared.shards.time_join`). Frames whose times are unknown before decoding are not checked.
+    `orn.shared.shards.time_join`).
 
     Args:
         dataset: the segments.
@@ -196,7 +196,7 @@ _Problem = tuple[str, str | None] | None
 """Why data cannot be used, and a remedy if it is only missing; None if it can be used."""
 
 
-def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -> _Problem:
+def _segment_problem(segment: Segment, dataset: Dataset, clips: ClipStore) -> _Problem:
     times = TimeRange(segment.start_seconds, segment.stop_seconds)
     frames = clips.frames(segment.video_id)
     if not frames.covers(times):
@@ -207,17 +207,16 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -
 
 
 def _without_detections(
-    segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
+    segments: Iterable[Segment], clips: ClipStore, detections: DetectionFolder
 ) -> dict[str, SkippedSegment]:
-    """Return, by id, the segments that contain a frame without detections near its time, as far as
-    the times of frames are known without decoding."""
+    """Return, by id, the segments that contain a frame without detections near its time."""
     far: dict[str, SkippedSegment] = {}
     of_video: dict[str, list[Segment]] = {}
     for segment in segments:
         of_video.setdefault(segment.video_id, []).append(segment)
     for video_id, seconds_D in detections.seconds_of(of_video).items():
-        seconds_F = clips.frames(video_id).known_seconds
-        if seconds_F is None or np.array_equal(seconds_D, seconds_F):
+        seconds_F = clips.frames(video_id).seconds
+        if np.array_equal(seconds_D, seconds_F):
             continue
         join = partial(
             nearest_frames,
@@ -254,7 +253,7 @@ def _without_detections(
     return far
 
 
-def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFolder) -> _Problem:
+def _video_problem(video_id: str, clips: ClipStore, detections: DetectionFolder) -> _Problem:
     if video_id not in clips:
         if any(failed.id == video_id for failed in clips.failed):
             return "its video could not be decoded for the clip store", None

@@ -128,13 +128,12 @@ def _check_same_ablation(request: AblationRequest, listing: Listing) -> None:
     )
     refuse_missing(request.manifest, name, resources, store=clips)
     recipe = load_recipe(str(request.recipe), num_activities=len(listing.classes))
-    store = resources.clips_of(name)
     settings: dict[str, Any] = {
         "dataset": name,
         "segments": labels_digest(listing.segments),
         "recipe": json_digest(to_dict(recipe)),
         "detector": DetectionFolder(resources.shards_of(name)).detector.identity,
-        "clip store": "none" if store is None else ClipStore(store).settings.describe(),
+        "clip store": ClipStore(resources.clips_of(name)).settings.describe(),
     }
     begin_output_folder(request.folder, ABLATION_MARKER)
     recorded = begun_with(request.folder / _SETTINGS_NAME, settings)

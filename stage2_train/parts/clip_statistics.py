@@ -16,7 +16,7 @@ from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clips.interfaces import ClipPictures, FrameSource
+from orn.stage2_train.clip_store.decoded import FrameSource, VideoFrames
 from orn.stage2_train.clips.sampling import center_frames
 from orn.stage2_train.model.heads import means_of_parts
 
@@ -211,7 +211,7 @@ def read_motion(frames: FrameSource, segment: Segment, *, num_frames: int) -> Cl
     return ClipMaps(seconds_T=video.seconds[frames_T], maps_TChw=None, motion_TChw=motion)
 
 
-def _frames_of(video: ClipPictures, segment: Segment, most: int) -> NDArray[np.int64]:
+def _frames_of(video: VideoFrames, segment: Segment, most: int) -> NDArray[np.int64]:
     """Return the indices of at most `most` frames of a segment, at equal distances."""
     frames = video.places_in(TimeRange(segment.start_seconds, segment.stop_seconds))
     return frames[_spread(len(frames), most)]

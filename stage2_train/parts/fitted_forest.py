@@ -21,7 +21,7 @@ from orn.shared.config.fields import STRICT
 from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import path_text
-from orn.stage2_train.clips.interfaces import FrameSource
+from orn.stage2_train.clip_store.decoded import FrameSource
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (

@@ -20,7 +20,6 @@ from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_command import clips
 from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
-from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
@@ -77,7 +76,7 @@ class Sources:
 
     dataset: Dataset
     """Segments and labels."""
-    clips: DatasetFrames
+    clips: ClipStore
     """Frames."""
     detections: DetectionFolder
     """Objects."""
@@ -131,7 +130,7 @@ class Sources:
         has_one_clip = self.clips.settings.clip_frames is not None
         if has_one_clip:
             _check_center_frames(self.clips, recipe)
-        has_stored = isinstance(self.clips, ClipStore) and self.clips.settings.maps is not None
+        has_stored = self.clips.settings.maps is not None
         settings = replace(
             clip_settings(
                 recipe, task=dataset.task, has_maps=has_stored and not (flip or flipped_views)
@@ -159,7 +158,6 @@ class Sources:
             ]
         return ClipRecord(
             frames=clips.settings,
-            are_stored=isinstance(clips, ClipStore),
             window_seconds=median(seconds) if seconds else None,
             longest_seconds=max(seconds, default=None),
         )
@@ -173,7 +171,7 @@ def open_sources(
     recipe: Recipe | None = None,
     maps: MapSettings | None = None,
 ) -> Sources:
-    """Open the sources of a data set's clips, with a clip store or by decoding.
+    """Open the sources of a data set's clips.
 
     Args:
         dataset: the data set.
@@ -188,28 +186,19 @@ def open_sources(
         ShardNotFoundError: if there are no shards.
         JoinError: if a folder of JPEGs has another frame rate in the shards.
     """
-    clips: DatasetFrames
-    size = (dataset.clip_height, dataset.clip_width)
-    settings = StoreSettings(size=size)
+    clips = ClipStore(paths.clips)
     if recipe is not None:
         motion = expected_motion(maps) if recipe.model.reads_motion else None
-        size = size if maps is None else recipe.data.crop
-        settings = StoreSettings(size=size, maps=maps, motion=motion)
-    if paths.clips is not None:
-        clips = ClipStore(paths.clips)
-        if recipe is not None:
-            _check_maps(clips, settings, recipe, manifest=paths.manifest)
-    else:
-        clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
+        settings = StoreSettings(size=recipe.data.crop, maps=maps, motion=motion)
+        _check_maps(clips, settings, recipe, manifest=paths.manifest)
     detections = DetectionFolder(paths.shards)
     check_rates(dataset.videos, detections)
     return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
 
 
 def lacks_store(dataset_name: str, resources: Resources) -> bool:
-    """Return whether there is no clip store of a data set, but should be one."""
-    store = resources.clips_of(dataset_name)
-    return store is not None and not is_clip_store(store)
+    """Return whether there is no clip store of a data set."""
+    return not is_clip_store(resources.clips_of(dataset_name))
 
 
 def refuse_missing(
@@ -256,11 +245,11 @@ def _check_maps(
         typed = clips.typed(request=request)
         raise ConfigError(
             f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{typed}` and "
-            "pass --clips FOLDER, or compute them for every clip with --no-clip-store"
+            "pass --clips FOLDER"
         )
 
 
-def _check_center_frames(clips: DatasetFrames, recipe: Recipe) -> None:
+def _check_center_frames(clips: ClipStore, recipe: Recipe) -> None:
     """Raise ConfigError if the clips of a recipe have other frames than the center frames of each
     segment, which alone are stored."""
     data, model, number = recipe.data, recipe.model, clips.settings.clip_frames
@@ -307,13 +296,12 @@ def clip_settings(recipe: Recipe, *, task: Task, has_maps: bool = False) -> Clip
 
 
 def data_inputs(sources: Sources, segments: Iterable[Segment]) -> dict[str, str]:
-    """Return the digests, for a record `made_from`, of the objects of segments, and of their frames
-    if they are stored; decoded frames are compared with the objects."""
+    """Return the digests, for a record `made_from`, of the objects and frames of segments."""
     video_ids = {segment.video_id for segment in segments}
-    inputs = {"objects": json_digest(sources.detections.digests(video_ids))}
-    if isinstance(sources.clips, ClipStore):
-        inputs["frames"] = sources.clips.digest(video_ids)
-    return inputs
+    return {
+        "objects": json_digest(sources.detections.digests(video_ids)),
+        "frames": sources.clips.digest(video_ids),
+    }
 
 
 def record_inputs(run: Path, inputs: MadeFrom) -> None:

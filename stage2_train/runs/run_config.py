@@ -62,8 +62,8 @@ class Places:
     """Data root, the parent folder of data sets."""
     shards: FilePath
     """Folder of shards."""
-    clips: FilePath | None = None
-    """Clip store; None if frames were decoded from videos."""
+    clips: FilePath
+    """Clip store."""
 
     @classmethod
     def of(cls, paths: DataPaths, run: Path) -> Self:
@@ -133,9 +133,7 @@ class ClipRecord:
     """Source of clips."""
 
     frames: StoreSettings
-    """Settings of the clip store, or settings with which frames were decoded."""
-    are_stored: bool = False
-    """Whether frames came from a clip store (JPEG-compressed) instead of directly from videos."""
+    """Settings of the clip store."""
     window_seconds: Positive | None = None
     """Median duration of a segment in seconds; None if unknown."""
     longest_seconds: Positive | None = None
@@ -204,12 +202,12 @@ class RunConfig:
         """Return the paths of the run's data; None for an exported run."""
         if (places := self.places) is None:
             return None
-        manifest, clips = places.manifest, places.clips
+        manifest = places.manifest
         return DataPaths(
             manifest=self.manifest if manifest is None else str(places.resolve(manifest, run)),
             data_root=places.resolve(places.data_root, run),
             shards=places.resolve(places.shards, run),
-            clips=None if clips is None else places.resolve(clips, run),
+            clips=places.resolve(places.clips, run),
         )
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from orn.data_manifests.folds import folds_of
 from orn.data_manifests.load import load_dataset, load_manifest
-from orn.data_manifests.records import FIRST_FOLD, Dataset, Segment, Video
+from orn.data_manifests.records import FIRST_FOLD, Dataset, Segment
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
@@ -21,8 +21,7 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
-from orn.stage2_train.clip_store.decoded import DecodedVideos
-from orn.stage2_train.clips.interfaces import FrameSource
+from orn.stage2_train.clip_store.decoded import FrameSource
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.parts.fitted_forest import FittedForest, read_forest
@@ -139,16 +138,6 @@ class OpenedModel:
         temperature_3 = self.temperatures.row()
         return parts.by_head(of_parts, temperature_3, multi_label=self.is_multi_label)
 
-    def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
-        """Return the frames of videos, preprocessed as in training."""
-        clips = self.config.clips
-        return DecodedVideos(
-            videos,
-            root=videos[0].path.parent if videos else Path(),
-            settings=replace(clips.frames, rate=None, clip_frames=None),
-            as_stored=clips.are_stored,
-        )
-
 
 def inference_precision(config: RunConfig, device: str) -> Literal["fp32", "bf16"]:
     """Return the precision for a trained network: the recorded one, but fp32 on a device that
@@ -226,15 +215,13 @@ def paths_of_run(
     recorded, used = config.paths(run), manifest or config.manifest
     name = load_manifest(used).name if manifest or recorded is None else config.dataset.name
     if recorded is None or name != config.dataset.name:
-        usual = data_paths(used, name, resources)
-        is_stored = config.clips.are_stored or resources.clips is not None
-        return usual if is_stored else replace(usual, clips=None)
+        return data_paths(used, name, resources)
     return replace(
         recorded,
         manifest=manifest or recorded.manifest,
         data_root=resources.data_root or recorded.data_root,
         shards=resources.shards or recorded.shards,
-        clips=None if resources.no_clip_store else resources.clips or recorded.clips,
+        clips=resources.clips or recorded.clips,
     )
 
 

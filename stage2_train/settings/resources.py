@@ -6,9 +6,9 @@ This module imports nothing heavy, because the help of these commands needs it.
 
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from orn.shared.common_options import DataRoot, Device, FilePath, Threads, threads_option
@@ -53,9 +53,6 @@ class Resources(Request):
     data_root: DataRoot = None
     shards: ShardsFolder = None
     clips: ClipsFolder = None
-    no_clip_store: Annotated[bool, Option("Decode every clip from its video, which is slow.")] = (
-        False
-    )
     partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False
     workers: Annotated[int, Field(ge=0, le=256), Option("Number of data-loading processes.")] = 0
     threads: Annotated[
@@ -66,14 +63,6 @@ class Resources(Request):
         ),
     ] = None
     device: Device = "auto"
-
-    @model_validator(mode="after")
-    def _has_one_source_of_frames(self) -> Self:
-        if self.no_clip_store and self.clips is not None:
-            raise ValueError(
-                "--clips and --no-clip-store: expected at most one, got both; omit one"
-            )
-        return self
 
     def num_threads(self, *, jobs: int = 1) -> int:
         """Return the number of threads for each of `jobs` parallel jobs: --threads, otherwise
@@ -87,9 +76,9 @@ class Resources(Request):
         """Return the folder of shards for a data set without a run."""
         return self.shards or default_folder("shards", dataset_name)
 
-    def clips_of(self, dataset_name: str) -> Path | None:
-        """Return the clip store for a data set without a run; None with --no-clip-store."""
-        return None if self.no_clip_store else self.clips or default_folder("clips", dataset_name)
+    def clips_of(self, dataset_name: str) -> Path:
+        """Return the clip store for a data set without a run."""
+        return self.clips or default_folder("clips", dataset_name)
 
 
 WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
@@ -106,8 +95,8 @@ class DataPaths:
     """Data root, the parent folder of data sets."""
     shards: fields.FilePath
     """Folder of shards."""
-    clips: fields.FilePath | None = None
-    """Clip store; None if frames are decoded from videos."""
+    clips: fields.FilePath
+    """Clip store."""
 
 
 def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
@@ -166,6 +155,6 @@ def with_newest_data(resources: Resources) -> tuple[str, Resources]:
     """Return the manifest of that data set, and resources completed with its paths; for errors, see
     `newest_data`."""
     data = newest_data(resources.data_root, shards=resources.shards)
-    clips = None if resources.no_clip_store else resources.clips or data.clips
+    clips = resources.clips or data.clips
     completed = resources.changed(data_root=data.data_root, shards=data.shards, clips=clips)
     return data.manifest, completed

@@ -75,11 +75,6 @@ def _train(
     if accelerator.is_main_process:
         _record(inputs, threads=resources.num_threads())
     accelerator.wait_for_everyone()
-    if resources.no_clip_store and accelerator.is_main_process:
-        logger.warning(
-            "no clip store: each clip is decoded from its video in every epoch; `orn clips` "
-            "decodes each video once, after which a clip loads in a few milliseconds"
-        )
     state = train_network(
         network,
         recipe,

@@ -230,10 +230,9 @@ def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
         recipe = replace(recipe, initial_weights="imagenet")
     if recipe.data.flip:
         classes_when_flipped(dataset)
-        if recipe.model.has_frozen_maps and not request.resources.no_clip_store:
+        if recipe.model.has_frozen_maps:
             raise ConfigError(
-                "data.flip: stored maps cannot be flipped; pass --set data.flip=false, or "
-                "--no-clip-store to compute the maps of every clip"
+                "data.flip: stored maps cannot be flipped; pass --set data.flip=false"
             )
     return name, recipe
 

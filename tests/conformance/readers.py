@@ -212,7 +212,9 @@ def _make_store(folder: Path) -> Path:
 
 
 def _make_run(folder: Path) -> Path:
-    paths = DataPaths(manifest="demo", data_root=Path("/data"), shards=Path("/shards"))
+    paths = DataPaths(
+        manifest="demo", data_root=Path("/data"), shards=Path("/shards"), clips=Path("/clips")
+    )
     write_tiny_model(folder, places=Places.of(paths, folder))
     return folder / CONFIG_NAME
 

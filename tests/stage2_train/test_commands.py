@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.running import LAPTOP, Ran, run_orn, run_python
-from tests.worlds.films import words_of, write_films, write_films_shard
+from tests.worlds.films import words_of
 
 LAST, BEST = "last.safetensors", "model.safetensors"
 HEADS = {"two_heads", "activity_head", "object_head"}
@@ -63,21 +62,6 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
     measured = evaluate(workspace["--run"]).json
     assert measured["step"] == chosen["best_step"]
     assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
-
-
-def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) -> None:
-    """On real videos, since here they are opened."""
-    paths = write_films(tiny_world, workspace)
-    films = [film.in_video(paths[film.id]) for film in tiny_world.films.values()]
-    write_films_shard(tmp_path / "shards" / "shard-000000.zarr.zip", films)
-    workspace["--shards"] = str(tmp_path / "shards")
-    assert "--no-clip-store" in train(workspace, "--no-clip-store", exit_code=2).stderr
-    del workspace["--clips"]
-    trained = train(workspace, "--no-clip-store")
-    assert trained.json["finished"]
-    assert "no clip store" in trained.stderr
-    assert read_config(Path(workspace["--run"])).clips.are_stored is False
-    assert evaluate(workspace["--run"]).json["num_segments"] == 4
 
 
 def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace) -> None:

@@ -115,7 +115,7 @@ def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> Non
     size = ("--size", "36x48", "--rate", "4")
     run_orn("clips", manifest, "--data", trained.data, "--out", store, *size)
     lengths = {"window_seconds": 0.8, "longest_seconds": 0.8}
-    clips = ClipRecord(frames=ClipStore(store).settings, are_stored=True, **lengths)
+    clips = ClipRecord(frames=ClipStore(store).settings, **lengths)
     run = in_float32(trained, tmp_path, store=store, clips=clips)
     run_orn("export", run, model)
     videos = [*validation(trained), "--shards", trained.shards, "--json"]

@@ -15,7 +15,7 @@ from orn.shared.errors import ClipStoreError
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
-from orn.stage2_train.clip_store.decoded import DecodedVideos
+from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
 from orn.stage2_train.clip_store.store_format import StoreSettings, map_bytes
 from orn.stage2_train.clip_store.store_job import build_clip_store
@@ -110,9 +110,9 @@ def test_decoding_gives_the_same_motion(tmp_path: Path, kind: str) -> None:
     settings = StoreSettings(size=(24, 32), motion=motion_settings((7, 7)))
     build_clip_store([video], tmp_path / "clips", settings)
     expected = all_motion(ClipStore(tmp_path / "clips").frames("film"))
-    source = DecodedVideos([video], root=tmp_path, settings=settings)
+    source = DecodedVideo(video, settings)
     for places in ([39], [12], [20, 13, 13, 30], [0, 1], [16], [38, 39]):
-        got = source.frames("film").motion(np.array(places))
+        got = source.motion(np.array(places))
         assert got.dtype == np.float16
         assert (got == expected[places]).all()
 

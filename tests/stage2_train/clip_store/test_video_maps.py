@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from orn.shared.errors import ClipStoreError
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.decoded import DecodedVideos
+from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.store_format import MapSettings, StoreSettings
 from orn.stage2_train.clip_store.surroundings import WindowMaps
 from orn.stage2_train.model.backbones import load_backbone
@@ -125,9 +124,9 @@ def test_decoding_gives_the_same_windows(tmp_path: Path, kind: str) -> None:
     maps = MapSettings(backbone=VIDEO_NETWORK, weights="-", shape=(1024, 2, 2), window=WINDOW)
     settings = StoreSettings(size=(64, 64), maps=maps)
     frames = list(read_frames(video.path, rate=video.rate))
-    source = DecodedVideos([video], root=tmp_path, settings=settings, as_stored=True)
+    source = DecodedVideo(video, settings)
     for places in ([59], [12], [40, 13, 13], [0, 1]):
-        windows_nNHW3 = source.frames("film").windows(np.array(places))
+        windows_nNHW3 = source.windows(np.array(places))
         for place, window_NHW3 in zip(places, windows_nNHW3, strict=True):
             assert (window_NHW3 == expected_window(frames, frames[place].seconds)).all()
 
@@ -154,11 +153,6 @@ def test_what_a_network_cannot_do_is_refused_first(
     ran = store_maps(made, "refused", *more, exit_code=2)
     assert message in ran.stderr and "Traceback" not in ran.stderr
     assert not (made / "refused").exists()
-
-
-def test_a_store_has_no_windows(made: Path) -> None:
-    with pytest.raises(ClipStoreError, match="single frames"):
-        ClipStore(made / "clips").frames("a").windows(np.array([0]))
 
 
 def test_the_dry_run_counts_maps(made: Path) -> None:

@@ -49,9 +49,9 @@ def test_the_whole_frame_alone_is_trained_explained_and_predicted(
     films = [film.in_video(videos[name]) for name, film in tiny_world.films.items()]
     shards = Path(options["--shards"]) / "shard-000000.zarr.zip"
     write_films_shard(shards, films, detections=nothing)
-    run, more = Path(options["--run"]), ("--no-clip-store",)
-    options.pop("--clips")
-    assert "have no objects" not in run_orn("train", *words_of(options), *more, *WHOLE_FRAME).stderr
+    run = Path(options["--run"])
+    options["--clips"] = str(tmp_path / "clips")
+    assert "have no objects" not in run_orn("train", *words_of(options), *WHOLE_FRAME).stderr
     run_orn("report", run, *LAPTOP)
     page = tmp_path / "page.html"
     words = ("--shards", options["--shards"], "--device", "cpu", "--json", "--pairs", "2")

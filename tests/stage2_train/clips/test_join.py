@@ -5,16 +5,14 @@ from dataclasses import replace
 import pytest
 
 import tests.worlds.films as tiny
-from orn.data_manifests.records import Segment, Video
+from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, DetectorEntry
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.decoded import DecodedVideos
-from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
-from orn.stage2_train.clips.join import JoinedSplit, join_split
-from tests.stage2_train.clip_store.conftest import write_mp4
+from orn.stage2_train.clip_store.store_format import FailedClip
+from orn.stage2_train.clips.join import join_split
 
 
 @pytest.fixture
@@ -126,32 +124,3 @@ def test_times_that_the_store_lacks_are_an_error(tiny_world, tmp_path) -> None:
         join_split(dataset, "train", *data)
     joined = join_split(dataset, "train", *data, partial=True)
     assert [segment.id for segment in joined.segments] == ["inside"]
-
-
-def test_without_a_store_nothing_is_decoded_but_times_and_digests_count(
-    tiny_world, tmp_path
-) -> None:
-    path = tmp_path / "film.mp4"
-    small = StoreSettings(size=(8, 8))
-
-    def join(*segments: Segment) -> JoinedSplit:
-        source = DecodedVideos([Video(id="film/2", path=path)], root=tmp_path, settings=small)
-        dataset = replace(tiny_world.dataset, segments=segments)
-        return join_split(dataset, "train", source, DetectionFolder(tmp_path))
-
-    def detect() -> None:
-        film = tiny_world.films["film/2"].in_video(path)
-        tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", [film])
-
-    path.write_bytes(b"not decoded")
-    detect()
-    whole = part_of_film("whole", None)  # is believed to have frames
-    assert len(join(whole).segments) == 1
-    write_mp4(path, num_frames=4)
-    with pytest.raises(JoinError, match=r"film/2: .*sha256:.*changed"):
-        join(whole)
-    detect()
-    parts = (("between", 0.11, 0.19), ("good", 0.1, 0.2), ("beyond", 0.4))
-    joined = join(*(part_of_film(*part) for part in parts))
-    assert [segment.id for segment in joined.segments] == ["good"]
-    assert [row.id for row in joined.skipped] == ["between", "beyond"]

@@ -83,7 +83,9 @@ def make_run(
     number = {"verb": NUM_VERBS, "noun": NUM_NOUNS}[kind]
     model = NetworkConfig(num_activities=number, heads="activity")
     dataset = "epic100" if kind == "verb" else "epic100-nouns"
-    paths = DataPaths(manifest=dataset, data_root=made.data, shards=folder / "shards")
+    paths = DataPaths(
+        manifest=dataset, data_root=made.data, shards=folder / "shards", clips=folder / "clips"
+    )
     run = folder / kind
     classes = tuple(f"{kind}{index}" for index in range(number))
     record = replace(TINY_RECORD, name=dataset, classes=classes)

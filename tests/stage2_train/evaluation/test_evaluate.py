@@ -20,7 +20,7 @@ from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.eval_file import EvalFile, as_summary, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.settings.recipe import DataRecipe, Recipe
 from tests.running import LAPTOP, run_orn
 from tests.stage2_train.training.conftest import sources_of
 from tests.worlds.films import DETECTOR, make_workspace, words_of, write_films_shard, write_signed
@@ -129,7 +129,8 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
 
 
 def test_ratio_join_is_refused_where_videos_are_not_stored_whole(tiny_world) -> None:
-    recipe = Recipe(model=NetworkConfig(num_activities=2, variant="authors"))
+    data = DataRecipe(crop=(32, 48))
+    recipe = Recipe(model=NetworkConfig(num_activities=2, variant="authors"), data=data)
     nothing = JoinedSplit(split="test", segments=(), skipped=())
     sources_of(tiny_world).clip_dataset(nothing, recipe)
     with pytest.raises(ConfigError, match=r"model\.variant: .*tiny"):

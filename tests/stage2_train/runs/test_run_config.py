@@ -102,19 +102,23 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
     assert detected(moved) == below(moved)
     shutil.rmtree(moved / "shards")
     assert detected(moved)[2] == str(moved / "shards/tiny")  # for the message
-    paths = replace(paths, manifest="demo", clips=None)
+    paths = replace(paths, manifest="demo")
     write_tiny_model(moved / run, places=Places.of(paths, moved / run), manifest="demo")
-    assert (detected(moved)[0], detected(moved)[3]) == ("demo", "None")
+    assert detected(moved)[0] == "demo"
 
 
 @pytest.fixture
 def config(folder: Path) -> RunConfig:
-    paths = DataPaths(manifest="demo", data_root=Path("data"), shards=Path("shards"))
+    paths = DataPaths(
+        manifest="demo", data_root=Path("data"), shards=Path("shards"), clips=Path("clips")
+    )
     return replace(read_config(folder), places=Places.of(paths, folder))
 
 
 def test_places_and_names_may_change(config: RunConfig) -> None:
-    paths = DataPaths(manifest="vlog", data_root=Path("elsewhere"), shards=Path("other"))
+    paths = DataPaths(
+        manifest="vlog", data_root=Path("elsewhere"), shards=Path("other"), clips=Path("x")
+    )
     moved = replace(
         config, recipe_name="other", manifest="a.toml", places=Places.of(paths, Path("run"))
     )
