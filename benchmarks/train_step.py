@@ -26,7 +26,7 @@ from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.recipe import Recipe
-from orn.stage2_train.training.step import apply_backbone_options, build_optimizer, training_step
+from orn.stage2_train.training.step import build_optimizer, compile_backbone, training_step
 
 LARGEST_DIFFERENCE = 1e-6
 """Limit for the gradient of all weights, relative to its norm, in float64; in float32, fifty layers
@@ -38,16 +38,14 @@ CHECKED_PIXELS = 64
 _WAYS: dict[str, dict[str, Any]] = {
     "ours": {"precision": "fp32"},
     "bf16": {"precision": "bf16"},
-    "bf16_checkpoint": {"precision": "bf16", "checkpoint_activations": True},
     "bf16_compile": {"precision": "bf16", "compile": True},
 }
 """Settings of the recipe for each measurement."""
-_ON_CARDS = ("bf16_checkpoint", "bf16_compile")
 
 
 def measure(sizes: ClipSizes, *, device: str, threads: int, repeats: int) -> Comparison:
     """Return the time of a training step of the plain network, and of ours in fp32 and, where it is
-    fast, bf16 (on a GPU also with activation checkpointing and compiled).
+    fast, bf16 (on a GPU also compiled).
 
     Raises:
         PipelineError: if the gradients of both sides differ.
@@ -104,13 +102,14 @@ def _ways(
         "reference": partial(one_step, accelerator, plain, usual, batch, recipe=recipe)
     }
     for name, settings in _WAYS.items():
-        if name in _ON_CARDS and place.type != "cuda":
+        if name == "bf16_compile" and place.type != "cuda":
             continue
         if name == "bf16" and choose_precision("auto", str(place)) == "fp32":
             continue
         recipe = Recipe(model=sizes.config, **settings)
         model = copy.deepcopy(network)
-        apply_backbone_options(model, recipe, place)
+        if recipe.compile:
+            compile_backbone(model)
         optimizer = build_optimizer(model.parameters(), recipe.optimizer)
         accelerator = build_accelerator(recipe.precision, device)
         ways[name] = partial(one_step, accelerator, model, optimizer, batch, recipe=recipe)

@@ -6,15 +6,13 @@ rows of one matrix, so that the temporal kernel is a 2D convolution on the same 
 copy and without a slow 3D convolution.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from orn.stage2_train.settings.model_config import Kernel, TemporalInitialization
 
@@ -241,51 +239,12 @@ class Stage(nn.Module):
             width = block.out_channels
         self.out_channels = width
         self.blocks = nn.ModuleList(blocks)
-        self.keep_activations = True
-        """Whether training keeps the activations inside of blocks; otherwise they are recomputed
-        for the gradient."""
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
         """Return (M, C', h', w') features."""
         for block in self.blocks:
-            if self.keep_activations or not torch.is_grad_enabled():
-                feats_MChw = block(feats_MChw, num_frames)
-            else:
-                feats_MChw = _checkpointed(block, feats_MChw, num_frames)
+            feats_MChw = block(feats_MChw, num_frames)
         return feats_MChw
-
-
-def _checkpointed(block: nn.Module, feats_MChw: Tensor, num_frames: int) -> Tensor:
-    """Run a block with activation checkpointing: its activations are recomputed for the gradient.
-
-    Values and gradients equal those of `block(feats_MChw, num_frames)`, bit for bit if its kernels
-    are deterministic. Only the first computation updates running statistics of batch normalization.
-    """
-    output_MChw: Tensor = checkpoint(
-        block,
-        feats_MChw,
-        num_frames,
-        use_reentrant=False,
-        preserve_rng_state=False,  # a block uses no random numbers
-        context_fn=lambda: (nullcontext(), _frozen_statistics(block)),
-    )
-    return output_MChw
-
-
-@contextmanager
-def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Redirect updates of running statistics to copies of the buffers, which are then discarded."""
-    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [dict(norm.named_buffers()) for norm in norms]
-    for norm, buffers in zip(norms, kept, strict=True):
-        for name, buffer in buffers.items():
-            setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for norm, buffers in zip(norms, kept, strict=True):
-            for name, buffer in buffers.items():
-                setattr(norm, name, buffer)
 
 
 class Trunk(nn.Module):

@@ -181,8 +181,6 @@ class Recipe:
     records `auto` as bf16 if its device computes bf16 fast, otherwise as fp32."""
     compile: bool = False
     """Whether torch.compile compiles the ResNet; requires a C++ compiler, or triton on a GPU."""
-    checkpoint_activations: bool = False
-    """Whether activations of the ResNet's blocks are recomputed for the gradient to save memory."""
     log_every_steps: Count = 20
     """Number of steps between logged metrics, which are means over these steps; every phase ends
     with a log."""
@@ -202,8 +200,6 @@ class Recipe:
                 f"data.crop: expected multiples of {stride}, the stride of the object head's "
                 f"features, got {list(self.data.crop)}"
             )
-        if self.compile and self.checkpoint_activations:
-            raise ValueError("checkpoint_activations: cannot be combined with compile")
         return self
 
     def with_detector_classes(self, number: int) -> "Recipe":

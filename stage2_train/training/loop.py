@@ -52,8 +52,8 @@ from orn.stage2_train.runs.predictions import check_finite
 from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.step import (
-    apply_backbone_options,
     build_optimizer,
+    compile_backbone,
     freeze_for,
     set_learning_rate,
     synchronized,
@@ -176,7 +176,8 @@ def train_network(
     if max_steps is not None:
         num_left = max(min(num_left, max_steps - state.step), 0)
     network.to(accelerator.device)
-    apply_backbone_options(network, recipe, accelerator.device)
+    if recipe.compile:
+        compile_backbone(network)
     with (
         opened_log(run, step=state.step, is_main=accelerator.is_main_process) as log,
         main_progress(accelerator, "train", total=num_left, unit="steps") as bar,
@@ -230,9 +231,8 @@ def _failures_reported(phase: Phase) -> Iterator[None]:
     except torch.OutOfMemoryError as err:
         raise TrainingError(
             f"phase {phase.name}: the GPU is out of memory ({str(err).partition('. GPU')[0]}); "
-            "start a different --run with --set checkpoint_activations=true, which does not change "
-            f"results, or fewer than {counted(phase.batch_size, 'clip')} per batch and "
-            "optimizer.accumulation=2"
+            f"start a different --run with fewer than {counted(phase.batch_size, 'clip')} per "
+            "batch and optimizer.accumulation=2, or with precision=bf16"
         ) from err
 
 

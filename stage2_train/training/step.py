@@ -1,14 +1,10 @@
 """Training steps: losses and gradients of some batches, and one update of the trained weights.
 
-Each phase has its own optimizer. The learning rate is a function of the step. The settings
-`compile` and `checkpoint_activations` change the time and memory of a step, not its result.
+Each phase has its own optimizer. The learning rate is a function of the step.
 """
 
-import importlib.util
 import json
 import math
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -64,52 +60,21 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
                 part.requires_grad_(False)
 
 
-def apply_backbone_options(network: nn.Module, recipe: Recipe, device: torch.device) -> None:
-    """Apply the recipe's `compile` and `checkpoint_activations` to the stages of the ResNet.
+def compile_backbone(network: nn.Module, *, backend: str = "inductor") -> None:
+    """Compile the trunk and each conv5 of a ResNet with torch.compile at their first call.
 
     Raises:
-        ConfigError: if the network has no ResNet, or the compiler is missing.
+        ConfigError: if the network has no ResNet.
     """
-    if not (recipe.compile or recipe.checkpoint_activations):
-        return
-    stages = [module for module in network.modules() if isinstance(module, Stage)]
-    if not stages:
-        name = "compile" if recipe.compile else "checkpoint_activations"
-        architecture = recipe.model.architecture
-        raise ConfigError(
-            f"{name}: expected false for architecture {architecture}, which has no ResNet, got "
-            "true; omit it"
-        )
-    for stage in stages:
-        stage.keep_activations = not recipe.checkpoint_activations
-    if recipe.compile:
-        _check_compiler(device)
-        compile_backbone(network)
-
-
-def compile_backbone(network: nn.Module, *, backend: str = "inductor") -> None:
-    """Compile the trunk and each conv5 with torch.compile at their first call."""
     stages = [module for module in network.modules() if isinstance(module, Trunk | Stage)]
+    if not stages:
+        raise ConfigError(
+            "compile: expected false for a network without a ResNet, got true; omit it"
+        )
     inner = {child for stage in stages for child in stage.modules() if child is not stage}
     for stage in stages:
         if stage not in inner:
             stage.compile(backend=backend)
-
-
-def _check_compiler(device: torch.device) -> None:
-    if device.type == "cuda":
-        if importlib.util.find_spec("triton") is None:
-            raise ConfigError(
-                "compile: torch.compile requires the package triton on a GPU; install it or set "
-                "compile=false"
-            )
-        return
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
-    if not any(shutil.which(name) for name in candidates):
-        raise ConfigError(
-            "compile: torch.compile requires a C++ compiler on a CPU, got none of "
-            f"{', '.join(candidates)}; install one or set compile=false"
-        )
 
 
 def synchronized(network: nn.Module, accelerator: Accelerator) -> nn.Module:

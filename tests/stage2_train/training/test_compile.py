@@ -1,16 +1,12 @@
-"""`compile` and `checkpoint_activations`: the same training, and what is refused."""
-
-from dataclasses import replace
+"""`compile`: the same training, and what is refused."""
 
 import pytest
 import torch
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.resnet_25d import Stage
-from orn.stage2_train.training.step import apply_backbone_options, compile_backbone
+from orn.stage2_train.training.step import compile_backbone
 
-CPU = torch.device("cpu")
 ROUND_OFF = 1e-4  # float32, other kernels
 
 
@@ -38,10 +34,6 @@ def test_compiled_backbone_equals_plain(tiny_recipe) -> None:
     assert list(network.state_dict()) == keys
 
 
-@pytest.mark.parametrize("option", ["compile", "checkpoint_activations"])
-def test_options_are_for_networks_with_resnet_stages_that_ask_for_them(option, tiny_recipe) -> None:
-    network, recipe = build_network(tiny_recipe.model), replace(tiny_recipe, **{option: True})
-    apply_backbone_options(network, tiny_recipe, CPU)
-    assert all(m.keep_activations for m in network.modules() if isinstance(m, Stage))
-    with pytest.raises(ConfigError, match=f"{option}: .*object_video"):
-        apply_backbone_options(torch.nn.Linear(1, 1), recipe, CPU)
+def test_a_network_without_a_resnet_is_not_compiled() -> None:
+    with pytest.raises(ConfigError, match="compile"):
+        compile_backbone(torch.nn.Linear(1, 1))
