@@ -68,9 +68,7 @@ def compile_backbone(network: nn.Module, *, backend: str = "inductor") -> None:
     """
     stages = [module for module in network.modules() if isinstance(module, Trunk | Stage)]
     if not stages:
-        raise ConfigError(
-            "compile: expected false for a network without a ResNet, got true; omit it"
-        )
+        raise ConfigError("compile: requires a ResNet, got another network; omit it")
     inner = {child for stage in stages for child in stage.modules() if child is not stage}
     for stage in stages:
         if stage not in inner:
