@@ -5,7 +5,6 @@ checkpoint or is a function of (seed, epoch, step).
 """
 
 import logging
-import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from orn.data_manifests.records import Segment
@@ -105,10 +103,6 @@ class _Session:
     log: MetricsLog
     bar: Bar
     max_steps: int | None
-    deadline: float
-    """Time at which to stop, on the clock `time.monotonic`."""
-    is_late: bool = False
-    """Whether the deadline has passed."""
     num_clips: int = 0
     """Number of clips since metrics were last logged."""
     since: float = field(default_factory=time.perf_counter)
@@ -116,17 +110,8 @@ class _Session:
 
     @property
     def stopped(self) -> bool:
-        """Whether the maximum number of steps is reached or the deadline has passed."""
-        enough = self.max_steps is not None and self.state.step >= self.max_steps
-        return enough or self.is_late
-
-    def check_deadline(self) -> None:
-        """Update `is_late` after a step. All processes use the clock of the main process, so that
-        they stop after the same step."""
-        if self.deadline < math.inf:
-            late = torch.tensor(time.monotonic() >= self.deadline, device=self.accelerator.device)
-            late = broadcast(late.int()) if self.accelerator.num_processes > 1 else late
-            self.is_late = bool(late)
+        """Whether the maximum number of steps is reached."""
+        return self.max_steps is not None and self.state.step >= self.max_steps
 
 
 def train_network(
@@ -139,7 +124,6 @@ def train_network(
     accelerator: Accelerator,
     workers: int = 0,
     max_steps: int | None = None,
-    deadline: float = math.inf,
 ) -> TrainingState:
     """Train a network to the end of the recipe, resuming from the run's checkpoint if there is one.
 
@@ -152,7 +136,6 @@ def train_network(
         accelerator: accelerator with the device and precision.
         workers: number of data-loading processes.
         max_steps: stop after this total number of steps; the run can be resumed.
-        deadline: stop after the first step that ends after this `time.monotonic` time.
 
     Raises:
         TrainingError: if a loss is not finite, the GPU is out of memory or a worker has terminated.
@@ -195,7 +178,6 @@ def train_network(
             log=log,
             bar=bar,
             max_steps=max_steps,
-            deadline=deadline,
         )
         while not (state.is_finished(len(phases)) or session.stopped):
             if state.phase_over:
@@ -284,7 +266,6 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         epoch_over = state.advance(
             len(taken), num_batches=num_batches, num_phase_steps=phase.num_steps
         )
-        session.check_deadline()
         state.add(values | {"learning_rate": learning_rate})
         session.bar.advance(note=f"loss {values['loss']:.3f}")
         if state.step % recipe.log_every_steps == 0 or state.phase_over:

@@ -2,8 +2,6 @@
 forest of the model."""
 
 import logging
-import math
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -51,23 +49,17 @@ def train(request: TrainRequest) -> dict[str, Any]:
     Raises:
         PipelineError: if training cannot start or fails; the message suggests a remedy.
     """
-    began = time.monotonic()
     inputs, resources = open_inputs(request, creates_clips=True), request.resources
     recipe = inputs.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
-    deadline = math.inf if request.stop_after is None else began + request.stop_after
     is_first = accelerator.is_main_process
     with locked(inputs.run / LAST_NAME, job="orn train") if is_first else nullcontext():
-        return _train(inputs, request, accelerator, deadline=deadline)
+        return _train(inputs, request, accelerator)
 
 
 def _train(
-    inputs: TrainingInputs,
-    request: TrainRequest,
-    accelerator: Accelerator,
-    *,
-    deadline: float,
+    inputs: TrainingInputs, request: TrainRequest, accelerator: Accelerator
 ) -> dict[str, Any]:
     """Train while the run folder is locked."""
     recipe, resources = inputs.config.recipe, request.resources
@@ -84,7 +76,6 @@ def _train(
         accelerator=accelerator,
         workers=resources.workers,
         max_steps=request.max_steps,
-        deadline=deadline,
     )
     phases = plan_phases(recipe, num_segments=1)  # for their names
     if state.is_finished(len(phases)) and accelerator.is_main_process:

@@ -1,7 +1,6 @@
 """What ends a training from outside of it: one line that says what, and the same weights after it.
 
-A loss that is not finite is in test_step.py, a time limit and a second training in
-test_run_start.py.
+A loss that is not finite is in test_step.py, a second training in test_run_start.py.
 """
 
 import shutil

@@ -1,7 +1,6 @@
 """How a run starts: from the weights that its folder records, on shards that are whole, one at a
 time and as long as there is time; or it leaves no folder."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -111,13 +110,3 @@ def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:
     train()
     assert read_summary(run)["state"] == "finished"
     assert not lock_path(run / "last.safetensors").exists()
-
-
-def test_a_training_that_is_out_of_time_saves_and_goes_on(train, tmp_path) -> None:
-    """Each start has time for one step; the weights are those of one that was never stopped."""
-    train("--run", tmp_path / "whole", "--max-steps", 2)
-    for step in (1, 2):
-        report = train("--stop-after", "0s", "--json").json
-        assert (report["step"], report["finished"]) == (step, False)
-        assert json.loads((tmp_path / "run/state.json").read_text())["step"] == step
-    assert same_weights(tmp_path / "whole", tmp_path / "run")
