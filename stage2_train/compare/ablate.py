@@ -25,8 +25,13 @@ from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun, planned_runs
-from orn.stage2_train.compare.ablation_summary import ablation_summary, write_comparison
-from orn.stage2_train.compare.run_results import is_finished, is_measured, read_results
+from orn.stage2_train.compare.ablation_summary import (
+    ablation_summary,
+    is_finished,
+    is_measured,
+    read_results,
+    write_comparison,
+)
 from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_folds

@@ -1,20 +1,37 @@
-"""The result of an ablation: systems next to the paper's results, and contrasts between systems."""
+"""The result of an ablation: systems next to the paper's results, and contrasts between systems.
+
+Two systems are paired by seed: the same seed gives both the same order of clips, crops and
+reference frames, so part of the variation between seeds is common to both.
+"""
 
 import json
+import math
 import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from orn.shared.errors import ConfigError
+from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table, filled_columns
 from orn.stage2_train.compare.ablation_plan import paper_results
-from orn.stage2_train.evaluation.intervals import CONFIDENCE
-from orn.stage2_train.evaluation.over_seeds import holm, interval_text, mean_interval, paired
-from orn.stage2_train.settings.systems import SYSTEMS, find_system
+from orn.stage2_train.evaluation.intervals import CONFIDENCE, student_t
+from orn.stage2_train.model.build import count_parameters
+from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.made_from import is_current
+from orn.stage2_train.runs.run_config import recorded_config
+from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
+    STARTS_NAME,
+    read_jsonl,
+    read_status,
+    result_paths,
+    weights_digest,
+)
+from orn.stage2_train.settings.systems import SYSTEMS, find_system, system_names
 
 _PARTS = tuple(
     system.name
@@ -42,11 +59,7 @@ ORDERINGS: tuple[tuple[str, str], ...] = (
     ("orn", "trn-multiscale"),
 )
 """Orderings reported in the paper's tables: the first system is better than the second."""
-STILL_FALLS = 0.05
-"""Threshold of `loss_fall` above which a loss is still decreasing."""
 _ROUNDING = 1e-9
-_SETTINGS_END = re.compile(r",(?=[\w.]+=)")
-"""The comma between two settings of a label."""
 _Result = Mapping[str, Any]
 """Result of a run, see `read_results`."""
 _Side = tuple[str, str]
@@ -55,12 +68,82 @@ _Rows = dict[_Side, dict[str, Any]]
 """Rows of the table of systems."""
 
 
+def is_finished(folder: Path) -> bool:
+    """Return whether the training of a run is finished and its best weights exist."""
+    status = read_status(folder)
+    return status is not None and status.finished and (folder / BEST_NAME).is_file()
+
+
+def is_measured(folder: Path, split: str) -> bool:
+    """Return whether a run is evaluated on a split with its best weights, unless these were removed
+    since, and is not unfinished."""
+    inputs: dict[str, str] = {}
+    with suppress(PipelineError):
+        inputs["weights"] = weights_digest(folder)
+    status = read_status(folder)
+    is_stopped = status is not None and not status.finished  # may have been evaluated by hand
+    return not is_stopped and is_current(result_paths(folder, split)[0], inputs)
+
+
+def read_results(out: Path, split: str) -> list[dict[str, Any]]:
+    """Return the results on a split of all finished runs in the folder of an ablation, as JSON
+    objects, sorted by the order of `SYSTEMS`, settings and seed.
+
+    Returns:
+        For each run: `dataset`, `split`, `metric`, `num_segments`, `chance` and the folder `run`;
+        `system`, `settings` (those that were set, as in the name of the folder) and `seed`; the
+        `commit` of each start, separated by spaces; `heads`, metrics in 0..1 by head and metric
+        name, the prediction first; and `backbone`, `parameters` and `seconds` of training, None if
+        unknown.
+
+    Raises:
+        CheckpointError: if a result file is damaged.
+    """
+    order = system_names()
+    found: list[tuple[int, str, int, Path]] = []
+    for path in out.glob(f"*/**/eval-{split}.json"):
+        system, *labels, seed = path.parent.relative_to(out).parts
+        number = re.fullmatch(r"seed(\d+)", seed)
+        if system in order and number and len(labels) < 2 and is_measured(path.parent, split):
+            label = labels[0] if labels else ""
+            found.append((order.index(system), label, int(number[1]), path))
+    return [
+        {"system": order[rank], "settings": label, "seed": seed, **_read(path)}
+        for rank, label, seed, path in sorted(found)
+    ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    folder, measured, status = path.parent, read_eval(path), read_status(path.parent)
+    heads = measured.heads()
+    if measured.metric not in next(iter(heads.values()), {}):
+        raise CheckpointError(
+            f"{path}: not a valid result file of `orn eval`: no {measured.metric} for the "
+            "prediction; remove the file and run the ablation again"
+        )
+    backbone = parameters = None
+    with suppress(ConfigError):
+        model = recorded_config(folder).recipe.model
+        backbone, parameters = model.backbone, count_parameters(model)
+    commits = (start.get("commit") for start in read_jsonl(folder / STARTS_NAME))
+    shared = ("dataset", "metric", "num_segments", "chance")
+    return {
+        **{name: getattr(measured, name) for name in shared},
+        "split": measured.split,
+        "run": str(folder),
+        "commit": " ".join(dict.fromkeys(map(str, filter(None, commits)))),
+        "heads": heads,
+        "backbone": backbone,
+        "parameters": parameters,
+        "seconds": status and status.seconds,
+    }
+
+
 def ablation_summary(results: Sequence[_Result], *, table: str | None = None) -> dict[str, Any]:
     """Return the comparison of systems as a JSON object.
 
     A contrast is inconclusive if one of its sides has not learned: if the mean over its seeds does
-    not exceed chance, or if its loss is still decreasing, by more than 5 % of the first loss over
-    the last two tenths of the last phase, on average over its seeds.
+    not exceed chance.
 
     Args:
         results: results on one data set and split, in display order.
@@ -70,8 +153,9 @@ def ablation_summary(results: Sequence[_Result], *, table: str | None = None) ->
         ConfigError: if results are not comparable.
     """
     first, sides = results[0], dict[_Side, list[_Result]]()
+    shared = ("dataset", "split", "metric", "num_segments")
     for result in results:
-        for name in ("dataset", "split", "metric"):
+        for name in shared:
             if first[name] != result[name]:
                 raise ConfigError(
                     where=result["run"],
@@ -82,13 +166,39 @@ def ablation_summary(results: Sequence[_Result], *, table: str | None = None) ->
         sides.setdefault((result["system"], result["settings"]), []).append(result)
     systems = {side: _system_row(own, table) for side, own in sides.items()}
     return {
-        **{name: first[name] for name in ("dataset", "split", "metric")},
+        **{name: first[name] for name in (*shared, "chance")},
         "commits": sorted({result["commit"] for result in results}),
-        "threads": sorted({result["threads"] for result in results}),
         "systems": list(systems.values()),
         "contrasts": _contrasts(systems),
         "results": list(results),
     }
+
+
+def mean_interval(values: Sequence[float]) -> dict[str, Any]:
+    """Return the `mean` of one or more values, one per seed, with the `half_width` of its 95 %
+    confidence interval and the two-sided `p_value` of a mean of 0, both from Student's t (None with
+    fewer than two seeds), and `num_seeds`."""
+    mean, number = statistics.fmean(values), len(values)
+    half_width = p_value = None
+    if number > 1:
+        from scipy.special import stdtr
+
+        error = statistics.stdev(values) / math.sqrt(number)
+        half_width = student_t(number - 1) * error
+        p_value = float(2 * stdtr(number - 1, -abs(mean) / error)) if error else float(not mean)
+    return {"mean": mean, "half_width": half_width, "p_value": p_value, "num_seeds": number}
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted by Holm's method, in the given order.
+
+    Rejecting hypotheses with values below 0.05 has a family-wise error rate of 5 %.
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
 
 
 def _percent(result: _Result, head: str | None = None) -> float:
@@ -98,13 +208,7 @@ def _percent(result: _Result, head: str | None = None) -> float:
 
 def _system_row(own: Sequence[_Result], table: str | None) -> dict[str, Any]:
     system = find_system(own[0]["system"])
-    chance = 100 * (_mean(own, "chance") or 0.0)
     score = mean_interval([_percent(result) for result in own])
-    why_not_learned = None
-    if score["mean"] <= chance + _ROUNDING:
-        why_not_learned = "not above chance"
-    elif (_mean(own, "loss_fall") or 0.0) > STILL_FALLS + _ROUNDING:
-        why_not_learned = "loss still falls"
     return {
         "system": system.name,
         "settings": own[0]["settings"],
@@ -119,37 +223,34 @@ def _system_row(own: Sequence[_Result], table: str | None) -> dict[str, Any]:
             for head in own[0]["heads"]
             if all(head in result["heads"] for result in own)
         },
-        **{
-            name: _mean(own, name)
-            for name in ("steps", "seconds", "clips_per_second", "parameters", "last_loss")
-        },
-        "num_segments": int(_mean(own, "num_segments") or 0),
-        "chance": chance,
-        "why_not_learned": why_not_learned,
+        **{name: _mean(own, name) for name in ("seconds", "parameters")},
+        "has_learned": score["mean"] > 100 * own[0]["chance"] + _ROUNDING,
     }
 
 
 def _mean(results: Sequence[_Result], name: str) -> float | None:
-    """Return the mean of a value of `whole` over the results that have it."""
-    values = [result["whole"][name] for result in results if name in result["whole"]]
+    """Return the mean of a value over the results that have it."""
+    values = [result[name] for result in results if result[name] is not None]
     return statistics.fmean(values) if values else None
 
 
 def _contrasts(systems: _Rows) -> list[dict[str, Any]]:
-    """Return the contrasts from the paper, then those between settings of one system."""
+    """Return the contrasts from the paper, then those between settings of one system, paired by
+    their common seeds."""
     contrasts = []
     for better, worse in _pairs(systems):
-        by_seed = (systems[side]["percent_by_seed"] for side in (better, worse))
-        sides = [side for side in (better, worse) if systems[side]["why_not_learned"]]
-        contrasts.append(
-            {
-                "better": _name(better),
-                "worse": _name(worse),
-                **paired(*by_seed),
-                "p_holm": None,
-                "not_learned": [_name(side) for side in sides],
-            }
-        )
+        ours, theirs = (systems[side]["percent_by_seed"] for side in (better, worse))
+        if differences := [ours[seed] - theirs[seed] for seed in ours if seed in theirs]:
+            sides = [side for side in (better, worse) if not systems[side]["has_learned"]]
+            contrasts.append(
+                {
+                    "better": _name(better),
+                    "worse": _name(worse),
+                    **mean_interval(differences),
+                    "p_holm": None,
+                    "not_learned": [_name(side) for side in sides],
+                }
+            )
     tested = [row for row in contrasts if row["p_value"] is not None]
     for row, p_value in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
         row["p_holm"] = p_value
@@ -179,9 +280,9 @@ def _name(side: _Side) -> str:
 
 def _verdict(row: Mapping[str, Any]) -> str:
     if row["not_learned"]:
-        return "one side has not learned"
+        return f"not above chance: {', '.join(row['not_learned'])}"
     if row["p_holm"] is None:
-        return f"not decided: {counted(row['num_pairs'], 'seed')} in common"
+        return f"not decided: {counted(row['num_seeds'], 'seed')} in common"
     if row["p_holm"] >= 1 - CONFIDENCE:
         return "not decided"
     return "holds" if row["mean"] > 0 else "does not hold"
@@ -195,82 +296,52 @@ def write_comparison(comparison: Mapping[str, Any], stem: Path) -> None:
 
 def as_summary(comparison: Mapping[str, Any]) -> Summary:
     """Return the comparison as text."""
-    rows, dataset = comparison["systems"], comparison["dataset"]
-    first, *others = (_split_settings(row["settings"]) for row in rows)
-    shared = [setting for setting in first if all(setting in other for other in others)]
-    notes = [f"all with {', '.join(shared)}"] if shared else []
-    if any(row["num_seeds"] == 2 for row in rows):
-        notes.append("of two seeds, the mean and both values")
-    for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
-        if len(comparison[name]) > 1:
-            notes.append(f"RUNS WITH DIFFERENT {words}: {', '.join(comparison[name])}")
-    segments, chance = _range(comparison, "num_segments", "d"), _range(comparison, "chance", ".1f")
-    tables = [_system_table(rows, dataset, shared), _contrast_table(comparison, shared)]
+    rows, commits = comparison["systems"], comparison["commits"]
+    tables = [_system_table(rows, comparison["dataset"]), _contrast_table(comparison["contrasts"])]
     return Summary(
-        title=f"{dataset}, {comparison['split']}: {comparison['metric']} in percent on {segments} "
-        f"segments, chance {chance}; mean over seeds +- half the width of the 95 % interval, "
-        f"differences paired by seed{''.join(f'; {note}' for note in notes)}",
+        title=f"{comparison['dataset']}, {comparison['split']}: {comparison['metric']} in percent "
+        f"on {counted(comparison['num_segments'], 'segment')}, chance "
+        f"{100 * comparison['chance']:.1f}; mean over seeds +- half the width of the 95 % "
+        "interval, differences paired by seed",
         tables=[filled_columns(table) for table in tables if table.rows],
+        notes=[f"RUNS WITH DIFFERENT COMMITS: {', '.join(commits)}"] if len(commits) > 1 else [],
     )
 
 
-def _split_settings(label: str) -> list[str]:
-    """Return the settings of a label, whose values may contain commas."""
-    return _SETTINGS_END.split(label) if label else []
-
-
-def _own_settings(row: Mapping[str, Any], shared: Sequence[str]) -> str:
-    """Return the settings of a system that not all systems share."""
-    own = [setting for setting in _split_settings(row["settings"]) if setting not in shared]
-    return ", ".join(own)
-
-
-def _range(comparison: Mapping[str, Any], figure: str, style: str) -> str:
-    """Return the value if all systems share it, otherwise the smallest and the largest value."""
-    values = [row[figure] for row in comparison["systems"]]
-    least, largest = (format(value, style) for value in (min(values), max(values)))
-    return least if least == largest else f"{least} to {largest}"
-
-
-def _system_table(rows: Sequence[Mapping[str, Any]], dataset: str, shared: Sequence[str]) -> Table:
+def _system_table(rows: Sequence[Mapping[str, Any]], dataset: str) -> Table:
     header = (
         *("system", "settings", "paper", dataset, "seeds", "activity head", "object head"),
-        *("last loss", "seconds", "clips/s", "parameters", ""),
+        *("seconds", "parameters", ""),
     )
     cells = [
         (
             row["system"],
-            _own_settings(row, shared),
+            row["settings"],
             row["paper"].get(dataset, ""),
-            interval_text(row),
+            _interval_text(row),
             str(row["num_seeds"]),
             _head(row, "activity_head"),
             _head(row, "object_head"),
-            _number(row["last_loss"], ".2f"),
-            *(_number(row[name]) for name in ("seconds", "clips_per_second", "parameters")),
-            ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
+            *(_number(row[name]) for name in ("seconds", "parameters")),
+            row["title"],
         )
         for row in rows
     ]
     return Table(header=header, rows=_with_dashes(cells))
 
 
-def _contrast_table(comparison: Mapping[str, Any], shared: Sequence[str]) -> Table:
-    name_of = {
-        _name((row["system"], row["settings"])): _name((row["system"], _own_settings(row, shared)))
-        for row in comparison["systems"]
-    }
+def _contrast_table(contrasts: Sequence[Mapping[str, Any]]) -> Table:
     cells = [
         (
-            name_of[row["better"]],
-            name_of[row["worse"]],
-            interval_text(row),
-            str(row["num_pairs"]),
+            row["better"],
+            row["worse"],
+            _interval_text(row),
+            str(row["num_seeds"]),
             _p_value(row["p_value"]),
             _p_value(row["p_holm"]),
-            ", ".join((row["verdict"], *(name_of[side] for side in row["not_learned"]))),
+            row["verdict"],
         )
-        for row in comparison["contrasts"]
+        for row in contrasts
     ]
     header = ("expected", "over", "difference", "pairs", "p", "p (Holm)", "")
     return Table(header=header, rows=_with_dashes(cells))
@@ -284,7 +355,14 @@ def _head(row: Mapping[str, Any], head: str) -> str:
     """Return the score of a head in a system with two heads, otherwise an empty string."""
     if len(row["heads"]) == 1 or head not in row["heads"]:
         return ""
-    return interval_text(row["heads"][head])
+    return _interval_text(row["heads"][head])
+
+
+def _interval_text(figure: Mapping[str, Any]) -> str:
+    """Return the result of `mean_interval` as text: the mean with half the width of its
+    interval."""
+    half_width = figure["half_width"]
+    return f"{figure['mean']:.1f}" + ("" if half_width is None else f" +- {half_width:.1f}")
 
 
 def _number(value: float | None, style: str = ",.0f") -> str:

@@ -33,7 +33,6 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     folder = tmp_path / "ablation"
     assert json.loads((folder / "ablation-validation.json").read_text()) == report
     assert (folder / "ablation-validation.md").is_file()
-    assert report["systems"][0]["clips_per_second"] > 0
     assert report["systems"][1]["seconds"] > 0
     assert report["systems"][1]["parameters"] > 0
     run = folder / "object-head" / "seed0"
@@ -68,7 +67,7 @@ def test_runs_on_folds_are_pooled(options, tmp_path) -> None:
     assert ablate(options, *words, "--folds", "2", "--dry-run").json["runs"] == 4
     assert not (tmp_path / "ablation").exists()
     report = ablate(options, *words).json
-    assert [row["num_segments"] for row in report["systems"]] == [12, 12]
+    assert report["num_segments"] == 12
     seed = next((tmp_path / "ablation" / "object-head").rglob("seed0"))
     assert (seed / "fold-2" / "eval-test.json").is_file()
     written = (seed / "fold-1" / "last.safetensors").stat().st_mtime_ns
