@@ -70,16 +70,16 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Write an HTML report of a run.",
         ),
         "compare": (
-            "orn.stage2_train.compare.compare_command:compare",
+            "orn.stage2_train.compare.compare_commands:compare",
             "Compare two runs on the same segments.",
         ),
-        "runs": ("orn.stage2_train.compare.runs_command:runs", "List runs side by side."),
+        "runs": ("orn.stage2_train.compare.compare_commands:runs", "List runs side by side."),
         "ablate": (
-            "orn.stage2_train.compare.ablate_command:ablate",
+            "orn.stage2_train.compare.compare_commands:ablate",
             "Train and compare the systems in a table.",
         ),
         "eval-epic100": (
-            "orn.stage2_train.compare.epic100_command:eval_epic100",
+            "orn.stage2_train.compare.compare_commands:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics of two runs.",
         ),
         "bench": ("", "Measure speed and memory against reference code."),

@@ -10,7 +10,7 @@ import torch
 from torchvision.models import resnet18
 
 from orn.shared.jobs.atomic_file import lock_path, locked
-from orn.stage2_train.compare.runs_command import read_summary
+from orn.stage2_train.compare.runs import read_runs
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import load_last
 from orn.stage2_train.settings.recipe import load_recipe
@@ -100,13 +100,18 @@ def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, 
 
 def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:
     run = tmp_path / "run"
+
+    def state_of(run: Path) -> str:
+        (found,) = read_runs(run, split="validation")
+        return str(found["state"])
+
     train("--max-steps", 1)
     with locked(run / "last.safetensors", job="orn train"):
-        assert read_summary(run)["state"] == "training"
+        assert state_of(run) == "training"
         before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
         assert f"{run}/last.safetensors: another `orn train`" in train(exit_code=1).stderr
         assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
-    assert read_summary(run)["state"] == "stopped"
+    assert state_of(run) == "stopped"
     train()
-    assert read_summary(run)["state"] == "finished"
+    assert state_of(run) == "finished"
     assert not lock_path(run / "last.safetensors").exists()

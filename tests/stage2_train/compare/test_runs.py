@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from orn.stage2_train.compare.runs_command import read_summary
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import RunConfig, write_config
 from orn.stage2_train.runs.run_folder import RunStatus, write_status
@@ -47,8 +46,7 @@ def folder(tmp_path, config) -> Path:
     write_evaluation(new)
     old = _make(runs / "table" / "old", config, 2, recipe_name="paper_vlog")
     _stands(old, step=15, finished=False, best_metric=0.4, best_step=None, seconds=121.0)
-    begun = _make(runs / "begun", config, 3, rate=3e-4)
-    (begun / "metrics.jsonl").write_text('{"step": 5}\n{"step": 10, "group": "train"}\n')
+    _make(runs / "begun", config, 3, rate=3e-4)
     (runs / "damaged").mkdir()
     (runs / "damaged" / "config.json").write_text("[]")
     (runs / "no-run").mkdir()
@@ -60,18 +58,20 @@ def _runs(folder: Path, *more: str, exit_code: int = 0) -> Ran:
 
 
 def test_each_folder_says_what_it_can(folder) -> None:
+    found = {run["run"]: run for run in _runs(folder, "--json").json["runs"]}
+
     def says(name: str, **expected: Any) -> bool:
-        found = read_summary(folder / name)
-        return found | expected == found
+        own = found[str(folder / name)]
+        return own | expected == own
 
     low, high = read_eval(folder / "new" / "eval-validation.json").interval("two_heads", "top1")
     assert low < 0.75 < high
     assert says("new", dataset="tiny", system="object-head", state="finished", step=20)
-    assert says("new", num_steps=20, best=0.5, best_step=15, measured=0.75, low=low, high=high)
+    assert says("new", num_steps=20, score=0.75, low=low, high=high, scored_on="validation")
     assert says("new", seconds=7.0)
     assert says("table/old", system="paper_vlog", state="stopped", step=15, num_steps=20)
-    assert says("table/old", best=0.4, measured=None, seconds=121.0)
-    assert says("begun", state="started", step=10, seconds=None)
+    assert says("table/old", score=0.4, low=None, scored_on="training", seconds=121.0)
+    assert says("begun", state="started", step=None, seconds=None)
     assert says("damaged", state="corrupt")
 
 
@@ -84,8 +84,7 @@ def test_the_table_names_what_differs(folder) -> None:
     assert "shards" not in "".join(lines)  # where data lies is no difference
     path = folder / "new" / "eval-validation.json"
     read_eval(path).model_copy(update={"trained_on": True}).write(path)
-    assert read_summary(folder / "new")["trained_on"]
-    assert "(trained on)" in _runs(folder).stdout
+    assert "trained on" in _runs(folder).stdout
     assert "trained on" not in _runs(folder, "--split", "test").stdout
 
 
