@@ -78,10 +78,9 @@ def _read(folder: Path, split: str) -> dict[str, Any]:
     """Return a run, with all settings of its recipe in place of those that differ."""
     is_pooled = (folder / _POOLED_NAME).exists()
     run = folder / FIRST_FOLD if is_pooled and not (folder / CONFIG_NAME).exists() else folder
-    unknown = dict.fromkeys(
-        ("dataset", "system", "step", "num_steps", "seconds", "metric", *_SCORE)
-    )
-    values = {"run": str(folder), "state": "corrupt", **unknown, _SETTINGS: {}}
+    names = ("dataset", "system", "step", "num_steps", "seconds", "metric", *_SCORE)
+    values: dict[str, Any] = {"run": str(folder), "state": "corrupt", **dict.fromkeys(names)}
+    values[_SETTINGS] = {}
     try:
         config = recorded_config(run)
     except ConfigError:
