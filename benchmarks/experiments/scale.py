@@ -44,7 +44,7 @@ from orn.stage1_detect.plan_detection import plan_job
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings, Views
+from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 
@@ -220,9 +220,9 @@ def loader_bytes() -> float:
 
 
 def evaluated(data: ClipDataset, clips: int) -> dict[str, float]:
-    """Return the time to load clips like `orn eval --views 10x1`, in two processes."""
+    """Return the time to load clips like `orn eval --views 10`, in two processes."""
     settings = LoaderSettings(batch_size=16, workers=2)
-    batches = evaluation_loader(data, settings, views=Views(num_clips=10).all())
+    batches = evaluation_loader(data, settings, num_clips=10)
     some = islice(batches, -(-clips // 16))
     done, row = timed(lambda: sum(len(batch) for batch in some))
     return {"clips": done, "clips_per_second": done / row["seconds"]}

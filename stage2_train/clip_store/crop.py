@@ -5,15 +5,11 @@ selected in stored pixels and converted to the grid by relative coordinates.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
-
-CropPlace = Literal["first", "center", "last"]
-"""Position along the longer side: left (or top), center, right (or bottom)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,22 +54,7 @@ class CropWindow:
 
 def center_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
     """Return the centered window; sizes are (height, width)."""
-    return placed_window(stored, crop, "center", grid=stored)
-
-
-def placed_window(
-    stored: tuple[int, int], crop: tuple[int, int], place: CropPlace, *, grid: tuple[int, int]
-) -> CropWindow:
-    """Return the window at a position along the longer side, centered along the other side.
-
-    The longer side is determined by the detections' grid; if the grid is square, by the stored
-    frames; if both are square, it is the width. Sizes are (height, width).
-    """
-    halves, shapes = get_args(CropPlace).index(place), (grid, stored)
-    is_tall = next((height > width for height, width in shapes if height != width), False)
-    down, across = (halves, 1) if is_tall else (1, halves)
-    y, x = (stored[0] - crop[0]) * down // 2, (stored[1] - crop[1]) * across // 2
-    return _window(stored, crop, y=y, x=x)
+    return _window(stored, crop, y=(stored[0] - crop[0]) // 2, x=(stored[1] - crop[1]) // 2)
 
 
 def random_window(

@@ -24,7 +24,7 @@ from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.workers import interrupts_delayed
 from orn.shared.text import counted
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
-from orn.stage2_train.clips.interfaces import ClipRequest, View
+from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.model.inputs import ClipBatch
 
 
@@ -130,20 +130,20 @@ def training_loader(
 
 
 def evaluation_loader(
-    dataset: ClipDataset, settings: LoaderSettings, *, views: Sequence[View] = (View(),)
+    dataset: ClipDataset, settings: LoaderSettings, *, num_clips: int = 1
 ) -> Iterable[ClipBatch]:
     """Return the batches of `evaluation_requests`.
 
     Raises:
-        ConfigError: if the store has too few frames for these views.
+        ConfigError: if the store has too few frames for these clips.
     """
-    if dataset.settings.has_one_clip and any(view.clip for view in views):
+    if dataset.settings.has_one_clip and num_clips > 1:
         raise ConfigError(
             "views: the clip store has the frames of one clip of each segment; evaluate one, or "
             "store more frames with `orn clips ... --rate`"
         )
     return _loader(
-        dataset, lambda: evaluation_requests(len(dataset), settings, views=views), settings
+        dataset, lambda: evaluation_requests(len(dataset), settings, num_clips=num_clips), settings
     )
 
 
@@ -156,11 +156,11 @@ def loader_of_segments(
 
 
 def evaluation_requests(
-    num_segments: int, settings: LoaderSettings, *, views: Sequence[View]
+    num_segments: int, settings: LoaderSettings, *, num_clips: int
 ) -> Iterator[list[ClipRequest]]:
-    """Yield batches of requests, each for one view of consecutive segments.
+    """Yield batches of requests, each for one clip of consecutive segments.
 
-    Process r of n evaluates segments r, r + n, ... All views of a batch are assigned consecutively
+    Process r of n evaluates segments r, r + n, ... All clips of a batch are assigned consecutively
     to the same worker, which has cached the frames and objects.
     """
     own = range(settings.rank, num_segments, settings.world_size)
@@ -168,9 +168,9 @@ def evaluation_requests(
     groups = [own[start : start + size] for start in range(0, len(own), size)]
     together = max(settings.workers, 1)  # PyTorch assigns batches to workers in turn
     for first in range(0, len(groups), together):
-        for view in views:
+        for clip in range(num_clips):
             for group in groups[first : first + together]:
-                yield [ClipRequest(segment, view=view) for segment in group]
+                yield [ClipRequest(segment, clip=clip) for segment in group]
 
 
 @dataclass(frozen=True, slots=True)

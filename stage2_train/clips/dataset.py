@@ -30,7 +30,7 @@ from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
-from orn.stage2_train.clip_store.crop import center_window, placed_window
+from orn.stage2_train.clip_store.crop import center_window
 from orn.stage2_train.clip_store.decoded import DecodedVideo, FrameSource
 from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import (
@@ -245,12 +245,8 @@ class ClipDataset(Dataset[ClipSample]):
             )
         draws = ClipDraws(request, segment, settings)
         frames_T = own_n[draws.frames(seconds_F[own_n])]
-        stored = self._clips.stored_size
-        window = draws.window(stored)
+        window = draws.window(self._clips.stored_size)
         objects = self._objects.objects(request, segment.video_id, seconds_F, frames_T, settings)
-        if window is None:
-            grid = objects[0].height, objects[0].width
-            window = placed_window(stored, settings.data.crop, request.view.crop, grid=grid)
         if settings.as_authors:
             person = self._objects.detections.detector.class_names.index(PERSON)
             objects = draws.persons_first(objects, person=person)

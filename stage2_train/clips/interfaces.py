@@ -1,39 +1,21 @@
-"""What clips are made from: settings, views of a segment and requests for clips.
+"""What clips are made from: settings and requests for clips.
 
 A activity classes.
 """
 
 import logging
 from dataclasses import dataclass
-from itertools import product
-from typing import Literal, get_args
+from typing import Literal
 
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import VideoPlaces
 from orn.shared.text import nearest
-from orn.stage2_train.clip_store.crop import CropPlace
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.settings.evaluation_names import NumCrops
 from orn.stage2_train.settings.recipe import DataRecipe
 
 logger = logging.getLogger(__name__)
 FrameInput = Literal["frames", "maps", "motion", "windows"]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One view of a segment."""
-
-    clip: int = 0
-    """Index of the test clip: clip 0 is centered, the others have random frames."""
-    crop: CropPlace = "center"
-    """Position of the crop along the longer side; it is centered along the shorter one."""
-    flip: bool = False
-    """Whether frames, boxes and masks are flipped left to right."""
-
-
-_CENTERED = View()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +26,11 @@ class ClipRequest:
     """Index of the segment in the data set."""
     epoch: int | None = None
     """Epoch of a training clip, which determines its random numbers; None for evaluation."""
-    view: View = _CENTERED
-    """View of a clip for evaluation."""
+    clip: int = 0
+    """Index of a clip for evaluation: clip 0 is centered, the others have random frames."""
     resolved: tuple[Segment, VideoPlaces] | None = None
     """The segment and the shards with its detections, for a dataset from `ClipDataset.for_workers`,
     which has neither segments nor a list of videos."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Views:
-    """The views whose logits are averaged: each crop of each clip, optionally also flipped."""
-
-    num_clips: int = 1
-    num_crops: NumCrops = 1
-    """Number of crops: 1 for the center crop, or 3 along the longer side."""
-    flipped_A: tuple[int, ...] | None = None
-    """Class of each class's mirrored videos; None for no flipped views."""
-
-    def all(self) -> list[View]:
-        """Return all views, ordered by clip."""
-        crops = get_args(CropPlace) if self.num_crops == len(get_args(CropPlace)) else ["center"]
-        flips = (False,) if self.flipped_A is None else (False, True)
-        return [View(*view) for view in product(range(self.num_clips), crops, flips)]
 
 
 def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:

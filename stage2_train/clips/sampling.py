@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment
 from orn.stage2_train.clip_store.center_frames import borders, center_frames, middles
-from orn.stage2_train.clip_store.crop import CropWindow, random_window
+from orn.stage2_train.clip_store.crop import CropWindow, center_window, random_window
 from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import FrameObjects, with_persons_first
 
@@ -45,7 +45,7 @@ class ClipDraws:
     def frames(self, seconds_F: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the (T,) indices of a clip's frames within its segment."""
         data = self._settings.data
-        is_centered = not self.is_training and self._request.view.clip == 0
+        is_centered = not self.is_training and self._request.clip == 0
         if self._settings.as_authors:
             return authors_frames(
                 seconds_F, data.clip_frames, self._generator, is_centered=is_centered
@@ -54,11 +54,12 @@ class ClipDraws:
             return center_frames(len(seconds_F), data.clip_frames)
         return random_frames(len(seconds_F), data.clip_frames, self._generator)
 
-    def window(self, stored: tuple[int, int]) -> CropWindow | None:
-        """Return the random crop of a training clip; None in evaluation."""
+    def window(self, stored: tuple[int, int]) -> CropWindow:
+        """Return the crop: random in training, centered in evaluation."""
+        crop = self._settings.data.crop
         if not self.is_training:
-            return None
-        return random_window(stored, self._settings.data.crop, self._generator)
+            return center_window(stored, crop)
+        return random_window(stored, crop, self._generator)
 
     def persons_first(self, objects: list[FrameObjects], *, person: int) -> list[FrameObjects]:
         """Return the objects of each frame with persons first and the others in random order."""
@@ -67,9 +68,7 @@ class ClipDraws:
 
     def is_flipped(self) -> bool:
         """Return whether the clip is flipped left to right."""
-        if not self.is_training:
-            return self._request.view.flip
-        if self._settings.flipped_A is None:
+        if not self.is_training or self._settings.flipped_A is None:
             return False
         return bool(self._stream("flip").integers(2))
 
@@ -80,7 +79,7 @@ class ClipDraws:
             seeds = (self._settings.seed, request.epoch, request.segment)
             return np.random.default_rng(seeds if of is None else (*seeds, _STREAMS[of]))
         name = self._segment.id
-        return clip_generator(name if of is None else f"{name}\0{of}", request.view.clip)
+        return clip_generator(name if of is None else f"{name}\0{of}", request.clip)
 
 
 def random_frames(

@@ -20,7 +20,7 @@ from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import interval_facts, segments_of_metrics
-from orn.stage2_train.runs.eval_file import EvalFile, read_eval
+from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
 from orn.stage2_train.runs.run_config import read_config
@@ -43,10 +43,9 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
         name: NAME in eval-NAME.json; None: the folds of two cross-validations, else validation.
 
     Returns:
-        `figures` by name; `classes`, the largest gain first; `views` of each run (null if there is
-        no evaluation of its predictions); `trained_on`, the runs that were trained on the
-        segments; `unsure`, the number of ignored labels and the runs whose own evaluation counts
-        some of them; and the ids of the segments that only one of the runs predicts correctly.
+        `figures` by name; `classes`, the largest gain first; `trained_on`, the runs that were
+        trained on the segments; `unsure`, the number of ignored labels; and the ids of the segments
+        that only one of the runs predicts correctly.
         With multiple labels, this is the run that predicts more labels correctly.
 
     Raises:
@@ -58,7 +57,7 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
     for run in runs:
         _warn_of_other_weights(run, name)
     class_names, _ = (_class_names(run, name) for run in runs)
-    pair, unsure = _same_segments(runs, name)
+    pair = _same_segments(runs, name)
     first = pair[0]
     groups = first.groups or first.ids
     one_tally, other_tally = (Tallies(own.labels, own.logits, own.unsure) for own in pair)
@@ -75,19 +74,18 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
         if row["difference"] is not None
     ]
     gain_N = _num_right(pair[1]) - _num_right(pair[0])
-    paths = [run / f"eval-{name}.json" for run in runs]
-    files = [read_eval(path) if path.exists() else None for path in paths]
     return {
         "one": str(one),
         "other": str(other),
         "measurement": name,
         "num_segments": len(first.ids),
         "interval": interval_facts(first, NUM_FIGURE_DRAWS),
-        "views": dict(zip(("one", "other"), map(_views, files), strict=True)),
         "trained_on": [
-            str(run) for run, file in zip(runs, files, strict=True) if file and file.trained_on
+            str(run)
+            for run in runs
+            if (path := result_paths(run, name)[0]).exists() and read_eval(path).trained_on
         ],
-        "unsure": unsure,
+        "unsure": int((~first.sure_NA).sum()),
         "figures": dict(zip(names, rows, strict=False)),
         "classes": sorted(classes, key=lambda row: -row["difference"]),
         "only_one_right": [first.ids[row] for row in np.flatnonzero(gain_N < 0)],
@@ -132,11 +130,9 @@ def _class_names(run: Path, name: str) -> tuple[str, ...]:
     return read_config(run / FIRST_FOLD if name == FOLDS else run).dataset.classes
 
 
-def _same_segments(
-    runs: tuple[Path, Path], name: str
-) -> tuple[tuple[Predictions, Predictions], dict[str, Any]]:
+def _same_segments(runs: tuple[Path, Path], name: str) -> tuple[Predictions, Predictions]:
     """Return the predictions of both runs in the same order, without the labels that either of them
-    ignores; and what was ignored, as a JSON object."""
+    ignores."""
     where, remedy = f"compare {runs[0]} {runs[1]}", "evaluate both on the same data"
     one, other = (predictions_of(run, name) for run in runs)
     if name == FOLDS and one.labels.ndim > 1:
@@ -155,20 +151,7 @@ def _same_segments(
         names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
         raise ConfigError(f"{where}: labels differ for {names}; {remedy}")
     unsure_NA = ~(one.sure_NA & other.sure_NA)
-    counted_by = [
-        str(run)
-        for run, own in zip(runs, (one, other), strict=True)
-        if (unsure_NA & own.sure_NA).any()
-    ]
-    if unsure_NA.any():
-        one, other = replace(one, unsure=unsure_NA), replace(other, unsure=unsure_NA)
-    return (one, other), {"left_out": int(unsure_NA.sum()), "counted_by": counted_by}
-
-
-def _views(file: EvalFile | None) -> dict[str, Any] | None:
-    """Return the views used in an evaluation: clips, crops and flips."""
-    views = {"clips", "crops", "flip"}
-    return None if file is None else file.model_dump(include=views)
+    return replace(one, unsure=unsure_NA), replace(other, unsure=unsure_NA)
 
 
 def _num_right(predictions: Predictions) -> NDArray[np.int64]:
@@ -183,16 +166,10 @@ def _num_right(predictions: Predictions) -> NDArray[np.int64]:
 def as_summary(result: dict[str, Any]) -> Summary:
     """Return the result as text, with the classes that gain and lose most."""
     notes = []
-    one, other = result["views"]["one"], result["views"]["other"]
-    if one != other and one and other:
-        changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
-        notes.append(f"Evaluated with different views: {', '.join(changed).lower()}.")
     if by := " and ".join(result["trained_on"]):
         notes.append(f"Trained on these segments: {by}. Evaluate it on other segments, too.")
-    if number := result["unsure"]["left_out"]:
-        text = f"Unsure labels ({number:,}) are ignored for both runs"
-        by = " and ".join(result["unsure"]["counted_by"])
-        notes.append(f"{text}; `orn eval` for {by} counts them as negative." if by else f"{text}.")
+    if number := result["unsure"]:
+        notes.append(f"Unsure labels ({number:,}) are ignored for both runs.")
     for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
         if ids := result[key]:
             notes.append(f"right only in {result[run]}: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")

@@ -2,25 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from orn.data_manifests.records import Split
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.evaluation_names import NumCrops
 from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources
-
-_VIEWS = re.compile(r"([1-9]\d{0,3})x(\d)", re.ASCII)
-
-
-def _views(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _VIEWS.fullmatch(value)
-    if not match:
-        raise ValueError(f"expected CLIPSxCROPS, such as 10x1 or 10x3, got {value!r}")
-    return int(match[1]), int(match[2])
 
 
 class EvalRequest(Request):
@@ -36,22 +24,14 @@ class EvalRequest(Request):
         ),
     ] = None
     split: Annotated[Split, Option("Split to evaluate.")] = "validation"
-    views: Annotated[
-        Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], NumCrops], BeforeValidator(_views)],
+    num_clips: Annotated[
+        int,
+        Field(ge=1, le=1000),
         Option(
-            "Test clips per segment, the first one centered, and crops per clip: 1 at the center "
-            "or 3 along the longer side, such as 10x3. Their logits are averaged.",
-            metavar="CLIPSxCROPS",
-            usual="1x1",
+            "Test clips per segment, the first one centered, whose logits are averaged.",
+            name="--views",
         ),
-    ] = (1, 1)
-    flip: Annotated[
-        bool,
-        Option(
-            "Also evaluate each clip flipped left to right; the manifest must specify how flips "
-            "change classes."
-        ),
-    ] = False
+    ] = 1
     label: Annotated[
         str | None,
         Option(

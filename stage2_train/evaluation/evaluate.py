@@ -27,7 +27,6 @@ from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.batches import LoaderSettings
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
-from orn.stage2_train.clips.interfaces import Views, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.eval_request import EvalRequest
@@ -115,24 +114,21 @@ def evaluate_run(
     joined.require_segments(config.dataset.name)
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
-    clips = sources.clip_dataset(joined, recipe, flipped_views=request.flip)
+    clips = sources.clip_dataset(joined, recipe)
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
-    views = Views(
-        num_clips=request.views[0],
-        num_crops=request.views[1],
-        flipped_A=classes_when_flipped(sources.dataset) if request.flip else None,
-    )
     batch_size, workers = recipe.optimizer.batch_size, request.resources.workers
     loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
-    predictions = _predict(model, clips, loading, views=views, accelerator=accelerator)
+    predictions = _predict(
+        model, clips, loading, num_clips=request.num_clips, accelerator=accelerator
+    )
     predictions = replace(predictions, made_from=_made_from(run, request, sources, joined))
     is_seen = request.split in recipe.data.training_splits
     results: dict[str, Any] = {}
     if accelerator.is_main_process:
         predictions = whole_model(model, predictions, clips, sources=sources, request=request)
         results["calibration"] = calibration_values(predictions)
-    if not is_seen and request.views == (1, 1) and not request.flip:
+    if not is_seen and request.num_clips == 1:
         with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
             changed = predict_changed(
                 model.network,
@@ -172,11 +168,11 @@ def _predict(
     clips: ClipDataset,
     loading: LoaderSettings,
     *,
-    views: Views,
+    num_clips: int,
     accelerator: Accelerator,
 ) -> Predictions:
     """Return the predictions for clips, with their groups and unsure labels."""
-    total = len(clips) * len(views.all())
+    total = len(clips) * num_clips
     began = time.perf_counter()
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
         predictions = predict(
@@ -184,7 +180,7 @@ def _predict(
             clips,
             loading,
             heads=model.heads,
-            views=views,
+            num_clips=num_clips,
             accelerator=accelerator,
             advance=bar.advance,
         )
@@ -243,9 +239,7 @@ def split_file(
         "split": request.split,
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
-        "clips": request.views[0],
-        "crops": request.views[1],
-        "flip": request.flip,
+        "clips": request.num_clips,
         "metric": dataset.metric,
         "num_unsure": sum(len(segment.unsure) for segment in joined.segments),
         "unsure_in_evaluation": "negative" if recipe.model.variant == "authors" else "left_out",
@@ -338,7 +332,7 @@ def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:
 def _made_from(
     run: Path, request: EvalRequest, sources: Sources, joined: JoinedSplit
 ) -> dict[str, Any]:
-    options = {"split": request.split, "views": request.views, "flip": request.flip}
+    options = {"split": request.split, "clips": request.num_clips}
     return {
         "config": json_digest([config_digest(run), options]),
         "weights": weights_digest(run),

@@ -1,4 +1,4 @@
-"""Compute the predictions for the segments of a split, averaged over their views.
+"""Compute the predictions for the segments of a split, averaged over their clips.
 
 N segments, A activity classes.
 """
@@ -13,7 +13,6 @@ from torch import nn
 
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.runs.predictions import Predictions, joined_predictions
 from orn.stage2_train.settings.evaluation_names import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
@@ -28,7 +27,7 @@ def predict(
     settings: LoaderSettings,
     *,
     heads: Heads,
-    views: Views,
+    num_clips: int = 1,
     accelerator: "Accelerator",
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
@@ -38,24 +37,22 @@ def predict(
 
     Args:
         network: network on the accelerator's device; it remains in evaluation mode afterwards.
-        views: views of each segment whose logits are averaged, after swapping back the classes of
-            flipped views.
+        num_clips: number of clips of each segment whose logits are averaged.
         advance: called with the number of clips of each finished batch.
     """
     from accelerate.utils import gather_object
 
     network.eval()
     own = range(settings.rank, len(dataset), settings.world_size)
-    every = views.all()
     labels: list[NDArray] = []
     sums: dict[tuple[str, int], NDArray[np.float64]] = {}
     means: dict[str, NDArray[np.float32]] = {}
     combination: HeadCombination = "mean"
-    batches = evaluation_loader(dataset, settings, views=every)
-    asked = evaluation_requests(len(dataset), settings, views=every)
+    batches = evaluation_loader(dataset, settings, num_clips=num_clips)
+    asked = evaluation_requests(len(dataset), settings, num_clips=num_clips)
     for requests, batch in zip(asked, batches, strict=True):
-        view, first = requests[0].view, own.index(requests[0].segment)
-        if view == every[0]:
+        clip, first = requests[0].clip, own.index(requests[0].segment)
+        if clip == 0:
             labels.append(batch.labels.numpy())
         with torch.inference_mode(), accelerator.autocast():
             output = network(batch.to(accelerator.device), heads=heads)
@@ -66,15 +63,12 @@ def predict(
         ):
             if logits_BA is None:
                 continue
-            own_BA = logits_BA.double().cpu().numpy()
-            if view.flip:
-                own_BA = own_BA[:, views.flipped_A]
-            total_BA = sums.pop((name, first), 0.0) + own_BA
-            if view != every[-1]:
+            total_BA = sums.pop((name, first), 0.0) + logits_BA.double().cpu().numpy()
+            if clip < num_clips - 1:
                 sums[name, first] = total_BA
                 continue
             mean_NA = means.setdefault(name, np.zeros((len(own), total_BA.shape[1]), np.float32))
-            mean_NA[first : first + len(batch)] = total_BA / len(every)
+            mean_NA[first : first + len(batch)] = total_BA / num_clips
         advance(len(batch))
     part = Predictions(
         ids=tuple(dataset.segments[place].id for place in own),

@@ -38,7 +38,7 @@ def whole_model(
         forest_NA = model.forest.of_segments(clips.segments, sources.detections, sources.clips)
         predictions = replace(predictions, forest_logits=forest_NA)
     trained_on = model.config.recipe.data.training_splits
-    is_plain = request.views == (1, 1) and not request.flip and request.label is None
+    is_plain = request.num_clips == 1 and request.label is None
     is_own = sources.dataset.name == model.config.dataset.name
     fits = request.split == "validation" and request.split not in trained_on and is_plain and is_own
     parts, labels, unsure_NA = predictions.parts, predictions.labels, predictions.unsure

@@ -135,12 +135,11 @@ def _evaluated(model: OpenedModel, measured: Measured, resources: Resources) -> 
 
 
 def _measured(model: OpenedModel, split: Split, resources: Resources) -> Measured:
-    """Return the evaluation of a model, made again with the same views if it is not current."""
+    """Return the evaluation of a model, made again with as many clips if it is not current."""
     request = EvalRequest(run=model.path, split=split, resources=resources)
     with suppress(PipelineError):  # missing or damaged
         earlier = read_eval(result_paths(model.path, split)[0])
-        views = (earlier.clips, earlier.crops)
-        request = request.changed(views=views, flip=earlier.flip)
+        request = request.changed(num_clips=earlier.clips)
     if (why := stale_evaluation(request)) is not None:
         if why:
             logger.info("%s: %s since it was evaluated; evaluating it again", model.path, why)

@@ -118,8 +118,6 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     num_segments: int
     num_skipped: int
     clips: int
-    crops: int
-    flip: bool
     metric: Metric
     num_unsure: int
     """Number of unsure labels."""
@@ -136,7 +134,7 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     calibration: Calibration | None = None
     """Calibration of the prediction; None for a baseline."""
     controls: ControlResults | None = None
-    """What the run uses; None for a baseline, training splits and several views."""
+    """What the run uses; None for a baseline, training splits and several clips."""
     made_from: dict[str, Any]
     """What the evaluation was made from."""
 
@@ -222,8 +220,6 @@ def _dumped(value: Any, **options: Any) -> str:
 
 def as_summary(file: EvalFile) -> Summary:
     """Return the results as a table, with a row per metric and a column per head, and notes."""
-    crops = "" if file.crops == 1 else f" of {counted(file.crops, 'crop')}"
-    flips = ", each also flipped" if file.flip else ""
     seen = " (trained on)" if file.trained_on else ""
     step = "" if file.step is None else f", step {file.step}"
     system = "" if file.system is None else f", system {file.system}"
@@ -249,7 +245,7 @@ def as_summary(file: EvalFile) -> Summary:
         notes.append(file.controls.sentence())
     return Summary(
         title=f"{file.dataset}, {file.split}{seen}: {counted(file.num_segments, 'segment')}, "
-        f"{counted(file.clips, 'clip')}{crops} each{flips}{step}{system}",
+        f"{counted(file.clips, 'clip')} each{step}{system}",
         tables=tables,
         notes=notes,
     )

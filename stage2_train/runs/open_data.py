@@ -100,7 +100,6 @@ class Sources:
         recipe: Recipe,
         *,
         flip: bool = False,
-        flipped_views: bool = False,
     ) -> ClipDataset:
         """Return the clips of usable segments.
 
@@ -109,7 +108,6 @@ class Sources:
             recipe: settings for clips.
             flip: whether training clips are flipped at random. Stored maps are then not read,
                 because a mirrored map is not the map of a mirrored frame.
-            flipped_views: whether some views of clips are flipped.
 
         Raises:
             ConfigError: if the data set does not specify how flips change classes, or its segments
@@ -122,19 +120,17 @@ class Sources:
                 f"model.variant: expected paper for {dataset.name}, whose segments are parts of "
                 "videos that may be stored partially, got authors; omit it"
             )
-        if (model.reads_motion or model.reads_windows) and (flip or flipped_views):
+        if (model.reads_motion or model.reads_windows) and flip:
             raise ConfigError(
-                "data.flip and flipped views: motion and windows of frames cannot be flipped; pass "
-                "--set data.flip=false"
+                "data.flip: motion and windows of frames cannot be flipped; pass --set "
+                "data.flip=false"
             )
         has_one_clip = self.clips.settings.clip_frames is not None
         if has_one_clip:
             _check_center_frames(self.clips, recipe)
         has_stored = self.clips.settings.maps is not None
         settings = replace(
-            clip_settings(
-                recipe, task=dataset.task, has_maps=has_stored and not (flip or flipped_views)
-            ),
+            clip_settings(recipe, task=dataset.task, has_maps=has_stored and not flip),
             flipped_A=classes_when_flipped(dataset) if flip else None,
             has_one_clip=has_one_clip,
         )

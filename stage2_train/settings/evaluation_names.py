@@ -4,7 +4,6 @@ heads are combined. A model of a network and a forest is combined in `parts.temp
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-NumCrops = Literal[1, 3]
 NUM_FIGURE_DRAWS = 2000
 """Bootstrap draws for a confidence interval, which determine its width to about 2 %."""
 FOLDS = "folds"

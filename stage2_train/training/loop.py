@@ -27,7 +27,6 @@ from orn.stage2_train.clips.batches import (
     worker_losses_reported,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.model.inputs import ClipBatch
@@ -313,7 +312,6 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         clips,
         session.loader,
         heads=phase.heads,
-        views=Views(),
         accelerator=session.accelerator,
     )
     check_finite(predictions.by_head(), predictions.ids, of=session.run)

@@ -13,16 +13,11 @@ Place = tuple[int, int, int, int]
 """First column, first row, height and width of a window of a stored frame."""
 
 
-def place_of_crop(
-    stored: tuple[int, int], crop: tuple[int, int], *, where: str, is_tall: bool, flip: bool
-) -> Place:
+def place_of_crop(stored: tuple[int, int], crop: tuple[int, int], *, flip: bool) -> Place:
     """Where the window lies on the film as it is shown; a flipped one is mirrored, too."""
-    room = {"rows": stored[0] - crop[0], "columns": stored[1] - crop[1]}
-    starts = {side: slack // 2 for side, slack in room.items()}
-    longer = "rows" if is_tall else "columns"
-    starts[longer] = {"first": 0, "center": starts[longer], "last": room[longer]}[where]
-    x = room["columns"] - starts["columns"] if flip else starts["columns"]
-    return x, starts["rows"], *crop
+    left = (stored[1] - crop[1]) // 2
+    x = stored[1] - crop[1] - left if flip else left
+    return x, (stored[0] - crop[0]) // 2, *crop
 
 
 def picture_in_view(picture_HW3: NDArray, place: Place, *, flip: bool) -> NDArray:

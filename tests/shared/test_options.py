@@ -123,7 +123,7 @@ def test_a_printed_command_line_is_parsed_to_the_same_values() -> None:
     requests = {
         detect: DetectRequest(dataset="a", scope=Scope(rate=2.5), precision="bfloat16"),
         clips: ClipsRequest(manifest="a.toml", size=(64, 96), fresh=True),
-        evaluate: EvalRequest(run="runs/a", views=(10, 3), flip=True, resources=places),
+        evaluate: EvalRequest(run="runs/a", num_clips=10, resources=places),
         train: TrainRequest(manifest="a", overrides=("a=[1,2]", "b='c d'"), resources=places),
     }
     for command, request in requests.items():

@@ -37,7 +37,7 @@ def test_train_then_eval(workspace) -> None:
     names = {path.name for path in run.iterdir()}
     assert {"config.json", "starts.jsonl", "metrics.jsonl", LAST, BEST} <= names
 
-    report = evaluate(run, "--views", "2x1").json
+    report = evaluate(run, "--views", "2").json
     assert report == read_eval(run / "eval-validation.json").as_json()
     assert (report["split"], report["num_segments"], report["clips"]) == ("validation", 4, 2)
     assert (report["metric"], report["chance"], report["num_skipped"]) == ("top1", 0.5, 0)
@@ -46,7 +46,7 @@ def test_train_then_eval(workspace) -> None:
     assert [row["class"] for row in report["per_class"]] == ["right", "down"]
     assert sum(clips for _, _, clips in report["confusion_counts"]) == 4
     first = (run / "predictions-validation.npz").read_bytes()
-    assert evaluate(run, "--views", "2x1").json == report
+    assert evaluate(run, "--views", "2").json == report
     assert (run / "predictions-validation.npz").read_bytes() == first
 
 
@@ -88,8 +88,7 @@ def test_other_measurements_have_files_of_their_own(one_step, trained_once, tmp_
     [
         (("--split", "test"), 1, "tiny, test: "),
         (("--name", "../elsewhere"), 2, "--name '../elsewhere'"),
-        (("--flip",), 2, "flipped_classes"),
-        *((("--views", odd), 2, "'--views'") for odd in ("3", "0x1", "1x2", "1001x1", "3X1")),
+        (("--views", "0"), 2, "'--views'"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(one_step, options, exit_code, message) -> None:

@@ -9,7 +9,6 @@ import torch
 
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
-from orn.stage2_train.clips.interfaces import Views
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.explanation.importance import explain
@@ -136,9 +135,7 @@ def train_and_evaluate(recipe, clips, accelerator, tmp_path) -> None:
         assert unused == [], phase.name  # several processes wait for each gradient
         unmoved = [key for key, row in trained.items() if torch.equal(row, before[key])]
         assert len(unmoved) < len(before) / 2, unmoved
-    predictions = predict(
-        network, validation, SETTINGS, heads=phase.heads, views=Views(), accelerator=accelerator
-    )
+    predictions = predict(network, validation, SETTINGS, heads=phase.heads, accelerator=accelerator)
     assert set(score_heads(predictions, validation)) == HEADS[recipe.model.heads]
     assert predictions.logits.shape == (2, 2)
     assert np.isfinite(predictions.logits).all()

@@ -352,7 +352,7 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "a damaged evaluation": (damaged(EVAL, 0), {"eval": "", **SHOWN[EVAL]}),
     "damaged predictions": (damaged(PREDICTIONS, -1), {"eval": "", **SHOWN[PREDICTIONS]}),
     "an evaluation with other views": (
-        evaluated(views=(2, 1)),
+        evaluated(num_clips=2),
         of_views,
     ),
     "an evaluation with a name": (evaluated(label="mine"), {}),

@@ -13,7 +13,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipRequest, View
+from orn.stage2_train.clips.interfaces import ClipRequest
 from tests.stage2_train.clips.conftest import SETTINGS, whole_video
 
 MOVED_CELLS = 0.15  # what antialiasing and JPEG move over a border; a pixel is 0.6 or 0.9 cells
@@ -40,7 +40,7 @@ def test_clips_depend_on_segment_and_in_training_on_seed_and_epoch_alone(make_da
     assert equal(pickle.loads(data)[request], first)
     assert not equal(dataset[ClipRequest(1, epoch=1)], first)
     assert not equal(other_seed[request], first)
-    views = [ClipRequest(1, view=View(clip)) for clip in range(3)]
+    views = [ClipRequest(1, clip=clip) for clip in range(3)]
     assert all(equal(dataset[view], other_seed[view]) for view in views)
     assert not equal(dataset[views[0]], dataset[views[1]])
 

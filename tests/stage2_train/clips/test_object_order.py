@@ -7,7 +7,7 @@ import pytest
 
 from orn.shared.masks.rules import COCO_RULES
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clips.interfaces import ClipRequest, View
+from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.clips.objects import (
     FrameObjects,
     SlotSettings,
@@ -71,7 +71,7 @@ def test_slots_are_those_of_the_detections_in_that_order(seed) -> None:
 
 
 @pytest.mark.parametrize(
-    "clip_request", [ClipRequest(0, epoch=3), ClipRequest(0), ClipRequest(0, view=View(1))]
+    "clip_request", [ClipRequest(0, epoch=3), ClipRequest(0), ClipRequest(0, clip=1)]
 )
 def test_order_is_drawn_apart_and_again_the_same(clip_request, make_dataset) -> None:
     plain, ordered, again = (

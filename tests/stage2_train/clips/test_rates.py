@@ -20,7 +20,7 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import writing
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipRequest, View
+from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.stage2_train.clips import conftest
@@ -81,7 +81,7 @@ def test_frames_and_objects_are_of_the_same_time(tmp_path: Path, rate: Fraction)
     clips = clips_of(tmp_path, rate)
     requests = [
         ClipRequest(0),
-        ClipRequest(0, view=View(1)),
+        ClipRequest(0, clip=1),
         *(ClipRequest(0, epoch=e) for e in range(4)),
     ]
     half_interval_columns = COLUMNS_PER_SECOND / MASK_RATE / 2
@@ -100,7 +100,7 @@ def test_by_the_ratio_of_numbers(num_masks: int, rate: int, tmp_path: Path) -> N
     clips = clips_of(tmp_path, Fraction(rate), num_masks=num_masks)
     clips.settings = replace(SETTINGS, as_authors=True)
     num_frames = 2 * rate
-    for request in (ClipRequest(0), ClipRequest(0, view=View(1)), ClipRequest(0, epoch=0)):
+    for request in (ClipRequest(0), ClipRequest(0, clip=1), ClipRequest(0, epoch=0)):
         sample = clips[request]
         for place, box in zip(sample.seconds * rate, sample.slots.boxes[:, 0], strict=True):
             row = int(round(place) * num_masks / num_frames + 1e-9)

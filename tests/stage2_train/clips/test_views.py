@@ -1,4 +1,4 @@
-"""Crops and flips of evaluation and flips of training: frames, boxes, masks and labels together."""
+"""Centered crops, and flips of training: frames, boxes, masks and labels together."""
 
 from dataclasses import replace
 
@@ -16,8 +16,6 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import (
     ClipRequest,
     ClipSettings,
-    View,
-    Views,
     classes_when_flipped,
 )
 from orn.stage2_train.clips.objects import SlotSettings
@@ -35,7 +33,6 @@ SETTINGS = replace(
     slots=SlotSettings(max_objects=9, background=False, mask_size=4, feature_cells=(2, 3)),
     num_activities=3,
 )
-EVERY_VIEW = Views(num_clips=2, num_crops=3, flipped_A=(1, 0, 2)).all()
 
 
 class Noise:
@@ -89,26 +86,25 @@ def clips_of(noise: Noise, settings: ClipSettings = SETTINGS) -> ClipDataset:
 
 
 @pytest.mark.parametrize(
-    ("stored", "grid", "is_tall"),
+    ("stored", "grid"),
     [
-        ((10, 15), (6, 9), False),
-        ((12, 12), (9, 6), True),  # squashed to a square
-        ((11, 13), (9, 6), True),  # squashed the other way
-        ((13, 9), (7, 7), True),  # masks on a square, as those that were released
-        ((12, 12), (7, 7), False),
+        ((10, 15), (6, 9)),
+        ((11, 13), (9, 6)),  # squashed the other way
+        ((13, 9), (7, 7)),  # masks on a square, as those that were released
     ],
 )
-@pytest.mark.parametrize("view", EVERY_VIEW)
-def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tall) -> None:
+@pytest.mark.parametrize("flip", [False, True])
+def test_frames_boxes_and_masks_of_a_crop_equal_loops(flip, stored, grid) -> None:
     noise = Noise(stored, grid)
-    sample = clips_of(noise)[ClipRequest(0, view=view)]
-    place = place_of_crop(stored, CROP, where=view.crop, is_tall=is_tall, flip=view.flip)
+    sample = clips_of(noise)[0]
+    sample = sample.flipped() if flip else sample
+    place = place_of_crop(stored, CROP, flip=flip)
     for time in range(NUM_FRAMES):
-        picture = picture_in_view(noise.pictures_FHW3[time], place, flip=view.flip)
+        picture = picture_in_view(noise.pictures_FHW3[time], place, flip=flip)
         np.testing.assert_array_equal(sample.frames[time], picture)
         for number in range(2):
             mask, box = noise.masks_FNHW[time, number], noise.boxes_FN4[time, number]
-            how = {"flip": view.flip, "stored": stored}
+            how = {"flip": flip, "stored": stored}
             for values, cells in ((sample.slots.masks, (4, 4)), (sample.slots.coverage, (2, 3))):
                 expected = mask_in_view(mask, place, cells=cells, **how)
                 np.testing.assert_allclose(values[time, number], expected, atol=1e-5)
@@ -120,11 +116,10 @@ def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tal
 @pytest.mark.parametrize("workers", [0, 1, 2, 5])
 def test_a_worker_has_all_views_of_its_segments(workers) -> None:
     settings = LoaderSettings(batch_size=2, workers=workers, rank=1, world_size=2)
-    views = Views(num_clips=4).all()
-    batches = list(evaluation_requests(13, settings, views=views))
-    asked = [(sample.segment, sample.view.clip) for batch in batches for sample in batch]
+    batches = list(evaluation_requests(13, settings, num_clips=4))
+    asked = [(sample.segment, sample.clip) for batch in batches for sample in batch]
     assert sorted(asked) == [(segment, clip) for segment in range(1, 13, 2) for clip in range(4)]
-    assert [batch[0].segment for batch in batches if batch[0].view == View()] == [1, 5, 9]
+    assert [batch[0].segment for batch in batches if not batch[0].clip] == [1, 5, 9]
     of_worker: dict[int, set[int]] = {}
     for place, batch in enumerate(batches[: 4 * (3 - 3 % max(workers, 1))]):
         of_worker.setdefault(place % max(workers, 1), set()).add(batch[0].segment)
@@ -145,7 +140,7 @@ def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> 
         np.testing.assert_array_equal(other.slots.masks, expected.slots.masks)
         np.testing.assert_array_equal(other.slots.boxes, expected.slots.boxes)
     assert 10 < sum(labels) < 30
-    assert flipping[ClipRequest(0, view=View(flip=True))].label == 0
+    assert flipping[0].label == 0
 
 
 def test_several_labels_are_flipped_with_those_that_are_not_known() -> None:

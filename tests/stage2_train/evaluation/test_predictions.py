@@ -10,7 +10,7 @@ import torch
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.clips.batches import LoaderSettings, collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings, View, Views
+from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.evaluation.predict_split import gathered, predict
 from orn.stage2_train.model.build import build_object_network
@@ -49,13 +49,13 @@ def network() -> ObjectVideoNetwork:
 
 def run(network, clips, *, heads="both", batch_size=5, **options) -> Predictions:
     """`predict`, in batches of five."""
-    views = options.pop("views", Views(num_clips=options.pop("num_clips", 1)))
+    num_clips = options.pop("num_clips", 1)
     return predict(
         network,
         clips,
         LoaderSettings(batch_size=batch_size, **options),
         heads=heads,
-        views=views,
+        num_clips=num_clips,
         accelerator=build_accelerator("fp32", "cpu"),
     )
 
@@ -107,7 +107,7 @@ def test_segments_one_after_another_give_the_bits_of_clips_one_after_another(
     for clip in range(3):
         for start in range(0, 12, 5):
             rows = list(range(start, min(start + 5, 12)))
-            batch = collate([clips[ClipRequest(row, view=View(clip))] for row in rows])
+            batch = collate([clips[ClipRequest(row, clip=clip)] for row in rows])
             with torch.inference_mode():
                 output = network(batch, heads="both")
             total[0, rows] += output.object_logits_BA.double().numpy()
@@ -117,19 +117,6 @@ def test_segments_one_after_another_give_the_bits_of_clips_one_after_another(
     assert predictions.labels.tolist() == [0, 1] * 6
     np.testing.assert_array_equal(predictions.object_logits, (total[0] / 3).astype(np.float32))
     np.testing.assert_allclose(predictions.logits, total[1] / 3, atol=BATCHING)
-
-
-def test_logits_of_flipped_views_are_of_the_classes_that_they_were(network, clips) -> None:
-    predictions = run(network, clips, views=Views(num_crops=3, flipped_A=(1, 0)))
-    network.eval()
-    with torch.inference_mode():
-        logits = [
-            network(collate([clips[ClipRequest(4, view=View(0, crop, flip))]])).logits_BA
-            for flip in (False, True)
-            for crop in ("first", "center", "last")
-        ]
-    expected = torch.cat([*logits[:3], *(logit[:, [1, 0]] for logit in logits[3:])]).mean(dim=0)
-    np.testing.assert_allclose(predictions.logits[4], expected, atol=BATCHING)
 
 
 @pytest.mark.parametrize("combination", ["mean", "sum"])
