@@ -17,6 +17,7 @@ from orn.shared.jobs.exit_codes import errors_as_exit_codes, logging_to_stderr
 from orn.shared.text import nearest
 
 _BENCH = "orn.benchmarks.bench_commands"
+_INSPECT = "orn.inspect.inspect_commands"
 _DEMO = "orn.demo.demo_commands"
 _MANIFEST = "orn.data_manifests.manifest_commands"
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -41,7 +42,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage1_detect.export_command:export_objects",
             "Export detections for other tools.",
         ),
-        "verify": ("orn.inspect.verify_command:verify", "Check shards for damage and consistency."),
+        "verify": (
+            f"{_INSPECT}:verify",
+            "Check shards for damage and consistency.",
+        ),
         "clips": (
             "orn.stage2_train.clip_store.clips_command:clips",
             "Store the rescaled frames of a data set.",
@@ -64,7 +68,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Look and compare": {
-        "inspect": ("orn.inspect.inspect_command:inspect", "Summarize a shard or show one frame."),
+        "inspect": (f"{_INSPECT}:inspect", "Summarize a shard or show one frame."),
         "report": (
             "orn.stage2_train.report.report_command:report",
             "Write an HTML report of a run.",

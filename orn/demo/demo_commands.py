@@ -69,7 +69,7 @@ def demo_pipeline(seed: int) -> "Pipeline":
 def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
     from orn.demo.world.make import TABLE_NAME, WORLD
-    from orn.inspect.inspect_command import InspectRequest, inspect
+    from orn.inspect.inspect_commands import InspectRequest, inspect
     from orn.predict.predict_command import predict
     from orn.predict.predict_request import PredictRequest
     from orn.run.run_steps import pipeline_steps

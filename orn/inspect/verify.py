@@ -1,5 +1,4 @@
-"""Verify shards, down to every mask, and a folder of shards against its plan and the list of
-videos."""
+"""Verify shards, down to every mask, and a folder of shards against its plan."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,11 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.data_manifests.load import load_dataset
-from orn.data_manifests.records import Dataset, Video
 from orn.shared.environment import usable_cores
-from orn.shared.errors import ConfigError, PipelineError, ShardFormatError, VideoDecodeError
-from orn.shared.jobs.outputs import default_folder
+from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
 from orn.shared.jobs.parts import num_parts, part_of
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.progress import progress
@@ -23,9 +19,7 @@ from orn.shared.masks.rules import Fault, place_faults, score_faults, track_faul
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import shard_paths
-from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry, shard_path
-from orn.shared.text import counted
-from orn.shared.video.read import content_bytes
+from orn.shared.shards.shard_format import VideoEntry, shard_path
 
 Severity = Literal["error", "note"]
 
@@ -52,20 +46,12 @@ class Problem:
 _Problems = Iterator[Problem]
 
 
-def verify_paths(
-    paths: Sequence[Path],
-    *,
-    dataset: str | None = None,
-    data_root: Path | None = None,
-    workers: int | None = None,
-) -> dict[str, Any]:
+def verify_paths(paths: Sequence[Path], *, workers: int | None = None) -> dict[str, Any]:
     """Check shards, and folders of shards as a whole; return their problems as a JSON object:
     errors and notes, first for shards, then for folders.
 
     Args:
-        paths: shards and folders; if empty, the folder `shards/NAME` of the data set.
-        dataset: name or file of the manifest that lists the videos of the folders.
-        data_root: folder of all data sets; None: the data set's.
+        paths: shards and folders.
         workers: maximum number of processes, the number of usable cores by default; small shards
             are read in this process.
 
@@ -73,9 +59,6 @@ def verify_paths(
         ShardNotFoundError: if a path does not exist or a folder has no shards.
         PipelineError: if a worker ends unexpectedly.
     """
-    listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
-    if not paths and listing is not None:
-        paths = [default_folder("shards", listing.name)]
     folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
     named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
     shards = list(dict.fromkeys(named))
@@ -92,7 +75,7 @@ def verify_paths(
             bar.advance()
     problems = [problem for shard in shards for problem in problems_of[shard]]
     for folder in folders:
-        problems += verify_folder(folder, listing)
+        problems += verify_folder(folder)
     return {
         "ok": all(problem.severity != "error" for problem in problems),
         "shards": len(shards),
@@ -181,20 +164,16 @@ class _Stretch:
     last: int
     count: int
 
-    def problem(self, message: str, severity: Severity = "error") -> Problem:
+    def problem(self, message: str) -> Problem:
         """Return a problem with the video in this shard."""
-        message = f"video {self.video.id!r}: expected {message}"
-        return Problem(shard=self.path, message=message, severity=severity)
+        return Problem(shard=self.path, message=f"video {self.video.id!r}: expected {message}")
 
 
-def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]:
+def verify_folder(folder: Path) -> list[Problem]:
     """Return the problems in a folder of shards; see `verify_shard` for single shards.
 
-    Problems are shards that are missing or not in the plan, different detectors, duplicate or
-    missing frames, and as a note, numbers of frames that differ from the header. With a data set,
-    problems are also existing videos in the plan without a shard (a note for imported masks, which
-    may be incomplete), and shards of videos that are unlisted or have changed. Damaged shards are
-    skipped.
+    Problems are shards that are missing or not in the plan, different detectors, and duplicate or
+    missing frames; failed videos are noted. Damaged shards are skipped.
 
     Raises:
         ShardNotFoundError: if the folder does not exist or has no shards.
@@ -210,7 +189,6 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     detector = None
     stretches: dict[str, list[_Stretch]] = {}
     failed: list[Problem] = []
-    known: set[str] = set()
     for path in paths:  # shards are not stored, because there may be tens of thousands
         try:
             shard = Shard(path)
@@ -227,17 +205,11 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         for lost in shard.failed:
             message = f"video {lost.id!r}: detection failed: {lost.reason}"
             failed.append(Problem(shard=shard.path, message=message, severity="note"))
-        known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
     is_whole = plan is not None and plan.frames == "all"
     is_whole &= detector is not None and detector.frame_rate is None
     for parts in stretches.values():
         problems += _check_video(parts, is_whole=is_whole)
-    problems += failed
-    if dataset is not None:
-        problems += _check_listed(dataset, stretches)
-        scope = "all" if plan is None else plan.frames
-        problems += _check_absent(folder, dataset, scope=scope, known=known)
-    return problems
+    return problems + failed
 
 
 def _stretches_of(shard: Shard) -> Iterator[_Stretch]:
@@ -280,44 +252,3 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
         values = list(dict.fromkeys(getattr(part.video, name) for part in parts))
         if len(values) > 1:
             yield parts[-1].problem(f"one {name} in all shards, got {values}")
-    header, total = parts[0].video.header_frames, sum(part.count for part in parts)
-    if is_whole and header is not None and total != header:
-        message = f"{counted(header, 'frame')}, as declared by its header, got {total}"
-        yield parts[-1].problem(message, severity="note")
-
-
-def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
-    """Yield existing videos without a shard; `scope` is the plan's `frames`; `known` contains
-    videos in shards, with or without frames, and those recorded as failed."""
-    labeled = {segment.video_id for segment in dataset.segments}
-    for video in dataset.videos:
-        if video.id in known or (scope == "labeled" and video.id not in labeled):
-            continue
-        message = f"video {video.id!r}: the file exists, but has no detections"
-        severity: Severity = "note" if scope == "imported" else "error"
-        yield Problem(shard=folder, message=message, severity=severity)
-
-
-def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Problems:
-    """Yield differences between the videos of the shards and those on this machine."""
-    listed = {*dataset.missing, *(video.id for video in dataset.videos)}
-    for video_id in sorted(stretches.keys() - listed):
-        yield stretches[video_id][0].problem(f"a video listed in {dataset.name!r}")
-    for video in dataset.videos:
-        if video.id in stretches:
-            yield from _check_source(stretches[video.id][0], video)
-
-
-def _check_source(part: _Stretch, video: Video) -> _Problems:
-    if part.video.source_digest == UNKNOWN_SOURCE:
-        message = "the digest of its source, got masks imported without it; training "
-        yield part.problem(f"{message}rejects these masks", severity="note")
-        return
-    try:
-        size = content_bytes(video.path)
-    except VideoDecodeError as err:
-        yield part.problem(f"a readable source, got: {err}")
-        return
-    if size != part.video.source_bytes:
-        expected = f"a source of {part.video.source_bytes} bytes, as during detection"
-        yield part.problem(f"{expected}, got {size} bytes at {video.path}")

@@ -9,13 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.data_manifests.load import load_dataset
-from orn.data_manifests.records import Dataset
 from orn.inspect.verify import verify_folder, verify_shard
 from orn.shared.jobs.plan import Plan, plan_units
 from tests.shared.shards.conftest import spoilt, write_drawn
 from tests.worlds.shards import DETECTOR
-from tests.worlds.tables import write_table
 
 VIDEOS = {"a": (range(6), np.arange(6) / 10), "b": ((3, 7), (0.5, 0.9))}
 
@@ -73,21 +70,8 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made / "folder", tmp_path, dirs_exist_ok=True))
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    """Lists `a`, `b` and `c`; the first two are there, with the size that the shards recorded."""
-    rows = ("video,label", "a,x", "b,x", "c,x")
-    manifest = write_table(tmp_path, "x", rows, classes=("x",), pattern="{id}.mp4")
-    for name in ("a", "b"):
-        (tmp_path / "data/x" / f"{name}.mp4").write_bytes(b"video")
-    return load_dataset(manifest, tmp_path / "data")
-
-
-def test_whole(folder: Path, dataset: Dataset) -> None:
+def test_whole(folder: Path) -> None:
     assert verify_folder(folder) == []
-    assert verify_folder(folder, dataset) == []
-    write_drawn(shard(folder, 0), {"a": ((), ())})  # a video without frames is not missing
-    assert verify_folder(folder, dataset) == []
 
 
 OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
@@ -126,18 +110,3 @@ def test_what_is_wrong_is_told_of_its_shard(folder, changes, expected) -> None:
     for problem, (_, message) in zip(problems, expected, strict=True):
         assert problem.severity == "error"
         assert re.search(message, problem.message)
-
-
-def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
-    write_drawn(shard(folder, 0), {"stranger": frames(0, 4)}, failed={"c": "no frame decoded"})
-    (dataset.root / "b.mp4").write_bytes(b"another")
-    expected = [
-        ("shard-000000.zarr.zip", "note", "video 'c'", "no frame decoded"),
-        ("shard-000000.zarr.zip", "error", "video 'stranger'", "expected a video listed in"),
-        ("shard-000001.zarr.zip", "error", "video 'b'", f"7 bytes at {dataset.root / 'b.mp4'}"),
-        (folder.name, "error", "video 'a'", "the file exists"),
-    ]
-    problems = verify_folder(folder, dataset)
-    for (name, severity, place, message), problem in zip(expected, problems, strict=True):
-        assert (problem.shard.name, problem.severity) == (name, severity)
-        assert re.match(f"{place}: .*{message}", problem.message)

@@ -1,9 +1,10 @@
-"""The command `orn inspect`."""
+"""The commands `orn inspect` and `orn verify`."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -13,6 +14,7 @@ from orn.shared.common_options import AsJson, FilePath, Share
 from orn.shared.echo import echo_result
 from orn.shared.errors import SOME_FAILED, ShardNotFoundError
 from orn.shared.options import Argument, Option, Request, command
+from orn.shared.text import counted, escape
 
 if TYPE_CHECKING:
     from orn.inspect.shard_videos import ActivityLabels
@@ -190,3 +192,36 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
         return labels_of(*data_of_shard(shard.path, request.dataset, request.data_root))
     except PipelineError as err:
         return ActivityLabels(source=f"none: {err}")
+
+
+@command("verify")
+def verify(
+    paths: Annotated[tuple[FilePath, ...], Argument("SHARD|FOLDER")],
+    *,
+    workers: Annotated[
+        Annotated[int, Field(ge=1, le=256)] | None,
+        Option("Number of processes.", usual="one per core"),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check every byte and mask of the given shards, or of all shards in the given folders.
+
+    Folders are also checked against their plan, and for duplicate and missing frames. The exit code
+    is 1 if there is an error; notes are not errors.
+    """
+    from orn.inspect.verify import verify_paths
+
+    result = verify_paths(paths, workers=workers)
+    echo_result(result, _problem_lines, as_json=as_json)
+    return int(not result["ok"])
+
+
+def _problem_lines(result: dict[str, Any]) -> str:
+    """Return one line per problem, notes last, and a summary line if there is no error."""
+    lines = []
+    for problem in sorted(result["problems"], key=itemgetter("severity")):
+        note = "note: " if problem["severity"] == "note" else ""
+        lines.append(escape(f"{problem['shard']}: {note}{problem['message']}"))
+    if result["ok"]:
+        lines.append(f"ok: {counted(result['shards'], 'shard')}")
+    return "\n".join(lines)
