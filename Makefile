@@ -65,7 +65,7 @@ release: $(READY) ## Build the sdist and the wheel in dist, and test their insta
 	rm -rf dist && $(BIN)/python -m build --no-isolation >/dev/null && ls dist
 	ORN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/test_package.py
 bench: $(READY) ## Measure speed and memory; BENCH=object-head ARGS=--json, or no BENCH for a list
-	$(BIN)/orn bench $(or $(BENCH),--help) $(ARGS)
+	$(BIN)/orn $(if $(BENCH),bench $(BENCH),--help) $(ARGS)
 detect: $(READY) ## Detect objects in every frame; DATASET= (demo) DATA= OUT= CHECKPOINT= ARGS=
 	$(BIN)/orn detect $(or $(DATASET),demo) $(DATA_OPTION) $(OUT_OPTION) $(CHECKPOINT_OPTION) $(ARGS)
 clips: $(READY) ## Store the rescaled frames; DATASET= DATA= OUT= ARGS=

@@ -6,11 +6,10 @@ commands that need it. If a command returns an integer, it becomes the exit code
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.exit_codes import errors_as_exit_codes, logging_to_stderr
@@ -28,7 +27,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("orn.run.run_command:run", "Process a data set from videos to a report."),
     },
     "Prepare": {
-        "manifest": ("", "List, check and create data sets."),
         "manifest list": (f"{_MANIFEST}:list_manifests", "List the data sets."),
         "manifest check": (f"{_MANIFEST}:check", "Check label tables and videos."),
         "manifest new": (f"{_MANIFEST}:new", "Create a manifest for your videos."),
@@ -86,7 +84,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.compare.compare_commands:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics of two runs.",
         ),
-        "bench": ("", "Measure speed and memory against reference code."),
         "bench object-head": (
             f"{_BENCH}:object_head",
             "Measure the object head against plain loops.",
@@ -100,102 +97,41 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "bench gpu": (f"{_BENCH}:gpu", "Run all measurements on a GPU."),
     },
 }
-"""Commands by heading and name, in help order: the function (`module:attribute`, empty for a group
-that is not a command itself) and the help line, which is shown without an import."""
+"""Commands by heading and words, in help order: the function (`module:attribute`) and the line in
+the help, which is shown without an import."""
 
 
-class LazyGroup(click.Group):
-    """A click group that imports a command's module when the command is called.
-
-    Args:
-        words: prefix of the group's commands in `COMMANDS`, such as `bench `.
-        own: command to run if no subcommand is given.
-    """
-
-    def __init__(
-        self,
-        name: str | None = None,
-        *,
-        words: str = "",
-        own: click.Command | None = None,
-        **extra: Any,
-    ) -> None:
-        if own is not None:
-            extra |= {
-                "callback": _only_without_subcommand(own),
-                "params": own.params,
-                "help": own.help,
-                "invoke_without_command": True,
-                "subcommand_metavar": "[COMMAND [ARGS]...]",
-            }
-        super().__init__(name, **extra)
-        self._words = words
-
-    def _sections(self) -> dict[str, dict[str, tuple[str, str]]]:
-        """Return the commands under each heading, by name."""
-        sections: dict[str, dict[str, tuple[str, str]]] = {}
-        for heading, section in COMMANDS.items():
-            for words, entry in section.items():
-                name = words.removeprefix(self._words)
-                if words.startswith(self._words) and " " not in name:
-                    heading = "Commands" if self._words else heading
-                    sections.setdefault(heading, {})[name] = entry
-        return sections
-
-    def _entries(self) -> dict[str, tuple[str, str]]:
-        return {
-            name: entry for section in self._sections().values() for name, entry in section.items()
-        }
+class _Program(click.Group):
+    """The group of all commands, whose modules are imported when they are called; sets up logging
+    and exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self._entries())
+        return [words for section in COMMANDS.values() for words in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self._entries():
-            return None
-        where, help_line = self._entries()[cmd_name]
-        own = _import_command(cmd_name, where) if where else None
-        words = f"{self._words}{cmd_name} "
-        if not any(key.startswith(words) for section in COMMANDS.values() for key in section):
-            return own
-        return LazyGroup(cmd_name, words=words, own=own, help=help_line)
+        for section in COMMANDS.values():
+            if cmd_name in section:
+                return _import_command(cmd_name, section[cmd_name][0])
+        return None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name, known = args[0], self._entries()
-        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"unknown command {name!r}; did you mean {nearest(name, known)!r}?")
-        return super().resolve_command(ctx, args)
+        known = self.list_commands(ctx)
+        for length in (2, 1):
+            words = " ".join(args[:length])
+            if words in known:
+                return words, self.get_command(ctx, words), args[length:]
+        typed = " ".join(word for word in args[:2] if not word.startswith("-"))
+        hint = f"did you mean {nearest(typed, known)!r}?"
+        raise click.UsageError(f"unknown command {typed!r}; {hint}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        width = max(map(len, self._entries()))
-        for heading, section in self._sections().items():
+        width = max(map(len, self.list_commands(ctx)))
+        for heading, section in COMMANDS.items():
             with formatter.section(heading):
-                rows = [(f"{name:{width}}", line) for name, (_, line) in section.items()]
+                rows = [(f"{words:{width}}", line) for words, (_, line) in section.items()]
                 formatter.write_dl(rows)
-
-
-def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
-    """Return a callback that runs `command`, or rejects its options if a subcommand is given."""
-
-    def callback(**values: Any) -> Any:
-        context = click.get_current_context()
-        if context.invoked_subcommand is None:
-            return context.invoke(command, **values)
-        for parameter in command.params:
-            if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
-                raise click.UsageError(
-                    f"{parameter.opts[0]} before {context.invoked_subcommand!r} has no effect; put "
-                    "options after the subcommand"
-                )
-        return None
-
-    return callback
-
-
-class _Program(LazyGroup):
-    """The top-level group, which sets up logging and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with logging_to_stderr(ctx.params["verbose"]):

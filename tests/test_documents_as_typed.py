@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 import pytest
 
+from orn.cli import orn
 from tests.conftest import ROOT
-from tests.orn.commands import find_command
 from tests.running import run_orn
 from tests.test_makefile import last_line
 from tests.worlds.documents import write_documents
@@ -77,10 +77,9 @@ def commands(line: str) -> Iterator[str]:
 
 def parse(words: list[str]) -> None:
     """Parses words as their command does; another option than it has is a usage error."""
-    path = [words[0]] if words[0] not in ("manifest", "bench") else words[:2]
-    command = find_command(path)
-    assert isinstance(command, click.Command), words
-    command.make_context(" ".join(path), words[len(path) :])
+    name, command, rest = orn.resolve_command(click.Context(orn), words)
+    assert name is not None and command is not None
+    command.make_context(name, rest)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Every command of `orn`, found by walking its groups."""
+"""Every command of `orn`."""
 
 import re
 from collections.abc import Iterator
@@ -14,38 +14,22 @@ UNKNOWN = "{}"
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
-def find_command(words: list[str]) -> click.Command | None:
-    """The command that words such as `["model", "summary"]` name."""
-    command: click.Command | None = orn
-    for word in words:
-        if not isinstance(command, click.Group):
-            return None
-        command = command.get_command(click.Context(command), word)
-    return command
-
-
-def all_commands() -> Iterator[list[str]]:
-    """The words of each command and group, `[]` for `orn` itself; imports what it yields only."""
-    waiting: list[list[str]] = [[]]
-    while waiting:
-        words = waiting.pop(0)
-        yield words
-        command = find_command(words)
-        if isinstance(command, click.Group):
-            waiting += [[*words, name] for name in command.list_commands(click.Context(command))]
+def all_commands() -> list[list[str]]:
+    """The words of each command, `[]` for `orn` itself."""
+    return [[], *(words.split() for words in orn.list_commands(click.Context(orn)))]
 
 
 def wrong_words(words: str, options: str) -> Iterator[str]:
     """What does not hold of the words after `orn`, and of the options that are named in a text."""
-    path: list[str] = []
-    command = find_command(path)
-    for word in words.split():
-        if isinstance(command, click.Group) and word == UNKNOWN:
-            return
-        if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][\w-]*[,:]?", word):
+    path = [word.rstrip(",:") for word in words.split()[:2]]
+    if UNKNOWN in path:
+        return
+    command: click.Command | None = orn
+    for name in (" ".join(path), path[0]):
+        if path[0].startswith("-"):
             break
-        path.append(word.rstrip(",:"))
-        command = find_command(path)
+        if command := orn.get_command(click.Context(orn), name):
+            break
     if command is None:
         yield f"orn {' '.join(path)}: there is no such command"
         return

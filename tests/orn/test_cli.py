@@ -47,13 +47,12 @@ def run(monkeypatch: pytest.MonkeyPatch, add_command) -> Callable[..., "click.te
 
 def test_help_lists_every_command_under_its_heading(orn) -> None:
     text = orn("--help").stdout.splitlines()
-    assert len(text) <= 40  # fits on a screen
+    assert len(text) <= 48
     lines = iter(text)
     for heading, section in cli.COMMANDS.items():
         assert f"{heading}:" in lines
         for words, (_, text) in section.items():
-            if " " not in words:
-                assert any(re.fullmatch(rf"  {words} +{re.escape(text)}", line) for line in lines)
+            assert any(re.fullmatch(rf"  {words} +{re.escape(text)}", line) for line in lines)
 
 
 def test_no_help_imports_anything_heavy() -> None:
@@ -99,11 +98,11 @@ for words, message in [
 
 @pytest.mark.parametrize(
     ("words", "nearest"),
-    [(["trian"], "train"), (["demo", "wrold"], "world"), (["bench", "loder"], "loader")],
+    [(["trian"], "train"), (["bench", "loder"], "bench loader"), (["manifest"], "manifest new")],
 )
 def test_unknown_command_names_the_nearest(orn, words: list[str], nearest: str) -> None:
     message = orn(*words, exit_code=2).stderr
-    assert f"{words[-1]!r}; did you mean {nearest!r}?" in message
+    assert f"{' '.join(words)!r}; did you mean {nearest!r}?" in message
 
 
 HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"
