@@ -65,7 +65,7 @@ def cost(backbone: str, repetitions: int) -> dict[str, Any]:
                 if turn:  # the first call takes longer
                     measured[name].append(used / number)
     seconds = {name: round(statistics.median(own), 4) for name, own in measured.items()}
-    shape = map_shape(backbone, None, size)
+    shape = map_shape(backbone, size)
     record = {"size": size, "shape": shape, "bytes": map_bytes(shape), "seconds": seconds}
     if window is not None:
         record["download_mb"] = published_weights(backbone).meta["_file_size"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.common_options import Count, DataRoot, Device, FilePath, Workers, out_option
+from orn.shared.common_options import DataRoot, Device, FilePath, Workers, out_option
 from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.settings.model_config import TIMM, Backbone
 from orn.stage2_train.settings.resources import NEWEST
@@ -67,10 +67,6 @@ class ClipsRequest(Request):
             metavar="timm/NAME|torchvision/NAME",
         ),
     ] = None
-    backbone_stage: Annotated[
-        Annotated[int, Field(ge=0, le=99)] | None,
-        Option("Index of the map among those of the network.", usual="its last map"),
-    ] = None
     weights: Annotated[
         FilePath | None,
         Option(
@@ -92,7 +88,6 @@ class ClipsRequest(Request):
     workers: Annotated[
         Workers | None, Option("Number of processes.", usual="one per core, or per GPU")
     ] = None
-    limit: Annotated[Count | None, Option("Maximum number of videos to store.")] = None
     fresh: Annotated[bool, Option("Discard the existing store and rebuild it.")] = False
     retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False
 
@@ -108,12 +103,8 @@ class ClipsRequest(Request):
     def _fits(self) -> Self:
         if self.clip_frames is not None and (self.rate is not None or self.frames == "all"):
             raise ValueError("--clip-frames excludes --rate and --frames all; omit one")
-        for option, value in (
-            ("--backbone-stage", self.backbone_stage),
-            ("--weights", self.weights),
-        ):
-            if value is not None and self.backbone is None:
-                raise ValueError(f"{option} requires --backbone; pass both")
+        if self.weights is not None and self.backbone is None:
+            raise ValueError("--weights requires --backbone; pass both")
         if self.backbone is not None and not self.backbone.startswith((TIMM, TORCHVISION)):
             raise ValueError(
                 f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, whose "
@@ -141,7 +132,6 @@ def clips_for(recipe: "Recipe", *, weights: Path | None = None, **options: Any) 
         options |= {
             "backbone": model.backbone,
             "size": recipe.data.crop,
-            "backbone_stage": model.backbone_stage,
             "weights": weights,
         }
     if model.has_frozen_maps or model.reads_motion:

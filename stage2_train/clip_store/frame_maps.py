@@ -3,7 +3,6 @@
 M frames, N frames of the window of a video network, H W pixels, C channels, h w cells.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +29,6 @@ class FrozenNetwork:
 
     backbone: str
     """`timm/NAME` or `torchvision/NAME`."""
-    stage: int | None = None
-    """Index of its map; None for the last."""
     weights: Path | None = None
     """File with its weights; None for the published ones."""
 
@@ -39,30 +36,13 @@ class FrozenNetwork:
         """Load the network; for errors, see `load_backbone`."""
         from orn.stage2_train.model.backbones import load_backbone  # imports torch and timm
 
-        return load_backbone(self.backbone, stage=self.stage, file=self.weights)
+        return load_backbone(self.backbone, file=self.weights)
 
     def usual_size(self) -> tuple[int, int]:
         """Return the (height, width) of the images with which the network was trained."""
         from orn.stage2_train.model.backbones import published_size
 
         return published_size(self.backbone)
-
-    def seconds_of_a_map(self, size: tuple[int, int]) -> float:
-        """Return the measured seconds of one CPU thread for the map of a frame of a (height,
-        width), with random weights, because others may have to be downloaded."""
-        import torch
-
-        from orn.stage2_train.model.backbones import build_backbone
-
-        torch.set_num_threads(1)
-        mapper = FrameMapper(build_backbone(self.backbone, stage=self.stage), self.backbone)
-        window = WINDOWS.get(self.backbone)
-        batch = (MAPPED_FRAMES,) if window is None else (1, window.frames)
-        images = np.zeros((*batch, *size, 3), np.uint8)
-        mapper.maps(images)  # the first batch takes longer
-        began = time.perf_counter()
-        mapper.maps(images)
-        return (time.perf_counter() - began) / batch[0]
 
     @property
     def to_fetch(self) -> str | None:
@@ -82,8 +62,7 @@ class FrozenNetwork:
 
         return MapSettings(
             backbone=self.backbone,
-            stage=self.stage,
-            shape=map_shape(self.backbone, self.stage, size),
+            shape=map_shape(self.backbone, size),
             weights=weights_digest(self.load()),
             window=WINDOWS.get(self.backbone),
         )
@@ -132,6 +111,6 @@ class FrameMapper:
         if not np.isfinite(maps_MChw).all():
             raise ClipStoreError(
                 f"maps of {self._name}: expected numbers in the range of float16, got larger ones; "
-                "choose another --backbone-stage"
+                "choose another network"
             )
         return maps_MChw

@@ -95,9 +95,7 @@ def _read_request(request: ClipsRequest, dataset: Dataset | None = None) -> _Sto
     settings = StoreSettings(size=size, rate=request.rate)
     network = None
     if request.backbone is not None:
-        network = FrozenNetwork(
-            backbone=request.backbone, stage=request.backbone_stage, weights=request.weights
-        )
+        network = FrozenNetwork(backbone=request.backbone, weights=request.weights)
         frame = request.size or network.usual_size()
         settings = replace(settings, size=frame, maps=network.settings(frame))
     if request.motion:
@@ -116,7 +114,7 @@ def _read_request(request: ClipsRequest, dataset: Dataset | None = None) -> _Sto
     return _Store(
         path=path,
         settings=settings,
-        videos=tuple(videos[: request.limit]),
+        videos=tuple(videos),
         network=network,
         planning={
             "ranges": ranges,
@@ -137,14 +135,14 @@ def _seconds(
     frames: float, num_decoded: float, store: _Store, request: ClipsRequest
 ) -> float | None:
     """Return the estimated seconds for decoding frames and computing maps; None if unknown."""
-    size, seconds = store.settings.size, estimated_seconds("clips", frames) or 0.0
+    seconds = estimated_seconds("clips", frames) or 0.0
     if store.settings.motion is not None:
         seconds += estimated_seconds("motion", num_decoded) or 0.0
     if store.network is None or not frames:
         return seconds
-    if choose_device(request.device) != "cpu":
-        return None
-    return round(seconds + frames * store.network.seconds_of_a_map(size) / usable_cores(), 3)
+    work, device = f"maps {request.backbone}", choose_device(request.device)
+    of_maps = estimated_seconds(work, frames, device=device)
+    return None if of_maps is None else seconds + of_maps
 
 
 def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:

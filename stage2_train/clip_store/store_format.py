@@ -64,8 +64,8 @@ class MapSettings:
 
     backbone: str
     """Name of the network, `timm/NAME` or `torchvision/NAME`."""
-    stage: Annotated[int, Field(ge=0, le=99)] | None = None
-    """Index of the map among those of the network; None for the last."""
+    stage: None = None
+    """Reserved; the map is the last one of the network."""
     weights: str
     """Digest of the network's weights, `sha256:...`."""
     shape: tuple[_Cells, _Cells, _Cells]
@@ -76,8 +76,7 @@ class MapSettings:
 
     def describe(self) -> str:
         """Return a description that differs for different maps."""
-        stage = "" if self.stage is None else f", stage {self.stage}"
-        return f"{self.backbone}{stage} (weights {self.weights[:19]})"
+        return f"{self.backbone} (weights {self.weights[:19]})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

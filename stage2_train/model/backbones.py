@@ -3,7 +3,6 @@ torchvision."""
 
 from pathlib import Path
 
-from orn.shared.errors import ConfigError
 from orn.stage2_train.model.image_backbone import (
     PACKAGED,
     ImageBackbone,
@@ -27,45 +26,43 @@ MapBackbone = ImageBackbone | VideoBackbone
 """A network that computes maps of frames."""
 
 
-def build_backbone(backbone: str, *, stage: int | None = None, trains: bool = False) -> MapBackbone:
+def build_backbone(backbone: str, *, trains: bool = False) -> MapBackbone:
     """Build a network with random weights.
 
     Args:
         backbone: `timm/NAME` or `torchvision/NAME`.
-        stage: index of its map; None for the last. A video network has a single one.
         trains: whether it is trained, which a video network is not.
 
     Raises:
-        ConfigError: if there is no such network or map.
+        ConfigError: if there is no such network.
     """
-    if _is_video(backbone, stage):
+    if backbone in WINDOWS:
         return VideoBackbone(backbone)
-    return ImageBackbone(backbone.removeprefix(TIMM), stage=stage, trains=trains)
+    return ImageBackbone(backbone, trains=trains)
 
 
-def load_backbone(backbone: str, *, stage: int | None, file: Path | None = None) -> MapBackbone:
+def load_backbone(backbone: str, *, file: Path | None = None) -> MapBackbone:
     """Return a frozen network with its published weights, which may be downloaded, or with those in
     a file, a state dict of the whole network.
 
     Raises:
         CheckpointError: if the weights are missing, cannot be downloaded or do not match.
-        ConfigError: if there is no such network or map.
+        ConfigError: if there is no such network.
     """
-    if _is_video(backbone, stage):
+    if backbone in WINDOWS:
         return load_video_backbone(backbone, file=file)
-    return load_image_backbone(backbone, stage=stage, file=file)
+    return load_image_backbone(backbone, file=file)
 
 
-def map_shape(backbone: str, stage: int | None, size: tuple[int, int]) -> tuple[int, int, int]:
+def map_shape(backbone: str, size: tuple[int, int]) -> tuple[int, int, int]:
     """Return (C, h, w) of the maps of frames with `size` (height, width), without weights.
 
     Raises:
-        ConfigError: if there is no such network or map, or it cannot process the size; reports one
-            that it can.
+        ConfigError: if there is no such network, or it cannot process the size; reports one that it
+            can.
     """
-    if _is_video(backbone, stage):
-        return video_map_shape(backbone, size)
-    return image_map_shape(backbone, stage, size)
+    of_kind = video_map_shape if backbone in WINDOWS else image_map_shape
+    return of_kind(backbone, size)
 
 
 def published_size(backbone: str) -> tuple[int, int]:
@@ -74,13 +71,13 @@ def published_size(backbone: str) -> tuple[int, int]:
     Raises:
         ConfigError: if there is no such network.
     """
-    of_kind = published_video_size if _is_video(backbone) else published_image_size
+    of_kind = published_video_size if backbone in WINDOWS else published_image_size
     return of_kind(backbone)
 
 
 def weights_to_fetch(backbone: str) -> str | None:
     """Return what is downloaded for the published weights, unless they are known to be here."""
-    if _is_video(backbone):
+    if backbone in WINDOWS:
         return video_weights_to_fetch(backbone)
     if backbone == f"{TIMM}{PACKAGED}" and packaged_file():
         return None
@@ -93,9 +90,3 @@ def weights_digest(backbone: MapBackbone) -> str:
         name: tensor.cpu().contiguous() for name, tensor in backbone.network.state_dict().items()
     }
     return f"sha256:{tensors_digest(tensors, {})}"
-
-
-def _is_video(backbone: str, stage: int | None = None) -> bool:
-    if backbone in WINDOWS and stage is not None:
-        raise ConfigError(f"model.backbone_stage: {backbone} has a single feature map; omit it")
-    return backbone in WINDOWS

@@ -89,7 +89,7 @@ def feature_cells(config: NetworkConfig, crop: tuple[int, int]) -> tuple[int, in
     if config.backbone == MOTION:
         return MOTION_CELLS
     if config.has_image_network and config.architecture == "object_video":
-        return map_shape(config.backbone, config.backbone_stage, crop)[1:]
+        return map_shape(config.backbone, crop)[1:]
     return crop[0] // RESNET_STRIDE, crop[1] // RESNET_STRIDE
 
 
@@ -107,9 +107,7 @@ def build_object_network(config: NetworkConfig) -> ObjectVideoNetwork:
     if config.reads_frames and config.has_maps:
         map_channels = MOTION_CHANNELS if config.reads_motion else 0
         if config.has_image_network:
-            base = build_backbone(
-                config.backbone, stage=config.backbone_stage, trains=config.backbone_trains
-            )
+            base = build_backbone(config.backbone, trains=config.backbone_trains)
             map_channels += base.channels * (2 if config.feature_change else 1)
     elif config.reads_frames:
         base = _trunk(config)

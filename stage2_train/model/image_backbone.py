@@ -47,27 +47,26 @@ class ImageBackbone(nn.Module):
 
     def __init__(
         self,
-        name: str,
+        backbone: str,
         *,
-        stage: int | None = None,
         trains: bool = False,
         weights: Mapping[str, Tensor] | bool = False,
     ) -> None:
         """Build the network.
 
         Args:
-            name: name in timm, after the prefix `timm/`.
-            stage: index of the map among those that timm lists for the network; None for the last.
+            backbone: `timm/NAME`.
             trains: whether the network is trained, in training mode and under autocast.
             weights: timm's state dict of the whole image network; True for timm's published
                 weights, which may be downloaded; False for random weights.
 
         Raises:
-            ConfigError: if timm has no such network, or the network has no such map.
+            ConfigError: if timm has no such network, or the network has no map.
         """
         super().__init__()
+        name = backbone.removeprefix(TIMM)
         self.trains = trains
-        self.network = _features(name, stage, weights)
+        self.network = _features(name, weights)
         settings = _published_settings(name)
         self.normalize_frames = FrameNormalizer(mean=settings.mean, std=settings.std)
         info: Any = self.network.feature_info
@@ -109,22 +108,15 @@ def with_change(maps_BTChw: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def image_map_shape(
-    backbone: str, stage: int | None, size: tuple[int, int]
-) -> tuple[int, int, int]:
+def image_map_shape(backbone: str, size: tuple[int, int]) -> tuple[int, int, int]:
     """Return (C, h, w) of the maps of frames with `size` (height, width), without weights.
 
-    Args:
-        backbone: `timm/NAME`.
-        stage: see `ImageBackbone`.
-        size: (height, width) of frames in pixels.
-
     Raises:
-        ConfigError: if timm has no such network or map, or the network cannot process the size;
-            reports the nearest multiple of its stride.
+        ConfigError: if timm has no such network, or the network cannot process the size; reports
+            the nearest multiple of its stride.
     """
     with torch.device("meta"):
-        network = ImageBackbone(backbone.removeprefix(TIMM), stage=stage)
+        network = ImageBackbone(backbone)
         try:
             channels, height, width = network.maps(torch.zeros(1, 3, *size)).shape[1:]
         except SIZE_ERRORS:
@@ -168,15 +160,14 @@ def _check_name(name: str) -> None:
         )
 
 
-def _features(name: str, stage: int | None, weights: Mapping[str, Tensor] | bool) -> nn.Module:
+def _features(name: str, weights: Mapping[str, Tensor] | bool) -> nn.Module:
     """Return timm's network that outputs one map."""
     import timm
 
     # It lists the classifier's weights as unexpected, because they are not a part of the features.
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)
     _check_name(name)
-    chosen = -1 if stage is None else stage
-    options: dict[str, Any] = {"features_only": True, "out_indices": (chosen,)}
+    options: dict[str, Any] = {"features_only": True, "out_indices": (-1,)}
     if weights is not False:
         options["pretrained"] = True
         if weights is not True:
@@ -190,30 +181,26 @@ def _features(name: str, stage: int | None, weights: Mapping[str, Tensor] | bool
         return timm.create_model(name, **options)
     except (AssertionError, IndexError, NotImplementedError) as err:
         raise ConfigError(
-            f"model.backbone_stage: {TIMM}{name} has no feature map {stage}; omit it for the last "
-            "map"
+            f"{TIMM}{name}: expected a network with feature maps, got one without; choose another"
         ) from err
 
 
-def load_image_backbone(
-    backbone: str, *, stage: int | None, file: Path | None = None
-) -> ImageBackbone:
+def load_image_backbone(backbone: str, *, file: Path | None = None) -> ImageBackbone:
     """Return a frozen image network with its published weights or with those in a file.
 
     Args:
         backbone: `timm/NAME`.
-        stage: see `ImageBackbone`.
         file: timm's state dict of the network, `.safetensors` or `torch.save`; None for the package
             or timm's hub, from which weights are downloaded once.
 
     Raises:
         CheckpointError: if the weights are missing, cannot be downloaded or do not match.
-        ConfigError: if timm has no such network or map.
+        ConfigError: if timm has no such network.
     """
     name = backbone.removeprefix(TIMM)
     packaged = packaged_weights() if name == PACKAGED and file is None else None
     if file is None and packaged is None:
-        return _downloaded(name, stage)
+        return _downloaded(backbone)
     weights = read_backbone_weights(file) if file is not None else packaged
     assert weights is not None
     expected = _whole_network(name)
@@ -222,7 +209,7 @@ def load_image_backbone(
     if problem := mismatch(weights, expected):
         where = "" if file is None else f" {path_text(file)}"
         raise CheckpointError(f"weights{where}: do not match {backbone}: {problem}; {REMEDY}")
-    return ImageBackbone(name, stage=stage, weights=weights)
+    return ImageBackbone(backbone, weights=weights)
 
 
 def packaged_file() -> Path | None:
@@ -269,13 +256,13 @@ def _whole_network(name: str) -> dict[str, Tensor]:
         return dict(timm.create_model(name).state_dict())
 
 
-def _downloaded(name: str, stage: int | None) -> ImageBackbone:
-    logger.info("weights of %s%s: from timm's hub, unless downloaded before", TIMM, name)
+def _downloaded(backbone: str) -> ImageBackbone:
+    logger.info("weights of %s: from timm's hub, unless downloaded before", backbone)
     try:
-        return ImageBackbone(name, stage=stage, weights=True)
+        return ImageBackbone(backbone, weights=True)
     except (OSError, RuntimeError) as err:
         reason = (str(err) or type(err).__name__).splitlines()[0]
         raise CheckpointError(
-            f"weights of {TIMM}{name}: download from timm's hub failed ({reason}); {REMEDY}, or "
+            f"weights of {backbone}: download from timm's hub failed ({reason}); {REMEDY}, or "
             f"choose model.backbone={TIMM}{PACKAGED}, which needs no download"
         ) from err

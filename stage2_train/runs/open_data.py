@@ -58,9 +58,9 @@ def expected_maps(
     if not model.has_frozen_maps:
         return None
     if recorded is not None:
-        shape = map_shape(model.backbone, model.backbone_stage, recipe.data.crop)
+        shape = map_shape(model.backbone, recipe.data.crop)
         return replace(recorded, shape=shape)
-    network = FrozenNetwork(backbone=model.backbone, stage=model.backbone_stage, weights=weights)
+    network = FrozenNetwork(backbone=model.backbone, weights=weights)
     return network.settings(recipe.data.crop)
 
 

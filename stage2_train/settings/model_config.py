@@ -70,8 +70,6 @@ class NetworkConfig:
     `torchvision/NAME`, a frozen video network of torchvision that maps a frame from a window of
     frames around it; or `motion`, the motion maps of frames without a network. Both heads read maps
     as they are, without conv5 and temporal kernels."""
-    backbone_stage: Maybe[Annotated[int, Field(ge=0, le=99)]] = None
-    """Index of the map among those of an image network; None for its last map."""
     backbone_trains: bool = False
     """Whether an image network is trained. If not, its weights and batch statistics are frozen, and
     its maps can be stored in advance (`orn clips --backbone`)."""

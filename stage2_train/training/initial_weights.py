@@ -110,7 +110,7 @@ def _load_backbone(network: nn.Module, model: NetworkConfig, file: Path | None) 
     """Load the weights of an image network or a ResNet, published ones or those in a file."""
     if model.reads_image_maps:
         assert isinstance(network, ObjectVideoNetwork) and network.backbone is not None
-        backbone = load_backbone(model.backbone, stage=model.backbone_stage, file=file)
+        backbone = load_backbone(model.backbone, file=file)
         network.backbone.load_state_dict(backbone.state_dict())
         return
     name = image_network(model)

@@ -81,7 +81,7 @@ def expected_window(frames: list[Frame], seconds: float) -> NDArray[np.uint8]:
 
 
 def test_a_map_is_that_of_the_window_around_its_slice(made: Path) -> None:
-    network = load_backbone(VIDEO_NETWORK, stage=None, file=made / "network.pth")
+    network = load_backbone(VIDEO_NETWORK, file=made / "network.pth")
     store = ClipStore(made / "clips")
     for name in ("a", "one"):
         frames = list(read_frames(made / "data/mine/videos" / f"{name}.mp4"))
@@ -143,7 +143,6 @@ def test_memory_does_not_grow_with_length() -> None:
     ("more", "message"),
     [
         (("--backbone", "torchvision/r3d_19"), "torchvision/r3d_18"),
-        (("--backbone-stage", "1"), "a single feature map"),
         (("--size", "60x64"), "use 224x224"),
     ],
 )

@@ -31,22 +31,21 @@ def weights(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "stage", "size", "shape"),
+    ("backbone", "size", "shape"),
     [
-        (LITE0, None, (224, 224), (320, 7, 7)),
-        (LITE0, 3, (128, 160), (112, 8, 10)),
-        ("timm/test_vit", None, (160, 192), (64, 10, 12)),
-        ("timm/swin_tiny_patch4_window7_224", None, (224, 224), (768, 7, 7)),
+        (LITE0, (224, 224), (320, 7, 7)),
+        ("timm/test_vit", (160, 192), (64, 10, 12)),
+        ("timm/swin_tiny_patch4_window7_224", (224, 224), (768, 7, 7)),
     ],
 )
-def test_the_shape_of_a_map(backbone, stage, size, shape) -> None:
-    assert map_shape(backbone, stage, size) == shape
+def test_the_shape_of_a_map(backbone, size, shape) -> None:
+    assert map_shape(backbone, size) == shape
 
 
 def test_the_weights_of_the_package_see_what_timm_publishes() -> None:
     """A picture of a woman in uniform, with the normalization of the backbone: timm prints 75.5 %
     top-1 for this network, and 0 % with wrong colors or weights in another order."""
-    backbone = load_backbone(LITE0, stage=None)
+    backbone = load_backbone(LITE0)
     picture = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     image = np.asarray(Image.open(picture).convert("RGB").resize((224, 224)))
     frames_11CHW = torch.from_numpy(image.copy()).permute(2, 0, 1)[None, None]
@@ -64,19 +63,19 @@ def test_the_weights_of_the_package_see_what_timm_publishes() -> None:
 def test_a_changed_file_of_the_package_is_refused(weights, monkeypatch) -> None:
     monkeypatch.setattr(image_backbone, "packaged_file", lambda: weights)
     with pytest.raises(CheckpointError, match="reinstall"):
-        load_backbone(LITE0, stage=None)
+        load_backbone(LITE0)
 
 
 def test_weights_from_either_kind_of_file(weights, tmp_path) -> None:
     safe = tmp_path / "network.safetensors"
     safetensors.torch.save_file(torch.load(weights), safe)
-    one, other = (load_backbone(NETWORK, stage=None, file=file) for file in (weights, safe))
+    one, other = (load_backbone(NETWORK, file=file) for file in (weights, safe))
     assert weights_digest(one) == weights_digest(other)
     assert weights_digest(one) != weights_digest(
-        load_backbone(NETWORK, stage=None, file=write_image_weights(tmp_path / "b.pth", seed=1))
+        load_backbone(NETWORK, file=write_image_weights(tmp_path / "b.pth", seed=1))
     )
     with pytest.raises(CheckpointError, match="do not match timm/test_resnet"):
-        load_backbone("timm/test_resnet", stage=None, file=weights)
+        load_backbone("timm/test_resnet", file=weights)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4])

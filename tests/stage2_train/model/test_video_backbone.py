@@ -75,7 +75,7 @@ def test_maps_of_a_transformer_are_its_tokens_without_the_class(name: str) -> No
 def test_every_network_has_49_cells(name: str) -> None:
     backbone = f"torchvision/{name}"
     channels = {"s3d": 1024, "swin3d_b": 1024}.get(name, 512 if name.endswith("_18") else 768)
-    assert map_shape(backbone, None, published_size(backbone)) == (channels, 7, 7)
+    assert map_shape(backbone, published_size(backbone)) == (channels, 7, 7)
 
 
 def test_windows_are_those_that_torchvision_publishes() -> None:
@@ -96,7 +96,7 @@ def test_the_slice_of_a_time_is_the_middle_of_its_window() -> None:
 
 def test_training_and_autocast_change_nothing(tmp_path: Path) -> None:
     weights = write_video_weights(tmp_path / "network.pth")
-    backbone = load_backbone(VIDEO_NETWORK, stage=None, file=weights).train()
+    backbone = load_backbone(VIDEO_NETWORK, file=weights).train()
     windows = torch.randint(256, (1, 3, 16, 3, 64, 64), dtype=torch.uint8)
     windows[:, 1] = windows[:, 0]
     maps_MChw = backbone(windows)
@@ -106,19 +106,15 @@ def test_training_and_autocast_change_nothing(tmp_path: Path) -> None:
     assert (backbone(windows.flip(2)) - maps_MChw).abs().max() > 0.01
 
 
-@pytest.mark.parametrize(
-    ("stage", "size", "message"),
-    [(0, (64, 64), "a single feature map; omit it"), (None, (60, 64), "use 224x224")],
-)
-def test_other_stages_and_sizes_are_refused(stage: int | None, size: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        map_shape(VIDEO_NETWORK, stage, size)
+def test_other_sizes_are_refused() -> None:
+    with pytest.raises(ConfigError, match="use 224x224"):
+        map_shape(VIDEO_NETWORK, (60, 64))
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     weights = write_video_weights(tmp_path / "weights.pth", network="torchvision/mc3_18")
     with pytest.raises(CheckpointError, match="do not match torchvision/s3d"):
-        load_backbone(VIDEO_NETWORK, stage=None, file=weights)
+        load_backbone(VIDEO_NETWORK, file=weights)
 
 
 def test_weights_that_cannot_be_downloaded_are_named(
@@ -127,4 +123,4 @@ def test_weights_that_cannot_be_downloaded_are_named(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("ORN_WEIGHTS_MIRROR", str(tmp_path))
     with pytest.raises(CheckpointError, match=r"s3d-d76dad2f.pth failed .* --weights"):
-        load_backbone(VIDEO_NETWORK, stage=None)
+        load_backbone(VIDEO_NETWORK)

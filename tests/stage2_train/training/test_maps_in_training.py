@@ -100,9 +100,7 @@ def test_everything_that_uses_a_network_runs_on_a_device(work) -> None:
     """Maps, the standardization, training, validation, evaluation, report and prediction."""
     film = next(Path("data/demo").rglob("validation-*.mp4"))
     with emulated_device() as device:
-        mapper = FrameMapper(
-            load_backbone(NETWORK, stage=None, file=Path("network.pth")).to(device), NETWORK
-        )
+        mapper = FrameMapper(load_backbone(NETWORK, file=Path("network.pth")).to(device), NETWORK)
         assert mapper.maps(np.zeros((2, 64, 96, 3), np.uint8)).shape[0] == 2
         shutil.rmtree(RUN)
         train("--set", "precision=bf16")
