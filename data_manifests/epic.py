@@ -5,7 +5,6 @@ action (the pair of both). The action classes are the pairs that occur in the ta
 verb, then noun.
 """
 
-from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, make_dataclass, replace
 from datetime import timedelta
@@ -28,8 +27,6 @@ from orn.data_manifests.text_files import (
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
 
-MANY_SHOT = 100
-"""Classes with more segments are many-shot classes."""
 _PERSON = r"^P[0-9]{1,6}$"
 _Label = tuple[int, ...]
 """Numbers of a verb, a noun, or a verb and a noun."""
@@ -104,9 +101,7 @@ def read(spec: EpicLabels, folder: Path, *, task: Task, labels: bool) -> Listing
         ManifestError: if rows are invalid.
     """
     words = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
-    listing, used = _read_tables([(folder / spec.table, spec.last_train_person)], "uid", words)
-    if words and not words.several:
-        listing = replace(listing, subsets=(_many_shot(listing, used, words),))
+    listing, _ = _read_tables([(folder / spec.table, spec.last_train_person)], "uid", words)
     invalid = folder / spec.invalid
     if not_a_file(invalid):
         return listing
@@ -220,26 +215,6 @@ def _split(participant: str, split: Split | int) -> Split:
     if isinstance(split, str):
         return split
     return "train" if int(participant[1:]) <= split else "validation"
-
-
-def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> Subset:
-    """Return the many-shot classes of EPIC Kitchens 55.
-
-    "A verb class is considered many shot if it appears more than 100 times in training", and
-    likewise for nouns. An action is one "if both the verb class and noun class are many shot and
-    the action class appears in training at least once" (README of epic-kitchens-55-annotations).
-    "Training" is the whole published table, including persons in the manifest's validation split;
-    the result agrees with EPIC_many_shot_verbs.csv, _nouns.csv and _actions.csv.
-    """
-    times = Counter(
-        part for segment in listing.segments for part in words.parts(used[segment.labels[0]])
-    )
-    chosen = [
-        number
-        for number, label in enumerate(used)
-        if all(times[part] > MANY_SHOT for part in words.parts(label))
-    ]
-    return Subset(name="many_shot", classes=tuple(chosen))
 
 
 def _tail(spec: Epic100Labels, folder: Path, used: Sequence[_Label], words: _Vocabulary) -> Subset:

@@ -206,7 +206,6 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path | None) 
         missing=tuple(video_id for video_id in listing.video_ids if video_id not in files),
         lost_segments=tuple(part for part in listing.segments if part.video_id not in files),
         ignoring_case=tuple(video_id for video_id, video in files.items() if video.ignoring_case),
-        subsets=listing.subsets,
         manifest=own_file(manifest),
     )
 

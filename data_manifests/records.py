@@ -9,7 +9,7 @@ Task = Literal["single-label", "multi-label"]
 Form = Literal["clips", "segments", "frames"]
 Metric = Literal["top1", "map"]
 Split = Literal["train", "validation", "test"]
-SubsetName = Literal["many_shot", "tail", "unseen"]
+SubsetName = Literal["tail", "unseen"]
 
 METRICS: Mapping[Task, Metric] = {"single-label": "top1", "multi-label": "map"}
 """The metric of each task."""
@@ -147,7 +147,5 @@ class Dataset:
     them."""
     ignoring_case: tuple[str, ...] = ()
     """Ids of `videos` whose file names match only if case is ignored."""
-    subsets: tuple[Subset, ...] = ()
-    """Subsets with separate metrics."""
     manifest: Path | None = None
     """File of the manifest; None if it is bundled."""

@@ -24,10 +24,8 @@ from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.compare.compare import interval_title
 from orn.stage2_train.evaluation.split_figures import (
-    Share,
     interval_facts,
     share_figures,
-    top1_share,
 )
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_config import read_config
@@ -101,8 +99,8 @@ def measure_epic100(
     right = {kind: _hits(_first(logits[kind]) == labels[kind][:, None]) for kind in labels}
     right["action"] = _right_actions(logits["verb"], logits["noun"], labels["verb"], labels["noun"])
     parts = _parts(listings, verbs, labels)
-    shares: dict[str, Share] = {
-        f"{part} {kind} {figure}": top1_share(right[kind][figure], in_N)
+    shares = {
+        f"{part} {kind} {figure}": (right[kind][figure], in_N)
         for part, by_kind in parts.items()
         for kind, in_N in by_kind.items()
         for figure in right[kind]

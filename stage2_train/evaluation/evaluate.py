@@ -230,9 +230,6 @@ def split_file(
         recipe: settings for clips.
         about: the other fields, which describe the model.
     """
-    for subset in dataset.subsets:
-        if subset.absent is not None:
-            logger.warning("%s: metrics skipped because %s is missing", subset.name, subset.absent)
     values = {
         **about,
         "dataset": dataset.name,
@@ -244,7 +241,7 @@ def split_file(
         "num_unsure": sum(len(segment.unsure) for segment in joined.segments),
         "unsure_in_evaluation": "negative" if recipe.model.variant == "authors" else "left_out",
         "made_from": dict(predictions.made_from),
-        **measured_values(predictions, dataset.classes, dataset.metric, subsets=dataset.subsets),
+        **measured_values(predictions, dataset.classes, dataset.metric),
     }
     return EvalFile.model_validate(values)
 

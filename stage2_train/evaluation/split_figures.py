@@ -1,18 +1,17 @@
-"""Metrics of a split with confidence intervals: by head, by class, and on subsets of the segments
-that are defined by the publishers of a data set, such as tail classes.
+"""Metrics of a split with confidence intervals: by head, by class, and on some of the segments.
 
-N segments, A activity classes, K parts of a metric, F metrics, R bootstrap draws.
+N segments, A activity classes, F metrics, R bootstrap draws.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.data_manifests.records import Metric, Segment, Subset
+from orn.data_manifests.records import Metric, Segment
 from orn.stage2_train.evaluation.intervals import (
     CONFIDENCE,
     Figures,
@@ -74,11 +73,7 @@ def interval_facts(predictions: Predictions, num_draws: int) -> dict[str, Any]:
 
 
 def measured_values(
-    predictions: Predictions,
-    classes: Sequence[str],
-    metric: Metric,
-    *,
-    subsets: Sequence[Subset] = (),
+    predictions: Predictions, classes: Sequence[str], metric: Metric
 ) -> dict[str, Any]:
     """Return what an `EvalFile` contains of predictions from `with_groups`: the metrics by head,
     the chance level, `measured_figures` and, for single labels, the confusion counts."""
@@ -91,7 +86,7 @@ def measured_values(
         if unsure_NA is not None and labels.ndim == 2:
             metrics[UNSURE_NEGATIVE] = scores_of(labels, logits_NA)["map"]
         values[head] = metrics
-    values |= measured_figures(predictions, classes, subsets=subsets)
+    values |= measured_figures(predictions, classes)
     if labels.ndim == 1:
         labels_N = labels.astype(np.int64)
         values["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
@@ -102,7 +97,6 @@ def measured_figures(
     predictions: Predictions,
     classes: Sequence[str],
     *,
-    subsets: Sequence[Subset] = (),
     num_draws: int = NUM_FIGURE_DRAWS,
 ) -> dict[str, Any]:
     """Return the metrics for a report with their intervals.
@@ -113,7 +107,6 @@ def measured_figures(
     Args:
         predictions: from `with_groups`.
         classes: A names.
-        subsets: subsets defined by the data set; see `subset_shares`.
 
     Returns:
         `interval`, the parameters of the intervals; `figures`, values with the bounds of their
@@ -130,7 +123,6 @@ def measured_figures(
         videos=predictions.videos,
         num_draws=num_draws,
     )
-    persons = predictions.groups if predictions.grouped_by == "participants" else None
     figures: dict[str, Any] = {}
     rows: list[dict[str, Any]] = [
         {
@@ -144,11 +136,7 @@ def measured_figures(
         for place, name in enumerate(classes)
     ]
     for head, tally, proportions in zip(heads, tallies, of_tallies, strict=True):
-        shares = subset_shares(labels, heads[head], subsets, participants=persons)
         figures[head] = dict(zip(tally.names, proportions, strict=False))
-        figures[head] |= share_figures(
-            shares, groups, videos=predictions.videos, num_draws=num_draws
-        )
         for row, figure in zip(rows, proportions[len(tally.names) :], strict=True):
             row[head] = figure["value"]
             ends = [figure["low"], figure["high"]]
@@ -209,113 +197,40 @@ def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) ->
     return [None if math.isnan(value) else float(value) for value in of_classes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Share:
-    """Mean over K parts of the fraction of segments that are correct."""
+class _Shares:
+    """The fractions of segments that are correct, as functions of the number of times that each
+    segment is drawn."""
 
-    right_KN: NDArray[np.bool_]
-    """Correct segments, a subset of `of_KN`."""
-    of_KN: NDArray[np.bool_]
-    """Segments over which the fraction is computed; it is 0 if there are none."""
-    in_KN: NDArray[np.bool_]
-    """Segments of each part; a part without segments is excluded from the mean."""
-
-
-def top1_share(right_N: NDArray[np.bool_], in_N: NDArray[np.bool_]) -> Share:
-    """Return the fraction of the segments `in_N` that are correct."""
-    return Share(right_KN=(right_N & in_N)[None], of_KN=in_N[None], in_KN=in_N[None])
-
-
-def subset_shares(
-    labels: NDArray[Any],
-    logits_NA: NDArray[np.float32],
-    subsets: Sequence[Subset],
-    *,
-    participants: Sequence[str] | None,
-) -> dict[str, Share]:
-    """Return the metrics on subsets of a single-label data set, by name.
-
-    - `top1_unseen`, `top1_tail`: top-1 accuracy on unseen or tail segments (EPIC-KITCHENS-100:
-      Damen et al. 2022, and `compute_metrics` of epic-kitchens/C1-Action-Recognition).
-    - `many_shot_precision`, `many_shot_recall`: precision and recall of the predicted class,
-      averaged over the many-shot classes in the split; the precision of a class that is never
-      predicted is 0 (EPIC-KITCHENS-55: Damen et al. 2018, and `compute_metrics` of
-      epic-kitchens/epic-kitchens-55-lib).
-
-    Args:
-        labels: (N,) classes; for multiple labels the result is empty.
-        logits_NA: logits of a head or of the prediction.
-        subsets: subsets of the data set.
-        participants: N names; None if unknown.
-    """
-    if labels.ndim != 1:
-        return {}
-    predicted_N = logits_NA.argmax(axis=1)
-    shares: dict[str, Share] = {}
-    for subset in subsets:
-        if subset.absent is not None:
-            continue
-        classes_K1 = np.array(subset.classes, np.int64)[:, None]
-        true_KN = labels == classes_K1
-        if subset.name == "many_shot":
-            guessed_KN = predicted_N == classes_K1
-            for name, of_KN in (("precision", guessed_KN), ("recall", true_KN)):
-                shares[f"many_shot_{name}"] = Share(
-                    right_KN=true_KN & guessed_KN, of_KN=of_KN, in_KN=true_KN
-                )
-            continue
-        in_N = true_KN.any(axis=0)
-        if subset.name == "unseen":
-            in_N = np.isin(np.asarray(participants or ()), subset.participants)
-        if len(in_N) == len(predicted_N):
-            shares[f"top1_{subset.name}"] = top1_share(predicted_N == labels, in_N)
-    return {name: share for name, share in shares.items() if share.in_KN.any()}
-
-
-class _ShareTallies:
-    """Shares as functions of the number of times that each segment is drawn."""
-
-    def __init__(self, shares: Sequence[Share]) -> None:
-        self._shares = [
-            [part.astype(np.float32) for part in (share.right_KN, share.of_KN, share.in_KN)]
-            for share in shares
-        ]
+    def __init__(self, right_FN: NDArray[np.bool_], in_FN: NDArray[np.bool_]) -> None:
+        self._right_FN, self._in_FN = (own.astype(np.float32) for own in (right_FN, in_FN))
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """Return (F, R) shares; NaN if no part has segments."""
+        """Return (F, R) fractions; NaN without a segment."""
         counts_NR = counts_NR.astype(np.float32, copy=False)
-        rows = []
-        for share in self._shares:
-            right_KR, of_KR, in_KR = (part @ counts_NR for part in share)
-            parts_KR = right_KR / np.maximum(of_KR, 1)
-            number_R = (in_KR > 0).sum(axis=0)
-            with np.errstate(invalid="ignore"):
-                total_R = np.where(in_KR > 0, parts_KR, 0).sum(axis=0, dtype=np.float64)
-                rows.append(total_R / number_R)
-        return np.array(rows)
+        right_FR = (self._right_FN @ counts_NR).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            fraction_FR: NDArray[np.float64] = right_FR / (self._in_FN @ counts_NR)
+        return fraction_FR
 
 
 def share_figures(
-    shares: Mapping[str, Share],
+    shares: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]],
     groups: Sequence[str],
     *,
     videos: Sequence[str] | None = None,
     num_draws: int,
 ) -> dict[str, Proportion]:
-    """Return each share with the bounds of its 95 % interval, None if undefined.
+    """Return fractions of segments that are correct, with the bounds of their 95 % intervals, None
+    if undefined.
 
     Args:
-        shares: shares with at least one part that has segments.
+        shares: whether each segment is correct, and the segments of each fraction, at least one.
         groups: video or participant of each segment, for the bootstrap.
         videos: video of each segment, for the least width of the intervals.
     """
-    if not shares:
-        return {}
+    in_FN = np.stack([in_N for _, in_N in shares.values()])
+    right_FN = np.stack([right_N for right_N, _ in shares.values()]) & in_FN
     (proportions,) = _with_intervals(
-        [_ShareTallies([*shares.values()])],
-        np.stack([share.in_KN.any(axis=0) for share in shares.values()]),
-        groups=groups,
-        videos=videos,
-        num_draws=num_draws,
+        [_Shares(right_FN, in_FN)], in_FN, groups=groups, videos=videos, num_draws=num_draws
     )
     return dict(zip(shares, proportions, strict=True))

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from orn.data_manifests import epic
-from orn.data_manifests.epic import MANY_SHOT
 from orn.data_manifests.load import load_listing, load_manifest
 from orn.data_manifests.manifest import Epic100Labels, EpicLabels, EpicTarget
 from orn.data_manifests.records import Listing, Segment, Subset, Task
@@ -85,7 +84,6 @@ def test_rows_become_segments(tmp_path: Path) -> None:
             Segment(**first, start_seconds=0.14, stop_seconds=3.37),
             Segment(**second, start_seconds=3723.5, stop_seconds=3724.0, participant="P26"),
         ),
-        subsets=(Subset(name="many_shot"),),
     )
 
 
@@ -128,19 +126,6 @@ def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:
     assert [segment.labels for segment in actions.segments] == [(1,), (0,), ()]
     with pytest.raises(ManifestError, match=r"val\.csv, row 2: .*'n7' twice"):
         read_100(tmp_path, row("7"))
-
-
-def test_many_shot_classes_occur_more_than_a_hundred_times(tmp_path: Path) -> None:
-    def many_shot(counts: dict[tuple[int, int], int], target: EpicTarget) -> list[str]:
-        pairs = Counter(counts).elements()
-        rows = (row(f"{place}", verb=f"{v}", noun=f"{n}") for place, (v, n) in enumerate(pairs))
-        listing = read(tmp_path, "".join(rows), target=target)
-        return [listing.classes[index] for index in listing.subsets[0].classes]
-
-    assert many_shot({(0, 0): MANY_SHOT + 1, (1, 0): MANY_SHOT}, "verb") == ["take"]
-    # Verb 1 and noun 2 occur 101 times, together once; the others only with those.
-    pairs = {(1, 2): 1, (1, 0): MANY_SHOT, (0, 2): MANY_SHOT}
-    assert many_shot(pairs, "action") == ["put pan"]
 
 
 def test_tail_and_unseen_are_those_of_the_lists(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from orn.data_manifests.records import Segment, Subset
+from orn.data_manifests.records import Segment
 from orn.stage2_train.evaluation.intervals import (
     bootstrap_figures,
     paired_differences,
@@ -18,8 +18,6 @@ from orn.stage2_train.evaluation.intervals import (
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import (
     measured_figures,
-    share_figures,
-    subset_shares,
     with_groups,
 )
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
@@ -247,21 +245,3 @@ def test_groups_of_equal_accuracy_have_the_interval_of_their_videos(tmp_path) ->
     save_predictions(tmp_path / "kept.npz", predictions)
     kept = load_predictions(tmp_path / "kept.npz").reordered(np.arange(12)[::-1])
     assert kept.videos == predictions.videos[::-1]
-
-
-def test_shares_by_hand() -> None:
-    labels_N, persons = np.array([0, 0, 1, 1, 2, 2, 3]), ("a", "a", "b", "b", "c", "c", "c")
-    logits_NA = np.eye(7, dtype=np.float32)[[0, 1, 1, 1, 0, 0, 3]]
-    tail, unseen = Subset(name="tail", classes=(2, 3)), Subset(name="unseen", participants=("b",))
-    many = Subset(name="many_shot", classes=(0, 2, 4))  # 4 is of no segment, 2 is never predicted
-    subsets = (tail, unseen, many)
-    shares = subset_shares(labels_N, logits_NA, subsets, participants=persons)
-    figures = share_figures(shares, persons, num_draws=2)
-    assert {name: figure["value"] for name, figure in figures.items()} == pytest.approx(
-        {
-            "top1_tail": 1 / 3,
-            "top1_unseen": 1,
-            "many_shot_precision": (1 / 3 + 0) / 2,
-            "many_shot_recall": (1 / 2 + 0) / 2,
-        }
-    )
