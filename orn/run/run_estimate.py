@@ -30,9 +30,9 @@ from orn.stage1_detect.imports.import_objects import describe_import
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.make_clips import describe_clips
 from orn.stage2_train.model.build import count_parameters
-from orn.stage2_train.runs.control_results import CHANGES, MOST_CLIPS
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
+from orn.stage2_train.settings.evaluation_names import CHANGES, MOST_CHANGED
 from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
 from orn.stage2_train.training.train_command import train
@@ -228,7 +228,7 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
         return
     clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
     explained = min(clips, _EXPLAINED)
-    changed = len(CHANGES) * min(clips, MOST_CLIPS)
+    changed = len(CHANGES) * min(clips, MOST_CHANGED)
     # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
     for step, shown, seconds in (
         ("eval", clips, clip_seconds(recipe, "eval", clips + changed, device=device)),

@@ -147,14 +147,6 @@ def evaluation_loader(
     )
 
 
-def loader_of_segments(
-    dataset: ClipDataset, settings: LoaderSettings, batches: Sequence[Iterable[int]]
-) -> Iterable[ClipBatch]:
-    """Return batches of centered clips, given the indices of their segments."""
-    requests = [[ClipRequest(int(segment)) for segment in batch] for batch in batches]
-    return _loader(dataset, lambda: iter(requests), settings)
-
-
 def evaluation_requests(
     num_segments: int, settings: LoaderSettings, *, num_clips: int
 ) -> Iterator[list[ClipRequest]]:

@@ -29,13 +29,8 @@ from orn.stage2_train.clips.batches import LoaderSettings
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.calibration import calibration_values
+from orn.stage2_train.evaluation.controls import control_values, predict_changed
 from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.measure_controls import (
-    classes_when_changed,
-    control_values,
-    logits_of_classes,
-    predict_changed,
-)
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
@@ -128,9 +123,9 @@ def evaluate_run(
     if accelerator.is_main_process:
         predictions = whole_model(model, predictions, clips, sources=sources, request=request)
         results["calibration"] = calibration_values(predictions)
-    if not is_seen and request.num_clips == 1:
+    if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
         with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
-            changed = predict_changed(
+            when_changed = predict_changed(
                 model.network,
                 clips,
                 loading,
@@ -139,9 +134,8 @@ def evaluate_run(
                 accelerator=accelerator,
                 advance=bar.advance,
             )
-        results["controls"] = control_values(predictions, changed, model.classes)
-        if predictions.labels.ndim == 1:
-            predictions = replace(predictions, when_changed=classes_when_changed(changed))
+        predictions = replace(predictions, when_changed=when_changed)
+        results["controls"] = control_values(predictions, model.classes)
     file = split_file(
         *(predictions, joined, request, sources.dataset, recipe),
         **results,
@@ -288,8 +282,7 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
             mean = values[head]["map"]
             values["figures"][head]["map"] = {"value": mean, "low": None, "high": None}
     elif predictions.when_changed is not None:
-        changed = logits_of_classes(predictions.when_changed, len(first.classes))
-        values["controls"] = control_values(predictions, changed, first.classes)
+        values["controls"] = control_values(predictions, first.classes)
     pooled = EvalFile.model_validate(
         {
             **first.model_dump(by_alias=True, exclude_unset=True, exclude={"controls"}),

@@ -1,6 +1,7 @@
 """Results of `orn eval` on a split: the file eval-SPLIT.json and the report."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +12,11 @@ from orn.shared.config.fields import explain
 from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text import counted, path_text
+from orn.shared.text import counted, path_text, truncate
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
-from orn.stage2_train.runs.control_results import ControlResults, control_table
 from orn.stage2_train.runs.predictions import GroupKind
-from orn.stage2_train.settings.evaluation_names import HEADS
+from orn.stage2_train.settings.evaluation_names import CHANGES, HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
@@ -99,6 +99,68 @@ class Calibration(BaseModel, frozen=True):
         return f"{meaning_of_percentages(self.fitted_on)} {said}."
 
 
+class Control(BaseModel, frozen=True):
+    """The score on changed clips, and its paired difference to that on the clips as they are."""
+
+    value: float | None
+    difference: float | None
+    low: float | None
+    """Lower bound of the 95 % interval of the difference; None if it is undefined."""
+    high: float | None
+
+    def difference_text(self, *, scale: float, digits: int) -> str:
+        """Return the difference with its interval, times `scale`."""
+        if self.difference is None:
+            return "-"
+        text = f"{scale * self.difference:+.{digits}f}"
+        if self.low is None or self.high is None:
+            return text
+        return f"{text} [{scale * self.low:+.{digits}f}, {scale * self.high:+.{digits}f}]"
+
+
+class ControlResults(BaseModel, frozen=True):
+    """The controls of an evaluation."""
+
+    num_segments: int
+    unchanged: float | None
+    """Score of these segments as they are."""
+    changes: dict[str, Control]
+    """Results by name in `CHANGES`."""
+    exchanged: list[tuple[str, str, int]]
+    """Pairs of classes, and how many clips of one, predicted correctly, are predicted as the other
+    if they are reversed; at most three, the most frequent first."""
+
+    def title(self, num_segments: int) -> str:
+        """Return a title with the number of changed clips, of `num_segments` in the evaluation."""
+        share = f"{self.num_segments:,} of {counted(num_segments, 'clip')}"
+        return f"changed clips{f' ({share})' if self.num_segments < num_segments else ''}"
+
+    def rows(self, *, scale: float, digits: int) -> Iterator[tuple[str, str, str]]:
+        """Yield the change, the score and its difference, times `scale`, of each row of a table."""
+        if self.unchanged is not None:
+            yield "none", f"{scale * self.unchanged:.{digits}f}", ""
+        for name, control in self.changes.items():
+            value = "-" if control.value is None else f"{scale * control.value:.{digits}f}"
+            yield CHANGES[name], value, control.difference_text(scale=scale, digits=digits)
+
+    def sentence(self) -> str:
+        """Return what the order of frames is worth, and which classes reversing exchanges."""
+        order = self.changes["reversed"]
+        if order.difference is None or order.low is None or order.high is None:
+            return "The worth of the order of frames is unknown: it needs several groups of clips."
+        if order.low <= 0 <= order.high or order.difference > 0:
+            points = order.difference_text(scale=100, digits=1)
+            return f"No use of the order of frames is shown: reversing them gives {points} points."
+        worth = f"{-100 * order.difference:.1f} points"
+        worth += f" [{-100 * order.high:.1f}, {-100 * order.low:.1f}]"
+        pairs = [
+            f"{truncate(one, 40)} into {truncate(other, 40)} ({number})"
+            for one, other, number in self.exchanged
+        ]
+        turns = f": reversing them turns {', '.join(pairs)}" if pairs else ""
+        return f"The order of frames is worth {worth}{turns}."
+
+
 class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     """Contents of a file `eval-SPLIT.json`, with the metrics of each of `HEADS` under its name."""
 
@@ -134,7 +196,8 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
     calibration: Calibration | None = None
     """Calibration of the prediction; None for a baseline."""
     controls: ControlResults | None = None
-    """What the run uses; None for a baseline, training splits and several clips."""
+    """What the run uses; None for a baseline, training splits, several clips and
+    multiple labels."""
     made_from: dict[str, Any]
     """What the evaluation was made from."""
 
@@ -239,9 +302,8 @@ def as_summary(file: EvalFile) -> Summary:
     if file.calibration is not None:
         notes.append(file.calibration.sentence())
     if file.controls is not None:
-        tables.append(
-            control_table(file.controls, metric=file.metric, num_segments=file.num_segments)
-        )
+        header = (file.controls.title(file.num_segments), file.metric, "difference")
+        tables.append(Table(header=header, rows=[*file.controls.rows(scale=1, digits=4)]))
         notes.append(file.controls.sentence())
     return Summary(
         title=f"{file.dataset}, {file.split}{seen}: {counted(file.num_segments, 'segment')}, "

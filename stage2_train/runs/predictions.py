@@ -22,8 +22,8 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.text import path_text, truncate
 from orn.stage2_train.parts.temperatures import PartLogits
-from orn.stage2_train.runs.control_results import CHANGES
 from orn.stage2_train.settings.evaluation_names import (
+    CHANGES,
     FOLDS,
     PARTS,
     HeadCombination,

@@ -8,6 +8,14 @@ NUM_FIGURE_DRAWS = 2000
 """Bootstrap draws for a confidence interval, which determine its width to about 2 %."""
 FOLDS = "folds"
 """Name of the evaluation of a cross-validation, over the test splits of all folds."""
+CHANGES = {
+    "reversed": "frames in reversed order",
+    "one_frame": "only the middle frame",
+    "no_objects": "without objects",
+}
+"""Changes of clips, which show what a run uses, by their name in files."""
+MOST_CHANGED = 200
+"""Largest number of clips that are changed if the network computes features from frames."""
 HeadCombination = Literal["mean", "sum"]
 Logits = TypeVar("Logits", bound=Any)
 """Arrays or tensors of logits."""

@@ -1,29 +1,43 @@
-"""Changed batches, against plain loops over clips and frames and against clips that are read."""
+"""What a network uses: changed batches against plain loops and clips that are read, predictions for
+them, and the results in files and reports."""
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from orn.stage2_train.clip_store.motion import reversed_motion
 from orn.stage2_train.clip_store.motion_windows import motion_settings
-from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.batches import LoaderSettings, collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.evaluation.controls import (
-    controls,
-    objects_of_another_clip,
+    changed_segments,
+    control_values,
     one_frame,
+    predict_changed,
     reversed_frames,
-    shuffled_frames,
+    without_objects,
 )
-from orn.stage2_train.model.build import build_network
+from orn.stage2_train.evaluation.evaluate import evaluate_folds
+from orn.stage2_train.model.build import build_network, build_object_network
 from orn.stage2_train.model.inputs import ClipBatch
+from orn.stage2_train.runs.accelerator import build_accelerator
+from orn.stage2_train.runs.eval_file import ControlResults, read_eval
+from orn.stage2_train.runs.predictions import load_predictions, save_predictions
+from orn.stage2_train.settings.evaluation_names import CHANGES
+from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, load_recipe
+from tests.running import LAPTOP, run_orn
 from tests.stage2_train.model.conftest import randomize
 from tests.stage2_train.training.conftest import sources_of
-from tests.worlds.films import STORED, write_store
+from tests.worlds.evaluations import evaluation_of, predictions_of
+from tests.worlds.films import STORED, TINY_RECORD, write_store, write_tiny_model
 
 PER_FRAME = ("frames_BTCHW", "maps_BTChw", "motion_BTChw")
 OBJECTS = (
@@ -75,37 +89,12 @@ def test_reversed_clips_are_those_played_backwards(batch) -> None:
     assert all(getattr(twice, name).equal(getattr(batch, name)) for name in (*PER_FRAME, *OBJECTS))
 
 
-@pytest.mark.parametrize("change", [shuffled_frames, one_frame])
-def test_frames_keep_their_maps_motion_and_objects_but_times_stay(batch, change) -> None:
-    changed = change(batch)
+def test_one_frame_takes_its_map_motion_and_objects_along_but_times_stay(batch) -> None:
+    changed = one_frame(batch)
     assert changed.seconds_BT.equal(batch.seconds_BT) and changed.labels.equal(batch.labels)
-    orders = []
-    for clip in range(4):
-        places = [
-            next(
-                place
-                for place in range(5)
-                if batch.motion_BTChw[clip, place].equal(changed.motion_BTChw[clip, now])
-            )
-            for now in range(5)
-        ]
-        for now, place in enumerate(places):
-            for name in (*PER_FRAME, *OBJECTS):
-                assert getattr(changed, name)[clip, now].equal(getattr(batch, name)[clip, place])
-        orders.append(tuple(places))
-    if change is one_frame:
-        assert set(orders) == {(2,) * 5}
-    else:
-        assert all(sorted(order) == [0, 1, 2, 3, 4] for order in orders)
-        assert len(set(orders)) > 1
-        alone = change(collate_rows(batch, [2]))  # a clip's order depends on nothing but its id
-        assert alone.motion_BTChw[0].equal(changed.motion_BTChw[2])
-
-
-def collate_rows(batch: ClipBatch, rows: list[int]) -> ClipBatch:
-    names = (*PER_FRAME, *OBJECTS, "seconds_BT", "labels")
-    parts = {name: getattr(batch, name)[rows] for name in names}
-    return replace(batch, ids=tuple(batch.ids[row] for row in rows), **parts)
+    for name in (*PER_FRAME, *OBJECTS):
+        for place in range(5):
+            assert getattr(changed, name)[:, place].equal(getattr(batch, name)[:, 2])
 
 
 @pytest.mark.parametrize("background", [True, False])
@@ -115,19 +104,9 @@ def test_clips_without_objects_are_those_in_which_nothing_was_detected(
     batch = batch_of(clips_of(tiny_world, background=background))
     expected = batch_of(clips_of(tiny_world, background=background, threshold=1.0))
     assert batch.valid_BTK.sum() > expected.valid_BTK.sum()
-    change = controls(reads_objects=True, has_background=background)["no_objects"]
-    changed = change(batch)
+    changed = without_objects(batch, has_background=background)
     for name in (*OBJECTS, "frames_BTCHW", "seconds_BT"):
         assert getattr(changed, name).equal(getattr(expected, name)), name
-
-
-def test_objects_of_another_clip_are_those_of_the_next(batch) -> None:
-    changed = objects_of_another_clip(batch)
-    for clip in range(4):
-        for name in OBJECTS:
-            assert getattr(changed, name)[clip].equal(getattr(batch, name)[(clip + 1) % 4])
-        for name in (*PER_FRAME, "seconds_BT"):
-            assert getattr(changed, name)[clip].equal(getattr(batch, name)[clip])
 
 
 @pytest.mark.parametrize(
@@ -177,3 +156,149 @@ def test_heads_tell_a_clip_from_its_reverse(tiny_world, tmp_path, overrides, bli
     for head in ("activity_head", "object_head"):
         is_same = torch.allclose(forwards[head], backwards[head], rtol=1e-3, atol=1e-4)
         assert is_same == (head in blind), head
+
+
+ROUND_OFF = 1e-5  # a clip in batches of different sizes, float32
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    config = NetworkConfig(num_activities=2, base_width=2, mask_size=7, relation_width=6)
+    return build_object_network(config)
+
+
+def predicted(network, clips, *, reads_objects: bool = True, **settings) -> np.ndarray:
+    return predict_changed(
+        network,
+        clips,
+        LoaderSettings(**{"batch_size": 5, **settings}),
+        heads="both",
+        reads_objects=reads_objects,
+        accelerator=build_accelerator("fp32", "cpu"),
+    )
+
+
+def test_predictions_are_those_of_one_changed_clip_after_another(network, tiny_world) -> None:
+    clips = clips_of(tiny_world)
+    predicted_NP = predicted(network, clips)
+    for row in range(len(clips)):
+        one = collate([clips[row]])
+        without = without_objects(one, has_background=True)
+        for place, inputs in enumerate((reversed_frames(one), one_frame(one), without)):
+            with torch.inference_mode():
+                first, second = network.eval()(inputs).logits_BA[0].tolist()
+            if abs(first - second) > ROUND_OFF:
+                assert predicted_NP[row, place] == (second > first)
+    frames_alone = predicted(network, clips, reads_objects=False)
+    np.testing.assert_array_equal(frames_alone[:, :2], predicted_NP[:, :2])
+    assert (frames_alone[:, 2] == -1).all()
+
+
+def test_each_process_changes_its_clips(network, tiny_world) -> None:
+    clips = clips_of(tiny_world)
+    whole = predicted(network, clips)
+    parts = [predicted(network, clips, rank=rank, world_size=2) for rank in range(2)]
+    assert ((parts[0] >= 0) ^ (parts[1] >= 0)).all()
+    np.testing.assert_array_equal(np.maximum(*parts), whole)
+
+
+def test_few_clips_are_changed_if_frames_are_read(network, tiny_world, monkeypatch) -> None:
+    monkeypatch.setattr("orn.stage2_train.evaluation.controls.MOST_CHANGED", 7)
+    clips = clips_of(tiny_world)
+    assert ((predicted(network, clips) >= 0).sum(axis=0) == 7).all()
+    assert len(changed_segments(clips.without_frames())) == 12
+
+
+def results_of(now: str, then: str, labels: str = "001122") -> ControlResults:
+    """Results for clips of three classes, 0 to 2; `.` for a clip that was not changed."""
+    then_N = [-1 if mark == "." else int(mark) for mark in then]
+    predictions = predictions_of(
+        [f"clip {row}" for row in range(len(labels))],
+        [int(mark) for mark in labels],
+        object_logits=np.eye(3)[[int(mark) for mark in now]],
+        when_changed=np.array([then_N, *[[-1] * len(then)] * (len(CHANGES) - 1)]).T,
+    )
+    values = control_values(predictions, ("open", "close", "hold"))
+    return ControlResults.model_validate(values)
+
+
+def test_differences_and_exchanged_classes() -> None:
+    results = results_of(now="001120", then="110122")
+    control = results.changes["reversed"]
+    assert (results.num_segments, results.unchanged) == (6, pytest.approx(5 / 6))
+    assert control.value == pytest.approx(3 / 6)
+    assert control.difference == pytest.approx(-2 / 6)
+    assert control.low < control.difference < control.high
+    assert results.exchanged == [("open", "close", 3)]  # two of one direction, one of the other
+    part = results_of(now="001120", then="1.0...")
+    assert (part.num_segments, part.unchanged, part.changes["reversed"].value) == (2, 1.0, 0.0)
+    assert "2 of 6 clips" in part.title(6) and "of" not in results.title(6)
+
+
+def test_the_sentence_says_what_order_is_worth_only_if_it_is_shown() -> None:
+    labels = "0" * 20 + "1" * 20
+    turned = results_of(labels, "1" * 20 + "0" * 15 + "1" * 5, labels)
+    low, high = (
+        100 * end for end in (-turned.changes["reversed"].high, -turned.changes["reversed"].low)
+    )
+    worth = f"worth 87.5 points [{low:.1f}, {high:.1f}]: reversing them turns open into close (35)."
+    assert worth in turned.sentence()
+    assert "No use of the order" in results_of(labels, labels, labels).sentence()
+    better = results_of("1" * 20 + labels[20:], labels, labels)
+    assert "No use of the order" in better.sentence()
+    assert "unknown" in results_of("0", "1", "0").sentence()
+
+
+def test_folds_are_measured_over_all_clips(tmp_path: Path) -> None:
+    folds = []
+    for name, now, then in (("ann", "00", "01"), ("bob", "11", "00")):
+        columns = [[int(mark) for mark in then]] + [[-1, -1]] * (len(CHANGES) - 1)
+        predictions = predictions_of(
+            [f"{name} {row}" for row in range(2)],
+            [int(mark) for mark in now],
+            object_logits=np.eye(2)[[int(mark) for mark in now]],
+            groups=(name,) * 2,
+            grouped_by="participants",
+            when_changed=np.array(columns).T,
+        )
+        run = tmp_path / name
+        write_tiny_model(run, dataset=TINY_RECORD)
+        save_predictions(run / "predictions-test.npz", predictions)
+        assert (
+            load_predictions(run / "predictions-test.npz").when_changed == np.array(columns).T
+        ).all()
+        evaluation_of(predictions).write(run / "eval-test.json")
+        folds.append(run)
+    results = evaluate_folds(tmp_path, folds).controls
+    assert list(results.changes) == ["reversed"]
+    assert (results.num_segments, results.unchanged) == (4, 1.0)
+    assert results.changes["reversed"].value == 0.25
+    assert results.exchanged == [("down", "right", 3)]
+    unmeasured = replace(load_predictions(folds[1] / "predictions-test.npz"), when_changed=None)
+    save_predictions(folds[1] / "predictions-test.npz", unmeasured)
+    assert evaluate_folds(tmp_path, folds).controls.num_segments == 2
+
+
+def test_eval_and_report_say_what_the_run_uses(one_step: Path) -> None:
+    text = run_orn("eval", one_step, *LAPTOP).stdout
+    file = read_eval(one_step / "eval-validation.json")
+    assert list(file.controls.changes) == list(CHANGES)
+    assert file.controls.sentence() in text
+    assert all(words in text for words in CHANGES.values())
+    raw = json.loads((one_step / "eval-validation.json").read_text())
+    assert raw["controls"]["unchanged"] == raw["object_head"]["top1"]
+    changed = load_predictions(one_step / "predictions-validation.npz").when_changed
+    assert changed.shape == (4, len(CHANGES)) and changed.min() >= 0
+    run_orn("report", one_step, *LAPTOP)
+    html = (one_step / "report.html").read_text("utf-8")
+    section = html[html.index('id="used"') :].partition("</section>")[0]
+    assert all(words in section for words in CHANGES.values())
+    cells = re.findall(r"<td>([\d.]+)</td>", section)
+    expected = [file.controls.unchanged, *(c.value for c in file.controls.changes.values())]
+    assert cells == [f"{100 * value:.1f}" for value in expected]
+
+
+@pytest.mark.parametrize("options", [("--split", "train"), ("--views", "2")])
+def test_training_splits_and_several_clips_have_no_controls(one_step: Path, options) -> None:
+    assert "controls" not in run_orn("eval", one_step, *LAPTOP, *options, "--json").json
