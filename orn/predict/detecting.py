@@ -19,7 +19,6 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import first_few, nearest_first, path_text
 from orn.shared.video.read import content_digest, estimate
-from orn.stage2_train.runs.find_run import DETECTOR_NAME
 from orn.stage2_train.runs.run_config import check_detector_classes
 
 if TYPE_CHECKING:
@@ -180,7 +179,7 @@ def imported_from(
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     """Load the detector used to train a network, or the one chosen by the user.
 
-    The weights are the user's or those in the model folder, else the bundled or published weights.
+    The weights are the user's, else the bundled or published weights.
 
     Raises:
         DetectorError: if there is no such detector, or its weights are not found or not the ones
@@ -189,7 +188,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     from orn.stage1_detect.choose_detector import choose_files
     from orn.stage1_detect.mmdet.detector import load_detector
 
-    recorded, own = model.config.detector, model.path / DETECTOR_NAME
+    recorded = model.config.detector
     # A file is untrusted, because it is executed.
     has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
     if has_none and request.config is None:
@@ -200,9 +199,8 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
             "--any-detector",
             where=path_text(model.path),
         )
-    given = request.checkpoint or (own if own.exists() else None)
     name = request.config or recorded.config_name
-    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)
+    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=request.checkpoint)
     detector = load_detector(
         request.device,
         config=config,

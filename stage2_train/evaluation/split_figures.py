@@ -3,7 +3,6 @@
 N segments, A activity classes, F metrics, R bootstrap draws.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -111,7 +110,7 @@ def measured_figures(
     Returns:
         `interval`, the parameters of the intervals; `figures`, values with the bounds of their
         intervals (null if undefined) by head and name; `per_class`, A rows with name, number of
-        segments, score of each head, `intervals` and, for single labels, `average_precision`.
+        segments, score of each head and `intervals`.
     """
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
@@ -141,8 +140,6 @@ def measured_figures(
             row[head] = figure["value"]
             ends = [figure["low"], figure["high"]]
             row["intervals"][head] = None if None in ends else ends
-        for row, precision in zip(rows, _average_precisions(labels, heads[head]), strict=False):
-            row.setdefault("average_precision", {})[head] = precision
     least_over = None if predictions.videos is None else "videos"
     interval = interval_facts(predictions, num_draws) | {"least_over": least_over}
     return {"interval": interval, "figures": figures, "per_class": rows}
@@ -184,17 +181,6 @@ def _with_intervals(
         [at_least(*pair) for pair in zip(*of_tally, strict=True)]
         for of_tally in zip(proportions, least, strict=True)
     ]
-
-
-def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
-    """Return the average precision of each class; empty for multiple labels (already scored)."""
-    if labels.ndim != 1:
-        return []
-    of_classes = (
-        Tallies((labels == place).astype(np.float32)[:, None], logits_NA[:, place, None]).once()[1]
-        for place in range(logits_NA.shape[1])
-    )
-    return [None if math.isnan(value) else float(value) for value in of_classes]
 
 
 class _Shares:

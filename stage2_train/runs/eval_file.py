@@ -34,8 +34,6 @@ class ClassRow(BaseModel, frozen=True, extra="allow"):
     name: str = Field(alias="class")
     num_segments: int
     intervals: dict[str, tuple[float, float] | None]
-    average_precision: dict[str, float | None] = {}
-    """By head, for single labels."""
 
 
 class Figure(BaseModel, frozen=True):

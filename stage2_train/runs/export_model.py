@@ -1,17 +1,15 @@
 """The job of `orn export`: export the network of a run as a folder with a model card."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.load import shipped_detectors
 from orn.shared.config.toml_files import to_dict
-from orn.shared.data_files import file_digest, require_utf8
-from orn.shared.errors import CheckpointError, DetectorError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
+from orn.shared.data_files import require_utf8
+from orn.shared.errors import CheckpointError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.outputs import check_output_folder, check_same_job
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
@@ -19,9 +17,9 @@ from orn.stage2_train.parts import FOREST_NAME, TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import write_temperatures
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
-from orn.stage2_train.runs.find_run import CARD_NAME, DETECTOR_NAME
+from orn.stage2_train.runs.find_run import CARD_NAME
 from orn.stage2_train.runs.made_from import output_digests
-from orn.stage2_train.runs.run_config import MODEL_MARKER, RunConfig, recorded_config, write_config
+from orn.stage2_train.runs.run_config import MODEL_MARKER, recorded_config, write_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
     CONFIG_NAME,
@@ -34,9 +32,7 @@ from orn.stage2_train.runs.trained import OpenedModel, open_model
 _LISTED_CLASSES = 200
 
 
-def export_run(
-    run: Path, out: Path, *, with_detector: bool = False, checkpoint: Path | None = None
-) -> tuple[str, ...]:
+def export_run(run: Path, out: Path) -> tuple[str, ...]:
     """Write the best weights of a run, its configuration without data paths, and a model card.
 
     Each file is written atomically. An earlier export of the run is replaced.
@@ -44,8 +40,6 @@ def export_run(
     Args:
         run: the run folder.
         out: output folder; created if missing.
-        with_detector: whether to include the weights of the detector.
-        checkpoint: file with these weights; by default the weights provided by the project.
 
     Returns:
         The names of the files of the exported run.
@@ -53,7 +47,6 @@ def export_run(
     Raises:
         ConfigError: if `run` is not a run, or `out` contains other files or a different model.
         CheckpointError: if the run has no usable weights.
-        DetectorError: if the weights of the detector are missing or do not match.
     """
     require_utf8(out)
     check_output_folder(out, marker=MODEL_MARKER, reads=[run])
@@ -62,7 +55,6 @@ def export_run(
     if (out / CONFIG_NAME).exists():  # a run has recorded places, which an export has not
         recorded, remedy = to_dict(recorded_config(out)), "choose a different folder"
         check_same_job(recorded, to_dict(config), place=out, remedy=remedy)
-    detector = _detector_file(config, checkpoint) if with_detector else None
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME, MADE_FROM_NAME]
     remove_stale_temporaries(out)
     write_config(out, config)  # first, because it marks the folder as an export
@@ -79,11 +71,6 @@ def export_run(
     if model.temperatures.num_segments:
         write_temperatures(out, replace(model.temperatures, weights=weights_digest(out)))
         names.append(TEMPERATURES_NAME)
-    if detector is not None:
-        with replacing(out / DETECTOR_NAME) as temporary:
-            shutil.copyfile(detector, temporary)
-    if (out / DETECTOR_NAME).exists():  # possibly from an earlier export of this run
-        names.append(DETECTOR_NAME)
     write_text(out / CARD_NAME, _card(model, run, out))
     inputs = {
         "config": config_digest(out),
@@ -92,28 +79,6 @@ def export_run(
     }
     write_text(out / MADE_FROM_NAME, json.dumps(inputs, indent=1) + "\n")
     return tuple(names)
-
-
-def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
-    """Return the file with the weights of the detector used to train a network."""
-    expected = config.detector.checkpoint_digest
-    if config.detector.is_imported:
-        raise DetectorError(
-            "--with-detector: expected a run on the objects of a detector, got one on imported "
-            "objects; omit it"
-        )
-    candidates = [checkpoint] if checkpoint is not None else []
-    if checkpoint is None:
-        candidates = [
-            detector.checkpoint for detector in shipped_detectors().values() if detector.checkpoint
-        ]
-    for path in candidates:
-        if file_digest(path, error=DetectorError) == expected:
-            return path
-    got = "none in this installation" if checkpoint is None else f"others in {checkpoint}"
-    raise DetectorError(
-        f"--with-detector: expected the weights {expected}, got {got}; pass --checkpoint FILE"
-    )
 
 
 def _card(model: OpenedModel, run: Path, out: Path) -> str:
@@ -140,8 +105,6 @@ def _card(model: OpenedModel, run: Path, out: Path) -> str:
         "clip_frames": counted(config.recipe.data.clip_frames, "frame"),
         "size": config.clips.frames.describe_size(),
         "rate": config.clips.frames.rate,
-        "has_detector": (out / DETECTOR_NAME).exists(),
-        "detector_name": DETECTOR_NAME,
         "most_classes": _LISTED_CLASSES,
         "measured": measured,
         "unsure": unsure,

@@ -44,7 +44,6 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
 
 
 CARD_NAME = "README.md"
-DETECTOR_NAME = "detector.pth"
 _ADDRESS = re.compile(
     r"hf://(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(@(?P<revision>[\w][\w./-]*))?",
     re.ASCII,
@@ -80,7 +79,7 @@ def local_folder(place: str | Path) -> Path:
         folder = snapshot_download(
             address["name"],
             revision=address["revision"],
-            allow_patterns=[*MODEL_NAMES, CARD_NAME, DETECTOR_NAME],
+            allow_patterns=[*MODEL_NAMES, CARD_NAME],
             library_name="object-relation-network",
         )
     except Exception as err:  # of huggingface_hub and its HTTP library

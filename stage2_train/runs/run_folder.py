@@ -66,7 +66,7 @@ _RESULTS = ("eval-*.json", "predictions-*.npz")
 _READ = (
     *(*MODEL_NAMES, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
     *(PREVIOUS_NAME, MADE_FROM_NAME, *_RESULTS),
-    *("detector.pth", "README.md"),
+    "README.md",
 )
 """Files of a run that commands read."""
 _WRITTEN = (

@@ -30,7 +30,6 @@ def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_pa
     """As Python files, which configurations of detectors are; imported objects have none."""
     ran = tmp_path / "ran"
     (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
-    (moved / "detector.pth").write_bytes(b"weights")
     config = read_config(moved)
     detector = replace(
         config.detector, config_name=f"{moved / name}" if name == "evil.py" else name

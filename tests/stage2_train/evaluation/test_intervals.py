@@ -7,7 +7,6 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 from orn.data_manifests.records import Segment
 from orn.stage2_train.evaluation.intervals import (
@@ -188,9 +187,6 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
         assert set(figures) == {"top1", "mean_class_accuracy"}
         for figure in figures.values():
             assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
-        expected = average_precision_score(np.eye(3)[labels_N], kept.by_head()[head], average=None)
-        precisions = [row["average_precision"][head] for row in measured["per_class"]]
-        assert precisions == pytest.approx(expected)
         assert all(len(row["intervals"][head]) == 2 for row in measured["per_class"])
 
 
