@@ -97,19 +97,14 @@ def load_detector(
         DetectorError: if a configuration, file or device does not exist, configuration and weights
             do not match, the download fails, or an argument is invalid.
     """
-    from numbers import Real
-
     from orn.data_manifests.records import DetectorChoice
     from orn.shared.errors import DetectorError
     from orn.stage1_detect.choose_detector import choose_files
     from orn.stage1_detect.mmdet import detector
 
-    for name, path in (("checkpoint", checkpoint), ("config", config)):
-        if not isinstance(path, str | Path | None):
-            raise DetectorError(f"{name}: expected a path, got {path!r:.80}; pass a str or a Path")
-    if not isinstance(score_threshold, Real) or not 0 <= score_threshold <= 1:
+    if not 0 <= score_threshold <= 1:
         raise DetectorError(
-            f"score_threshold: expected a number from 0 to 1, got {score_threshold!r:.80}; pass one"
+            f"score_threshold: expected a number from 0 to 1, got {score_threshold}; pass one"
         )
     chosen, weights = choose_files(
         DetectorChoice(),
@@ -117,7 +112,7 @@ def load_detector(
         checkpoint=None if checkpoint is None else Path(checkpoint),
     )
     return detector.load_detector(
-        device, config=chosen, checkpoint=weights, score_threshold=score_threshold
+        str(device), config=chosen, checkpoint=weights, score_threshold=score_threshold
     )
 
 
@@ -184,12 +179,9 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
         ConfigError: if `path` is not a model or the device does not exist.
         CheckpointError: if the weights are damaged or do not match the network.
     """
-    from orn.shared.errors import ConfigError
     from orn.stage2_train.runs.find_run import local_folder
     from orn.stage2_train.runs.trained import open_model
 
-    if not isinstance(path, str | Path):
-        raise ConfigError(f"path: expected a str or a Path, got {path!r:.80}; pass one")
     return open_model(local_folder(path), device=device)
 
 
@@ -200,7 +192,6 @@ def predict_video(
     *,
     rate: float | None = None,
     window: float | None = None,
-    stride: float | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
     """Yield the predicted activity of each window of a video, in order of time.
@@ -219,7 +210,6 @@ def predict_video(
             detector from `load_detector`, which detects objects in every frame.
         rate: frames per second of a folder of JPEGs.
         window: length of a window in seconds; the median length of training segments by default.
-        stride: seconds between the starts of consecutive windows; half a window by default.
         pairs: number of most important pairs of objects to return with each prediction.
 
     Raises:
@@ -227,10 +217,9 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.predict.video import WindowChoice, predict_path
+    from orn.predict.video import predict_path
 
-    choice = WindowChoice(seconds=window, stride_seconds=stride)
-    return predict_path(model, video, detections, rate=rate, choice=choice, pairs=pairs)
+    return predict_path(model, video, detections, rate=rate, window=window, pairs=pairs)
 
 
 def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = None) -> Importance:

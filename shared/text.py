@@ -12,10 +12,6 @@ _NOT_PLAIN = re.compile("[^ -~]")
 """Characters other than printable ASCII, which may have to be escaped."""
 _COMPARED = 200
 """Maximum number of compared characters."""
-_FORMULA = re.compile("'*[=+@\t\r\n-]")
-"""Includes leading apostrophes, so that cells stay different."""
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
-_SPECIAL = re.compile('[",\r\n]')
 
 
 def escape(text: str) -> str:
@@ -108,23 +104,3 @@ def _short(value: Any) -> str:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     return f"tuple ({len(value)},)" if isinstance(value, tuple) else repr(value)
-
-
-def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Return rows of cells as CSV lines that are safe to open in a spreadsheet, which evaluates
-    cells that look like formulas: names of videos, classes and settings are untrusted.
-
-    Text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets a leading apostrophe, which
-    marks text in spreadsheets. Numbers are not changed, and None is an empty cell.
-    """
-    return "".join(f"{','.join(map(_cell, row))}\n" for row in rows)
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
-        text = f"'{text}"
-    if _SPECIAL.search(text):  # Python's writer does not quote a carriage return
-        escaped = text.replace('"', '""')
-        return f'"{escaped}"'
-    return text

@@ -14,7 +14,6 @@ SHARD = "shards/demo/shard-000000.zarr.zip"
     ("arguments", "named"),
     [
         (f"predict {RUN} {FILM} --overlay {FILM}", FILM),
-        (f"predict {RUN} {FILM} --csv {RUN}/last.safetensors", f"{RUN}/last.safetensors"),
         (f"inspect {SHARD} --overlay hard.mp4 --dataset demo", "hard.mp4"),
         (f"export-objects demo {SHARD} --format coco", SHARD),
         (f"export {RUN} notes", "notes"),

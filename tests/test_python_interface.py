@@ -92,7 +92,6 @@ def test_shards_and_a_detector_give_what_eval_gives(small_demo, logits) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model": "runs/demo"}, ConfigError, "model: expected a model from load_model"),
         ({"video": "x.mp4"}, VideoDecodeError, "x.mp4: "),
         ({"video": "data", "detections": FakeDetector()}, VideoDecodeError, "pass rate"),
         ({"video": "other.mp4"}, ShardNotFoundError, "video with this content"),
@@ -101,7 +100,7 @@ def test_shards_and_a_detector_give_what_eval_gives(small_demo, logits) -> None:
 def test_invalid_arguments_are_refused(small_demo, changes, error, message) -> None:
     Path("other.mp4").write_bytes(b"another film")
     given = {"video": PATH, "detections": "shards/demo"} | changes
-    model = given.pop("model", None) or load_model("runs/demo", device="cpu")
+    model = load_model("runs/demo", device="cpu")
     with pytest.raises(error, match=re.escape(message)) as refused:
         list(predict_video(model, given.pop("video"), given.pop("detections"), **given))
     assert "--" not in str(refused.value)

@@ -17,9 +17,8 @@ from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Video
 from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
 from orn.predict.predict_request import PredictRequest
-from orn.predict.prediction import SegmentPrediction
-from orn.predict.video import WindowChoice, check_pairs, predict_video
-from orn.predict.windows import windows_and_segments
+from orn.predict.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
+from orn.predict.video import check_pairs, predict_video
 from orn.shared.echo import echo, echo_text, json_text
 from orn.shared.errors import (
     CheckpointError,
@@ -30,13 +29,12 @@ from orn.shared.errors import (
     ShardNotFoundError,
     VideoDecodeError,
 )
-from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.shard_folder import files_of_shards
-from orn.shared.text import counted, csv_text, first_few
+from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.run_folder import files_of_run
@@ -44,7 +42,6 @@ from orn.stage2_train.runs.trained import OpenedModel, log_precision, open_model
 from orn.stage2_train.settings.resources import Resources
 
 if TYPE_CHECKING:
-    from orn.predict.prediction_film import PredictedVideo
     from orn.predict.prediction_page import PredictionPage
 
 logger = logging.getLogger(__name__)
@@ -79,7 +76,7 @@ def predict_videos(
     request = request.changed(threads=Resources(threads=request.threads).num_threads())
     torch.set_num_threads(request.threads or 1)
     check_output_files(
-        [request.csv, request.overlay, request.html],
+        [request.overlay, request.html],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
@@ -97,7 +94,6 @@ def predict_videos(
         page = PredictionPage(model=model, num_videos=len(videos))
     _warn_of_trained(model, videos)
     failed, tables = list[FailedVideo](), list[Summary]()
-    rows = [["video", "start", "end", "labels", *model.classes]]
     try:
         with (
             terminated_as_interrupted(),
@@ -117,13 +113,10 @@ def predict_videos(
                         record = {"kind": "failed", "video": video.id, "reason": reason}
                         echo(json_text(record))
                 else:
-                    rows += map(_csv_row, predicted.segments)
                     tables += [] if as_json else [_table(predicted, request.pairs)]
                 bar.advance()
         if page is not None and request.html is not None:
             page.write(request.html)
-        if request.csv is not None:
-            write_text(request.csv, csv_text(rows))
     finally:  # when no progress bar is on the screen
         for table in tables:
             echo_text(table.text() + "\n")
@@ -178,9 +171,6 @@ def _predict(
     as_json: bool,
 ) -> PredictedVideo:
     """Predict and draw a video; print its windows and segments as they are completed."""
-    from orn.predict.prediction_film import PredictedVideo, draw_prediction
-
-    choice = WindowChoice(seconds=request.window, stride_seconds=request.stride)
     is_drawn, pairs = request.overlay is not None or page is not None, request.pairs
     if is_drawn and model.relates_pairs:
         pairs = max(pairs, PAIRS_SHOWN)
@@ -195,7 +185,7 @@ def _predict(
         predicted = PredictedVideo(
             name=video.id, video=listed, detections=detections.video(listed.id)
         )
-        own = predict_video(model, listed, detections, choice=choice, pairs=pairs)
+        own = predict_video(model, listed, detections, window=request.window, pairs=pairs)
         for result in windows_and_segments(
             (replace(window, video=video.id) for window in own),
             multi_label=model.is_multi_label,
@@ -208,6 +198,8 @@ def _predict(
             if as_json:
                 echo(json_text(result.as_json(most_pairs=request.pairs)))
         if request.overlay is not None:
+            from orn.predict.prediction_film import draw_prediction
+
             draw_prediction(
                 request.overlay,
                 model,
@@ -218,14 +210,6 @@ def _predict(
         if page is not None:
             page.add(predicted)
     return predicted
-
-
-def _csv_row(segment: SegmentPrediction) -> list[str]:
-    """Return the video, times, labels and class probabilities of a segment."""
-    numbers = (segment.start_seconds, segment.stop_seconds, *segment.probabilities)
-    start, stop, *chances = (f"{number:.6f}" for number in numbers)
-    labels = "|".join(segment.classes[label] for label in segment.labels)
-    return [segment.video, start, stop, labels, *chances]
 
 
 def _table(predicted: PredictedVideo, most_pairs: int) -> Summary:

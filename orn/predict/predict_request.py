@@ -15,8 +15,6 @@ from orn.shared.common_options import (
 from orn.shared.options import Option, Request
 from orn.stage1_detect.imports.import_request import ObjectOptions, RecordsName
 
-_Seconds = Annotated[float, Field(gt=0, le=1e6)]
-
 
 class PredictRequest(Request):
     """The options of `orn predict`."""
@@ -47,16 +45,12 @@ class PredictRequest(Request):
         bool, Option("Allow a detector other than the one used for training.")
     ] = False
     window: Annotated[
-        _Seconds | None,
+        Annotated[float, Field(gt=0, le=1e6)] | None,
         Option(
             "Length of a window; longer videos have several windows.",
             metavar="SECONDS",
             usual="derived from the training segments",
         ),
-    ] = None
-    stride: Annotated[
-        _Seconds | None,
-        Option("Stride of the windows.", metavar="SECONDS", usual="half a window"),
     ] = None
     threshold: Annotated[
         Share, Option("Minimum probability of a predicted label, for multi-label networks.")
@@ -67,7 +61,6 @@ class PredictRequest(Request):
         Option("Number of most important pairs of objects to report per window."),
     ] = 0
     rate: FrameRate | None = None
-    csv: Annotated[FilePath | None, Option("Also write a table as CSV.", metavar="OUT")] = None
     overlay: Annotated[
         FilePath | None,
         Option(

@@ -1,19 +1,27 @@
-"""Predictions as records and as JSON objects.
+"""Predictions as records and as JSON objects, and the segments that merge those of overlapping
+windows.
 
 A activity classes.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
+from orn.shared.drawing.draw_frame import DrawnObjects
+from orn.shared.errors import JoinError
+from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
 from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.explanation.shown_clip import ShownClip
 from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.runs.trained import OpenedModel
 
 _DIGITS = 6
 _SAME_SECONDS = 1e-6
@@ -121,10 +129,6 @@ class SegmentPrediction(_Part):
     windows: int
     """Maximum number of windows that overlap at any time."""
 
-    def __repr__(self) -> str:
-        predicted = f"{truncate(self.predicted_text())!r}; {self.windows} windows"
-        return f"<SegmentPrediction {self.video!r} {self.times()}: {predicted}>"
-
     def predicted_text(self, most: int | None = None) -> str:
         """Return the predicted classes with probabilities, the most probable first."""
         holds = [label for label in self.likeliest() if label in self.labels]
@@ -161,3 +165,130 @@ class SegmentPrediction(_Part):
         """Return the segment as printed by `orn predict --json`; it has no pairs."""
         labels = [self.classes[label] for label in self.labels]
         return self._as_json("segment") | {"labels": labels, "windows": self.windows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PredictedVideo:
+    """A video with all of its predictions."""
+
+    name: str
+    """Name of the video as given by the user."""
+    video: Video
+    detections: VideoDetections
+    """Objects in its frames."""
+    windows: list[WindowPrediction] = field(default_factory=list)
+    """Its windows, sorted by start, with pairs if the network relates objects."""
+    segments: list[SegmentPrediction] = field(default_factory=list)
+    """The stretches of these windows."""
+
+    def objects_at(self, seconds: float, model: OpenedModel) -> DrawnObjects:
+        """Return the objects at a time; none if no frame with detections is near.
+
+        Raises:
+            ShardFormatError: if detections are damaged.
+        """
+        try:
+            (row,) = self.detections.nearest_rows([seconds]).tolist()
+        except JoinError:
+            return DrawnObjects.none()
+        threshold = model.config.recipe.data.score_threshold
+        return DrawnObjects.of(self.detections.frame(row), score_threshold=threshold)
+
+
+def windows_and_segments(
+    windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
+) -> Iterator[WindowPrediction | SegmentPrediction]:
+    """Yield the windows of a video, and the resulting segments.
+
+    The logits at any time are the mean over the windows that cover it. Adjacent moments with the
+    same classes are merged into a segment, which is yielded as soon as no later window can change
+    it.
+
+    Args:
+        windows: windows sorted by start.
+        multi_label: whether any number of classes can be predicted together.
+        threshold: minimum probability for a multi-label network to predict a class.
+    """
+    pending: SegmentPrediction | None = None
+    for moment in _with_moments(windows, multi_label, threshold):
+        if isinstance(moment, WindowPrediction):
+            yield moment
+        elif pending is not None and pending.can_be_joined(moment):
+            pending = pending.joined(moment, multi_label=multi_label)
+        else:
+            if pending is not None:
+                yield pending
+            pending = moment
+    if pending is not None:
+        yield pending
+
+
+def moments_of(
+    windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
+) -> Iterator[SegmentPrediction]:
+    """Yield the moments before merging: one between any two consecutive window borders."""
+    merged = _with_moments(windows, multi_label, threshold)
+    return (record for record in merged if isinstance(record, SegmentPrediction))
+
+
+def explaining_window(
+    windows: Iterable[WindowPrediction], part: SegmentPrediction
+) -> WindowPrediction | None:
+    """Return the window that overlaps a part of a video, predicts one of the part's classes, and is
+    nearest to its middle; None if there is none."""
+    start, stop = part.start_seconds, part.stop_seconds
+    own = [
+        window
+        for window in windows
+        if window.label in part.labels
+        and (window.start_seconds < stop or start == stop)  # equal in a video with one frame
+        and (window.stop_seconds > start or start == stop)
+    ]
+    return min(own, key=lambda window: abs(window.middle - part.middle), default=None)
+
+
+def _with_moments(
+    windows: Iterable[WindowPrediction], multi_label: bool, threshold: float
+) -> Iterator[WindowPrediction | SegmentPrediction]:
+    """Yield each window, followed by the moments that end at or before its start."""
+    covering: list[WindowPrediction] = []
+    cursor = 0.0
+    for window in chain(windows, (None,)):
+        until = math.inf if window is None else window.start_seconds
+        if window is not None:
+            yield window
+        while covering and cursor < until:
+            border = min(until, *(earlier.stop_seconds for earlier in covering))
+            is_instant = border == covering[0].start_seconds  # for a video with one frame
+            if border > cursor or is_instant:
+                yield _mean_of(covering, (cursor, border), multi_label, threshold)
+            cursor = max(cursor, border)
+            covering = [earlier for earlier in covering if earlier.stop_seconds > cursor]
+        if window is not None:
+            cursor = until
+            covering.append(window)
+
+
+def _mean_of(
+    covering: Sequence[WindowPrediction],
+    times: tuple[float, float],
+    multi_label: bool,
+    threshold: float,
+) -> SegmentPrediction:
+    first = covering[0]
+    logits = {
+        name: np.mean([window.logits[name] for window in covering], axis=0) for name in first.logits
+    }
+    total_A = next(iter(logits.values()))
+    chances_A = probabilities(total_A, multi_label=multi_label)
+    holds = np.flatnonzero(chances_A >= threshold).tolist()
+    return SegmentPrediction(
+        video=first.video,
+        classes=first.classes,
+        start_seconds=times[0],
+        stop_seconds=times[1],
+        labels=tuple(holds) if multi_label else (int(total_A.argmax()),),
+        logits=logits,
+        probabilities=chances_A,
+        windows=len(covering),
+    )

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.predict.prediction import SegmentPrediction, WindowPrediction
-from orn.predict.prediction_film import PredictedVideo
-from orn.predict.windows import explaining_window, moments_of
+from orn.predict.prediction import (
+    PredictedVideo,
+    SegmentPrediction,
+    WindowPrediction,
+    explaining_window,
+    moments_of,
+)
 from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text

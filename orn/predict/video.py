@@ -8,10 +8,7 @@ B clips, T frames per clip, K object slots, A activity classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,49 +51,32 @@ _ROUNDING = 1e-6
 """Fraction of a stride that is a rounding error of times."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowChoice:
-    """Requested windows; None selects windows that match the training clips."""
-
-    seconds: float | None = None
-    """Length of a window in seconds."""
-    stride_seconds: float | None = None
-    """Distance between the starts of two windows in seconds; half a window by default."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError if a length is not positive and finite."""
-        for name, value in (("window", self.seconds), ("stride", self.stride_seconds)):
-            if value is None or (isinstance(value, Real) and 0 < value < math.inf):
-                continue
-            raise ConfigError(f"{name}: expected more than 0 seconds, got {value!r:.80}")
-
-
 def windows_of(
     seconds_F: NDArray[np.float64],
-    choice: WindowChoice,
     clips: ClipRecord,
     *,
+    window: float | None = None,
     usable_F: NDArray[np.float64] | None = None,
 ) -> list[TimeRange]:
     """Return the windows of a video in order.
 
-    A short video has a single window. Otherwise windows overlap, and the last one ends with the
-    video. A window starts in each stride that has a frame, so their number depends on the number of
-    frames and not on their times.
+    A short video has a single window. Otherwise each window starts half a window after the previous
+    one, and the last one ends with the video. Windows without frames are left out, so their number
+    depends on the number of frames and not on their times.
 
     Args:
         seconds_F: (F,) increasing times of the frames.
-        choice: the requested windows.
         clips: clips on which the network was trained.
+        window: length in seconds; None selects windows that match the training clips.
         usable_F: times of the frames that clips may use; by default all frames.
     """
     interval = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
     first, end = float(seconds_F[0]), float(seconds_F[-1]) + interval
-    window = choice.seconds or clips.window_seconds
-    longest = choice.seconds or max(clips.longest_seconds or 0, _LONG * (window or 0))
+    longest = window or max(clips.longest_seconds or 0, _LONG * (clips.window_seconds or 0))
+    window = window or clips.window_seconds
     if window is None or end - first <= longest + interval / 2:
         return [TimeRange()]
-    stride = max(choice.stride_seconds or window / 2, interval)
+    stride = max(window / 2, interval)
     count = np.ceil((end - first - window) / stride - _ROUNDING)
     usable_F = seconds_F if usable_F is None else usable_F
     strides_F = (usable_F - first) / stride
@@ -107,15 +87,12 @@ def windows_of(
     return [times for times, (begin, stop) in zip(ranges, rows, strict=True) if begin < stop]
 
 
-_USUAL_WINDOWS = WindowChoice()
-
-
 def predict_video(
     model: OpenedModel,
     video: Video,
     detections: DetectionFolder,
     *,
-    choice: WindowChoice = _USUAL_WINDOWS,
+    window: float | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
     """Yield the predictions for a video with the detections in shards: one for a short video, one
@@ -125,7 +102,7 @@ def predict_video(
         model: the model.
         video: a video with the same id as in the detections.
         detections: shards with the objects in every frame.
-        choice: windows.
+        window: length of the windows in seconds, see `windows_of`.
         pairs: number of most important pairs to return for each window, see `check_pairs`.
 
     Raises:
@@ -141,7 +118,7 @@ def predict_video(
     check_detector_classes(model.path, model.config, names, where=where)
     source = DecodedVideo(video, record.frames)
     seconds_F = source.decoded_seconds
-    times = windows_of(seconds_F, choice, record, usable_F=source.seconds)
+    times = windows_of(seconds_F, record, window=window, usable_F=source.seconds)
     segments = [
         Segment(
             id=video_id if len(times) == 1 else f"{video_id} {time.start_seconds}",
@@ -154,7 +131,7 @@ def predict_video(
         for time in times
     ]
     crop = model.config.recipe.data.crop
-    window = center_window(source.stored_size, crop).on_grid(entry.height, entry.width)
+    shown = center_window(source.stored_size, crop).on_grid(entry.height, entry.width)
     settings = clip_settings(model.config.recipe, task=model.config.dataset.task)
     clips = ClipDataset(segments, source, detections, settings, cache_bytes=_KEPT_BYTES)
     for first in range(0, len(clips), _BATCH):
@@ -189,7 +166,7 @@ def predict_video(
                 frames=tuple(np.searchsorted(seconds_F, sample.seconds).tolist()),
                 clip=ShownClip(
                     seconds=tuple(sample.seconds.tolist()),
-                    objects=seen_objects(batch, row, model.detector_classes, window),
+                    objects=seen_objects(batch, row, model.detector_classes, shown),
                     grid=(entry.width, entry.height),
                     activity=model.classes[label],
                     pairs=explained.pairs_of(row, pairs) if pairs else None,
@@ -200,9 +177,7 @@ def predict_video(
 
 
 def check_pairs(model: OpenedModel, pairs: int) -> None:
-    """Raise ConfigError if `pairs` is negative, or the network does not relate pairs."""
-    if not isinstance(pairs, Integral) or pairs < 0:
-        raise ConfigError(f"pairs: expected an integer of at least 0, got {pairs!r:.80}")
+    """Raise ConfigError if pairs are requested of a network that does not relate pairs."""
     if pairs and not model.relates_pairs:
         raise ConfigError(
             f"{model.path}: explaining pairs requires a network that relates pairs of detected "
@@ -231,24 +206,16 @@ def predict_path(
     detections: str | Path | Detector,
     *,
     rate: float | None,
-    choice: WindowChoice,
+    window: float | None,
     pairs: int,
 ) -> Iterator[WindowPrediction]:
     """Return the predictions for `orn.predict_video`; its arguments are checked at once."""
-    if not isinstance(model, OpenedModel):
-        kind = type(model).__name__
-        raise ConfigError(f"model: expected a model from load_model(), got {kind}; load one")
     check_pairs(model, pairs)
-    if not isinstance(path, str | Path):
-        raise ConfigError(f"video: expected a path, got {type(path).__name__}; pass a path")
+    if window is not None and not window > 0:
+        raise ConfigError(f"window: expected more than 0 seconds, got {window}")
     video = Video(id=utf8(Path(path).stem), path=Path(path), rate=rate)
     if isinstance(detections, str | Path):
         objects = objects_in(Path(detections), model, any_detector=True)
-    elif not hasattr(detections, "infer"):
-        raise ConfigError(
-            "detections: expected a folder of shards or a detector, got "
-            f"{type(detections).__name__}; create a detector with orn.load_detector()"
-        )
     elif (trained := model.config.detector.frame_rate) not in (None, detections.entry.frame_rate):
         raise ConfigError(
             f"detections: expected objects in {trained:g} frames per second, as in training, got a "
@@ -259,6 +226,6 @@ def predict_path(
 
     def predictions() -> Iterator[WindowPrediction]:
         with objects(video, lambda _: None) as (known, shards):
-            yield from predict_video(model, known, shards, choice=choice, pairs=pairs)
+            yield from predict_video(model, known, shards, window=window, pairs=pairs)
 
     return predictions()

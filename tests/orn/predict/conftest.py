@@ -11,8 +11,12 @@ import pytest
 
 from orn.data_manifests.records import METRICS, Task, Video
 from orn.predict.detecting import objects_in
-from orn.predict.prediction import SegmentPrediction, WindowPrediction, probabilities
-from orn.predict.windows import windows_and_segments
+from orn.predict.prediction import (
+    SegmentPrediction,
+    WindowPrediction,
+    probabilities,
+    windows_and_segments,
+)
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn
 from tests.worlds.films import build_world, make_workspace, words_of, write_films, write_films_shard

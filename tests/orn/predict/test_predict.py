@@ -1,6 +1,5 @@
 """`orn predict` on a tiny network and real videos."""
 
-import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -122,14 +121,14 @@ def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> Non
     result = predict(trained, *videos, model=run)
     check_against_eval(result, run, [0, 2, 5, 7])
     assert predict(trained, *videos, model=model).stdout == result.stdout
-    parts = predict(trained, *videos, "--window", "0.15", "--stride", "0.1", model=model)
+    parts = predict(trained, *videos, "--window", "0.15", model=model)
     assert len(parts.lines) > 4
 
 
 def test_a_network_in_bfloat16_is_explained_in_every_output(trained, tmp_path) -> None:
     """`trained` is in bfloat16, as is every recipe for real data."""
-    outputs = [tmp_path / name for name in ("out.html", "out.mp4", "out.csv")]
-    options = zip(("--html", "--overlay", "--csv"), outputs, strict=True)
+    outputs = [tmp_path / name for name in ("out.html", "out.mp4")]
+    options = zip(("--html", "--overlay"), outputs, strict=True)
     words = (*(word for pair in options for word in pair), "--pairs", "2", "--json")
     result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
     assert [len(window["pairs"]) for window in windows(result)] == [2]
@@ -159,21 +158,12 @@ def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
     torch.testing.assert_close(logits_BA, model.output(batch).logits_BA)
 
 
-def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:
-    """The table says so, too, and runs nothing in a spreadsheet."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(validation(trained)[0], "=1+1.mp4")
-    words = ["--json", "--window", "0.4", "--stride", "0.2", "--csv", "out.csv"]
-    result = predict(trained, "=1+1.mp4", "--shards", trained.shards, *words)
+def test_long_videos_are_looked_at_in_windows(trained) -> None:
+    words = ["--json", "--window", "0.4"]
+    result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
     segments = [line for line in result.lines if line["kind"] == "segment"]
     assert [line["start"] for line in windows(result)] == pytest.approx([0, 0.2, 0.4])
     assert (segments[0]["start"], segments[-1]["end"]) == pytest.approx((0, 0.8))
-    assert {line["video"] for line in segments} == {"=1+1.mp4"}
-    with Path("out.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["labels"] for row in rows] == [line["labels"][0] for line in segments]
-    assert {row["video"] for row in rows} == {"'=1+1.mp4"}
-    assert list(rows[0]) == ["video", "start", "end", "labels", "right", "down"]
 
 
 @pytest.fixture
@@ -206,11 +196,9 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
     video = write_pictures(tmp_path / "long.mp4", pictures, rate=10)
     shard = tmp_path / "shards" / "shard-000000.zarr.zip"
     write_films_shard(shard, [film.in_video(video)], frames=slice(27))
-    words = ["--shards", shard.parent, "--window", "0.1", "--stride", "0.3"]
-    words += ["--csv", tmp_path / "out.csv"]
+    words = ["--shards", shard.parent, "--window", "0.3"]
     records = predict(trained, video, *words, "--json", exit_code=3).lines
-    assert {"segment", "failed"} <= {record["kind"] for record in records}
-    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1
+    assert {"window", "failed"} <= {record["kind"] for record in records}
     assert predict(trained, video, *words, exit_code=3).stdout == ""
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orn.predict.prediction_film import PredictedVideo
+from orn.predict.prediction import PredictedVideo
 from orn.predict.prediction_page import PredictionPage
-from orn.predict.video import WindowChoice, predict_video
+from orn.predict.video import predict_video
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.palette import class_color, css_color
 from orn.shared.pages.render import LARGEST_PAGE_BYTES
@@ -25,7 +25,7 @@ from tests.orn.predict.conftest import (
 pytestmark = pytest.mark.timeout(200)
 
 NOT_CALIBRATED = "Percentages are not probabilities: the model is not calibrated."
-IN_WINDOWS = WindowChoice(seconds=0.4, stride_seconds=0.2)
+LENGTH = 0.4
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def page_of(model: Any, trained: Trained, windows: Any = list, **more: Any) -> P
     page = PredictionPage(model=model, num_videos=1)
     with first_video(trained, model) as (video, detections):
         seen = detections.video(video.id)
-        predictions = windows(predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2))
+        predictions = windows(predict_video(model, video, detections, window=LENGTH, pairs=2))
         segments = list(segments_of(predictions, multi_label=model.is_multi_label))
         named = {"name": video.id, "detections": seen, "segments": segments} | more
         page.add(PredictedVideo(video=video, windows=predictions, **named))

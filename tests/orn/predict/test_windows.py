@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.predict.prediction import WindowPrediction
-from orn.predict.video import WindowChoice, windows_of
-from orn.predict.windows import moments_of
+from orn.predict.prediction import WindowPrediction, moments_of
+from orn.predict.video import windows_of
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.explanation.shown_clip import ShownClip
@@ -40,19 +39,19 @@ def window(start: float, stop: float, *logits: float) -> WindowPrediction:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "choice", "clips", "number"),
+    ("seconds", "length", "clips", "number"),
     [
-        (2.0, {}, TRAINED, 1),  # as long as the longest segment
-        (2.1, {}, TRAINED, 4),
-        (9.0, {}, UNKNOWN, 1),  # nothing is known of the training
-        (1.0, {"seconds": 1.0}, UNKNOWN, 1),
-        (1.2, {"seconds": 1.0}, TRAINED, 2),
-        (3.0, {"seconds": 1.0, "stride_seconds": 1.0}, TRAINED, 3),
-        (1.0, {"seconds": 0.5, "stride_seconds": 1e-9}, TRAINED, 6),  # one a frame at most
+        (2.0, None, TRAINED, 1),  # as long as the longest segment
+        (2.1, None, TRAINED, 4),
+        (9.0, None, UNKNOWN, 1),  # nothing is known of the training
+        (1.0, 1.0, UNKNOWN, 1),
+        (1.2, 1.0, TRAINED, 2),
+        (3.0, 1.0, TRAINED, 5),
+        (1.0, 0.1, TRAINED, 10),  # one a frame at most
     ],
 )
-def test_windows_cover_a_video(seconds: float, choice: dict, clips: ClipRecord, number) -> None:
-    windows = windows_of(times(seconds), WindowChoice(**choice), clips)
+def test_windows_cover_a_video(seconds: float, length, clips: ClipRecord, number) -> None:
+    windows = windows_of(times(seconds), clips, window=length)
     assert len(windows) == number
     if number == 1:
         assert windows == [TimeRange()]
@@ -65,15 +64,14 @@ def test_windows_cover_a_video(seconds: float, choice: dict, clips: ClipRecord, 
 
 @given(
     gaps=st.lists(st.sampled_from([0.04, 0.1, 0.1, 0.7, 3.0, 40.0]), min_size=2, max_size=30),
-    window=st.sampled_from([0.3, 1.0, 2.5]),
-    stride=st.sampled_from([0.1, 0.5, 1.0, 4.0]),
+    window=st.sampled_from([0.1, 0.3, 1.0, 2.5, 8.0]),
 )
-def test_windows_of_a_grid_hold_every_frame(gaps, window, stride) -> None:
-    """All windows with a frame, unless a gap is longer than a stride."""
+def test_windows_of_a_grid_hold_every_frame(gaps, window) -> None:
+    """All windows with a frame, unless a gap is longer than half a window."""
     seconds_F = 5 + np.cumsum(gaps)
     interval = float(np.median(np.diff(seconds_F)))
-    first, end, stride = seconds_F[0], seconds_F[-1] + interval, max(stride, interval)
-    windows = windows_of(seconds_F, WindowChoice(seconds=window, stride_seconds=stride), UNKNOWN)
+    first, end, stride = seconds_F[0], seconds_F[-1] + interval, max(window / 2, interval)
+    windows = windows_of(seconds_F, UNKNOWN, window=window)
     if end - first <= window + interval / 2:
         assert windows == [TimeRange()]
         return
@@ -113,12 +111,12 @@ def test_several_classes_or_none_may_hold() -> None:
     one, other = segments_of([window(0, 1, 5, 5, -5), window(1, 2, -5, -5, -5)], multi_label=True)
     assert [segment.labels for segment in (one, other)] == [(0, 1), ()]
     assert one.probabilities.sum() > 1.5
-    assert "a 99 %, b 99 %" in repr(one) and "none" in repr(other)
+    assert (one.predicted_text(), other.predicted_text()) == ("a 99 %, b 99 %", "none")
 
 
 @pytest.mark.parametrize("far", [1e8, 1e10])
 def test_a_time_that_lies_costs_no_windows_before_it(far: float) -> None:
     seconds_F = np.append(times(3.0), far)
-    windows = windows_of(seconds_F, WindowChoice(), TRAINED)
+    windows = windows_of(seconds_F, TRAINED)
     assert len(windows) <= 3 * len(seconds_F)
     assert windows[-1].stop_seconds == pytest.approx(far + 0.1)
