@@ -105,12 +105,10 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
 
     path = _one_shard(request.shard)
     shard = Shard(path)
-    video_id = _listed_video(shard, request.video_id)
-    frame_of = partial(
-        summary.find_frame, video_id=video_id, index=request.index, seconds=request.seconds
-    )
+    video_id, index, seconds = request.video_id, request.index, request.seconds
+    frame_of = partial(summary.find_frame, video_id=video_id, index=index, seconds=seconds)
     if request.overlay is None and request.html is None:
-        if (video_id, request.index, request.seconds) == (None, None, None):
+        if (video_id, index, seconds) == (None, None, None):
             echo_result(summary.summarize(shard), summary.as_summary, as_json=as_json)
         else:
             frame = summary.frame_to_dict(frame_of(shard))
@@ -157,16 +155,6 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     yield from (shard, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # a corrupt plan
         yield from files_of(*data_of_shard(shard, request.dataset, request.data_root))
-
-
-def _listed_video(shard: "Shard", name: str | None) -> str | None:
-    """Return the id of the video that agrees with a name, ignoring case and extension."""
-    from orn.data_manifests.find_videos import without_suffix
-
-    if name is None or name in shard:
-        return name
-    ids = [video.id for video in shard.videos if without_suffix(video.id) == without_suffix(name)]
-    return ids[0] if len(ids) == 1 else name
 
 
 def _one_shard(path: Path) -> Path:

@@ -17,8 +17,6 @@ from orn.shared.video.frame import describe_rate
 
 _MOST_SHOWN = 20
 """Maximum number of videos and classes in the text; the JSON output lists all."""
-_NEVER_SHOWN = 8
-"""Maximum number of classes without detections in the text."""
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below this value are not listed."""
 
@@ -29,8 +27,8 @@ def summarize(shard: Shard) -> dict[str, Any]:
     Returns:
         Counts of the shard, without those of `failed` videos; for each of its `videos` also
         `first_frame`, the index of its first frame in the decoded stream, and `seconds`, the times
-        of its first and last frame (both None without frames); `classes`, the number of detections
-        of each class in descending order, without zeros; and `never`, the other classes.
+        of its first and last frame (both None without frames); and `classes`, the number of
+        detections of each class in descending order, without zeros.
 
     Raises:
         ShardFormatError: if the shard is damaged.
@@ -61,39 +59,29 @@ def summarize(shard: Shard) -> dict[str, Any]:
             }
         )
     counts_S = np.bincount(labels, minlength=len(names)).tolist()
-    size_bytes, frames = shard.path.stat().st_size, shard.num_frames
     return {
         "shard": str(shard.path),
         "format": FORMAT_NAME,
         "format_version": FORMAT_VERSION,
-        "size_bytes": size_bytes,
+        "size_bytes": shard.path.stat().st_size,
         "detector": asdict(shard.detector),
         "has_class_scores": shard.has_class_scores,
         "videos": videos,
         "failed": [asdict(failed) for failed in shard.failed],
-        "frames": frames,
+        "frames": shard.num_frames,
         "frames_without_detections": int((np.diff(offsets) == 0).sum()),
         "detections": len(scores),
-        "mean_score": float(scores.mean(dtype=np.float64)) if len(scores) else None,
         "classes": {
             names[label]: count
             for label, count in sorted(enumerate(counts_S), key=lambda item: -item[1])
             if count
         },
-        "never": [name for name, count in zip(names, counts_S, strict=False) if not count],
-        "bytes_per_frame": size_bytes / frames if frames else None,
-        "detections_per_frame": len(scores) / frames if frames else None,
     }
 
 
 def summary_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the facts of a summary in printable form."""
-    per_frame = bytes_per_frame = "no frames"
-    if summary["frames"]:
-        per_frame = f"{summary['detections_per_frame']:.2f} a frame"
-        bytes_per_frame = f"{summary['bytes_per_frame']:,.0f} a frame"
-    score, detector = summary["mean_score"], summary["detector"]
-    mean_score = "" if score is None else f", mean score {score:.3f}"
+    detector = summary["detector"]
     thresholds = ", ".join(f"{name} {value:g}" for name, value in detector["thresholds"].items())
     versions = ", ".join(f"{name} {version}" for name, version in detector["versions"].items())
     of_which = "every class" if summary["has_class_scores"] else "the predicted class only"
@@ -101,7 +89,7 @@ def summary_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("shard", summary["shard"]),
         ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
-        ("size", f"{summary['size_bytes']:,} bytes, {bytes_per_frame}"),
+        ("size", f"{summary['size_bytes']:,} bytes"),
         ("detector", f"{detector['config_name']} ({detector['config_digest'][:19]})"),
         ("checkpoint", detector["checkpoint_digest"][:19]),
         ("thresholds", thresholds or "none"),
@@ -110,28 +98,21 @@ def summary_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("scores", f"of {of_which}"),
         ("videos", f"{len(summary['videos'])}, {len(summary['failed'])} failed"),
         ("frames", f"{summary['frames']:,}, {without:,} without detections"),
-        ("detections", f"{summary['detections']:,}, {per_frame}{mean_score}"),
+        ("detections", f"{summary['detections']:,}"),
     ]
 
 
 def as_summary(summary: Mapping[str, Any]) -> Summary:
     """Return the summary of a shard as text, with long lists truncated."""
-    never, notes = summary["never"], []
-    if summary["classes"] and never:
-        more = ", ..." if len(never) > _NEVER_SHOWN else ""
-        words = counted(len(never), "class never occurs", "classes never occur")
-        notes = [f"{words}: {', '.join(never[:_NEVER_SHOWN])}{more}"]
-    header = ("video", "size", "frames", "first", "seconds", "detections", "a frame")
-    classes = [(name, f"{count:,}") for name, count in summary["classes"].items()]
+    header = ("video", "size", "frames", "first", "seconds", "detections")
     tables = (
         (header, [_video_row(video) for video in summary["videos"]]),
-        (("class", "detections"), classes),
+        (("class", "detections"), [(name, f"{n:,}") for name, n in summary["classes"].items()]),
         (("failed", "reason"), [tuple(failed.values()) for failed in summary["failed"]]),
     )
     return Summary(
         facts=summary_facts(summary),
         tables=[first_rows(*table, most=_MOST_SHOWN, all_in="--json") for table in tables],
-        notes=notes,
     )
 
 
@@ -144,7 +125,6 @@ def _video_row(video: Mapping[str, Any]) -> tuple[str, ...]:
         "-" if video["first_frame"] is None else f"{video['first_frame']:,}",
         f"{first:.3f} - {last:.3f}",
         f"{video['detections']:,}",
-        f"{video['detections'] / video['frames']:.2f}" if video["frames"] else "-",
     )
 
 

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from orn.inspect.shard_videos import ActivityLabels
 from orn.inspect.summary import summarize, summary_facts
-from orn.shared.drawing.draw_frame import MASK_OPACITY
-from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import activity_color, class_color, css_color, text_color
 from orn.shared.pages.render import json_data
@@ -25,8 +23,7 @@ _LEAST_SCORE = 0.001
 """Class scores below this value are omitted."""
 _LONGEST_SIDE, _LEAST_SIDE = 800, 480
 """Maximum longer side of a picture in pixels, and minimum longer side of a gray placeholder."""
-_THUMBNAIL_SIDE = 176
-_GRAY = 118
+_QUALITY = 80
 _SAFE_DIGITS = bytes.maketrans(
     bytes(range(48, 112)), b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 )
@@ -41,10 +38,6 @@ class ShownVideo:
     """(width, height) of its pictures or of their placeholders."""
     gray: str | None = None
     """The reason why masks are on gray; None if there are pictures."""
-    thumbnail: str | None = None
-    """One of its frames as base64 WebP."""
-    in_thumbnail: float = -1
-    """Sum of the scores in this frame."""
 
 
 def view_model(
@@ -59,18 +52,10 @@ def view_model(
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
         "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.source)],
-        "lists": {
-            "Failed videos": [f"{video.id}: {video.reason}" for video in shard.failed],
-            "Classes that never occur": [", ".join(summary["never"])] if summary["never"] else [],
-        },
+        "failed": [f"{video.id}: {video.reason}" for video in shard.failed],
         "videos": [
-            {
-                "id": video["id"],
-                "frames": counted(video["frames"], "frame"),
-                "thumbnail": shown.thumbnail,
-                "size": shown.size,
-            }
-            for video, shown in zip(summary["videos"], videos, strict=True)
+            {"id": video["id"], "frames": counted(video["frames"], "frame")}
+            for video in summary["videos"]
         ],
         "index": _index(shard, labels, videos),
     }
@@ -124,47 +109,14 @@ def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None) -> tupl
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def encoded_picture(
-    picture_HW3: NDArray[np.uint8], size: tuple[int, int], *, quality: int, form: str = ".jpg"
-) -> str:
-    """Return a picture as base64 JPEG or WebP, resized to (width, height)."""
+def encoded_picture(picture_HW3: NDArray[np.uint8], size: tuple[int, int]) -> str:
+    """Return a picture as base64 JPEG, resized to (width, height)."""
     if picture_HW3.shape[1::-1] != size:
         resized = cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
         picture_HW3 = np.asarray(resized, np.uint8)
-    options = {
-        ".jpg": [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1],
-        ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
-    }
-    _, data = cv2.imencode(form, np.ascontiguousarray(picture_HW3[..., ::-1]), options[form])
+    options = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture_HW3[..., ::-1]), options)
     return base64.b64encode(data.tobytes()).decode()
-
-
-def thumbnail(
-    detections: FrameDetections,
-    picture_HW3: NDArray[np.uint8] | None,
-    size: tuple[int, int],
-    score_threshold: float,
-) -> str:
-    """Return a thumbnail of a frame with its masks as base64 WebP.
-
-    Args:
-        detections: detections of the frame.
-        picture_HW3: (H, W, 3) uint8 RGB; None for gray.
-        size: display size (width, height) of the frame.
-        score_threshold: minimum score of the masks drawn.
-    """
-    shrink = max(*size, _THUMBNAIL_SIDE) / _THUMBNAIL_SIDE
-    small = (max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1))
-    scene: NDArray[Any] = np.full((*small[::-1], 3), _GRAY, np.uint8)
-    if picture_HW3 is not None:
-        scene = cv2.resize(picture_HW3, small, interpolation=cv2.INTER_AREA)
-    height, width = detections.height, detections.width
-    for row in np.flatnonzero(detections.scores >= score_threshold).tolist():
-        mask_HW = rle.decode(detections.masks[row], height=height, width=width)
-        cover_hw = cv2.resize(mask_HW.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
-        share = MASK_OPACITY / 255 * cover_hw[..., None]
-        scene = scene + share * (np.array(class_color(int(detections.labels[row]))) - scene)
-    return encoded_picture(np.rint(scene).astype(np.uint8), small, quality=60, form=".webp")
 
 
 def frame_json(detections: FrameDetections, jpeg: str | None) -> Markup:

@@ -1,7 +1,6 @@
 // The timeline of a video: a row of labels, and a row per class.
 
-const ROW_HEIGHT = 18, HEAD_HEIGHT = 14, FOOT_HEIGHT = 16, MOST_ROWS = 12;
-const TICKS_SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
+const ROW_HEIGHT = 18, MOST_ROWS = 12;
 
 // Counts the detections of each class in a video that pass the filter.
 function countClasses(video, passes) {
@@ -23,8 +22,8 @@ function drawTimeline(canvas, video, passes) {
   const [start, stop] = video.rows, frames = Math.max(stop - start, 1);
   const ratio = window.devicePixelRatio || 1;
   const width = Math.max(canvas.parentElement.clientWidth, 50);
-  const lanes = activityLanes(video), head = HEAD_HEIGHT + ROW_HEIGHT * lanes.length;
-  const height = head + ROW_HEIGHT * Math.max(lines.length, 1) + FOOT_HEIGHT;
+  const lanes = activityLanes(video), head = ROW_HEIGHT * lanes.length;
+  const height = head + ROW_HEIGHT * Math.max(lines.length, 1);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   canvas.style.height = `${height}px`;
@@ -33,10 +32,10 @@ function drawTimeline(canvas, video, passes) {
   const style = getComputedStyle(document.documentElement);
   context.fillStyle = style.getPropertyValue("--strip");
   for (let line = 0; line < lanes.length + lines.length; line++) {
-    context.fillRect(0, HEAD_HEIGHT + line * ROW_HEIGHT + 2, width, ROW_HEIGHT - 4);
+    context.fillRect(0, line * ROW_HEIGHT + 2, width, ROW_HEIGHT - 4);
   }
   const at = (row) => (row - start) / frames * width;
-  lanes.forEach((lane, line) => drawLane(context, lane, HEAD_HEIGHT + line * ROW_HEIGHT, at));
+  lanes.forEach((lane, line) => drawLane(context, lane, line * ROW_HEIGHT, at));
   const columns = Math.min(Math.ceil(width), frames);
   const seen = countColumns(video, passes, lines, columns);
   lines.forEach(([label], line) => {
@@ -50,8 +49,6 @@ function drawTimeline(canvas, video, passes) {
     }
   });
   context.globalAlpha = 1;
-  context.fillStyle = style.getPropertyValue("--dim");
-  drawSeconds(context, video, at, { width, top: height - FOOT_HEIGHT });
   return lines;
 }
 
@@ -91,22 +88,4 @@ function drawLane(context, { stretches }, top, at) {
     context.fillStyle = "#ffffff";
     if (wide > 30) context.fillText(text, left + 4, top + ROW_HEIGHT / 2, wide - 8);
   });
-}
-
-function drawSeconds(context, video, at, { width, top }) {
-  const [start, stop] = video.rows, seconds = shard.seconds.slice(start, stop);
-  if (seconds.length < 2) return;
-  const from = seconds[0], length = seconds[seconds.length - 1] - from;
-  const step = TICKS_SECONDS.find((each) => length / each <= width / 60) ?? length;
-  context.font = "11px system-ui, sans-serif";
-  context.textBaseline = "top";
-  let last = -Infinity;
-  for (let tick = Math.ceil(from / step - 1e-6); tick * step <= from + length; tick++) {
-    const x = at(start + Math.max(lastAtMost(seconds, tick * step + 1e-6), 0));
-    if (x < last + 40) continue;  // frames are evenly spaced, times are not
-    last = x;
-    const text = `${Number((tick * step).toFixed(1))} s`;
-    context.fillRect(x, top, 1, 4);
-    context.fillText(text, Math.min(x + 2, width - context.measureText(text).width), top + 3);
-  }
 }

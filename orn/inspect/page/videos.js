@@ -1,20 +1,8 @@
-// The list of videos and its filters.
-
-let classesOfVideos = null;
+// The list of videos and its filter.
 
 function filterVideos() {
-  const text = $("find").value.toLowerCase();
-  const [label, ofClass] = ["with-label", "with-class"].map((id) => $(id).value);
-  if (ofClass) {
-    classesOfVideos ??= shard.videos.map((each) =>
-      new Set(countClasses(each, (_, score) => score >= leastAtFirst - 0.002).map(([one]) => one)));
-  }
-  const cards = [...document.querySelectorAll("[data-video]")], found = cards.filter((card, number) => {
-    const { id, segments } = shard.videos[number];
-    return id.toLowerCase().includes(text) &&
-      (!ofClass || classesOfVideos[number].has(Number(ofClass))) &&
-      (!label || segments.some((each) => each[2].includes(Number(label))));
-  });
+  const text = $("find").value.toLowerCase(), cards = [...document.querySelectorAll("[data-video]")];
+  const found = cards.filter((card, number) => shard.videos[number].id.toLowerCase().includes(text));
   cards.forEach((card) => { card.parentElement.hidden = !found.includes(card); });
   const all = cards.length;
   $("found").textContent = found.length === all ? plural(all, "video") : `${found.length} of ${all}`;
@@ -28,18 +16,7 @@ function markVideo() {
 }
 
 function listVideos() {
-  const options = (id, entries) => {
-    $(id).append(...entries.map(([value, textContent]) => element("option", { value, textContent })));
-    $(id).hidden = !entries.length;
-  };
-  const segments = shard.videos.flatMap((each) => each.segments);
-  const labeled = [...new Set(segments.flatMap((each) => each[2]))];
-  options("with-label", labeled.map((label) => [label, activityName(label, 60)])
-    .sort((one, other) => one[1].localeCompare(other[1])));
-  options("with-class", occurring.map(([label]) => [label, classShort(label)]));
-  for (const id of ["find", "with-label", "with-class"]) {
-    $(id).addEventListener("input", filterVideos);
-  }
+  $("find").addEventListener("input", filterVideos);
   $("cards").addEventListener("click", (event) => {
     const card = event.target.closest("[data-video]");
     if (!card) return;

@@ -13,7 +13,6 @@ from orn.inspect.page.contents import (
     encoded_picture,
     frame_json,
     shown_size,
-    thumbnail,
     view_model,
 )
 from orn.inspect.shard_videos import ActivityLabels, Pictures, pictures_or_gray
@@ -28,9 +27,6 @@ logger = logging.getLogger(__name__)
 _PAGE = Marker(name="index.html", mark=b'<meta name="generator" content="orn inspect">')
 _CHUNK_BYTES = 400_000
 _CHUNK_FRAMES = 64
-_QUALITY = 80
-_MOST_THUMBNAILS = 400
-"""Maximum number of videos with a thumbnail."""
 
 
 def write_page(
@@ -48,8 +44,7 @@ def write_page(
         pictures: source of the pictures under the masks.
         out: the folder; an existing page of a shard is replaced, any other folder is not.
         labels: labels of the videos.
-        score_threshold: minimum score of the objects in thumbnails and, until the reader changes
-            it, in frames.
+        score_threshold: minimum score of the objects shown, until the reader changes it.
 
     Raises:
         ConfigError: if `out` exists and is not a page of a shard.
@@ -59,7 +54,7 @@ def write_page(
     check_page_output(out)
     earlier = EarlierResults(folder=out, files=tuple(out.glob("frames-????????/[0-9]*.js")))
     videos = [ShownVideo(size=shown_size(video, None)) for video in shard.videos]
-    frames = _frames(shard, pictures, videos, score_threshold)
+    frames = _frames(shard, pictures, videos)
     with replacing(out / "index.html") as temporary:
         folder = out / f"frames-{temporary.name[-8:]}"
         try:
@@ -85,12 +80,10 @@ def write_page(
     return out / "index.html"
 
 
-def _frames(
-    shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo], score_threshold: float
-) -> Iterator[Markup]:
+def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> Iterator[Markup]:
     """Yield all frames as JSON, and complete the appearance of the videos."""
     seconds_F = shard.frame_seconds()
-    for index, (video, look) in enumerate(zip(shard.videos, videos, strict=True)):
+    for video, look in zip(shard.videos, videos, strict=True):
         start, stop = shard.video_rows(video.id)
         on_gray = partial(setattr, look, "gray")
         seconds_n = seconds_F[start:stop]
@@ -99,10 +92,7 @@ def _frames(
             jpeg, detections = None, shard.checked_frame(row)
             if picture is not None:
                 look.size, look.gray = shown_size(video, picture), None
-                jpeg = encoded_picture(picture, look.size, quality=_QUALITY)
-            if index < _MOST_THUMBNAILS and detections.scores.sum() > 1.25 * look.in_thumbnail:
-                look.thumbnail = thumbnail(detections, picture, look.size, score_threshold)
-                look.in_thumbnail = float(detections.scores.sum())
+                jpeg = encoded_picture(picture, look.size)
             yield frame_json(detections, jpeg)
 
 

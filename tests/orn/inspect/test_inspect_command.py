@@ -16,8 +16,7 @@ def test_inspect_a_shard_and_a_frame(orn, shard: Path, tmp_path: Path) -> None:
     assert orn("inspect", shard.parent, "--json").json["frames"] == 5
     frame = ("--video", "kitchen/a", "--frame", 5)
     assert "frame 5" in orn("inspect", shard, *frame).stdout
-    for name in ("b", "B.mp4"):  # as in objects that are imported
-        assert orn("inspect", shard, "--video", name, "--json").json["frame"] == 5
+    assert orn("inspect", shard, "--video", "b", "--json").json["frame"] == 5
     write(shard.parent / "shard-000001.zarr.zip", {})
     assert f"got 2; specify one, such as {shard}" in orn(
         "inspect", shard.parent, exit_code=1

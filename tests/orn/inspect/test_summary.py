@@ -16,16 +16,13 @@ from tests.worlds.shards import CUP
 def test_counts(shard: Path) -> None:
     summary = json.loads(json.dumps(summarize(Shard(shard))))
     assert (summary["frames"], summary["frames_without_detections"]) == (5, 2)
-    assert (summary["detections"], summary["mean_score"]) == (4, pytest.approx(0.625))
+    assert summary["detections"] == 4
     assert summary["classes"] == {"cup": 3, "person": 1}
-    assert len(summary["never"]) == 78
     first, second = summary["videos"]
     assert (first["id"], first["frames"], first["detections"]) == ("kitchen/a", 3, 3)
     assert (second["id"], second["frames"], second["detections"]) == ("b", 2, 1)
     assert (first["first_frame"], first["seconds"]) == (5, [0.5, 0.7])
     assert summary["format_version"] == 2
-    assert summary["detections_per_frame"] == pytest.approx(0.8)
-    assert summary["bytes_per_frame"] == pytest.approx(shard.stat().st_size / 5)
     assert summary["detector"]["thresholds"] == {"score": 0.05}
     assert summary["failed"] == [{"id": "broken\x1b", "reason": "no frame decoded"}]
     assert dict(summary_facts(summary))["frame rate"] == "every frame"

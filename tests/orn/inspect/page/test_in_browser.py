@@ -50,7 +50,7 @@ def status(page: Any, expected: str) -> None:
 
 
 def chosen(page: Any) -> int:
-    """The number of the video that is marked in the grid."""
+    """The number of the video that is marked in the list."""
     (number,) = page.evaluate(
         "[...document.querySelectorAll('[aria-current]')].map((each) => each.dataset.video)"
     )
@@ -168,7 +168,7 @@ def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, whole_page
         wait(page, 7)
 
 
-def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(chromium, whole_page) -> None:
+def test_the_list_of_videos_has_a_filter_and_videos_play_at_any_speed(chromium, whole_page) -> None:
     with opened(chromium, whole_page) as page:
         wait(page, 0)
 
@@ -180,13 +180,6 @@ def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(chromium, w
             return {"Play": False, "Pause": True}[page.get_attribute("#play", "aria-label")]
 
         assert cards() == ["kitchen/a b", "b", "empty"]
-        for id_, value, expected in (
-            ("with-label", "stir", ["kitchen/a b"]),
-            ("with-class", "person", ["kitchen/a b", "b"]),
-        ):
-            page.select_option(f"#{id_}", label=value)
-            assert cards() == expected, value
-            page.select_option(f"#{id_}", index=0)
         page.fill("#find", "KITCHEN")
         assert cards() == ["kitchen/a b"]
         assert page.inner_text("#found") == "1 of 3"
@@ -259,9 +252,8 @@ def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str) -> No
         page.click("summary >> nth=0")
         shown_text = text.replace("\u202e", "\\u202e").replace("\u2028", "\\u2028")
         assert page.text_content("#video-id") == shown_text
-        assert shown_text[:1000] in page.inner_text("#lists")
-        images = page.evaluate("[...document.images].map((each) => each.src.slice(0, 15))")
-        assert set(images) == {"data:image/webp"}
+        assert shown_text[:1000] in page.inner_text("#failed")
+        assert page.evaluate("document.images.length") == 0
         assert shown_text[:70] in page.inner_text("#activities")
         until(page, "location.hash !== ''")
         page.keyboard.press("ArrowRight")

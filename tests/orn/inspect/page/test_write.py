@@ -48,7 +48,7 @@ def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
     assert index["videos"][0]["gray"] == str(PipelineError(text))
     html = report.read_text("utf-8")
     assert html.count("<script") == html.count("</script>") == 2
-    assert html.count("<img") == html.count('src="data:image/webp;base64,') == 2
+    assert "<img" not in html
     folder = report.parent
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
