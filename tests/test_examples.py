@@ -67,7 +67,7 @@ def test_shards_of_any_detector(orn, small_demo_run, own_shards, kind, monkeypat
     monkeypatch.chdir(small_demo_run)
     folder = own_shards / kind
     first = folder / "shard-000000.zarr.zip"
-    orn("verify", folder, "--dataset", "demo")
+    orn("verify", folder)
     assert f"colored {kind} 1.0" in orn("inspect", first).stdout
     shard = open_shard(first)
     assert shard.has_class_scores == (kind == "class-scores")

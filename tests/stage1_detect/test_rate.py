@@ -65,7 +65,7 @@ def test_real_files_give_the_frames_that_clips_have(world, sample_data, tmp_path
     dataset, folder = of_videos(world, videos), tmp_path / "shards"
     run_fake(dataset, folder, Scope(rate=2.5, unit_frames=15))
     check_picks(dataset, folder, store)
-    assert {problem.severity for problem in verify_folder(folder, dataset)} <= {"note"}
+    assert {problem.severity for problem in verify_folder(folder)} <= {"note"}
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "avi"])
