@@ -99,7 +99,7 @@ def load_detector(
     """
     from orn.data_manifests.records import DetectorChoice
     from orn.shared.errors import DetectorError
-    from orn.stage1_detect.choose_detector import choose_files
+    from orn.stage1_detect.detect import choose_files
     from orn.stage1_detect.mmdet import detector
 
     if not 0 <= score_threshold <= 1:

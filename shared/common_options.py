@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from orn.shared.config import fields
-from orn.shared.options import AT_COMMAS, Argument, Option, Request
+from orn.shared.options import AT_COMMAS, Argument, Option
 
 
 def _path(value: Any) -> Any:
@@ -107,21 +107,3 @@ def precision_option(help_text: str) -> Option:
 
 
 Workers = Annotated[int, Field(ge=1, le=10**5)]
-
-
-class EngineOptions(Request):
-    """Options for `orn.shared.jobs.engines.choose_engine`."""
-
-    workers: Annotated[Workers, Option("Number of processes or actors.")] | None = None
-    engine: Annotated[
-        Literal["local", "ray"],
-        Option("Run in processes on this machine or in actors on a Ray cluster."),
-    ] = "local"
-    address: Annotated[
-        str | None,
-        Option(
-            "Address of the Ray cluster; auto: a cluster on this machine.",
-            metavar="HOST:PORT",
-            usual="a new cluster for this job",
-        ),
-    ] = None

@@ -1,62 +1,73 @@
 """The implementation of `orn detect`: plan the job, load the detector, run the missing units, and
 summarize their shards."""
 
+import filecmp
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
-from orn.data_manifests.records import Dataset
-from orn.shared.devices import usual_batch_size
-from orn.shared.environment import usable_cores
-from orn.shared.errors import DetectorError, PipelineError
+from orn.data_manifests.load import (
+    data_root_of,
+    files_of,
+    load_dataset,
+    load_manifest,
+    shipped_detectors,
+)
+from orn.data_manifests.records import Dataset, DetectorChoice
+from orn.shared.data_files import file_digest, not_a_file
+from orn.shared.devices import devices_of_workers, usual_batch_size
+from orn.shared.errors import ConfigError, DetectorError
 from orn.shared.estimates import BYTES, estimated_seconds
-from orn.shared.jobs.engines import IN_THIS_PROCESS, choose_engine
-from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
 from orn.shared.jobs.parts import locked_job
-from orn.shared.jobs.run_units import Engine, Job, run_units
-from orn.shared.shards.shard import Shard
+from orn.shared.jobs.plan import PLAN_NAME
+from orn.shared.jobs.run_units import Engine, Job, LocalEngine, run_units
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
 from orn.shared.text import counted, first_few
-from orn.shared.video.read import read_frames
-from orn.stage1_detect.choose_detector import REMEDY, check_same_detector, choose_files
-from orn.stage1_detect.detect_request import DetectRequest, Scope
+from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage1_detect.detect_unit import Detector, DetectWork
 from orn.stage1_detect.plan_detection import plan_job
 from orn.stage1_detect.shard_job import open_shards, summarize_shards
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
+"""MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
+_REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
+
 
 def run_detection(request: DetectRequest) -> dict[str, Any]:
-    """Detect objects in the videos of a data set, write the missing shards, and return the
-    summary."""
+    """Detect objects in the videos of a data set, write the missing shards, and return the summary:
+    the fields of `summarize_shards`, and the number of `missing` videos."""
     inputs = _read_inputs(request)
-    load, device = _loader(inputs), inputs.engine.own_device
+    load = _loader(inputs)
     # Download weights before any process or actor starts, so that they are in the machine's cache.
-    detector = load(device or "cpu")
+    detector = load(inputs.engine.own_device or "cpu")
     plan = partial(inputs.plan, detector.entry)
     with locked_job(SHARD_FILES, inputs.folder, request.part, plan) as job:
-        return write_missing_shards(
-            job,
-            inputs.data,
-            request.scope,
-            load=load,
-            entry=detector.entry,
-            engine=inputs.engine,
+        videos = {video.id: video for video in inputs.data.videos}
+        work = DetectWork(load=load, entry=detector.entry, videos=videos, folder=job.folder)
+        result = run_units(job, work, inputs.engine, task="detect", steps="frames")
+        missing = len(inputs.data.missing)
+        summary = summarize_shards(job, result, open_shards(job), missing=missing)
+    if summary["empty_frames"] > summary["frames"] / 2:  # wrong weights, or a high threshold
+        logger.warning(
+            "%s: %s of %s without detections; check the detector, its weights and "
+            "--score-threshold, and look at them with `orn inspect`",
+            job.folder,
+            f"{summary['empty_frames']:,}",
+            counted(summary["frames"], "frame is", "frames are"),
         )
+    return summary
 
 
 def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -> dict[str, Any]:
     """Return the settings and the amount of work as a JSON object; nothing is written or
-    downloaded. If the weights are here, the time is measured on a few frames.
+    downloaded.
 
     Args:
         request: the options.
@@ -70,8 +81,7 @@ def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -
     frames = round(sum(unit.frames for unit in job.to_do))
     url = None
     if checkpoint is None:
-        checkpoint, url = weights_to_fetch(find_config(config), remedy=REMEDY)
-    measured = None if url else _measured_seconds(inputs, job, frames)
+        checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
     work, device = f"detect {find_config(config).stem}", inputs.engine.device_type or "cpu"
     return job.describe(
         config=config,
@@ -83,32 +93,10 @@ def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -
         unit_frames=request.scope.unit_frames,
         videos=len({part.video_id for unit in job.units for part in unit.parts}),
         missing=len(data.missing),
-        unlabeled=request.scope.num_unlabeled(data),
         frames_to_do=frames,
         estimated_bytes=round(frames * BYTES["detect"]),
-        estimated_seconds=measured or estimated_seconds(work, frames, device=device),
+        estimated_seconds=estimated_seconds(work, frames, device=device),
     )
-
-
-def _measured_seconds(inputs: "_Inputs", job: Job, frames: int) -> float | None:
-    """Return the seconds for frames on this machine, from the second of two batches of the first
-    video; None if there is nothing to do, or if no process here can detect objects in it."""
-    device, first = inputs.engine.own_device, [unit.parts[0].video_id for unit in job.to_do[:1]]
-    video = next((video for video in inputs.data.videos if video.id in first), None)
-    if video is None or device is None:
-        return None
-    seconds, size = 0.0, inputs.batch_size
-    with suppress(PipelineError):  # which detection reports
-        detector = _loader(inputs)(device)
-        images = [
-            frame.image for frame in islice(read_frames(video.path, rate=video.rate), 2 * size)
-        ]
-        for batch in (images[:size], images[size:]):
-            began = time.perf_counter()
-            for result in detector.infer([detector.prepare(image) for image in batch]):
-                detector.encode(result)
-            seconds = (time.perf_counter() - began) / max(len(batch), 1)
-    return round(frames * seconds / (usable_cores() if device == "cpu" else 1), 3) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +162,7 @@ def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs
     given = (Path(path) for path in (request.config, request.checkpoint) if path)
     reads = chain(given, files_of(request.dataset, request.data_root))
     SHARD_FILES.check_folder(folder, reads=reads, fresh=request.fresh)
-    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
+    engine = _engine(request)
     config, checkpoint = choose_files(
         data.detector, config=request.config, checkpoint=request.checkpoint
     )
@@ -191,6 +179,29 @@ def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs
     return inputs
 
 
+def _engine(request: DetectRequest) -> Engine:
+    """Return the engine for the options.
+
+    Raises:
+        ConfigError: if the options contradict each other.
+        DetectorError: if the device does not exist.
+    """
+    device = request.device
+    if request.engine == "ray":
+        from orn.shared.jobs.ray_engine import RayEngine
+
+        if device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(
+                f"--engine ray: expected --device auto, cpu or cuda, got {device!r}; omit the "
+                "number, since Ray assigns GPUs to actors"
+            )
+        return RayEngine(device=device, workers=request.workers, address=request.address)
+    if request.address is not None:
+        raise ConfigError(f"--address {request.address} requires --engine ray; add it")
+    devices = devices_of_workers(device, request.workers, error=DetectorError)
+    return LocalEngine(devices=devices)
+
+
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     """Return the function that loads the detector on a device; it can be pickled."""
     request = inputs.request
@@ -203,7 +214,7 @@ def _loader(inputs: _Inputs) -> Callable[..., Detector]:
         batch_size=inputs.batch_size,
         frame_rate=request.scope.rate,
         threads=request.threads,
-        remedy=REMEDY,
+        remedy=_REMEDY,
     )
 
 
@@ -215,59 +226,75 @@ def _load(device: str, **settings: Any) -> Detector:
     return load_detector(device, **settings)
 
 
-def write_missing_shards(
-    job: Job,
-    dataset: Dataset,
-    scope: Scope,
+def choose_files(
+    own: DetectorChoice,
     *,
-    load: Callable[[str], Detector],
-    entry: DetectorEntry,
-    engine: Engine = IN_THIS_PROCESS,
-) -> dict[str, Any]:
-    """Process the units whose shards are missing; save and return a summary.
+    config: str | None,
+    checkpoint: Path | None,
+) -> tuple[str, Path | None]:
+    """Return the detector's config and weights: the user's choice, else the manifest's, else the
+    default.
+
+    The weights are None if neither the user nor the manifest specifies a file. The manifest's
+    weights are used only with its own config. A bundled detector is recognized by its name or by
+    its weights, for any data set.
 
     Args:
-        job: the planned job.
-        dataset: the data set.
-        scope: requested frames.
-        load: returns the detector on the named device.
-        entry: the detector's entry in the shards.
-        engine: engine that runs the units.
-
-    Returns:
-        The fields of `summarize_shards`, the number of `missing` and `unlabeled` videos,
-        `missing_ids`, and the videos with fewer frames than their header declares (`short`; none
-        unless this job processes all frames).
+        own: the manifest's choice.
+        config: the user's config.
+        checkpoint: the user's weights.
     """
-    videos = {video.id: video for video in dataset.videos}
-    work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder)
-    result = run_units(job, work, engine, task="detect", steps="frames")
-    shards = open_shards(job)
-    is_whole = scope.frames == "all" and scope.rate is None and not job.is_part
-    summary = summarize_shards(
-        job,
-        result,
-        shards,
-        missing=len(dataset.missing),
-        missing_ids=[*dataset.missing],
-        unlabeled=scope.num_unlabeled(dataset),
-        short=_short_videos(shards.values()) if is_whole else [],
-    )
-    if summary["empty_frames"] > summary["frames"] / 2:  # wrong weights, or a high threshold
-        logger.warning(
-            "%s: %s of %s without detections; check the detector, its weights and "
-            "--score-threshold, and look at them with `orn inspect`",
-            job.folder,
-            f"{summary['empty_frames']:,}",
-            counted(summary["frames"], "frame is", "frames are"),
+    shipped = shipped_detectors()
+    if config is not None and config in shipped:
+        own, config = shipped[config], None
+    if config is None and own.config is not None:
+        config, checkpoint = own.config, checkpoint or own.checkpoint
+    elif config is None:
+        same = (
+            str(one.config) for one in shipped.values() if _same_file(checkpoint, one.checkpoint)
         )
-    return summary
+        config = next(same, DEFAULT_CONFIG)
+    return config, checkpoint
 
 
-def _short_videos(shards: Iterable[Shard]) -> list[str]:
-    """Return the videos with fewer frames in their shards than their header declares."""
-    left: Counter[str] = Counter()
-    for video in (video for shard in shards for video in shard.videos):
-        left.setdefault(video.id, video.header_frames or 0)
-        left[video.id] -= video.frames
-    return [video_id for video_id, frames in left.items() if frames > 0]
+def _same_file(path: Path | None, other: Path | None) -> bool:
+    """Return whether both files exist and have the same content."""
+    if path is None or other is None or not_a_file(path) or not_a_file(other):
+        return False
+    return filecmp.cmp(path, other, shallow=False)
+
+
+def check_same_detector(
+    folder: Path, config: str, checkpoint: Path | None, request: DetectRequest, batch_size: int
+) -> None:
+    """Compare a detector with the one of the shards in a folder, before weights are downloaded or
+    videos opened. Weights that are not on this machine count as equal.
+
+    Raises:
+        ConfigError: if they differ.
+    """
+    saved = SHARD_FILES.saved_plan(folder)
+    if saved is None or "detector" not in saved.settings:
+        return
+    from orn.stage1_detect.mmdet.detector import known_settings
+    from orn.stage1_detect.mmdet.model import read_config
+    from orn.stage1_detect.mmdet.zoo import weights_to_fetch
+
+    detector_config = read_config(config)
+    if checkpoint is None:
+        checkpoint, _ = weights_to_fetch(detector_config.path, remedy=_REMEDY)
+    recorded = saved.settings["detector"]
+    requested = recorded | known_settings(
+        detector_config,
+        score_threshold=request.score_threshold,
+        precision=request.precision,
+        batch_size=batch_size,
+    )
+    if checkpoint is not None:
+        requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)
+    check_same_job(
+        {"detector": recorded},
+        {"detector": requested},
+        place=folder / PLAN_NAME,
+        remedy=f"resume with the recorded settings, {start_over(len(saved.video_ids))}",
+    )

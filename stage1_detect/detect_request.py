@@ -10,19 +10,19 @@ from orn.shared.common_options import (
     DataRoot,
     DatasetName,
     Device,
-    EngineOptions,
     FilePath,
     PickedRate,
     Precision,
     Share,
     Threads,
+    Workers,
     out_option,
     precision_option,
     threads_option,
 )
 from orn.shared.jobs.parts import Part
 from orn.shared.jobs.plan import UNIT_FRAMES
-from orn.shared.options import Option, OptionOverrides, Request
+from orn.shared.options import Option, Request
 
 if TYPE_CHECKING:
     from orn.data_manifests.records import Dataset, Video
@@ -52,10 +52,6 @@ class Scope(Request):
         labeled = {segment.video_id for segment in dataset.segments}
         return tuple(video for video in videos if video.id in labeled)
 
-    def num_unlabeled(self, dataset: "Dataset") -> int:
-        """Return the number of videos that are skipped because no segment covers any frame."""
-        return len(dataset.videos[: self.limit]) - len(self.videos(dataset))
-
 
 class DetectRequest(Request):
     """The options of `orn detect`."""
@@ -82,15 +78,25 @@ class DetectRequest(Request):
     score_threshold: Annotated[Share, Option("Drop detections with a lower score.")] = 0.3
     scope: Scope = Scope()
     batch_size: BatchSize | None = None
-    engine: Annotated[
-        EngineOptions,
-        OptionOverrides(
-            workers=Option(
-                "Number of processes or actors, each with its own detector.",
-                usual="one per GPU, else one per core",
-            )
+    workers: Annotated[
+        Workers | None,
+        Option(
+            "Number of processes or actors, each with its own detector.",
+            usual="one per GPU, else one per core",
         ),
-    ] = EngineOptions()
+    ] = None
+    engine: Annotated[
+        Literal["local", "ray"],
+        Option("Run in processes on this machine or in actors on a Ray cluster."),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Option(
+            "Address of the Ray cluster; auto: a cluster on this machine.",
+            metavar="HOST:PORT",
+            usual="a new cluster for this job",
+        ),
+    ] = None
     threads: Annotated[Threads, threads_option("each process")] = 1
     precision: Annotated[
         Precision,

@@ -185,7 +185,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
         DetectorError: if there is no such detector, or its weights are not found or not the ones
             used for training.
     """
-    from orn.stage1_detect.choose_detector import choose_files
+    from orn.stage1_detect.detect import choose_files
     from orn.stage1_detect.mmdet.detector import load_detector
 
     recorded = model.config.detector

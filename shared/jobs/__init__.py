@@ -10,7 +10,6 @@ A job writes a folder of files, one for each unit of its plan. It consists of:
   be decoded is recorded in the file and in the result; an exception ends the job;
 - a `Plan` (`plan.py`) of units, with the `settings` on which the files depend.
 
-`choose_engine` creates the engine from the request's `orn.shared.common_options.EngineOptions`.
 Within `OutputFolder.locked(folder)`, the command resumes the plan of the folder,
 `Plan(...).resumed_from(files.saved_plan(folder), folder)`, appends units for new videos, and calls
 `run_units` with a `Job`: the plan, the requested units and those to retry. `parts.locked_job` does

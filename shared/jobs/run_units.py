@@ -1,21 +1,26 @@
-"""Run a job: process the units of a plan that have no file yet. Also the interfaces between a job,
-its work and the engine that runs it: `run_units` calls `engine.ready`, the engine calls `work.open`
-in each process, and the function that it returns writes the file of a unit."""
+"""Run a job: process the units of a plan that have no file yet, in this process, in local processes
+or on a Ray cluster. `run_units` calls `engine.ready`, the engine calls `work.open` in each process,
+and the function that it returns writes the file of a unit. Results do not depend on the number of
+processes.
+"""
 
 import json
 import logging
+import multiprocessing
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from orn.shared.environment import describe_environment
+from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.plan import SUMMARY_NAME, FailedVideo, OutputFolder, Plan, Unit
 from orn.shared.jobs.progress import progress
-from orn.shared.jobs.workers import terminated_as_interrupted
+from orn.shared.jobs.workers import in_workers, terminated_as_interrupted
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, first_rows, summary_of
 
@@ -78,6 +83,95 @@ class Engine(Protocol):
 
     def ready(self, work: Work, num_units: int) -> AbstractContextManager[UnitRunner]:
         """Acquire the resources for `num_units` units while the block runs, or raise an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEngine:
+    """Engine that runs units in this process or in several local processes."""
+
+    devices: tuple[str, ...]
+    """Device of each process; a single device is used in this process."""
+
+    @property
+    def own_device(self) -> str | None:
+        """Device of this process; None if other processes do the work."""
+        has_several_gpus = len(self.devices) > 1 and self.devices[0] != "cpu"
+        return None if has_several_gpus else self.devices[0]
+
+    @property
+    def device_type(self) -> str:
+        """`cpu` or `cuda`."""
+        return self.devices[0].partition(":")[0]
+
+    @contextmanager
+    def ready(self, work: Work, num_units: int) -> Iterator[UnitRunner]:
+        """Open the work if it runs in this process.
+
+        Raises:
+            PipelineError: if the work cannot be opened; later, if a process ends unexpectedly.
+        """
+        if min(len(self.devices), num_units) > 1:
+            yield partial(_in_processes, work, self.devices)
+        else:
+            yield partial(_in_this_process, work.open(self.devices[0]))
+
+
+IN_THIS_PROCESS = LocalEngine(devices=("cpu",))
+"""Engine that runs in this process, on the CPU."""
+
+
+def _in_this_process(
+    write_unit: UnitFunction, units: Sequence[Unit], advance: Advance
+) -> Generator[UnitResult]:
+    for unit in units:
+        with terminated_as_interrupted():
+            result = write_unit(unit, advance)
+        yield result
+
+
+def _in_processes(
+    work: Work, devices: tuple[str, ...], units: Sequence[Unit], advance: Advance
+) -> Generator[UnitResult]:
+    task = _OpenedOnce(work, devices)
+    num_counted = 0
+
+    def count() -> None:
+        nonlocal num_counted
+        num_done = task.steps.value
+        advance(num_done - num_counted)
+        num_counted = num_done
+
+    folder = work.path(units[0]).parent
+    lost = PipelineError(
+        f"{folder}: a worker process ended abruptly (out of memory?); see its output above. "
+        "Finished files are kept; resume with fewer --workers"
+    )
+    for _, result in in_workers(task, units, workers=len(devices), lost=lost, tick=count):
+        yield result
+    count()
+
+
+class _OpenedOnce:
+    """The function for units of a process, opened once on the process's own device."""
+
+    def __init__(self, work: Work, devices: tuple[str, ...]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.steps: Any = context.Value("q", 0)
+        self._free = context.SimpleQueue()
+        for device in devices:
+            self._free.put(device)
+        self._work = work
+
+    @cached_property
+    def _write_unit(self) -> UnitFunction:
+        return self._work.open(self._free.get())
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        return self._write_unit(unit, self._advance)
+
+    def _advance(self, steps: int) -> None:
+        with self.steps.get_lock():
+            self.steps.value += steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,10 +23,9 @@ from orn.data_manifests.text_files import read_class_names
 from orn.shared.data_files import text_digest
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.atomic_file import temporary_file
-from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
-from orn.shared.jobs.run_units import Job, run_units
+from orn.shared.jobs.run_units import Job, LocalEngine, run_units
 from orn.shared.jobs.workers import in_threads
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import (

@@ -14,8 +14,8 @@ from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
-from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.run_units import LocalEngine
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
 from orn.stage2_train.clip_store.clips_request import ClipsRequest

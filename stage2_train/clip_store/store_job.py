@@ -20,10 +20,17 @@ from orn.data_manifests.records import Video
 from orn.shared.data_files import Stamp
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES
-from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.outputs import check_same_job, start_over
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
-from orn.shared.jobs.run_units import Advance, Engine, Job, UnitResult, run_units, save_summary
+from orn.shared.jobs.run_units import (
+    IN_THIS_PROCESS,
+    Advance,
+    Engine,
+    Job,
+    UnitResult,
+    run_units,
+    save_summary,
+)
 from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import FrameEstimate, has_changed

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.records import Dataset
-from orn.stage1_detect.detect import write_missing_shards
+from orn.shared.jobs.run_units import IN_THIS_PROCESS, run_units
 from orn.stage1_detect.detect_request import Scope
+from orn.stage1_detect.detect_unit import DetectWork
 from orn.stage1_detect.plan_detection import plan_job
+from orn.stage1_detect.shard_job import open_shards, summarize_shards
 from tests.worlds.shards import FakeDetector
 
 ENTRY = FakeDetector().entry
@@ -22,6 +24,9 @@ def run_fake(dataset: Dataset, folder: Path, scope: Scope = EVERY_FRAME) -> dict
     detector = FakeDetector(frame_rate=scope.rate)
     settings = {"detector": asdict(detector.entry)}
     job = plan_job(dataset, folder=folder, scope=scope, settings=settings)
-    return write_missing_shards(
-        job, dataset, scope, load=lambda device: detector, entry=detector.entry
+    videos = {video.id: video for video in dataset.videos}
+    work = DetectWork(
+        load=lambda device: detector, entry=detector.entry, videos=videos, folder=folder
     )
+    result = run_units(job, work, IN_THIS_PROCESS, task="detect", steps="frames")
+    return summarize_shards(job, result, open_shards(job))

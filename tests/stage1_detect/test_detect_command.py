@@ -136,6 +136,9 @@ def test_parts_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path:
     assert "expected --part K/4" in in_parts("--part", "2/3", exit_code=2).stderr
     assert "--part and --fresh" in in_parts("--part", "2/4", "--fresh", exit_code=2).stderr
     assert "expected K/N" in in_parts("--part", "5/4", exit_code=2).stderr
+    ray = partial(detect, "--engine", "ray", "--device", "cuda:1", exit_code=2)
+    assert "Ray assigns GPUs" in ray().stderr
+    assert "requires --engine ray" in detect("--address", "h:1", exit_code=2).stderr
     for number in (2, 3, 4):
         in_parts("--part", f"{number}/4")
     assert orn("verify", tmp_path / "shards").stdout == "ok: 6 shards\n"

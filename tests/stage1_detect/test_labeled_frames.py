@@ -141,8 +141,7 @@ def test_training_finds_every_frame_and_no_other_is_looked_at(dataset, tmp_path)
     assert check_joins(dataset, folder) == 10 + 16 + 10 + 55
     # 0.4 to 2.85 s, 6.9 to 8.1 s, 2.9 to 8.6 s
     assert summary["frames"] == 25 + 12 + 57
-    assert (summary["videos"], summary["unlabeled"]) == (2, 1)
-    assert summary["short"] == []
+    assert summary["videos"] == 2
     detections = DetectionFolder(folder)
     assert detections.video_ids == ("a.mp4", "b.avi")
     assert detections.video("a.mp4").frame_indices.tolist() == [*range(4, 29), *range(69, 81)]

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.parts import PARTS_NAME, Part, locked_job, missing_parts, num_parts
 from orn.shared.jobs.plan import Plan
-from orn.shared.jobs.run_units import Job, run_units
+from orn.shared.jobs.run_units import IN_THIS_PROCESS, Job, run_units
 from tests.shared.jobs.text_work import TEXTS, UNITS, WHOLE, TextWork, texts_in
 
 PLAN = Plan(dataset="texts", frames="all", units=UNITS)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.common_options import EngineOptions
-from orn.shared.errors import ConfigError, DetectorError, PipelineError
-from orn.shared.jobs.engines import IN_THIS_PROCESS, LocalEngine, choose_engine
+from orn.shared.errors import DetectorError, PipelineError
 from orn.shared.jobs.plan import Plan
+from orn.shared.jobs.run_units import IN_THIS_PROCESS, LocalEngine
 from tests.shared.jobs.text_work import (
     STEPS,
     UNITS,
@@ -99,8 +98,3 @@ def test_who_works_on_what(tmp_path: Path) -> None:
         two_gpus.ready(Refusing(folder=tmp_path), 1),
     ):
         pass  # of a single unit by this process
-    assert choose_engine(EngineOptions(workers=2)) == TWO
-    with pytest.raises(ConfigError, match="--address h:1 requires --engine ray"):
-        choose_engine(EngineOptions(address="h:1"))
-    with pytest.raises(ConfigError, match="Ray assigns GPUs"):
-        choose_engine(EngineOptions(engine="ray"), device="cuda:1")

@@ -9,7 +9,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from orn.stage1_detect.mmdet.class_scores import keep_mask_probabilities
-from orn.stage1_detect.mmdet.masks import encode_masks
+from orn.stage1_detect.mmdet.detector import encode_masks
 from orn.stage1_detect.mmdet.torchvision_ops import install
 
 pytestmark = pytest.mark.mmdet

@@ -12,8 +12,8 @@ from PIL import Image
 
 from orn.data_manifests.records import Video
 from orn.shared.errors import ClipStoreError, ConfigError
-from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.plan import UnitPart
+from orn.shared.jobs.run_units import LocalEngine
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
