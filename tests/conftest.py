@@ -141,13 +141,12 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def weights_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["WeightsServer"]:
-    """A server of weights on this machine, with no mirror or proxy before it, and an empty cache
+    """A server of weights on this machine, with no proxy before it, and an empty cache
     for what it has."""
     from tests.weights_server import weights_server
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.delenv("ORN_WEIGHTS_MIRROR", raising=False)
     with weights_server() as server:
         yield server
 

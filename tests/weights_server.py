@@ -17,8 +17,6 @@ class WeightsServer:
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    asked: threading.Event = field(default_factory=threading.Event)
-    """Set with the first request."""
     released: threading.Event = field(default_factory=threading.Event)
     """What a silent file waits for."""
 
@@ -54,7 +52,6 @@ def weights_server() -> Iterator[WeightsServer]:
         def do_GET(self) -> None:
             folder, _, name = self.path.rpartition("/")
             offered.requests.append(self.path)
-            offered.asked.set()
             content = offered.files.get(name)
             if folder == "/silent":
                 offered.released.wait()

@@ -71,21 +71,6 @@ def test_a_damaged_file_in_the_cache_is_named(weights_host: WeightsServer) -> No
     assert get(url).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("scheme", ["http", "file", "folder"])
-def test_a_mirror_has_the_same_files(weights_host, tmp_path, monkeypatch, scheme) -> None:
-    name = weights_host.publish(CONTENT).rpartition("/")[2]
-    (tmp_path / name).write_bytes(CONTENT)
-    mirror = {
-        "http": f"{weights_host.address}/moved/",
-        "file": tmp_path.as_uri(),
-        "folder": str(tmp_path),
-    }[scheme]
-    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", mirror)
-    assert get(f"http://192.0.2.1/elsewhere/{name}").read_bytes() == CONTENT
-    assert len(weights_host.requests) == (2 if scheme == "http" else 0)
-    assert left() == [cached_path(name)]
-
-
 def test_a_name_without_a_hash_is_not_fetched(weights_host: WeightsServer) -> None:
     weights_host.files["network_v1-0.5.pth"] = CONTENT
     with pytest.raises(DetectorError, match=r"SHA-256.*network_v1-0\.5\.pth.*help yourself"):

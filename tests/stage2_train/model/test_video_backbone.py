@@ -121,6 +121,6 @@ def test_weights_that_cannot_be_downloaded_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setenv("ORN_WEIGHTS_MIRROR", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(CheckpointError, match=r"s3d-d76dad2f.pth failed .* --weights"):
         load_backbone(VIDEO_NETWORK)
