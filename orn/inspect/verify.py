@@ -1,13 +1,9 @@
 """Verify shards, down to every mask, and a folder of shards against its plan."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
@@ -15,7 +11,6 @@ from orn.shared.jobs.parts import num_parts, part_of
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
-from orn.shared.masks.rules import Fault, place_faults, score_faults, track_faults
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import shard_paths
@@ -24,9 +19,6 @@ from orn.shared.shards.shard_format import VideoEntry, shard_path
 Severity = Literal["error", "note"]
 
 _CACHE_BYTES = 256 * 2**20
-_BLOCK = 500
-"""Number of detections in a batch; the size of their masks is also limited."""
-_BLOCK_BYTES = 2**20
 ALONE_BYTES = 32 * 2**20
 """Maximum total size of shards for which no worker processes are started."""
 
@@ -84,74 +76,19 @@ def verify_paths(paths: Sequence[Path], *, workers: int | None = None) -> dict[s
 
 
 def verify_shard(path: Path) -> list[Problem]:
-    """Return all problems in a shard, each with its first location and its count.
+    """Return the first problem in a shard, after reading it whole; none if it is valid.
 
     Raises:
         ShardNotFoundError: if the file does not exist.
     """
     try:
         shard = Shard(path, ChunkCache(_CACHE_BYTES))
-        damaged = list(_damaged_arrays(shard))
-        if not damaged:
-            shard.check()
-        return damaged or list(_check_detections(shard))
+        shard.check()
+        for row in range(len(shard)):
+            shard.checked_frame(row)
     except ShardFormatError as err:
-        return [_damaged(path, err)]
-
-
-def _damaged_arrays(shard: Shard) -> _Problems:
-    for name in shard.arrays:
-        try:
-            for start, stop in shard.arrays.blocks(name):
-                shard.arrays.rows(name, start, stop)
-        except ShardFormatError as err:
-            yield _damaged(shard.path, err)
-
-
-def _damaged(path: Path, err: ShardFormatError) -> Problem:
-    return Problem(shard=path, message=err.reason)
-
-
-def _check_detections(shard: Shard) -> _Problems:
-    """Yield violations of the rules for detections, one problem per field."""
-    first_faults: dict[str, tuple[str, Fault]] = {}
-    video_F = shard.frame_video()
-    frame_offsets, rle_offsets = shard.array("frame_offsets"), shard.array("rle_offsets")
-    for start, stop in _blocks(rle_offsets):
-        frame_N = np.searchsorted(frame_offsets, np.arange(start, stop), side="right") - 1
-        video_N = video_F[frame_N]
-        for fault in _block_faults(shard, rle_offsets[start : stop + 1], start, video_N=video_N):
-            video = shard.videos[video_N[fault.row]].id
-            where = f"{fault.field} of detection {start + fault.row} (video {video!r})"
-            where, first = first_faults.get(fault.field, (where, replace(fault, more=-1)))
-            first_faults[fault.field] = where, replace(first, more=first.more + 1 + fault.more)
-    for where, fault in first_faults.values():
-        yield Problem(shard=shard.path, message=f"{where}: {fault.message}")
-
-
-def _blocks(borders: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of detections whose masks are checked together."""
-    start, length = 0, len(borders) - 1
-    while start < length:
-        fits = int(np.searchsorted(borders, borders[start] + _BLOCK_BYTES, "right")) - 1
-        stop = min(max(fits, start + 1), start + _BLOCK, length)
-        yield start, stop
-        start = stop
-
-
-def _block_faults(
-    shard: Shard, borders: NDArray[np.int64], start: int, *, video_N: NDArray[np.int32]
-) -> Iterator[Fault]:
-    rows, stop = shard.arrays.rows, start + len(video_N)
-    class_scores = rows("class_scores", start, stop) if shard.has_class_scores else None
-    scores, labels = rows("scores", start, stop), rows("labels", start, stop)
-    yield from score_faults(scores, labels, class_scores, rules=shard.rules)
-    yield from track_faults(rows("tracks", start, stop) if shard.has_tracks else None)
-    sizes_V2 = np.array([(video.height, video.width) for video in shard.videos])
-    first = int(borders[0])
-    content = rows("rle", first, int(borders[-1])).tobytes()
-    masks = [content[a:b] for a, b in pairwise((borders - first).tolist())]
-    yield from place_faults(rows("boxes", start, stop), masks, sizes_V2[video_N])
+        return [Problem(shard=path, message=err.reason)]
+    return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

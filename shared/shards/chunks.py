@@ -60,12 +60,6 @@ class ShardArrays:
         """Return the length of an array."""
         return self._layouts[name].num_rows
 
-    def blocks(self, name: str) -> Iterator[tuple[int, int]]:
-        """Yield the rows [start, stop) of each chunk of an array."""
-        length, step = self.num_rows(name), self._layouts[name].rows_per_chunk
-        for start in range(0, length, step):
-            yield start, min(start + step, length)
-
     def rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """Return rows [start, stop) of an array, read-only.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, ScoreKind, first_place, frame_faults
+from orn.shared.masks.rules import ClassRules, ScoreKind, first_fault
 from orn.shared.shards.chunks import ChunkCache, ShardArrays
 from orn.shared.shards.shard_format import DetectorEntry, LeftOut, VideoEntry
 from orn.shared.shards.shard_record import REMEDY, ShardRecord, read_record
@@ -182,14 +182,15 @@ class Shard:
             ("frame_seconds", seconds_F, -MOST_SECONDS, MOST_SECONDS),
         ):
             rises_F = is_first_F | (values_F > np.roll(values_F, 1))
-            for row, _ in first_place(~(rises_F & (values_F >= least) & (values_F <= limit))):
+            wrong_F = ~(rises_F & (values_F >= least) & (values_F <= limit))
+            for row in np.flatnonzero(wrong_F).tolist():
                 after = "" if is_first_F[row] else f" after {values_F[row - 1]:.10g}"
                 expected = f"increasing values from {least:g} to {limit:g}"
                 self._refuse(name, expected, f"{values_F[row]:.10g}{after}", row=row)
         self._is_checked = True
 
     def _check_offsets(self, name: str, offsets: NDArray[np.int64], *, length: int) -> None:
-        for row, _ in first_place(np.diff(offsets, append=length) < 0):
+        for row in np.flatnonzero(np.diff(offsets, append=length) < 0).tolist():
             after = offsets[row + 1] if row + 1 < len(offsets) else length
             self._refuse(name, "nondecreasing offsets", f"{after} after {offsets[row]}", row=row)
         if (offsets[0], offsets[-1]) != (0, length):
@@ -241,9 +242,8 @@ class Shard:
             ShardFormatError: see `frame`; also if the frame violates `orn.shared.masks.rules`.
         """
         frame = self.frame(row)
-        for fault in frame_faults(frame, self.rules):
-            what = f"{self._what(row)}: {fault.field} of detection {fault.row}"
-            raise ShardFormatError(f"{what}: {fault.message}", where=self.path)
+        if fault := first_fault(frame, self.rules):
+            raise ShardFormatError(f"{self._what(row)}: {fault}", where=self.path)
         return frame
 
     def frames(self, video_id: str | None = None) -> Iterator[ShardFrame]:

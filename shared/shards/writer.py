@@ -12,7 +12,7 @@ from orn.shared.errors import ShapeError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, ScoreKind, frame_faults
+from orn.shared.masks.rules import ClassRules, ScoreKind, first_fault
 from orn.shared.shards.column import Column, ColumnMark, write_group
 from orn.shared.shards.shard_format import (
     DetectorEntry,
@@ -258,9 +258,8 @@ class ShardWriter:
         Raises:
             ShapeError: if a number or a mask is invalid.
         """
-        for fault in frame_faults(detections, self.rules):
-            what = f"{fault.field} of detection {fault.row}: {fault.message}"
-            raise self._invalid(frame_index, what)
+        if fault := first_fault(detections, self.rules):
+            raise self._invalid(frame_index, fault)
 
     def _invalid(self, frame_index: int, what: str) -> ShapeError:
         """Return the error for a frame of the open video."""

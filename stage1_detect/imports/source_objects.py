@@ -18,7 +18,7 @@ from orn.shared.errors import ObjectImportError, ShapeError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes, masks_of_boxes
-from orn.shared.masks.rules import ClassRules, frame_faults
+from orn.shared.masks.rules import ClassRules, first_fault
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 
 GRID = 100
@@ -226,6 +226,7 @@ def detections_of(
         )
     except ShapeError as err:
         raise ObjectImportError(err.reason, where=what) from err
-    for fault in frame_faults(detections, ClassRules(num_classes=num_classes, score_kind="label")):
-        raise ObjectImportError(f"{fault.field} of object {fault.row}: {fault.message}", where=what)
+    rules = ClassRules(num_classes=num_classes, score_kind="label")
+    if fault := first_fault(detections, rules):
+        raise ObjectImportError(fault, where=what)
     return detections

@@ -17,9 +17,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.errors import ShardFormatError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, are_valid, background_scores
+from orn.shared.masks.rules import ClassRules, background_scores
 from orn.shared.text import short_repr
 from orn.stage2_train.clip_store.crop import CropWindow, boxes_in_crop
 from orn.stage2_train.clips.mask_pieces import (
@@ -80,7 +79,7 @@ def objects_of_frames(
         score_threshold: lowest score.
 
     Raises:
-        ShardFormatError: if a box, a score or a mask is invalid, or grids differ in size.
+        ShardFormatError: if a mask is invalid, or grids differ in size.
     """
     if not frames:
         return []
@@ -88,10 +87,6 @@ def objects_of_frames(
     scores_N = np.concatenate([frame.scores for frame in frames])
     boxes_N4 = np.concatenate([frame.boxes for frame in frames])
     class_scores_NS = class_vectors(frames, rules)
-    if not are_valid(boxes_N4, scores_N, class_scores_NS, height=height, width=width, rules=rules):
-        raise ShardFormatError(
-            f"detections: scores not between 0 and 1, or boxes outside {width} x {height}"
-        )
     chosen_N, lengths = _best_first(frames, scores_N, score_threshold)
     all_masks = [mask for frame in frames for mask in frame.masks]
     masks = [all_masks[row] for row in chosen_N.tolist()]

@@ -8,7 +8,7 @@ import pytest
 
 from orn.shared.errors import ShapeError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import frame_faults
+from orn.shared.masks.rules import first_fault
 
 
 def test_arrays_of_another_detector() -> None:
@@ -38,7 +38,7 @@ def test_boxes_of_a_detector_without_masks() -> None:
     masks_NHW = detections.mask_arrays()
     assert np.argwhere(masks_NHW[0]).tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
     assert np.argwhere(masks_NHW[1]).tolist() == [[y, x] for y in (1, 2, 3) for x in (0, 1)]
-    assert frame_faults(detections) == []
+    assert first_fault(detections) is None
     nothing = FrameDetections.from_boxes([], height=4, width=6, labels=[], scores=[])
     assert nothing.mask_arrays().shape == (0, 4, 6)
 

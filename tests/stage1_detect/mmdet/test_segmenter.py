@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import bounding_box
-from orn.shared.masks.rules import ClassRules, frame_faults
+from orn.shared.masks.rules import ClassRules, first_fault
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.mmdet.class_scores import keep_class_scores
 from orn.stage1_detect.mmdet.detector import load_detector
@@ -127,7 +127,7 @@ def compare(
     assert sum(len(detected) for detected in detections) >= 5
     names = detector.entry.class_names
     rules = ClassRules(num_classes=len(names), score_kind=detector.score_kind)
-    assert [frame_faults(detected, rules) for detected in detections] == [[]] * len(detections)
+    assert not any(first_fault(detected, rules) for detected in detections)
     return detector, detections
 
 
