@@ -34,10 +34,9 @@ from orn.benchmarks.made_inputs import (
 from orn.benchmarks.measuring import Comparison, proc_value
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Segment
-from orn.shared.shards.column import write_members
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import ShardAttributes, read_attributes, shard_path
-from orn.shared.shards.writer import ShardWriter
+from orn.shared.shards.writer import ShardWriter, write_members
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import plan_job

@@ -11,10 +11,10 @@ from orn.shared.jobs.parts import num_parts, part_of
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
-from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.shard_format import VideoEntry, shard_path
+from orn.shared.shards.shard_record import ChunkCache
 
 Severity = Literal["error", "note"]
 

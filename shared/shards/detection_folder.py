@@ -19,11 +19,10 @@ from orn.shared.jobs.parts import missing_parts
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
-from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import IndexEntry, OpenedFolder, open_folder, record_of
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry, VideoEntry
-from orn.shared.shards.shard_record import ShardRecord
+from orn.shared.shards.shard_record import ChunkCache, ShardRecord
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import counted
 

@@ -14,9 +14,8 @@ from orn.shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind, first_fault
-from orn.shared.shards.chunks import ChunkCache, ShardArrays
 from orn.shared.shards.shard_format import DetectorEntry, LeftOut, VideoEntry
-from orn.shared.shards.shard_record import REMEDY, ShardRecord, read_record
+from orn.shared.shards.shard_record import REMEDY, ChunkCache, ShardArrays, ShardRecord, read_record
 from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from orn.shared.shards.column import CHUNK_BYTES, Column, write_group
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import ArraySpec, DetectorEntry
 from orn.shared.shards.shard_record import read_record
+from orn.shared.shards.writer import CHUNK_BYTES, Column, write_group
 from tests.worlds import shards
 from tests.worlds.shards import DETECTOR, drawn_detections
 

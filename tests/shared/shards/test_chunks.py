@@ -11,9 +11,9 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.shards.chunks import ChunkCache
-from orn.shared.shards.column import write_group
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_record import ChunkCache
+from orn.shared.shards.writer import write_group
 from tests.shared.shards.conftest import arrays_in, columns_of, write_drawn
 
 CHUNK_BYTES = 200
