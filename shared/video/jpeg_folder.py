@@ -8,14 +8,10 @@ Pillow detects formats by content, and some of its readers start programs, so on
 is used. The declared size of a picture is bounded before decoding.
 """
 
-import logging
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -26,48 +22,30 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from orn.shared.data_files import reason, regular_status
 from orn.shared.errors import VideoDecodeError
-from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import MOST_PIXELS, PICTURE_SUFFIXES, Frame, FrameEstimate, VideoInfo
-
-logger = logging.getLogger(__name__)
-
-_END_OF_IMAGE = b"\xff\xd9"
-_FOLDERS_KEPT = 8
-
-
-@contextmanager
-def opened_jpeg(path: Path) -> Iterator[JpegImageFile]:
-    """Open a JPEG and read its header.
-
-    Raises:
-        VideoDecodeError: if the file is not a JPEG, exceeds `MOST_PIXELS`, or fails to decode in
-            the `with` block.
-    """
-    regular_status(path)
-    try:
-        # `Image.open` would try every format, and has a different limit on pixels.
-        with path.open("rb") as file, JpegImageFile(file) as picture:
-            width, height = picture.size
-            if width * height > MOST_PIXELS:
-                raise VideoDecodeError(
-                    f"expected at most {MOST_PIXELS:,} pixels, got {width} x {height}", where=path
-                )
-            yield picture
-    except VideoDecodeError:
-        raise
-    except Exception as err:  # Pillow raises errors of any type for damaged headers
-        raise VideoDecodeError(f"{reason(err)}", where=path) from err
 
 
 def jpeg_image(path: Path) -> Image.Image:
     """Return an upright RGB picture.
 
     Raises:
-        VideoDecodeError: see `opened_jpeg`.
+        VideoDecodeError: if the file is not a JPEG, exceeds `MOST_PIXELS`, or is damaged.
     """
-    with opened_jpeg(path) as opened:
-        return ImageOps.exif_transpose(opened).convert("RGB")
+    regular_status(path)
+    try:
+        # `Image.open` would try every format, and has a different limit on pixels.
+        with path.open("rb") as file, JpegImageFile(file) as picture:
+            width, height = picture.size
+            if width * height <= MOST_PIXELS:
+                return ImageOps.exif_transpose(picture).convert("RGB")
+    except Exception as err:  # Pillow raises errors of any type for damaged files
+        raise VideoDecodeError(f"{reason(err)}; replace or remove the file", where=path) from err
+    raise VideoDecodeError(
+        f"expected at most {MOST_PIXELS:,} pixels, got {width} x {height}; replace or remove the "
+        "file",
+        where=path,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,67 +115,25 @@ def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
 
 
 def read_folder(folder: Path, *, rate: float | None, start: int = 0) -> Iterator[Frame]:
-    """Yield all decodable frames from `start` on. If all JPEGs appear intact, earlier files are not
-    decoded.
+    """Yield the frames from `start` on, in the size of the first; earlier files are not decoded.
+
+    Raises:
+        VideoDecodeError: at a JPEG that cannot be decoded.
     """
     listing = _Listing.of(folder, rate)
-    size = _size_if_whole(folder, listing.files[0]) if start > 0 else None
-    first = start if size else 0
-    index = first
-    damaged: list[str] = []
-    for path, place in zip(listing.files[first:], listing.places[first:], strict=True):
-        try:
-            picture = jpeg_image(path)
-        except VideoDecodeError as err:
-            damaged.append(f"{path.name}: {err.reason}")
-            continue
-        size = size or picture.size
-        if index >= start:
-            picture = picture if picture.size == size else picture.resize(size)
-            yield Frame(index=index, seconds=place / listing.rate, image=np.array(picture))
-        index += 1
-    num_files = counted(len(listing.files), "JPEG")
-    if index == 0:
-        raise VideoDecodeError(f"none of {num_files} can be decoded ({damaged[0]})", where=folder)
-    if damaged:
-        logger.warning(
-            "%s: skipping %d of %s that cannot be decoded (%s)",
-            *(folder, len(damaged), num_files, damaged[0]),
-        )
+    first = jpeg_image(listing.files[0])
+    for index in range(start, len(listing.files)):
+        picture = jpeg_image(listing.files[index]) if index else first
+        if picture.size != first.size:
+            picture = picture.resize(first.size)
+        seconds = listing.places[index] / listing.rate
+        yield Frame(index=index, seconds=seconds, image=np.array(picture))
 
 
-def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] | None:
-    """Return the (F,) times of all frames if all JPEGs appear intact, else None."""
+def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64]:
+    """Return the (F,) times of all frames."""
     listing = _Listing.of(folder, rate)
-    if not _look_whole(folder, folder.stat().st_mtime_ns):
-        return None
     return np.array(listing.places) / listing.rate
-
-
-@lru_cache(maxsize=_FOLDERS_KEPT)
-def _look_whole(folder: Path, changed: int) -> bool:
-    return all(map(_looks_whole, folder_files(folder)))
-
-
-def _looks_whole(path: Path) -> bool:
-    """Return whether a JPEG has a valid header and its end marker."""
-    try:
-        with opened_jpeg(path) as picture:
-            file = picture.fp
-            assert file is not None  # the file is open
-            file.seek(-len(_END_OF_IMAGE), os.SEEK_END)
-            return file.read() == _END_OF_IMAGE
-    except VideoDecodeError:
-        return False
-
-
-def _size_if_whole(folder: Path, first: Path) -> tuple[int, int] | None:
-    """Return the size of the first frame if it can be decoded and all JPEGs appear intact."""
-    try:
-        is_whole = _look_whole(folder, folder.stat().st_mtime_ns)
-        return jpeg_image(first).size if is_whole else None
-    except VideoDecodeError:
-        return None
 
 
 def _places(files: tuple[Path, ...]) -> Sequence[int]:
