@@ -140,7 +140,7 @@ class Shrinking(FakeDetector):
         (
             FakeDetector(class_scores=0.25),
             ["a", "broken", "b"],
-            "frame 0: class_scores of detection 0: expected no negative score and a sum of at most",
+            "frame 0: class_scores of object 0: expected no negative score and a sum of at most",
         ),
     ],
 )
