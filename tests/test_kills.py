@@ -30,8 +30,7 @@ from orn.shared.jobs.parts import missing_parts
 from orn.shared.jobs.plan import PARTS_NAME, PLAN_NAME
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import SHARD_FILES
-from orn.stage2_train.clip_store.clips_command import ClipsRequest
-from orn.stage2_train.clip_store.make_clips import make_clips
+from orn.stage2_train.clip_store.make_clips import ClipsRequest, make_clips
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.model.tensor_files import read_tensors
 from orn.stage2_train.parts import FOREST_NAME

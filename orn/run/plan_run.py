@@ -34,7 +34,7 @@ from orn.shared.jobs.outputs import (
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect_request import DetectRequest, Scope
 from orn.stage1_detect.imports.import_request import ImportRequest
-from orn.stage2_train.clip_store.clips_command import ClipsRequest, clips_for
+from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.runs.made_from import free_run, training_change
@@ -53,7 +53,7 @@ from orn.stage2_train.settings.recipe import (
     recipe_of_dataset,
 )
 from orn.stage2_train.settings.resources import WITH_WORKERS
-from orn.stage2_train.training.train_command import TrainRequest
+from orn.stage2_train.training.train_request import TrainRequest
 from orn.stage2_train.training.training_inputs import check_resumable
 
 logger = logging.getLogger(__name__)

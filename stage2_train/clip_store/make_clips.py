@@ -18,7 +18,7 @@ from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.run_units import LocalEngine
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
-from orn.stage2_train.clip_store.clips_command import ClipsRequest
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings

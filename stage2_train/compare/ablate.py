@@ -23,7 +23,7 @@ from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.clips_command import ClipsRequest
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun, planned_runs
 from orn.stage2_train.compare.ablation_summary import (
     ablation_summary,
@@ -41,7 +41,8 @@ from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import default_recipe, load_recipe
 from orn.stage2_train.settings.resources import wait_passively
-from orn.stage2_train.training.train_command import TrainRequest, train
+from orn.stage2_train.training.train_command import train
+from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
-from orn.stage2_train.clip_store.clips_command import ClipsRequest, clips, clips_for
+from orn.stage2_train.clip_store.clips_command import clips
+from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (

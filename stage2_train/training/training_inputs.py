@@ -17,7 +17,8 @@ from orn.shared.echo import echo_text, is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.run_units import as_summary
-from orn.stage2_train.clip_store.clips_command import clips, clips_for
+from orn.stage2_train.clip_store.clips_command import clips
+from orn.stage2_train.clip_store.clips_request import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
 from orn.stage2_train.clips.interfaces import classes_when_flipped
@@ -60,7 +61,7 @@ from orn.stage2_train.training.initial_weights import (
     find_initial_weights,
 )
 from orn.stage2_train.training.loop import TrainingData
-from orn.stage2_train.training.train_command import TrainRequest
+from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 

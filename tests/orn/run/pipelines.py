@@ -7,9 +7,9 @@ from orn.data_manifests.folds import write_fold_manifests
 from orn.run.plan_run import Pipeline
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect_request import DetectRequest
-from orn.stage2_train.clip_store.clips_command import ClipsRequest
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.settings.resources import Resources
-from orn.stage2_train.training.train_command import TrainRequest
+from orn.stage2_train.training.train_request import TrainRequest
 from tests.worlds.films import TinyWorld
 from tests.worlds.tables import draw_folds
 
