@@ -4,23 +4,18 @@ Functions return a `Summary`; text is laid out only here. A command prints as JS
 which its summary is built.
 """
 
-import io
 import re
-import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from orn.shared.estimates import time_text
 from orn.shared.text import escape
 
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*| \(.*\))?|-|")
-_GAP = 2
+_GAP = "  "
 _LISTED = 5
 """Maximum number of list values in a fact."""
-_UNLIMITED = 1 << 16
-"""Width for a pipe or file, without wrapping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +40,12 @@ class Summary:
     notes: Sequence[str] = ()
     """Sentences at the end."""
 
-    def text(self, *, width: int | None = None) -> str:
-        """Return the summary as text, wrapped between words at `width` columns.
-
-        Args:
-            width: maximum width; None: the width of the terminal, or no wrapping elsewhere.
-        """
-        if width is None:
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
+    def text(self) -> str:
+        """Return the summary as text."""
         facts = [Table(header=("", ""), rows=self.facts)] if self.facts else []
-        parts = [
-            *([_wrapped(self.title, width)] if self.title else []),
-            *(_laid_out(table, width) for table in (*facts, *self.tables) if table.rows),
-            *(_wrapped(note, width) for note in self.notes),
-        ]
-        return "\n\n".join(parts)
+        tables = [_laid_out(table) for table in (*facts, *self.tables) if table.rows]
+        title = [self.title] if self.title else []
+        return "\n\n".join([*map(escape, title), *tables, *map(escape, self.notes)])
 
     def markdown(self) -> str:
         """Return the tables and notes in Markdown, without a trailing newline."""
@@ -148,44 +134,13 @@ def filled_columns(table: Table) -> Table:
     )
 
 
-def _laid_out(table: Table, width: int) -> str:
-    from rich.table import Table as RichTable
-
-    header, *rows = ([escape(cell) for cell in row] for row in (table.header, *table.rows))
-    drawn = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(header))
-    for index, name in enumerate(header):
-        column = [row[index] for row in rows]
-        is_number = index > 0 and all(map(_NUMBER.fullmatch, column))
-        justify: Literal["left", "right"] = "right" if is_number else "left"
-        least = max(map(_longest_word, [name, *column]))
-        drawn.add_column(name, justify=justify, min_width=least, overflow="fold")
-    for row in rows:
-        drawn.add_row(*row)
-    text = _rendered(drawn, width)
-    return "\n".join([text, *(_wrapped(line, width) for line in table.below)])
-
-
-def _longest_word(text: str) -> int:
-    from rich.cells import cell_len
-
-    return max(map(cell_len, text.split()), default=0)
-
-
-def _wrapped(text: str, width: int) -> str:
-    from rich.text import Text
-
-    shown = escape(text)
-    return _rendered(Text(shown), max(width, _longest_word(shown)))
-
-
-def _rendered(drawn: Any, width: int) -> str:
-    from rich.console import Console
-
-    console = Console(
-        file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False,
-        highlight=False, legacy_windows=False,
-    )  # fmt: skip
-    console.print(drawn, crop=False)  # long words may exceed the width
-    assert isinstance(console.file, io.StringIO)
-    lines = console.file.getvalue().rstrip("\n").split("\n")
-    return "\n".join(line.rstrip() for line in lines)  # without padding
+def _laid_out(table: Table) -> str:
+    rows = [[escape(cell) for cell in row] for row in (table.header, *table.rows)]
+    columns = []
+    for index, cells in enumerate(zip(*rows, strict=True)):
+        is_number = index > 0 and all(map(_NUMBER.fullmatch, cells[1:]))
+        width = max(map(len, cells))
+        columns.append([cell.rjust(width) if is_number else cell.ljust(width) for cell in cells])
+    lines = [_GAP.join(cells).rstrip() for cells in zip(*columns, strict=True)]
+    first = 0 if any(table.header) else 1
+    return "\n".join([*lines[first:], *map(escape, table.below)])

@@ -57,13 +57,8 @@ class EarlierResults:
     files: tuple[Path, ...]
 
     def __str__(self) -> str:
-        """Return the folder, and the number and size of the files."""
-        from rich.filesize import decimal  # help texts must not import it
-
-        num_bytes = sum(path.lstat().st_size for path in self.files)
-        return (
-            f"{path_text(self.folder)} ({counted(len(self.files), 'file')}, {decimal(num_bytes)})"
-        )
+        """Return the folder and the number of files."""
+        return f"{path_text(self.folder)} ({counted(len(self.files), 'file')})"
 
     def remove(self) -> None:
         """Remove the files, and the folders in the folder that become empty."""

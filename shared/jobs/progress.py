@@ -63,15 +63,9 @@ class _LogLines:
     done: int = 0
     start: float = field(default_factory=lambda: time.monotonic())
     last: float = field(default_factory=lambda: time.monotonic())
-    first: float | None = None
-    """When the first units were done, since workers may start and load a detector before that."""
-    done_first: int = 0
-    """Number of these first units."""
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
         self.done += n
-        if self.first is None and n > 0:
-            self.first, self.done_first = time.monotonic(), self.done
         if note is not None:
             self.note = note
         if time.monotonic() - self.last >= LOG_INTERVAL_SECONDS:
@@ -84,59 +78,29 @@ class _LogLines:
         of_total = "" if self.total is None else f"/{self.total}"
         unit = _unit_of(self.unit, self.done if self.total is None else self.total)
         parts = [f"{self.done}{of_total} {unit}", f"{rate:.3g} {self.unit}/s"]
-        left = self._left()
-        parts.append(f"{_duration(elapsed)} so far" if left is None else f"{_duration(left)} left")
+        if self.total is None or not 0 < self.done < self.total:
+            parts.append(f"{_duration(elapsed)} so far")
+        else:
+            parts.append(f"{_duration((self.total - self.done) / rate)} left")
         parts.append(f"peak memory {_peak_memory_gib():.1f} GiB")
         if self.note:
             parts.append(self.note)
         logger.info("%s: %s", self.task, ", ".join(parts))
 
-    def _left(self) -> float | None:
-        """Return the remaining time in seconds, at the rate since the first units were done; None
-        if it is unknown, or nothing is left."""
-        num_timed = self.done - self.done_first
-        if self.total is None or self.first is None or num_timed <= 0 or self.done >= self.total:
-            return None
-        return (self.total - self.done) * (time.monotonic() - self.first) / num_timed
-
 
 @contextmanager
 def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Task as RichTask
-    from rich.table import Column
-    from rich.text import Text
+    from tqdm import tqdm
 
-    class RateColumn(ProgressColumn):
-        """The rate with its unit."""
+    with tqdm(desc=task, total=total, unit=f" {unit}", dynamic_ncols=True) as drawn:
 
-        def render(self, rich_task: RichTask) -> Text:
-            rate = rich_task.finished_speed or rich_task.speed
-            return Text("" if rate is None else f"{rate:.3g} {unit}/s")
-
-    of_total = "" if total is None else f"/{total}"
-    whole = Column(no_wrap=True)
-    columns = (
-        TextColumn("{task.description}", table_column=whole),
-        BarColumn(bar_width=None, table_column=Column(max_width=40)),
-        TextColumn(
-            "{task.completed:.0f}" + of_total + f" {_unit_of(unit, total)}", table_column=whole
-        ),
-        RateColumn(table_column=whole),
-        TimeRemainingColumn(table_column=whole),
-        TextColumn("{task.fields[note]}", markup=False, table_column=whole),
-    )
-    with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
-        task_id = bars.add_task(task, total=total, note="")
-
-        class RichBar:
+        class DrawnBar:
             def advance(self, n: int = 1, *, note: str | None = None) -> None:
-                bars.advance(task_id, n)
                 if note is not None:
-                    bars.update(task_id, note=escape(note))
+                    drawn.set_postfix_str(escape(note), refresh=False)
+                drawn.update(n)
 
-        yield RichBar()
+        yield DrawnBar()
 
 
 def _unit_of(unit: str, number: int | None) -> str:
