@@ -42,8 +42,7 @@ def demo_pipeline(seed: int) -> "Pipeline":
     from orn.run.plan_run import Pipeline
     from orn.stage1_detect.detect_request import DetectRequest
     from orn.stage2_train.clip_store.clips_request import ClipsRequest
-    from orn.stage2_train.settings.resources import WITH_WORKERS
-    from orn.stage2_train.training.train_request import TrainRequest
+    from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
 
     tag = f"seed-{seed}" if seed else ""
     root = Path("data", tag)

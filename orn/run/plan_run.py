@@ -52,8 +52,7 @@ from orn.stage2_train.settings.recipe import (
     load_recipe,
     recipe_of_dataset,
 )
-from orn.stage2_train.settings.resources import WITH_WORKERS
-from orn.stage2_train.training.train_request import TrainRequest
+from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
 from orn.stage2_train.training.training_inputs import check_resumable
 
 logger = logging.getLogger(__name__)

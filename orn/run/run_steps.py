@@ -38,9 +38,8 @@ from orn.stage2_train.report.report_job import stale_report
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BASELINE_NAME, LAST_NAME, earlier_run, result_paths
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.resources import WITH_WORKERS
+from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
 from orn.stage2_train.training.train_command import train
-from orn.stage2_train.training.train_request import TrainRequest
 
 
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:

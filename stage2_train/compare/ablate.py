@@ -40,9 +40,8 @@ from orn.stage2_train.runs.open_data import refuse_missing
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import default_recipe, load_recipe
-from orn.stage2_train.settings.resources import wait_passively
+from orn.stage2_train.settings.resources import TrainRequest, wait_passively
 from orn.stage2_train.training.train_command import train
-from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 

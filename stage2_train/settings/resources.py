@@ -6,12 +6,21 @@ This module imports nothing heavy, because the help of these commands needs it.
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from orn.shared.common_options import DataRoot, Device, FilePath, Threads, threads_option
+from orn.shared.common_options import (
+    Count,
+    DataRoot,
+    Device,
+    FilePath,
+    Overrides,
+    Seed,
+    Threads,
+    threads_option,
+)
 from orn.shared.config import fields
 from orn.shared.echo import echo, is_first_process
 from orn.shared.environment import usable_cores
@@ -85,6 +94,41 @@ WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
 """The default resources, with data-loading processes."""
 
 
+NEWEST = "(newest)"
+"""Placeholder for the name of the data set whose detection finished last."""
+
+
+class TrainRequest(Request):
+    """Options of `orn train`; None selects the default."""
+
+    manifest: Annotated[str, Argument("DATASET")] = NEWEST
+    recipe: Recipe = None
+    system: System = None
+    overrides: Overrides = ()
+    run: Annotated[
+        FilePath | None, Option("Run folder.", usual="runs/DATASET-RECIPE-SYSTEM-seedN")
+    ] = None
+    weights: Weights = None
+    start: Annotated[
+        str | Path | None,
+        Option(
+            "Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except "
+            "those of the classifiers.",
+            name="--from",
+            metavar="RUN",
+        ),
+    ] = None
+    seed: Annotated[Seed | None, Option("Seed, instead of the recipe's.")] = None
+    max_steps: Annotated[Count | None, Option("Stop after this number of steps.")] = None
+    resources: Resources = WITH_WORKERS
+
+    @model_validator(mode="after")
+    def _has_one_start(self) -> Self:
+        if self.start is not None and self.weights is not None:
+            raise ValueError("--from and --weights: expected at most one, got both; omit one")
+        return self
+
+
 @checked_dataclass(frozen=True, slots=True, kw_only=True, config=fields.STRICT)
 class DataPaths:
     """Paths of the data of a data set."""
@@ -115,10 +159,6 @@ def folders_between(shards: Path) -> tuple[str, ...]:
     """Return the names of the folders between `shards` and a folder of shards, such as `seed-1` for
     `shards/seed-1/demo`; clip stores and runs for these shards use the same folder names."""
     return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()
-
-
-NEWEST = "(newest)"
-"""Placeholder for the name of the data set whose detection finished last."""
 
 
 def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPaths:

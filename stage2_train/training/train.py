@@ -34,10 +34,10 @@ from orn.stage2_train.runs.run_folder import (
     record_start,
 )
 from orn.stage2_train.settings.recipe import clip_seconds
+from orn.stage2_train.settings.resources import TrainRequest
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
 from orn.stage2_train.training.step import step_generator
-from orn.stage2_train.training.train_request import TrainRequest
 from orn.stage2_train.training.training_inputs import TrainingInputs, open_inputs
 
 logger = logging.getLogger(__name__)

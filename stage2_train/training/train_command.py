@@ -6,8 +6,12 @@ from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_result
 from orn.shared.options import command
 from orn.shared.text_summary import Summary, summary_of
-from orn.stage2_train.settings.resources import NEWEST, wait_passively, with_newest_data
-from orn.stage2_train.training.train_request import TrainRequest
+from orn.stage2_train.settings.resources import (
+    NEWEST,
+    TrainRequest,
+    wait_passively,
+    with_newest_data,
+)
 
 
 @command("train", imports=("orn.stage2_train.training.train",))

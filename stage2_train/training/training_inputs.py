@@ -54,14 +54,13 @@ from orn.stage2_train.settings.recipe import (
     describe_system,
     recipe_of_dataset,
 )
-from orn.stage2_train.settings.resources import DataPaths, data_paths, folders_between
+from orn.stage2_train.settings.resources import DataPaths, TrainRequest, data_paths, folders_between
 from orn.stage2_train.training.initial_weights import (
     InitialWeights,
     fetch_imagenet_weights,
     find_initial_weights,
 )
 from orn.stage2_train.training.loop import TrainingData
-from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 

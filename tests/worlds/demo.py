@@ -6,9 +6,8 @@ from pathlib import Path
 from orn.demo.world.make import write_world
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.make_clips import make_clips
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import Resources, TrainRequest
 from orn.stage2_train.training.train import train
-from orn.stage2_train.training.train_request import TrainRequest
 from tests.worlds.truth import write_truth_shards
 
 _RECIPE = (

@@ -8,8 +8,7 @@ from orn.run.plan_run import Pipeline
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.settings.resources import Resources
-from orn.stage2_train.training.train_request import TrainRequest
+from orn.stage2_train.settings.resources import Resources, TrainRequest
 from tests.worlds.films import TinyWorld
 from tests.worlds.tables import draw_folds
 
