@@ -184,8 +184,7 @@ def _check_weights() -> Check:
     from orn.stage1_detect.mmdet.zoo import find_config, weights_url
     from orn.stage2_train.model.backbones import weights_to_fetch
     from orn.stage2_train.model.image_backbone import PACKAGED
-    from orn.stage2_train.settings.model_config import TIMM
-    from orn.stage2_train.settings.video_networks import WINDOWS
+    from orn.stage2_train.settings.model_config import TIMM, WINDOWS
     from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 
     urls: dict[str, str | None] = {DEFAULT_CONFIG: weights_url(find_config(DEFAULT_CONFIG))}

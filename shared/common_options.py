@@ -66,7 +66,7 @@ Overrides = Annotated[
         metavar="KEY=VALUE",
     ),
 ]
-"""For `orn.stage2_train.settings.overrides.apply_overrides`."""
+"""For `orn.stage2_train.settings.recipe.apply_overrides`."""
 Device = Annotated[
     str,
     Option("cpu, cuda, cuda:1, ...; auto selects a GPU if there is one.", metavar="DEVICE"),

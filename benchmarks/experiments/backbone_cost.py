@@ -27,7 +27,7 @@ from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
 from orn.stage2_train.clip_store.store_format import map_bytes
 from orn.stage2_train.model.backbones import build_backbone, map_shape, published_size
 from orn.stage2_train.model.video_backbone import published_weights
-from orn.stage2_train.settings.video_networks import WINDOWS
+from orn.stage2_train.settings.model_config import WINDOWS
 
 IMAGE_NETWORK = "timm/tf_efficientnet_lite0"
 MINUTES = (1, 10)

@@ -27,7 +27,7 @@ from orn.stage2_train.clip_store.crop import center_window
 from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipRequest
+from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.explanation.focus import focus_of
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects

@@ -8,9 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import DataRoot, Device, FilePath, Workers, out_option
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.model_config import TIMM, Backbone
+from orn.stage2_train.settings.model_config import TIMM, TORCHVISION, Backbone
 from orn.stage2_train.settings.resources import NEWEST
-from orn.stage2_train.settings.video_networks import TORCHVISION
 
 if TYPE_CHECKING:
     from orn.stage2_train.settings.recipe import Recipe

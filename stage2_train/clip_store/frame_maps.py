@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.store_format import MAP_DTYPE, MapSettings
-from orn.stage2_train.settings.video_networks import WINDOWS
+from orn.stage2_train.settings.model_config import WINDOWS
 
 if TYPE_CHECKING:
     from orn.stage2_train.model.backbones import MapBackbone

@@ -28,7 +28,7 @@ from orn.shared.data_files import Stamp
 from orn.shared.jobs.plan import OutputFolder
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.frame import describe_rate
-from orn.stage2_train.settings.video_networks import FrameWindow
+from orn.stage2_train.settings.model_config import FrameWindow
 
 INDEX_NAME = "clips.index.json"
 CLIP_FILES = OutputFolder(

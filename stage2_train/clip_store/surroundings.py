@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
-from orn.stage2_train.settings.video_networks import FrameWindow
+from orn.stage2_train.settings.model_config import FrameWindow
 
 Item = TypeVar("Item")
 

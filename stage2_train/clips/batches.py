@@ -24,7 +24,7 @@ from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.workers import interrupts_delayed
 from orn.shared.text import counted
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
-from orn.stage2_train.clips.interfaces import ClipRequest
+from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.inputs import ClipBatch
 
 

@@ -32,7 +32,6 @@ from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import center_window
 from orn.stage2_train.clip_store.decoded import DecodedVideo, FrameSource
-from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
 from orn.stage2_train.clips.objects import (
     PERSON,
     ClipSlots,
@@ -40,7 +39,7 @@ from orn.stage2_train.clips.objects import (
     fill_slots,
     objects_of_frames,
 )
-from orn.stage2_train.clips.sampling import ClipDraws
+from orn.stage2_train.clips.sampling import ClipDraws, ClipRequest, ClipSettings
 
 logger = logging.getLogger(__name__)
 _MIN_AREA_FRACTION = 0.5

@@ -1,4 +1,5 @@
-"""The choices for a clip: its frames, crop, order of objects and flip.
+"""The settings of clips and requests for clips; and the choices for a clip: its
+frames, crop, order of objects and flip.
 
 The F frames of a segment are divided into L equal parts (`center_frames`); one frame is sampled
 from each part (section 6 of the paper).
@@ -7,25 +8,102 @@ Intervals are half-open. All random numbers for a clip come from generators seed
 epoch, segment), so that a clip does not depend on the worker that loads it, on the order of clips,
 or on resumption.
 
-T frames of a clip.
+T frames of a clip, A activity classes.
 """
 
 import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.data_manifests.records import Segment
+from orn.data_manifests.records import Dataset, Segment
+from orn.shared.errors import ConfigError
+from orn.shared.shards.detection_folder import VideoPlaces
+from orn.shared.text import nearest
 from orn.stage2_train.clip_store.center_frames import borders, center_frames, middles
 from orn.stage2_train.clip_store.crop import CropWindow, center_window, random_window
-from orn.stage2_train.clips.interfaces import ClipRequest, ClipSettings
-from orn.stage2_train.clips.objects import FrameObjects, with_persons_first
+from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, with_persons_first
+from orn.stage2_train.settings.recipe import DataRecipe
 
+logger = logging.getLogger(__name__)
+FrameInput = Literal["frames", "maps", "motion", "windows"]
 _STREAMS = {"order": 2, "flip": 3}
 """Random streams that are separate from the stream for frames and crops."""
 
 _UNUSED_SECONDS = 2 / 30
 _LONG_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """Request for a clip of a segment."""
+
+    segment: int
+    """Index of the segment in the data set."""
+    epoch: int | None = None
+    """Epoch of a training clip, which determines its random numbers; None for evaluation."""
+    clip: int = 0
+    """Index of a clip for evaluation: clip 0 is centered, the others have random frames."""
+    resolved: tuple[Segment, VideoPlaces] | None = None
+    """The segment and the shards with its detections, for a dataset from `ClipDataset.for_workers`,
+    which has neither segments nor a list of videos."""
+
+
+def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
+    """Return (A,) the class of each class's videos when they are flipped left to right.
+
+    Raises:
+        ConfigError: if the manifest has no `flipped_classes`, or lists a pair with a missing class.
+    """
+    where = f"{dataset.name}: flipped_classes of its manifest"
+    if dataset.flipped_classes is None:
+        raise ConfigError(
+            f"{where}: expected the pairs of classes that a left-right flip exchanges ([] for "
+            "none), but the key is missing; add it, or omit flips (--set data.flip=false)"
+        )
+    becomes = list(range(len(dataset.classes)))
+    for pair in dataset.flipped_classes:
+        there = [name for name in pair if name in dataset.classes]
+        if len(there) == 1:
+            other = next(name for name in pair if name not in there)
+            close = nearest(other, dataset.classes)
+            raise ConfigError(
+                f"{where}: expected pairs of classes, got {there[0]!r} and {other!r}, which is not "
+                f"a class; did you mean {close!r}?"
+            )
+        if not there:
+            logger.warning("%s: neither %r nor %r is a class; pair ignored", where, *pair)
+            continue
+        one, other_class = (dataset.classes.index(name) for name in pair)
+        becomes[one], becomes[other_class] = other_class, one
+    return tuple(becomes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSettings:
+    """Settings for a `ClipDataset`."""
+
+    data: DataRecipe
+    """Section `data` of the recipe."""
+    slots: SlotSettings
+    num_activities: int
+    multi_label: bool
+    """Whether a label is a vector over the activities instead of a single activity."""
+    flipped_A: tuple[int, ...] | None = None
+    """Class of each class's mirrored videos, for random flips in training; None for no flips."""
+    as_authors: bool = False
+    """Whether frames are sampled, matched with detections by the ratio of their numbers, and
+    objects ordered as in the authors' released code, and unsure labels count as negative."""
+    has_one_clip: bool = False
+    """Whether each segment has only the frames of its centered clip."""
+    reads: frozenset[FrameInput] = frozenset({"frames"})
+    """What the network reads of frames: the crops, or in their place stored maps or the windows of
+    a video network, and motion maps."""
+    seed: int = 0
+    """Random seed for training."""
 
 
 class ClipDraws:

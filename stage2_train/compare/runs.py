@@ -21,7 +21,7 @@ from orn.stage2_train.runs.run_folder import (
     read_status,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.overrides import leaves
+from orn.stage2_train.settings.recipe import leaves
 
 _MAX_SETTINGS = 3
 """Maximum number of settings per run in the table."""

@@ -19,8 +19,7 @@ from orn.stage2_train.model.video_backbone import (
     video_map_shape,
     video_weights_to_fetch,
 )
-from orn.stage2_train.settings.model_config import TIMM
-from orn.stage2_train.settings.video_networks import WINDOWS
+from orn.stage2_train.settings.model_config import TIMM, WINDOWS
 
 MapBackbone = ImageBackbone | VideoBackbone
 """A network that computes maps of frames."""

@@ -34,7 +34,7 @@ from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage, Trunk
 from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.model.trn import TRN
-from orn.stage2_train.model.without_draws import WithoutDraws
+from orn.stage2_train.model.video_backbone import WithoutDraws
 from orn.stage2_train.settings.model_config import (
     MOTION,
     MOTION_CELLS,

@@ -6,7 +6,7 @@ t slices in time, h w cells of the map.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
@@ -21,8 +22,7 @@ from orn.shared.text import path_text
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.image_backbone import REMEDY, SIZE_ERRORS, read_backbone_weights
 from orn.stage2_train.model.inputs import FrameNormalizer
-from orn.stage2_train.model.without_draws import WithoutDraws
-from orn.stage2_train.settings.video_networks import TORCHVISION, WINDOWS
+from orn.stage2_train.settings.model_config import TORCHVISION, WINDOWS
 
 _CELLS = 7
 """Rows and columns of the map of frames of the published size, for every network."""
@@ -111,6 +111,22 @@ class _Tokens(nn.Module):
             tokens, cells = block(tokens, cells)
         maps: Tensor = self.norm(tokens)[:, 1:].transpose(1, 2).unflatten(2, cells)
         return maps
+
+
+class WithoutDraws(TorchFunctionMode):
+    """Skip random initialization, for which PyTorch loads its compiler on the meta device."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        draws = function in (Tensor.normal_, Tensor.uniform_)
+        if draws or getattr(function, "__module__", "") == nn.init.__name__:
+            return None
+        return function(*args, **(kwargs or {}))
 
 
 def published_weights(backbone: str) -> Any:

@@ -24,8 +24,8 @@ from orn.shared.jobs.progress import progress
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
-from orn.stage2_train.clips.interfaces import FrameInput
 from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.sampling import FrameInput
 from orn.stage2_train.explanation.draw_clip import (
     Scene,
     draw_clip,

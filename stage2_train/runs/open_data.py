@@ -29,9 +29,9 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale

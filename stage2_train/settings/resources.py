@@ -5,8 +5,11 @@ This module imports nothing heavy, because the help of these commands needs it.
 """
 
 import os
+from collections.abc import Sequence
+from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -24,8 +27,13 @@ from orn.shared.common_options import (
 from orn.shared.config import fields
 from orn.shared.echo import echo, is_first_process
 from orn.shared.environment import usable_cores
+from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.options import Argument, Option, OptionOverrides, Request
+from orn.shared.text import path_text
+
+if TYPE_CHECKING:
+    from orn.shared.jobs.plan import Plan
 
 
 def wait_passively() -> None:
@@ -161,6 +169,10 @@ def folders_between(shards: Path) -> tuple[str, ...]:
     return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()
 
 
+_FOLDERS = ("*", "*/*")
+"""Patterns of folders of shards: `shards/DATASET`, `shards/seed-1/demo` of `orn demo --seed 1`."""
+
+
 def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPaths:
     """Return the paths of the data set whose detection finished last, and print it to stderr.
 
@@ -174,7 +186,6 @@ def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPa
         ConfigError: if the manifest is missing.
     """
     from orn.data_manifests.load import data_root_of, load_manifest, manifest_of
-    from orn.stage2_train.settings.completed_shards import last_completed
 
     folder, plan, line = last_completed(None if shards is None else [shards])
     manifest = manifest_of(plan, remedy="name the file as DATASET")
@@ -189,6 +200,60 @@ def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPa
         shards=folder,
         clips=default_folder("clips", *folders_between(folder), name),
     )
+
+
+def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, "Plan", str]:
+    """Return the complete folder with the most recent shard, its plan, and a line that states which
+    data set was selected, and why.
+
+    Args:
+        folders: candidates; None for all folders in `shards`.
+
+    Raises:
+        PipelineError: if no folder is complete.
+    """
+    from orn.shared.jobs.plan import PLAN_NAME, Plan
+    from orn.shared.shards.shard_format import SHARD_FILES
+
+    where = "shards" if folders is None else ", ".join(map(path_text, folders))
+    if folders is None:
+        parent = default_folder("shards")
+        folders = [folder for pattern in _FOLDERS for folder in sorted(parent.glob(pattern))]
+    complete, lacking = [], []
+    for folder in folders:
+        try:
+            plan = Plan.load(folder)
+        except ConfigError:
+            lacking.append(f"{path_text(folder)} (its {PLAN_NAME} is damaged)")
+            continue
+        if plan is None:
+            continue
+        missing, number = len(SHARD_FILES.missing(plan.units, folder)), len(plan.units)
+        if missing:
+            lacking.append(f"{path_text(folder)} ({number - missing} of {number} shards)")
+        elif number:
+            complete.append((_last_time(folder, plan), folder, plan))
+    if not complete:
+        got = ", ".join(lacking) or "none"
+        raise PipelineError(
+            f"{where}: expected a complete folder of shards, got {got}; run `make demo` or "
+            "`make detect DATASET=...` first (`orn demo`, `orn detect`)"
+        )
+    when, folder, plan = max(complete, key=itemgetter(0))
+    others = "".join(f"; incomplete: {folder}" for folder in lacking)
+    line = (
+        f"{plan.dataset}: the data set whose detection was completed last "
+        f"({path_text(folder)}, {when:%Y-%m-%d %H:%M}){others}"
+    )
+    return folder, plan, line
+
+
+def _last_time(folder: Path, plan: "Plan") -> datetime:
+    """Return the time of the last shard."""
+    from orn.shared.shards.shard_format import shard_path
+
+    times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
+    return datetime.fromtimestamp(max(times))
 
 
 def with_newest_data(resources: Resources) -> tuple[str, Resources]:

@@ -21,8 +21,8 @@ from orn.stage2_train.clip_store.clips_command import clips
 from orn.stage2_train.clip_store.clips_request import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
-from orn.stage2_train.clips.interfaces import classes_when_flipped
 from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.sampling import classes_when_flipped
 from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.made_from import (
     MadeFrom,

@@ -17,7 +17,7 @@ from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.store_format import MapSettings, StoreSettings
 from orn.stage2_train.clip_store.surroundings import WindowMaps
 from orn.stage2_train.model.backbones import load_backbone
-from orn.stage2_train.settings.video_networks import WINDOWS
+from orn.stage2_train.settings.model_config import WINDOWS
 from tests.running import run_orn
 from tests.stage2_train.clip_store.moving_pictures import (
     number_in_one_mib,

@@ -4,8 +4,8 @@ import pytest
 
 from orn.data_manifests.records import Segment
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.sampling import ClipSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 
 SETTINGS = ClipSettings(

@@ -13,8 +13,8 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
 from orn.shared.video.frame import places_at_rate
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.clips.join import join_split
+from orn.stage2_train.clips.sampling import ClipRequest
 from tests.stage2_train.clips.conftest import whole_video
 from tests.stage2_train.clips.test_rates import clips_of
 

@@ -7,7 +7,6 @@ import pytest
 
 from orn.shared.masks.rules import COCO_RULES
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.clips.objects import (
     FrameObjects,
     SlotSettings,
@@ -15,6 +14,7 @@ from orn.stage2_train.clips.objects import (
     objects_of_frames,
     with_persons_first,
 )
+from orn.stage2_train.clips.sampling import ClipRequest
 from tests.stage2_train.clips.conftest import SETTINGS
 from tests.worlds.shards import PERSON, blocks
 

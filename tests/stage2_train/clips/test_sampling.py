@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.stage2_train.clips.interfaces import ClipRequest
 from orn.stage2_train.clips.sampling import (
     ClipDraws,
+    ClipRequest,
     authors_frames,
     center_frames,
     clip_generator,

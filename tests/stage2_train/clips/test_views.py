@@ -13,12 +13,12 @@ from orn.shared.masks.rules import ClassRules
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.interfaces import (
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.sampling import (
     ClipRequest,
     ClipSettings,
     classes_when_flipped,
 )
-from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 from tests.stage2_train.clips import conftest

@@ -12,7 +12,7 @@ from torchvision.transforms.functional import normalize
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.model.backbones import load_backbone, map_shape, published_size
 from orn.stage2_train.model.video_backbone import VideoBackbone
-from orn.stage2_train.settings.video_networks import WINDOWS, FrameWindow
+from orn.stage2_train.settings.model_config import WINDOWS, FrameWindow
 from tests.worlds.video_networks import VIDEO_NETWORK, write_video_weights
 
 POOLED = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "swin3d_t", "swin3d_s", "swin3d_b")

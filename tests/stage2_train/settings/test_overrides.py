@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from orn.shared.config.toml_files import config_from_dict
-from orn.stage2_train.settings.overrides import apply_overrides
+from orn.stage2_train.settings.recipe import apply_overrides
 from tests.shared.config.test_toml_files import MINIMAL, Frozen, Optimizer, Recipe
 
 

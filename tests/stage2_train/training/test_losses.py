@@ -9,7 +9,7 @@ import torch
 
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.settings.recipe import LossRecipe
-from orn.stage2_train.training.losses import activity_loss, object_class_loss, total_loss
+from orn.stage2_train.training.step import activity_loss, object_class_loss, total_loss
 from tests.reference import losses as reference
 
 ROUND_OFF = 1e-12  # float64

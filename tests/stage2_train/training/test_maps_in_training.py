@@ -12,7 +12,7 @@ import torch
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import FrameMapper
 from orn.stage2_train.clips.batches import collate
-from orn.stage2_train.clips.interfaces import ClipRequest
+from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.predictions import load_predictions

@@ -11,8 +11,7 @@ from orn.shared.errors import TrainingError
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.training.losses import total_loss
-from orn.stage2_train.training.step import step_generator, training_step
+from orn.stage2_train.training.step import step_generator, total_loss, training_step
 from tests.stage2_train.training.conftest import sources_of
 
 ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved

@@ -9,7 +9,7 @@ import pytest
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.shards.shard_format import shard_path
-from orn.stage2_train.settings.completed_shards import last_completed
+from orn.stage2_train.settings.resources import last_completed
 
 
 @pytest.fixture(autouse=True)
