@@ -38,8 +38,8 @@ from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.jpeg import decode_jpeg
+from orn.stage2_train.clip_store.make_clips import StoreRequest, build_clip_store
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.clip_store.store_job import build_clip_store
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import ClipRequest, random_frames
@@ -93,7 +93,7 @@ def loader_inputs(
     pickles = tuple(folder / f"{number}.pkl" for number in range(len(tracks)))
     for path, frames in zip(pickles, tracks, strict=True):
         path.write_bytes(pickle.dumps(_as_the_authors(frames), protocol=4))
-    build_clip_store(videos, folder / "clips", _STORED)
+    build_clip_store(StoreRequest(path=folder / "clips", settings=_STORED, videos=videos))
     _write_shard(folder / "shards" / "shard-000000.zarr.zip", videos, tracks)
     return LoaderInputs(
         videos=videos,

@@ -1,59 +1,101 @@
-"""The implementation of `orn clips`: complete the request from the manifest, and run its job."""
+"""The implementation of `orn clips`: a request completed from the manifest, and the job that stores
+missing videos.
 
+Files of a store are complete and never change. New, changed and retried videos go to new files, and
+a video in several files is read from the newest one. Killing a job only loses unfinished files,
+which the next run writes as planned.
+"""
+
+import logging
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from orn.data_manifests.headers import read_headers, warn_of_times_beyond
 from orn.data_manifests.load import files_of, load_dataset
-from orn.data_manifests.records import Dataset, Video
+from orn.data_manifests.records import Dataset, Segment, Video
+from orn.shared.data_files import Stamp
 from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
-from orn.shared.estimates import estimated_seconds
-from orn.shared.jobs.outputs import default_folder
-from orn.shared.jobs.run_units import LocalEngine
-from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.shared.video.read import FrameEstimate
+from orn.shared.estimates import BYTES, estimated_seconds
+from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
+from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
+from orn.shared.jobs.run_units import (
+    IN_THIS_PROCESS,
+    Advance,
+    Engine,
+    Job,
+    LocalEngine,
+    UnitResult,
+    run_units,
+    save_summary,
+)
+from orn.shared.jobs.workers import in_threads
+from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+from orn.shared.video.read import FrameEstimate, has_changed
+from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
+from orn.stage2_train.clip_store.frame_maps import FrameMapper, FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
-from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings
-from orn.stage2_train.clip_store.store_job import build_clip_store, frame_bytes, plan_store
+from orn.stage2_train.clip_store.store_format import (
+    CLIP_FILES,
+    RECORDED_SETTINGS,
+    StoredVideo,
+    StoreSettings,
+    map_bytes,
+)
+from orn.stage2_train.clip_store.unit_file import source_stamp, write_unit_file
 from orn.stage2_train.settings.model_config import MOTION_CELLS
+
+logger = logging.getLogger(__name__)
+
+UNIT_BYTES = 256 * 10**6
+"""Approximate size of a file."""
+_MIN_UNIT_BYTES = 4 * 10**6
+"""Minimum size of a file; small data sets are split into enough files to keep processes busy."""
+_UNITS_PER_PROCESS = 4
+_LEAST_VIDEO_BYTES = UNIT_BYTES // 4096
+"""Assumed minimum size of a video, which limits the number of videos in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Store:
-    """The store of a request."""
+class StoreRequest:
+    """What a store shall contain."""
 
     path: Path
+    """Folder of the store."""
     settings: StoreSettings
-    videos: tuple[Video, ...]
-    network: FrozenNetwork | None
+    """Settings of all frames."""
+    videos: Sequence[Video]
+    ranges: Mapping[str, TimeRanges] = field(default_factory=dict)
+    """Times to store by video id, with `clip_frames` those of each segment; without an entry, the
+    whole video."""
+    segments: Sequence[Segment] = ()
+    """The segments with these times."""
+    network: FrozenNetwork | None = None
     """Network that computes the maps; None without maps."""
-    planning: Mapping[str, Any]
-    """Other arguments of `plan_store`."""
-    counts: Mapping[str, Any]
-    """The name of the data set, and the numbers of videos that are not requested."""
+    processes: int = 1
+    """Number of processes to keep busy."""
+    fresh: bool = False
+    """Whether to remove existing files first."""
+    retry_failed: bool = False
+    """Whether to retry videos that failed."""
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    """More fields of summaries: the data set, and the numbers of videos that are not requested."""
 
 
 def make_clips(request: ClipsRequest) -> dict[str, Any]:
     """Store the frames and return the summary; see `build_clip_store`."""
-    store = _read_request(request)
-    device = request.device if store.network else "cpu"
-    return build_clip_store(
-        store.videos,
-        store.path,
-        store.settings,
-        engine=LocalEngine(devices=devices_of_workers(device, request.workers)),
-        network=store.network,
-        summary=store.counts,
-        **store.planning,
-    )
+    device = request.device if request.backbone else "cpu"
+    engine = LocalEngine(devices=devices_of_workers(device, request.workers))
+    return build_clip_store(_store_request(request), engine)
 
 
 def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dict[str, Any]:
@@ -63,9 +105,16 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         request: the options.
         dataset: the data set, if it is open already.
     """
-    store = _read_request(request, dataset)
-    planned = plan_store(store.videos, store.path, store.settings, **store.planning)
+    store = _store_request(request, dataset)
+    planned = _plan_store(store)
     settings, frames = store.settings, sum(planned.frames.values())
+    seconds = estimated_seconds("clips", frames)
+    if settings.motion is not None and seconds is not None:
+        seconds += estimated_seconds("motion", planned.num_decoded) or 0.0
+    if frames and seconds is not None and request.backbone is not None:
+        work, device = f"maps {request.backbone}", choose_device(request.device)
+        of_maps = estimated_seconds(work, frames, device=device)
+        seconds = None if of_maps is None else seconds + of_maps
     return planned.job.describe(
         size=settings.describe_size(),
         rate=settings.rate,
@@ -73,17 +122,18 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         backbone=request.backbone,
         motion=request.motion,
         to_fetch=store.network.to_fetch if store.network and planned.frames else None,
-        frames="labeled" if store.planning["ranges"] else "all",
+        frames="labeled" if store.ranges else "all",
         videos=len(store.videos),
         videos_to_do=len(planned.frames),
         frames_to_do=frames,
-        estimated_bytes=round(frames * frame_bytes(settings)),
-        estimated_seconds=_seconds(frames, planned.num_decoded, store, request),
+        estimated_bytes=round(frames * _frame_bytes(settings)),
+        estimated_seconds=seconds,
         **store.counts,
     )
 
 
-def _read_request(request: ClipsRequest, dataset: Dataset | None = None) -> _Store:
+def _store_request(request: ClipsRequest, dataset: Dataset | None = None) -> StoreRequest:
+    """Return a request completed from the manifest."""
     if dataset is None:
         dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
     ranges = _ranges(request, dataset)
@@ -104,45 +154,22 @@ def _read_request(request: ClipsRequest, dataset: Dataset | None = None) -> _Sto
     if request.has_center_frames:
         clip_frames = request.clip_frames or dataset.clip_frames
         settings = replace(settings, clip_frames=clip_frames)
-    segments = dataset.segments if ranges else ()
-
-    def lengths(videos: Sequence[Video]) -> dict[str, FrameEstimate]:
-        headers = read_headers(videos)
-        warn_of_times_beyond(segments, headers)
-        return headers
-
-    return _Store(
+    return StoreRequest(
         path=path,
         settings=settings,
-        videos=tuple(videos),
+        videos=videos,
+        ranges=ranges,
+        segments=dataset.segments if ranges else (),
         network=network,
-        planning={
-            "ranges": ranges,
-            "processes": request.workers or usable_cores(),
-            "fresh": request.fresh,
-            "retry_failed": request.retry_failed,
-            "lengths": lengths,
-        },
+        processes=request.workers or usable_cores(),
+        fresh=request.fresh,
+        retry_failed=request.retry_failed,
         counts={
             "dataset": dataset.name,
             "missing": len(dataset.missing),
             "unlabeled": len(dataset.videos) - len(videos),
         },
     )
-
-
-def _seconds(
-    frames: float, num_decoded: float, store: _Store, request: ClipsRequest
-) -> float | None:
-    """Return the estimated seconds for decoding frames and computing maps; None if unknown."""
-    seconds = estimated_seconds("clips", frames) or 0.0
-    if store.settings.motion is not None:
-        seconds += estimated_seconds("motion", num_decoded) or 0.0
-    if store.network is None or not frames:
-        return seconds
-    work, device = f"maps {request.backbone}", choose_device(request.device)
-    of_maps = estimated_seconds(work, frames, device=device)
-    return None if of_maps is None else seconds + of_maps
 
 
 def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
@@ -164,3 +191,231 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
             "--frames all"
         )
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labeled.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipsWork:
+    """Work that stores units of videos; see `orn.shared.jobs.run_units.Work`."""
+
+    videos: Mapping[str, Video]
+    folder: Path
+    settings: StoreSettings
+    network: FrozenNetwork | None = None
+    """Network that computes the maps; None without maps."""
+    mapper: FrameMapper | None = None
+    """The network in this process, once the work is opened."""
+
+    def path(self, unit: Unit) -> Path:
+        """Return the file of a unit."""
+        return CLIP_FILES.path(self.folder, unit.index)
+
+    def open(self, device: str) -> "ClipsWork":
+        """Load the network that computes the maps, if any.
+
+        Raises:
+            CheckpointError: if its weights are missing, or differ from those of the store.
+        """
+        if self.settings.motion is not None:
+            cv2.setNumThreads(1)  # other processes use the other cores
+        if self.network is None:
+            return self
+        return replace(self, mapper=self.network.open(device, expected=self.settings.maps))
+
+    def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
+        """Write the file of a unit."""
+        videos = [(self.videos[part.video_id], TimeRanges(part.ranges)) for part in unit.parts]
+        path = self.path(unit)
+        failed = write_unit_file(path, videos, self.settings, advance, mapper=self.mapper)
+        lost = {row.id for row in failed}
+        return UnitResult(
+            unit=unit.index,
+            steps=len(videos),
+            videos=tuple(video.id for video, _ in videos if video.id not in lost),
+            failed=tuple(FailedVideo(id=row.id, reason=row.reason) for row in failed),
+        )
+
+
+def _open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
+    """Return the store in a folder, or None.
+
+    Raises:
+        ClipStoreError: if the store is corrupt.
+        ConfigError: if it has different settings.
+    """
+    files = read_clip_files(path)
+    if not files:
+        return None
+    store = ClipStore(path, files)
+    recorded, requested = (
+        {**RECORDED_SETTINGS.dump_python(own, mode="json"), "size": own.describe_size()}
+        for own in (store.settings, settings)
+    )
+    remedy = f"use the recorded settings, {start_over(len(store.ids))}"
+    check_same_job(recorded, requested, place=path, remedy=remedy)
+    return store
+
+
+def _missing_parts(store: ClipStore | None, request: StoreRequest) -> tuple[UnitPart, ...]:
+    """Return the videos that are missing from a store, completely or partly, or have changed, with
+    the times to store. A video that failed is omitted until it changes or is retried."""
+    parts, videos = [], request.videos
+    for video, stamp in zip(videos, in_threads(source_stamp, videos), strict=True):
+        times = request.ranges.get(video.id, ALL_TIMES)
+        failed = None if store is None else store.tried.get(video.id)
+        stored = store.frames(video.id).video if store is not None and video.id in store else None
+        if failed is not None and failed.source == stamp and not request.retry_failed:
+            continue
+        if stored is not None and not _has_changed(video, stamp, stored):
+            added = times.union(stored.times)
+            if stored.clips:  # ranges of segments are not joined
+                added = TimeRanges(tuple(dict.fromkeys((*stored.times.ranges, *times.ranges))))
+            if added == stored.times:
+                continue
+            times = added
+        parts.append(UnitPart(video_id=video.id, ranges=times.ranges))
+    return tuple(parts)
+
+
+def _has_changed(video: Video, stamp: Stamp, stored: StoredVideo) -> bool:
+    """Return whether a video or its frame rate in the manifest has changed since it was stored."""
+    return stored.rate != video.rate or (
+        stamp != stored.source
+        and has_changed(video.path, num_bytes=stored.source[0], digest=stored.source_digest)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PlannedStore:
+    """A planned job, and its approximate size."""
+
+    job: Job
+    """All units of the store that exist or are needed; their sizes are in bytes."""
+    frames: Mapping[str, int]
+    """Number of frames to store of each missing video."""
+    num_decoded: int
+    """Number of frames to decode."""
+
+
+def _plan_store(request: StoreRequest) -> _PlannedStore:
+    """Plan the job that adds missing videos to a store.
+
+    Raises:
+        ConfigError: if the existing store has different settings.
+    """
+    path, settings, fresh = request.path, request.settings, request.fresh
+    store = None if fresh else _open_store(path, settings)
+    parts = _missing_parts(store, request)
+    due = {part.video_id for part in parts}
+    estimates = read_headers([video for video in request.videos if video.id in due])
+    warn_of_times_beyond(request.segments, estimates)
+    frames = _numbers(parts, estimates, settings)
+    saved = () if fresh else _saved_units(path)
+    missing = {*CLIP_FILES.missing(saved, path)}
+    left = [unit for unit in saved if unit in missing and {*parts}.issuperset(unit.parts)]
+    planned = {part for unit in left for part in unit.parts}
+    units = units_of(
+        [part for part in parts if part not in planned],
+        {name: number * _frame_bytes(settings) for name, number in frames.items()},
+        first=0 if fresh else max([CLIP_FILES.next_index(path), *(u.index + 1 for u in left)]),
+        processes=request.processes,
+    )
+    units = (*(unit for unit in saved if unit not in missing), *left, *units)
+    job = Job(
+        files=CLIP_FILES,
+        folder=path,
+        plan=Plan(dataset=path.name, frames="stored", units=units),
+        units=units,
+        fresh=fresh,
+        unreadable={name: length.problem for name, length in estimates.items() if length.problem},
+    )
+    num_decoded = sum(length.frames for length in estimates.values())
+    return _PlannedStore(job=job, frames=frames, num_decoded=num_decoded)
+
+
+def _saved_units(path: Path) -> tuple[Unit, ...]:
+    """Return the units of the plan in a folder; none if it is invalid."""
+    try:
+        saved = Plan.load(path, CLIP_FILES.plan)
+    except ConfigError as err:  # only the units without a file are lost
+        logger.warning("the plan is written again: %s", err)
+        saved = None
+    return () if saved is None else saved.units
+
+
+def _numbers(
+    parts: Sequence[UnitPart], lengths: Mapping[str, FrameEstimate], settings: StoreSettings
+) -> dict[str, int]:
+    """Return the approximate number of frames to store of each missing video."""
+    numbers = {}
+    for part in parts:
+        kept = lengths[part.video_id].at_rate(settings.rate)
+        of_ranges = [TimeRanges((times,)).length(kept.seconds) * kept.rate for times in part.ranges]
+        if settings.clip_frames is not None:
+            of_ranges = [min(frames, settings.clip_frames) for frames in of_ranges]
+        # times may be wrong, and folders may lack most frames
+        numbers[part.video_id] = round(min(sum(of_ranges), kept.frames))
+    return numbers
+
+
+def units_of(
+    parts: Sequence[UnitPart], sizes: Mapping[str, float], *, first: int, processes: int
+) -> tuple[Unit, ...]:
+    """Group videos into units, in order.
+
+    Args:
+        parts: whole videos, or time ranges of videos.
+        sizes: approximate size in bytes by video id.
+        first: index of the first unit.
+        processes: number of processes to keep busy.
+    """
+    bytes_of = [max(sizes[part.video_id], _LEAST_VIDEO_BYTES) for part in parts]
+    share = sum(bytes_of) / (_UNITS_PER_PROCESS * processes)
+    most = min(max(share, _MIN_UNIT_BYTES), UNIT_BYTES)
+    return packed(zip(parts, bytes_of, strict=True), most, first=first)
+
+
+def _frame_bytes(settings: StoreSettings) -> float:
+    """Return the approximate size of a stored frame and its maps."""
+    return math.prod(settings.size) * BYTES["clips"] + sum(
+        map_bytes(shape) for shape in settings.shapes.values()
+    )
+
+
+def build_clip_store(request: StoreRequest, engine: Engine = IN_THIS_PROCESS) -> dict[str, Any]:
+    """Add missing videos to a store.
+
+    Returns:
+        The fields of `save_summary`, the number of requested videos that were `present` before, and
+        of `frames` of all requested videos; `bytes`, the size of the store.
+
+    Raises:
+        ConfigError: if the existing store has different settings.
+        PipelineError: if a file cannot be written, a process is lost, or another process is writing
+            to this store.
+    """
+    path, videos = request.path, request.videos
+    with CLIP_FILES.locked(path):
+        planned = _plan_store(request)
+        work = ClipsWork(
+            videos={
+                video.id: replace(video, path=video.path.absolute())
+                for video in videos
+                if video.id in planned.frames
+            },
+            folder=path.absolute(),
+            settings=request.settings,
+            network=request.network,
+        )
+        result = run_units(planned.job, work, engine, task="clips", steps="videos")
+        store = ClipStore(path)
+    failed = [store.tried[video.id] for video in videos if video.id in store.tried]
+    there = {video.id for video in videos if video.id in store}
+    return save_summary(
+        planned.job,
+        result,
+        failed=[FailedVideo(id=row.id, reason=row.reason) for row in failed],
+        present=len(there - planned.frames.keys() - store.tried.keys()),
+        frames=sum(len(store.frames(name)) for name in there),
+        bytes=sum(file.stat().st_size for file in path.glob(CLIP_FILES.pattern)),
+        **request.counts,
+    )

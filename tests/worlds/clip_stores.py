@@ -1,13 +1,20 @@
-"""What lies in a clip store, for comparisons."""
+"""Clip stores, and what lies in them, for comparisons."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from orn.data_manifests.records import Video
+from orn.shared.jobs.engines import IN_THIS_PROCESS
+from orn.shared.jobs.run_units import Engine
+from orn.stage2_train.clip_store import make_clips
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.make_clips import StoreRequest
+from orn.stage2_train.clip_store.store_format import StoreSettings
 
 
 def store_content(path: Path) -> dict[str, Any]:
@@ -20,6 +27,18 @@ def store_content(path: Path) -> dict[str, Any]:
         known = frames.source_digest, (frames.video.height, frames.video.width), frames.video.times
         content[name] = (*known, frames.seconds.tolist(), pictures)
     return content
+
+
+def build_clip_store(
+    videos: Sequence[Video],
+    path: Path,
+    settings: StoreSettings,
+    engine: Engine = IN_THIS_PROCESS,
+    **more: Any,
+) -> dict[str, Any]:
+    """Store videos; the summary."""
+    request = StoreRequest(path=path, settings=settings, videos=videos, **more)
+    return make_clips.build_clip_store(request, engine)
 
 
 def clip_record(path: Path) -> Any:

@@ -14,7 +14,7 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.clip_store.store_job import build_clip_store
+from tests.worlds.clip_stores import build_clip_store
 from tests.worlds.videos import write_pictures
 
 SETTINGS = StoreSettings(size=(24, 32))

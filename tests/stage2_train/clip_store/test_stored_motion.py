@@ -18,7 +18,6 @@ from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
 from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
 from orn.stage2_train.clip_store.store_format import StoreSettings, map_bytes
-from orn.stage2_train.clip_store.store_job import build_clip_store
 from tests.running import run_orn
 from tests.stage2_train.clip_store.moving_pictures import (
     number_in_one_mib,
@@ -27,6 +26,7 @@ from tests.stage2_train.clip_store.moving_pictures import (
     with_patch,
     write_film,
 )
+from tests.worlds.clip_stores import build_clip_store
 from tests.worlds.image_networks import NETWORK, write_image_weights
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import write_table

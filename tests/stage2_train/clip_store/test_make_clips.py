@@ -16,8 +16,9 @@ from orn.shared.jobs.plan import UnitPart
 from orn.shared.jobs.run_units import LocalEngine
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.make_clips import units_of
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.clip_store.store_job import build_clip_store, units_of
+from tests.worlds.clip_stores import build_clip_store
 from tests.worlds.films import write_store
 
 SETTINGS = StoreSettings(size=(24, 32))
@@ -161,10 +162,10 @@ def test_only_labeled_times_with_the_places_and_times_of_the_source(videos, tmp_
     ("sizes", "processes", "number"),
     [
         ([1.0] * 60, 2, [60]),  # a small data set
-        ([10e6] * 100, 0, [25] * 4),
+        ([10e6] * 100, 1, [25] * 4),
         ([10e6] * 100, 25, [1] * 100),  # enough for all processes
         ([10e6, 900e6, 10e6], 1, [1, 1, 1]),  # a video is never divided
-        ([0.0] * 5000, 0, [4096, 904]),
+        ([0.0] * 5000, 1, [1250] * 4),
     ],
 )
 def test_how_videos_are_packed(sizes, processes, number) -> None:
