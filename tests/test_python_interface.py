@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from orn import load_detector, load_model, open_dataset, open_shard, predict_video
 from orn.shared.errors import ConfigError, ShardNotFoundError, VideoDecodeError
 from orn.shared.video.read import read_frames
-from orn.stage2_train.evaluation.eval_command import EvalRequest
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate
 from orn.stage2_train.settings.resources import Resources
 from tests.conftest import ROOT

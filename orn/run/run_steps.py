@@ -25,11 +25,13 @@ from orn.shared.text_summary import Summary
 from orn.stage1_detect.detect_command import detect
 from orn.stage1_detect.imports.import_command import import_objects
 from orn.stage1_detect.imports.import_request import ImportRequest, RecordsName
-from orn.stage2_train.baseline.baseline_command import BaselineRequest, baseline
+from orn.stage2_train.baseline.baseline_command import baseline
 from orn.stage2_train.baseline.baseline_job import stale_baseline
+from orn.stage2_train.baseline.baseline_request import BaselineRequest
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.clip_store.clips_command import clips
-from orn.stage2_train.evaluation.eval_command import EvalRequest, evaluate
+from orn.stage2_train.evaluation.eval_command import evaluate
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import stale_evaluation
 from orn.stage2_train.report.report_command import report
 from orn.stage2_train.report.report_job import stale_report

@@ -21,9 +21,9 @@ from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
-from orn.stage2_train.baseline.baseline_command import BaselineRequest
+from orn.stage2_train.baseline.baseline_request import BaselineRequest
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.eval_command import EvalRequest
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups

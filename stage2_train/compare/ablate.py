@@ -32,7 +32,8 @@ from orn.stage2_train.compare.ablation_summary import (
     read_results,
     write_comparison,
 )
-from orn.stage2_train.evaluation.eval_command import EvalRequest, evaluate
+from orn.stage2_train.evaluation.eval_command import evaluate
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.runs.made_from import labels_digest
 from orn.stage2_train.runs.open_data import refuse_missing

@@ -30,7 +30,7 @@ from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.controls import control_values, predict_changed
-from orn.stage2_train.evaluation.eval_command import EvalRequest
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups

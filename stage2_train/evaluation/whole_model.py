@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.evaluation.eval_command import EvalRequest
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.parts.temperatures import (
     PartLogits,
     cross_fitted,

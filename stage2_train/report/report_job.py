@@ -13,7 +13,7 @@ from orn.data_manifests.records import Split
 from orn.shared.data_files import json_digest
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
-from orn.stage2_train.evaluation.eval_command import EvalRequest
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds, stale_evaluation
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
 from orn.stage2_train.report.curves import training_curves

@@ -113,7 +113,8 @@ def test_a_printed_command_line_is_parsed_to_the_same_values() -> None:
     from orn.stage1_detect.detect_request import DetectRequest, Scope
     from orn.stage2_train.clip_store.clips_command import clips
     from orn.stage2_train.clip_store.clips_request import ClipsRequest
-    from orn.stage2_train.evaluation.eval_command import EvalRequest, evaluate
+    from orn.stage2_train.evaluation.eval_command import evaluate
+    from orn.stage2_train.evaluation.eval_request import EvalRequest
     from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
     from orn.stage2_train.training.train_command import train
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from orn.data_manifests.records import Segment
 from orn.shared.data_files import json_digest
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.eval_command import EvalRequest
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import split_file
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile

@@ -229,7 +229,7 @@ def evaluated(**options: Any) -> Callable[[Begun], None]:
     """An evaluation by hand, with other options."""
 
     def change(begun: Begun) -> None:
-        from orn.stage2_train.evaluation.eval_command import EvalRequest
+        from orn.stage2_train.evaluation.eval_request import EvalRequest
         from orn.stage2_train.evaluation.evaluate import evaluate
         from orn.stage2_train.settings.resources import Resources
 

@@ -11,7 +11,7 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.eval_command import EvalRequest
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.report.measured import load_measured
