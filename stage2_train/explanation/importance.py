@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from orn.shared.errors import ConfigError
 from orn.shared.text import counted
 from orn.stage2_train.model.frame_cliques import FrameCliques
-from orn.stage2_train.model.heads import classify_variants
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
@@ -100,27 +99,21 @@ class Importance:
     @cached_property
     @in_weights_precision()
     def logit_drop_P(self) -> Tensor:
-        """(P,) the object head's logit for the class minus the logit without the pair.
-
-        Time steps before the pair's own step are computed once per clip.
-        """
+        """(P,) the object head's logit for the class minus the logit without the pair."""
         logits_BA = self.output.object_logits_BA
         assert logits_BA is not None
-        relations_BRG = self._relations(self.total_BRG)
         classifier = self.head.classifier(is_alone=self.is_alone)
-        logit_drop_P = self.related.values_PG.new_zeros(len(self.clip_P))
-        for step in self.step_P.unique().tolist():
-            for index_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
-                clip_V = self.clip_P[index_V]
-                total_VrG = self.total_BRG[:, step:][clip_V]
-                total_VrG[:, 0] -= self._share_PG[index_V]
-                later_VrG = self._relations(total_VrG)
-                without_VA = classify_variants(
-                    classifier, relations_BRG, clip_V, later_VrG, self.seconds_BR
-                )
-                drop_VA = logits_BA[clip_V] - without_VA
-                logit_drop_P[index_V] = drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1)
-        return logit_drop_P
+        drops = [self.related.values_PG.new_zeros(0)]
+        for first in range(0, len(self.clip_P), VARIANTS_AT_ONCE):
+            part = slice(first, first + VARIANTS_AT_ONCE)
+            clip_V, step_V = self.clip_P[part], self.step_P[part]
+            row_V = torch.arange(len(clip_V), device=clip_V.device)
+            total_VRG = self.total_BRG[clip_V]
+            total_VRG[row_V, step_V] -= self._share_PG[part]
+            without_VA = classifier(self._relations(total_VRG), self.seconds_BR[clip_V])
+            drop_VA = logits_BA[clip_V] - without_VA
+            drops.append(drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1))
+        return torch.cat(drops)
 
     @in_weights_precision()
     def logits_with(self, kept_P: Tensor) -> Tensor:
@@ -172,11 +165,9 @@ class Importance:
         without_PG = (mean_PG - values_PG) / left_P1.where(~is_only_P1, 1.0)
         return (mean_PG - without_PG.where(~is_only_P1, 0.0))[self.index_P]
 
-    def _relations(self, total_VrG: Tensor) -> Tensor:
-        """Return (V, r, G) relations g at the last r time steps, from totals."""
-        per_step_R = self.frames.cliques_per_step_R
-        per_step_r = per_step_R[len(per_step_R) - total_VrG.shape[1] :]
-        return self.head.relations(total_VrG, per_step_r)
+    def _relations(self, total_VRG: Tensor) -> Tensor:
+        """Return (V, R, G) relations g from totals."""
+        return self.head.relations(total_VRG, self.frames.cliques_per_step_R)
 
 
 @in_weights_precision()

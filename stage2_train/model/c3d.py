@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.heads import Classifier, dropout
+from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads
 
@@ -49,6 +49,7 @@ class C3D(nn.Module):
         width = _FEATURES * base_width // 64
         self.fc6 = _initialized(nn.Linear(before * _LAST_CELLS**2, width))
         self.fc7 = _initialized(nn.Linear(width, width))
+        self.dropout = nn.Dropout(_DROPOUT)
         self.classify = Classifier(width, num_activities)
 
     def forward(
@@ -62,8 +63,7 @@ class C3D(nn.Module):
         video_B3THW = self.normalize_frames.video(batch.required("frames_BTCHW"))
         feats_BtF = self.features(video_B3THW).transpose(1, 2).flatten(2)
         for layer in (self.fc6, self.fc7):
-            feats_BtF = functional.relu(layer(feats_BtF))
-            feats_BtF = dropout(feats_BtF, _DROPOUT, training=self.training, generator=generator)
+            feats_BtF = self.dropout(functional.relu(layer(feats_BtF)))
         return NetworkOutput(activity_logits_BA=self.classify(feats_BtF.mean(dim=1)))
 
     def features(self, video_B3THW: Tensor) -> Tensor:

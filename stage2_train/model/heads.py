@@ -2,8 +2,7 @@
 and the activity heads that end in them.
 
 B clips, T time steps, M = B * T frames folded, D features per step, R width of the state, C
-channels of a map, h w cells, A activity classes, V variants of the clips, which differ in their
-last t steps. Times are those of the steps, in seconds.
+channels of a map, h w cells, A activity classes. Times are those of the steps, in seconds.
 """
 
 from collections.abc import Mapping
@@ -65,18 +64,6 @@ class RecurrentClassifier(nn.Module):
         states_BTR, _ = self.gru(feats_BTD)
         pooled_BR = states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
         return self.classify(pooled_BR)
-
-    def continued(self, earlier_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
-        """Return (V, A) logits of variants that continue clips; see `classify_variants`."""
-        state_1BR = later_VtD.new_zeros(1, len(earlier_BTD), self.gru.hidden_size)
-        total_BR = state_1BR[0]
-        if earlier_BTD.shape[1] > 0:
-            states_BTR, state_1BR = self.gru(earlier_BTD)
-            total_BR = states_BTR.sum(dim=1)
-        states_VtR, _ = self.gru(later_VtD, state_1BR[:, clip_V])
-        total_VR = total_BR[clip_V] + states_VtR.sum(dim=1)
-        num_steps = earlier_BTD.shape[1] + later_VtD.shape[1]
-        return self.classify(total_VR if self.states == "sum" else total_VR / num_steps)
 
 
 class SummedMlpClassifier(nn.Module):
@@ -142,30 +129,6 @@ class StatisticsClassifier(nn.Module):
 
 
 SequenceClassifier = RecurrentClassifier | SummedMlpClassifier | StatisticsClassifier
-
-
-def classify_variants(
-    classifier: SequenceClassifier,
-    feats_BTD: Tensor,
-    clip_V: Tensor,
-    later_VtD: Tensor,
-    seconds_BT: Tensor,
-) -> Tensor:
-    """Return (V, A) logits of variants of clips; a GRU computes common steps once per clip.
-
-    Args:
-        classifier: the classifier.
-        feats_BTD: the clips.
-        clip_V: (V,) index of the clip of each variant.
-        later_VtD: last t steps of each variant, t >= 1.
-        seconds_BT: times of the clips' steps.
-    """
-    earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
-    if isinstance(classifier, RecurrentClassifier):
-        return classifier.continued(earlier_BTD, clip_V, later_VtD)
-    feats_VTD = torch.cat([earlier_BTD[clip_V], later_VtD], dim=1)
-    logits_VA: Tensor = classifier(feats_VTD, seconds_BT[clip_V])
-    return logits_VA
 
 
 def over_time(feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
@@ -263,17 +226,3 @@ class MapActivityHead(nn.Module):
 def means_of_parts(maps_MChw: Tensor) -> Tensor:
     """Return (M, 9 C) means over each of 3 x 3 parts of a map, which share cells between them."""
     return functional.adaptive_avg_pool2d(maps_MChw, MOTION_PARTS).flatten(1)
-
-
-def dropout(
-    values: Tensor, probability: float, *, training: bool, generator: torch.Generator | None
-) -> Tensor:
-    """Apply dropout with random numbers from `generator` (None for PyTorch's global one).
-
-    With the step's own generator, a resumed run repeats the random numbers.
-    """
-    if not training or probability == 0:
-        return values
-    device = torch.device("cpu") if generator is None else generator.device
-    draws = torch.rand(values.shape, generator=generator, device=device)
-    return values * (draws >= probability).to(values.device, values.dtype) / (1 - probability)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.heads import Classifier, dropout
+from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads
 
@@ -109,6 +109,7 @@ class I3D(nn.Module):
             inception = _Inception(width, tuple(scaled(channels) for channels in widths))
             self.add_module(name, inception)
             width = inception.out_channels
+        self.dropout = nn.Dropout(_DROPOUT)
         self.classify = Classifier(width, num_activities)
 
     def forward(
@@ -121,8 +122,8 @@ class I3D(nn.Module):
         """Return the logits of every clip, the mean over time steps; see `build_network`."""
         feats_BCthw = self.features(self.normalize_frames.video(batch.required("frames_BTCHW")))
         feats_BtC = feats_BCthw.mean(dim=(3, 4)).transpose(1, 2)
-        feats_BtC = dropout(feats_BtC, _DROPOUT, training=self.training, generator=generator)
-        return NetworkOutput(activity_logits_BA=self.classify(feats_BtC).mean(dim=1))
+        logits_BtA = self.classify(self.dropout(feats_BtC))
+        return NetworkOutput(activity_logits_BA=logits_BtA.mean(dim=1))
 
     def features(self, video_B3THW: Tensor) -> Tensor:
         """Return (B, C, t, h, w) features of inception 5b from normalized clips."""

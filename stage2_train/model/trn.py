@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.heads import Classifier, dropout
+from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.settings.model_config import Heads
@@ -87,6 +87,7 @@ class TRN(nn.Module):
         self.normalize_frames = FrameNormalizer()
         self.trunk = trunk
         self.conv5 = conv5
+        self.dropout = nn.Dropout(_DROPOUT)
         self.reduce = nn.Linear(conv5.out_channels, _FRAME_FEATURES)
         self.relations = nn.ModuleList(
             Relations(num_frames, scale, num_activities=num_activities)
@@ -108,7 +109,6 @@ class TRN(nn.Module):
         feats_MDhw = self.trunk(self.normalize_frames(batch.required("frames_BTCHW")), num_frames)
         feats_MDhw = self.conv5(feats_MDhw, num_frames)
         frames_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
-        frames_BTD = dropout(frames_BTD, _DROPOUT, training=self.training, generator=generator)
-        frames_BTE = self.reduce(frames_BTD)
+        frames_BTE = self.reduce(self.dropout(frames_BTD))
         logits = [scale(frames_BTE, generator=generator) for scale in self.relations]
         return NetworkOutput(activity_logits_BA=torch.stack(logits).sum(dim=0))

@@ -293,11 +293,6 @@ class NetworkConfig:
         return self.reads_image_maps and self.backbone in WINDOWS
 
     @property
-    def uses_dropout(self) -> bool:
-        """Whether a layer of the heads has dropout."""
-        return self.activity_dropout + self.object_dropout + self.mlp_dropout + self.map_dropout > 0
-
-    @property
     def reads_detections(self) -> bool:
         """Whether the network reads detected objects."""
         return self.heads != "activity" and self.objects == "detections"

@@ -241,10 +241,9 @@ def training_step(
     Raises:
         TrainingError: if a batch, a loss or the gradient is not finite; weights do not change.
     """
-    generator = step_generator(recipe.seed, step, accelerator.process_index)
-    if recipe.model.uses_dropout:  # use PyTorch's global generators
-        rank = accelerator.process_index
-        torch.manual_seed(step_generator(recipe.seed, step, rank, of_dropout=True).initial_seed())
+    rank = accelerator.process_index
+    generator = step_generator(recipe.seed, step, rank)
+    torch.manual_seed(step_generator(recipe.seed, step, rank, of_dropout=True).initial_seed())
     optimizer.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
     hits: list[float] = []

@@ -93,22 +93,6 @@ def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, m
     assert empty.logit_drop_P.shape == (0,)
 
 
-def test_steps_before_a_pair_are_computed_once_per_clip(
-    tiny_config, make_network, make_batch
-) -> None:
-    network, batch = make_network(tiny_config), make_batch(frames=5)
-    explanation = explain(network, batch)
-    num_clips, num_steps = explanation.total_BRG.shape[:2]
-    steps_read = []
-    network.object_head.reasoning.gru.register_forward_pre_hook(
-        lambda _, inputs: steps_read.append(inputs[0].shape[:2].numel())
-    )
-    assert explanation.logit_drop_P.any()
-    own_steps = (num_steps - explanation.step_P).sum().item()
-    common_steps = num_clips * explanation.step_P.unique().sum().item()
-    assert sum(steps_read) == own_steps + common_steps
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("variant", ["paper", "authors"])
 def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
