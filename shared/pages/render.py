@@ -112,11 +112,10 @@ def _digest(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """A picture on a page."""
+    """A picture on a page, as WebP."""
 
     key: str
     data: bytes = field(repr=False)
-    media: str = "image/webp"
     alt: str = ""
     """Alternative text."""
     rank: int
@@ -129,7 +128,7 @@ class Picture:
     @property
     def source(self) -> str:
         """The data URI."""
-        return f"data:{self.media};base64,{base64.b64encode(self.data).decode()}"
+        return f"data:image/webp;base64,{base64.b64encode(self.data).decode()}"
 
     @property
     def num_bytes(self) -> int:

@@ -16,14 +16,12 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds, stale_evaluation
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
-from orn.stage2_train.report.curves import training_curves
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.made_from import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
-    METRICS_NAME,
     REPORT_NAME,
     check_room,
     config_digest,
@@ -84,10 +82,6 @@ def write_report(
         measured,
         explain_clips(runs, measured, resources),
         paths=paths_of_run(first.path, first.config, resources),
-        curves=[
-            training_curves(model.path, measured.file.metric, measured.file.chance)
-            for model in models
-        ],
     )
     html += in_page(_made_from(run, folds, split))
     write_text(run / REPORT_NAME, html)
@@ -108,11 +102,10 @@ def stale_report(run: Path, *, split: Split = "validation") -> str | None:
 
 
 def _made_from(run: Path, folds: Sequence[Path], split: Split) -> MadeFrom:
-    """Return what a report is made from: evaluations, which name their own inputs, and logs."""
-    logs = [fold / METRICS_NAME for fold in folds or (run,)]
+    """Return what a report is made from: evaluations, which name their own inputs."""
     return {
         "config": json_digest([split, [config_digest(fold) for fold in folds or (run,)]]),
-        "outputs": output_digests(run, [*_results(run, folds, split), *logs]),
+        "outputs": output_digests(run, _results(run, folds, split)),
     }
 
 

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from orn.data_manifests.manifest import TableLabels
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import file_digest, json_digest
 from orn.shared.errors import CheckpointError
-from orn.shared.pages.render import Picture, fitted_page, render
+from orn.shared.pages.render import fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.baseline.beside_network import beside_network
@@ -25,7 +24,7 @@ from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.run_config import RunConfig, segments_digest
-from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
+from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import DataPaths
@@ -44,8 +43,6 @@ _LARGEST_MATRIX = 40
 _MOST_IN_CELL = 200
 _MOST_LISTED = 10_000
 """Maximum number of clips listed for all cells; each cell lists at least one."""
-_SHOWN_STARTS = 3
-"""Number of most recent commands of the training that are shown."""
 _LISTED_PAIRS = 5
 """Number of pairs of classes for each activity in figure 4."""
 
@@ -57,7 +54,6 @@ def report_page(
     explained: Explanations,
     *,
     paths: DataPaths,
-    curves: Sequence[Sequence[Picture]],
 ) -> str:
     """Return the report page of a run.
 
@@ -67,13 +63,11 @@ def report_page(
         measured: results of `orn eval`.
         explained: explanations of its clips.
         paths: paths of the data.
-        curves: training curves of each of `runs`; empty if it has none.
 
     Raises:
         PipelineError: if the page is too large even without pictures.
     """
     counts_RC, model = measured.counts_RC(), runs[0].model
-    curves = [curve for curve in curves if curve]
     groups = [
         {
             "title": cell_title(measured, *cell),
@@ -99,7 +93,6 @@ def report_page(
         "counts": counts_RC.tolist(),
         "rows": (rows := _most_confused(measured)),
         "columns": rows if measured.single else range(len(OUTCOMES)),
-        "curves": curves,
         "related": list(_related(measured, explained)),
         "review": _review(run, measured, explained.doubts, paths),
         "has_pairs": model.relates_pairs,
@@ -119,8 +112,7 @@ def report_page(
         template = "orn.stage2_train.report/report.html"
         return render(template, **view, held=held, data=data)
 
-    graphs = chain.from_iterable(curves)
-    pictures = [*strips, *(case["picture"] for case in explained.cases.values()), *graphs]
+    pictures = [*strips, *(case["picture"] for case in explained.cases.values())]
     return fitted_page(page, pictures, kind="report")
 
 
@@ -285,7 +277,7 @@ def _initial_weights(config: RunConfig) -> str:
 def _made(
     run: Path, runs: Sequence[EvaluatedRun], paths: DataPaths, file: EvalFile
 ) -> dict[str, Any]:
-    """Return the contents of the section "How it was made": facts, digests and commands."""
+    """Return the contents of the section "How it was made"."""
     config = runs[0].model.config
     segments = tuple(segment for run in runs for segment in run.joined.segments)
     split = "test" if file.split == FOLDS else file.split
@@ -309,7 +301,8 @@ def _made(
         ],
         "digests": [
             (f"{split} segments", segments_digest(segments)),
-            *((f"{name}{of}", text) for model, of in named for name, text in _digests(model)),
+            *((f"training segments{of}", model.config.dataset.train_digest) for model, of in named),
+            *((f"weights{of}", _weights(model)) for model, of in named),
         ],
         "recipe": escape_lines(to_toml(config.recipe)[:20_000]),
     }
@@ -319,16 +312,5 @@ def _trained(model: OpenedModel) -> str:
     return f"{counted(model.config.dataset.num_train, 'segment')}, weights of step {model.step:,}"
 
 
-def _digests(model: OpenedModel) -> Iterator[tuple[str, str]]:
-    """Yield the digests of a run, and the commands that trained it, each once."""
-    weights = file_digest(model.path / BEST_NAME, error=CheckpointError)
-    yield "weights", f"{BEST_NAME}, {weights}"
-    yield "training segments", model.config.dataset.train_digest
-    started: dict[str, Any] = {}
-    for start in read_jsonl(model.path / STARTS_NAME):
-        command = start.get("command")
-        if isinstance(command, list) and command:
-            typed = shlex.join(["orn", *map(str, command[1:])])
-            started.setdefault(f"commit {start.get('commit')}: {typed}", start.get("time"))
-    for command, time in [*started.items()][-_SHOWN_STARTS:]:
-        yield "started", f"{time}, {command}"
+def _weights(model: OpenedModel) -> str:
+    return file_digest(model.path / BEST_NAME, error=CheckpointError)

@@ -34,4 +34,4 @@ def made_page(
     runs = [EvaluatedRun(model=model, sources=sources, joined=SimpleNamespace(segments=()))]
     paths = paths_of_run(run, model.config, Resources())
     paths = replace(paths, manifest=manifest or paths.manifest)
-    return report_page(run, runs, measured, explained, paths=paths, curves=[()])
+    return report_page(run, runs, measured, explained, paths=paths)

@@ -26,9 +26,8 @@ def path(reported: Reported) -> Path:
 def test_it_opens_without_an_error_and_leads_to_every_part(chromium: Any, path: Path) -> None:
     with opened(chromium, path) as page:
         until(page, ALL_PICTURES)
-        assert page.evaluate("document.images.length") >= 2
         assert page.title() == "run \u2013 report"
-        for place in ("parts", "confusion", "mistakes", "related", "training", "made"):
+        for place in ("parts", "confusion", "mistakes", "related", "made"):
             page.click(f"nav a[href='#{place}']")
             until(page, f"location.hash === '#{place}'")
 
@@ -87,9 +86,6 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
             box = page.locator(part).bounding_box()
             assert box["y"] + box["height"] < 800
         assert page.locator("#made").bounding_box()["height"] < 800
-        graphs = [image.bounding_box() for image in page.locator("img.graph").all()]
-        assert len(graphs) == 2
-        assert all(graph["x"] + graph["width"] <= width for graph in graphs)
         assert serious_problems(page) == []
         page.locator("[data-cell]").first.click()
         for place in range(page.locator("summary").count()):
