@@ -6,7 +6,6 @@ remaining work themselves, so videos that are added later are also processed.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -119,7 +118,6 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         raise
     file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
     head, figures = next(iter(file.heads().items()))
-    beside = beside_network(pipeline.run, file.split)
     return {
         "run": str(pipeline.run),
         "report": str(pipeline.report),
@@ -129,7 +127,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "score": figures[file.metric],
         "interval": file.interval(head, file.metric),
         "chance": file.chance,
-        "baseline": None if beside is None else {**asdict(beside), "text": str(beside)},
+        "baseline": beside_network(pipeline.run, file.split),
         "next": None if pipeline.folds and pipeline.no_final else prediction_command(pipeline),
     }
 

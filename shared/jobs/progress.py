@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from orn.shared.echo import is_first_process
 from orn.shared.text import escape
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ def progress(
     unit: str,
     terminal: bool | None = None,
 ) -> Iterator[Bar]:
-    """Yield a progress bar for the outermost loop of a job.
+    """Yield a progress bar for the outermost loop of a job; under torchrun, only the first process
+    shows it.
 
     Args:
         task: name of the task, such as `detect`.
@@ -39,6 +41,9 @@ def progress(
         unit: plural name of the units, such as `frames`.
         terminal: whether to draw a bar; by default, only if stderr is a terminal.
     """
+    if not is_first_process():
+        yield _NoBar()
+        return
     if terminal is None:
         terminal = sys.stderr.isatty()
     if terminal:
@@ -50,6 +55,13 @@ def progress(
         yield lines
     finally:
         lines.log()
+
+
+class _NoBar:
+    """Progress bar that shows nothing."""
+
+    def advance(self, n: int = 1, *, note: str | None = None) -> None:
+        pass
 
 
 @dataclass(slots=True, kw_only=True)

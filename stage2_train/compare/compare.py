@@ -63,11 +63,6 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
     one_tally, other_tally = (Tallies(own.labels, own.logits, own.unsure) for own in pair)
     names, segments_FN = one_tally.names, segments_of_metrics(first, one_tally)
     rows = paired_differences(one_tally, other_tally, groups, segments_FN=segments_FN)
-    if len(rows) != len(names) + len(class_names):
-        raise ConfigError(
-            f"{one}: expected predictions for {len(class_names)} classes, got predictions for "
-            f"{len(rows) - len(names)}; evaluate the run again"
-        )
     classes = [
         {"class": class_name, **row}
         for class_name, row in zip(class_names, rows[len(names) :], strict=True)

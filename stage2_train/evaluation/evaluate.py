@@ -23,6 +23,7 @@ from orn.data_manifests.records import Dataset
 from orn.shared.data_files import json_digest
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError, JoinError, PipelineError
+from orn.shared.jobs.progress import progress
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.batches import LoaderSettings
@@ -35,7 +36,7 @@ from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
 from orn.stage2_train.evaluation.whole_model import calibrated_folds, whole_model
-from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
+from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.made_from import MadeFrom, labels_digest, output_digests, why_stale
@@ -124,7 +125,7 @@ def evaluate_run(
         predictions = whole_model(model, predictions, clips, sources=sources, request=request)
         results["calibration"] = calibration_values(predictions)
     if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
-        with main_progress(accelerator, "controls", total=None, unit="clips") as bar:
+        with progress("controls", total=None, unit="clips") as bar:
             when_changed = predict_changed(
                 model.network,
                 clips,
@@ -168,7 +169,7 @@ def _predict(
     """Return the predictions for clips, with their groups and unsure labels."""
     total = len(clips) * num_clips
     began = time.perf_counter()
-    with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
+    with progress("eval", total=total, unit="clips") as bar:
         predictions = predict(
             model.network.to(accelerator.device),
             clips,

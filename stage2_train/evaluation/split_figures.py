@@ -72,33 +72,13 @@ def interval_facts(predictions: Predictions, num_draws: int) -> dict[str, Any]:
 
 
 def measured_values(
-    predictions: Predictions, classes: Sequence[str], metric: Metric
-) -> dict[str, Any]:
-    """Return what an `EvalFile` contains of predictions from `with_groups`: the metrics by head,
-    the chance level, `measured_figures` and, for single labels, the confusion counts."""
-    labels, unsure_NA = predictions.labels, predictions.unsure
-    values: dict[str, Any] = {
-        "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA)
-    }
-    for head, logits_NA in predictions.by_head().items():
-        metrics = {**scores_of(labels, logits_NA, unsure_NA)}
-        if unsure_NA is not None and labels.ndim == 2:
-            metrics[UNSURE_NEGATIVE] = scores_of(labels, logits_NA)["map"]
-        values[head] = metrics
-    values |= measured_figures(predictions, classes)
-    if labels.ndim == 1:
-        labels_N = labels.astype(np.int64)
-        values["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
-    return values
-
-
-def measured_figures(
     predictions: Predictions,
     classes: Sequence[str],
+    metric: Metric,
     *,
     num_draws: int = NUM_FIGURE_DRAWS,
 ) -> dict[str, Any]:
-    """Return the metrics for a report with their intervals.
+    """Return what an `EvalFile` contains of predictions.
 
     Intervals over participants or groups are at least as wide as those over videos: with few groups
     of similar accuracy, the draws hardly vary.
@@ -106,19 +86,32 @@ def measured_figures(
     Args:
         predictions: from `with_groups`.
         classes: A names.
+        metric: name of the metric.
+        num_draws: bootstrap draws for an interval.
 
     Returns:
-        `interval`, the parameters of the intervals; `figures`, values with the bounds of their
-        intervals (null if undefined) by head and name; `per_class`, A rows with name, number of
-        segments, score of each head and `intervals`.
+        The metrics by head; `chance`; for single labels, `confusion_counts`; `interval`, the
+        parameters of the intervals; `figures`, values with the bounds of their intervals (null if
+        undefined) by head and name; and `per_class`, A rows with name, number of segments, score of
+        each head and `intervals`.
     """
-    heads, labels = predictions.by_head(), predictions.labels
-    groups = predictions.groups or predictions.ids
-    tallies = [Tallies(labels, logits_NA, predictions.unsure) for logits_NA in heads.values()]
+    heads, labels, unsure_NA = predictions.by_head(), predictions.labels, predictions.unsure
+    is_single = labels.ndim == 1
+    values: dict[str, Any] = {
+        "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA)
+    }
+    for head, logits_NA in heads.items():
+        values[head] = {**scores_of(labels, logits_NA, unsure_NA)}
+        if unsure_NA is not None and not is_single:
+            values[head][UNSURE_NEGATIVE] = scores_of(labels, logits_NA)["map"]
+    if is_single:
+        labels_N = labels.astype(np.int64)
+        values["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
+    tallies = [Tallies(labels, logits_NA, unsure_NA) for logits_NA in heads.values()]
     of_tallies = _with_intervals(
         tallies,
         segments_of_metrics(predictions, tallies[0]),
-        groups=groups,
+        groups=predictions.groups or predictions.ids,
         videos=predictions.videos,
         num_draws=num_draws,
     )
@@ -126,9 +119,7 @@ def measured_figures(
     rows: list[dict[str, Any]] = [
         {
             "class": name,
-            "num_segments": int(
-                (labels == place).sum() if labels.ndim == 1 else labels[:, place].sum()
-            ),
+            "num_segments": int((labels == place).sum() if is_single else labels[:, place].sum()),
             **dict.fromkeys(heads),
             "intervals": {},
         }
@@ -142,7 +133,7 @@ def measured_figures(
             row["intervals"][head] = None if None in ends else ends
     least_over = None if predictions.videos is None else "videos"
     interval = interval_facts(predictions, num_draws) | {"least_over": least_over}
-    return {"interval": interval, "figures": figures, "per_class": rows}
+    return values | {"interval": interval, "figures": figures, "per_class": rows}
 
 
 def _with_intervals(

@@ -1,8 +1,6 @@
 """Device and precision of this process."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -10,27 +8,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from orn.shared.devices import choose_device, choose_precision
-from orn.shared.jobs.progress import Bar, progress
 from orn.stage2_train.clips.batches import LoaderSettings
-
-
-class _NoBar:
-    """Progress bar that displays nothing."""
-
-    def advance(self, n: int = 1, *, note: str | None = None) -> None:
-        pass
-
-
-@contextmanager
-def main_progress(
-    accelerator: Accelerator, task: str, *, total: int | None, unit: str
-) -> Iterator[Bar]:
-    """Show the progress of a job shared by several processes, only in the main process."""
-    if not accelerator.is_main_process:
-        yield _NoBar()
-        return
-    with progress(task, total=total, unit=unit) as bar:
-        yield bar
 
 
 def build_accelerator(

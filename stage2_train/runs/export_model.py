@@ -16,7 +16,7 @@ from orn.shared.text import counted
 from orn.stage2_train.parts import FOREST_NAME, TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import write_temperatures
 from orn.stage2_train.runs.checkpoint import save_best
-from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.find_run import CARD_NAME
 from orn.stage2_train.runs.made_from import output_digests
 from orn.stage2_train.runs.run_config import MODEL_MARKER, recorded_config, write_config
@@ -117,18 +117,13 @@ def _rows_of(file: EvalFile, model: OpenedModel, label: str) -> Iterator[dict[st
     step = "" if file.step == model.step else f" (step {file.step})"
     seen = " (trained on)" if file.trained_on else ""
     for head, figures in file.heads().items():
-        for name in (name for name in (metric, UNSURE_NEGATIVE) if name in figures):
-            interval = "-"
-            if ends := file.interval(head, name):
-                low, high = ends
-                groups = f"{file.drawn.num_groups:,} {file.drawn.over}"
-                interval = f"{low:.4f} to {high:.4f} over {groups}"
+        if metric in figures:
+            ends = file.interval(head, metric)
             yield {
-                "label": label,
-                "of": f"{'' if name == metric else f', {name}'}{seen}{step}",
+                "label": f"{label}{seen}{step}",
                 "head": head,
-                "value": figures[name],
-                "interval": interval,
+                "value": figures[metric],
+                "interval": f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else "-",
                 "segments": file.num_segments,
                 "chance": file.chance,
             }

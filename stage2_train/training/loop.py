@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from orn.data_manifests.records import Segment
 from orn.shared.errors import CheckpointError, ConfigError, TrainingError
-from orn.shared.jobs.progress import Bar
+from orn.shared.jobs.progress import Bar, progress
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import (
     LoaderSettings,
@@ -30,7 +30,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.model.inputs import ClipBatch
-from orn.stage2_train.runs.accelerator import loader_settings, main_progress
+from orn.stage2_train.runs.accelerator import loader_settings
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
@@ -162,7 +162,7 @@ def train_network(
         compile_backbone(network)
     with (
         opened_log(run, step=state.step, is_main=accelerator.is_main_process) as log,
-        main_progress(accelerator, "train", total=num_left, unit="steps") as bar,
+        progress("train", total=num_left, unit="steps") as bar,
     ):
         session = _Session(
             accelerator=accelerator,

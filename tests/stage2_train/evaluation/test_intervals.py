@@ -16,7 +16,7 @@ from orn.stage2_train.evaluation.intervals import (
 )
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import (
-    measured_figures,
+    measured_values,
     with_groups,
 )
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
@@ -181,7 +181,7 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
     kept = load_predictions(tmp_path / "kept.npz")
     assert (kept.groups, kept.grouped_by) == (tuple(f"v{row // 4}" for row in range(40)), "videos")
     assert kept.unsure is None
-    measured = measured_figures(kept, ("a", "b", "c"), num_draws=100)
+    measured = measured_values(kept, ("a", "b", "c"), "top1", num_draws=100)
     assert measured["interval"] | {"num_groups": 10, "over": "videos"} == measured["interval"]
     for head, figures in measured["figures"].items():
         assert set(figures) == {"top1", "mean_class_accuracy"}
@@ -216,7 +216,7 @@ def predicted(group_of: str, right: str) -> Predictions:
 
 
 def top1(predictions: Predictions) -> dict[str, float]:
-    return measured_figures(predictions, ("a", "b"))["figures"]["activity_head"]["top1"]
+    return measured_values(predictions, ("a", "b"), "top1")["figures"]["activity_head"]["top1"]
 
 
 def test_a_video_without_a_group_is_its_own() -> None:
@@ -236,7 +236,7 @@ def test_groups_of_equal_accuracy_have_the_interval_of_their_videos(tmp_path) ->
     over_videos = top1(replace(predictions, groups=predictions.videos, videos=None))
     assert top1(predictions) == over_videos
     assert over_videos["low"] < 0.3 and over_videos["high"] > 0.7
-    interval = measured_figures(predictions, ("a", "b"))["interval"]
+    interval = measured_values(predictions, ("a", "b"), "top1")["interval"]
     assert (interval["over"], interval["least_over"]) == ("groups", "videos")
     save_predictions(tmp_path / "kept.npz", predictions)
     kept = load_predictions(tmp_path / "kept.npz").reordered(np.arange(12)[::-1])
