@@ -35,7 +35,6 @@ IMPORT_SECONDS = 0.13
 BYTES: Mapping[str, float] = {
     "detect": 700,  # a frame of the demo, with six objects
     "clips": 0.38,  # a stored pixel of VLOG at 256 x 256 with the default quality
-    "train": 28,  # a parameter: the best weights, and two checkpoints with optimizer state
 }
 """Bytes on disk of the results, by work."""
 

@@ -146,7 +146,7 @@ def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
                 for head, what in _HEADS.items()
             ),
             ("Time", f"{seconds['total']:.0f} s ({parts})"),
-            ("Open", str(pipeline.report)),
+            ("Open", str(pipeline.run / "report.html")),
             ("", str(pipeline.run / PAGE_NAME)),
             ("", str(pipeline.run / FILM_NAME)),
             ("Your videos", "orn run LABELS.csv  # detects, trains, evaluates and reports"),

@@ -41,7 +41,6 @@ from orn.stage2_train.runs.made_from import free_run, training_change
 from orn.stage2_train.runs.run_folder import (
     BASELINE_MARKER,
     BASELINE_NAME,
-    REPORT_NAME,
     RUN_MARKER,
     earlier_run,
 )
@@ -79,11 +78,6 @@ class Pipeline:
     or once the run has begun."""
 
     @property
-    def manifest(self) -> str:
-        """Name or file of the manifest."""
-        return self.train.manifest
-
-    @property
     def data_root(self) -> Path:
         """Data root."""
         assert self.objects.data_root is not None
@@ -94,16 +88,6 @@ class Pipeline:
         """Run folder."""
         assert self.train.run is not None
         return self.train.run
-
-    @property
-    def partial(self) -> bool:
-        """Whether to continue without videos that are missing or fail."""
-        return self.train.resources.partial
-
-    @property
-    def fresh(self) -> bool:
-        """Whether to remove the existing shards, clip store and run first."""
-        return self.objects.fresh
 
     @property
     def trainings(self) -> dict[str, TrainRequest]:
@@ -120,11 +104,6 @@ class Pipeline:
             start = start / name  # which was not trained on the videos that the fold tests
         return self.train.changed(manifest=str(self.run / f"{name}.toml"), run=run, start=start)
 
-    @property
-    def report(self) -> Path:
-        """HTML report of the run."""
-        return self.run / REPORT_NAME
-
     def begin(self) -> None:
         """Create the folders of the run and of its baseline, or check whose existing ones are."""
         begin_output_folder(self.run, RUN_MARKER)
@@ -138,15 +117,15 @@ class Pipeline:
         else:
             files += [self.objects.config, self.objects.checkpoint]
         yield from (Path(name) for name in files if name and Path(name).is_file())
-        yield from files_of(self.manifest, self.data_root)
+        yield from files_of(self.train.manifest, self.data_root)
 
     def earlier(self, dataset_name: str) -> tuple[EarlierResults, ...]:
-        """Return what `fresh` removes: shards, clip store and run; empty without `fresh`.
+        """Return what `--fresh` removes: shards, clip store and run; empty without it.
 
         Raises:
             ConfigError: if a folder must not be emptied, or the run folder has other files.
         """
-        if not self.fresh:
+        if not self.objects.fresh:
             check_output_folder(self.run, marker=RUN_MARKER)
             return ()
         reads, clips = tuple(self.reads()), self.clips.out or default_folder("clips", dataset_name)
@@ -163,7 +142,7 @@ class Pipeline:
 
     def saved_settings(self, dataset_name: str) -> Mapping[str, Any] | None:
         """Return the settings of a detection that has begun and is not replaced; None without."""
-        saved = None if self.fresh else SHARD_FILES.saved_plan(self.shards_of(dataset_name))
+        saved = None if self.objects.fresh else SHARD_FILES.saved_plan(self.shards_of(dataset_name))
         return None if saved is None else saved.settings
 
 

@@ -24,7 +24,7 @@ def run(
     """Process DATASET from videos to a report: check, detect, store clips, train, evaluate.
 
     DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
-    created. The time and disk space of each step are estimated before the first one starts. Each
+    created. The time of each step is estimated before the first one starts. Each
     step is printed as the command that it runs. Rerun the command to resume an interrupted run.
     """
     if not (yes or dry_run or sys.stdin.isatty()):

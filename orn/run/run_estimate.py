@@ -1,13 +1,10 @@
 """Count the remaining work of a pipeline, and estimate its duration from the table of seconds."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from rich.filesize import decimal
 
 from orn.data_manifests.check import split_advice
 from orn.data_manifests.load import load_manifest
@@ -16,29 +13,26 @@ from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
-from orn.shared.estimates import (
-    BYTES,
-    IMPORT_SECONDS,
-    START_SECONDS,
-    estimated_seconds,
-    time_text,
-)
+from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_seconds, time_text
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import describe_detection
 from orn.stage1_detect.imports.import_objects import describe_import
 from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage2_train.baseline.baseline_command import baseline
 from orn.stage2_train.clip_store.make_clips import describe_clips
-from orn.stage2_train.model.build import count_parameters
+from orn.stage2_train.evaluation.eval_command import evaluate
+from orn.stage2_train.report.report_command import report
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
 from orn.stage2_train.settings.evaluation_names import CHANGES, MOST_CHANGED
 from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
-from orn.stage2_train.training.train_command import train
 
 _FASTER = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
 """Options to advise on a machine without a GPU."""
+_RESULTS = (evaluate, baseline, report)
+"""Commands that use a trained network."""
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
 
@@ -53,14 +47,12 @@ class StepEstimate:
     """Amount of work, in words."""
     seconds: float | None
     """Time in seconds; None if it is not in the table."""
-    num_bytes: int = 0
-    """Disk space that the step will use."""
     download: str | None = None
     """What the step downloads: a URL, or the name of a network."""
 
 
 def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
-    """Return the remaining work, time and disk space of each step, as a JSON object.
+    """Return the remaining work and time of each step, as a JSON object.
 
     Raises:
         PipelineError: if the existing shards belong to a different job.
@@ -73,14 +65,13 @@ def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
         for step in estimates
     ]
     training = sum(step.seconds or 0.0 for step in steps if step.step.startswith("train"))
-    labels = load_manifest(pipeline.manifest).labels if Path(pipeline.manifest).exists() else None
+    manifest = pipeline.train.manifest
+    labels = load_manifest(manifest).labels if Path(manifest).exists() else None
     return {
         "dataset": dataset.name,
         "device": device,
         "steps": [asdict(step) for step in steps],
         "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
-        "num_bytes": sum(step.num_bytes for step in steps),
-        "free_bytes": shutil.disk_usage(Path()).free,
         "removed": removed,
         "new_run": _new_run(pipeline, training),
         "downloads": sorted({step.download for step in steps if step.download}),
@@ -115,37 +106,30 @@ def without_short_workers(pipeline: Pipeline, estimate: dict[str, Any]) -> Pipel
 
 def as_summary(estimate: dict[str, Any]) -> Summary:
     """Return an estimate in printable form."""
-    rows = [
-        (step["step"], step["work"], time_text(step["seconds"]), decimal(step["num_bytes"]))
-        for step in estimate["steps"]
-    ]
+    rows = [(step["step"], step["work"], time_text(step["seconds"])) for step in estimate["steps"]]
     removed, faster = estimate["removed"], estimate["faster"]
     notes = [
         *filter(None, [estimate["new_run"]]),
         *(f"warning: {advice}" for advice in estimate["advice"]),
         "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
-        f"{estimate['device']} of this machine (?: not measured). Free disk space: "
-        f"{decimal(estimate['free_bytes'])}.",
+        f"{estimate['device']} of this machine (?: not measured).",
         *(f"Downloads {name}." for name in estimate["downloads"]),
     ]
     if removed:
         notes.append(f"--fresh removes {'; '.join(removed)}.")
     if faster:
         notes.append(f"Without a GPU, Mask R-CNN on every frame takes long; {faster} is faster.")
-    total = ("total", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
-    return Summary(
-        tables=[Table(header=("step", "remaining", "time", "disk space"), rows=[*rows, total])],
-        notes=notes,
-    )
+    rows.append(("total", "", time_text(estimate["seconds"])))
+    return Summary(tables=[Table(header=("step", "remaining", "time"), rows=rows)], notes=notes)
 
 
 def _may_be_faster(pipeline: Pipeline, dataset: Dataset, device: str) -> bool:
-    """Return whether the default detector will run on every frame without a GPU."""
+    """Return whether no detector and rate is chosen on a machine without a GPU."""
     objects = pipeline.objects
     if isinstance(objects, ImportRequest) or device != "cpu":
         return False
     chosen = (objects.config, objects.checkpoint, objects.scope.rate, dataset.detector.config)
-    return chosen == (None,) * 4 and pipeline.saved_settings(dataset.name) is None
+    return chosen == (None,) * 4
 
 
 def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
@@ -171,7 +155,6 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
             step="detect",
             work=work,
             seconds=detect["estimated_seconds"],
-            num_bytes=detect["estimated_bytes"],
             download=detect["to_fetch"],
         )
     clips = _existing(partial(describe_clips, pipeline.clips, dataset))
@@ -180,7 +163,6 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
         step="clips",
         work=work,
         seconds=clips["estimated_seconds"],
-        num_bytes=clips["estimated_bytes"],
         download=clips["to_fetch"],
     )
 
@@ -198,7 +180,7 @@ def _existing(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:
     """Yield the estimates for training, evaluation and report."""
-    request = pipeline.train
+    request, is_fresh = pipeline.train, pipeline.objects.fresh
     recipe = load_recipe(
         str(request.recipe),
         num_activities=len(dataset.classes),
@@ -213,18 +195,17 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
     batch = recipe.optimizer.batch_size * recipe.optimizer.accumulation
     initial, trains = find_initial_weights(recipe, pipeline.run, None, file=None), False
     for fold, training in pipeline.trainings.items():
-        status = None if pipeline.fresh or training.run is None else read_status(training.run)
+        status = None if is_fresh or training.run is None else read_status(training.run)
         left = steps if status is None else status.num_steps - status.step
         trains = trains or not (status and status.finished)
         yield StepEstimate(
             step=f"train-{fold}" if fold else "train",
             work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
             seconds=clip_seconds(recipe, "train", left * batch, device=device),
-            num_bytes=0 if status else round(BYTES["train"] * count_parameters(recipe.model)),
             download=imagenet_to_fetch(None if status else initial.published),
         )
-    results = [step for step in pipeline_steps(pipeline)[3:] if step.command is not train]
-    if not (pipeline.fresh or trains) and all(step.is_current() for step in results):
+    results = [step for step in pipeline_steps(pipeline) if step.command in _RESULTS]
+    if not (is_fresh or trains) and all(step.is_current() for step in results):
         return
     clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
     explained = min(clips, _EXPLAINED)

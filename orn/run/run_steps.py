@@ -35,7 +35,13 @@ from orn.stage2_train.evaluation.evaluate import stale_evaluation
 from orn.stage2_train.report.report_command import report
 from orn.stage2_train.report.report_job import stale_report
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.run_folder import BASELINE_NAME, LAST_NAME, earlier_run, result_paths
+from orn.stage2_train.runs.run_folder import (
+    BASELINE_NAME,
+    LAST_NAME,
+    REPORT_NAME,
+    earlier_run,
+    result_paths,
+)
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
 from orn.stage2_train.training.train_command import train
@@ -43,7 +49,7 @@ from orn.stage2_train.training.train_command import train
 
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     """Return the steps of a pipeline in order."""
-    data = {"dataset": pipeline.manifest, "data_root": pipeline.data_root}
+    data = {"dataset": pipeline.train.manifest, "data_root": pipeline.data_root}
     is_import = isinstance(pipeline.objects, ImportRequest)
     detects = import_objects if is_import else detect
     steps = [
@@ -54,7 +60,7 @@ def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     for fold, training in pipeline.trainings.items():
         steps += _training_steps(pipeline, fold, training)
     split: Split = "validation" if pipeline.folds else pipeline.split
-    resources = WITH_WORKERS.changed(partial=pipeline.partial)
+    resources = WITH_WORKERS.changed(partial=pipeline.train.resources.partial)
     shown = {"run": pipeline.run, "split": split, "resources": resources}
     stale = partial(stale_report, pipeline.run, split=split)
     return [*steps, Step(name="report", command=report, values=shown, stale=stale)]
@@ -101,15 +107,15 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     Raises:
         PipelineError: if a command fails; the exception carries its exit code.
     """
-    if pipeline.fresh:
+    if pipeline.objects.fresh:
         with locked(pipeline.run / LAST_NAME, job="orn train"):
             earlier_run(pipeline.run, reads=pipeline.reads()).remove()
     pipeline.begin()
     if pipeline.folds:
         paths = [Path(training.manifest) for training in pipeline.trainings.values()]
-        write_fold_manifests(pipeline.manifest, paths)
+        write_fold_manifests(pipeline.train.manifest, paths)
     try:
-        done = (0, SOME_FAILED) if pipeline.partial else (0,)
+        done = (0, SOME_FAILED) if pipeline.train.resources.partial else (0,)
         library = (pipeline.clips.backbone or "").partition("/")[:1]  # of its frozen network
         run_steps(pipeline_steps(pipeline), done=done, imports=[*filter(None, library)])
     except PipelineError as err:
@@ -120,7 +126,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     head, figures = next(iter(file.heads().items()))
     return {
         "run": str(pipeline.run),
-        "report": str(pipeline.report),
+        "report": str(pipeline.run / REPORT_NAME),
         "split": file.split,
         "num_segments": file.num_segments,
         "metric": file.metric,

@@ -38,9 +38,9 @@ def begin(pipeline: Pipeline) -> None:
     pipeline.begin()
     if pipeline.folds:
         table = pipeline.data_root / "tiny" / "labels.csv"
-        draw_folds(Path(pipeline.manifest), table, pipeline.folds)
+        draw_folds(Path(pipeline.train.manifest), table, pipeline.folds)
         paths = [Path(training.manifest) for training in pipeline.trainings.values()]
-        write_fold_manifests(pipeline.manifest, paths)
+        write_fold_manifests(pipeline.train.manifest, paths)
 
 
 def carry_out(step: Step) -> None:

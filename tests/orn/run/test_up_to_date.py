@@ -479,7 +479,7 @@ def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkey
     pipeline = replace(pipeline, objects=pipeline.objects.changed(config="mask_rcnn_demo"))
 
     def remaining() -> list[str]:
-        dataset = load_dataset(pipeline.manifest, pipeline.data_root)
+        dataset = load_dataset(pipeline.train.manifest, pipeline.data_root)
         steps = run_estimate.estimate_pipeline(pipeline, dataset)["steps"]
         return [step["step"] for step in steps]
 
