@@ -8,12 +8,10 @@ videos to a different split.
 import csv
 import hashlib
 import io
-import logging
 import math
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,13 +21,8 @@ from orn.data_manifests.records import ALL, SPLITS, Split, fold_names
 from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow
 from orn.data_manifests.text_files import each_row
 from orn.shared.errors import ConfigError
-from orn.shared.text import escape, first_few
-
-logger = logging.getLogger(__name__)
 
 Shares = Mapping[Split, float]
-_MOST_CELLS = 2_000_000
-"""Limit of the size of a table of folds, which takes a few seconds to draw and to read."""
 FOLD_VALIDATION = 0.15
 """Fraction of the rows outside of a fold that become its validation split."""
 Group = Mapping[str | None, int]
@@ -95,26 +88,6 @@ class SplitRequest:
     """Column of the table; videos with the same value in it are kept together. None: the column
     `group`, if there is one."""
 
-    def __post_init__(self) -> None:
-        known = {field.name for field in fields(LabeledRow)} - {"video", "group"}
-        if self.group in known:
-            raise ConfigError(
-                f"--group {self.group}: expected a column of your own, such as person, got one of "
-                f"{', '.join(sorted(known))}; omit --group to keep the rows of each video together"
-            )
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The corresponding options of `orn manifest new`."""
-        kind = ("--folds", str(self.folds)) if self.folds else ("--split", self.text)
-        group = () if self.group is None else ("--group", self.group)
-        return (*kind, "--seed", str(self.seed), *group)
-
-    @property
-    def options(self) -> str:
-        """The corresponding options, on one line."""
-        return escape(shlex.join(self.words))
-
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the table of splits: one for each fold, and one without any test split."""
@@ -144,18 +117,15 @@ def draw_table(
     table: Path, request: SplitRequest, rows: Mapping[int, LabeledRow]
 ) -> dict[str, tuple[Split, ...]]:
     """Return the split of each video of a label table in each of `request.columns`, in the order of
-    the table.
-
-    The assignment does not depend on the order of rows. Large groups and classes in few groups are
-    logged.
+    the table. The assignment does not depend on the order of rows.
 
     Raises:
         ManifestError: if the groups of rows are invalid.
         ConfigError: if the shares are invalid, there are fewer videos or groups than splits, or a
             class would not occur in the training split of a fold.
     """
-    shares = {} if request.folds else parse_shares(request.text)
-    num_parts = request.folds or len(shares)
+    shares = None if request.folds else parse_shares(request.text)
+    num_parts = request.folds or len(shares or ())
     groups, group_of = grouped(table, rows, column=request.group)
     if any(row.split is not None for row in rows.values()):
         raise ConfigError(
@@ -168,17 +138,15 @@ def draw_table(
             f"{table}: expected at least {num_parts} groups for {num_parts} splits, "
             f"got {len(groups)}; use fewer splits, such as {remedy}, or add videos"
         )
-    if request.folds and len(group_of) * request.folds > _MOST_CELLS:
-        raise ConfigError(
-            f"{table}: expected at most {_MOST_CELLS:,} videos times folds, got "
-            f"{len(group_of):,} times {request.folds}; use fewer --folds"
-        )
-    if request.folds:
-        columns = _draw_folds(table, groups, request.folds, seed=request.seed)
-        return {video: columns[name] for video, name in group_of.items()}
-    part_of = assign_groups(groups, [*shares.values()], seed=request.seed)
-    splits = [*shares]
-    return {video: (splits[part_of[name]],) for video, name in group_of.items()}
+    holders = Counter(label for group in groups.values() for label in group if label)
+    for label, number in holders.items() if request.folds else ():
+        if number < 2:
+            raise ConfigError(
+                f"{table}: expected class {label!r} in at least 2 groups, got 1, so that it would "
+                "not occur in the training split of a fold; add videos, or remove it"
+            )
+    drawn = extended_splits(groups, {}, folds=request.folds, seed=request.seed, shares=shares)
+    return {video: drawn[name] for video, name in group_of.items()}
 
 
 def grouped(
@@ -212,39 +180,6 @@ def grouped(
 
     each_row(table, rows.items(), add)
     return groups, group_of
-
-
-def _draw_folds(
-    table: Path, groups: Mapping[str, Group], num_folds: int, *, seed: int
-) -> dict[str, tuple[Split, ...]]:
-    """Return the split of each group in each fold, and "train"; see `draw_table`."""
-    classes = sorted({label for group in groups.values() for label in group if label})
-    holders = Counter(label for group in groups.values() for label in group)
-    total = sum(group[None] for group in groups.values())
-    rare = [name for name in classes if holders[name] < num_folds]
-    large = [name for name, group in groups.items() if group[None] * num_folds > total]
-    for names, problem in (
-        (rare, f"classes in fewer than {num_folds} groups, absent from the test split of a fold"),
-        (large, "groups larger than a fold"),
-    ):
-        if names:
-            logger.warning("%s: %s: %s", table, problem, first_few(names))
-    fold_of = assign_groups(groups, [1 / num_folds] * num_folds, seed=seed)
-    columns = [
-        _column_of_fold(groups, fold_of, fold, known={}, seed=seed) for fold in range(num_folds)
-    ]
-    for fold, column in enumerate(columns):
-        left = Counter(
-            label for name, group in groups.items() if column[name] != "test" for label in group
-        )
-        for label in classes:
-            if not left[label]:
-                raise ConfigError(
-                    f"{table}: expected class {label!r} in at least 2 groups, got 1, so that it "
-                    f"would not occur in the training split of fold-{fold + 1}; add videos, or "
-                    "remove it"
-                )
-    return {name: (*(column[name] for column in columns), "train") for name in groups}
 
 
 def _column_of_fold(
@@ -286,26 +221,28 @@ def extended_splits(
     *,
     folds: int | None,
     seed: int,
+    shares: Shares | None = None,
 ) -> dict[str, tuple[Split, ...]]:
-    """Return the splits of groups that have none yet, by the rule of `draw_table`; the others stay
-    where they are.
+    """Return the splits of groups that have none yet; the others stay where they are.
 
     Args:
         groups: all groups.
         known: splits of groups in each column of the table of splits.
-        folds: number of folds; None for a single split, whose shares stay as they are.
+        folds: number of folds; None for a single split.
         seed: seed of the splits.
+        shares: shares of a single split; None: those of the known groups.
     """
     if folds is None:
-        rows = Counter[Split]()
-        for name, (split,) in known.items():
-            rows[split] += groups[name][None]
-        used = [split for split in SPLITS if rows[split]] or ["train"]
-        part_of_split = {split: part for part, split in enumerate(used)}
-        shares = [rows[split] / max(rows.total(), 1) for split in used]
-        parts = {name: part_of_split[split] for name, (split,) in known.items()}
-        drawn = assign_groups(groups, shares, seed=seed, known=parts)
-        return {name: (used[drawn[name]],) for name in groups if name not in known}
+        if shares is None:
+            rows = Counter[Split]()
+            for name, (split,) in known.items():
+                rows[split] += groups[name][None]
+            used = [split for split in SPLITS if rows[split]] or ["train"]
+            shares = {split: rows[split] / max(rows.total(), 1) for split in used}
+        splits = [*shares]
+        parts = {name: splits.index(split) for name, (split,) in known.items()}
+        drawn = assign_groups(groups, [*shares.values()], seed=seed, known=parts)
+        return {name: (splits[drawn[name]],) for name in groups if name not in known}
     tested = {name: [*splits].index("test") for name, splits in known.items()}
     fold_of = assign_groups(groups, [1 / folds] * folds, seed=seed, known=tested)
     columns = [

@@ -201,7 +201,7 @@ def root_of_table(manifest: Manifest, table: Path, data_root: Path | None) -> Pa
 
 def _drawn_lines(split: SplitRequest, table: str) -> str:
     """Return the lines of a manifest for a drawn split."""
-    lines = ["", f"split_table = {toml_value(table)} # {split.options}"]
+    lines = ["", f"split_table = {toml_value(table)}"]
     if split.group:
         lines.append(f"group = {toml_value(split.group)}")
     if split.seed:
@@ -223,8 +223,7 @@ def _split_reason(
     counts = Counter(splits[0] for splits in split_of.values())
     numbers = ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])
     kind = "first fold" if request.folds else "split"
-    videos = counted(len(split_of), "video")
-    return f"{kind} created with {request.options}: {videos}, {numbers}"
+    return f"{kind} of {counted(len(split_of), 'video')}: {numbers}"
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
