@@ -93,20 +93,13 @@ def _number(names: Sequence[str]) -> Any:
 def read(spec: EpicLabels, folder: Path, *, task: Task, labels: bool) -> Listing:
     """Return the listing of EPIC Kitchens 55; the id of a segment is its `uid`.
 
-    Rows in the published table of invalid labels, whose verbs have no class, are only counted (if
-    the table exists).
-
     Raises:
         DataRootError: if a table is missing.
         ManifestError: if rows are invalid.
     """
     words = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
     listing, _ = _read_tables([(folder / spec.table, spec.last_train_person)], "uid", words)
-    invalid = folder / spec.invalid
-    if not_a_file(invalid):
-        return listing
-    count = len(read_column(invalid, "EPIC's invalid labels", "uid"))
-    return replace(listing, left_out={f"without a verb class, in {invalid.name}": count})
+    return listing
 
 
 def read_100(

@@ -7,18 +7,13 @@ slash.
 import errno
 import logging
 import os
-import re
 import stat
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from orn.data_manifests.text_files import id_problem
-from orn.shared.data_files import walk
 from orn.shared.errors import DataRootError
-from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +25,7 @@ class FoundVideo(NamedTuple):
 
     path: Path
     ignoring_case: bool
-    """Whether the name matches only if case (as in VLOG's list) or Unicode form is ignored."""
+    """Whether the name matches only if case (as in VLOG's list) is ignored."""
 
 
 def expand(pattern: str, video_id: str) -> str:
@@ -44,8 +39,8 @@ def find_videos(
 ) -> dict[str, FoundVideo]:
     """Return the existing videos by id, in the order of `video_ids`.
 
-    If there is no exact match, a file is accepted whose name differs only in case or Unicode form
-    (NFC or NFD), unless it also matches a different listed id.
+    If there is no exact match, a file is accepted whose name differs only in case, unless it also
+    matches a different listed id.
 
     Args:
         folder: folder of the data set.
@@ -64,52 +59,18 @@ def find_videos(
     }
     claims = Counter(match.path for match in matches.values())
     videos: dict[str, FoundVideo] = {}
-    for video_id, (unlikeness, path) in matches.items():
-        if unlikeness and claims[path] > 1:
+    for video_id, (ignoring_case, path) in matches.items():
+        if ignoring_case and claims[path] > 1:
             logger.warning("%s is not used for video %r: it matches others as well", path, video_id)
         else:
-            videos[video_id] = FoundVideo(path=Path(path), ignoring_case=unlikeness > 0)
+            videos[video_id] = FoundVideo(path=Path(path), ignoring_case=ignoring_case)
     return videos
-
-
-def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...]:
-    """Return the sorted ids of all videos in the folder that match the pattern.
-
-    Invalid ids, such as names that are not UTF-8, are skipped with a warning.
-    """
-    expression = re.compile(
-        re.escape(pattern)
-        .replace(re.escape("{id}"), "(?P<id>.+)", 1)
-        .replace(re.escape("{id}"), "(?P=id)")
-        .replace(re.escape("{person}"), "[^/]+")
-    )
-    ids = set()
-    for parent, folders, files in walk(folder.joinpath(*_fixed_parts(pattern))):
-        for name in folders if are_folders else files:
-            relative = (Path(parent) / name).relative_to(folder).as_posix()
-            match = expression.fullmatch(relative)
-            if match and expand(pattern, match["id"]) == relative:
-                ids.add(match["id"])
-    left_out = sorted(filter(id_problem, ids))
-    if left_out:
-        logger.warning(
-            "%s: %s skipped; expected %s as the id, got %r; rename the file or folder",
-            *(folder, counted(len(left_out), "video"), id_problem(left_out[0]), left_out[0]),
-        )
-    return tuple(sorted(ids.difference(left_out)))
-
-
-def _fixed_parts(pattern: str) -> list[str]:
-    """Return the leading folders of a pattern that do not depend on the video."""
-    parts = pattern.split("/")
-    return parts[: next(index for index, part in enumerate(parts) if "{" in part)]
 
 
 class _Match(NamedTuple):
     """A matching entry of the file system."""
 
-    unlikeness: int
-    """0 for an exact match, 1 for a different Unicode form, 2 for a different case."""
+    ignoring_case: bool
     path: str
 
 
@@ -123,12 +84,12 @@ class _Tree:
     def __init__(self, top: str, *, are_folders: bool) -> None:
         self._top = top
         self._are_folders = are_folders
-        self._folders: dict[str, list[_Match]] = {"": [_Match(0, top)]}
+        self._folders: dict[str, list[_Match]] = {"": [_Match(False, top)]}
         self._entries: dict[str, dict[str, list[str]]] = {}
 
     def find(self, relative: str) -> _Match | None:
         """Return the best match for a path relative to the top folder."""
-        exact = _Match(0, f"{self._top}/{relative}")
+        exact = _Match(False, f"{self._top}/{relative}")
         if self._fits(exact):
             return exact
         return min(filter(self._fits, self._like(relative)), default=None)
@@ -143,25 +104,25 @@ class _Tree:
         return stat.S_ISDIR(mode) == self._are_folders
 
     def _like(self, relative: str) -> list[_Match]:
-        """Return the matches for a path, ignoring case and Unicode form."""
+        """Return the matches for a path, ignoring case."""
         above, _, name = relative.rpartition("/")
         if above not in self._folders:
             self._folders[above] = [
                 match for match in self._like(above) if os.path.isdir(match.path)
             ]
         return [
-            _Match(max(folder.unlikeness, _unlikeness(child, name)), f"{folder.path}/{child}")
+            _Match(folder.ignoring_case or child != name, f"{folder.path}/{child}")
             for folder in self._folders[above]
-            for child in self._children(folder.path).get(_folded(name), [])
+            for child in self._children(folder.path).get(name.casefold(), [])
         ]
 
     def _children(self, folder: str) -> dict[str, list[str]]:
-        """Return the names in a folder by their case-folded, normalized form."""
+        """Return the names in a folder by their case-folded form."""
         if folder not in self._entries:
             entries = self._entries[folder] = defaultdict(list)
             try:
                 for child in os.listdir(folder):  # noqa: PTH208
-                    entries[_folded(child)].append(child)
+                    entries[child.casefold()].append(child)
             except OSError as err:
                 raise DataRootError(f"{folder}: cannot be read ({err.strerror})") from err
         return self._entries[folder]
@@ -171,16 +132,3 @@ def without_suffix(video_id: str) -> str:
     """Return an id in lower case, without the extension of a video file."""
     path = PurePosixPath(video_id.casefold())
     return str(path.with_suffix("") if path.suffix in VIDEO_SUFFIXES else path)
-
-
-def _composed(name: str) -> str:
-    """Return a name in Unicode form NFC."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
-def _folded(name: str) -> str:
-    return _composed(_composed(name).casefold())
-
-
-def _unlikeness(name: str, expected: str) -> int:
-    return 0 if name == expected else 1 if _composed(name) == _composed(expected) else 2

@@ -10,26 +10,23 @@ from importlib.resources import files
 from pathlib import Path
 
 from orn.data_manifests import action_lists, epic, something, table, vlog
-from orn.data_manifests.find_videos import find_ids, find_videos
+from orn.data_manifests.find_videos import find_videos
 from orn.data_manifests.manifest import (
     ActionLabels,
     Epic100Labels,
     EpicLabels,
     Manifest,
-    Rate,
-    RateTable,
     SomethingLabels,
     TableLabels,
     Videos,
     VlogLabels,
 )
 from orn.data_manifests.records import Dataset, DetectorChoice, Listing, Video
-from orn.data_manifests.text_files import read_column
 from orn.shared.config.toml_files import load_config
-from orn.shared.data_files import file_digest, not_a_file
+from orn.shared.data_files import not_a_file
 from orn.shared.errors import DataRootError, ManifestError, PipelineError, UnknownDatasetError
 from orn.shared.jobs.plan import Plan
-from orn.shared.text import counted, first_few, nearest_first, path_text, truncate
+from orn.shared.text import first_few, nearest_first, path_text, truncate
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +111,6 @@ def manifest_of(plan: Plan, *, remedy: str) -> str:
         raise ManifestError(
             f"{path}: expected the manifest of {plan.dataset!r}, got {name!r}; {remedy}"
         )
-    if file_digest(path) != plan.manifest.digest:
-        logger.info("%s has changed since these shards were written", path)
     return str(path)
 
 
@@ -155,8 +150,7 @@ def load_dataset(
     Args:
         name_or_file: name or file of the manifest.
         data_root: folder of all data sets; None: see `data_root_of`, as in all functions here.
-        labels: False if only videos are needed: labels are empty and, without label tables, the
-            videos are found by the manifest's pattern.
+        labels: False if only videos are needed: labels are empty.
         needs_videos: whether to raise an error if no video exists.
         listing: content of the label tables, if it has been read.
 
@@ -179,13 +173,12 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path | None) 
     """Return the data set for a listing, restricted to existing videos.
 
     Raises:
-        ManifestError: if the table of frame rates lacks a video.
-        DataRootError: if a folder cannot be read or the table of rates is missing.
+        DataRootError: if a folder cannot be read.
     """
     folder = data_root_of(manifest, data_root) / manifest.root
     are_folders = manifest.form == "frames"
     files = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
-    rates = video_rates(manifest.videos, folder, files)
+    rates = video_rates(manifest.videos, files)
     return Dataset(
         name=manifest.name,
         task=manifest.task,
@@ -223,8 +216,6 @@ def files_of(name_or_file: str | Path, data_root: Path | None) -> Iterator[Path]
         yield manifest.source
         folder = data_root_of(manifest, data_root) / manifest.root
         yield from (folder / str(name) for name in manifest.labels.model_dump().values() if name)
-        if manifest.videos.rate_table is not None:
-            yield folder / manifest.videos.rate_table.table
         listing = load_listing(manifest, data_root, labels=False, partial=True)
         yield from (video.path for video in locate_videos(manifest, listing, data_root).videos)
 
@@ -246,18 +237,10 @@ def load_listing(
     """
     data_root = data_root_of(manifest, data_root)
     spec, task, folder = manifest.labels, manifest.task, data_root / manifest.root
-    tables = [folder / getattr(spec, key) for key in spec.lists]
     for parent in (data_root, folder):
         if not os.path.isdir(parent):
             got = f"no folder {truncate(str(parent.absolute()))}"
             raise _absent(manifest, folder, got)
-    if not labels and not any(map(os.path.lexists, tables)):
-        ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
-        if ids:
-            logger.info(
-                "%s has no label tables; using the %s in it", folder, counted(len(ids), "video")
-            )
-        return Listing(classes=(), video_ids=ids, segments=())
     match spec:
         case TableLabels():
             return table.read(spec, folder, task=task, form=manifest.form, labels=labels)
@@ -273,33 +256,13 @@ def load_listing(
             return action_lists.read(spec, folder, labels=labels)
 
 
-def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[str, float | None]:
-    """Return the frame rate of each video; None for video files, which have their own frame rates.
-
-    Raises:
-        DataRootError: if the table of rates is missing.
-        ManifestError: if the table lacks a video or a rate is invalid.
-    """
-    if spec.rate_table is not None:
-        return {**_rates_of_table(spec.rate_table, folder, video_ids)}
+def video_rates(spec: Videos, video_ids: Iterable[str]) -> dict[str, float | None]:
+    """Return the frame rate of each video; None for video files, which have their own frame
+    rates."""
     rates: dict[str, float | None] = dict.fromkeys(video_ids, spec.rate)
     for pattern, rate in reversed(spec.rates.items()):
         rates |= dict.fromkeys(fnmatch.filter(rates, pattern), rate)
     return rates
-
-
-def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> dict[str, float]:
-    path, what = folder / spec.table, "the rates of videos"
-    videos = read_column(path, what, spec.video)
-    rates = dict(zip(videos, read_column(path, what, spec.rate, Rate), strict=True))
-    listed = list(video_ids)
-    lacking = [video_id for video_id in listed if video_id not in rates]
-    if lacking:
-        raise ManifestError(
-            f"{path}: no frame rate for {counted(len(lacking), 'video')}, such as {lacking[0]!r}; "
-            "add rows"
-        )
-    return {video_id: rates[video_id] for video_id in listed}
 
 
 def _absent(manifest: Manifest, where: Path, got: str) -> DataRootError:

@@ -6,13 +6,12 @@ metric. Unknown keys are rejected.
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from orn.data_manifests.records import SPLITS, Form, Metric, Split, Task, check_metric
+from orn.data_manifests.records import Form, Metric, Task, check_metric
 from orn.shared.config.fields import STRICT, Count
 
 LONGEST_NAME_BYTES = 100
@@ -84,16 +83,6 @@ class Section(BaseModel):
     model_config = ConfigDict(**STRICT, frozen=True)
 
 
-class RateTable(Section):
-    """A CSV file with the frame rate of each video."""
-
-    table: RelativePath
-    video: str
-    """Column with the video id."""
-    rate: str
-    """Column with the frames per second."""
-
-
 class Videos(Section):
     """Location of the videos and frame rate of frame folders."""
 
@@ -104,8 +93,6 @@ class Videos(Section):
     """Frames per second of frame folders."""
     rates: dict[str, Rate] = Field(default_factory=dict)
     """Exceptions to `rate`, by patterns of ids such as "P??_???"; the first match is used."""
-    rate_table: RateTable | None = None
-    """Table of frame rates, instead of `rate`."""
 
 
 # `lists` contains the tables of each label format that list the videos.
@@ -147,22 +134,6 @@ class VlogLabels(Section):
     splits: RelativePath = "meta/splitId.txt"
     classes: RelativePath = "meta/hand_object/hand_object_labels.txt"
     matrix: RelativePath = "meta/hand_object/hand_object.npy"
-    train: tuple[int, ...] = (1, 2)
-    """Numbers that stand for this split in `splits`."""
-    validation: tuple[int, ...] = (3,)
-    test: tuple[int, ...] = (0,)
-
-    @property
-    def split_of_number(self) -> Mapping[int, Split]:
-        """The split of each number."""
-        return {number: split for split in SPLITS for number in getattr(self, split)}
-
-    @model_validator(mode="after")
-    def _check(self) -> "VlogLabels":
-        numbers = [*self.train, *self.validation, *self.test]
-        if len(numbers) != len(self.split_of_number):
-            raise ValueError(f"expected each number in one split only, got {sorted(numbers)}")
-        return self
 
 
 class EpicLabels(Section):
@@ -172,8 +143,6 @@ class EpicLabels(Section):
     format: Literal["epic"]
     target: EpicTarget = "verb"
     table: RelativePath = "annotations/EPIC_train_action_labels.csv"
-    invalid: RelativePath = "annotations/EPIC_train_invalid_labels.csv"
-    """Table of rows without a verb class, which are only counted; optional."""
     verbs: RelativePath = "annotations/EPIC_verb_classes.csv"
     nouns: RelativePath = "annotations/EPIC_noun_classes.csv"
     last_train_person: Count = 25
@@ -287,11 +256,8 @@ class Manifest(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"flipped_classes: expected each class once, got {name!r} twice")
-        num_rates = (videos.rate is not None) + (videos.rate_table is not None)
-        if num_rates != (self.form == "frames"):
-            raise ValueError(
-                "form 'frames' requires videos.rate (or videos.rate_table); no other form allows it"
-            )
+        if (videos.rate is not None) != (self.form == "frames"):
+            raise ValueError("form 'frames' requires videos.rate; no other form allows it")
         if videos.rates and videos.rate is None:
             raise ValueError("videos.rates requires videos.rate; set it")
         if (

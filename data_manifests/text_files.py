@@ -48,17 +48,14 @@ SPLIT_NAMES: dict[str, Split] = {
 """Accepted names of splits, in lower case."""
 
 
-def id_problem(video_id: str) -> str | None:
-    """Return the requirement that a video id violates, or None; ids become part of paths."""
-    if len(video_id) > _LONGEST_NAME or not video_id.isprintable():
-        return f"printable characters, at most {_LONGEST_NAME}"
-    if {"", ".", ".."}.intersection(video_id.replace("\\", "/").split("/")):
-        return "a path inside the data set's folder"
-    return None
-
-
 def _checked_id(video_id: str) -> str:
-    if expected := id_problem(video_id):
+    """Return a video id; raise ValueError unless it can be part of a path."""
+    expected = None
+    if len(video_id) > _LONGEST_NAME or not video_id.isprintable():
+        expected = f"printable characters, at most {_LONGEST_NAME}"
+    elif {"", ".", ".."}.intersection(video_id.replace("\\", "/").split("/")):
+        expected = "a path inside the data set's folder"
+    if expected is not None:
         raise ValueError(f"expected {expected}, got {described(video_id)}")
     return video_id
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from orn.data_manifests.manifest import VlogLabels
-from orn.data_manifests.records import Listing, Segment
+from orn.data_manifests.records import Listing, Segment, Split
 from orn.data_manifests.text_files import (
     VideoId,
     each_row,
@@ -23,6 +23,9 @@ from orn.data_manifests.text_files import (
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
 from orn.shared.text import counted
+
+_SPLITS: dict[str, Split] = {"0": "test", "1": "train", "2": "train", "3": "validation"}
+"""Splits by their number in `splitId.txt`."""
 
 
 def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
@@ -42,12 +45,11 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
     check = TypeAdapter(VideoId).validate_python
     lines = read_lines(list_path, "VLOG's list of clips")
     ids = each_row(list_path, lines, lambda line: check(line.removesuffix("/")), id_of=str)
-    names = {str(number): name for number, name in spec.split_of_number.items()}
 
-    def name_of(number: str) -> str:
-        if number not in names:
-            raise ValueError(f"expected one of {', '.join(sorted(names))}, got {number!r}")
-        return names[number]
+    def name_of(number: str) -> Split:
+        if number not in _SPLITS:
+            raise ValueError(f"expected one of {', '.join(_SPLITS)}, got {number!r}")
+        return _SPLITS[number]
 
     numbers = read_lines(splits_path, "VLOG's split numbers")
     splits = each_row(splits_path, numbers, name_of)

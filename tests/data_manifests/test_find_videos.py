@@ -1,12 +1,10 @@
 """Where videos lie: files of listed ids are found, and looked at before they are opened."""
 
-import logging
-import os
 from pathlib import Path
 
 import pytest
 
-from orn.data_manifests.find_videos import FoundVideo, find_ids, find_videos
+from orn.data_manifests.find_videos import FoundVideo, find_videos
 from orn.data_manifests.headers import read_headers
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Video
@@ -16,10 +14,6 @@ from tests.worlds.videos import write_gray
 
 FRAMES = MANIFEST.replace('"clips"', '"frames"').replace("{id}.mp4", "{id}")
 FRAMES = FRAMES.replace("[videos]", "[videos]\nrate = 10")
-ACCENTED = "caf\u00e9"
-"""NFC: the accent is part of the letter."""
-APART = "cafe\u0301"
-"""The same in NFD, as macOS writes it."""
 PLACES = ("", "/a", "/a.mp4", "/a/1.jpg")
 
 
@@ -35,10 +29,6 @@ def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders:
         pytest.param(["o/a", "O/a"], ["O/a"], {"O/a": "O/a"}, id="exact before other case"),
         pytest.param(["O/b", "o/a"], ["O/a"], {"O/a": "o/a"}, id="the exact folder lacks the file"),
         pytest.param(["abc"], ["Abc", "aBc"], {}, id="two ids of other case"),
-        pytest.param([APART], [ACCENTED], {ACCENTED: APART}, id="NFD"),
-        pytest.param([APART, ACCENTED], [ACCENTED], {ACCENTED: ACCENTED}, id="NFC and NFD"),
-        pytest.param([APART, "CAFE\u0301"], [ACCENTED], {ACCENTED: APART}, id="NFD before case"),
-        pytest.param([APART], [ACCENTED, ACCENTED.upper()], {}, id="two ids of one accented name"),
         pytest.param(["a"], ["x" * 999], {}, id="a name that no disk can hold"),
     ],
 )
@@ -56,29 +46,6 @@ def test_names_on_disk(tmp_path, write, caplog, there, listed, names) -> None:
     assert ("is not used for video" in caplog.text) == is_claimed
 
 
-@pytest.mark.parametrize(
-    ("pattern", "are_folders", "expected"),
-    [
-        ("videos/{id}.mp4", False, ("P01/P01_01", "a", "linked/c")),
-        ("videos/{person}/{id}.mp4", False, ("P01_01",)),
-        ("frames/{id}", True, ("b", "b/c")),
-        ("none/{id}", False, ()),
-        ("{id}.txt", False, ("x",)),
-    ],
-)
-def test_ids_on_disk(tmp_path, write, caplog, pattern, are_folders, expected) -> None:
-    files = "videos/a.mp4", "videos/P01/P01_01.mp4", "videos/n.avi", "frames/b/c/1.jpg", "x.txt"
-    for name in files:
-        write(tmp_path / name)
-    write(tmp_path / "disk" / "c.mp4")
-    (tmp_path / "videos" / "linked").symlink_to(tmp_path / "disk")
-    for odd in (b"videos/\xff.mp4", b"videos/b\x1b[31m.mp4"):
-        write(tmp_path / os.fsdecode(odd))
-    with caplog.at_level(logging.WARNING):
-        assert find_ids(tmp_path, pattern, are_folders=are_folders) == expected
-    assert ("2 videos skipped" in caplog.text) == (pattern == "videos/{id}.mp4")
-
-
 @pytest.fixture
 def root(tmp_path: Path, write) -> Path:
     """A data root with a data set of one's own without videos."""
@@ -88,11 +55,11 @@ def root(tmp_path: Path, write) -> Path:
     return tmp_path / "root"
 
 
-def video(root: Path, *, manifest: str = MANIFEST, labels: bool = True) -> Video:
+def video(root: Path, *, manifest: str = MANIFEST) -> Video:
     """The only video of the data set."""
     path = root.parent / "m.toml"
     path.write_text(manifest)
-    (first,) = load_dataset(path, root, labels=labels).videos
+    (first,) = load_dataset(path, root).videos
     return first
 
 
@@ -105,8 +72,6 @@ def test_links_are_followed(root: Path, tmp_path: Path, write, place: str, manif
     (root / place).rename(tmp_path / "disk" / "moved")
     (root / place).symlink_to(tmp_path / "disk" / "moved")
     assert video(root, manifest=manifest).path.exists()
-    (root / "mine/labels.csv").unlink()
-    assert video(root, manifest=manifest, labels=False).id == "a"
 
 
 def test_links_to_nowhere_and_loops(root: Path, write) -> None:
@@ -117,8 +82,7 @@ def test_links_to_nowhere_and_loops(root: Path, write) -> None:
     write(root / "mine/videos/a.mp4")
     (root / "mine/videos/x").symlink_to(root / "mine")
     (root / "mine/videos/y").symlink_to(root / "mine/videos")
-    (root / "mine/labels.csv").unlink()
-    dataset = bounded(load_dataset, path, root, labels=False)
+    dataset = bounded(load_dataset, path, root)
     assert [source.id for source in dataset.videos] == ["a"]
 
 

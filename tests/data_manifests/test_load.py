@@ -1,6 +1,5 @@
 """Data sets by name or file, as they lie on a disk, and what is said of those that do not."""
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from orn.data_manifests.load import (
     shipped_detectors,
     video_rates,
 )
-from orn.data_manifests.manifest import RateTable, Videos
+from orn.data_manifests.manifest import Videos
 from orn.data_manifests.records import DetectorChoice, Video
 from orn.shared.errors import DataRootError, ManifestError, UnknownDatasetError
 
@@ -63,17 +62,14 @@ def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:
         load_dataset("demo", tmp_path)
 
 
-def test_without_labels_tables_need_not_be_there(mine: Path, tmp_path: Path, caplog) -> None:
+def test_without_labels_only_videos_are_read(mine: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "labels.csv").write_text("video,label\n../../secret,open\n")
     with pytest.raises(ManifestError, match=r"column 'video': .*got '\.\./\.\./secret'"):
         load_dataset(mine, tmp_path, labels=False)
-    (tmp_path / "mine" / "labels.csv").unlink()
+    (tmp_path / "mine" / "labels.csv").write_text("video,label\na,unknown\n")
     (tmp_path / "mine" / "classes.txt").unlink()
-    with caplog.at_level(logging.INFO):
-        dataset = load_dataset(mine, tmp_path, labels=False)
-    assert [video.id for video in dataset.videos] == ["a", "b"]
-    assert (dataset.segments, dataset.missing) == ((), ())
-    assert "using the 2 videos" in caplog.text
+    dataset = load_dataset(mine, tmp_path, labels=False)
+    assert [video.id for video in dataset.videos] == ["a"]
 
 
 def test_detectors(mine: Path, tmp_path: Path) -> None:
@@ -87,22 +83,10 @@ def test_detectors(mine: Path, tmp_path: Path) -> None:
     assert load_dataset(mine, tmp_path).detector == shipped_detectors()["mask_rcnn_demo"]
 
 
-def test_the_first_pattern_of_rates_that_fits_counts(tmp_path: Path) -> None:
+def test_the_first_pattern_of_rates_that_fits_counts() -> None:
     videos = Videos(pattern="{id}", rate=60, rates={"P??_???": 50, "P01_*": 30})
     ids = ["P01_101", "P01_01", "P02_01", "p02_101"]
-    assert list(video_rates(videos, tmp_path, ids).values()) == [50, 30, 60, 60]
-    assert video_rates(Videos(pattern="{id}.mp4"), tmp_path, ["a"]) == {"a": None}
+    assert list(video_rates(videos, ids).values()) == [50, 30, 60, 60]
+    assert video_rates(Videos(pattern="{id}.mp4"), ["a"]) == {"a": None}
     published = load_manifest("epic100-frames").videos  # 60 for the videos of EPIC Kitchens 55
-    assert video_rates(published, tmp_path, ids[:2]) == {"P01_101": 50, "P01_01": 60}
-
-
-def test_table_of_rates(tmp_path: Path) -> None:
-    table = RateTable(table="info.csv", video="video", rate="fps")
-    videos = Videos(pattern="{id}", rate_table=table)
-    (tmp_path / "info.csv").write_text("video,fps,more\na,29.97,x\nb,90.0,x\n")
-    assert video_rates(videos, tmp_path, ["b", "a"]) == {"b": 90.0, "a": 29.97}
-    with pytest.raises(ManifestError, match=r"info\.csv: no frame rate for 2 videos, such as 'c'"):
-        video_rates(videos, tmp_path, ["a", "c", "d"])
-    (tmp_path / "info.csv").write_text("video,fps\na,0\nb,nan\n")
-    with pytest.raises(ManifestError, match=r"row 2: column 'fps': .*0\.001, got '0'; row 3: "):
-        video_rates(videos, tmp_path, ["a"])
+    assert video_rates(published, ids[:2]) == {"P01_101": 50, "P01_01": 60}

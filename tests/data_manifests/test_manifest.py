@@ -10,7 +10,6 @@ from orn.shared.errors import ManifestError
 
 FRAMES = 'form = "frames"'
 LABELS = "[labels]"
-RATES = "rate_table = {table='a',video='b',rate='c'}"
 
 
 @pytest.mark.parametrize(
@@ -19,7 +18,7 @@ RATES = "rate_table = {table='a',video='b',rate='c'}"
         ("clip_frames =", "clip_frame =", "'clip_frame'.*'clip_frames'"),
         ('"single-label"', '"multi-label"', "metric: expected 'map' .*, got 'top1'"),
         ('form = "clips"', FRAMES, r"videos\.rate"),
-        ("[labels]", f"rate = 60\n{RATES}\n[labels]", r"videos\.rate"),
+        ("[labels]", "rate = 60\n[labels]", r"videos\.rate"),
         *(
             (LABELS, f'[detector]\nconfig = "{name}"\n{LABELS}', r"detector\.config: .* --config")
             for name in ("../x", "x.py", "")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from orn.data_manifests import vlog
 from orn.data_manifests.manifest import VlogLabels
@@ -55,8 +54,3 @@ def test_what_need_not_be_there(tmp_path: Path) -> None:
     (tmp_path / SPEC.classes).unlink()
     splits = [segment.split for segment in read(tmp_path, labels=False).segments]
     assert splits == ["test", "train"]
-
-
-def test_a_number_in_two_splits_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"each number in one split only, got \[0, 1, 3, 3\]"):
-        VlogLabels(format="vlog", train=(1, 3))
