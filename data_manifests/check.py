@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.load import load_listing, load_manifest, locate_videos
-from orn.data_manifests.manifest import ActionLabels, TableLabels
+from orn.data_manifests.manifest import TableLabels
 from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.errors import SOME_FAILED, ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
@@ -49,10 +49,6 @@ def check_dataset(
     listed = Counter(segment.split for segment in listing.segments)
     present = Counter(segment.split for segment in dataset.segments)
     counts = _class_counts(listing)
-    is_known = bool(counts) and not listing.absent
-    used = {name: by_split for name, by_split in counts.items() if any(by_split.values())}
-    never = [name for name in counts if name not in used]
-    unseen = [name for name, by_split in used.items() if not by_split["train"]]
     return {
         "dataset": dataset.name,
         "root": str(dataset.root),
@@ -65,9 +61,6 @@ def check_dataset(
         "splits": {split: {"listed": listed[split], "present": present[split]} for split in SPLITS},
         "videos": {"listed": len(listing.video_ids), "present": len(dataset.videos)},
         "classes": len(listing.classes),
-        "classes_present": len(used) if counts else None,
-        "classes_never": never if is_known else None,
-        "classes_not_in_train": unseen if is_known else None,
         "unsure_labels": sum(len(segment.unsure) for segment in listing.segments),
         "left_out": dict(listing.left_out),
         "absent_tables": list(listing.absent),
@@ -101,11 +94,6 @@ def _warnings(
     """Yield warnings about problems that affect training or evaluation."""
     for name in listing.absent:
         yield f"{dataset.root / name} is missing; its content is not counted"
-    if isinstance(labels, ActionLabels) and len(listing.segments) != labels.published_clips:
-        yield (
-            f"{dataset.root / labels.lists_folder}: expected {labels.published_clips:,} clips, got "
-            f"{len(listing.segments):,}; download the lists again"
-        )
     if not dataset.videos:
         yield f"no video was found under {dataset.root}"
     for split in ("train", "validation"):

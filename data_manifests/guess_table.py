@@ -15,7 +15,6 @@ from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow
 from orn.data_manifests.text_files import checked_name, class_key, each_row, unused_columns
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
-from orn.shared.text import counted, truncate
 from orn.shared.video.frame import PICTURE_SUFFIXES
 
 _SIDES = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])")
@@ -39,8 +38,7 @@ class TableGuess:
     video_ids: tuple[str, ...]
     """Distinct ids in the order of the table."""
     rows: int
-    reasons: tuple[str, ...]
-    """Explanations for the user."""
+    unused_columns: tuple[str, ...]
 
 
 def guess_table(
@@ -52,12 +50,9 @@ def guess_table(
         ManifestError: if labels are invalid.
     """
     columns = {"group": group} if group else {}
-    unused = unused_columns(path, "the label table", LabeledRow, columns=columns)
     rows = each_row(path, by_number.items(), _on_one_line)
     labels = [row.label for row in rows]
-    num_joined = sum(LABEL_SEPARATOR in label for label in labels)
-    num_empty = labels.count("")
-    is_multi = bool(num_joined or num_empty)
+    is_multi = any(LABEL_SEPARATOR in label or not label for label in labels)
     parts = (label.split(LABEL_SEPARATOR) if is_multi else [label] for label in labels)
     names = {name.strip() for label in parts for name in label} - {""}
     if not names:
@@ -65,26 +60,14 @@ def guess_table(
             f"{path}: expected class names in the column 'label', got none; add a row for each "
             "clip or segment"
         )
-    has_times = all(row.start is not None and row.stop is not None for row in rows)
     return TableGuess(
         task="multi-label" if is_multi else "single-label",
-        has_times=has_times,
+        has_times=all(row.start is not None and row.stop is not None for row in rows),
         has_split=rows[0].split is not None,
         classes=tuple(sorted(names, key=class_key(names))),
         video_ids=tuple(dict.fromkeys(row.video for row in rows)),
         rows=len(rows),
-        reasons=(
-            f"task multi-label: {counted(num_joined, 'label')} with a {LABEL_SEPARATOR!r}, "
-            f"{num_empty} empty"
-            if is_multi
-            else "task single-label: each row has one label",
-            "each row has start and stop: segments of videos"
-            if has_times
-            else "some rows have no start or stop; their segments begin or end with the video"
-            if any(row.start is not None or row.stop is not None for row in rows)
-            else "no times: each video is one clip",
-            *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
-        ),
+        unused_columns=unused_columns(path, "the label table", LabeledRow, columns=columns),
     )
 
 

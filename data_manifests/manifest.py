@@ -193,8 +193,6 @@ class ActionLabels(Section):
     """Folder of the split files."""
     split: Annotated[int, Field(ge=1, le=3)] = 1
     """Number of the split."""
-    published_clips: Count
-    """Number of clips in train and test, for `orn manifest check`."""
 
 
 class Clips(Section):

@@ -5,7 +5,6 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from orn.data_manifests.guess_table import (
 )
 from orn.data_manifests.load import (
     data_root_of,
-    load_manifest,
     locate_videos,
     recorded_data_root,
     usual_data_root,
@@ -31,10 +29,10 @@ from orn.data_manifests.records import METRICS, SPLITS, Dataset, Split
 from orn.data_manifests.table import read, read_labels
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import not_a_file
-from orn.shared.errors import ConfigError, ManifestError, PipelineError
+from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.text import counted
+from orn.shared.text import counted, truncate
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml.template")
 _ALL_TRAIN = "no such column: all rows are train"
@@ -101,8 +99,7 @@ def plan_manifest(
     guess = guess_table(table, labeled, group=group)
     split_of = draw_table(table, split, labeled) if split else {}
     folder = absolute_path(table).parent
-    usual, is_second = usual_manifest(table, data_root)
-    name = usual.stem if name is None and is_second else name
+    usual = usual_manifest(table, data_root)
     data_root, root = _data_root(folder, data_root)
     pattern, form = video_pattern(table, guess, pattern, rate=rate)
     prefix = f"{_clean_name(name)}-" if name else ""
@@ -152,6 +149,7 @@ def plan_manifest(
     dataset = replace(locate_videos(manifest, listing, data_root), manifest=None)
     check_output_files(list(files), reads=[video.path for video in dataset.videos])
     num_listed, num_present = len(guess.video_ids), len(dataset.videos)
+    unused = guess.unused_columns
     report = {
         "manifest": str(path),
         "classes_file": str(classes_path),
@@ -165,7 +163,8 @@ def plan_manifest(
         "classes": len(guess.classes),
         "videos": {"listed": num_listed, "present": num_present},
         "guessed": [
-            *guess.reasons,
+            f"{guess.task}, {form}",
+            *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
             _split_reason(guess, split, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",
         ],
@@ -174,19 +173,12 @@ def plan_manifest(
     return NewManifest(manifest=manifest, dataset=dataset, files=files, report=report)
 
 
-def usual_manifest(table: Path, data_root: Path | None) -> tuple[Path, bool]:
-    """Return the default manifest of `plan_manifest` for a table, in the current folder, and
-    whether its name contains that of the table, because the manifest named after the folder is that
-    of a different table."""
+def usual_manifest(table: Path, data_root: Path | None) -> Path:
+    """Return the default manifest of `plan_manifest` for a table, in the current folder, which is
+    named after the folder of the table."""
     folder = absolute_path(table).parent
     _, root = _data_root(folder, data_root)
-    name = _clean_name(folder.name if root != "." else table.stem)
-    path = Path(f"{name}.toml")
-    is_second = False
-    with suppress(PipelineError):  # no such manifest
-        is_second = root_of_table(load_manifest(path), table, data_root) is None
-    usual = Path(f"{name}-{_clean_name(table.stem)}.toml") if is_second else path
-    return usual, is_second
+    return Path(f"{_clean_name(folder.name if root != '.' else table.stem)}.toml")
 
 
 def root_of_table(manifest: Manifest, table: Path, data_root: Path | None) -> Path | None:

@@ -131,7 +131,7 @@ def manifest_of_table(table: str, data_root: Path | None) -> str:
     """
     if Path(table).suffix.lower() != ".csv":
         return table
-    path, _ = usual_manifest(Path(table), data_root)
+    path = usual_manifest(Path(table), data_root)
     if not path.is_file() or root_of_table(load_manifest(path), Path(table), data_root) is None:
         raise ConfigError(
             f"{table}: expected its manifest at {path}, got none; create it with `orn manifest new "

@@ -313,7 +313,7 @@ def _manifest_of(
         manifest = load_manifest(request.dataset)
         return request.dataset, data_root_of(manifest, request.data_root), None
     table = Path(request.dataset)
-    path, _ = usual_manifest(table, request.data_root)
+    path = usual_manifest(table, request.data_root)
     if path.exists():
         data_root = root_of_table(load_manifest(path), table, request.data_root)
         if data_root is None:

@@ -23,7 +23,6 @@ from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.data_files import Stamp
 from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import usable_cores
-from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
@@ -185,11 +184,6 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
     are_timed = any(times != TimeRange() for ranges in labeled.values() for times in ranges)
     if request.frames == "all" or (request.frames is None and not are_timed):
         return {}
-    if not labeled:
-        raise ConfigError(
-            f"--frames labeled requires label tables, but data set {dataset.name!r} has none; use "
-            "--frames all"
-        )
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labeled.items()}
 
 

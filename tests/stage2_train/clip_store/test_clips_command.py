@@ -71,5 +71,3 @@ def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest
     report = clips("--frames", "all", "--json").json
     assert (report["videos"], report["frames"]) == (1, 3)
     assert ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
-    labels.unlink()
-    assert "--frames all" in clips("--frames", "labeled", exit_code=2).stderr
