@@ -42,6 +42,37 @@ LARGEST_GAIN, LARGEST_OFFSET = 0.2, 20.0
 LEAST_PIXELS = 20
 """Objects with a smaller visible area are ignored in the evaluation."""
 
+L1 = {"type": "L1Loss", "loss_weight": 1.0}
+ASSIGNER = {"type": "MaxIoUAssigner", "match_low_quality": True, "ignore_iof_thr": -1}
+SAMPLER = {"type": "RandomSampler", "neg_pos_ub": -1}
+COMMON = {"pos_weight": -1, "debug": False}
+HEADS = {
+    "backbone": {"norm_eval": False},
+    "rpn_head": {"loss_bbox": L1},
+    "roi_head": {"bbox_head": {"loss_bbox": L1}},
+}
+TRAINING = {
+    "rpn": {
+        "assigner": {**ASSIGNER, "pos_iou_thr": 0.6, "neg_iou_thr": 0.3, "min_pos_iou": 0.3},
+        "sampler": {**SAMPLER, "num": 128, "pos_fraction": 0.5, "add_gt_as_proposals": False},
+        "allowed_border": -1,
+        **COMMON,
+    },
+    "rpn_proposal": {
+        "nms": {"type": "nms", "iou_threshold": 0.7},
+        "min_bbox_size": 0,
+        "nms_pre": 300,
+        "max_per_img": 150,
+    },
+    "rcnn": {
+        "assigner": {**ASSIGNER, "pos_iou_thr": 0.5, "neg_iou_thr": 0.5, "min_pos_iou": 0.5},
+        "sampler": {**SAMPLER, "num": 40, "pos_fraction": 0.4, "add_gt_as_proposals": True},
+        "mask_size": 28,
+        **COMMON,
+    },
+}
+"""Settings of the configuration that only training reads."""
+
 Frame = tuple[np.ndarray, list[dict[str, Any]]]
 """(H, W, 3) uint8 RGB, and its COCO annotations."""
 
@@ -132,6 +163,8 @@ def trained(frames: Sequence[Frame], *, steps: int, batch: int, seed: int) -> di
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     detector = read_config(CONFIG)
+    detector.config.merge_from_dict({"model": HEADS})
+    detector.config.model.train_cfg = TRAINING
     for name in ("bbox_roi_extractor", "mask_roi_extractor"):  # torchvision computes the gradient
         detector.config.model.roi_head[name].roi_layer.use_torchvision = True
     model = build_model(detector, initialize=True).train()

@@ -17,10 +17,7 @@ roi_extractor = dict(
     finest_scale=24,
 )
 coder = dict(type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4)
-assigner = dict(type="MaxIoUAssigner", match_low_quality=True, ignore_iof_thr=-1)
-sampler = dict(type="RandomSampler", neg_pos_ub=-1)
 proposal = dict(nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0)
-loss_bbox = dict(type="L1Loss", loss_weight=1.0)
 
 model = dict(
     type="MaskRCNN",
@@ -29,20 +26,13 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_mask=True,
         pad_size_divisor=32,
     ),
     backbone=dict(
         type="ResNet",
         depth=18,
         base_channels=16,
-        num_stages=4,
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=-1,
         norm_cfg=norm_cfg,
-        norm_eval=False,
-        style="pytorch",
-        init_cfg=None,
     ),
     neck=dict(
         type="FPN",
@@ -59,8 +49,6 @@ model = dict(
             type="AnchorGenerator", scales=[3.5], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]
         ),
         bbox_coder=dict(coder, target_stds=[1.0, 1.0, 1.0, 1.0]),
-        loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
-        loss_bbox=loss_bbox,
     ),
     roi_head=dict(
         type="StandardRoIHead",
@@ -75,8 +63,6 @@ model = dict(
             num_classes=num_classes,
             bbox_coder=dict(coder, target_stds=[0.1, 0.1, 0.2, 0.2]),
             reg_class_agnostic=True,
-            loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
-            loss_bbox=loss_bbox,
         ),
         mask_roi_extractor=dict(
             roi_extractor, roi_layer=dict(type="RoIAlign", output_size=14, sampling_ratio=1)
@@ -88,26 +74,9 @@ model = dict(
             conv_out_channels=32,
             num_classes=num_classes,
             class_agnostic=True,
-            loss_mask=dict(type="CrossEntropyLoss", use_mask=True, loss_weight=1.0),
         ),
     ),
-    train_cfg=dict(
-        rpn=dict(
-            assigner=dict(assigner, pos_iou_thr=0.6, neg_iou_thr=0.3, min_pos_iou=0.3),
-            sampler=dict(sampler, num=128, pos_fraction=0.5, add_gt_as_proposals=False),
-            allowed_border=-1,
-            pos_weight=-1,
-            debug=False,
-        ),
-        rpn_proposal=dict(proposal, nms_pre=300, max_per_img=150),
-        rcnn=dict(
-            assigner=dict(assigner, pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5),
-            sampler=dict(sampler, num=40, pos_fraction=0.4, add_gt_as_proposals=True),
-            mask_size=28,
-            pos_weight=-1,
-            debug=False,
-        ),
-    ),
+    train_cfg=None,
     test_cfg=dict(
         rpn=dict(proposal, nms_pre=200, max_per_img=100),
         rcnn=dict(
