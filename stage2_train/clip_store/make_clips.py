@@ -23,6 +23,7 @@ from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.data_files import Stamp
 from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import usable_cores
+from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
