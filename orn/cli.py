@@ -16,7 +16,6 @@ from orn.shared.jobs.exit_codes import errors_as_exit_codes, logging_to_stderr
 from orn.shared.text import nearest
 
 _BENCH = "orn.benchmarks.bench_commands"
-_INSPECT = "orn.inspect.inspect_commands"
 _DEMO = "orn.demo.demo_commands"
 _MANIFEST = "orn.data_manifests.manifest_commands"
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -41,7 +40,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Export detections for other tools.",
         ),
         "verify": (
-            f"{_INSPECT}:verify",
+            "orn.inspect.inspect_commands:verify",
             "Check shards for damage and consistency.",
         ),
         "clips": (
@@ -66,7 +65,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Look and compare": {
-        "inspect": (f"{_INSPECT}:inspect", "Summarize a shard or show one frame."),
+        "inspect": (
+            "orn.inspect.inspect_commands:inspect",
+            "Summarize a shard or show one frame.",
+        ),
         "report": (
             "orn.stage2_train.report.report_command:report",
             "Write an HTML report of a run.",
