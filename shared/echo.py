@@ -7,7 +7,6 @@ can include escape sequences, newlines and bytes that are not valid UTF-8.
 import json
 import logging
 import os
-import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
@@ -18,7 +17,6 @@ from orn.shared.text import escape, escape_lines
 from orn.shared.text_summary import Summary
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-_NOT_ASCII = re.compile("[^\n -~]")
 
 
 def echo(line: object, *, err: bool = False) -> None:
@@ -32,17 +30,8 @@ def echo_text(text: str, *, err: bool = False, nl: bool = True) -> None:
 
 
 def json_text(payload: Any, *, indent: int | None = None) -> str:
-    """Return a JSON document in ASCII; `json.loads` restores strings exactly, even file names that
-    are not valid UTF-8. NaN and infinity are rejected."""
-    text = json.dumps(payload, indent=indent, ensure_ascii=False, allow_nan=False)
-    return _NOT_ASCII.sub(_json_escape, text)
-
-
-def _json_escape(match: re.Match[str]) -> str:
-    character = match[0]
-    if character.isprintable():
-        return character
-    return json.dumps(character)[1:-1].replace("\x7f", "\\u007f")
+    """Return a JSON document in ASCII; NaN and infinity are rejected."""
+    return json.dumps(payload, indent=indent, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def echo_json(payload: Any) -> None:

@@ -70,24 +70,17 @@ def installed_version(name: str) -> str | None:
 def git_commit(folder: Path = _SOURCE_FOLDER) -> str | None:
     """Return the commit of the checkout `folder`, with "-dirty" if tracked files are modified; None
     if `folder` is not the root of a checkout."""
-    top = _git(folder, "rev-parse", "--show-toplevel")
-    # A virtual environment may be inside the checkout of a different project.
-    if top is None or Path(top).resolve() != folder.resolve():
+    if not (folder / ".git").exists():
         return None
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return commit if commit is None or not changes else f"{commit}-dirty"
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
+    words = ("describe", "--always", "--exclude=*", "--abbrev=40", "--dirty")
     try:
         process = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", "-C", str(folder), *words],
             capture_output=True,
             text=True,
             check=True,
             timeout=30,
         )
-    except (OSError, subprocess.SubprocessError):  # no git, no checkout, or a different owner
+    except (OSError, subprocess.SubprocessError):  # no git, no commit, or a different owner
         return None
     return process.stdout.strip()

@@ -11,13 +11,11 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
-from orn.shared.errors import PipelineError, VideoDecodeError
+from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import replacing
 
 _TICKS = 90_000
 """Ticks per second, the usual clock of MPEG."""
-_LONGEST_GAP_SECONDS = 10_000
-"""Maximum time between two pictures; FFmpeg rejects gaps of 2 ** 30 ticks."""
 _QUALITY = "20"
 """H.264's constant rate factor: lower values give better quality and larger files."""
 _BT_709 = 1
@@ -34,10 +32,9 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
             format requires even sizes.
 
     Raises:
-        VideoDecodeError: if the gap between two pictures is too large.
         PipelineError: if there are no pictures or the file cannot be written.
     """
-    count, first, before, last = 0, 0.0, 0.0, -1
+    count, first, last = 0, 0.0, -1
     with replacing(path) as temporary:
         try:
             options = {"movflags": "+faststart"}
@@ -46,14 +43,7 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
                 for seconds, picture_HW3 in pictures:
                     even_HW3 = _even(picture_HW3)
                     if stream is None:
-                        stream, first, before = _stream(container, even_HW3), seconds, seconds
-                    if seconds - before > _LONGEST_GAP_SECONDS:
-                        raise VideoDecodeError(
-                            f"{path}: expected pictures at most {_LONGEST_GAP_SECONDS:,} s apart, "
-                            f"got one at {before:.3f} s and the next at {seconds:.3f} s; "
-                            "draw a shorter part of the video, or correct its times"
-                        )
-                    before = seconds
+                        stream, first = _stream(container, even_HW3), seconds
                     frame = VideoFrame.from_ndarray(even_HW3, format="rgb24").reformat(
                         format="yuv420p",
                         threads=1,

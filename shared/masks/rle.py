@@ -106,7 +106,7 @@ def area(counts: bytes) -> int:
     Raises:
         ShardFormatError: if the bytes are malformed.
     """
-    return int(read_run_lengths((counts,)).areas_M[0])
+    return int(read_run_lengths((counts,)).lengths_R[1::2].sum())
 
 
 def bounding_box(counts: bytes, height: int) -> NDArray[np.float32]:
@@ -144,13 +144,6 @@ class RunLengths:
         if not len(self.num_runs_M):
             return self.num_runs_M
         return np.add.reduceat(self.lengths_R, self.firsts_M)
-
-    @property
-    def areas_M(self) -> NDArray[np.int64]:
-        """(M,) number of pixels of each object."""
-        places_R = np.arange(len(self.lengths_R)) - np.repeat(self.firsts_M, self.num_runs_M)
-        runs = RunLengths(lengths_R=self.lengths_R * (places_R & 1), num_runs_M=self.num_runs_M)
-        return runs.totals_M
 
 
 def extents(runs: RunLengths, heights_M: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -75,12 +75,10 @@ def estimate_file(path: Path) -> FrameEstimate:
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
         if 0 < promised <= (container.size or 0) // _BELIEVED_FRAME_BYTES:
             return FrameEstimate(frames=promised, rate=rate)
-        frames = _count_packets(container, stream)
-        if promised > 2 * frames:
-            logger.warning(
-                "%s: its header declares %.10g frames, but its %d bytes contain %d",
-                *(path, promised, container.size, frames),
-            )
+        frames = 0
+        with suppress(av.FFmpegError, OSError):  # the readable packets
+            for packet in container.demux(stream):
+                frames += packet.size > 0
         return FrameEstimate(frames=frames, rate=rate)
 
 
@@ -229,15 +227,6 @@ def _image(path: Path, form: PictureForm, picture: VideoFrame) -> NDArray[np.uin
             f"pixel format {picture.format.name} cannot be converted to RGB ({reason(err)})",
             where=path,
         ) from err
-
-
-def _count_packets(container: InputContainer, stream: VideoStream) -> int:
-    """Return the number of readable packets."""
-    num_packets = 0
-    with suppress(av.FFmpegError, OSError):
-        for packet in container.demux(stream):
-            num_packets += packet.size > 0
-    return num_packets
 
 
 def _rate(path: Path, stream: VideoStream) -> float:

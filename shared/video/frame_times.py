@@ -25,14 +25,10 @@ from orn.shared.video.container import PictureForm, opened_video
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers with packet times and an index of key frames."""
-_HEADER_CODECS = frozenset({"h264", "hevc", "mpeg4"})
+_HEADER_CODECS = frozenset({"h264", "hevc"})
 """Decoders that parse packet headers and reject damage even if they skip pictures, which is about
 thirty times faster than decoding."""
-_OTHER_CODECS = frozenset({"vp8", "vp9", "av1", "libdav1d"})
-_VP8_IS_SHOWN = 0x10
-"""show_frame of a frame's first byte, RFC 6386 section 9.1."""
-_MPEG4_EMPTY_BYTES = 8
-"""Maximum size of a VOP that is not coded: its code, type, time and a zero bit."""
+_OTHER_CODECS = frozenset({"vp9", "av1", "libdav1d"})
 _FILES_KEPT = 8
 _INSTANT_REFRESH = 5
 """nal_unit_type of an IDR slice, H.264 table 7-1: nothing after it refers to earlier frames."""
@@ -146,8 +142,6 @@ def _packets(container: InputContainer, stream: VideoStream) -> list[_Packet] | 
                 return None
             if packet.is_corrupt or packet.is_discard or packet.size == 0:
                 return None
-            if _shows_nothing(packet, stream):
-                return None
             begins = packet.is_keyframe and _is_clean(packet, stream)
             dts = packet.pts if packet.dts is None else packet.dts
             packets.append(_Packet(pts=packet.pts, dts=dts, begins=begins))
@@ -208,14 +202,6 @@ def _is_clean(packet: Packet, stream: VideoStream) -> bool:
     if settings[:1] == b"\x01" and len(settings) > 4:
         return _INSTANT_REFRESH in _unit_types(content, length_bytes=(settings[4] & 3) + 1)
     return any(unit and unit[0] & 0x1F == _INSTANT_REFRESH for unit in content.split(b"\0\0\1")[1:])
-
-
-def _shows_nothing(packet: Packet, stream: VideoStream) -> bool:
-    """Return whether a packet has no displayed picture (VP8), or may repeat the last one
-    (MPEG-4)."""
-    if stream.codec.name == "vp8":
-        return not bytes(packet)[0] & _VP8_IS_SHOWN
-    return stream.codec.name == "mpeg4" and packet.size <= _MPEG4_EMPTY_BYTES
 
 
 def _unit_types(content: bytes, *, length_bytes: int) -> set[int]:

@@ -14,8 +14,8 @@ have 100 x 100 pixels, and each detection has one score and no class distributio
 Frame numbers start at 1 and agree with the published JPEG frames. Their rate is 60 Hz for the
 videos of EPIC-KITCHENS-55 (`P01_01`), regardless of the frame rate of the video, and 50 Hz for
 videos added later (`P01_101`). The published tables confirm this: all 432 of the former videos have
-60 x duration frames, and up to 20 more; 266 of the latter have 50 x duration. The two exceptions
-are `KNOWN_WRONG`.
+60 x duration frames, and up to 20 more; 266 of the latter have 50 x duration. The two exceptions,
+P01_109 and P27_103, are known to have wrong masks.
 """
 
 import re
@@ -33,9 +33,6 @@ from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.stage1_detect.imports.restricted_pickle import load_plain
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, detections_of
-
-KNOWN_WRONG = ("P01_109", "P27_103")
-"""Videos whose released masks are known to be incorrect."""
 
 _VIDEO_ID = re.compile(r"P\d{2}_(\d{2,3})")
 _EDGE = 1e-3

@@ -59,8 +59,7 @@ def import_objects(request: ImportRequest) -> dict[str, Any]:
 
     Returns:
         The summary, which is also saved next to the shards: the fields of `summarize_shards` and of
-        the match in `describe_import`, dropped objects (`left_out`) of all shards, and videos whose
-        released masks are `known_wrong`.
+        the match in `describe_import`, and dropped objects (`left_out`) of all shards.
     """
     folder = _folder(request)
     with SHARD_FILES.locked(folder), temporary_file(folder / "objects.sqlite") as table:
@@ -233,10 +232,6 @@ def _entry(
 
 def _run(planned: PlannedImport) -> dict[str, Any]:
     job, work = planned.job, planned.work
-    checked = epic100.KNOWN_WRONG if work.request.form == "epic100" else ()
-    known_wrong = [video_id for video_id in checked if video_id in work.matched]
-    for video_id in known_wrong:
-        logger.warning("video %s: the released masks are known to be wrong", video_id)
     if without := planned.match["without_video"]:
         logger.warning(
             "%s no file (%s), so their objects cannot be used for training; add the files and "
@@ -258,5 +253,4 @@ def _run(planned: PlannedImport) -> dict[str, Any]:
         shards,
         **planned.match,
         left_out=[asdict(objects) for shard in shards.values() for objects in shard.left_out],
-        known_wrong=known_wrong,
     )

@@ -18,4 +18,3 @@ def test_json_of_any_name_can_be_printed_and_read(name: str) -> None:
     text = echo.json_text({"path": name})
     assert json.loads(text.encode()) == {"path": name}
     assert text.isprintable()
-    assert ("küche" in text) == ("küche" in name)

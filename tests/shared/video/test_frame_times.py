@@ -21,9 +21,7 @@ SOUGHT = [
     ("all-key.mp4", "libx264", {"g": "1", "bf": "0"}),
     ("blocks.mkv", "libx264", {"g": "9", "bf": "2"}),
     ("hevc.mp4", "libx265", {"x265-params": "keyint=8:min-keyint=8:open-gop=1:log-level=none"}),
-    ("part2.mp4", "mpeg4", {"g": "6", "bf": "2"}),
     ("vp9.webm", "libvpx-vp9", {"g": "10"}),
-    ("vp8.webm", "libvpx", {"g": "10"}),
     ("av1.mkv", "libsvtav1", {"g": "10", "preset": "12"}),
 ]
 

@@ -1,7 +1,6 @@
 """Digests, sizes and lengths of videos, found without decoding them."""
 
 import hashlib
-import logging
 import os
 import struct
 from collections.abc import Callable
@@ -76,11 +75,7 @@ def claim_seconds(path: Path, ticks: float = 1e15) -> None:
     ],
 )
 def test_a_header_that_promises_more_than_the_file_can_hold(
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    name: str,
-    codec: str,
-    lie: Callable[[Path], None],
+    tmp_path: Path, name: str, codec: str, lie: Callable[[Path], None]
 ) -> None:
     path = write_numbered(tmp_path / name, 20, codec=codec)
     for ticks in (float("nan"), -5e9, 0.0) if lie is claim_seconds else ():
@@ -88,8 +83,3 @@ def test_a_header_that_promises_more_than_the_file_can_hold(
         assert estimate(path).frames == 20
     lie(path)
     assert bounded(estimate, path).frames == 20
-    with caplog.at_level(logging.WARNING):
-        assert estimate(path).frames == 20
-    (record,) = caplog.records
-    for part in (f"{name}: its header declares ", " bytes contain 20"):
-        assert part in record.getMessage()
