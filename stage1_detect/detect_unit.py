@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -129,7 +129,7 @@ class _OpenVideo:
     id: str
     reader: VideoReader
     sampled: Mapping[int, float] | None
-    """Times of the sampled frames by index; None if every frame is used."""
+    """Times of the frames that may be used by index; None for every frame."""
 
 
 @dataclass(slots=True, eq=False)
@@ -213,21 +213,19 @@ class UnitDetector:
             return at_rate(read_frames(video.path, rate=video.rate), rate)
         if self._open is None or self._open.id != video.id:
             reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
-            sampled = None if rate is None else _sampled(video, rate)
+            sampled = _sampled(video, rate) if rate or part.ranges else None
             self._open = _OpenVideo(id=video.id, reader=reader, sampled=sampled)
         reader, sampled = self._open.reader, self._open.sampled
-        if sampled is not None:
-            return reader.frames_at(_of_part(sampled, part))
-        if part.ranges:
-            return chain.from_iterable(reader.frames_in(times) for times in part.ranges)
-        return reader.frames(part.start, part.stop)
+        if sampled is None:
+            return reader.frames(part.start, part.stop)
+        return reader.frames_at(_of_part(sampled, part))
 
 
-def _sampled(video: Video, rate: float) -> Mapping[int, float]:
-    """Return the times of the frames that are sampled at a rate, by index; a video whose header has
-    no frame times is decoded."""
+def _sampled(video: Video, rate: float | None) -> Mapping[int, float]:
+    """Return the times of all frames, or of those that are sampled at a rate, by index; a video whose
+    header has no frame times is decoded."""
     seconds_F = seconds_of_frames(video.path, rate=video.rate)
-    places_n = places_at_rate(seconds_F, rate)
+    places_n = np.arange(len(seconds_F)) if rate is None else places_at_rate(seconds_F, rate)
     return dict(zip(places_n.tolist(), seconds_F[places_n].tolist(), strict=True))
 
 

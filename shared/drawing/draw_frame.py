@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_color, text_color
-from orn.shared.text import counted, escape, truncate
+from orn.shared.text import escape, truncate
 
 MASK_OPACITY = 0.45
 """Opacity of masks."""
@@ -56,21 +56,18 @@ class DrawnObjects:
     """(N,) classes."""
     scores: NDArray[np.float32]
     """(N,) scores, drawn next to the names."""
-    left_out: int = 0
-    """Number of further objects in the frame, beyond the maximum."""
 
     @classmethod
     def of(cls, detections: FrameDetections, *, score_threshold: float = 0.0) -> Self:
         """Return the detections with a score of at least the threshold.
 
-        A maximum number of objects is drawn, and a very large grid is reduced.
+        At most `_MOST_OBJECTS` are drawn, and a very large grid is reduced.
 
         Raises:
             ShardFormatError: if a mask is malformed.
         """
         best_N = np.argsort(-detections.scores, kind="stable")
-        best_N = best_N[detections.scores[best_N] >= score_threshold]
-        rows_N = best_N[:_MOST_OBJECTS]
+        rows_N = best_N[detections.scores[best_N] >= score_threshold][:_MOST_OBJECTS]
         height, width = detections.height, detections.width
         shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
         size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
@@ -84,7 +81,6 @@ class DrawnObjects:
             covers=np.stack(covers) if covers else np.zeros((0, *size[::-1]), np.bool_),
             labels=detections.labels[rows_N],
             scores=detections.scores[rows_N],
-            left_out=len(best_N) - len(rows_N),
         )
 
     @classmethod
@@ -132,8 +128,6 @@ def draw_frame(
     scene: NDArray[Any] = frame_HW3.copy()
     if factor > 1:
         scene = cv2.resize(scene, own_size, interpolation=cv2.INTER_CUBIC)
-    if objects.left_out:
-        caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
     shown_n = np.flatnonzero(objects.labels < len(class_names))
     if len(shown_n):
         _draw_masks(scene, objects, shown_n)

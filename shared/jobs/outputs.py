@@ -119,25 +119,20 @@ def check_output_folder(
     *,
     marker: Marker | None,
     pattern: str | None = None,
-    reads: Iterable[str | Path | None] = (),
 ) -> None:
-    """Check an output folder against the rules of this module.
+    """Check an output folder against the rules of this module. An input is no such folder, since it
+    has other files.
 
     Args:
         folder: the output.
         marker: marker of a folder of an earlier run; None to accept only a new or empty folder.
         pattern: name pattern of files that also identify such a folder.
-        reads: files and folders that the command reads, which need not exist.
 
     Raises:
         ConfigError: if the folder violates a rule.
     """
-    status = _folder_status(folder)
-    if status is None:
+    if _folder_status(folder) is None:
         return
-    for source in (Path(path) for path in reads if path):
-        if _is_same(status, source):
-            raise _is_input(folder, path_text(source))
     _check_writable(folder, folder)
     is_ours = marker is not None and marker.is_in(folder)
     first = _first_name(folder)
@@ -146,16 +141,14 @@ def check_output_folder(
         raise _refused(folder, expected, f"a folder that contains {path_text(first)}")
 
 
-def begin_output_folder(
-    folder: Path, marker: Marker, *, reads: Iterable[str | Path | None] = ()
-) -> None:
+def begin_output_folder(folder: Path, marker: Marker) -> None:
     """Check an output folder, create it if necessary, and mark it.
 
     Raises:
         ConfigError: if the folder violates a rule of this module.
         PipelineError: if the marker cannot be written.
     """
-    check_output_folder(folder, marker=marker, reads=reads)
+    check_output_folder(folder, marker=marker)
     if not marker.is_in(folder):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         write_text(folder / marker.name, f'{{{marker.mark.decode()}, "created": "{now}"}}\n')

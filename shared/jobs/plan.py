@@ -7,7 +7,7 @@ resumed job writes the same files, on any machine and with any number of workers
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -151,16 +151,12 @@ class Plan:
         return tuple(dict.fromkeys(ids))
 
     def save(self, folder: Path, name: str = PLAN_NAME) -> None:
-        """Write the plan to the output folder, unless it is unchanged.
+        """Write the plan to the output folder.
 
         Raises:
             PipelineError: if the file cannot be written.
         """
-        saved = None
-        with suppress(ConfigError):  # a damaged plan is replaced
-            saved = Plan.load(folder, name)
-        if saved != self:
-            write_text(folder / name, json.dumps(asdict(self), indent=1) + "\n")
+        write_text(folder / name, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path, name: str = PLAN_NAME) -> Self | None:

@@ -3,7 +3,6 @@ Axes: F frames of a video, H W pixels.
 """
 
 import os
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,15 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times, is_known_damaged
 from orn.shared.video.jpeg_folder import folder_seconds
 from orn.shared.video.read import Frame, read_frames
 
 _NEAR_FRAMES = 48
 """Maximum number of frames for which decoding is faster than seeking."""
-_KEPT_FRAMES = 2
-"""Minimum number of buffered frames: the frame after a range and the one before it."""
 _KEPT_BYTES = 128 * 2**20
 
 
@@ -71,7 +67,7 @@ def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.fl
 
 
 class VideoReader:
-    """Reader of a video's frames by index or by time.
+    """Reader of a video's frames by index.
 
     If all times are known, the reader seeks. Other videos are decoded sequentially, and only once
     unless a request precedes the buffered frames.
@@ -113,7 +109,7 @@ class VideoReader:
             VideoDecodeError: if no frame can be decoded or the file cannot be read.
         """
         if self.times.seconds is None:
-            return self._decode_until(lambda frame: frame.index >= place)
+            return self._decoded(place)
         if self._kept and self._kept[-1].index == place:
             return self._kept[-1]
         if not 0 <= place - self._next <= _NEAR_FRAMES:
@@ -138,31 +134,19 @@ class VideoReader:
                 return
             yield frame
 
-    def frames_in(self, times: TimeRange) -> Iterator[Frame]:
-        """Yield the frames in a range of time."""
-        if self.times.seconds is not None:
-            yield from self.frames(*times.places(self.times.seconds))
-            return
-        first = self._decode_until(lambda frame: frame.seconds >= times.start)
-        for frame in self.frames(first.index) if first else ():
-            if frame.seconds >= times.stop:
-                return
-            yield frame
-
-    def _decode_until(self, is_reached: Callable[[Frame], bool]) -> Frame | None:
-        """Decode up to the first frame for which a monotonic predicate is true."""
-        if self._kept and self._kept[0].index > 0 and is_reached(self._kept[0]):
+    def _decoded(self, place: int) -> Frame | None:
+        """Return a frame of a video that is decoded in order."""
+        if self._kept and place < self._kept[0].index:
             self._begin(0)
-        behind = bisect_left(self._kept, True, key=is_reached)
-        if behind < len(self._kept):
-            return self._kept[behind]
+        if self._kept and place <= self._kept[-1].index:
+            return self._kept[place - self._kept[0].index]
         for decoded in self._frames:
             frame = self._shrunk(decoded)
             self._kept.append(frame)
             self._kept_bytes += frame.image.nbytes
-            while self._kept_bytes > self._most_bytes and len(self._kept) > _KEPT_FRAMES:
+            while self._kept_bytes > self._most_bytes and len(self._kept) > 1:
                 self._kept_bytes -= self._kept.popleft().image.nbytes
-            if is_reached(frame):
+            if frame.index == place:
                 return frame
         return None
 

@@ -130,7 +130,7 @@ def read_coco(
     for key, entry, number in elements_of(path):
         if key in ("annotations", ""):
             what = f"{path}: record {number:,}"
-            image_id = _image_id_of(entry, what)
+            image_id = _OfImage.of(entry, what).image_id
             if image_id not in images:
                 raise ObjectImportError(
                     f"expected an image_id of {described.name}, got {image_id!r}; export both "
@@ -158,14 +158,6 @@ def _add_name(names: dict[Any, str], entry: Any, what: str) -> None:
             f"expected unique ids, got {named.id!r} twice; correct the file", where=what
         )
     names[named.id] = named.name
-
-
-def _image_id_of(entry: Any, what: str) -> int | str:
-    """Return the id of the image of an object; a plain number needs no parser, which is slow."""
-    image_id = entry.get("image_id") if type(entry) is dict else None
-    if type(image_id) is int and abs(image_id) < 2**63:
-        return image_id
-    return _OfImage.of(entry, what).image_id
 
 
 def _place_of(

@@ -67,7 +67,7 @@ def evaluate_baseline(request: BaselineRequest) -> EvalFile:
     """
     inputs = _open_inputs(request)
     out, sources, recipe, other = inputs.out, inputs.sources, inputs.recipe, inputs.other
-    begin_output_folder(out, BASELINE_MARKER, reads=(sources.detections.path, request.clips))
+    begin_output_folder(out, BASELINE_MARKER)
     predictions = _predictions(sources, recipe, inputs.train, other, seed=request.seed)
     predictions = replace(predictions, made_from=inputs.made_from)
     file = split_file(

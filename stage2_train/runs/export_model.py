@@ -49,7 +49,7 @@ def export_run(run: Path, out: Path) -> tuple[str, ...]:
         CheckpointError: if the run has no usable weights.
     """
     require_utf8(out)
-    check_output_folder(out, marker=MODEL_MARKER, reads=[run])
+    check_output_folder(out, marker=MODEL_MARKER)
     model = open_model(run, device="cpu")
     config = replace(model.config, places=None)
     if (out / CONFIG_NAME).exists():  # a run has recorded places, which an export has not

@@ -42,15 +42,10 @@ def detected(num: int) -> FrameDetections:
     return blocks(*((0, score, 1, 1, 5, 5) for score in scores), height=10, width=12)
 
 
-def test_the_best_are_drawn_and_the_rest_is_told() -> None:
+def test_the_best_are_drawn() -> None:
     assert len(DrawnObjects.of(detected(11), score_threshold=0.5)) == 6
     many = DrawnObjects.of(detected(100))
-    assert (len(many), many.left_out) == (60, 40)
-    assert many.scores.min() > 0.39
-    gray = gray_frame(height=400, width=400)
-    plain = draw_frame(gray, DrawnObjects.of(detected(60)), class_names=COCO_CLASSES)
-    message = draw_frame(gray, many, class_names=COCO_CLASSES)
-    assert (message[380:, :200] != plain[380:, :200]).any()
+    assert len(many) == 60 and many.scores.min() > 0.39
 
 
 MISSING = "\u53a8"

@@ -112,8 +112,6 @@ def test_a_folder_is_new_or_empty_or_marked(tmp_path: Path) -> None:
     check_folder(folder)
     with pytest.raises(ConfigError, match="expected a new or empty folder, got"):
         check_output_folder(folder, marker=None)
-    with pytest.raises(ConfigError, match="which this command reads"):
-        check_folder(folder, reads=[tmp_path / "there" / "."])
 
 
 def test_earlier_results_are_the_files_of_a_marked_folder(tmp_path: Path) -> None:

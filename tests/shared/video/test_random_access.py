@@ -1,4 +1,4 @@
-"""Any frames of a video by place or time: sought where the file allows it, else decoded onwards."""
+"""Any frames of a video by place: sought where the file allows it, else decoded onwards."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.time_ranges import TimeRange
 from orn.shared.video.random_access import VideoReader
 from orn.shared.video.read import Frame, read_frames
 from tests.worlds.videos import write_gray
@@ -22,24 +21,22 @@ def numbers(frames: Iterator[Frame]) -> list[int]:
     return [frame.index for frame in frames]
 
 
-@pytest.mark.parametrize(
-    ("start", "stop", "expected"),
-    [(0.45, 0.95, range(5, 10)), (None, 0.25, range(3)), (1.75, None, [18, 19]), (5.0, None, []),
-     (0.41, 0.42, [])],
-)  # fmt: skip
-def test_frames_between_times(path, start, stop, expected) -> None:
-    assert numbers(VideoReader(path).frames_in(TimeRange(start, stop))) == list(expected)
-
-
 @pytest.mark.parametrize("kept_bytes", [0, 10**6])
 def test_places_and_times_in_any_order(path: Path, kept_bytes: int) -> None:
     pictures = {frame.index: frame.image for frame in read_frames(path)}
     video = VideoReader(path, kept_bytes=kept_bytes)
-    for start, stop in [(0, 4), (4, 9), (12, 15), (15, 16), (3, 6), (6, 7)]:
+    for start, stop in [
+        (0, 4),
+        (4, 9),
+        (12, 15),
+        (15, 16),
+        (3, 6),
+        (6, 7),
+        (9, 12),
+        (3, 5),
+        (16, 17),
+    ]:
         assert numbers(video.frames(start, stop)) == list(range(start, stop))
-    for start, stop in [(9, 12), (12, 13), (3, 5), (16, 17)]:
-        times = TimeRange(start / 10 - 0.05, stop / 10 - 0.05)
-        assert numbers(video.frames_in(times)) == list(range(start, stop))
     for frame in video.frames_at([2, 2, 19, 4, 5, 30, 0]):
         np.testing.assert_array_equal(frame.image, pictures[frame.index])
     assert numbers(video.frames_at([2, 2, 19, 4, 30, 0])) == [2, 2, 19, 4, 0]
