@@ -6,7 +6,7 @@ are then read at their offsets, without HDF5. A store can be pickled, forked and
 
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from orn.shared.config.fields import explain
-from orn.shared.data_files import Stamp, changed, json_digest, open_file, open_stamped
+from orn.shared.data_files import json_digest, open_file, open_stamped
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.text import counted
@@ -306,7 +306,6 @@ class ClipStore:
         self.path = path
         self.name = f"the clip store {path}"
         """Name in messages."""
-        self._files = {file: indexed.stamp for file, indexed in files.items()}
         self.settings = next(iter(files.values())).record.settings
         self._videos: dict[str, ClipFrames] = {}
         self.tried: dict[str, FailedClip] = {}
@@ -325,9 +324,9 @@ class ClipStore:
         self.failed = tuple(row for name, row in self.tried.items() if name not in self)
         """Videos that could not be decoded and are not in the store."""
 
-    def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path, dict[Path, Stamp]]]:
-        """Return the path and stamps of the files, which a copy in another process reopens."""
-        return _reopened, (self.path, self._files)
+    def __reduce__(self) -> tuple[type["ClipStore"], tuple[Path]]:
+        """Return the path of the folder, which a copy in another process reopens."""
+        return ClipStore, (self.path,)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -362,14 +361,3 @@ class ClipStore:
         videos = (self.frames(video_id).video for video_id in sorted(set(video_ids)))
         content = [(video.id, video.num_frames, video.crc32) for video in videos]
         return json_digest([RECORDED_SETTINGS.dump_python(self.settings, mode="json"), content])
-
-
-def _reopened(path: Path, files: dict[Path, Stamp]) -> ClipStore:
-    """Reopen a store; raise ClipStoreError if a file has changed or is missing."""
-    now = read_clip_files(path)
-    differing = [
-        file for file, stamp in files.items() if file not in now or now[file].stamp != stamp
-    ]
-    if differing:
-        raise ClipStoreError(changed(differing[0]))
-    return ClipStore(path, {file: now[file] for file in files})

@@ -26,8 +26,6 @@ def _size(value: Any) -> Any:
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
 """Side of a stored frame in pixels."""
-_MOST_MAPPED_SIDE = 1024
-"""Largest side of frames with maps; eight such frames take 1.9 GiB in EfficientNet-Lite0."""
 
 
 class ClipsRequest(Request):
@@ -108,12 +106,6 @@ class ClipsRequest(Request):
             raise ValueError(
                 f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, whose "
                 "features change in training; omit it"
-            )
-        if self.backbone is not None and self.size and max(self.size) > _MOST_MAPPED_SIDE:
-            most, size = _MOST_MAPPED_SIDE, "{}x{}".format(*self.size)
-            raise ValueError(
-                f"--size: expected at most {most}x{most} with --backbone, got {size}; pass a "
-                "smaller size"
             )
         return self
 

@@ -91,9 +91,8 @@ class OptimizerRecipe:
     weight_decay: _Weight = 0.0
     """Weight decay for weights with two or more axes, but not for biases and normalizations."""
     schedule: Literal["constant", "one_cycle"] = "constant"
-    """Constant, or cosine warm-up from 1/25 and cosine decay to 1/250,000 of the learning rate."""
-    warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Fraction of a phase used for the warm-up of `one_cycle`."""
+    """Constant, or cosine warm-up from 1/25 in the first 15 % of a phase and cosine decay to
+    1/250,000 of the learning rate."""
     gradient_clip: Maybe[Annotated[float, Field(gt=0, le=10**6)]] = None
     """Maximum norm of the gradient of all weights; None for no clipping."""
     batch_size: _Clips = 16

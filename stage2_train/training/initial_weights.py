@@ -180,27 +180,23 @@ def find_initial_weights(
     file: Path | None,
     source: Path | None = None,
 ) -> InitialWeights:
-    """Return where the initial weights of a run come from; an existing run keeps its own.
+    """Return where the initial weights of a run come from; a run with a checkpoint keeps its own.
 
     Args:
         recipe: recipe of the run.
         run: the run folder.
         recorded: configuration in the run folder; None for a new run.
-        file: weights of the 2D network; None for the recorded or the published ones.
+        file: weights of the 2D network; None for the published ones.
         source: a previous training run, if any.
 
     Raises:
-        ConfigError: if a file is given for a network without a 2D counterpart, or an existing run
-            has no checkpoint yet and its weights are not given again.
+        ConfigError: if a file is given for a network without a 2D counterpart.
         CheckpointError: if the file does not exist.
     """
     model = recipe.model
     if source is not None:
         return read_trained(source, model)
-    has_checkpoint = (run / LAST_NAME).is_file()
-    if recorded is not None and not has_checkpoint:
-        _require_again(run, recorded, file)
-    if recorded is not None and recorded.started_from is not None:
+    if recorded is not None and file is None and (run / LAST_NAME).is_file():
         return InitialWeights(digest=recorded.weights_digest, started_from=recorded.started_from)
     if recipe.initial_weights == "random":
         return InitialWeights()
@@ -216,21 +212,4 @@ def find_initial_weights(
     if file is not None:
         return InitialWeights(digest=file_digest(file, error=CheckpointError), load=load)
     digest = model.backbone if model.reads_image_maps else IMAGENET_NAME
-    if recorded is not None and recorded.weights_digest is not None:
-        digest = recorded.weights_digest
-    is_needed = digest == IMAGENET_NAME and not has_checkpoint
-    return InitialWeights(digest=digest, published=published if is_needed else None, load=load)
-
-
-def _require_again(run: Path, recorded: RunConfig, file: Path | None) -> None:
-    """Raise ConfigError if a run without a checkpoint needs weights that only its user has."""
-    digest, option = recorded.weights_digest or "", None
-    if recorded.started_from is not None:
-        digest, option = f"of {recorded.started_from.run}", "--from"
-    elif file is None and digest.startswith("sha256:"):
-        option = "--weights"
-    if option is not None:
-        raise ConfigError(
-            f"{run}: the run has no checkpoint and its initial weights ({digest}) are missing; "
-            f"pass {option} again, or choose a different --run"
-        )
+    return InitialWeights(digest=digest, published=published, load=load)

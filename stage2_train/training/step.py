@@ -32,6 +32,7 @@ from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.recipe import LossRecipe, OptimizerRecipe, Recipe
 
 NOT_FINITE_NAME = "not-finite.json"
+_WARMUP_FRACTION = 0.15
 _INITIAL_FACTOR = 1 / 25
 _FINAL_FACTOR = _INITIAL_FACTOR / 1e4
 """Defaults of PyTorch's OneCycleLR."""
@@ -196,7 +197,7 @@ def learning_rate_factor(recipe: OptimizerRecipe, *, step: int, num_steps: int) 
     """Return the learning rate of a step divided by the maximum learning rate."""
     if recipe.schedule == "constant":
         return 1.0
-    top = max(recipe.warmup_fraction * num_steps - 1, 0.0)
+    top = max(_WARMUP_FRACTION * num_steps - 1, 0.0)
     if step < top:
         return _cosine(_INITIAL_FACTOR, 1.0, step / top)
     return _cosine(1.0, _FINAL_FACTOR, min((step - top) / max(num_steps - 1 - top, 1e-9), 1.0))

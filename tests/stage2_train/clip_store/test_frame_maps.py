@@ -115,16 +115,9 @@ def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
         opened.frames(name).read(np.arange(FRAMES[name]))
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (("--backbone", "timm/resnet18.nosuch"), "did you mean timm/resnet18?"),
-        (("--size", "4096x4096"), "expected at most 1024x1024 with --backbone, got 4096x4096"),
-    ],
-)
-def test_unknown_weights_and_large_frames_are_refused_first(made, more, message) -> None:
-    ran = store_maps(made, "refused", *more, exit_code=2)
-    assert message in ran.stderr and not (made / "refused").exists()
+def test_unknown_weights_are_refused_first(made) -> None:
+    ran = store_maps(made, "refused", "--backbone", "timm/resnet18.nosuch", exit_code=2)
+    assert "did you mean timm/resnet18?" in ran.stderr and not (made / "refused").exists()
 
 
 def test_files_with_maps_of_other_weights_are_told_apart(made, tmp_path) -> None:

@@ -57,7 +57,7 @@ def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> N
         *(f"data.{name}=0" for name in ("clip_frames", "train_segments")),
         *(f"optimizer.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
         *(f"optimizer.learning_rate={value}" for value in ("0", "[[[")),
-        *("optimizer.warmup_fraction=1", "optimizer.name=sgd", "optimizer.learning_rat=1"),
+        *("optimizer.batch_size=0", "optimizer.name=sgd", "optimizer.learning_rat=1"),
         *("validation.patience=0", "log_every_steps=0", "seed=1e23", "model.num_activities=5"),
     ],
 )
