@@ -1,11 +1,9 @@
 """Training step: forward pass, losses, backward pass and optimizer, compared with plain loops."""
 
 import copy
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -145,15 +143,7 @@ def one_step(
     recipe: Recipe,
 ) -> float:
     """Train for one step and return the loss before it."""
-    with tempfile.TemporaryDirectory() as folder:
-        values = training_step(
-            accelerator,
-            model,
-            optimizer,
-            [batch],
-            recipe=recipe,
-            heads="both",
-            step=0,
-            run=Path(folder),
-        )
+    values = training_step(
+        accelerator, model, optimizer, [batch], recipe=recipe, heads="both", step=0
+    )
     return values["loss"]

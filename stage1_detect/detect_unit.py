@@ -222,8 +222,8 @@ class UnitDetector:
 
 
 def _sampled(video: Video, rate: float | None) -> Mapping[int, float]:
-    """Return the times of all frames, or of those that are sampled at a rate, by index; a video whose
-    header has no frame times is decoded."""
+    """Return the times of all frames, or of those sampled at a rate, by index; a video whose header
+    has no frame times is decoded."""
     seconds_F = seconds_of_frames(video.path, rate=video.rate)
     places_n = np.arange(len(seconds_F)) if rate is None else places_at_rate(seconds_F, rate)
     return dict(zip(places_n.tolist(), seconds_F[places_n].tolist(), strict=True))

@@ -1,6 +1,5 @@
-"""Clips from segments: sampled frames with the objects detected in them; and checks of clips before
-they are used: crops that do not fit or are small, and frames without objects, whose usual cause is
-the wrong weights of a detector.
+"""Clips from segments: sampled frames with the objects detected in them; and a check for frames
+without objects before clips are used, whose usual cause is the wrong weights of a detector.
 
 `sampling.py` chooses frames, crop and flip. Objects are read through caches of limited size in each
 process.
@@ -9,7 +8,6 @@ T frames of a clip, F frames of its video, K object slots, H W pixels, A activit
 """
 
 import logging
-import math
 import operator
 from collections.abc import Sequence
 from contextlib import suppress
@@ -42,8 +40,6 @@ from orn.stage2_train.clips.objects import (
 from orn.stage2_train.clips.sampling import ClipDraws, ClipRequest, ClipSettings
 
 logger = logging.getLogger(__name__)
-_MIN_AREA_FRACTION = 0.5
-"""A crop that covers a smaller fraction of a stored frame causes a warning."""
 _NUM_CLIPS = 16
 """Clips that are read, evenly spaced; all others are read only if these have no object."""
 OBJECTS_BYTES = 256 * 2**20
@@ -51,21 +47,6 @@ OBJECTS_BYTES = 256 * 2**20
 _TIMES_BYTES = 64 * 2**20
 """Total cache size for times of detections, over all processes; a 10 s clip takes 5 kB and its
 shard 20 kB."""
-
-
-class ProcessCache(LRUCache[Any, Any]):
-    """Cache of limited size in bytes for one process: a pickled copy is empty."""
-
-    def __init__(self, most_bytes: int) -> None:
-        super().__init__(most_bytes, attrgetter("size_bytes"))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ProcessCache, (self.maxsize,)
-
-    def keep(self, key: Any, value: Any) -> None:
-        """Add a value, unless it is larger than the cache."""
-        with suppress(ValueError):
-            self[key] = value
 
 
 class ObjectCache:
@@ -76,8 +57,12 @@ class ObjectCache:
     ) -> None:
         """Create empty caches: detections by video, objects by video and row."""
         self.detections = detections
-        self._videos = ProcessCache(times_bytes)
-        self._objects = ProcessCache(objects_bytes)
+        size = attrgetter("size_bytes")
+        self._videos: LRUCache[Any, Any] = LRUCache(times_bytes, size)
+        self._objects: LRUCache[Any, Any] = LRUCache(objects_bytes, size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ObjectCache, (self.detections, self._objects.maxsize, self._videos.maxsize)
 
     def for_workers(self, number: int) -> "ObjectCache":
         """Return a copy for each of `number` worker processes, with its share of the sizes."""
@@ -110,7 +95,7 @@ class ObjectCache:
             raise
         for row, objects in zip(missing, made, strict=True):
             kept[row] = objects
-            self._objects.keep((video_id, row), objects)
+            _keep(self._objects, (video_id, row), objects)
         return [kept[row] for row in rows]
 
     def _detections(self, request: ClipRequest, video_id: str) -> VideoDetections:
@@ -118,8 +103,14 @@ class ObjectCache:
         if detections is None:
             shards = None if request.resolved is None else request.resolved[1]
             detections = self.detections.video(video_id, shards)
-            self._videos.keep(video_id, detections)
+            _keep(self._videos, video_id, detections)
         return detections
+
+
+def _keep(cache: LRUCache[Any, Any], key: Any, value: Any) -> None:
+    """Add a value to a cache, unless it is larger than the cache."""
+    with suppress(ValueError):
+        cache[key] = value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -327,22 +318,3 @@ def _empty_frames(clips: ClipDataset, row: int) -> NDArray[np.bool_]:
     slots = clips[row].slots
     background = slots.class_scores.shape[2] - 1
     return ~(slots.valid & (slots.labels != background)).any(axis=1)
-
-
-def warn_of_small_crop(stored: tuple[int, int], crop: tuple[int, int], *, stride: int) -> None:
-    """Warn if the crop covers less than half of the area of a stored frame.
-
-    Args:
-        stored: (height, width) of stored frames.
-        crop: (height, width).
-        stride: number of pixels of which the height and width of a crop must be multiples.
-    """
-    share = math.prod(crop) / math.prod(stored)
-    if share < _MIN_AREA_FRACTION:
-        larger = [max((side - 1) // stride, 1) * stride for side in stored]
-        logger.warning(
-            "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame; the rest "
-            "is not used; set a larger crop, such as --set data.crop=[%d,%d], or store smaller "
-            "frames with `orn clips --size`",
-            *(*crop, 100 * share, *stored, *larger),
-        )

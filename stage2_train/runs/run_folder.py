@@ -71,7 +71,7 @@ _READ = (
 """Files of a run that commands read."""
 _WRITTEN = (
     *_READ,
-    *("corrupt.safetensors", "not-finite.json", REPORT_NAME),
+    *("corrupt.safetensors", REPORT_NAME),
     *("tensorboard/**/*", f"{ALL}.toml", "fold-*.toml"),
 )
 """Files of a run that commands write, without its marker and the runs of its folds."""

@@ -259,7 +259,6 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
             recipe=recipe,
             heads=phase.heads,
             step=state.step,
-            run=session.run,
         )
         session.num_clips += sum(len(batch) for batch in taken)
         epoch_over = state.advance(

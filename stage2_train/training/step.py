@@ -7,11 +7,9 @@ B clips, T frames per clip, K object slots, S detector classes including backgro
 classes, N valid objects.
 """
 
-import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,8 +20,6 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from orn.shared.errors import ConfigError, TrainingError
-from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text import counted
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput, map_tensors
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
@@ -31,7 +27,6 @@ from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.recipe import LossRecipe, OptimizerRecipe, Recipe
 
-NOT_FINITE_NAME = "not-finite.json"
 _WARMUP_FRACTION = 0.15
 _INITIAL_FACTOR = 1 / 25
 _FINAL_FACTOR = _INITIAL_FACTOR / 1e4
@@ -225,7 +220,6 @@ def training_step(
     recipe: Recipe,
     heads: Heads,
     step: int,
-    run: Path,
 ) -> dict[str, float]:
     """Update the weights with the mean gradient of some batches, and return the values to log.
 
@@ -237,7 +231,6 @@ def training_step(
         recipe: recipe of the run.
         heads: heads to train.
         step: index of the step, from 0.
-        run: run folder, where ids of clips are written if a loss is not finite.
 
     Raises:
         TrainingError: if a batch, a loss or the gradient is not finite; weights do not change.
@@ -265,7 +258,7 @@ def training_step(
             numbers = torch.stack([loss.detach() for loss in losses.values()]).tolist()
             values = dict(zip(losses, numbers, strict=True))
             if not np.isfinite(values["loss"]):
-                raise _not_finite(run, step, [batch], values)
+                raise _not_finite(step, [batch], values)
             accelerator.backward(losses["loss"] / len(batches))
         for name, value in values.items():
             means[name] = means.get(name, 0.0) + value / len(batches)
@@ -276,7 +269,7 @@ def training_step(
     limit = float("inf") if limit is None else limit
     norm = float(nn.utils.clip_grad_norm_(model.parameters(), limit))  # the norm before clipping
     if not np.isfinite(norm):
-        raise _not_finite(run, step, batches, means | {"gradient_norm": norm})
+        raise _not_finite(step, batches, means | {"gradient_norm": norm})
     optimizer.step()
     accuracy = {"accuracy": float(np.mean(hits))} if hits else {}
     return _mean_of_processes(accelerator, means | accuracy | {"gradient_norm": norm})
@@ -291,15 +284,12 @@ def _mean_of_processes(accelerator: Accelerator, values: dict[str, float]) -> di
 
 
 def _not_finite(
-    run: Path, step: int, batches: Sequence[ClipBatch], values: dict[str, float]
+    step: int, batches: Sequence[ClipBatch], values: Mapping[str, float]
 ) -> TrainingError:
-    path = run / NOT_FINITE_NAME
     ids = [name for batch in batches for name in batch.ids]
-    shown = {name: str(value) for name, value in values.items()}
-    write_text(path, json.dumps({"step": step, "ids": ids, "values": shown}, indent=2))
     name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
     return TrainingError(
-        f"step {step}: expected a finite {name}, got {value}; {path} lists the "
-        f"{counted(len(ids), 'clip')} of the step; lower the learning rate, set "
-        "optimizer.gradient_clip, or use precision fp32"
+        f"step {step}: expected a finite {name}, got {value} in a step with the clips "
+        f"{', '.join(ids)}; lower the learning rate, set optimizer.gradient_clip, or use precision "
+        "fp32"
     )

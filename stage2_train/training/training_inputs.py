@@ -20,7 +20,7 @@ from orn.shared.jobs.run_units import as_summary
 from orn.stage2_train.clip_store.clips_command import clips
 from orn.stage2_train.clip_store.clips_request import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
-from orn.stage2_train.clips.dataset import check_objects, warn_of_small_crop
+from orn.stage2_train.clips.dataset import check_objects
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.sampling import classes_when_flipped
 from orn.stage2_train.runs.find_run import local_folder
@@ -265,11 +265,9 @@ def _read_clips(sources: Sources, recipe: Recipe, manifest: str) -> tuple[Traini
         validation=sources.clip_dataset(validation, recipe) if validation.segments else None,
         metric=sources.dataset.metric,
     )
-    warn, crop = is_first_process(), recipe.data.crop
     if recipe.model.reads_detections:
-        check_objects(data.train, shards=sources.detections.path, are_required=True, warn=warn)
-    if warn and not recipe.model.has_image_network:
-        warn_of_small_crop(sources.clips.stored_size, crop, stride=recipe.crop_stride)
+        shards, warn = sources.detections.path, is_first_process()
+        check_objects(data.train, shards=shards, are_required=True, warn=warn)
     if not (validation.segments or recipe.data.train_with_validation):
         _warn_without_validation(manifest)
     return data, num_skipped

@@ -1,7 +1,5 @@
 """Feature maps stored beside the frames: which, how exact, and what is refused."""
 
-import os
-import re
 import shutil
 import zlib
 from pathlib import Path
@@ -12,9 +10,8 @@ import pytest
 import torch
 
 from orn.shared.errors import CheckpointError, ClipStoreError
-from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
+from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
-from orn.stage2_train.clip_store.store_format import map_bytes
 from orn.stage2_train.model.backbones import load_backbone
 from tests.running import run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
@@ -65,14 +62,6 @@ def test_the_default_is_a_clip_of_each_segment(made) -> None:
     assert not (made / "usual").exists()
 
 
-def test_the_same_maps_from_two_processes(made, tmp_path) -> None:
-    store_maps(made, tmp_path / "clips", "--rate", "1000", "--workers", 2)
-    for name in FRAMES:
-        ours, theirs = (ClipStore(path / "clips").frames(name) for path in (tmp_path, made))
-        places = np.arange(len(ours))
-        assert np.array_equal(ours.maps(places), theirs.maps(places))
-
-
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -98,38 +87,9 @@ def test_a_process_refuses_weights_that_are_not_those_of_the_job(made, tmp_path)
         FrozenNetwork(backbone=NETWORK, weights=other).open("cpu", expected=settings)
 
 
-def test_a_damaged_map_is_noticed(made, tmp_path) -> None:
-    """Also behind an index that fits: neither size nor time of change tell."""
-    store = Path(shutil.copytree(made / "clips", tmp_path / "clips"))
-    (path,) = store.glob("clips-*.h5")
-    status, content = path.stat(), bytearray(path.read_bytes())
-    record = read_record(path)
-    content[record.maps_offset + 5 * map_bytes(record.settings.maps.shape) + 11] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    opened = ClipStore(store)
-    with pytest.raises(ClipStoreError, match=r"maps of frame \d+ are corrupt"):
-        for name in FRAMES:
-            opened.frames(name).maps(np.arange(FRAMES[name]))
-    for name in FRAMES:  # the frames are whole
-        opened.frames(name).read(np.arange(FRAMES[name]))
-
-
 def test_unknown_weights_are_refused_first(made) -> None:
     ran = store_maps(made, "refused", "--backbone", "timm/resnet18.nosuch", exit_code=2)
     assert "did you mean timm/resnet18?" in ran.stderr and not (made / "refused").exists()
-
-
-def test_files_with_maps_of_other_weights_are_told_apart(made, tmp_path) -> None:
-    store_maps(made, tmp_path / "clips")
-    write_image_weights(tmp_path / "other.pth", seed=1)
-    store_maps(made, tmp_path / "other", "--weights", tmp_path / "other.pth")
-    (file,) = (tmp_path / "other").glob("clips-*.h5")
-    shutil.copy(file, tmp_path / "clips" / "clips-000001.h5")
-    with pytest.raises(ClipStoreError) as caught:
-        ClipStore(tmp_path / "clips")
-    expected, got = re.findall(r"weights (sha256:\w+)", str(caught.value))
-    assert expected != got
 
 
 def _write_nan(file: h5py.File) -> None:

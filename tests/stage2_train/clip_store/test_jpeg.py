@@ -41,16 +41,3 @@ def test_a_missing_decoder_is_not_damage_of_the_store(tmp_path, tiny_world, no_d
     with pytest.raises(PipelineError, match=r"torchvision.*orn doctor") as raised:
         store.frames(store.ids[0]).read(np.arange(1))
     assert "remove" not in str(raised.value)
-
-
-def test_an_error_of_the_disk_is_not_damage_of_the_store(tiny_world, monkeypatch) -> None:
-    store = tiny_world.clips()
-    frames = store.frames(store.ids[0])
-
-    def fails(*_: object) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr("orn.stage2_train.clip_store.clip_store.open_stamped", fails)
-    with pytest.raises(PipelineError, match=r"cannot be read.*Input/output error") as raised:
-        frames.read(np.arange(1))
-    assert "remove" not in str(raised.value)

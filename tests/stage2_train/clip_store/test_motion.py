@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,7 +6,6 @@ from orn.shared.errors import ConfigError
 from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.motion import SCALES_C, MotionBetween, reversed_motion
 from orn.stage2_train.clip_store.motion_windows import frame_motion
-from orn.stage2_train.settings.model_config import MOTION_CHANNELS
 from tests.stage2_train.clip_store.moving_pictures import (
     film,
     texture,
@@ -101,32 +99,6 @@ def test_reversed_motion_is_about_that_of_the_reversed_frames() -> None:
     turned_back = reversed_motion(forwards)
     assert np.linalg.norm(turned_back - expected) < 0.2 * np.linalg.norm(forwards - expected)
     assert (reversed_motion(turned_back) == forwards).all()
-
-
-def test_there_is_no_motion_across_a_cut() -> None:
-    first, second = texture(120, 160), texture(120, 160, seed=7)
-    between = MotionBetween((8, 8))
-    assert between(_gray(first), _gray(second), 1 / 30) is between.none
-    shifted = translated(first, 0.03, 0.02)
-    assert between(_gray(first), _gray(shifted), 1 / 30)[PRESENT].all()
-    assert between.none.shape == (MOTION_CHANNELS, 8, 8)
-
-
-def _gray(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(picture[..., 0], (224, 224)))
-
-
-def test_results_do_not_depend_on_the_number_of_threads() -> None:
-    frames = list(film(lambda s: _scene_with_patch(240, 320, s), seconds=0.2))
-    number = cv2.getNumThreads()
-    try:
-        results = []
-        for threads in (1, 4):
-            cv2.setNumThreads(threads)
-            results.append(np.stack([motion for _, motion in frame_motion(frames)]))
-    finally:
-        cv2.setNumThreads(number)
-    assert (results[0] == results[1]).all()
 
 
 def test_more_cells_than_pixels_of_the_flow_are_refused() -> None:

@@ -144,15 +144,6 @@ def test_a_store_without_motion_says_so(made: Path, tmp_path: Path) -> None:
         all_motion(ClipStore(tmp_path / "clips").frames("a"))
 
 
-def test_the_dry_run_counts_motion(made: Path, tmp_path: Path) -> None:
-    bytes_of = [
-        store_clips(made, tmp_path / "new", *options, "--dry-run", "--json").json["estimated_bytes"]
-        for options in ((), ("--motion", "--rate", "1000"))
-    ]
-    assert bytes_of[1] - bytes_of[0] == pytest.approx(2 * 32 * 49 * sum(FRAMES.values()), rel=0.05)
-    assert not (tmp_path / "new").exists()
-
-
 def test_memory_does_not_grow_with_length() -> None:
     """A frame in a hundred is selected; motion of a frame takes 6 kB."""
     scenes = [texture(32, 32, seed=seed) for seed in (0, 1)]

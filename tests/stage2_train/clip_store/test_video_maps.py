@@ -152,10 +152,3 @@ def test_what_a_network_cannot_do_is_refused_first(
     ran = store_maps(made, "refused", *more, exit_code=2)
     assert message in ran.stderr and "Traceback" not in ran.stderr
     assert not (made / "refused").exists()
-
-
-def test_the_dry_run_counts_maps(made: Path) -> None:
-    described = store_maps(made, "new", "--dry-run", "--json").json
-    assert described["backbone"] == VIDEO_NETWORK and described["to_fetch"] is None
-    assert described["frames_to_do"] == 4 + 4 + 4 + 1
-    assert described["estimated_bytes"] > 13 * 2 * 1024 * 4

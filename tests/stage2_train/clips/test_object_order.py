@@ -1,7 +1,5 @@
 """Persons first, and everything of a detection moves with it."""
 
-from dataclasses import fields, replace
-
 import numpy as np
 import pytest
 
@@ -14,8 +12,6 @@ from orn.stage2_train.clips.objects import (
     objects_of_frames,
     with_persons_first,
 )
-from orn.stage2_train.clips.sampling import ClipRequest
-from tests.stage2_train.clips.conftest import SETTINGS
 from tests.worlds.shards import PERSON, blocks
 
 WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)
@@ -68,19 +64,3 @@ def test_slots_are_those_of_the_detections_in_that_order(seed) -> None:
         np.testing.assert_array_equal(slots.class_scores[0, slot], objects.class_scores[place])
         assert slots.boxes[0, slot].tolist() == [place, place, place + 1, 8]
     np.testing.assert_allclose(slots.masks[0, 4], left, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "clip_request", [ClipRequest(0, epoch=3), ClipRequest(0), ClipRequest(0, clip=1)]
-)
-def test_order_is_drawn_apart_and_again_the_same(clip_request, make_dataset) -> None:
-    plain, ordered, again = (
-        make_dataset(replace(SETTINGS, as_authors=as_authors))[clip_request]
-        for as_authors in (False, True, True)
-    )
-    for field in fields(ordered.slots):
-        ours, theirs = getattr(ordered.slots, field.name), getattr(again.slots, field.name)
-        np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(np.sort(plain.slots.labels), np.sort(ordered.slots.labels))
-    assert not np.array_equal(plain.slots.labels, ordered.slots.labels)
-    assert (ordered.slots.labels[:, 0] == 0).all()  # the tiny world's label 0 is in each frame

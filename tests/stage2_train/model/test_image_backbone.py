@@ -124,15 +124,6 @@ def test_a_trained_network_changes(config) -> None:
     assert network.backbone.network.conv_stem.weight.grad.abs().sum() > 0
 
 
-def test_given_maps_replace_frames(config) -> None:
-    """To the bit, and in evaluation and training; the frames are then not read."""
-    network, batch = build_network(config).eval(), frames_of(config)
-    maps_BTChw = network.backbone(batch.frames_BTCHW).unflatten(0, batch.frames_BTCHW.shape[:2])
-    given = replace(batch, maps_BTChw=maps_BTChw, frames_BTCHW=torch.zeros_like(batch.frames_BTCHW))
-    with torch.inference_mode():
-        assert torch.equal(network(batch).logits_BA, network(given).logits_BA)
-
-
 @pytest.mark.parametrize("parts", [("appearance", "class"), ("appearance", "class", "box")])
 def test_heads_in_bfloat16_compute_what_they_do_in_float32(config, parts) -> None:
     """But for rounding; in evaluation, and with gradients in training."""

@@ -184,22 +184,3 @@ def test_padding_and_order_change_no_value_or_gradient(
         results.append([output.logits_BA, *_gradients(network, [output.logits_BA])])
     for actual, expected in zip(*results, strict=True):
         assert_close(actual, expected)
-
-
-class _GivenFeatures(torch.nn.Module):
-    """In place of conv5: the features, which are all that changes."""
-
-    def forward(self, features: torch.Tensor, num_frames: int) -> torch.Tensor:
-        return features
-
-
-@pytest.mark.parametrize("name", ["orn", "clique-3"])
-def test_gradcheck_of_the_object_head(name, make_variant, make_batch) -> None:
-    head, batch = make_variant(name).object_head, make_batch(clips=1, frames=2, slots=2)
-    appearance = head.objects.parts["appearance"]
-    width, appearance.conv5 = appearance.width, _GivenFeatures()
-    batch = replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :1, :2] + 0.1)
-    feats_MDhw = torch.randn(2, width, 1, 2, dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda feats_MDhw: head(feats_MDhw, batch)[0], feats_MDhw.requires_grad_()
-    )

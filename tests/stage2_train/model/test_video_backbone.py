@@ -12,7 +12,7 @@ from torchvision.transforms.functional import normalize
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.model.backbones import load_backbone, map_shape, published_size
 from orn.stage2_train.model.video_backbone import VideoBackbone
-from orn.stage2_train.settings.model_config import WINDOWS, FrameWindow
+from orn.stage2_train.settings.model_config import WINDOWS
 from tests.worlds.video_networks import VIDEO_NETWORK, write_video_weights
 
 POOLED = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "swin3d_t", "swin3d_s", "swin3d_b")
@@ -85,13 +85,6 @@ def test_windows_are_those_that_torchvision_publishes() -> None:
         assert f"`frame_rate={window.rate:g}`" in stated
         if backbone != "torchvision/s3d":
             assert f"`clip_len={window.frames}`" in stated
-
-
-def test_the_slice_of_a_time_is_the_middle_of_its_window() -> None:
-    window = FrameWindow(frames=16, rate=15.0, slice_frames=8)
-    assert [window.slice_at(seconds) for seconds in (0.0, 0.53, 0.54, 1.2)] == [0, 0, 1, 2]
-    assert window.first_second(0) == pytest.approx(-8 / 15)
-    assert window.first_second(2) + window.middle * 8 / window.rate == pytest.approx(2 * 8 / 15)
 
 
 def test_training_and_autocast_change_nothing(tmp_path: Path) -> None:

@@ -11,10 +11,8 @@ from torchvision.models import resnet18
 
 from orn.shared.jobs.atomic_file import lock_path, locked
 from orn.stage2_train.compare.runs import read_runs
-from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import load_last
-from orn.stage2_train.settings.recipe import load_recipe
-from orn.stage2_train.training.initial_weights import IMAGENET_URLS, find_initial_weights
+from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 from tests.running import Ran
 from tests.weights_server import WeightsServer
 
@@ -69,18 +67,6 @@ def test_published_weights_are_fetched_once(start, weights, tmp_path, published)
     start("--weights", weights, "--set", "model.backbone=resnet18")
     assert same_weights(tmp_path / "one", tmp_path / "run")
     assert len(published.requests) == 1
-
-
-def test_the_object_heads_conv5_of_the_authors_stays_random(weights, tmp_path) -> None:
-    overrides = ("model.base_width=2", "model.variant=authors")
-    recipe = load_recipe("ablation_resnet18", num_activities=2, overrides=overrides)
-    network = build_network(recipe.model)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    find_initial_weights(recipe, tmp_path, None, file=weights).load(network)
-    moved = {
-        name for name, tensor in network.state_dict().items() if (tensor != before[name]).any()
-    }
-    assert {name.partition(".")[0] for name in moved} == {"trunk", "activity_head"}
 
 
 def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, published) -> None:

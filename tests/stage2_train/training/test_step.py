@@ -1,6 +1,5 @@
 """One step: mean gradients, limits, and losses that are not finite."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -18,7 +17,7 @@ ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved
 
 
 @pytest.fixture
-def make_step(tiny_world, tiny_recipe, tmp_path):
+def make_step(tiny_world, tiny_recipe):
     """A function that makes one step with plain gradient descent of rate 1."""
 
     def step(
@@ -47,7 +46,6 @@ def make_step(tiny_world, tiny_recipe, tmp_path):
             recipe=recipe,
             heads="both",
             step=7,
-            run=tmp_path,
         )
         moved = torch.cat(
             [
@@ -58,15 +56,6 @@ def make_step(tiny_world, tiny_recipe, tmp_path):
         return values, moved
 
     return step
-
-
-def test_loss_of_each_head_is_logged_where_it_is_asked_for(make_step, tiny_recipe) -> None:
-    losses = replace(tiny_recipe.losses, activity_loss_weight=15.0, each_head_loss_weight=0.5)
-    values, _ = make_step(replace(tiny_recipe, losses=losses))
-    expected = 15 * values["activity_loss"] + values["object_class_loss"]
-    assert values["each_head_loss"] > 0
-    assert values["accuracy"] in (0.0, 0.5, 1.0)
-    assert values["loss"] == pytest.approx(expected + 0.5 * values["each_head_loss"], rel=1e-6)
 
 
 def test_gradient_is_cut_to_its_limit(make_step, tiny_recipe) -> None:
@@ -135,20 +124,15 @@ def test_draws_of_a_step_depend_on_seed_step_and_process() -> None:
     assert len({draw(0, 1, 0), draw(1, 1, 0), draw(0, 2, 0), draw(0, 1, 1)}) == 4
 
 
-def test_loss_that_is_not_finite(make_step, tmp_path) -> None:
+def test_loss_that_is_not_finite(make_step) -> None:
     def spoil(network) -> None:
         torch.nn.init.constant_(network.object_head.objects.classify_object.bias, float("inf"))
 
-    with pytest.raises(TrainingError, match=r"step 7: .* loss"):
+    with pytest.raises(TrainingError, match=r"step 7: .* loss, got nan .*film/\d"):
         make_step(spoil=spoil)
-    record = json.loads((tmp_path / "not-finite.json").read_text())
-    assert record["step"] == 7
-    assert len(record["ids"]) == 2
-    assert record["ids"][0].startswith("film/")
-    assert record["values"]["object_class_loss"] == "nan"
 
 
-def test_gradient_that_is_not_finite(make_step, monkeypatch) -> None:
+def test_gradient_that_is_not_finite(make_step) -> None:
     def spoil(network) -> None:
         weight = network.object_head.reasoning.classify.weight
         weight.register_hook(lambda gradient: gradient * float("inf"))

@@ -50,20 +50,3 @@ def test_predictions_equal_those_of_stored_maps(
     words = ("predict", RUN, film, "--shards", "shards/demo", "--json", *LAPTOP[2:])
     (window,) = (line for line in run_orn(*words).lines if line["kind"] == "window")
     np.testing.assert_allclose(window["logits"]["two_heads"], stored.logits[0], atol=5e-3)
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (("--set", "data.flip=true"), "data.flip=false"),
-        (("--set", "model.backbone_trains=true"), "always frozen"),
-        (("--set", "data.crop=[60,64]"), "use 224x224"),
-    ],
-)
-def test_what_a_video_network_cannot_do_is_refused(
-    made: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, str], message: str
-) -> None:
-    monkeypatch.chdir(made)
-    words = ("--weights", "moved.pth" if Path("moved.pth").exists() else "network.pth")
-    ran = train("--run", "runs/other", *words, *more, exit_code=2)
-    assert message in ran.stderr and not Path("runs/other").exists()
