@@ -33,10 +33,12 @@ from orn.shared.video.read import read_frames
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.detect_unit import UnitDetector
 from orn.stage1_detect.mmdet.detector import load_detector
-from orn.stage1_detect.mmdet.library import (
+from orn.stage1_detect.mmdet.model import (
     Compose,  # before mmdet, since it replaces mmcv's operators
+    build_model,
+    quiet,
+    read_config,
 )
-from orn.stage1_detect.mmdet.model import build_model, quiet, read_config
 
 from mmdet.apis import inference_detector, init_detector  # isort: skip
 from mmdet.utils import get_test_pipeline_cfg  # isort: skip

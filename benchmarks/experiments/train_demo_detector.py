@@ -30,8 +30,13 @@ from orn.shared.jobs.progress import progress
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.rle import decode, encode_crop
 from orn.stage1_detect.mmdet.detector import load_detector
-from orn.stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
-from orn.stage1_detect.mmdet.model import build_model, read_config
+from orn.stage1_detect.mmdet.model import (
+    BitmapMasks,
+    DetDataSample,
+    InstanceData,
+    build_model,
+    read_config,
+)
 
 CONFIG = Path(__file__).parents[2] / "orn" / "demo" / "detector" / "mask_rcnn_demo.py"
 FRAMES_PER_FILM = 2

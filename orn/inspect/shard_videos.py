@@ -22,8 +22,13 @@ from orn.shared.errors import JoinError, PipelineError
 from orn.shared.jobs.plan import Plan
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.shared.video.random_access import VideoReader, seconds_of_frames
-from orn.shared.video.read import content_bytes, content_digest, estimate
+from orn.shared.video.read import (
+    VideoReader,
+    content_bytes,
+    content_digest,
+    estimate,
+    seconds_of_frames,
+)
 
 _REMEDY = "specify the manifest with --dataset FILE.toml"
 

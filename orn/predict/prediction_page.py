@@ -22,7 +22,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import Picture, fitted_page, render
-from orn.shared.video.random_access import VideoReader
+from orn.shared.video.read import VideoReader
 from orn.stage2_train.explanation.draw_clip import (
     FULL_DROP,
     draw_clip,

@@ -1,4 +1,5 @@
-"""Read frames with their times, from a video file or a folder of JPEGs.
+"""Read frames with their times, from a video file or a folder of JPEGs: in order, or by index, by
+seeking if it is exact, else by sequential decoding.
 
 All frames are returned in display order, upright and as RGB. Times are presentation times in
 seconds; missing or non-increasing times are replaced by the previous time + 1 / rate.
@@ -6,15 +7,31 @@ seconds; missing or non-increasing times are replaced by the previous time + 1 /
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from orn.shared.data_files import Stamp, file_digest, reason, regular_status, stamp_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import estimate_file, probe_file, read_file
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
-from orn.shared.video.frame_times import KnownTimes
-from orn.shared.video.jpeg_folder import estimate_folder, folder_files, probe_folder, read_folder
+from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times, is_known_damaged
+from orn.shared.video.jpeg_folder import (
+    estimate_folder,
+    folder_files,
+    folder_seconds,
+    probe_folder,
+    read_folder,
+)
+
+_NEAR_FRAMES = 48
+"""Maximum number of frames for which decoding is faster than seeking."""
+_KEPT_BYTES = 128 * 2**20
 
 
 def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
@@ -56,6 +73,145 @@ def read_frames(
     if os.path.isdir(path):
         return read_folder(path, rate=rate, start=start)
     return read_file(path, start=start, times=times)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VideoTimes:
+    """The times of a video's frames, if known without decoding."""
+
+    seconds: NDArray[np.float64] | None
+    """(F,) increasing presentation times; None if only decoding yields them."""
+    known: KnownTimes = "not read"
+    """Argument of `read_frames`."""
+
+    @classmethod
+    def of(cls, path: Path, *, rate: float | None = None) -> "VideoTimes":
+        """Read the times of a video file, or of a folder of JPEGs at `rate` frames per second.
+
+        Raises:
+            VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
+        """
+        if os.path.isdir(path):
+            return cls(seconds=folder_seconds(path, rate=rate))
+        times = frame_times(path)
+        if times is None:
+            return cls(seconds=None, known="unavailable")
+        # Each range of a damaged file is decoded from the first frame, so it is read sequentially.
+        return cls(seconds=None if is_known_damaged(path) else times.seconds, known=times)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the times in memory."""
+        if isinstance(self.known, FrameTimes):
+            return self.known.size_bytes
+        return 0 if self.seconds is None else self.seconds.nbytes
+
+
+def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.float64]:
+    """Return the (F,) times of all frames of a video, which is decoded only if necessary.
+
+    Raises:
+        VideoDecodeError: if no frame can be decoded or the rate of a folder is missing.
+    """
+    times = VideoTimes.of(path, rate=rate)
+    if times.seconds is not None:
+        return times.seconds
+    frames = read_frames(path, rate=rate, times=times.known)
+    return np.array([frame.seconds for frame in frames])
+
+
+class VideoReader:
+    """Reader of a video's frames by index.
+
+    If all times are known, the reader seeks. Other videos are decoded sequentially, and only once
+    unless a request precedes the buffered frames.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rate: float | None = None,
+        times: VideoTimes | None = None,
+        shrink: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda image_HW3: image_HW3,
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
+        """Open a video without decoding.
+
+        Args:
+            path: a video file or a folder of JPEGs.
+            rate: frames per second of a folder.
+            times: times of the video, if already read.
+            shrink: function that transforms each (H, W, 3) uint8 RGB image before it is buffered
+                and returned.
+            kept_bytes: size of the buffer for earlier frames, if the reader cannot seek.
+
+        Raises:
+            VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
+        """
+        self.times = times or VideoTimes.of(path, rate=rate)
+        self._path, self._rate, self._shrink, self._most_bytes = path, rate, shrink, kept_bytes
+        self._kept: deque[Frame] = deque()
+        self._kept_bytes = self._next = 0
+        self._frames: Iterator[Frame] = iter(())
+        self._begin(0)
+
+    def frame(self, place: int) -> Frame | None:
+        """Return the frame at an index, from 0; None after the end of the video.
+
+        Raises:
+            VideoDecodeError: if no frame can be decoded or the file cannot be read.
+        """
+        if self.times.seconds is None:
+            return self._decoded(place)
+        if self._kept and self._kept[-1].index == place:
+            return self._kept[-1]
+        if not 0 <= place - self._next <= _NEAR_FRAMES:
+            self._begin(place)
+        for frame in self._frames:
+            self._next = frame.index + 1
+            if frame.index == place:
+                self._kept.clear()
+                self._kept.append(self._shrunk(frame))
+                return self._kept[-1]
+        return None
+
+    def frames_at(self, places: Iterable[int]) -> Iterator[Frame]:
+        """Yield the frames at the given indices in order, up to the end of the video."""
+        return (frame for place in places if (frame := self.frame(place)) is not None)
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Yield frames [start, stop), by default up to the end of the video."""
+        for place in count(start) if stop is None else range(start, stop):
+            frame = self.frame(place)
+            if frame is None:
+                return
+            yield frame
+
+    def _decoded(self, place: int) -> Frame | None:
+        """Return a frame of a video that is decoded in order."""
+        if self._kept and place < self._kept[0].index:
+            self._begin(0)
+        if self._kept and place <= self._kept[-1].index:
+            return self._kept[place - self._kept[0].index]
+        for decoded in self._frames:
+            frame = self._shrunk(decoded)
+            self._kept.append(frame)
+            self._kept_bytes += frame.image.nbytes
+            while self._kept_bytes > self._most_bytes and len(self._kept) > 1:
+                self._kept_bytes -= self._kept.popleft().image.nbytes
+            if frame.index == place:
+                return frame
+        return None
+
+    def _shrunk(self, frame: Frame) -> Frame:
+        return replace(frame, image=self._shrink(frame.image))
+
+    def _begin(self, place: int) -> None:
+        """Start decoding at an index."""
+        self._kept.clear()
+        self._kept_bytes, self._next = 0, place
+        self._frames = read_frames(self._path, rate=self._rate, start=place, times=self.times.known)
 
 
 def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:

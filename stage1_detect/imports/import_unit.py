@@ -30,8 +30,7 @@ from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.text import counted
 from orn.shared.video.frame import VideoInfo
-from orn.shared.video.random_access import seconds_of_frames
-from orn.shared.video.read import content_bytes, content_digest, probe
+from orn.shared.video.read import content_bytes, content_digest, probe, seconds_of_frames
 from orn.stage1_detect.detect_unit import add_frames, reason_below
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.object_table import objects_of, places_of

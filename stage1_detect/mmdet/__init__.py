@@ -1,5 +1,5 @@
 """The adapter to MMDetection: the only package that imports mmdet, mmcv or mmengine.
 
-`library.py` imports the names used by the other files, after replacing mmcv's compiled module.
+`model.py` imports the names used by the other files, after replacing mmcv's compiled module.
 May import `shared`.
 """

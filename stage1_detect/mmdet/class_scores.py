@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from orn.shared.masks.rules import ScoreKind
-from orn.stage1_detect.mmdet.library import (
+from orn.stage1_detect.mmdet.model import (
     BBoxHead,
     FCNMaskHead,
     InstanceData,
     MaskFormerFusionHead,
     RTMDetInsHead,
     Segmenter,
+    class_head,
     multiclass_nms,
 )
-from orn.stage1_detect.mmdet.model import class_head
 
 
 def keep_class_scores(model: Segmenter) -> ScoreKind:

@@ -38,9 +38,10 @@ from orn.stage1_detect.mmdet.class_scores import (
     keep_mask_probabilities,
     use_half_precision,
 )
-from orn.stage1_detect.mmdet.library import Compose, Segmenter
 from orn.stage1_detect.mmdet.model import (
+    Compose,
     DetectorConfig,
+    Segmenter,
     build_model,
     error_text,
     library_versions,

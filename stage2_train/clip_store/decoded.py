@@ -14,8 +14,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import places_at_rate
-from orn.shared.video.random_access import VideoReader, VideoTimes
-from orn.shared.video.read import read_frames
+from orn.shared.video.read import VideoReader, VideoTimes, read_frames
 from orn.stage2_train.clip_store.clip_store import ClipFrames, ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled

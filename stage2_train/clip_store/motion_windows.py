@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
-from orn.shared.video.random_access import VideoTimes
-from orn.shared.video.read import read_frames
+from orn.shared.video.read import VideoTimes, read_frames
 from orn.stage2_train.clip_store.motion import (
     MotionBetween,
     MotionMaps,

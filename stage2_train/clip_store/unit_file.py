@@ -21,8 +21,13 @@ from orn.shared.jobs.atomic_file import replacing
 from orn.shared.text import counted, utf8
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame import at_rate, within
-from orn.shared.video.random_access import seconds_of_frames
-from orn.shared.video.read import Frame, content_digest, content_stamp, read_frames
+from orn.shared.video.read import (
+    Frame,
+    content_digest,
+    content_stamp,
+    read_frames,
+    seconds_of_frames,
+)
 from orn.stage2_train.clip_store.center_frames import frames_at, frames_of_segments
 from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled

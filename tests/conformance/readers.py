@@ -23,8 +23,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
-from orn.shared.video.random_access import VideoTimes
-from orn.shared.video.read import read_frames
+from orn.shared.video.read import VideoTimes, read_frames
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100_objects import read_epic100
 from orn.stage1_detect.imports.import_request import FormatName

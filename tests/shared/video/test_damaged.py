@@ -10,8 +10,7 @@ import av
 import pytest
 
 from orn.shared.video.frame_times import frame_times
-from orn.shared.video.random_access import VideoTimes
-from orn.shared.video.read import read_frames
+from orn.shared.video.read import VideoTimes, read_frames
 from tests.worlds.videos import write_numbered
 
 UNIT_FRAMES = 20

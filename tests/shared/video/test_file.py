@@ -12,8 +12,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.random_access import VideoTimes
-from orn.shared.video.read import estimate, probe, read_frames
+from orn.shared.video.read import VideoTimes, estimate, probe, read_frames
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
 
 MILLISECOND = 1e-3

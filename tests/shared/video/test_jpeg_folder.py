@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.random_access import VideoTimes
-from orn.shared.video.read import estimate, probe, read_frames
+from orn.shared.video.read import VideoTimes, estimate, probe, read_frames
 from tests.bounded import refusals
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_folder
 

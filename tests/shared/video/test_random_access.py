@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.video.random_access import VideoReader
-from orn.shared.video.read import Frame, read_frames
+from orn.shared.video.read import Frame, VideoReader, read_frames
 from tests.worlds.videos import write_gray
 
 

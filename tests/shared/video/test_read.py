@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.random_access import VideoTimes
-from orn.shared.video.read import content_bytes, content_digest, estimate, probe
+from orn.shared.video.read import VideoTimes, content_bytes, content_digest, estimate, probe
 from tests.bounded import bounded
 from tests.worlds.videos import claim_frames, write_numbered
 

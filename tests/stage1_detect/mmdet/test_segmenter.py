@@ -186,7 +186,7 @@ def assert_rows_have_the_kept_score(detections: list[FrameDetections]) -> None:
 
 
 def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
-    from orn.stage1_detect.mmdet.library import MaskFormerFusionHead
+    from orn.stage1_detect.mmdet.model import MaskFormerFusionHead
 
     head = MaskFormerFusionHead(
         num_things_classes=3, num_stuff_classes=1, test_cfg={"max_per_image": 9}

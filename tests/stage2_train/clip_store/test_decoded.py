@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orn.data_manifests.records import Video
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video import random_access as reader
+from orn.shared.video import read as reader
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.decoded import DecodedVideo
