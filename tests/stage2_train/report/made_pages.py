@@ -28,7 +28,7 @@ def made_page(
     model = open_model(run, device="cpu")
     file = evaluation_of(predictions, classes, **changes)
     measured = Measured(file=file, predictions=predictions, classes=tuple(classes))
-    explained = Explanations(names=("cup",), mistakes={}, doubts=measured.doubts())
+    explained = Explanations(mistakes={}, doubts=measured.doubts())
     detector = SimpleNamespace(title=predictions.ids[0], config_name="x")
     sources = SimpleNamespace(detections=SimpleNamespace(detector=detector))
     runs = [EvaluatedRun(model=model, sources=sources, joined=SimpleNamespace(segments=()))]

