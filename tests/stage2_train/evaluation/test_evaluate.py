@@ -23,7 +23,7 @@ from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, Recipe
 from tests.running import LAPTOP, run_orn
 from tests.stage2_train.training.conftest import sources_of
-from tests.worlds.films import DETECTOR, make_workspace, words_of, write_films_shard, write_signed
+from tests.worlds.films import DETECTOR, make_workspace, words_of, write_films_shard
 
 MULTI_LABEL = {"task": "multi-label", "metric": "map"}
 
@@ -88,23 +88,6 @@ def test_average_precision_without_a_positive_is_null(measure, tmp_path) -> None
         load_measured(run, "validation", ("right", "down"))
 
 
-def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_once) -> None:
-    config = read_config(one_step)
-    trained_with = config.detector.title
-    message = "trained on objects from"
-    assert message not in run_orn("eval", one_step).stderr
-    other = replace(config, detector=replace(config.detector, config_name="another"))
-    write_signed(one_step, other)
-    stderr = run_orn("eval", one_step).stderr
-    assert stderr.count(f"{message} 'another sha256:0'") == 1
-    assert f"'{trained_with}'" in stderr
-    assert f"({trained_once['--shards']})" in " ".join(stderr.split())
-    # One that reads no objects is as good on any shards.
-    blind = replace(config.recipe, model=replace(config.recipe.model, objects="cells"))
-    write_signed(one_step, replace(other, recipe=blind))
-    assert message not in run_orn("eval", one_step, exit_code=None).stderr
-
-
 def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
     tiny_world, workspace, tmp_path
 ) -> None:
@@ -157,11 +140,3 @@ def test_temperatures_are_fitted_on_all_validation_clips_with_one_view(one_step)
         path.unlink(missing_ok=True)
         run_orn("eval", one_step, *LAPTOP, *words)
         assert path.exists() == fits
-
-
-@pytest.mark.parametrize(("split", "seen"), [("train", True), ("validation", False)])
-def test_of_another_run_only_the_train_split_was_seen(split, seen, one_step) -> None:
-    result = run_orn("eval", one_step, "--split", split)
-    assert (f"trained on the {split} split" in result.stderr) is seen
-    assert read_eval(one_step / f"eval-{split}.json").trained_on is seen
-    assert ("(trained on)" in result.stdout) is seen

@@ -86,17 +86,6 @@ def test_processes_and_batches_change_nothing(
     np.testing.assert_allclose(together.logits, whole.logits, atol=BATCHING)
 
 
-def test_processes_without_segments_have_no_predictions(whole) -> None:
-    empty = dataclasses.replace(
-        whole,
-        ids=(),
-        labels=whole.labels[:0],
-        object_logits=whole.object_logits[:0],
-        activity_logits=whole.activity_logits[:0],
-    )
-    assert gathered([empty, empty]).ids == ()
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_segments_one_after_another_give_the_bits_of_clips_one_after_another(
     workers, network, clips

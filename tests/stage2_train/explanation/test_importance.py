@@ -111,12 +111,6 @@ def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
         torch.testing.assert_close(drop, lost_BA[0, explanation.class_B[0]], atol=1e-10, rtol=0)
 
 
-def test_an_explanation_is_printed_in_a_line(tiny_config, make_network, make_batch) -> None:
-    explanation = explain(make_network(tiny_config), make_batch(clips=2))
-    expected = f"<Importance: {len(explanation.clip_P)} pairs of objects in 2 clips>"
-    assert repr(explanation) == expected
-
-
 @pytest.mark.parametrize(
     "changes",
     [
