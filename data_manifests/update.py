@@ -1,4 +1,5 @@
-"""`orn manifest update`: new videos and classes of a table that has grown, and corrected labels.
+"""`orn manifest update`: new videos and classes of a table that has grown, and corrected labels;
+the folds of a comparison, and the manifest of each fold: a copy with another column of splits.
 
 No video moves to another split, and no class gets another index: new videos are added to the table
 of splits by the rule by which it was drawn, and new classes at the end of the list of classes.
@@ -8,7 +9,7 @@ import codecs
 import csv
 import io
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,10 +18,10 @@ from orn.data_manifests.draw_split import (
     extended_splits,
     grouped,
 )
-from orn.data_manifests.load import data_root_of, load_manifest
+from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest
-from orn.data_manifests.records import Listing, Split
+from orn.data_manifests.records import Listing, Split, fold_names
 from orn.data_manifests.table import (
     LABEL_SEPARATOR,
     LabeledRow,
@@ -38,9 +39,10 @@ from orn.data_manifests.text_files import (
     read_class_names,
     read_rows,
 )
+from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import ConfigError, ManifestError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes, write_text
 from orn.shared.text import counted, first_few
 
 _PREVIOUS = ".previous"
@@ -224,6 +226,24 @@ def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path)
         classes={name: index for index, name in enumerate(update.classes)},
         split_of=split_of,
     )
+
+
+def folds_of(manifest: str | Manifest) -> tuple[str, ...]:
+    """Return the names of a manifest's folds; empty if it has a single split."""
+    labels = load_manifest(manifest).labels
+    return fold_names(labels.folds or 0) if isinstance(labels, TableLabels) else ()
+
+
+def write_fold_manifests(manifest: str, paths: Sequence[Path]) -> None:
+    """Write a copy of a manifest for each path, whose stem is the column of splits."""
+    opened = load_manifest(manifest)
+    values = opened.model_dump(mode="json", exclude_unset=True)
+    for path in paths:
+        if opened.data_root is not None:
+            values["data_root"] = recorded_data_root(data_root_of(opened, None), path)
+        labels = {**values["labels"], "split": path.stem}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, to_toml({**values, "labels": labels}))
 
 
 def _new_splits(

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from orn.data_manifests.headers import read_headers, warn_of_times_beyond
+from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import start_over

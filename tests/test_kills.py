@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torchvision.models import get_model
 
 from orn.cli import main
-from orn.demo.world.make import write_world
+from orn.demo.world import write_world
 from orn.inspect.verify import verify_folder
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.atomic_file import is_locked

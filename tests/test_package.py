@@ -101,6 +101,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python.parent
 
 
+WORLD = """
+from pathlib import Path
+from orn.demo.world import write_world
+write_world(Path("data"), films={"train": 24, "validation": 8}, seed=0, workers=1)
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_the_wheel_works_beside_folders_of_the_same_names(installed: Path, tmp_path: Path) -> None:
@@ -111,7 +118,7 @@ def test_the_wheel_works_beside_folders_of_the_same_names(installed: Path, tmp_p
     commands: list[tuple[str | Path, ...]] = [
         (installed / "orn", "--help"),
         (installed / "python", "-P", "-m", "orn", "manifest", "list"),
-        (installed / "orn", "demo", "world", "--films", "24,8,0"),
+        (installed / "python", "-P", "-c", WORLD),
         (installed / "orn", "run", "demo", "--run", "runs/demo", *SHORT, "--yes"),
         *(
             (installed / "python", path, *ARGUMENTS.get(path.name, ()))

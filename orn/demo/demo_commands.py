@@ -7,16 +7,14 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BeforeValidator, Field
-
-from orn.shared.common_options import AsJson, Count, DataRoot, Seed
+from orn.shared.common_options import AsJson, DataRoot, Seed
 from orn.shared.echo import echo, echo_result
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.options import Option, command
+from orn.shared.options import command
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary
 
@@ -30,6 +28,8 @@ _HEADS = {
     "object_head": "reads masks and classes: the dish, not the lamp",
 }
 """What each head can tell."""
+_FILMS = {"train": 560, "validation": 200}
+"""Number of films per split."""
 _SHARD, _VIDEO = "shard-000002.zarr.zip", "validation-000000"
 """Shard of most validation films, and the one of them that is drawn."""
 
@@ -67,7 +67,7 @@ def demo_pipeline(seed: int) -> "Pipeline":
 
 def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
-    from orn.demo.world.make import TABLE_NAME, WORLD
+    from orn.demo.world import TABLE_NAME, WORLD
     from orn.inspect.inspect_commands import InspectRequest, inspect
     from orn.predict.predict_command import predict
     from orn.predict.predict_request import PredictRequest
@@ -156,22 +156,6 @@ def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
     )
 
 
-def _films(value: Any) -> Any:
-    parts = value.split(",") if isinstance(value, str) else value
-    if len(parts) != 3:
-        raise ValueError(
-            f"expected three numbers, TRAIN,VALIDATION,TEST, got {value!r}; pass 1600,320,0, for "
-            "example"
-        )
-    return parts
-
-
-_Films = Annotated[
-    tuple[Count, Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]],
-    BeforeValidator(_films),
-]
-
-
 @command("demo")
 def demo(*, seed: Seed = 0, as_json: AsJson = False) -> None:
     """Run the whole pipeline once: generate films, detect their objects, train, and evaluate.
@@ -183,28 +167,15 @@ def demo(*, seed: Seed = 0, as_json: AsJson = False) -> None:
 
 
 @command("demo world")
-def demo_world(
-    *,
-    data_root: DataRoot = None,
-    films: Annotated[
-        _Films, Option("Number of films per split.", metavar="TRAIN,VALIDATION,TEST")
-    ] = (560, 200, 0),
-    seed: Seed = 0,
-    workers: Annotated[Count | None, Option("Number of processes.", usual="one per core")] = None,
-) -> None:
+def demo_world(*, data_root: DataRoot = None, seed: Seed = 0) -> None:
     """Write the films of the demo world to --data, with their label table.
 
     A complete world is skipped, and an interrupted one resumes.
     """
     from orn.data_manifests.load import data_root_of, load_manifest
-    from orn.demo.world.make import PARTS, WORLD, write_world
+    from orn.demo.world import WORLD, write_world
 
     data_root = data_root_of(load_manifest("demo"), data_root)
-    drawn = write_world(
-        data_root,
-        films=dict(zip(PARTS, films, strict=True)),
-        seed=seed,
-        workers=workers or usable_cores(),
-    )
+    drawn = write_world(data_root, films=_FILMS, seed=seed, workers=usable_cores())
     done = f"{counted(drawn, 'film')} drawn" if drawn else "complete"
     echo(f"{data_root / WORLD}: {done}", err=True)

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from orn.data_manifests.folds import write_fold_manifests
 from orn.data_manifests.manifest_commands import check
 from orn.data_manifests.records import ALL, Split
+from orn.data_manifests.update import write_fold_manifests
 from orn.predict.predict_command import predict
 from orn.predict.predict_request import PredictRequest
 from orn.run.plan_run import Pipeline

@@ -17,7 +17,7 @@ from typing import Any
 
 import cv2
 
-from orn.data_manifests.headers import read_headers, warn_of_times_beyond
+from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
 from orn.data_manifests.load import files_of, load_dataset
 from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.data_files import Stamp

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orn.data_manifests.folds import write_fold_manifests
 from orn.data_manifests.load import dataset_names, load_dataset, load_manifest
+from orn.data_manifests.update import write_fold_manifests
 
 
 @pytest.fixture

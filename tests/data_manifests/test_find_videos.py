@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.data_manifests.find_videos import FoundVideo, find_videos
-from orn.data_manifests.headers import read_headers
+from orn.data_manifests.find_videos import FoundVideo, find_videos, read_headers
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Video
 from tests.bounded import bounded

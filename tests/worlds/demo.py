@@ -3,7 +3,7 @@
 from contextlib import chdir
 from pathlib import Path
 
-from orn.demo.world.make import write_world
+from orn.demo.world import write_world
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.settings.resources import Resources, TrainRequest

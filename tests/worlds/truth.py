@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from orn.demo.world.make import Film
-from orn.demo.world.render_film import RenderedFrame, render
-from orn.demo.world.scene import FRAMES_PER_SECOND, Scene, plan_scene
+from orn.demo.render_film import RenderedFrame, render
+from orn.demo.scene import FRAMES_PER_SECOND, Scene, plan_scene
+from orn.demo.world import Film
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES

@@ -1,5 +1,6 @@
 """Pictures under the masks, from videos."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def test_files_that_are_not_the_video_are_refused(pictures, film, manifest, tmp_
     film.write_bytes(film.read_bytes()[:-1] + b"x")
     with pytest.raises(JoinError, match=r"a\.mp4 differs from the file"):
         pictures.frames(video, np.zeros(1))
-    (tmp_path / "root/mine").mkdir(parents=True)
+    shutil.copytree(tmp_path / "data/mine", tmp_path / "root/mine")
+    (tmp_path / "root/mine/videos/a.mp4").unlink()
     with pytest.raises(JoinError, match="no file for this video"):
         VideoPictures(str(manifest), tmp_path / "root").frames(entry(), np.zeros(1))
 

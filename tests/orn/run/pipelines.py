@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.folds import write_fold_manifests
+from orn.data_manifests.update import write_fold_manifests
 from orn.run.plan_run import Pipeline
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect_request import DetectRequest

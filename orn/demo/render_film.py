@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from orn.demo.world.scene import HEIGHT, WIDTH, Scene
-from orn.demo.world.sprites import Actor
+from orn.demo.scene import HEIGHT, WIDTH, Scene
+from orn.demo.sprites import Actor
 
 _BORDER = 12
 _CAMERA_PIXELS = 3.0

@@ -13,8 +13,8 @@ import av
 import cv2
 import numpy as np
 
-from orn.demo.world.render_film import render
-from orn.demo.world.scene import (
+from orn.demo.render_film import render
+from orn.demo.scene import (
     FRAMES_PER_SECOND,
     HEIGHT,
     LABELS,
@@ -37,8 +37,7 @@ WORLD_VERSION = 3
 """Increased whenever the same seed produces different films."""
 PARTS = ("train", "validation", "test")
 LOST = PipelineError(
-    "films: a process ended abruptly, perhaps out of memory; run the command again, with fewer "
-    "--workers if it recurs"
+    "films: a process ended abruptly, perhaps out of memory; run the command again"
 )
 
 # No B-frames and no lookahead: with them, x264's output is not deterministic.

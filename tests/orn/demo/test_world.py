@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orn.demo.world.make import Film, write_world
-from orn.demo.world.scene import LABELS, plan_scene
+from orn.demo.scene import LABELS, plan_scene
+from orn.demo.world import Film, write_world
 from orn.shared.errors import ConfigError
 
 FILMS = {"train": 5, "validation": 2, "test": 0}

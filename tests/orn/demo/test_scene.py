@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from orn.demo.world.make import Film
-from orn.demo.world.render_film import render
-from orn.demo.world.scene import BYSTANDERS, DISHES, HAND, HEIGHT, LABELS, WIDTH, Scene, plan_scene
+from orn.demo.render_film import render
+from orn.demo.scene import BYSTANDERS, DISHES, HAND, HEIGHT, LABELS, WIDTH, Scene, plan_scene
+from orn.demo.world import Film
 
 NUMBER = 120
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orn.demo.world.sprites import Actor, Sprite, draw_sprite, hand_sprite
+from orn.demo.sprites import Actor, Sprite, draw_sprite, hand_sprite
 
 HEIGHT, WIDTH = 120, 160
 FRAMES, FRAMES_PER_SECOND = 8, 8
