@@ -10,11 +10,9 @@ from typing import Any
 from orn.data_manifests.load import load_listing, load_manifest, locate_videos
 from orn.data_manifests.manifest import TableLabels
 from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
-from orn.shared.errors import SOME_FAILED, ManifestError, VideoDecodeError
-from orn.shared.jobs.progress import progress
+from orn.shared.errors import SOME_FAILED, ManifestError
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, summary_of
-from orn.shared.video.read import probe
 
 _FEW_FOR_A_SPLIT = 300
 """Number of clips below which cross-validation is advised."""
@@ -22,9 +20,7 @@ FEW_CLIPS = 20
 """Splits with fewer clips have a warning."""
 
 
-def check_dataset(
-    name_or_file: str | Path, data_root: Path | None, *, probe_videos: bool = False
-) -> dict[str, Any]:
+def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str, Any]:
     """Compare the label tables of a data set with its files, and return counts as plain values.
 
     Missing tables and invalid labels are reported in `problems`; videos and splits are counted
@@ -33,7 +29,6 @@ def check_dataset(
     Args:
         name_or_file: name or file of the manifest.
         data_root: folder of all data sets; None: the data set's.
-        probe_videos: whether to open each video, for `unreadable`.
 
     Raises:
         PipelineError: if the manifest or the list of videos cannot be read.
@@ -66,18 +61,17 @@ def check_dataset(
         "absent_tables": list(listing.absent),
         "missing": list(dataset.missing),
         "ignoring_case": list(dataset.ignoring_case),
-        "unreadable": _unreadable(dataset) if probe_videos else {},
         "class_counts": counts,
     }
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
-    """Return 1 if the label tables or all videos are unusable; 3 if some videos are missing or
-    cannot be opened; else 0."""
+    """Return 1 if the label tables are unusable or no video exists; 3 if some videos are missing;
+    else 0."""
     has_tables = not report["problems"] and not report["absent_tables"]
-    if not has_tables or report["videos"]["present"] <= len(report["unreadable"]):
+    if not has_tables or not report["videos"]["present"]:
         return 1
-    return SOME_FAILED if report["missing"] or report["unreadable"] else 0
+    return SOME_FAILED if report["missing"] else 0
 
 
 def as_summary(report: Mapping[str, Any]) -> Summary:
@@ -118,19 +112,6 @@ def _class_counts(listing: Listing) -> dict[str, dict[str, int]]:
         name: {split: counts[index, split] for split in SPLITS}
         for index, name in enumerate(listing.classes)
     }
-
-
-def _unreadable(dataset: Dataset) -> dict[str, str]:
-    """Return the error of each existing video that cannot be opened."""
-    reasons = {}
-    with progress("check", total=len(dataset.videos), unit="videos") as bar:
-        for video in dataset.videos:
-            try:
-                probe(video.path, rate=video.rate)
-            except VideoDecodeError as err:
-                reasons[video.id] = str(err)
-            bar.advance()
-    return reasons
 
 
 def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:

@@ -12,10 +12,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, Json, conlist
+from pydantic import Field
 
 from orn.data_manifests.manifest import Epic100Labels, EpicLabels
-from orn.data_manifests.records import Listing, Segment, Split, Subset, Task
+from orn.data_manifests.records import Listing, Segment, Split, Subset
 from orn.data_manifests.text_files import (
     Name,
     VideoId,
@@ -54,8 +54,6 @@ class _Vocabulary:
 
     names: Mapping[str, tuple[str, ...]]
     """Names by number, for "verb", "noun" or both."""
-    several: bool
-    """Whether all nouns of a segment are labels, instead of only the first."""
 
     @property
     def is_action(self) -> bool:
@@ -64,16 +62,10 @@ class _Vocabulary:
 
     def columns(self) -> dict[str, Any]:
         """Return the label columns of the tables, with their types."""
-        if self.several:
-            json: Any = Json
-            numbers = conlist(_number(self.names["noun"]), min_length=1)
-            return {"all_noun_classes": json[numbers]}
         return {f"{kind}_class": _number(names) for kind, names in self.names.items()}
 
     def label(self, row: Any) -> _Label:
-        """Return the numbers of a row's verb and noun, or of all its nouns."""
-        if self.several:
-            return tuple(sorted(set(row.all_noun_classes)))
+        """Return the numbers of a row's verb and noun."""
         return tuple(getattr(row, f"{kind}_class") for kind in self.names)
 
     def name(self, label: _Label) -> str:
@@ -90,39 +82,37 @@ def _number(names: Sequence[str]) -> Any:
     return Annotated[int, Field(ge=0, lt=len(names))]
 
 
-def read(spec: EpicLabels, folder: Path, *, task: Task, labels: bool) -> Listing:
+def read(spec: EpicLabels, folder: Path, *, labels: bool) -> Listing:
     """Return the listing of EPIC Kitchens 55; the id of a segment is its `uid`.
 
     Raises:
         DataRootError: if a table is missing.
         ManifestError: if rows are invalid.
     """
-    words = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
+    words = _vocabulary(spec, folder, ("{}_id", "class_key")) if labels else None
     listing, _ = _read_tables([(folder / spec.table, spec.last_train_person)], "uid", words)
     return listing
 
 
-def read_100(
-    spec: Epic100Labels, folder: Path, *, task: Task, labels: bool, partial: bool = False
-) -> Listing:
+def read_100(spec: Epic100Labels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
     """Return the listing of EPIC Kitchens 100; the id of a segment is its `narration_id`.
 
     Raises:
         DataRootError: if a table is missing.
         ManifestError: if rows are invalid.
     """
-    words = _vocabulary(spec, folder, task, ("id", "key")) if labels else None
+    words = _vocabulary(spec, folder, ("id", "key")) if labels else None
     paths, absent = split_tables(spec, folder, partial=partial)
     tables = [(path, split) for split, path in paths.items()]
     listing, used = _read_tables(tables, "narration_id", words)
-    if words and not words.several:
+    if words:
         subsets = (_unseen(spec, folder), _tail(spec, folder, used, words))
         listing = replace(listing, subsets=subsets)
     return replace(listing, absent=absent)
 
 
 def _vocabulary(
-    spec: EpicLabels | Epic100Labels, folder: Path, task: Task, columns: tuple[str, str]
+    spec: EpicLabels | Epic100Labels, folder: Path, columns: tuple[str, str]
 ) -> _Vocabulary:
     """Read the class tables for the target."""
     tables = {"verb": folder / spec.verbs, "noun": folder / spec.nouns}
@@ -136,7 +126,7 @@ def _vocabulary(
                 f"{path}, column {number!r}: expected 0 to {len(names[kind]) - 1} in order; "
                 "download the table again"
             )
-    return _Vocabulary(names=names, several=task == "multi-label")
+    return _Vocabulary(names=names)
 
 
 def _read_tables(

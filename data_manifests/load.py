@@ -247,9 +247,9 @@ def load_listing(
         case VlogLabels():
             return vlog.read(spec, folder, labels=labels, partial=partial)
         case EpicLabels():
-            return epic.read(spec, folder, task=task, labels=labels)
+            return epic.read(spec, folder, labels=labels)
         case Epic100Labels():
-            return epic.read_100(spec, folder, task=task, labels=labels, partial=partial)
+            return epic.read_100(spec, folder, labels=labels, partial=partial)
         case SomethingLabels():
             return something.read(spec, folder, labels=labels, partial=partial)
         case ActionLabels():

@@ -258,14 +258,7 @@ class Manifest(Section):
             raise ValueError("form 'frames' requires videos.rate; no other form allows it")
         if videos.rates and videos.rate is None:
             raise ValueError("videos.rates requires videos.rate; set it")
-        if (
-            self.task == "multi-label"
-            and isinstance(labels, EpicLabels | Epic100Labels)
-            and labels.target != "noun"
-        ):
-            raise ValueError(
-                "labels.target: expected 'noun' for task 'multi-label', since a clip can have "
-                f"several nouns but only one verb, got {labels.target!r}"
-            )
+        if self.task == "multi-label" and not isinstance(labels, TableLabels | VlogLabels):
+            raise ValueError(f"task: expected 'single-label' for labels.format {labels.format!r}")
         check_metric(self.task, self.metric)
         return self

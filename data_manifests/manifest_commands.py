@@ -44,18 +44,17 @@ def check(
     dataset: DatasetName,
     *,
     data_root: DataRoot = None,
-    probe_videos: Annotated[bool, Option("Also open each video.", name="--probe")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Check the label tables and videos of DATASET, the name or file of a manifest.
 
     Counts the segments of each split and class, and lists missing files, invalid labels and classes
-    that never occur in the training split. The exit code is 1 if a table is missing or invalid or
-    no video can be opened, and 3 if only some videos are missing or cannot be opened.
+    without clips in a split. The exit code is 1 if a table is missing or invalid or there are no
+    videos, and 3 if only some videos are missing.
     """
     from orn.data_manifests.check import as_summary, check_dataset, exit_code
 
-    report = check_dataset(dataset, data_root, probe_videos=probe_videos)
+    report = check_dataset(dataset, data_root)
     echo_result(report, as_summary, as_json=as_json)
     return exit_code(report)
 

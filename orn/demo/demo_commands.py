@@ -149,9 +149,6 @@ def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
             ("Open", str(pipeline.run / "report.html")),
             ("", str(pipeline.run / PAGE_NAME)),
             ("", str(pipeline.run / FILM_NAME)),
-            ("Your videos", "orn run LABELS.csv  # detects, trains, evaluates and reports"),
-            ("", "orn predict RUN VIDEO --overlay out.mp4 --html out.html"),
-            ("Real videos", "results in docs/results.md"),
         ],
     )
 

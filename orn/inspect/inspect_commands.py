@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from orn.shared.common_options import AsJson, FilePath, Share
 from orn.shared.echo import echo_result
-from orn.shared.errors import SOME_FAILED, ShardNotFoundError
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import Argument, Option, Request, command
 from orn.shared.text import counted, escape
 
@@ -103,7 +103,7 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> int:
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
 
-    path = _one_shard(request.shard)
+    path = request.shard
     shard = Shard(path)
     video_id, index, seconds = request.video_id, request.index, request.seconds
     frame_of = partial(summary.find_frame, video_id=video_id, index=index, seconds=seconds)
@@ -155,20 +155,6 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     yield from (shard, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # a corrupt plan
         yield from files_of(*data_of_shard(shard, request.dataset, request.data_root))
-
-
-def _one_shard(path: Path) -> Path:
-    """Return the shard at `path`, or the only shard of a folder."""
-    from orn.shared.shards.shard_folder import shard_paths
-
-    if not path.is_dir():
-        return path
-    shards = shard_paths(path)
-    if len(shards) > 1:
-        raise ShardNotFoundError(
-            f"{path}: expected one shard, got {len(shards)}; specify one, such as {shards[0]}"
-        )
-    return shards[0]
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

@@ -1,4 +1,4 @@
-"""A frame as a picture or in a notebook, or a video, with detections."""
+"""A frame as a picture, or a video, with detections."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,6 @@ from orn.inspect.shard_videos import Pictures, pictures_or_gray
 from orn.inspect.summary import chosen_video
 from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
-from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.shards.shard import Shard, ShardFrame
@@ -36,25 +35,6 @@ def draw_picture(
     with replacing(out) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG")
     return {"frames": 1, "gray": int(picture is None)}
-
-
-def show_frame(frame: ShardFrame, image: NDArray[np.uint8] | None = None) -> None:
-    """Display a frame with its objects in a notebook.
-
-    Args:
-        frame: frame of a shard.
-        image: (H, W, 3) uint8 RGB picture of the frame at any size; None for gray.
-
-    Raises:
-        PipelineError: if IPython is not installed.
-    """
-    try:
-        from IPython.display import display
-    except ImportError as err:
-        raise PipelineError(
-            "show_frame() requires a notebook, but IPython is not running; print the frame instead"
-        ) from err
-    display(Image.fromarray(_drawn(frame, image, score_threshold=0)))
 
 
 def draw_film(

@@ -40,9 +40,8 @@ _CARDS, _OF_ONE_VIDEO = 48, 16
 """Maximum number of cards, in total (but at least one per video) and per video."""
 _MOST_STRETCHES = 400
 _LISTED_CLASSES, _LISTED_PAIRS = 5, 3
-_LANES, _MOST_LANES = 3, 12
-"""Numbers of classes with a lane: predicted classes, up to the second number, supplemented by the
-most probable other classes up to the first number."""
+_MOST_LANES = 12
+"""Maximum number of predicted classes with a lane."""
 _ACROSS, _HIGH = 1000, 24
 """Width and height of a lane, in columns and rows."""
 _FONT_SHARE = 0.035
@@ -160,15 +159,12 @@ class PredictionPage:
         segments: Sequence[SegmentPrediction],
         cards: Mapping[int, Mapping[str, Any]],
     ) -> Iterator[dict[str, Any]]:
-        """Yield the lanes of the predicted classes, and of other classes if there are few."""
+        """Yield the lanes of the predicted classes."""
         moments = list(moments_of(windows, multi_label=self.model.is_multi_label))
         start, stop = moments[0].start_seconds, moments[-1].stop_seconds
         per_second = _ACROSS / max(stop - start, 1e-9)
-        highest_A = np.stack([moment.probabilities for moment in moments]).max(axis=0)
         predicted = dict.fromkeys(label for segment in segments for label in segment.labels)
-        order = np.argsort(-highest_A, kind="stable").tolist()
-        others = [label for label in order if label not in predicted]
-        for label in [*predicted, *others[: max(_LANES - len(predicted), 0)]][:_MOST_LANES]:
+        for label in [*predicted][:_MOST_LANES]:
             steps: dict[int, float] = {}
             for moment in moments:
                 column = round((moment.start_seconds - start) * per_second)

@@ -9,7 +9,7 @@ import pytest
 from orn.data_manifests import epic
 from orn.data_manifests.load import load_listing, load_manifest
 from orn.data_manifests.manifest import Epic100Labels, EpicLabels, EpicTarget
-from orn.data_manifests.records import Listing, Segment, Subset, Task
+from orn.data_manifests.records import Listing, Segment, Subset
 from orn.shared.errors import ManifestError
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv")
@@ -19,7 +19,7 @@ SPEC_100 = Epic100Labels.model_validate(
     | {"tail_verbs": "tv.csv", "tail_nouns": "tn.csv"}
 )
 TIMES = "participant_id,video_id,start_timestamp,stop_timestamp"
-HEADER = f"uid,narration_id,{TIMES},verb_class,noun_class,all_nouns,all_noun_classes\n"
+HEADER = f"uid,narration_id,{TIMES},verb_class,noun_class,all_nouns\n"
 CODE = "\"__import__('os')\""
 
 
@@ -31,9 +31,8 @@ def row(
     stop: str = "00:00:03.37",
     verb: str = "2",
     noun: str = "1",
-    all_nouns: str = "[1]",
 ) -> str:
-    return f'{uid},n{uid},{person},{video_id},{start},{stop},{verb},{noun},{CODE},"{all_nouns}"\n'
+    return f"{uid},n{uid},{person},{video_id},{start},{stop},{verb},{noun},{CODE}\n"
 
 
 def write(folder: Path, rows: str) -> None:
@@ -54,12 +53,10 @@ def read(
     rows: str,
     *,
     target: EpicTarget = "verb",
-    task: Task = "single-label",
-    labels: bool = True,
 ) -> Listing:
     write(folder, rows)
     spec = SPEC.model_copy(update={"target": target})
-    return epic.read(spec, folder, task=task, labels=labels)
+    return epic.read(spec, folder, labels=True)
 
 
 def read_100(folder: Path, rows: str, *, target: EpicTarget = "verb", **kwargs: Any) -> Listing:
@@ -68,7 +65,7 @@ def read_100(folder: Path, rows: str, *, target: EpicTarget = "verb", **kwargs: 
     unlabeled = "n8,P03,P03_01,00:00:00.00,00:00:01.00"
     (folder / "x.csv").write_text(f"narration_id,{TIMES}\n{unlabeled}\n")
     spec = SPEC_100.model_copy(update={"target": target, **kwargs.pop("names", {})})
-    return epic.read_100(spec, folder, task="single-label", **{"labels": True, **kwargs})
+    return epic.read_100(spec, folder, **{"labels": True, **kwargs})
 
 
 def test_rows_become_segments(tmp_path: Path) -> None:
@@ -88,12 +85,10 @@ def test_rows_become_segments(tmp_path: Path) -> None:
 
 
 def test_nouns_and_actions(tmp_path: Path) -> None:
-    rows = row(noun="1") + row("1", verb="0", noun="2", all_nouns="[2, 1, 2]") + row("2")
+    rows = row(noun="1") + row("1", verb="0", noun="2") + row("2")
     nouns = read(tmp_path, rows, target="noun")
     assert nouns.classes == ("Nothing", "door", "pan")
     assert [segment.labels for segment in nouns.segments] == [(1,), (2,), (1,)]
-    several = read(tmp_path, rows, target="noun", task="multi-label")
-    assert [segment.labels for segment in several.segments] == [(1,), (1, 2), (1,)]
     actions = read(tmp_path, rows, target="action")
     assert actions.classes == ("take pan", "open door")
     assert [segment.labels for segment in actions.segments] == [(1,), (0,), (1,)]

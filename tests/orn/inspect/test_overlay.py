@@ -1,15 +1,11 @@
 """`orn inspect --overlay`: masks over frames, as a picture and as a film."""
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
-from orn.inspect.overlay import show_frame
 from orn.shared.pages.palette import class_color
-from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.video.read import read_frames
 from tests.orn.inspect.conftest import detected, write
@@ -64,13 +60,3 @@ def test_a_film_over_gray(orn, shard: Path, tmp_path: Path) -> None:
     assert not mask_color(frames[1].image, 118)
     drawn("--video", "b", "--score-threshold", 0.2)
     assert mask_color(next(read_frames(out)).image, 118)
-
-
-def test_a_notebook_shows_a_frame_on_its_picture_or_on_gray(shard: Path, monkeypatch) -> None:
-    shown: list[Image.Image] = []
-    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=shown.append))
-    frame = Shard(shard)["kitchen/a"][2]
-    show_frame(frame)
-    show_frame(frame, np.full((60, 80, 3), 200, np.uint8))
-    assert mask_color(np.asarray(shown[0]), 118)
-    assert mask_color(np.asarray(shown[1]), 200)
