@@ -287,9 +287,5 @@ def _absent(manifest: Manifest, where: Path, got: str) -> DataRootError:
 
 
 def _detector(manifest: Manifest) -> DetectorChoice:
-    choice = manifest.detector
-    own = None if choice.checkpoint is None else manifest.source.parent / choice.checkpoint
-    shipped = shipped_detectors().get(choice.config or "")
-    if shipped is None:
-        return DetectorChoice(config=choice.config, checkpoint=own)
-    return DetectorChoice(config=shipped.config, checkpoint=own or shipped.checkpoint)
+    config = manifest.detector.config
+    return shipped_detectors().get(config or "") or DetectorChoice(config=config)

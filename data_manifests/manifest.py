@@ -207,8 +207,6 @@ class Detector(Section):
 
     config: Annotated[str, AfterValidator(_config_name)] | None = None
     """Name of a bundled configuration (with weights), or of one in the model zoo."""
-    checkpoint: RelativePath | None = None
-    """Weights file, relative to the folder of the manifest."""
 
 
 class Manifest(Section):

@@ -18,7 +18,6 @@ from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate
 from orn.stage2_train.settings.resources import Resources
 from tests.conftest import ROOT
-from tests.running import run_python
 from tests.worlds.shards import FakeDetector
 
 FILM = "validation-000001"
@@ -62,18 +61,6 @@ def test_batches_of_a_data_set(small_demo: Path) -> None:
         assert torch.equal(batch.frames_BTCHW, other.frames_BTCHW)
     with pytest.raises(ConfigError, match=r"demo: expected a split .*, got 'tain'"):
         dataset.clips("tain")
-
-
-BATCHES = 'print(len(list(open_dataset("demo").batches("train", batch_size=2, workers=1))))'
-
-
-@pytest.mark.slow  # that workers change nothing is in stage2_train/clips/test_loaders.py
-def test_a_script_with_workers(small_demo: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    guard = 'if __name__ == "__main__":\n    '
-    script.write_text(f"from orn import open_dataset\n{guard}{BATCHES}\n")
-    ran = run_python(script)
-    assert (ran.stdout, ran.stderr) == ("2\n", "")
 
 
 @pytest.mark.mmdet

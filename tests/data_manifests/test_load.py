@@ -74,11 +74,8 @@ def test_without_labels_only_videos_are_read(mine: Path, tmp_path: Path) -> None
 
 def test_detectors(mine: Path, tmp_path: Path) -> None:
     text = mine.read_text()
-    weights = 'checkpoint = "d/c.pth"\n'
-    mine.write_text(f'{text}[detector]\nconfig = "solo_r50_fpn_1x_coco"\n{weights}')
-    assert load_dataset(mine, tmp_path).detector == DetectorChoice(
-        config="solo_r50_fpn_1x_coco", checkpoint=tmp_path / "d" / "c.pth"
-    )
+    mine.write_text(f'{text}[detector]\nconfig = "solo_r50_fpn_1x_coco"\n')
+    assert load_dataset(mine, tmp_path).detector == DetectorChoice(config="solo_r50_fpn_1x_coco")
     mine.write_text(f'{text}[detector]\nconfig = "mask_rcnn_demo"\n')
     assert load_dataset(mine, tmp_path).detector == shipped_detectors()["mask_rcnn_demo"]
 

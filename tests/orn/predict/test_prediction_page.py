@@ -9,7 +9,6 @@ from orn.predict.prediction import PredictedVideo
 from orn.predict.prediction_page import PredictionPage
 from orn.predict.video import predict_video
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.pages.palette import class_color, css_color
 from orn.shared.pages.render import LARGEST_PAGE_BYTES
 from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
@@ -18,7 +17,6 @@ from tests.orn.predict.conftest import (
     first_video,
     predict,
     segments_of,
-    turned,
     with_classes,
 )
 
@@ -73,23 +71,6 @@ def test_it_opens_without_an_error_and_lanes_lead_to_cards(chromium: Any, path: 
         until(page, "location.hash === '#v1'")
         page.locator("summary").click()
         assert "logit drop" in page.inner_text("details")
-
-
-def test_lanes_have_numbers_and_colors_of_their_own(
-    chromium: Any, trained: Trained, tmp_path: Path
-) -> None:
-    model = open_model(trained.run, device="cpu")
-    page_of(model, trained, turned).write(tmp_path / "out.html")
-    with opened(chromium, tmp_path / "out.html") as page:
-        lanes = page.locator(".lane[aria-label^=right] text, .lane[aria-label^=down] text")
-        numbers = lanes.all_text_contents()
-        assert len(numbers) == page.locator(".card").count() >= 2
-        assert all(number.endswith(" %") for number in numbers)
-        colors = page.evaluate(
-            "[...document.querySelectorAll('.lane path')].map((each) => each.getAttribute('fill'))"
-        )
-        assert len(set(colors)) == len(colors) >= 2
-        assert not {css_color(class_color(label)) for label in range(80)} & set(colors)
 
 
 @ON_ANY_SCREEN

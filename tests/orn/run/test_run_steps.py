@@ -259,17 +259,6 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
 
 
 @pytest.mark.mmdet
-def test_without_a_gpu_a_faster_detector_is_advised(table, monkeypatch) -> None:
-    """Until a detector or a rate is chosen."""
-    monkeypatch.setattr(estimate, "choose_device", lambda device: "cpu")
-    make_films(table)
-    words = ("run", table, "--recipe", "demo", "--dry-run")
-    advice = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
-    assert advice in run_orn(*words).stdout
-    assert advice not in run_orn(*words, "--rate", "5").stdout
-
-
-@pytest.mark.mmdet
 def test_a_dry_run_measures_a_detector_that_is_here(table, monkeypatch) -> None:
     """At the threshold of the job, with the weights in the package."""
     make_films(table)

@@ -253,11 +253,6 @@ def moved(begun: Begun) -> Begun:
     return replace(begun, folder=Path(shutil.move(begun.folder, begun.folder.with_name("moved"))))
 
 
-def all_labels(begun: Begun) -> None:
-    for split in ("train", "validation"):
-        exchange_labels(begun.labels, split)
-
-
 def no_log(begun: Begun) -> None:
     (begun.run / "metrics.jsonl").write_text("")
 
@@ -283,18 +278,12 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "another video of no segment": (lambda begun: (begun.labels.parent / "new.mp4").touch(), {}),
     "a shard of other videos": (more_shards, {}),
     "a note in the run folder": (lambda begun: (begun.run / "notes.txt").touch(), {}),
-    "a log of TensorBoard": (lambda begun: shutil.rmtree(begun.run / "tensorboard"), {}),
     "the place of the project": (moved, {}),
     "a comment in the manifest": (edited("name", "# mine\nname", "tiny.toml"), {}),
     # labels and splits
     "validation labels exchanged": (labels_of("validation"), of_validation),
-    "one validation label": (row_of("validation", 0, other_class), of_validation),
     "a validation row removed": (row_of("validation", 0, removed), of_validation),
-    "a validation row moved to test": (row_of("validation", 0, to("test")), of_validation),
     "training labels exchanged": (labels_of("train"), of_training),
-    "one training label": (row_of("train", 2, other_class), of_training),
-    "a training row removed": (row_of("train", 0, removed), of_training),
-    "a training row moved to test": (row_of("train", 0, to("test")), of_training),
     "a training row moved to validation": (
         row_of("train", 0, to("validation")),
         {**of_training, "eval": LABELS},
@@ -303,7 +292,6 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
         row_of("validation", 0, to("train")),
         {**of_training, "eval": LABELS},
     ),
-    "all labels exchanged": (all_labels, {**of_training, **of_validation}),
     # objects
     "boxes of six videos": (
         shard_of(lambda film: replace(film, boxes_FN4=film.boxes_FN4 + 1)),
