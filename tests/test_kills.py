@@ -17,9 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from torchvision.models import get_model
 
 from orn.cli import main
 from orn.demo.world import write_world
@@ -130,16 +128,6 @@ def maps_job(folder: Path) -> Job:
         "--motion",
     )
     return replace(job, words=(*job.words[:-1], *options, "--device", "cpu", "--out"))
-
-
-def video_maps_job(folder: Path) -> Job:
-    job = clips_job(folder, films=moving_films)
-    torch.manual_seed(0)
-    torch.save(get_model("s3d").state_dict(), folder / "s3d.pth")
-    options = ("--backbone", "torchvision/s3d", "--weights", str(folder / "s3d.pth"))
-    return replace(
-        job, words=(*job.words[:-1], *options, "--size", "64x64", "--device", "cpu", "--out")
-    )
 
 
 @cache
@@ -273,7 +261,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param(import_job, 1, id="import-objects"),
         pytest.param(clips_job, 1, id="clips"),
         pytest.param(maps_job, 1, id="clips-with-maps"),
-        pytest.param(video_maps_job, 1, id="clips-with-maps-of-a-video-network"),
         pytest.param(train_job, 1, id="train"),
         pytest.param(train_job, 2, id="train-in-two-processes"),
     ],

@@ -68,18 +68,3 @@ def test_choice(monkeypatch, own, config, checkpoint, expected) -> None:
     path = checkpoint and Path(checkpoint)
     config_path, weights = choose_files(own, config=config, checkpoint=path)
     assert (config_path, weights and str(weights)) == expected
-
-
-def test_shipped_weights_bring_their_config_wherever_they_lie(tmp_path, monkeypatch) -> None:
-    for name, content in (("demo.pth", b"weights"), ("copy.pth", b"weights"), ("mine.pth", b"w")):
-        (tmp_path / name).write_bytes(content)
-    demo = DetectorChoice(config=str(tmp_path / "demo.py"), checkpoint=tmp_path / "demo.pth")
-    monkeypatch.setattr(detect, "shipped_detectors", lambda: {"demo": demo})
-
-    def config_for(name: str, own: DetectorChoice = NONE) -> str:
-        path = tmp_path / name
-        return choose_files(own, config=None, checkpoint=path)[0]
-
-    assert config_for("demo.pth") == config_for("copy.pth") == str(tmp_path / "demo.py")
-    assert config_for("mine.pth") == config_for("absent.pth") == DEFAULT_CONFIG
-    assert config_for("copy.pth", own=OWN) == "own.py"

@@ -8,7 +8,6 @@ import pytest
 
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Segment, Video
-from orn.inspect.verify import verify_folder
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
@@ -21,12 +20,6 @@ from tests.worlds.videos import write_numbered
 
 UNEVEN = [0, 1, 2, 3, 9, 10, 11, 30, 31, 33, 34, 35, 50, 51, 52, 53, 54, 55, 56, 77]
 """Times in tenths of a second, with gaps longer than a second."""
-REAL = (
-    "normal/imageio__realshort.mp4",
-    "odd/decord__corrupted.mp4",  # a packet in it cannot be decoded
-    "odd/moviepy__no_duration.webm",  # uneven times
-    "odd/torchvision__RATRACE_wave.avi",  # only decoding tells its times
-)
 
 
 def of_videos(world: Path, videos: dict[str, Path], segments: tuple[Segment, ...] = ()) -> Dataset:
@@ -56,16 +49,6 @@ def check_picks(dataset: Dataset, folder: Path, store: ClipStore) -> None:
         rows_F = rows.nearest_rows(seconds_F, video_F=seconds_F)
         nearest_F = np.abs(rows.seconds[:, None] - seconds_F).min(axis=0)
         np.testing.assert_array_equal(np.abs(rows.seconds[rows_F] - seconds_F), nearest_F)
-
-
-@pytest.mark.real_data
-def test_real_files_give_the_frames_that_clips_have(world, sample_data, tmp_path) -> None:
-    videos = {Path(name).stem: sample_data / "clips" / name for name in REAL}
-    store = stored(videos, tmp_path / "clips", 2.5)
-    dataset, folder = of_videos(world, videos), tmp_path / "shards"
-    run_fake(dataset, folder, Scope(rate=2.5, unit_frames=15))
-    check_picks(dataset, folder, store)
-    assert {problem.severity for problem in verify_folder(folder)} <= {"note"}
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "avi"])

@@ -66,15 +66,3 @@ def test_coco_and_back_is_the_same(orn: Any, shards: Path) -> None:
         assert theirs.masks == ours.masks
         for name in ("boxes", "scores", "labels"):
             np.testing.assert_array_equal(getattr(theirs, name), getattr(ours, name))
-
-
-def test_shards_of_different_files_are_not_mixed(orn: Any, shards: Path, tmp_path: Path) -> None:
-    masks, labels = np.ones((1, HEIGHT, WIDTH), bool), np.zeros(1, int)
-    frames = [(8, 0.8, FrameDetections.from_masks(masks, labels=labels, scores=np.ones(1)))]
-    path = shards / "shard-000001.zarr.zip"
-    with ShardWriter(path, "mine", "label", class_names=CLASSES) as writer:
-        writer.add_video("a", tmp_path / "data" / "mine" / "videos" / "b/c.mp4", frames)
-    words = ("export-objects", tmp_path / "mine.toml", tmp_path / "out.json", "--format", "coco")
-    ran = orn(*words, "--data", tmp_path / "data", "--shards", shards, exit_code=1)
-    assert "source_digest for video 'a'" in ran.stderr
-    assert not (tmp_path / "out.json").exists()

@@ -1,7 +1,6 @@
 """Whole files or none, on a disk that fails, beside writers that died."""
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -18,7 +17,6 @@ from orn.shared.jobs.atomic_file import (
     lock_path,
     locked,
     remove_stale_temporaries,
-    remove_temporaries,
     replacing,
     write_bytes,
     write_text,
@@ -90,15 +88,6 @@ def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     remove_stale_temporaries(tmp_path / "absent")
 
 
-def test_what_writers_of_one_file_left_is_removed(tmp_path: Path) -> None:
-    left = tmp_path / ".a[1].zip.tmp-elsewhere-7-0123abcd"
-    kept = [tmp_path / name for name in (f".b{left.name[2:]}", ".a[1].zip.tmp-mine", "a[1].zip")]
-    for path in [left, *kept]:
-        path.touch()
-    remove_temporaries(tmp_path / "a[1].zip")
-    assert sorted(tmp_path.iterdir()) == sorted(kept)
-
-
 def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
     path = tmp_path / "new" / "thing.h5"
     with locked(path, job="orn thing"):
@@ -108,16 +97,6 @@ def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
     lock_path(path).write_text("a longer line, which a process that was killed left\n")
     with locked(path, job="orn thing"):
         assert lock_path(path).read_text() == f"{os.getpid()}\n"
-
-
-def test_a_job_waits_for_one_that_only_looks(tmp_path: Path, monkeypatch) -> None:
-    path = tmp_path / "thing.h5"
-    lock_path(path).touch()
-    descriptors = [os.open(lock_path(path), os.O_RDONLY)]
-    fcntl.flock(descriptors[0], fcntl.LOCK_SH)  # as `is_locked` does for a moment
-    monkeypatch.setattr("time.sleep", lambda _: [os.close(descriptors.pop())])
-    with locked(path, job="orn thing"):
-        assert not descriptors
 
 
 def test_held_once(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -32,16 +30,6 @@ def test_every_task_with_its_result(workers: int) -> None:
     results = dict(in_workers(square, range(9), workers=workers, lost=LOST))
     assert {task: result for task, (result, _) in results.items()} == {n: n**2 for n in range(9)}
     assert (os.getpid() in {process for _, process in results.values()}) == (workers == 1)
-
-
-def is_deaf(_: int) -> bool:
-    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
-def test_a_worker_that_starts_is_not_interrupted_itself() -> None:
-    """The parent ends it; on its own it would print a traceback from its imports."""
-    assert all(deaf for _, deaf in in_workers(is_deaf, range(4), workers=2, lost=LOST))
-    assert not is_deaf(0)
 
 
 def refuse(number: int) -> None:
@@ -135,10 +123,3 @@ def test_an_interrupt_is_delayed_whatever_other_threads_there_are() -> None:
         done.set()
         other.join()
     assert passed
-
-
-def test_a_process_that_is_started_meanwhile_can_be_terminated() -> None:
-    with interrupts_delayed():
-        started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    started.terminate()
-    assert started.wait(30) == -signal.SIGTERM

@@ -68,13 +68,3 @@ def test_members_are_those_that_zarr_would_write(path: Path) -> None:
         entries = {(info.compress_type, info.date_time) for info in file.infolist()}
     assert entries == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0))}
     assert members_read == {name: content.to_bytes() for name, content in members.items()}
-
-
-@pytest.mark.parametrize("step", [1, 2, 5, 7, 13])
-def test_chunks_do_not_depend_on_the_pieces(step: int) -> None:
-    table = np.arange(400, dtype=np.float32).reshape(100, 4)
-    (expected,) = columns_of({"table": table}, chunk_bytes=CHUNK_BYTES).values()
-    (column,) = columns_of({"table": table[:0]}, chunk_bytes=CHUNK_BYTES).values()
-    for start in range(0, 100, step):
-        column.add(table[start : start + step])
-    assert column.chunks() == expected.chunks()

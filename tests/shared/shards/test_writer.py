@@ -101,18 +101,6 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
             assert not shard.has_tracks or np.asarray(group["tracks"]).tolist() == tracks
 
 
-def test_tracks_of_a_failed_video_are_discarded(tmp_path: Path) -> None:
-    path = tmp_path / "shard-000000.zarr.zip"
-    with ShardWriter(path, ENTRY) as writer:
-        begin(writer)
-        writer.add(0, 0.0, drawn_detections())
-        writer.fail("a", "damaged")
-        add(writer, "b", replace(drawn_detections(), tracks=None))
-    assert not Shard(path).has_tracks
-    with pytest.raises(ShapeError, match=r"tracks of shape \(3\) int64, got \(3,\) int32"):
-        replace(drawn_detections(), tracks=np.zeros(3, np.int32))
-
-
 @pytest.mark.parametrize("score_kind", get_args(ScoreKind))
 def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKind) -> None:
     names = tuple(f"class {number}" for number in range(300))

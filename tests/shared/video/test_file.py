@@ -15,9 +15,6 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.video.read import VideoTimes, estimate, probe, read_frames
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
 
-MILLISECOND = 1e-3
-"""Matroska's unit of time."""
-
 
 def test_every_frame_comes_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of other containers and codecs, in test_frame_times and test_damaged."""
@@ -39,17 +36,6 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(VideoTimes.of(path).seconds, seconds)
     for start in range(1, 5):
         assert [frame.seconds for frame in read_frames(path, start=start)] == seconds[start:]
-
-
-@pytest.mark.parametrize("rate", [23, Fraction(24000, 1001), Fraction(60000, 1001)])
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_odd_rates_keep_every_frame_and_its_time(tmp_path, rate, name) -> None:
-    path = write_numbered(tmp_path / name, 130, rate=rate, options={"bf": "0"})
-    assert probe(path).rate == pytest.approx(float(rate), rel=1e-4)
-    frames = list(read_frames(path))
-    assert [number_of(frame.image) for frame in frames] == list(range(130))
-    expected = np.arange(130) / float(rate)
-    np.testing.assert_allclose([frame.seconds for frame in frames], expected, atol=MILLISECOND)
 
 
 def test_the_film_is_chosen_among_several_streams(tmp_path: Path) -> None:

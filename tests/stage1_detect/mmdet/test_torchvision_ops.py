@@ -49,19 +49,6 @@ def test_nms_equals_the_slow_loop(offset: int) -> None:
     assert 1 < len(expected) < 60
 
 
-def test_mmcv_nms_with_score_threshold_and_most_boxes() -> None:
-    from mmcv.ops import nms as mmcv_nms
-
-    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [40, 0, 50, 10]])
-    scores = torch.tensor([0.2, 0.9, 0.8, 0.05])
-    dets, kept = mmcv_nms(boxes, scores, iou_threshold=0.5, score_threshold=0.1)
-    assert kept.tolist() == [1, 2]
-    assert torch.equal(dets, torch.cat([boxes[kept], scores[kept][:, None]], dim=1))
-    assert mmcv_nms(boxes, scores, iou_threshold=0.5, max_num=1)[1].tolist() == [1]
-    assert mmcv_nms(boxes[:0], scores[:0], iou_threshold=0.5)[1].tolist() == []
-    assert mmcv_nms(boxes.numpy(), scores.numpy(), 0.5)[1].tolist() == [1, 2, 3]
-
-
 def slow_roi_align(feature: Any, box: list[float], size: int, scale: float, ratio: int) -> Any:
     """Average of ratio x ratio bilinear samples a bin, pixel centers at half cells (aligned)."""
     x1, y1, x2, y2 = (value * scale - 0.5 for value in box)
