@@ -9,8 +9,7 @@ import h5py
 import numpy as np
 
 from orn.data_manifests.records import Video
-from orn.shared.jobs.engines import IN_THIS_PROCESS
-from orn.shared.jobs.run_units import Engine
+from orn.shared.jobs.run_units import IN_THIS_PROCESS, Engine
 from orn.stage2_train.clip_store import make_clips
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.make_clips import StoreRequest
