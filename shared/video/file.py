@@ -34,10 +34,8 @@ from orn.shared.video.container import (
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
 from orn.shared.video.frame_times import (
     FrameTimes,
-    KnownTimes,
     frame_times,
     is_timed,
-    note_damage,
     read_first_headers,
 )
 
@@ -82,33 +80,24 @@ def estimate_file(path: Path) -> FrameEstimate:
         return FrameEstimate(frames=frames, rate=rate)
 
 
-def read_file(path: Path, *, start: int = 0, times: KnownTimes = "not read") -> Iterator[Frame]:
-    """Yield all decodable frames from `start` on, in the size of the first.
-
-    For a later start, `frame_times` is called if its result is not given.
-    """
-    if times == "not read" and start > 0:
-        times = frame_times(path) or "unavailable"
+def read_file(path: Path, *, start: int = 0) -> Iterator[Frame]:
+    """Yield all decodable frames from `start` on, in the size of the first."""
+    times = frame_times(path) if start else None
     place = start
     try:
-        if isinstance(times, FrameTimes):
-            frames = _sought(path, times, start=start)
-        else:
-            frames = _from_first(path, start=start)
+        frames = _sought(path, times, start=start) if times else _from_first(path, start=start)
         for frame in frames:
             yield frame
             place += 1
     except DamageFound as sign:
         logger.debug("%s: decoding with one thread from the first frame (%s)", path, sign)
-        note_damage(path)
     else:
         return
-    if times == "not read":
-        times = frame_times(path) or "unavailable"
-    if isinstance(times, FrameTimes):
-        yield from _damaged(path, times, start=place)
-    else:
+    times = frame_times(path)
+    if times is None:
         yield from _from_first(path, start=place, refuse_damage=False)
+    else:
+        yield from _damaged(path, times, start=place)
 
 
 def _from_first(path: Path, *, start: int, refuse_damage: bool = True) -> Iterator[Frame]:

@@ -9,7 +9,6 @@ to contain one frame with its own time, so few files qualify (for the rules see
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import av
 import numpy as np
@@ -49,21 +48,12 @@ class FrameTimes:
     form: PictureForm
     """Form of the first picture."""
 
-    @property
-    def size_bytes(self) -> int:
-        """Size of the arrays in memory."""
-        return sum(a.nbytes for a in (self.ticks, self.seconds, self.keys, self.key_dts))
-
     def place(self, ticks: int | None) -> int | None:
         """Return the index of the frame with this time, or None."""
         if ticks is None:
             return None
         place = int(np.searchsorted(self.ticks, ticks))
         return place if place < len(self.ticks) and self.ticks[place] == ticks else None
-
-
-KnownTimes = FrameTimes | Literal["unavailable", "not read"]
-"""Times of a file, as far as the caller knows: known, unavailable, or not read yet."""
 
 
 def frame_times(path: Path) -> FrameTimes | None:
@@ -84,20 +74,6 @@ def _kept(path: Path, stamp: Stamp) -> FrameTimes | None:
             return None
         packets = _packets(container, stream)
     return None if packets is None else _times(path, packets)
-
-
-_met_damage: set[tuple[Path, Stamp]] = set()
-"""Files in which this process found damage."""
-
-
-def note_damage(path: Path) -> None:
-    """Remember in this process that a file is damaged."""
-    _met_damage.add((path, stamp_of(regular_status(path))))
-
-
-def is_known_damaged(path: Path) -> bool:
-    """Return whether damage of the unchanged file is known."""
-    return (path, stamp_of(regular_status(path))) in _met_damage
 
 
 def is_timed(container: InputContainer, stream: VideoStream) -> bool:

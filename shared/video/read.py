@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from orn.shared.data_files import Stamp, file_digest, reason, regular_status, st
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import estimate_file, probe_file, read_file
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
-from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times, is_known_damaged
+from orn.shared.video.frame_times import frame_times
 from orn.shared.video.jpeg_folder import (
     estimate_folder,
     folder_files,
@@ -52,7 +52,6 @@ def read_frames(
     *,
     rate: float | None = None,
     start: int = 0,
-    times: KnownTimes = "not read",
 ) -> Iterator[Frame]:
     """Yield the frames of a video from `start` on, with indices and times relative to the whole
     video.
@@ -64,7 +63,6 @@ def read_frames(
         path: a video file or a folder of JPEGs.
         rate: frames per second of a folder; ignored for a file.
         start: index of the first frame, from 0.
-        times: result of `frame_times` for a file, if known; ignored for a folder.
 
     Raises:
         VideoDecodeError: if no frame can be decoded, the rate of a folder is missing, or the file
@@ -72,39 +70,19 @@ def read_frames(
     """
     if os.path.isdir(path):
         return read_folder(path, rate=rate, start=start)
-    return read_file(path, start=start, times=times)
+    return read_file(path, start=start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VideoTimes:
-    """The times of a video's frames, if known without decoding."""
+def known_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float64] | None:
+    """Return the (F,) times of all frames of a video; None if only decoding yields them.
 
-    seconds: NDArray[np.float64] | None
-    """(F,) increasing presentation times; None if only decoding yields them."""
-    known: KnownTimes = "not read"
-    """Argument of `read_frames`."""
-
-    @classmethod
-    def of(cls, path: Path, *, rate: float | None = None) -> "VideoTimes":
-        """Read the times of a video file, or of a folder of JPEGs at `rate` frames per second.
-
-        Raises:
-            VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
-        """
-        if os.path.isdir(path):
-            return cls(seconds=folder_seconds(path, rate=rate))
-        times = frame_times(path)
-        if times is None:
-            return cls(seconds=None, known="unavailable")
-        # Each range of a damaged file is decoded from the first frame, so it is read sequentially.
-        return cls(seconds=None if is_known_damaged(path) else times.seconds, known=times)
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the times in memory."""
-        if isinstance(self.known, FrameTimes):
-            return self.known.size_bytes
-        return 0 if self.seconds is None else self.seconds.nbytes
+    Raises:
+        VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
+    """
+    if os.path.isdir(path):
+        return folder_seconds(path, rate=rate)
+    times = frame_times(path)
+    return None if times is None else times.seconds
 
 
 def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.float64]:
@@ -113,11 +91,10 @@ def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.fl
     Raises:
         VideoDecodeError: if no frame can be decoded or the rate of a folder is missing.
     """
-    times = VideoTimes.of(path, rate=rate)
-    if times.seconds is not None:
-        return times.seconds
-    frames = read_frames(path, rate=rate, times=times.known)
-    return np.array([frame.seconds for frame in frames])
+    seconds_F = known_seconds(path, rate=rate)
+    if seconds_F is not None:
+        return seconds_F
+    return np.array([frame.seconds for frame in read_frames(path, rate=rate)])
 
 
 class VideoReader:
@@ -132,7 +109,6 @@ class VideoReader:
         path: Path,
         *,
         rate: float | None = None,
-        times: VideoTimes | None = None,
         shrink: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda image_HW3: image_HW3,
         kept_bytes: int = _KEPT_BYTES,
     ) -> None:
@@ -141,7 +117,6 @@ class VideoReader:
         Args:
             path: a video file or a folder of JPEGs.
             rate: frames per second of a folder.
-            times: times of the video, if already read.
             shrink: function that transforms each (H, W, 3) uint8 RGB image before it is buffered
                 and returned.
             kept_bytes: size of the buffer for earlier frames, if the reader cannot seek.
@@ -149,7 +124,7 @@ class VideoReader:
         Raises:
             VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
         """
-        self.times = times or VideoTimes.of(path, rate=rate)
+        self._is_sought = known_seconds(path, rate=rate) is not None
         self._path, self._rate, self._shrink, self._most_bytes = path, rate, shrink, kept_bytes
         self._kept: deque[Frame] = deque()
         self._kept_bytes = self._next = 0
@@ -162,7 +137,7 @@ class VideoReader:
         Raises:
             VideoDecodeError: if no frame can be decoded or the file cannot be read.
         """
-        if self.times.seconds is None:
+        if not self._is_sought:
             return self._decoded(place)
         if self._kept and self._kept[-1].index == place:
             return self._kept[-1]
@@ -211,7 +186,7 @@ class VideoReader:
         """Start decoding at an index."""
         self._kept.clear()
         self._kept_bytes, self._next = 0, place
-        self._frames = read_frames(self._path, rate=self._rate, start=place, times=self.times.known)
+        self._frames = read_frames(self._path, rate=self._rate, start=place)
 
 
 def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:

@@ -14,7 +14,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import places_at_rate
-from orn.shared.video.read import VideoReader, VideoTimes, read_frames
+from orn.shared.video.read import VideoReader, seconds_of_frames
 from orn.stage2_train.clip_store.clip_store import ClipFrames, ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
@@ -36,11 +36,7 @@ class DecodedVideo:
         Raises:
             VideoDecodeError: if the video cannot be decoded.
         """
-        times = VideoTimes.of(video.path, rate=video.rate)
-        decoded_seconds = times.seconds
-        if decoded_seconds is None:
-            frames = read_frames(video.path, rate=video.rate, times=times.known)
-            decoded_seconds = np.array([frame.seconds for frame in frames], np.float64)
+        decoded_seconds = seconds_of_frames(video.path, rate=video.rate)
         self.decoded_seconds = decoded_seconds
         """Presentation times of all frames of the video."""
         self._index_F = np.arange(len(decoded_seconds))
@@ -52,12 +48,11 @@ class DecodedVideo:
         self._reader = VideoReader(
             video.path,
             rate=video.rate,
-            times=times,
             shrink=lambda image_HW3: np.asarray(rescaled(image_HW3, settings)),
         )
         self._motion: MotionReader | None = None
         if settings.motion is not None:
-            self._motion = MotionReader(video.path, settings.motion, rate=video.rate, times=times)
+            self._motion = MotionReader(video.path, settings.motion, rate=video.rate)
 
     @property
     def stored_size(self) -> tuple[int, int]:

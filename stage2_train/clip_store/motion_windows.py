@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
-from orn.shared.video.read import VideoTimes, read_frames
+from orn.shared.video.read import known_seconds, read_frames
 from orn.stage2_train.clip_store.motion import (
     MotionBetween,
     MotionMaps,
@@ -153,11 +153,11 @@ class MotionReader:
         path: Path,
         settings: MotionSettings,
         *,
-        times: VideoTimes,
         rate: float | None = None,
     ) -> None:
         """Initialize without decoding; for the arguments, see `VideoReader`."""
-        self._path, self._settings, self._times, self._rate = path, settings, times, rate
+        self._path, self._settings, self._rate = path, settings, rate
+        self._known_F = known_seconds(path, rate=rate)
         self._valid_from = float("inf")
         """Start of the first window that can be computed without decoding earlier frames."""
         self._at = float("-inf")
@@ -169,7 +169,7 @@ class MotionReader:
         Raises:
             VideoDecodeError: if the video cannot be decoded.
         """
-        is_far = self._times.seconds is not None and seconds - self._at > _NEAR_SECONDS
+        is_far = self._known_F is not None and seconds - self._at > _NEAR_SECONDS
         start = seconds - self._settings.window_seconds / 2
         if start < self._valid_from or is_far:
             self._begin(start)
@@ -190,13 +190,11 @@ class MotionReader:
         """Decode from a frame before a time on, so that motion is right from this time on."""
         self._windows = MotionWindows(self._settings)
         self._valid_from, first = float("-inf"), 0
-        if (seconds_F := self._times.seconds) is not None:
+        if (seconds_F := self._known_F) is not None:
             # The last frame up to this time is preceded by more than the longest run of equal
             # pictures that motion may span.
             last = max(bisect_left(seconds_F, start, hi=len(seconds_F)) - 1, 0)
             first = max(bisect_left(seconds_F, seconds_F[last] - REPEATED_SECONDS) - 1, 0)
             self._valid_from = start if first else float("-inf")
         self._at = float("-inf")
-        self._frames: Iterator[Frame] = read_frames(
-            self._path, rate=self._rate, start=first, times=self._times.known
-        )
+        self._frames: Iterator[Frame] = read_frames(self._path, rate=self._rate, start=first)

@@ -23,7 +23,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
-from orn.shared.video.read import VideoTimes, read_frames
+from orn.shared.video.read import known_seconds, read_frames
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100_objects import read_epic100
 from orn.stage1_detect.imports.import_request import FormatName
@@ -153,7 +153,7 @@ def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
 
 
 def _read_video(path: Path) -> Any:
-    VideoTimes.of(path, rate=10.0)
+    known_seconds(path, rate=10.0)
     return len(list(read_frames(path)))
 
 

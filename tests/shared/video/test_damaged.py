@@ -1,7 +1,6 @@
 """Damaged video files: the same frames however they are asked for, and each time."""
 
 import random
-import shutil
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,7 @@ import av
 import pytest
 
 from orn.shared.video.frame_times import frame_times
-from orn.shared.video.read import VideoTimes, read_frames
+from orn.shared.video.read import read_frames
 from tests.worlds.videos import write_numbered
 
 UNIT_FRAMES = 20
@@ -96,17 +95,6 @@ def test_a_cut_file_keeps_every_frame_before_the_cut(tmp_path: Path) -> None:
         ]
         assert {time: kept.get(time) for time in whole} == {time: pixels[time] for time in whole}
         assert rows_in_units(cut, len(rows)) == rows
-
-
-def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(tmp_path: Path) -> None:
-    sound = busy_video(tmp_path / "a.mp4", *H264)
-    path = flipped(sound, tmp_path / "b.mp4", seed=0)
-    assert VideoTimes.of(path).seconds is not None
-    rows = detected(path)
-    assert VideoTimes.of(path).seconds is None
-    assert rows_in_units(path, len(rows)) == rows
-    shutil.copy(sound, path)
-    assert VideoTimes.of(path).seconds is not None
 
 
 @pytest.mark.real_data

@@ -12,7 +12,7 @@ import pytest
 from av.video.stream import VideoStream
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.read import VideoTimes, estimate, probe, read_frames
+from orn.shared.video.read import estimate, known_seconds, probe, read_frames
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
 
 
@@ -33,7 +33,7 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
     seconds = [frame.seconds for frame in read_frames(path)]
     np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
-    np.testing.assert_array_equal(VideoTimes.of(path).seconds, seconds)
+    np.testing.assert_array_equal(known_seconds(path), seconds)
     for start in range(1, 5):
         assert [frame.seconds for frame in read_frames(path, start=start)] == seconds[start:]
 
@@ -128,6 +128,6 @@ def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path) -> None:
     far = retimed(made, [0, 100, 10**11], tmp_path / "far.mkv")
     assert [frame.seconds for frame in read_frames(far)] == [0, 0.1, 1e8]
     farther = retimed(made, [0, 100, 10**14], tmp_path / "farther.mkv")
-    assert VideoTimes.of(farther).seconds is None
+    assert known_seconds(farther) is None
     with pytest.raises(VideoDecodeError, match=r"farther.mkv: expected frame times .* for frame 2"):
         list(read_frames(farther))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.read import VideoTimes, estimate, probe, read_frames
+from orn.shared.video.read import estimate, known_seconds, probe, read_frames
 from tests.bounded import refusals
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_folder
 
@@ -22,7 +22,7 @@ def frames_of(folder: Path, **options: Any) -> list[tuple[int, int, float]]:
 
 
 def times_of(folder: Path, rate: float | None = 10.0) -> Any:
-    return VideoTimes.of(folder, rate=rate).seconds
+    return known_seconds(folder, rate=rate)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.read import VideoTimes, content_bytes, content_digest, estimate, probe
+from orn.shared.video.read import content_bytes, content_digest, estimate, known_seconds, probe
 from tests.bounded import bounded
 from tests.worlds.videos import claim_frames, write_numbered
 
@@ -50,7 +50,7 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["gone", "v" * 300])
 def test_what_is_not_there_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
-    for measure in (probe, estimate, VideoTimes.of, content_digest, content_bytes):
+    for measure in (probe, estimate, known_seconds, content_digest, content_bytes):
         with pytest.raises(VideoDecodeError, match=rf"{name[:50]}.*: .*\((No such|File name too)"):
             measure(tmp_path / name)
         with pytest.raises(VideoDecodeError, match=r"empty: expected (JPEGs|a folder)"):
