@@ -1,12 +1,8 @@
-from itertools import pairwise
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
-from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.motion_windows import MotionWindows, frame_motion
 from orn.stage2_train.clip_store.store_format import MotionSettings
 from tests.stage2_train.clip_store.moving_pictures import (
@@ -100,12 +96,3 @@ def test_windows_do_not_depend_on_other_times() -> None:
     all_maps = windowed_motion(frames, all_times)
     some = windowed_motion(frames, all_times[3::7])
     assert (np.stack(all_maps[3::7]) == np.stack(some)).all()
-
-
-@pytest.mark.real_data
-def test_joined_clips_have_one_cut(sample_data: Path) -> None:
-    files = sorted((sample_data / "jhmdb" / "videos").glob("*/*.mp4"))[::90]
-    clips = [list(read_frames(file))[:8] for file in files]
-    for clip, after in pairwise(clips):
-        got = present(joined(clip, after))
-        assert got == [0, *[1] * (len(clip) - 1), 0, *[1] * (len(after) - 1)]

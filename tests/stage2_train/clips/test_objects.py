@@ -147,12 +147,6 @@ def test_no_background_where_masks_cover_everything() -> None:
     np.testing.assert_array_equal(slots.masks[1, 0], np.ones((4, 4)))
 
 
-def test_without_background() -> None:
-    settings = SlotSettings(max_objects=2, background=False, mask_size=4, feature_cells=(2, 2))
-    slots = fill_slots([objects_of([]), objects_of([rectangle(0, 0, 8, 8)])], WHOLE, settings)
-    assert slots.valid.tolist() == [[False], [True]]
-
-
 @pytest.mark.parametrize("cells", [(2, 2), (3, 5), (4, 2)])
 @given(seed=st.integers(0, 10**6))
 def test_masks_and_coverage_equal_loops(cells, seed) -> None:

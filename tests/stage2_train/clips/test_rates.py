@@ -15,7 +15,6 @@ import pytest
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.frame import Frame
-from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import writing
@@ -105,20 +104,3 @@ def test_by_the_ratio_of_numbers(num_masks: int, rate: int, tmp_path: Path) -> N
         for place, box in zip(sample.seconds * rate, sample.slots.boxes[:, 0], strict=True):
             row = int(round(place) * num_masks / num_frames + 1e-9)
             assert box[2] == white_columns(row / MASK_RATE)
-
-
-@pytest.mark.real_data
-@pytest.mark.parametrize(
-    ("clip", "num_frames", "num_masks"),
-    [("o/5/E/v_vAqaXZuAO5E/075", 741, 741), ("o/p/Y/v_7Tsrimk7opY/052", 92, 95)],
-)
-def test_published_pair_of_vlog(sample_data, tmp_path, clip, num_frames, num_masks) -> None:
-    """Every frame of the real clips, of 30 and of 29 frames a second, has a mask frame near it."""
-    path = sample_data / "vlog" / "videos" / clip / "clip.mp4"
-    seconds_F = np.array([frame.seconds for frame in read_frames(path)])
-    assert len(seconds_F) == num_frames
-    clips_of(tmp_path, Fraction(30), num_masks=num_masks)
-    rows_F = DetectionFolder(tmp_path).video("film").nearest_rows(seconds_F)
-    assert (np.diff(rows_F) >= 1).all()
-    assert np.abs(rows_F / MASK_RATE - seconds_F).max() <= 0.5 / MASK_RATE
-    assert rows_F[-1] >= num_masks - 2

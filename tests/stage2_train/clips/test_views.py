@@ -11,7 +11,6 @@ from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clips.batches import LoaderSettings, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.sampling import (
@@ -113,19 +112,6 @@ def test_frames_boxes_and_masks_of_a_crop_equal_loops(flip, stored, grid) -> Non
     assert sample.label == 0
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2, 5])
-def test_a_worker_has_all_views_of_its_segments(workers) -> None:
-    settings = LoaderSettings(batch_size=2, workers=workers, rank=1, world_size=2)
-    batches = list(evaluation_requests(13, settings, num_clips=4))
-    asked = [(sample.segment, sample.clip) for batch in batches for sample in batch]
-    assert sorted(asked) == [(segment, clip) for segment in range(1, 13, 2) for clip in range(4)]
-    assert [batch[0].segment for batch in batches if not batch[0].clip] == [1, 5, 9]
-    of_worker: dict[int, set[int]] = {}
-    for place, batch in enumerate(batches[: 4 * (3 - 3 % max(workers, 1))]):
-        of_worker.setdefault(place % max(workers, 1), set()).add(batch[0].segment)
-    assert sum(map(len, of_worker.values())) == len(set.union(set(), *of_worker.values()))
-
-
 def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> None:
     noise = Noise((12, 12), (7, 7))
     plain = clips_of(noise)
@@ -141,14 +127,6 @@ def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> 
         np.testing.assert_array_equal(other.slots.boxes, expected.slots.boxes)
     assert 10 < sum(labels) < 30
     assert flipping[0].label == 0
-
-
-def test_several_labels_are_flipped_with_those_that_are_not_known() -> None:
-    data = replace(SETTINGS.data, unsure_labels="ignored")
-    settings = replace(SETTINGS, data=data, multi_label=True, flipped_A=(0, 2, 1))
-    clips = clips_of(Noise((12, 12), (7, 7)), settings)
-    labels = {tuple(clips[ClipRequest(0, epoch=epoch)].label.tolist()) for epoch in range(20)}
-    assert labels == {(1, 0, -1), (1, -1, 0)}
 
 
 def test_classes_of_flipped_films(tiny_world, caplog) -> None:

@@ -92,17 +92,3 @@ def test_their_weights_give_their_logits(name, is_uneven) -> None:
     class_logits_NS = output.class_logits_BTKS[batch.valid_BTK].roll(1, dims=1)
     torch.testing.assert_close(class_logits_NS, expected_TKS[labels_TK >= 0], rtol=1e-5, atol=1e-5)
     assert expected_A.std() > 0.05
-
-
-def test_the_released_layout_has_411_tensors_and_the_sizes_of_the_recipe() -> None:
-    assert len(authors_layout()) == 411
-    with torch.device("meta"):
-        theirs = {
-            name: torch.empty(tensor.shape)
-            for name, tensor in authors_layout(
-                base=64, relation=512, encoder=100, activities=30
-            ).items()
-        }
-    recipe = load_recipe("authors_vlog", num_activities=30).model
-    sizes = settings_of(theirs)
-    assert {name: getattr(recipe, name) for name in sizes} == sizes

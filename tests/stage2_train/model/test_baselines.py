@@ -14,7 +14,7 @@ from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.c3d import C3D
 from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.image_weights import inflate
-from orn.stage2_train.model.trn import TRN, Relations, frame_subsets
+from orn.stage2_train.model.trn import TRN
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.temporal_relation import multi_scale_logits
 from tests.stage2_train.model.conftest import draw_batch, randomize
@@ -57,13 +57,6 @@ def test_evaluation_is_repeatable_and_clips_are_apart(make_baseline) -> None:
     torch.testing.assert_close(single[0], first[1], rtol=1e-9, atol=1e-12)
     assert first is output.activity_logits_BA
     assert output.object_logits_BA is output.class_logits_BTKS is None
-
-
-def test_the_order_of_frames_matters(make_baseline) -> None:
-    batch, network = draw_batch(frames=4), make_baseline().double()
-    backwards = replace(batch, frames_BTCHW=batch.frames_BTCHW.flip(1))
-    with torch.no_grad():
-        assert not torch.allclose(network(batch).logits_BA, network(backwards).logits_BA)
 
 
 def test_draws_of_training_follow_the_seed(make_baseline) -> None:
@@ -178,15 +171,3 @@ def test_the_network_is_features_then_relations() -> None:
     # A frame's features are its own: those of frame 2 are the same beside itself.
     network(replace(batch, frames_BTCHW=batch.frames_BTCHW[:, [2, 2, 2]]))
     torch.testing.assert_close(seen[1][0][:, 0], pooled_BTD[:, 2], rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("frames", "size", "training", "most"),
-    [(5, 2, True, 3), (5, 2, False, 10), (12, 6, False, 128)],
-)
-def test_so_many_subsets_of_frames_are_used(frames, size, training, most) -> None:
-    scale, related = Relations(frames, size, num_activities=3).train(training), []
-    scale.relate.register_forward_hook(lambda module, args, out: related.append(args[0]))
-    scale(torch.randn(1, frames, 256), generator=torch.Generator().manual_seed(0))
-    assert len(frame_subsets(frames, size)) >= most
-    assert sum(features.numel() // (256 * size) for features in related) == most

@@ -122,21 +122,3 @@ def test_a_trained_network_changes(config) -> None:
     network(frames_of(config)).logits_BA.sum().backward()
     assert not torch.equal(before, network.backbone.network.bn1.running_mean)
     assert network.backbone.network.conv_stem.weight.grad.abs().sum() > 0
-
-
-@pytest.mark.parametrize("parts", [("appearance", "class"), ("appearance", "class", "box")])
-def test_heads_in_bfloat16_compute_what_they_do_in_float32(config, parts) -> None:
-    """But for rounding; in evaluation, and with gradients in training."""
-    torch.manual_seed(0)
-    network = build_network(replace(config, object_parts=parts)).eval()
-    batch = frames_of(config)
-    expected_BA = network(batch).logits_BA
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(network(batch).logits_BA, expected_BA, rtol=0.1, atol=0.1)
-        logits_BA = network.train()(batch).logits_BA
-    logits_BA.square().sum().backward()
-    assert all(
-        parameter.grad is not None and parameter.grad.isfinite().all()
-        for name, parameter in network.named_parameters()
-        if parameter.requires_grad and "classify_object" not in name
-    )

@@ -108,12 +108,3 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     weights = write_video_weights(tmp_path / "weights.pth", network="torchvision/mc3_18")
     with pytest.raises(CheckpointError, match="do not match torchvision/s3d"):
         load_backbone(VIDEO_NETWORK, file=weights)
-
-
-def test_weights_that_cannot_be_downloaded_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(CheckpointError, match=r"s3d-d76dad2f.pth failed .* --weights"):
-        load_backbone(VIDEO_NETWORK)

@@ -1,9 +1,7 @@
 """How many threads compute and on which device, that help is quick, and limits of options."""
 
 import pytest
-import torch
 
-from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings import resources
 from orn.stage2_train.settings.resources import Resources
 
@@ -27,11 +25,3 @@ def test_threads_are_the_cores_that_are_left(
     if variable is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", variable)
     assert Resources(threads=asked, workers=workers).num_threads(jobs=jobs) == expected
-
-
-def test_precision_may_differ_from_job_to_job() -> None:
-    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
-        accelerator = build_accelerator(precision, "cpu")
-        assert accelerator.device.type == "cpu"
-        with accelerator.autocast():
-            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype

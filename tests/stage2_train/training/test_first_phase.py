@@ -7,7 +7,7 @@ import torch
 
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.settings.recipe import PhaseRecipe
-from tests.stage2_train.training.conftest import before_each_step, same_weights
+from tests.stage2_train.training.conftest import before_each_step
 
 
 def first_weights_of_the_second_phase(run_tiny, recipe, folder, **options) -> dict:
@@ -33,13 +33,6 @@ def test_which_weights_are_handed_over(
     until = run_tiny(tmp_path, recipe, max_steps=step).state_dict()
     weights = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path, max_steps=9)
     assert all(torch.equal(weights[name], until[name]) for name in until)
-
-
-def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_recipe, tmp_path):
-    phases = replace(tiny_recipe.phases, warm_start="best")
-    recipe, options = replace(tiny_recipe, phases=phases), {"without_validation": True}
-    best = run_tiny(tmp_path / "a", recipe, max_steps=5, **options)
-    assert same_weights(best, run_tiny(tmp_path / "b", tiny_recipe, max_steps=5, **options))
 
 
 @pytest.mark.parametrize("trains_resnet", [False, True])
