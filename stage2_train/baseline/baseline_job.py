@@ -30,9 +30,10 @@ from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.parts.clip_statistics import map_statistics, read_maps
 from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of, logits_of_shares
 from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.made_from import MadeFrom, labels_digest
+from orn.stage2_train.runs.made_from import MadeFrom
 from orn.stage2_train.runs.open_data import Sources, data_inputs, open_sources
 from orn.stage2_train.runs.predictions import Predictions
+from orn.stage2_train.runs.run_config import labels_digest
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import Resources, data_paths

@@ -35,8 +35,8 @@ from orn.stage2_train.compare.ablation_summary import (
 from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
-from orn.stage2_train.runs.made_from import labels_digest
 from orn.stage2_train.runs.open_data import refuse_missing
+from orn.stage2_train.runs.run_config import labels_digest
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import default_recipe, load_recipe

@@ -39,7 +39,7 @@ from orn.stage2_train.evaluation.whole_model import calibrated_folds, whole_mode
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
-from orn.stage2_train.runs.made_from import MadeFrom, labels_digest, output_digests, why_stale
+from orn.stage2_train.runs.made_from import MadeFrom, output_digests, why_stale
 from orn.stage2_train.runs.open_data import Sources, data_inputs
 from orn.stage2_train.runs.predictions import (
     Predictions,
@@ -48,7 +48,7 @@ from orn.stage2_train.runs.predictions import (
     load_predictions,
     save_predictions,
 )
-from orn.stage2_train.runs.run_config import RunConfig, read_config
+from orn.stage2_train.runs.run_config import RunConfig, labels_digest, read_config
 from orn.stage2_train.runs.run_folder import (
     check_room,
     config_digest,

@@ -23,7 +23,7 @@ from orn.stage2_train.report.cases import MOST_DOUBTS, EvaluatedRun, Explanation
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.run_config import RunConfig, segments_digest
+from orn.stage2_train.runs.run_config import RunConfig, labels_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.evaluation_names import FOLDS
@@ -282,7 +282,7 @@ def _made(
             ("clip store", str(paths.clips or "none: frames decoded from the videos")),
         ],
         "digests": [
-            (f"{split} segments", segments_digest(segments)),
+            (f"{split} segments", labels_digest(segments)),
             *((f"training segments{of}", model.config.dataset.train_digest) for model, of in named),
             *((f"weights{of}", _weights(model)) for model, of in named),
         ],

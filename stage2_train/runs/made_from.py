@@ -17,17 +17,16 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.records import Dataset, Segment
-from orn.shared.data_files import file_digest, json_digest, read_bounded, read_json
+from orn.shared.data_files import file_digest, read_bounded, read_json
 from orn.shared.errors import PipelineError
 from orn.shared.text import counted
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import load_predictions
-from orn.stage2_train.runs.run_config import recorded_config, segments_digest
+from orn.stage2_train.runs.run_config import labels_digest, recorded_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, MADE_FROM_NAME
 from orn.stage2_train.settings.recipe import Recipe
 
@@ -94,11 +93,6 @@ def in_page(inputs: MadeFrom) -> str:
     return f"{_IN_PAGE}{json.dumps(inputs)} -->\n"
 
 
-def labels_digest(segments: Iterable[Segment]) -> str:
-    """Return the digest of segments, in order, with their times, labels and groups."""
-    return json_digest([asdict(segment) for segment in segments])
-
-
 def output_digests(folder: Path, outputs: Iterable[Path]) -> dict[str, str]:
     """Return the digests of files by their path relative to a folder; missing files are omitted."""
     paths = [path for path in outputs if path.is_file()]
@@ -107,7 +101,7 @@ def output_digests(folder: Path, outputs: Iterable[Path]) -> dict[str, str]:
 
 def training_labels(dataset: Dataset, recipe: Recipe) -> str:
     """Return the digest of the segments of a data set for training."""
-    return segments_digest(_trained(dataset, recipe))
+    return labels_digest(_trained(dataset, recipe))
 
 
 def _trained(dataset: Dataset, recipe: Recipe) -> tuple[Segment, ...]:

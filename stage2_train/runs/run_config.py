@@ -4,10 +4,11 @@ Together with the weights in `model.safetensors`, it contains everything needed 
 or to resume its training. It is read as untrusted data: nothing in it is executed.
 """
 
-import hashlib
 import json
 import logging
 import os
+from collections.abc import Iterable
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,7 +20,7 @@ from orn.data_manifests.load import load_manifest, own_file
 from orn.data_manifests.records import FIRST_FOLD, Dataset, Metric, Segment, Task, check_metric
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
-from orn.shared.data_files import read_json, require_utf8
+from orn.shared.data_files import json_digest, read_json, require_utf8
 from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
@@ -114,13 +115,13 @@ class DatasetRecord:
     num_train: int
     """Number of training segments."""
     train_digest: str
-    """Digest of the ids, times and labels of training segments."""
+    """Digest of the training segments with their times, labels and groups."""
 
     @classmethod
     def of(cls, dataset: Dataset, train: tuple[Segment, ...]) -> Self:
         """Return the record of a data set and its training segments."""
         shared = {name: getattr(dataset, name) for name in ("name", "task", "metric", "classes")}
-        return cls(num_train=len(train), train_digest=segments_digest(train), **shared)
+        return cls(num_train=len(train), train_digest=labels_digest(train), **shared)
 
     @model_validator(mode="after")
     def _has_its_metric(self) -> Self:
@@ -211,13 +212,9 @@ class RunConfig:
         )
 
 
-def segments_digest(segments: tuple[Segment, ...]) -> str:
-    """Return the digest, `sha256:...`, of ids, times and labels, in order."""
-    digest = hashlib.sha256()
-    for segment in segments:
-        row = (segment.id, segment.start_seconds, segment.stop_seconds, segment.labels)
-        digest.update(f"{json.dumps(row)}\n".encode())
-    return f"sha256:{digest.hexdigest()}"
+def labels_digest(segments: Iterable[Segment]) -> str:
+    """Return the digest of segments, in order, with their times, labels and groups."""
+    return json_digest([asdict(segment) for segment in segments])
 
 
 def read_config(run: Path, *, unfinished: bool = False) -> RunConfig:
