@@ -21,7 +21,7 @@ from orn.data_manifests.manifest import (
     Videos,
     VlogLabels,
 )
-from orn.data_manifests.records import Dataset, DetectorChoice, Listing, Video
+from orn.data_manifests.records import Dataset, DetectorChoice, Listing, Video, fold_names
 from orn.shared.config.toml_files import load_config
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import DataRootError, ManifestError, PipelineError, UnknownDatasetError
@@ -135,6 +135,12 @@ def usual_data_root() -> Path:
 def recorded_data_root(data_root: Path, manifest: Path) -> str:
     """Return a data root relative to the folder of a manifest file, for its key `data_root`."""
     return os.path.relpath(data_root, os.path.realpath(manifest.parent))
+
+
+def folds_of(manifest: str | Manifest) -> tuple[str, ...]:
+    """Return the names of a manifest's folds; empty if it has a single split."""
+    labels = load_manifest(manifest).labels
+    return fold_names(labels.folds or 0) if isinstance(labels, TableLabels) else ()
 
 
 def load_dataset(

@@ -21,7 +21,7 @@ from orn.data_manifests.draw_split import (
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest
-from orn.data_manifests.records import Listing, Split, fold_names
+from orn.data_manifests.records import Listing, Split
 from orn.data_manifests.table import (
     LABEL_SEPARATOR,
     LabeledRow,
@@ -226,12 +226,6 @@ def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path)
         classes={name: index for index, name in enumerate(update.classes)},
         split_of=split_of,
     )
-
-
-def folds_of(manifest: str | Manifest) -> tuple[str, ...]:
-    """Return the names of a manifest's folds; empty if it has a single split."""
-    labels = load_manifest(manifest).labels
-    return fold_names(labels.folds or 0) if isinstance(labels, TableLabels) else ()
 
 
 def write_fold_manifests(manifest: str, paths: Sequence[Path]) -> None:

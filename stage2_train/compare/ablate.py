@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from orn.data_manifests.load import load_listing, load_manifest
+from orn.data_manifests.load import folds_of, load_listing, load_manifest
 from orn.data_manifests.records import Listing, Split
-from orn.data_manifests.update import folds_of, write_fold_manifests
+from orn.data_manifests.update import write_fold_manifests
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError, TrainingError

@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.load import folds_of, load_dataset, load_manifest
 from orn.data_manifests.records import FIRST_FOLD, Dataset, Segment
-from orn.data_manifests.update import folds_of
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
