@@ -258,16 +258,6 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     assert not Path("runs").exists()
 
 
-@pytest.mark.mmdet
-def test_a_dry_run_measures_a_detector_that_is_here(table, monkeypatch) -> None:
-    """At the threshold of the job, with the weights in the package."""
-    make_films(table)
-    monkeypatch.setattr("orn.stage1_detect.detect.estimated_seconds", lambda *_, **__: 1e9)
-    words = ("run", table, "--config", "mask_rcnn_demo", "--dry-run", "--json")
-    (detect, *_) = run_orn(*words).json["steps"]
-    assert 0 < detect["seconds"] < 1e6
-
-
 def begin_detection(config: str, *, score_threshold: float, rate: float | None = None) -> None:
     """Save the plan of `orn detect`, as it does before its first shard."""
     from orn.stage1_detect.mmdet.detector import known_settings
