@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import google_crc32c
 import numpy as np
@@ -43,10 +43,7 @@ _MOST_GROUP_BYTES = 8 * 2**20
 """Size limit of the group's document: 25,000 videos."""
 _MOST_ARRAY_BYTES = 64 * 2**10
 """Size limit of an array's document, which is usually one kilobyte."""
-_TAILS = (128 * 2**10, 24 * 2**20)
-"""Number of bytes first read from the end of a file, for the documents and the directory, and its
-maximum."""
-
+_MOST_READ_BYTES = 24 * 2**20
 _LOCAL = b"PK\x03\x04"
 _HEADER_BYTES = 30
 """Size of a local header before the name; the last two bytes are the length of the extra field."""
@@ -151,29 +148,13 @@ def member_name(array: str, number: int, spec: ArraySpec) -> str:
     return f"{array}/c/{number}{'/0' * len(spec.row)}"
 
 
-class _BeforeTheTail(zipfile.BadZipFile):
-    """Signals that required bytes precede the tail."""
+class _Bounded(io.BufferedReader):
+    """A file of which at most `_MOST_READ_BYTES` are read at once, such as its ZIP directory."""
 
-
-class _Tail(io.BytesIO):
-    """The last bytes of a file, addressed by their offsets in the file."""
-
-    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
-        size = os.fstat(file.fileno()).st_size
-        self._most, self._before = most_bytes, max(size - most_bytes, 0)
-        file.seek(self._before)
-        super().__init__(file.read(size - self._before))
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        if whence == os.SEEK_SET and 0 <= offset < self._before:
-            raise _BeforeTheTail(
-                f"its documents begin at byte {offset:,}, more than {self._most:,} before the end"
-            )
-        place = offset - self._before if whence == os.SEEK_SET else offset
-        return super().seek(place, whence) + self._before
-
-    def tell(self) -> int:
-        return super().tell() + self._before
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MOST_READ_BYTES:
+            raise ValueError(f"it has a part of {size:,} bytes, more than {_MOST_READ_BYTES:,}")
+        return super().read(size)
 
 
 def read_record(path: Path) -> ShardRecord:
@@ -186,12 +167,9 @@ def read_record(path: Path) -> ShardRecord:
     if not os.path.lexists(path):
         raise ShardNotFoundError("shard not found; check the path", where=path)
     try:
-        with open_file(path, error=ShardFormatError) as file:
+        with _Bounded(open_file(path, error=ShardFormatError).detach()) as file:
             stamp = stamp_of(os.fstat(file.fileno()))
-            try:
-                attributes, layouts = _read(_Tail(file, _TAILS[0]), source=str(path))
-            except _BeforeTheTail:
-                attributes, layouts = _read(_Tail(file, _TAILS[1]), source=str(path))
+            attributes, layouts = _read(file, source=str(path))
     except PipelineError:
         raise
     except Exception as err:  # zipfile raises several types of errors for an invalid directory
@@ -200,8 +178,8 @@ def read_record(path: Path) -> ShardRecord:
     return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
 
 
-def _read(tail: _Tail, *, source: str) -> tuple[ShardAttributes, dict[str, ArrayLayout]]:
-    with zipfile.ZipFile(tail) as members:
+def _read(file: _Bounded, *, source: str) -> tuple[ShardAttributes, dict[str, ArrayLayout]]:
+    with zipfile.ZipFile(file) as members:
         text = _document(members, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
         attributes = read_attributes(text, source=source)
         return attributes, {
