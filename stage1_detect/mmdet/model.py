@@ -40,7 +40,6 @@ with warnings.catch_warnings():
     from mmdet.models.seg_heads.panoptic_fusion_heads import (
         MaskFormerFusionHead as MaskFormerFusionHead,
     )
-    from mmdet.registry import DATASETS as DATASETS
     from mmdet.registry import MODELS as MODELS
     from mmdet.structures import DetDataSample as DetDataSample
     from mmdet.structures.mask import BitmapMasks as BitmapMasks
@@ -247,29 +246,20 @@ def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
 def names_of_classes(
     model: Segmenter, detector: DetectorConfig, weights: LoadedWeights
 ) -> tuple[str, ...]:
-    """Return class names from the weights, else from the config's test data set, else COCO's.
+    """Return class names from the weights, else COCO's.
 
     Raises:
         DetectorError: if their number differs from the model's number of classes.
     """
-    names = weights.class_names or _names_in_config(detector) or COCO_CLASSES
+    names = weights.class_names or COCO_CLASSES
     num_classes = class_head(model).num_classes
     if len(names) != num_classes:
         raise DetectorError(
             f"detector config {detector.name}: expected the names of its "
             f"{counted(num_classes, 'class', 'classes')}, got {len(names)} names, starting with "
-            f"{names[0]!r}; set test_dataloader.dataset.metainfo.classes in your own config"
+            f"{names[0]!r}; store them in the checkpoint as meta.dataset_meta.classes"
         )
     return names
-
-
-def _names_in_config(detector: DetectorConfig) -> tuple[str, ...] | None:
-    dataset = detector.config.test_dataloader.get("dataset") or {}
-    while "dataset" in dataset:  # wrappers such as RepeatDataset
-        dataset = dataset["dataset"]
-    own = _names_in(dataset.get("metainfo"), "classes")
-    kind = DATASETS.get(dataset["type"]) if isinstance(dataset.get("type"), str) else None
-    return own or _names_in(getattr(kind, "METAINFO", None), "classes")
 
 
 def _names_in(content: Any, key: str) -> tuple[str, ...] | None:

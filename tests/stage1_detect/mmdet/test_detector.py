@@ -86,7 +86,7 @@ def test_boxes_of_a_bfloat16_backbone_are_float32(load_tiny, demo_config, tmp_pa
     assert (low_N4 % 4 != 0).float().mean() > 0.9
 
 
-def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
+def test_names_of_classes_are_those_of_the_weights(
     load_tiny: Any, demo_config: Path, tmp_path: Path
 ) -> None:
     path, weights = tmp_path / "three.py", tmp_path / "three.pth"
@@ -96,9 +96,6 @@ def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
     save_random_weights(path, weights)
     with pytest.raises(DetectorError, match=r"three: .* 3 classes, got 80"):
         load_tiny(config=path, checkpoint=weights)
-    names = "dict(metainfo=dict(classes=('pan', 'pot', 'lid')))"
-    path.write_text(f"{own}test_dataloader = dict(dataset={names})\n")
-    assert load_tiny(config=path, checkpoint=weights).entry.class_names == ("pan", "pot", "lid")
     content = {"state_dict": torch.load(weights), "meta": {"CLASSES": ["a", "b", "c"]}}
     torch.save(content, weights)
     detector = load_tiny(config=path, checkpoint=weights)
