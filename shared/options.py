@@ -35,16 +35,12 @@ from typing import (
 )
 
 import click
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic import create_model as make_model
 from pydantic.fields import FieldInfo
 
 from orn.shared.config.fields import explain, refusal
 from orn.shared.errors import ConfigError
-
-_MANY = 10**6
-"""Larger upper bounds only guard against typos and are not shown."""
 
 
 class Request(BaseModel):
@@ -217,8 +213,6 @@ class _Field:
     """Type of a single value."""
     is_many: bool
     mark: Option | Argument
-    limits: str
-    """Bounds such as `1<=x<=8`, or empty."""
     default: Any
     """Default value; `...` if required."""
 
@@ -260,7 +254,6 @@ class _Field:
         extra = (
             f"env var: {mark.variable}" if mark.variable else "",
             f"default: {usual}" if usual else "",
-            self.limits,
         )
         details = "; ".join(filter(None, extra))
         return click.Option(
@@ -309,7 +302,6 @@ def _fields(
             kind=kind,
             is_many=is_many,
             mark=(overrides or {}).get(name, mark),
-            limits=_limits(about),
             default=value,
         )
 
@@ -339,19 +331,3 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
     if origin in (Union, UnionType):
         return _unwrapped(next(arg for arg in get_args(annotation) if arg is not NoneType))
     return annotation, []
-
-
-def _limits(about: list[Any]) -> str:
-    """Return the bounds in click's notation."""
-    least = most = ""
-    for bound in about:
-        match bound:
-            case Ge(ge):
-                least = f"{ge}<="
-            case Gt(gt):
-                least = f"{gt}<"
-            case Le(int() | float() as le) if le < _MANY:
-                most = f"<={le}"
-            case Lt(lt):
-                most = f"<{lt}"
-    return f"{least}x{most}" if least or most else ""

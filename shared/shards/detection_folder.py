@@ -1,11 +1,9 @@
 """Read detections from a folder of shards, by video and time."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +25,8 @@ from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import counted
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
-_SHARDS_BYTES = 16 * 2**20
-"""Memory for the records of recently used shards, per process."""
+_MOST_SHARDS = 1024
+"""Number of recently used shards whose records are kept, per process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,7 @@ class DetectionFolder:
                 remedy=f"run `orn detect` with --part {parts[0]}",
             )
         self._cache = ChunkCache(cache_bytes)
-        self._shards = _no_shards()
+        self._shards: LRUCache[str, Shard] = LRUCache(_MOST_SHARDS)
         opened = self._opened
         self._commons = opened.commons
         first = next(iter(opened.commons.values()))
@@ -196,7 +194,7 @@ class DetectionFolder:
         opened = self.__dict__.get("_opened")
         left_out = {"_places", "_opened" if opened is None or opened.is_large else ""}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
-        return state | {"_shards": _no_shards()}
+        return state | {"_shards": LRUCache(_MOST_SHARDS)}
 
     def _record(self, entry: IndexEntry) -> ShardRecord:
         return record_of(self.path / entry.name, entry, self._commons[entry.record.common])
@@ -206,8 +204,7 @@ class DetectionFolder:
         if shard is None:
             record = self._record(entry)
             shard = Shard(record.path, self._cache, record)
-            with suppress(ValueError):  # larger than the cache
-                self._shards[entry.name] = shard
+            self._shards[entry.name] = shard
         return shard
 
     def _check_same(self, entries: list[VideoEntry]) -> None:
@@ -219,10 +216,6 @@ class DetectionFolder:
                     f"{values[0]!r} and {values[1]!r}; the file changed during the job, so run it "
                     "again with --fresh"
                 )
-
-
-def _no_shards() -> LRUCache[str, Shard]:
-    return LRUCache(_SHARDS_BYTES, getsizeof=attrgetter("size_bytes"))
 
 
 class VideoDetections:
@@ -258,9 +251,8 @@ class VideoDetections:
 
     @property
     def size_bytes(self) -> int:
-        """Approximate size in memory, with its shards and without caches."""
-        shards = sum(shard.size_bytes for shard, _, _ in self._parts)
-        return 1000 + self.seconds.nbytes + self.frame_indices.nbytes + shards
+        """Approximate size in memory, without its shards."""
+        return 1000 + self.seconds.nbytes + self.frame_indices.nbytes
 
     @property
     def num_frames(self) -> int:

@@ -85,8 +85,6 @@ class Shard:
         """Whether some objects have a track."""
         self.rules: ClassRules = attributes.rules
         """Rules for labels and scores."""
-        self.size_bytes: int = record.size_bytes
-        """Approximate size in memory, without caches."""
         self.num_frames: int = self.arrays.num_rows("frame_index")
         """F, the number of frames of all videos."""
         self.num_detections: int = self.arrays.num_rows("boxes")

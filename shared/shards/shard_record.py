@@ -123,16 +123,6 @@ class ShardRecord:
             )
 
     @property
-    def size_bytes(self) -> int:
-        """Approximate size in memory."""
-        entries = len(self.attributes.videos) + len(self.attributes.failed)
-        return (
-            5000
-            + 500 * entries
-            + sum(1000 + len(layout.members) for layout in self.layouts.values())
-        )
-
-    @property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of attributes, sizes and CRC-32 of all chunks, which identifies the
         content."""

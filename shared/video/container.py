@@ -170,7 +170,7 @@ def all_pictures(
     Raises:
         VideoDecodeError: if no picture can be decoded or the file cannot be read.
     """
-    num_pictures = num_damaged = 0
+    num_pictures = 0
     errors: list[str] = []
     remaining = iter(packets)
     ended = False
@@ -197,7 +197,6 @@ def all_pictures(
         for picture in pictures:
             if isinstance(picture, VideoFrame):
                 num_pictures += 1
-                num_damaged += picture.is_corrupt
                 yield picture
     if num_pictures == 0:
         why = errors[0] if errors else "it contains none"
@@ -208,13 +207,6 @@ def all_pictures(
         logger.warning(
             "%s: skipping %s that cannot be decoded (%s); decoded %s",
             *(path, counted(len(errors), "packet"), errors[0], counted(num_pictures, "frame")),
-        )
-    if num_damaged:
-        logger.warning(
-            "%s: %d of %s damaged",
-            path,
-            num_damaged,
-            counted(num_pictures, "frame is", "frames are"),
         )
 
 
