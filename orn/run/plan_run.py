@@ -35,7 +35,6 @@ from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect_request import DetectRequest, Scope
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
-from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.runs.made_from import free_run, training_change
 from orn.stage2_train.runs.run_folder import (
@@ -288,7 +287,9 @@ def _of_backbone(backbone: str | None) -> tuple[str, ...]:
     """Return the settings for maps of a network, of frames of the size on which it was trained."""
     if backbone is None:
         return ()
-    height, width = FrozenNetwork(backbone=backbone).usual_size()
+    from orn.stage2_train.model.backbones import published_size  # imports torch
+
+    height, width = published_size(backbone)
     return f"model.backbone={backbone}", f"data.crop=[{height},{width}]"
 
 

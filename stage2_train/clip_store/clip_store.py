@@ -263,7 +263,6 @@ _INDEX = IndexKind(
     read=read_record,
     least_files=8,
 )
-ClipFiles = dict[Path, IndexedFile[ClipFileRecord]]
 
 
 def is_clip_store(folder: Path) -> bool:
@@ -271,38 +270,23 @@ def is_clip_store(folder: Path) -> bool:
     return os.path.isdir(folder) and any(folder.glob(CLIP_FILES.pattern))
 
 
-def read_clip_files(folder: Path) -> ClipFiles:
-    """Return the records of a store's files, in order; empty if the folder is missing.
-
-    Raises:
-        ClipStoreError: if a file is corrupt.
-    """
-    if not os.path.isdir(folder):
-        return {}
-    return index_folder(folder, sorted(folder.glob(CLIP_FILES.pattern)), _INDEX)
-
-
 class ClipStore:
     """Stored frames of a data set's videos; can be pickled and shared by workers."""
 
-    def __init__(self, path: Path, files: ClipFiles | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         """Open the store in a folder.
-
-        Args:
-            path: the folder.
-            files: result of `read_clip_files`; None calls it.
 
         Raises:
             ClipStoreError: if there is no store, a file is corrupt or has a different format, or
                 files have different settings.
         """
-        files = read_clip_files(path) if files is None else files
-        if not files:
+        if not is_clip_store(path):
             got = "no such files" if os.path.isdir(path) else "no such folder"
             raise ClipStoreError(
                 f"{path}: expected a clip store, a folder of files such as clips-000000.h5, got "
                 f"{got}; run `orn clips` to create it"
             )
+        files = index_folder(path, sorted(path.glob(CLIP_FILES.pattern)), _INDEX)
         self.path = path
         self.name = f"the clip store {path}"
         """Name in messages."""

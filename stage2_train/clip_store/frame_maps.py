@@ -38,12 +38,6 @@ class FrozenNetwork:
 
         return load_backbone(self.backbone, file=self.weights)
 
-    def usual_size(self) -> tuple[int, int]:
-        """Return the (height, width) of the images with which the network was trained."""
-        from orn.stage2_train.model.backbones import published_size
-
-        return published_size(self.backbone)
-
     @property
     def to_fetch(self) -> str | None:
         """What is downloaded, unless it was before; None for weights of a file or a package."""

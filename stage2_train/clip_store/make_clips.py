@@ -40,7 +40,7 @@ from orn.shared.jobs.run_units import (
 from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate, has_changed
-from orn.stage2_train.clip_store.clip_store import ClipStore, read_clip_files
+from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, FrozenNetwork
 from orn.stage2_train.clip_store.motion_windows import motion_settings
@@ -145,8 +145,10 @@ def _store_request(request: ClipsRequest, dataset: Dataset | None = None) -> Sto
     settings = StoreSettings(size=size, rate=request.rate)
     network = None
     if request.backbone is not None:
+        from orn.stage2_train.model.backbones import published_size  # imports torch
+
         network = FrozenNetwork(backbone=request.backbone, weights=request.weights)
-        frame = request.size or network.usual_size()
+        frame = request.size or published_size(request.backbone)
         settings = replace(settings, size=frame, maps=network.settings(frame))
     if request.motion:
         cells = MOTION_CELLS if settings.maps is None else settings.maps.shape[1:]
@@ -237,10 +239,9 @@ def _open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
         ClipStoreError: if the store is corrupt.
         ConfigError: if it has different settings.
     """
-    files = read_clip_files(path)
-    if not files:
+    if not is_clip_store(path):
         return None
-    store = ClipStore(path, files)
+    store = ClipStore(path)
     recorded, requested = (
         {**RECORDED_SETTINGS.dump_python(own, mode="json"), "size": own.describe_size()}
         for own in (store.settings, settings)

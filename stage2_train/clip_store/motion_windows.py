@@ -94,7 +94,7 @@ class MotionSequence:
 
 
 class MotionWindows:
-    """Means of motion over windows around given times; see `Surroundings`."""
+    """Means of motion over windows around given times; see `WatchedFrames`."""
 
     def __init__(self, settings: MotionSettings) -> None:
         """Initialize before the first frame."""

@@ -6,7 +6,7 @@ F frames of a video, N frames of a window, H W pixels, C channels, h w cells.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,30 +17,12 @@ from orn.stage2_train.settings.model_config import FrameWindow
 Item = TypeVar("Item")
 
 
-class Surroundings(Protocol):
-    """Describes times of a video by the frames around them; holds a few frames in memory."""
-
-    def add(self, frame: Frame) -> None:
-        """Add the next decoded frame of the video."""
-
-    def end(self) -> None:
-        """Note that there are no more frames."""
-
-    def is_known(self, seconds: float) -> bool:
-        """Return whether all frames around a time have been added."""
-
-    def forget(self, seconds: float) -> None:
-        """Forget what is before the surroundings of a time."""
-
-    def at(self, seconds: float) -> NDArray[Any]:
-        """Return the (C, h, w) map of a time whose surroundings are known and not forgotten."""
-
-
 class WatchedFrames:
     """The surroundings of some frames of a video, collected while all its frames pass through."""
 
-    def __init__(self, frames: Iterable[Frame], surroundings: Mapping[str, Surroundings]) -> None:
-        """Initialize with all decoded frames of a video, in order of time."""
+    def __init__(self, frames: Iterable[Frame], surroundings: Mapping[str, Any]) -> None:
+        """Initialize with all decoded frames of a video, in order of time, and what describes times
+        by the frames around them: `MotionWindows` or `WindowMaps`."""
         self._surroundings = surroundings
         self._waiting: deque[Any] = deque()
         self.frames: Iterator[Frame] = self._watched(frames)
@@ -59,26 +41,22 @@ class WatchedFrames:
         for own in self._surroundings.values():
             own.end()
 
-    def beside(
-        self, selected: Iterator[Item], seconds_of: Callable[[Item], float]
-    ) -> Iterator[tuple[Item, dict[str, NDArray[Any]]]]:
+    def beside(self, selected: Iterator[Item]) -> Iterator[tuple[Item, dict[str, NDArray[Any]]]]:
         """Yield items selected from `frames`, with the maps of their times by name.
 
         Args:
-            selected: items in order of time, each at the latest with the frame after its own.
-            seconds_of: returns the time of an item.
+            selected: items with a time (`seconds`), in order, each at the latest with the frame
+                after its own.
         """
         for item in selected:
             self._waiting.append(item)
-            yield from self._known(seconds_of)
+            yield from self._known()
         while self._waiting and next(self.frames, None) is not None:
-            yield from self._known(seconds_of)
-        yield from self._known(seconds_of)
+            yield from self._known()
+        yield from self._known()
 
-    def _known(
-        self, seconds_of: Callable[[Item], float]
-    ) -> Iterator[tuple[Item, dict[str, NDArray[Any]]]]:
-        while self._waiting and self._is_known(seconds := seconds_of(self._waiting[0])):
+    def _known(self) -> Iterator[tuple[Any, dict[str, NDArray[Any]]]]:
+        while self._waiting and self._is_known(seconds := self._waiting[0].seconds):
             self._forget(seconds)
             maps = {name: own.at(seconds) for name, own in self._surroundings.items()}
             yield self._waiting.popleft(), maps
@@ -111,7 +89,7 @@ def window_places(
 
 
 class WindowMaps:
-    """Maps of frames from the windows around them; see `Surroundings`. Holds one window."""
+    """Maps of frames from the windows around them; see `WatchedFrames`. Holds one window."""
 
     def __init__(
         self,

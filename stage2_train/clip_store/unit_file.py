@@ -43,7 +43,7 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
     map_bytes,
 )
-from orn.stage2_train.clip_store.surroundings import Surroundings, WatchedFrames, WindowMaps
+from orn.stage2_train.clip_store.surroundings import WatchedFrames, WindowMaps
 
 _BLOCK_BYTES = 2**22
 """Size of the blocks in which JPEG data is copied."""
@@ -160,7 +160,7 @@ class ClipFileWriter:
             _EncodedFrame(frame.index, frame.seconds, encode_frame(frame.image, settings))
             for frame in select(watched.frames)
         )
-        described = watched.beside(encoded, lambda frame: frame.seconds)
+        described = watched.beside(encoded)
         encoded = (frame.with_maps(maps) for frame, maps in described)
         is_single = settings.maps is not None and settings.maps.window is None
         return _with_maps(encoded, mapper) if mapper is not None and is_single else encoded
@@ -278,9 +278,9 @@ def _with_maps(frames: Iterator[_EncodedFrame], mapper: FrameMapper) -> Iterator
 
 def _surroundings(
     settings: StoreSettings, mapper: FrameMapper | None
-) -> Mapping[str, Surroundings]:
+) -> Mapping[str, MotionWindows | WindowMaps]:
     """Return what describes frames by the frames around them, by the name of the dataset."""
-    described: dict[str, Surroundings] = {}
+    described: dict[str, MotionWindows | WindowMaps] = {}
     if settings.motion is not None:
         described["motion"] = MotionWindows(settings.motion)
     if mapper is not None and settings.maps is not None and settings.maps.window is not None:

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import VideoPlaces
-from orn.shared.text import nearest
 from orn.stage2_train.clip_store.center_frames import borders, center_frames, middles
 from orn.stage2_train.clip_store.crop import CropWindow, center_window, random_window
 from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, with_persons_first
@@ -68,17 +67,13 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
     for pair in dataset.flipped_classes:
         there = [name for name in pair if name in dataset.classes]
         if len(there) == 1:
-            other = next(name for name in pair if name not in there)
-            close = nearest(other, dataset.classes)
             raise ConfigError(
-                f"{where}: expected pairs of classes, got {there[0]!r} and {other!r}, which is not "
-                f"a class; did you mean {close!r}?"
+                f"{where}: expected pairs of classes, got {pair[0]!r} and {pair[1]!r}, of which "
+                f"only {there[0]!r} is a class"
             )
-        if not there:
-            logger.warning("%s: neither %r nor %r is a class; pair ignored", where, *pair)
-            continue
-        one, other_class = (dataset.classes.index(name) for name in pair)
-        becomes[one], becomes[other_class] = other_class, one
+        if there:
+            one, other = (dataset.classes.index(name) for name in pair)
+            becomes[one], becomes[other] = other, one
     return tuple(becomes)
 
 

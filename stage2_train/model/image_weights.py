@@ -76,13 +76,10 @@ def inflate(
             if isinstance(module, TemporalConv):
                 module.reset_to_identity()
         return
-    if isinstance(network, I3D):
-        kind, ours = "GoogLeNet", f"I3D of base width {network.base_width}"
-    else:
-        kind, ours = "ResNet", "the network's backbone"
+    kind = "GoogLeNet" if isinstance(network, I3D) else "ResNet"
     raise CheckpointError(
-        f"{kind} weights {name}: do not match {ours}: {problem}; pass the weights of torchvision's "
-        f"{kind} (base width 64) or start without weights"
+        f"weights {name}: do not match the network: {problem}; pass the weights of torchvision's "
+        f"{kind} for model.base_width=64, or start without weights"
     )
 
 

@@ -129,12 +129,11 @@ def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> 
     assert flipping[0].label == 0
 
 
-def test_classes_of_flipped_films(tiny_world, caplog) -> None:
+def test_classes_of_flipped_films(tiny_world) -> None:
     dataset = replace(tiny_world.dataset, classes=("left", "up", "right"))
     pairs = (("right", "left"), ("in", "out"))
     for flipped, expected in (((), (0, 1, 2)), (pairs, (2, 1, 0))):
         assert classes_when_flipped(replace(dataset, flipped_classes=flipped)) == expected
-    assert "neither 'in' nor 'out' is a class" in caplog.text
-    for flipped, message in ((None, "tiny: flipped_classes"), ([("left", "rigth")], "'right'")):
+    for flipped, message in ((None, "tiny: flipped_classes"), ([("left", "rigth")], "rigth")):
         with pytest.raises(ConfigError, match=message):
             classes_when_flipped(replace(dataset, flipped_classes=flipped))
