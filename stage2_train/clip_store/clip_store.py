@@ -212,12 +212,6 @@ class ClipFrames:
             return times in self.video.times.ranges
         return self.video.times.covers(times)
 
-    def is_empty(self, times: TimeRange) -> bool:
-        """Return whether a segment with this time range has no frames."""
-        if times == TimeRange():
-            return len(self) == 0
-        return not len(self.places_in(times))
-
     def corruption(self, what: str, err: Exception) -> ClipStoreError:
         """Return an error for a corrupt part of the video."""
         if isinstance(err, ClipStoreError):

@@ -3,7 +3,6 @@
 M frames, N frames of the window of a video network, H W pixels, C channels, h w cells.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,65 +21,51 @@ MAPPED_FRAMES = 8
 may change the last bits of a map."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrozenNetwork:
-    """A frozen image or video network and the source of its weights; can be sent to other
-    processes."""
+def map_settings(
+    backbone: str, size: tuple[int, int], *, weights: Path | None = None
+) -> MapSettings:
+    """Return the settings of the maps of frames of a (height, width).
 
-    backbone: str
-    """`timm/NAME` or `torchvision/NAME`."""
-    weights: Path | None = None
-    """File with its weights; None for the published ones."""
+    Args:
+        backbone: `timm/NAME` or `torchvision/NAME`.
+        size: (height, width) of frames.
+        weights: file with the weights; None for the published ones.
 
-    def load(self) -> "MapBackbone":
-        """Load the network; for errors, see `load_backbone`."""
-        from orn.stage2_train.model.backbones import load_backbone  # imports torch and timm
+    Raises:
+        ConfigError: if the network cannot process this size.
+        CheckpointError: if its weights are missing.
+    """
+    from orn.stage2_train.model.backbones import load_backbone, map_shape, weights_digest
 
-        return load_backbone(self.backbone, file=self.weights)
+    return MapSettings(
+        backbone=backbone,
+        shape=map_shape(backbone, size),
+        weights=weights_digest(load_backbone(backbone, file=weights)),
+        window=WINDOWS.get(backbone),
+    )
 
-    @property
-    def to_fetch(self) -> str | None:
-        """What is downloaded, unless it was before; None for weights of a file or a package."""
-        from orn.stage2_train.model.backbones import weights_to_fetch
 
-        return None if self.weights else weights_to_fetch(self.backbone)
+def open_mapper(maps: MapSettings, device: str, *, weights: Path | None = None) -> "FrameMapper":
+    """Load the network that computes some maps on a device; a process computes maps with one CPU
+    thread, because the number of threads may change their last bits. For `weights`, see
+    `map_settings`.
 
-    def settings(self, size: tuple[int, int]) -> MapSettings:
-        """Return the settings of the maps of frames of a (height, width).
+    Raises:
+        CheckpointError: if the weights are missing, or differ from those of the maps.
+    """
+    import torch
 
-        Raises:
-            ConfigError: if the network cannot process this size.
-            CheckpointError: if its weights are missing.
-        """
-        from orn.stage2_train.model.backbones import map_shape, weights_digest
+    from orn.stage2_train.model.backbones import load_backbone, weights_digest
 
-        return MapSettings(
-            backbone=self.backbone,
-            shape=map_shape(self.backbone, size),
-            weights=weights_digest(self.load()),
-            window=WINDOWS.get(self.backbone),
+    network = load_backbone(maps.backbone, file=weights)
+    if (got := weights_digest(network)) != maps.weights:
+        raise CheckpointError(
+            f"weights of {maps.backbone}: expected {maps.weights}, got {got}; use the same weights "
+            "on every machine"
         )
-
-    def open(self, device: str, *, expected: MapSettings | None) -> "FrameMapper":
-        """Load the network on a device; a process computes maps with one CPU thread, because the
-        number of threads may change their last bits.
-
-        Raises:
-            CheckpointError: if the weights differ from the expected ones.
-        """
-        import torch
-
-        from orn.stage2_train.model.backbones import weights_digest
-
-        network = self.load()
-        if expected is not None and (got := weights_digest(network)) != expected.weights:
-            raise CheckpointError(
-                f"weights of {self.backbone}: expected {expected.weights}, got {got}; use the same "
-                "weights on every machine"
-            )
-        if device == "cpu":
-            torch.set_num_threads(1)
-        return FrameMapper(network.to(device), self.backbone)
+    if device == "cpu":
+        torch.set_num_threads(1)
+    return FrameMapper(network.to(device), maps.backbone)
 
 
 class FrameMapper:

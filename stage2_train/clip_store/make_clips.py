@@ -42,7 +42,7 @@ from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate, has_changed
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.clip_store.frame_maps import FrameMapper, FrozenNetwork
+from orn.stage2_train.clip_store.frame_maps import FrameMapper, map_settings, open_mapper
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
     CLIP_FILES,
@@ -79,8 +79,8 @@ class StoreRequest:
     whole video."""
     segments: Sequence[Segment] = ()
     """The segments with these times."""
-    network: FrozenNetwork | None = None
-    """Network that computes the maps; None without maps."""
+    weights: Path | None = None
+    """File with the weights of the network that computes the maps; None for the published ones."""
     processes: int = 1
     """Number of processes to keep busy."""
     fresh: bool = False
@@ -121,7 +121,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         clip_frames=settings.clip_frames,
         backbone=request.backbone,
         motion=request.motion,
-        to_fetch=store.network.to_fetch if store.network and planned.frames else None,
+        to_fetch=_to_fetch(request) if planned.frames else None,
         frames="labeled" if store.ranges else "all",
         videos=len(store.videos),
         videos_to_do=len(planned.frames),
@@ -130,6 +130,15 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
         estimated_seconds=seconds,
         **store.counts,
     )
+
+
+def _to_fetch(request: ClipsRequest) -> str | None:
+    """Return which weights are downloaded, unless they were before."""
+    if request.backbone is None or request.weights is not None:
+        return None
+    from orn.stage2_train.model.backbones import weights_to_fetch  # imports torch
+
+    return weights_to_fetch(request.backbone)
 
 
 def _store_request(request: ClipsRequest, dataset: Dataset | None = None) -> StoreRequest:
@@ -143,13 +152,12 @@ def _store_request(request: ClipsRequest, dataset: Dataset | None = None) -> Sto
     CLIP_FILES.check_folder(path, reads=reads, fresh=request.fresh)
     size = request.size or (dataset.clip_height, dataset.clip_width)
     settings = StoreSettings(size=size, rate=request.rate)
-    network = None
     if request.backbone is not None:
         from orn.stage2_train.model.backbones import published_size  # imports torch
 
-        network = FrozenNetwork(backbone=request.backbone, weights=request.weights)
         frame = request.size or published_size(request.backbone)
-        settings = replace(settings, size=frame, maps=network.settings(frame))
+        maps = map_settings(request.backbone, frame, weights=request.weights)
+        settings = replace(settings, size=frame, maps=maps)
     if request.motion:
         cells = MOTION_CELLS if settings.maps is None else settings.maps.shape[1:]
         settings = replace(settings, motion=motion_settings(cells))
@@ -162,7 +170,7 @@ def _store_request(request: ClipsRequest, dataset: Dataset | None = None) -> Sto
         videos=videos,
         ranges=ranges,
         segments=dataset.segments if ranges else (),
-        network=network,
+        weights=request.weights,
         processes=request.workers or usable_cores(),
         fresh=request.fresh,
         retry_failed=request.retry_failed,
@@ -197,8 +205,8 @@ class ClipsWork:
     videos: Mapping[str, Video]
     folder: Path
     settings: StoreSettings
-    network: FrozenNetwork | None = None
-    """Network that computes the maps; None without maps."""
+    weights: Path | None = None
+    """File with the weights of the network that computes the maps; None for the published ones."""
     mapper: FrameMapper | None = None
     """The network in this process, once the work is opened."""
 
@@ -214,9 +222,10 @@ class ClipsWork:
         """
         if self.settings.motion is not None:
             cv2.setNumThreads(1)  # other processes use the other cores
-        if self.network is None:
+        if self.settings.maps is None:
             return self
-        return replace(self, mapper=self.network.open(device, expected=self.settings.maps))
+        mapper = open_mapper(self.settings.maps, device, weights=self.weights)
+        return replace(self, mapper=mapper)
 
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
         """Write the file of a unit."""
@@ -400,7 +409,7 @@ def build_clip_store(request: StoreRequest, engine: Engine = IN_THIS_PROCESS) ->
             },
             folder=path.absolute(),
             settings=request.settings,
-            network=request.network,
+            weights=request.weights,
         )
         result = run_units(planned.job, work, engine, task="clips", steps="videos")
         store = ClipStore(path)

@@ -203,7 +203,8 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: ClipStore) -> _P
         return f"its time range is not in {clips.name}", "run `orn clips`"
     if dataset.task == "single-label" and len(segment.labels) != 1:
         return "the segment has no label", None
-    return ("the video has no frame in its time range", None) if frames.is_empty(times) else None
+    has_frames = len(frames.places_in(times)) > 0
+    return None if has_frames else ("the video has no frame in its time range", None)
 
 
 def _without_detections(

@@ -22,7 +22,7 @@ from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_command import clips
 from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
-from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
+from orn.stage2_train.clip_store.frame_maps import map_settings
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
     RECORDED_SETTINGS,
@@ -64,8 +64,7 @@ def expected_maps(
     if recorded is not None:
         shape = map_shape(model.backbone, recipe.data.crop)
         return replace(recorded, shape=shape)
-    network = FrozenNetwork(backbone=model.backbone, weights=weights)
-    return network.settings(recipe.data.crop)
+    return map_settings(model.backbone, recipe.data.crop, weights=weights)
 
 
 def expected_motion(maps: MapSettings | None) -> MotionSettings:

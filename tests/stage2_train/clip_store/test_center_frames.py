@@ -45,7 +45,6 @@ def frames_of(folder: Path) -> dict[tuple[str, float, float], list[int]]:
         frames, times = clips.frames(video), TimeRange(float(start), float(stop))
         assert frames.covers(times)
         places = frames.places_in(times)
-        assert frames.is_empty(times) == (not len(places))
         found[video, times.start, times.stop] = frames.rows["index"][places].tolist()
         assert len(frames.read(places)) == len(frames.motion(places)) == len(places)
     return found

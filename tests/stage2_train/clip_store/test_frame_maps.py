@@ -11,7 +11,7 @@ import torch
 
 from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.frame_maps import FrozenNetwork
+from orn.stage2_train.clip_store.frame_maps import map_settings, open_mapper
 from orn.stage2_train.model.backbones import load_backbone
 from tests.running import run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
@@ -82,9 +82,9 @@ def test_a_process_refuses_weights_that_are_not_those_of_the_job(made, tmp_path)
     """As on another machine of a cluster, whose file of weights differs."""
     other = tmp_path / "network.pth"
     write_image_weights(other, seed=1)
-    settings = FrozenNetwork(backbone=NETWORK, weights=made / "network.pth").settings(SIZE)
+    maps = map_settings(NETWORK, SIZE, weights=made / "network.pth")
     with pytest.raises(CheckpointError, match="weights of"):
-        FrozenNetwork(backbone=NETWORK, weights=other).open("cpu", expected=settings)
+        open_mapper(maps, "cpu", weights=other)
 
 
 def test_unknown_weights_are_refused_first(made) -> None:
