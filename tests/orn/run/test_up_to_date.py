@@ -149,6 +149,18 @@ def labels_of(split: str) -> Callable[[Begun], None]:
     return lambda begun: exchange_labels(begun.labels, split)
 
 
+def appended(path: str, text: str) -> Callable[[Begun], None]:
+    def change(begun: Begun) -> None:
+        (begun.folder / path).write_text((begun.folder / path).read_text() + text)
+
+    return change
+
+
+def reordered(begun: Begun) -> None:
+    head, *rows = begun.labels.read_text().splitlines()
+    begun.labels.write_text("\n".join([head, *rows[::-1]]) + "\n")
+
+
 def row_of(
     split: str, number: int, new: Callable[[list[str]], list[str] | None]
 ) -> Callable[[Begun], None]:
@@ -189,6 +201,36 @@ def frames_of(change: Callable[[Film], Film]) -> Callable[[Begun], None]:
     return lambda begun: write_store(
         begun.store, [change(film) for film in begun.world.films.values()]
     )
+
+
+def moved_boxes(film: Film) -> Film:
+    return replace(film, boxes_FN4=film.boxes_FN4 + 1)
+
+
+def recolored(film: Film) -> Film:
+    return replace(film, colors=film.colors[::-1].copy())
+
+
+def only(name: str, change: Callable[[Film], Film]) -> Callable[[Film], Film]:
+    return lambda film: change(film) if film.id == name else film
+
+
+def another_film(begun: Begun) -> None:
+    films = begun.world.films
+    write_store(begun.store, [*films.values(), replace(films["film/0"], id="film/99")])
+
+
+def of_baseline(name: str) -> Callable[[Begun], None]:
+    """A result of the baseline in the place of one of the run."""
+
+    def change(begun: Begun) -> None:
+        shutil.copy(begun.run / "baseline" / name, begun.run / name)
+
+    return change
+
+
+def setting(*overrides: str) -> Callable[[Begun], Begun]:
+    return option(overrides=overrides)
 
 
 def scaled(name: str, factor: float) -> Callable[[Begun], None]:
@@ -253,6 +295,11 @@ def moved(begun: Begun) -> Begun:
     return replace(begun, folder=Path(shutil.move(begun.folder, begun.folder.with_name("moved"))))
 
 
+def all_labels(begun: Begun) -> None:
+    for split in ("train", "validation"):
+        exchange_labels(begun.labels, split)
+
+
 def no_log(begun: Begun) -> None:
     (begun.run / "metrics.jsonl").write_text("")
 
@@ -264,6 +311,7 @@ def nothing(begun: Begun) -> None:
 LABELS, OBJECTS, FRAMES = (f"{name} have changed" for name in ("labels", "objects", "frames"))
 SETTINGS, WEIGHTS = "settings have changed", "the weights of the network have changed"
 REFUSED = "refused: "
+REFUSES = {"run": REFUSED}
 of_validation = {"eval": LABELS, "baseline": LABELS}
 of_training = {"baseline": LABELS, "run": REFUSED}
 of_data = {"baseline": SETTINGS, "run": REFUSED}
@@ -278,12 +326,19 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "another video of no segment": (lambda begun: (begun.labels.parent / "new.mp4").touch(), {}),
     "a shard of other videos": (more_shards, {}),
     "a note in the run folder": (lambda begun: (begun.run / "notes.txt").touch(), {}),
+    "a log of TensorBoard": (lambda begun: shutil.rmtree(begun.run / "tensorboard"), {}),
     "the place of the project": (moved, {}),
     "a comment in the manifest": (edited("name", "# mine\nname", "tiny.toml"), {}),
+    "the title in the manifest": (edited('title = "', 'title = "My ', "tiny.toml"), {}),
     # labels and splits
     "validation labels exchanged": (labels_of("validation"), of_validation),
+    "one validation label": (row_of("validation", 0, other_class), of_validation),
     "a validation row removed": (row_of("validation", 0, removed), of_validation),
+    "a validation row moved to test": (row_of("validation", 0, to("test")), of_validation),
     "training labels exchanged": (labels_of("train"), of_training),
+    "one training label": (row_of("train", 2, other_class), of_training),
+    "a training row removed": (row_of("train", 0, removed), of_training),
+    "a training row moved to test": (row_of("train", 0, to("test")), of_training),
     "a training row moved to validation": (
         row_of("train", 0, to("validation")),
         {**of_training, "eval": LABELS},
@@ -292,37 +347,82 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
         row_of("validation", 0, to("train")),
         {**of_training, "eval": LABELS},
     ),
+    "all labels exchanged": (all_labels, {**of_training, **of_validation}),
+    "rows in another order": (reordered, {**of_training, **of_validation}),
+    "an empty line in the table": (appended("data/tiny/labels.csv", "\n"), {}),
+    "a class added": (appended("data/tiny/classes.txt", "left\n"), REFUSES),
+    # videos
+    "a training video removed": (without("data/tiny/film/0.mp4"), {"baseline": "", **REFUSES}),
+    "a validation video removed": (
+        without("data/tiny/film/2.mp4"),
+        {"eval": "", "baseline": "", **REFUSES},
+    ),
+    "a training video renamed": (edited("film/0,", "film/00,"), {"baseline": "", **REFUSES}),
     # objects
     "boxes of six videos": (
-        shard_of(lambda film: replace(film, boxes_FN4=film.boxes_FN4 + 1)),
+        shard_of(moved_boxes),
         DATA[OBJECTS],
     ),
     "the same objects written again": (shard_of(lambda film: film), {}),
+    "boxes of a video in a shard": (shard_of(only("film/2", moved_boxes)), DATA[OBJECTS]),
+    "another file of a video in a shard": (
+        shard_of(only("film/2", lambda film: replace(film, digest="sha256:other"))),
+        {"eval": "", "baseline": "", **REFUSES},
+    ),
+    "a shard removed": (
+        without("world/shards/shard-000000.zarr.zip"),
+        {"eval": "", "baseline": "", **REFUSES},
+    ),
     # frames
     "colors of all frames": (
-        frames_of(lambda film: replace(film, colors=film.colors[::-1].copy())),
+        frames_of(recolored),
         DATA[FRAMES],
     ),
     "the same frames written again": (frames_of(lambda film: film), {}),
+    "colors of a training video": (
+        frames_of(only("film/0", recolored)),
+        {"baseline": FRAMES, "run": FRAMES},
+    ),
+    "colors of a validation video": (
+        frames_of(only("film/2", recolored)),
+        {"eval": FRAMES, "baseline": FRAMES},
+    ),
+    "another video in the store": (another_film, {}),
+    "the store removed": (
+        lambda begun: shutil.rmtree(begun.store),
+        {"eval": "", "baseline": "", **REFUSES},
+    ),
     # weights
     "best weights": (scaled("model.safetensors", 0.5), {"eval": WEIGHTS}),
     "best weights removed": (without("run/model.safetensors"), {"eval": ""}),
     "the last checkpoint removed": (without("run/last.safetensors"), {}),
+    "the last checkpoint": (scaled("last.safetensors", 2.0), {}),
     # settings
     "a rate in the recipe": (
         edited("learning_rate", "weight_decay = 0.5\nlearning_rate", "recipe.toml"),
         {"run": REFUSED},
     ),
     "another seed": (option(seed=1), of_data),
-    "the score threshold": (option(overrides=("data.score_threshold=0.6",)), of_data),
-    "the width of the network": (option(overrides=("model.relation_width=8",)), {"run": REFUSED}),
-    "the number of objects": (option(overrides=("data.max_objects=1",)), of_data),
+    "the score threshold": (setting("data.score_threshold=0.6"), of_data),
+    "the width of the network": (setting("model.relation_width=8"), {"run": REFUSED}),
+    "the number of objects": (setting("data.max_objects=1"), of_data),
     "fewer training segments": (
-        option(overrides=("data.train_segments=4",)),
+        setting("data.train_segments=4"),
         {"baseline": f"{SETTINGS}, {LABELS}", "run": REFUSED},
     ),
     "--partial with all videos": (option(partial=True), {}),
     "workers": (option(max_steps=1000), {}),
+    "the setting as it was": (setting("seed=0"), {}),
+    "a comment in the recipe": (appended("recipe.toml", "\n# mine\n"), {}),
+    "the recipe removed": (without("recipe.toml"), {"baseline": "", **REFUSES}),
+    "the crop": (setting("data.crop=[32,32]"), of_data),
+    "the heads": (setting("model.heads=object"), REFUSES),
+    "the precision": (setting("precision=bf16"), {"run": SETTINGS}),
+    "the parts of the model": (setting('ensemble=["network","forest"]'), REFUSES),
+    "training on validation": (
+        setting("data.train_with_validation=true"),
+        {"baseline": "", **REFUSES},
+    ),
     # results
     "an evaluation removed": (without(f"run/{EVAL}"), {"eval": "", **SHOWN[EVAL]}),
     "predictions removed": (without(f"run/{PREDICTIONS}"), {"eval": "", **SHOWN[PREDICTIONS]}),
@@ -339,10 +439,12 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "the configuration removed": (without("run/config.json"), {"eval": "", "report": ""}),
     "a damaged evaluation": (damaged(EVAL, 0), {"eval": "", **SHOWN[EVAL]}),
     "damaged predictions": (damaged(PREDICTIONS, -1), {"eval": "", **SHOWN[PREDICTIONS]}),
-    "an evaluation with other views": (
-        evaluated(num_clips=2),
-        of_views,
+    "a damaged report": (damaged("report.html", -5), {"report": ""}),
+    "the evaluation of the baseline": (
+        of_baseline(EVAL),
+        {"eval": f"{SETTINGS}, {WEIGHTS}, {LABELS}", **SHOWN[EVAL]},
     ),
+    "an evaluation with other views": (evaluated(num_clips=2), of_views),
     "an evaluation with a name": (evaluated(label="mine"), {}),
     "an evaluation of another split": (evaluated(split="train"), {}),
     "the log of training": (no_log, {}),
