@@ -71,9 +71,11 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
                 f"{where}: expected pairs of classes, got {pair[0]!r} and {pair[1]!r}, of which "
                 f"only {there[0]!r} is a class"
             )
-        if there:
-            one, other = (dataset.classes.index(name) for name in pair)
-            becomes[one], becomes[other] = other, one
+        if not there:
+            logger.warning("%s: neither %r nor %r is a class; pair ignored", where, *pair)
+            continue
+        one, other = (dataset.classes.index(name) for name in pair)
+        becomes[one], becomes[other] = other, one
     return tuple(becomes)
 
 

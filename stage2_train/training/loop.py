@@ -5,6 +5,7 @@ checkpoint or is a function of (seed, epoch, step).
 """
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from orn.data_manifests.records import Segment
-from orn.shared.errors import ConfigError, TrainingError
+from orn.shared.errors import CheckpointError, ConfigError, TrainingError
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import (
@@ -149,6 +150,9 @@ def train_network(
     if last is not None:
         check_position(state, phases, path=last_path)
     if state.is_finished(len(phases)):
+        is_first = accelerator.is_main_process
+        if is_first and last is not None and not os.path.lexists(run / BEST_NAME):
+            _restore_best(run, last, validates=data.validation is not None, config=config)
         return state
     num_left = sum(phase.num_steps for phase in phases[state.phase :]) - state.phase_step
     if max_steps is not None:
@@ -181,6 +185,22 @@ def train_network(
             with _failures_reported(phases[state.phase]):
                 _run_phase(session, phases[state.phase], last)
     return state
+
+
+def _restore_best(run: Path, last: Checkpoint, *, validates: bool, config: str) -> None:
+    """Write the best weights of a finished run again if they are those of its last step.
+
+    Raises:
+        CheckpointError: if they are weights of an earlier step, which are stored nowhere else.
+    """
+    state = last.state
+    if validates and state.best_step != state.step:
+        raise CheckpointError(
+            f"{run}: no {BEST_NAME}, the weights of step {state.best_step} of a finished run; "
+            f"restore the file, or remove {LAST_NAME} and run the command again, which trains from "
+            "the first step"
+        )
+    save_best(run, last.model, phase=state.phase, step=state.step, config=config)
 
 
 @contextmanager
