@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 """MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
+_THREADS = 1
+"""Number of CPU threads of each process, which affects rounding."""
 _REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
 
 
@@ -126,7 +128,7 @@ class _Inputs:
         request, root = self.request, self.request.data_root
         if root is None:
             root = data_root_of(load_manifest(request.dataset), None)
-        settings: dict[str, Any] = {"threads": request.threads}
+        settings: dict[str, Any] = {"threads": _THREADS}
         if self.engine.device_type is not None:
             settings["device"] = self.engine.device_type
         if entry is not None:
@@ -213,7 +215,7 @@ def _loader(inputs: _Inputs) -> Callable[..., Detector]:
         precision=request.precision,
         batch_size=inputs.batch_size,
         frame_rate=request.scope.rate,
-        threads=request.threads,
+        threads=_THREADS,
         remedy=_REMEDY,
     )
 

@@ -14,11 +14,9 @@ from orn.shared.common_options import (
     PickedRate,
     Precision,
     Share,
-    Threads,
     Workers,
     out_option,
     precision_option,
-    threads_option,
 )
 from orn.shared.jobs.parts import Part
 from orn.shared.jobs.plan import UNIT_FRAMES
@@ -97,7 +95,6 @@ class DetectRequest(Request):
             usual="a new cluster for this job",
         ),
     ] = None
-    threads: Annotated[Threads, threads_option("each process")] = 1
     precision: Annotated[
         Precision,
         precision_option("Precision of the backbone, neck and RPN head."),
