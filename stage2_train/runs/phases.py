@@ -78,10 +78,3 @@ def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tu
         first, last = phases
         phases = [replace(last, num_steps=first.num_steps + last.num_steps)]
     return tuple(phase for phase in phases if phase.num_steps)
-
-
-def count_training_clips(recipe: Recipe, *, num_segments: int) -> int:
-    """Return the number of clips of all steps of a training run in one process."""
-    phases = plan_phases(recipe, num_segments=num_segments)
-    clips = sum(phase.num_steps * phase.batch_size for phase in phases)
-    return clips * recipe.optimizer.accumulation

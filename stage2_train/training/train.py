@@ -13,7 +13,6 @@ from accelerate import Accelerator
 from torch import nn
 
 from orn.shared.config.toml_files import to_toml
-from orn.shared.devices import choose_device
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
@@ -24,7 +23,7 @@ from orn.stage2_train.model.standardize import fit
 from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of, read_forest
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.open_data import record_inputs
-from orn.stage2_train.runs.phases import count_training_clips, plan_phases
+from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import write_config
 from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
@@ -33,7 +32,6 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     record_start,
 )
-from orn.stage2_train.settings.recipe import clip_seconds
 from orn.stage2_train.settings.resources import TrainRequest
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
@@ -165,16 +163,12 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     inputs = open_inputs(request)
     recipe = inputs.config.recipe
     url = imagenet_to_fetch(inputs.weights.published)
-    num_segments = len(inputs.data.train)
-    phases = plan_phases(recipe, num_segments=num_segments)
-    clips = count_training_clips(recipe, num_segments=num_segments)
-    device = choose_device(request.resources.device)
+    phases = plan_phases(recipe, num_segments=len(inputs.data.train))
     return {
         "run": str(inputs.run),
         "recipe_name": inputs.config.recipe_name,
         "recipe": to_toml(recipe),
         **({"to_fetch": url} if url else {}),
         "steps": {phase.name: phase.num_steps for phase in phases},
-        "estimated_seconds": clip_seconds(recipe, "train", clips, device=device),
         **inputs.counts,
     }

@@ -135,9 +135,12 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
     recipe_name, recipe = _read_recipe(request, dataset)
     source = None if request.start is None else local_folder(request.start)
     paths = data_paths(request.manifest, dataset.name, resources)
-    run = request.run or _free_run(
-        _default_run(request, paths, source, dataset.name, recipe_name, recipe), dataset, recipe
-    )
+    run = request.run
+    if run is None:
+        usual = _default_run(request, paths, source, dataset.name, recipe_name, recipe)
+        run, why = free_run(usual, lambda run: training_change(run, dataset, recipe))
+        if why is not None and is_first_process():
+            logger.info("%s; this run is kept", why)
     require_utf8(run)
     check_output_folder(run, marker=RUN_MARKER)
     recorded = config_to_resume(run)
@@ -182,14 +185,6 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
     )
 
 
-def _free_run(usual: Path, dataset: Dataset, recipe: Recipe) -> Path:
-    """Return the default run folder, or a new one if it has a run on other training data."""
-    run, why = free_run(usual, lambda run: training_change(run, dataset, recipe))
-    if why is not None and is_first_process():
-        logger.info("%s; this run is kept", why)
-    return run
-
-
 def _default_run(
     request: TrainRequest,
     paths: DataPaths,
@@ -229,10 +224,6 @@ def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
         recipe = replace(recipe, initial_weights="imagenet")
     if recipe.data.flip:
         classes_when_flipped(dataset)
-        if recipe.model.has_frozen_maps:
-            raise ConfigError(
-                "data.flip: stored maps cannot be flipped; pass --set data.flip=false"
-            )
     return name, recipe
 
 

@@ -169,7 +169,6 @@ def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) ->
         (("--clips", "clips/demo"), "orn clips demo --out FOLDER --size 64x96"),
         (("--weights", "other.pth"), "maps.weights"),
         (("--set", "data.crop=[64,64]"), "size"),
-        (("--set", "data.flip=true"), "data.flip=false"),
         (("--set", "model.motion=true"), "--backbone timm/test_efficientnet --motion"),
     ],
 )
@@ -177,3 +176,8 @@ def test_maps_of_another_network_are_refused(work, more, message) -> None:
     write_image_weights(Path("other.pth"), seed=1)
     ran = train("--run", "runs/other", *more, exit_code=2)
     assert message in ran.stderr and not Path("runs/other").exists()
+
+
+def test_flipped_clips_are_mapped_on_the_fly(work) -> None:
+    train("--run", "runs/flipped", "--set", "data.flip=true", "--max-steps", 1)
+    assert Path("runs/flipped/last.safetensors").is_file()
