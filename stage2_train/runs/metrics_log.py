@@ -1,7 +1,7 @@
 """The training log: metrics in metrics.jsonl and for TensorBoard, and the status in state.json."""
 
 import json
-import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +17,9 @@ from orn.stage2_train.runs.run_folder import (
     METRICS_NAME,
     RunStatus,
     append_jsonl,
-    finite_number,
     read_jsonl,
     write_status,
 )
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,29 +29,23 @@ class MetricsLog:
     run: Path
     """Run folder."""
     board: SummaryWriter | None = None
-    """Writer of TensorBoard's files; None after one of them could not be written."""
+    """Writer of TensorBoard's files; None in other processes than the main one."""
     seconds: float = 0.0
     """Training time of all logged steps in seconds."""
     is_main: bool = True
     """Whether this process logs."""
 
     def write(self, step: int, *, group: str, values: Mapping[str, Any]) -> None:
-        """Write a line of metrics, and log numbers to TensorBoard as `group/name`. If TensorBoard
-        fails, a warning is logged, and it gets no more numbers."""
+        """Write a line of metrics, and log numbers to TensorBoard as `group/name`."""
         if not self.is_main:
             return
         append_jsonl(self.run / METRICS_NAME, {"step": step, "group": group, **values})
-        self.seconds += finite_number(values, "seconds") or 0.0
-        if self.board is None:
-            return
-        try:
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    self.board.add_scalar(f"{group}/{name}", value, global_step=step)
-            self.board.flush()
-        except Exception as err:  # any exception; metrics.jsonl has all metrics
-            logger.warning("TensorBoard gets no more metrics, because it failed (%s)", err)
-            self.board = None
+        self.seconds += values.get("seconds", 0.0)
+        assert self.board is not None
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                self.board.add_scalar(f"{group}/{name}", value, global_step=step)
+        self.board.flush()
 
     def write_status(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
         """Write the training status, after the checkpoint of the same state; `metric` is `top1` or
@@ -93,15 +84,10 @@ def opened_log(run: Path, *, step: int, is_main: bool = True) -> Iterator[Metric
 
 
 def _truncate_log(path: Path, step: int) -> float:
-    """Remove lines without a step or for later steps; return the training time of the others."""
-
-    def is_done(line: Mapping[str, Any]) -> bool:
-        line_step = line.get("step", 0)
-        return isinstance(line_step, int) and line_step <= step
-
+    """Remove lines for later steps; return the training time of the others."""
     lines = read_jsonl(path)
-    done = list(filter(is_done, lines))
+    done = [line for line in lines if line["step"] <= step]
     if len(done) < len(lines):
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done)
         write_bytes(path, text.encode(errors="replace"))
-    return sum(finite_number(line, "seconds") or 0.0 for line in done)
+    return math.fsum(line.get("seconds", 0.0) for line in done)

@@ -13,7 +13,6 @@ runs/NAME/run.json           marker of a run folder
 import json
 import math
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -173,14 +172,13 @@ def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -
         among: parent folder of the runs.
     """
     candidates = [
-        (str(start.get("time")), (run / STARTS_NAME).stat().st_mtime_ns, run)
+        ((run / STARTS_NAME).stat().st_mtime_ns, run)
         for run in among.glob("*")
-        if (run / BEST_NAME).is_file()
+        if all((run / name).is_file() for name in (BEST_NAME, STARTS_NAME))
         and (name := dataset_of(run)) is not None
         and dataset_name in (None, name)
-        for start in read_jsonl(run / STARTS_NAME)[-1:]
     ]
-    return max(candidates)[-1] if candidates else None
+    return max(candidates)[1] if candidates else None
 
 
 def dataset_of(run: Path) -> str | None:
@@ -231,14 +229,6 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
             if isinstance(record, dict):
                 records.append(record)
     return records
-
-
-def finite_number(record: Mapping[str, Any], name: str) -> float | None:
-    """Return a finite number from a record; None if it is missing or has another type."""
-    value = record.get(name)
-    if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
-        return float(value)
-    return None
 
 
 def _finite(value: Any) -> Any:

@@ -13,7 +13,6 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.compare.ablation_summary import (
     ablation_summary,
     as_summary,
-    holm,
     mean_interval,
     read_results,
 )
@@ -118,12 +117,6 @@ def test_intervals_over_seeds_are_those_of_scipy(differences) -> None:
     low, high = test.confidence_interval(0.95)
     assert result["p_value"] == pytest.approx(test.pvalue, rel=1e-9)
     assert result["half_width"] == pytest.approx((high - low) / 2, rel=1e-9)
-
-
-def test_holm_by_hand() -> None:
-    # Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1: none is less than one before it.
-    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
 
 
 def test_all_runs_of_a_folder_are_read(tmp_path: Path) -> None:

@@ -34,10 +34,11 @@ from orn.stage2_train.settings.evaluation_names import CHANGES
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, load_recipe
 from tests.running import LAPTOP, run_orn
+from tests.stage2_train.evaluation.test_pooled import fold
 from tests.stage2_train.model.conftest import randomize
 from tests.stage2_train.training.conftest import sources_of
-from tests.worlds.evaluations import evaluation_of, predictions_of
-from tests.worlds.films import STORED, TINY_RECORD, write_store, write_tiny_model
+from tests.worlds.evaluations import predictions_of
+from tests.worlds.films import STORED, write_store
 
 PER_FRAME = ("frames_BTCHW", "maps_BTChw", "motion_BTChw")
 OBJECTS = (
@@ -195,14 +196,6 @@ def test_predictions_are_those_of_one_changed_clip_after_another(network, tiny_w
     assert (frames_alone[:, 2] == -1).all()
 
 
-def test_each_process_changes_its_clips(network, tiny_world) -> None:
-    clips = clips_of(tiny_world)
-    whole = predicted(network, clips)
-    parts = [predicted(network, clips, rank=rank, world_size=2) for rank in range(2)]
-    assert ((parts[0] >= 0) ^ (parts[1] >= 0)).all()
-    np.testing.assert_array_equal(np.maximum(*parts), whole)
-
-
 def test_few_clips_are_changed_if_frames_are_read(network, tiny_world, monkeypatch) -> None:
     monkeypatch.setattr("orn.stage2_train.evaluation.controls.MOST_CHANGED", 7)
     clips = clips_of(tiny_world)
@@ -252,31 +245,18 @@ def test_the_sentence_says_what_order_is_worth_only_if_it_is_shown() -> None:
 
 def test_folds_are_measured_over_all_clips(tmp_path: Path) -> None:
     folds = []
-    for name, now, then in (("ann", "00", "01"), ("bob", "11", "00")):
-        columns = [[int(mark) for mark in then]] + [[-1, -1]] * (len(CHANGES) - 1)
-        predictions = predictions_of(
-            [f"{name} {row}" for row in range(2)],
-            [int(mark) for mark in now],
-            object_logits=np.eye(2)[[int(mark) for mark in now]],
-            groups=(name,) * 2,
-            grouped_by="participants",
-            when_changed=np.array(columns).T,
-        )
-        run = tmp_path / name
-        write_tiny_model(run, dataset=TINY_RECORD)
-        save_predictions(run / "predictions-test.npz", predictions)
-        assert (
-            load_predictions(run / "predictions-test.npz").when_changed == np.array(columns).T
-        ).all()
-        evaluation_of(predictions).write(run / "eval-test.json")
+    for name, now, then in (("ann", [0, 0], [0, 1]), ("bob", [1, 1], [0, 0])):
+        run = fold(tmp_path / name, np.array(now), np.eye(2)[now].tolist(), name, "top1")
+        path = run / "predictions-test.npz"
+        columns = np.array([then] + [[-1, -1]] * (len(CHANGES) - 1)).T
+        save_predictions(path, replace(load_predictions(path), when_changed=columns))
         folds.append(run)
     results = evaluate_folds(tmp_path, folds).controls
     assert list(results.changes) == ["reversed"]
     assert (results.num_segments, results.unchanged) == (4, 1.0)
     assert results.changes["reversed"].value == 0.25
     assert results.exchanged == [("down", "right", 3)]
-    unmeasured = replace(load_predictions(folds[1] / "predictions-test.npz"), when_changed=None)
-    save_predictions(folds[1] / "predictions-test.npz", unmeasured)
+    save_predictions(path, replace(load_predictions(path), when_changed=None))
     assert evaluate_folds(tmp_path, folds).controls.num_segments == 2
 
 

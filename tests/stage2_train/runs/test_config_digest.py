@@ -58,15 +58,3 @@ def test_paths_may_be_changed(one_step: Path) -> None:
     raw["places"]["shards"] = str(one_step.parent / "moved")
     config.write_text(json.dumps(raw))
     run_orn("eval", one_step, *LAPTOP)
-
-
-def test_a_model_keeps_the_digest(one_step: Path) -> None:
-    model = one_step.parent / "model"
-    run_orn("export", one_step, model)
-    assert config_digest(model) == config_digest(one_step)
-    config = model / "config.json"
-    config.write_text(
-        config.read_text().replace('"score_threshold": 0.5', '"score_threshold": 0.7')
-    )
-    refused = run_orn("export", model, one_step.parent / "again", exit_code=2).stderr
-    assert "damaged or different" in refused

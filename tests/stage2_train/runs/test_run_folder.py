@@ -1,6 +1,8 @@
 """Run folders and JSON lines."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import torch
@@ -22,25 +24,18 @@ def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
 
 
 def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
-    runs = [
-        ("old", "demo", "2026-01-01T00:00:00+00:00", True),
-        ("new", "demo", "2026-03-01T00:00:00+00:00", True),
-        ("other", "vlog", "2026-04-01T00:00:00+00:00", True),
-        ("begun", "demo", "2026-05-01T00:00:00+00:00", False),
-    ]
-    for name, dataset, start, has_weights in runs:
-        append_jsonl(tmp_path / name / "starts.jsonl", {"time": start})
-        (tmp_path / name / "config.json").write_text(json.dumps({"dataset": {"name": dataset}}))
-        if has_weights:
-            (tmp_path / name / "model.safetensors").touch()
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "model.safetensors").touch()
+    for second, (name, dataset) in enumerate((("new", "demo"), ("old", "demo"), ("other", "vlog"))):
+        run = tmp_path / name
+        append_jsonl(run / "starts.jsonl", {})
+        os.utime(run / "starts.jsonl", (second, 9 - second))
+        (run / "config.json").write_text(json.dumps({"dataset": {"name": dataset}}))
+        (run / "model.safetensors").touch()
+    append_jsonl(tmp_path / "begun" / "starts.jsonl", {})
+    shutil.copytree(tmp_path / "new", tmp_path / "broken")
     (tmp_path / "broken" / "config.json").write_text("no JSON")
-    append_jsonl(tmp_path / "old" / "starts.jsonl", {"time": "2026-06-01T00:00:00+00:00"})
-    assert newest_run("demo", among=tmp_path) == tmp_path / "old"
+    assert newest_run(among=tmp_path) == newest_run("demo", among=tmp_path) == tmp_path / "new"
+    assert newest_run("vlog", among=tmp_path) == tmp_path / "other"
     assert newest_run("epic", among=tmp_path) is None
-    append_jsonl(tmp_path / "other" / "starts.jsonl", {"time": "2026-07-01T00:00:00+00:00"})
-    assert newest_run(among=tmp_path) == tmp_path / "other"
 
 
 def test_records_come_back_in_order(tmp_path: Path) -> None:
