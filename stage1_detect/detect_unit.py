@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
+from orn.shared.data_files import Stamp
 from orn.shared.errors import DetectorError, PipelineError, ShapeError, VideoDecodeError
 from orn.shared.jobs.outputs import differences
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
@@ -152,8 +154,6 @@ class UnitDetector:
     mapped: Callable[..., Iterable[Any]] = map
     """Calls a function for each frame of a batch, as `map` does."""
     _open: _OpenVideo | None = field(default=None, init=False)
-    _last: tuple[Any, str] = field(default=(None, ""), init=False)
-    """Path and `content_stamp` of the last video, and its digest."""
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
         """Detect objects in the frames of a unit and write its shard. The shard appears only once
@@ -191,8 +191,9 @@ class UnitDetector:
                 continue
             try:
                 info = probe(video.path, rate=video.rate)
-                num_bytes, digest = self._content(video)
-                yield VideoEntry.of(video.id, info, num_bytes=num_bytes, digest=digest)
+                stamp = content_stamp(video.path)  # may change between two units
+                digest = _digest(video.path, stamp)
+                yield VideoEntry.of(video.id, info, num_bytes=stamp[0], digest=digest)
                 frames = self._frames(video, part)
                 while batch := list(islice(frames, self.detector.entry.batch_size)):
                     images = [frame.image for frame in batch]
@@ -206,13 +207,6 @@ class UnitDetector:
                 reason = reason_below(video.path.parent, err)
                 yield FailedVideo(id=part.video_id, reason=reason)
 
-    def _content(self, video: Video) -> tuple[int, str]:
-        """Return the size and the digest of a video, which may change between two units."""
-        state = video.path, content_stamp(video.path)
-        if self._last[0] != state:
-            self._last = state, content_digest(video.path)
-        return state[1][0], self._last[1]
-
     def _frames(self, video: Video, part: UnitPart) -> Iterator[Frame]:
         rate = self.detector.entry.frame_rate
         if part.is_whole:
@@ -225,6 +219,12 @@ class UnitDetector:
         if sampled is None:
             return reader.frames(part.start, part.stop)
         return reader.frames_at(_of_part(sampled, part))
+
+
+@lru_cache(maxsize=1)
+def _digest(path: Path, stamp: Stamp) -> str:
+    """Return the digest of a video, which several units may need."""
+    return content_digest(path)
 
 
 def _sampled(video: Video, rate: float | None) -> Mapping[int, float]:

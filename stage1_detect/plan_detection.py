@@ -204,9 +204,6 @@ def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> lis
     start, stop = _limits(limits, estimate)
     length = max(1, math.ceil(unit_frames / estimate.rate * _MILLISECONDS)) / _MILLISECONDS
     num_pieces = max(1, math.ceil((stop - start) / length))
-    most = 2 * estimate.frames // unit_frames + 2
-    if num_pieces > most:  # the range extends far beyond the video
-        length, num_pieces = (stop - start) / most, most
     borders = [start + number * length for number in range(1, num_pieces)]
     starts, stops = [limits.start_seconds, *borders], [*borders, limits.stop_seconds]
     return [TimeRange(start_seconds=a, stop_seconds=b) for a, b in zip(starts, stops, strict=True)]

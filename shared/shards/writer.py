@@ -295,8 +295,8 @@ class ShardWriter:
         if frame_index <= video.last_index:
             raise self._invalid(frame_index, f"expected an index above {video.last_index}")
         if not (video.last_seconds < seconds and abs(seconds) <= MOST_SECONDS):
-            expected = f"a time after {video.last_seconds} s"
-            raise self._invalid(frame_index, f"expected {expected}, got {seconds} s")
+            after = f"a time after {video.last_seconds} s"
+            raise self._invalid(frame_index, f"expected {after}, got {seconds} s")
         grid = (video.entry.height, video.entry.width)
         if (detections.height, detections.width) != grid:
             raise self._invalid(
@@ -306,13 +306,13 @@ class ShardWriter:
             )
         num_classes, score_kind = self.rules.num_classes, self.rules.score_kind
         scores_NC = detections.class_scores
-        given = "none" if scores_NC is None else f"scores of {scores_NC.shape[1]} classes"
-        expected = "none" if score_kind == "label" else f"scores of {num_classes} classes"
+        given = None if scores_NC is None else scores_NC.shape[1]
+        expected = None if score_kind == "label" else num_classes
         if given != expected:
             raise self._invalid(
                 frame_index,
-                f"expected class scores: {expected}, got: {given}; a shard without class scores "
-                'requires ShardWriter(..., score_kind="label")',
+                f"expected class scores of {expected} classes, got {given}; a shard without class "
+                'scores requires ShardWriter(..., score_kind="label")',
             )
         if detections.labels.max(initial=0) >= num_classes:
             got = detections.labels.max()

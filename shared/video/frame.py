@@ -37,21 +37,15 @@ def check_images(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Non
     Raises:
         ShapeError: if an array has an invalid shape or type.
     """
-    if not isinstance(images, Sequence | np.ndarray) or getattr(images, "shape", None) == ():
-        raise ShapeError(
-            "frames: expected a sequence of (H, W, 3) uint8 RGB arrays, got one "
-            f"{type(images).__name__}"
-        )
-    for place, image in enumerate(images):
+    expected = "frames: expected a sequence of (H, W, 3) uint8 RGB arrays of one size, got"
+    if not isinstance(images, Sequence | np.ndarray) or getattr(images, "ndim", 4) != 4:
+        raise ShapeError(f"{expected} {type(images).__name__}")
+    for image in images:
         is_array = isinstance(image, np.ndarray)
-        if is_array and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
-            if image.shape == images[0].shape:
-                continue
-            expected = f"{images[0].shape}, as the first"
-        else:
-            expected = "(H, W, 3)"
-        got = f"{image.shape} {image.dtype}" if is_array else f"one {type(image).__name__}"
-        raise ShapeError(f"frames: expected {expected} uint8 RGB, got {got} at index {place}")
+        if not is_array or image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
+            raise ShapeError(f"{expected} {image.shape if is_array else type(image).__name__}")
+        if image.shape != images[0].shape:
+            raise ShapeError(f"{expected} {images[0].shape} and {image.shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,19 +79,15 @@ def find_videos(
         table: file for the table of records, which only other formats write.
     """
     source, form = request.source, RECORDS.get(request.form)
-    suffix, takes_file = (form.suffix, not form.is_folder) if form else (".pkl", False)
-    problem = None if os.path.isdir(source) else not_a_file(source)
-    if problem is not None or not (takes_file or os.path.isdir(source)):
-        expected = "a folder or a file" if takes_file else "a folder"
-        raise ObjectImportError(
-            f"expected {expected} with objects, got {problem or 'a file'}; correct SOURCE",
-            where=source,
-        )
-    files = [source] if takes_file and not os.path.isdir(source) else _files(source, suffix)
+    suffix = form.suffix if form else ".pkl"
+    problem = None if os.path.isdir(source) else not_a_file(source) or "a file"
+    files = _files(source, suffix) if problem is None else []
+    if problem == "a file" and form and not form.is_folder:
+        files = [source]
     if not files:
         raise ObjectImportError(
-            f"expected files *{suffix} in this folder or below, got none; pass the "
-            "folder or file with the objects",
+            f"expected a folder with files *{suffix}, or such a file, except for authors, epic100 "
+            f"and masks, got {problem or 'none in the folder'}; correct SOURCE",
             where=source,
         )
     if form is None:
