@@ -130,11 +130,6 @@ class ClipFrames:
         Raises:
             ClipStoreError: if the frame does not exist or is corrupt.
         """
-        if not 0 <= frame < len(self):
-            raise ClipStoreError(
-                f"{self.path}: video {self.video.id}: expected a frame from 0 to "
-                f"{len(self) - 1}, got {frame}"
-            )
         row = self.rows[frame]
         offset = self.file.record.jpeg_offset + self.video.first_byte + int(row["start"])
         try:
@@ -175,8 +170,6 @@ class ClipFrames:
             except _ERRORS as err:
                 raise self.corruption(f"{name} of frame {frame} are", err) from err
             map_Chw[...] = np.frombuffer(data, MAP_DTYPE).reshape(shape)
-            if not np.isfinite(map_Chw).all():
-                raise self.corruption(f"{name} of frame {frame} are", ValueError("NaN or infinity"))
         return maps_nChw
 
     def read(
@@ -188,7 +181,7 @@ class ClipFrames:
         Raises:
             ClipStoreError: if a frame does not exist or is corrupt.
         """
-        size = self.file.record.settings.size if window is None else (window.height, window.width)
+        size = self.file.record.settings.size if window is None else window.size
         jpeg_decoder()  # whose absence is no damage
         images = np.empty((len(frames_n), *size, 3), np.uint8)
         for row, frame in enumerate(frames_n.tolist()):

@@ -28,7 +28,7 @@ from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
-from orn.stage2_train.clip_store.crop import center_window
+from orn.stage2_train.clip_store.crop import check_crop
 from orn.stage2_train.clip_store.decoded import DecodedVideo, FrameSource
 from orn.stage2_train.clips.objects import (
     PERSON,
@@ -178,7 +178,7 @@ class ClipDataset(Dataset[ClipSample]):
             )
         self._clips = clips
         self._objects = ObjectCache(detections, cache_bytes)
-        center_window(clips.stored_size, settings.data.crop)
+        check_crop(clips.stored_size, settings.data.crop)
 
     def without_frames(self) -> "ClipDataset":
         """Return the clips with objects alone, for heads that are not computed from frames."""

@@ -303,7 +303,7 @@ def _complement(slots: ClipSlots, background_T: NDArray[np.int64], window: CropW
     slots.masks[background_T] = left_Thw * is_left_T11
     slots.coverage[background_T] = np.maximum(is_left_T11 - slots.coverage[background_T], 0)
     filled = background_T[left_T]
-    slots.boxes[filled] = (0, 0, window.width, window.height)
+    slots.boxes[filled] = (0, 0, window.size[1], window.size[0])
     slots.class_scores[filled, -1] = 1
     slots.labels[filled] = slots.class_scores.shape[1] - 1
     slots.valid[filled] = True

@@ -18,7 +18,7 @@ def test_frames_come_back_in_the_order_asked_for_and_of_a_window(tiny_world) -> 
     np.testing.assert_array_equal(images[0], images[2])
     np.testing.assert_array_equal(images[1], frames.read(np.array([0]))[0])
     assert (images[0] != images[1]).any()
-    window = CropWindow(x=7, y=3, height=20, width=31, stored_height=48, stored_width=72)
+    window = CropWindow(x=7, y=3, size=(20, 31), stored=(48, 72))
     cut = frames.read(np.array([5, 0, 5]), window)
     np.testing.assert_array_equal(cut, images[:, 3:23, 7:38], strict=True)
     assert frames.read(np.zeros(0, np.int64)).shape == (0, 48, 72, 3)
@@ -28,9 +28,6 @@ def test_what_is_not_there(tiny_world, tmp_path) -> None:
     store = tiny_world.clips()
     assert "film/3" in store
     assert "film/99" not in store
-    for wrong in (8, -1):
-        with pytest.raises(ClipStoreError, match=f"film/3: .* from 0 to 7, got {wrong}"):
-            store.frames("film/3").read(np.array([wrong]))
     with pytest.raises(ClipStoreError, match=r"film/99.* 12 "):
         store.frames("film/99")
     with pytest.raises(ClipStoreError, match=r"no: .*`orn clips`"):

@@ -77,6 +77,6 @@ def test_any_frames_in_any_order(long_video, places) -> None:
     images = frames.read(np.array(places))
     assert images.shape == (len(places), 24, 32, 3)
     assert np.abs(images.mean(axis=(1, 2, 3)) - 20 - np.array(places)).max() <= 2  # yuv420p
-    window = CropWindow(x=5, y=2, height=10, width=20, stored_height=24, stored_width=32)
+    window = CropWindow(x=5, y=2, size=(10, 20), stored=(24, 32))
     cut = frames.read(np.array(places), window)
     np.testing.assert_array_equal(cut, images[:, 2:12, 5:25], strict=True)

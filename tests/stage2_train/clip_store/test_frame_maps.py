@@ -1,7 +1,6 @@
 """Feature maps stored beside the frames: which, how exact, and what is refused."""
 
 import shutil
-import zlib
 from pathlib import Path
 
 import h5py
@@ -92,26 +91,11 @@ def test_unknown_weights_are_refused_first(made) -> None:
     assert "did you mean timm/resnet18?" in ran.stderr and not (made / "refused").exists()
 
 
-def _write_nan(file: h5py.File) -> None:
-    map_Chw = np.full(file["maps"].shape[1:], np.nan, np.float16)
-    file["maps"][0], rows = map_Chw, file["frames"][()]
-    rows["map_crc32"][0] = zlib.crc32(map_Chw.tobytes())
-    file["frames"][...] = rows
-
-
-def _write_group(file: h5py.File) -> None:
-    del file["maps"]
-    file.create_group("maps")
-
-
-@pytest.mark.parametrize("change", [_write_nan, _write_group])
-def test_maps_that_no_store_writes_are_corrupt(made, tmp_path, change) -> None:
-    """Though their checksums fit."""
+def test_maps_that_no_store_writes_are_corrupt(made, tmp_path) -> None:
     store = Path(shutil.copytree(made / "clips", tmp_path / "clips"))
     (path,) = store.glob("clips-*.h5")
     with h5py.File(path, "r+") as file:
-        change(file)
-    with pytest.raises(ClipStoreError, match=r"corrupt|not a valid file"):
-        for name in FRAMES:
-            frames = ClipStore(store).frames(name)
-            frames.maps(np.arange(len(frames)))
+        del file["maps"]
+        file.create_group("maps")
+    with pytest.raises(ClipStoreError, match="not a valid file"):
+        ClipStore(store)

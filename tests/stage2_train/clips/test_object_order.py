@@ -14,7 +14,7 @@ from orn.stage2_train.clips.objects import (
 )
 from tests.worlds.shards import PERSON, blocks
 
-WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)
+WHOLE = CropWindow(x=0, y=0, size=(8, 8), stored=(8, 8))
 LABELS = [39, 0, 41, 0, 56, 60]
 
 

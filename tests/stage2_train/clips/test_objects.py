@@ -84,7 +84,7 @@ def test_frames_together_are_as_frames_alone() -> None:
 # Slots -----------------------------------------------------------------------------------------
 
 FLOAT32_POSITIONS = 1e-5
-WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)
+WHOLE = CropWindow(x=0, y=0, size=(8, 8), stored=(8, 8))
 SETTINGS = SlotSettings(max_objects=3, background=True, mask_size=4, feature_cells=(2, 2))
 
 
@@ -130,7 +130,7 @@ def test_one_object_and_its_background() -> None:
 
 
 def test_objects_outside_the_crop_are_passed_over() -> None:
-    corner = CropWindow(x=4, y=4, height=4, width=4, stored_height=8, stored_width=8)
+    corner = CropWindow(x=4, y=4, size=(4, 4), stored=(8, 8))
     masks = [rectangle(0, 0, 4, 4), rectangle(4, 4, 5, 5), rectangle(0, 0, 4, 8)]
     masks += [rectangle(7, 7, 8, 8), rectangle(6, 4, 8, 6), rectangle(4, 6, 5, 7)]
     slots = fill_slots([objects_of(masks)], corner, SETTINGS)
@@ -156,7 +156,7 @@ def test_masks_and_coverage_equal_loops(cells, seed) -> None:
         [rng.random(shape) < rng.choice([0.0, 0.2, 0.9]) for _ in range(rng.integers(0, 5))]
         for _ in range(2)
     ]
-    window = CropWindow(x=3, y=2, height=10, width=12, stored_height=16, stored_width=20)
+    window = CropWindow(x=3, y=2, size=(10, 12), stored=(16, 20))
     settings = SlotSettings(max_objects=3, background=True, mask_size=4, feature_cells=cells)
     slots = fill_slots([objects_of(masks, shape=shape) for masks in frames], window, settings)
     grid_window = window.on_grid(*shape)
