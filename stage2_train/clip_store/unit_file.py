@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -102,21 +102,16 @@ class ClipFileWriter:
             video: fields of `StoredVideo` that cannot be derived from the frames.
 
         Raises:
-            VideoDecodeError: if the video has no frames, or those of clips cannot be decoded.
+            VideoDecodeError: if frames, or those of clips, cannot be decoded.
         """
-        settings, remaining = self.settings, iter(frames)
-        first = next(remaining, None)
-        if first is None:
-            raise VideoDecodeError(f"video {video['id']}: no frames")
-        height, width = settings.size
+        settings, times, (height, width) = self.settings, video["times"], self.settings.size
         rows, first_byte, size = [], self._jpeg.tell(), 0
-        decoded, times = chain([first], remaining), video["times"]
         if settings.clip_frames is None:
             select = lambda frames: within(at_rate(frames, settings.rate), times)  # noqa: E731
         else:
             chosen = np.unique(np.concatenate(clips)).tolist()
             select = lambda frames: frames_at(frames, chosen)  # noqa: E731
-        for frame in self._encoded(decoded, select, mapper):
+        for frame in self._encoded(frames, select, mapper):
             crcs = [zlib.crc32(frame.maps.get(name, b"")) for name in ("maps", "motion")]
             row = (frame.index, frame.seconds, size, len(frame.jpeg), zlib.crc32(frame.jpeg), *crcs)
             rows.append(row)

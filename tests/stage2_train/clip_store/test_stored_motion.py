@@ -138,12 +138,6 @@ def test_a_flipped_bit_is_noticed(made: Path, tmp_path: Path) -> None:
                 all_motion(opened.frames(name))
 
 
-def test_a_store_without_motion_says_so(made: Path, tmp_path: Path) -> None:
-    store_clips(made, tmp_path / "clips")
-    with pytest.raises(ClipStoreError, match="with motion"):
-        all_motion(ClipStore(tmp_path / "clips").frames("a"))
-
-
 def test_memory_does_not_grow_with_length() -> None:
     """A frame in a hundred is selected; motion of a frame takes 6 kB."""
     scenes = [texture(32, 32, seed=seed) for seed in (0, 1)]

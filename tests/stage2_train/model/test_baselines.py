@@ -59,17 +59,6 @@ def test_evaluation_is_repeatable_and_clips_are_apart(make_baseline) -> None:
     assert output.object_logits_BA is output.class_logits_BTKS is None
 
 
-def test_draws_of_training_follow_the_seed(make_baseline) -> None:
-    batch, network = draw_batch(frames=4), make_baseline(base_width=8).train()
-
-    def logits(seed: int) -> torch.Tensor:
-        torch.manual_seed(seed)
-        return network(batch).logits_BA
-
-    assert torch.equal(logits(3), logits(3))
-    assert not torch.equal(logits(3), logits(4))
-
-
 ROUND_OFF = 1e-9  # float64 through 57 convolutions
 
 COLORS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

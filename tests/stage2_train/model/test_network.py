@@ -56,10 +56,3 @@ def test_one_head_computes_what_it_does_beside_the_other(
     other = "activity" if heads == "object" else "object"
     assert getattr(asked, f"{other}_logits_BA") is None
     assert all(parameter.grad is None for parameter in getattr(whole, f"{other}_head").parameters())
-
-
-def test_objects_without_appearance_need_no_frames(tiny_config, make_network, make_batch) -> None:
-    config = replace(tiny_config, heads="object", object_parts=("shape", "class"))
-    network = make_network(config)
-    batch = replace(make_batch(), frames_BTCHW=None)
-    assert network(batch).class_logits_BTKS is None
