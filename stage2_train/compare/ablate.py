@@ -50,10 +50,10 @@ ABLATION_MARKER = Marker(name="ablation.json", mark=b'"format": "object-relation
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
-    """Train and evaluate the missing runs, then report on all runs in the folder.
+    """Train and evaluate the missing runs, then compare all runs in the folder.
 
     Returns:
-        The report, which is also written to OUT/ablation-SPLIT.json and .md.
+        The comparison, which is also written to OUT/ablation-SPLIT.json and .md.
 
     Raises:
         ConfigError: if the folder contains runs that are not comparable.
@@ -69,9 +69,9 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         for folder in dict.fromkeys(replace(run, fold="").folder for run in runs):
             evaluate_folds(folder, [folder / fold for fold in folds])
     split = FOLDS if folds else request.split
-    report = ablation_summary(read_results(request.folder, split), table=request.table)
-    write_comparison(report, request.folder / f"ablation-{split}")
-    return report
+    comparison = ablation_summary(read_results(request.folder, split), table=request.table)
+    write_comparison(comparison, request.folder / f"ablation-{split}")
+    return comparison
 
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _planned(request: AblationRequest) -> tuple[AblationRequest, Listing, list[A
 
 def _check_same_ablation(request: AblationRequest, listing: Listing) -> None:
     """Record what all runs in the folder share; reject runs that are not comparable with them. The
-    report lists different commits."""
+    comparison lists different commits."""
     name, resources = load_manifest(request.manifest).name, request.resources
     clips = ClipsRequest(
         manifest=request.manifest, data_root=resources.data_root, out=resources.clips

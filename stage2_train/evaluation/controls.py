@@ -121,11 +121,11 @@ def predict_changed(
     predicted_NP = np.full((len(clips), len(CHANGES)), -1)
     for batch in evaluation_loader(chosen, settings):
         rows_n, left = left[: len(batch)], left[len(batch) :]
-        for place, change in enumerate(changes):
+        for index, change in enumerate(changes):
             with torch.inference_mode(), accelerator.autocast():
                 inputs = change(batch).to(accelerator.device)
                 logits_nA = network(inputs, heads=heads).logits_BA.float()
-                predicted_NP[rows_n, place] = logits_nA.argmax(dim=1).cpu().numpy()
+                predicted_NP[rows_n, index] = logits_nA.argmax(dim=1).cpu().numpy()
         advance(len(batch))
     of_processes: NDArray[np.int64] = np.max(gather_object([predicted_NP]), axis=0)
     return of_processes
@@ -140,11 +140,11 @@ def control_values(predictions: Predictions, classes: Sequence[str]) -> dict[str
     """
     predicted_NP, results = predictions.when_changed, dict[str, dict[str, Any]]()
     assert predicted_NP is not None
-    for place, name in enumerate(CHANGES):
-        rows = np.flatnonzero(predicted_NP[:, place] >= 0)
+    for index, name in enumerate(CHANGES):
+        rows = np.flatnonzero(predicted_NP[:, index] >= 0)
         if len(rows):
             own = predictions.reordered(rows)
-            then_NA = np.eye(len(classes), dtype=np.float32)[predicted_NP[rows, place]]
+            then_NA = np.eye(len(classes), dtype=np.float32)[predicted_NP[rows, index]]
             now, then = (Tallies(own.labels, each) for each in (own.network_logits, then_NA))
             groups = own.groups or own.ids
             results[name] = paired_differences(now, then, groups, num_draws=_NUM_DRAWS)[0]

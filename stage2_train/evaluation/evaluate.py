@@ -181,7 +181,7 @@ def _predict(
         )
     check_finite(predictions.by_head(), predictions.ids, of=model.path)
     if accelerator.is_main_process:
-        # Not in the report, so that evaluating a run twice gives identical files.
+        # Not in the results, so that evaluating a run twice gives identical files.
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     return with_groups(predictions, clips.segments, unsure_labels(clips))

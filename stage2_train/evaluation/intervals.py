@@ -140,8 +140,8 @@ def paired_differences(
     for unit_N in (group_N, np.arange(num_segments)):
         draws_FR, other_draws_FR = bootstrap_figures(pair, unit_N, num_draws=num_draws)
         sizes = [
-            len(np.unique(unit_N if segments_FN is None else unit_N[segments_FN[place]]))
-            for place in range(len(ones_F))
+            len(np.unique(unit_N if segments_FN is None else unit_N[segments_FN[index]]))
+            for index in range(len(ones_F))
         ]
         by_unit.append([*zip(other_draws_FR - draws_FR, sizes, strict=True)])
     scores = zip(ones_F.tolist(), others_F.tolist(), strict=True)

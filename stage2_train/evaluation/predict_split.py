@@ -71,7 +71,7 @@ def predict(
             mean_NA[first : first + len(batch)] = total_BA / num_clips
         advance(len(batch))
     part = Predictions(
-        ids=tuple(dataset.segments[place].id for place in own),
+        ids=tuple(dataset.segments[index].id for index in own),
         labels=np.concatenate(labels) if labels else _no_labels(dataset),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
@@ -92,8 +92,8 @@ def gathered(parts: list[Predictions]) -> Predictions:
     if len(parts) == 1:
         return parts[0]
     num_segments = sum(len(part.ids) for part in parts)
-    place = np.concatenate(
+    index = np.concatenate(
         [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
     )
     filled = [part for part in parts if part.ids] or parts[:1]
-    return joined_predictions(filled).reordered(np.argsort(place))
+    return joined_predictions(filled).reordered(np.argsort(index))

@@ -119,11 +119,11 @@ def measured_values(
     rows: list[dict[str, Any]] = [
         {
             "class": name,
-            "num_segments": int((labels == place).sum() if is_single else labels[:, place].sum()),
+            "num_segments": int((labels == index).sum() if is_single else labels[:, index].sum()),
             **dict.fromkeys(heads),
             "intervals": {},
         }
-        for place, name in enumerate(classes)
+        for index, name in enumerate(classes)
     ]
     for head, tally, proportions in zip(heads, tallies, of_tallies, strict=True):
         figures[head] = dict(zip(tally.names, proportions, strict=False))

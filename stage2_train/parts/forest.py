@@ -136,7 +136,7 @@ def fit_forest(
     targets = labels.astype(np.int64)
     model.fit(statistics_NS, targets if num_classes > 1 else targets.reshape(-1))
     if labels.ndim == 1:
-        columns = [(0, place, label) for place, label in enumerate(model.classes_.tolist())]
+        columns = [(0, column, label) for column, label in enumerate(model.classes_.tolist())]
     else:
         known = model.classes_ if num_classes > 1 else [model.classes_]
         columns = [
@@ -157,7 +157,7 @@ def _joined(trees: list[Any], columns: list[tuple[int, int, int]], num_classes: 
     """
     sizes = np.array([tree.node_count for tree in trees])
     roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    outputs, places, labels = (np.array(own, np.int64) for own in zip(*columns, strict=True))
+    outputs, chosen, labels = (np.array(own, np.int64) for own in zip(*columns, strict=True))
     feature, children, shares_NA = [], [], []
     for tree, root in zip(trees, roots, strict=True):
         own_n = np.arange(tree.node_count)
@@ -166,7 +166,7 @@ def _joined(trees: list[Any], columns: list[tuple[int, int, int]], num_classes: 
         for_both_n2 = np.stack([tree.children_left, tree.children_right], axis=1)
         children.append(np.where(is_leaf_n[:, None], own_n[:, None], for_both_n2) + root)
         shares_nA = np.zeros((tree.node_count, num_classes))
-        shares_nA[:, labels] = tree.value[:, outputs, places] * is_leaf_n[:, None]
+        shares_nA[:, labels] = tree.value[:, outputs, chosen] * is_leaf_n[:, None]
         shares_NA.append(shares_nA)
     entries = [np.nonzero(shares_nA) for shares_nA in shares_NA]
     numbers_N = np.concatenate([(shares_nA > 0).sum(axis=1) for shares_nA in shares_NA])

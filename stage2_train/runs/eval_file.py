@@ -1,4 +1,4 @@
-"""Results of `orn eval` on a split: the file eval-SPLIT.json and the report."""
+"""Results of `orn eval` on a split: the file eval-SPLIT.json and the summary."""
 
 import json
 from collections.abc import Iterator

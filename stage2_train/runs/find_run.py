@@ -50,7 +50,7 @@ _ADDRESS = re.compile(
 )
 
 
-def local_folder(place: str | Path) -> Path:
+def local_folder(run: str | Path) -> Path:
     """Return the folder of a run: a path, or for `hf://ORG/NAME` or `hf://ORG/NAME@REVISION` the
     folder in the library's cache, downloaded if it is missing or outdated.
 
@@ -58,14 +58,14 @@ def local_folder(place: str | Path) -> Path:
         ConfigError: if the URL is invalid, or huggingface_hub is not installed.
         PipelineError: if the download fails.
     """
-    if place == "":  # Path("") would be the current folder
+    if run == "":  # Path("") would be the current folder
         raise ConfigError("RUN: expected a folder or hf://ORG/NAME, got an empty string; pass one")
-    if not str(place).startswith("hf:"):
-        return Path(place)
-    address = _ADDRESS.fullmatch(str(place))
+    if not str(run).startswith("hf:"):
+        return Path(run)
+    address = _ADDRESS.fullmatch(str(run))
     if address is None:
         raise ConfigError(
-            f"{path_text(str(place))}: expected hf://ORG/NAME or hf://ORG/NAME@REVISION, got a "
+            f"{path_text(str(run))}: expected hf://ORG/NAME or hf://ORG/NAME@REVISION, got a "
             "different format"
         )
     try:
@@ -85,5 +85,5 @@ def local_folder(place: str | Path) -> Path:
     except Exception as err:  # of huggingface_hub and its HTTP library
         lines = [line.strip() for line in str(err).splitlines() if line.strip()]
         reason = path_text(" ".join(lines[:2]) or type(err).__name__)
-        raise PipelineError(f"{path_text(str(place))}: huggingface_hub failed: {reason}") from err
+        raise PipelineError(f"{path_text(str(run))}: huggingface_hub failed: {reason}") from err
     return Path(folder)

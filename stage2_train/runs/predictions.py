@@ -132,12 +132,12 @@ class Predictions:
         Raises:
             ConfigError: if these are not exactly the ids of the predictions; lists the differences.
         """
-        place = {name: row for row, name in enumerate(self.ids)}
+        row_of = {name: row for row, name in enumerate(self.ids)}
         faults = [
             f"{len(others):,} {word} ({some_ids(others)})"
             for word, others in (
-                ("missing", [name for name in ids if name not in place]),
-                ("unexpected", sorted(place.keys() - set(ids))),
+                ("missing", [name for name in ids if name not in row_of]),
+                ("unexpected", sorted(row_of.keys() - set(ids))),
             )
             if others
         ]
@@ -147,7 +147,7 @@ class Predictions:
                 f"{run}: expected the {len(ids):,} segments of {reference}, got {got}; evaluate "
                 "all runs on the same split with `orn eval`"
             )
-        return self.reordered(np.array([place[name] for name in ids], np.int64))
+        return self.reordered(np.array([row_of[name] for name in ids], np.int64))
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """Return (N, A) logits by name in reports: of a model, of its heads and of its forest. The

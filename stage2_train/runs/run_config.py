@@ -52,7 +52,7 @@ _FIXED = ("recipe", "dataset", "weights_digest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class Places:
+class RecordedPaths:
     """Paths of a run and its data, recorded when the run started."""
 
     run: FilePath
@@ -68,14 +68,14 @@ class Places:
 
     @classmethod
     def of(cls, paths: DataPaths, run: Path) -> Self:
-        """Return the places of the data and the run folder."""
-        places = {
+        """Return the paths of the data and the run folder."""
+        paths_of = {
             "manifest": own_file(load_manifest(paths.manifest)),
             "data_root": paths.data_root,
             "shards": paths.shards,
             "clips": paths.clips,
         }
-        known = {name: path.absolute() for name, path in places.items() if path is not None}
+        known = {name: path.absolute() for name, path in paths_of.items() if path is not None}
         run = run.resolve()
         for path in (run, *known.values()):
             require_utf8(path)
@@ -184,7 +184,7 @@ class RunConfig:
     """Detector used to detect the objects."""
     score_kind: ScoreKind
     """Type of the detector's scores, which determines class vectors."""
-    places: Places | None = None
+    places: RecordedPaths | None = None
     """Paths of the data; None for an exported run."""
 
     @model_validator(mode="after")
@@ -201,14 +201,14 @@ class RunConfig:
 
     def paths(self, run: Path) -> DataPaths | None:
         """Return the paths of the run's data; None for an exported run."""
-        if (places := self.places) is None:
+        if (recorded := self.places) is None:
             return None
-        manifest = places.manifest
+        manifest = recorded.manifest
         return DataPaths(
-            manifest=self.manifest if manifest is None else str(places.resolve(manifest, run)),
-            data_root=places.resolve(places.data_root, run),
-            shards=places.resolve(places.shards, run),
-            clips=places.resolve(places.clips, run),
+            manifest=self.manifest if manifest is None else str(recorded.resolve(manifest, run)),
+            data_root=recorded.resolve(recorded.data_root, run),
+            shards=recorded.resolve(recorded.shards, run),
+            clips=recorded.resolve(recorded.clips, run),
         )
 
 

@@ -40,7 +40,7 @@ from orn.stage2_train.runs.open_data import (
 )
 from orn.stage2_train.runs.run_config import (
     DatasetRecord,
-    Places,
+    RecordedPaths,
     RunConfig,
     check_detector_classes,
     check_same_run,
@@ -171,7 +171,7 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         clips=sources.clip_record(data.train.segments),
         detector=sources.detections.detector,
         score_kind=sources.detections.rules.score_kind,
-        places=Places.of(paths, run),
+        places=RecordedPaths.of(paths, run),
     )
     if recorded is not None:
         check_same_run(run, recorded, config)

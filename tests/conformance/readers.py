@@ -42,7 +42,7 @@ from orn.stage2_train.runs.checkpoint import (
 )
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
-from orn.stage2_train.runs.run_config import Places, read_config
+from orn.stage2_train.runs.run_config import RecordedPaths, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.settings.recipe import OptimizerRecipe, load_recipe
 from orn.stage2_train.settings.resources import DataPaths
@@ -214,7 +214,7 @@ def _make_run(folder: Path) -> Path:
     paths = DataPaths(
         manifest="demo", data_root=Path("/data"), shards=Path("/shards"), clips=Path("/clips")
     )
-    write_tiny_model(folder, places=Places.of(paths, folder))
+    write_tiny_model(folder, places=RecordedPaths.of(paths, folder))
     return folder / CONFIG_NAME
 
 

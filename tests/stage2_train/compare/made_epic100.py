@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from orn.stage2_train.runs.predictions import save_predictions
-from orn.stage2_train.runs.run_config import DataPaths, Places
+from orn.stage2_train.runs.run_config import DataPaths, RecordedPaths
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.worlds.evaluations import predictions_of
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model
@@ -89,7 +89,7 @@ def make_run(
     run = folder / kind
     classes = tuple(f"{kind}{index}" for index in range(number))
     record = replace(TINY_RECORD, name=dataset, classes=classes)
-    where = {"manifest": dataset, "places": Places.of(paths, run)}
+    where = {"manifest": dataset, "places": RecordedPaths.of(paths, run)}
     write_tiny_model(run, recipe=replace(TINY_RECIPE, model=model), dataset=record, **where)
     labels = {"verb": made.verbs, "noun": made.nouns}[kind]
     random = np.random.default_rng(number)

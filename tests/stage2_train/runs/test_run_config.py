@@ -12,7 +12,7 @@ import torch
 from orn.shared.errors import ConfigError
 from orn.stage2_train.runs.run_config import (
     DataPaths,
-    Places,
+    RecordedPaths,
     RunConfig,
     check_same_run,
     read_config,
@@ -78,7 +78,7 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
         shards=Path("shards/tiny"),
         clips=Path("clips/tiny"),
     )
-    write_tiny_model(project / run, places=Places.of(paths, run))
+    write_tiny_model(project / run, places=RecordedPaths.of(paths, run))
     monkeypatch.chdir("/")
 
     def detected(base: Path) -> list[str]:
@@ -102,7 +102,7 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
     shutil.rmtree(moved / "shards")
     assert detected(moved)[2] == str(moved / "shards/tiny")  # for the message
     paths = replace(paths, manifest="demo")
-    write_tiny_model(moved / run, places=Places.of(paths, moved / run), manifest="demo")
+    write_tiny_model(moved / run, places=RecordedPaths.of(paths, moved / run), manifest="demo")
     assert detected(moved)[0] == "demo"
 
 
@@ -111,7 +111,7 @@ def config(folder: Path) -> RunConfig:
     paths = DataPaths(
         manifest="demo", data_root=Path("data"), shards=Path("shards"), clips=Path("clips")
     )
-    return replace(read_config(folder), places=Places.of(paths, folder))
+    return replace(read_config(folder), places=RecordedPaths.of(paths, folder))
 
 
 def test_places_and_names_may_change(config: RunConfig) -> None:
@@ -119,7 +119,7 @@ def test_places_and_names_may_change(config: RunConfig) -> None:
         manifest="vlog", data_root=Path("elsewhere"), shards=Path("other"), clips=Path("x")
     )
     moved = replace(
-        config, recipe_name="other", manifest="a.toml", places=Places.of(paths, Path("run"))
+        config, recipe_name="other", manifest="a.toml", places=RecordedPaths.of(paths, Path("run"))
     )
     check_same_run(Path("run"), config, moved)
 
