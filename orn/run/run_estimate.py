@@ -97,11 +97,20 @@ def _new_run(pipeline: Pipeline, seconds: float) -> str | None:
 
 
 def without_short_workers(pipeline: Pipeline, estimate: dict[str, Any]) -> Pipeline:
-    """Return the pipeline with one process for clips if starting several would take longer."""
-    (clips,) = (step for step in estimate["steps"] if step["step"] == "clips")
-    if clips["seconds"] is None or clips["seconds"] > 3 * START_SECONDS:
-        return pipeline
-    return replace(pipeline, clips=pipeline.clips.changed(workers=1))
+    """Return the pipeline with one process for clips, and for each training, if starting several
+    would take longer."""
+    short = {
+        step["step"].partition("-")[0]
+        for step in estimate["steps"]
+        if step["seconds"] is not None and step["seconds"] <= 3 * START_SECONDS
+    }
+    clips, train = pipeline.clips, pipeline.train
+    if "clips" in short:
+        clips = clips.changed(workers=1)
+    if "train" in short:
+        alone = {"workers": 0, "threads": train.resources.num_threads()}
+        train = train.changed(resources=train.resources.changed(**alone))
+    return replace(pipeline, clips=clips, train=train)
 
 
 def as_summary(estimate: dict[str, Any]) -> Summary:

@@ -43,7 +43,7 @@ from orn.stage2_train.runs.run_folder import (
     result_paths,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
+from orn.stage2_train.settings.resources import WITH_WORKERS, Resources, TrainRequest
 from orn.stage2_train.training.train_command import train
 
 
@@ -60,8 +60,7 @@ def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     for fold, training in pipeline.trainings.items():
         steps += _training_steps(pipeline, fold, training)
     split: Split = "validation" if pipeline.folds else pipeline.split
-    resources = WITH_WORKERS.changed(partial=pipeline.train.resources.partial)
-    shown = {"run": pipeline.run, "split": split, "resources": resources}
+    shown = {"run": pipeline.run, "split": split, "resources": _of_run(pipeline.train)}
     stale = partial(stale_report, pipeline.run, split=split)
     return [*steps, Step(name="report", command=report, values=shown, stale=stale)]
 
@@ -73,8 +72,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
     if fold == ALL:  # no split is left
         return
     split: Split = "test" if fold else pipeline.split
-    resources = WITH_WORKERS.changed(partial=training.resources.partial)
-    evaluation = EvalRequest(run=training.run, split=split, resources=resources)
+    evaluation = EvalRequest(run=training.run, split=split, resources=_of_run(training))
     yield Step(
         name=f"eval{ending}",
         command=evaluate,
@@ -86,7 +84,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
         data_root=pipeline.data_root,
         shards=training.resources.shards,
         clips=training.resources.clips,
-        partial=resources.partial,
+        partial=training.resources.partial,
         split=split,
         recipe=training.recipe,
         overrides=training.overrides,
@@ -99,6 +97,12 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
         values={"request": request},
         stale=partial(stale_baseline, request),
     )
+
+
+def _of_run(training: TrainRequest) -> Resources:
+    """Return the resources of a training for commands that take paths from its run."""
+    own = training.resources
+    return WITH_WORKERS.changed(partial=own.partial, workers=own.workers, threads=own.threads)
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:

@@ -136,6 +136,16 @@ def test_a_backbone_is_passed_on_with_the_size_of_its_frames(table: Path) -> Non
         assert setting in train
 
 
+@pytest.mark.parametrize(("seconds", "alone"), [(5.0, True), (60.0, False)])
+def test_short_steps_start_no_processes(table: Path, seconds: float, alone: bool) -> None:
+    pipeline, _ = open_pipeline(PipelineRequest(dataset=str(table), recipe="demo"))
+    estimated = {"steps": [{"step": name, "seconds": seconds} for name in ("clips", "train")]}
+    pipeline = estimate.without_short_workers(pipeline, estimated)
+    typed = {step.name: step.describe() for step in pipeline_steps(pipeline)}
+    for name, workers in (("clips", 1), ("train", 0), ("eval", 0), ("report", 0)):
+        assert (f"--workers {workers}" in typed[name]) == alone
+
+
 def test_wrong_options_end_it_before_anything_is_written(table: Path) -> None:
     for words, problem in (
         ((table, "--split", "60/40", "--folds", "2"), "--split and --folds"),
