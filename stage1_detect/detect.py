@@ -31,7 +31,7 @@ from orn.shared.text import counted, first_few
 from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage1_detect.detect_unit import Detector, DetectWork
 from orn.stage1_detect.plan_detection import plan_job
-from orn.stage1_detect.shard_job import open_shards, summarize_shards
+from orn.stage1_detect.shard_job import summarize_shards
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def run_detection(request: DetectRequest) -> dict[str, Any]:
         work = DetectWork(load=load, entry=detector.entry, videos=videos, folder=job.folder)
         result = run_units(job, work, inputs.engine, task="detect", steps="frames")
         missing = len(inputs.data.missing)
-        summary = summarize_shards(job, result, open_shards(job), missing=missing)
+        summary = summarize_shards(job, result, missing=missing)
     if summary["empty_frames"] > summary["frames"] / 2:  # wrong weights, or a high threshold
         logger.warning(
             "%s: %s of %s without detections; check the detector, its weights and "

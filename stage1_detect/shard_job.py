@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Container, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,16 +105,11 @@ def _changed_videos(
     return outdated
 
 
-def open_shards(job: Job) -> dict[Unit, Shard]:
-    """Return the shard of each requested unit of a finished job."""
-    return {unit: Shard(shard_path(job.folder, unit.index)) for unit in job.units}
-
-
-def summarize_shards(
-    job: Job, result: JobResult, shards: Mapping[Unit, Shard], **own: Any
-) -> dict[str, Any]:
-    """Save and return the summary of a job: see `save_summary`; also `frames`, `detections`,
-    `empty_frames` and `frames_per_second` of this run, `total_frames` and `total_detections`."""
+def summarize_shards(job: Job, result: JobResult, **own: Any) -> dict[str, Any]:
+    """Save and return the summary of a finished job: see `save_summary`; also `frames`,
+    `detections`, `empty_frames` and `frames_per_second` of this run, `total_frames` and
+    `total_detections`, and dropped objects (`left_out`) of all shards."""
+    shards = {unit: Shard(shard_path(job.folder, unit.index)) for unit in job.units}
     written = [shards[unit] for unit in result.units]
     frames = sum(shard.num_frames for shard in written)
     failed = {video.id: video for shard in shards.values() for video in shard.failed}
@@ -129,5 +125,6 @@ def summarize_shards(
         total_frames=sum(shard.num_frames for shard in shards.values()),
         total_detections=sum(shard.num_detections for shard in shards.values()),
         frames_per_second=round(frames / result.seconds, 2) if frames else None,
+        left_out=[asdict(objects) for shard in shards.values() for objects in shard.left_out],
         **own,
     )

@@ -5,7 +5,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.source_objects import SourceVideo
 from orn.stage1_detect.imports.source_videos import RECORDS, find_videos, match_videos
-from orn.stage1_detect.shard_job import open_shards, plan_shards, summarize_shards
+from orn.stage1_detect.shard_job import plan_shards, summarize_shards
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,22 @@ def import_objects(request: ImportRequest) -> dict[str, Any]:
     """
     folder = _folder(request)
     with SHARD_FILES.locked(folder), temporary_file(folder / "objects.sqlite") as table:
-        return _run(plan_import(request, folder, table))
+        job, work, match = plan_import(request, folder, table)
+        if without := match["without_video"]:
+            logger.warning(
+                "%s no file (%s), so their objects cannot be used for training; add the files and "
+                "import again with --retry-failed",
+                counted(len(without), "video has", "videos have"),
+                first_few(without),
+            )
+        imported = {part.video_id for unit in job.to_do for part in unit.parts}
+        sources = {name: source for name, source in work.matched.items() if name in imported}
+        digests = in_threads(lambda source: source.content_digest(), [*sources.values()])
+        objects = job.plan.objects | dict(zip(sources, digests, strict=True))
+        job = replace(job, plan=replace(job.plan, objects=objects))
+        engine = LocalEngine(devices=("cpu",) * request.workers)
+        result = run_units(job, work, engine, task="import", steps="videos")
+        return summarize_shards(job, result, **match)
 
 
 def describe_import(request: ImportRequest) -> dict[str, Any]:
@@ -73,8 +88,8 @@ def describe_import(request: ImportRequest) -> dict[str, Any]:
     and matched videos `without_video` (without a video file).
     """
     with tempfile.TemporaryDirectory() as scratch:
-        planned = plan_import(request, _folder(request), Path(scratch) / "objects.sqlite")
-        return planned.job.describe(**planned.match)
+        job, _, match = plan_import(request, _folder(request), Path(scratch) / "objects.sqlite")
+        return job.describe(**match)
 
 
 def _folder(request: ImportRequest) -> Path:
@@ -85,23 +100,19 @@ def _folder(request: ImportRequest) -> Path:
     return folder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedImport:
-    """A planned import."""
-
-    job: Job
-    work: ImportWork
-    match: Mapping[str, Any]
-    """Format, source, and the match between its videos and listed videos, as plain values."""
-
-
-def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImport:
+def plan_import(
+    request: ImportRequest, folder: Path, table: Path
+) -> tuple[Job, ImportWork, dict[str, Any]]:
     """Plan an import: units for new videos follow those of the plan in the folder.
 
     Args:
         request: options of the command.
         folder: output folder of the shards.
         table: file for the table of records, to which nothing else is written.
+
+    Returns:
+        The job, its work, and format, source, and the match between its videos and listed videos,
+        as plain values.
     """
     manifest = load_manifest(request.dataset)
     listing = load_listing(manifest, request.data_root, labels=False)
@@ -161,28 +172,26 @@ def plan_import(request: ImportRequest, folder: Path, table: Path) -> PlannedImp
         fresh=request.fresh,
         retry_failed=request.retry_failed,
     )
-    return PlannedImport(
-        job=job,
-        work=ImportWork(
-            request=request,
-            entry=entry,
-            folder=folder,
-            table=table,
-            matched=planned,
-            videos=videos,
-        ),
-        match={
-            "format": request.form,
-            "source": str(request.source),
-            "classes": len(entry.class_names),
-            "matched": len(matching.matched),
-            "ignoring_case": list(matching.ignoring_case),
-            "unmatched": [str(source) for source in matching.unmatched],
-            "ambiguous": list(matching.ambiguous),
-            "without_objects": len(listing.video_ids) - len(matching.matched),
-            "without_video": [name for name in matching.matched if name not in videos],
-        },
+    work = ImportWork(
+        request=request,
+        entry=entry,
+        folder=folder,
+        table=table,
+        matched=planned,
+        videos=videos,
     )
+    match = {
+        "format": request.form,
+        "source": str(request.source),
+        "classes": len(entry.class_names),
+        "matched": len(matching.matched),
+        "ignoring_case": list(matching.ignoring_case),
+        "unmatched": [str(source) for source in matching.unmatched],
+        "ambiguous": list(matching.ambiguous),
+        "without_objects": len(listing.video_ids) - len(matching.matched),
+        "without_video": [name for name in matching.matched if name not in videos],
+    }
+    return job, work, match
 
 
 def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
@@ -227,30 +236,4 @@ def _entry(
         thresholds={"score": authors_vlog.SCORE_THRESHOLD} if form == "authors" else {},
         frame_rate=request.rate if form in RECORDS else None,
         class_names=tuple(names),
-    )
-
-
-def _run(planned: PlannedImport) -> dict[str, Any]:
-    job, work = planned.job, planned.work
-    if without := planned.match["without_video"]:
-        logger.warning(
-            "%s no file (%s), so their objects cannot be used for training; add the files and "
-            "import again with --retry-failed",
-            counted(len(without), "video has", "videos have"),
-            first_few(without),
-        )
-    imported = {part.video_id for unit in job.to_do for part in unit.parts}
-    sources = {name: source for name, source in work.matched.items() if name in imported}
-    digests = in_threads(lambda source: source.content_digest(), [*sources.values()])
-    objects = job.plan.objects | dict(zip(sources, digests, strict=True))
-    plan = replace(job.plan, objects=objects)
-    engine = LocalEngine(devices=("cpu",) * work.request.workers)
-    result = run_units(replace(job, plan=plan), work, engine, task="import", steps="videos")
-    shards = open_shards(job)
-    return summarize_shards(
-        job,
-        result,
-        shards,
-        **planned.match,
-        left_out=[asdict(objects) for shard in shards.values() for objects in shard.left_out],
     )

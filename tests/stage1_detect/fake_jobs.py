@@ -10,7 +10,7 @@ from orn.shared.jobs.run_units import IN_THIS_PROCESS, run_units
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.detect_unit import DetectWork
 from orn.stage1_detect.plan_detection import plan_job
-from orn.stage1_detect.shard_job import open_shards, summarize_shards
+from orn.stage1_detect.shard_job import summarize_shards
 from tests.worlds.shards import FakeDetector
 
 ENTRY = FakeDetector().entry
@@ -29,4 +29,4 @@ def run_fake(dataset: Dataset, folder: Path, scope: Scope = EVERY_FRAME) -> dict
         load=lambda device: detector, entry=detector.entry, videos=videos, folder=folder
     )
     result = run_units(job, work, IN_THIS_PROCESS, task="detect", steps="frames")
-    return summarize_shards(job, result, open_shards(job))
+    return summarize_shards(job, result)
