@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from orn.shared.jobs.atomic_file import remove_temporaries
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.run_units import Advance, UnitFunction, UnitResult, UnitRunner, Work
 from orn.shared.jobs.workers import terminated_as_interrupted
+from orn.shared.text import first_few
 
 MOST_ATTEMPTS = 3
 """Number of actors that a unit may crash before the job fails."""
@@ -71,11 +72,20 @@ class RayEngine:
             size, device = count_actors(
                 ray.cluster_resources(), device=self.device, workers=self.workers
             )
-            crew = _Crew(ray, work, size=size, device=device)
+            actor_class = ray.remote(
+                num_cpus=1,
+                num_gpus=1 if device == "cuda" else 0,
+                max_restarts=-1,
+                max_task_retries=MOST_ATTEMPTS - 1,
+            )(_UnitActor)
+            arguments = (ray.put(work), device, str(Path.cwd()))
+            actors = [actor_class.remote(*arguments) for _ in range(min(size, num_units))]
             try:
-                yield crew.run
+                yield partial(_in_actors, ray, work, actors)
             finally:
-                crew.dismiss()
+                for actor in actors:
+                    with contextlib.suppress(ray.exceptions.RayError):
+                        ray.kill(actor)
 
 
 def _import_ray() -> Any:
@@ -182,81 +192,53 @@ class _UnitActor:
             return self._write_unit(unit, lambda steps: None)
 
 
-class _Crew:
-    """The actors of a job and their current units."""
-
-    def __init__(self, ray: Any, work: Work, *, size: int, device: str) -> None:
-        self._ray = ray
-        self._work = work
-        self._size = size
-        self._actor_class = ray.remote(
-            num_cpus=1,
-            num_gpus=1 if device == "cuda" else 0,
-            max_restarts=-1,
-            max_task_retries=MOST_ATTEMPTS - 1,
-        )(_UnitActor)
-        self._arguments = (ray.put(work), device, str(Path.cwd()))
-        self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
-
-    def run(self, units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
-        """Yield results in order of completion."""
-        queue = deque(units)
-        num_left = len(units)
-        for _ in range(min(self._size, num_left)):
-            self._hand(None, self._actor_class.remote(*self._arguments))
+def _in_actors(
+    ray: Any, work: Work, actors: Sequence[Any], units: Sequence[Unit], advance: Advance
+) -> Generator[UnitResult]:
+    """Yield results in order of completion; an actor gets units once it has opened the work."""
+    at_work: dict[Any, tuple[Any, Unit | None]] = {
+        actor.do.remote(None): (actor, None) for actor in actors
+    }
+    queue, num_left = deque(units), len(units)
+    try:
         while num_left:
             with terminated_as_interrupted():
-                done, _ = self._ray.wait(list(self._at_work), timeout=_POLL_SECONDS)
+                done, _ = ray.wait(list(at_work), timeout=_POLL_SECONDS)
             for task in done:
-                actor, unit = self._at_work.pop(task)
-                result = self._get(task, actor, unit)
+                actor, unit = at_work[task]
+                result = _result(ray, work, task, unit)
+                del at_work[task]
                 if queue:
-                    self._hand(queue.popleft(), actor)
+                    following = queue.popleft()
+                    at_work[actor.do.remote(following)] = actor, following
                 else:
-                    self._ray.kill(actor)
+                    ray.kill(actor)
                 if result is not None:
                     num_left -= 1
                     advance(result.steps)
                     yield result
+    finally:
+        for actor, unit in at_work.values():
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.kill(actor)
+            if unit is not None:
+                remove_temporaries(work.path(unit))
 
-    def dismiss(self) -> None:
-        """Terminate all actors and remove their temporary files."""
-        for actor, unit in self._at_work.values():
-            self._end(actor, unit)
-        self._at_work.clear()
 
-    def _hand(self, unit: Unit | None, actor: Any) -> None:
-        self._at_work[actor.do.remote(unit)] = (actor, unit)
-
-    def _get(self, task: Any, actor: Any, unit: Unit | None) -> UnitResult | None:
-        """Return the result of a finished task."""
-        errors = self._ray.exceptions
-        try:
-            result: UnitResult | None = self._ray.get(task)
-        except errors.RayTaskError as err:
-            self._end(actor, unit)
-            raise (err.cause if isinstance(err.cause, Exception) else err) from err
-        except errors.RayError as err:
-            self._end(actor, unit)
-            raise PipelineError(self._gave_up(unit, str(err).strip().partition("\n")[0])) from err
-        return result
-
-    def _end(self, actor: Any, unit: Unit | None) -> None:
-        with contextlib.suppress(self._ray.exceptions.RayError):
-            self._ray.kill(actor)
+def _result(ray: Any, work: Work, task: Any, unit: Unit | None) -> UnitResult | None:
+    """Return the result of a finished task."""
+    try:
+        result: UnitResult | None = ray.get(task)
+    except ray.exceptions.RayTaskError as err:
+        raise (err.cause if isinstance(err.cause, Exception) else err) from err
+    except ray.exceptions.RayError as err:
+        what = "an actor that was starting"
         if unit is not None:
-            remove_temporaries(self._work.path(unit))
-
-    def _gave_up(self, unit: Unit | None, reason: str) -> str:
-        if unit is None:
-            return (
-                f"an actor was lost {MOST_ATTEMPTS} times before it started ({reason}); check the "
-                "memory and the Ray logs of the machines"
-            )
-        names = ", ".join(part.video_id for part in unit.parts[:3])
-        more = ", ..." if len(unit.parts) > 3 else ""
-        return (
-            f"unit {unit.index} ({names}{more}) of {self._work.path(unit).parent} crashed "
-            f"{MOST_ATTEMPTS} actors ({reason}); finished files remain; check the memory of the "
-            "machines and these videos"
-        )
+            names = first_few([part.video_id for part in unit.parts], 3)
+            what = f"unit {unit.index} ({names}) of {work.path(unit).parent}"
+        reason = str(err).strip().partition("\n")[0]
+        raise PipelineError(
+            f"{what} crashed {MOST_ATTEMPTS} actors ({reason}); finished files remain; check the "
+            "memory and the Ray logs of the machines, and these videos"
+        ) from err
+    return result
