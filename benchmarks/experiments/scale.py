@@ -134,7 +134,7 @@ class Blank:
         """Return height and width."""
         return 256, 256
 
-    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+    def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
         """Return the indices of the frames in a time range."""
         return np.arange(*times.places(self.seconds))
 

@@ -36,12 +36,12 @@ def frames_of_segments(
 ) -> list[NDArray[np.int64]]:
     """Return, for each segment, the increasing indices of its distinct center frames, given the
     (F,) times of all frames of the video."""
-    places = (segment.places(seconds_F) for segment in segments)
+    spans = (segment.places(seconds_F) for segment in segments)
     return [
         np.unique(first + center_frames(last - first, clip_frames))
         if first < last
         else np.zeros(0, np.int64)
-        for first, last in places
+        for first, last in spans
     ]
 
 

@@ -192,7 +192,7 @@ class ClipFrames:
                 raise self.corruption(f"frame {frame} is", err) from err
         return images
 
-    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+    def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
         """Return the increasing indices of the frames that a segment with this time range reads."""
         if self.file.record.settings.clip_frames is None:
             return np.arange(*times.places(self.seconds))

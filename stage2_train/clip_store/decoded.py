@@ -20,7 +20,7 @@ from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
 from orn.stage2_train.clip_store.motion_windows import MotionReader
 from orn.stage2_train.clip_store.store_format import MAP_DTYPE, StoreSettings
-from orn.stage2_train.clip_store.surroundings import window_places
+from orn.stage2_train.clip_store.surroundings import window_indices
 
 
 class DecodedVideo:
@@ -63,7 +63,7 @@ class DecodedVideo:
         """Return the frames of the only video."""
         return self
 
-    def places_in(self, times: TimeRange) -> NDArray[np.int64]:
+    def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
         """Return the indices of the frames in a time range."""
         return np.arange(*times.places(self.seconds))
 
@@ -93,26 +93,26 @@ class DecodedVideo:
         assert maps is not None and maps.window is not None, "settings without a video network"
         window, seconds_D = maps.window, self.decoded_seconds
         slices = [window.slice_at(seconds) for seconds in self.seconds[frames_n].tolist()]
-        places_nN = np.stack([window_places(seconds_D, index, window) for index in slices])
-        images = self._pictures(places_nN.ravel(), lambda image_HW3: image_HW3)
-        return images.reshape(*places_nN.shape, *images.shape[1:])
+        indices_nN = np.stack([window_indices(seconds_D, index, window) for index in slices])
+        images = self._pictures(indices_nN.ravel(), lambda image_HW3: image_HW3)
+        return images.reshape(*indices_nN.shape, *images.shape[1:])
 
     def _pictures(
         self,
-        places_n: NDArray[np.int64],
+        indices_n: NDArray[np.int64],
         picture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
     ) -> NDArray[np.uint8]:
         """Return (n, H, W, 3) the pictures of the decoded frames at these indices."""
-        places = sorted(set(places_n.tolist()))
-        frames = self._reader.frames_at(places)
+        indices = sorted(set(indices_n.tolist()))
+        frames = self._reader.frames_at(indices)
         pictures = {frame.index: picture(frame.image) for frame in frames}
-        missing = [place for place in places if place not in pictures]
+        missing = [index for index in indices if index not in pictures]
         if missing:
             raise VideoDecodeError(
                 f"video {self._video.id}: expected frame {missing[0]} in {self._video.path}, got "
                 f"{counted(len(self.decoded_seconds), 'frame')}"
             )
-        return np.stack([pictures[place] for place in places_n.tolist()])
+        return np.stack([pictures[index] for index in indices_n.tolist()])
 
     def motion(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return (n, C, h, w) float16: the motion maps of the frames at these indices.
@@ -122,11 +122,11 @@ class DecodedVideo:
         """
         reader = self._motion
         assert reader is not None, "settings without motion"
-        maps = {place: reader.mean(self.seconds[place]) for place in sorted({*frames_n.tolist()})}
-        return np.stack([maps[place] for place in frames_n.tolist()]).astype(MAP_DTYPE)
+        maps = {index: reader.mean(self.seconds[index]) for index in sorted({*frames_n.tolist()})}
+        return np.stack([maps[index] for index in frames_n.tolist()]).astype(MAP_DTYPE)
 
 
-FrameSource = ClipStore | DecodedVideo
+DatasetFrames = ClipStore | DecodedVideo
 """The frames of videos, stored or decoded."""
 VideoFrames = ClipFrames | DecodedVideo
 """The frames of one video."""

@@ -69,7 +69,7 @@ class WatchedFrames:
             own.forget(seconds)
 
 
-def window_places(
+def window_indices(
     seconds_F: NDArray[np.float64], slice_index: int, window: FrameWindow
 ) -> NDArray[np.int64]:
     """Return the (N,) indices of the frames of the window around a slice: those nearest to its
@@ -136,8 +136,8 @@ class WindowMaps:
         """Return the (C, h, w) map of a frame with this time, the same for all of a slice."""
         index = self._window.slice_at(seconds)
         if self._last is None or self._last[0] != index:
-            places_N = window_places(np.array(self._seconds), index, self._window)
-            window_NHW3 = np.stack([self._images[place] for place in places_N.tolist()])
+            indices_N = window_indices(np.array(self._seconds), index, self._window)
+            window_NHW3 = np.stack([self._images[row] for row in indices_N.tolist()])
             self._last = index, self._map_of(window_NHW3)
         return self._last[1]
 

@@ -132,8 +132,8 @@ class ClipFileWriter:
             num_frames=len(rows_F),
             crc32=zlib.crc32(rows_F.tobytes()),
             clips=tuple(
-                StoredClip(times=segment, frames=tuple(np.searchsorted(chosen, places).tolist()))
-                for segment, places in zip(times.ranges, clips, strict=True)
+                StoredClip(times=segment, frames=tuple(np.searchsorted(chosen, own).tolist()))
+                for segment, own in zip(times.ranges, clips, strict=True)
             )
             if clips
             else (),

@@ -29,7 +29,7 @@ from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import check_crop
-from orn.stage2_train.clip_store.decoded import DecodedVideo, FrameSource
+from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideo
 from orn.stage2_train.clips.objects import (
     PERSON,
     ClipSlots,
@@ -157,7 +157,7 @@ class ClipDataset(Dataset[ClipSample]):
     def __init__(
         self,
         segments: Sequence[Segment],
-        clips: FrameSource,
+        clips: DatasetFrames,
         detections: DetectionFolder,
         settings: ClipSettings,
         *,
@@ -227,7 +227,7 @@ class ClipDataset(Dataset[ClipSample]):
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
-        own_n = video.places_in(times)
+        own_n = video.indices_in(times)
         if not len(own_n):
             raise JoinError(
                 f"segment {segment.id}: no frame in its time range, video {segment.video_id} in "

@@ -203,7 +203,7 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: ClipStore) -> _P
         return f"its time range is not in {clips.name}", "run `orn clips`"
     if dataset.task == "single-label" and len(segment.labels) != 1:
         return "the segment has no label", None
-    has_frames = len(frames.places_in(times)) > 0
+    has_frames = len(frames.indices_in(times)) > 0
     return None if has_frames else ("the video has no frame in its time range", None)
 
 
@@ -232,7 +232,7 @@ def _without_detections(
         nearest = join(index_D=detections.video(video_id).frame_indices)
         for segment in of_video[video_id]:
             times = TimeRange(segment.start_seconds, segment.stop_seconds)
-            own = clips.frames(video_id).places_in(times)
+            own = clips.frames(video_id).indices_in(times)
             far_n = own[~nearest.is_near_n[own]]
             if not far_n.size:
                 continue

@@ -109,11 +109,11 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
     first_R, last_R = start_R // height, (end_R - 1) // height
     spans_R = np.where(end_R > start_R, last_R - first_R + 1, 0)
     if (spans_R != 1).any():  # runs that span several columns, or empty runs
-        place = np.arange(spans_R.sum()) - np.repeat(np.cumsum(spans_R) - spans_R, spans_R)
+        column = np.arange(spans_R.sum()) - np.repeat(np.cumsum(spans_R) - spans_R, spans_R)
         start_R, end_R, owner_R, first_R = (
             np.repeat(values, spans_R) for values in (start_R, end_R, owner_R, first_R)
         )
-        first_R = first_R + place
+        first_R = first_R + column
     foot_R = first_R * height
     return _pieces(
         owner_R, first_R, np.maximum(start_R - foot_R, 0), np.minimum(end_R - foot_R, height)

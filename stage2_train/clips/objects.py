@@ -154,8 +154,8 @@ def with_persons_first(
 
 def _reordered(pieces: MaskPieces, order_N: NDArray[np.int64]) -> MaskPieces:
     """Return the pieces with the masks reordered; the pieces of a mask stay adjacent."""
-    place_N = np.argsort(order_N).astype(np.int32)
-    owner_R = place_N[pieces.owner_R]
+    position_N = np.argsort(order_N).astype(np.int32)
+    owner_R = position_N[pieces.owner_R]
     rows_4R = pieces.owned_by(owner_R).rows_4R[:, np.argsort(owner_R, kind="stable")]
     return MaskPieces(rows_4R=rows_4R)
 

@@ -16,7 +16,7 @@ from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.decoded import FrameSource, VideoFrames
+from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
 from orn.stage2_train.clips.sampling import center_frames
 from orn.stage2_train.model.heads import means_of_parts
 
@@ -203,7 +203,7 @@ def read_maps(store: ClipStore, segment: Segment, *, num_frames: int) -> ClipMap
     return ClipMaps(seconds_T=video.seconds[frames_T], maps_TChw=maps, motion_TChw=motion)
 
 
-def read_motion(frames: FrameSource, segment: Segment, *, num_frames: int) -> ClipMaps:
+def read_motion(frames: DatasetFrames, segment: Segment, *, num_frames: int) -> ClipMaps:
     """Return the motion in at most `num_frames` frames of a segment, stored or computed."""
     video = frames.frames(segment.video_id)
     frames_T = _frames_of(video, segment, num_frames)
@@ -213,7 +213,7 @@ def read_motion(frames: FrameSource, segment: Segment, *, num_frames: int) -> Cl
 
 def _frames_of(video: VideoFrames, segment: Segment, most: int) -> NDArray[np.int64]:
     """Return the indices of at most `most` frames of a segment, at equal distances."""
-    frames = video.places_in(TimeRange(segment.start_seconds, segment.stop_seconds))
+    frames = video.indices_in(TimeRange(segment.start_seconds, segment.stop_seconds))
     return frames[_spread(len(frames), most)]
 
 

@@ -21,7 +21,7 @@ from orn.shared.config.fields import STRICT
 from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import path_text
-from orn.stage2_train.clip_store.decoded import FrameSource
+from orn.stage2_train.clip_store.decoded import DatasetFrames
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (
@@ -56,7 +56,7 @@ class ForestInputs:
     reads_motion: bool
 
     def of_segment(
-        self, segment: Segment, detections: DetectionFolder, frames: FrameSource
+        self, segment: Segment, detections: DetectionFolder, frames: DatasetFrames
     ) -> NDArray[np.float64]:
         """Return the (S,) statistics of a segment.
 
@@ -128,7 +128,7 @@ class FittedForest:
         )
 
     def of_segments(
-        self, segments: Sequence[Segment], detections: DetectionFolder, frames: FrameSource
+        self, segments: Sequence[Segment], detections: DetectionFolder, frames: DatasetFrames
     ) -> NDArray[np.float32]:
         """Return the (M, A) logits of segments; see `logits`."""
         rows = [self.inputs.of_segment(segment, detections, frames) for segment in segments]

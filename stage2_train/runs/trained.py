@@ -20,7 +20,7 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
-from orn.stage2_train.clip_store.decoded import FrameSource
+from orn.stage2_train.clip_store.decoded import DatasetFrames
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.parts.fitted_forest import FittedForest, read_forest
@@ -120,7 +120,7 @@ class OpenedModel:
         heads: Mapping[str, NDArray[np.float32]],
         segments: Sequence[Segment],
         detections: DetectionFolder,
-        frames: FrameSource,
+        frames: DatasetFrames,
     ) -> dict[str, NDArray[np.float32]]:
         """Return (B, A) logits by name in reports, the calibrated prediction first.
 

@@ -131,17 +131,17 @@ def _kind(model: NetworkConfig) -> str:
     return "C3D" if model.architecture == "c3d" else "an object head without appearance"
 
 
-def read_trained(source: Path, model: NetworkConfig) -> InitialWeights:
+def read_trained(start: Path, model: NetworkConfig) -> InitialWeights:
     """Return the best weights of a run or a model folder for a network with this configuration.
 
     Raises:
         ConfigError: if the weights are from a different network.
         CheckpointError: if there are no weights yet, or they are corrupt.
     """
-    config, best = read_config(source), load_best(source)
+    config, best = read_config(start), load_best(start)
     if best is None:
         raise CheckpointError(
-            f"{source}: no {BEST_NAME} yet; pass a run with at least one completed validation to "
+            f"{start}: no {BEST_NAME} yet; pass a run with at least one completed validation to "
             "--from"
         )
     theirs = config.recipe.model
@@ -154,18 +154,18 @@ def read_trained(source: Path, model: NetworkConfig) -> InitialWeights:
         ours, others = (to_dict(own) | {"num_activities": 0} for own in (model, theirs))
         differ = "; ".join(differences(others, ours, words=("there", "here"))) or problem
         raise ConfigError(
-            f"--from {source}: the network architecture differs: model: {differ}; train with the "
+            f"--from {start}: the network architecture differs: model: {differ}; train with the "
             "recipe, system and settings of that run"
         )
     origin = StartedFrom(
-        run=source.resolve().name,
+        run=start.resolve().name,
         dataset=config.dataset.name,
         step=best.step,
         num_loaded=len(weights),
         random=tuple(sorted(new)),
     )
     return InitialWeights(
-        digest=file_digest(source / BEST_NAME, error=CheckpointError),
+        digest=file_digest(start / BEST_NAME, error=CheckpointError),
         started_from=origin,
         previous=config,
         load=partial(_load_trained, weights=weights, origin=origin),
@@ -178,7 +178,7 @@ def find_initial_weights(
     recorded: RunConfig | None,
     *,
     file: Path | None,
-    source: Path | None = None,
+    start: Path | None = None,
 ) -> InitialWeights:
     """Return where the initial weights of a run come from; a run with a checkpoint keeps its own.
 
@@ -187,15 +187,15 @@ def find_initial_weights(
         run: the run folder.
         recorded: configuration in the run folder; None for a new run.
         file: weights of the 2D network; None for the published ones.
-        source: a previous training run, if any.
+        start: a previous training run, if any.
 
     Raises:
         ConfigError: if a file is given for a network without a 2D counterpart.
         CheckpointError: if the file does not exist.
     """
     model = recipe.model
-    if source is not None:
-        return read_trained(source, model)
+    if start is not None:
+        return read_trained(start, model)
     if recorded is not None and file is None and (run / LAST_NAME).is_file():
         return InitialWeights(digest=recorded.weights_digest, started_from=recorded.started_from)
     if recipe.initial_weights == "random":

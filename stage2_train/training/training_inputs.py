@@ -133,18 +133,18 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
     resources = request.resources
     dataset = load_dataset(request.manifest, resources.data_root, needs_videos=True)
     recipe_name, recipe = _read_recipe(request, dataset)
-    source = None if request.start is None else local_folder(request.start)
+    start = None if request.start is None else local_folder(request.start)
     paths = data_paths(request.manifest, dataset.name, resources)
     run = request.run
     if run is None:
-        usual = _default_run(request, paths, source, dataset.name, recipe_name, recipe)
+        usual = _default_run(request, paths, start, dataset.name, recipe_name, recipe)
         run, why = free_run(usual, lambda run: training_change(run, dataset, recipe))
         if why is not None and is_first_process():
             logger.info("%s; this run is kept", why)
     require_utf8(run)
     check_output_folder(run, marker=RUN_MARKER)
     recorded = config_to_resume(run)
-    weights = find_initial_weights(recipe, run, recorded, file=request.weights, source=source)
+    weights = find_initial_weights(recipe, run, recorded, file=request.weights, start=start)
     recipe = _with_precision(recipe, recorded, device=resources.device)
     previous = recorded or weights.previous
     maps = expected_maps(
@@ -155,9 +155,9 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
     _create_missing(request, dataset.name, recipe, weights, creates_clips=creates_clips)
     sources = open_sources(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
     classes = sources.detections.detector.class_names
-    for earlier, place in ((weights.previous, source), (recorded, run)):
+    for earlier, folder in ((weights.previous, start), (recorded, run)):
         if earlier is not None:
-            check_detector_classes(place, earlier, classes, where=paths.shards)
+            check_detector_classes(folder, earlier, classes, where=paths.shards)
     recipe = recipe.with_detector_classes(len(classes))
     data, num_skipped = _read_clips(sources, recipe, request.manifest)
     config = RunConfig(
@@ -188,13 +188,13 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
 def _default_run(
     request: TrainRequest,
     paths: DataPaths,
-    source: Path | None,
+    start: Path | None,
     dataset_name: str,
     recipe_name: str,
     recipe: Recipe,
 ) -> Path:
     """Return the default run folder."""
-    origin = None if source is None else f"from-{source.resolve().name}"
+    origin = None if start is None else f"from-{start.resolve().name}"
     parts = (
         *(dataset_name, *folders_between(paths.shards), Path(recipe_name).stem),
         *(request.system, origin, f"seed{recipe.seed}"),

@@ -44,7 +44,7 @@ def frames_of(folder: Path) -> dict[tuple[str, float, float], list[int]]:
         video, start, stop, _ = row.split(",")
         frames, times = clips.frames(video), TimeRange(float(start), float(stop))
         assert frames.covers(times)
-        places = frames.places_in(times)
+        places = frames.indices_in(times)
         found[video, times.start, times.stop] = frames.rows["index"][places].tolist()
         assert len(frames.read(places)) == len(frames.motion(places)) == len(places)
     return found
@@ -93,4 +93,4 @@ def test_a_video_that_tells_no_times_is_decoded_for_them(tmp_path: Path) -> None
     store(tmp_path)
     frames = ClipStore(tmp_path / "clips").frames("a")
     assert frames.rows["index"].tolist() == center_frames(FRAMES, 4).tolist()
-    assert (frames.places_in(TimeRange()) == np.arange(4)).all()
+    assert (frames.indices_in(TimeRange()) == np.arange(4)).all()

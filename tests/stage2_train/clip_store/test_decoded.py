@@ -46,7 +46,7 @@ def test_equals_the_store(video, tmp_path, rate) -> None:
     chosen = np.arange(len(now.seconds))[::-1][:12]
     np.testing.assert_array_equal(stored.read(chosen), now.read(chosen))
     part = TimeRange(float(now.seconds[1]), float(now.seconds[-1]))
-    np.testing.assert_array_equal(stored.places_in(part), now.places_in(part))
+    np.testing.assert_array_equal(stored.indices_in(part), now.indices_in(part))
 
 
 def test_clips_in_order_decode_a_video_without_times_once(tmp_path, monkeypatch) -> None:

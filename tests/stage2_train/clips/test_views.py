@@ -61,7 +61,7 @@ class Noise:
     def stored_size(self) -> tuple[int, int]:
         return self.pictures_FHW3.shape[1:3]
 
-    def places_in(self, times: TimeRange):
+    def indices_in(self, times: TimeRange):
         return np.arange(*times.places(self.seconds))
 
     def read(self, frames_n, window=None):
