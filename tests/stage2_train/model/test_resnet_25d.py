@@ -7,6 +7,7 @@ from torchvision import models
 
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.image_weights import inflate
+from orn.stage2_train.model.resnet_25d import TemporalConv
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.stage2_train.model.conftest import randomize
 
@@ -16,6 +17,11 @@ ROUND_OFF = 1e-10  # float64, relative, over up to 50 layers
 def _images(count: int, height: int = 33, width: int = 47) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randn(count, 3, height, width, generator=generator, dtype=torch.float64)
+
+
+def test_new_temporal_kernel_changes_no_bit() -> None:
+    feats_MChw = torch.randn(6, 5, 3, 4)
+    assert torch.equal(TemporalConv(5)(feats_MChw, 3), feats_MChw)
 
 
 @pytest.mark.parametrize(
