@@ -148,11 +148,11 @@ def open_dataset(
         PipelineError: if a file is missing or invalid.
     """
     from orn.stage2_train.runs.open_data import open_with_resources
-    from orn.stage2_train.settings.resources import Resources
+    from orn.stage2_train.settings.resources import DataAndDevice
 
     return open_with_resources(
         str(manifest),
-        Resources(
+        DataAndDevice(
             data_root=None if data is None else Path(data),
             shards=None if shards is None else Path(shards),
             clips=None if clips is None else Path(clips),

@@ -16,7 +16,7 @@ from orn.shared.errors import ConfigError, ShardNotFoundError, VideoDecodeError
 from orn.shared.video.read import read_frames
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 from tests.conftest import ROOT
 from tests.worlds.shards import FakeDetector
 
@@ -39,7 +39,9 @@ def small_demo(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def logits(made: Path) -> dict[str, NDArray[np.float32]]:
     """What `orn eval` says of each validation film."""
     with chdir(made):
-        request = EvalRequest(run=Path("runs/demo"), resources=Resources(device="cpu", threads=1))
+        request = EvalRequest(
+            run=Path("runs/demo"), resources=DataAndDevice(device="cpu", threads=1)
+        )
         evaluate(request)
         kept = np.load("runs/demo/predictions-validation.npz")
     return dict(zip(kept["ids"].tolist(), kept["logits"], strict=True))

@@ -39,7 +39,7 @@ from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.run_folder import files_of_run
 from orn.stage2_train.runs.trained import OpenedModel, log_precision, open_model
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 
 if TYPE_CHECKING:
     from orn.predict.prediction_page import PredictionPage
@@ -73,7 +73,7 @@ def predict_videos(
         DetectorError: if the detector cannot be loaded.
         ShardNotFoundError: if `request.shards` has no shards.
     """
-    request = request.changed(threads=Resources(threads=request.threads).num_threads())
+    request = request.changed(threads=DataAndDevice(threads=request.threads).num_threads())
     torch.set_num_threads(request.threads or 1)
     check_output_files(
         [request.overlay, request.html],

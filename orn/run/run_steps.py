@@ -43,7 +43,7 @@ from orn.stage2_train.runs.run_folder import (
     result_paths,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.resources import WITH_WORKERS, Resources, TrainRequest
+from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice, TrainRequest
 from orn.stage2_train.training.train_command import train
 
 
@@ -99,7 +99,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
     )
 
 
-def _of_run(training: TrainRequest) -> Resources:
+def _of_run(training: TrainRequest) -> DataAndDevice:
     """Return the resources of a training for commands that take paths from its run."""
     own = training.resources
     return WITH_WORKERS.changed(partial=own.partial, workers=own.workers, threads=own.threads)

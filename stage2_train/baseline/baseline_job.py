@@ -36,7 +36,7 @@ from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_config import labels_digest
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
-from orn.stage2_train.settings.resources import Resources, data_paths
+from orn.stage2_train.settings.resources import DataAndDevice, data_paths
 
 _PENALTY = 0.01
 """Inverse strength of the L2 penalty of the probe, for standardized statistics."""
@@ -151,7 +151,7 @@ def _predictions(
     )
     first = len(known)
     forest = FittedForest.fit(
-        inputs, np.stack(rows[:first]), known, number, seed=seed, jobs=Resources().num_threads()
+        inputs, np.stack(rows[:first]), known, number, seed=seed, jobs=DataAndDevice().num_threads()
     )
     probe_NA = None
     if has_maps:

@@ -8,8 +8,8 @@ from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.settings.resources import (
     NEWEST,
     ClipsFolder,
+    DataAndDevice,
     Recipe,
-    Resources,
     ShardsFolder,
 )
 
@@ -29,8 +29,8 @@ class BaselineRequest(Request):
     out: Annotated[FilePath | None, out_option("runs/DATASET-baseline")] = None
 
     @property
-    def resources(self) -> Resources:
+    def resources(self) -> DataAndDevice:
         """The paths of the data."""
-        return Resources(
+        return DataAndDevice(
             data_root=self.data_root, shards=self.shards, clips=self.clips, partial=self.partial
         )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from orn.data_manifests.records import Split
 from orn.shared.common_options import DatasetName, FilePath, Names, Overrides
 from orn.shared.options import Option, Request
-from orn.stage2_train.settings.resources import Recipe, Resources
+from orn.stage2_train.settings.resources import DataAndDevice, Recipe
 from orn.stage2_train.settings.systems import SYSTEMS, System, find_system
 
 Settings = tuple[str, ...]
@@ -53,7 +53,7 @@ class AblationRequest(Request):
         None
     )
     test: Annotated[bool, Option("Compare on the test split.")] = False
-    resources: Resources = Resources()
+    resources: DataAndDevice = DataAndDevice()
 
     @model_validator(mode="after")
     def _names_systems_once(self) -> Self:

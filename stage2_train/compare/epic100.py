@@ -31,7 +31,7 @@ from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import paths_of_run
 from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 
 _TOP_K = 5
 
@@ -44,7 +44,7 @@ def _listing(run: Path, target: EpicTarget, data_root: Path | None) -> Listing:
         DataRootError: if there is no data root.
     """
     config = read_config(run)
-    paths = paths_of_run(run, config, Resources(data_root=data_root))
+    paths = paths_of_run(run, config, DataAndDevice(data_root=data_root))
     manifest = load_manifest(paths.manifest)
     labels = manifest.labels
     is_one = isinstance(labels, Epic100Labels) and labels.target == target

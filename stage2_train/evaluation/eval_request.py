@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from orn.data_manifests.records import Split
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources
+from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, DataAndDevice
 
 
 class EvalRequest(Request):
@@ -40,7 +40,7 @@ class EvalRequest(Request):
             name="--name",
         ),
     ] = None
-    resources: Annotated[Resources, OF_RUN] = WITH_WORKERS
+    resources: Annotated[DataAndDevice, OF_RUN] = WITH_WORKERS
 
     @model_validator(mode="after")
     def _has_files_of_its_own(self) -> Self:

@@ -37,7 +37,7 @@ from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import Measured, Mistake
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.trained import OpenedModel
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 
 _GROUPS, _OF_GROUP = 8, 2
 """Number of groups of mistakes, and number of clips in each group."""
@@ -80,7 +80,7 @@ class Explanations:
 
 
 def explain_clips(
-    runs: Sequence[EvaluatedRun], measured: Measured, resources: Resources
+    runs: Sequence[EvaluatedRun], measured: Measured, resources: DataAndDevice
 ) -> Explanations:
     """Explain mistakes, in one pass over the clips; other clips are only shown.
 
@@ -121,7 +121,7 @@ def explain_clips(
 
 
 def _explained(
-    run: EvaluatedRun, classes_of: Mapping[str, Sequence[int]], resources: Resources
+    run: EvaluatedRun, classes_of: Mapping[str, Sequence[int]], resources: DataAndDevice
 ) -> Iterator[tuple[ClipBatch, dict[tuple[int, int], ShownClip]]]:
     """Yield the clips of a run in batches, with the explanation of each class that is asked for, by
     the clip's index in the batch and the class."""

@@ -7,7 +7,7 @@ from orn.data_manifests.records import Split
 from orn.shared.common_options import AsJson, FilePath
 from orn.shared.echo import echo_result
 from orn.shared.options import Argument, Option, command
-from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources, wait_passively
+from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, DataAndDevice, wait_passively
 
 
 @command("report", imports=("orn.stage2_train.report.report_job",))
@@ -17,7 +17,7 @@ def report(
     split: Annotated[
         Split, Option("Split to report on; evaluated first if `orn eval` has not done so.")
     ] = "validation",
-    resources: Annotated[Resources, OF_RUN] = WITH_WORKERS,
+    resources: Annotated[DataAndDevice, OF_RUN] = WITH_WORKERS,
     as_json: AsJson = False,
 ) -> None:
     """Write RUN/report.html, a page with the score, confusions and explanations of a run.

@@ -35,15 +35,15 @@ from orn.stage2_train.runs.trained import (
     sources_of_run,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 
 logger = logging.getLogger(__name__)
 
-_USUAL = Resources()
+_USUAL = DataAndDevice()
 
 
 def write_report(
-    run: Path, *, split: Split = "validation", resources: Resources = _USUAL
+    run: Path, *, split: Split = "validation", resources: DataAndDevice = _USUAL
 ) -> dict[str, Any]:
     """Write the page for a run, or for all folds of a cross-validation; evaluate it first unless
     its evaluation is current.
@@ -120,14 +120,14 @@ def _results(run: Path, folds: Sequence[Path], split: Split) -> list[Path]:
     ]
 
 
-def _evaluated(model: OpenedModel, measured: Measured, resources: Resources) -> EvaluatedRun:
+def _evaluated(model: OpenedModel, measured: Measured, resources: DataAndDevice) -> EvaluatedRun:
     """Return a run with its evaluated segments."""
     split, sources = measured.file.split, sources_of_run(model.path, model.config, resources)
     joined = sources.join(split, model.config.recipe)
     return EvaluatedRun(model=model, sources=sources, joined=joined)
 
 
-def _measured(model: OpenedModel, split: Split, resources: Resources) -> Measured:
+def _measured(model: OpenedModel, split: Split, resources: DataAndDevice) -> Measured:
     """Return the evaluation of a model, made again with as many clips if it is not current."""
     request = EvalRequest(run=model.path, split=split, resources=resources)
     with suppress(PipelineError):  # missing or damaged

@@ -43,7 +43,7 @@ from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
-from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths
+from orn.stage2_train.settings.resources import DataAndDevice, DataPaths, data_paths
 
 logger = logging.getLogger(__name__)
 
@@ -195,13 +195,13 @@ def open_sources(
     return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
 
 
-def lacks_store(dataset_name: str, resources: Resources) -> bool:
+def lacks_store(dataset_name: str, resources: DataAndDevice) -> bool:
     """Return whether there is no clip store of a data set."""
     return not is_clip_store(resources.clips_of(dataset_name))
 
 
 def refuse_missing(
-    manifest: str, dataset_name: str, resources: Resources, *, store: ClipsRequest | None
+    manifest: str, dataset_name: str, resources: DataAndDevice, *, store: ClipsRequest | None
 ) -> None:
     """Raise PipelineError if there are no shards or no clip store, with the commands that create
     them.
@@ -389,7 +389,11 @@ class OpenedDataset:
 
 
 def open_with_resources(
-    manifest: str, resources: Resources, *, recipe: str | None = None, settings: Sequence[str] = ()
+    manifest: str,
+    resources: DataAndDevice,
+    *,
+    recipe: str | None = None,
+    settings: Sequence[str] = (),
 ) -> OpenedDataset:
     """Open a data set like `orn train`, but without creating missing shards or clip stores.
 

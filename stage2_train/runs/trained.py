@@ -42,7 +42,7 @@ from orn.stage2_train.runs.run_folder import (
     weights_digest,
 )
 from orn.stage2_train.settings.model_config import Heads
-from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths
+from orn.stage2_train.settings.resources import DataAndDevice, DataPaths, data_paths
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
 
 
 def paths_of_run(
-    run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
+    run: Path, config: RunConfig, resources: DataAndDevice, *, manifest: str | None = None
 ) -> DataPaths:
     """Return the paths of a run's data: the given paths, otherwise the paths recorded by the run;
     for an exported run or a different data set, the default paths.
@@ -229,12 +229,12 @@ def fold_runs(run: Path) -> tuple[Path, ...]:
     first = run / FIRST_FOLD
     if not (first / CONFIG_NAME).is_file():
         return ()
-    paths = paths_of_run(first, recorded_config(first), Resources())
+    paths = paths_of_run(first, recorded_config(first), DataAndDevice())
     return tuple(run / name for name in folds_of(paths.manifest))
 
 
 def sources_of_run(
-    run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
+    run: Path, config: RunConfig, resources: DataAndDevice, *, manifest: str | None = None
 ) -> Sources:
     """Open the data of a run at the paths from `paths_of_run`; of a data set with more classes, the
     segments of its own classes.

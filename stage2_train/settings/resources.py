@@ -63,7 +63,7 @@ OF_RUN = OptionOverrides(
 """Defaults of options for a run, which has recorded the paths of its data."""
 
 
-class Resources(Request):
+class DataAndDevice(Request):
     """Paths of data, workers and device; a path of None means the data set's default, or the path
     recorded by a run."""
 
@@ -98,7 +98,7 @@ class Resources(Request):
         return self.clips or default_folder("clips", dataset_name)
 
 
-WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
+WITH_WORKERS = DataAndDevice(workers=min(4, usable_cores() - 1))
 """The default resources, with data-loading processes."""
 
 
@@ -128,7 +128,7 @@ class TrainRequest(Request):
     ] = None
     seed: Annotated[Seed | None, Option("Seed, instead of the recipe's.")] = None
     max_steps: Annotated[Count | None, Option("Stop after this number of steps.")] = None
-    resources: Resources = WITH_WORKERS
+    resources: DataAndDevice = WITH_WORKERS
 
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:
@@ -151,7 +151,7 @@ class DataPaths:
     """Clip store."""
 
 
-def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
+def data_paths(manifest: str, dataset_name: str, resources: DataAndDevice) -> DataPaths:
     """Return the paths for a data set without a run; `manifest` is its name or file."""
     from orn.data_manifests.load import data_root_of, load_manifest
 
@@ -256,7 +256,7 @@ def _last_time(folder: Path, plan: "Plan") -> datetime:
     return datetime.fromtimestamp(max(times))
 
 
-def with_newest_data(resources: Resources) -> tuple[str, Resources]:
+def with_newest_data(resources: DataAndDevice) -> tuple[str, DataAndDevice]:
     """Return the manifest of that data set, and resources completed with its paths; for errors, see
     `newest_data`."""
     data = newest_data(resources.data_root, shards=resources.shards)

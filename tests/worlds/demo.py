@@ -6,7 +6,7 @@ from pathlib import Path
 from orn.demo.world import write_world
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.make_clips import make_clips
-from orn.stage2_train.settings.resources import Resources, TrainRequest
+from orn.stage2_train.settings.resources import DataAndDevice, TrainRequest
 from orn.stage2_train.training.train import train
 from tests.worlds.truth import write_truth_shards
 
@@ -29,7 +29,7 @@ def make_small_demo(folder: Path) -> None:
         train(
             TrainRequest(
                 manifest="demo",
-                resources=Resources(device="cpu", threads=1),
+                resources=DataAndDevice(device="cpu", threads=1),
                 overrides=_RECIPE,
                 run=Path("runs/demo"),
             )

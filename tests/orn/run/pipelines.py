@@ -8,7 +8,7 @@ from orn.run.plan_run import Pipeline
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.settings.resources import Resources, TrainRequest
+from orn.stage2_train.settings.resources import DataAndDevice, TrainRequest
 from tests.worlds.films import TinyWorld
 from tests.worlds.tables import draw_folds
 
@@ -18,7 +18,7 @@ LAPTOP = {"workers": 0, "device": "cpu"}
 def pipeline_of(world: TinyWorld, options: dict[str, str], **more: Any) -> Pipeline:
     """A pipeline with the options of `make_workspace`."""
     manifest, root = options["manifest"], Path(options["--data"])
-    data = Resources(data_root=root, shards=world.shards_path, clips=world.store_path)
+    data = DataAndDevice(data_root=root, shards=world.shards_path, clips=world.store_path)
     return Pipeline(
         objects=DetectRequest(dataset=manifest, data_root=root, out=world.shards_path),
         clips=ClipsRequest(manifest=manifest, data_root=root, out=world.store_path),

@@ -273,9 +273,9 @@ def evaluated(**options: Any) -> Callable[[Begun], None]:
     def change(begun: Begun) -> None:
         from orn.stage2_train.evaluation.eval_request import EvalRequest
         from orn.stage2_train.evaluation.evaluate import evaluate
-        from orn.stage2_train.settings.resources import Resources
+        from orn.stage2_train.settings.resources import DataAndDevice
 
-        evaluate(EvalRequest(run=begun.run, resources=Resources(**LAPTOP), **options))
+        evaluate(EvalRequest(run=begun.run, resources=DataAndDevice(**LAPTOP), **options))
 
     return change
 

@@ -11,7 +11,7 @@ from orn.stage2_train.report.measured import Measured
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.trained import open_model, paths_of_run
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 from tests.worlds.evaluations import evaluation_of
 
 
@@ -32,6 +32,6 @@ def made_page(
     detector = SimpleNamespace(title=predictions.ids[0], config_name="x")
     sources = SimpleNamespace(detections=SimpleNamespace(detector=detector))
     runs = [EvaluatedRun(model=model, sources=sources, joined=SimpleNamespace(segments=()))]
-    paths = paths_of_run(run, model.config, Resources())
+    paths = paths_of_run(run, model.config, DataAndDevice())
     paths = replace(paths, manifest=manifest or paths.manifest)
     return report_page(run, runs, measured, explained, paths=paths)

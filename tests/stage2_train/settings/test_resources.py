@@ -3,7 +3,7 @@
 import pytest
 
 from orn.stage2_train.settings import resources
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ def test_threads_are_the_cores_that_are_left(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if variable is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", variable)
-    assert Resources(threads=asked, workers=workers).num_threads(jobs=jobs) == expected
+    assert DataAndDevice(threads=asked, workers=workers).num_threads(jobs=jobs) == expected

@@ -17,7 +17,7 @@ from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import open_model, sources_of_run
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataAndDevice
 from tests.emulated_device import emulated_device
 from tests.running import LAPTOP, run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
@@ -69,7 +69,7 @@ def logits(name: str) -> np.ndarray:
 def test_stored_maps_give_the_logits_of_the_stored_frames(work) -> None:
     """But for rounding to float16."""
     model = open_model(RUN, device="cpu")
-    sources = sources_of_run(RUN, model.config, Resources())
+    sources = sources_of_run(RUN, model.config, DataAndDevice())
     recipe = model.config.recipe
     clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
     results = []
@@ -121,8 +121,8 @@ def test_clips_have_the_stored_motion_of_their_frames(work) -> None:
     moving = replace(config.recipe, model=replace(config.recipe.model, motion=True))
     store = ClipStore(Path("clips/motion"))
     for recipe, resources in (
-        (moving, Resources(clips=store.path)),
-        (config.recipe, Resources(clips=store.path)),
+        (moving, DataAndDevice(clips=store.path)),
+        (config.recipe, DataAndDevice(clips=store.path)),
     ):
         sources = sources_of_run(RUN, replace(config, recipe=recipe), resources)
         clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
@@ -142,7 +142,7 @@ def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) ->
     config = read_config(RUN)
     samples = []
     for store in ("clips/maps", "clips/centers"):
-        sources = sources_of_run(RUN, config, Resources(clips=Path(store)))
+        sources = sources_of_run(RUN, config, DataAndDevice(clips=Path(store)))
         clips = sources.clip_dataset(sources.join("validation", config.recipe), config.recipe)
         samples.append([clips[place] for place in range(len(clips))])
     for every, center in zip(*samples, strict=True):
