@@ -81,13 +81,13 @@ class DataAndDevice(Request):
     ] = None
     device: Device = "auto"
 
-    def num_threads(self, *, jobs: int = 1) -> int:
-        """Return the number of threads for each of `jobs` parallel jobs: --threads, otherwise
-        OMP_NUM_THREADS, otherwise its share of the usable cores minus its workers, at least 1."""
+    def num_threads(self) -> int:
+        """Return the number of threads: --threads, otherwise OMP_NUM_THREADS, otherwise the usable
+        cores minus the workers, at least 1."""
         asked = os.environ.get("OMP_NUM_THREADS", "")
         if self.threads is None and asked.isdecimal() and int(asked) > 0:
             return int(asked)
-        return self.threads or max(1, usable_cores() // jobs - self.workers)
+        return self.threads or max(1, usable_cores() - self.workers)
 
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards for a data set without a run."""
