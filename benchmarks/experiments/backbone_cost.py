@@ -23,7 +23,7 @@ import torch
 import torchvision
 from torchvision.models import get_model
 
-from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
+from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, compute_maps
 from orn.stage2_train.clip_store.store_format import map_bytes
 from orn.stage2_train.model.backbones import build_backbone, map_shape, published_size
 from orn.stage2_train.model.video_backbone import published_weights
@@ -45,7 +45,7 @@ def cpu_seconds(use: Callable[[], Any]) -> float:
 def cost(backbone: str, repetitions: int) -> dict[str, Any]:
     """Return the CPU seconds per map of a network, ours and alone, with random weights."""
     size, window = published_size(backbone), WINDOWS.get(backbone)
-    mapper = FrameMapper(build_backbone(backbone), backbone)
+    network = build_backbone(backbone)
     batch: tuple[int, ...] = (MAPPED_FRAMES,)
     given: tuple[int, ...]
     if window is None:
@@ -56,7 +56,7 @@ def cost(backbone: str, repetitions: int) -> dict[str, Any]:
         whole, given = get_model(backbone.split("/")[1]), (1, 3, window.frames, *size)
     images, inputs = np.zeros((*batch, *size, 3), np.uint8), torch.zeros(given)
     whole.eval()
-    uses = {"maps": lambda: mapper.maps(images), "alone": lambda: whole(inputs)}
+    uses = {"maps": lambda: compute_maps(network, images), "alone": lambda: whole(inputs)}
     measured: dict[str, list[float]] = {name: [] for name in uses}
     with torch.inference_mode():
         for turn in range(repetitions + 1):

@@ -3,6 +3,8 @@
 M frames, N frames of the window of a video network, H W pixels, C channels, h w cells.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from orn.stage2_train.settings.model_config import WINDOWS
 if TYPE_CHECKING:
     from orn.stage2_train.model.backbones import MapBackbone
 
+FrameMapper = Callable[[NDArray[np.uint8]], NDArray[Any]]
+"""Returns the maps of frames; see `compute_maps`."""
 MAPPED_FRAMES = 8
 """Frames of a video in a batch of an image network; part of the format, because the size of a batch
 may change the last bits of a map."""
@@ -45,10 +49,10 @@ def map_settings(
     )
 
 
-def open_mapper(maps: MapSettings, device: str, *, weights: Path | None = None) -> "FrameMapper":
-    """Load the network that computes some maps on a device; a process computes maps with one CPU
-    thread, because the number of threads may change their last bits. For `weights`, see
-    `map_settings`.
+def open_mapper(maps: MapSettings, device: str, *, weights: Path | None = None) -> FrameMapper:
+    """Load the network of some maps on a device, and return what computes them; for `weights`, see
+    `map_settings`. A process computes maps with one CPU thread, because the number of threads may
+    change their last bits.
 
     Raises:
         CheckpointError: if the weights are missing, or differ from those of the maps.
@@ -65,31 +69,24 @@ def open_mapper(maps: MapSettings, device: str, *, weights: Path | None = None) 
         )
     if device == "cpu":
         torch.set_num_threads(1)
-    return FrameMapper(network.to(device), maps.backbone)
+    return partial(compute_maps, network.to(device))
 
 
-class FrameMapper:
-    """A network that computes maps of frames."""
+def compute_maps(network: "MapBackbone", images: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return the (M, C, h, w) float16 maps of frames, given (M, H, W, 3) uint8 RGB images, or for a
+    video network (M, N, H, W, 3) windows.
 
-    def __init__(self, network: "MapBackbone", name: str) -> None:
-        self._network = network
-        self._name = name
+    Raises:
+        ClipStoreError: if a value exceeds the range of float16.
+    """
+    import torch
 
-    def maps(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the (M, C, h, w) float16 maps of frames, given (M, H, W, 3) uint8 RGB images, or
-        for a video network (M, N, H, W, 3) windows.
-
-        Raises:
-            ClipStoreError: if a value exceeds the range of float16.
-        """
-        import torch
-
-        device = next(self._network.parameters()).device
-        images_1MCHW = torch.from_numpy(images).movedim(-1, -3)[None].to(device)
-        maps_MChw = self._network(images_1MCHW).cpu().numpy().astype(MAP_DTYPE)
-        if not np.isfinite(maps_MChw).all():
-            raise ClipStoreError(
-                f"maps of {self._name}: expected numbers in the range of float16, got larger ones; "
-                "choose another network"
-            )
-        return maps_MChw
+    device = next(network.parameters()).device
+    images_1MCHW = torch.from_numpy(images).movedim(-1, -3)[None].to(device)
+    maps_MChw = network(images_1MCHW).cpu().numpy().astype(MAP_DTYPE)
+    if not np.isfinite(maps_MChw).all():
+        raise ClipStoreError(
+            "maps: expected numbers in the range of float16, got larger ones; choose another "
+            "network"
+        )
+    return maps_MChw

@@ -266,7 +266,7 @@ def source_stamp(video: Video) -> Stamp:
 def _with_maps(frames: Iterator[_EncodedFrame], mapper: FrameMapper) -> Iterator[_EncodedFrame]:
     """Yield frames with their maps, which are computed from the pixels of the JPEG file."""
     while batch := tuple(islice(frames, MAPPED_FRAMES)):
-        maps_MChw = mapper.maps(np.stack([decode_jpeg(frame.jpeg) for frame in batch]))
+        maps_MChw = mapper(np.stack([decode_jpeg(frame.jpeg) for frame in batch]))
         for frame, map_Chw in zip(batch, maps_MChw, strict=True):
             yield frame.with_maps({"maps": map_Chw})
 
@@ -282,7 +282,7 @@ def _surroundings(
         described["maps"] = WindowMaps(
             settings.maps.window,
             shrink=lambda image_HW3: np.asarray(rescaled(image_HW3, settings)),
-            map_of=lambda window_NHW3: mapper.maps(window_NHW3[None])[0],
+            map_of=lambda window_NHW3: mapper(window_NHW3[None])[0],
         )
     return described
 

@@ -5,9 +5,7 @@ B clips, T time steps, M = B * T frames folded, D features per step, R width of 
 channels of a map, h w cells, A activity classes. Times are those of the steps, in seconds.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +23,7 @@ tenth of their means, and a classifier learns little from them with the recipe's
 MOTION_PARTS = 3
 """Number of rows and of columns of a frame in which the activity head reads motion."""
 Statistics = Literal["mean", "mean_and_deviation", "mean_deviation_trend"]
-NUM_STATISTICS: Mapping[Statistics, int] = MappingProxyType(
-    {"mean": 1, "mean_and_deviation": 2, "mean_deviation_trend": 3}
-)
-"""Number of statistics of a feature over time."""
+"""Statistics of a feature over time, by their number: one, two or three."""
 
 
 class Classifier(nn.Linear):
@@ -100,7 +95,8 @@ class StatisticsClassifier(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.feature_width, self.num_statistics = feature_width, NUM_STATISTICS[statistics]
+        self.feature_width = feature_width
+        self.num_statistics = get_args(Statistics).index(statistics) + 1
         self.dropout = nn.Dropout(dropout)
         self.classify = Classifier(self.num_statistics * feature_width, num_activities)
 

@@ -194,7 +194,7 @@ class Recipe:
                 'ensemble: expected ["network"] or ["network", "forest"], got '
                 f"{list(self.ensemble)}; `orn baseline` evaluates a forest alone"
             )
-        stride = self.crop_stride
+        stride = 1 if self.model.has_image_network else RESNET_STRIDE
         if any(length % stride for length in self.data.crop):
             raise ValueError(
                 f"data.crop: expected multiples of {stride}, the stride of the object head's "
@@ -206,12 +206,6 @@ class Recipe:
         """Return a copy of the recipe for a detector with `number` classes."""
         model = dataclasses.replace(self.model, num_detector_classes=number)
         return dataclasses.replace(self, model=model)
-
-    @property
-    def crop_stride(self) -> int:
-        """Number of pixels of which crop sides must be multiples: the stride of the ResNet's
-        features; 1 for an image network, whose stride is known when it is built."""
-        return 1 if self.model.has_image_network else RESNET_STRIDE
 
 
 def recipe_names() -> tuple[str, ...]:

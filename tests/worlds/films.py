@@ -7,7 +7,6 @@ masks are the rectangles that were drawn.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -139,8 +138,7 @@ def write_maps(path: Path, films: list[Film]) -> None:
         return means_M34.reshape(-1, 3, 2, 2).astype(np.float16)
 
     settings = MapSettings(backbone="timm/colors", weights="sha256:0", shape=(3, 2, 2))
-    mapper: Any = SimpleNamespace(maps=maps)
-    write_store(path, films, replace(STORED, maps=settings), mapper=mapper)
+    write_store(path, films, replace(STORED, maps=settings), mapper=maps)
 
 
 def write_films_shard(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.frame_maps import FrameMapper
+from orn.stage2_train.clip_store.frame_maps import compute_maps
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.backbones import load_backbone
@@ -99,8 +99,8 @@ def test_everything_that_uses_a_network_runs_on_a_device(work) -> None:
     """Maps, the standardization, training, validation, evaluation, report and prediction."""
     film = next(Path("data/demo").rglob("validation-*.mp4"))
     with emulated_device() as device:
-        mapper = FrameMapper(load_backbone(NETWORK, file=Path("network.pth")).to(device), NETWORK)
-        assert mapper.maps(np.zeros((2, 64, 96, 3), np.uint8)).shape[0] == 2
+        network = load_backbone(NETWORK, file=Path("network.pth")).to(device)
+        assert compute_maps(network, np.zeros((2, 64, 96, 3), np.uint8)).shape[0] == 2
         shutil.rmtree(RUN)
         train("--set", "precision=bf16")
         run_orn("eval", RUN, *LAPTOP)
