@@ -84,7 +84,7 @@ class _Results:
         if row not in self.right:
             return "-"
         mean = self.mean(row)
-        ((draws_R,),) = bootstrap_figures([mean], self.groups)
+        ((draws_R,),) = bootstrap_figures([mean.figures], self.groups)
         number = len(set(self.groups))
         return _text(with_interval(mean.values_N.mean(), draws_R, num_groups=number), "value")
 
@@ -93,7 +93,9 @@ class _Results:
         row."""
         if not {first, second} <= self.right.keys():
             return None
-        return paired_differences(self.mean(second), self.mean(first), self.groups)[0]
+        return paired_differences(self.mean(second).figures, self.mean(first).figures, self.groups)[
+            0
+        ]
 
     def p_value(self, first: str, second: str) -> float | None:
         """Return the two-sided p value of Student's t from which the interval of `gain` is."""

@@ -50,7 +50,7 @@ def beside_network(run: Path, name: str) -> dict[str, Any] | None:
         Tallies(model.labels, logits_NA, model.unsure)
         for logits_NA in (baseline.logits, model.logits)
     )
-    gain = paired_differences(own, trained, model.groups or model.ids)[0]
+    gain = paired_differences(own.figures, trained.figures, model.groups or model.ids)[0]
     points = {key: f"{100 * value:+.1f}" for key, value in gain.items() if value is not None}
     text += f" (this model minus this: {points['difference']} points"
     if "low" in points:

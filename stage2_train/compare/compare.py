@@ -62,7 +62,9 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
     groups = first.groups or first.ids
     one_tally, other_tally = (Tallies(own.labels, own.logits, own.unsure) for own in pair)
     names, segments_FN = one_tally.names, segments_of_metrics(first, one_tally)
-    rows = paired_differences(one_tally, other_tally, groups, segments_FN=segments_FN)
+    rows = paired_differences(
+        one_tally.figures, other_tally.figures, groups, segments_FN=segments_FN
+    )
     classes = [
         {"class": class_name, **row}
         for class_name, row in zip(class_names, rows[len(names) :], strict=True)

@@ -3,7 +3,6 @@
 N segments, A activity classes, B bins of confidence, R bootstrap draws.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,22 +16,6 @@ NUM_BINS = 10
 _CHANCE_DRAWS = 2000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Measures:
-    """Log loss and, for single labels, calibration error, as functions of the segments drawn."""
-
-    loss_N: NDArray[np.float64]
-    gap_BN: NDArray[np.float64] | None
-    """Confidence minus whether the prediction is right, of the segments of each bin."""
-
-    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        total_R = counts_NR.sum(axis=0)
-        rows = [self.loss_N @ counts_NR / total_R]
-        if self.gap_BN is not None:
-            rows.append(np.abs(self.gap_BN @ counts_NR).sum(axis=0) / total_R)
-        return np.stack(rows)
-
-
 def calibration_values(predictions: Predictions) -> dict[str, Any]:
     """Return the fields of `runs.eval_file.Calibration` for predictions from `with_groups`.
 
@@ -43,7 +26,7 @@ def calibration_values(predictions: Predictions) -> dict[str, Any]:
     labels, logits_NA = predictions.labels, predictions.logits
     loss_N = segment_losses(logits_NA, labels, predictions.unsure)
     values: dict[str, Any] = {"fitted_on": predictions.fitted_on}
-    gap_BN = None
+    gap_BN = None  # confidence minus whether the prediction is right, in each bin
     if labels.ndim == 1:
         chance_NA = probabilities(logits_NA, multi_label=False)
         confidence_N = chance_NA.max(axis=1).astype(np.float64)
@@ -60,9 +43,16 @@ def calibration_values(predictions: Predictions) -> dict[str, Any]:
             for own_N in bin_BN
             if own_N.any()
         ]
-    measures = _Measures(loss_N, gap_BN)
-    once_F = measures.figures(np.ones((len(labels), 1)))[:, 0]
-    draws_FR = bootstrap_figures([measures], predictions.groups or predictions.ids)[0]
+
+    def figures(counts_NR: NDArray) -> NDArray[np.float64]:
+        total_R = counts_NR.sum(axis=0)
+        rows = [loss_N @ counts_NR / total_R]
+        if gap_BN is not None:
+            rows.append(np.abs(gap_BN @ counts_NR).sum(axis=0) / total_R)
+        return np.stack(rows)
+
+    once_F = figures(np.ones((len(labels), 1)))[:, 0]
+    draws_FR = bootstrap_figures([figures], predictions.groups or predictions.ids)[0]
     ends_2F = np.quantile(draws_FR, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1)
     for name, value, low, high in zip(("log_loss", "error"), once_F, *ends_2F, strict=False):
         values[name] = {"value": float(value), "low": float(low), "high": float(high)}

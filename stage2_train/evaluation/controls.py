@@ -145,7 +145,9 @@ def control_values(predictions: Predictions, classes: Sequence[str]) -> dict[str
         if len(rows):
             own = predictions.reordered(rows)
             then_NA = np.eye(len(classes), dtype=np.float32)[predicted_NP[rows, index]]
-            now, then = (Tallies(own.labels, each) for each in (own.network_logits, then_NA))
+            now, then = (
+                Tallies(own.labels, each).figures for each in (own.network_logits, then_NA)
+            )
             groups = own.groups or own.ids
             results[name] = paired_differences(now, then, groups, num_draws=_NUM_DRAWS)[0]
     rows = np.flatnonzero(predicted_NP[:, 0] >= 0)

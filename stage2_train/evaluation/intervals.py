@@ -4,8 +4,7 @@ N segments, F metrics, G groups, R bootstrap draws.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +29,9 @@ def student_t(freedom: float) -> float:
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
-class Figures(Protocol):
-    """F metrics as functions of the number of times that each of N segments is drawn."""
-
-    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """Return (F, R) metrics; NaN if undefined."""
+Figures = Callable[[NDArray], NDArray[np.float64]]
+"""F metrics, (F, R), as functions of the (N, R) numbers of times that each of N segments is drawn;
+NaN if undefined."""
 
 
 def bootstrap_figures(
@@ -61,7 +58,7 @@ def bootstrap_figures(
         counts_RG = np.bincount(drawn_RG.ravel(), minlength=draws * num_groups)
         counts_GR = counts_RG.reshape(draws, num_groups).T.astype(np.float32)
         counts_NR = np.ascontiguousarray(counts_GR)[group_N]
-        parts.append([tally.figures(counts_NR) for tally in tallies])
+        parts.append([tally(counts_NR) for tally in tallies])
     return [np.concatenate(of_tally, axis=1) for of_tally in zip(*parts, strict=True)]
 
 
@@ -134,7 +131,7 @@ def paired_differences(
         in -1..1; None if undefined, and bounds are also None if all segments are of one group.
     """
     pair, num_segments = (one, other), len(groups)
-    ones_F, others_F = (run.figures(np.ones((num_segments, 1)))[:, 0] for run in pair)
+    ones_F, others_F = (run(np.ones((num_segments, 1)))[:, 0] for run in pair)
     group_N = np.unique(np.asarray(groups), return_inverse=True)[1]
     by_unit = []
     for unit_N in (group_N, np.arange(num_segments)):

@@ -109,7 +109,7 @@ def measured_values(
         values["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
     tallies = [Tallies(labels, logits_NA, unsure_NA) for logits_NA in heads.values()]
     of_tallies = _with_intervals(
-        tallies,
+        [tally.figures for tally in tallies],
         segments_of_metrics(predictions, tallies[0]),
         groups=predictions.groups or predictions.ids,
         videos=predictions.videos,
@@ -160,7 +160,7 @@ def _with_intervals(
         [
             with_interval(value, draws_R, num_groups=size)
             for value, draws_R, size in zip(
-                tally.figures(once)[:, 0].tolist(), draws_FR, sizes_F, strict=True
+                tally(once)[:, 0].tolist(), draws_FR, sizes_F, strict=True
             )
         ]
         for tally, draws_FR in zip(tallies, draws, strict=True)
@@ -172,22 +172,6 @@ def _with_intervals(
         [at_least(*pair) for pair in zip(*of_tally, strict=True)]
         for of_tally in zip(proportions, least, strict=True)
     ]
-
-
-class _Shares:
-    """The fractions of segments that are correct, as functions of the number of times that each
-    segment is drawn."""
-
-    def __init__(self, right_FN: NDArray[np.bool_], in_FN: NDArray[np.bool_]) -> None:
-        self._right_FN, self._in_FN = (own.astype(np.float32) for own in (right_FN, in_FN))
-
-    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """Return (F, R) fractions; NaN without a segment."""
-        counts_NR = counts_NR.astype(np.float32, copy=False)
-        right_FR = (self._right_FN @ counts_NR).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            fraction_FR: NDArray[np.float64] = right_FR / (self._in_FN @ counts_NR)
-        return fraction_FR
 
 
 def share_figures(
@@ -207,7 +191,17 @@ def share_figures(
     """
     in_FN = np.stack([in_N for _, in_N in shares.values()])
     right_FN = np.stack([right_N for right_N, _ in shares.values()]) & in_FN
+    right, of = right_FN.astype(np.float32), in_FN.astype(np.float32)
+
+    def figures(counts_NR: NDArray) -> NDArray[np.float64]:
+        counts_NR = counts_NR.astype(np.float32, copy=False)
+        with np.errstate(invalid="ignore"):
+            fraction_FR: NDArray[np.float64] = (right @ counts_NR).astype(np.float64) / (
+                of @ counts_NR
+            )
+        return fraction_FR
+
     (proportions,) = _with_intervals(
-        [_Shares(right_FN, in_FN)], in_FN, groups=groups, videos=videos, num_draws=num_draws
+        [figures], in_FN, groups=groups, videos=videos, num_draws=num_draws
     )
     return dict(zip(shares, proportions, strict=True))

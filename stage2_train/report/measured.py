@@ -136,7 +136,7 @@ class Measured:
         groups = self.predictions.groups or self.predictions.ids
         both, *alone = (Tallies(labels, head, self.predictions.unsure) for head in heads.values())
         return {
-            name: paired_differences(both, tally, groups)[0]
+            name: paired_differences(both.figures, tally.figures, groups)[0]
             for name, tally in zip([*heads][1:], alone, strict=True)
         }
 

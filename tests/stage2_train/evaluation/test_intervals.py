@@ -33,9 +33,9 @@ def _single(right_N: NDArray[np.bool_], labels_N: NDArray[np.int64]) -> Tallies:
 
 def test_segments_of_a_video_are_drawn_together() -> None:
     labels_N = np.array([0, 0, 0, 1])
-    tallies = _tallies(labels_N, np.eye(2)[[0, 0, 0, 0]])
+    figures = _tallies(labels_N, np.eye(2)[[0, 0, 0, 0]]).figures
     draws_FR, again_FR = (
-        bootstrap_figures([tallies], ["a", "a", "a", "b"], num_draws=500)[0] for _ in range(2)
+        bootstrap_figures([figures], ["a", "a", "a", "b"], num_draws=500)[0] for _ in range(2)
     )
     assert set(draws_FR[0].round(6)) == {0.0, 0.75, 1.0}
     assert np.array_equal(draws_FR, again_FR, equal_nan=True)
@@ -70,7 +70,7 @@ def test_intervals_hold_the_truth_in_95_of_100_data_sets() -> None:
     random, held = np.random.default_rng(5), 0
     for _ in range(1000):
         truth, tallies, groups = _made_accuracy(random)
-        (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=300)
+        (draws_FR,) = bootstrap_figures([tallies.figures], groups, num_draws=300)
         value = float(tallies.once()[0])
         interval = with_interval(value, draws_FR[0], num_groups=len(set(groups)))
         held += interval["low"] <= truth <= interval["high"]
@@ -120,7 +120,7 @@ def test_intervals_of_differences_hold_the_truth(
         *pair, groups = _two_runs(
             random, videos=videos, per_video=per_video, gained=gained, lost=lost, alike=alike
         )
-        interval = paired_differences(*pair, groups, num_draws=100)[0]
+        interval = paired_differences(*(run.figures for run in pair), groups, num_draws=100)[0]
         held += interval["low"] <= gained - lost <= interval["high"]
         widths.append(interval["high"] - interval["low"])
     assert held >= 0.93 * 300, held
@@ -132,7 +132,7 @@ def test_each_metric_has_the_interval_of_its_own_segments() -> None:
     labels_N, groups = np.array([0, 0, 1, 1, 1, 1, 1, 1]), list("aabbccdd")
     pair = [_single(np.array([*first, *[True] * 6]), labels_N) for first in ([0, 0], [1, 1])]
     of_class_FN = np.stack([np.ones(8, np.bool_), labels_N == 0])[[0, 0, 1, 0]]
-    rows = paired_differences(*pair, groups, segments_FN=of_class_FN)
+    rows = paired_differences(*(run.figures for run in pair), groups, segments_FN=of_class_FN)
     assert [row["difference"] for row in rows] == [0.25, 0.5, 1, 0]
     assert rows[2]["low"] is None  # of a single video
     assert rows[0]["low"] < 0.25 < rows[0]["high"]
