@@ -6,6 +6,7 @@ import shutil
 from contextlib import chdir
 from pathlib import Path
 
+from orn.demo.world import write_world
 from tests.data_manifests import test_epic, test_vlog
 from tests.running import LAPTOP, run_orn
 from tests.worlds.videos import write_folder, write_gray
@@ -25,7 +26,8 @@ _SMALL = (
 def write_documents(folder: Path) -> None:
     """Makes everything that the pages of the documentation name."""
     with chdir(folder):
-        run_orn("demo", "world", "--films", "12,4,2", "--workers", "1")
+        films = {"train": 12, "validation": 4, "test": 2}
+        write_world(Path("data"), films=films, seed=0, workers=1)
         _write_kitchen()
         _write_demo()  # the data set whose detection was completed last
         _write_published()
