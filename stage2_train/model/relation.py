@@ -109,6 +109,33 @@ class ObjectRelation(nn.Module):
         self.standardize = Standardizer(PAIR_NUMBERS) if has_geometry else None
         self.score = nn.Linear(relation_width, 1, bias=False) if pooling == "learned" else None
 
+    def forward(
+        self,
+        objects_BTKO: Tensor,
+        valid_BTK: Tensor,
+        cliques: FrameCliques,
+        *,
+        last_BTK: Tensor | None = None,
+        geometry: Geometry | None = None,
+    ) -> Tensor:
+        """Return (B, R, G) relations g, each the mean over the cliques of frames of its step.
+
+        Only cliques of valid objects are computed; a clique of frames without valid objects gives
+        zeros.
+
+        Args:
+            objects_BTKO: object vectors; vectors in invalid slots are not read.
+            valid_BTK: bool, whether a slot holds an object.
+            cliques: cliques of frames, on any device.
+            last_BTK: bool, whether a slot may hold the last object of a clique; None for all valid
+                slots.
+            geometry: geometry of pairs, for a function h that reads it.
+        """
+        cliques = cliques.to(objects_BTKO.device)
+        values = self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, geometry=geometry)
+        total_BRG = self.totals(values, cliques, num_clips=len(objects_BTKO))
+        return total_BRG / cliques.cliques_per_step_R[:, None]
+
     def totals(
         self, values: Iterable["CliqueValues"], cliques: FrameCliques, *, num_clips: int
     ) -> Tensor:
@@ -136,16 +163,7 @@ class ObjectRelation(nn.Module):
         last_BTK: Tensor | None = None,
         geometry: Geometry | None = None,
     ) -> Iterator["CliqueValues"]:
-        """Yield h for every clique of valid objects, in passes of bounded size.
-
-        Args:
-            objects_BTKO: object vectors; vectors in invalid slots are not read.
-            valid_BTK: bool, whether a slot holds an object.
-            cliques: cliques of frames.
-            last_BTK: bool, whether a slot may hold the last object of a clique; None for all valid
-                slots.
-            geometry: geometry of pairs, for a function h that reads it.
-        """
+        """Yield h for every clique of objects in passes of bounded size; see `forward`."""
         last_BTK = valid_BTK if last_BTK is None else last_BTK
         read_BTK = valid_BTK | last_BTK
         _, num_frames, num_slots, _ = objects_BTKO.shape

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orn.data_manifests import headers
+from orn.data_manifests import find_videos
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
 from orn.shared.errors import ConfigError
@@ -41,7 +41,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
 ) -> None:
     first = plan_fake(dataset, folder=tmp_path / "out")
     shard_made(first, 0)
-    monkeypatch.setattr(headers, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
+    monkeypatch.setattr(find_videos, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
     for plan in (plan_fake, plan_job):  # a look at the work needs no detector
         again = plan(dataset, folder=tmp_path / "out")
         assert again.plan.units == first.plan.units

@@ -79,17 +79,17 @@ EITHER_PRECISION = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 @EITHER_PRECISION
 @pytest.mark.parametrize("name", EVERY_KIND)
-def test_every_system(name, precision, clips, tmp_path) -> None:
+def test_every_system(name, precision, clips) -> None:
     recipe = load_recipe("demo", num_activities=2, overrides=SMALL, system=name, clip_frames=4)
-    try_recipe(recipe, precision, clips, tmp_path)
+    try_recipe(recipe, precision, clips)
 
 
 @EITHER_PRECISION
 @pytest.mark.parametrize("name", [system.name for system in SYSTEMS if system.table == 2])
-def test_the_systems_of_table_2_on_maps(name, precision, mapped_clips, tmp_path) -> None:
+def test_the_systems_of_table_2_on_maps(name, precision, mapped_clips) -> None:
     overrides = (*SMALL, *MAPS)
     recipe = load_recipe("demo", num_activities=2, overrides=overrides, system=name, clip_frames=4)
-    try_recipe(recipe, precision, mapped_clips, tmp_path)
+    try_recipe(recipe, precision, mapped_clips)
 
 
 @EITHER_PRECISION
@@ -100,19 +100,19 @@ def test_the_systems_of_table_2_on_maps(name, precision, mapped_clips, tmp_path)
         *((name, MAPS) for name in recipe_names() if name != "authors_vlog"),  # made for a ResNet
     ],
 )
-def test_every_recipe(name, maps, precision, moving_world, tmp_path) -> None:
+def test_every_recipe(name, maps, precision, moving_world) -> None:
     overrides = (*SMALL, *maps)
     clips = clips_for(moving_world, overrides, recipe=name)
     recipe = load_recipe(name, num_activities=2, overrides=overrides)
-    try_recipe(recipe, precision, clips, tmp_path)
+    try_recipe(recipe, precision, clips)
 
 
-def try_recipe(recipe, precision, clips, tmp_path) -> None:
+def try_recipe(recipe, precision, clips) -> None:
     with emulated_device():
-        train_and_evaluate(recipe, clips, build_accelerator(precision, "cpu"), tmp_path)
+        train_and_evaluate(recipe, clips, build_accelerator(precision, "cpu"))
 
 
-def train_and_evaluate(recipe, clips, accelerator, tmp_path) -> None:
+def train_and_evaluate(recipe, clips, accelerator) -> None:
     batch, validation = clips
     torch.manual_seed(0)
     network = build_network(recipe.model).to(accelerator.device)
@@ -128,7 +128,6 @@ def train_and_evaluate(recipe, clips, accelerator, tmp_path) -> None:
             recipe=recipe,
             heads=phase.heads,
             step=0,
-            run=tmp_path,
         )
         assert all(np.isfinite(value) for value in values.values())
         unused = [key for key, row in trained.items() if row.grad is None]

@@ -36,15 +36,6 @@ def make_case(variant: tuple[int, str], *, share: float = 0.7, training: bool = 
     return relation, objects_BTKO, torch.rand(2, 4, 3) < share, cliques
 
 
-def related(
-    relation: ObjectRelation, objects_BTKO: Tensor, valid_BTK: Tensor, cliques: FrameCliques
-) -> Tensor:
-    """Relations g, the mean over the cliques of frames of each step."""
-    values = relation.values(objects_BTKO, valid_BTK, cliques)
-    total_BRG = relation.totals(values, cliques, num_clips=len(objects_BTKO))
-    return total_BRG / cliques.cliques_per_step_R[:, None]
-
-
 def by_loops(case: Case, variant: tuple[int, str], *, training: bool) -> Tensor:
     relation, objects_BTKO, valid_BTK, cliques = case
     clips = []
@@ -80,7 +71,8 @@ def _gradients(case: Case, result_BRG: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_equals_loops_with_gradients(variant, training, share) -> None:
     case = make_case(variant, share=share, training=training)
-    fast, slow = related(*case), by_loops(case, variant, training=training)
+    relation, *given = case
+    fast, slow = relation(*given), by_loops(case, variant, training=training)
     assert fast.shape == slow.shape
     _assert_close(fast, slow)
     for actual, expected in zip(_gradients(case, fast), _gradients(case, slow), strict=True):
@@ -95,7 +87,7 @@ def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
         relation.first[1].weight.fill_(10)
     objects_BTKO = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 0.0]]]).double()[..., None]
     valid_BTK = torch.tensor([[[True, True], [True, True], [True, False]]])
-    g = related(relation, objects_BTKO, valid_BTK, all_earlier_frames(1, 3))
+    g = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 3))
     # t = 1: j in {1, 2}, k in {3, 4}: 31 + 41 + 32 + 42.
     # t = 2: k is 5; t' = 0 gives 51 + 52, t' = 1 gives 53 + 54.
     assert g.flatten().tolist() == [146.0, (51 + 52 + 53 + 54) / 2]
@@ -104,9 +96,10 @@ def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
 @pytest.mark.parametrize("clique_size", [1, 2, 3])
 def test_several_passes_equal_one_with_gradients(clique_size, monkeypatch) -> None:
     case = make_case((clique_size, "same" if clique_size == 1 else "earlier"))
-    expected = related(*case)
+    relation, *given = case
+    expected = relation(*given)
     monkeypatch.setattr(relation_module, "LARGEST_PASS", 2 * 3**clique_size)
-    actual = related(*case)
+    actual = relation(*given)
     _assert_close(actual, expected)
     for one, other in zip(_gradients(case, actual), _gradients(case, expected), strict=True):
         _assert_close(one, other)
