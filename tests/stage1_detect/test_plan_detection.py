@@ -41,7 +41,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
 ) -> None:
     first = plan_fake(dataset, folder=tmp_path / "out")
     shard_made(first, 0)
-    monkeypatch.setattr(find_videos, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
+    monkeypatch.setattr(find_videos, "estimate", lambda *_, **__: pytest.fail("opened a video"))
     for plan in (plan_fake, plan_job):  # a look at the work needs no detector
         again = plan(dataset, folder=tmp_path / "out")
         assert again.plan.units == first.plan.units
