@@ -229,9 +229,9 @@ class OpenFile:
         """Size and modification time."""
         return stamp_of(os.fstat(self._file.fileno()))
 
-    def read(self, place: int, size: int) -> bytes:
+    def read(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from an offset, or fewer at the end of the file."""
-        return os.pread(self._file.fileno(), size, place)
+        return os.pread(self._file.fileno(), size, offset)
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):

@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Contents of a report, in this order; empty elements are omitted."""
+    """Contents of a summary, in this order; empty elements are omitted."""
 
     title: str = ""
     facts: Sequence[tuple[str, str]] = ()

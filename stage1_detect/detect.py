@@ -297,6 +297,6 @@ def check_same_detector(
     check_same_job(
         {"detector": recorded},
         {"detector": requested},
-        place=folder / PLAN_NAME,
+        where=folder / PLAN_NAME,
         remedy=f"resume with the recorded settings, {start_over(len(saved.video_ids))}",
     )

@@ -35,7 +35,7 @@ from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.frame import Frame, at_rate, places_at_rate
+from orn.shared.video.frame import Frame, at_rate, indices_at_rate
 from orn.shared.video.read import (
     VideoReader,
     content_digest,
@@ -231,7 +231,7 @@ def _sampled(video: Video, rate: float | None) -> Mapping[int, float]:
     """Return the times of all frames, or of those that are sampled at a rate, by index; a video
     whose header has no frame times is decoded."""
     seconds_F = seconds_of_frames(video.path, rate=video.rate)
-    places_n = np.arange(len(seconds_F)) if rate is None else places_at_rate(seconds_F, rate)
+    places_n = np.arange(len(seconds_F)) if rate is None else indices_at_rate(seconds_F, rate)
     return dict(zip(places_n.tolist(), seconds_F[places_n].tolist(), strict=True))
 
 

@@ -106,7 +106,7 @@ def write_world(root: Path, *, films: Mapping[str, int], seed: int, workers: int
         check_output_folder(folder, marker=None)
     identity = {"version": WORLD_VERSION, "seed": seed, "films": dict(films)}
     remedy = "remove the folder or choose a different one with --data"
-    check_same_job(begun_with(record, identity), identity, place=folder, remedy=remedy)
+    check_same_job(begun_with(record, identity), identity, where=folder, remedy=remedy)
     if (folder / TABLE_NAME).exists():
         return 0
     world = [

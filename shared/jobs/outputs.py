@@ -281,7 +281,7 @@ def check_same_job(
     recorded: Mapping[str, Any],
     requested: Mapping[str, Any],
     *,
-    place: object,
+    where: object,
     remedy: str,
 ) -> None:
     """Raise ConfigError unless a job has the same settings as the job that created its folder.
@@ -289,7 +289,7 @@ def check_same_job(
     Args:
         recorded: settings of the folder; may hold nested tables and lists.
         requested: settings of the job.
-        place: where the settings are recorded, for the message.
+        where: where the settings are recorded, for the message.
         remedy: advice to the user if they differ, for the message.
 
     Raises:
@@ -297,7 +297,7 @@ def check_same_job(
     """
     if different := differences(recorded, requested):
         problem = f"settings have changed: {'; '.join(different)}"
-        raise ConfigError(problem, where=place, remedy=remedy)
+        raise ConfigError(problem, where=where, remedy=remedy)
 
 
 def differences(

@@ -196,7 +196,7 @@ class Plan:
             for plan in (saved, self)
         )
         remedy = f"resume with the recorded settings, {start_over(len(saved.video_ids))}"
-        check_same_job(recorded, requested, place=folder / PLAN_NAME, remedy=remedy)
+        check_same_job(recorded, requested, where=folder / PLAN_NAME, remedy=remedy)
         return replace(self, settings=saved.settings, units=saved.units, objects=saved.objects)
 
     def extended(self, units: Iterable[Unit]) -> "Plan":

@@ -27,7 +27,7 @@ from orn.shared.text_summary import Summary, first_rows, summary_of
 logger = logging.getLogger(__name__)
 
 _MOST_ROWS = 20
-"""Maximum number of rows of a table in a report."""
+"""Maximum number of rows of a table in a summary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,10 +331,10 @@ def save_summary(
 
 def as_summary(summary: Mapping[str, Any]) -> Summary:
     """Return the summary of a run of a job, from its summary."""
-    report = summary_of(summary)
+    shown = summary_of(summary)
     tables = [
         first_rows(table.header, table.rows, most=_MOST_ROWS, all_in=SUMMARY_NAME)
-        for table in report.tables
+        for table in shown.tables
     ]
     notes = ["Use --retry-failed to retry the failed videos."] if summary["failed"] else []
-    return replace(report, tables=tables, notes=notes)
+    return replace(shown, tables=tables, notes=notes)

@@ -30,7 +30,7 @@ _MOST_SHARDS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPlaces:
+class VideoShards:
     """The shards with detections for a video; small enough to send to worker processes."""
 
     video: VideoEntry
@@ -44,7 +44,7 @@ class DetectionFolder:
 
     Opening a folder reads only attributes, and reads them from its index if it is large. Detections
     are read on access and cached. A pickled copy of a large folder is small, and opens the folder
-    only for a video without `places`.
+    only for a video without `video_shards`.
 
     Args:
         path: folder with `shard-*.zarr.zip` files.
@@ -85,12 +85,12 @@ class DetectionFolder:
         return open_folder(self.path)
 
     @cached_property
-    def _places(self) -> dict[str, list[tuple[Path, VideoEntry]]]:
-        places: dict[str, list[tuple[Path, VideoEntry]]] = {}
+    def _of_video(self) -> dict[str, list[tuple[Path, VideoEntry]]]:
+        shards: dict[str, list[tuple[Path, VideoEntry]]] = {}
         for shard, entry in self._opened.entries.items():
             for video in entry.record.videos:
-                places.setdefault(video.id, []).append((shard, video))
-        return places
+                shards.setdefault(video.id, []).append((shard, video))
+        return shards
 
     def _check_alike(self) -> None:
         """Raise an error if shards differ in classes or the kind of scores."""
@@ -113,21 +113,21 @@ class DetectionFolder:
     @property
     def video_ids(self) -> tuple[str, ...]:
         """Ids of the videos with detections, in the order of the shards."""
-        return tuple(self._places)
+        return tuple(self._of_video)
 
     def __contains__(self, video_id: object) -> bool:
-        return video_id in self._places
+        return video_id in self._of_video
 
     def shards_of(self, video_ids: Iterable[str]) -> tuple[Path, ...]:
         """Return the distinct shards with frames of these videos."""
-        paths = (path for video_id in video_ids for path, _ in self._places.get(video_id, ()))
+        paths = (path for video_id in video_ids for path, _ in self._of_video.get(video_id, ()))
         return tuple(dict.fromkeys(paths))
 
-    def places(self, video_id: str) -> VideoPlaces:
+    def video_shards(self, video_id: str) -> VideoShards:
         """Return the shards of a video without reading a file; for errors see `entry`."""
         video, entries = self.entry(video_id), self._opened.entries
-        shards = tuple(entries[path] for path, _ in self._places[video_id])
-        return VideoPlaces(video=video, shards=shards)
+        shards = tuple(entries[path] for path, _ in self._of_video[video_id])
+        return VideoShards(video=video, shards=shards)
 
     def entry(self, video_id: str) -> VideoEntry:
         """Return the entry of a video, with its total number of frames, without reading a file.
@@ -136,11 +136,11 @@ class DetectionFolder:
             ShardNotFoundError: if no shard contains the video.
             ShardFormatError: if shards disagree about its source or grid.
         """
-        if video_id not in self._places:
+        if video_id not in self._of_video:
             reasons = [video.reason for video in self.failed if video.id == video_id]
             why = f"it could not be decoded ({reasons[0]})" if reasons else "no shard contains it"
             raise ShardNotFoundError(f"{self.path}: no detections for video {video_id!r}: {why}")
-        entries = [entry for _, entry in self._places[video_id]]
+        entries = [entry for _, entry in self._of_video[video_id]]
         self._check_same(entries)
         return replace(entries[0], frames=sum(entry.frames for entry in entries))
 
@@ -160,27 +160,27 @@ class DetectionFolder:
         entries = self._opened.entries
         return {path.name: self._record(entries[path]).digest for path in self.shards_of(video_ids)}
 
-    def video(self, video_id: str, places: VideoPlaces | None = None) -> "VideoDetections":
+    def video(self, video_id: str, shards: VideoShards | None = None) -> "VideoDetections":
         """Return the detections of a video, joined over shards.
 
         Args:
             video_id: id of the video.
-            places: shards of the video, from `places` of a different copy of this folder.
+            shards: shards of the video, from `video_shards` of a different copy of this folder.
 
         Raises:
             ShardNotFoundError: if no shard contains the video.
             ShardFormatError: if a shard is damaged, or two shards have the same frames of it.
         """
-        places = places or self.places(video_id)
+        shards = shards or self.video_shards(video_id)
         parts: list[tuple[int, Shard, int, int]] = []
-        for entry in places.shards:
+        for entry in shards.shards:
             shard = self._shard(entry)
             start, stop = shard.video_rows(video_id)
             if start < stop:
                 parts.append((int(shard.frame_index()[start]), shard, start, stop))
         parts.sort(key=lambda part: part[0])
         return VideoDetections(
-            places.video, [(shard, start, stop) for _, shard, start, stop in parts]
+            shards.video, [(shard, start, stop) for _, shard, start, stop in parts]
         )
 
     def for_workers(self, number: int) -> "DetectionFolder":
@@ -192,7 +192,7 @@ class DetectionFolder:
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without caches."""
         opened = self.__dict__.get("_opened")
-        left_out = {"_places", "_opened" if opened is None or opened.is_large else ""}
+        left_out = {"_of_video", "_opened" if opened is None or opened.is_large else ""}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return state | {"_shards": LRUCache(_MOST_SHARDS)}
 

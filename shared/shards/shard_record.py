@@ -48,7 +48,7 @@ _LOCAL = b"PK\x03\x04"
 _HEADER_BYTES = 30
 """Size of a local header before the name; the last two bytes are the length of the extra field."""
 _ZSTD = Zstd()
-MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
+MEMBER = np.dtype([("offset", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
 """A chunk in the file: offset of its local header, size and CRC-32 of its data."""
 
 
@@ -112,7 +112,7 @@ class ShardRecord:
         if (
             chunk_bytes > _MOST_CHUNK_BYTES
             or len(members_M) != -(-array.num_rows // array.rows_per_chunk)
-            or members_M["place"].min(initial=0) < 0
+            or members_M["offset"].min(initial=0) < 0
             or members_M["num_bytes"].max(initial=0) > 2 * chunk_bytes + 1024
         ):
             raise ShardFormatError(
@@ -218,8 +218,8 @@ def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str
         _stored(members, member_name(name, number, spec))
         for number in range(-(-num_rows // rows_per_chunk))
     ]
-    places = [(chunk.header_offset, chunk.file_size, chunk.CRC) for chunk in chunks]
-    members_M = np.array(places, MEMBER)
+    located = [(chunk.header_offset, chunk.file_size, chunk.CRC) for chunk in chunks]
+    members_M = np.array(located, MEMBER)
     return ArrayLayout(
         num_rows=num_rows, rows_per_chunk=rows_per_chunk, members=members_M.tobytes()
     )
@@ -300,14 +300,14 @@ class ShardArrays:
 
     def _stored(self, name: str, index: int) -> memoryview:
         """Return the content of a ZIP member after its local header, whose name is checked."""
-        place, size, _ = self._layouts[name].members_M[index].item()
+        offset, size, _ = self._layouts[name].members_M[index].item()
         expected = member_name(name, index, self._specs[name]).encode()
         begin = _HEADER_BYTES + len(expected)
-        member = memoryview(self._read(place, begin + size))
+        member = memoryview(self._read(offset, begin + size))
         if member[:4] != _LOCAL or member[_HEADER_BYTES:begin] != expected:
             raise ValueError("it is not where the ZIP directory lists it")
         if extra := int.from_bytes(member[_HEADER_BYTES - 2 : _HEADER_BYTES], "little"):
-            return memoryview(self._read(place + begin + extra, size))
+            return memoryview(self._read(offset + begin + extra, size))
         return member[begin:]
 
     def _decoded(self, name: str, stored: memoryview) -> NDArray[Any]:
@@ -324,10 +324,10 @@ class ShardArrays:
         chunk.flags.writeable = False
         return chunk
 
-    def _read(self, place: int, size: int) -> bytes:
+    def _read(self, offset: int, size: int) -> bytes:
         file = open_stamped(self.path, self.record.stamp, ShardFormatError)
         try:
-            return file.read(place, size)
+            return file.read(offset, size)
         except OSError as err:
             raise ShardFormatError(
                 f"cannot be read ({err.strerror or err})", where=self.path

@@ -83,21 +83,21 @@ def estimate_file(path: Path) -> FrameEstimate:
 def read_file(path: Path, *, start: int = 0) -> Iterator[Frame]:
     """Yield all decodable frames from `start` on, in the size of the first."""
     times = frame_times(path) if start else None
-    place = start
+    following = start
     try:
         frames = _sought(path, times, start=start) if times else _from_first(path, start=start)
         for frame in frames:
             yield frame
-            place += 1
+            following += 1
     except DamageFound as sign:
         logger.debug("%s: decoding with one thread from the first frame (%s)", path, sign)
     else:
         return
     times = frame_times(path)
     if times is None:
-        yield from _from_first(path, start=place, refuse_damage=False)
+        yield from _from_first(path, start=following, refuse_damage=False)
     else:
-        yield from _damaged(path, times, start=place)
+        yield from _damaged(path, times, start=following)
 
 
 def _from_first(path: Path, *, start: int, refuse_damage: bool = True) -> Iterator[Frame]:
@@ -140,18 +140,18 @@ def _sought(path: Path, times: FrameTimes, *, start: int) -> Iterator[Frame]:
             if packets is None:
                 logger.debug("%s: seeking did not find key frame %d", path, key)
                 continue
-            place = int(times.keys[key])
+            index = int(times.keys[key])
             for picture in pictures_until_damage(packets, stream, timed=False):
                 if key and picture.pts is not None and picture.pts < times.ticks[times.keys[key]]:
                     continue  # displayed before the key frame but decoded after it
-                if place != times.place(picture.pts):
+                if index != times.index_at(picture.pts):
                     break
-                if place >= start:
-                    yield _frame(path, times, place, picture)
-                place += 1
-                if place == stop:
+                if index >= start:
+                    yield _frame(path, times, index, picture)
+                index += 1
+                if index == stop:
                     return
-        raise DamageFound(f"frame {place} is missing")
+        raise DamageFound(f"frame {index} is missing")
 
 
 def _damaged(path: Path, times: FrameTimes, *, start: int) -> Iterator[Frame]:
@@ -161,21 +161,21 @@ def _damaged(path: Path, times: FrameTimes, *, start: int) -> Iterator[Frame]:
     start after the damage.
     """
     stop = len(times.ticks)
-    place = repeated = 0
+    following = repeated = 0
     latest: VideoFrame | None = None
     with opened_video(path) as (container, stream):
         for picture in chain(all_pictures(path, container.demux(stream), stream), (None,)):
-            index = stop if picture is None else times.place(picture.pts)
-            if index is None or index < place:
+            index = stop if picture is None else times.index_at(picture.pts)
+            if index is None or index < following:
                 continue
-            for missing in range(place, min(index, stop)):
+            for missing in range(following, min(index, stop)):
                 repeated += 1
                 if missing >= start and latest is not None:
                     yield _frame(path, times, missing, latest)
             if picture is not None and start <= index < stop:
                 yield _frame(path, times, index, picture)
-            place, latest = index + 1, picture
-            if place >= stop:
+            following, latest = index + 1, picture
+            if following >= stop:
                 break
     if repeated:
         logger.warning(

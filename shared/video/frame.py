@@ -124,10 +124,10 @@ def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
         yield before
 
 
-def places_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
+def indices_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
     """Return the (n,) indices of the frames selected by `at_rate`, given all (F,) times."""
     times = enumerate(seconds_F.tolist())
-    frames = (Frame(index=place, seconds=seconds, image=_NO_IMAGE) for place, seconds in times)
+    frames = (Frame(index=index, seconds=seconds, image=_NO_IMAGE) for index, seconds in times)
     return np.array([frame.index for frame in at_rate(frames, rate)], np.int64)
 
 

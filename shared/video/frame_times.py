@@ -48,12 +48,12 @@ class FrameTimes:
     form: PictureForm
     """Form of the first picture."""
 
-    def place(self, ticks: int | None) -> int | None:
+    def index_at(self, ticks: int | None) -> int | None:
         """Return the index of the frame with this time, or None."""
         if ticks is None:
             return None
-        place = int(np.searchsorted(self.ticks, ticks))
-        return place if place < len(self.ticks) and self.ticks[place] == ticks else None
+        index = int(np.searchsorted(self.ticks, ticks))
+        return index if index < len(self.ticks) and self.ticks[index] == ticks else None
 
 
 def frame_times(path: Path) -> FrameTimes | None:
@@ -183,10 +183,10 @@ def _is_clean(packet: Packet, stream: VideoStream) -> bool:
 def _unit_types(content: bytes, *, length_bytes: int) -> set[int]:
     """Return the nal_unit_type of each length-prefixed unit of a packet."""
     types: set[int] = set()
-    place = 0
-    while place + length_bytes < len(content):
-        length = int.from_bytes(content[place : place + length_bytes], "big")
-        place += length_bytes
-        types.add(content[place] & 0x1F)
-        place += length
+    offset = 0
+    while offset + length_bytes < len(content):
+        length = int.from_bytes(content[offset : offset + length_bytes], "big")
+        offset += length_bytes
+        types.add(content[offset] & 0x1F)
+        offset += length
     return types

@@ -53,7 +53,7 @@ class _Listing:
     """The JPEGs of a folder, at least one, with their times."""
 
     files: tuple[Path, ...]
-    places: Sequence[int]
+    numbers: Sequence[int]
     """Increasing index of each file in the video, from 0."""
     rate: float
     """Frames per second."""
@@ -67,14 +67,14 @@ class _Listing:
                 where=folder,
             )
         files = folder_files(folder)
-        places = _places(files)
-        if places[-1] > MOST_SECONDS * rate:
+        numbers = _numbers(files)
+        if numbers[-1] > MOST_SECONDS * rate:
             raise VideoDecodeError(
                 f"expected a frame number up to {MOST_SECONDS * rate:,.0f} at "
                 f"{rate:g} frames per second, got a larger one; rename or remove the file",
                 where=files[-1],
             )
-        return cls(files=files, places=places, rate=rate)
+        return cls(files=files, numbers=numbers, rate=rate)
 
 
 def folder_files(folder: Path) -> tuple[Path, ...]:
@@ -109,7 +109,7 @@ def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
 def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
     """Return the number of JPEGs."""
     listing = _Listing.of(folder, rate)
-    frames, last = len(listing.files), listing.places[-1] + 1
+    frames, last = len(listing.files), listing.numbers[-1] + 1
     duration = last / listing.rate if last > frames else None
     return FrameEstimate(frames=frames, rate=listing.rate, duration_seconds=duration)
 
@@ -126,17 +126,17 @@ def read_folder(folder: Path, *, rate: float | None, start: int = 0) -> Iterator
         picture = jpeg_image(listing.files[index]) if index else first
         if picture.size != first.size:
             picture = picture.resize(first.size)
-        seconds = listing.places[index] / listing.rate
+        seconds = listing.numbers[index] / listing.rate
         yield Frame(index=index, seconds=seconds, image=np.array(picture))
 
 
 def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64]:
     """Return the (F,) times of all frames."""
     listing = _Listing.of(folder, rate)
-    return np.array(listing.places) / listing.rate
+    return np.array(listing.numbers) / listing.rate
 
 
-def _places(files: tuple[Path, ...]) -> Sequence[int]:
+def _numbers(files: tuple[Path, ...]) -> Sequence[int]:
     numbers = [_number(path) for path in files]
     known = [number for number in numbers if number is not None]
     if len(known) < len(files) or len(set(known)) < len(files):

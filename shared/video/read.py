@@ -131,62 +131,62 @@ class VideoReader:
         self._frames: Iterator[Frame] = iter(())
         self._begin(0)
 
-    def frame(self, place: int) -> Frame | None:
+    def frame(self, index: int) -> Frame | None:
         """Return the frame at an index, from 0; None after the end of the video.
 
         Raises:
             VideoDecodeError: if no frame can be decoded or the file cannot be read.
         """
         if not self._is_sought:
-            return self._decoded(place)
-        if self._kept and self._kept[-1].index == place:
+            return self._decoded(index)
+        if self._kept and self._kept[-1].index == index:
             return self._kept[-1]
-        if not 0 <= place - self._next <= _NEAR_FRAMES:
-            self._begin(place)
+        if not 0 <= index - self._next <= _NEAR_FRAMES:
+            self._begin(index)
         for frame in self._frames:
             self._next = frame.index + 1
-            if frame.index == place:
+            if frame.index == index:
                 self._kept.clear()
                 self._kept.append(self._shrunk(frame))
                 return self._kept[-1]
         return None
 
-    def frames_at(self, places: Iterable[int]) -> Iterator[Frame]:
+    def frames_at(self, indices: Iterable[int]) -> Iterator[Frame]:
         """Yield the frames at the given indices in order, up to the end of the video."""
-        return (frame for place in places if (frame := self.frame(place)) is not None)
+        return (frame for index in indices if (frame := self.frame(index)) is not None)
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield frames [start, stop), by default up to the end of the video."""
-        for place in count(start) if stop is None else range(start, stop):
-            frame = self.frame(place)
+        for index in count(start) if stop is None else range(start, stop):
+            frame = self.frame(index)
             if frame is None:
                 return
             yield frame
 
-    def _decoded(self, place: int) -> Frame | None:
+    def _decoded(self, index: int) -> Frame | None:
         """Return a frame of a video that is decoded in order."""
-        if self._kept and place < self._kept[0].index:
+        if self._kept and index < self._kept[0].index:
             self._begin(0)
-        if self._kept and place <= self._kept[-1].index:
-            return self._kept[place - self._kept[0].index]
+        if self._kept and index <= self._kept[-1].index:
+            return self._kept[index - self._kept[0].index]
         for decoded in self._frames:
             frame = self._shrunk(decoded)
             self._kept.append(frame)
             self._kept_bytes += frame.image.nbytes
             while self._kept_bytes > self._most_bytes and len(self._kept) > 1:
                 self._kept_bytes -= self._kept.popleft().image.nbytes
-            if frame.index == place:
+            if frame.index == index:
                 return frame
         return None
 
     def _shrunk(self, frame: Frame) -> Frame:
         return replace(frame, image=self._shrink(frame.image))
 
-    def _begin(self, place: int) -> None:
+    def _begin(self, index: int) -> None:
         """Start decoding at an index."""
         self._kept.clear()
-        self._kept_bytes, self._next = 0, place
-        self._frames = read_frames(self._path, rate=self._rate, start=place)
+        self._kept_bytes, self._next = 0, index
+        self._frames = read_frames(self._path, rate=self._rate, start=index)
 
 
 def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:

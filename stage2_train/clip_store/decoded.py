@@ -13,7 +13,7 @@ from orn.data_manifests.records import Video
 from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.frame import places_at_rate
+from orn.shared.video.frame import indices_at_rate
 from orn.shared.video.read import VideoReader, seconds_of_frames
 from orn.stage2_train.clip_store.clip_store import ClipFrames, ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
@@ -41,7 +41,7 @@ class DecodedVideo:
         """Presentation times of all frames of the video."""
         self._index_F = np.arange(len(decoded_seconds))
         if settings.rate is not None:
-            self._index_F = places_at_rate(decoded_seconds, settings.rate)
+            self._index_F = indices_at_rate(decoded_seconds, settings.rate)
         self.seconds = decoded_seconds[self._index_F]
         """(F,) float64 presentation times, increasing."""
         self._video, self._settings = video, settings

@@ -256,7 +256,7 @@ def _open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
         for own in (store.settings, settings)
     )
     remedy = f"use the recorded settings, {start_over(len(store.ids))}"
-    check_same_job(recorded, requested, place=path, remedy=remedy)
+    check_same_job(recorded, requested, where=path, remedy=remedy)
     return store
 
 

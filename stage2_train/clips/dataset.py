@@ -198,7 +198,7 @@ class ClipDataset(Dataset[ClipSample]):
         """Return the request with all the data needed by a process without segments."""
         segment = self.segments[request.segment]
         return replace(
-            request, resolved=(segment, self._objects.detections.places(segment.video_id))
+            request, resolved=(segment, self._objects.detections.video_shards(segment.video_id))
         )
 
     def __repr__(self) -> str:

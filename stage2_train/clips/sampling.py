@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
-from orn.shared.shards.detection_folder import VideoPlaces
+from orn.shared.shards.detection_folder import VideoShards
 from orn.stage2_train.clip_store.center_frames import borders, center_frames, middles
 from orn.stage2_train.clip_store.crop import CropWindow, center_window, random_window
 from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, with_persons_first
@@ -46,7 +46,7 @@ class ClipRequest:
     """Epoch of a training clip, which determines its random numbers; None for evaluation."""
     clip: int = 0
     """Index of a clip for evaluation: clip 0 is centered, the others have random frames."""
-    resolved: tuple[Segment, VideoPlaces] | None = None
+    resolved: tuple[Segment, VideoShards] | None = None
     """The segment and the shards with its detections, for a dataset from `ClipDataset.for_workers`,
     which has neither segments nor a list of videos."""
 

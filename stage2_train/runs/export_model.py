@@ -54,7 +54,7 @@ def export_run(run: Path, out: Path) -> tuple[str, ...]:
     config = replace(model.config, places=None)
     if (out / CONFIG_NAME).exists():  # a run has recorded places, which an export has not
         recorded, remedy = to_dict(recorded_config(out)), "choose a different folder"
-        check_same_job(recorded, to_dict(config), place=out, remedy=remedy)
+        check_same_job(recorded, to_dict(config), where=out, remedy=remedy)
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME, MADE_FROM_NAME]
     remove_stale_temporaries(out)
     write_config(out, config)  # first, because it marks the folder as an export

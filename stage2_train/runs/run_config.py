@@ -316,7 +316,7 @@ def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None
         raise ConfigError(f"{run}: expected a run folder, got an exported run; change --run")
     ours, theirs = (_fixed_settings(config) for config in (recorded, requested))
     remedy = "pass a different --run, or the same settings and labels to resume this run"
-    check_same_job(ours, theirs, place=run, remedy=remedy)
+    check_same_job(ours, theirs, where=run, remedy=remedy)
 
 
 def _fixed_settings(config: RunConfig) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
-from orn.shared.video.frame import places_at_rate
+from orn.shared.video.frame import indices_at_rate
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import join_split
 from orn.stage2_train.clips.sampling import ClipRequest
@@ -26,7 +26,7 @@ from tests.stage2_train.clips.test_rates import clips_of
 def test_every_frame_has_a_picked_one_near(gaps, rate) -> None:
     """Within the detections as far as an interval of the rate, however uneven the times are."""
     seconds_F = np.cumsum([0, *gaps]) / 100
-    seconds_D = seconds_F[places_at_rate(seconds_F, rate)]
+    seconds_D = seconds_F[indices_at_rate(seconds_F, rate)]
     rows = nearest_frames(seconds_D, seconds_F, interval=9.0, rate=rate, video_F=seconds_F)
     assert rows.is_near_n[seconds_F <= seconds_D[-1]].all()
     assert rows.is_near_n[rows.gaps_n < 1 / rate].all()
