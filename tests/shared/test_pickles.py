@@ -1,7 +1,5 @@
 """Plain values come back; whatever else a pickle can hold is refused and nothing of it runs."""
 
-import builtins
-import collections
 import contextlib
 import os
 import pickle
@@ -83,11 +81,6 @@ def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) ->
         assert mark.exists()  # the test would have seen it run
 
 
-FUNCTIONS = {
-    builtins.eval: "builtins.eval",
-    np.load: "numpy.load",
-    collections.OrderedDict: "collections.OrderedDict",
-}
 SYSTEM_CALL = b"cos\nsystem\n(X\x04\x00\x00\x00truetR."
 RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 
@@ -95,8 +88,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        *((pickle.dumps(Call(function, "1"), 4), f"refers to {name}, .* not executed")
-          for function, name in FUNCTIONS.items()),
+        (pickle.dumps(Call(eval, "1"), 4), "refers to builtins.eval, .* not executed"),
         (SYSTEM_CALL, "refers to os.system"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "refers to os.system"),
         (b"(S'true'\nios\nsystem\n.", "unexpected instruction .*STRING"),

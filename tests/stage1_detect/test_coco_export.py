@@ -14,7 +14,6 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage1_detect.coco_export import all_frames, export_coco, images_path
 from tests.orn.inspect.conftest import detected, write
 from tests.worlds.shards import CUP, PERSON
-from tests.worlds.tables import write_table
 
 FRAMES = {"kitchen/a": [detected((PERSON, 0.5), (CUP, 0.75)), detected(), detected((CUP, 1.0))]}
 
@@ -72,12 +71,3 @@ def test_nothing_to_export_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="got none"):
         exported(tmp_path / "shards")
     assert [path.name for path in tmp_path.iterdir()] == ["shards"]
-
-
-def test_the_command_exports_the_shards_of_a_data_set(orn: Any, folder: Path) -> None:
-    root = folder.parent
-    manifest = write_table(root, "mine", ["video,label", "kitchen/a,x", "b,x"], classes=["x"])
-    places = (root / "out.json", "--shards", folder, "--data", root / "data")
-    payload = orn("export-objects", manifest, *places, "--format", "coco", "--json").json
-    assert (payload["frames"], payload["objects"], payload["videos"]) == (5, 5, 2)
-    assert len(json.loads((root / "out.json").read_text())) == 5

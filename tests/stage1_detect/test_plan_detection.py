@@ -1,13 +1,11 @@
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orn.data_manifests import find_videos
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
-from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import shard_path
@@ -56,24 +54,6 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
     saved = Plan.load(tmp_path / "out")
     assert saved is not None
     assert saved.manifest == ManifestFile.of(moved)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("settings", {"detector": {"checkpoint_digest": "sha256:other"}}, "sha256:other"),
-        ("scope", Scope(unit_frames=9), "unit_frames is 2000 as recorded, 9"),
-        ("scope", Scope(rate=2), "rate is None as recorded, 2"),
-        ("settings", {"batch": 8, "device": "cuda"}, "device is 'cpu' as recorded, 'cuda'"),
-    ],
-)
-def test_what_would_mix_is_refused(dataset, tmp_path, name, value, message) -> None:
-    settings = {"detector": dataclasses.asdict(ENTRY), "batch": 8, "device": "cpu"}
-    changes: dict[str, Any] = {"settings": settings}
-    plan_job(dataset, folder=tmp_path, **changes).plan.save(tmp_path)
-    with pytest.raises(ConfigError, match=rf"{message}.*--fresh"):
-        plan_job(dataset, folder=tmp_path, **{**changes, name: value})
-    plan_job(dataset, folder=tmp_path, **{**changes, name: value}, fresh=True)
 
 
 def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Which frames a rate and ranges of time pick."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,14 +26,6 @@ def nearest_to_each_time(seconds: list[float], rate: float) -> list[int]:
         kept.append(min(range(len(seconds)), key=lambda row: (round(distances[row], 7), row)))
         tick += 1
     return sorted(set(kept))
-
-
-@pytest.mark.parametrize("native", [23.0, 24000 / 1001, 29.0, 29.97, 30.0, 59.94])
-def test_a_rate_as_high_as_the_videos_keeps_every_frame(native) -> None:
-    seconds = [round(frame / native, 3) for frame in range(200)]  # milliseconds, as in Matroska
-    assert picked(seconds, None) == list(range(200))
-    assert picked(seconds, native) == list(range(200))
-    assert picked(seconds, 3 * native) == list(range(200))
 
 
 def test_no_frame_and_one() -> None:

@@ -8,31 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.inspect.verify import verify_shard
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic
 from tests.worlds.tables import counted_videos
-
-
-@pytest.mark.slow
-@pytest.mark.real_data
-def test_the_real_masks_of_vlog(orn: Any, sample_data: Path, tmp_path: Path) -> None:
-    source = sample_data / "vlog" / "masks" / "preds_100x100_50"
-    arguments = ("vlog", source, "--format", "authors", "--data", sample_data, "--out", tmp_path)
-    summary = orn("import-objects", *arguments, "--json").json
-    assert summary["matched"] == 2
-    assert summary["ignoring_case"] == ["O/5/E/v_vAqaXZuAO5E/075"]
-    assert (summary["frames"], summary["detections"]) == (741 + 95, 2001 + 477)
-    assert summary["without_objects"] == 113_839 - 2
-    (shard,) = tmp_path.glob("shard-*")
-    assert verify_shard(shard) == []
-    assert not Shard(shard).has_class_scores
-    assert json.loads((tmp_path / "plan.json").read_text())["data_root"] == str(sample_data)
-    before = shard.read_bytes()
-    assert orn("import-objects", *arguments, "--json").json["existing_units"] == 1
-    assert shard.read_bytes() == before
 
 
 def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
