@@ -78,7 +78,6 @@ def loader(
         Option(
             "Data root with VLOG's clips and the authors' masks.",
             name="--data",
-            variable="ORN_DATA",
             usual="generated clips",
         ),
     ] = None,

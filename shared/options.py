@@ -76,8 +76,6 @@ class Option:
     """Placeholder of the value in the help; derived from the type by default."""
     usual: str | None = None
     """Description of the default in the help, if the default is None."""
-    variable: str | None = None
-    """Environment variable that sets the option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,19 +249,13 @@ class _Field:
         usual = mark.usual
         if usual is None and not (is_flag or self.default in (..., None, ())):
             usual = str(self.default)
-        extra = (
-            f"env var: {mark.variable}" if mark.variable else "",
-            f"default: {usual}" if usual else "",
-        )
-        details = "; ".join(filter(None, extra))
         return click.Option(
             [self.typed_name, self.name],
-            help=f"{mark.help}  [{details}]" if details else mark.help,
+            help=f"{mark.help}  [default: {usual}]" if usual else mark.help,
             is_flag=is_flag or None,
             type=None if is_flag else click.UNPROCESSED,
             metavar=None if is_flag else mark.metavar or _metavar(self.kind),
             multiple=self.is_many,
-            envvar=mark.variable,
             required=is_required,
         )
 

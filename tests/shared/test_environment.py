@@ -1,13 +1,12 @@
 """What a result was made with: versions, commit, cores and devices."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
-from orn.shared.devices import choose_device, devices_of_workers
+from orn.shared.devices import choose_device
 from orn.shared.environment import git_commit
 from orn.shared.errors import ConfigError
 
@@ -53,19 +52,3 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="device cuda:2: expected an index below 2"):
         choose_device("cuda:2")
     assert choose_device("auto") == "cuda"
-
-
-def test_devices_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 2, 5}, raising=False)
-    assert devices_of_workers("auto", None) == ("cpu",) * 3
-    assert devices_of_workers("cpu", 2) == ("cpu", "cpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert devices_of_workers("auto", None) == ("cuda:0", "cuda:1")
-    assert devices_of_workers("cuda", 1) == ("cuda:0",)
-    in_turns = ("cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0")
-    assert devices_of_workers("auto", 5) == in_turns
-    assert devices_of_workers("cuda:1", None) == ("cuda:1",)
-    assert devices_of_workers("cuda:1", 2) == ("cuda:1", "cuda:1")
-    assert devices_of_workers("cpu", None) == ("cpu",) * 3

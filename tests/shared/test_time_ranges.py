@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
+from orn.shared.time_ranges import TimeRange, TimeRanges
 
 pairs = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=6)
 
@@ -29,16 +29,6 @@ def test_ranges_are_sets_of_times(rows, others) -> None:
     assert {time for time in times if time in one.union(other)} == held(rows) | held(others)
     assert one.length(15.0) == len({time for time in held(rows) if time < 15}) / 2
     assert all(a.stop < b.start for a, b in zip(one.ranges, one.ranges[1:], strict=False))
-
-
-def test_open_ends() -> None:
-    assert TimeRanges.of([TimeRange(3, None), TimeRange(None, 3)]) == ALL_TIMES
-    assert TimeRanges.of([TimeRange(1, None), TimeRange(0, 5)]) == TimeRanges((TimeRange(0, None),))
-    assert ALL_TIMES.covers(of([(1, 2)]))
-    assert not of([(1, 2)]).covers(ALL_TIMES)
-    assert not of([(1, 2)]).covers(TimeRange(1, None))
-    assert ALL_TIMES.length(3.5) == 3.5
-    assert (ALL_TIMES.end, TimeRanges(()).end) == (float("inf"), float("-inf"))
 
 
 @given(

@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -24,58 +24,13 @@ class Optimizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class Frozen:
-    stages: int
-    share: float = 1.0
-    period: Literal[1, 2] = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Recipe:
     optimizer: Optimizer
     epochs: Count = 3
-    is_mixed: bool = False
     title: str = "demo"
     checkpoint: Maybe[Path] = None
     widths: tuple[int, ...] = (64,)
-    frozen: Frozen = Frozen(stages=1)
     weights: dict[str, float] = field(default_factory=dict)
-
-
-MINIMAL: dict[str, Any] = {"optimizer": {"learning_rate": 0.1}}
-
-
-def load(tmp_path: Path, text: str) -> Recipe:
-    path = tmp_path / "recipe.toml"
-    path.write_text(text)
-    return load_config(path, Recipe)
-
-
-def test_values_are_converted_to_the_types_of_the_fields(tmp_path: Path) -> None:
-    recipe = load(
-        tmp_path,
-        """
-        epochs = 7
-        is_mixed = true
-        checkpoint = "a/b.pth"
-        widths = [1, 2, 3]
-        weights = { object = 1 }
-        [optimizer]
-        learning_rate = 1
-        betas = [0, 0.5]
-        warm_up = "none"
-        """,
-    )
-    assert recipe == Recipe(
-        optimizer=Optimizer(learning_rate=1.0, betas=(0.0, 0.5), warm_up=None),
-        epochs=7,
-        is_mixed=True,
-        checkpoint=Path("a/b.pth"),
-        widths=(1, 2, 3),
-        weights={"object": 1.0},
-    )
-    assert isinstance(recipe.optimizer.learning_rate, float)
-    assert isinstance(recipe.weights["object"], float)
 
 
 RATE = "optimizer.learning_rate = 1\n"
