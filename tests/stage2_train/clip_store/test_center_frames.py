@@ -77,15 +77,6 @@ def test_a_new_row_changes_the_clip_of_no_other_row(folder: Path) -> None:
     assert store(folder)["videos"] == 0
 
 
-def test_clip_frames_and_rates_are_chosen(folder: Path) -> None:
-    assert store(folder, "--clip-frames", "2", "--dry-run")["frames_to_do"] == 2 + 2 + 2
-    grid = store(folder, "--rate", "5", "--dry-run")
-    assert (grid["clip_frames"], grid["rate"]) == (None, 5)
-    words = ("--clip-frames", "2", "--rate", "5")
-    ran = run_orn("clips", folder / "mine.toml", "--data", folder / "data", *words, exit_code=2)
-    assert "--clip-frames" in ran.stderr
-
-
 def test_a_video_that_tells_no_times_is_decoded_for_them(tmp_path: Path) -> None:
     write_gray(tmp_path / "data/mine/videos/a.avi", FRAMES)
     rows = ("video,label", "a,push")

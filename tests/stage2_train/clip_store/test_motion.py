@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orn.shared.errors import ConfigError
 from orn.shared.video.frame import Frame
-from orn.stage2_train.clip_store.motion import SCALES_C, MotionBetween, reversed_motion
+from orn.stage2_train.clip_store.motion import SCALES_C, reversed_motion
 from orn.stage2_train.clip_store.motion_windows import frame_motion
 from tests.stage2_train.clip_store.moving_pictures import (
     film,
@@ -99,8 +98,3 @@ def test_reversed_motion_is_about_that_of_the_reversed_frames() -> None:
     turned_back = reversed_motion(forwards)
     assert np.linalg.norm(turned_back - expected) < 0.2 * np.linalg.norm(forwards - expected)
     assert (reversed_motion(turned_back) == forwards).all()
-
-
-def test_more_cells_than_pixels_of_the_flow_are_refused() -> None:
-    with pytest.raises(ConfigError):
-        MotionBetween((57, 7))

@@ -9,7 +9,6 @@ from tests.stage2_train.clip_store.moving_pictures import (
     film,
     texture,
     translated,
-    windowed_motion,
     with_patch,
 )
 
@@ -88,11 +87,3 @@ def test_the_mean_over_a_window_is_weighted_by_time() -> None:
     assert (windows.at(2.0) == 0).all()
     assert windows.is_known(3.5)
     assert not windows.is_known(3.6)
-
-
-def test_windows_do_not_depend_on_other_times() -> None:
-    frames = list(film(_moving, seconds=1.0))
-    all_times = [frame.seconds for frame in frames]
-    all_maps = windowed_motion(frames, all_times)
-    some = windowed_motion(frames, all_times[3::7])
-    assert (np.stack(all_maps[3::7]) == np.stack(some)).all()

@@ -137,18 +137,3 @@ def test_memory_does_not_grow_with_length() -> None:
     frames = (Frame(index=index, seconds=index / 30, image=scene.copy()) for index in range(18_000))
     own = WindowMaps(WINDOW, shrink=lambda image: image, map_of=lambda window: window[:1])
     assert number_in_one_mib(frames, {"maps": own}) == 180
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (("--backbone", "torchvision/r3d_19"), "torchvision/r3d_18"),
-        (("--size", "60x64"), "use 224x224"),
-    ],
-)
-def test_what_a_network_cannot_do_is_refused_first(
-    made: Path, more: tuple[str, str], message: str
-) -> None:
-    ran = store_maps(made, "refused", *more, exit_code=2)
-    assert message in ran.stderr and "Traceback" not in ran.stderr
-    assert not (made / "refused").exists()

@@ -37,14 +37,6 @@ def test_activity_loss_equals_loops(labels) -> None:
     assert activity_loss(logits_BA, labels).item() == pytest.approx(expected, rel=ROUND_OFF)
 
 
-def test_labels_that_are_not_known_give_no_gradient() -> None:
-    logits_BA = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    activity_loss(logits_BA, UNSURE.float()).backward()
-    assert torch.equal(logits_BA.grad == 0, UNSURE < 0)
-    nothing = activity_loss(logits_BA, torch.full((3, 4), -1.0))
-    assert nothing.item() == 0
-
-
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_object_class_loss_equals_loops(reduction) -> None:
     logits_BTKS, labels_BTK, valid_BTK = _objects()
