@@ -5,9 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-
-from tests.local_server import QuietHandler, serving
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +47,10 @@ def weights_server() -> Iterator[WeightsServer]:
     """
     offered = WeightsServer()
 
-    class Handler(QuietHandler):
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
         def do_GET(self) -> None:
             folder, _, name = self.path.rpartition("/")
             offered.requests.append(self.path)
@@ -70,8 +72,15 @@ def weights_server() -> Iterator[WeightsServer]:
             with suppress(ConnectionError):  # whoever asked may have gone
                 self.wfile.write(sent.get(folder, content))
 
-    with serving(Handler) as offered.address:
-        try:
-            yield offered
-        finally:
-            offered.released.set()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    offered.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield offered
+    finally:
+        offered.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -31,7 +31,6 @@ def write_pictures(
     turn: int = 0,
     sample_aspect: Fraction | None = None,
     container_options: dict[str, str] | None = None,
-    pix_fmt: str = "yuv420p",
 ) -> Path:
     """Writes (H, W, 3) uint8 RGB pictures of one size as a video.
 
@@ -47,7 +46,7 @@ def write_pictures(
         for place, picture in enumerate(pictures):
             if not place:
                 stream.height, stream.width = picture.shape[:2]
-                stream.pix_fmt = pix_fmt
+                stream.pix_fmt = "yuv420p"
                 if sample_aspect is not None:
                     stream.codec_context.sample_aspect_ratio = sample_aspect
                 if turn:
