@@ -65,7 +65,7 @@ from orn.cli import orn
 from tests.conftest import PACKAGES, ROOT
 from tests.orn.commands import all_commands
 
-heavy = {"torch", "torchvision", "numpy", "zarr", "h5py", "av", "rich", "matplotlib"}
+heavy = {"torch", "torchvision", "numpy", "zarr", "h5py", "av", "matplotlib"}
 CliRunner().invoke(orn, ["--help"])
 assert "pydantic" not in sys.modules  # commands need it, the list of them does not
 for words in [*all_commands(), ["--version"], ["trian"]]:
