@@ -65,20 +65,22 @@ def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str,
     }
 
 
-def exit_code(report: Mapping[str, Any]) -> int:
+def exit_code(checked: Mapping[str, Any]) -> int:
     """Return 1 if the label tables are unusable or no video exists; 3 if some videos are missing;
     else 0."""
-    has_tables = not report["problems"] and not report["absent_tables"]
-    if not has_tables or not report["videos"]["present"]:
+    has_tables = not checked["problems"] and not checked["absent_tables"]
+    if not has_tables or not checked["videos"]["present"]:
         return 1
-    return SOME_FAILED if report["missing"] else 0
+    return SOME_FAILED if checked["missing"] else 0
 
 
-def as_summary(report: Mapping[str, Any]) -> Summary:
-    """Return the report of a check."""
-    values = {name: value for name, value in report.items() if name not in ("warnings", "problems")}
-    notes = [f"warning: {warning}" for warning in report["warnings"]]
-    notes += [f"problem: {problem}" for problem in report["problems"]]
+def as_summary(checked: Mapping[str, Any]) -> Summary:
+    """Return the result of a check in printable form."""
+    values = {
+        name: value for name, value in checked.items() if name not in ("warnings", "problems")
+    }
+    notes = [f"warning: {warning}" for warning in checked["warnings"]]
+    notes += [f"problem: {problem}" for problem in checked["problems"]]
     return replace(summary_of(values), notes=notes)
 
 

@@ -54,9 +54,9 @@ def check(
     """
     from orn.data_manifests.check import as_summary, check_dataset, exit_code
 
-    report = check_dataset(dataset, data_root)
-    echo_result(report, as_summary, as_json=as_json)
-    return exit_code(report)
+    checked = check_dataset(dataset, data_root)
+    echo_result(checked, as_summary, as_json=as_json)
+    return exit_code(checked)
 
 
 @command("manifest new")
@@ -125,7 +125,7 @@ def new(
         fresh=fresh,
     )
     new.write()
-    made = new.report
+    made = new.summary
     for reason in made["guessed"]:
         echo(f"guessed: {reason}", err=True)
     check_it = ("orn", "manifest", "check", made["manifest"])

@@ -48,7 +48,7 @@ class NewManifest:
     """The data set, without the file of its manifest."""
     files: Mapping[Path, str]
     """Texts of the files to write."""
-    report: dict[str, Any]
+    summary: dict[str, Any]
     """Plain values for JSON: the files, `guessed` with explanations, `data_root` for further
     commands, `present` with the number of existing videos, `warnings`."""
 
@@ -150,7 +150,7 @@ def plan_manifest(
     check_output_files(list(files), reads=[video.path for video in dataset.videos])
     num_listed, num_present = len(guess.video_ids), len(dataset.videos)
     unused = guess.unused_columns
-    report = {
+    summary = {
         "manifest": str(path),
         "classes_file": str(classes_path),
         "split_file": str(split_path) if split else None,
@@ -170,7 +170,7 @@ def plan_manifest(
         ],
         "warnings": split_advice(manifest.labels, listing.segments, listing.classes),
     }
-    return NewManifest(manifest=manifest, dataset=dataset, files=files, report=report)
+    return NewManifest(manifest=manifest, dataset=dataset, files=files, summary=summary)
 
 
 def usual_manifest(table: Path, data_root: Path | None) -> Path:

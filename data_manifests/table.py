@@ -182,7 +182,7 @@ def read_splits(path: Path, spec: TableLabels) -> dict[str, tuple[Split, ...]]:
         pairs = each_row(path, rows.items(), attrgetter("video", "split"), id_of=itemgetter(0))
         return {video: (split,) for video, split in pairs}
     names = (*fold_names(spec.folds), ALL)
-    columns = {f"column_{place}": name for place, name in enumerate(names)}
+    columns = {f"column_{index}": name for index, name in enumerate(names)}
     row_type: Any = make_dataclass("FoldsRow", [("video", str), *((name, str) for name in columns)])
     rows = read_rows(path, "the table of folds", row_type, columns=columns)
 

@@ -156,7 +156,7 @@ def read_rows(
     def add(cells: list[str]) -> None:
         if len(cells) < len(header) or any(cells[len(header) :]):
             raise ValueError(f"expected {counted(len(header), 'cell')}, got {len(cells)}")
-        row = validate({name: cells[at].strip() for name, at in places})
+        row = validate({name: cells[at].strip() for name, at in indices})
         rows[reader.line_num] = row
 
     try:
@@ -166,7 +166,7 @@ def read_rows(
         }
         _check_header(path, header, names, needed=needed)
         folded = [cell.casefold() for cell in header]
-        places = [
+        indices = [
             (field, folded.index(name.casefold()))
             for field, name in names.items()
             if name.casefold() in folded

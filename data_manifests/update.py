@@ -278,7 +278,7 @@ def _corrected(
     writer = csv.writer(out, lineterminator=_line_end(content), delimiter=delimiter)
     header = next(reader)
     writer.writerow(header)
-    place = [cell.strip().casefold() for cell in header].index("label")
+    column = [cell.strip().casefold() for cell in header].index("label")
     kept: dict[int, LabeledRow] = {}
     changed: dict[str, list[str]] = {"corrected": [], "left_out": []}
     for cells in reader:
@@ -293,8 +293,8 @@ def _corrected(
                     f"{path}: {correction.id}: expected the correct label of a wrong one, got "
                     "none; add it, or leave the row out"
                 )
-            if cells[place].strip() != correction.label:
-                cells[place] = correction.label
+            if cells[column].strip() != correction.label:
+                cells[column] = correction.label
                 changed["corrected"].append(correction.id)
             row = replace(row, label=correction.label)
         if row is not None:

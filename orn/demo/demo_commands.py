@@ -130,7 +130,7 @@ def run_demo(seed: int) -> dict[str, Any]:
 
 
 def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
-    """Return the report of a demo."""
+    """Return the results of a demo in printable form."""
     evaluation, detect = summary["eval"], summary["detect"]
     seconds, chance = summary["seconds"], evaluation["chance"]
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")

@@ -92,7 +92,7 @@ def _layers(actor: Actor) -> list[tuple[float, np.ndarray]]:
     it has one, and front."""
     sides = (actor.sprite.back, actor.sprite.front)
     drawings = [side.astype(np.float32) for side in sides if side is not None]
-    return [(float(place), drawing) for place, drawing in enumerate(drawings)]
+    return [(float(index), drawing) for index, drawing in enumerate(drawings)]
 
 
 def _paint(

@@ -333,9 +333,9 @@ def _manifest_of(
         shares = given.pop("shares", None)
         split = SplitRequest(text=shares or "", **given) if given else None
         planned = plan_manifest(table, data_root=request.data_root, split=split)
-        for warning in planned.report["warnings"]:
+        for warning in planned.summary["warnings"]:
             logger.warning("%s: %s", planned.dataset.name, warning)
-        return str(path), Path(planned.report["data_root"]), planned
+        return str(path), Path(planned.summary["data_root"]), planned
     given |= {"table": table, "data_root": request.data_root}
     echo(new.typed(**given), err=True)
     new.function(**given)
