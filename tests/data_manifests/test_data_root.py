@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.data_manifests.load import dataset_names, load_dataset, load_manifest
+from orn.data_manifests.load import load_dataset
 from orn.data_manifests.update import write_fold_manifests
 
 
@@ -48,22 +48,10 @@ def test_a_manifest_of_a_table_finds_its_data(project: Path, present, monkeypatc
     assert present("copy/kitchen.toml") == ("copy/kitchen", 0), "a copy reads its own"
 
 
-def test_a_link_to_the_folder_of_a_manifest(project: Path, present, orn, monkeypatch) -> None:
-    Path("../elsewhere/deep").mkdir(parents=True)
-    Path("link").symlink_to("../elsewhere/deep")
-    orn("manifest", "new", "kitchen/labels.csv", "--out", "link/mine.toml")
-    assert present("link/mine.toml") == ("kitchen", 0)
-    assert present("../elsewhere/deep/mine.toml") == ("kitchen", 0)
-
-
 def test_copies_for_folds_read_the_same_data(project: Path) -> None:
     write_fold_manifests("kitchen.toml", [project / "runs" / "deep" / "split.toml"])
     videos = load_dataset("runs/deep/split.toml", None).videos
     assert [str(video.path) for video in videos] == ["kitchen/a.mp4", "kitchen/b.mp4"]
-
-
-def test_a_data_set_of_a_publisher_is_where_the_machine_keeps_it(project: Path) -> None:
-    assert not [name for name in dataset_names() if load_manifest(name).data_root is not None]
 
 
 def test_a_missing_table_names_the_key(project: Path, orn) -> None:

@@ -1,8 +1,6 @@
 """`orn export`: what the folder predicts, says and refuses."""
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,23 +10,11 @@ from tests.running import run_orn
 from tests.worlds.films import write_signed
 
 
-@pytest.fixture(scope="module")
-def exported(trained, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    run_orn("export", trained.run, folder)
-    return folder
-
-
-@pytest.fixture
-def moved(exported, tmp_path) -> Path:
-    """A copy elsewhere, from where neither the run nor its data is seen."""
-    return Path(shutil.copytree(exported, tmp_path / "moved"))
-
-
 @pytest.mark.parametrize("name", ["evil.py", "imported objects, format coco"])
-def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path, name) -> None:
+def test_a_configuration_that_a_stranger_names_is_not_run(trained, tmp_path, name) -> None:
     """As Python files, which configurations of detectors are; imported objects have none."""
-    ran = tmp_path / "ran"
+    ran, moved = tmp_path / "ran", tmp_path / "moved"
+    run_orn("export", trained.run, moved)
     (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
     config = read_config(moved)
     detector = replace(

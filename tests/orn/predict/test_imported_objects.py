@@ -83,8 +83,3 @@ def test_a_source_is_read_with_the_options_of_an_import(
     classes.write_text("cup\ncupp\n")
     refused = predict(on_imported, video, *source, exit_code=2).stderr
     assert f"--classes {classes}: expected classes of the network" in refused and "cupp" in refused
-    names = ("--names", "{video}/{frame}.jpg")
-    refused = predict(on_imported, video, *expected, *names, exit_code=2).stderr
-    assert "--names: does not apply to the format csv; omit it" in refused
-    refused = predict(on_imported, video, *names, exit_code=2).stderr
-    assert "--names: requires --objects; add it" in refused
