@@ -33,6 +33,7 @@ from orn.stage2_train.explanation.focus import focus_of
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.model.inputs import ClipBatch
+from orn.stage2_train.report.class_pairs import ClassPairs
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import Measured, Mistake
 from orn.stage2_train.runs.open_data import Sources
@@ -41,9 +42,10 @@ from orn.stage2_train.settings.resources import DataAndDevice
 
 _GROUPS, _OF_GROUP = 8, 2
 """Number of groups of mistakes, and number of clips in each group."""
-_BATCH_SIZE = 16
+_BATCH_SIZE = 8
 _MOST_CLIPS = 400
-"""Maximum number of clips to play, spread over the split, besides those shown for a reason."""
+"""Maximum number of clips to play and whose pairs are counted, spread over the split, besides those
+shown for a reason."""
 _LISTED_PAIRS = 3
 _TALL, _SMALL = 240, 96
 """Height, in pixels, of clips with mistakes, and of clips that only the confusion matrix opens."""
@@ -75,6 +77,7 @@ class Explanations:
     """Texts and picture of each mistake, for the template."""
     strips: dict[int, Picture] = field(default_factory=dict)
     """Clips to play, by segment."""
+    pairs: ClassPairs = field(default_factory=ClassPairs)
     doubts: Sequence[Doubt] | None = None
     """Segments whose label is doubted, the largest margin first; see `Measured.doubts`."""
 
@@ -82,7 +85,8 @@ class Explanations:
 def explain_clips(
     runs: Sequence[EvaluatedRun], measured: Measured, resources: DataAndDevice
 ) -> Explanations:
-    """Explain mistakes, in one pass over the clips; other clips are only shown.
+    """Explain, in one pass over the clips, the mistakes and the true classes of other clips; clips
+    whose label is doubted are only shown.
 
     Args:
         runs: one run, or the runs of all folds, whose segments follow each other in `measured`.
@@ -91,12 +95,17 @@ def explain_clips(
     """
     explained = Explanations(mistakes=_mistakes(measured), doubts=measured.doubts())
     ids, true_NA = measured.predictions.ids, measured.true_NA()
-    classes_of: dict[int, list[int]] = {}
-    for mistake in (own for mistakes in explained.mistakes.values() for own in mistakes):
-        classes_of.setdefault(mistake.row, []).append(mistake.activity)
-    tall = {*classes_of, *(doubt.row for doubt in (explained.doubts or ())[:MOST_DOUBTS])}
-    for row in (*tall, *spread(len(ids), _MOST_CLIPS)):
-        classes_of.setdefault(row, [])
+    shown = {(own.row, own.activity) for cell in explained.mistakes.values() for own in cell}
+    counted = {
+        (row, activity)
+        for row in spread(len(ids), _MOST_CLIPS)
+        for activity in np.flatnonzero(true_NA[row]).tolist()
+    }
+    tall = {row for row, _ in shown}
+    tall |= {doubt.row for doubt in (explained.doubts or ())[:MOST_DOUBTS]}
+    classes_of: dict[int, list[int]] = {row: [] for row in (*tall, *spread(len(ids), _MOST_CLIPS))}
+    for row, activity in sorted(shown | counted):
+        classes_of[row].append(activity)
     row_of = {ids[row]: row for row in classes_of}
     is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
     asked = {ids[row]: classes for row, classes in classes_of.items()}
@@ -114,8 +123,11 @@ def explain_clips(
                 )
             for (index, activity), clip in clips.items():
                 case = row_of[batch.ids[index]], activity
-                scene = scene_of(batch, index, clip)
-                explained.cases[case] = _case(measured, case, clip, scene, names)
+                if case in counted and clip.pairs is not None:
+                    explained.pairs.add(activity, clip)
+                if case in shown:
+                    scene = scene_of(batch, index, clip)
+                    explained.cases[case] = _case(measured, case, clip, scene, names)
             bar.advance(len(batch))
     return explained
 

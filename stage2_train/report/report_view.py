@@ -43,6 +43,8 @@ _LARGEST_MATRIX = 40
 _MOST_IN_CELL = 200
 _MOST_LISTED = 10_000
 """Maximum number of clips listed for all cells; each cell lists at least one."""
+_LISTED_PAIRS = 5
+"""Number of pairs of classes for each activity in figure 4."""
 
 
 def report_page(
@@ -91,6 +93,7 @@ def report_page(
         "counts": counts_RC.tolist(),
         "rows": (rows := _most_confused(measured)),
         "columns": rows if measured.single else range(len(OUTCOMES)),
+        "related": list(_related(runs[0], explained)),
         "review": _review(run, measured, explained.doubts, paths),
         "has_pairs": model.relates_pairs,
         "scale": (LEAST_DROP, FULL_DROP),
@@ -184,6 +187,18 @@ def _most_confused(measured: Measured) -> list[int]:
         wrong_RC += wrong_RC.T
     wrong_A = wrong_RC.sum(axis=1) if measured.single else wrong_RC[:, 1:].sum(axis=1)
     return sorted(np.argsort(-wrong_A, kind="stable")[:_LARGEST_MATRIX].tolist())
+
+
+def _related(run: EvaluatedRun, explained: Explanations) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield activities with their number of clips and their most important pairs of classes."""
+    classes = run.sources.detections.detector.class_names
+    for activity, num_clips in explained.pairs.num_clips.most_common():
+        pairs = [
+            f"{truncate(classes[first], 40)} \u2013 {truncate(classes[second], 40)} {drop:.2f}"
+            for first, second, drop in explained.pairs.ranked(activity)[:_LISTED_PAIRS]
+            if drop >= LEAST_DROP
+        ]
+        yield run.model.classes[activity], num_clips, pairs
 
 
 def _listed(measured: Measured, explained: Explanations) -> dict[str, Any]:

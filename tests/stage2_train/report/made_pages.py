@@ -29,7 +29,7 @@ def made_page(
     file = evaluation_of(predictions, classes, **changes)
     measured = Measured(file=file, predictions=predictions, classes=tuple(classes))
     explained = Explanations(mistakes={}, doubts=measured.doubts())
-    detector = SimpleNamespace(title=predictions.ids[0], config_name="x")
+    detector = SimpleNamespace(title=predictions.ids[0], config_name="x", class_names=("cup",))
     sources = SimpleNamespace(detections=SimpleNamespace(detector=detector))
     runs = [EvaluatedRun(model=model, sources=sources, joined=SimpleNamespace(segments=()))]
     paths = paths_of_run(run, model.config, DataAndDevice())

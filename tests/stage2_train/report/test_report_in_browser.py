@@ -27,7 +27,7 @@ def test_it_opens_without_an_error_and_leads_to_every_part(chromium: Any, path: 
     with opened(chromium, path) as page:
         until(page, ALL_PICTURES)
         assert page.title() == "run \u2013 report"
-        for place in ("parts", "confusion", "mistakes", "made"):
+        for place in ("parts", "confusion", "mistakes", "related", "made"):
             page.click(f"nav a[href='#{place}']")
             until(page, f"location.hash === '#{place}'")
 
@@ -120,6 +120,7 @@ def test_several_labels_a_clip_with_hostile_names(chromium, train_tiny, tmp_path
         page.locator("[data-cell]").first.click()
         for text in HOSTILE[:2]:
             assert text[:39] in page.inner_text("#confusion")
+            assert text in page.inner_text("#related")
         until(page, ALL_PICTURES)
         assert page.evaluate("document.scripts.length") == 2
 
