@@ -6,10 +6,9 @@ from a fixed seed.
 
 import os
 import signal
-import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -36,10 +35,8 @@ from orn.stage2_train.runs.checkpoint import BEST_NAME
 from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 from tests.conftest import ROOT
 from tests.processes import start_alone
-from tests.running import SECONDS
+from tests.running import SECONDS, run_python
 from tests.stage1_detect.imports.conftest import BLOCK, write_authors
-from tests.stage2_train.clip_store.moving_pictures import texture, with_patch
-from tests.worlds.image_networks import NETWORK, write_image_weights
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos, write_table
 from tests.worlds.truth import write_truth_shards
@@ -69,8 +66,6 @@ class Job:
     """What has to come out the same, of its folder."""
     locks: str = PLAN_NAME
     """The file that it holds while it works."""
-    processes: int = 1
-    """That work together, as torchrun starts them."""
 
 
 def detect_job(folder: Path) -> Job:
@@ -95,39 +90,15 @@ def noise_films(number: int) -> NDArray[np.uint8]:
     return generator.integers(0, 256, (100, 48, 64, 3), dtype=np.uint8)
 
 
-def moving_films(number: int) -> list[NDArray[np.uint8]]:
-    scene = texture(48, 64, seed=number)
-    return [with_patch(scene, 0.3 + 0.02 * frame, 0.5) for frame in range(20)]
-
-
-def clips_job(
-    folder: Path, *, films: Callable[[int], Iterable[NDArray[np.uint8]]] = noise_films
-) -> Job:
+def clips_job(folder: Path) -> Job:
     names = [f"v{number}" for number in range(16)]
     manifest = write_table(
         folder, "noise", ("video,label", *(f"{name},push" for name in names)), classes=("push",)
     )
     for number, name in enumerate(names):
-        write_pictures(folder / "data" / "noise" / "videos" / f"{name}.mp4", films(number))
+        write_pictures(folder / "data" / "noise" / "videos" / f"{name}.mp4", noise_films(number))
     words = ("clips", str(manifest), "--data", str(folder / "data"), "--workers", "2", "--out")
     return Job(words=words, made=everything, locks=CLIP_FILES.plan)
-
-
-def maps_job(folder: Path) -> Job:
-    job = clips_job(folder, films=moving_films)
-    weights = write_image_weights(folder / "network.pth")
-    options = (
-        "--backbone",
-        NETWORK,
-        "--weights",
-        str(weights),
-        "--size",
-        "64x64",
-        "--rate",
-        "1000",
-        "--motion",
-    )
-    return replace(job, words=(*job.words[:-1], *options, "--device", "cpu", "--out"))
 
 
 @cache
@@ -161,49 +132,40 @@ def training(run: Path) -> tuple[Any, ...]:
     return tuple(state)
 
 
-def run_command(words: Sequence[str], environment: dict[str, str]) -> int:
-    os.environ |= environment
+def run_command(words: Sequence[str]) -> int:
     main(words)
     return 0
 
 
 @dataclass(frozen=True)
 class Started:
-    """The processes of a job in a folder, once the first one works or has ended."""
+    """The process of a job in a folder, once it works or has ended."""
 
-    processes: list[Any]
+    process: Any
     folder: Path
 
-    @property
-    def running(self) -> list[Any]:
-        return [process for process in self.processes if process.is_alive()]
-
     def finish(self) -> None:
-        """Wait until all have ended well."""
-        for process in self.processes:
-            process.join(SECONDS)
-        output = self.folder.with_name(f"{self.folder.name}.output-0").read_text()
-        exit_codes = [process.exitcode for process in self.processes]
-        for process in self.running:
-            process.kill()
-        assert exit_codes == [0] * len(exit_codes), output[-2000:]
+        """Wait until it has ended well."""
+        self.process.join(SECONDS)
+        output = self.folder.with_name(f"{self.folder.name}.output").read_text()
+        exit_code = self.process.exitcode
+        self.process.kill()
+        assert exit_code == 0, output[-2000:]
 
     def kill(self, delay: float, *, whole: bool, number: signal.Signals) -> bool:
-        """Send a signal after so many seconds to all processes, or to the last one that was
-        started alone, and wait until all are gone; False if one had ended by then."""
-        wait([process.sentinel for process in self.processes], delay)
-        if len(self.running) < len(self.processes):
+        """Send a signal after so many seconds to the process, with its children or alone, and wait
+        until all are gone; False if it had ended by then."""
+        wait([self.process.sentinel], delay)
+        if not self.process.is_alive():
             self.finish()
             return False
-        for process in self.processes if whole else self.processes[-1:]:
-            (os.killpg if whole else os.kill)(process.pid, number)
+        (os.killpg if whole else os.kill)(self.process.pid, number)
         deadline = time.monotonic() + GONE_SECONDS
-        for process in self.processes:
-            process.join(deadline - time.monotonic())
-            while is_there(process.pid):  # its children end by themselves
-                assert time.monotonic() < deadline, "processes of a killed job are alive"
-                time.sleep(0.005)
-        return any(process.exitcode != 0 for process in self.processes)
+        self.process.join(GONE_SECONDS)
+        while is_there(self.process.pid):  # its children end by themselves
+            assert time.monotonic() < deadline, "processes of a killed job are alive"
+            time.sleep(0.005)
+        return bool(self.process.exitcode)
 
 
 def is_there(group: int) -> bool:
@@ -216,21 +178,11 @@ def is_there(group: int) -> bool:
 
 def start(job: Job, folder: Path) -> Started:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = []
-    for rank in range(job.processes):
-        place = {"WORLD_SIZE": job.processes, "RANK": rank, "LOCAL_RANK": rank, "MASTER_PORT": port}
-        places = {name: str(value) for name, value in place.items()}
-        environment = {"MASTER_ADDR": "127.0.0.1", **places} if job.processes > 1 else {}
-        output = folder.with_name(f"{folder.name}.output-{rank}")
-        words = (*job.words, str(folder))
-        processes.append(start_alone(run_command, words, environment, output=output))
-    started = Started(processes=processes, folder=folder)
-    while not is_locked(folder / job.locks) and len(started.running) == job.processes:
+    output = folder.with_name(f"{folder.name}.output")
+    process = start_alone(run_command, (*job.words, str(folder)), output=output)
+    while not is_locked(folder / job.locks) and process.is_alive():
         time.sleep(0.005)
-    return started
+    return Started(process=process, folder=folder)
 
 
 def states(folder: Path) -> dict[str, tuple[int, int]]:
@@ -240,7 +192,7 @@ def states(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def kills() -> Iterator[dict[str, Any]]:
-    """All processes or one alone, by SIGKILL and, every fourth time, by SIGTERM."""
+    """With its children or alone, by SIGKILL and, every fourth time, by SIGTERM."""
     for number in range(KILLS):
         yield {
             "whole": number % 2 == 0,
@@ -255,18 +207,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "processes"),
+    "make",
     [
-        pytest.param(detect_job, 1, id="detect", marks=pytest.mark.mmdet),
-        pytest.param(import_job, 1, id="import-objects"),
-        pytest.param(clips_job, 1, id="clips"),
-        pytest.param(maps_job, 1, id="clips-with-maps"),
-        pytest.param(train_job, 1, id="train"),
-        pytest.param(train_job, 2, id="train-in-two-processes"),
+        pytest.param(detect_job, id="detect", marks=pytest.mark.mmdet),
+        pytest.param(import_job, id="import-objects"),
+        pytest.param(clips_job, id="clips"),
+        pytest.param(train_job, id="train"),
     ],
 )
-def test_a_killed_command_comes_to_the_same(made, tmp_path, make, processes) -> None:
-    job = replace(make(made), processes=processes)
+def test_a_killed_command_comes_to_the_same(made, tmp_path, make) -> None:
+    job = make(made)
     whole = start(job, tmp_path / "whole")
     began = time.perf_counter()
     whole.finish()
@@ -296,7 +246,7 @@ def test_parts_at_once_come_to_the_same_when_some_are_killed(made: Path, tmp_pat
 
     def begin(number: int) -> Any:
         words = (*job.words[:-1], "--part", f"{number}/4", "--out", str(folder))
-        return start_alone(run_command, words, {}, output=tmp_path / f"output-{number}")
+        return start_alone(run_command, words, output=tmp_path / f"output-{number}")
 
     running = {number: begin(number) for number in range(1, 5)}
     killed, moments = set[int](), np.random.default_rng(5)
@@ -330,12 +280,10 @@ def test_two_processes_train_as_one_that_averages_two_batches(made: Path, tmp_pa
     same_draws = ("--set", "model.relation_frames=same", "--set", "log_every_steps=1")
     losses = []
     for processes, batches in ((2, 1), (1, 2)):
+        run = tmp_path / f"{processes}-processes"
         words = (*job.words[:-1], *same_draws, "--set", f"optimizer.accumulation={batches}")
-        started = start(
-            replace(job, words=(*words, "--run"), processes=processes),
-            tmp_path / f"{processes}-processes",
-        )
-        started.finish()
-        log = read_jsonl(started.folder / METRICS_NAME)
+        launch = ("-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone")
+        run_python(*launch, "-m", "orn", "--", *words, "--run", run)
+        log = read_jsonl(run / METRICS_NAME)
         losses.append([line["loss"] for line in log if line["group"] == "train"])
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)

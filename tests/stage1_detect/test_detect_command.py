@@ -64,7 +64,7 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     assert detect("--retry-failed", "--dry-run", "--json").json["frames_to_do"] == 312
 
 
-def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> None:
+def test_a_rate_is_told_detected_and_recorded(detect, shard_path, demo_checkpoint) -> None:
     at_two = partial(detect, "--rate", 2, "--limit", 2)  # of ten frames a second
     work = at_two("--dry-run", "--json").json
     assert (work["rate"], work["frames_to_do"]) == (2, 1 + 3)
@@ -75,6 +75,10 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
     assert " rate is 2.0 as recorded, None" in detect("--limit", 2, exit_code=2).stderr
     message = at_two("--score-threshold", 0.5, "--dry-run", exit_code=2).stderr
     assert "detector.thresholds.score is 0.05 as recorded, 0.5 as requested" in message
+    other = shard_path.with_name("other.pth")
+    other.write_bytes(demo_checkpoint.read_bytes() + b"another")
+    message = at_two("--checkpoint", other, exit_code=2).stderr
+    assert "detector.checkpoint_digest is " in message
 
 
 def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:

@@ -61,23 +61,3 @@ def test_uneven_times(world: Path, tmp_path: Path, suffix: str, rate: float) -> 
     for unit_frames in (3, 2000):
         run_fake(dataset, tmp_path / f"{unit_frames}", Scope(rate=rate, unit_frames=unit_frames))
         check_picks(dataset, tmp_path / f"{unit_frames}", store)
-
-
-def test_labeled_frames_find_what_the_whole_video_has_for_them(world: Path, tmp_path: Path) -> None:
-    path = write_numbered(tmp_path / "v.mp4", 90)
-    times = ((0.52, 0.58), (2.9, 3.0), (4.0, 6.5), (8.7, None))
-    segments = tuple(
-        Segment(id=f"{start}", video_id="v", split="train", start_seconds=start, stop_seconds=stop)
-        for start, stop in times
-    )
-    dataset = of_videos(world, {"v": path}, segments)
-    for frames in ("all", "labeled"):
-        run_fake(dataset, tmp_path / frames, Scope(frames=frames, rate=1.5, unit_frames=2))
-    whole, part = (DetectionFolder(tmp_path / name).video("v") for name in ("all", "labeled"))
-    assert part.num_frames < whole.num_frames
-    seconds_F = np.array([frame.seconds for frame in read_frames(path)])
-    for start, stop in times:
-        in_it_F = seconds_F[(seconds_F >= start) & (seconds_F < (stop or np.inf))]
-        expected = whole.seconds[whole.nearest_rows(in_it_F, video_F=seconds_F)]
-        seconds = part.seconds[part.nearest_rows(in_it_F, video_F=seconds_F)]
-        assert seconds.tolist() == expected.tolist()

@@ -8,41 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.plan import ManifestFile, Plan, Unit, plan_units
+from orn.shared.jobs.plan import ManifestFile, Plan, plan_units
 from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 from tests.worlds.shards import DETECTOR
-
-Videos = list[tuple[str, int | None]]
-
-
-def drawn(units: tuple[Unit, ...]) -> list[str]:
-    """Units as text: `a[0:2000] b[0:]`."""
-    return [
-        " ".join(
-            f"{part.video_id}[{part.start}:{'' if part.stop is None else part.stop}]"
-            for part in unit.parts
-        )
-        for unit in units
-    ]
-
-
-@pytest.mark.parametrize(
-    ("videos", "expected"),
-    [
-        ([("a", 900), ("b", 1100), ("c", 1)], ["a[0:] b[0:]", "c[0:]"]),
-        ([("a", 2001)], ["a[0:2000]", "a[2000:]"]),
-        (
-            [("a", 100), ("b", 4500), ("c", 1400), ("d", 200)],
-            ["a[0:]", "b[0:2000]", "b[2000:4000]", "b[4000:] c[0:]", "d[0:]"],
-        ),
-        ([("a", None), ("b", 0), ("c", 1400), ("d", 1)], ["a[0:] b[0:] c[0:]", "d[0:]"]),
-    ],
-)
-def test_units(videos: Videos, expected: list[str]) -> None:
-    units = plan_units(videos)
-    assert drawn(units) == expected
-    assert [unit.index for unit in units] == list(range(len(expected)))
-
 
 counts = st.lists(st.one_of(st.none(), st.integers(0, 35)), max_size=12)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -13,7 +12,7 @@ from av.video.stream import VideoStream
 
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.read import estimate, known_seconds, probe, read_frames
-from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
+from tests.worlds.videos import HEIGHT, WIDTH, number_of, write_numbered
 
 
 def test_every_frame_comes_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,26 +35,6 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(known_seconds(path), seconds)
     for start in range(1, 5):
         assert [frame.seconds for frame in read_frames(path, start=start)] == seconds[start:]
-
-
-def test_the_film_is_chosen_among_several_streams(tmp_path: Path) -> None:
-    path = tmp_path / "two.mkv"
-    with av.open(str(path), "w") as container:
-        small: Any = container.add_stream("mpeg4", rate=10)
-        small.width, small.height, small.pix_fmt = 32, 16, "yuv420p"
-        large: Any = container.add_stream("libx264", rate=10)
-        large.width, large.height, large.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for place in range(6):
-            thumbnail = np.full((16, 32, 3), 90, np.uint8)
-            for stream, image in ((small, thumbnail), (large, numbered_image(place))):
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-                frame.pts, frame.time_base = place, Fraction(1, 10)
-                container.mux(stream.encode(frame))
-        for stream in (small, large):
-            container.mux(stream.encode(None))
-    assert [number_of(frame.image) for frame in read_frames(path)] == list(range(6))
-    assert [frame.index for frame in read_frames(path, start=4)] == [4, 5]
-    assert (probe(path).height, probe(path).width) == (HEIGHT, WIDTH)
 
 
 def test_a_size_that_changes_is_brought_to_the_first(tmp_path: Path) -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from orn.stage1_detect.imports.epic100_objects import published_rate, read_epic100
+from orn.stage1_detect.imports.epic100_objects import read_epic100
 from tests.stage1_detect.imports.conftest import Found, block_mask, write_epic
 
 
@@ -38,11 +37,3 @@ def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path, o
     (frame,) = read_epic100(write_epic(tmp_path / "P01_01.pkl", frames))
     assert len(frame.left_out) == 1
     np.testing.assert_array_equal(frame.detections.boxes, [[0, 0, 100, 100]])
-
-
-@pytest.mark.parametrize(
-    ("video_id", "rate"),
-    [("P01_01", 60), ("P37_101", 50), ("P01_1", None), ("kitchen", None), ("P01_1011", None)],
-)
-def test_rates_of_the_published_frames(video_id: str, rate: float | None) -> None:
-    assert published_rate(video_id) == rate

@@ -41,16 +41,6 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     assert "2 videos have no file (gone, d)" in again.stderr
 
 
-def test_a_file_that_cannot_be_opened_fails_its_video_alone(authors: Any, tmp_path: Path) -> None:
-    counted_videos(tmp_path, {"a": 3, "b": 3})
-    write_authors(tmp_path / "masks" / "a.pkl", [[BLOCK]])
-    (tmp_path / "masks" / "b.pkl").symlink_to("gone")
-    for _ in range(2):
-        report = authors("--json", exit_code=3).json
-        assert [video["id"] for video in report["failed"]] == ["b"]
-        assert report["total_detections"] == 1
-
-
 @pytest.mark.parametrize("form", ["authors", "csv"])
 def test_a_source_that_grows_or_changes(convert: Any, tmp_path: Path, form: str) -> None:
     """New videos get new shards; those with other objects are imported again if requested."""
