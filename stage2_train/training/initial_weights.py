@@ -123,12 +123,8 @@ def _load_backbone(network: nn.Module, model: NetworkConfig, file: Path | None) 
     )
 
 
-def _warn_of_random(network: nn.Module, model: NetworkConfig) -> None:
-    logger.warning("%s has no pre-trained weights; initial weights are random", _kind(model))
-
-
-def _kind(model: NetworkConfig) -> str:
-    return "C3D" if model.architecture == "c3d" else "an object head without appearance"
+def _warn_of_random(network: nn.Module) -> None:
+    logger.warning("a network without a 2D counterpart; initial weights are random")
 
 
 def read_trained(start: Path, model: NetworkConfig) -> InitialWeights:
@@ -204,10 +200,10 @@ def find_initial_weights(
     if published is None and not model.reads_image_maps:
         if file is not None:
             raise ConfigError(
-                f"--weights {file}: requires a network with a 2D counterpart, got {_kind(model)}; "
+                f"--weights {file}: requires a network with a 2D counterpart, such as a ResNet; "
                 "omit --weights"
             )
-        return InitialWeights(load=partial(_warn_of_random, model=model))
+        return InitialWeights(load=_warn_of_random)
     load = partial(_load_backbone, model=model, file=file)
     if file is not None:
         return InitialWeights(digest=file_digest(file, error=CheckpointError), load=load)

@@ -17,7 +17,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from orn.data_manifests.records import Segment
 from orn.shared.errors import CheckpointError, ConfigError, TrainingError
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.text import counted
@@ -73,11 +72,6 @@ class TrainingData:
     """Validation clips, which determine the best checkpoint; None for no validation."""
     metric: str
     """`top1` or `map`."""
-
-    @property
-    def segments(self) -> tuple[Segment, ...]:
-        """Segments of all clips, first those for training."""
-        return self.train.segments + (() if self.validation is None else self.validation.segments)
 
     def without_frames(self) -> "TrainingData":
         """Return the clips with objects alone, for heads that are not computed from frames."""

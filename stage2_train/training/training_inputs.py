@@ -82,10 +82,9 @@ class TrainingInputs:
     @property
     def counts(self) -> dict[str, int]:
         """Numbers of segments."""
-        num_train = len(self.data.train)
         return {
-            "num_train": num_train,
-            "num_validation": len(self.data.segments) - num_train,
+            "num_train": len(self.data.train),
+            "num_validation": len(self.data.validation or ()),
             "num_skipped": self.num_skipped,
         }
 
