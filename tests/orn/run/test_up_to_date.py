@@ -215,6 +215,10 @@ def only(name: str, change: Callable[[Film], Film]) -> Callable[[Film], Film]:
     return lambda film: change(film) if film.id == name else film
 
 
+def another_file(film: Film) -> Film:
+    return replace(film, digest="sha256:other")
+
+
 def another_film(begun: Begun) -> None:
     films = begun.world.films
     write_store(begun.store, [*films.values(), replace(films["film/0"], id="film/99")])
@@ -312,8 +316,11 @@ LABELS, OBJECTS, FRAMES = (f"{name} have changed" for name in ("labels", "object
 SETTINGS, WEIGHTS = "settings have changed", "the weights of the network have changed"
 REFUSED = "refused: "
 REFUSES = {"run": REFUSED}
+of_trained_input: dict[str, str] = {"baseline": "", **REFUSES}
+of_input = {"eval": "", **of_trained_input}
 of_validation = {"eval": LABELS, "baseline": LABELS}
 of_training = {"baseline": LABELS, "run": REFUSED}
+of_labels = {**of_training, **of_validation}
 of_data = {"baseline": SETTINGS, "run": REFUSED}
 EVAL, PREDICTIONS = RESULTS
 BASELINE = tuple(f"baseline/{name}" for name in RESULTS)
@@ -339,45 +346,24 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "one training label": (row_of("train", 2, other_class), of_training),
     "a training row removed": (row_of("train", 0, removed), of_training),
     "a training row moved to test": (row_of("train", 0, to("test")), of_training),
-    "a training row moved to validation": (
-        row_of("train", 0, to("validation")),
-        {**of_training, "eval": LABELS},
-    ),
-    "a validation row moved to training": (
-        row_of("validation", 0, to("train")),
-        {**of_training, "eval": LABELS},
-    ),
-    "all labels exchanged": (all_labels, {**of_training, **of_validation}),
-    "rows in another order": (reordered, {**of_training, **of_validation}),
+    "a training row moved to validation": (row_of("train", 0, to("validation")), of_labels),
+    "a validation row moved to training": (row_of("validation", 0, to("train")), of_labels),
+    "all labels exchanged": (all_labels, of_labels),
+    "rows in another order": (reordered, of_labels),
     "an empty line in the table": (appended("data/tiny/labels.csv", "\n"), {}),
     "a class added": (appended("data/tiny/classes.txt", "left\n"), REFUSES),
     # videos
-    "a training video removed": (without("data/tiny/film/0.mp4"), {"baseline": "", **REFUSES}),
-    "a validation video removed": (
-        without("data/tiny/film/2.mp4"),
-        {"eval": "", "baseline": "", **REFUSES},
-    ),
-    "a training video renamed": (edited("film/0,", "film/00,"), {"baseline": "", **REFUSES}),
+    "a training video removed": (without("data/tiny/film/0.mp4"), of_trained_input),
+    "a validation video removed": (without("data/tiny/film/2.mp4"), of_input),
+    "a training video renamed": (edited("film/0,", "film/00,"), of_trained_input),
     # objects
-    "boxes of six videos": (
-        shard_of(moved_boxes),
-        DATA[OBJECTS],
-    ),
+    "boxes of six videos": (shard_of(moved_boxes), DATA[OBJECTS]),
     "the same objects written again": (shard_of(lambda film: film), {}),
     "boxes of a video in a shard": (shard_of(only("film/2", moved_boxes)), DATA[OBJECTS]),
-    "another file of a video in a shard": (
-        shard_of(only("film/2", lambda film: replace(film, digest="sha256:other"))),
-        {"eval": "", "baseline": "", **REFUSES},
-    ),
-    "a shard removed": (
-        without("world/shards/shard-000000.zarr.zip"),
-        {"eval": "", "baseline": "", **REFUSES},
-    ),
+    "another file of a video in a shard": (shard_of(only("film/2", another_file)), of_input),
+    "a shard removed": (without("world/shards/shard-000000.zarr.zip"), of_input),
     # frames
-    "colors of all frames": (
-        frames_of(recolored),
-        DATA[FRAMES],
-    ),
+    "colors of all frames": (frames_of(recolored), DATA[FRAMES]),
     "the same frames written again": (frames_of(lambda film: film), {}),
     "colors of a training video": (
         frames_of(only("film/0", recolored)),
@@ -388,10 +374,7 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
         {"eval": FRAMES, "baseline": FRAMES},
     ),
     "another video in the store": (another_film, {}),
-    "the store removed": (
-        lambda begun: shutil.rmtree(begun.store),
-        {"eval": "", "baseline": "", **REFUSES},
-    ),
+    "the store removed": (lambda begun: shutil.rmtree(begun.store), of_input),
     # weights
     "best weights": (scaled("model.safetensors", 0.5), {"eval": WEIGHTS}),
     "best weights removed": (without("run/model.safetensors"), {"eval": ""}),
@@ -414,15 +397,12 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "workers": (option(max_steps=1000), {}),
     "the setting as it was": (setting("seed=0"), {}),
     "a comment in the recipe": (appended("recipe.toml", "\n# mine\n"), {}),
-    "the recipe removed": (without("recipe.toml"), {"baseline": "", **REFUSES}),
+    "the recipe removed": (without("recipe.toml"), of_trained_input),
     "the crop": (setting("data.crop=[32,32]"), of_data),
     "the heads": (setting("model.heads=object"), REFUSES),
     "the precision": (setting("precision=bf16"), {"run": SETTINGS}),
     "the parts of the model": (setting('ensemble=["network","forest"]'), REFUSES),
-    "training on validation": (
-        setting("data.train_with_validation=true"),
-        {"baseline": "", **REFUSES},
-    ),
+    "training on validation": (setting("data.train_with_validation=true"), of_trained_input),
     # results
     "an evaluation removed": (without(f"run/{EVAL}"), {"eval": "", **SHOWN[EVAL]}),
     "predictions removed": (without(f"run/{PREDICTIONS}"), {"eval": "", **SHOWN[PREDICTIONS]}),
