@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.errors import VideoDecodeError
 from orn.shared.video.read import probe, read_frames
 from tests.reference.decoding import decoded, repaired_seconds
 
@@ -14,10 +13,8 @@ CORRUPTED = "decord__corrupted.mp4"
 """What a decoder shows for its lost packet depends on its threads; only times are compared."""
 
 NOTHING_DECODES = {
-    "moviepy__result_0byte.webm": "cannot be opened",
-    "mp4parse__chunk_out_of_range.mp4": "cannot be opened",
-    "mp4parse__short-cenc.mp4": "no frame can be decoded",
-    "gomp4__sample_qt.mp4": "no frame can be decoded",
+    *("moviepy__result_0byte.webm", "mp4parse__chunk_out_of_range.mp4"),
+    *("mp4parse__short-cenc.mp4", "gomp4__sample_qt.mp4"),
 }
 ROTATED = {"decord__video_90.mov": -1, "decord__video_180.mov": 2}
 
@@ -49,13 +46,3 @@ def test_real_files_equal_what_pyav_decodes(sample_data: Path) -> None:
         assert all(before < after for before, after in pairwise(seconds)), path.name
         compared += 1
     assert compared >= 20
-
-
-@pytest.mark.real_data
-def test_real_files_of_which_nothing_decodes(sample_data: Path) -> None:
-    for name, message in NOTHING_DECODES.items():
-        (path,) = sample_data.glob(f"clips/*/{name}")
-        with pytest.raises(VideoDecodeError, match=f"{name}: {message}"):
-            list(read_frames(path))
-        with pytest.raises(VideoDecodeError, match=f"{name}: {message}"):
-            probe(path)

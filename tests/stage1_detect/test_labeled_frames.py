@@ -41,24 +41,6 @@ def limits(ranges: tuple[TimeRange, ...]) -> list[Limits]:
     return [(span.start_seconds, span.stop_seconds) for span in ranges]
 
 
-@pytest.mark.parametrize(
-    ("segments", "expected"),
-    [
-        ([(1.0, 2.0)], [(0.9, 2.1)]),
-        ([(5.0, 6.0), (1.0, 2.0)], [(0.9, 2.1), (4.9, 6.1)]),
-        ([(1.0, 2.0), (1.5, 3.0), (3.2, 4.0)], [(0.9, 4.1)]),  # both margins close the gap
-        ([(1.0, 9.0), (2.0, 3.0)], [(0.9, 9.1)]),
-        ([(0.05, 2.0)], [(None, 2.1)]),
-        ([(None, 2.0), (4.0, None)], [(None, 2.1), (3.9, None)]),
-        ([(None, None)], [(None, None)]),
-        ([(1.23456, 2.34567)], [(1.134, 2.446)]),  # to milliseconds, outwards
-    ],
-)
-def test_ranges_at_ten_frames_a_second(segments: list[Limits], expected: list[Limits]) -> None:
-    ranges = labeled_ranges([segment(*limits_) for limits_ in segments], rate=10.0)
-    assert limits(ranges) == expected
-
-
 TEN_A_SECOND = FrameEstimate(frames=200, rate=10.0)
 
 

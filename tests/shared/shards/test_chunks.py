@@ -1,14 +1,9 @@
-"""Rows of arrays equal slices, members are those that zarr writes, and damage is named."""
+"""Rows of arrays equal slices, whatever the cache."""
 
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.storage import MemoryStore
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.shard import Shard
@@ -45,26 +40,3 @@ def test_rows_equal_slices(path: Path, cache_bytes: int) -> None:
     for start, stop in ((-1, 2), (3, 2), (0, 41)):
         with pytest.raises(ShardFormatError, match=rf"'frame_index': .* 40 .*\[{start}, {stop}\)"):
             arrays.rows("frame_index", start, stop)
-
-
-def test_members_are_those_that_zarr_would_write(path: Path) -> None:
-    members: dict[str, Any] = {}
-    attributes = Shard(path).arrays.record.attributes.to_json()
-    expected = zarr.create_group(MemoryStore(members), attributes=attributes)
-    for name, values in arrays_in(path).items():
-        row_bytes = values.dtype.itemsize * int(np.prod(values.shape[1:]))
-        array = expected.create_array(
-            name,
-            shape=values.shape,
-            dtype=values.dtype,
-            chunks=(max(1, min(len(values), CHUNK_BYTES // row_bytes)), *values.shape[1:]),
-            compressors=[ZstdCodec(level=9), Crc32cCodec()],
-            dimension_names=tuple("abc"[: values.ndim]),
-            config={"write_empty_chunks": True},
-        )
-        array[...] = values
-    with zipfile.ZipFile(path) as file:
-        members_read = {name: file.read(name) for name in file.namelist()}
-        entries = {(info.compress_type, info.date_time) for info in file.infolist()}
-    assert entries == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0))}
-    assert members_read == {name: content.to_bytes() for name, content in members.items()}

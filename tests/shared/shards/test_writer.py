@@ -99,6 +99,9 @@ def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetection
             tracks = [track for frame in expected for track in known_tracks(frame).tolist()]
             assert ("tracks" in group) == shard.has_tracks == any(track >= 0 for track in tracks)
             assert not shard.has_tracks or np.asarray(group["tracks"]).tolist() == tracks
+            for name in shard.arrays:
+                rows = shard.arrays.rows(name, 0, shard.arrays.num_rows(name))
+                np.testing.assert_array_equal(np.asarray(group[name]), rows, strict=True)
 
 
 @pytest.mark.parametrize("score_kind", get_args(ScoreKind))

@@ -2,9 +2,7 @@
 
 import os
 import re
-import struct
 from collections.abc import Callable
-from contextlib import suppress
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -82,35 +80,6 @@ def test_numbered_pictures_are_not_looked_for(tmp_path: Path) -> None:
     for name in ("p%d.jpg", "p*.jpg", "p0.jpg"):
         with pytest.raises(VideoDecodeError, match=NONE_OF_THOSE):
             probe(tmp_path / name)
-
-
-def with_external_track(path: Path, name: str) -> Path:
-    """A MOV whose pictures lie in another file, as those of QuickTime's reference films do."""
-    content = bytearray(path.read_bytes())
-    at = content.index(b"url \0\0\0\1") - 4
-    place = name.encode()
-    alias = struct.pack(">4sI10xB27x12xB63s16xHH16x", b"alis", 0, 0, len(place), place, 1, 1)
-    alias += struct.pack(">hH", 2, len(place)) + place + bytes(len(place) % 2)
-    alias += struct.pack(">hH", -1, 0) + bytes(40)
-    grown = len(alias) + 4 - 12
-    for box in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
-        head = content.rindex(box, 0, at) - 4
-        size = int.from_bytes(content[head : head + 4], "big")
-        content[head : head + 4] = struct.pack(">I", size + grown)
-    content[at : at + 12] = struct.pack(">I", len(alias) + 4) + alias
-    path.write_bytes(content)
-    return path
-
-
-def test_an_external_track_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = with_external_track(write_numbered(tmp_path / "a.mov", 5), "canary.mov")
-    other = unread(write_numbered(tmp_path / "canary.mov", 5))
-    monkeypatch.chdir(tmp_path)
-    with suppress(VideoDecodeError):
-        list(read_frames(path))
-    assert other.stat().st_atime_ns == 0
-    with av.open(str(path), container_options={"enable_drefs": "1"}):
-        assert other.stat().st_atime_ns != 0  # the file does ask for it
 
 
 def number_of_frames(path: Path) -> int:

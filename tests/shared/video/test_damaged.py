@@ -95,19 +95,3 @@ def test_a_cut_file_keeps_every_frame_before_the_cut(tmp_path: Path) -> None:
         ]
         assert {time: kept.get(time) for time in whole} == {time: pixels[time] for time in whole}
         assert rows_in_units(cut, len(rows)) == rows
-
-
-@pytest.mark.real_data
-@pytest.mark.parametrize(
-    "pattern",
-    ["odd/torchcodec__*", "normal/mmaction2__part*", pytest.param("*/*", marks=pytest.mark.slow)],
-)
-def test_real_files_are_the_same_in_units_three_times(sample_data: Path, pattern: str) -> None:
-    paths = sorted(sample_data.glob(f"clips/{pattern}"))
-    assert paths
-    for path in paths:
-        try:
-            detected(path)
-        except OSError:
-            continue
-        assert_read_the_same(path, times=3)

@@ -46,10 +46,3 @@ def assert_the_same_from_anywhere(path: Path, step: int = 1) -> None:
         assert [(f.index, f.seconds) for f in frames] == [(f.index, f.seconds) for f in expected]
         for one, other in zip(frames, expected, strict=True):
             assert np.array_equal(one.image, other.image), (path.name, start, one.index)
-
-
-@pytest.mark.real_data
-def test_real_files_give_the_same_from_anywhere(sample_data: Path) -> None:
-    """Those of `clips` are in test_damaged.py."""
-    for path in sample_data.glob("something/videos/*.webm"):
-        assert_the_same_from_anywhere(path, step=5)
