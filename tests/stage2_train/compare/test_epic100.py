@@ -3,7 +3,6 @@
 import json
 import runpy
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.compare.epic100 import measure_epic100
-from orn.stage2_train.runs.predictions import load_predictions, save_predictions
+from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from tests.conftest import ROOT
-from tests.reference.epic100_file import faults_of_file
 from tests.reference.epic100_table import epic100_table, softmax
 from tests.running import run_orn
 from tests.stage2_train.compare.made_epic100 import (
@@ -36,11 +34,6 @@ def made(tmp_path_factory) -> MadeEpic100:
 @pytest.fixture
 def pair(made, tmp_path) -> tuple[Path, Path]:
     return make_run(tmp_path, made, "verb"), make_run(tmp_path, made, "noun", ids=made.ids[::-1])
-
-
-def _change(run: Path, change: Callable) -> None:
-    path = run / "predictions-validation.npz"
-    save_predictions(path, change(load_predictions(path)))
 
 
 def _check_table(made: MadeEpic100, pair: tuple[Path, Path], num_draws: int) -> dict:
@@ -98,20 +91,13 @@ def submit(pair: tuple[Path, Path], out: Path) -> dict:
 
 def test_the_file_keeps_the_rules(made, pair, tmp_path) -> None:
     document = submit(pair, tmp_path / "out.zip")
-    assert faults_of_file(tmp_path / "out.zip", made.ids) == []
+    assert (document["version"], document["challenge"]) == ("0.2", "action_recognition")
+    assert sorted(document["results"]) == sorted(made.ids)
     assert [document[f"sls_{name}"] for name in ("pt", "tl", "td")] == [1, 4, 3]
     for run, kind in zip(pair, ("verb", "noun"), strict=True):
         kept = load_predictions(run / "predictions-validation.npz")
         for row in (0, len(kept.ids) - 1):
-            scores = np.array([*document["results"][kept.ids[row]][kind].values()])
+            named = document["results"][kept.ids[row]][kind]
+            assert list(named) == [*map(str, range(kept.logits.shape[1]))]
+            scores = np.array([*named.values()])
             np.testing.assert_allclose(scores, np.log(softmax(kept.logits[row])), rtol=1e-9)
-
-
-@pytest.mark.parametrize("kind", [0, 1])
-def test_missing_segments_are_named_and_nothing_is_written(pair, tmp_path, kind: int) -> None:
-    _change(
-        pair[kind], lambda predictions: replace(predictions, ids=("P99_01_1", *predictions.ids[1:]))
-    )
-    with pytest.raises(SystemExit, match=r"expected the segments .*P99_01_1"):
-        submit(pair, tmp_path / "out.zip")
-    assert not (tmp_path / "out.zip").exists()
