@@ -1,7 +1,5 @@
 """Scores of logits are those of scikit-learn, or of counts by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,16 +12,12 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.evaluation.metrics import (
     Tallies,
     chance_level,
     confusion_counts,
-    score_heads,
     scores_of,
 )
-from tests.stage2_train.clips.conftest import SETTINGS
-from tests.worlds.evaluations import predictions_of
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 5, 6, 9])
@@ -81,17 +75,6 @@ def test_unsure_pairs_are_left_out_and_large_logits_keep_their_order(largest) ->
     unsure = np.array([[True], [False], [False]])
     assert scores_of(labels, logits)["map"] == pytest.approx(0.5)
     assert scores_of(labels, logits, unsure)["map"] == 1
-
-
-@pytest.mark.parametrize(("as_authors", "score"), [(False, 1.0), (True, 0.5)])
-def test_training_counts_unsure_pairs_as_its_recipe_says(tiny_world, as_authors, score) -> None:
-    first, second = tiny_world.dataset.segments[:2]
-    settings = replace(SETTINGS, multi_label=True, as_authors=as_authors)
-    segments = [replace(first, unsure=(0,)), second]
-    clips = ClipDataset(segments, tiny_world.clips(), tiny_world.detections(), settings)
-    ids, labels = (first.id, second.id), np.array([[0, 0], [1, 0]], np.float32)
-    predictions = predictions_of(ids, labels, activity_logits=[[2, 0], [1, 0]])
-    assert score_heads(predictions, clips)["activity_head"]["map"] == score
 
 
 def test_scores_of_drawn_segments_are_those_of_segments_that_are_there_as_often() -> None:

@@ -1,10 +1,8 @@
 """What the folder of a run records, where its data is found again, and what is refused of it."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -18,7 +16,7 @@ from orn.stage2_train.runs.run_config import (
     read_config,
 )
 from orn.stage2_train.runs.trained import open_model
-from tests.worlds.films import sign, write_tiny_model
+from tests.worlds.films import write_tiny_model
 from tests.worlds.tables import write_table
 
 
@@ -33,25 +31,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "model"))
-
-
-def change(folder: Path, **changes: Any) -> None:
-    """Sets keys of the configuration, as `recipe__model__base_width`."""
-    path = folder / "config.json"
-    raw = json.loads(path.read_text())
-    for name, value in changes.items():
-        *sections, key = name.split("__")
-        table = raw
-        for section in sections:
-            table = table[section]
-        table[key] = value
-    path.write_text(json.dumps(raw))
-    sign(folder)
-
-
-def opened(folder: Path) -> str:
-    """What opening gives, as text, since networks do not survive pickling fast."""
-    return str(open_model(folder, device="cpu").classes)
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
