@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.report.label_doubts import doubted_labels
-from orn.stage2_train.runs.predictions import probabilities
 from tests.reference.label_doubts import doubts
-from tests.worlds.evaluations import drawn_labels
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -41,16 +39,3 @@ def test_each_class_of_several_labels_is_a_problem_of_its_own() -> None:
     assert {own.row: set(own.given) ^ set(own.suggested) for own in found} == expected
     assert [own.margin for own in found] == pytest.approx(sorted(margins.values(), reverse=True))
     assert all(labels_NA[own.row, list(own.given)].all() for own in found)
-
-
-def test_labels_that_were_made_wrong_come_first_with_their_true_class() -> None:
-    """Twenty of four hundred labels, all others of which are those that the model predicts."""
-    chance_NA = probabilities(3 * drawn_labels(400)[0], multi_label=False)
-    labels_N = chance_NA.argmax(axis=1)
-    wrong = np.random.default_rng(2).choice(400, 20, replace=False)
-    planted_N = labels_N.copy()
-    planted_N[wrong] = (labels_N[wrong] + 1) % 4
-    found = doubted_labels(chance_NA, planted_N, np.ones((400, 4), np.bool_))
-    assert {own.row for own in found} <= set(wrong.tolist())  # the others have no doubt
-    assert len(found) >= 15  # the model is less sure of the others than it is of their class
-    assert all(own.suggested == (labels_N[own.row],) for own in found)
