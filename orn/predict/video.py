@@ -8,7 +8,8 @@ B clips, T frames per clip, K object slots, A activity classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.explanation.focus import focus_of
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
+from orn.stage2_train.model.inputs import ClipBatch
+from orn.stage2_train.parts.temperatures import PartLogits
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import ClipRecord, check_detector_classes
@@ -138,12 +141,8 @@ def predict_video(
         numbers = range(first, min(first + _BATCH, len(clips)))
         batch = collate(samples := [clips[ClipRequest(number)] for number in numbers])
         inputs = batch.to(model.device)
-        output = model.output(inputs)
-        of_network = {
-            name: logits.float().cpu().numpy() for name, logits in output.by_head().items()
-        }
         own = [segments[number] for number in numbers]
-        heads = model.with_forest(of_network, own, detections, source)
+        heads = _logits(model, inputs, own, detections, source)
         parts = [f"video {video_id}{_times(times[number])}" for number in numbers]
         check_finite(heads, parts, of=model.path)
         if pairs:
@@ -174,6 +173,24 @@ def predict_video(
                     focus=focus[row] if pairs and focus else None,
                 ),
             )
+
+
+def _logits(
+    model: OpenedModel,
+    batch: ClipBatch,
+    segments: Sequence[Segment],
+    detections: DetectionFolder,
+    frames: DecodedVideo,
+) -> dict[str, NDArray[np.float32]]:
+    """Return the (B, A) logits of the model, which are calibrated, and then those of its parts and
+    heads, by name."""
+    heads = model.output(batch).by_head()
+    by_name = {name: logits_BA.float().cpu().numpy() for name, logits_BA in heads.items()}
+    parts = PartLogits(network=next(iter(by_name.values())), forest=None)
+    if model.forest is not None:
+        by_name["forest"] = model.forest.of_segments(segments, detections, frames)
+        parts = replace(parts, forest=by_name["forest"])
+    return parts.by_head(by_name, model.temperatures.row(), multi_label=model.is_multi_label)
 
 
 def check_pairs(model: OpenedModel, pairs: int) -> None:

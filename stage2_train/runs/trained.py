@@ -1,30 +1,25 @@
 """Trained networks with their best weights and data, from run folders or exported runs."""
 
 import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from orn.data_manifests.load import folds_of, load_dataset, load_manifest
-from orn.data_manifests.records import FIRST_FOLD, Dataset, Segment
+from orn.data_manifests.records import FIRST_FOLD, Dataset
 from orn.shared.devices import choose_device, choose_precision
 from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.outputs import differences
-from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
-from orn.stage2_train.clip_store.decoded import DatasetFrames
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.parts.fitted_forest import FittedForest, read_forest
-from orn.stage2_train.parts.temperatures import PartLogits, Temperatures, read_temperatures
+from orn.stage2_train.parts.temperatures import Temperatures, read_temperatures
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
@@ -114,28 +109,6 @@ class OpenedModel:
         ):
             output: NetworkOutput = self.network(batch, heads=self.heads)
         return output
-
-    def with_forest(
-        self,
-        heads: Mapping[str, NDArray[np.float32]],
-        segments: Sequence[Segment],
-        detections: DetectionFolder,
-        frames: DatasetFrames,
-    ) -> dict[str, NDArray[np.float32]]:
-        """Return (B, A) logits by name in reports, the calibrated prediction first.
-
-        Args:
-            heads: (B, A) logits of the network and of its heads, from `NetworkOutput.by_head`.
-            segments: the B segments.
-            detections: their objects.
-            frames: their frames.
-        """
-        of_parts, forest_BA = dict(heads), None
-        if self.forest is not None:
-            of_parts["forest"] = forest_BA = self.forest.of_segments(segments, detections, frames)
-        parts = PartLogits(network=next(iter(heads.values())), forest=forest_BA)
-        temperature_3 = self.temperatures.row()
-        return parts.by_head(of_parts, temperature_3, multi_label=self.is_multi_label)
 
 
 def inference_precision(config: RunConfig, device: str) -> Literal["fp32", "bf16"]:
