@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 import orn
-from orn.stage2_train.runs.open_data import OpenedDataset
+from orn.opened_dataset import OpenedDataset
 
 CLASSES_ALONE = ("model.heads=object", 'model.object_parts=["class"]')
 """Settings of a network that reads no pixels, so that no picture is decoded."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from orn.opened_dataset import OpenedDataset
     from orn.predict.prediction import WindowPrediction
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from orn.stage1_detect.mmdet.detector import MmdetDetector
     from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.model.inputs import ClipBatch
-    from orn.stage2_train.runs.open_data import OpenedDataset
     from orn.stage2_train.runs.trained import OpenedModel
 
     __version__: str
@@ -147,7 +147,7 @@ def open_dataset(
     Raises:
         PipelineError: if a file is missing or invalid.
     """
-    from orn.stage2_train.runs.open_data import open_with_resources
+    from orn.opened_dataset import open_with_resources
     from orn.stage2_train.settings.resources import DataAndDevice
 
     return open_with_resources(

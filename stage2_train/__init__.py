@@ -1,7 +1,7 @@
 """Stage 2: train and evaluate the two-headed network on clips and shards.
 
 Data flow from `clip_store` and shards to `clips`, `model`, `training` and `evaluation`; they all
-stand on `settings`. Imports no other folder.
+stand on `settings`. May import `data_manifests` and `shared`.
 """
 
 if __name__ != "orn.stage2_train":

@@ -147,11 +147,6 @@ class ShardWriter:
         """Id of the open video, or None."""
         return None if self._open is None else self._open.entry.id
 
-    @property
-    def num_detections(self) -> int:
-        """Number of detections so far, excluding failed videos."""
-        return len(self._columns["boxes"])
-
     def add_video(
         self,
         video_id: str,

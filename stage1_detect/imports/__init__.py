@@ -1,4 +1,4 @@
 """Convert objects from other sources to shards, using the same kind of job as detection.
 
-May import `shared`.
+May import `data_manifests` and `shared`.
 """

@@ -1,5 +1,4 @@
-"""Joining segments, clip store and shards: the rows of detections that belong to sampled frames,
-and the usable segments of a split.
+"""Joining segments, clip store and shards: the usable segments of a split.
 
 A segment is usable if its video is in the clip store and in the shards, and each of its frames has
 detections near its time. Segments of videos that could not be decoded are skipped and counted;

@@ -4,13 +4,11 @@ their clips for a recipe, and a check whether the data of a run has changed."""
 import json
 import logging
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Segment, Task
 from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError, ShardNotFoundError
@@ -27,23 +25,20 @@ from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
     RECORDED_SETTINGS,
     MapSettings,
-    MotionSettings,
     StoreSettings,
 )
-from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
-from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
-from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
-from orn.stage2_train.settings.resources import DataAndDevice, DataPaths, data_paths
+from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.settings.resources import DataAndDevice, DataPaths
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +60,6 @@ def expected_maps(
         shape = map_shape(model.backbone, recipe.data.crop)
         return replace(recorded, shape=shape)
     return map_settings(model.backbone, recipe.data.crop, weights=weights)
-
-
-def expected_motion(maps: MapSettings | None) -> MotionSettings:
-    """Return the motion stored beside maps of an image network, which has as many cells, or
-    without."""
-    return motion_settings(MOTION_CELLS if maps is None else maps.shape[1:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +176,8 @@ def open_sources(
     """
     clips = ClipStore(paths.clips)
     if recipe is not None:
-        motion = expected_motion(maps) if recipe.model.reads_motion else None
+        cells = MOTION_CELLS if maps is None else maps.shape[1:]
+        motion = motion_settings(cells) if recipe.model.reads_motion else None
         settings = StoreSettings(size=recipe.data.crop, maps=maps, motion=motion)
         _check_maps(clips, settings, recipe, manifest=paths.manifest)
     detections = DetectionFolder(paths.shards)
@@ -322,94 +312,3 @@ def record_inputs(run: Path, inputs: MadeFrom) -> None:
             *(run, why),
         )
     write_text(run / MADE_FROM_NAME, json.dumps({**inputs, **recorded}, indent=1) + "\n")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OpenedDataset:
-    """Frames, objects and labels of a data set, joined by time."""
-
-    sources: Sources
-    """Segments, frames and shards."""
-    recipe: Recipe
-    """Recipe whose section `data` and sizes in `model` determine the clips."""
-
-    def __repr__(self) -> str:
-        dataset = self.sources.dataset
-        splits = Counter(segment.split for segment in dataset.segments)
-        segments = ", ".join(f"{number} {split}" for split, number in splits.items())
-        return f"<OpenedDataset {dataset.name!r}: {segments} segments, {len(self.classes)} classes>"
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the activities, indexed by label."""
-        return self.sources.dataset.classes
-
-    @property
-    def detector_classes(self) -> tuple[str, ...]:
-        """Names of the detector's classes, indexed by the labels in `detector_labels_BTK`."""
-        return self.sources.detections.detector.class_names
-
-    def clips(self, split: str) -> ClipDataset:
-        """Return the clips of a split, a `torch.utils.data.Dataset`: `clips[0]` is the centered
-        clip of the first segment, `clips[ClipRequest(0, epoch=3)]` a training clip.
-
-        Raises:
-            ConfigError: if the split does not exist.
-            JoinError: if a video is missing, or its frames and detections are from different files.
-        """
-        splits = list(dict.fromkeys(segment.split for segment in self.sources.dataset.segments))
-        if split not in splits:
-            name = self.sources.dataset.name
-            raise ConfigError(f"{name}: expected a split ({', '.join(splits)}), got {split!r}")
-        joined = self.sources.join(split, self.recipe)
-        joined.require_segments(self.sources.dataset.name)
-        return self.sources.clip_dataset(joined, self.recipe, flip=self.recipe.data.flip)
-
-    def batches(
-        self, split: str, *, batch_size: int = 16, epochs: int | None = None, workers: int = 0
-    ) -> Iterable[ClipBatch]:
-        """Return batches of the clips of a split; iterating again yields the same batches.
-
-        Args:
-            split: `train`, `validation` or `test`.
-            batch_size: clips per batch.
-            epochs: None for the centered clip of every segment, in order. Otherwise, the number of
-                epochs of training clips: frames and crops are sampled with the recipe's seed,
-                segments are shuffled in each epoch, and the last incomplete batch is dropped.
-            workers: number of data-loading processes.
-
-        Raises:
-            ConfigError, JoinError: as for `clips`.
-        """
-        settings = LoaderSettings(batch_size=batch_size, workers=workers)
-        clips = self.clips(split)
-        if epochs is None:
-            return evaluation_loader(clips, settings)
-        return training_loader(clips, settings, epochs=range(epochs))
-
-
-def open_with_resources(
-    manifest: str,
-    resources: DataAndDevice,
-    *,
-    recipe: str | None = None,
-    settings: Sequence[str] = (),
-) -> OpenedDataset:
-    """Open a data set like `orn train`, but without creating missing shards or clip stores.
-
-    Args:
-        manifest: name or file of the manifest.
-        resources: paths of the data.
-        recipe: name or file of a recipe; None for the data set's default.
-        settings: overrides such as `data.clip_frames=8`.
-
-    Raises:
-        PipelineError: if data is missing or invalid.
-    """
-    dataset = load_dataset(manifest, resources.data_root)
-    paths = data_paths(manifest, dataset.name, resources)
-    loaded = recipe_of_dataset(dataset, recipe, overrides=settings)
-    maps = expected_maps(loaded)
-    sources = open_sources(dataset, paths, partial=resources.partial, recipe=loaded, maps=maps)
-    number = len(sources.detections.detector.class_names)
-    return OpenedDataset(sources=sources, recipe=loaded.with_detector_classes(number))
