@@ -148,7 +148,6 @@ def _in_processes(
     )
     for _, result in in_workers(task, units, workers=len(devices), lost=lost, tick=count):
         yield result
-    count()
 
 
 class _OpenedOnce:
