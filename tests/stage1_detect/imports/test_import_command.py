@@ -20,6 +20,8 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     for name in ("a/clip", "deep/b/clip", "c/clip", "C", "stranger", "gone", "DEEP/B"):
         write_authors(masks / f"{name}.pkl", [[BLOCK], []])
     (masks / "d.pkl").write_bytes(b"cos\nsystem\n.")
+    (masks / "deep").rename(tmp_path / "elsewhere")
+    (masks / "deep").symlink_to(tmp_path / "elsewhere")
     result = authors("--json", exit_code=3)
     report = result.json
     assert report["matched"] == 4
