@@ -122,9 +122,7 @@ def data_root_of(manifest: Manifest, given: Path | None) -> Path:
     if manifest.data_root is None:
         return usual_data_root()
     # Parents of a real path are those of its text.
-    return Path(
-        os.path.relpath(os.path.realpath(manifest.source.parent) + "/" + manifest.data_root)
-    )
+    return Path(os.path.relpath(os.path.realpath(manifest.file.parent) + "/" + manifest.data_root))
 
 
 def usual_data_root() -> Path:
@@ -211,7 +209,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path | None) 
 
 def own_file(manifest: Manifest) -> Path | None:
     """Return the file of a manifest; None for a bundled manifest."""
-    return None if manifest.source.parent == _SHIPPED else manifest.source
+    return None if manifest.file.parent == _SHIPPED else manifest.file
 
 
 def files_of(name_or_file: str | Path, data_root: Path | None) -> Iterator[Path]:
@@ -219,7 +217,7 @@ def files_of(name_or_file: str | Path, data_root: Path | None) -> Iterator[Path]
     overwrite them; tables need not exist."""
     with suppress(PipelineError):
         manifest = load_manifest(name_or_file)
-        yield manifest.source
+        yield manifest.file
         folder = data_root_of(manifest, data_root) / manifest.root
         yield from (folder / str(name) for name in manifest.labels.model_dump().values() if name)
         listing = load_listing(manifest, data_root, labels=False, partial=True)
@@ -278,7 +276,7 @@ def _absent(manifest: Manifest, where: Path, got: str) -> DataRootError:
     folder = truncate(str(where.absolute()))
     variable = "the variable ORN_DATA"
     if manifest.data_root is not None:
-        variable = f"data_root in {path_text(manifest.source)}"
+        variable = f"data_root in {path_text(manifest.file)}"
     if own_file(manifest):
         remedy = "put it there (docs/own_videos.md)"
     elif name == _GENERATED:

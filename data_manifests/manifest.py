@@ -234,16 +234,16 @@ class Manifest(Section):
     clips: Clips = Clips()
     detector: Detector = Detector()
 
-    _source: Path = PrivateAttr(default=Path())
+    _file: Path = PrivateAttr(default=Path())
 
     def model_post_init(self, context: Any) -> None:
-        """Store the path of the manifest file, the "source" of the context."""
-        self._source = Path(context["source"]) if context else Path()
+        """Store the path of the manifest file, "where" in the context."""
+        self._file = Path(context["where"]) if context else Path()
 
     @property
-    def source(self) -> Path:
+    def file(self) -> Path:
         """The manifest file; the detector's files are relative to its folder."""
-        return self._source
+        return self._file
 
     @model_validator(mode="after")
     def _check(self) -> "Manifest":

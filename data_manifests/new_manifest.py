@@ -133,8 +133,8 @@ def plan_manifest(
     files[path] = text
     check_output_files(list(files), reads=[table])
     files = _to_write(files, fresh=fresh)
-    raw = parse_toml(text, source=str(path), error=ManifestError)
-    manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
+    raw = parse_toml(text, where=str(path), error=ManifestError)
+    manifest = config_from_dict(raw, Manifest, where=str(path), error=ManifestError)
     assert isinstance(manifest.labels, TableLabels)
     listing = read(
         manifest.labels,

@@ -240,7 +240,7 @@ def read_json(path: Path, what: str, kind: type[T]) -> T:
     text = _open_text(path, what).read()
     if sum(map(text.count, ",[{")) > _MOST_VALUES:
         raise ManifestError(f"{path}: expected at most {_MOST_VALUES:,} values, got more; split it")
-    content = parse_json(text, source=str(path), error=ManifestError)
+    content = parse_json(text, where=str(path), error=ManifestError)
     if not isinstance(content, kind):
         expected = "an array" if kind is list else "an object"
         raise ManifestError(f"{path}: expected {expected}, got {described(content)}")

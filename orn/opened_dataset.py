@@ -9,7 +9,7 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.model.inputs import ClipBatch
-from orn.stage2_train.runs.open_data import Sources, expected_maps, open_sources
+from orn.stage2_train.runs.open_data import OpenedData, expected_maps, open_paths
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import DataAndDevice, data_paths
 
@@ -18,13 +18,13 @@ from orn.stage2_train.settings.resources import DataAndDevice, data_paths
 class OpenedDataset:
     """Frames, objects and labels of a data set, joined by time."""
 
-    sources: Sources
+    opened: OpenedData
     """Segments, frames and shards."""
     recipe: Recipe
     """Recipe whose section `data` and sizes in `model` determine the clips."""
 
     def __repr__(self) -> str:
-        dataset = self.sources.dataset
+        dataset = self.opened.dataset
         splits = Counter(segment.split for segment in dataset.segments)
         segments = ", ".join(f"{number} {split}" for split, number in splits.items())
         return f"<OpenedDataset {dataset.name!r}: {segments} segments, {len(self.classes)} classes>"
@@ -32,12 +32,12 @@ class OpenedDataset:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the activities, indexed by label."""
-        return self.sources.dataset.classes
+        return self.opened.dataset.classes
 
     @property
     def detector_classes(self) -> tuple[str, ...]:
         """Names of the detector's classes, indexed by the labels in `detector_labels_BTK`."""
-        return self.sources.detections.detector.class_names
+        return self.opened.detections.detector.class_names
 
     def clips(self, split: str) -> ClipDataset:
         """Return the clips of a split, a `torch.utils.data.Dataset`: `clips[0]` is the centered
@@ -47,13 +47,13 @@ class OpenedDataset:
             ConfigError: if the split does not exist.
             JoinError: if a video is missing, or its frames and detections are from different files.
         """
-        splits = list(dict.fromkeys(segment.split for segment in self.sources.dataset.segments))
+        splits = list(dict.fromkeys(segment.split for segment in self.opened.dataset.segments))
         if split not in splits:
-            name = self.sources.dataset.name
+            name = self.opened.dataset.name
             raise ConfigError(f"{name}: expected a split ({', '.join(splits)}), got {split!r}")
-        joined = self.sources.join(split, self.recipe)
-        joined.require_segments(self.sources.dataset.name)
-        return self.sources.clip_dataset(joined, self.recipe, flip=self.recipe.data.flip)
+        joined = self.opened.join(split, self.recipe)
+        joined.require_segments(self.opened.dataset.name)
+        return self.opened.clip_dataset(joined, self.recipe, flip=self.recipe.data.flip)
 
     def batches(
         self, split: str, *, batch_size: int = 16, epochs: int | None = None, workers: int = 0
@@ -100,6 +100,6 @@ def open_with_resources(
     paths = data_paths(manifest, dataset.name, resources)
     loaded = recipe_of_dataset(dataset, recipe, overrides=settings)
     maps = expected_maps(loaded)
-    sources = open_sources(dataset, paths, partial=resources.partial, recipe=loaded, maps=maps)
-    number = len(sources.detections.detector.class_names)
-    return OpenedDataset(sources=sources, recipe=loaded.with_detector_classes(number))
+    opened = open_paths(dataset, paths, partial=resources.partial, recipe=loaded, maps=maps)
+    number = len(opened.detections.detector.class_names)
+    return OpenedDataset(opened=opened, recipe=loaded.with_detector_classes(number))

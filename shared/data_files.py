@@ -195,11 +195,11 @@ def read_json(
         error: see `read_bounded`; also if the content is not JSON.
     """
     content = read_bounded(path, most_bytes=most_bytes, error=error)
-    return parse_json(content, source=path_text(path), error=error)
+    return parse_json(content, where=path_text(path), error=error)
 
 
-def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = ConfigError) -> Any:
-    """Return the content of JSON text; `source` is its name in messages.
+def parse_json(text: str | bytes, *, where: str, error: type[PipelineError] = ConfigError) -> Any:
+    """Return the content of JSON text; `where` is its name in messages.
 
     Raises:
         error: if the text is not JSON or is nested too deeply.
@@ -207,9 +207,9 @@ def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = C
     try:
         return json.loads(text)
     except RecursionError as err:
-        raise error("invalid JSON (nested too deeply); correct the file", where=source) from err
+        raise error("invalid JSON (nested too deeply); correct the file", where=where) from err
     except ValueError as err:
-        raise error(f"invalid JSON ({err}); correct or restore the file", where=source) from err
+        raise error(f"invalid JSON ({err}); correct or restore the file", where=where) from err
 
 
 def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> None:

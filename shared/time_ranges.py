@@ -37,7 +37,7 @@ class TimeRange:
     def __contains__(self, seconds: float) -> bool:
         return self.start <= seconds < self.stop
 
-    def places(self, seconds_F: "NDArray[np.float64]") -> tuple[int, int]:
+    def rows(self, seconds_F: "NDArray[np.float64]") -> tuple[int, int]:
         """Return the indices [first, last) of (F,) increasing times inside the range."""
         first, last = bisect_left(seconds_F, self.start), bisect_left(seconds_F, self.stop)
         return first, max(first, last)

@@ -239,7 +239,7 @@ def _of_part(sampled: Mapping[int, float], part: UnitPart) -> list[int]:
     """Return the indices of the sampled frames in a part."""
     if part.ranges:
         times = TimeRanges(part.ranges)
-        return [place for place, seconds in sampled.items() if seconds in times]
+        return [index for index, seconds in sampled.items() if seconds in times]
     return list(sampled)[part.start : part.stop]
 
 

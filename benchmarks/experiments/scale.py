@@ -109,7 +109,7 @@ def pattern(path: Path, num_videos: int) -> tuple[dict[str, bytes], ShardAttribu
             write_detections(writer, f"{number}", stream, rate=RATE, source_digest=digest)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
-    attributes = read_attributes(members["zarr.json"], source=str(path))
+    attributes = read_attributes(members["zarr.json"], where=str(path))
     path.unlink()
     return members, attributes
 
@@ -136,7 +136,7 @@ class Blank:
 
     def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
         """Return the indices of the frames in a time range."""
-        return np.arange(*times.places(self.seconds))
+        return np.arange(*times.rows(self.seconds))
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None

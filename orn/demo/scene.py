@@ -61,17 +61,17 @@ def plan_scene(rng: np.random.Generator) -> Scene:
     brought = (taken + int(rng.integers(1, len(DISHES)))) % len(DISHES)
     names = [*DISHES, str(rng.choice(BYSTANDERS))]
     sprites = [draw_sprite(name, rng) for name in names]
-    places = _places([sprite.radius for sprite in sprites], rng)
+    centers = _centers([sprite.radius for sprite in sprites], rng)
     actors = []
-    for number, (name, sprite, place_2) in enumerate(zip(names, sprites, places, strict=True)):
+    for number, (name, sprite, center_2) in enumerate(zip(names, sprites, centers, strict=True)):
         if number in (taken, brought):
-            actors += _carried(name, sprite, place_2, rng, is_taken=number == taken)
+            actors += _carried(name, sprite, center_2, rng, is_taken=number == taken)
         else:
             actors.append(
                 Actor(
                     class_name=name,
                     sprite=sprite,
-                    position_F2=np.tile(place_2, (FRAMES, 1)),
+                    position_F2=np.tile(center_2, (FRAMES, 1)),
                     depth_F=np.full(FRAMES, 2.0 * number),
                 )
             )
@@ -84,17 +84,17 @@ def plan_scene(rng: np.random.Generator) -> Scene:
 
 
 def _carried(
-    name: str, sprite: Sprite, place_2: np.ndarray, rng: np.random.Generator, *, is_taken: bool
+    name: str, sprite: Sprite, center_2: np.ndarray, rng: np.random.Generator, *, is_taken: bool
 ) -> list[Actor]:
     """Return a dish and the hand that takes it out of view or, in reverse, brings it to a place."""
     angle = float(np.pi / 2 + rng.uniform(-0.9, 0.9))
     along_2 = np.array([np.cos(angle), np.sin(angle)])
-    out_2 = (HEIGHT + _BELOW - place_2[1]) / along_2[1] * along_2
+    out_2 = (HEIGHT + _BELOW - center_2[1]) / along_2[1] * along_2
     time_F = np.linspace(0.0, 1.0, FRAMES)[:: 1 if is_taken else -1]
     grasped, gone = rng.uniform(0.2, 0.35), rng.uniform(0.65, 0.8)
     dish_away_F = _ease((time_F - grasped) / (gone - grasped))
     hand_away_F = np.maximum(dish_away_F, 1.0 - _ease(time_F / grasped))
-    grip_2 = place_2 + _GRASP * along_2
+    grip_2 = center_2 + _GRASP * along_2
     depth_F = np.full(FRAMES, _TAKEN_DEPTH if is_taken else _BROUGHT_DEPTH)
     return [
         Actor(
@@ -106,7 +106,7 @@ def _carried(
         Actor(
             class_name=name,
             sprite=sprite,
-            position_F2=place_2 + dish_away_F[:, None] * out_2,
+            position_F2=center_2 + dish_away_F[:, None] * out_2,
             depth_F=depth_F + 2.0,
             lift_F=np.minimum(1.0, 4.0 * dish_away_F),
         ),
@@ -127,21 +127,21 @@ def _switched(lamp: str, rng: np.random.Generator) -> np.ndarray:
     return is_after_F if lamp == "lamp on" else ~is_after_F
 
 
-def _places(radii: Sequence[float], rng: np.random.Generator) -> list[np.ndarray]:
+def _centers(radii: Sequence[float], rng: np.random.Generator) -> list[np.ndarray]:
     """Return a random place for each radius, x and y in pixels, clear of the others."""
-    places: list[np.ndarray] = []
+    centers: list[np.ndarray] = []
     for radius in radii:
         best_2, best_gap = np.zeros(2), -np.inf
         for _ in range(_TRIES):
-            place_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
+            center_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
             gaps = [
-                float(np.hypot(*(place_2 - other_2))) - radius - other
-                for other_2, other in zip(places, radii, strict=False)
+                float(np.hypot(*(center_2 - other_2))) - radius - other
+                for other_2, other in zip(centers, radii, strict=False)
             ]
             gap = min(gaps, default=np.inf)
             if gap > best_gap:
-                best_2, best_gap = place_2, gap
+                best_2, best_gap = center_2, gap
             if gap >= _GAP:
                 break
-        places.append(best_2)
-    return places
+        centers.append(best_2)
+    return centers

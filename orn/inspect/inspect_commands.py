@@ -165,7 +165,7 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
     try:
         return labels_of(*data_of_shard(shard.path, request.dataset, request.data_root))
     except PipelineError as err:
-        return ActivityLabels(source=f"none: {err}")
+        return ActivityLabels(title=f"none: {err}")
 
 
 @command("verify")

@@ -150,8 +150,8 @@ def pictures_or_gray(
 class ActivityLabels:
     """Labeled video segments with A activity classes."""
 
-    source: str = "none"
-    """Description of their source."""
+    title: str = "none"
+    """Description of the data set that they are from, or of why there are none."""
     classes: tuple[str, ...] = ()
     """Names of the A classes."""
     segments: tuple[Segment, ...] = ()
@@ -168,7 +168,7 @@ def labels_of(dataset: str, data_root: Path | None) -> ActivityLabels:
     manifest = load_manifest(dataset)
     listing = load_listing(manifest, data_root)
     return ActivityLabels(
-        source=f"{manifest.name} under {data_root_of(manifest, data_root)}",
+        title=f"{manifest.name} under {data_root_of(manifest, data_root)}",
         classes=listing.classes,
         segments=listing.segments,
     )

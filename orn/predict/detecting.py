@@ -119,7 +119,7 @@ def imported_from(
     recorded, where = model.config.detector, path_text(request.objects)
     if not (recorded.is_imported or request.any_detector):
         raise _other(model, "imported objects", where)
-    source = ImportRequest(
+    asked = ImportRequest(
         dataset="",
         source=request.objects,
         form=request.form,
@@ -139,7 +139,7 @@ def imported_from(
         )
     with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
         table = Path(folder) / "objects.sqlite"
-        found = find_videos(source, table)[0]
+        found = find_videos(asked, table)[0]
         matched = match_files(found, [video.path for video in videos])
 
         @contextmanager
@@ -157,7 +157,7 @@ def imported_from(
                 )
             with TemporaryDirectory(dir=folder) as shards:
                 work = ImportWork(
-                    request=source,
+                    request=asked,
                     entry=entry,
                     folder=Path(shards),
                     table=table,

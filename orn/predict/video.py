@@ -86,7 +86,7 @@ def windows_of(
     numbers = np.unique(np.floor([strides_F, strides_F + _ROUNDING]))
     starts = [*(first + stride * numbers[numbers < count]).tolist(), end - window]
     ranges = [TimeRange(start, start + window) for start in starts]
-    rows = [interval.places(usable_F) for interval in ranges]
+    rows = [interval.rows(usable_F) for interval in ranges]
     return [times for times, (begin, stop) in zip(ranges, rows, strict=True) if begin < stop]
 
 
@@ -119,9 +119,9 @@ def predict_video(
     video_id, entry, record = video.id, detections.entry(video.id), model.config.clips
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
     check_detector_classes(model.path, model.config, names, where=where)
-    source = DecodedVideo(video, record.frames)
-    seconds_F = source.decoded_seconds
-    times = windows_of(seconds_F, record, window=window, usable_F=source.seconds)
+    frames = DecodedVideo(video, record.frames)
+    seconds_F = frames.decoded_seconds
+    times = windows_of(seconds_F, record, window=window, usable_F=frames.seconds)
     segments = [
         Segment(
             id=video_id if len(times) == 1 else f"{video_id} {time.start_seconds}",
@@ -134,15 +134,15 @@ def predict_video(
         for time in times
     ]
     crop = model.config.recipe.data.crop
-    shown = center_window(source.stored_size, crop).on_grid(entry.height, entry.width)
+    shown = center_window(frames.stored_size, crop).on_grid(entry.height, entry.width)
     settings = clip_settings(model.config.recipe, task=model.config.dataset.task)
-    clips = ClipDataset(segments, source, detections, settings, cache_bytes=_KEPT_BYTES)
+    clips = ClipDataset(segments, frames, detections, settings, cache_bytes=_KEPT_BYTES)
     for first in range(0, len(clips), _BATCH):
         numbers = range(first, min(first + _BATCH, len(clips)))
         batch = collate(samples := [clips[ClipRequest(number)] for number in numbers])
         inputs = batch.to(model.device)
         own = [segments[number] for number in numbers]
-        heads = _logits(model, inputs, own, detections, source)
+        heads = _logits(model, inputs, own, detections, frames)
         parts = [f"video {video_id}{_times(times[number])}" for number in numbers]
         check_finite(heads, parts, of=model.path)
         if pairs:

@@ -358,7 +358,7 @@ def _folds(manifest: Manifest, request: PipelineRequest) -> int | None:
         got = getattr(labels, name, None)
         if asked not in (None, got):
             raise ConfigError(
-                f"{manifest.source}: expected --{name} {asked}, got {got or 'none'}; create the "
+                f"{manifest.file}: expected --{name} {asked}, got {got or 'none'}; create the "
                 "splits again with `orn manifest new TABLE.csv --fresh` and these options"
             )
     return labels.folds if isinstance(labels, TableLabels) else None

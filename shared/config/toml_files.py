@@ -39,7 +39,7 @@ def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] 
         error: if the file is missing or is not TOML, or a key is unknown, missing or invalid.
     """
     raw = read_toml(path, error=error)
-    return config_from_dict(raw, config_type, source=str(path), error=error)
+    return config_from_dict(raw, config_type, where=str(path), error=error)
 
 
 def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[str, Any]:
@@ -54,24 +54,24 @@ def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[s
     except UnicodeDecodeError as err:
         raise error(f"{path}: invalid TOML ({err})") from err
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return parse_toml(text, source=str(path), error=error)
+    return parse_toml(text, where=str(path), error=error)
 
 
 def parse_toml(
-    text: str, *, source: str, error: type[PipelineError] = ConfigError
+    text: str, *, where: str, error: type[PipelineError] = ConfigError
 ) -> dict[str, Any]:
     """Return the tables in TOML text.
 
     Raises:
         error: if the text is not TOML.
     """
-    too_deep = f"{source}: invalid TOML (nested too deeply)"
+    too_deep = f"{where}: invalid TOML (nested too deeply)"
     if any(part.count(".") > _MOST_PARTS for part in re.split("[,\n]", text)):
         raise error(too_deep)
     try:
         return tomllib.loads(text)
     except ValueError as err:
-        raise error(f"{source}: invalid TOML ({err})") from err
+        raise error(f"{where}: invalid TOML ({err})") from err
     except RecursionError as err:
         raise error(too_deep) from err
 
@@ -80,10 +80,10 @@ def config_from_dict(
     raw: Mapping[str, Any],
     config_type: type[T],
     *,
-    source: str,
+    where: str,
     error: type[PipelineError] = ConfigError,
 ) -> T:
-    """Return the configuration in nested plain values; `source` is their name in messages.
+    """Return the configuration in nested plain values; `where` is their name in messages.
 
     Raises:
         error: if a key is unknown, missing or invalid.
@@ -93,12 +93,12 @@ def config_from_dict(
     try:
         text = json.dumps(raw, default=str)
     except (ValueError, RecursionError) as err:
-        raise error(f"{source}: nested too deeply, or contains a number that is too large") from err
+        raise error(f"{where}: nested too deeply, or contains a number that is too large") from err
     try:
         adapter = TypeAdapter(config_type)
-        return adapter.validate_json(text, context={"source": source})
+        return adapter.validate_json(text, context={"where": where})
     except ValidationError as err:
-        raise error(f"{source}: {explain(err, config_type)}") from err
+        raise error(f"{where}: {explain(err, config_type)}") from err
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -105,13 +105,13 @@ def check_output_files(
             if not stat.S_ISREG(status.st_mode):
                 raise _refused(path, "a regular file", kind_of(status.st_mode))
             there.append((path, status))
-    for source in (Path(path) for path in reads if path) if there else ():
+    for read in (Path(path) for path in reads if path) if there else ():
         for path, status in there:
-            if _is_same(status, source):
-                raise _is_input(path, path_text(source))
-            is_inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source))
-            if os.path.isdir(source) and is_inside:
-                raise _is_input(path, f"a file in {path_text(source)}")
+            if _is_same(status, read):
+                raise _is_input(path, path_text(read))
+            is_inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(read))
+            if os.path.isdir(read) and is_inside:
+                raise _is_input(path, f"a file in {path_text(read)}")
 
 
 def check_output_folder(
@@ -180,9 +180,9 @@ def earlier_results(
     real = os.path.realpath(folder)
     if Path(os.path.realpath(os.curdir)).is_relative_to(real):
         raise _kept(folder, "the current folder or one above it")
-    for source in (Path(path) for path in reads if path):
-        if _is_same(status, source) or Path(os.path.realpath(source)).is_relative_to(real):
-            raise _kept(folder, f"a folder with {path_text(source)}, which this command reads")
+    for read in (Path(path) for path in reads if path):
+        if _is_same(status, read) or Path(os.path.realpath(read)).is_relative_to(real):
+            raise _kept(folder, f"a folder with {path_text(read)}, which this command reads")
     if not marker.is_in(folder):
         first = _first_name(folder)
         if first is not None:
@@ -226,15 +226,15 @@ def _check_writable(path: Path, folder: Path) -> None:
         raise _refused(path, "a writable folder", path_text(folder))
 
 
-def _is_same(status: os.stat_result, source: Path) -> bool:
+def _is_same(status: os.stat_result, read: Path) -> bool:
     try:
-        return os.path.samestat(status, source.stat())
+        return os.path.samestat(status, read.stat())
     except (OSError, ValueError):
         return False
 
 
-def _is_input(path: Path, source: str) -> ConfigError:
-    return _refused(path, "an output, not an input", f"{source}, which this command reads")
+def _is_input(path: Path, read: str) -> ConfigError:
+    return _refused(path, "an output, not an input", f"{read}, which this command reads")
 
 
 def _kept(folder: Path, got: str) -> ConfigError:

@@ -202,8 +202,8 @@ def read_run_lengths(masks: Sequence[bytes]) -> RunLengths:
     lengths_R = _undifferenced(numbers_R, num_runs_M, after_M - num_runs_M)
     if lengths_R.min() < 0:
         run = int(np.flatnonzero(lengths_R < 0)[0])
-        place = run - int((after_M - num_runs_M)[np.searchsorted(after_M, run, "right")])
-        raise ShardFormatError(f"RLE: run {place} has negative length {lengths_R[run]}")
+        index = run - int((after_M - num_runs_M)[np.searchsorted(after_M, run, "right")])
+        raise ShardFormatError(f"RLE: run {index} has negative length {lengths_R[run]}")
     return RunLengths(lengths_R=lengths_R, num_runs_M=num_runs_M)
 
 
@@ -213,10 +213,10 @@ def _check_digits(
     if digits.max() > 63:  # characters below 48 have wrapped around
         byte = int(np.flatnonzero(digits > 63)[0])
         mask = int(np.searchsorted(stops_M, byte, "right"))
-        place = byte - int(stops_M[mask]) + len(masks[mask])
+        index = byte - int(stops_M[mask]) + len(masks[mask])
         raise ShardFormatError(
-            f"RLE: expected character codes 48 to 111, got {masks[mask][place]} at byte "
-            f"{place} of {len(masks[mask])}"
+            f"RLE: expected character codes 48 to 111, got {masks[mask][index]} at byte "
+            f"{index} of {len(masks[mask])}"
         )
     is_open_M = digits[stops_M - 1] > 31
     if is_open_M.any():

@@ -280,35 +280,35 @@ class _Group:
 _GROUP = TypeAdapter(_Group)
 
 
-def read_attributes(text: bytes, *, source: str) -> ShardAttributes:
+def read_attributes(text: bytes, *, where: str) -> ShardAttributes:
     """Return the attributes in a group's `zarr.json`.
 
     Args:
         text: the document.
-        source: path of the shard, for messages.
+        where: path of the shard, for messages.
 
     Raises:
         ShardFormatError: if the group is not a shard of this version.
     """
-    document = parse_json(text, source=f"{source}: zarr.json", error=ShardFormatError)
+    document = parse_json(text, where=f"{where}: zarr.json", error=ShardFormatError)
     attributes = document.get("attributes") if isinstance(document, dict) else None
     attributes = attributes if isinstance(attributes, dict) else {}
     if attributes.get("format") != FORMAT_NAME:
         raise ShardFormatError(
             f"expected format {FORMAT_NAME!r}, got "
             f"{described(attributes.get('format'))}; choose a shard of detections",
-            where=source,
+            where=where,
         )
     if attributes.get("format_version") != FORMAT_VERSION:
         raise ShardFormatError(
             f"expected format version {FORMAT_VERSION}, got "
             f"{described(attributes.get('format_version'))}; detect or import again with --fresh",
-            where=source,
+            where=where,
         )
     try:
         return _GROUP.validate_json(text).attributes
     except ValidationError as err:
         raise ShardFormatError(
             f"invalid zarr.json of format version {FORMAT_VERSION} ({explain(err, _Group)})",
-            where=source,
+            where=where,
         ) from err

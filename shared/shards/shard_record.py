@@ -159,7 +159,7 @@ def read_record(path: Path) -> ShardRecord:
     try:
         with _Bounded(open_file(path, error=ShardFormatError).detach()) as file:
             stamp = stamp_of(os.fstat(file.fileno()))
-            attributes, layouts = _read(file, source=str(path))
+            attributes, layouts = _read(file, where=str(path))
     except PipelineError:
         raise
     except Exception as err:  # zipfile raises several types of errors for an invalid directory
@@ -168,12 +168,12 @@ def read_record(path: Path) -> ShardRecord:
     return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
 
 
-def _read(file: _Bounded, *, source: str) -> tuple[ShardAttributes, dict[str, ArrayLayout]]:
+def _read(file: _Bounded, *, where: str) -> tuple[ShardAttributes, dict[str, ArrayLayout]]:
     with zipfile.ZipFile(file) as members:
         text = _document(members, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
-        attributes = read_attributes(text, source=source)
+        attributes = read_attributes(text, where=where)
         return attributes, {
-            name: _layout(members, name, spec, source=source)
+            name: _layout(members, name, spec, where=where)
             for name, spec in attributes.arrays.items()
         }
 
@@ -194,7 +194,7 @@ def _stored(members: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     return info
 
 
-def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str) -> ArrayLayout:
+def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, where: str) -> ArrayLayout:
     """Return the layout of an array.
 
     Raises:
@@ -212,7 +212,7 @@ def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str
         raise ShardFormatError(
             f"array {name!r}: expected byte order, type, row shape of array and chunk, "
             f"and codecs {expected}, got {described(declared)}",
-            where=source,
+            where=where,
         )
     chunks = [
         _stored(members, member_name(name, number, spec))

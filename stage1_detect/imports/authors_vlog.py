@@ -51,7 +51,7 @@ def read_authors(path: Path) -> Iterator[SourceFrame]:
     for number, (frame_segms, frame_boxes) in enumerate(zip(segms, boxes, strict=True)):
         frame = _read_frame(f"{path}: frame {number}", frame_segms, frame_boxes, room=room)
         room -= len(frame) + sum(map(len, frame.masks)) // _BOX_BYTES
-        yield SourceFrame(place=number, detections=frame)
+        yield SourceFrame(position=number, detections=frame)
 
 
 def _read_frame(where: str, segms: Any, boxes: Any, *, room: int) -> FrameDetections:

@@ -133,7 +133,7 @@ def read_epic100(path: Path) -> Iterator[SourceFrame]:
             )
         kept = [detection for detection in message.objects if detection.pred_class != 0]
         frames[number - 1] = SourceFrame(
-            place=number - 1,
+            position=number - 1,
             detections=_frame(f"{path}: frame number {number}", kept),
             left_out=[("background", "class 0")] * (len(message.objects) - len(kept)),
         )

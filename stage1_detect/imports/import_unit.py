@@ -33,7 +33,7 @@ from orn.shared.video.frame import VideoInfo
 from orn.shared.video.read import content_bytes, content_digest, probe, seconds_of_frames
 from orn.stage1_detect.detect_unit import add_frames, reason_below
 from orn.stage1_detect.imports.import_request import ImportRequest
-from orn.stage1_detect.imports.object_table import objects_of, places_of
+from orn.stage1_detect.imports.object_table import objects_of, positions_of
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
 
 
@@ -129,17 +129,17 @@ class ImportWork:
 
         if source.read is not None:
             frames = source.read(source.path)
-            placed = ((int(frame.place), frame.place / entry.rate, frame) for frame in frames)
+            placed = ((int(frame.position), frame.position / entry.rate, frame) for frame in frames)
         else:
             video = self.videos[entry.id]
-            places_P, numbers_P = places_of(self.table, source)
+            positions_P, numbers_P = positions_of(self.table, source)
             seconds_F = seconds_of_frames(video.path, rate=video.rate)
             rows_P = rows_of_places(
-                places_P, seconds_F, by_time=source.by_time, folder_rate=video.rate
+                positions_P, seconds_F, by_time=source.by_time, folder_rate=video.rate
             )
             lost_P = np.flatnonzero((rows_P < 0) & (numbers_P > 0))
             if len(lost_P):
-                first = f"{source.at(places_P[lost_P[0]])} of {counted(len(seconds_F), 'frame')}"
+                first = f"{source.at(positions_P[lost_P[0]])} of {counted(len(seconds_F), 'frame')}"
                 leave_out("no frame of the video", first, int(numbers_P[lost_P].sum()))
             grid = (entry.height, entry.width)
             frames = self.frames_in_table(source, grid, selected_P=rows_P >= 0)
@@ -147,7 +147,7 @@ class ImportWork:
             placed = ((row, seconds_F[row], frame) for row, frame in zip(rows, frames, strict=True))
         for index, seconds, frame in placed:
             for reason, what in frame.left_out:
-                leave_out(reason, f"{source.at(frame.place)}: {what}")
+                leave_out(reason, f"{source.at(frame.position)}: {what}")
             yield index, float(seconds), frame.detections
 
     def frames_in_table(
@@ -166,18 +166,18 @@ class ImportWork:
         every, classes = self.entry.class_names, self.classes
         labels = {name: label for label, name in enumerate(every) if name in (classes or every)}
         frames = zip(objects_of(self.table, source), selected_P.tolist(), strict=True)
-        for (place, objects), is_selected in frames:
+        for (position, objects), is_selected in frames:
             if is_selected:
-                what = f"{source.path}: {source.at(place)}"
+                what = f"{source.path}: {source.at(position)}"
                 kept, groups = (
                     [*islice(objects, MOST_FRAME_DETECTIONS + 1)],
                     self.request.options.groups,
                 )
-                yield frame_of(what, place, kept, grid=grid, labels=labels, groups=groups)
+                yield frame_of(what, position, kept, grid=grid, labels=labels, groups=groups)
 
 
 def rows_of_places(
-    places_P: NDArray[np.float64],
+    positions_P: NDArray[np.float64],
     seconds_F: NDArray[np.float64],
     *,
     by_time: bool,
@@ -189,9 +189,9 @@ def rows_of_places(
     frame, only the nearest is kept.
 
     Args:
-        places_P: increasing numbers or times of frames.
+        positions_P: increasing numbers or times of frames.
         seconds_F: times of the video's frames.
-        by_time: whether `places_P` are times.
+        by_time: whether `positions_P` are times.
         folder_rate: frame rate of a folder of JPEGs, in which numbers may be missing; None for a
             video file.
     """
@@ -199,12 +199,14 @@ def rows_of_places(
         interval = frame_interval(seconds_F, otherwise=1.0)
     elif folder_rate is not None:
         interval = 1 / folder_rate
-        places_P = places_P * interval
+        positions_P = positions_P * interval
     else:
-        return np.where((places_P >= 0) & (places_P < len(seconds_F)), places_P, -1).astype(int)
-    near = nearest_frames(seconds_F, places_P, interval=interval)
+        return np.where(
+            (positions_P >= 0) & (positions_P < len(seconds_F)), positions_P, -1
+        ).astype(int)
+    near = nearest_frames(seconds_F, positions_P, interval=interval)
     order_P = np.lexsort((near.gaps_n, near.rows_n))
     _, firsts = np.unique(near.rows_n[order_P], return_index=True)
-    is_nearest_P = np.zeros(len(places_P), np.bool_)
+    is_nearest_P = np.zeros(len(positions_P), np.bool_)
     is_nearest_P[order_P[firsts]] = True
     return np.where(near.is_near_n & is_nearest_P, near.rows_n, -1)

@@ -25,22 +25,24 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -65536;
 CREATE TABLE records(
-    file INT, video TEXT, place REAL, name TEXT, score REAL, x1 REAL, y1 REAL, x2 REAL, y2 REAL,
+    file INT, video TEXT, position REAL, name TEXT, score REAL, x1 REAL, y1 REAL, x2 REAL, y2 REAL,
     mask BLOB, is_crowd INT, track INT, problem_at TEXT, problem TEXT
 );
 BEGIN;
 """
 _ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INDEX = "CREATE INDEX places ON records(file, video, place)"
-_ALL = "SELECT * FROM records ORDER BY file, video, place, rowid"
+_INDEX = "CREATE INDEX positions ON records(file, video, position)"
+_ALL = "SELECT * FROM records ORDER BY file, video, position, rowid"
 _VIDEOS = """
-SELECT file, video, count(DISTINCT place) FROM records GROUP BY file, video ORDER BY min(rowid)
+SELECT file, video, count(DISTINCT position) FROM records GROUP BY file, video ORDER BY min(rowid)
 """
 _OF_VIDEO = "FROM records WHERE file = ? AND video = ?"
-_PLACES = f"SELECT place, count(coalesce(name, problem)) {_OF_VIDEO} GROUP BY place ORDER BY place"
-_RECORDS = f"SELECT * {_OF_VIDEO} ORDER BY place, rowid"
+_POSITIONS = f"""
+SELECT position, count(coalesce(name, problem)) {_OF_VIDEO} GROUP BY position ORDER BY position
+"""
+_RECORDS = f"SELECT * {_OF_VIDEO} ORDER BY position, rowid"
 _NO_OBJECT = (None,) * 11
-_PLACE = itemgetter(2)
+_POSITION = itemgetter(2)
 
 
 class ObjectTable:
@@ -73,9 +75,9 @@ class ObjectTable:
                 raise ObjectImportError(
                     "expected times for all frames or none, got some; add the rest", where=path
                 )
-            by_time, place = is_timed, record.seconds
-            if place is None:
-                place = ((record.frame or 0) - first) / (rate or 1)
+            by_time, position = is_timed, record.seconds
+            if position is None:
+                position = ((record.frame or 0) - first) / (rate or 1)
             key = number, record.video_id
             grid = self._grids.setdefault(key, record.grid) or record.grid
             if record.grid not in (None, grid):
@@ -85,7 +87,7 @@ class ObjectTable:
                     where=path,
                 )
             self._grids[key] = grid
-            row = (number, record.video_id, place, *_columns(record.content))
+            row = (number, record.video_id, position, *_columns(record.content))
             self._database.execute(_ADD, row)
         self._files.append({"path": path, "first": first, "by_time": bool(by_time)})
 
@@ -111,7 +113,7 @@ class ObjectTable:
 
 
 def _columns(content: SourceObject | ObjectImportError | None) -> tuple[Any, ...]:
-    """Return the columns of a record after its place."""
+    """Return the columns of a record after its position."""
     if content is None:
         return _NO_OBJECT
     if isinstance(content, ObjectImportError):
@@ -137,21 +139,21 @@ def _digest(grid: tuple[int, int] | None, rows: Iterable[tuple[Any, ...]]) -> st
     return f"sha256:{digest.hexdigest()}"
 
 
-def places_of(table: Path, video: SourceVideo) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the (P,) increasing places of a video's frames, and their numbers of objects."""
+def positions_of(table: Path, video: SourceVideo) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the (P,) increasing positions of a video's frames, and their numbers of objects."""
     with _opened(table) as database:
-        rows = database.execute(_PLACES, (video.file, video.id)).fetchall()
-    places_P, numbers_P = zip(*rows, strict=True)
-    return np.array(places_P, np.float64), np.array(numbers_P, np.int64)
+        rows = database.execute(_POSITIONS, (video.file, video.id)).fetchall()
+    positions_P, numbers_P = zip(*rows, strict=True)
+    return np.array(positions_P, np.float64), np.array(numbers_P, np.int64)
 
 
 def objects_of(table: Path, video: SourceVideo) -> Iterator[tuple[float, Iterator[SourceObject]]]:
-    """Yield the place of each frame of a video, in order, and an iterator over its objects, which
-    raises ObjectImportError for an invalid one."""
+    """Yield the position of each frame of a video, in order, and an iterator over its objects,
+    which raises ObjectImportError for an invalid one."""
     with _opened(table) as database:
         rows = database.execute(_RECORDS, (video.file, video.id))
-        for place, group in groupby(rows, key=_PLACE):
-            yield place, (_object(row[3:]) for row in group if row[3:] != _NO_OBJECT)
+        for position, group in groupby(rows, key=_POSITION):
+            yield position, (_object(row[3:]) for row in group if row[3:] != _NO_OBJECT)
 
 
 def _object(columns: tuple[Any, ...]) -> SourceObject:

@@ -62,7 +62,7 @@ class SourceRecord:
 class SourceFrame:
     """The objects in a frame."""
 
-    place: float
+    position: float
     """Number of the frame, from 0, or its time in seconds; increasing."""
     detections: FrameDetections
     left_out: Sequence[tuple[str, str]] = ()
@@ -120,14 +120,14 @@ class SourceVideo:
         """Return the file and the id of the video in it."""
         return str(self.path) if self.read else f"{self.path}: {self.id}"
 
-    def at(self, place: float) -> str:
+    def at(self, position: float) -> str:
         """Return a description of a frame for messages."""
-        return f"{place:g} s" if self.by_time else f"frame {place + self.first:g}"
+        return f"{position:g} s" if self.by_time else f"frame {position + self.first:g}"
 
 
 def frame_of(
     what: str,
-    place: float,
+    position: float,
     objects: Iterable[SourceObject],
     *,
     grid: tuple[int, int],
@@ -138,7 +138,7 @@ def frame_of(
 
     Args:
         what: description of the frame, for messages.
-        place: number or time of the frame.
+        position: number or time of the frame.
         objects: objects of the source.
         grid: (height, width) of the frame.
         labels: class index by name.
@@ -173,7 +173,7 @@ def frame_of(
         num_classes=1 + max(labels.values(), default=0),
         tracks=[candidate.track for candidate in kept],
     )
-    return SourceFrame(place=place, detections=detections, left_out=left_out)
+    return SourceFrame(position=position, detections=detections, left_out=left_out)
 
 
 def detections_of(

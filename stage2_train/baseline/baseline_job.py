@@ -31,7 +31,7 @@ from orn.stage2_train.parts.clip_statistics import map_statistics, read_maps
 from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of, logits_of_shares
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.made_from import MadeFrom
-from orn.stage2_train.runs.open_data import Sources, data_inputs, open_sources
+from orn.stage2_train.runs.open_data import OpenedData, data_inputs, open_paths
 from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_config import labels_digest
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
@@ -52,7 +52,7 @@ class _Inputs:
 
     out: Path
     recipe: Recipe
-    sources: Sources
+    opened: OpenedData
     train: JoinedSplit
     other: JoinedSplit
     """The split to evaluate."""
@@ -67,16 +67,16 @@ def evaluate_baseline(request: BaselineRequest) -> EvalFile:
         JoinError: if a split has no usable segments.
     """
     inputs = _open_inputs(request)
-    out, sources, recipe, other = inputs.out, inputs.sources, inputs.recipe, inputs.other
+    out, opened, recipe, other = inputs.out, inputs.opened, inputs.recipe, inputs.other
     begin_output_folder(out, BASELINE_MARKER)
-    predictions = _predictions(sources, recipe, inputs.train, other, seed=request.seed)
+    predictions = _predictions(opened, recipe, inputs.train, other, seed=request.seed)
     predictions = replace(predictions, made_from=inputs.made_from)
     file = split_file(
-        *(predictions, other, EvalRequest(split=request.split), sources.dataset, recipe),
+        *(predictions, other, EvalRequest(split=request.split), opened.dataset, recipe),
         run=str(out),
         system=None,
         step=None,
-        detector=sources.detections.detector.title,
+        detector=opened.detections.detector.title,
         trained_on=False,
     )
     save_results(out, request.split, file, predictions)
@@ -97,15 +97,15 @@ def _open_inputs(request: BaselineRequest) -> _Inputs:
     dataset = load_dataset(request.manifest, resources.data_root)
     recipe = recipe_of_dataset(dataset, request.recipe, overrides=request.overrides)
     paths = data_paths(request.manifest, dataset.name, resources)
-    sources = open_sources(dataset, paths, partial=resources.partial)
+    opened = open_paths(dataset, paths, partial=resources.partial)
     if split in recipe.data.training_splits:
         raise ConfigError(
             f"--split: expected a split for evaluation, got {split}, on which the baseline is "
             "fitted; choose another one"
         )
-    train, other = (sources.join(name, recipe) for name in ("train", split))
+    train, other = (opened.join(name, recipe) for name in ("train", split))
     if recipe.data.train_with_validation:
-        train = train.joined_with(sources.join("validation", recipe))
+        train = train.joined_with(opened.join("validation", recipe))
     train = train.at_most(recipe.data.train_segments)
     for joined in (train, other):
         joined.require_segments(dataset.name)
@@ -113,25 +113,25 @@ def _open_inputs(request: BaselineRequest) -> _Inputs:
     return _Inputs(
         out=request.out or Path("runs") / f"{dataset.name}-baseline",
         recipe=recipe,
-        sources=sources,
+        opened=opened,
         train=train,
         other=other,
         made_from={
             "config": json_digest([to_dict(recipe.data), split, request.seed]),
             "labels": labels_digest(segments),
-            **data_inputs(sources, segments),
+            **data_inputs(opened, segments),
         },
     )
 
 
 def _predictions(
-    sources: Sources, recipe: Recipe, train: JoinedSplit, other: JoinedSplit, *, seed: int
+    opened: OpenedData, recipe: Recipe, train: JoinedSplit, other: JoinedSplit, *, seed: int
 ) -> Predictions:
     """Return the predictions for a split of models fitted on the training segments."""
-    store, segments = sources.clips, [*train.segments, *other.segments]
+    store, segments = opened.clips, [*train.segments, *other.segments]
     inputs = inputs_of(
         train.segments,
-        sources.detections,
+        opened.detections,
         recipe.data,
         reads_motion=store.settings.motion is not None,
     )
@@ -139,12 +139,12 @@ def _predictions(
     rows, maps = [], []
     with progress("baseline", total=len(segments), unit="clips") as bar:
         for segment in segments:
-            rows.append(inputs.of_segment(segment, sources.detections, store))
+            rows.append(inputs.of_segment(segment, opened.detections, store))
             if has_maps:
                 clip = read_maps(store, segment, num_frames=recipe.data.clip_frames)
                 maps.append(map_statistics(clip))
             bar.advance()
-    clips, number = sources.clip_dataset(other, recipe), len(sources.dataset.classes)
+    clips, number = opened.clip_dataset(other, recipe), len(opened.dataset.classes)
     known, labels = (
         np.stack([np.asarray(clips.label(segment)) for segment in joined.segments])
         for joined in (train, other)

@@ -36,7 +36,7 @@ def frames_of_segments(
 ) -> list[NDArray[np.int64]]:
     """Return, for each segment, the increasing indices of its distinct center frames, given the
     (F,) times of all frames of the video."""
-    spans = (segment.places(seconds_F) for segment in segments)
+    spans = (segment.rows(seconds_F) for segment in segments)
     return [
         np.unique(first + center_frames(last - first, clip_frames))
         if first < last

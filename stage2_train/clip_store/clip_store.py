@@ -195,7 +195,7 @@ class ClipFrames:
     def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
         """Return the increasing indices of the frames that a segment with this time range reads."""
         if self.file.record.settings.clip_frames is None:
-            return np.arange(*times.places(self.seconds))
+            return np.arange(*times.rows(self.seconds))
         clips = (clip.frames for clip in self.video.clips if clip.times == times)
         return np.array(next(clips, ()), np.int64)
 

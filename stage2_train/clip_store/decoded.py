@@ -65,7 +65,7 @@ class DecodedVideo:
 
     def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
         """Return the indices of the frames in a time range."""
-        return np.arange(*times.places(self.seconds))
+        return np.arange(*times.rows(self.seconds))
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None

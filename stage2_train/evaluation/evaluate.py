@@ -40,7 +40,7 @@ from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.made_from import MadeFrom, output_digests, why_stale
-from orn.stage2_train.runs.open_data import Sources, data_inputs
+from orn.stage2_train.runs.open_data import OpenedData, data_inputs
 from orn.stage2_train.runs.predictions import (
     Predictions,
     check_finite,
@@ -57,10 +57,10 @@ from orn.stage2_train.runs.run_folder import (
 )
 from orn.stage2_train.runs.trained import (
     OpenedModel,
+    data_of_run,
     inference_precision,
     log_precision,
     open_model,
-    sources_of_run,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import Recipe
@@ -77,8 +77,8 @@ def evaluate(request: EvalRequest) -> EvalFile:
     run, resources = chosen_run(request.run, request.dataset), request.resources
     config = read_config(run)
     manifest = None if request.run is None else request.dataset
-    sources = sources_of_run(run, config, resources, manifest=manifest)
-    shards, recorded = sources.detections.path, config.paths(run)
+    opened = data_of_run(run, config, resources, manifest=manifest)
+    shards, recorded = opened.detections.path, config.paths(run)
     is_other = recorded is not None and shards.resolve() != recorded.shards.resolve()
     if recorded is not None and is_other and request.label is None:
         raise ConfigError(
@@ -89,11 +89,11 @@ def evaluate(request: EvalRequest) -> EvalFile:
     device = choose_device(resources.device)
     log_precision(run, config, device)
     accelerator = build_accelerator(inference_precision(config, device), resources.device)
-    return evaluate_run(run, sources, request, accelerator=accelerator)
+    return evaluate_run(run, opened, request, accelerator=accelerator)
 
 
 def evaluate_run(
-    run: Path, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
+    run: Path, opened: OpenedData, request: EvalRequest, *, accelerator: Accelerator
 ) -> EvalFile:
     """Evaluate the best weights of a run.
 
@@ -106,23 +106,23 @@ def evaluate_run(
     model = open_model(run, device="cpu")
     check_room(run)
     config, recipe = model.config, model.config.recipe
-    joined = sources.join(request.split, recipe)
+    joined = opened.join(request.split, recipe)
     joined.require_segments(config.dataset.name)
     if accelerator.is_main_process:
-        _warn(run, config, sources, request)
-    clips = sources.clip_dataset(joined, recipe)
+        _warn(run, config, opened, request)
+    clips = opened.clip_dataset(joined, recipe)
     if recipe.model.reads_detections and accelerator.is_main_process:
-        check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
+        check_objects(clips, shards=opened.detections.path, are_required=False, warn=True)
     batch_size, workers = recipe.optimizer.batch_size, request.resources.workers
     loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
     predictions = _predict(
         model, clips, loading, num_clips=request.num_clips, accelerator=accelerator
     )
-    predictions = replace(predictions, made_from=_made_from(run, request, sources, joined))
+    predictions = replace(predictions, made_from=_made_from(run, request, opened, joined))
     is_seen = request.split in recipe.data.training_splits
     results: dict[str, Any] = {}
     if accelerator.is_main_process:
-        predictions = whole_model(model, predictions, clips, sources=sources, request=request)
+        predictions = whole_model(model, predictions, clips, opened=opened, request=request)
         results["calibration"] = calibration_values(predictions)
     if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
         with progress("controls", total=None, unit="clips") as bar:
@@ -138,12 +138,12 @@ def evaluate_run(
         predictions = replace(predictions, when_changed=when_changed)
         results["controls"] = control_values(predictions, model.classes)
     file = split_file(
-        *(predictions, joined, request, sources.dataset, recipe),
+        *(predictions, joined, request, opened.dataset, recipe),
         **results,
         run=str(run),
         system=config.system,
         step=model.step,
-        detector=sources.detections.detector.title,
+        detector=opened.detections.detector.title,
         trained_on=is_seen,
     )
     if accelerator.is_main_process:
@@ -187,17 +187,17 @@ def _predict(
     return with_groups(predictions, clips.segments, unsure_labels(clips))
 
 
-def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
+def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalRequest) -> None:
     """Log warnings that qualify the results."""
     recipe = config.recipe
     learned_from, objects = (
         f"{detector.title!r}, {describe_rate(detector.frame_rate)}"
-        for detector in (config.detector, sources.detections.detector)
+        for detector in (config.detector, opened.detections.detector)
     )
     if recipe.model.reads_detections and objects != learned_from:
         logger.warning(
             "%s: trained on objects from %s, but evaluated on objects from %s (%s)",
-            *(run, learned_from, objects, sources.detections.path),
+            *(run, learned_from, objects, opened.detections.path),
         )
     if request.split in recipe.data.training_splits:
         logger.warning(
@@ -306,9 +306,9 @@ def stale_evaluation(request: EvalRequest) -> str | None:
     try:
         run = chosen_run(request.run)
         config = read_config(run)
-        sources = sources_of_run(run, config, request.resources)
-        joined = sources.join(request.split, config.recipe)
-        inputs = _made_from(run, request, sources, joined)
+        opened = data_of_run(run, config, request.resources)
+        joined = opened.join(request.split, config.recipe)
+        inputs = _made_from(run, request, opened, joined)
     except PipelineError:  # the evaluation will raise it
         return ""
     return stale_results(run, request.name, inputs)
@@ -321,12 +321,12 @@ def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:
 
 
 def _made_from(
-    run: Path, request: EvalRequest, sources: Sources, joined: JoinedSplit
+    run: Path, request: EvalRequest, opened: OpenedData, joined: JoinedSplit
 ) -> dict[str, Any]:
     options = {"split": request.split, "clips": request.num_clips}
     return {
         "config": json_digest([config_digest(run), options]),
         "weights": weights_digest(run),
         "labels": labels_digest(joined.segments),
-        **data_inputs(sources, joined.segments),
+        **data_inputs(opened, joined.segments),
     }

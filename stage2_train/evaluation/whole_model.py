@@ -17,7 +17,7 @@ from orn.stage2_train.parts.temperatures import (
     fit_temperatures,
     write_temperatures,
 )
-from orn.stage2_train.runs.open_data import Sources
+from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_folder import BEST_NAME, weights_digest
 from orn.stage2_train.runs.trained import OpenedModel
@@ -28,18 +28,18 @@ def whole_model(
     predictions: Predictions,
     clips: ClipDataset,
     *,
-    sources: Sources,
+    opened: OpenedData,
     request: EvalRequest,
 ) -> Predictions:
     """Return the predictions of a network with those of the model's forest, and with temperatures:
     those of the model; or, on its own validation split, which fits them, those that are fitted on
     other groups of this split."""
     if model.forest is not None:
-        forest_NA = model.forest.of_segments(clips.segments, sources.detections, sources.clips)
+        forest_NA = model.forest.of_segments(clips.segments, opened.detections, opened.clips)
         predictions = replace(predictions, forest_logits=forest_NA)
     trained_on = model.config.recipe.data.training_splits
     is_plain = request.num_clips == 1 and request.label is None
-    is_own = sources.dataset.name == model.config.dataset.name
+    is_own = opened.dataset.name == model.config.dataset.name
     fits = request.split == "validation" and request.split not in trained_on and is_plain and is_own
     parts, labels, unsure_NA = predictions.parts, predictions.labels, predictions.unsure
     assert parts is not None

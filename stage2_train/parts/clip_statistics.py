@@ -163,7 +163,7 @@ def read_objects(
     frames, those of the frame before it."""
     video = detections.video(segment.video_id)
     times = TimeRange(segment.start_seconds, segment.stop_seconds)
-    first, last = times.places(video.seconds)
+    first, last = times.rows(video.seconds)
     if first == last:
         first = max(first - 1, 0)
         last = first + 1

@@ -36,7 +36,7 @@ from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.class_pairs import ClassPairs
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import Measured, Mistake
-from orn.stage2_train.runs.open_data import Sources
+from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.resources import DataAndDevice
 
@@ -63,7 +63,7 @@ class EvaluatedRun:
     """A network with the segments on which it was evaluated."""
 
     model: OpenedModel
-    sources: Sources
+    opened: OpenedData
     joined: JoinedSplit
 
 
@@ -109,7 +109,7 @@ def explain_clips(
     row_of = {ids[row]: row for row in classes_of}
     is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
     asked = {ids[row]: classes for row, classes in classes_of.items()}
-    names = runs[0].sources.detections.detector.class_names
+    names = runs[0].opened.detections.detector.class_names
     with progress("report", total=len(asked), unit="clips") as bar:
         for batch, clips in chain.from_iterable(_explained(run, asked, resources) for run in runs):
             for index, id in enumerate(batch.ids):
@@ -139,13 +139,13 @@ def _explained(
     the clip's index in the batch and the class."""
     model, joined = run.model, run.joined
     segments = tuple(segment for segment in joined.segments if segment.id in classes_of)
-    clips = run.sources.clip_dataset(replace(joined, segments=segments), model.config.recipe)
+    clips = run.opened.clip_dataset(replace(joined, segments=segments), model.config.recipe)
     reads: frozenset[FrameInput] = frozenset({"frames", *clips.settings.reads})  # for the pictures
     clips.settings = replace(clips.settings, reads=reads)
     device = torch.device(choose_device(resources.device))
     network = model.network.to(device) if model.relates_pairs else None
     workers = min(resources.workers, len(segments) // _CLIPS_OF_WORKER)
-    names = run.sources.detections.detector.class_names
+    names = run.opened.detections.detector.class_names
     for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
         height, width = batch.crop
         asked = [(clip, label) for clip, id in enumerate(batch.ids) for label in classes_of[id]]

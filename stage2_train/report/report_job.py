@@ -29,10 +29,10 @@ from orn.stage2_train.runs.run_folder import (
 )
 from orn.stage2_train.runs.trained import (
     OpenedModel,
+    data_of_run,
     fold_runs,
     open_model,
     paths_of_run,
-    sources_of_run,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import DataAndDevice
@@ -122,9 +122,9 @@ def _results(run: Path, folds: Sequence[Path], split: Split) -> list[Path]:
 
 def _evaluated(model: OpenedModel, measured: Measured, resources: DataAndDevice) -> EvaluatedRun:
     """Return a run with its evaluated segments."""
-    split, sources = measured.file.split, sources_of_run(model.path, model.config, resources)
-    joined = sources.join(split, model.config.recipe)
-    return EvaluatedRun(model=model, sources=sources, joined=joined)
+    split, opened = measured.file.split, data_of_run(model.path, model.config, resources)
+    joined = opened.join(split, model.config.recipe)
+    return EvaluatedRun(model=model, opened=opened, joined=joined)
 
 
 def _measured(model: OpenedModel, split: Split, resources: DataAndDevice) -> Measured:

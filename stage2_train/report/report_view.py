@@ -85,7 +85,7 @@ def report_page(
         "file": measured.file,
         "answer": answer(measured.file),
         "parts_of": part_rows(measured),
-        "warnings": list(_warnings(measured.file, runs[0].sources.detections.detector)),
+        "warnings": list(_warnings(measured.file, runs[0].opened.detections.detector)),
         "beside": beside_network(run, measured.file.split),
         "worst": groups[:_WORST],
         "groups": groups,
@@ -191,7 +191,7 @@ def _most_confused(measured: Measured) -> list[int]:
 
 def _related(run: EvaluatedRun, explained: Explanations) -> Iterator[tuple[str, int, list[str]]]:
     """Yield activities with their number of clips and their most important pairs of classes."""
-    classes = run.sources.detections.detector.class_names
+    classes = run.opened.detections.detector.class_names
     for activity, num_clips in explained.pairs.num_clips.most_common():
         pairs = [
             f"{truncate(classes[first], 40)} \u2013 {truncate(classes[second], 40)} {drop:.2f}"
@@ -288,7 +288,7 @@ def _made(
             ("system", config.system or "from the recipe"),
             ("initial weights", _initial_weights(config)),
             ("detector of the training", config.detector.title),
-            ("detector of this report", runs[0].sources.detections.detector.title),
+            ("detector of this report", runs[0].opened.detections.detector.title),
             *((f"training{of}", _trained(model)) for model, of in named),
             (f"{split} segments", f"{len(segments):,}, {file.num_skipped:,} more skipped"),
             ("intervals", file.drawn.as_text()),

@@ -51,8 +51,8 @@ def export_run(run: Path, out: Path) -> tuple[str, ...]:
     require_utf8(out)
     check_output_folder(out, marker=MODEL_MARKER)
     model = open_model(run, device="cpu")
-    config = replace(model.config, places=None)
-    if (out / CONFIG_NAME).exists():  # a run has recorded places, which an export has not
+    config = replace(model.config, recorded_paths=None)
+    if (out / CONFIG_NAME).exists():  # a run records paths, which an export has not
         recorded, remedy = to_dict(recorded_config(out)), "choose a different folder"
         check_same_job(recorded, to_dict(config), where=out, remedy=remedy)
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME, MADE_FROM_NAME]

@@ -63,8 +63,8 @@ def expected_maps(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Sources of clips."""
+class OpenedData:
+    """OpenedData of clips."""
 
     dataset: Dataset
     """Segments and labels."""
@@ -151,14 +151,14 @@ class Sources:
         )
 
 
-def open_sources(
+def open_paths(
     dataset: Dataset,
     paths: DataPaths,
     *,
     partial: bool,
     recipe: Recipe | None = None,
     maps: MapSettings | None = None,
-) -> Sources:
+) -> OpenedData:
     """Open the sources of a data set's clips.
 
     Args:
@@ -182,7 +182,7 @@ def open_sources(
         _check_maps(clips, settings, recipe, manifest=paths.manifest)
     detections = DetectionFolder(paths.shards)
     check_rates(dataset.videos, detections)
-    return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
+    return OpenedData(dataset=dataset, clips=clips, detections=detections, partial=partial)
 
 
 def lacks_store(dataset_name: str, resources: DataAndDevice) -> bool:
@@ -284,12 +284,12 @@ def clip_settings(recipe: Recipe, *, task: Task, has_maps: bool = False) -> Clip
     )
 
 
-def data_inputs(sources: Sources, segments: Iterable[Segment]) -> dict[str, str]:
+def data_inputs(opened: OpenedData, segments: Iterable[Segment]) -> dict[str, str]:
     """Return the digests, for a record `made_from`, of the objects and frames of segments."""
     video_ids = {segment.video_id for segment in segments}
     return {
-        "objects": json_digest(sources.detections.digests(video_ids)),
-        "frames": sources.clips.digest(video_ids),
+        "objects": json_digest(opened.detections.digests(video_ids)),
+        "frames": opened.clips.digest(video_ids),
     }
 
 

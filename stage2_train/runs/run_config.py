@@ -184,7 +184,7 @@ class RunConfig:
     """Detector used to detect the objects."""
     score_kind: ScoreKind
     """Type of the detector's scores, which determines class vectors."""
-    places: RecordedPaths | None = None
+    recorded_paths: RecordedPaths | None = None
     """Paths of the data; None for an exported run."""
 
     @model_validator(mode="after")
@@ -201,7 +201,7 @@ class RunConfig:
 
     def paths(self, run: Path) -> DataPaths | None:
         """Return the paths of the run's data; None for an exported run."""
-        if (recorded := self.places) is None:
+        if (recorded := self.recorded_paths) is None:
             return None
         manifest = recorded.manifest
         return DataPaths(
@@ -233,7 +233,7 @@ def read_config(run: Path, *, unfinished: bool = False) -> RunConfig:
         raise no_weights(run)
     # First, because the keys of an older release may be unknown.
     check_digest(run, raw, (LAST_NAME, PREVIOUS_NAME, BEST_NAME) if unfinished else (BEST_NAME,))
-    return config_from_dict(raw, RunConfig, source=path_text(run / CONFIG_NAME))
+    return config_from_dict(raw, RunConfig, where=path_text(run / CONFIG_NAME))
 
 
 def config_to_resume(run: Path) -> RunConfig | None:
@@ -247,7 +247,7 @@ def recorded_config(run: Path) -> RunConfig:
     Raises:
         ConfigError: if the file is missing, too large or invalid.
     """
-    return config_from_dict(_read(run), RunConfig, source=path_text(run / CONFIG_NAME))
+    return config_from_dict(_read(run), RunConfig, where=path_text(run / CONFIG_NAME))
 
 
 def _read(run: Path) -> dict[str, Any]:
@@ -312,7 +312,7 @@ def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None
     Raises:
         ConfigError: if settings differ, with a list of them; also raised for an exported run.
     """
-    if recorded.places is None:
+    if recorded.recorded_paths is None:
         raise ConfigError(f"{run}: expected a run folder, got an exported run; change --run")
     ours, theirs = (_fixed_settings(config) for config in (recorded, requested))
     remedy = "pass a different --run, or the same settings and labels to resume this run"

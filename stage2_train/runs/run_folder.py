@@ -244,7 +244,7 @@ def _finite(value: Any) -> Any:
 MAX_BYTES = 4 << 20
 """Maximum size of the configuration; the names of 100,000 classes take about 3 MB."""
 _MOST_HEADER_BYTES = 4 << 20
-_PATHS = "places"
+_PATHS = "recorded_paths"
 
 
 def config_digest(run: Path) -> str:

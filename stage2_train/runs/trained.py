@@ -21,7 +21,7 @@ from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.parts.fitted_forest import FittedForest, read_forest
 from orn.stage2_train.parts.temperatures import Temperatures, read_temperatures
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
-from orn.stage2_train.runs.open_data import Sources, open_sources
+from orn.stage2_train.runs.open_data import OpenedData, open_paths
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     RunConfig,
@@ -206,9 +206,9 @@ def fold_runs(run: Path) -> tuple[Path, ...]:
     return tuple(run / name for name in folds_of(paths.manifest))
 
 
-def sources_of_run(
+def data_of_run(
     run: Path, config: RunConfig, resources: DataAndDevice, *, manifest: str | None = None
-) -> Sources:
+) -> OpenedData:
     """Open the data of a run at the paths from `paths_of_run`; of a data set with more classes, the
     segments of its own classes.
 
@@ -220,10 +220,10 @@ def sources_of_run(
     dataset = _of_classes(run, config, dataset)
     recipe = config.recipe  # a network that reads frames also takes those of a store with maps
     maps = config.clips.frames.maps if recipe.model.has_frozen_maps else None
-    sources = open_sources(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
-    names = sources.detections.detector.class_names
+    opened = open_paths(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
+    names = opened.detections.detector.class_names
     check_detector_classes(run, config, names, where=paths.shards)
-    return sources
+    return opened
 
 
 def _of_classes(run: Path, config: RunConfig, dataset: Dataset) -> Dataset:

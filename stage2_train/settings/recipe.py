@@ -274,7 +274,7 @@ def load_recipe(
         raw["model"] = {**network, **settings, "num_activities": num_activities}
     if isinstance(data, Mapping) and clip_frames is not None:
         raw["data"] = {"clip_frames": clip_frames, **data}
-    recipe = apply_overrides(config_from_dict(raw, Recipe, source=str(path)), overrides)
+    recipe = apply_overrides(config_from_dict(raw, Recipe, where=str(path)), overrides)
     model = recipe.model
     if model.architecture == "trn":
         model = dataclasses.replace(model, num_frames=recipe.data.clip_frames)
@@ -326,7 +326,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
         for section in sections:
             table = table[section]
         table[name] = _value_of(text)
-    return config_from_dict(values, type(config), source="--set")
+    return config_from_dict(values, type(config), where="--set")
 
 
 def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -139,13 +139,13 @@ def _fit_forest(inputs: TrainingInputs, *, threads: int) -> None:
     recipe, config = inputs.config.recipe, config_digest(inputs.run)
     if "forest" not in recipe.ensemble or read_forest(inputs.run, config=config) is not None:
         return
-    clips, sources = inputs.data.train, inputs.sources
+    clips, opened = inputs.data.train, inputs.opened
     reads_motion = recipe.model.reads_motion
-    read = inputs_of(clips.segments, sources.detections, recipe.data, reads_motion=reads_motion)
+    read = inputs_of(clips.segments, opened.detections, recipe.data, reads_motion=reads_motion)
     rows = []
     with progress("forest", total=len(clips.segments), unit="clips") as bar:
         for segment in clips.segments:
-            rows.append(read.of_segment(segment, sources.detections, sources.clips))
+            rows.append(read.of_segment(segment, opened.detections, opened.clips))
             bar.advance()
     FittedForest.fit(
         read,

@@ -31,11 +31,11 @@ from orn.stage2_train.runs.made_from import (
     training_labels,
 )
 from orn.stage2_train.runs.open_data import (
-    Sources,
+    OpenedData,
     data_inputs,
     expected_maps,
     lacks_store,
-    open_sources,
+    open_paths,
     refuse_missing,
 )
 from orn.stage2_train.runs.run_config import (
@@ -74,7 +74,7 @@ class TrainingInputs:
     config: RunConfig
     """Its configuration, with the resolved recipe."""
     weights: InitialWeights
-    sources: Sources
+    opened: OpenedData
     data: TrainingData
     num_skipped: int
     """Number of segments that cannot be used."""
@@ -94,8 +94,8 @@ class TrainingInputs:
         return {
             "config": json_digest(to_dict(self.config.recipe)),
             "weights": self.config.weights_digest,
-            "labels": training_labels(self.sources.dataset, self.config.recipe),
-            **data_inputs(self.sources, self.data.train.segments),
+            "labels": training_labels(self.opened.dataset, self.config.recipe),
+            **data_inputs(self.opened, self.data.train.segments),
         }
 
 
@@ -152,13 +152,13 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         recorded=None if previous is None else previous.clips.frames.maps,
     )
     _create_missing(request, dataset.name, recipe, weights, creates_clips=creates_clips)
-    sources = open_sources(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
-    classes = sources.detections.detector.class_names
+    opened = open_paths(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
+    classes = opened.detections.detector.class_names
     for earlier, folder in ((weights.previous, start), (recorded, run)):
         if earlier is not None:
             check_detector_classes(folder, earlier, classes, where=paths.shards)
     recipe = recipe.with_detector_classes(len(classes))
-    data, num_skipped = _read_clips(sources, recipe, request.manifest)
+    data, num_skipped = _read_clips(opened, recipe, request.manifest)
     config = RunConfig(
         recipe_name=Path(recipe_name).name,
         system=describe_system(request.system, recipe.model),
@@ -167,10 +167,10 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         started_from=weights.started_from,
         dataset=DatasetRecord.of(dataset, data.train.segments),
         manifest=Path(request.manifest).name,
-        clips=sources.clip_record(data.train.segments),
-        detector=sources.detections.detector,
-        score_kind=sources.detections.rules.score_kind,
-        places=RecordedPaths.of(paths, run),
+        clips=opened.clip_record(data.train.segments),
+        detector=opened.detections.detector,
+        score_kind=opened.detections.rules.score_kind,
+        recorded_paths=RecordedPaths.of(paths, run),
     )
     if recorded is not None:
         check_same_run(run, recorded, config)
@@ -178,7 +178,7 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         run=run,
         config=config,
         weights=weights,
-        sources=sources,
+        opened=opened,
         data=data,
         num_skipped=num_skipped,
     )
@@ -240,23 +240,23 @@ def _with_precision(recipe: Recipe, recorded: RunConfig | None, *, device: str) 
     return replace(recipe, precision=precision)
 
 
-def _read_clips(sources: Sources, recipe: Recipe, manifest: str) -> tuple[TrainingData, int]:
+def _read_clips(opened: OpenedData, recipe: Recipe, manifest: str) -> tuple[TrainingData, int]:
     """Return the clips for training and validation, and the number of skipped segments, after
     checking that clips have objects and that the crop fits in their frames."""
-    train, validation = (sources.join(split, recipe) for split in ("train", "validation"))
+    train, validation = (opened.join(split, recipe) for split in ("train", "validation"))
     num_skipped = len(train.skipped) + len(validation.skipped)
     if recipe.data.train_with_validation:
         train = train.joined_with(validation)
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     train = train.at_most(recipe.data.train_segments)
-    train.require_segments(sources.dataset.name)
+    train.require_segments(opened.dataset.name)
     data = TrainingData(
-        train=sources.clip_dataset(train, recipe, flip=recipe.data.flip),
-        validation=sources.clip_dataset(validation, recipe) if validation.segments else None,
-        metric=sources.dataset.metric,
+        train=opened.clip_dataset(train, recipe, flip=recipe.data.flip),
+        validation=opened.clip_dataset(validation, recipe) if validation.segments else None,
+        metric=opened.dataset.metric,
     )
     if recipe.model.reads_detections:
-        shards, warn = sources.detections.path, is_first_process()
+        shards, warn = opened.detections.path, is_first_process()
         check_objects(data.train, shards=shards, are_required=True, warn=warn)
     if not (validation.segments or recipe.data.train_with_validation):
         _warn_without_validation(manifest)

@@ -149,7 +149,7 @@ def _make_mask(folder: Path) -> Path:
 
 
 def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
-    return lambda path: [(frame.place, frame.detections.masks) for frame in read(path)]
+    return lambda path: [(frame.position, frame.detections.masks) for frame in read(path)]
 
 
 def _read_video(path: Path) -> Any:
@@ -214,7 +214,7 @@ def _make_run(folder: Path) -> Path:
     paths = DataPaths(
         manifest="demo", data_root=Path("/data"), shards=Path("/shards"), clips=Path("/clips")
     )
-    write_tiny_model(folder, places=RecordedPaths.of(paths, folder))
+    write_tiny_model(folder, recorded_paths=RecordedPaths.of(paths, folder))
     return folder / CONFIG_NAME
 
 

@@ -42,7 +42,7 @@ def write(root: Path, name: str, files: dict[str, str]) -> Path:
             video.parent.mkdir(parents=True, exist_ok=True)
             video.touch()
     manifest = root / f"{name}.toml"
-    manifest.write_text(shipped.source.read_text().replace("split = 1 ", "split = 2 "))
+    manifest.write_text(shipped.file.read_text().replace("split = 1 ", "split = 2 "))
     return manifest
 
 

@@ -22,7 +22,7 @@ def test_shipped_manifests_are_valid_named_like_their_files_and_described() -> N
     names = dataset_names()
     assert {"demo", "epic", "something", "vlog"} <= set(names)
     assert [load_manifest(name).name for name in names] == names
-    page = load_manifest("epic").source.with_name("README.md").read_text()
+    page = load_manifest("epic").file.with_name("README.md").read_text()
     headings = [line for line in page.splitlines() if line.startswith("## ")]
     assert set(names) <= {
         name.strip() for line in headings for name in line[3:].split(":")[0].split(",")

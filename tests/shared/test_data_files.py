@@ -34,7 +34,7 @@ def _refusals_of_long_keys() -> int:
     for part in ("a", '"a"', "'a'", "a "):
         for line in ("{} = 1", "[{}]", "b = {{ {} = 1 }}"):
             with pytest.raises(ConfigError, match="nested too deeply"):
-                parse_toml(line.format(".".join([part] * 100_000)), source="x")
+                parse_toml(line.format(".".join([part] * 100_000)), where="x")
             refused += 1
     return refused
 

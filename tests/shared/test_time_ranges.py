@@ -41,7 +41,7 @@ def test_places_equal_a_loop(ticks, start, stop) -> None:
     seconds = np.array(ticks, np.float64) / 60
     first, last = TimeRange(
         None if start is None else start / 60, None if stop is None else stop / 60
-    ).places(seconds)
+    ).rows(seconds)
     inside = [
         frame
         for frame, tick in enumerate(ticks)

@@ -54,11 +54,11 @@ def moving_world(tiny_world, tmp_path_factory):
 
 def clips_for(world, overrides, *, recipe="demo"):
     """A batch to train on, and two clips to be measured on."""
-    sources = sources_of(world)
+    opened = sources_of(world)
     recipe = load_recipe(recipe, num_activities=2, overrides=overrides)
-    train = sources.clip_dataset(sources.join("train", recipe), recipe)
-    joined = sources.join("validation", recipe)
-    validation = sources.clip_dataset(replace(joined, segments=joined.segments[:2]), recipe)
+    train = opened.clip_dataset(opened.join("train", recipe), recipe)
+    joined = opened.join("validation", recipe)
+    validation = opened.clip_dataset(replace(joined, segments=joined.segments[:2]), recipe)
     batch = next(iter(training_loader(train, SETTINGS, epochs=range(1))))
     assert batch.valid_BTK.any()
     return batch, validation

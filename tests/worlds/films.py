@@ -30,7 +30,7 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import save_best
-from orn.stage2_train.runs.open_data import Sources
+from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, config_digest
 from orn.stage2_train.settings.model_config import NetworkConfig
@@ -302,22 +302,22 @@ def train_tiny_network(
     world: TinyWorld, folder: Path, recipe: Recipe = TINY_RECIPE, **options: Any
 ) -> ObjectVideoNetwork:
     """Trains a tiny network in a folder and returns it, with the state as attribute `state`."""
-    sources = Sources(
+    opened = OpenedData(
         dataset=options.pop("dataset", world.dataset),
         clips=world.clips(),
         detections=world.detections(),
     )
     validation = None
     if not options.pop("without_validation", False):
-        validation = sources.clip_dataset(sources.join("validation", recipe), recipe)
+        validation = opened.clip_dataset(opened.join("validation", recipe), recipe)
     data = TrainingData(
-        train=sources.clip_dataset(sources.join("train", recipe), recipe),
+        train=opened.clip_dataset(opened.join("train", recipe), recipe),
         validation=validation,
-        metric=sources.dataset.metric,
+        metric=opened.dataset.metric,
     )
     torch.manual_seed(recipe.seed)
     network = build_object_network(
-        replace(recipe.model, num_activities=len(sources.dataset.classes))
+        replace(recipe.model, num_activities=len(opened.dataset.classes))
     )
     accelerator = build_accelerator(recipe.precision, "cpu")
     options = {"config": "sha256:0", "accelerator": accelerator, **options}

@@ -158,7 +158,7 @@ def view_model(
     summary = summarize(shard)
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
-        "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.source)],
+        "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.title)],
         "failed": [f"{video.id}: {video.reason}" for video in shard.failed],
         "videos": [
             {"id": video["id"], "frames": counted(video["frames"], "frame")}

@@ -46,8 +46,8 @@ def in_float32(trained, folder: Path, **changes: Any) -> Path:
     run = shutil.copytree(trained.run, folder / "run")
     config = read_config(run)
     recipe = replace(config.recipe, precision="fp32")
-    places = replace(config.places, clips=changes.pop("store", trained.clips))
-    write_signed(run, replace(config, recipe=recipe, places=places, **changes))
+    places = replace(config.recorded_paths, clips=changes.pop("store", trained.clips))
+    write_signed(run, replace(config, recipe=recipe, recorded_paths=places, **changes))
     run_orn("eval", run, "--workers", "0", "--device", "cpu")
     return run
 

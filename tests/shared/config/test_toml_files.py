@@ -60,4 +60,4 @@ def test_refusals_name_file_key_wanted_and_found(tmp_path: Path, text: str, mess
 @given(text=st.text(), rate=st.floats(allow_nan=False, allow_infinity=False))
 def test_any_text_and_number_survive_toml(text: str, rate: float) -> None:
     recipe = Recipe(optimizer=Optimizer(learning_rate=rate), title=text)
-    assert config_from_dict(tomllib.loads(to_toml(recipe)), Recipe, source="test") == recipe
+    assert config_from_dict(tomllib.loads(to_toml(recipe)), Recipe, where="test") == recipe

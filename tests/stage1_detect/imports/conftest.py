@@ -15,7 +15,7 @@ from orn.shared.masks import rle
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
 from orn.stage1_detect.imports.import_unit import ImportWork
-from orn.stage1_detect.imports.object_table import places_of
+from orn.stage1_detect.imports.object_table import positions_of
 from orn.stage1_detect.imports.source_videos import find_videos
 
 Found = tuple[Sequence[float], bytes, float, int]
@@ -100,7 +100,7 @@ def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
             matched={},
             videos={},
         )
-        every = [places_of(table, video)[1] >= 0 for video in videos]
+        every = [positions_of(table, video)[1] >= 0 for video in videos]
         return [
             frame.detections.boxes.tolist()
             for video, selected_P in zip(videos, every, strict=True)

@@ -17,7 +17,7 @@ CLIPS = {"o/5/E/v_vAqaXZuAO5E/075": (741, 2001), "o/p/Y/v_7Tsrimk7opY/052": (95,
 def test_real_files_are_read_exactly(sample_data: Path, clip: str) -> None:
     path = sample_data / "vlog" / "masks" / "preds_100x100_50" / clip / "clip.pkl"
     frames = list(read_authors(path))
-    assert [frame.place for frame in frames] == list(range(CLIPS[clip][0]))
+    assert [frame.position for frame in frames] == list(range(CLIPS[clip][0]))
     assert sum(len(frame.detections) for frame in frames) == CLIPS[clip][1]
     source = pickle.loads(path.read_bytes())  # this file is known
     for imported, segms, boxes in zip(frames, source["segms"], source["boxes"], strict=True):

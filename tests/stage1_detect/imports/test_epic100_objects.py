@@ -14,7 +14,7 @@ def test_a_file_is_read_exactly(tmp_path: Path) -> None:
     brush: Found = ((0.25, 0.125, 0.375, 0.875), block_mask(26, 13, 37, 87), 1.0, 80)
     path = write_epic(tmp_path / "P01_01.pkl", [(1, []), (7, [person, brush]), (3, [brush])])
     frames = list(read_epic100(path))
-    assert [frame.place for frame in frames] == [0, 2, 6]  # from 1, and need not be in order
+    assert [frame.position for frame in frames] == [0, 2, 6]  # from 1, and need not be in order
     assert [len(frame.detections) for frame in frames] == [0, 1, 2]
     last = frames[2].detections
     assert (last.height, last.width) == (100, 100)

@@ -62,7 +62,7 @@ class Noise:
         return self.pictures_FHW3.shape[1:3]
 
     def indices_in(self, times: TimeRange):
-        return np.arange(*times.places(self.seconds))
+        return np.arange(*times.rows(self.seconds))
 
     def read(self, frames_n, window=None):
         frames_nHW3 = self.pictures_FHW3[frames_n]

@@ -89,7 +89,7 @@ def make_run(
     run = folder / kind
     classes = tuple(f"{kind}{index}" for index in range(number))
     record = replace(TINY_RECORD, name=dataset, classes=classes)
-    where = {"manifest": dataset, "places": RecordedPaths.of(paths, run)}
+    where = {"manifest": dataset, "recorded_paths": RecordedPaths.of(paths, run)}
     write_tiny_model(run, recipe=replace(TINY_RECIPE, model=model), dataset=record, **where)
     labels = {"verb": made.verbs, "noun": made.nouns}[kind]
     random = np.random.default_rng(number)

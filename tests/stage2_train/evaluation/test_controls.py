@@ -126,8 +126,8 @@ def test_heads_tell_a_clip_from_its_reverse(tiny_world, tmp_path, settings) -> N
     own = ["backbone=timm/test_efficientnet", *settings]
     overrides = ["data.crop=[32,64]", *(f"model.{text}" for text in own)]
     recipe = load_recipe("small", num_activities=2, overrides=overrides)
-    sources = sources_of(replace(tiny_world, store_path=tmp_path / "store"))
-    clips = sources.clip_dataset(sources.join("train", recipe), recipe)
+    opened = sources_of(replace(tiny_world, store_path=tmp_path / "store"))
+    clips = opened.clip_dataset(opened.join("train", recipe), recipe)
     batch = collate([clips[row] for row in range(4)])
     torch.manual_seed(0)
     network = build_network(recipe.model).eval()

@@ -51,8 +51,8 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
             segments = [replace(segment, labels=()) for segment in segments]
         for row in (2, 8)[:num_unsure]:
             segments[row] = replace(segments[row], unsure=(1,))
-        sources = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
-        file = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
+        opened = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
+        file = evaluate_run(run, opened, EvalRequest(), accelerator=accelerator)
         assert file.num_unsure == num_unsure
         assert read_eval(run / "eval-validation.json") == file
         return file.as_json()
@@ -101,10 +101,10 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
     of_film = {segment.video_id: segment for segment in tiny_world.dataset.segments}
     segments = [of_film["film/2"]]
     segments += [replace(of_film["film/5"], id=f"as {label}", labels=(label,)) for label in (0, 1)]
-    sources = sources_of(tiny_world, segments=tuple(segments))
-    sources = replace(sources, detections=DetectionFolder(shards))
+    opened = sources_of(tiny_world, segments=tuple(segments))
+    opened = replace(opened, detections=DetectionFolder(shards))
     accelerator = build_accelerator("fp32", "cpu")
-    report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator).as_json()
+    report = evaluate_run(run, opened, EvalRequest(), accelerator=accelerator).as_json()
     assert (report["num_segments"], report["num_skipped"]) == (2, 1)
     assert report["object_head"] == {"top1": 0.5}
     assert report["figures"]["object_head"]["top1"]["value"] == 0.5

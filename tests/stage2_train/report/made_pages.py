@@ -30,8 +30,8 @@ def made_page(
     measured = Measured(file=file, predictions=predictions, classes=tuple(classes))
     explained = Explanations(mistakes={}, doubts=measured.doubts())
     detector = SimpleNamespace(title=predictions.ids[0], config_name="x", class_names=("cup",))
-    sources = SimpleNamespace(detections=SimpleNamespace(detector=detector))
-    runs = [EvaluatedRun(model=model, sources=sources, joined=SimpleNamespace(segments=()))]
+    opened = SimpleNamespace(detections=SimpleNamespace(detector=detector))
+    runs = [EvaluatedRun(model=model, opened=opened, joined=SimpleNamespace(segments=()))]
     paths = paths_of_run(run, model.config, DataAndDevice())
     paths = replace(paths, manifest=manifest or paths.manifest)
     return report_page(run, runs, measured, explained, paths=paths)

@@ -35,7 +35,7 @@ def _orn(command: str, run: Path, options: dict[str, str]) -> tuple[int, str]:
 def test_no_flipped_bit_is_read_in_silence(number: int, one_step: Path, trained_once) -> None:
     config = one_step / "config.json"
     whole, digest = config.read_bytes(), config_digest(one_step)
-    paths, draws = whole.index(b'"places"'), random.Random(0)
+    paths, draws = whole.index(b'"recorded_paths"'), random.Random(0)
     for turn in range(number):
         flipped = bytearray(whole)
         place = draws.randrange(paths)
@@ -54,7 +54,7 @@ def test_no_flipped_bit_is_read_in_silence(number: int, one_step: Path, trained_
 def test_paths_may_be_changed(one_step: Path) -> None:
     config = one_step / "config.json"
     raw = json.loads(config.read_text())
-    shutil.copytree(one_step / raw["places"]["shards"], one_step.parent / "moved")
-    raw["places"]["shards"] = str(one_step.parent / "moved")
+    shutil.copytree(one_step / raw["recorded_paths"]["shards"], one_step.parent / "moved")
+    raw["recorded_paths"]["shards"] = str(one_step.parent / "moved")
     config.write_text(json.dumps(raw))
     run_orn("eval", one_step, *LAPTOP)

@@ -6,7 +6,7 @@ import pytest
 
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
-from orn.stage2_train.runs.open_data import Sources
+from orn.stage2_train.runs.open_data import OpenedData
 from tests.worlds.films import DETECTOR, RATE, TinyWorld, make_dataset
 from tests.worlds.shards import blocks, video_entry
 
@@ -22,8 +22,8 @@ def test_windows_are_as_long_as_the_videos_however_many_frames_have_objects(
             writer.add(frame, frame / RATE, blocks(height=8, width=8))
         writer.end_video()
     dataset = make_dataset([film], [(0,)], ["train"])
-    sources = Sources(
+    opened = OpenedData(
         dataset=dataset, clips=tiny_world.clips(), detections=DetectionFolder(tmp_path)
     )
-    record = sources.clip_record(dataset.segments)
+    record = opened.clip_record(dataset.segments)
     assert record.window_seconds == record.longest_seconds == pytest.approx(16 / RATE)

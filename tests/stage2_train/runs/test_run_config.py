@@ -57,7 +57,7 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
         shards=Path("shards/tiny"),
         clips=Path("clips/tiny"),
     )
-    write_tiny_model(project / run, places=RecordedPaths.of(paths, run))
+    write_tiny_model(project / run, recorded_paths=RecordedPaths.of(paths, run))
     monkeypatch.chdir("/")
 
     def detected(base: Path) -> list[str]:
@@ -81,7 +81,9 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
     shutil.rmtree(moved / "shards")
     assert detected(moved)[2] == str(moved / "shards/tiny")  # for the message
     paths = replace(paths, manifest="demo")
-    write_tiny_model(moved / run, places=RecordedPaths.of(paths, moved / run), manifest="demo")
+    write_tiny_model(
+        moved / run, recorded_paths=RecordedPaths.of(paths, moved / run), manifest="demo"
+    )
     assert detected(moved)[0] == "demo"
 
 
@@ -90,7 +92,7 @@ def config(folder: Path) -> RunConfig:
     paths = DataPaths(
         manifest="demo", data_root=Path("data"), shards=Path("shards"), clips=Path("clips")
     )
-    return replace(read_config(folder), places=RecordedPaths.of(paths, folder))
+    return replace(read_config(folder), recorded_paths=RecordedPaths.of(paths, folder))
 
 
 def test_places_and_names_may_change(config: RunConfig) -> None:
@@ -98,7 +100,10 @@ def test_places_and_names_may_change(config: RunConfig) -> None:
         manifest="vlog", data_root=Path("elsewhere"), shards=Path("other"), clips=Path("x")
     )
     moved = replace(
-        config, recipe_name="other", manifest="a.toml", places=RecordedPaths.of(paths, Path("run"))
+        config,
+        recipe_name="other",
+        manifest="a.toml",
+        recorded_paths=RecordedPaths.of(paths, Path("run")),
     )
     check_same_run(Path("run"), config, moved)
 
@@ -119,4 +124,4 @@ def test_differences_are_named(config: RunConfig) -> None:
     ):
         assert message in str(caught.value)
     with pytest.raises(ConfigError, match=r"exported.*change --run"):
-        check_same_run(Path("run"), replace(config, places=None), config)
+        check_same_run(Path("run"), replace(config, recorded_paths=None), config)

@@ -27,4 +27,4 @@ from orn.stage2_train.settings.model_config import NetworkConfig
 )
 def test_refuses_settings_that_cannot_be(changes, message) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        config_from_dict({"num_activities": 2, **changes}, NetworkConfig, source="test")
+        config_from_dict({"num_activities": 2, **changes}, NetworkConfig, where="test")

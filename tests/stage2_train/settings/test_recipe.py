@@ -14,7 +14,7 @@ def test_shipped_recipes_load() -> None:
     for name in recipe_names():
         recipe = load_recipe(name, num_activities=12)
         assert recipe.model.num_activities == 12
-        assert config_from_dict(to_dict(recipe), Recipe, source=name) == recipe
+        assert config_from_dict(to_dict(recipe), Recipe, where=name) == recipe
 
 
 @pytest.mark.parametrize(

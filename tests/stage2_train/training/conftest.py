@@ -12,16 +12,16 @@ import torch
 
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.runs.open_data import Sources
+from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.training import loop
 from tests.running import Ran
 from tests.worlds.films import TinyWorld, make_workspace
 
 
-def sources_of(world: TinyWorld, **changes: Any) -> Sources:
+def sources_of(world: TinyWorld, **changes: Any) -> OpenedData:
     """Its clips and detections, and its data set with changes."""
     dataset = replace(world.dataset, **changes)
-    return Sources(dataset=dataset, clips=world.clips(), detections=world.detections())
+    return OpenedData(dataset=dataset, clips=world.clips(), detections=world.detections())
 
 
 def same_weights(one: ObjectVideoNetwork, other: ObjectVideoNetwork) -> bool:

@@ -16,7 +16,7 @@ from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.runs.trained import open_model, sources_of_run
+from orn.stage2_train.runs.trained import data_of_run, open_model
 from orn.stage2_train.settings.resources import DataAndDevice
 from tests.emulated_device import emulated_device
 from tests.running import LAPTOP, run_orn
@@ -69,9 +69,9 @@ def logits(name: str) -> np.ndarray:
 def test_stored_maps_give_the_logits_of_the_stored_frames(work) -> None:
     """But for rounding to float16."""
     model = open_model(RUN, device="cpu")
-    sources = sources_of_run(RUN, model.config, DataAndDevice())
+    opened = data_of_run(RUN, model.config, DataAndDevice())
     recipe = model.config.recipe
-    clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
+    clips = opened.clip_dataset(opened.join("validation", recipe), recipe)
     results = []
     for settings in (clips.settings, replace(clips.settings, reads=frozenset({"frames"}))):
         clips.settings = settings
@@ -124,8 +124,8 @@ def test_clips_have_the_stored_motion_of_their_frames(work) -> None:
         (moving, DataAndDevice(clips=store.path)),
         (config.recipe, DataAndDevice(clips=store.path)),
     ):
-        sources = sources_of_run(RUN, replace(config, recipe=recipe), resources)
-        clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
+        opened = data_of_run(RUN, replace(config, recipe=recipe), resources)
+        clips = opened.clip_dataset(opened.join("validation", recipe), recipe)
         batches.append(collate([clips[place] for place in range(len(clips))]))
     stored, without = batches
     assert stored.motion_BTChw.any() and without.motion_BTChw is None
@@ -142,8 +142,8 @@ def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) ->
     config = read_config(RUN)
     samples = []
     for store in ("clips/maps", "clips/centers"):
-        sources = sources_of_run(RUN, config, DataAndDevice(clips=Path(store)))
-        clips = sources.clip_dataset(sources.join("validation", config.recipe), config.recipe)
+        opened = data_of_run(RUN, config, DataAndDevice(clips=Path(store)))
+        clips = opened.clip_dataset(opened.join("validation", config.recipe), config.recipe)
         samples.append([clips[place] for place in range(len(clips))])
     for every, center in zip(*samples, strict=True):
         assert np.array_equal(every.seconds, center.seconds)

@@ -29,8 +29,8 @@ def make_step(tiny_world, tiny_recipe):
         num_batches=1,
         seen=None,
     ):
-        sources = sources_of(tiny_world)
-        clips = sources.clip_dataset(sources.join("train", recipe), recipe)
+        opened = sources_of(tiny_world)
+        clips = opened.clip_dataset(opened.join("train", recipe), recipe)
         batches = list(training_loader(clips, LoaderSettings(batch_size=2), epochs=range(1)))
         if seen is not None:
             seen += batches[:num_batches]

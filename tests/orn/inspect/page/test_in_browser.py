@@ -244,7 +244,7 @@ def test_everybody_can_use_and_print_it(chromium, whole_page, width, dark) -> No
 def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str) -> None:
     shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
     segments = (Segment(id=text, video_id=text, split="test", labels=(0,)),)
-    labels = ActivityLabels(source=text, classes=(text,), segments=segments)
+    labels = ActivityLabels(title=text, classes=(text,), segments=segments)
     path = write_page(shard, NoPictures(text), tmp_path / "page", labels=labels)
     with opened(chromium, path, width=390) as page:
         wait(page, 0)
