@@ -10,7 +10,7 @@ from orn.stage2_train.settings.resources import DataAndDevice, TrainRequest
 from orn.stage2_train.training.train import train
 from tests.worlds.truth import write_truth_shards
 
-_RECIPE = (
+SMALL_DEMO = (
     "model.base_width=4",
     "model.relation_width=16",
     "phases.object_head_epochs=1",
@@ -30,7 +30,7 @@ def make_small_demo(folder: Path) -> None:
             TrainRequest(
                 manifest="demo",
                 resources=DataAndDevice(device="cpu", threads=1),
-                overrides=_RECIPE,
+                overrides=SMALL_DEMO,
                 run=Path("runs/demo"),
             )
         )

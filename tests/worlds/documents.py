@@ -9,14 +9,11 @@ from pathlib import Path
 from orn.demo.world import write_world
 from tests.data_manifests import test_epic, test_vlog
 from tests.running import LAPTOP, run_orn
+from tests.worlds.demo import SMALL_DEMO
 from tests.worlds.videos import write_folder, write_gray
 
 _VIDEOS = {f"{number:04}": "open" if number % 2 else "close" for number in range(1, 13)}
-_DEMO = (
-    *("--set", "model.base_width=4", "--set", "model.relation_width=16"),
-    *("--set", "phases.object_head_epochs=1", "--set", "phases.epochs=1"),
-    *("--set", "optimizer.batch_size=2"),
-)
+_DEMO = [word for setting in SMALL_DEMO for word in ("--set", setting)]
 _SMALL = (
     *("--recipe", "small", "--set", "phases.epochs=1"),
     *("--set", "model.relation_width=16"),

@@ -206,18 +206,18 @@ def make_dataset(films: list[Film], labels: list[tuple[int, ...]], splits: list[
     )
 
 
-def build_world(folder: Path, *, num_films: int = 12, num_frames: int = 8) -> TinyWorld:
-    """Films of both classes in turn; every third one validates."""
+def build_world(folder: Path, *, num_frames: int = 8) -> TinyWorld:
+    """Twelve films of both classes in turn; every third one validates."""
     rng = np.random.default_rng(7)
-    labels = [(number % 2,) for number in range(num_films)]
+    labels = [(number % 2,) for number in range(12)]
     films = [
         make_film(f"film/{number}", label=label[0], num_frames=num_frames, rng=rng)
         for number, label in enumerate(labels)
     ]
-    splits = ["validation" if number % 3 == 2 else "train" for number in range(num_films)]
+    splits = ["validation" if number % 3 == 2 else "train" for number in range(12)]
     write_store(folder / "tiny", films)
-    write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films[: num_films // 2])
-    write_films_shard(folder / "shards" / "shard-000001.zarr.zip", films[num_films // 2 :])
+    write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films[:6])
+    write_films_shard(folder / "shards" / "shard-000001.zarr.zip", films[6:])
     return TinyWorld(
         dataset=make_dataset(films, labels, splits),
         store_path=folder / "tiny",

@@ -1,6 +1,7 @@
 """Detections that are known by heart, and shards of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.masks.detections import FrameDetections, clip_boxes
+from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
@@ -64,25 +65,19 @@ def drawn_detections(
 ) -> FrameDetections:
     """Random detections, equal for equal arguments; all but the first one have a track."""
     rng = np.random.default_rng(seed)
-    masks, boxes = [], np.zeros((num, 4), np.float32)
-    for row in range(num):
-        mask = np.zeros((height, width), dtype=bool)
+    masks_NHW = np.zeros((num, height, width), np.bool_)
+    for mask_HW in masks_NHW:
         top, left = rng.integers(0, height), rng.integers(0, width)
-        mask[top : top + rng.integers(1, 9), left : left + rng.integers(1, 9)] = True
-        masks.append(rle.encode(mask))
-        boxes[row] = rle.bounding_box(masks[-1], height)
+        mask_HW[top : top + rng.integers(1, 9), left : left + rng.integers(1, 9)] = True
     scores = rng.random((num, 80)) ** 8
     scores /= scores.sum(axis=1, keepdims=True) + 0.1
-    return FrameDetections(
-        height=height,
-        width=width,
-        boxes=boxes,
-        scores=scores.max(axis=1, initial=0).astype(np.float32),
-        labels=scores.argmax(axis=1).astype(np.uint16),
-        class_scores=scores.astype(np.float16) if class_scores else None,
-        masks=tuple(masks),
-        tracks=np.arange(num, dtype=np.int64) - 1,
+    detections = FrameDetections.from_masks(
+        masks_NHW,
+        labels=scores.argmax(axis=1),
+        scores=scores.max(axis=1, initial=0),
+        class_scores=scores if class_scores else None,
     )
+    return replace(detections, tracks=np.arange(num, dtype=np.int64) - 1)
 
 
 def counted(frames: Iterable[FrameDetections], first: int = 0) -> list[Placed]:
@@ -168,15 +163,5 @@ class FakeDetector:
 
     def encode(self, prepared: tuple[int, int, float]) -> FrameDetections:
         height, width, gray = prepared
-        mask_HW = np.zeros((height, width), dtype=np.bool_)
-        mask_HW[1:3, 2:6] = True
-        box = np.array([[2, 1, 6, 3]], dtype=np.float32)
-        return FrameDetections(
-            height=height,
-            width=width,
-            boxes=clip_boxes(box, height=height, width=width),
-            scores=np.array([gray / 255], dtype=np.float32),
-            labels=np.array([7], dtype=np.uint16),
-            class_scores=np.full((1, 80), self._class_score, dtype=np.float16),
-            masks=(rle.encode(mask_HW),),
-        )
+        found = blocks((7, gray / 255, 2, 1, 6, 3), height=height, width=width)
+        return replace(found, class_scores=np.full((1, 80), self._class_score, np.float16))

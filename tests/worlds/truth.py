@@ -10,7 +10,6 @@ from orn.demo.render_film import RenderedFrame, render
 from orn.demo.scene import FRAMES_PER_SECOND, Scene, plan_scene
 from orn.demo.world import Film
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
-from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard_format import DetectorEntry, shard_path
@@ -57,18 +56,10 @@ def write_truth_shards(dataset: Path, out: Path) -> None:
 
 def true_objects(rendered: RenderedFrame, scene: Scene) -> FrameDetections:
     """The visible objects, with a score of 1."""
-    height, width = rendered.track_HW.shape
     masks_NHW = rendered.track_HW == np.arange(len(scene.actors))[:, None, None]
     tracks = np.flatnonzero(masks_NHW.sum((1, 2)) >= LEAST_PIXELS).tolist()
-    masks = tuple(rle.encode(masks_NHW[track]) for track in tracks)
-    boxes_N4 = np.array([rle.bounding_box(mask, height) for mask in masks], np.float32)
     labels = [COCO_CLASSES.index(scene.actors[track].class_name) for track in tracks]
-    return FrameDetections(
-        height=height,
-        width=width,
-        boxes=boxes_N4.reshape(-1, 4),
-        scores=np.ones(len(masks), np.float32),
-        labels=np.array(labels, np.uint16),
-        class_scores=np.eye(len(COCO_CLASSES), dtype=np.float16)[labels].reshape(len(masks), -1),
-        masks=masks,
+    scores_NC = np.eye(len(COCO_CLASSES))[labels]
+    return FrameDetections.from_masks(
+        masks_NHW[tracks], labels=labels, scores=np.ones(len(labels)), class_scores=scores_NC
     )

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,11 +72,8 @@ class Deadly(TextWork):
         os.kill(os.getpid(), self.number)
 
 
-def run_texts(
-    work: TextWork, engine: Engine, *, before: Callable[[], None] = lambda: None, **options: object
-) -> JobResult:
-    """Makes the texts of `UNITS`, in which `before` is called first."""
-    before()
+def run_texts(work: TextWork, engine: Engine, **options: object) -> JobResult:
+    """Makes the texts of `UNITS`."""
     plan = Plan(dataset="texts", frames="all", units=UNITS)
     job = Job(files=TEXTS, folder=work.folder, plan=plan, units=UNITS, **options)  # type: ignore[arg-type]
     return run_units(job, work, engine, task="write", steps="frames")
