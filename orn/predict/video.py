@@ -149,7 +149,7 @@ def predict_video(
             predicted_B = next(iter(heads.values())).argmax(axis=1)
             class_B = torch.from_numpy(predicted_B).to(model.device)
             explained = explain(model.network, inputs, heads=model.heads, class_B=class_B)
-            focus = focus_of(model.network, inputs, class_B)
+            focus = focus_of(model.network, inputs, class_B, heads=model.heads)
         for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
             start, stop = _ends(times[number], seconds_F)
             logits = {name: logits_BA[row] for name, logits_BA in heads.items()}

@@ -13,6 +13,7 @@ from orn.stage2_train.explanation.importance import in_weights_precision
 from orn.stage2_train.model.heads import MapActivityHead
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.settings.model_config import Heads
 
 _SIDE = 3
 """The frame is divided into 3 x 3 parts."""
@@ -43,20 +44,23 @@ class Focus:
 
 
 @in_weights_precision()
-def focus_of(network: nn.Module, batch: ClipBatch, class_B: Tensor) -> list[Focus] | None:
+def focus_of(
+    network: nn.Module, batch: ClipBatch, class_B: Tensor, *, heads: Heads | None = None
+) -> list[Focus] | None:
     """Return what the activity head reads most in each clip of a batch.
 
     The head is computed again without each frame, and with each part of all maps replaced by the
-    mean over the other cells. None for networks without an activity head on maps of at least 3 x 3
-    cells, and for clips of one frame.
+    mean over the other cells. None for networks without a trained activity head on maps of at
+    least 3 x 3 cells, and for clips of one frame.
 
     Args:
         network: network in evaluation mode.
         batch: B clips.
         class_B: (B,) int64, the explained class of each.
+        heads: trained heads, as for `ObjectVideoNetwork.forward`; None for all.
     """
     head = network.activity_head if isinstance(network, ObjectVideoNetwork) else None
-    if not isinstance(head, MapActivityHead) or batch.num_frames < 2:
+    if not isinstance(head, MapActivityHead) or heads == "object" or batch.num_frames < 2:
         return None
     assert isinstance(network, ObjectVideoNetwork)
     maps_BTChw = network.trunk_features(batch).unflatten(0, (len(batch), batch.num_frames))

@@ -153,7 +153,7 @@ def _explained(
             class_E = torch.tensor([label for _, label in asked]).to(device)
             inputs = batch.of_clips([clip for clip, _ in asked]).to(device)
             found = explain(network, inputs, heads=model.heads, class_B=class_E)
-            focus = focus_of(network, inputs, class_E)
+            focus = focus_of(network, inputs, class_E, heads=model.heads)
         yield (
             batch,
             {

@@ -51,10 +51,11 @@ def test_equals_removing_it(tiny_config, make_network, make_batch, motion) -> No
         assert focus.part_name == NAMES.get(focus.part, focus.part_name)
 
 
-def test_networks_on_pixels_and_single_frames_have_none(
+def test_networks_on_pixels_single_frames_and_untrained_heads_have_none(
     tiny_config, make_network, make_batch
 ) -> None:
     assert focus_of(make_network(tiny_config), make_batch(), torch.tensor([0, 0])) is None
     config = replace(tiny_config, backbone=NETWORK, aggregation="mean_deviation_trend")
-    batch = make_batch(frames=1)
-    assert focus_of(make_network(config), batch, torch.tensor([0, 0])) is None
+    for frames, heads in ((1, "both"), (4, "object")):
+        batch = make_batch(frames=frames)
+        assert focus_of(make_network(config), batch, torch.tensor([0, 0]), heads=heads) is None
