@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from orn.predict.detecting import detected_by, load_its_detector
 from orn.predict.predict_request import PredictRequest
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
+from orn.stage2_train.report import cases
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.run_folder import weights_digest
@@ -154,8 +156,13 @@ def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
     folders = {"shards": trained.shards, "clips": trained.clips, "recipe": places[1]}
     opened = orn.open_dataset(manifest, data=trained.data, **folders)
     [batch] = opened.batches("validation")
-    logits_BA = orn.explain(model, batch).output.logits_BA
-    torch.testing.assert_close(logits_BA, model.output(batch).logits_BA)
+    explained = orn.explain(model, batch)
+    torch.testing.assert_close(explained.output.logits_BA, model.output(batch).logits_BA)
+    drops = [pair.logit_drop for pair in explained.pairs_of(0, 2)]
+    assert [pair["logit_drop"] for pair in window["pairs"]] == pytest.approx(drops, rel=1e-3)
+    with patch.object(cases, "explain", wraps=cases.explain) as explain:
+        run_orn("report", model.path, *words[-4:])
+    assert [call.kwargs["heads"] for call in explain.call_args_list] == ["object"]
 
 
 def test_long_videos_are_looked_at_in_windows(trained) -> None:
