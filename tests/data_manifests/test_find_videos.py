@@ -63,7 +63,7 @@ def video(root: Path, *, manifest: str = MANIFEST) -> Video:
 
 
 @pytest.mark.parametrize("place", [".", "mine", *(f"mine/videos{suffix}" for suffix in PLACES)])
-@pytest.mark.parametrize("manifest", [MANIFEST, FRAMES])
+@pytest.mark.parametrize("manifest", [MANIFEST, FRAMES, MANIFEST.replace("videos/", "Videos/")])
 def test_links_are_followed(root: Path, tmp_path: Path, write, place: str, manifest: str) -> None:
     write(root / "mine/videos/a.mp4", "video")
     write(root / "mine/videos/a/1.jpg", "picture")
