@@ -15,7 +15,7 @@ from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.store_format import MapSettings, StoreSettings
-from orn.stage2_train.clip_store.surroundings import WindowMaps
+from orn.stage2_train.clip_store.surroundings import WindowMaps, window_indices
 from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.settings.model_config import WINDOWS
 from tests.running import run_orn
@@ -90,6 +90,15 @@ def test_a_map_is_that_of_the_window_around_its_slice(made: Path) -> None:
             window_NHW3 = torch.from_numpy(expected_window(frames, seconds))
             expected = network(window_NHW3.permute(0, 3, 1, 2)[None, None])[0]
             np.testing.assert_allclose(map_Chw, expected.numpy(), rtol=2e-3, atol=2e-3)
+
+
+def test_a_window_has_the_frames_nearest_to_its_times() -> None:
+    """Also where the frame rate changes."""
+    seconds_F = np.concatenate([np.arange(120) / 60, 2 + np.arange(20) / 10])
+    for index in range(7):
+        seconds = [(8 * (index - 1) + frame) / 15 for frame in range(16)]
+        nearest = [int(np.abs(seconds_F - second).argmin()) for second in seconds]
+        assert window_indices(seconds_F, index, WINDOW).tolist() == nearest
 
 
 def test_maps_see_the_direction_of_time(made: Path) -> None:
