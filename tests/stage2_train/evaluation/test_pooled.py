@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.errors import JoinError
+from orn.shared.errors import CheckpointError, JoinError
 from orn.stage2_train.evaluation.evaluate import evaluate_folds
 from orn.stage2_train.parts.temperatures import PartLogits, fit_temperatures, read_temperatures
 from orn.stage2_train.runs.eval_file import read_eval
@@ -42,7 +42,11 @@ def test_accuracy_is_of_all_segments_with_intervals_over_persons(tmp_path: Path)
     assert report["object_head"]["top1"] == 0.5  # the mean over folds is 0.67
     assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("participants", 2)
     assert report["confusion_counts"] == [[0, 0, 2], [0, 1, 2]]
-    assert read_eval(tmp_path / "eval-folds.json").as_json() == report
+    path = tmp_path / "eval-folds.json"
+    assert read_eval(path).as_json() == report
+    path.write_text(path.read_text().replace("0.5", "0.6", 1))
+    with pytest.raises(CheckpointError, match="changed file"):
+        read_eval(path)
 
 
 def test_a_segment_of_two_folds_is_refused(tmp_path: Path) -> None:
