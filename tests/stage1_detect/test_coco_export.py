@@ -27,15 +27,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "shards"
 
 
-def export(folder: Path, out: Path) -> None:
-    detections = DetectionFolder(folder)
-    export_coco(all_frames(detections), out, detections.detector.class_names)
-
-
 def exported(folder: Path) -> tuple[list[Any], dict[int, Any]]:
     """The results, and the images by id."""
-    out = folder.parent / "out.json"
-    export(folder, out)
+    out, detections = folder.parent / "out.json", DetectionFolder(folder)
+    export_coco(all_frames(detections), out, detections.detector.class_names)
     images = json.loads(images_path(out).read_text())["images"]
     return json.loads(out.read_text()), {image["id"]: image for image in images}
 

@@ -135,10 +135,6 @@ def test_parts_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path:
     refused = orn(*words, "--shards", tmp_path / "shards", exit_code=1).stderr
     assert "shards: expected the shards of all parts, got some of the parts 2/4, 3/4" in refused
     assert "4/4; run `orn detect` with --part 2/4" in refused
-    other = in_parts("--part", "2/4", "--score-threshold", 0.5, exit_code=2).stderr
-    assert "detector.thresholds.score is 0.05 as recorded, 0.5 as requested" in other
-    assert "expected --part K/4" in in_parts("--part", "2/3", exit_code=2).stderr
-    assert "--part and --fresh" in in_parts("--part", "2/4", "--fresh", exit_code=2).stderr
     assert "expected K/N" in in_parts("--part", "5/4", exit_code=2).stderr
     ray = partial(detect, "--engine", "ray", "--device", "cuda:1", exit_code=2)
     assert "Ray assigns GPUs" in ray().stderr

@@ -119,9 +119,3 @@ def convert(orn: Any, tmp_path: Path) -> Any:
     """`orn import-objects` of the folder's manifest and masks, into its shards."""
     places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
     return partial(orn, "import-objects", tmp_path / "mine.toml", tmp_path / "masks", *places)
-
-
-@pytest.fixture
-def authors(convert: Any) -> Any:
-    """The same with masks of the authors' format."""
-    return partial(convert, "--format", "authors")

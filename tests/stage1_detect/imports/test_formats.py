@@ -105,26 +105,12 @@ def test_a_table_of_sizes_or_with_semicolons(objects, tmp_path, header, rows) ->
     assert (shard.frame(0).scores.tolist(), shard.has_tracks) == ([0.5], False)
 
 
-def test_tracks_of_a_table_are_exported_and_imported_again(
-    objects: Any, orn: Any, tmp_path: Path
-) -> None:
+def test_tracks_of_a_table(objects: Any, orn: Any, tmp_path: Path) -> None:
     rows = ("a,3,0,0,4,3,cup,7", "a,3,2,0,4,3,cup,", "a,4,0,0,4,3,cup,7", "b,0,0,0,2,2,cup,-1")
     source = table(tmp_path, *rows, f"b,1,0,0,2,2,cup,{2**63 - 1}",
                    header="video,frame,x1,y1,x2,y2,class,track")  # fmt: skip
-    expected = [7, -1, 7, -1, 2**63 - 1]
     _, shard = objects(source, "--format", "csv")
-    assert shard.array("tracks").tolist() == expected
-    assert [frame.detections.tracks.tolist() for frame in shard] == [
-        [7, -1],
-        [7],
-        [-1],
-        expected[4:],
-    ]
-    out, words = tmp_path / "out.json", ("--format", "coco")
-    orn("export-objects", tmp_path / "mine.toml", out, *words, "--shards", shard.path.parent)
-    assert [result.get("track_id", -1) for result in json.loads(out.read_text())] == expected
-    _, shard = objects(out, *words)
-    assert shard.array("tracks").tolist() == expected
+    assert shard.array("tracks").tolist() == [7, -1, 7, -1, 2**63 - 1]
     source.write_text(source.read_text().replace(",-1", ",-2"))
     words = ("import-objects", tmp_path / "mine.toml", source, "--format", "csv")
     refused = orn(*words, "--data", tmp_path / "data", "--dry-run", exit_code=1).stderr
@@ -175,7 +161,8 @@ def image(number: int | str, name: str = "a/x_0001.png", **fields: Any) -> dict[
     return {"id": number, "file_name": name, **size, **fields}
 
 
-def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
+def test_masks_of_coco(objects: Any, orn: Any, tmp_path: Path) -> None:
+    """All that a shard holds of them comes back from an export."""
     size = [HEIGHT, WIDTH]
     mask = np.zeros(size, bool)
     mask[2:5, 3:4] = True
@@ -185,8 +172,8 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
     annotations: list[dict[str, Any]] = [
         of_image | {"bbox": [1.5, 1, 4.5, 5], "segmentation": [POLYGON, [1, 1, 3, 1, 3, 3]]},
         of_image
-        | {"segmentation": {"size": size, "counts": packed.decode()}, "score": 0.25}
-        | {"track_id": 4},
+        | {"segmentation": {"size": size, "counts": packed.decode()}, "score": 0.3}
+        | {"track_id": 2**62 + 1},
         of_image
         | {"segmentation": {"size": size, "counts": runs}, "bbox": [3, 2, 1, 3]}
         | {"attributes": {"track_id": 0}},
@@ -203,9 +190,9 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
     assert frame.masks[0] == coco_mask.merge(drawn)["counts"]
     assert frame.masks[1:] == (packed, packed, packed)
     assert frame.boxes.tolist() == [[1.5, 1, 6, 6], *[[3, 2, 4, 5]] * 3]
-    assert frame.scores.tolist() == [1, 0.25, 1, 1]
+    assert frame.scores.tolist() == [1, np.float32(0.3), 1, 1]
     assert frame.labels.tolist() == [0] * 4
-    assert frame.tracks is not None and frame.tracks.tolist() == [-1, 4, 0, 5]
+    assert frame.tracks is not None and frame.tracks.tolist() == [-1, 2**62 + 1, 0, 5]
     assert shard.detector.class_names == ("pot", "cup")
     dropped = left_out(summary)
     assert dropped.pop("unknown class") == 1
@@ -214,6 +201,14 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
     summary, shard = objects(source, "--format", "coco", "--groups")
     assert left_out(summary) == {"unknown class": 1}
     assert len(shard.frame(1)) == 1
+    arrays, out = {name: shard.array(name).copy() for name in shard.arrays}, tmp_path / "out.json"
+    words = ("export-objects", tmp_path / "mine.toml", out, "--format", "coco", "--json")
+    report = orn(*words, "--shards", shard.path.parent).json
+    assert (report["videos"], report["frames"], report["objects"]) == (1, 3, 5)
+    summary, shard = objects(out, "--format", "coco")
+    assert (summary["left_out"], shard.detector.class_names) == ([], ("pot", "cup"))
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(shard.array(name), values, err_msg=name)
 
 
 @pytest.mark.parametrize(

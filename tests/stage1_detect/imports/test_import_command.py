@@ -14,7 +14,7 @@ from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write
 from tests.worlds.tables import counted_videos
 
 
-def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
+def test_every_kind_of_file_is_reported(convert: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {"a": 3, "Deep/b": 3, "c": 3}, absent=["gone", "d"])
     masks = tmp_path / "masks"
     for name in ("a/clip", "deep/b/clip", "c/clip", "C", "stranger", "gone", "DEEP/B"):
@@ -22,7 +22,7 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     (masks / "d.pkl").write_bytes(b"cos\nsystem\n.")
     (masks / "deep").rename(tmp_path / "elsewhere")
     (masks / "deep").symlink_to(tmp_path / "elsewhere")
-    result = authors("--json", exit_code=3)
+    result = convert("--format", "authors", "--json", exit_code=3)
     report = result.json
     assert report["matched"] == 4
     names = ("C", "DEEP/B", "deep/b/clip", "stranger")
@@ -37,7 +37,7 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
     assert shards.entry("a").source_digest.startswith("sha256:")
     assert shards.failed[0].reason.startswith("d.pkl: the file is not one of the released masks")
-    again = authors(exit_code=3)
+    again = convert("--format", "authors", exit_code=3)
     for words in ("stranger.pkl", "os.system", "--retry-failed"):
         assert words in again.stdout
     assert "2 videos have no file (gone, d)" in again.stderr
