@@ -15,16 +15,6 @@ from orn.shared.errors import ConfigError, ShardFormatError
 from tests.bounded import bounded
 
 
-def _file(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
-
-
-def _pipe(path: Path) -> Path:
-    os.mkfifo(path)
-    return path
-
-
 def test_keys_of_many_parts_take_no_time() -> None:
     assert bounded(_refusals_of_long_keys) == 12
 
@@ -40,8 +30,9 @@ def _refusals_of_long_keys() -> int:
 
 
 def test_the_largest_json_stays_small_in_memory(tmp_path: Path) -> None:
-    content = b"[" + b"{}," * (MOST_BYTES // 3 - 2) + b"{}]"
-    assert bounded(_count, _file(tmp_path / "x", content)) == MOST_BYTES // 3 - 1
+    path = tmp_path / "x"
+    path.write_bytes(b"[" + b"{}," * (MOST_BYTES // 3 - 2) + b"{}]")
+    assert bounded(_count, path) == MOST_BYTES // 3 - 1
 
 
 def _count(path: Path) -> int:
@@ -49,9 +40,10 @@ def _count(path: Path) -> int:
 
 
 def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
-    path = _file(tmp_path / "x", b"abc")  # FIPS 180-2 has the digest of these
-    assert file_digest(path) == (
+    (tmp_path / "x").write_bytes(b"abc")  # FIPS 180-2 has the digest of these
+    assert file_digest(tmp_path / "x") == (
         "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ShardFormatError, match="pipe: expected a file, got a pipe"):
-        bounded(file_digest, _pipe(tmp_path / "pipe"), error=ShardFormatError)
+        bounded(file_digest, tmp_path / "pipe", error=ShardFormatError)

@@ -39,12 +39,6 @@ def load(data: bytes) -> Any:
         return load_plain(Path(file.name))[0]
 
 
-@pytest.fixture
-def mark(tmp_path: Path) -> Path:
-    """A file that is there once code of a pickle has run."""
-    return tmp_path / "ran"
-
-
 @given(VALUES, st.sampled_from([3, 4, 5]))
 def test_plain_values_come_back(value: Any, protocol: int) -> None:
     assert load(pickle.dumps(value, protocol)) == value
@@ -67,7 +61,8 @@ def test_arrays_come_back(module: bytes, dtype: str) -> None:
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("depth", [0, 3])
-def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) -> None:
+def test_a_call_is_refused_and_not_run(protocol: int, depth: int, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
     value: Any = Call(os.system, f"touch {mark}")
     for _ in range(depth):
         value = {"segms": [value]} if protocol else [value]

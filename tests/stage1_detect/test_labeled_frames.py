@@ -87,14 +87,10 @@ def check_joins(dataset: Dataset, folder: Path) -> int:
     """Checks that each frame of each segment has its detections; returns how many there are."""
     detections = DetectionFolder(folder)
     paths = {video.id: video.path for video in dataset.videos}
-    seconds = {
-        video_id: np.array([frame.seconds for frame in read_frames(paths[video_id])])
-        for video_id in detections.video_ids
-    }
     checked = 0
     for segment in dataset.segments:
         video = detections.video(segment.video_id)
-        seconds_F = seconds[segment.video_id]
+        seconds_F = np.array([frame.seconds for frame in read_frames(paths[segment.video_id])])
         stop = segment.stop_seconds or np.inf
         times = seconds_F[(seconds_F >= (segment.start_seconds or 0)) & (seconds_F < stop)]
         rows = video.nearest_rows(times)

@@ -88,20 +88,11 @@ def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     remove_stale_temporaries(tmp_path / "absent")
 
 
-def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
+def test_held_once(tmp_path: Path) -> None:
     path = tmp_path / "new" / "thing.h5"
     with locked(path, job="orn thing"):
         assert lock_path(path).read_text() == f"{os.getpid()}\n"
         path.touch()
-    assert list(path.parent.iterdir()) == [path]
-    lock_path(path).write_text("a longer line, which a process that was killed left\n")
-    with locked(path, job="orn thing"):
-        assert lock_path(path).read_text() == f"{os.getpid()}\n"
-
-
-def test_held_once(tmp_path: Path) -> None:
-    path = tmp_path / "thing.h5"
-    with locked(path, job="orn thing"):
         message = rf"thing\.h5: another `orn thing` \(process {os.getpid()}\) is writing to it"
         with pytest.raises(PipelineError, match=message), locked(path, job="orn thing"):
             pytest.fail("held twice")
@@ -109,8 +100,10 @@ def test_held_once(tmp_path: Path) -> None:
             lock_path(path).write_bytes(b"\xff7")
         with pytest.raises(PipelineError, match=r"process .7\)"), locked(path, job="orn thing"):
             pytest.fail("held twice")
+    assert list(path.parent.iterdir()) == [path]
+    lock_path(path).write_text("a longer line, which a process that was killed left\n")
     with locked(path, job="orn thing"):
-        pass
+        assert lock_path(path).read_text() == f"{os.getpid()}\n"
 
 
 def test_a_link_is_not_locked_in_place_of_its_target(tmp_path: Path) -> None:

@@ -109,19 +109,13 @@ def test_shards_that_do_not_go_together(folder, content, message) -> None:
 # The index ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def indexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder, whose shards are enough for an index."""
-    monkeypatch.setattr(
-        shard_folder, "SHARD_INDEX", replace(shard_folder.SHARD_INDEX, least_files=4)
-    )
+def test_a_shard_that_changed_meanwhile_is_told(folder: Path, monkeypatch) -> None:
+    """Where the shards are enough for an index."""
+    index = replace(shard_folder.SHARD_INDEX, least_files=4)
+    monkeypatch.setattr(shard_folder, "SHARD_INDEX", index)
     DetectionFolder(folder)
-    return folder
-
-
-def test_a_shard_that_changed_meanwhile_is_told(indexed: Path) -> None:
-    detections = DetectionFolder(indexed)
-    write_drawn(indexed / "shard-000000.zarr.zip", {"a": times(range(4))})
+    detections = DetectionFolder(folder)
+    write_drawn(folder / "shard-000000.zarr.zip", {"a": times(range(4))})
     with pytest.raises(ShardFormatError, match=r"000000\.zarr\.zip: .*changed or disappeared"):
         detections.video("a")
 
@@ -155,14 +149,6 @@ def test_the_frame_nearest_to_a_time(tmp_path, seconds, time, expected) -> None:
             video.nearest_rows([time])
 
 
-def nearest_loop(seconds: list[float], time: float) -> tuple[int, float]:
-    best, gap = 0, float("inf")
-    for row, second in enumerate(seconds):
-        if abs(second - time) < gap:
-            best, gap = row, abs(second - time)
-    return best, gap
-
-
 @given(
     st.lists(st.integers(0, 400), min_size=2, max_size=30, unique=True),
     st.lists(st.floats(-0.4, 4.4), min_size=1, max_size=10),
@@ -173,7 +159,7 @@ def test_many_times_equal_the_loop(ticks: list[int], asked_times: list[float]) -
     rows = nearest_frames(np.array(seconds), np.array(asked_times), interval=2 * limit)
     assert rows.rows_n.dtype == np.int64
     for place, time in enumerate(asked_times):
-        row, gap = nearest_loop(seconds, time)
-        assert rows.rows_n[place] == row
-        if abs(gap - limit) > 1e-5:
-            assert rows.is_near_n[place] == (gap < limit)
+        gaps = [abs(second - time) for second in seconds]
+        assert rows.rows_n[place] == gaps.index(min(gaps))
+        if abs(min(gaps) - limit) > 1e-5:
+            assert rows.is_near_n[place] == (min(gaps) < limit)

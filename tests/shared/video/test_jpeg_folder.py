@@ -21,10 +21,6 @@ def frames_of(folder: Path, **options: Any) -> list[tuple[int, int, float]]:
     return [(frame.index, number_of(frame.image), frame.seconds) for frame in frames]
 
 
-def times_of(folder: Path, rate: float | None = 10.0) -> Any:
-    return known_seconds(folder, rate=rate)
-
-
 @pytest.mark.parametrize(
     ("names", "places"),
     [
@@ -56,7 +52,7 @@ def test_a_damaged_file_is_named(tmp_path) -> None:
         with pytest.raises(VideoDecodeError, match=r"2\.jpg: .*; replace or remove the file"):
             frames_of(folder)
         assert frames_of(folder, start=2) == [(2, 2, 0.2)]
-    assert times_of(folder).tolist() == [0.0, 0.1, 0.2]
+    assert known_seconds(folder, rate=10.0).tolist() == [0.0, 0.1, 0.2]
 
 
 def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:

@@ -109,12 +109,6 @@ def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
 
 
 @pytest.fixture
-def one() -> Found:
-    """A detection of class 3 (car) in shares of the picture."""
-    return (0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 3
-
-
-@pytest.fixture
 def convert(orn: Any, tmp_path: Path) -> Any:
     """`orn import-objects` of the folder's manifest and masks, into its shards."""
     places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")

@@ -1,7 +1,6 @@
 """EPIC-100's masks: files made by the test from the description of the format."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,14 +25,10 @@ def test_a_file_is_read_exactly(tmp_path: Path) -> None:
     assert not any(frame.left_out for frame in frames)
 
 
-def with_object(one: Found, **change: Any) -> Found:
-    """The detection with another box, mask, score or label."""
-    return tuple((dict(zip(("box", "mask", "score", "label"), one, strict=True)) | change).values())
-
-
-def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path, one: Found) -> None:
-    wide = with_object(one, box=(-1e-4, 0.0, 1.0 + 1e-4, 1.0))
-    frames = [(1, [with_object(one, label=0), wide])]
+def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path) -> None:
+    background: Found = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 0)
+    wide: Found = ((-1e-4, 0.0, 1.0 + 1e-4, 1.0), block_mask(10, 20, 50, 75), 0.625, 3)
+    frames = [(1, [background, wide])]
     (frame,) = read_epic100(write_epic(tmp_path / "P01_01.pkl", frames))
     assert len(frame.left_out) == 1
     np.testing.assert_array_equal(frame.detections.boxes, [[0, 0, 100, 100]])
