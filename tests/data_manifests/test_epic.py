@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,24 +47,19 @@ def write(folder: Path, rows: str) -> None:
         (folder / f"{name}.csv").write_text("\n".join([f"id,{number},key,{key},of", *lines]))
 
 
-def read(
-    folder: Path,
-    rows: str,
-    *,
-    target: EpicTarget = "verb",
-) -> Listing:
+def read(folder: Path, rows: str, target: EpicTarget = "verb") -> Listing:
     write(folder, rows)
     spec = SPEC.model_copy(update={"target": target})
     return epic.read(spec, folder, labels=True)
 
 
-def read_100(folder: Path, rows: str, *, target: EpicTarget = "verb", **kwargs: Any) -> Listing:
+def read_100(folder: Path, rows: str, target: EpicTarget = "verb") -> Listing:
     write(folder, rows)
     (folder / "val.csv").write_text(HEADER + row("7", "P02", "P02_01", verb="0"))
     unlabeled = "n8,P03,P03_01,00:00:00.00,00:00:01.00"
     (folder / "x.csv").write_text(f"narration_id,{TIMES}\n{unlabeled}\n")
-    spec = SPEC_100.model_copy(update={"target": target, **kwargs.pop("names", {})})
-    return epic.read_100(spec, folder, **{"labels": True, **kwargs})
+    spec = SPEC_100.model_copy(update={"target": target})
+    return epic.read_100(spec, folder, labels=True)
 
 
 def test_rows_become_segments(tmp_path: Path) -> None:

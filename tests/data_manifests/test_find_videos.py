@@ -16,10 +16,6 @@ FRAMES = FRAMES.replace("[videos]", "[videos]\nrate = 10")
 PLACES = ("", "/a", "/a.mp4", "/a/1.jpg")
 
 
-def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders: bool = False):
-    return find_videos(folder, pattern, ids, are_folders=are_folders)
-
-
 @pytest.mark.parametrize(
     ("there", "listed", "names"),
     [
@@ -40,7 +36,7 @@ def test_names_on_disk(tmp_path, write, caplog, there, listed, names) -> None:
         )
         for video_id, name in names.items()
     }
-    assert find(tmp_path, *listed) == expected
+    assert find_videos(tmp_path, "videos/{id}.mp4", listed, are_folders=False) == expected
     is_claimed = len(listed) > len(names) and len(there) == 1 and len(listed) == 2
     assert ("is not used for video" in caplog.text) == is_claimed
 
@@ -85,18 +81,11 @@ def test_links_to_nowhere_and_loops(root: Path, write) -> None:
     assert [source.id for source in dataset.videos] == ["a"]
 
 
-# Lengths by headers ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def lengthy(tmp_path: Path) -> list[Video]:
+def test_lengths_by_headers(tmp_path: Path) -> None:
     paths = [write_gray(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
     (tmp_path / "bad.mp4").write_bytes(b"no video")
-    return [Video(id=path.stem, path=path) for path in (*paths, tmp_path / "bad.mp4")]
-
-
-def test_lengths_by_headers(lengthy: list[Video]) -> None:
-    estimates = read_headers(lengthy)
+    videos = [Video(id=path.stem, path=path) for path in (*paths, tmp_path / "bad.mp4")]
+    estimates = read_headers(videos)
     lengths = [(name, estimate.frames) for name, estimate in estimates.items()]
     assert lengths == [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
     assert "bad.mp4: cannot be opened (" in estimates["bad"].problem

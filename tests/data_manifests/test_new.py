@@ -56,9 +56,9 @@ def new(orn) -> Make:
 
 def splits(here: Path, manifest: str = "kitchen.toml") -> dict[str, str]:
     """The split of each video."""
-    segments = load_dataset(manifest, here).segments
-    split_of = {segment.video_id: segment.split for segment in segments}
-    assert all(split_of[segment.video_id] == segment.split for segment in segments)
+    pairs = {(own.video_id, own.split) for own in load_dataset(manifest, here).segments}
+    split_of = dict(pairs)
+    assert len(split_of) == len(pairs)
     return split_of
 
 
@@ -269,7 +269,6 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
         (lambda text: text.replace("test", "train", 1), "one fold, got none"),
         (lambda text: text.replace("test,train,train", "train,train,test"), "one fold, got all"),
         (lambda text: text.replace("train\n", "tset\n", 1), "'all': expected train.*'tset'"),
-        (lambda text: text.replace("all", "rest"), "expected the columns .*all"),
         (lambda text: text + text.splitlines()[-1], "unique ids"),
         (lambda text: text.replace("fold-2", "fold-3"), "expected the columns .*fold-2"),
     ],

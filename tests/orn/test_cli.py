@@ -17,7 +17,6 @@ from orn import cli
 from orn.shared import echo
 from orn.shared.echo import line_handler
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.workers import Terminated
 from tests.running import run_python
 
 
@@ -136,7 +135,6 @@ def test_names_reach_the_terminal_escaped(run) -> None:
         (ConfigError("first\nsecond"), 2, "orn: error: first second\n"),
         (OSError(36, "too long", "/x"), 1, "orn: error: /x: too long\n"),
         (KeyboardInterrupt(), 130, "orn: interrupted\n"),
-        (Terminated(), 143, "orn: terminated\n"),
     ],
 )
 def test_an_error_is_one_line_on_stderr(run, error, exit_code, message) -> None:

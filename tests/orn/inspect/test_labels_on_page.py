@@ -1,12 +1,12 @@
 """`orn inspect --html`: the labels beside the frames of a shard."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
+from tests.orn.inspect.page.test_write import index_of
 from tests.worlds.shards import CUP, blocks, counted, write_shard
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_gray
@@ -28,21 +28,13 @@ def asked(tmp_path: Path) -> list[str | Path]:
     return ["inspect", shard, "--dataset", manifest, "--data", tmp_path / "data"]
 
 
-def index(page: Path) -> dict:
-    text = (page / "index.html").read_text("utf-8").split('id="index">')[1].split("</script>")[0]
-    return json.loads(text)
-
-
-def segments(page: Path) -> list[list]:
-    """Of each video, its segments without their times."""
-    return [[segment[2:] for segment in video["segments"]] for video in index(page)["videos"]]
-
-
 def test_a_page_has_the_labels_and_begins_with_all_objects(orn, asked, tmp_path) -> None:
     """All that the detection kept."""
     page = tmp_path / "page"
     orn(*asked, "--html", page)
-    assert segments(page) == [[[[0]]], [[[1]]]]
-    assert index(page)["least"] == Shard(asked[1]).detector.thresholds["score"] != 0.5
+    index = index_of(page / "index.html")
+    labels = [[segment[2:] for segment in video["segments"]] for video in index["videos"]]
+    assert labels == [[[[0]]], [[[1]]]]
+    assert index["least"] == Shard(asked[1]).detector.thresholds["score"] != 0.5
     orn(*asked, "--html", page, "--score-threshold", "0.7")
-    assert index(page)["least"] == 0.7
+    assert index_of(page / "index.html")["least"] == 0.7

@@ -29,20 +29,7 @@ def on_imported(trained: Trained, tmp_path: Path) -> Trained:
     )
 
 
-def test_objects_are_matched_by_the_name_of_the_file(on_imported: Trained, tmp_path: Path) -> None:
-    original = validation(on_imported)[0]
-    (tmp_path / "film").mkdir()
-    video = Path(shutil.copy(original, tmp_path / "film" / original.name))
-    source = ("--objects", tmp_path / "objects.csv", "--format", "csv")
-    output = predict(on_imported, video, *source, "--json", "--pairs", "2").stdout
-    shards = ("--shards", on_imported.shards)
-    assert output == predict(on_imported, video, *shards, "--json", "--pairs", "2").stdout
-    other = video.rename(tmp_path / "other.mp4")
-    assert "'other'" in predict(on_imported, other, *source, exit_code=3).stderr
-    assert not list(tmp_path.glob("orn-predict-*"))
-
-
-def test_objects_are_those_of_the_folder_of_a_video(on_imported: Trained, tmp_path: Path) -> None:
+def test_objects_are_matched_by_folder_and_name_of_a_video(on_imported, tmp_path: Path) -> None:
     """The table has the objects of film/N."""
     original = validation(on_imported)[0]
     source = ("--objects", tmp_path / "objects.csv", "--format", "csv")
@@ -50,11 +37,16 @@ def test_objects_are_those_of_the_folder_of_a_video(on_imported: Trained, tmp_pa
         (tmp_path / folder).mkdir(parents=True)
         shutil.copy(original, tmp_path / folder)
     own, copy, other = (tmp_path / name / original.name for name in ("film", "a/film", "other"))
-    assert "1 frame" not in predict(on_imported, own, *source).stderr
+    output = predict(on_imported, own, *source, "--json", "--pairs", "2").stdout
+    shards = ("--shards", on_imported.shards)
+    assert output == predict(on_imported, own, *shards, "--json", "--pairs", "2").stdout
     refused = predict(on_imported, other, *source, exit_code=3).stderr
     assert f"got those of film/{original.stem}" in refused
     refused = predict(on_imported, own, copy, *source, exit_code=1).stderr
     assert f"{copy}: expected objects of its own" in refused and str(own) in refused
+    unknown = own.rename(tmp_path / "unknown.mp4")
+    assert "'unknown'" in predict(on_imported, unknown, *source, exit_code=3).stderr
+    assert not list(tmp_path.glob("orn-predict-*"))
 
 
 def test_an_exported_run_says_that_objects_must_be_given(on_imported, tmp_path: Path) -> None:

@@ -77,14 +77,8 @@ def test_predictions_are_those_of_eval(trained, tmp_path, caplog) -> None:
 def test_all_parts_of_a_model_predict_as_they_are_evaluated(trained, tmp_path) -> None:
     """Network and forest, each divided by its temperature once, also from an exported folder."""
     run, model = tmp_path / "run", tmp_path / "model"
-    places = (
-        "--recipe",
-        trained.run.parent / "recipe.toml",
-        "--run",
-        run,
-        "--clips",
-        trained.clips,
-    )
+    recipe = trained.run.parent / "recipe.toml"
+    places = ("--recipe", recipe, "--run", run, "--clips", trained.clips)
     words = (*places, "--data", trained.data, "--shards", trained.shards, "--workers", "0")
     parts = ("--set", 'ensemble=["network","forest"]', "--set", "precision=fp32")
     run_orn("train", trained.run.parent / "tiny.toml", *words, "--device", "cpu", *parts)
@@ -173,15 +167,10 @@ def test_long_videos_are_looked_at_in_windows(trained) -> None:
     assert (segments[0]["start"], segments[-1]["end"]) == pytest.approx((0, 0.8))
 
 
-@pytest.fixture
-def fake_detector(monkeypatch) -> None:
-    monkeypatch.setattr("orn.predict.predict_job.load_its_detector", lambda *_: FakeDetector())
-
-
-@pytest.mark.usefixtures("fake_detector")
 def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     trained, monkeypatch, tmp_path
 ) -> None:
+    monkeypatch.setattr("orn.predict.predict_job.load_its_detector", lambda *_: FakeDetector())
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     whole = list(trained.videos.values())[:9]

@@ -46,14 +46,12 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     assert heights[0] == heights[1] + LINE  # which says that the model is not calibrated
     for frame in shown:
         corner = frame.image[2:6, 2:6].reshape(-1, 3).mean(axis=0)
-        distances = []
-        for moment in moments:
-            if (
-                moment.start_seconds - 1e-4 <= frame.seconds < moment.stop_seconds
-            ):  # a border is either
-                color = np.array(activity_color(order.index(moment.labels[0])))
-                distances.append(np.abs(color - corner).sum())
-        assert min(distances) < 30
+        colors = [  # a border is either
+            activity_color(order.index(moment.labels[0]))
+            for moment in moments
+            if moment.start_seconds - 1e-4 <= frame.seconds < moment.stop_seconds
+        ]
+        assert min(np.abs(color - corner).sum() for color in np.array(colors)) < 30
 
 
 def test_a_film_has_every_frame_where_objects_are_on_every_fourth(trained, tmp_path) -> None:

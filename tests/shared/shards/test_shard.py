@@ -1,6 +1,5 @@
 """One shard: what it tells, and what it refuses to open."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +20,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_drawn(folder / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
 
 
-@pytest.fixture
-def path(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(made, tmp_path))
-
-
-def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
-    shard = open_shard(str(path))
+def test_it_behaves_as_a_collection_of_frames(made: Path) -> None:
+    shard = open_shard(str(made))
     frames = list(shard.frames())
     assert len(shard) == len(list(shard)) == shard.num_frames == 7
-    assert shard.num_detections == 0 + 1 + 2 + 3 + 0 + 3 + 3
-    assert repr(shard) == f"<Shard {path}: 3 videos, 7 frames, 12 detections, 1 failed>"
-    assert repr(shard["b"][1]) == "<ShardFrame 7 of 'b' at 0.900 s: 3 detections>"
+    assert repr(shard) == f"<Shard {made}: 3 videos, 7 frames, 12 detections, 1 failed>"
     assert [frame.video.id for frame in frames] == ["a"] * 5 + ["b"] * 2
     assert [frame.index for frame in frames] == shard.frame_index().tolist()
     assert shard.frame_index().tolist() == [0, 1, 2, 3, 4, 3, 7]
@@ -46,7 +38,7 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
     assert "b" in shard and "x" not in shard
 
 
-def test_a_frame_of_too_many_detections_is_refused(path, monkeypatch) -> None:
+def test_a_frame_of_too_many_detections_is_refused(made, monkeypatch) -> None:
     monkeypatch.setattr("orn.shared.shards.shard.MOST_FRAME_DETECTIONS", 2)
     with pytest.raises(ShardFormatError, match=r"'frame_offsets': expected at most 2 .*, got 3"):
-        Shard(path).frame(0)
+        Shard(made).frame(0)

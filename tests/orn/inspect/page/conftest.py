@@ -1,6 +1,5 @@
 """Shards to look at, with masks that are known."""
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from orn.inspect.shard_videos import ActivityLabels
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
-from tests.worlds.shards import BOOK, CUP, DETECTOR, PERSON, Block, blocks, counted, write_shard
+from tests.worlds.shards import BOOK, CUP, PERSON, Block, blocks, counted, write_shard
 
 HEIGHT, WIDTH = 60, 80
 frame = partial(blocks, height=HEIGHT, width=WIDTH)
@@ -44,13 +43,6 @@ def write(path: Path, videos: dict[str, list[FrameDetections]], **more: Any) -> 
     placed = {video_id: counted(frames, 5) for video_id, frames in videos.items()}
     write_shard(path, placed, size=(HEIGHT, WIDTH), source_digest=UNKNOWN_SOURCE, **more)
     return Shard(path)
-
-
-def write_hostile(path: Path, text: str) -> Shard:
-    """A shard that has a text wherever it can have one."""
-    detector = replace(DETECTOR, class_names=(text,) * 80, thresholds={}, versions={})
-    videos = {text: [frame(CUP_BOX)], "other": [frame()]}
-    return write(path, videos, detector=detector, failed={f"{text}2": text})
 
 
 @pytest.fixture(scope="session")

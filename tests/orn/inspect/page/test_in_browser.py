@@ -24,9 +24,8 @@ from tests.orn.inspect.page.conftest import (
     PERSON_BOX,
     frame,
     write,
-    write_hostile,
 )
-from tests.worlds.shards import CUP, PERSON
+from tests.worlds.shards import CUP, DETECTOR, PERSON
 
 pytestmark = pytest.mark.timeout(200)
 GRAY = np.array([118, 118, 118])
@@ -242,7 +241,9 @@ def test_everybody_can_use_and_print_it(chromium, whole_page, width, dark) -> No
 
 @WITH_HOSTILE_TEXT
 def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str) -> None:
-    shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
+    detector = replace(DETECTOR, class_names=(text,) * 80, thresholds={}, versions={})
+    more = {"detector": detector, "failed": {f"{text}2": text}}
+    shard = write(tmp_path / "shard-000000.zarr.zip", {text: [frame(CUP_BOX)], "b": []}, **more)
     segments = (Segment(id=text, video_id=text, split="test", labels=(0,)),)
     labels = ActivityLabels(title=text, classes=(text,), segments=segments)
     path = write_page(shard, NoPictures(text), tmp_path / "page", labels=labels)
@@ -254,6 +255,7 @@ def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str) -> No
         assert page.text_content("#video-id") == shown_text
         assert shown_text[:1000] in page.inner_text("#failed")
         assert page.evaluate("document.images.length") == 0
+        assert page.evaluate("document.scripts.length") == 2
         assert shown_text[:70] in page.inner_text("#activities")
         until(page, "location.hash !== ''")
         page.keyboard.press("ArrowRight")

@@ -4,14 +4,10 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from orn.inspect.page.write import write_page
 from orn.inspect.shard_videos import NoPictures
-from orn.shared.errors import PipelineError
 from orn.shared.shards.shard import Shard
-from tests.browser import HOSTILE
-from tests.orn.inspect.page.conftest import VIDEOS, write_hostile
+from tests.orn.inspect.page.conftest import VIDEOS
 
 
 def index_of(page: Path) -> dict:
@@ -37,18 +33,3 @@ def test_every_frame_has_its_own_detections(looked_at: Shard, tmp_path: Path) ->
     for rows, detections in zip(frames_read, expected, strict=True):
         assert [row[0] for row in rows] == detections.labels.tolist()
         assert [row[2:6] for row in rows] == detections.boxes.tolist()
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
-    shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
-    report = write_page(shard, NoPictures(text), tmp_path / "page")
-    index = index_of(report)
-    assert index["videos"][0]["id"] == index["classes"][0] == text
-    assert index["videos"][0]["gray"] == str(PipelineError(text))
-    html = report.read_text("utf-8")
-    assert html.count("<script") == html.count("</script>") == 2
-    assert "<img" not in html
-    folder = report.parent
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-    assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
