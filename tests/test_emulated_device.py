@@ -28,27 +28,17 @@ def test_what_a_gpu_refuses(mixes) -> None:
             mixes(own, other)
 
 
-@pytest.mark.parametrize(
-    "keeps",
-    [
-        lambda own, other: own + 1 + torch.tensor(1.0),
-        lambda own, other: own[other.long()],
-        lambda own, other: own.copy_(other),
-        lambda own, other: own + other.to(DEVICE),
-        lambda own, other: own + torch.zeros(2, device=own.device),
-        lambda own, other: nn.GRU(2, 2).to(DEVICE)(own[None])[0],
-    ],
-)
-def test_what_a_gpu_computes(keeps) -> None:
+def test_what_a_gpu_computes_with_gradients_and_updates_where_the_weights_are() -> None:
     with emulated_device():
-        result = keeps(torch.ones(2, device=DEVICE), torch.ones(2))
-        assert result.device == DEVICE
-        assert result.cpu().device.index is None
-        result.cpu().detach().numpy()
-
-
-def test_gradients_and_updates_are_where_the_weights_are() -> None:
-    with emulated_device():
+        own, other = torch.ones(2, device=DEVICE), torch.ones(2)
+        for result in (
+            own[other.long()] + 1 + torch.tensor(1.0),
+            own.clone().copy_(other) + other.to(DEVICE) + torch.zeros(2, device=own.device),
+            nn.GRU(2, 2).to(DEVICE)(own[None])[0],
+        ):
+            assert result.device == DEVICE
+            assert result.cpu().device.index is None
+            result.cpu().detach().numpy()
         layer = nn.Linear(2, 2).to(DEVICE)
         layer(torch.ones(1, 2, device=DEVICE)).sum().backward()
         assert layer.weight.grad.device == DEVICE

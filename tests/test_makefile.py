@@ -35,13 +35,11 @@ def last_line(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("release",), f"ORN_DIST={ROOT}/dist .venv/bin/python -m pytest tests/test_package.py"),
         (("demo", "SEED=3", "ARGS=--json"), ".venv/bin/orn demo --seed 3 --json"),
         (
             ("detect", "DATASET=vlog", "DATA=/d", "OUT=/o", "CHECKPOINT=c.pth", "ARGS=--limit 2"),
             ".venv/bin/orn detect vlog --data /d --out /o --checkpoint c.pth --limit 2",
         ),
-        (("eval", "DATASET=epic"), ".venv/bin/orn eval --dataset epic"),
         (
             ("test", "ARGS=-k shards"),
             '.venv/bin/python -m pytest -n auto --dist worksteal -m "not slow and not ray" '

@@ -24,7 +24,8 @@ def store_content(path: Path) -> dict[str, Any]:
         frames = store.frames(name)
         pictures = frames.read(np.arange(len(frames))).tobytes()
         known = frames.source_digest, (frames.video.height, frames.video.width), frames.video.times
-        content[name] = (*known, frames.seconds.tolist(), pictures)
+        motion = frames.motion(np.arange(len(frames))).tobytes() if store.settings.motion else b""
+        content[name] = (*known, frames.seconds.tolist(), pictures, motion)
     return content
 
 

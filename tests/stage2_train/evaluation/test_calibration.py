@@ -8,18 +8,13 @@ from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.runs.eval_file import Calibration
 from orn.stage2_train.runs.predictions import Predictions, probabilities
 from tests.reference.calibration import error_and_loss
-from tests.worlds.evaluations import drawn_labels
+from tests.worlds.evaluations import drawn_labels, predictions_of
 
 
 def predictions(number: int, *, factor: float = 1, seed: int = 0) -> Predictions:
     """Predictions whose probabilities are true, unless their logits are multiplied."""
     logits_NA, labels_N = drawn_labels(number, seed=seed)
-    return Predictions(
-        ids=tuple(map(str, range(number))),
-        labels=labels_N,
-        activity_logits=factor * logits_NA,
-        object_logits=None,
-    )
+    return predictions_of(map(str, range(number)), labels_N, activity_logits=factor * logits_NA)
 
 
 def test_error_and_loss_are_those_of_plain_loops_and_of_scikit_learn() -> None:
@@ -31,11 +26,8 @@ def test_error_and_loss_are_those_of_plain_loops_and_of_scikit_learn() -> None:
     shares_NA = probabilities(drawn.logits, multi_label=False)
     assert loss == pytest.approx(log_loss_of_scikit_learn(drawn.labels, shares_NA), abs=1e-5)
     assert sum(own["num_segments"] for own in values["bins"]) == 200
-    assert Calibration.model_validate(values).sentence() == (
-        "Percentages are not probabilities: the model is not calibrated. "
-        f"Log loss {loss:.3f}, calibration error {100 * error:.1f} points "
-        f"(at most {100 * values['error_by_chance']:.1f} by chance)."
-    )
+    sentence = Calibration.model_validate(values).sentence()
+    assert "not calibrated" in sentence and f"{loss:.3f}, " in sentence
     assert values["log_loss"]["low"] < loss < values["log_loss"]["high"]
 
 
@@ -48,13 +40,9 @@ def test_the_error_by_chance_is_exceeded_by_few_calibrated_models() -> None:
 
 def test_several_labels_have_a_log_loss_alone() -> None:
     logits_NA, labels_NA = drawn_labels(50, multi_label=True)
-    drawn = Predictions(
-        ids=tuple(map(str, range(50))),
-        labels=labels_NA,
-        activity_logits=None,
-        object_logits=logits_NA,
-        unsure=np.arange(200).reshape(50, 4) % 7 == 0,
-    )
+    unsure_NA = np.arange(200).reshape(50, 4) % 7 == 0
+    ids = map(str, range(50))
+    drawn = predictions_of(ids, labels_NA, object_logits=logits_NA, unsure=unsure_NA)
     values = calibration_values(drawn)
     assert values.keys() == {"fitted_on", "log_loss"}
     assert 0 < values["log_loss"]["low"] < values["log_loss"]["high"]

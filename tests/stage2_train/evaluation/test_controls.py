@@ -258,8 +258,3 @@ def test_eval_and_report_say_what_the_run_uses(one_step: Path) -> None:
     cells = re.findall(r"<td>([\d.]+)</td>", section)
     expected = [file.controls.unchanged, *(c.value for c in file.controls.changes.values())]
     assert cells == [f"{100 * value:.1f}" for value in expected]
-
-
-@pytest.mark.parametrize("options", [("--split", "train"), ("--views", "2")])
-def test_training_splits_and_several_clips_have_no_controls(one_step: Path, options) -> None:
-    assert "controls" not in run_orn("eval", one_step, *LAPTOP, *options, "--json").json

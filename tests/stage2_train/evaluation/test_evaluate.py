@@ -134,9 +134,9 @@ def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> N
     assert not (run / TEMPERATURES_NAME).exists()  # these clips trained the weights
 
 
-def test_temperatures_are_fitted_on_all_validation_clips_with_one_view(one_step) -> None:
+def test_temperatures_and_controls_are_of_all_validation_clips_with_one_view(one_step) -> None:
     path = Path(one_step) / TEMPERATURES_NAME
     for words, fits in ((("--views", "2"), False), (("--split", "train"), False), ((), True)):
         path.unlink(missing_ok=True)
-        run_orn("eval", one_step, *LAPTOP, *words)
-        assert path.exists() == fits
+        report = run_orn("eval", one_step, *LAPTOP, *words, "--json").json
+        assert path.exists() == ("controls" in report) == fits

@@ -35,24 +35,3 @@ def test_gradients_without_any_object_are_finite(
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name  # several processes wait for each
         assert parameter.grad.isfinite().all(), name
-
-
-@pytest.mark.parametrize("heads", ["object", "activity"])
-def test_one_head_computes_what_it_does_beside_the_other(
-    heads, tiny_config, make_network, make_batch
-) -> None:
-    whole, batch = make_network(tiny_config), make_batch()
-    alone = make_network(replace(tiny_config, heads=heads))
-    weights = whole.state_dict()
-    alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
-    name = f"{heads}_logits_BA"
-    expected, actual = whole(batch), alone(batch)
-    assert torch.equal(getattr(actual, name), getattr(expected, name))
-    assert torch.equal(actual.logits_BA, getattr(expected, name))
-    assert (actual.class_logits_BTKS is None) == (heads == "activity")
-    asked = whole(batch, heads=heads)
-    assert torch.equal(getattr(asked, name), getattr(expected, name))
-    asked.logits_BA.sum().backward()
-    other = "activity" if heads == "object" else "object"
-    assert getattr(asked, f"{other}_logits_BA") is None
-    assert all(parameter.grad is None for parameter in getattr(whole, f"{other}_head").parameters())

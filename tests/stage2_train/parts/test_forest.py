@@ -1,7 +1,6 @@
 """Stored forests predict what scikit-learn predicts, and damaged ones are refused."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,11 +88,3 @@ def test_arrays_that_cannot_be_evaluated_are_refused(name, change) -> None:
         Forest.of_arrays(
             {**arrays, name: change(arrays[name])}, num_classes=NUM_CLASSES, num_statistics=20
         )
-
-
-def test_the_shares_of_a_clip_sum_to_one() -> None:
-    train_NS, labels, other_MS = clips("one", NUM_CLASSES)
-    forest = fit_forest(train_NS, labels, NUM_CLASSES, trees=30, seed=0, jobs=1)
-    assert forest.probabilities(other_MS).sum(axis=1) == pytest.approx(1)
-    halved = replace(forest, shares=forest.shares / 2)
-    assert halved.probabilities(other_MS).sum(axis=1) == pytest.approx(0.5)

@@ -10,14 +10,6 @@ from orn.stage2_train.settings.recipe import PhaseRecipe
 from orn.stage2_train.training.step import freeze_for
 
 
-def test_lengths_are_in_epochs(tiny_recipe) -> None:
-    phases = plan_phases(tiny_recipe, num_segments=14)
-    assert [(phase.name, phase.heads, phase.num_steps) for phase in phases] == [
-        ("object_head", "object", 7),
-        ("two_heads", "both", 14),
-    ]
-
-
 def test_phases_without_steps_are_left_out(tiny_recipe) -> None:
     only = replace(tiny_recipe, phases=PhaseRecipe(object_head_epochs=0, epochs=2))
     assert [phase.heads for phase in plan_phases(only, num_segments=14)] == ["both"]
@@ -34,10 +26,3 @@ def test_one_head_has_one_phase_of_as_many_steps(heads, tiny_recipe) -> None:
     network = build_object_network(recipe.model)
     freeze_for(network, phase)
     assert all(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_the_first_phase_freezes_what_gets_no_gradient(tiny_recipe) -> None:
-    network = build_object_network(tiny_recipe.model)
-    freeze_for(network, plan_phases(tiny_recipe, num_segments=8)[0])
-    frozen = {name.split(".")[0] for name, w in network.named_parameters() if not w.requires_grad}
-    assert frozen == {"activity_head"}

@@ -12,14 +12,8 @@ from orn.stage2_train.settings.model_config import NetworkConfig
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"backbone": "resnet34"},
-            "backbone: expected resnet18, resnet50, motion, timm/NAME or torchvision/NAME, got",
-        ),
-        (
-            {"object_parts": ["class", "shape"]},
-            "a subset of shape, appearance, class, box, in this order",
-        ),
+        ({"backbone": "resnet34"}, "backbone: expected resnet18, "),
+        ({"object_parts": ["class", "shape"]}, "object_parts: expected a subset of"),
         ({"object_parts": []}, "object_parts: expected a subset of"),
         ({"clique_size": 1}, "relation_frames: expected same for cliques of one"),
         ({"architecture": "trn"}, "heads: expected activity for architecture trn"),

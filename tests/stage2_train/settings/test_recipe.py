@@ -88,8 +88,3 @@ def _leaves(table, prefix=""):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
-
-
-def test_a_crop_must_have_whole_cells() -> None:
-    with pytest.raises(ConfigError, match=r"data\.crop: .*16.*\[48, 72\]"):
-        load_recipe("demo", num_activities=3, overrides=["data.crop=[48, 72]"])

@@ -3,13 +3,12 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.run_folder import read_jsonl
-from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.settings.recipe import PhaseRecipe
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs
@@ -54,15 +53,6 @@ def test_stopped_and_resumed_equals_never_stopped(whole, run_tiny, tmp_path) -> 
     assert metrics_of(tmp_path) == metrics_of(whole[1])
 
 
-def varied(recipe: Recipe, **changes: Any) -> Recipe:
-    """A recipe with other settings, those of its parts as dictionaries."""
-    parts = {
-        name: replace(getattr(recipe, name), **value) if isinstance(value, dict) else value
-        for name, value in changes.items()
-    }
-    return replace(recipe, **parts)
-
-
 def test_a_finished_run_does_nothing(whole, run_tiny) -> None:
     _, run = whole
     before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
@@ -72,9 +62,10 @@ def test_a_finished_run_does_nothing(whole, run_tiny) -> None:
 
 
 def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, scripted_metrics) -> None:
-    phases = {"object_head_epochs": 0, "epochs": 6}
+    phases = PhaseRecipe(object_head_epochs=0, epochs=6)
+    validation = replace(tiny_recipe.validation, patience=2)
     scripted_metrics(0.4, 0.3, 0.5, 0.5, 0.4)
-    recipe = varied(tiny_recipe, phases=phases, validation={"patience": 2})
+    recipe = replace(tiny_recipe, phases=phases, validation=validation)
     state = run_tiny(tmp_path, recipe).state
     assert (state.step, state.best_metric, state.best_step) == (20, 0.5, 12)
     assert state.is_finished(1)
