@@ -37,25 +37,22 @@ def rectangles(film: Film, frame: int) -> FrameDetections:
     )
 
 
+def write_shards(folder: Path, films: list[Film], names: tuple[str, ...]) -> Path:
+    """The folder of shards of the objects, whose classes are called so."""
+    detector = replace(OWN, class_names=names)
+    own = {"score_kind": "sigmoid", "detections": rectangles}
+    write_films_shard(folder / "shard-000000.zarr.zip", films, detector=detector, **own)
+    return folder
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """What was trained, and with what."""
 
     options: dict[str, str]
     films: list[Film]
+    run: Path
     video: Path
-
-    @property
-    def run(self) -> Path:
-        return Path(self.options["--run"])
-
-    def shards_of(self, folder: Path, names: tuple[str, ...]) -> Path:
-        """The folder of shards of the same objects, whose classes are called so."""
-        detector = replace(OWN, class_names=names)
-        own = {"score_kind": "sigmoid", "detections": rectangles}
-        kind = own if len(names) == len(NAMES) else {}
-        write_films_shard(folder / "shard-000000.zarr.zip", self.films, detector=detector, **kind)
-        return folder
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +63,14 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     options = make_workspace(world, folder)
     videos = write_films(world, options)
     films = [film.in_video(videos[id]) for id, film in world.films.items()]
-    made = Line(options=options, films=films, video=videos["film/2"])
-    options["--shards"] = str(made.shards_of(folder / "shards", NAMES))
+    options["--shards"] = str(write_shards(folder / "shards", films, NAMES))
     options["--clips"] = str(folder / "clips")
     data = ("--data", options["--data"], "--out", options["--clips"])
     run_orn("clips", options["manifest"], *data)
     run_orn("train", *words_of(options))
     run_orn("eval", options["--run"], "--workers", "0", "--device", "cpu")
-    return made
+    run = Path(options["--run"])
+    return Line(options=options, films=films, run=run, video=videos["film/2"])
 
 
 def test_a_run_has_the_classes_of_its_shards(line: Line) -> None:
@@ -113,17 +110,16 @@ def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("command", ["eval", "predict", "train", "train --from"])
 def test_objects_of_other_classes_are_refused(line: Line, tmp_path: Path, command: str) -> None:
-    options = line.options | {"--shards": str(line.shards_of(tmp_path, NAMES[::-1]))}
-    words = ["--shards", options["--shards"], "--device", "cpu"]
-    if command == "eval":
-        words = ["eval", line.run, *words]
-    elif command == "predict":
-        words = ["predict", line.run, line.video, *words, "--any-detector"]
-    elif command == "train":
-        words = ["train", *words_of(options)]
-    else:
-        words = ["train", *words_of(options | {"--run": str(tmp_path / "run")}), "--from", line.run]
-    stderr = run_orn(*words, exit_code=2).stderr
+    options = line.options | {"--shards": str(write_shards(tmp_path, line.films, NAMES[::-1]))}
+    shards = ("--shards", options["--shards"], "--device", "cpu")
+    other_run = words_of(options | {"--run": str(tmp_path / "run")})
+    words = {
+        "eval": ("eval", line.run, *shards),
+        "predict": ("predict", line.run, line.video, *shards, "--any-detector"),
+        "train": ("train", *words_of(options)),
+        "train --from": ("train", *other_run, "--from", line.run),
+    }
+    stderr = run_orn(*words[command], exit_code=2).stderr
     where = "the detections of video film/2" if command == "predict" else str(tmp_path)
     for part in (where, "classes[0] is 'kettle' in the run", "kitchen sha256"):
         assert part in stderr

@@ -48,23 +48,18 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world) -> 
     assert Path("clips/tiny/clips-000000.h5").is_file()
 
 
-def test_what_cannot_be_joined_is_told_before_the_first_step(options, tiny_world) -> None:
-    """Detections of one film of each split lack their last frames; authors' clips read no time."""
+def test_what_cannot_be_joined_in_time_is_told_unless_no_time_is_read(options, tiny_world) -> None:
+    """Detections of one film of each split lack their last frames."""
     films = [
         replace(film, boxes_FN4=film.boxes_FN4[:-3]) if film.id in ("film/3", "film/5") else film
         for film in tiny_world.films.values()
     ]
     write_films_shard(Path("early/shard-000000.zarr.zip"), films)
     options |= {"--shards": "early", "--run": "runs/early"}
-    message = train(options, exit_code=1).stderr.splitlines()[-1]
-    assert "tiny, train: 1 of 8 segments" in message
-    assert "3 of 8 frames of video film/3, worst at 0.7000 s" in message
+    assert "3 of 8 frames of video film/3" in train(options, exit_code=1).stderr
     assert not Path("runs").exists()
     ratio = ("--set", "model.variant=authors", "--dry-run", "--json")
     assert train(options, *ratio).json["num_skipped"] == 0
-    trained = train(options, "--partial", "--json")
-    assert [trained.json[f"num_{name}"] for name in ("train", "validation", "skipped")] == [7, 3, 2]
-    assert trained.stderr.count(" skipped: ") == 2
 
 
 @pytest.fixture

@@ -42,6 +42,11 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert torch.equal(tensor, model.network.state_dict()[name])
 
 
+def paths_to(manifest: str, *folders: str) -> DataPaths:
+    data_root, shards, clips = map(Path, folders)
+    return DataPaths(manifest=manifest, data_root=data_root, shards=shards, clips=clips)
+
+
 def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,12 +56,7 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
         (project / name).mkdir(parents=True)
     write_table(project, "tiny", ["video,label,split"], classes=("a", "b"))
     monkeypatch.chdir(project)
-    paths = DataPaths(
-        manifest="tiny.toml",
-        data_root=Path("data"),
-        shards=Path("shards/tiny"),
-        clips=Path("clips/tiny"),
-    )
+    paths = paths_to("tiny.toml", "data", "shards/tiny", "clips/tiny")
     write_tiny_model(project / run, recorded_paths=RecordedPaths.of(paths, run))
     monkeypatch.chdir("/")
 
@@ -89,22 +89,13 @@ def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
 
 @pytest.fixture
 def config(folder: Path) -> RunConfig:
-    paths = DataPaths(
-        manifest="demo", data_root=Path("data"), shards=Path("shards"), clips=Path("clips")
-    )
+    paths = paths_to("demo", "data", "shards", "clips")
     return replace(read_config(folder), recorded_paths=RecordedPaths.of(paths, folder))
 
 
 def test_places_and_names_may_change(config: RunConfig) -> None:
-    paths = DataPaths(
-        manifest="vlog", data_root=Path("elsewhere"), shards=Path("other"), clips=Path("x")
-    )
-    moved = replace(
-        config,
-        recipe_name="other",
-        manifest="a.toml",
-        recorded_paths=RecordedPaths.of(paths, Path("run")),
-    )
+    places = RecordedPaths.of(paths_to("vlog", "elsewhere", "other", "x"), Path("run"))
+    moved = replace(config, recipe_name="other", manifest="a.toml", recorded_paths=places)
     check_same_run(Path("run"), config, moved)
 
 

@@ -4,6 +4,7 @@ import shutil
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ import torch
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import compute_maps
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import data_of_run, open_model
+from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataAndDevice
 from tests.emulated_device import emulated_device
 from tests.running import LAPTOP, run_orn
@@ -62,17 +65,27 @@ def work(made, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(made, tmp_path / "demo"))
 
 
-def logits(name: str) -> np.ndarray:
-    return load_predictions(RUN / f"predictions-{name}.npz").logits
+def validation_clips(store: str | None = None, recipe: Recipe | None = None) -> ClipDataset:
+    """Those of the run, or of another recipe, with a store."""
+    config = read_config(RUN)
+    recipe = recipe or config.recipe
+    resources = DataAndDevice(clips=store and Path(store))
+    opened = data_of_run(RUN, replace(config, recipe=recipe), resources)
+    return opened.clip_dataset(opened.join("validation", recipe), recipe)
+
+
+def predicted(model: str | Path, video: str, *more: object) -> dict[str, Any]:
+    """What `orn predict` says of the only window of a video."""
+    film = next(Path("data/demo").rglob(f"{Path(video).name}.mp4"))
+    words = ("predict", model, film, "--shards", "shards/demo", "--json", *LAPTOP[2:])
+    (window,) = (line for line in run_orn(*words, *more).lines if line["kind"] == "window")
+    return window
 
 
 def test_stored_maps_give_the_logits_of_the_stored_frames(work) -> None:
     """But for rounding to float16."""
     model = open_model(RUN, device="cpu")
-    opened = data_of_run(RUN, model.config, DataAndDevice())
-    recipe = model.config.recipe
-    clips = opened.clip_dataset(opened.join("validation", recipe), recipe)
-    results = []
+    clips, results = validation_clips(), []
     for settings in (clips.settings, replace(clips.settings, reads=frozenset({"frames"}))):
         clips.settings = settings
         batch = collate([clips[place] for place in range(len(clips))])
@@ -86,18 +99,14 @@ def test_prediction_needs_neither_store_nor_weights(work) -> None:
     run_orn("export", RUN, "exported")
     shutil.rmtree("clips")
     Path("network.pth").unlink()
-    ids = load_predictions(RUN / "predictions-validation.npz").ids
-    for row, video in enumerate(ids):
-        film = next(Path("data/demo").rglob(f"{Path(video).name}.mp4"))
-        words = ("predict", "exported", film, "--shards", "shards/demo", "--json", *LAPTOP[2:])
-        (window,) = (line for line in run_orn(*words).lines if line["kind"] == "window")
-        expected = logits("validation")[row]
-        np.testing.assert_allclose(window["logits"]["two_heads"], expected, atol=0.05)
+    expected = load_predictions(RUN / "predictions-validation.npz")
+    for video, logits_A in zip(expected.ids, expected.logits, strict=True):
+        actual = predicted("exported", video)["logits"]["two_heads"]
+        np.testing.assert_allclose(actual, logits_A, atol=0.05)
 
 
 def test_everything_that_uses_a_network_runs_on_a_device(work) -> None:
     """Maps, the standardization, training, validation, evaluation, report and prediction."""
-    film = next(Path("data/demo").rglob("validation-*.mp4"))
     with emulated_device() as device:
         network = load_backbone(NETWORK, file=Path("network.pth")).to(device)
         assert compute_maps(network, np.zeros((2, 64, 96, 3), np.uint8)).shape[0] == 2
@@ -105,11 +114,7 @@ def test_everything_that_uses_a_network_runs_on_a_device(work) -> None:
         train("--set", "precision=bf16")
         run_orn("eval", RUN, *LAPTOP)
         run_orn("report", RUN, *LAPTOP)
-        words = ("--shards", "shards/demo", "--pairs", "2", "--json", *LAPTOP[2:])
-        (window,) = (
-            line for line in run_orn("predict", RUN, film, *words).lines if line["kind"] == "window"
-        )
-        assert len(window["pairs"]) == 2
+        assert len(predicted(RUN, "validation-000000", "--pairs", "2")["pairs"]) == 2
         assert open_model(RUN).device == device
 
 
@@ -117,37 +122,25 @@ def test_clips_have_the_stored_motion_of_their_frames(work) -> None:
     """A network that reads none gets none."""
     run_orn("clips", "demo", "--backbone", NETWORK, "--weights", "network.pth", "--rate", 1000,
             "--size", "64x96", "--out", "clips/motion", "--device", "cpu", "--motion")  # fmt: skip
-    config, batches = read_config(RUN), []
-    moving = replace(config.recipe, model=replace(config.recipe.model, motion=True))
-    store = ClipStore(Path("clips/motion"))
-    for recipe, resources in (
-        (moving, DataAndDevice(clips=store.path)),
-        (config.recipe, DataAndDevice(clips=store.path)),
-    ):
-        opened = data_of_run(RUN, replace(config, recipe=recipe), resources)
-        clips = opened.clip_dataset(opened.join("validation", recipe), recipe)
-        batches.append(collate([clips[place] for place in range(len(clips))]))
-    stored, without = batches
-    assert stored.motion_BTChw.any() and without.motion_BTChw is None
+    assert validation_clips("clips/motion")[0].motion is None
+    recipe = read_config(RUN).recipe
+    moving = replace(recipe, model=replace(recipe.model, motion=True))
+    clips = validation_clips("clips/motion", moving)
     for row, segment in enumerate(clips.segments):
-        frames = store.frames(segment.video_id)
+        frames = ClipStore(Path("clips/motion")).frames(segment.video_id)
         places = np.searchsorted(frames.seconds, clips[row].seconds)
-        assert torch.equal(stored.motion_BTChw[row], torch.from_numpy(frames.motion(places)))
+        assert clips[row].motion.any()
+        assert np.array_equal(clips[row].motion, frames.motion(places))
 
 
 def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) -> None:
     """Centered clips of a store with these frames alone are those of a store with all frames."""
     run_orn("clips", "demo", "--backbone", NETWORK, "--weights", "network.pth", "--size", "64x96",
             "--out", "clips/centers", "--device", "cpu")  # fmt: skip
-    config = read_config(RUN)
-    samples = []
-    for store in ("clips/maps", "clips/centers"):
-        opened = data_of_run(RUN, config, DataAndDevice(clips=Path(store)))
-        clips = opened.clip_dataset(opened.join("validation", config.recipe), config.recipe)
-        samples.append([clips[place] for place in range(len(clips))])
-    for every, center in zip(*samples, strict=True):
-        assert np.array_equal(every.seconds, center.seconds)
-        assert np.array_equal(every.maps, center.maps)
+    whole, clips = validation_clips("clips/maps"), validation_clips("clips/centers")
+    for row in range(len(clips)):
+        assert np.array_equal(whole[row].seconds, clips[row].seconds)
+        assert np.array_equal(whole[row].maps, clips[row].maps)
     request = ClipRequest(0, epoch=3)
     assert np.array_equal(clips[request].seconds, clips[0].seconds)
     assert "--rate" in run_orn("eval", RUN, *LAPTOP, "--clips", "clips/centers", "--views", "2",
@@ -155,10 +148,8 @@ def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) ->
     train("--clips", "clips/centers", "--run", "runs/centers")
     run_orn("eval", "runs/centers", *LAPTOP)
     predictions = load_predictions(Path("runs/centers/predictions-validation.npz"))
-    film = next(Path("data/demo").rglob(f"{Path(predictions.ids[0]).name}.mp4"))
-    words = ("predict", "runs/centers", film, "--shards", "shards/demo", "--json", *LAPTOP[2:])
-    (window,) = (line for line in run_orn(*words).lines if line["kind"] == "window")
-    np.testing.assert_allclose(window["logits"]["two_heads"], predictions.logits[0], atol=0.05)
+    actual = predicted("runs/centers", predictions.ids[0])["logits"]["two_heads"]
+    np.testing.assert_allclose(actual, predictions.logits[0], atol=0.05)
     again = ("--clips", "clips/centers", "--run", "runs/other", "--set", "data.clip_frames=3")
     assert "--rate RATE" in train(*again, exit_code=2).stderr
 
