@@ -199,7 +199,7 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
 
 
 @pytest.mark.mmdet
-@pytest.mark.parametrize(("rate", "recorded_paths"), [(None, range(8)), (2, [0, 5])])
+@pytest.mark.parametrize(("rate", "places"), [(None, range(8)), (2, [0, 5])])
 def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, places) -> None:
     model = open_model(trained.run, device="cpu")
     detector = replace(model.config.detector, frame_rate=rate)
