@@ -23,6 +23,7 @@ from orn.stage2_train.runs.run_folder import weights_digest
 from orn.stage2_train.runs.trained import open_model
 from tests.orn.predict.conftest import predict, validation, windows
 from tests.running import Ran, run_orn
+from tests.stage2_train.training.test_precision import FAST
 from tests.worlds.films import Film, write_films_shard, write_signed
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_pictures
@@ -121,14 +122,21 @@ def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> Non
     assert len(parts.lines) > 4
 
 
-def test_a_network_in_bfloat16_is_explained_in_every_output(trained, tmp_path) -> None:
-    """`trained` is in bfloat16, as is every recipe for real data."""
+def test_a_network_in_bfloat16_is_explained_in_every_output(trained, tmp_path, monkeypatch) -> None:
+    """`trained` is in bfloat16, as is every recipe for real data, where that is fast."""
+    film = (validation(trained)[0], "--shards", trained.shards)
     outputs = [tmp_path / name for name in ("out.html", "out.mp4")]
     options = zip(("--html", "--overlay"), outputs, strict=True)
     words = (*(word for pair in options for word in pair), "--pairs", "2", "--json")
-    result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
+    result = predict(trained, *film, *words)
     assert [len(window["pairs"]) for window in windows(result)] == [2]
     assert all(path.stat().st_size for path in outputs)
+    logits = []
+    for is_fast in (True, False):
+        monkeypatch.setattr(FAST, lambda device, is_fast=is_fast: is_fast)
+        (window,) = windows(predict(trained, *film, "--json"))
+        logits.append(window["logits"]["two_heads"])
+    assert logits[0] != logits[1] == pytest.approx(logits[0], abs=0.05)
 
 
 def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
