@@ -80,8 +80,8 @@ def test_lists_of_ucf101(tmp_path: Path) -> None:
 
 
 def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
-    manifest = write(tmp_path, "ucf101", UCF)
-    (tmp_path / "ucf101/ucfTrainTestlist/testlist02.txt").write_text("../a.avi\n")
+    manifest = write(tmp_path, "jhmdb", {"splits/pour_test_split2.txt": "a.avi 1\n"})
+    (tmp_path / "jhmdb/splits/pour_test_split2.txt").write_text("../a.avi 1\n")
     with pytest.raises(ManifestError, match="a path inside"):
         load_dataset(manifest, tmp_path)
 

@@ -153,16 +153,9 @@ def write_films_shard(
     """A shard of the films, of every frame or some; `found` gives the objects of a frame."""
     with ShardWriter(path, detector, score_kind) as writer:
         for film in films:
-            writer.begin_video(
-                video_entry(
-                    film.id,
-                    height=GRID[0],
-                    width=GRID[1],
-                    rate=RATE,
-                    source_bytes=film.num_bytes,
-                    source_digest=film.digest,
-                )
-            )
+            size = {"height": GRID[0], "width": GRID[1], "rate": RATE}
+            source = {"source_bytes": film.num_bytes, "source_digest": film.digest}
+            writer.begin_video(video_entry(film.id, **size, **source))
             for frame in range(len(film.boxes_FN4))[frames]:
                 writer.add(frame, frame / RATE, detections(film, frame))
             writer.end_video()
@@ -177,12 +170,8 @@ def make_film(name: str, *, label: int, num_frames: int, rng: np.random.Generato
         for frame in range(num_frames):
             step = 2 * frame if place == 0 else 0
             left, top = (x + step, y) if label == 0 else (x, y + step)
-            boxes_FN4[frame, place] = (
-                left,
-                top,
-                min(left + width, GRID[1]),
-                min(top + height, GRID[0]),
-            )
+            right, bottom = min(left + width, GRID[1]), min(top + height, GRID[0])
+            boxes_FN4[frame, place] = (left, top, right, bottom)
     return Film(id=name, boxes_FN4=boxes_FN4)
 
 

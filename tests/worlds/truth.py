@@ -40,16 +40,12 @@ def write_truth_shards(dataset: Path, out: Path) -> None:
                 for index, rendered in enumerate(render(scene))
             ]
             writer.add_video(film.id, film.path(dataset), rows)
+    unit = Unit(index=0, parts=tuple(UnitPart(video_id=film.id) for film in films))
     Plan(
         dataset=dataset.name,
         frames="all",
         settings={"detector": asdict(TRUTH)},
-        units=(
-            Unit(
-                index=0,
-                parts=tuple(UnitPart(video_id=film.id, start=0, stop=None) for film in films),
-            ),
-        ),
+        units=(unit,),
         data_root=str(dataset.parent),
     ).save(out)
 

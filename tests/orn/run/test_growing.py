@@ -177,14 +177,10 @@ def test_what_a_later_step_would_refuse_is_said_before_the_first(kitchen: Kitche
         ({"form": "something-else"}, "expected"),
     ):
         with pytest.raises(Exception, match=problem):
-            open_and_estimate(kitchen, options)
+            estimate_pipeline(*open_pipeline(kitchen.request(**options), dry_run=True))
         assert contents() == before
     del kitchen.rows[12:]
     kitchen.write()
     with pytest.raises(ConfigError, match=r"optimizer\.learning_rate is 0\.001 as recorded"):
         open_pipeline(kitchen.request(overrides=("optimizer.learning_rate=0.1",)))
     assert kitchen.plan(start=USUAL)["run"].name == f"kitchen-recipe-from-{USUAL.name}-seed0"
-
-
-def open_and_estimate(kitchen: Kitchen, options: dict[str, Any]) -> None:
-    estimate_pipeline(*open_pipeline(kitchen.request(**options), dry_run=True))

@@ -162,8 +162,6 @@ def test_wrong_options_end_it_before_anything_is_written(table: Path) -> None:
 def test_nothing_to_evaluate_is_refused(table: Path) -> None:
     rows = [f"{row},train" for row in ROWS]
     table.write_text("\n".join(["video,label,split", *rows]) + "\n")
-    refused = run_orn("run", table, "--dry-run", exit_code=2).stderr.splitlines()[-1]
-    assert refused.startswith("orn: error: kitchen.toml: ")
     with pytest.raises(ConfigError, match=r"kitchen\.toml: .*evaluate; .*`orn manifest new"):
         opened(table)
 

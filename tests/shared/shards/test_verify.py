@@ -39,9 +39,7 @@ def path(made: Path, tmp_path: Path) -> Path:
     ("array", "place", "value", "message"),
     [
         ("frame_offsets", 3, 7, "array 'frame_offsets': row 3: expected nondecreasing offsets"),
-        ("scores", 3, 1.5, "video 'a' frame 3: scores of object 0: expected 0 to 1, got 1.5"),
         ("labels", 2, 80, "video 'a' frame 2: expected labels below 80"),
-        ("class_scores", (2, 5), 1.5, "a sum of at most 1"),
         ("boxes", (12, 0), 99, "video 'b' frame 7: expected boxes"),
         ("tracks", 4, -2, "video 'a' frame 3: tracks of object 1: expected -1 or more, got -2"),
         ("rle", slice(None), 48, "video 'a' frame 1: masks of object 0: expected the pixels"),
