@@ -7,6 +7,7 @@ H W size of the picture.
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import cv2
 import numpy as np
@@ -31,6 +32,8 @@ _BARS = 3
 """Number of most probable classes that are shown."""
 _LINE, _USUAL_WIDTH = 24, 800
 """Height of a line of text in pixels, up to the default width; wider pictures have larger text."""
+_LETTER = 0.55
+"""Mean width of a letter, as a share of its height."""
 _TEXT_SHARE = 0.6
 """Font size relative to the height of a line."""
 _MARGIN = 8
@@ -113,6 +116,8 @@ def _with_texts(
     above = np.full((header, width, 3), first, np.uint8)
     _write(above, moment.predicted_text(), header // 5, line=header)
     shown = likeliest[:_BARS]
+    letters = int((width - 2 * _MARGIN) / (_LETTER * _TEXT_SHARE * line))
+    texts = [row for text in texts for row in (*wrap(text, letters), "", "")[:2]]
     below = np.full((line * (len(shown) + len(texts) + 1), width, 3), _DARK, np.uint8)
     for row, label in enumerate(shown):
         top, bar = line // 3 + row * line, round(width * float(moment.probabilities[label]))
