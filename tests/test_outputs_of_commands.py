@@ -1,6 +1,5 @@
 """No command writes over what it reads, or into a folder of something else."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,11 @@ SHARD = "shards/demo/shard-000000.zarr.zip"
         ("manifest new data/demo/labels.csv --fresh --out data/demo/labels.csv", "labels.csv"),
     ],
 )
-def test_nothing_is_written_over(
-    orn, small_demo_run: Path, tmp_path: Path, monkeypatch, arguments: str, named: str
-) -> None:
-    folder = shutil.copytree(small_demo_run, tmp_path / "demo")
-    (folder / "hard.mp4").hardlink_to(folder / FILM)
-    (folder / "notes").mkdir()
-    (folder / "notes" / "config.json").write_text("{}")
-    monkeypatch.chdir(folder)
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+def test_nothing_is_written_over(orn, small_demo: Path, arguments: str, named: str) -> None:
+    Path("hard.mp4").hardlink_to(FILM)
+    Path("notes").mkdir()
+    Path("notes/config.json").write_text("{}")
+    before = {path: path.stat().st_mtime_ns for path in small_demo.rglob("*")}
     refused = orn(*arguments.split(), exit_code=2).stderr
     assert named in refused and "expected" in refused
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in small_demo.rglob("*")} == before

@@ -1,50 +1,23 @@
 """The functions of `orn` and docs/python.md."""
 
 import re
-import shutil
-from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from orn import load_detector, load_model, open_dataset, open_shard, predict_video
 from orn.shared.errors import ConfigError, ShardNotFoundError, VideoDecodeError
 from orn.shared.video.read import read_frames
-from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.evaluate import evaluate
-from orn.stage2_train.settings.resources import DataAndDevice
+from orn.stage2_train.runs.predictions import load_predictions
 from tests.conftest import ROOT
+from tests.running import LAPTOP, run_orn
 from tests.worlds.shards import FakeDetector
 
 FILM = "validation-000001"
 PATH = f"data/demo/videos/{FILM}.mp4"
-
-
-@pytest.fixture(scope="module")
-def made(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(small_demo_run, tmp_path_factory.mktemp("copied") / "small")
-
-
-@pytest.fixture
-def small_demo(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def logits(made: Path) -> dict[str, NDArray[np.float32]]:
-    """What `orn eval` says of each validation film."""
-    with chdir(made):
-        request = EvalRequest(
-            run=Path("runs/demo"), resources=DataAndDevice(device="cpu", threads=1)
-        )
-        evaluate(request)
-        kept = np.load("runs/demo/predictions-validation.npz")
-    return dict(zip(kept["ids"].tolist(), kept["logits"], strict=True))
 
 
 def test_batches_of_a_data_set(small_demo: Path) -> None:
@@ -66,12 +39,15 @@ def test_batches_of_a_data_set(small_demo: Path) -> None:
 
 
 @pytest.mark.mmdet
-def test_shards_and_a_detector_give_what_eval_gives(small_demo, logits) -> None:
+def test_shards_and_a_detector_give_what_eval_gives(small_demo) -> None:
+    run_orn("eval", "runs/demo", *LAPTOP)
+    kept = load_predictions(Path("runs/demo/predictions-validation.npz"))
+    expected_A = kept.logits[kept.ids.index(FILM)]
     model = load_model("runs/demo", device="cpu")
     detector = load_detector(config="mask_rcnn_demo", device="cpu")  # shards have the true objects
     for objects, tolerance in (("shards/demo", 1e-5), (detector, 0.05)):
         [prediction] = predict_video(model, PATH, objects, pairs=2)
-        assert np.abs(prediction.logits["two_heads"] - logits[FILM]).max() < tolerance
+        assert np.abs(prediction.logits["two_heads"] - expected_A).max() < tolerance
         assert (len(prediction.frames), len(prediction.clip.pairs or ())) == (4, 2)
 
 

@@ -15,11 +15,6 @@ MOST_BYTES = 400_000
 FOLDERS_OF_A_MACHINE = re.compile(r"(?<![\w.])/(home|root|tmp|work|usr|opt|mnt|Users)/|[A-Z]:\\\\")
 
 
-@pytest.fixture(scope="module")
-def small_demo(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(small_demo_run, tmp_path_factory.mktemp("copied") / "small")
-
-
 def code_cells() -> list[dict[str, Any]]:
     cells = json.loads(TOUR.read_text(encoding="utf-8"))["cells"]
     return [cell for cell in cells if cell["cell_type"] == "code"]
@@ -36,9 +31,8 @@ def test_what_is_committed_was_executed() -> None:
 
 
 @pytest.mark.mmdet
-def test_every_cell_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_every_cell_runs(small_demo, capsys) -> None:
     pytest.importorskip("IPython")
-    monkeypatch.chdir(small_demo)
     names: dict[str, Any] = {}
     for number, cell in enumerate(code_cells(), start=1):
         exec(compile("".join(cell["source"]), f"{TOUR.name}, cell {number}", "exec"), names)
@@ -48,10 +42,9 @@ def test_every_cell_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.mmdet
-def test_python_of_the_readme_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_of_the_readme_runs(small_demo) -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    monkeypatch.chdir(small_demo)
     shutil.copy(next(Path("data/demo/videos").glob("*.mp4")), "film.mp4")
     names: dict[str, Any] = {}
     exec(code, names)

@@ -2,7 +2,6 @@
 nothing is named, and what is said where something is missing."""
 
 import shlex
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,21 +61,16 @@ def test_what_cannot_be_joined_in_time_is_told_unless_no_time_is_read(options, t
     assert train(options, *ratio).json["num_skipped"] == 0
 
 
-@pytest.fixture
-def demo(small_demo_run: Path, tmp_path, monkeypatch) -> Path:
-    """What `orn demo` leaves."""
-    monkeypatch.chdir(tmp_path)
-    return shutil.copytree(small_demo_run, tmp_path, dirs_exist_ok=True)
-
-
-@pytest.mark.usefixtures("demo")
+@pytest.mark.usefixtures("small_demo")
 def test_train_takes_the_data_set_whose_objects_were_completed_last() -> None:
     result = run_orn("train", "--dry-run", "--json")
     assert result.stderr.startswith("demo: ") and "(shards/demo, " in result.stderr
     assert (result.json["run"], result.json["num_train"]) == ("runs/demo-demo-seed0", 4)
 
 
-def test_eval_and_report_take_the_newest_run_and_one_process_says_it(demo, monkeypatch) -> None:
+def test_eval_and_report_take_the_newest_run_and_one_process_says_it(
+    small_demo, monkeypatch
+) -> None:
     for command in ("eval", "report"):
         assert "runs/demo: the newest run on demo" in run_orn(command, *LAPTOP).stderr
     monkeypatch.setenv("RANK", "1")

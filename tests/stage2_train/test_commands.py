@@ -88,7 +88,6 @@ def test_other_measurements_have_files_of_their_own(one_step, trained_once, tmp_
     [
         (("--split", "test"), 1, "tiny, test: "),
         (("--name", "../elsewhere"), 2, "--name '../elsewhere'"),
-        (("--views", "0"), 2, "'--views'"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(one_step, options, exit_code, message) -> None:

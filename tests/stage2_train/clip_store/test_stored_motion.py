@@ -24,8 +24,7 @@ from tests.stage2_train.clip_store.moving_pictures import (
     write_film,
 )
 from tests.worlds.clip_stores import build_clip_store
-from tests.worlds.image_networks import NETWORK, write_image_weights
-from tests.worlds.shards import unit_files
+from tests.worlds.image_networks import write_image_weights
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_pictures
 
@@ -87,17 +86,6 @@ def test_it_does_not_depend_on_the_other_stored_frames(made: Path, tmp_path: Pat
         stored = some.frames(name)
         places = np.searchsorted(everything.frames(name).seconds, stored.seconds)
         assert (all_motion(stored) == everything.frames(name).motion(places)).all()
-
-
-def test_any_number_of_processes_writes_the_same_bytes(made: Path, tmp_path: Path) -> None:
-    options = ("--motion", "--backbone", NETWORK, "--weights", made / "network.pth")
-    options += ("--size", "64x64", "--device", "cpu", "--rate", "1000")
-    store_clips(made, tmp_path / "one", *options, "--workers", "1")
-    store_clips(made, tmp_path / "other", *options, "--workers", "2")
-    assert unit_files(tmp_path / "one") == unit_files(tmp_path / "other")
-    store = ClipStore(tmp_path / "one")
-    assert store.settings.motion is not None and store.settings.maps is not None
-    assert store.settings.motion.shape[1:] == store.settings.maps.shape[1:]
 
 
 @pytest.mark.parametrize("kind", ["mp4", "avi", "folder"])

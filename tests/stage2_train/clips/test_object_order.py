@@ -48,19 +48,12 @@ def test_persons_come_first_in_their_order_and_the_others_in_any() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_slots_are_those_of_the_detections_in_that_order(seed) -> None:
-    """Filled in a second way: each detection alone, put where its box says."""
-    settings = SlotSettings(max_objects=4, background=True, mask_size=8, feature_cells=(4, 4))
+    """Those of the detections in the order of their scores, and the background."""
+    settings = SlotSettings(max_objects=6, background=True, mask_size=8, feature_cells=(4, 4))
     objects = objects_of(LABELS)
     ordered = with_persons_first(objects, np.random.default_rng(seed), person=PERSON)
-    slots = fill_slots([ordered], WHOLE, settings)
-    places = places_of(ordered)[:4]
-    assert slots.labels[0].tolist() == [*(LABELS[place] for place in places), 80]
-    left = np.ones((8, 8), np.float32)
-    for slot, place in enumerate(places):
-        mask = np.zeros((8, 8), np.float32)
-        mask[place:, place] = 1
-        left -= mask
-        np.testing.assert_allclose(slots.masks[0, slot], mask, atol=1e-6)
-        np.testing.assert_array_equal(slots.class_scores[0, slot], objects.class_scores[place])
-        assert slots.boxes[0, slot].tolist() == [place, place, place + 1, 8]
-    np.testing.assert_allclose(slots.masks[0, 4], left, atol=1e-6)
+    plain, slots = (fill_slots([own], WHOLE, settings) for own in (objects, ordered))
+    assert plain.labels[0].tolist() == [*LABELS, 80]
+    for name in ("masks", "coverage", "boxes", "class_scores", "labels"):
+        expected = getattr(plain, name)[0, [*places_of(ordered), 6]]
+        np.testing.assert_array_equal(getattr(slots, name)[0], expected)

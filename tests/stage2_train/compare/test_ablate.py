@@ -87,9 +87,6 @@ def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
     described = ablate(options, *words).json
     assert (described["runs"], described["done"]) == (76, 0)
     assert described["first_command"].startswith("orn train ")
+    both = ("--systems", "orn", "--set", "data.train_with_validation=true", "--test")
+    assert ablate(options, "--dry-run", "--json", *both).json["runs"] == 5
     assert not (tmp_path / "ablation").exists()
-
-
-def test_what_was_trained_on_validation_is_compared_on_test(options) -> None:
-    words = ("--systems", "orn", "--set", "data.train_with_validation=true", "--test")
-    assert ablate(options, "--dry-run", "--json", *words).json["runs"] == 5

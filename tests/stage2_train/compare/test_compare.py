@@ -32,10 +32,6 @@ def _single(right_N: np.ndarray, labels_N: np.ndarray) -> Predictions:
     return predictions_of(ids, labels_N, object_logits=logits_NA, groups=groups)
 
 
-def _reversed(predictions: Predictions) -> Predictions:
-    return predictions.reordered(np.arange(len(predictions.ids))[::-1])
-
-
 @pytest.fixture
 def pair(tmp_path) -> tuple[Path, Path]:
     """Of 30 segments, 20 and 24 right: four of class 2 gained, one of class 0 lost, one more."""
@@ -44,7 +40,8 @@ def pair(tmp_path) -> tuple[Path, Path]:
     other_N[[20, 21, 22, 23, 24]] = True
     other_N[0] = False
     one, other = _single(one_N, labels_N), _single(other_N, labels_N)
-    return _keep(tmp_path / "one", one), _keep(tmp_path / "other", _reversed(other))
+    reversed_other = other.reordered(np.arange(30)[::-1])
+    return _keep(tmp_path / "one", one), _keep(tmp_path / "other", reversed_other)
 
 
 def test_what_changed_is_named(pair) -> None:

@@ -55,19 +55,21 @@ def converted(theirs: dict[str, Tensor]) -> torch.nn.Module:
     return network.double().eval()
 
 
-def with_empty_slots(batch: ClipBatch, labels_TK: Tensor) -> tuple[ClipBatch, Tensor]:
-    """The clip with one, two and no objects in its frames, and theirs with as many slots as the
-    fullest frame has objects."""
+def with_empty_slots(batch: ClipBatch, labels_TK: Tensor) -> tuple[ClipBatch, Tensor, Tensor]:
+    """The clip with one, two and no objects in its frames; and their masks and labels, with as many
+    slots as the fullest frame has objects."""
     valid_TK = torch.zeros(3, 4, dtype=torch.bool)
     valid_TK[0, 2] = valid_TK[1, 1] = valid_TK[1, 3] = True
     masks_BTKhw = batch.masks_BTKhw * valid_TK[None, ..., None, None]
-    labels_T2 = torch.stack(
-        [
-            torch.cat([row[own], -torch.ones(2).long()])[:2]
-            for row, own in zip(labels_TK, valid_TK, strict=True)
-        ]
-    )
-    return replace(batch, masks_BTKhw=masks_BTKhw, valid_BTK=valid_TK[None]), labels_T2
+
+    def filled(slots_TK: Tensor, empty_2: Tensor) -> Tensor:
+        of_frames = (row[own] for row, own in zip(slots_TK, valid_TK, strict=True))
+        return torch.stack([torch.cat([row, empty_2])[:2] for row in of_frames])
+
+    masks_T2yx = filled(masks_BTKhw[0], torch.zeros(2, 28, 28))
+    labels_T2 = filled(labels_TK, torch.full((2,), -1))
+    batch = replace(batch, masks_BTKhw=masks_BTKhw, valid_BTK=valid_TK[None])
+    return batch, masks_T2yx, labels_T2
 
 
 @pytest.mark.parametrize("is_uneven", [False, True])
@@ -77,13 +79,7 @@ def test_their_weights_give_their_logits(name, is_uneven) -> None:
     batch, labels_TK = clip(torch.Generator().manual_seed(1), num_classes=81)
     masks_TKyx = batch.masks_BTKhw[0]
     if is_uneven:
-        batch, labels_TK = with_empty_slots(batch, labels_TK)
-        masks_TKyx = torch.stack(
-            [
-                torch.cat([masks_Kyx[own], torch.zeros(2, 28, 28)])[:2]
-                for masks_Kyx, own in zip(batch.masks_BTKhw[0], batch.valid_BTK[0], strict=True)
-            ]
-        )
+        batch, masks_TKyx, labels_TK = with_empty_slots(batch, labels_TK)
     wide = {key: tensor.double() for key, tensor in theirs.items()}
     expected_A, expected_TKS = authors_logits(wide, batch.frames_BTCHW[0], masks_TKyx, labels_TK)
     output = converted(theirs)(batch)

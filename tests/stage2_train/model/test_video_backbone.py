@@ -78,15 +78,6 @@ def test_every_network_has_49_cells(name: str) -> None:
     assert map_shape(backbone, published_size(backbone)) == (channels, 7, 7)
 
 
-def test_windows_are_those_that_torchvision_publishes() -> None:
-    """But for the 128 frames of s3d."""
-    for backbone, window in WINDOWS.items():
-        stated = get_model_weights(backbone.removeprefix("torchvision/")).DEFAULT.meta["_docs"]
-        assert f"`frame_rate={window.rate:g}`" in stated
-        if backbone != "torchvision/s3d":
-            assert f"`clip_len={window.frames}`" in stated
-
-
 def test_training_and_autocast_change_nothing(tmp_path: Path) -> None:
     weights = write_video_weights(tmp_path / "network.pth")
     backbone = load_backbone(VIDEO_NETWORK, file=weights).train()

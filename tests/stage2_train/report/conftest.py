@@ -1,7 +1,6 @@
 """Tiny runs that were trained, and their reports."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +33,12 @@ def train_tiny(tiny_world: Any) -> Callable[..., Path]:
     return train
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
-    """A tiny run with its report."""
-
-    run: Path
-    result: dict[str, Any]
-    """What `orn report --json` printed."""
-
-
 @pytest.fixture(scope="session")
-def reported(train_tiny: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Reported:
-    """Measured before; read-only."""
+def reported(train_tiny: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run with its report, measured before; read-only."""
     run = train_tiny(tmp_path_factory.mktemp("reported"))
     run_orn("eval", run, *LAPTOP)
-    return Reported(run=run, result=run_orn("report", run, *LAPTOP, "--json").json)
+    result = run_orn("report", run, *LAPTOP, "--json").json
+    page = run / "report.html"
+    assert (result["report"], result["bytes"]) == (str(page), page.stat().st_size)
+    return run

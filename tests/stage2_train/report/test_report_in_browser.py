@@ -10,7 +10,6 @@ import pytest
 
 from tests.browser import HOSTILE, ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.running import LAPTOP, run_orn
-from tests.stage2_train.report.conftest import Reported
 from tests.stage2_train.report.made_pages import made_page
 from tests.worlds.evaluations import predictions_of
 
@@ -19,8 +18,8 @@ pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture(scope="session")
-def path(reported: Reported) -> Path:
-    return reported.run / "report.html"
+def path(reported: Path) -> Path:
+    return reported / "report.html"
 
 
 def test_it_opens_without_an_error_and_leads_to_every_part(chromium: Any, path: Path) -> None:

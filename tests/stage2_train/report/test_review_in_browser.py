@@ -12,7 +12,6 @@ from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.runs.eval_file import Calibration
 from tests.browser import ON_ANY_SCREEN, opened, serious_problems, until
 from tests.running import run_orn
-from tests.stage2_train.report.conftest import Reported
 from tests.stage2_train.report.made_pages import made_page
 from tests.worlds.evaluations import predictions_of
 
@@ -53,10 +52,8 @@ def saved(page: Any, folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_decisions_by_keyboard_are_saved_as_they_are(
-    chromium, reported: Reported, tmp_path
-) -> None:
-    path = write_page(reported.run, tmp_path / "report.html")
+def test_decisions_by_keyboard_are_saved_as_they_are(chromium, reported: Path, tmp_path) -> None:
+    path = write_page(reported, tmp_path / "report.html")
     with opened(chromium, path) as page:
         clips = page.locator("#review-clips article")
         assert clips.count() == 3
@@ -92,7 +89,7 @@ def test_decisions_by_keyboard_are_saved_as_they_are(
 
 
 def test_a_clip_with_several_labels_gets_all_correct_ones(chromium, reported, tmp_path) -> None:
-    path = write_page(reported.run, tmp_path / "report.html", several=True)
+    path = write_page(reported, tmp_path / "report.html", several=True)
     with opened(chromium, path) as page:
         last = page.locator("#review-clips article").last
         last.focus()
@@ -136,7 +133,7 @@ def test_the_command_on_the_page_applies_the_saved_table(chromium, train_tiny, t
 
 
 def test_without_storage_decisions_last_as_long_as_the_page(chromium, reported, tmp_path) -> None:
-    path = write_page(reported.run, tmp_path / "report.html")
+    path = write_page(reported, tmp_path / "report.html")
     with opened(chromium, path) as page:
         page.evaluate("localStorage.setItem(Object.keys(localStorage)[0], '[[1], 2')")
         page.add_init_script("delete window.localStorage; Storage.prototype.setItem = null;")
@@ -148,9 +145,9 @@ def test_without_storage_decisions_last_as_long_as_the_page(chromium, reported, 
 
 @ON_ANY_SCREEN
 def test_everybody_can_review_and_read_the_plot(
-    chromium: Any, reported: Reported, tmp_path: Path, width: int, dark: bool
+    chromium: Any, reported: Path, tmp_path: Path, width: int, dark: bool
 ) -> None:
-    path = write_page(reported.run, tmp_path / "report.html")
+    path = write_page(reported, tmp_path / "report.html")
     with opened(chromium, path, width=width, dark=dark) as page:
         page.get_by_role("button", name="Wrong, should be").first.click()
         plot = page.get_by_role("img", name="Reliability")
@@ -166,11 +163,11 @@ def test_everybody_can_review_and_read_the_plot(
         until(page, f"{outline} === '3px'")
 
 
-def test_labels_are_not_reviewed_without_calibration(reported: Reported) -> None:
-    assert "Labels can be reviewed if" in (reported.run / "report.html").read_text("utf-8")
+def test_labels_are_not_reviewed_without_calibration(reported: Path) -> None:
+    assert "Labels can be reviewed if" in (reported / "report.html").read_text("utf-8")
 
 
-def test_no_command_is_shown_for_published_labels(reported: Reported, tmp_path: Path) -> None:
-    path = write_page(reported.run, tmp_path / "report.html", manifest="something")
+def test_no_command_is_shown_for_published_labels(reported: Path, tmp_path: Path) -> None:
+    path = write_page(reported, tmp_path / "report.html", manifest="something")
     html = path.read_text("utf-8")
     assert "cannot correct them" in html and "--corrections" not in html
