@@ -43,7 +43,7 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     fitted = replace(model.temperatures, fitted_on="the validation split")
     draw_prediction(tmp_path / "fitted.mp4", replace(model, temperatures=fitted), predicted)
     heights = [next(read_frames(path)).image.shape[0] for path in (film, tmp_path / "fitted.mp4")]
-    assert heights[0] == heights[1] + LINE  # which says that the model is not calibrated
+    assert heights[0] > heights[1]  # which says that the model is not calibrated
     for frame in shown:
         corner = frame.image[2:6, 2:6].reshape(-1, 3).mean(axis=0)
         colors = [  # a border is either
