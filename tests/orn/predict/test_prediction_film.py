@@ -15,7 +15,6 @@ from tests.orn.predict.conftest import first_video, predict, turned
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
 
-LINE = 24
 """Height of a line of text in pixels."""
 
 
