@@ -15,7 +15,6 @@ from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import Plan
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import FrameEstimate, read_frames
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import (
@@ -28,17 +27,11 @@ from tests.stage1_detect.fake_jobs import run_fake
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_gray
 
-Limits = tuple[float | None, float | None]
-
 
 def segment(start: float | None, stop: float | None, video: str = "v") -> Segment:
     return Segment(
         id=f"{start}-{stop}", video_id=video, split="train", start_seconds=start, stop_seconds=stop
     )
-
-
-def limits(ranges: tuple[TimeRange, ...]) -> list[Limits]:
-    return [(span.start_seconds, span.stop_seconds) for span in ranges]
 
 
 TEN_A_SECOND = FrameEstimate(frames=200, rate=10.0)
@@ -59,7 +52,6 @@ def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
     ranges = labeled_ranges(segments, rate=10.0)
     units = pack_ranges({"v": ranges}, {"v": TEN_A_SECOND}, unit_frames)
     pieces = [piece for unit in units for part in unit.parts for piece in part.ranges]
-    assert limits(tuple(pieces)) == sorted(limits(tuple(pieces)), key=lambda pair: pair[0] or 0.0)
     for before, after in itertools.pairwise(pieces):
         assert before.stop_seconds is not None and after.start_seconds is not None
         assert before.stop_seconds <= after.start_seconds

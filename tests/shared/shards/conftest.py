@@ -37,22 +37,14 @@ def arrays_in(path: Path) -> dict[str, NDArray[Any]]:
     return {name: arrays.rows(name, 0, arrays.num_rows(name)).copy() for name in arrays}
 
 
-def with_arrays(path: Path, **changes: NDArray[Any] | None) -> Path:
-    """A shard beside another, with arrays replaced, or left out for None, and right checksums."""
-    arrays = {
-        name: array for name, array in (arrays_in(path) | changes).items() if array is not None
-    }
+def spoilt(path: Path, name: str, place: Any, value: Any) -> Path:
+    """A shard beside another, with other elements in one array, and right checksums."""
+    arrays = arrays_in(path)
+    arrays[name][place] = value
     attributes = read_record(path).attributes.to_json()
     target = path.with_name("changed.zarr.zip")
     write_group(target, columns=columns_of(arrays), attributes=attributes)
     return target
-
-
-def spoilt(path: Path, name: str, place: Any, value: Any) -> Path:
-    """A shard beside another, with other elements in one array."""
-    values = arrays_in(path)[name]
-    values[place] = value
-    return with_arrays(path, **{name: values})
 
 
 def repacked(

@@ -53,12 +53,9 @@ READERS: list[Callable[[Path], Any]] = [
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """A film that no other file may make FFmpeg open; reading it sets the time of its access."""
-    return unread(write_numbered(tmp_path / "canary.ts", 5))
-
-
-def unread(path: Path) -> Path:
-    """The file as if it had never been read; where a system keeps no such times it stays so."""
+    """A film that no other file may make FFmpeg open; reading it sets the time of its access, where
+    a system keeps such times."""
+    path = write_numbered(tmp_path / "canary.ts", 5)
     os.utime(path, ns=(0, path.stat().st_mtime_ns))
     return path
 
