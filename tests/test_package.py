@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,20 +29,14 @@ SHORT = [
 
 
 def run(
-    *command: str | Path, folder: Path, python_path: Sequence[Path] = ()
+    *command: str | Path, folder: Path, python_path: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command as a user does; whatever it prints is kept."""
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    if python_path:
-        environment["PYTHONPATH"] = os.pathsep.join(map(str, python_path))
-    return subprocess.run(
-        [*map(str, command)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    if python_path is not None:
+        environment["PYTHONPATH"] = str(python_path)
+    words = [*map(str, command)]
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def test_setup_lists_every_package() -> None:
@@ -126,8 +119,8 @@ def test_the_wheel_works_beside_folders_of_the_same_names(installed: Path, tmp_p
         ),
     ]
     where = "import orn, sys; print(orn.__file__)"
-    ended = run(installed / "python", "-P", "-c", where, folder=tmp_path, python_path=[tmp_path])
+    ended = run(installed / "python", "-P", "-c", where, folder=tmp_path, python_path=tmp_path)
     assert ended.stdout.startswith(str(installed.parent)), ended.stderr
     for command in commands:
-        ended = run(*command, folder=tmp_path, python_path=[tmp_path])
+        ended = run(*command, folder=tmp_path, python_path=tmp_path)
         assert ended.returncode == 0, (command, ended.stderr[-2000:])

@@ -56,20 +56,16 @@ def test_what_is_undefined_is_none(value, num_groups) -> None:
     assert interval == {"value": expected, "low": None, "high": None}
 
 
-def _made_accuracy(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
-    """Videos of one to six segments that are as hard as each other within a video."""
-    sizes_G = random.integers(1, 7, size=80)
-    groups = [str(video) for video, size in enumerate(sizes_G) for _ in range(size)]
-    chance_N = random.beta(3.2, 0.8, size=80).repeat(sizes_G)  # 0.8 in the mean
-    right_N = random.random(len(chance_N)) < chance_N
-    return 0.8, _single(right_N, random.integers(2, size=len(right_N))), groups
-
-
 @pytest.mark.slow
 def test_intervals_hold_the_truth_in_95_of_100_data_sets() -> None:
-    random, held = np.random.default_rng(5), 0
+    """Of videos with one to six segments that are as hard as each other within a video."""
+    random, truth, held = np.random.default_rng(5), 0.8, 0
     for _ in range(1000):
-        truth, tallies, groups = _made_accuracy(random)
+        sizes_G = random.integers(1, 7, size=80)
+        groups = [str(video) for video, size in enumerate(sizes_G) for _ in range(size)]
+        chance_N = random.beta(3.2, 0.8, size=80).repeat(sizes_G)  # 0.8 in the mean
+        right_N = random.random(len(chance_N)) < chance_N
+        tallies = _single(right_N, random.integers(2, size=len(right_N)))
         (draws_FR,) = bootstrap_figures([tallies.figures], groups, num_draws=300)
         value = float(tallies.once()[0])
         interval = with_interval(value, draws_FR[0], num_groups=len(set(groups)))

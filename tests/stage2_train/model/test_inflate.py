@@ -10,36 +10,17 @@ from torchvision.models import get_model, resnet18
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.image_weights import inflate
-from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.model_config import NetworkConfig
 
 
-@pytest.fixture(scope="module")
-def resnet_weights() -> dict[str, torch.Tensor]:
-    torch.manual_seed(0)
-    return resnet18(weights=None).state_dict()
-
-
-@pytest.fixture(scope="module")
-def network() -> ObjectVideoNetwork:
-    return build_object_network(NetworkConfig(num_activities=2))
-
-
 @pytest.mark.parametrize(
-    ("name", "given", "message"),
-    [
-        ("layer2.0.bn1.weight", None, "missing"),
-        ("layer1.2.conv1.weight", torch.zeros(1), "unexpected"),
-        ("conv1.weight", torch.zeros(99, 3, 7, 7), r"\(64, 3, 7, 7\), got \(99, 3, 7, 7\)"),
-    ],
+    ("missing", "message"), [("layer2.0.bn1.weight", "missing"), (None, r"\(64,\), got \(7,\)")]
 )
-def test_refuses_other_weights_and_changes_nothing(
-    name, given, message, network, resnet_weights
-) -> None:
-    changed = {name: given, "bn1.bias": torch.full((64,), 7.0)}
-    weights = {
-        key: tensor for key, tensor in (resnet_weights | changed).items() if tensor is not None
-    }
+def test_refuses_other_weights_and_changes_nothing(missing, message) -> None:
+    network = build_object_network(NetworkConfig(num_activities=2))
+    weights = resnet18(weights=None).state_dict() | {"bn1.bias": torch.full((64,), 7.0)}
+    weights["bn1.weight"] = torch.ones(7 if missing is None else 64)
+    weights.pop(missing, None)
     with pytest.raises(CheckpointError, match=rf"some\.pth.*{message}"):
         inflate(network, weights, name="some.pth")
     assert not (network.trunk.bn1.bias == 7).any()

@@ -15,13 +15,11 @@ from tests.reference import losses as reference
 ROUND_OFF = 1e-12  # float64
 
 
-def _objects(clips=2, frames=3, slots=4, classes=5):
+def _objects():
     generator = torch.Generator().manual_seed(0)
-    logits_BTKS = torch.randn(
-        clips, frames, slots, classes, generator=generator, dtype=torch.float64
-    )
-    labels_BTK = torch.randint(0, classes, (clips, frames, slots), generator=generator)
-    valid_BTK = torch.rand(clips, frames, slots, generator=generator) < 0.5
+    logits_BTKS = torch.randn(2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    labels_BTK = torch.randint(0, 5, (2, 3, 4), generator=generator)
+    valid_BTK = torch.rand(2, 3, 4, generator=generator) < 0.5
     return logits_BTKS.requires_grad_(), labels_BTK, valid_BTK
 
 
