@@ -55,13 +55,11 @@ def opened(
     *,
     width: int = 1200,
     dark: bool = False,
-    is_whole: bool = True,
 ) -> Iterator[Any]:
     """A page opened from the disk, `place` being what follows its name, such as `#video/3`.
 
     Until the end it must log no error, open no dialog, be no wider than the screen, and load
-    nothing but itself and, if it is the index of a folder, files of this folder. Not
-    `is_whole` is a page that lacks a file.
+    nothing but itself and, if it is the index of a folder, files of this folder.
     """
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
@@ -84,7 +82,7 @@ def opened(
     page.on("request", lambda request: requests.append(request.url))
     page.goto(path.resolve().as_uri() + place)
     yield page
-    assert not problems or not is_whole, problems
+    assert not problems, problems
     own = path.parent if path.name == "index.html" else path
     assert [url for url in requests if not url.startswith((own.resolve().as_uri(), "data:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -20,13 +20,7 @@ def authors_layout(
     *,
     depth: int = 50,
     base: int = 1,
-    activities: int = 30,
-    classes: int = 81,
-    relation: int = 6,
-    encoder: int = 5,
-    mask_size: int = 28,
     kernels: tuple[str, ...] = ("2d", "2d", "2d", "2.5d", "2d"),
-    seed: int = 0,
 ) -> dict[str, Tensor]:
     """Random float32 weights.
 
@@ -35,7 +29,7 @@ def authors_layout(
         base: its narrowest width.
         kernels: of layer1 to layer4, and of the object head's layer4.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     tensors: dict[str, Tensor] = {}
 
     def add(name: str, *shape: int, scale: float = 1.0) -> None:
@@ -77,6 +71,7 @@ def authors_layout(
             inputs = outputs
         return outputs
 
+    activities, classes, relation, encoder = 30, 81, 6, 5
     counts = _NUM_BLOCKS[depth]
     conv("cnn.conv1", base, 3, 7, "2d")
     norm("cnn.bn1", base)
@@ -95,7 +90,7 @@ def authors_layout(
             add(f"{name}.bias_{part}_l0", 3 * state, scale=0.05)
     linear("COCO_Object_Class_from_Features.fc", classes, features)
     for name, widths in (
-        ("Encoder_Binary_Mask", (mask_size**2, encoder, encoder)),
+        ("Encoder_Binary_Mask", (28**2, encoder, encoder)),
         ("Encoder_COCO_Obj_Class", (classes, encoder, encoder)),
         ("ORN.mlp_inter", (2 * (features + 2 * encoder), relation, relation, relation)),
     ):

@@ -35,10 +35,10 @@ def _write(folder: Path, name: str, header: Sequence[str], rows: Sequence[Any]) 
         csv.writer(file).writerows([header, *rows])
 
 
-def make_epic100(folder: Path, *, num_validation: int, num_test: int = 12) -> MadeEpic100:
+def make_epic100(folder: Path) -> MadeEpic100:
     """Write tables as published ones are: classes of the published numbers, frequent and rare
     ones, seen and unseen participants."""
-    random = np.random.default_rng(0)
+    random, num_validation = np.random.default_rng(0), 60
     verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
     nouns = np.minimum(random.geometric(0.02, num_validation) - 1, NUM_NOUNS - 1)
     numbers = random.choice([1, 2, 3, 4, 18, 22, 32], num_validation)
@@ -57,7 +57,7 @@ def make_epic100(folder: Path, *, num_validation: int, num_test: int = 12) -> Ma
     train = rows([f"P01_11_{row}" for row in range(20)], range(20), range(20))
     _write(tables, "train", labeled, train)
     _write(tables, "validation", labeled, rows(ids, verbs, nouns))
-    test = rows([f"P05_01_{row}" for row in range(num_test)])
+    test = rows([f"P05_01_{row}" for row in range(12)])
     _write(tables, "test_timestamps", columns, test)
     for kind, number, tail in (("verb", NUM_VERBS, TAIL_VERBS), ("noun", NUM_NOUNS, TAIL_NOUNS)):
         names = [(index, f"{kind}{index}") for index in range(number)]

@@ -28,7 +28,7 @@ from tests.worlds.films import write_signed
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> MadeEpic100:
-    return make_epic100(tmp_path_factory.mktemp("data"), num_validation=60)
+    return make_epic100(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture

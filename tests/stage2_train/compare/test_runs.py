@@ -53,8 +53,8 @@ def folder(tmp_path, config) -> Path:
     return runs
 
 
-def _runs(folder: Path, *more: str, exit_code: int = 0) -> Ran:
-    return run_orn("runs", "--folder", folder, *more, exit_code=exit_code)
+def _runs(folder: Path, *more: str) -> Ran:
+    return run_orn("runs", "--folder", folder, *more)
 
 
 def test_each_folder_says_what_it_can(folder) -> None:
