@@ -57,6 +57,7 @@ def test_decisions_by_keyboard_are_saved_as_they_are(chromium, reported: Path, t
     with opened(chromium, path) as page:
         clips = page.locator("#review-clips article")
         assert clips.count() == 3
+        assert page.locator("#review-clips b").count() == 0  # names are texts
         assert page.is_disabled("#review-save")
         assert "doubts 3 of 40 labels" in page.inner_text("#review")
         assert "--corrections corrections.csv" in page.inner_text("#review pre")
