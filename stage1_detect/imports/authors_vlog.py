@@ -16,7 +16,7 @@ import numpy as np
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.pickles import PickledArray, load_plain
+from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, detections_of
 
 RATE = 30.0

@@ -31,7 +31,7 @@ from google.protobuf.message import DecodeError
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.pickles import load_plain
+from orn.stage1_detect.imports.restricted_pickle import load_plain
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, detections_of
 
 _VIDEO_ID = re.compile(r"P\d{2}_(\d{2,3})")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ObjectImportError
-from orn.shared.pickles import PickledArray, load_plain
+from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 from tests.shared.test_torch_files import Call
 
 VALUES = st.recursive(
