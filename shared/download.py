@@ -4,7 +4,6 @@ first digits of its SHA-256, which are verified after the download and before ea
 
 import logging
 import re
-import shutil
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +18,9 @@ logger = logging.getLogger(__name__)
 _DIGITS = re.compile(r".+-([0-9a-f]{8,64})\.[^.]+")
 _TIMEOUT_SECONDS = 30.0
 """Timeout for a response from the server."""
+_MOST_BYTES = 4 * 10**9
+"""Maximum size of a file, of which a server need not tell the length."""
+_PART_BYTES = 10**6
 
 
 def cache_folder() -> Path:
@@ -85,7 +87,10 @@ def _download(url: str, path: Path, *, digits: str) -> None:
         num_bytes = int(response.headers.get("Content-Length") or 0)
         logger.info("downloading %s (%.0f MB) to %s", url, num_bytes / 1e6, path.parent)
         with temporary.open("wb") as file:
-            shutil.copyfileobj(response, file)
+            while part := response.read(_PART_BYTES):
+                file.write(part)
+                if file.tell() > _MOST_BYTES:
+                    raise PipelineError(f"expected at most {_MOST_BYTES:,} bytes, got more")
         digest = file_digest(temporary)
         if not digest.startswith(f"sha256:{digits}"):
             raise PipelineError(

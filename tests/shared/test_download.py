@@ -76,3 +76,10 @@ def test_a_name_without_a_hash_is_not_fetched(weights_host: WeightsServer) -> No
     with pytest.raises(DetectorError, match=r"SHA-256.*network_v1-0\.5\.pth.*help yourself"):
         get(f"{weights_host.address}/network_v1-0.5.pth")
     assert weights_host.requests == []
+
+
+def test_a_file_that_would_fill_the_disk_is_refused(weights_host, monkeypatch) -> None:
+    monkeypatch.setattr("orn.shared.download._MOST_BYTES", len(CONTENT) - 1)
+    with pytest.raises(DetectorError, match="expected at most"):
+        get(weights_host.publish(CONTENT))
+    assert left() == []
