@@ -1,5 +1,5 @@
-"""`orn manifest update`: new videos and classes of a table that has grown, and corrected labels;
-the folds of a comparison, and the manifest of each fold: a copy with another column of splits.
+"""`orn manifest update`: new videos and classes of a table that has grown, and corrected labels; and
+the manifest of each fold: a copy with another column of splits.
 
 No video moves to another split, and no class gets another index: new videos are added to the table
 of splits by the rule by which it was drawn, and new classes at the end of the list of classes.
@@ -14,10 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from orn.data_manifests.draw_split import (
-    extended_splits,
-    grouped,
-)
+from orn.data_manifests.draw_split import extended_splits, grouped
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest

@@ -1,5 +1,5 @@
-"""The settings of clips and requests for clips; and the choices for a clip: its
-frames, crop, order of objects and flip.
+"""The settings of clips and requests for clips; and the choices for a clip: its frames, crop, order
+of objects and flip.
 
 The F frames of a segment are divided into L equal parts (`center_frames`); one frame is sampled
 from each part (section 6 of the paper).

@@ -95,15 +95,16 @@ def explain_clips(
     """
     explained = Explanations(mistakes=_mistakes(measured), doubts=measured.doubts())
     ids, true_NA = measured.predictions.ids, measured.true_NA()
+    sampled = spread(len(ids), _MOST_CLIPS)
     shown = {(own.row, own.activity) for cell in explained.mistakes.values() for own in cell}
     counted = {
         (row, activity)
-        for row in spread(len(ids), _MOST_CLIPS)
+        for row in sampled
         for activity in np.flatnonzero(true_NA[row]).tolist()
     }
     tall = {row for row, _ in shown}
     tall |= {doubt.row for doubt in (explained.doubts or ())[:MOST_DOUBTS]}
-    classes_of: dict[int, list[int]] = {row: [] for row in (*tall, *spread(len(ids), _MOST_CLIPS))}
+    classes_of: dict[int, list[int]] = {row: [] for row in (*tall, *sampled)}
     for row, activity in sorted(shown | counted):
         classes_of[row].append(activity)
     row_of = {ids[row]: row for row in classes_of}
