@@ -1,5 +1,5 @@
-"""`orn manifest update`: new videos and classes of a table that has grown, and corrected labels; and
-the manifest of each fold: a copy with another column of splits.
+"""`orn manifest update`: new videos and classes of a table that has grown, and corrected labels;
+and the manifest of each fold: a copy with another column of splits.
 
 No video moves to another split, and no class gets another index: new videos are added to the table
 of splits by the rule by which it was drawn, and new classes at the end of the list of classes.

@@ -2,9 +2,9 @@
 documents; Zarr's codec crc32c verifies each chunk on reading. Declared sizes are bounded before
 allocation. Formats: PKWARE APPNOTE 4.3 and https://zarr-specs.readthedocs.io/en/latest/v3/core/.
 
-Rows are read from the arrays by chunk; files stay open. Zarr can read these files as well, but takes
-1.1 ms for a few rows, which take 0.2 ms here, or 2 microseconds from the cache (zarr 3.1, 2 CPU
-cores), six times per frame in a training loader.
+Rows are read from the arrays by chunk; files stay open. Zarr can read these files as well, but
+takes 1.1 ms for a few rows, which take 0.2 ms here, or 2 microseconds from the cache (zarr 3.1, 2
+CPU cores), six times per frame in a training loader.
 """
 
 import hashlib

@@ -98,9 +98,7 @@ def explain_clips(
     sampled = spread(len(ids), _MOST_CLIPS)
     shown = {(own.row, own.activity) for cell in explained.mistakes.values() for own in cell}
     counted = {
-        (row, activity)
-        for row in sampled
-        for activity in np.flatnonzero(true_NA[row]).tolist()
+        (row, activity) for row in sampled for activity in np.flatnonzero(true_NA[row]).tolist()
     }
     tall = {row for row, _ in shown}
     tall |= {doubt.row for doubt in (explained.doubts or ())[:MOST_DOUBTS]}

@@ -1,5 +1,5 @@
-"""The sources of clips, frames and shards: opening them, the commands that create missing ones,
-their clips for a recipe, and a check whether the data of a run has changed."""
+"""A data set opened with its clip store and shards: the commands that create missing ones, its clips
+for a recipe, and a check whether the data of a run has changed."""
 
 import json
 import logging
@@ -64,7 +64,7 @@ def expected_maps(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedData:
-    """OpenedData of clips."""
+    """A data set with its frames and objects."""
 
     dataset: Dataset
     """Segments and labels."""
@@ -159,7 +159,7 @@ def open_paths(
     recipe: Recipe | None = None,
     maps: MapSettings | None = None,
 ) -> OpenedData:
-    """Open the sources of a data set's clips.
+    """Open the clip store and the shards of a data set.
 
     Args:
         dataset: the data set.
