@@ -1,5 +1,5 @@
-"""A data set opened with its clip store and shards: the commands that create missing ones, its clips
-for a recipe, and a check whether the data of a run has changed."""
+"""A data set opened with its clip store and shards: the commands that create missing ones, its
+clips for a recipe, and a check whether the data of a run has changed."""
 
 import json
 import logging
