@@ -14,7 +14,7 @@ and in the input's precision, with the weights and therefore the results of an `
 It differs from the released network where results must agree with ours: U is repeated instead of
 interpolated, which is cheaper; the first half of a pair is read from the earlier frame instead of
 frame t, at the same cost; and layers follow the paper's text, without the released dropout, class
-MLP, 2D conv5 of the object head and more (docs/against_the_authors.md).
+MLP, 2D conv5 of the object head and more (docs/numerics.md).
 
 B clips, T frames, M = B * T frames folded, C channels, K object slots, D features, O elements of an
 object vector, G elements of a relation, P pairs, h w cells of the feature map.

@@ -30,17 +30,12 @@ napoleon_google_docstring = True
 
 _SECTIONS = {
     "Use it": (
-        *("docs/own_videos", "docs/planning", "data_manifests/README"),
-        *("docs/detect", "docs/objects", "docs/cluster", "docs/offline"),
-        *("docs/look", "docs/train", "docs/backbones", "docs/predict"),
-        *("docs/runs", "docs/epic100", "docs/when_things_fail"),
+        *("docs/own_videos", "data_manifests/README", "docs/detect", "docs/look"),
+        *("docs/train", "docs/predict", "docs/runs", "docs/epic100", "docs/troubleshooting"),
     ),
     "Python": ("docs/python", "examples/tour"),
     "What was measured": ("docs/results", "docs/speed"),
-    "Reference": (
-        *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
-        *("docs/up_to_date", "docs/when_files_lie", "docs/glossary"),
-    ),
+    "Reference": ("docs/numerics",),
     "Project": ("CONTRIBUTING", "CHANGELOG"),
 }
 

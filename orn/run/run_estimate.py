@@ -120,7 +120,7 @@ def as_summary(estimate: dict[str, Any]) -> Summary:
     notes = [
         *filter(None, [estimate["new_run"]]),
         *(f"warning: {advice}" for advice in estimate["advice"]),
-        "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
+        "Times are rough: the amount of work times the seconds in docs/runs.md, on the "
         f"{estimate['device']} of this machine (?: not measured).",
         *(f"Downloads {name}." for name in estimate["downloads"]),
     ]

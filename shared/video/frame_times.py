@@ -3,7 +3,7 @@
 With these times, a range of frames can be read from the preceding key frame, with the same numbers
 and times as if all earlier frames had been decoded. This is possible only if each packet is known
 to contain one frame with its own time, so few files qualify (for the rules see
-`docs/when_files_lie.md`); the times of other files are known only after decoding.
+`docs/troubleshooting.md`); the times of other files are known only after decoding.
 """
 
 from dataclasses import dataclass

@@ -114,7 +114,7 @@ class NetworkConfig:
     """The paper's network, or a baseline with a single head and without objects."""
     variant: Literal["paper", "authors"] = "paper"
     """The network and its clips as in the paper, or as in the authors' released code wherever that
-    differs and no other setting does (docs/against_the_authors.md)."""
+    differs and no other setting does (docs/numerics.md)."""
     heads: Heads = "both"
     """Heads of the network: both, or a single head trained alone (Table 2)."""
     backbone: Backbone = "resnet18"

@@ -48,7 +48,7 @@ Recipe = Annotated[str | None, Option("Name or TOML file of a recipe.", usual="d
 System = Annotated[
     str | None,
     Option(
-        "System in the paper's tables (docs/systems.md), instead of the recipe's.",
+        "System in the paper's tables (docs/train.md), instead of the recipe's.",
         metavar="NAME",
     ),
 ]

@@ -1,7 +1,7 @@
 """The systems in the paper's tables, by name, and the network settings that define them.
 
 A system determines what a network computes; the recipe determines its widths and its training. The
-fourteen rows of Table 5 are reconstructed; docs/systems.md explains how, and which are certain.
+fourteen rows of Table 5 are reconstructed; docs/train.md explains how, and which are certain.
 """
 
 from collections.abc import Iterator, Mapping
@@ -190,5 +190,5 @@ def find_system(name: str) -> System:
             return system
     near = nearest(name, system_names())
     raise ConfigError(
-        f"system {name!r}: unknown system; did you mean {near!r}? docs/systems.md lists all"
+        f"system {name!r}: unknown system; did you mean {near!r}? docs/train.md lists all"
     )
