@@ -26,6 +26,8 @@ from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
 
 _MODES = {"1", "L", "P", "I;16", "I"}
 """Pillow's modes of images with one number per pixel."""
+_MOST_RUNS = 1 << 22
+"""Maximum number of runs of equal pixels in the columns of an image, which are held in memory."""
 
 
 class _Named(Record):
@@ -79,7 +81,11 @@ def _labels(path: Path) -> NDArray[Any]:
                 raise ValueError(f"{image.size[0]} x {image.size[1]} pixels of type {image.mode}")
             image.verify()  # checksums, which decoding ignores
             file.seek(0)
-            return np.asarray(Image.open(file, formats=["PNG"]))
+            labels_HW = np.asarray(Image.open(file, formats=["PNG"]))
+            num_runs = labels_HW.shape[1] + np.count_nonzero(labels_HW[1:] != labels_HW[:-1])
+            if num_runs > _MOST_RUNS:
+                raise ValueError(f"{num_runs:,} runs of equal pixels, more than {_MOST_RUNS:,}")
+            return labels_HW
     except ObjectImportError:
         raise
     except Exception as err:  # Pillow raises several types of errors for a damaged file
@@ -93,7 +99,7 @@ def _labels(path: Path) -> NDArray[Any]:
 def _masks_of(labels_HW: NDArray[Any]) -> Iterator[tuple[int, bytes]]:
     """Yield each value except 0, with the run lengths of its pixels."""
     height, width = labels_HW.shape
-    flat = labels_HW.T.reshape(-1).astype(np.int32)
+    flat = labels_HW.T.reshape(-1).astype(np.int32, copy=False)
     starts_R = np.flatnonzero(np.diff(flat, prepend=flat[0] - 1))
     runs_R2 = np.stack([starts_R, np.append(starts_R[1:], flat.size)], axis=1)
     order_R = np.argsort(flat[starts_R], kind="stable")

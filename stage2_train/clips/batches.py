@@ -213,11 +213,13 @@ class _Batches:
         except PipelineError as err:
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
-            message = str(err.args[0]).rpartition(f"\n{name}")[2].strip()
+            _, is_of_worker, message = str(err.args[0]).rpartition(f"\n{name}")
             # If no reference to the loader remains, its workers exit immediately; if the garbage
             # collector has to free the loader, PyTorch waits for five seconds.
             del batches
-            raise kind(message) from err.with_traceback(None)
+            if not is_of_worker:  # which has the fields of its error
+                raise
+            raise kind(message.strip()) from err.with_traceback(None)
 
 
 def _begin_worker(_: int) -> None:

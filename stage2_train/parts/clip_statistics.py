@@ -19,11 +19,12 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
 from orn.stage2_train.clips.sampling import center_frames
 from orn.stage2_train.model.heads import means_of_parts
+from orn.stage2_train.settings.model_config import MOTION_CHANNELS
 
 _TINY = 1e-6
 """Least height and union of boxes by which others are divided."""
 _OF_OBJECT, _OF_PAIR = 8, 7
-_MOST_CLASSES = 4
+MOST_FOLLOWED = 4
 """Maximum number of classes whose largest object is followed over time."""
 _MOST_FRAMES = 128
 """Detected frames of a segment; of longer ones, frames at equal distances are read."""
@@ -52,7 +53,7 @@ def most_frequent_classes(clips: Iterable[ClipObjects], num_classes: int) -> tup
     for clip in clips:
         pairs_K2 = np.unique(np.stack([clip.frame_N, clip.labels_N], axis=1), axis=0)
         frames_A += np.bincount(pairs_K2[:, 1], minlength=num_classes)
-    return tuple(np.argsort(-frames_A, kind="stable")[:_MOST_CLASSES].tolist())
+    return tuple(np.argsort(-frames_A, kind="stable")[:MOST_FOLLOWED].tolist())
 
 
 def object_statistics(
@@ -77,6 +78,12 @@ def object_statistics(
     _, pairs_n2 = _largest(clip, chosen[0])
     pairs_nD = _pairs(boxes_N4[pairs_n2[:, 0]], boxes_N4[pairs_n2[:, 1]])
     return np.concatenate([*parts, over_time(pairs_nD, seconds_N[pairs_n2[:, 0]])])
+
+
+def num_object_statistics(num_classes: int, num_followed: int) -> int:
+    """Return the number of statistics from `object_statistics`."""
+    over_time_of = 7 * _OF_OBJECT + 1
+    return 2 * num_classes + num_followed * over_time_of + 7 * _OF_PAIR + 1
 
 
 def over_time(
@@ -243,6 +250,11 @@ def motion_statistics(clip: ClipMaps) -> NDArray[np.float32]:
         return np.zeros(0, np.float32)
     means_TC = clip.motion_TChw.mean(axis=(2, 3))
     return np.concatenate([*_mean_deviation_trend(means_TC, clip.seconds_T)])
+
+
+def num_motion_statistics() -> int:
+    """Return the number of statistics from `motion_statistics`."""
+    return 3 * MOTION_CHANNELS
 
 
 def _mean_deviation_trend(

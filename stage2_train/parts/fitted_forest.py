@@ -6,18 +6,16 @@ M clips, S statistics, A activity classes.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import Field, TypeAdapter
 
 from orn.data_manifests.records import Segment
-from orn.shared.config.fields import STRICT
 from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import path_text
@@ -25,8 +23,11 @@ from orn.stage2_train.clip_store.decoded import DatasetFrames
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (
+    MOST_FOLLOWED,
     most_frequent_classes,
     motion_statistics,
+    num_motion_statistics,
+    num_object_statistics,
     object_statistics,
     read_motion,
     read_objects,
@@ -38,22 +39,32 @@ _REMEDY = "restore the files of the run, or train it again"
 _TREES = 500
 _LEAST = 1e-6
 """Least probability, since trees may agree on 0 or 1."""
-_Number = Annotated[int, Field(ge=1)]
+_FOLLOWED = TypeAdapter(
+    Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=MOST_FOLLOWED)
+    ]
+)
 
 
-@checked_dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForestInputs:
     """The statistics that a forest reads."""
 
-    num_object_classes: _Number
+    num_object_classes: int
     """Number of the detector's classes."""
-    followed: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
-    """Classes whose largest object is followed over time."""
-    score_threshold: Annotated[float, Field(ge=0, le=1)]
-    """Least score of an object."""
-    num_frames: _Number
+    followed: tuple[int, ...]
+    """Classes whose largest object is followed over time, the most frequent one first."""
+    score_threshold: float
+    """Least score of an object, 0..1."""
+    num_frames: int
     """Number of frames of a clip whose motion is read."""
     reads_motion: bool
+
+    @property
+    def num_statistics(self) -> int:
+        """S."""
+        motion = num_motion_statistics() if self.reads_motion else 0
+        return num_object_statistics(self.num_object_classes, len(self.followed)) + motion
 
     def of_segment(
         self, segment: Segment, detections: DetectionFolder, frames: DatasetFrames
@@ -71,9 +82,6 @@ class ForestInputs:
             return of_objects_S
         motion = read_motion(frames, segment, num_frames=self.num_frames)
         return np.concatenate([of_objects_S, motion_statistics(motion)])
-
-
-_INPUTS = TypeAdapter(ForestInputs)
 
 
 def inputs_of(
@@ -103,8 +111,6 @@ class FittedForest:
 
     forest: Forest
     inputs: ForestInputs
-    num_statistics: int
-    """S."""
     is_multi_label: bool
 
     @classmethod
@@ -120,12 +126,7 @@ class FittedForest:
     ) -> "FittedForest":
         """Return a forest fitted on the statistics of training clips; see `fit_forest`."""
         forest = fit_forest(statistics_MS, labels, num_classes, trees=_TREES, seed=seed, jobs=jobs)
-        return cls(
-            forest=forest,
-            inputs=inputs,
-            num_statistics=statistics_MS.shape[1],
-            is_multi_label=labels.ndim == 2,
-        )
+        return cls(forest=forest, inputs=inputs, is_multi_label=labels.ndim == 2)
 
     def of_segments(
         self, segments: Sequence[Segment], detections: DetectionFolder, frames: DatasetFrames
@@ -151,22 +152,21 @@ class FittedForest:
             PipelineError: if the file cannot be written.
         """
         tensors = {name: torch.from_numpy(own) for name, own in self.forest.arrays().items()}
-        about = {
-            "inputs": json.dumps(_INPUTS.dump_python(self.inputs, mode="json")),
-            "num_classes": str(self.forest.num_classes),
-            "num_statistics": str(self.num_statistics),
-            "task": "multi-label" if self.is_multi_label else "single-label",
-            "config": config,
-        }
+        about = {"followed": json.dumps(self.inputs.followed), "config": config}
         write_tensors(run / FOREST_NAME, tensors, about)
 
 
-def read_forest(run: Path, *, config: str) -> FittedForest | None:
+def read_forest(
+    run: Path, *, config: str, reads: ForestInputs, num_classes: int, multi_label: bool
+) -> FittedForest | None:
     """Return the forest of a run; None if it has none.
 
     Args:
         run: run folder or exported run.
         config: digest of the run's configuration.
+        reads: what it reads by this configuration, except the followed classes.
+        num_classes: number of activity classes.
+        multi_label: whether clips have several labels.
 
     Raises:
         CheckpointError: if the file is damaged, or belongs to another run.
@@ -178,21 +178,21 @@ def read_forest(run: Path, *, config: str) -> FittedForest | None:
     try:
         if about["config"] != config:
             raise ValueError("a different configuration")
-        number = int(about["num_statistics"])
-        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        followed = _FOLLOWED.validate_json(about["followed"])
+        if max(followed) >= reads.num_object_classes:
+            raise ValueError("an unknown class of objects")
+        reads = replace(reads, followed=followed)
         forest = Forest.of_arrays(
-            arrays, num_classes=int(about["num_classes"]), num_statistics=number
+            {name: tensor.numpy() for name, tensor in tensors.items()},
+            num_classes=num_classes,
+            num_statistics=reads.num_statistics,
+            multi_label=multi_label,
         )
-        return FittedForest(
-            forest=forest,
-            inputs=_INPUTS.validate_json(about["inputs"]),
-            num_statistics=number,
-            is_multi_label=about["task"] == "multi-label",
-        )
-    except (ValueError, KeyError, TypeError, ValidationError) as err:
+    except (ValueError, KeyError, TypeError) as err:
         raise CheckpointError(
             f"{path_text(path)}: expected the forest of this run, got a different file; {_REMEDY}"
         ) from err
+    return FittedForest(forest=forest, inputs=reads, is_multi_label=multi_label)
 
 
 def logits_of_shares(share_MA: NDArray[np.float64], *, multi_label: bool) -> NDArray[np.float32]:

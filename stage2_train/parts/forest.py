@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAF = -1
+_MOST_TREES, _MOST_NODES, _MOST_DEPTH = 2_000, 1 << 23, 1_000
+"""Bounds of a stored forest: those of `small` have 500 trees of some hundred nodes each."""
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,12 +72,20 @@ class Forest:
 
     @classmethod
     def of_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], *, num_classes: int, num_statistics: int
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        num_classes: int,
+        num_statistics: int,
+        multi_label: bool,
     ) -> "Forest":
         """Return the forest with these arrays, which may come from a damaged or hostile file.
 
+        Every node except the roots is the child of one earlier node, so each path ends. There are
+        at most 2,000 trees, 8,388,608 nodes and 1,000 nodes on a path.
+
         Raises:
-            ValueError: if a forest cannot be evaluated: a node leads nowhere or in a circle.
+            ValueError: if the arrays are not such trees, or their leaves have no shares of classes.
         """
         forest = cls(**arrays, num_classes=num_classes)
         nodes, entries = len(forest.feature), len(forest.classes)
@@ -90,25 +101,49 @@ class Forest:
         for name, array in forest.arrays().items():
             if (array.shape, array.dtype) != expected[name]:
                 raise ValueError(f"{name}: expected {expected[name]}, got {array.shape}")
-        is_inner_N = forest.feature != _LEAF
+        counts = {"trees": (len(forest.roots), _MOST_TREES), "nodes": (nodes, _MOST_NODES)}
+        for name, (count, most) in counts.items():
+            if not 0 < count <= most:
+                raise ValueError(f"{name}: expected 1 to {most:,}, got {count:,}")
+        own_N, is_leaf_N = np.arange(nodes), forest.feature == _LEAF
         ranges = {
             "roots": (forest.roots, 0, nodes),
             "feature": (forest.feature, _LEAF, num_statistics),
+            "threshold": (forest.threshold[~is_leaf_N], -np.inf, np.inf),
+            "children of leaves": (forest.children[is_leaf_N].T, own_N[is_leaf_N], None),
+            "children": (forest.children[~is_leaf_N].T, own_N[~is_leaf_N] + 1, nodes),
             "classes": (forest.classes, 0, num_classes),
-            # children come after their node, so every path ends
-            "children": (
-                forest.children[is_inner_N],
-                np.flatnonzero(is_inner_N)[:, None] + 1,
-                nodes,
-            ),
+            "shares": (forest.shares, np.nextafter(0, 1), 1 + _ROUNDING),
             "offsets": (np.diff(forest.offsets), 0, entries + 1),
         }
         for name, (values, low, high) in ranges.items():
-            if not len(forest.roots) or not ((values >= low) & (values < high)).all():
+            high = low + 1 if high is None else high
+            if not ((values >= low) & (values < high)).all():
                 raise ValueError(f"{name}: out of range")
         if forest.offsets[0] or forest.offsets[-1] != entries:
             raise ValueError("offsets: expected to cover all entries")
+        forest._check_trees(is_leaf_N)
+        node_L = np.repeat(own_N, np.diff(forest.offsets))
+        total_N = np.bincount(node_L, forest.shares, nodes)
+        if not (multi_label or (abs(total_N[is_leaf_N] - 1) < _ROUNDING).all()):
+            raise ValueError("shares: expected a distribution over classes in each leaf")
         return forest
+
+    def _check_trees(self, is_leaf_N: NDArray[np.bool_]) -> None:
+        """Raise ValueError unless each node is a root or the child of one node, and no path is too
+        long; children come after their node."""
+        inner_children = self.children[~is_leaf_N].ravel()
+        reached_N = np.bincount(
+            np.concatenate([self.roots, inner_children]), minlength=len(is_leaf_N)
+        )
+        if (reached_N != 1).any():
+            raise ValueError("children: expected each node in one tree")
+        level = self.roots
+        for _ in range(_MOST_DEPTH):
+            level = self.children[level[~is_leaf_N[level]]].ravel()
+            if not len(level):
+                return
+        raise ValueError(f"children: expected at most {_MOST_DEPTH:,} nodes on a path")
 
 
 def fit_forest(

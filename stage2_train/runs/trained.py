@@ -18,7 +18,7 @@ from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
-from orn.stage2_train.parts.fitted_forest import FittedForest, read_forest
+from orn.stage2_train.parts.fitted_forest import FittedForest, ForestInputs, read_forest
 from orn.stage2_train.parts.temperatures import Temperatures, read_temperatures
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import OpenedData, open_paths
@@ -156,7 +156,7 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         )
     network = build_network(config.recipe.model)
     network.load_state_dict(dict(best.model))
-    forest = read_forest(run, config=config_digest(run))
+    forest = forest_of_run(run, config)
     if forest is None and "forest" in config.recipe.ensemble and is_first_process():
         logger.warning(
             "%s: no forest, which is fitted when training ends; using the network alone", run
@@ -169,6 +169,29 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         step=best.step,
         forest=forest,
         temperatures=read_temperatures(run, weights=weights_digest(run)),
+    )
+
+
+def forest_of_run(run: Path, config: RunConfig) -> FittedForest | None:
+    """Return the forest of a run; None if it has none.
+
+    Raises:
+        CheckpointError: if the file is damaged, or belongs to another run.
+    """
+    recipe = config.recipe
+    reads = ForestInputs(
+        num_object_classes=len(config.detector.class_names),
+        followed=(),
+        score_threshold=recipe.data.score_threshold,
+        num_frames=recipe.data.clip_frames,
+        reads_motion=recipe.model.reads_motion,
+    )
+    return read_forest(
+        run,
+        config=config_digest(run),
+        reads=reads,
+        num_classes=recipe.model.num_activities,
+        multi_label=config.dataset.task == "multi-label",
     )
 
 

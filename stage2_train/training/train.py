@@ -20,7 +20,7 @@ from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
-from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of, read_forest
+from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.open_data import record_inputs
 from orn.stage2_train.runs.phases import plan_phases
@@ -32,6 +32,7 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     record_start,
 )
+from orn.stage2_train.runs.trained import forest_of_run
 from orn.stage2_train.settings.resources import TrainRequest
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
@@ -137,7 +138,7 @@ def _fit_forest(inputs: TrainingInputs, *, threads: int) -> None:
         PipelineError: if objects or motion cannot be read, or the file cannot be written.
     """
     recipe, config = inputs.config.recipe, config_digest(inputs.run)
-    if "forest" not in recipe.ensemble or read_forest(inputs.run, config=config) is not None:
+    if "forest" not in recipe.ensemble or forest_of_run(inputs.run, inputs.config) is not None:
         return
     clips, opened = inputs.data.train, inputs.opened
     reads_motion = recipe.model.reads_motion

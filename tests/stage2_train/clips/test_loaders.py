@@ -1,11 +1,19 @@
 """The order of clips, and that it depends on neither workers nor processes nor resuming."""
 
+from copy import copy
 from dataclasses import fields, replace
 
 import pytest
 import torch
 
-from orn.shared.errors import ConfigError
+from orn.shared.errors import (
+    ClipStoreError,
+    ConfigError,
+    JoinError,
+    PipelineError,
+    ShardFormatError,
+    VideoDecodeError,
+)
 from orn.stage2_train.clips.batches import (
     LoaderSettings,
     num_training_batches,
@@ -76,3 +84,33 @@ def test_processes_share_a_global_batch(dataset) -> None:
     assert [one + other for one, other in zip(*parts, strict=True)] == whole
     with pytest.raises(ConfigError, match="32 segments for 2 processes"):
         num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))
+
+
+class _Failing(ClipDataset):
+    """A data set that raises an error with fields for every batch."""
+
+    error: PipelineError
+
+    def __getitems__(self, requests):
+        raise self.error
+
+
+ERRORS = [
+    PipelineError("no room", where="clips/a.h5", remedy="remove it"),
+    JoinError(where="video 'a'", expected="a frame at 1.00 s", got="none", remedy="detect again"),
+    ShardFormatError("array 'rle': chunk 0 is damaged", where="shard-000000.zarr.zip"),
+    VideoDecodeError(where="a.mp4", expected="frame 7"),
+    ClipStoreError("line one\nline two", where="b.h5"),
+]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_errors_keep_their_fields_with_and_without_workers(dataset, workers) -> None:
+    failing = copy(dataset)
+    failing.__class__ = _Failing
+    for error in ERRORS:
+        failing.error = error
+        settings = LoaderSettings(batch_size=3, workers=workers)
+        with pytest.raises(type(error)) as raised:
+            list(training_loader(failing, settings, epochs=range(1)))
+        assert str(raised.value) == str(error)

@@ -1,15 +1,26 @@
 """A stored forest predicts what it predicted when it was fitted, and a changed file is refused."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
+from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
+from orn.stage2_train.parts.clip_statistics import (
+    ClipMaps,
+    ClipObjects,
+    motion_statistics,
+    object_statistics,
+)
 from orn.stage2_train.parts.fitted_forest import (
     FittedForest,
     ForestInputs,
     read_forest,
 )
+from orn.stage2_train.settings.model_config import MOTION_CHANNELS
 
 INPUTS = ForestInputs(
     num_object_classes=3, followed=(1,), score_threshold=0.1, num_frames=8, reads_motion=True
@@ -18,7 +29,10 @@ INPUTS = ForestInputs(
 
 def fitted(multi_label: bool = False) -> tuple[FittedForest, np.ndarray]:
     random = np.random.default_rng(0)
-    statistics_NS, labels = random.normal(size=(40, 9)), random.integers(3, size=40)
+    statistics_NS, labels = (
+        random.normal(size=(40, INPUTS.num_statistics)),
+        random.integers(3, size=40),
+    )
     if multi_label:
         labels = (random.random((40, 3)) < 0.4).astype(np.float32)
     forest = FittedForest.fit(INPUTS, statistics_NS, labels, 3, seed=0, jobs=1)
@@ -28,17 +42,22 @@ def fitted(multi_label: bool = False) -> tuple[FittedForest, np.ndarray]:
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_a_stored_forest_predicts_the_same(tmp_path, multi_label) -> None:
     forest, statistics_NS = fitted(multi_label)
-    assert read_forest(tmp_path, config="a") is None
+    assert restored(tmp_path) is None
     forest.write(tmp_path, config="a")
     first = (tmp_path / FOREST_NAME).read_bytes()
-    restored = read_forest(tmp_path, config="a")
-    assert restored is not None
-    assert restored.inputs == INPUTS
-    logits_NA = restored.logits(statistics_NS)
+    read = restored(tmp_path, multi_label=multi_label)
+    assert read is not None
+    assert read.inputs == INPUTS
+    logits_NA = read.logits(statistics_NS)
     assert np.isfinite(logits_NA).all()
     assert np.array_equal(logits_NA, forest.logits(statistics_NS))
-    restored.write(tmp_path, config="a")
+    read.write(tmp_path, config="a")
     assert (tmp_path / FOREST_NAME).read_bytes() == first
+
+
+def restored(folder, *, config: str = "a", multi_label: bool = False) -> FittedForest | None:
+    reads = replace(INPUTS, followed=())
+    return read_forest(folder, config=config, reads=reads, num_classes=3, multi_label=multi_label)
 
 
 def test_a_forest_of_another_run_or_a_changed_one_is_refused(tmp_path) -> None:
@@ -46,7 +65,7 @@ def test_a_forest_of_another_run_or_a_changed_one_is_refused(tmp_path) -> None:
     path = tmp_path / FOREST_NAME
     content = path.read_bytes()
     with pytest.raises(CheckpointError):
-        read_forest(tmp_path, config="b")
+        restored(tmp_path, config="b")
     random = np.random.default_rng(1)
     for _ in range(60):
         place, bit = int(random.integers(len(content))), 1 << int(random.integers(8))
@@ -54,4 +73,32 @@ def test_a_forest_of_another_run_or_a_changed_one_is_refused(tmp_path) -> None:
         changed[place] ^= bit
         path.write_bytes(changed)
         with pytest.raises(CheckpointError):
-            read_forest(tmp_path, config="a")
+            restored(tmp_path)
+
+
+@pytest.mark.parametrize("followed", [[], [3], [-1], [0] * 200_000, ["a"], {"a": 1}, 10**30, None])
+def test_other_followed_classes_are_refused(tmp_path, followed) -> None:
+    fitted()[0].write(tmp_path, config="a")
+    path = tmp_path / FOREST_NAME
+    tensors, about = read_tensors(path, what="", remedy="")
+    write_tensors(path, tensors, {**about, "followed": json.dumps(followed)})
+    with pytest.raises(CheckpointError):
+        restored(tmp_path)
+
+
+def test_the_number_of_statistics_is_known_without_a_clip() -> None:
+    """Two frames with an object of the followed class, and one motion map of each."""
+    clip = ClipObjects(
+        seconds_F=np.arange(2.0),
+        frame_N=np.arange(2),
+        boxes_N4=np.array([[0, 0, 1, 1]] * 2, float),
+        labels_N=np.ones(2, np.int64),
+        scores_N=np.ones(2),
+    )
+    maps = ClipMaps(
+        seconds_T=np.arange(2.0),
+        maps_TChw=None,
+        motion_TChw=np.ones((2, MOTION_CHANNELS, 3, 3), np.float32),
+    )
+    of_objects_S = object_statistics(clip, num_classes=3, chosen=(1,))
+    assert len(of_objects_S) + len(motion_statistics(maps)) == INPUTS.num_statistics
