@@ -259,8 +259,8 @@ def _with_moments(
             yield window
         while covering and cursor < until:
             border = min(until, *(earlier.stop_seconds for earlier in covering))
-            is_instant = border == covering[0].start_seconds  # for a video with one frame
-            if border > cursor or is_instant:
+            is_instant = covering[0].stop_seconds == covering[0].start_seconds  # of one frame
+            if border - cursor > _SAME_SECONDS or is_instant:
                 yield _mean_of(covering, (cursor, border), multi_label, threshold)
             cursor = max(cursor, border)
             covering = [earlier for earlier in covering if earlier.stop_seconds > cursor]

@@ -91,6 +91,20 @@ def test_overlapping_windows_are_averaged_and_equal_neighbors_merged() -> None:
     assert first.windows == 2
 
 
+@given(
+    starts=st.lists(st.sampled_from([0.0, 1.0, 1.0 + 1e-9, 2.0]), min_size=1, max_size=6),
+    lengths=st.lists(st.sampled_from([1.0, 1.0 - 1e-9, 1.5]), min_size=6, max_size=6),
+)
+def test_no_moment_is_empty(starts, lengths) -> None:
+    windows = [
+        window(start, start + length, index % 2, (index + 1) % 2)
+        for index, (start, length) in enumerate(zip(sorted(starts), lengths, strict=False))
+    ]
+    moments = [*moments_of(windows)]
+    assert moments
+    assert all(moment.stop_seconds - moment.start_seconds > 1e-6 for moment in moments)
+
+
 def test_a_gap_parts_stretches_and_moments_are_not_merged() -> None:
     merged = segments_of([window(0, 1, 1, 0), window(5, 6, 1, 0)])
     assert [(segment.start_seconds, segment.stop_seconds) for segment in merged] == [(0, 1), (5, 6)]
