@@ -21,6 +21,7 @@ from orn.stage1_detect.imports.import_objects import describe_import
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.baseline.baseline_command import baseline
 from orn.stage2_train.clip_store.make_clips import describe_clips
+from orn.stage2_train.evaluation.calibrate import calibrate
 from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.report.report_command import report
 from orn.stage2_train.runs.phases import plan_phases
@@ -31,7 +32,7 @@ from orn.stage2_train.training.initial_weights import find_initial_weights, imag
 
 _FASTER = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
 """Options to advise on a machine without a GPU."""
-_RESULTS = (evaluate, baseline, report)
+_RESULTS = (calibrate, evaluate, baseline, report)
 """Commands that use a trained network."""
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""

@@ -1,5 +1,5 @@
-"""The pipeline of `orn run`: check, detect or import, store clips, train, evaluate, evaluate a
-baseline, report.
+"""The pipeline of `orn run`: check, detect or import, store clips, train, calibrate, evaluate,
+evaluate a baseline, report.
 
 Each step is a command that a user could type. The steps detect, clips and train determine the
 remaining work themselves, so videos that are added later are also processed.
@@ -29,6 +29,7 @@ from orn.stage2_train.baseline.baseline_job import stale_baseline
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.clip_store.clips_command import clips
+from orn.stage2_train.evaluation.calibrate import calibrate, stale_calibration
 from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import stale_evaluation
@@ -61,6 +62,8 @@ def pipeline_steps(pipeline: Pipeline) -> list[Step]:
         steps += _training_steps(pipeline, fold, training)
     split: Split = "validation" if pipeline.folds else pipeline.split
     shown = {"run": pipeline.run, "split": split, "resources": _of_run(pipeline.train)}
+    if pipeline.folds:
+        steps.append(_calibration(pipeline.run, pipeline.train, ending="-folds"))
     stale = partial(stale_report, pipeline.run, split=split)
     return [*steps, Step(name="report", command=report, values=shown, stale=stale)]
 
@@ -72,6 +75,9 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
     if fold == ALL:  # no split is left
         return
     split: Split = "test" if fold else pipeline.split
+    assert training.run is not None
+    if not fold:  # folds are calibrated together
+        yield _calibration(training.run, training)
     evaluation = EvalRequest(run=training.run, split=split, resources=_of_run(training))
     yield Step(
         name=f"eval{ending}",
@@ -97,6 +103,12 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
         values={"request": request},
         stale=partial(stale_baseline, request),
     )
+
+
+def _calibration(run: Path, training: TrainRequest, *, ending: str = "") -> Step:
+    values = {"run": run, "resources": _of_run(training)}
+    stale = partial(stale_calibration, **values)
+    return Step(name=f"calibrate{ending}", command=calibrate, values=values, stale=stale)
 
 
 def _of_run(training: TrainRequest) -> DataAndDevice:

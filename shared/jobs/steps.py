@@ -59,7 +59,8 @@ class Step:
 
     name: str
     """Unique in its list."""
-    command: Command
+    command: Command | Callable[..., None]
+    """A command, or a function of a module."""
     values: Mapping[str, Any] = field(default_factory=dict)
     stale: Callable[[], str | None] = lambda: ""
     """Returns why its outputs must be made again, in words; None if they are current. By default
@@ -70,8 +71,10 @@ class Step:
         return self.stale() is None
 
     def describe(self) -> str:
-        """Return the command line that does the same."""
-        return self.command.typed(**self.values)
+        """Return the command line that does the same, or the first line about the function."""
+        if isinstance(self.command, Command):
+            return self.command.typed(**self.values)
+        return str(self.command.__doc__).partition("\n")[0]
 
     def run(self, *, done: Collection[int] = (0,)) -> None:
         """Run the command; all of its output goes to stderr. Ctrl-C and SIGTERM also end it.
@@ -103,7 +106,7 @@ class Step:
 
     def _start(self) -> ForkServerProcess:
         _start_server([self])
-        function = self.command.function
+        function = self.command.function if isinstance(self.command, Command) else self.command
         where = function.__module__, function.__name__, str(Path.cwd()), dict(os.environ)
         process = _CONTEXT.Process(target=_call, args=(_Output(_STDERR), dict(self.values), *where))
         try:
@@ -148,7 +151,8 @@ def _call(
     with errors_as_exit_codes():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         with logging_to_stderr(0):
-            code = getattr(importlib.import_module(module), name).function(**values)
+            called = getattr(importlib.import_module(module), name)
+            code = getattr(called, "function", called)(**values)
         sys.stdout.flush()
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -158,7 +162,8 @@ def _start_server(steps: Iterable[Step], imports: Sequence[str] = ()) -> None:
 
     It imports nothing from the current folder, and ignores signals while it imports.
     """
-    modules = [module for step in steps for module in step.command.imports]
+    commands = [step.command for step in steps if isinstance(step.command, Command)]
+    modules = [module for command in commands for module in command.imports]
     _CONTEXT.set_forkserver_preload([*dict.fromkeys([*modules, *imports])])
     resource_tracker.ensure_running()  # which changes the signal mask
     before = os.environ.get(_SAFE_PATH)

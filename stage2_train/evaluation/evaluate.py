@@ -13,9 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -35,7 +37,12 @@ from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
-from orn.stage2_train.evaluation.whole_model import calibrated_folds, whole_model
+from orn.stage2_train.parts.temperatures import (
+    FEWEST_SEGMENTS,
+    Temperatures,
+    cross_fitted,
+    fit_temperatures,
+)
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.find_run import chosen_run
@@ -53,12 +60,14 @@ from orn.stage2_train.runs.run_folder import (
     check_room,
     config_digest,
     result_paths,
+    temperatures_digest,
     weights_digest,
 )
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     data_of_run,
     inference_precision,
+    is_of_folds,
     log_precision,
     open_model,
 )
@@ -103,7 +112,8 @@ def evaluate_run(
         CheckpointError: if the run has no weights yet, or logits are not finite.
         JoinError: if the split has no usable segments.
     """
-    model = open_model(run, device="cpu")
+    is_fitted_here = _fits(run, read_config(run), request, opened.dataset.name)
+    model = open_model(run, device="cpu", is_calibrated=not is_fitted_here)
     check_room(run)
     config, recipe = model.config, model.config.recipe
     joined = opened.join(request.split, recipe)
@@ -115,15 +125,17 @@ def evaluate_run(
         check_objects(clips, shards=opened.detections.path, are_required=False, warn=True)
     batch_size, workers = recipe.optimizer.batch_size, request.resources.workers
     loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
-    predictions = _predict(
-        model, clips, loading, num_clips=request.num_clips, accelerator=accelerator
+    predictions = predict_parts(
+        *(model, clips, loading),
+        opened=opened,
+        accelerator=accelerator,
+        num_clips=request.num_clips,
     )
-    predictions = replace(predictions, made_from=_made_from(run, request, opened, joined))
+    inputs = _made_from(run, request, opened, joined)
+    predictions = replace(predictions, made_from=inputs)
     is_seen = request.split in recipe.data.training_splits
-    results: dict[str, Any] = {}
-    if accelerator.is_main_process:
-        predictions = whole_model(model, predictions, clips, opened=opened, request=request)
-        results["calibration"] = calibration_values(predictions)
+    predictions = _calibrated(model, predictions, request, is_fitted_here=is_fitted_here)
+    results: dict[str, Any] = {"calibration": calibration_values(predictions)}
     if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
         with progress("controls", total=None, unit="clips") as bar:
             when_changed = predict_changed(
@@ -158,18 +170,25 @@ def save_results(run: Path, name: str, file: EvalFile, predictions: Predictions)
     file.write(path)
 
 
-def _predict(
+def predict_parts(
     model: OpenedModel,
     clips: ClipDataset,
     loading: LoaderSettings,
     *,
-    num_clips: int,
+    opened: OpenedData,
     accelerator: Accelerator,
+    num_clips: int = 1,
+    task: str = "eval",
 ) -> Predictions:
-    """Return the predictions for clips, with their groups and unsure labels."""
+    """Return the predictions of the parts of a model, with the groups and unsure labels of the
+    clips; without temperatures."""
+    of_forest = None
+    if model.forest is not None:
+        data = {"detections": opened.detections, "frames": opened.clips}
+        of_forest = partial(model.forest.of_segments, **data)
     total = len(clips) * num_clips
     began = time.perf_counter()
-    with progress("eval", total=total, unit="clips") as bar:
+    with progress(task, total=total, unit="clips") as bar:
         predictions = predict(
             model.network.to(accelerator.device),
             clips,
@@ -177,6 +196,7 @@ def _predict(
             heads=model.heads,
             num_clips=num_clips,
             accelerator=accelerator,
+            forest=of_forest,
             advance=bar.advance,
         )
     check_finite(predictions.by_head(), predictions.ids, of=model.path)
@@ -185,6 +205,42 @@ def _predict(
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     return with_groups(predictions, clips.segments, unsure_labels(clips))
+
+
+def _fits(run: Path, config: RunConfig, request: EvalRequest, dataset_name: str) -> bool:
+    """Return whether temperatures are fitted on the segments of an evaluation, so that those of the
+    model must not be applied to them."""
+    if dataset_name != config.dataset.name:
+        return False
+    if is_of_folds(run, config):
+        return request.split == "test"
+    is_plain = request.num_clips == 1 and request.label is None
+    is_held_out = request.split not in config.recipe.data.training_splits
+    return request.split == "validation" and is_held_out and is_plain
+
+
+def _calibrated(
+    model: OpenedModel, predictions: Predictions, request: EvalRequest, *, is_fitted_here: bool
+) -> Predictions:
+    """Return predictions with temperatures: those of the model; or, on the validation split which
+    fits them, those that are fitted on its other groups; none on the test split of a fold, which
+    gets those of the other folds in `evaluate_folds`."""
+    parts, labels = predictions.parts, predictions.labels
+    assert parts is not None
+    if not is_fitted_here:
+        fitted = model.temperatures
+        row_N3 = np.broadcast_to(fitted.row(), (len(labels), 3))
+        return replace(predictions, temperatures=row_N3, fitted_on=fitted.fitted_on)
+    if request.split == "test":
+        return predictions
+    groups = predictions.groups or predictions.ids
+    temperature_N3 = cross_fitted(parts, labels, predictions.unsure, groups=groups)
+    is_fitted = len(labels) >= FEWEST_SEGMENTS
+    return replace(
+        predictions,
+        temperatures=temperature_N3,
+        fitted_on="other groups of the validation split" if is_fitted else "",
+    )
 
 
 def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalRequest) -> None:
@@ -268,8 +324,11 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     first = files[0]
     calibration: dict[str, Any] = {}
     if predictions.parts is not None:  # not of a baseline
-        sizes = [len(part.ids) for part in own]
-        predictions = calibrated_folds(run, folds, predictions, predictions.parts, sizes=sizes)
+        *of_folds, _ = fold_temperatures(own)
+        rows = [fitted.row() for fitted in of_folds]
+        temperature_N3 = np.repeat(rows, [len(part.ids) for part in own], axis=0)
+        fitted_on = next((fitted.fitted_on for fitted in of_folds if fitted.fitted_on), "")
+        predictions = replace(predictions, temperatures=temperature_N3, fitted_on=fitted_on)
         calibration = {"calibration": calibration_values(predictions)}
     values = measured_values(predictions, first.classes, first.metric) | calibration
     if first.metric == "map":
@@ -301,6 +360,28 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     return pooled
 
 
+def fold_temperatures(own: Sequence[Predictions]) -> list[Temperatures]:
+    """Return the temperatures of each fold, fitted on the predictions of the others, and last those
+    of a model that is trained on all, fitted on all.
+
+    Args:
+        own: predictions of the networks of all folds for their test splits.
+    """
+    predictions = joined_predictions(own)
+    assert predictions.parts is not None
+    fold_N = np.repeat(np.arange(len(own)), [len(part.ids) for part in own])
+    return [
+        fit_temperatures(
+            predictions.parts,
+            predictions.labels,
+            predictions.unsure,
+            chosen_N=fold_N != number,
+            fitted_on=f"the test parts of {'other' if number < len(own) else 'all'} folds",
+        )
+        for number in range(len(own) + 1)
+    ]
+
+
 def stale_evaluation(request: EvalRequest) -> str | None:
     """Return why a run must be evaluated again, in words; None if its results are current."""
     try:
@@ -324,9 +405,13 @@ def _made_from(
     run: Path, request: EvalRequest, opened: OpenedData, joined: JoinedSplit
 ) -> dict[str, Any]:
     options = {"split": request.split, "clips": request.num_clips}
+    applied: dict[str, str] = {}
+    if not _fits(run, read_config(run), request, opened.dataset.name):
+        applied["temperatures"] = temperatures_digest(run)
     return {
         "config": json_digest([config_digest(run), options]),
         "weights": weights_digest(run),
+        **applied,
         "labels": labels_digest(joined.segments),
         **data_inputs(opened, joined.segments),
     }

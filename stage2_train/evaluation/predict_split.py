@@ -3,7 +3,7 @@
 N segments, A activity classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from orn.data_manifests.records import Segment
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.runs.predictions import Predictions, joined_predictions
@@ -29,6 +30,7 @@ def predict(
     heads: Heads,
     num_clips: int = 1,
     accelerator: "Accelerator",
+    forest: Callable[[Sequence[Segment]], NDArray[np.float32]] | None = None,
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
     """Return the predictions for all segments, in order.
@@ -38,6 +40,7 @@ def predict(
     Args:
         network: network on the accelerator's device; it remains in evaluation mode afterwards.
         num_clips: number of clips of each segment whose logits are averaged.
+        forest: returns the logits of the model's forest for segments; None if it has none.
         advance: called with the number of clips of each finished batch.
     """
     from accelerate.utils import gather_object
@@ -70,11 +73,13 @@ def predict(
             mean_NA = means.setdefault(name, np.zeros((len(own), total_BA.shape[1]), np.float32))
             mean_NA[first : first + len(batch)] = total_BA / num_clips
         advance(len(batch))
+    own_segments = [dataset.segments[index] for index in own]
     part = Predictions(
-        ids=tuple(dataset.segments[index].id for index in own),
+        ids=tuple(segment.id for segment in own_segments),
         labels=np.concatenate(labels) if labels else _no_labels(dataset),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
+        forest_logits=forest(own_segments) if forest and own_segments else None,
         combination=combination,
     )
     return gathered(gather_object([part]))

@@ -14,9 +14,9 @@ N segments, A activity classes.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,8 @@ class Temperatures:
     """Number of segments on which they were fitted; 0 if none was fitted."""
     fitted_on: str = ""
     """Description of these segments, such as `the validation split`."""
-    weights: str = ""
-    """Digest of the weights of the network for which they hold."""
+    made_from: dict[str, Any] = field(default_factory=dict)
+    """What they were fitted from; see `runs.made_from`."""
 
     def row(self) -> NDArray[np.float64]:
         """Return the (3,) temperatures of the network, the forest and the whole."""
@@ -137,7 +137,6 @@ def fit_temperatures(
     *,
     chosen_N: NDArray[np.bool_] | None = None,
     fitted_on: str = "",
-    weights: str = "",
 ) -> Temperatures:
     """Return the temperatures with the least log loss: one for each part, then one for the average
     of the calibrated parts. With fewer than 30 segments, none is fitted.
@@ -148,7 +147,6 @@ def fit_temperatures(
         unsure_NA: pairs of segment and class that do not count.
         chosen_N: the segments to fit them on; None for all.
         fitted_on: description of the segments.
-        weights: digest of the weights.
     """
     if chosen_N is not None:
         logits, labels = logits.rows(chosen_N), labels[chosen_N]
@@ -169,7 +167,6 @@ def fit_temperatures(
         whole=whole,
         num_segments=len(labels),
         fitted_on=fitted_on,
-        weights=weights,
     )
 
 
@@ -268,16 +265,24 @@ def read_temperatures(run: Path, *, weights: str) -> Temperatures:
         CheckpointError: if the file is damaged or changed.
     """
     path = run / TEMPERATURES_NAME
-    if not path.exists():
-        return NOT_FITTED
+    temperatures = load_temperatures(path) if path.exists() else NOT_FITTED
+    return temperatures if temperatures.made_from.get("weights") == weights else NOT_FITTED
+
+
+def load_temperatures(path: Path) -> Temperatures:
+    """Return the temperatures in a file.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged or changed.
+    """
     raw = read_json(path, error=CheckpointError)
     try:
         if not isinstance(raw, dict) or raw.pop("digest", None) != json_digest(raw):
             raise ValueError("a different digest")
-        temperatures = _TEMPERATURES.validate_json(json.dumps(raw))
+        return _TEMPERATURES.validate_json(json.dumps(raw))
     except (ValidationError, ValueError) as err:
         raise CheckpointError(
             f"{path_text(path)}: expected the temperatures of a run, got a damaged or changed "
-            "file; evaluate the run again"
+            "file; run the command that trained the run again, which fits them, or export the "
+            "model again"
         ) from err
-    return temperatures if temperatures.weights == weights else NOT_FITTED

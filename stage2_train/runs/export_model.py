@@ -25,6 +25,7 @@ from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
     MADE_FROM_NAME,
     config_digest,
+    temperatures_digest,
     weights_digest,
 )
 from orn.stage2_train.runs.trained import OpenedModel, open_model
@@ -69,12 +70,14 @@ def export_run(run: Path, out: Path) -> tuple[str, ...]:
         model.forest.write(out, config=config_digest(out))
         names.append(FOREST_NAME)
     if model.temperatures.num_segments:
-        write_temperatures(out, replace(model.temperatures, weights=weights_digest(out)))
+        inputs = {"weights": weights_digest(out)}
+        write_temperatures(out, replace(model.temperatures, made_from=inputs))
         names.append(TEMPERATURES_NAME)
     write_text(out / CARD_NAME, _card(model, run, out))
     inputs = {
         "config": config_digest(out),
         "weights": weights_digest(run),
+        "temperatures": temperatures_digest(run),
         "outputs": output_digests(run, sorted(run.glob("eval-*.json"))),
     }
     write_text(out / MADE_FROM_NAME, json.dumps(inputs, indent=1) + "\n")

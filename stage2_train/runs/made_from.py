@@ -3,14 +3,15 @@
 Each output stores one record, `made_from`, with a digest of each kind of input:
 
     config   settings and options that change it
-    weights  of the network
+    weights  of the network and of the forest
+    temperatures  of probabilities
     labels   segments with their times and labels
     objects  shards with the videos of these segments
     frames   stored frames of these videos, by their content
     outputs  other outputs that it reads, by name
 
-A run and an exported model store it in `made_from.json`, an evaluation and its predictions in their
-files, and a report at its end.
+A run and an exported model store it in `made_from.json`, temperatures, an evaluation and its
+predictions in their files, and a report at its end.
 """
 
 import itertools
@@ -24,6 +25,8 @@ from orn.data_manifests.records import Dataset, Segment
 from orn.shared.data_files import file_digest, read_bounded, read_json
 from orn.shared.errors import PipelineError
 from orn.shared.text import counted
+from orn.stage2_train.parts import TEMPERATURES_NAME
+from orn.stage2_train.parts.temperatures import load_temperatures
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import labels_digest, recorded_config
@@ -37,7 +40,8 @@ _IN_PAGE = "<!-- made from "
 _MOST_BYTES = 1 << 30
 _WORDS = {
     "config": "settings have changed",
-    "weights": "the weights of the network have changed",
+    "weights": "the weights of the model have changed",
+    "temperatures": "the temperatures have changed",
     "labels": "labels have changed",
     "objects": "objects have changed",
     "frames": "frames have changed",
@@ -74,18 +78,21 @@ def why_stale(output: Path, inputs: MadeFrom) -> str | None:
 def recorded_inputs(output: Path) -> MadeFrom | None:
     """Return what an output was made from; None if it is missing, damaged or has no record."""
     try:
-        if output.suffix == ".npz":
-            return load_predictions(output).made_from
         if output.name.startswith("eval-"):
-            return read_eval(output).made_from
-        if output.suffix == ".html":
+            recorded: Any = read_eval(output).made_from
+        elif output.name == TEMPERATURES_NAME:
+            recorded = load_temperatures(output).made_from
+        elif output.suffix == ".npz":
+            recorded = load_predictions(output).made_from
+        elif output.suffix == ".html":
             page = read_bounded(output, most_bytes=_MOST_BYTES).decode()
             recorded = json.loads(page.rpartition(_IN_PAGE)[2].removesuffix(" -->\n"))
         else:
             recorded = read_json(output / MADE_FROM_NAME)
-    except (PipelineError, ValueError):
+    except (PipelineError, ValueError, RecursionError):
         return None
-    return recorded if isinstance(recorded, dict) else None
+    is_record = isinstance(recorded, dict) and isinstance(recorded.get("outputs", {}), dict)
+    return recorded if is_record else None
 
 
 def in_page(inputs: MadeFrom) -> str:

@@ -25,6 +25,7 @@ from pydantic.dataclasses import dataclass
 from orn.data_manifests.records import ALL
 from orn.shared.config.fields import STRICT
 from orn.shared.data_files import (
+    file_digest,
     json_digest,
     open_file,
     open_to_append,
@@ -291,12 +292,21 @@ def check_digest(run: Path, raw: dict[str, Any], names: Sequence[str]) -> None:
 
 
 def weights_digest(run: Path) -> str:
-    """Return the digest of the best weights of a run, which their file contains.
+    """Return the digest of the best weights of a run and of its forest, if it has one, which their
+    files contain.
 
     Raises:
-        CheckpointError: if the weights are missing or damaged.
+        CheckpointError: if the weights are missing, or one of both is damaged.
     """
-    return str(_metadata(run / BEST_NAME).get("digest"))
+    own = str(_metadata(run / BEST_NAME).get("digest"))
+    forest = run / FOREST_NAME
+    return json_digest([own, _metadata(forest).get("digest")]) if forest.exists() else own
+
+
+def temperatures_digest(run: Path) -> str:
+    """Return the digest of the temperatures of a run; empty if it has none."""
+    path = run / TEMPERATURES_NAME
+    return file_digest(path) if path.exists() else ""
 
 
 def no_weights(run: Path) -> CheckpointError:

@@ -19,7 +19,7 @@ from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.parts.fitted_forest import FittedForest, ForestInputs, read_forest
-from orn.stage2_train.parts.temperatures import Temperatures, read_temperatures
+from orn.stage2_train.parts.temperatures import NOT_FITTED, Temperatures, read_temperatures
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import OpenedData, open_paths
 from orn.stage2_train.runs.phases import plan_phases
@@ -127,7 +127,9 @@ def log_precision(run: Path, config: RunConfig, device: str) -> None:
         )
 
 
-def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel:
+def open_model(
+    run: Path, *, device: str | torch.device = "auto", is_calibrated: bool = True
+) -> OpenedModel:
     """Load the network of a run or an exported run with its best weights.
 
     Shapes of weights are compared before memory is allocated.
@@ -135,6 +137,7 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
     Args:
         run: run folder or exported run.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        is_calibrated: whether its temperatures are read.
 
     Raises:
         ConfigError: if the folder is not a run, its configuration does not match the network, or
@@ -168,7 +171,9 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         phase=best.phase,
         step=best.step,
         forest=forest,
-        temperatures=read_temperatures(run, weights=weights_digest(run)),
+        temperatures=(
+            read_temperatures(run, weights=weights_digest(run)) if is_calibrated else NOT_FITTED
+        ),
     )
 
 
@@ -227,6 +232,12 @@ def fold_runs(run: Path) -> tuple[Path, ...]:
         return ()
     paths = paths_of_run(first, recorded_config(first), DataAndDevice())
     return tuple(run / name for name in folds_of(paths.manifest))
+
+
+def is_of_folds(run: Path, config: RunConfig) -> bool:
+    """Return whether a run is that of a fold, or of all videos after those of folds."""
+    recorded = config.paths(run)
+    return recorded is not None and folds_of(recorded.manifest) != ()
 
 
 def data_of_run(

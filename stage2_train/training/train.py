@@ -1,5 +1,5 @@
-"""The job of `orn train`: combine data, recipe and run folder, train the network, and fit the
-forest of the model."""
+"""The job of `orn train`: combine data, recipe and run folder, train the network, fit the forest of
+the model, and calibrate it."""
 
 import logging
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
 from orn.stage2_train.clips.batches import evaluation_loader
+from orn.stage2_train.evaluation.calibrate import calibrate
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
@@ -32,7 +33,7 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     record_start,
 )
-from orn.stage2_train.runs.trained import forest_of_run
+from orn.stage2_train.runs.trained import forest_of_run, is_of_folds
 from orn.stage2_train.settings.resources import TrainRequest
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
@@ -77,9 +78,12 @@ def _train(
         max_steps=request.max_steps,
     )
     phases = plan_phases(recipe, num_segments=1)  # for their names
-    if state.is_finished(len(phases)) and accelerator.is_main_process:
-        _fit_forest(inputs, threads=resources.num_threads())
-    accelerator.wait_for_everyone()
+    if state.is_finished(len(phases)):
+        if accelerator.is_main_process:
+            _fit_forest(inputs, threads=resources.num_threads())
+        accelerator.wait_for_everyone()
+        if not is_of_folds(inputs.run, inputs.config):  # which are calibrated together
+            calibrate(inputs.run, resources)
     return {
         "run": str(inputs.run),
         "step": state.step,

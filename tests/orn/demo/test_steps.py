@@ -12,7 +12,7 @@ def test_demos_never_share_files() -> None:
 
 def test_the_steps_of_the_demo() -> None:
     steps = demo_steps(3)
-    names = "world check detect clips train eval baseline report page film"
+    names = "world check detect clips train calibrate eval baseline report page film"
     assert [step.name for step in steps] == names.split()
     assert "--data data/seed-3" in steps[4].describe()
 

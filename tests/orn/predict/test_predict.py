@@ -84,7 +84,11 @@ def test_all_parts_of_a_model_predict_as_they_are_evaluated(trained, tmp_path) -
     parts = ("--set", 'ensemble=["network","forest"]', "--set", "precision=fp32")
     run_orn("train", trained.run.parent / "tiny.toml", *words, "--device", "cpu", *parts)
     temperatures = Temperatures(
-        network=2.0, forest=0.5, whole=0.8, num_segments=40, weights=weights_digest(run)
+        network=2.0,
+        forest=0.5,
+        whole=0.8,
+        num_segments=40,
+        made_from={"weights": weights_digest(run)},
     )
     write_temperatures(run, temperatures)
     run_orn("eval", run, "--workers", "0", "--device", "cpu", "--name", "again")

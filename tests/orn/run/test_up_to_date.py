@@ -17,8 +17,13 @@ from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.steps import Step, run_steps
+from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
+from orn.stage2_train.parts import TEMPERATURES_NAME
+from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
 from orn.stage2_train.runs.made_from import is_current, recorded_inputs, why_stale
+from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.training_inputs import open_inputs
 from tests.orn.run.pipelines import LAPTOP, begin, carry_out, pipeline_of
 from tests.running import run_orn
@@ -103,7 +108,7 @@ def commands() -> Any:
     commands: list[str] = []
 
     def run(step: Step, **_: object) -> None:
-        commands.append(step.command.words)
+        commands.append(getattr(step.command, "words", step.name))
         carry_out(step)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -267,6 +272,13 @@ def damaged(name: str, place: int) -> Callable[[Begun], None]:
     return change
 
 
+def written(name: str, text: str) -> Callable[[Begun], None]:
+    def change(begun: Begun) -> None:
+        (begun.run / name).write_text(text)
+
+    return change
+
+
 def option(**options: Any) -> Callable[[Begun], Begun]:
     return lambda begun: replace(begun, options=options)
 
@@ -275,10 +287,6 @@ def evaluated(**options: Any) -> Callable[[Begun], None]:
     """An evaluation by hand, with other options."""
 
     def change(begun: Begun) -> None:
-        from orn.stage2_train.evaluation.eval_request import EvalRequest
-        from orn.stage2_train.evaluation.evaluate import evaluate
-        from orn.stage2_train.settings.resources import DataAndDevice
-
         evaluate(EvalRequest(run=begun.run, resources=DataAndDevice(**LAPTOP), **options))
 
     return change
@@ -309,20 +317,22 @@ def no_log(begun: Begun) -> None:
 
 
 LABELS, OBJECTS, FRAMES = (f"{name} have changed" for name in ("labels", "objects", "frames"))
-SETTINGS, WEIGHTS = "settings have changed", "the weights of the network have changed"
+SETTINGS, WEIGHTS = "settings have changed", "the weights of the model have changed"
 REFUSED = "refused: "
 REFUSES = {"run": REFUSED}
 of_trained_input: dict[str, str] = {"baseline": "", **REFUSES}
-of_input = {"eval": "", **of_trained_input}
-of_validation = {"eval": LABELS, "baseline": LABELS}
+of_input = {"calibrate": "", "eval": "", **of_trained_input}
+of_validation = {"calibrate": LABELS, "eval": LABELS, "baseline": LABELS}
 of_training = {"baseline": LABELS, "run": REFUSED}
 of_labels = {**of_training, **of_validation}
 of_data = {"baseline": SETTINGS, "run": REFUSED}
 EVAL, PREDICTIONS = RESULTS
+TEMPERATURES = f"run/{TEMPERATURES_NAME}"
 BASELINE = tuple(f"baseline/{name}" for name in RESULTS)
 SHOWN = {name: {"report": f"{name} has changed"} for name in (*RESULTS, *BASELINE)}
 of_views = {"eval": SETTINGS, "report": f"{EVAL} has changed, {PREDICTIONS} has changed"}
-DATA = {why: {"eval": why, "baseline": why, "run": why} for why in (OBJECTS, FRAMES)}
+ALL_OF_RUN = ("calibrate", "eval", "baseline", "run")
+DATA = {why: dict.fromkeys(ALL_OF_RUN, why) for why in (OBJECTS, FRAMES)}
 TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "nothing": (lambda begun: None, {}),
     "the times of all files": (touched, {}),
@@ -367,13 +377,16 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     ),
     "colors of a validation video": (
         frames_of(only("film/2", recolored)),
-        {"eval": FRAMES, "baseline": FRAMES},
+        {"calibrate": FRAMES, "eval": FRAMES, "baseline": FRAMES},
     ),
     "another video in the store": (another_film, {}),
     "the store removed": (lambda begun: shutil.rmtree(begun.store), of_input),
     # weights
-    "best weights": (scaled("model.safetensors", 0.5), {"eval": WEIGHTS}),
-    "best weights removed": (without("run/model.safetensors"), {"eval": ""}),
+    "best weights": (scaled("model.safetensors", 0.5), {"calibrate": WEIGHTS, "eval": WEIGHTS}),
+    "best weights removed": (without("run/model.safetensors"), {"calibrate": "", "eval": ""}),
+    "temperatures removed": (without(f"run/{TEMPERATURES_NAME}"), {"calibrate": ""}),
+    "temperatures emptied": (written(TEMPERATURES_NAME, ""), {"calibrate": ""}),
+    "a temperature": (edited('network": 1', 'network": 2', TEMPERATURES), {"calibrate": ""}),
     "the last checkpoint removed": (without("run/last.safetensors"), {}),
     "the last checkpoint": (scaled("last.safetensors", 2.0), {}),
     # settings
@@ -412,7 +425,20 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     ),
     "the report removed": (without("run/report.html"), {"report": ""}),
     "the record of the run removed": (without("run/made_from.json"), {"run": ""}),
-    "the configuration removed": (without("run/config.json"), {"eval": "", "report": ""}),
+    "the configuration removed": (
+        without("run/config.json"),
+        {"calibrate": "", "eval": "", "report": ""},
+    ),
+    "a record of another type": (written("made_from.json", '{"outputs": [1]}'), {"run": ""}),
+    "a deep record": (written("made_from.json", "[" * 100_000), {"run": ""}),
+    "a report with a deep record": (
+        appended("run/report.html", f"<!-- made from {'[' * 100_000} -->\n"),
+        {"report": ""},
+    ),
+    "a report with a record of another type": (
+        appended("run/report.html", '<!-- made from {"outputs": [1]} -->\n'),
+        {"report": ""},
+    ),
     "a damaged evaluation": (damaged(EVAL, 0), {"eval": "", **SHOWN[EVAL]}),
     "damaged predictions": (damaged(PREDICTIONS, -1), {"eval": "", **SHOWN[PREDICTIONS]}),
     "a damaged report": (damaged("report.html", -5), {"report": ""}),
@@ -442,6 +468,7 @@ def test_after_a_change_each_output_is_current_or_names_it(begun: Begun, name: s
     ("name", "made"),
     [
         ("nothing", []),
+        ("temperatures emptied", []),  # made again when training ends
         ("validation labels exchanged", ["eval", "baseline", "report"]),
         ("best weights", ["eval", "report"]),
         ("its predictions removed", ["baseline"]),
@@ -457,6 +484,27 @@ def test_the_same_commands_make_again_what_is_stale(begun: Begun, name: str, mad
     assert begun.run_all() == ["train"]
     if "report" not in made:
         assert before == {path: (begun.run / path).read_bytes() for path in SHOWN}
+
+
+def test_an_evaluation_writes_nothing_that_predictions_read(begun: Begun) -> None:
+    temperatures = (begun.run / TEMPERATURES_NAME).read_bytes()
+    row_of("validation", 0, removed)(begun)
+    evaluated()(begun)
+    assert (begun.run / TEMPERATURES_NAME).read_bytes() == temperatures
+
+
+def test_changed_temperatures_are_those_of_another_evaluation(begun: Begun) -> None:
+    """Of the split to which they are applied, not of the one on which they are fitted."""
+    of_train = EvalRequest(run=begun.run, split="train", resources=DataAndDevice(**LAPTOP))
+    evaluate(of_train)
+    assert stale_evaluation(of_train) is None
+    fitted = Temperatures(network=2.0, num_segments=40, made_from={"weights": "others"})
+    write_temperatures(begun.run, fitted)
+    assert stale_evaluation(of_train) == "the temperatures have changed"
+    steps = {step.name: step for step in pipeline_steps(begun.pipeline)}
+    assert steps["calibrate"].stale() is not None and steps["eval"].is_current()
+    begun.run_all()
+    assert stale_evaluation(of_train) is None
 
 
 def test_other_labels_give_another_score(begun: Begun) -> None:

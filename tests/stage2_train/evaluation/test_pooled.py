@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError, JoinError
-from orn.stage2_train.evaluation.evaluate import evaluate_folds
-from orn.stage2_train.parts.temperatures import PartLogits, fit_temperatures, read_temperatures
+from orn.stage2_train.evaluation.evaluate import evaluate_folds, fold_temperatures
+from orn.stage2_train.parts.temperatures import PartLogits, fit_temperatures
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
-from orn.stage2_train.runs.run_folder import weights_digest
 from tests.worlds.evaluations import evaluation_of, predictions_of
 from tests.worlds.films import TINY_RECORD, write_tiny_model
 
@@ -78,19 +77,18 @@ def test_a_fold_is_calibrated_on_the_others_and_the_final_model_on_all(tmp_path:
         person = f"person {number}"
         folds.append(fold(tmp_path / str(number), labels_N, logits_N2.tolist(), person, "top1"))
         drawn.append((logits_N2, labels_N))
-    write_tiny_model(tmp_path)
     evaluation = evaluate_folds(tmp_path, folds)
     predictions = load_predictions(tmp_path / "predictions-folds.npz")
     assert predictions.temperatures is not None
-    for number, run in enumerate((*folds, tmp_path)):
-        others = [own for other, own in enumerate(drawn) if other != number]
-        logits_N2, labels_N = (np.concatenate(own) for own in zip(*others, strict=True))
+    found = fold_temperatures([load_predictions(own / "predictions-test.npz") for own in folds])
+    assert len({own.network for own in found}) == len(found) == len(folds) + 1
+    for number, own in enumerate(found):
+        others = [clips for other, clips in enumerate(drawn) if other != number]
+        logits_N2, labels_N = map(np.concatenate, zip(*others, strict=True))
         expected = fit_temperatures(PartLogits(network=logits_N2, forest=None), labels_N)
-        found = read_temperatures(run, weights=weights_digest(run))
-        assert (found.network, found.num_segments) == (expected.network, len(labels_N))
-        if run != tmp_path:
+        assert (own.network, own.num_segments) == (expected.network, len(labels_N))
+        if number < len(folds):
             own_N = slice(30 * number, 30 * number + 30)
             assert (predictions.temperatures[own_N, 0] == expected.network).all()
     assert evaluation.calibration is not None
     assert "other folds" in evaluation.calibration.fitted_on
-    assert len({read_temperatures(run, weights=weights_digest(run)).network for run in folds}) == 3

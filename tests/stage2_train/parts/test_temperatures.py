@@ -95,7 +95,7 @@ def test_a_segment_has_no_part_in_its_own_temperature() -> None:
 
 
 def test_a_file_holds_the_temperatures_of_its_weights(tmp_path) -> None:
-    written = Temperatures(network=2.0, forest=0.5, num_segments=40, weights="a")
+    written = Temperatures(network=2.0, forest=0.5, num_segments=40, made_from={"weights": "a"})
     assert read_temperatures(tmp_path, weights="a") == NOT_FITTED
     write_temperatures(tmp_path, written)
     assert read_temperatures(tmp_path, weights="a") == written

@@ -1,0 +1,140 @@
+"""The job that ends training: fit the temperatures of a model on segments that trained no weights.
+
+RUN/temperatures.json        those of a run, fitted on its validation split
+RUN/fold-K/temperatures.json those of a fold, fitted on the test splits of the other folds
+                             (`RUN/temperatures.json`: those of the final model, on all folds)
+
+A run without such segments gets temperatures of 1, recorded as not fitted. Evaluation only reads
+the files.
+
+N segments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from orn.shared.data_files import file_digest
+from orn.shared.devices import choose_device
+from orn.shared.echo import is_first_process
+from orn.shared.errors import PipelineError
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.evaluation.evaluate import fold_temperatures, predict_parts
+from orn.stage2_train.parts import TEMPERATURES_NAME
+from orn.stage2_train.parts.temperatures import (
+    NOT_FITTED,
+    Temperatures,
+    fit_temperatures,
+    write_temperatures,
+)
+from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
+from orn.stage2_train.runs.made_from import MadeFrom, why_stale
+from orn.stage2_train.runs.open_data import OpenedData, data_inputs
+from orn.stage2_train.runs.predictions import load_predictions
+from orn.stage2_train.runs.run_config import labels_digest, read_config
+from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
+    config_digest,
+    result_paths,
+    weights_digest,
+)
+from orn.stage2_train.runs.trained import data_of_run, fold_runs, inference_precision, open_model
+from orn.stage2_train.settings.resources import DataAndDevice
+
+_USUAL = DataAndDevice()
+
+
+def calibrate(run: Path, resources: DataAndDevice = _USUAL) -> None:
+    """Fit the temperatures of a run, or of its folds and final model, unless they are current.
+
+    Under torchrun, each process computes a share of the clips, and the first one writes.
+
+    Raises:
+        PipelineError: if the run has no weights, or its data or the predictions of its folds are
+            missing.
+    """
+    if stale_calibration(run, resources) is None:
+        return
+    if folds := fold_runs(run):
+        _calibrate_folds(run, folds)
+        return
+    opened, joined = _held_out(run, resources)
+    inputs = _inputs(run, opened, joined)
+    fitted = _fitted(run, opened, joined, resources) if joined.segments else NOT_FITTED
+    if is_first_process():
+        write_temperatures(run, replace(fitted, made_from=dict(inputs)))
+
+
+def stale_calibration(run: Path, resources: DataAndDevice = _USUAL) -> str | None:
+    """Return why temperatures must be fitted again, in words; None if they are current."""
+    try:
+        if folds := fold_runs(run):
+            made_from = _inputs_of_folds(run, folds)
+        else:
+            made_from = {run: _inputs(run, *_held_out(run, resources))}
+    except PipelineError:  # the calibration will raise it
+        return ""
+    reasons = (why_stale(own / TEMPERATURES_NAME, inputs) for own, inputs in made_from.items())
+    return next((why for why in reasons if why is not None), None)
+
+
+def _held_out(run: Path, resources: DataAndDevice) -> tuple[OpenedData, JoinedSplit]:
+    """Return the data of a run, and the segments of its validation split; none if these trained
+    its weights."""
+    config = read_config(run)
+    opened = data_of_run(run, config, resources)
+    if "validation" in config.recipe.data.training_splits:
+        return opened, JoinedSplit(split="validation", segments=(), skipped=())
+    return opened, opened.join("validation", config.recipe)
+
+
+def _inputs(run: Path, opened: OpenedData, joined: JoinedSplit) -> MadeFrom:
+    return {
+        "config": config_digest(run),
+        "weights": weights_digest(run),
+        "labels": labels_digest(joined.segments),
+        **data_inputs(opened, joined.segments),
+    }
+
+
+def _inputs_of_folds(run: Path, folds: Sequence[Path]) -> dict[Path, MadeFrom]:
+    """Return what the temperatures of each fold are made from, and those of the final model, if it
+    was trained."""
+    predictions = {fold.name: file_digest(result_paths(fold, "test")[1]) for fold in folds}
+    models = [folder for folder in (*folds, run) if (folder / BEST_NAME).exists()]
+    return {own: {"weights": weights_digest(own), "outputs": predictions} for own in models}
+
+
+def _fitted(
+    run: Path, opened: OpenedData, joined: JoinedSplit, resources: DataAndDevice
+) -> Temperatures:
+    """Return the temperatures of a model on a split."""
+    model = open_model(run, device="cpu", is_calibrated=False)
+    recipe, device = model.config.recipe, choose_device(resources.device)
+    torch.set_num_threads(resources.num_threads())
+    precision = inference_precision(model.config, device)
+    accelerator = build_accelerator(precision, resources.device)
+    batch_size, workers = recipe.optimizer.batch_size, resources.workers
+    loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
+    clips = opened.clip_dataset(joined, recipe)
+    predictions = predict_parts(
+        model, clips, loading, opened=opened, accelerator=accelerator, task="calibrate"
+    )
+    assert predictions.parts is not None
+    return fit_temperatures(
+        predictions.parts,
+        predictions.labels,
+        predictions.unsure,
+        fitted_on="the validation split",
+    )
+
+
+def _calibrate_folds(run: Path, folds: Sequence[Path]) -> None:
+    """Write the temperatures of each fold, fitted on the others, and of the final model."""
+    inputs = _inputs_of_folds(run, folds)
+    own = [load_predictions(result_paths(fold, "test")[1]) for fold in folds]
+    for folder, fitted in zip((*folds, run), fold_temperatures(own), strict=True):
+        if folder in inputs:
+            write_temperatures(folder, replace(fitted, made_from=dict(inputs[folder])))
