@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from orn.data_manifests.draw_split import assign_groups
 from orn.data_manifests.manifest import ActionLabels
 from orn.data_manifests.records import Listing, Segment, Split
-from orn.data_manifests.text_files import ClassName, VideoId, each_row, read_lines, require_file
+from orn.data_manifests.text_files import VideoId, checked_class, each_row, read_lines, require_file
 from orn.shared.errors import ManifestError
 
 _UNUSED, _TRAIN, _TEST = "0", "1", "2"
@@ -32,7 +32,6 @@ _SUFFIX = ".avi"
 _MOST_CLIPS = 50_000
 """Limit of the number of clips, several times that of UCF101."""
 _video_id = TypeAdapter(VideoId).validate_python
-_class_name = TypeAdapter(ClassName).validate_python
 
 
 def read(spec: ActionLabels, folder: Path, *, labels: bool) -> Listing:
@@ -118,7 +117,7 @@ def _read_ucf(lists: Path, spec: ActionLabels) -> tuple[tuple[str, ...], Mapping
     lines = read_lines(path, "numbers and classes")
 
     def name_of(line: str) -> str:
-        return _class_name(line.partition(" ")[2].strip())
+        return checked_class(line.partition(" ")[2].strip())
 
     classes = each_row(path, lines, name_of, id_of=str)
     number_of: dict[str, str] = {}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES, expand
 from orn.data_manifests.records import Form, Task
-from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow
-from orn.data_manifests.text_files import checked_name, class_key, each_row, unused_columns
+from orn.data_manifests.table import LABEL_SEPARATOR, LabeledRow, class_names
+from orn.data_manifests.text_files import class_key, each_row, unused_columns
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.video.frame import PICTURE_SUFFIXES
@@ -50,18 +50,18 @@ def guess_table(
         ManifestError: if labels are invalid.
     """
     columns = {"group": group} if group else {}
-    rows = each_row(path, by_number.items(), _on_one_line)
-    labels = [row.label for row in rows]
-    is_multi = any(LABEL_SEPARATOR in label or not label for label in labels)
-    parts = (label.split(LABEL_SEPARATOR) if is_multi else [label] for label in labels)
-    names = {name.strip() for label in parts for name in label} - {""}
+    rows = [*by_number.values()]
+    is_multi = any(LABEL_SEPARATOR in row.label or not row.label for row in rows)
+    task: Task = "multi-label" if is_multi else "single-label"
+    cells = each_row(path, by_number.items(), lambda row: class_names(row.label, task))
+    names = {name for cell in cells for name in cell}
     if not names:
         raise ManifestError(
             f"{path}: expected class names in the column 'label', got none; add a row for each "
             "clip or segment"
         )
     return TableGuess(
-        task="multi-label" if is_multi else "single-label",
+        task=task,
         has_times=all(row.start is not None and row.stop is not None for row in rows),
         has_split=rows[0].split is not None,
         classes=tuple(sorted(names, key=class_key(names))),
@@ -97,14 +97,6 @@ def _patterns(path: Path, suffix: str, ids: frozenset[str]) -> Iterator[str]:
     for start in range(len(parts)):
         if "/".join(parts[start:]) in ids:
             yield "".join(f"{part}/" for part in parts[:start]) + "{id}" + suffix
-
-
-def _on_one_line(row: LabeledRow) -> LabeledRow:
-    if not row.label.isprintable():
-        raise ValueError(f"column 'label': expected names on one line, got {row.label!r:.80}")
-    for name in row.label.split(LABEL_SEPARATOR):
-        checked_name(name)
-    return row
 
 
 def video_pattern(

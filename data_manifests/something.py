@@ -17,8 +17,8 @@ from pydantic import TypeAdapter
 from orn.data_manifests.manifest import SomethingLabels
 from orn.data_manifests.records import Listing, Segment, Split
 from orn.data_manifests.text_files import (
-    ClassName,
     VideoId,
+    checked_class,
     each_row,
     read_class_names,
     read_json,
@@ -131,5 +131,5 @@ def _read_classes(path: Path) -> dict[str, int]:
             "again"
         )
     ordered = [names[index] for index in indices]
-    each_row(path, enumerate(ordered, start=1), TypeAdapter(ClassName).validate_python)
+    each_row(path, enumerate(ordered, start=1), checked_class)
     return {name: index for index, name in enumerate(ordered)}

@@ -21,6 +21,7 @@ from orn.data_manifests.text_files import (
     SplitName,
     UnknownClassError,
     VideoId,
+    checked_class,
     each_row,
     read_class_names,
     read_rows,
@@ -231,12 +232,17 @@ def segment_id(row: TableRow) -> str:
     return f"{row.video}:{start}-{stop}" if start or stop else row.video
 
 
-def _labels(cell: str, classes: Mapping[str, int], task: Task, update: str) -> tuple[int, ...]:
+def class_names(cell: str, task: Task) -> list[str]:
+    """Return the class names in a label cell; raise ValueError unless a list can contain them."""
     names = [cell]
     if task == "multi-label":
         names = [name for part in cell.split(LABEL_SEPARATOR) if (name := part.strip())]
+    return [checked_class(name) for name in names]
+
+
+def _labels(cell: str, classes: Mapping[str, int], task: Task, update: str) -> tuple[int, ...]:
     indices = set()
-    for name in names:
+    for name in class_names(cell, task):
         if name not in classes:
             raise UnknownClassError(name, classes, f"; add new classes with {update}")
         indices.add(classes[name])

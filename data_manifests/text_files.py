@@ -37,7 +37,9 @@ _LONGEST_LINE = 2**20
 """Maximum number of characters in a line; a longer line is split and fails validation."""
 _LONGEST_NAME = 1000
 _SHOWN_ROWS = 5
-_NOT_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters, line separators, marks that reverse the direction of text, and the mark at
+the start of a file."""
 _LONGEST_SECONDS = 1e9
 """Thirty years; some tables use such numbers for the end of the video."""
 SPLIT_NAMES: dict[str, Split] = {
@@ -61,11 +63,12 @@ def _checked_id(video_id: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """Return the name of a segment or class; raise ValueError if it is too long."""
+    """Return the name of a segment or class; raise ValueError if it is too long or invisible
+    characters change how it is read."""
     if len(name) > _LONGEST_NAME or _NOT_TEXT.search(name):
         raise ValueError(
-            f"expected at most {_LONGEST_NAME} characters without control characters, got "
-            f"{described(name)}"
+            f"expected at most {_LONGEST_NAME} characters without control or bidirectional ones, "
+            f"got {described(name)}"
         )
     return name
 
@@ -73,7 +76,10 @@ def checked_name(name: str) -> str:
 VideoId = Annotated[str, AfterValidator(_checked_id)]
 Name = Annotated[str, AfterValidator(checked_name)]
 """Name of a segment or class."""
-ClassName = Annotated[Name, Field(min_length=1)]
+checked_class: Callable[[Any], str] = TypeAdapter(
+    Annotated[Name, Field(min_length=1)]
+).validate_python
+"""Return the name of a class; raise ValueError unless a list of classes can contain it."""
 Seconds = Annotated[
     Annotated[float, Field(ge=0, le=_LONGEST_SECONDS, allow_inf_nan=False)] | None,
     BeforeValidator(lambda cell: cell or None),
@@ -218,7 +224,7 @@ def read_class_names(path: Path) -> dict[str, int]:
         ManifestError: if a name is empty or repeated, or there are no names.
     """
     lines = read_lines(path, "class names, one per line")
-    names = each_row(path, lines, TypeAdapter(ClassName).validate_python, id_of=str)
+    names = each_row(path, lines, checked_class, id_of=str)
     if not names:
         raise ManifestError(f"{path}: expected class names, one per line, got none; add them")
     return {name: index for index, name in enumerate(names)}

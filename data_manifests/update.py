@@ -8,9 +8,13 @@ of splits by the rule by which it was drawn, and new classes at the end of the l
 import codecs
 import csv
 import io
+import os
 import shlex
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +24,8 @@ from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest
 from orn.data_manifests.records import Listing, Split
 from orn.data_manifests.table import (
-    LABEL_SEPARATOR,
     LabeledRow,
+    class_names,
     read,
     read_labels,
     read_splits,
@@ -32,18 +36,19 @@ from orn.data_manifests.text_files import (
     MOST_BYTES,
     Name,
     class_key,
+    each_row,
     open_table,
     read_class_names,
     read_rows,
 )
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import read_bounded
-from orn.shared.errors import ConfigError, ManifestError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes, write_text
+from orn.shared.errors import ConfigError, ManifestError, PipelineError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.text import counted, first_few
 
 _PREVIOUS = ".previous"
-"""Ending of the copy of a table whose labels were corrected."""
+"""Ending of the first copy of a table whose labels were corrected; later ones have a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,8 @@ class ManifestUpdate:
     """Changes of the files of a data set that its table asks for."""
 
     manifest: str
+    table: Path
+    """The table of labels."""
     new_videos: tuple[str, ...] = ()
     """Videos that had no split."""
     new_classes: tuple[str, ...] = ()
@@ -90,8 +97,12 @@ class ManifestUpdate:
             PipelineError: if a file cannot be written.
         """
         for path, content in self.files.items():
-            remove_stale_temporaries(path.parent)
-            write_bytes(path, content)
+            target = Path(os.path.realpath(path))  # a link stays a link
+            remove_stale_temporaries(target.parent)
+            with replacing(target) as temporary:
+                temporary.touch(mode=0o600)
+                temporary.write_bytes(content)
+                shutil.copymode(target if target.exists() else self.table, temporary)
 
     def lines(self) -> list[str]:
         """Return what has changed, in plain words."""
@@ -169,8 +180,11 @@ def plan_update(
     files: dict[Path, bytes] = {}
     if corrections is not None:
         rows, corrected, files = _corrected(table, rows, corrections)
-    old, used = _classes(folder / labels.classes, manifest, rows)
+    old = read_class_names(folder / labels.classes)
+    cells = each_row(table, rows.items(), lambda row: class_names(row.label, manifest.task))
+    used = {name for cell in cells for name in cell}
     new_classes = tuple(sorted(used - old.keys(), key=class_key(used)))
+    _check_case(new_classes, old, table=corrections or table, path=folder / labels.classes)
     splits: dict[str, tuple[Split, ...]] = {}
     known: dict[str, tuple[Split, ...]] | None = None
     if labels.split_table is not None:
@@ -185,6 +199,7 @@ def plan_update(
         files[path] = _with_lines(path, "".join(f"{own}\n" for own in new_classes))
     return ManifestUpdate(
         manifest=name,
+        table=table,
         new_videos=tuple(splits),
         new_classes=new_classes,
         removed_videos=tuple(video for video in known or () if video not in listed),
@@ -197,13 +212,16 @@ def plan_update(
     )
 
 
-def _classes(
-    path: Path, manifest: Manifest, rows: Mapping[int, LabeledRow]
-) -> tuple[dict[str, int], set[str]]:
-    """Return the classes of the list with their indices, and those of the table."""
-    is_multi = manifest.task == "multi-label"
-    cells = (row.label.split(LABEL_SEPARATOR) if is_multi else [row.label] for row in rows.values())
-    return read_class_names(path), {name.strip() for cell in cells for name in cell} - {""}
+def _check_case(new: Sequence[str], old: Mapping[str, int], *, table: Path, path: Path) -> None:
+    """Raise ManifestError if the name of a new class differs from another one only by case."""
+    names = {name.casefold(): name for name in (*old, *new)}
+    for name in (*old, *new):
+        other = names[name.casefold()]
+        if other != name and other in new:
+            raise ManifestError(
+                f"{table}: expected classes that differ by more than case, got {other!r} beside "
+                f"{name!r}; correct the label, or add {other!r} to {path}"
+            )
 
 
 def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path) -> Listing:
@@ -261,8 +279,15 @@ def _corrected(
     of the table, then the table."""
     given = read_rows(path, "the table of corrections", _Correction)
     by_id = {row.id: row for row in given.values()}
+    if contradicted := [row.id for row in given.values() if row != by_id[row.id]]:
+        raise ManifestError(
+            f"{path}: expected one correction of a segment, got different ones of "
+            f"{first_few(contradicted)}; keep one of them"
+        )
+    left_out = {name for name, own in by_id.items() if own.verdict == "leave out"}
     unknown = by_id.keys() - {segment_id(row) for row in rows.values()}
-    unknown -= {name for name, own in by_id.items() if own.verdict == "leave out"}  # done already
+    if unknown & left_out:
+        unknown -= left_out & _earlier_ids(table)  # done already
     if unknown:
         raise ManifestError(
             f"{path}: expected ids of rows of {table}, got {first_few(sorted(unknown))}; restore "
@@ -301,8 +326,30 @@ def _corrected(
     if not any(named.values()):
         return kept, named, {}
     mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""  # as Excel writes it
-    previous = table.with_name(f"{table.stem}{_PREVIOUS}{table.suffix}")
-    return kept, named, {previous: content, table: mark + out.getvalue().encode()}
+    files = {table: mark + out.getvalue().encode()}
+    for copy in _copies(table):
+        if not os.path.lexists(copy):
+            return kept, named, {copy: content, **files}
+        with suppress(PipelineError):
+            if read_bounded(copy, most_bytes=MOST_BYTES) == content:  # by an update that was killed
+                break
+    return kept, named, files
+
+
+def _copies(table: Path) -> Iterator[Path]:
+    """Yield the paths for copies of a table, of which the first that is free is used."""
+    for number in count(1):
+        ending = _PREVIOUS if number == 1 else f"{_PREVIOUS}-{number}"
+        yield table.with_name(f"{table.stem}{ending}{table.suffix}")
+
+
+def _earlier_ids(table: Path) -> set[str]:
+    """Return the ids of all segments in the copies of a table."""
+    ids: set[str] = set()
+    for copy in takewhile(os.path.lexists, _copies(table)):
+        with suppress(PipelineError):  # it may be a file of the user
+            ids.update(map(segment_id, read_labels(copy).values()))
+    return ids
 
 
 def _with_rows(path: Path, splits: Mapping[str, tuple[Split, ...]]) -> bytes:

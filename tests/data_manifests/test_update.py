@@ -6,6 +6,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import fold_names
-from orn.data_manifests.update import plan_update
 from orn.shared.errors import ManifestError
 from tests.processes import start_alone
 
@@ -130,14 +130,75 @@ def test_a_table_of_a_spreadsheet_keeps_its_line_ends_and_its_mark(table, orn, u
     assert table.read_bytes() == b"\xef\xbb\xbf" + changed.encode()
 
 
-def test_what_cannot_be_corrected_changes_nothing(table, orn, tmp_path) -> None:
+UNREADABLE = ("a\x0bb", "a\x1cb", "a\x85b", "a\u202eb", "a\u2066b", "\ufeffb", "")
+
+
+@pytest.mark.parametrize(
+    ("way", "label"),
+    [
+        *product(("update", "corrections"), UNREADABLE),
+        *product(("new",), UNREADABLE[:-1]),  # no label: a clip without a class, of several
+    ],
+)
+def test_a_class_is_written_only_if_it_can_be_read(table, orn, tmp_path, way, label) -> None:
+    if way != "new":
+        orn("manifest", "new", table, "--split", "60/20/20")
+    before = contents(table.parent)
+    words: list[object] = ["manifest", "new" if way == "new" else "update", table]
+    if way == "corrections":
+        path = tmp_path / "corrections.csv"
+        path.write_text(f"id,verdict,label\nv3,wrong,{label}\n")
+        words += ["--corrections", path]
+    else:
+        table.write_text(f"{table.read_text()}v50,{label},p30\n")
+        before[table] = table.read_bytes()
+    refused = orn(*words, exit_code=1).stderr
+    assert refused.count("\n") == 1
+    assert contents(table.parent) == before
+
+
+def test_corrections_replace_no_other_file(table, orn, update, tmp_path) -> None:
+    """Neither a file of the user nor an earlier copy; links and permissions are kept."""
     orn("manifest", "new", table)
-    corrections, before = tmp_path / "corrections.csv", table.read_text()
-    for line in ("nobody,wrong,open", "v3,wrong,", "v3,perhaps,open"):
-        corrections.write_text(f"id,verdict,label\n{line}\n")
-        with pytest.raises(ManifestError):
-            plan_update("kitchen.toml", None, corrections=corrections)
-    assert table.read_text() == before
+    target, mine = tmp_path / "elsewhere.csv", table.with_name("labels.previous.csv")
+    table.rename(target)
+    table.symlink_to(target)
+    target.chmod(0o600)
+    mine.write_text("my notes")
+    first = target.read_text()
+    corrections = tmp_path / "corrections.csv"
+    corrections.write_text("id,verdict,label\nv3,wrong,open\n")
+    update("--corrections", corrections)
+    second = target.read_text()
+    corrections.write_text("id,verdict,label\nv5,wrong,open\n")
+    update("--corrections", corrections)
+    assert mine.read_text() == "my notes"
+    copies = [table.with_name(f"labels.previous-{number}.csv") for number in (2, 3)]
+    assert [path.read_text() for path in copies] == [first, second]
+    assert table.is_symlink() and "v5,open" in target.read_text()
+    assert {path.stat().st_mode & 0o777 for path in (target, *copies)} == {0o600}
+
+
+REFUSED = {
+    "unknown": "nobody,wrong,open",
+    "unknown, left out": "nobody,leave out,",
+    "no label": "v3,wrong,",
+    "no verdict": "v3,perhaps,open",
+    "contradictory labels": "v3,wrong,open\nv3,wrong,pour",
+    "contradictory verdicts": "v3,wrong,open\nv3,right,",
+    "other case": "v3,wrong,Open",
+    "two new classes": "v3,wrong,Dry\nv4,wrong,dry",
+}
+
+
+@pytest.mark.parametrize("lines", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_corrected_changes_nothing(table, orn, tmp_path, lines) -> None:
+    orn("manifest", "new", table)
+    corrections, before = tmp_path / "corrections.csv", contents(table.parent)
+    corrections.write_text(f"id,verdict,label\n{lines}\n")
+    words = ("manifest", "update", table, "--corrections", corrections)
+    assert orn(*words, exit_code=1).stderr.count("\n") == 1
+    assert contents(table.parent) == before
 
 
 def test_a_split_of_the_table_is_the_users(table, orn, update) -> None:
