@@ -15,6 +15,7 @@ from orn.shared.errors import PipelineError
 from orn.shared.jobs.exit_codes import errors_as_exit_codes, logging_to_stderr
 from orn.shared.text import nearest
 
+_COMMANDS = "orn.commands"
 _BENCH = "orn.benchmarks.bench_commands"
 _DEMO = "orn.demo.demo_commands"
 _MANIFEST = "orn.data_manifests.manifest_commands"
@@ -30,7 +31,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "manifest check": (f"{_MANIFEST}:check", "Check label tables and videos."),
         "manifest new": (f"{_MANIFEST}:new", "Create a manifest for your videos."),
         "manifest update": (f"{_MANIFEST}:update", "Add new videos, classes and corrections."),
-        "detect": ("orn.stage1_detect.detect_command:detect", "Detect objects in every frame."),
+        "detect": (f"{_COMMANDS}.detect:detect", "Detect objects in every frame."),
         "import-objects": (
             "orn.stage1_detect.imports.import_command:import_objects",
             "Convert detections from other tools to shards.",

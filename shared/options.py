@@ -20,6 +20,7 @@ import inspect
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
@@ -323,3 +324,20 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
     if origin in (Union, UnionType):
         return _unwrapped(next(arg for arg in get_args(annotation) if arg is not NoneType))
     return annotation, []
+
+
+def call_command(config: tuple[str, str, Mapping[str, Any]], reporter: Any) -> Any:
+    """Call the function of a command: module, name, values."""
+    module, name, values = config
+    return getattr(import_module(module), name).function(**values)
+
+
+def step_of(command: Command, **values: Any) -> dict[str, Any]:
+    """Return the fields of a step that calls a command."""
+    function = command.function
+    return {
+        "function": call_command,
+        "config": (function.__module__, function.__name__, values),
+        "command": command.typed(**values),
+        "imports": (function.__module__, *command.imports),
+    }

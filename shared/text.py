@@ -2,8 +2,9 @@
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 _LONGEST = 300
@@ -104,3 +105,36 @@ def _short(value: Any) -> str:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     return f"tuple ({len(value)},)" if isinstance(value, tuple) else repr(value)
+
+
+_NAMES = {"data_root": "data", "overrides": "set", "start": "from"}
+"""Names of options that differ from the names of their fields."""
+
+
+def typed(words: str, *arguments: object, **options: object) -> str:
+    """Return the command line of `orn WORDS`.
+
+    Args:
+        words: words of the command, such as `manifest new`.
+        arguments: positional arguments.
+        options: options by name, with underscores; None and False are left out, True is a flag, and
+            an option with several values is repeated.
+    """
+    line = ["orn", *words.split(), *map(str, arguments)]
+    for name, value in options.items():
+        option = f"--{_NAMES.get(name, name).replace('_', '-')}"
+        for one in value if isinstance(value, tuple) else (value,):
+            if one is not None and one is not False:
+                line += [option] if one is True else [option, str(one)]
+    return shlex.join(line)
+
+
+def changed_fields(config: Any, *without: str) -> dict[str, Any]:
+    """Return the fields of a config that differ from their defaults, by name, as options for
+    `typed`; fields in `without` are arguments."""
+    return {
+        field.name: getattr(config, field.name)
+        for field in fields(config)
+        if field.name not in without
+        and (field.default is MISSING or getattr(config, field.name) != field.default)
+    }

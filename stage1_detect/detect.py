@@ -1,5 +1,5 @@
-"""The implementation of `orn detect`: plan the job, load the detector, run the missing units, and
-summarize their shards."""
+"""Detect objects in the videos of a data set: plan the job, load the detector, run the missing
+units, and summarize their shards."""
 
 import filecmp
 import logging
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from orn.data_manifests.load import (
     data_root_of,
@@ -23,14 +23,14 @@ from orn.shared.devices import devices_of_workers, usual_batch_size
 from orn.shared.errors import ConfigError, DetectorError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
-from orn.shared.jobs.parts import locked_job
-from orn.shared.jobs.plan import PLAN_NAME
-from orn.shared.jobs.run_units import Engine, Job, LocalEngine, run_units
+from orn.shared.jobs.plan import PLAN_NAME, UNIT_FRAMES
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.jobs.run_units import Engine, Job, JobSummary, LocalEngine, run_units
+from orn.shared.jobs.shares import Share, locked_job
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
 from orn.shared.text import counted, first_few
-from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage1_detect.detect_unit import Detector, DetectWork
-from orn.stage1_detect.plan_detection import plan_job
+from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage1_detect.shard_job import summarize_shards
 
 logger = logging.getLogger(__name__)
@@ -42,18 +42,81 @@ _THREADS = 1
 _REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
 
 
-def run_detection(request: DetectRequest) -> dict[str, Any]:
-    """Detect objects in the videos of a data set, write the missing shards, and return the summary:
-    the fields of `summarize_shards`, and the number of `missing` videos."""
-    inputs = _read_inputs(request)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectConfig:
+    """What `detect` does; None selects the data set's own value or the default."""
+
+    dataset: str
+    """Name of a bundled manifest, or path of a manifest file."""
+    data_root: Path | None = None
+    """Folder of all data sets."""
+    out: Path | None = None
+    """Folder of the shards; `shards/DATASET` by default."""
+    checkpoint: Path | None = None
+    """File with the detector's weights."""
+    config: str | None = None
+    """Name or file of the detector's config."""
+    score_threshold: float = 0.3
+    """Detections with a lower score are dropped, 0..1."""
+    frames: Literal["all", "labeled"] = "all"
+    """Every frame, or only frames covered by a segment of the label table."""
+    limit: int | None = None
+    """Number of videos, the first ones of the data set."""
+    rate: float | None = None
+    """Frames per second to process; None for every frame."""
+    unit_frames: int = UNIT_FRAMES
+    """Approximate frames per shard."""
+    batch_size: int | None = None
+    """Frames per forward pass."""
+    workers: int | None = None
+    """Number of processes or actors."""
+    engine: Literal["local", "ray"] = "local"
+    """Processes on this machine, or actors on a Ray cluster."""
+    address: str | None = None
+    """Address of the Ray cluster."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the backbone, neck and RPN head."""
+    fresh: bool = False
+    """Whether to remove the existing job in the folder."""
+    retry_failed: bool = False
+    """Whether to also process shards again with videos that failed or have changed."""
+    share: Share | None = None
+    """The share of the job to process; None for the whole job."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if there is one."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score_threshold <= 1:
+            raise ConfigError(
+                f"score_threshold: expected a number from 0 to 1, got {self.score_threshold}; pass "
+                "one"
+            )
+        if self.share is not None and self.fresh:
+            raise ConfigError("--share and --fresh: expected one; remove the earlier job first")
+
+    @property
+    def scope(self) -> Scope:
+        """The frames to process."""
+        return Scope(
+            frames=self.frames, limit=self.limit, rate=self.rate, unit_frames=self.unit_frames
+        )
+
+
+def detect(config: DetectConfig, reporter: Reporter = SILENT) -> JobSummary:
+    """Detect objects in the videos of a data set and write the missing shards.
+
+    Returns:
+        The fields of `summarize_shards`, and the number of `missing` videos.
+    """
+    inputs = _read_inputs(config)
     load = _loader(inputs)
     # Download weights before any process or actor starts, so that they are in the machine's cache.
     detector = load(inputs.engine.own_device or "cpu")
     plan = partial(inputs.plan, detector.entry)
-    with locked_job(SHARD_FILES, inputs.folder, request.part, plan) as job:
+    with locked_job(SHARD_FILES, inputs.folder, config.share, plan) as job:
         videos = {video.id: video for video in inputs.data.videos}
         work = DetectWork(load=load, entry=detector.entry, videos=videos, folder=job.folder)
-        result = run_units(job, work, inputs.engine, task="detect", steps="frames")
+        result = run_units(job, work, inputs.engine, reporter, task="detect", steps="frames")
         missing = len(inputs.data.missing)
         summary = summarize_shards(job, result, missing=missing)
     if summary["empty_frames"] > summary["frames"] / 2:  # wrong weights, or a high threshold
@@ -64,35 +127,35 @@ def run_detection(request: DetectRequest) -> dict[str, Any]:
             f"{summary['empty_frames']:,}",
             counted(summary["frames"], "frame is", "frames are"),
         )
-    return summary
+    return JobSummary(summary)
 
 
-def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -> dict[str, Any]:
+def describe_detection(config: DetectConfig, dataset: Dataset | None = None) -> dict[str, Any]:
     """Return the settings and the amount of work as a JSON object; nothing is written or
     downloaded.
 
     Args:
-        request: the options.
+        config: what to do.
         dataset: the data set, if it is open already.
     """
     from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
-    inputs = _read_inputs(request, dataset)
-    data, config, checkpoint = inputs.data, inputs.config, inputs.checkpoint
+    inputs = _read_inputs(config, dataset)
+    data, model, checkpoint = inputs.data, inputs.model, inputs.checkpoint
     job = inputs.plan()
     frames = round(sum(unit.frames for unit in job.to_do))
     url = None
     if checkpoint is None:
-        checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
-    work, device = f"detect {find_config(config).stem}", inputs.engine.device_type or "cpu"
+        checkpoint, url = weights_to_fetch(find_config(model), remedy=_REMEDY)
+    work, device = f"detect {find_config(model).stem}", inputs.engine.device_type or "cpu"
     return job.describe(
-        config=config,
+        config=model,
         checkpoint=None if checkpoint is None else str(checkpoint),
         to_fetch=url,
-        score_threshold=request.score_threshold,
+        score_threshold=config.score_threshold,
         frames=job.plan.frames,
-        rate=request.scope.rate,
-        unit_frames=request.scope.unit_frames,
+        rate=config.rate,
+        unit_frames=config.unit_frames,
         videos=len({part.video_id for unit in job.units for part in unit.parts}),
         missing=len(data.missing),
         frames_to_do=frames,
@@ -105,19 +168,19 @@ def describe_detection(request: DetectRequest, dataset: Dataset | None = None) -
 class _Inputs:
     """What a detect job starts from."""
 
-    request: DetectRequest
+    config: DetectConfig
     data: Dataset
     folder: Path
     """Output folder of the shards."""
     engine: Engine
-    config: str
+    model: str
     """Name or file of the detector's config."""
     checkpoint: Path | None
     """The detector's weights; None for those published for the config."""
 
     @property
     def batch_size(self) -> int:
-        return self.request.batch_size or usual_batch_size(self.engine.device_type)
+        return self.config.batch_size or usual_batch_size(self.engine.device_type)
 
     def plan(self, entry: DetectorEntry | None = None) -> Job:
         """Return the planned job; nothing is written.
@@ -125,9 +188,9 @@ class _Inputs:
         Args:
             entry: the entry of the loaded detector, on which the shards depend, if it is loaded.
         """
-        request, root = self.request, self.request.data_root
+        config, root = self.config, self.config.data_root
         if root is None:
-            root = data_root_of(load_manifest(request.dataset), None)
+            root = data_root_of(load_manifest(config.dataset), None)
         settings: dict[str, Any] = {"threads": _THREADS}
         if self.engine.device_type is not None:
             settings["device"] = self.engine.device_type
@@ -137,19 +200,19 @@ class _Inputs:
             self.data,
             folder=self.folder,
             data_root=root,
-            scope=request.scope,
+            scope=config.scope,
             settings=settings,
-            fresh=request.fresh,
-            retry_failed=request.retry_failed,
+            fresh=config.fresh,
+            retry_failed=config.retry_failed,
         )
-        return job if request.part is None else request.part.of(job)
+        return job if config.share is None else config.share.of(job)
 
 
-def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs:
+def _read_inputs(config: DetectConfig, data: Dataset | None = None) -> _Inputs:
     """Read the manifest, choose the folder, the engine and the detector, and compare them with the
     shards in the folder; no weights are downloaded and no video is opened."""
     if data is None:
-        data = load_dataset(request.dataset, request.data_root, labels=False, needs_videos=True)
+        data = load_dataset(config.dataset, config.data_root, labels=False, needs_videos=True)
     if data.missing:
         num_listed = len(data.videos) + len(data.missing)
         logger.warning(
@@ -160,36 +223,36 @@ def _read_inputs(request: DetectRequest, data: Dataset | None = None) -> _Inputs
             data.root,
             first_few(data.missing),
         )
-    folder = request.out or default_folder("shards", data.name)
-    given = (Path(path) for path in (request.config, request.checkpoint) if path)
-    reads = chain(given, files_of(request.dataset, request.data_root))
-    SHARD_FILES.check_folder(folder, reads=reads, fresh=request.fresh)
-    engine = _engine(request)
-    config, checkpoint = choose_files(
-        data.detector, config=request.config, checkpoint=request.checkpoint
+    folder = config.out or default_folder("shards", data.name)
+    given = (Path(path) for path in (config.config, config.checkpoint) if path)
+    reads = chain(given, files_of(config.dataset, config.data_root))
+    SHARD_FILES.check_folder(folder, reads=reads, fresh=config.fresh)
+    engine = _engine(config)
+    model, checkpoint = choose_files(
+        data.detector, config=config.config, checkpoint=config.checkpoint
     )
     inputs = _Inputs(
-        request=request,
+        config=config,
         data=data,
         folder=folder,
         engine=engine,
-        config=config,
+        model=model,
         checkpoint=checkpoint,
     )
-    if not request.fresh:
-        check_same_detector(folder, config, checkpoint, request, inputs.batch_size)
+    if not config.fresh:
+        check_same_detector(folder, model, checkpoint, config, inputs.batch_size)
     return inputs
 
 
-def _engine(request: DetectRequest) -> Engine:
+def _engine(config: DetectConfig) -> Engine:
     """Return the engine for the options.
 
     Raises:
         ConfigError: if the options contradict each other.
         DetectorError: if the device does not exist.
     """
-    device = request.device
-    if request.engine == "ray":
+    device = config.device
+    if config.engine == "ray":
         from orn.shared.jobs.ray_engine import RayEngine
 
         if device not in ("auto", "cpu", "cuda"):
@@ -197,24 +260,24 @@ def _engine(request: DetectRequest) -> Engine:
                 f"--engine ray: expected --device auto, cpu or cuda, got {device!r}; omit the "
                 "number, since Ray assigns GPUs to actors"
             )
-        return RayEngine(device=device, workers=request.workers, address=request.address)
-    if request.address is not None:
-        raise ConfigError(f"--address {request.address} requires --engine ray; add it")
-    devices = devices_of_workers(device, request.workers, error=DetectorError)
+        return RayEngine(device=device, workers=config.workers, address=config.address)
+    if config.address is not None:
+        raise ConfigError(f"--address {config.address} requires --engine ray; add it")
+    devices = devices_of_workers(device, config.workers, error=DetectorError)
     return LocalEngine(devices=devices)
 
 
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     """Return the function that loads the detector on a device; it can be pickled."""
-    request = inputs.request
+    config = inputs.config
     return partial(
         _load,
-        config=inputs.config,
+        config=inputs.model,
         checkpoint=inputs.checkpoint,
-        score_threshold=request.score_threshold,
-        precision=request.precision,
+        score_threshold=config.score_threshold,
+        precision=config.precision,
         batch_size=inputs.batch_size,
-        frame_rate=request.scope.rate,
+        frame_rate=config.rate,
         threads=_THREADS,
         remedy=_REMEDY,
     )
@@ -267,7 +330,7 @@ def _same_file(path: Path | None, other: Path | None) -> bool:
 
 
 def check_same_detector(
-    folder: Path, config: str, checkpoint: Path | None, request: DetectRequest, batch_size: int
+    folder: Path, model: str, checkpoint: Path | None, config: DetectConfig, batch_size: int
 ) -> None:
     """Compare a detector with the one of the shards in a folder, before weights are downloaded or
     videos opened. Weights that are not on this machine count as equal.
@@ -282,14 +345,14 @@ def check_same_detector(
     from orn.stage1_detect.mmdet.model import read_config
     from orn.stage1_detect.mmdet.zoo import weights_to_fetch
 
-    detector_config = read_config(config)
+    detector_config = read_config(model)
     if checkpoint is None:
         checkpoint, _ = weights_to_fetch(detector_config.path, remedy=_REMEDY)
     recorded = saved.settings["detector"]
     requested = recorded | known_settings(
         detector_config,
-        score_threshold=request.score_threshold,
-        precision=request.precision,
+        score_threshold=config.score_threshold,
+        precision=config.precision,
         batch_size=batch_size,
     )
     if checkpoint is not None:

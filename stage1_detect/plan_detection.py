@@ -8,17 +8,18 @@ milliseconds. Overlapping ranges are merged, and ranges longer than a unit are s
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
-from orn.data_manifests.records import Dataset, Segment
+from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import start_over
 from orn.shared.jobs.plan import (
     PLAN_NAME,
+    UNIT_FRAMES,
     UNKNOWN_FRAMES,
     ManifestFile,
     Plan,
@@ -31,11 +32,28 @@ from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
-from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.shard_job import plan_shards
 
 _MILLISECONDS = 1000
 _WHOLE = TimeRange()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The frames to process in a job, and the size of its units; see `DetectConfig`."""
+
+    frames: Literal["all", "labeled"] = "all"
+    limit: int | None = None
+    rate: float | None = None
+    unit_frames: int = UNIT_FRAMES
+
+    def videos(self, dataset: Dataset) -> tuple[Video, ...]:
+        """Return the videos to process, in the order of the data set."""
+        videos = dataset.videos[: self.limit]
+        if self.frames == "all":
+            return videos
+        labeled = {segment.video_id for segment in dataset.segments}
+        return tuple(video for video in videos if video.id in labeled)
 
 
 def plan_job(

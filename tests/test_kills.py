@@ -23,8 +23,8 @@ from orn.demo.world import write_world
 from orn.inspect.verify import verify_folder
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.atomic_file import is_locked
-from orn.shared.jobs.parts import missing_parts
-from orn.shared.jobs.plan import PARTS_NAME, PLAN_NAME
+from orn.shared.jobs.plan import PLAN_NAME, SHARES_NAME
+from orn.shared.jobs.shares import missing_shares
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.make_clips import ClipsRequest, make_clips
@@ -239,19 +239,19 @@ def test_a_killed_command_comes_to_the_same(made, tmp_path, make) -> None:
 
 
 @pytest.mark.mmdet
-def test_parts_at_once_come_to_the_same_when_some_are_killed(made: Path, tmp_path: Path) -> None:
-    """Four parts, two of which are killed and run again, and one process, to the byte."""
-    job, folder = detect_job(made), tmp_path / "parts"
+def test_shares_at_once_come_to_the_same_when_some_are_killed(made: Path, tmp_path: Path) -> None:
+    """Four shares, two of which are killed and run again, and one process, to the byte."""
+    job, folder = detect_job(made), tmp_path / "shares"
     start(job, tmp_path / "whole").finish()
 
     def begin(number: int) -> Any:
-        words = (*job.words[:-1], "--part", f"{number}/4", "--out", str(folder))
+        words = (*job.words[:-1], "--share", f"{number}/4", "--out", str(folder))
         return start_alone(run_command, words, output=tmp_path / f"output-{number}")
 
     running = {number: begin(number) for number in range(1, 5)}
     killed, moments = set[int](), np.random.default_rng(5)
     for number, process in running.items():
-        while not is_locked(folder / f"part-{number}") and process.is_alive():
+        while not is_locked(folder / f"share-{number}") and process.is_alive():
             time.sleep(0.005)
         if number <= 2:
             wait([process.sentinel], moments.uniform(0, 0.3))
@@ -260,17 +260,17 @@ def test_parts_at_once_come_to_the_same_when_some_are_killed(made: Path, tmp_pat
     for process in running.values():
         process.join(SECONDS)
     assert [running[number].exitcode for number in (3, 4)] == [0, 0]
-    left = missing_parts(SHARD_FILES, folder)
+    left = missing_shares(SHARD_FILES, folder)
     if killed and left:
         assert {*left} <= {f"{number}/4" for number in killed}
-        with pytest.raises(ShardNotFoundError, match=f"run `orn detect` with --part {left[0]}"):
+        with pytest.raises(ShardNotFoundError, match=f"run `orn detect` with --share {left[0]}"):
             DetectionFolder(folder)
         told = [problem.message for problem in verify_folder(folder)]
-        assert all(any(f"--part {part}" in message for message in told) for part in left)
+        assert all(any(f"--share {share}" in message for message in told) for share in left)
     for process in [begin(number) for number in killed]:
         process.join(SECONDS)
         assert process.exitcode == 0
-    assert everything(folder) == everything(tmp_path / "whole") | {PARTS_NAME: b""}
+    assert everything(folder) == everything(tmp_path / "whole") | {SHARES_NAME: b""}
     assert (folder / PLAN_NAME).read_bytes() == (tmp_path / "whole" / PLAN_NAME).read_bytes()
     assert DetectionFolder(folder).video_ids == ("a", "b")
 

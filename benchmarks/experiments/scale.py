@@ -38,8 +38,7 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import ShardAttributes, read_attributes, shard_path
 from orn.shared.shards.writer import ShardWriter, write_members
 from orn.shared.time_ranges import TimeRange
-from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.plan_detection import plan_job
+from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset

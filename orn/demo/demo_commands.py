@@ -14,7 +14,7 @@ from orn.shared.echo import echo, echo_result
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.options import command
+from orn.shared.options import command, step_of
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary
 
@@ -40,7 +40,7 @@ def demo_pipeline(seed: int) -> "Pipeline":
     Seed 0 uses the default folders.
     """
     from orn.run.plan_run import Pipeline
-    from orn.stage1_detect.detect_request import DetectRequest
+    from orn.stage1_detect.detect import DetectConfig
     from orn.stage2_train.clip_store.clips_request import ClipsRequest
     from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
 
@@ -48,7 +48,7 @@ def demo_pipeline(seed: int) -> "Pipeline":
     root = Path("data", tag)
     shards, store = (default_folder(kind, tag, "demo") for kind in ("shards", "clips"))
     return Pipeline(
-        objects=DetectRequest(
+        objects=DetectConfig(
             dataset="demo",
             data_root=root,
             out=shards,
@@ -78,15 +78,14 @@ def demo_steps(seed: int) -> list[Step]:
     page, film = run / PAGE_NAME, run / FILM_NAME
     shown = InspectRequest(shard=shards / _SHARD, data_root=root, html=page.parent)
     video = root / "demo" / "videos" / f"{_VIDEO}.mp4"
-    drawn = {"run": str(run), "videos": (str(video),)}
+    drawn: dict[str, Any] = {"run": str(run), "videos": (str(video),)}
     steps = [
-        Step(name="world", command=demo_world, values={"data_root": root, "seed": seed}),
+        Step(name="world", **step_of(demo_world, data_root=root, seed=seed)),
         *pipeline_steps(pipeline),
-        Step(name="page", command=inspect, values={"request": shown}),
+        Step(name="page", **step_of(inspect, request=shown)),
         Step(
             name="film",
-            command=predict,
-            values={**drawn, "request": PredictRequest(shards=shards, overlay=film)},
+            **step_of(predict, **drawn, request=PredictRequest(shards=shards, overlay=film)),
         ),
     ]
     outputs = {  # nothing is added to a demo

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
-from orn.shared.jobs.parts import num_parts, part_of
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.progress import progress
+from orn.shared.jobs.shares import num_shares, share_of
 from orn.shared.jobs.workers import in_workers
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import shard_paths
@@ -160,12 +160,12 @@ def _stretches_of(shard: Shard) -> Iterator[_Stretch]:
 
 def _check_plan(plan: Plan, folder: Path, paths: Sequence[Path]) -> _Problems:
     planned = {shard_path(folder, unit.index): unit.index for unit in plan.units}
-    total = num_parts(folder)
+    total = num_shares(folder)
     for path, index in planned.items():
         if not path.exists():
             message = f"the shard for unit {index} of {len(planned)} in {PLAN_NAME} is missing"
-            part = "" if total is None else f" with --part {part_of(index, total)}"
-            yield Problem(shard=path, message=f"{message}; run the job again{part}")
+            share = "" if total is None else f" with --share {share_of(index, total)}"
+            yield Problem(shard=path, message=f"{message}; run the job again{share}")
     for path in paths:
         if path not in planned:
             message = f"the shard does not belong to any unit in {PLAN_NAME}"

@@ -32,7 +32,7 @@ from orn.shared.jobs.outputs import (
     default_folder,
 )
 from orn.shared.shards.shard_format import SHARD_FILES
-from orn.stage1_detect.detect_request import DetectRequest, Scope
+from orn.stage1_detect.detect import DetectConfig
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
@@ -62,7 +62,7 @@ _USUAL_SPLIT = "80/10/10"
 class Pipeline:
     """The requests of a pipeline's commands."""
 
-    objects: DetectRequest | ImportRequest
+    objects: DetectConfig | ImportRequest
     clips: ClipsRequest
     train: TrainRequest
     """The only training, or the one on all videos after those of folds."""
@@ -187,13 +187,13 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
     if folds:
         overrides = (*overrides, *_of_folds(settings, overrides))
     data: dict[str, Any] = {"data_root": data_root, "fresh": request.fresh}
-    objects: DetectRequest | ImportRequest
+    objects: DetectConfig | ImportRequest
     if request.objects is not None:
         given: dict[str, Any] = {"form": request.form, "options": request.options}
         objects = ImportRequest(dataset=name, source=request.objects, **given, **data)
     else:
         data_and_detector = data | {"config": request.config, "checkpoint": request.checkpoint}
-        objects = DetectRequest(dataset=name, scope=Scope(rate=request.rate), **data_and_detector)
+        objects = DetectConfig(dataset=name, rate=request.rate, **data_and_detector)
     pipeline = Pipeline(
         objects=objects,
         clips=clips_for(settings, manifest=name, **data),
@@ -210,9 +210,9 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
         folds=folds,
         no_final=request.no_final,
     )
-    if recipe == SMALL and isinstance(objects, DetectRequest):
+    if recipe == SMALL and isinstance(objects, DetectConfig):
         threshold = _score_threshold(pipeline, dataset, settings.data.score_threshold)
-        pipeline = replace(pipeline, objects=objects.changed(score_threshold=threshold))
+        pipeline = replace(pipeline, objects=replace(objects, score_threshold=threshold))
     if not (planned or request.fresh):
         columns = {
             fold: _read_dataset(_of_fold(manifest, fold), data_root, update) if fold else dataset

@@ -19,11 +19,7 @@ from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import describe_detection
 from orn.stage1_detect.imports.import_objects import describe_import
 from orn.stage1_detect.imports.import_request import ImportRequest
-from orn.stage2_train.baseline.baseline_command import baseline
 from orn.stage2_train.clip_store.make_clips import describe_clips
-from orn.stage2_train.evaluation.calibrate import calibrate
-from orn.stage2_train.evaluation.eval_command import evaluate
-from orn.stage2_train.report.report_command import report
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
 from orn.stage2_train.settings.evaluation_names import CHANGES, MOST_CHANGED
@@ -32,8 +28,8 @@ from orn.stage2_train.training.initial_weights import find_initial_weights, imag
 
 _FASTER = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
 """Options to advise on a machine without a GPU."""
-_RESULTS = (calibrate, evaluate, baseline, report)
-"""Commands that use a trained network."""
+_RESULTS = ("calibrate", "eval", "baseline", "report")
+"""Steps that use a trained network."""
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
 
@@ -214,7 +210,7 @@ def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterat
             seconds=clip_seconds(recipe, "train", left * batch, device=device),
             download=imagenet_to_fetch(None if status else initial.published),
         )
-    results = [step for step in pipeline_steps(pipeline) if step.command in _RESULTS]
+    results = [step for step in pipeline_steps(pipeline) if step.name.partition("-")[0] in _RESULTS]
     if not (is_fresh or trains) and all(step.is_current() for step in results):
         return
     clips = len(splits) if pipeline.folds else splits.count(pipeline.split)

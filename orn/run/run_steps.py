@@ -19,9 +19,10 @@ from orn.run.plan_run import Pipeline
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.text import counted
+from orn.shared.options import step_of
+from orn.shared.text import changed_fields, counted, typed
 from orn.shared.text_summary import Summary
-from orn.stage1_detect.detect_command import detect
+from orn.stage1_detect.detect import DetectConfig, detect
 from orn.stage1_detect.imports.import_command import import_objects
 from orn.stage1_detect.imports.import_request import ImportRequest, RecordsName
 from orn.stage2_train.baseline.baseline_command import baseline
@@ -29,7 +30,7 @@ from orn.stage2_train.baseline.baseline_job import stale_baseline
 from orn.stage2_train.baseline.baseline_request import BaselineRequest
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.clip_store.clips_command import clips
-from orn.stage2_train.evaluation.calibrate import calibrate, stale_calibration
+from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate, stale_calibration
 from orn.stage2_train.evaluation.eval_command import evaluate
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import stale_evaluation
@@ -51,12 +52,10 @@ from orn.stage2_train.training.train_command import train
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     """Return the steps of a pipeline in order."""
     data = {"dataset": pipeline.train.manifest, "data_root": pipeline.data_root}
-    is_import = isinstance(pipeline.objects, ImportRequest)
-    detects = import_objects if is_import else detect
     steps = [
-        Step(name="check", command=check, values=data),
-        Step(name=detects.words, command=detects, values={"request": pipeline.objects}),
-        Step(name="clips", command=clips, values={"request": pipeline.clips}),
+        Step(name="check", **step_of(check, **data)),
+        _objects_step(pipeline.objects),
+        Step(name="clips", **step_of(clips, request=pipeline.clips)),
     ]
     for fold, training in pipeline.trainings.items():
         steps += _training_steps(pipeline, fold, training)
@@ -65,13 +64,20 @@ def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     if pipeline.folds:
         steps.append(_calibration(pipeline.run, pipeline.train, ending="-folds"))
     stale = partial(stale_report, pipeline.run, split=split)
-    return [*steps, Step(name="report", command=report, values=shown, stale=stale)]
+    return [*steps, Step(name="report", **step_of(report, **shown), stale=stale)]
+
+
+def _objects_step(objects: DetectConfig | ImportRequest) -> Step:
+    if isinstance(objects, ImportRequest):
+        return Step(name="import-objects", **step_of(import_objects, request=objects))
+    line = typed("detect", objects.dataset, **changed_fields(objects, "dataset"))
+    return Step(name="detect", function=detect, config=objects, command=line)
 
 
 def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> Iterator[Step]:
     """Yield the steps of a training run: train, evaluate, and evaluate a baseline."""
     ending = f"-{fold}" if fold else ""
-    yield Step(name=f"train{ending}", command=train, values={"request": training})
+    yield Step(name=f"train{ending}", **step_of(train, request=training))
     if fold == ALL:  # no split is left
         return
     split: Split = "test" if fold else pipeline.split
@@ -81,8 +87,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
     evaluation = EvalRequest(run=training.run, split=split, resources=_of_run(training))
     yield Step(
         name=f"eval{ending}",
-        command=evaluate,
-        values={"request": evaluation},
+        **step_of(evaluate, request=evaluation),
         stale=partial(stale_evaluation, evaluation),
     )
     request = BaselineRequest(
@@ -99,16 +104,20 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
     )
     yield Step(
         name=f"baseline{ending}",
-        command=baseline,
-        values={"request": request},
+        **step_of(baseline, request=request),
         stale=partial(stale_baseline, request),
     )
 
 
 def _calibration(run: Path, training: TrainRequest, *, ending: str = "") -> Step:
-    values = {"run": run, "resources": _of_run(training)}
-    stale = partial(stale_calibration, **values)
-    return Step(name=f"calibrate{ending}", command=calibrate, values=values, stale=stale)
+    config = CalibrateConfig(run=run, resources=_of_run(training))
+    return Step(
+        name=f"calibrate{ending}",
+        function=calibrate,
+        config=config,
+        command=f"fit the temperatures of {run}",
+        stale=partial(stale_calibration, config),
+    )
 
 
 def _of_run(training: TrainRequest) -> DataAndDevice:

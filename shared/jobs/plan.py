@@ -29,7 +29,7 @@ from orn.shared.jobs.outputs import (
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
-PARTS_NAME = "parts.json"
+SHARES_NAME = "shares.json"
 SUMMARY_NAME = "job.json"
 """The summary of the last run of a job."""
 UNIT_FRAMES = 2000
@@ -220,15 +220,15 @@ class OutputFolder:
     """Name of the cache of their records."""
 
     @contextmanager
-    def locked(self, folder: Path, *, is_part: bool = False) -> Iterator[None]:
+    def locked(self, folder: Path, *, is_share: bool = False) -> Iterator[None]:
         """Lock a folder for a single job during the block; a part of a job waits for the lock.
 
         Raises:
             PipelineError: if another process holds the lock, or that of a part, or the file cannot
                 be written.
         """
-        with locked(folder / self.plan, job=self.command, wait=is_part):
-            for lock in () if is_part else folder.glob(".part-*.lock"):
+        with locked(folder / self.plan, job=self.command, wait=is_share):
+            for lock in () if is_share else folder.glob(".share-*.lock"):
                 with locked(folder / lock.stem[1:], job=self.command):
                     pass
             yield
@@ -282,7 +282,7 @@ class OutputFolder:
         numbered = (
             path for path in sorted(folder.glob(self.pattern)) if self._number(path).isdecimal()
         )
-        beside = (folder / name for name in (self.index, SUMMARY_NAME, PARTS_NAME))
+        beside = (folder / name for name in (self.index, SUMMARY_NAME, SHARES_NAME))
         there = filter(os.path.lexists, beside)
         files = (*numbered, *there, folder / self.plan)  # the marker is removed last
         return earlier_results(folder, files, marker=self.marker, reads=reads)

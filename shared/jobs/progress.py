@@ -5,12 +5,12 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from orn.shared.echo import is_first_process
-from orn.shared.text import escape
+from orn.shared.text import escape, escape_lines
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,61 @@ class Bar(Protocol):
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
         """Count `n` more units as done; `note` replaces the text after the count."""
+
+
+class Reporter(Protocol):
+    """Shows what a long job does."""
+
+    def progress(self, task: str, *, total: int | None, unit: str) -> AbstractContextManager[Bar]:
+        """Return a progress bar for the outermost loop of a job.
+
+        Args:
+            task: name of the task, such as `detect`.
+            total: total number of units, or None if unknown.
+            unit: plural name of the units, such as `frames`.
+        """
+
+    def line(self, text: str, *, bold: bool = False) -> None:
+        """Show one of the few lines that a person reads."""
+
+    def lines(self, text: str) -> None:
+        """Show several of them."""
+
+
+class _Silent:
+    """Shows nothing."""
+
+    @contextmanager
+    def progress(self, task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
+        yield _NoBar()
+
+    def line(self, text: str, *, bold: bool = False) -> None:
+        pass
+
+    def lines(self, text: str) -> None:
+        pass
+
+
+class _Terminal:
+    """Shows bars and lines on stderr; under torchrun, only in the first process."""
+
+    def progress(self, task: str, *, total: int | None, unit: str) -> AbstractContextManager[Bar]:
+        return progress(task, total=total, unit=unit)
+
+    def line(self, text: str, *, bold: bool = False) -> None:
+        text = escape(text)
+        self._write(f"\x1b[1m{text}\x1b[0m" if bold and sys.stderr.isatty() else text)
+
+    def lines(self, text: str) -> None:
+        self._write(escape_lines(text))
+
+    def _write(self, text: str) -> None:
+        if is_first_process():
+            print(text, file=sys.stderr, flush=True)
+
+
+SILENT: Reporter = _Silent()
+TERMINAL: Reporter = _Terminal()
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from orn.shared.environment import describe_environment
-from orn.shared.errors import PipelineError
+from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.plan import SUMMARY_NAME, FailedVideo, OutputFolder, Plan, Unit
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.workers import in_workers, terminated_as_interrupted
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, first_rows, summary_of
@@ -191,7 +191,7 @@ class Job:
     """Whether to first remove all files of an earlier job."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Reasons why new videos cannot be opened, by id."""
-    is_part: bool = False
+    is_share: bool = False
     """Whether this is one part of a job, whose plan is already saved."""
 
     @property
@@ -228,7 +228,13 @@ class JobResult:
 
 
 def run_units(
-    job: Job, work: Work, engine: Engine, *, task: str, steps: Literal["frames", "videos"]
+    job: Job,
+    work: Work,
+    engine: Engine,
+    reporter: Reporter = SILENT,
+    *,
+    task: str,
+    steps: Literal["frames", "videos"],
 ) -> JobResult:
     """Write the missing files of a job; the caller must hold the lock of the folder.
 
@@ -240,6 +246,7 @@ def run_units(
         job: the job.
         work: work to do for each unit.
         engine: engine that runs the work.
+        reporter: shows the progress.
         task: name of the task for the progress bar, such as `detect`.
         steps: the steps that are counted.
 
@@ -258,20 +265,20 @@ def run_units(
                 earlier.remove()
             for unit in job.retried:
                 files.path(folder, unit.index).unlink(missing_ok=True)
-            if not job.is_part:
+            if not job.is_share:
                 job.plan.save(folder, files.plan)
             if skipped := len(job.units) - len(to_do):
                 of = counted(len(job.units), "unit is", "units are")
                 logger.info("%d of %s already finished", skipped, of)
             began = time.monotonic()
-            results = _watched(task, steps, to_do, run) if run else ()
+            results = _watched(reporter, task, steps, to_do, run) if run else ()
             return JobResult(units=to_do, results=results, seconds=time.monotonic() - began)
     finally:
         remove_stale_temporaries(folder)  # files of killed processes
 
 
 def _watched(
-    task: str, steps: str, units: Sequence[Unit], run: UnitRunner
+    reporter: Reporter, task: str, steps: str, units: Sequence[Unit], run: UnitRunner
 ) -> tuple[UnitResult, ...]:
     """Run the units with a progress bar, and warn once about each failed video."""
     sizes = [len(unit.parts) if steps == "videos" else unit.frames for unit in units]
@@ -279,7 +286,7 @@ def _watched(
     results: list[UnitResult] = []
     failed: set[str] = set()
     with (
-        progress(task, total=total, unit=steps) as bar,
+        reporter.progress(task, total=total, unit=steps) as bar,
         closing(run(units, bar.advance)) as done,
     ):
         bar.advance(0, note=f"unit 0/{len(units)}, 0 failed")
@@ -328,12 +335,28 @@ def save_summary(
     return summary
 
 
-def as_summary(summary: Mapping[str, Any]) -> Summary:
-    """Return the summary of a run of a job, from its summary."""
-    shown = summary_of(summary)
-    tables = [
-        first_rows(table.header, table.rows, most=_MOST_ROWS, all_in=SUMMARY_NAME)
-        for table in shown.tables
-    ]
-    notes = ["Use --retry-failed to retry the failed videos."] if summary["failed"] else []
-    return replace(shown, tables=tables, notes=notes)
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """Summary of a run of a job."""
+
+    record: Mapping[str, Any]
+    """What `save_summary` returns."""
+
+    @property
+    def exit_code(self) -> int:
+        """3 if some videos failed, or could not be matched; else 0."""
+        return SOME_FAILED if self.record["failed"] or self.record.get("ambiguous") else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record."""
+        return dict(self.record)
+
+    def summary(self) -> Summary:
+        """Return the record in printable form."""
+        shown = summary_of(self.record)
+        tables = [
+            first_rows(table.header, table.rows, most=_MOST_ROWS, all_in=SUMMARY_NAME)
+            for table in shown.tables
+        ]
+        notes = ["Use --retry-failed to retry the failed videos."] if self.record["failed"] else []
+        return replace(shown, tables=tables, notes=notes)

@@ -1,17 +1,17 @@
-"""Lists of commands, each run with a typed request in a process of its own.
+"""Lists of steps: functions of the library, each called with its config in a process of its own.
 
 The demo, an ablation and `orn run` are lists of steps:
 
     steps = [
-        Step(name="detect", command=detect, values={"request": DetectRequest(dataset="demo")}),
-        Step(name="eval", command=evaluate, values={"request": request}, stale=why),
+        Step(name="detect", function=detect, config=detect_config, command=line),
+        Step(name="eval", function=evaluate, config=eval_config, command=other_line, stale=why),
     ]
     run_steps(steps)
 
 `run_steps` stops at the first failure. It can be called again after an interruption: a step is
 skipped if its outputs are current.
 
-The processes are forked from a server that has imported the modules of all commands, and nothing
+The processes are forked from a server that has imported the modules of all steps, and nothing
 else: it has one thread, and no tensor and no device. A step that is killed, crashes or leaks memory
 ends alone.
 """
@@ -23,13 +23,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import forkserver, reduction, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NoReturn
-
-import click
 
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.exit_codes import (
@@ -38,14 +36,14 @@ from orn.shared.jobs.exit_codes import (
     errors_as_exit_codes,
     logging_to_stderr,
 )
+from orn.shared.jobs.progress import TERMINAL, Reporter
 from orn.shared.jobs.workers import (
     INTERRUPTS,
     Terminated,
     interrupts_delayed,
     terminated_as_interrupted,
 )
-from orn.shared.options import Command
-from orn.shared.text import escape
+from orn.shared.text_summary import Summary
 
 _STDERR = 2
 _SAFE_PATH = "PYTHONSAFEPATH"
@@ -55,13 +53,18 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A command with the values of its parameters."""
+    """A function of the library with its config."""
 
     name: str
     """Unique in its list."""
-    command: Command | Callable[..., None]
-    """A command, or a function of a module."""
-    values: Mapping[str, Any] = field(default_factory=dict)
+    function: Callable[[Any, Reporter], Any]
+    """A function of a module, which returns a record with a `summary`, and an `exit_code` unless it
+    is 0."""
+    config: Any
+    command: str
+    """The command line that does the same."""
+    imports: tuple[str, ...] = ()
+    """Modules that the function imports when it is called."""
     stale: Callable[[], str | None] = lambda: ""
     """Returns why its outputs must be made again, in words; None if they are current. By default
     the command runs, and determines itself what remains to be done."""
@@ -70,14 +73,8 @@ class Step:
         """Return whether nothing remains to be done."""
         return self.stale() is None
 
-    def describe(self) -> str:
-        """Return the command line that does the same, or the first line about the function."""
-        if isinstance(self.command, Command):
-            return self.command.typed(**self.values)
-        return str(self.command.__doc__).partition("\n")[0]
-
     def run(self, *, done: Collection[int] = (0,)) -> None:
-        """Run the command; all of its output goes to stderr. Ctrl-C and SIGTERM also end it.
+        """Call the function; all output goes to stderr. Ctrl-C and SIGTERM also end it.
 
         Args:
             done: exit codes that count as success.
@@ -99,16 +96,16 @@ class Step:
         code = process.exitcode
         assert code is not None
         if code not in done:
-            problem = f"`{self.describe()}` failed with exit code {code}"
+            problem = f"`{self.command}` failed with exit code {code}"
             failure = PipelineError(problem, remedy="see its output above")
             failure.exit_code = code if code > 0 else 128 - code  # as in shells, for signals
             raise failure
 
     def _start(self) -> ForkServerProcess:
         _start_server([self])
-        function = self.command.function if isinstance(self.command, Command) else self.command
+        function = self.function
         where = function.__module__, function.__name__, str(Path.cwd()), dict(os.environ)
-        process = _CONTEXT.Process(target=_call, args=(_Output(_STDERR), dict(self.values), *where))
+        process = _CONTEXT.Process(target=_call, args=(_Output(_STDERR), self.config, *where))
         try:
             with interrupts_delayed():  # until the process has received its work
                 process.start()
@@ -135,13 +132,13 @@ def _received(copy: Any) -> int:
 
 def _call(
     output: int,
-    values: Mapping[str, Any],
+    config: Any,
     module: str,
     name: str,
     folder: str,
     environment: Mapping[str, str],
 ) -> NoReturn:
-    """Call the function of a command in a new process, and exit as the command does."""
+    """Call a function in a new process, print its result and exit as its command does."""
     for stream in (1, 2):
         os.dup2(output, stream)
     os.close(output)
@@ -151,10 +148,12 @@ def _call(
     with errors_as_exit_codes():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         with logging_to_stderr(0):
-            called = getattr(importlib.import_module(module), name)
-            code = getattr(called, "function", called)(**values)
-        sys.stdout.flush()
-    sys.exit(code if isinstance(code, int) else 0)
+            result = getattr(importlib.import_module(module), name)(config, TERMINAL)
+            if isinstance(result, int):
+                sys.exit(result)
+            shown = result.summary()
+            TERMINAL.lines(shown.text() if isinstance(shown, Summary) else shown)
+    sys.exit(getattr(result, "exit_code", 0))
 
 
 def _start_server(steps: Iterable[Step], imports: Sequence[str] = ()) -> None:
@@ -162,8 +161,7 @@ def _start_server(steps: Iterable[Step], imports: Sequence[str] = ()) -> None:
 
     It imports nothing from the current folder, and ignores signals while it imports.
     """
-    commands = [step.command for step in steps if isinstance(step.command, Command)]
-    modules = [module for command in commands for module in command.imports]
+    modules = [module for step in steps for module in (step.function.__module__, *step.imports)]
     _CONTEXT.set_forkserver_preload([*dict.fromkeys([*modules, *imports])])
     resource_tracker.ensure_running()  # which changes the signal mask
     before = os.environ.get(_SAFE_PATH)
@@ -177,29 +175,34 @@ def _start_server(steps: Iterable[Step], imports: Sequence[str] = ()) -> None:
 
 
 def run_steps(
-    steps: Sequence[Step], *, done: Collection[int] = (0,), imports: Sequence[str] = ()
+    steps: Sequence[Step],
+    reporter: Reporter = TERMINAL,
+    *,
+    done: Collection[int] = (0,),
+    imports: Sequence[str] = (),
 ) -> dict[str, float]:
-    """Run the steps that are not current in order, and print each command on stderr.
+    """Run the steps that are not current in order, and show the command of each.
 
     Args:
         steps: steps in the order of their dependencies.
+        reporter: shows the command of each step.
         done: exit codes that count as success.
-        imports: modules that several steps import, beside those of their commands.
+        imports: modules that several steps import, beside their own.
 
     Returns:
         The duration in seconds of each step that was run, by name.
 
     Raises:
-        PipelineError: if a command fails; the exception carries its exit code.
+        PipelineError: if a step fails; the exception carries its exit code.
     """
     seconds: dict[str, float] = {}
     with terminated_as_interrupted():
         _start_server(steps, imports)
         for number, step in enumerate(steps, start=1):
             why = step.stale()
-            what = "already done" if why is None else escape(step.describe())
+            what = "already done" if why is None else step.command
             line = f"[{number}/{len(steps)}] {step.name}: {what}{f'  # {why}' if why else ''}"
-            click.secho(line, err=True, bold=True)
+            reporter.line(line, bold=True)
             if why is None:
                 continue
             began = time.monotonic()

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.outputs import differences
-from orn.shared.jobs.parts import missing_parts
 from orn.shared.jobs.plan import FailedVideo
+from orn.shared.jobs.shares import missing_shares
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.shard import Shard
@@ -58,12 +58,12 @@ class DetectionFolder:
 
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.path = path
-        if parts := missing_parts(SHARD_FILES, path):
+        if shares := missing_shares(SHARD_FILES, path):
             raise ShardNotFoundError(
                 where=path,
-                expected="the shards of all parts",
-                got=f"some of the parts {', '.join(parts)}",
-                remedy=f"run `orn detect` with --part {parts[0]}",
+                expected="all shares of the job",
+                got=f"some of the shares {', '.join(shares)}",
+                remedy=f"run `orn detect` with --share {shares[0]}",
             )
         self._cache = ChunkCache(cache_bytes)
         self._shards: LRUCache[str, Shard] = LRUCache(_MOST_SHARDS)

@@ -2,7 +2,7 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_result
-from orn.shared.errors import SOME_FAILED
+from orn.shared.jobs.progress import TERMINAL
 from orn.shared.options import command
 from orn.shared.text_summary import summary_of
 from orn.stage1_detect.imports.import_request import ImportRequest
@@ -18,12 +18,11 @@ def import_objects(
     interrupted import resumes where it stopped, and new videos are added. Exits with 3 if a video
     could not be imported.
     """
-    from orn.shared.jobs.run_units import as_summary
     from orn.stage1_detect.imports import import_objects as job
 
     if dry_run:
         echo_result(job.describe_import(request), summary_of, as_json=as_json)
         return 0
-    summary = job.import_objects(request)
-    echo_result(summary, as_summary, as_json=as_json)
-    return SOME_FAILED if summary["failed"] or summary["ambiguous"] else 0
+    done = job.import_objects(request, TERMINAL)
+    echo_result(done.as_json(), lambda _: done.summary(), as_json=as_json)
+    return done.exit_code

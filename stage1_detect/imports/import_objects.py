@@ -25,7 +25,8 @@ from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
-from orn.shared.jobs.run_units import Job, LocalEngine, run_units
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.jobs.run_units import Job, JobSummary, LocalEngine, run_units
 from orn.shared.jobs.workers import in_threads
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import (
@@ -52,7 +53,7 @@ _OPTIONS = {"first_frame", "names", "groups"}
 """Options on which shards depend, besides the frame rate."""
 
 
-def import_objects(request: ImportRequest) -> dict[str, Any]:
+def import_objects(request: ImportRequest, reporter: Reporter = SILENT) -> JobSummary:
     """Import the units whose shards are missing.
 
     A video that cannot be imported is recorded in its shard, and the job continues.
@@ -77,8 +78,8 @@ def import_objects(request: ImportRequest) -> dict[str, Any]:
         objects = job.plan.objects | dict(zip(sources, digests, strict=True))
         job = replace(job, plan=replace(job.plan, objects=objects))
         engine = LocalEngine(devices=("cpu",) * request.workers)
-        result = run_units(job, work, engine, task="import", steps="videos")
-        return summarize_shards(job, result, **match)
+        result = run_units(job, work, engine, reporter, task="import", steps="videos")
+        return JobSummary(summarize_shards(job, result, **match))
 
 
 def describe_import(request: ImportRequest) -> dict[str, Any]:

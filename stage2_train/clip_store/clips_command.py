@@ -2,7 +2,7 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_result
-from orn.shared.errors import SOME_FAILED
+from orn.shared.jobs.progress import TERMINAL
 from orn.shared.options import command
 from orn.shared.text_summary import summary_of
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
@@ -22,7 +22,6 @@ def clips(
     Rerun the command to resume an interrupted job or to add new and changed videos. --dry-run
     estimates the size. The exit code is 3 if some videos could not be decoded.
     """
-    from orn.shared.jobs.run_units import as_summary
     from orn.stage2_train.clip_store.make_clips import describe_clips, make_clips
 
     if request.manifest == NEWEST:
@@ -33,6 +32,6 @@ def clips(
     if dry_run:
         echo_result(describe_clips(request), summary_of, as_json=as_json)
         return 0
-    result = make_clips(request)
-    echo_result(result, as_summary, as_json=as_json)
-    return SOME_FAILED if result["failed"] else 0
+    done = make_clips(request, TERMINAL)
+    echo_result(done.as_json(), lambda _: done.summary(), as_json=as_json)
+    return done.exit_code

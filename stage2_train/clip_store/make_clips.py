@@ -27,11 +27,13 @@ from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.run_units import (
     IN_THIS_PROCESS,
     Advance,
     Engine,
     Job,
+    JobSummary,
     LocalEngine,
     UnitResult,
     run_units,
@@ -91,11 +93,11 @@ class StoreRequest:
     """More fields of summaries: the data set, and the numbers of videos that are not requested."""
 
 
-def make_clips(request: ClipsRequest) -> dict[str, Any]:
+def make_clips(request: ClipsRequest, reporter: Reporter = SILENT) -> JobSummary:
     """Store the frames and return the summary; see `build_clip_store`."""
     device = request.device if request.backbone else "cpu"
     engine = LocalEngine(devices=devices_of_workers(device, request.workers))
-    return build_clip_store(_store_request(request), engine)
+    return JobSummary(build_clip_store(_store_request(request), engine, reporter))
 
 
 def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dict[str, Any]:
@@ -386,7 +388,9 @@ def _frame_bytes(settings: StoreSettings) -> float:
     )
 
 
-def build_clip_store(request: StoreRequest, engine: Engine = IN_THIS_PROCESS) -> dict[str, Any]:
+def build_clip_store(
+    request: StoreRequest, engine: Engine = IN_THIS_PROCESS, reporter: Reporter = SILENT
+) -> dict[str, Any]:
     """Add missing videos to a store.
 
     Returns:
@@ -411,7 +415,7 @@ def build_clip_store(request: StoreRequest, engine: Engine = IN_THIS_PROCESS) ->
             settings=request.settings,
             weights=request.weights,
         )
-        result = run_units(planned.job, work, engine, task="clips", steps="videos")
+        result = run_units(planned.job, work, engine, reporter, task="clips", steps="videos")
         store = ClipStore(path)
     failed = [store.tried[video.id] for video in videos if video.id in store.tried]
     there = {video.id for video in videos if video.id in store}

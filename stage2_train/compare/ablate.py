@@ -20,6 +20,7 @@ from orn.shared.jobs.outputs import (
     check_same_job,
 )
 from orn.shared.jobs.steps import Step, run_steps
+from orn.shared.options import step_of
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore
@@ -82,7 +83,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "systems": list(dict.fromkeys(run.system for run in runs)),
         "runs": len(runs),
         "done": len(runs) - len(left),
-        "first_command": steps_of(left[0], request)[0].describe() if left else None,
+        "first_command": steps_of(left[0], request)[0].command if left else None,
     }
 
 
@@ -162,15 +163,13 @@ def steps_of(run: AblationRun, request: AblationRequest) -> list[Step]:
     return [
         Step(
             name="train",
-            command=train,
-            values={"request": training},
+            **step_of(train, request=training),
             stale=partial(_unless, is_finished, run.folder),
         ),
         *(
             Step(
                 name=f"eval {evaluation.split}",
-                command=evaluate,
-                values={"request": evaluation},
+                **step_of(evaluate, request=evaluation),
                 stale=partial(_unless, is_measured, run.folder, evaluation.split),
             )
             for evaluation in evaluations

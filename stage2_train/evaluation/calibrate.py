@@ -11,7 +11,7 @@ N segments.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from orn.shared.data_files import file_digest
 from orn.shared.devices import choose_device
 from orn.shared.echo import is_first_process
 from orn.shared.errors import PipelineError
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.evaluate import fold_temperatures, predict_parts
 from orn.stage2_train.parts import TEMPERATURES_NAME
@@ -27,6 +28,7 @@ from orn.stage2_train.parts.temperatures import (
     NOT_FITTED,
     Temperatures,
     fit_temperatures,
+    load_temperatures,
     write_temperatures,
 )
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
@@ -43,32 +45,48 @@ from orn.stage2_train.runs.run_folder import (
 from orn.stage2_train.runs.trained import data_of_run, fold_runs, inference_precision, open_model
 from orn.stage2_train.settings.resources import DataAndDevice
 
-_USUAL = DataAndDevice()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrateConfig:
+    """What `calibrate` calibrates."""
+
+    run: Path
+    """Run folder, also of a cross-validation."""
+    resources: DataAndDevice = field(default_factory=DataAndDevice)
+    """Paths of the data, workers, threads and device."""
 
 
-def calibrate(run: Path, resources: DataAndDevice = _USUAL) -> None:
+def calibrate(config: CalibrateConfig, _: Reporter = SILENT) -> Temperatures:
     """Fit the temperatures of a run, or of its folds and final model, unless they are current.
 
     Under torchrun, each process computes a share of the clips, and the first one writes.
+
+    Returns:
+        The temperatures of the run; without a final model, those of its last fold.
 
     Raises:
         PipelineError: if the run has no weights, or its data or the predictions of its folds are
             missing.
     """
-    if stale_calibration(run, resources) is None:
-        return
+    run, resources = config.run, config.resources
+    is_stale = stale_calibration(config) is not None
     if folds := fold_runs(run):
-        _calibrate_folds(run, folds)
-        return
-    opened, joined = _held_out(run, resources)
-    inputs = _inputs(run, opened, joined)
-    fitted = _fitted(run, opened, joined, resources) if joined.segments else NOT_FITTED
-    if is_first_process():
+        if is_stale:
+            _calibrate_folds(run, folds)
+        return load_temperatures([*_inputs_of_folds(run, folds)][-1] / TEMPERATURES_NAME)
+    if is_stale:
+        opened, joined = _held_out(run, resources)
+        inputs = _inputs(run, opened, joined)
+        fitted = _fitted(run, opened, joined, resources) if joined.segments else NOT_FITTED
+        if not is_first_process():
+            return fitted
         write_temperatures(run, replace(fitted, made_from=dict(inputs)))
+    return load_temperatures(run / TEMPERATURES_NAME)
 
 
-def stale_calibration(run: Path, resources: DataAndDevice = _USUAL) -> str | None:
+def stale_calibration(config: CalibrateConfig) -> str | None:
     """Return why temperatures must be fitted again, in words; None if they are current."""
+    run, resources = config.run, config.resources
     try:
         if folds := fold_runs(run):
             made_from = _inputs_of_folds(run, folds)

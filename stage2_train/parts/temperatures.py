@@ -27,7 +27,7 @@ from orn.shared.config.fields import STRICT
 from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text import path_text
+from orn.shared.text import counted, path_text
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.settings.evaluation_names import WHOLE
 
@@ -54,6 +54,12 @@ class Temperatures:
     """Description of these segments, such as `the validation split`."""
     made_from: dict[str, Any] = field(default_factory=dict)
     """What they were fitted from; see `runs.made_from`."""
+
+    def summary(self) -> str:
+        """Return what they were fitted on in a sentence."""
+        if not self.num_segments:
+            return f"not calibrated: expected {FEWEST_SEGMENTS} clips that trained no weights"
+        return f"calibrated on {counted(self.num_segments, 'clip')} of {self.fitted_on}"
 
     def row(self) -> NDArray[np.float64]:
         """Return the (3,) temperatures of the network, the forest and the whole."""

@@ -17,7 +17,7 @@ from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import progress
 from orn.stage2_train.clips.batches import evaluation_loader
-from orn.stage2_train.evaluation.calibrate import calibrate
+from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
@@ -83,7 +83,7 @@ def _train(
             _fit_forest(inputs, threads=resources.num_threads())
         accelerator.wait_for_everyone()
         if not is_of_folds(inputs.run, inputs.config):  # which are calibrated together
-            calibrate(inputs.run, resources)
+            calibrate(CalibrateConfig(run=inputs.run, resources=resources))
     return {
         "run": str(inputs.run),
         "step": state.step,

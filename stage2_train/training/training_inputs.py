@@ -16,7 +16,7 @@ from orn.shared.devices import choose_device, choose_precision, is_slow
 from orn.shared.echo import echo_text, is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.jobs.run_units import as_summary
+from orn.shared.jobs.progress import TERMINAL
 from orn.stage2_train.clip_store.clips_command import clips
 from orn.stage2_train.clip_store.clips_request import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
@@ -288,4 +288,4 @@ def _create_missing(
         fetch_imagenet_weights(weights.published)
     if creates:
         logger.info("running %s first", clips.typed(request=store))
-        echo_text(as_summary(make_clips(store)).text(), err=True)
+        echo_text(make_clips(store, TERMINAL).summary().text(), err=True)

@@ -7,9 +7,8 @@ from typing import Any
 
 from orn.data_manifests.records import Dataset
 from orn.shared.jobs.run_units import IN_THIS_PROCESS, run_units
-from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.detect_unit import DetectWork
-from orn.stage1_detect.plan_detection import plan_job
+from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage1_detect.shard_job import summarize_shards
 from tests.worlds.shards import FakeDetector
 

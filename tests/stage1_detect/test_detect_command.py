@@ -119,30 +119,30 @@ def test_published_weights_are_fetched_once(
     assert (Path(work["checkpoint"]).name, work["to_fetch"]) == (name, None)
 
 
-def test_parts_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path: Path) -> None:
+def test_shares_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path: Path) -> None:
     """Six units of three frames; the shards are those of one process."""
     (world.parent / "data" / "small" / "videos" / "broken.mp4").unlink()
-    in_parts = partial(detect, "--unit-frames", 3, "--limit", 2)
-    work = in_parts("--dry-run", "--json", "--part", "1/4").json
+    in_shares = partial(detect, "--unit-frames", 3, "--limit", 2)
+    work = in_shares("--dry-run", "--json", "--share", "1/4").json
     assert (work["units"], work["frames_to_do"]) == (2, 3 + 3)
-    assert in_parts("--json", "--part", "1/4").json["total_frames"] == 6
+    assert in_shares("--json", "--share", "1/4").json["total_frames"] == 6
     told = orn("verify", tmp_path / "shards", exit_code=1).stdout
-    missing = [line for line in told.splitlines() if "--part" in line]
+    missing = [line for line in told.splitlines() if "--share" in line]
     assert [line.rpartition("again with ")[2] for line in missing] == [
-        *("--part 2/4", "--part 3/4", "--part 4/4", "--part 2/4"),
+        *("--share 2/4", "--share 3/4", "--share 4/4", "--share 2/4"),
     ]
     words = ("export-objects", world, tmp_path / "out.json", "--format", "coco")
     refused = orn(*words, "--shards", tmp_path / "shards", exit_code=1).stderr
-    assert "shards: expected the shards of all parts, got some of the parts 2/4, 3/4" in refused
-    assert "4/4; run `orn detect` with --part 2/4" in refused
-    assert "expected K/N" in in_parts("--part", "5/4", exit_code=2).stderr
+    assert "shards: expected all shares of the job, got some of the shares 2/4, 3/4" in refused
+    assert "4/4; run `orn detect` with --share 2/4" in refused
+    assert "expected K/N" in in_shares("--share", "5/4", exit_code=2).stderr
     ray = partial(detect, "--engine", "ray", "--device", "cuda:1", exit_code=2)
     assert "Ray assigns GPUs" in ray().stderr
     assert "requires --engine ray" in detect("--address", "h:1", exit_code=2).stderr
     for number in (2, 3, 4):
-        in_parts("--part", f"{number}/4")
+        in_shares("--share", f"{number}/4")
     assert orn("verify", tmp_path / "shards").stdout == "ok: 6 shards\n"
-    parts = unit_files(tmp_path / "shards")
-    assert in_parts("--fresh", "--json").json["units"] == 6
-    assert unit_files(tmp_path / "shards") == parts
-    assert not (tmp_path / "shards" / "parts.json").exists()
+    files = unit_files(tmp_path / "shards")
+    assert in_shares("--fresh", "--json").json["units"] == 6
+    assert unit_files(tmp_path / "shards") == files
+    assert not (tmp_path / "shards" / "shares.json").exists()

@@ -16,8 +16,8 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import Plan
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.video.read import FrameEstimate, read_frames
-from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.plan_detection import (
+    Scope,
     check_segments,
     labeled_ranges,
     pack_ranges,

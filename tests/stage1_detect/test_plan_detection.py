@@ -10,8 +10,7 @@ from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import shard_path
 from orn.shared.shards.writer import ShardWriter
-from orn.stage1_detect.detect_request import Scope
-from orn.stage1_detect.plan_detection import plan_job
+from orn.stage1_detect.plan_detection import Scope, plan_job
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 
 

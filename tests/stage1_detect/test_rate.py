@@ -11,7 +11,7 @@ from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.detect_request import Scope
+from orn.stage1_detect.plan_detection import Scope
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import write_unit_file

@@ -1,12 +1,14 @@
 """Pipelines of `orn run` on a tiny world, whose steps are carried out in this process."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.update import write_fold_manifests
 from orn.run.plan_run import Pipeline
+from orn.shared.jobs.progress import SILENT
 from orn.shared.jobs.steps import Step
-from orn.stage1_detect.detect_request import DetectRequest
+from orn.stage1_detect.detect import DetectConfig
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.settings.resources import DataAndDevice, TrainRequest
 from tests.worlds.films import TinyWorld
@@ -20,7 +22,7 @@ def pipeline_of(world: TinyWorld, options: dict[str, str], **more: Any) -> Pipel
     manifest, root = options["manifest"], Path(options["--data"])
     data = DataAndDevice(data_root=root, shards=world.shards_path, clips=world.store_path)
     return Pipeline(
-        objects=DetectRequest(dataset=manifest, data_root=root, out=world.shards_path),
+        objects=DetectConfig(dataset=manifest, data_root=root, out=world.shards_path),
         clips=ClipsRequest(manifest=manifest, data_root=root, out=world.store_path),
         train=TrainRequest(
             manifest=manifest,
@@ -45,7 +47,16 @@ def begin(pipeline: Pipeline) -> None:
 
 def carry_out(step: Step) -> None:
     """Carry out a step in this process, on one CPU core."""
-    values = dict(step.values)
+    if not isinstance(step.config, tuple):
+        config = step.config
+        if hasattr(config, "device"):
+            config = replace(config, device="cpu")
+        elif hasattr(config, "resources"):
+            config = replace(config, resources=config.resources.changed(**LAPTOP))
+        step.function(config, SILENT)
+        return
+    module, name, values = step.config
+    values = dict(values)
     holder = values.get("request")
     if "resources" in values:
         values["resources"] = values["resources"].changed(**LAPTOP)
@@ -53,4 +64,4 @@ def carry_out(step: Step) -> None:
         values["request"] = holder.changed(device="cpu")
     elif "resources" in getattr(type(holder), "model_fields", ()):
         values["request"] = holder.changed(resources=holder.resources.changed(**LAPTOP))
-    getattr(step.command, "function", step.command)(**values)
+    step.function((module, name, values), SILENT)

@@ -26,9 +26,8 @@ from orn.run.run_steps import pipeline_steps, prediction_command
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
-from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.imports.import_request import ObjectOptions
-from orn.stage1_detect.plan_detection import plan_job
+from orn.stage1_detect.plan_detection import Scope, plan_job
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_gray
 
@@ -57,7 +56,7 @@ def opened(dataset: object, **options: Any) -> list[str]:
     """What a user would type for each step but the calibration, which is no command."""
     pipeline, _ = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
     steps = [step for step in pipeline_steps(pipeline) if not step.name.startswith("calibrate")]
-    return [step.describe() for step in steps]
+    return [step.command for step in steps]
 
 
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
@@ -142,7 +141,7 @@ def test_short_steps_start_no_processes(table: Path, seconds: float, alone: bool
     pipeline, _ = open_pipeline(PipelineRequest(dataset=str(table), recipe="demo"))
     estimated = {"steps": [{"step": name, "seconds": seconds} for name in ("clips", "train")]}
     pipeline = estimate.without_short_workers(pipeline, estimated)
-    typed = {step.name: step.describe() for step in pipeline_steps(pipeline)}
+    typed = {step.name: step.command for step in pipeline_steps(pipeline)}
     for name, workers in (("clips", 1), ("train", 0), ("eval", 0), ("report", 0)):
         assert (f"--workers {workers}" in typed[name]) == alone
 

@@ -5,26 +5,38 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import pytest
 
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.progress import Reporter
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.options import Argument, command
 
 
-@command("behave", imports=("torch",))
-def behave(
-    way: Annotated[Literal["well", "some", "badly", "dead", "look", "stop"], Argument("WAY")],
-    output: Annotated[Path, Argument("FILE")],
-) -> int:
+@dataclass(frozen=True)
+class Done:
+    exit_code: int
+
+    def summary(self) -> str:
+        return "on stderr"
+
+
+@dataclass(frozen=True)
+class Behavior:
+    way: Literal["well", "some", "badly", "dead", "look", "stop"]
+    output: Path
+
+
+def behave(config: Behavior, reporter: Reporter) -> Done:
     """End in one of several ways, and write what is seen."""
     import torch
 
     print("on stdout")
-    match way:
+    output = config.output
+    match config.way:
         case "badly":
             raise ConfigError("FILE: expected another WAY")
         case "dead":
@@ -35,14 +47,21 @@ def behave(
     threads = status.partition("Threads:")[2].split()[0]
     seen = (threads, torch.cuda.is_initialized(), threading.active_count(), Path.cwd())
     output.write_text("\n".join(map(str, seen)))
-    return 3 if way == "some" else 0
+    return Done(3 if config.way == "some" else 0)
 
 
-def step(way: str, output: Path) -> Step:
+def step(way: Any, output: Path) -> Step:
     def why() -> str | None:
         return None if output.exists() else "a file is missing"
 
-    return Step(name=way, command=behave, values={"way": way, "output": output}, stale=why)
+    return Step(
+        name=way,
+        function=behave,
+        config=Behavior(way, output),
+        command=f"orn behave {way} {output}",
+        imports=("torch",),
+        stale=why,
+    )
 
 
 def test_a_step_is_run_until_its_output_is_current(tmp_path: Path, capfd) -> None:
@@ -50,7 +69,7 @@ def test_a_step_is_run_until_its_output_is_current(tmp_path: Path, capfd) -> Non
     assert list(run_steps([well])) == ["well"]
     captured = capfd.readouterr()
     assert f"[1/1] well: orn behave well {tmp_path}/output  # a file is missing" in captured.err
-    assert "on stdout" in captured.err and not captured.out
+    assert "on stdout" in captured.err and "on stderr" in captured.err and not captured.out
     assert run_steps([well]) == {}
     assert "[1/1] well: already done" in capfd.readouterr().err
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.plan import FailedVideo, OutputFolder, Plan, Unit, plan_units
+from orn.shared.jobs.progress import TERMINAL
 from orn.shared.jobs.run_units import (
     Advance,
     Engine,
@@ -76,7 +77,7 @@ def run_texts(work: TextWork, engine: Engine, **options: object) -> JobResult:
     """Makes the texts of `UNITS`."""
     plan = Plan(dataset="texts", frames="all", units=UNITS)
     job = Job(files=TEXTS, folder=work.folder, plan=plan, units=UNITS, **options)  # type: ignore[arg-type]
-    return run_units(job, work, engine, task="write", steps="frames")
+    return run_units(job, work, engine, TERMINAL, task="write", steps="frames")
 
 
 def texts_in(folder: Path) -> dict[str, str]:

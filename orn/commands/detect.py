@@ -1,0 +1,120 @@
+"""The command `orn detect`."""
+
+from typing import Any
+
+import click
+
+from orn.commands import options
+from orn.shared.echo import echo_result
+from orn.shared.jobs.progress import TERMINAL
+from orn.shared.jobs.shares import Share
+from orn.shared.text_summary import summary_of
+
+
+class _Share(click.ParamType):
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Share:
+        try:
+            return Share.parse(value)
+        except ValueError as err:
+            self.fail(str(err))
+
+
+@click.command("detect")
+@options.dataset
+@options.data_root
+@options.out("shards/DATASET")
+@click.option(
+    "--checkpoint",
+    type=options.PATH,
+    help="File with the detector's weights.  [default: the data set's own, else the published "
+    "weights, downloaded once]",
+)
+@click.option(
+    "--config",
+    metavar="NAME|FILE",
+    help="Instance segmentation model: a name in MMDetection's model zoo, mask_rcnn_demo (comes "
+    "with weights), or a Python file, which is executed.  [default: the data set's own, else "
+    "mask-rcnn_r50_fpn_ms-poly-3x_coco]",
+)
+@click.option(
+    "--score-threshold",
+    type=options.SHARE,
+    help="Drop detections with a lower score.  [default: 0.3]",
+)
+@click.option(
+    "--frames",
+    type=click.Choice(["all", "labeled"]),
+    help="Process every frame, or only those covered by a segment of the label table.  [default: "
+    "all]",
+)
+@click.option(
+    "--limit",
+    type=options.COUNT,
+    help="Process only the first N videos; a later run can process the rest.",
+)
+@options.picked_rate
+@click.option(
+    "--unit-frames",
+    type=options.COUNT,
+    metavar="N",
+    help="Approximate frames per shard, the most work lost in a crash.  [default: 2000]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    help="Frames per forward pass of the detector, which affects rounding.  [default: 1, on a GPU "
+    "8]",
+)
+@options.workers(
+    "one per GPU, else one per core", "Number of processes or actors, each with its own detector."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    help="Run in processes on this machine or in actors on a Ray cluster.  [default: local]",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Address of the Ray cluster; auto: a cluster on this machine.  [default: a new cluster "
+    "for this job]",
+)
+@click.option(
+    "--precision",
+    type=options.Precision(),
+    metavar="[fp32|bf16]",
+    help="Precision of the backbone, neck and RPN head.  [default: fp32]",
+)
+@options.fresh
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Also reprocess shards with videos that failed or have changed.",
+)
+@click.option(
+    "--share",
+    type=_Share(),
+    metavar="K/N",
+    help="Process every N-th unit, starting with the K-th, in an array of jobs.",
+)
+@options.device
+@options.dry_run
+@options.as_json
+def detect(*, dry_run: bool, as_json: bool, **typed: Any) -> int:
+    """Detect objects in every frame of DATASET and write them to shards.
+
+    An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
+    """
+    from orn.stage1_detect import detect as library
+
+    config = options.config_of(library.DetectConfig, typed)
+    if dry_run:
+        echo_result(library.describe_detection(config), summary_of, as_json=as_json)
+        return 0
+    done = library.detect(config, TERMINAL)
+    options.print_record(done, as_json=as_json)
+    return done.exit_code
