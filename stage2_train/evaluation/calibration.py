@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.evaluation.intervals import CONFIDENCE, bootstrap_figures
+from orn.stage2_train.evaluation.intervals import CONFIDENCE, LEAST_GROUPS, bootstrap_figures
 from orn.stage2_train.parts.temperatures import segment_losses
 from orn.stage2_train.runs.predictions import Predictions, probabilities
 
@@ -52,10 +52,15 @@ def calibration_values(predictions: Predictions) -> dict[str, Any]:
         return np.stack(rows)
 
     once_F = figures(np.ones((len(labels), 1)))[:, 0]
-    draws_FR = bootstrap_figures([figures], predictions.groups or predictions.ids)[0]
-    ends_2F = np.quantile(draws_FR, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1)
-    for name, value, low, high in zip(("log_loss", "error"), once_F, *ends_2F, strict=False):
-        values[name] = {"value": float(value), "low": float(low), "high": float(high)}
+    groups = predictions.groups or predictions.ids
+    draws_FR = bootstrap_figures([figures], groups)[0]
+    ends_2F = np.quantile(draws_FR, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1).tolist()
+    if len(set(groups)) < LEAST_GROUPS:
+        ends_2F = [[None] * len(once_F)] * 2
+    for name, value, low, high in zip(
+        ("log_loss", "error"), once_F.tolist(), *ends_2F, strict=False
+    ):
+        values[name] = {"value": value, "low": low, "high": high}
     return values
 
 

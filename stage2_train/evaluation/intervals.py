@@ -1,4 +1,4 @@
-"""Confidence intervals over videos, participants or groups: bootstrap and exact methods.
+"""Confidence intervals over videos, participants or groups, by the bootstrap.
 
 N segments, F metrics, G groups, R bootstrap draws.
 """
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
 
 CONFIDENCE = 0.95
+LEAST_GROUPS = 5
+"""Fewest groups with an interval; with fewer, intervals are 24 to 95 points wide on either side."""
 Proportion = dict[str, float | None]
 """A proportion with the bounds of its interval: `value`, `low` and `high`."""
 _LARGEST_TABLE = 2**21
@@ -65,8 +67,9 @@ def bootstrap_figures(
 def with_interval(value: float, draws_R: NDArray[np.float64], *, num_groups: int) -> Proportion:
     """Return a proportion, such as an accuracy or average precision, with its 95 % interval.
 
-    If all segments are correct, or none is, the draws do not differ. The interval is then the exact
-    binomial interval for this number of videos.
+    The interval is Student's, in log odds. If groups agree, the draws hardly vary. Therefore half a
+    group that is correct and half a group that is wrong are added, as in `paired_differences`;
+    docs/numerics.md contains simulated coverage.
 
     Args:
         value: proportion over all segments, 0..1; NaN if undefined.
@@ -74,23 +77,20 @@ def with_interval(value: float, draws_R: NDArray[np.float64], *, num_groups: int
         num_groups: number of videos or participants.
 
     Returns:
-        `value`, `low` and `high`; None if undefined. `low` and `high` are also None for one video
-        whose segments are neither all correct nor all wrong.
+        `value`, `low` and `high`; None if undefined. `low` and `high` are also None for fewer than
+        `LEAST_GROUPS` groups.
     """
     known = draws_R[~np.isnan(draws_R)]
     if math.isnan(value):
         return dict.fromkeys(("value", "low", "high"))
-    share = min(max(value, 0.0), 1.0)
-    if not len(known) or (num_groups < 2 and share not in (0, 1)):
+    if not len(known) or num_groups < LEAST_GROUPS:
         return {"value": value, "low": None, "high": None}
-    if share in (0, 1):
-        edge = ((1 - CONFIDENCE) / 2) ** (1 / num_groups)
-        low, high = (edge, 1.0) if share else (0.0, 1 - edge)
-    else:
-        half = student_t(num_groups - 1) * _error(known, num_groups) / (share * (1 - share))
-        middle = math.log(share / (1 - share))
-        low, high = (1 / (1 + math.exp(min(-middle - shift, 700))) for shift in (-half, half))
-    return {"value": value, "low": low, "high": high}
+    share = (num_groups * min(max(value, 0.0), 1.0) + 0.5) / (num_groups + 1)
+    error = math.hypot(num_groups * _error(known, num_groups), 0.5) / (num_groups + 1)
+    half = student_t(num_groups - 1) * error / (share * (1 - share))
+    middle = math.log(share / (1 - share))
+    low, high = (1 / (1 + math.exp(min(-middle - shift, 700))) for shift in (-half, half))
+    return {"value": value, "low": min(low, value), "high": max(high, value)}
 
 
 def at_least(figure: Proportion, least: Proportion) -> Proportion:
@@ -128,7 +128,7 @@ def paired_differences(
 
     Returns:
         For each metric `one`, `other`, `difference` and the bounds `low` and `high` of its interval
-        in -1..1; None if undefined, and bounds are also None if all segments are of one group.
+        in -1..1; None if undefined, and bounds are also None below `LEAST_GROUPS` groups.
     """
     pair, num_segments = (one, other), len(groups)
     ones_F, others_F = (run(np.ones((num_segments, 1)))[:, 0] for run in pair)
@@ -157,7 +157,7 @@ def _difference(
     value, low, high = other - one, None, None
     (groups_R, num_groups), (segments_R, num_segments) = over_groups, over_segments
     known, known_segments = (draws_R[~np.isnan(draws_R)] for draws_R in (groups_R, segments_R))
-    if num_groups >= 2 and len(known) and len(known_segments):
+    if num_groups >= LEAST_GROUPS and len(known) and len(known_segments):
         of_groups, of_segments = _error(known, num_groups), _error(known_segments, num_segments)
         number = float(num_groups)  # of independent segments
         if of_segments > 0:

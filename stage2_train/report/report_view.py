@@ -44,7 +44,7 @@ _MOST_IN_CELL = 200
 _MOST_LISTED = 10_000
 """Maximum number of clips listed for all cells; each cell lists at least one."""
 _LISTED_PAIRS = 5
-"""Number of pairs of classes for each activity in figure 4."""
+"""Number of pairs of classes for each activity in the table of related objects."""
 
 
 def report_page(

@@ -23,6 +23,8 @@ UNSURE_NEGATIVE = "map_unsure_negative"
 unsure labels as negative, as in the authors' code."""
 
 _DIGEST = "digest"
+_FEW_CLIPS = 30
+"""Number of clips below which neither a plot nor a comparison of changed clips says anything."""
 _Metrics = dict[str, int | float | None]
 
 
@@ -90,11 +92,19 @@ class Calibration(BaseModel, frozen=True):
 
     def sentence(self) -> str:
         """Return what percentages mean and how large the errors are, in two sentences."""
+        meaning = meaning_of_percentages(self.fitted_on)
         said = f"Log loss {self.log_loss.value:.3f}"
         if self.error is not None and self.error.value is not None:
             by_chance = f"at most {100 * (self.error_by_chance or 0):.1f} by chance"
             said += f", calibration error {100 * self.error.value:.1f} points ({by_chance})"
-        return f"{meaning_of_percentages(self.fitted_on)} {said}."
+            if self.fitted_on and self.error.value > (self.error_by_chance or 0):
+                meaning = f"Calibrated on {self.fitted_on}, but percentages are not probabilities."
+        return f"{meaning} {said}."
+
+    def plotted(self) -> list[Bin]:
+        """Return the bins for a plot; none if there are too few clips for one."""
+        is_plotted = sum(each.num_segments for each in self.bins) >= _FEW_CLIPS
+        return self.bins if is_plotted else []
 
 
 class Control(BaseModel, frozen=True):
@@ -136,7 +146,7 @@ class ControlResults(BaseModel, frozen=True):
     def rows(self, *, scale: float, digits: int) -> Iterator[tuple[str, str, str]]:
         """Yield the change, the score and its difference, times `scale`, of each row of a table."""
         if self.unchanged is not None:
-            yield "none", f"{scale * self.unchanged:.{digits}f}", ""
+            yield "none (the network alone)", f"{scale * self.unchanged:.{digits}f}", ""
         for name, control in self.changes.items():
             value = "-" if control.value is None else f"{scale * control.value:.{digits}f}"
             yield CHANGES[name], value, control.difference_text(scale=scale, digits=digits)
@@ -144,6 +154,9 @@ class ControlResults(BaseModel, frozen=True):
     def sentence(self) -> str:
         """Return what the order of frames is worth, and which classes reversing exchanges."""
         order = self.changes["reversed"]
+        if self.num_segments < _FEW_CLIPS:
+            number = counted(self.num_segments, "clip")
+            return f"Too few clips to show what the run uses: {number}; {_FEW_CLIPS} are needed."
         if order.difference is None or order.low is None or order.high is None:
             return "The worth of the order of frames is unknown: it needs several groups of clips."
         if order.low <= 0 <= order.high or order.difference > 0:
@@ -290,6 +303,8 @@ def as_summary(file: EvalFile) -> Summary:
     if any(file.interval(head, name) for head in heads for name in names):
         drawn = file.drawn
         notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
+    else:
+        notes.append(f"no intervals: {file.drawn.groups_text()} are too few")
     notes = [f"{'; '.join(notes)}."]
     tables = [
         Table(

@@ -1,6 +1,5 @@
 """Runs side by side: what folders say without a checkpoint being opened."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,9 +63,8 @@ def test_each_folder_says_what_it_can(folder) -> None:
         own = found[str(folder / name)]
         return own | expected == own
 
-    low, high = read_eval(folder / "new" / "eval-validation.json").interval("two_heads", "top1")
     assert says("new", dataset="tiny", system="object-head", state="finished", seconds=7.0)
-    assert says("new", num_steps=20, score=0.75, low=low, high=high, scored_on="validation")
+    assert says("new", num_steps=20, score=0.75, low=None, scored_on="validation")
     assert says("table/old", system="paper_vlog", state="stopped", step=15)
     assert says("table/old", score=0.4, low=None, scored_on="training", seconds=121.0)
     assert says("begun", state="started", step=None, seconds=None)
@@ -77,7 +75,7 @@ def test_the_table_names_what_differs(folder) -> None:
     lines = _runs(folder).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["run", "begun", "damaged", "new", "table/old"]
     assert "optimizer.learning_rate=0.0003 seed=3" in lines[1]
-    assert "20/20" in lines[3] and "75.00 [" in lines[3]
+    assert "20/20" in lines[3] and "75.00 (validation)" in lines[3]
     assert "40.00 (training)" in lines[4] and "2 min" in lines[4]
     assert "shards" not in "".join(lines)  # where data lies is no difference
     path = folder / "new" / "eval-validation.json"
@@ -93,4 +91,4 @@ def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
     _stands(fold, step=20, finished=True, best_metric=0.5, best_step=15, seconds=7.0)
     write_evaluation(folder / "crossed", "folds", split="folds")
     (line,) = (line for line in _runs(folder).stdout.splitlines() if "crossed" in line)
-    assert line.startswith("crossed ") and re.search(r"75\.00 \[.*\] \(folds\)", line)
+    assert line.startswith("crossed ") and "75.00 (folds)" in line

@@ -36,6 +36,15 @@ def test_the_error_by_chance_is_exceeded_by_few_calibrated_models() -> None:
     assert sum(own["error"]["value"] > own["error_by_chance"] for own in found) <= 4
     sharper = calibration_values(predictions(150, factor=4))
     assert sharper["error"]["value"] > sharper["error_by_chance"]
+    of_others = {"fitted_on": "other clips"}
+    assert "not probabilities" in Calibration.model_validate(sharper | of_others).sentence()
+    good = calibration_values(predictions(150)) | of_others
+    assert "are probabilities" in Calibration.model_validate(good).sentence()
+
+
+def test_few_groups_have_no_intervals() -> None:
+    values = calibration_values(predictions(4))
+    assert values["log_loss"]["low"] is None and values["error"]["high"] is None
 
 
 def test_several_labels_have_a_log_loss_alone() -> None:

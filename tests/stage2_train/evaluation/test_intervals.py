@@ -42,18 +42,47 @@ def test_segments_of_a_video_are_drawn_together() -> None:
 
 
 def test_an_interval_of_nothing_but_right_ones_is_not_a_point() -> None:
+    """But close to the exact interval."""
     edge = 0.025 ** (1 / 100)
     right = with_interval(1.0, np.ones(9), num_groups=100)
-    assert right == pytest.approx({"value": 1, "low": edge, "high": 1})
+    assert right == pytest.approx({"value": 1, "low": edge, "high": 1}, abs=0.002)
     wrong = with_interval(0.0, np.zeros(9), num_groups=100)
-    assert wrong == pytest.approx({"value": 0, "low": 0, "high": 1 - edge})
+    assert wrong == pytest.approx({"value": 0, "low": 0, "high": 1 - edge}, abs=0.002)
 
 
-@pytest.mark.parametrize(("value", "num_groups"), [(0.5, 1), (math.nan, 9)])
+@pytest.mark.parametrize(("value", "num_groups"), [(0.5, 4), (1.0, 4), (math.nan, 9)])
 def test_what_is_undefined_is_none(value, num_groups) -> None:
     draws_R, expected = np.full(9, value), None if math.isnan(value) else value
     interval = with_interval(value, draws_R, num_groups=num_groups)
     assert interval == {"value": expected, "low": None, "high": None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("groups", "per_group", "truth", "alike", "widest"),
+    [
+        (20, 6, 0.9, 0.6, 0.26),  # 88 % without the half groups
+        (20, 6, 0.9, 0, 0.16),
+        (10, 12, 0.9, 0.6, 0.40),  # 75 %
+        (40, 20, 0.9, 0.6, 0.17),
+        (200, 1, 0.9, 0, 0.09),
+    ],
+)
+def test_intervals_of_few_groups_hold_the_truth(groups, per_group, truth, alike, widest) -> None:
+    """A segment has the outcome of its group with a chance."""
+    random, held, widths = np.random.default_rng(13), 0, []
+    group_N = np.arange(groups).repeat(per_group)
+    for _ in range(600):
+        is_alike_N = random.random(len(group_N)) < math.sqrt(alike)
+        of_group_N = random.random(groups)[group_N]
+        right_N = np.where(is_alike_N, of_group_N, random.random(len(group_N))) < truth
+        tallies = _single(right_N, np.arange(len(group_N)) % 2)
+        (draws_FR,) = bootstrap_figures([tallies.figures], group_N, num_draws=200)
+        interval = with_interval(right_N.mean(), draws_FR[0], num_groups=groups)
+        held += interval["low"] <= truth <= interval["high"]
+        widths.append(interval["high"] - interval["low"])
+    assert held >= 0.93 * 600, held
+    assert np.mean(widths) <= widest
 
 
 @pytest.mark.slow
@@ -124,14 +153,14 @@ def test_intervals_of_differences_hold_the_truth(
 
 
 def test_each_metric_has_the_interval_of_its_own_segments() -> None:
-    """Runs that differ in one class, whose segments are of one of four videos."""
-    labels_N, groups = np.array([0, 0, 1, 1, 1, 1, 1, 1]), list("aabbccdd")
-    pair = [_single(np.array([*first, *[True] * 6]), labels_N) for first in ([0, 0], [1, 1])]
-    of_class_FN = np.stack([np.ones(8, np.bool_), labels_N == 0])[[0, 0, 1, 0]]
+    """Runs that differ in one class, whose segments are of one of five videos."""
+    labels_N, groups = np.array([0, 0, *[1] * 8]), list("aabbccddee")
+    pair = [_single(np.array([*first, *[True] * 8]), labels_N) for first in ([0, 0], [1, 1])]
+    of_class_FN = np.stack([np.ones(10, np.bool_), labels_N == 0])[[0, 0, 1, 0]]
     rows = paired_differences(*(run.figures for run in pair), groups, segments_FN=of_class_FN)
-    assert [row["difference"] for row in rows] == [0.25, 0.5, 1, 0]
+    assert [row["difference"] for row in rows] == pytest.approx([0.2, 0.5, 1, 0])
     assert rows[2]["low"] is None  # of a single video
-    assert rows[0]["low"] < 0.25 < rows[0]["high"]
+    assert rows[0]["low"] < 0.2 < rows[0]["high"]
 
 
 def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
@@ -188,9 +217,9 @@ def top1(predictions: Predictions) -> dict[str, float]:
 
 def test_a_video_without_a_group_is_its_own() -> None:
     """As in splits; the others stay together."""
-    predictions = predicted("aaaabbbbcccc ", "xxxx-----xxxx")
+    predictions = predicted("aaaabbbbccccddddeeee ", "xxxx----xxxx----xxxx-")
     assert predictions.grouped_by == "groups"
-    assert predictions.groups == (*"aaaabbbbcccc", "v12")
+    assert predictions.groups == (*"aaaabbbbccccddddeeee", "v20")
     over_videos = top1(replace(predictions, groups=predictions.videos, videos=None))
     assert (
         top1(predictions)["high"] - top1(predictions)["low"]

@@ -165,7 +165,9 @@ def test_everybody_can_review_and_read_the_plot(
 
 
 def test_labels_are_not_reviewed_without_calibration(reported: Path) -> None:
-    assert "Labels can be reviewed if" in (reported / "report.html").read_text("utf-8")
+    html = (reported / "report.html").read_text("utf-8")
+    assert "--folds" in html and "--corrections" not in html
+    assert '<svg class="reliability"' not in html, "of four clips"
 
 
 def test_no_command_is_shown_for_published_labels(reported: Path, tmp_path: Path) -> None:
