@@ -52,7 +52,9 @@ def run_detection(request: DetectRequest) -> dict[str, Any]:
     plan = partial(inputs.plan, detector.entry)
     with locked_job(SHARD_FILES, inputs.folder, request.part, plan) as job:
         videos = {video.id: video for video in inputs.data.videos}
-        work = DetectWork(load=load, entry=detector.entry, videos=videos, folder=job.folder)
+        work = DetectWork(
+            load=load, entry=detector.entry, videos=videos, folder=job.folder, kept=job.kept
+        )
         result = run_units(job, work, inputs.engine, task="detect", steps="frames")
         missing = len(inputs.data.missing)
         summary = summarize_shards(job, result, missing=missing)

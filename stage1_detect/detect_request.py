@@ -102,7 +102,7 @@ class DetectRequest(Request):
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[
         bool,
-        Option("Also reprocess shards with videos that failed or have changed."),
+        Option("Also process videos again that failed."),
     ] = False
     part: Annotated[
         Part | None,

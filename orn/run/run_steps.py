@@ -106,7 +106,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
 
 
 def _calibration(run: Path, training: TrainRequest, *, ending: str = "") -> Step:
-    values = {"run": run, "resources": _of_run(training)}
+    values: dict[str, Any] = {"run": run, "resources": _of_run(training)}
     stale = partial(stale_calibration, **values)
     return Step(name=f"calibrate{ending}", command=calibrate, values=values, stale=stale)
 

@@ -184,8 +184,9 @@ def predict_parts(
     clips; without temperatures."""
     of_forest = None
     if model.forest is not None:
-        data = {"detections": opened.detections, "frames": opened.clips}
-        of_forest = partial(model.forest.of_segments, **data)
+        of_forest = partial(
+            model.forest.of_segments, detections=opened.detections, frames=opened.clips
+        )
     total = len(clips) * num_clips
     began = time.perf_counter()
     with progress(task, total=total, unit="clips") as bar:
