@@ -89,11 +89,11 @@ def _changed_videos(
     """Return the videos of finished units that changed since their shard was written, by unit; of a
     failed one, whose content is not recorded, the file was modified."""
     entries = open_folder(folder).entries if units else {}
-    recorded: list[tuple[int, VideoEntry | FailedVideo, int]] = [
+    recorded = [
         (unit.index, video, entries[path].mtime_ns)
         for unit in units
         if (path := shard_path(folder, unit.index)) in entries  # not removed by another command
-        for video in (*entries[path].record.videos, *entries[path].record.failed)
+        for video in entries[path].record.tried
     ]
 
     def is_outdated(task: tuple[int, VideoEntry | FailedVideo, int]) -> bool:
