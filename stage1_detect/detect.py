@@ -79,7 +79,7 @@ class DetectConfig:
     fresh: bool = False
     """Whether to remove the existing job in the folder."""
     retry_failed: bool = False
-    """Whether to also process shards again with videos that failed or have changed."""
+    """Whether to process videos again that failed."""
     share: Share | None = None
     """The share of the job to process; None for the whole job."""
     device: str = "auto"
@@ -115,7 +115,9 @@ def detect(config: DetectConfig, reporter: Reporter = SILENT) -> JobSummary:
     plan = partial(inputs.plan, detector.entry)
     with locked_job(SHARD_FILES, inputs.folder, config.share, plan) as job:
         videos = {video.id: video for video in inputs.data.videos}
-        work = DetectWork(load=load, entry=detector.entry, videos=videos, folder=job.folder)
+        work = DetectWork(
+            load=load, entry=detector.entry, videos=videos, folder=job.folder, kept=job.kept
+        )
         result = run_units(job, work, inputs.engine, reporter, task="detect", steps="frames")
         missing = len(inputs.data.missing)
         summary = summarize_shards(job, result, missing=missing)

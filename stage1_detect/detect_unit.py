@@ -32,6 +32,7 @@ from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.run_units import Advance, UnitResult
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind
+from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.time_ranges import TimeRanges
@@ -91,6 +92,8 @@ class DetectWork:
     """Videos of the plan by id."""
     folder: Path
     """Output folder of the shards."""
+    kept: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """Ids of the videos that are copied from an existing shard, by unit."""
 
     def path(self, unit: Unit) -> Path:
         """Return the path of a unit's shard."""
@@ -113,7 +116,9 @@ class DetectWork:
                 f"{'; '.join(different)}; install the same versions on every machine"
             )
         mapped = map if device == "cpu" else _POOL.map
-        return UnitDetector(detector, videos=self.videos, folder=self.folder, mapped=mapped)
+        return UnitDetector(
+            detector, videos=self.videos, folder=self.folder, kept=self.kept, mapped=mapped
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +131,17 @@ class FrameBatch:
     """Preprocessed frames (the detector's `prepare`)."""
 
 
-SourceEvent = VideoEntry | FrameBatch | FailedVideo | None
-"""Start of a video, a batch of its frames, its failure, which discards its frames, or its end."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptVideo:
+    """A video whose detections are copied from an existing shard."""
+
+    id: str
+    shard: Shard
+
+
+SourceEvent = VideoEntry | FrameBatch | FailedVideo | KeptVideo | None
+"""Start of a video, a batch of its frames, its failure, which discards its frames, a whole video of
+another shard, or the end of a video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,6 +165,8 @@ class UnitDetector:
     """Videos of the plan by id; planned videos that are missing here fail."""
     folder: Path
     """Output folder of the shards."""
+    kept: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """Ids of the videos that are copied from an existing shard, by unit."""
     mapped: Callable[..., Iterable[Any]] = map
     """Calls a function for each frame of a batch, as `map` does."""
     _open: _OpenVideo | None = field(default=None, init=False)
@@ -184,7 +200,12 @@ class UnitDetector:
     def decoded(self, unit: Unit) -> Iterator[SourceEvent]:
         """Yield, for each part of the unit, its video's start, batches of frames preprocessed for
         the detector, and end or failure."""
+        kept = self.kept.get(unit.index, frozenset())
+        before = Shard(shard_path(self.folder, unit.index)) if kept else None
         for part in unit.parts:
+            if before is not None and part.video_id in kept:
+                yield KeptVideo(id=part.video_id, shard=before)
+                continue
             video = self.videos.get(part.video_id)
             if video is None:
                 yield FailedVideo(id=part.video_id, reason="the file no longer exists")
@@ -243,9 +264,12 @@ def _of_part(sampled: Mapping[int, float], part: UnitPart) -> list[int]:
     return list(sampled)[part.start : part.stop]
 
 
-def _write_event(writer: ShardWriter, event: VideoEntry | FailedVideo | None) -> None:
-    """Record the start, failure or end of a video in the shard; a failure is recorded once."""
+def _write_event(writer: ShardWriter, event: VideoEntry | FailedVideo | KeptVideo | None) -> None:
+    """Record the start, failure or end of a video in the shard, or copy it; a failure is recorded
+    once."""
     match event:
+        case KeptVideo():
+            copy_video(writer, event.shard, event.id)
         case VideoEntry():
             writer.begin_video(event)
         case FailedVideo():
@@ -288,6 +312,19 @@ def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDete
             writer.add(index, seconds, detections)
     except ShapeError as err:
         writer.fail(str(writer.open_id), err.reason)
+
+
+def copy_video(writer: ShardWriter, shard: Shard, video_id: str) -> None:
+    """Add a video of another shard of the same job with all frames and objects.
+
+    Raises:
+        ShardFormatError: if the other shard is damaged.
+    """
+    writer.begin_video(next(video for video in shard.videos if video.id == video_id))
+    for frame in shard.frames(video_id):
+        writer.add(frame.index, frame.seconds, frame.detections)
+    writer.end_video()
+    writer.left_out += [objects for objects in shard.left_out if objects.id == video_id]
 
 
 def reason_below(folder: Path, err: PipelineError) -> str:

@@ -93,7 +93,7 @@ class _Share(click.ParamType):
 @click.option(
     "--retry-failed",
     is_flag=True,
-    help="Also reprocess shards with videos that failed or have changed.",
+    help="Also process videos again that failed.",
 )
 @click.option(
     "--share",

@@ -14,7 +14,7 @@ from orn.run.run_steps import pipeline_steps
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_seconds, time_text
-from orn.shared.text import counted
+from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import describe_detection
 from orn.stage1_detect.imports.import_objects import describe_import
@@ -149,6 +149,12 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
         work = counted(len(dataset.videos), "video")
         if pipeline.saved_settings(dataset.name) is not None:
             known = _existing(partial(describe_import, objects))
+            if gone := known["gone"]:
+                raise ConfigError(
+                    f"{objects.source}: expected objects of all videos that have some in "
+                    f"{known['out']}, got none any more of {first_few(gone)}; restore them, or "
+                    "import all objects again with --fresh"
+                )
             work = f"{known['units'] - known['existing_units']:,} of {known['units']:,} shards"
         files = [path for path in objects.source.rglob("*") if path.is_file()]
         megabytes = sum(path.stat().st_size for path in files or [objects.source]) / 1e6

@@ -186,7 +186,9 @@ class Job:
     units: tuple[Unit, ...]
     """The requested units."""
     retried: tuple[Unit, ...] = ()
-    """Requested units whose files are removed and written again."""
+    """Requested units whose files are replaced."""
+    kept: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """Ids of the videos that are taken over from the file that is replaced, by number of unit."""
     fresh: bool = False
     """Whether to first remove all files of an earlier job."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -263,8 +265,6 @@ def run_units(
                 if earlier.files:
                     logger.warning("--fresh removes the earlier results in %s", earlier)
                 earlier.remove()
-            for unit in job.retried:
-                files.path(folder, unit.index).unlink(missing_ok=True)
             if not job.is_share:
                 job.plan.save(folder, files.plan)
             if skipped := len(job.units) - len(to_do):

@@ -21,6 +21,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,6 +146,7 @@ def _call(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with errors_as_exit_codes():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         with logging_to_stderr(0):
@@ -154,6 +156,14 @@ def _call(
             shown = result.summary()
             TERMINAL.lines(shown.text() if isinstance(shown, Summary) else shown)
     sys.exit(getattr(result, "exit_code", 0))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it ends, even if it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(TERMINATED)
 
 
 def _start_server(steps: Iterable[Step], imports: Sequence[str] = ()) -> None:

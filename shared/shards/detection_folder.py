@@ -214,7 +214,7 @@ class DetectionFolder:
                 raise ShardFormatError(
                     f"{self.path}: expected one {name} for video {entries[0].id!r}, got "
                     f"{values[0]!r} and {values[1]!r}; the file changed during the job, so run it "
-                    "again with --fresh"
+                    "again"
                 )
 
 

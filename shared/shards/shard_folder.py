@@ -40,6 +40,11 @@ class IndexedShard:
     left_out: tuple[LeftOut, ...]
     layouts: dict[str, ArrayLayout]
 
+    @property
+    def tried(self) -> tuple[VideoEntry | FailedVideo, ...]:
+        """All videos."""
+        return (*self.videos, *self.failed)
+
     @classmethod
     def of(cls, path: Path) -> "IndexedShard":
         """Return the index entry of a shard; raises the same errors as `read_record`."""

@@ -254,6 +254,15 @@ def has_changed(path: Path, *, num_bytes: int, digest: str, since_ns: int = -1) 
         return False
 
 
+def was_modified(path: Path, *, since_ns: int) -> bool:
+    """Return whether a file, or a folder's JPEGs, were modified after a time in nanoseconds; False
+    if they cannot be read."""
+    try:
+        return content_stamp(path)[1] > since_ns
+    except VideoDecodeError:
+        return False
+
+
 def _files(path: Path) -> list[tuple[Path, os.stat_result]]:
     files = folder_files(path) if os.path.isdir(path) else (path,)
     return [(file, regular_status(file)) for file in files]

@@ -68,9 +68,16 @@ def import_objects(request: ImportRequest, reporter: Reporter = SILENT) -> JobSu
         if without := match["without_video"]:
             logger.warning(
                 "%s no file (%s), so their objects cannot be used for training; add the files and "
-                "import again with --retry-failed",
+                "import again",
                 counted(len(without), "video has", "videos have"),
                 first_few(without),
+            )
+        if gone := match["gone"]:
+            logger.warning(
+                "%s: no objects of %s any more whose objects were imported (%s), which are kept",
+                request.source,
+                counted(len(gone), "video"),
+                first_few(gone),
             )
         imported = {part.video_id for unit in job.to_do for part in unit.parts}
         sources = {name: source for name, source in work.matched.items() if name in imported}
@@ -86,7 +93,8 @@ def describe_import(request: ImportRequest) -> dict[str, Any]:
     """Return what `import_objects` would do, as a JSON object, without writing anything but a
     temporary file. It has the counts and ids of `matched` videos, `ignoring_case` among them,
     `unmatched` videos of the source, `ambiguous` listed videos, listed videos `without_objects`,
-    and matched videos `without_video` (without a video file).
+    matched videos `without_video` (without a video file), and listed videos whose imported objects
+    are `gone` from the source.
     """
     with tempfile.TemporaryDirectory() as scratch:
         job, _, match = plan_import(request, _folder(request), Path(scratch) / "objects.sqlite")
@@ -154,7 +162,7 @@ def plan_import(
         manifest=ManifestFile.of(own_file(manifest)),
         data_root=str(data_root_of(manifest, request.data_root)),
     ).resumed_from(saved, folder)
-    known = {*plan.video_ids}
+    known, gone = {*plan.video_ids}, plan.objects.keys() - matching.matched.keys()
     sizes = [
         # No size is larger than a unit, so no video is split.
         (name, min(source.num_frames or source.num_bytes // _FRAME_BYTES + 1, UNIT_FRAMES))
@@ -180,6 +188,7 @@ def plan_import(
         table=table,
         matched=planned,
         videos=videos,
+        kept=job.kept,
     )
     match = {
         "format": request.form,
@@ -191,6 +200,7 @@ def plan_import(
         "ambiguous": list(matching.ambiguous),
         "without_objects": len(listing.video_ids) - len(matching.matched),
         "without_video": [name for name in matching.matched if name not in videos],
+        "gone": [name for name in listing.video_ids if name in gone],
     }
     return job, work, match
 

@@ -94,12 +94,7 @@ class ImportRequest(Request):
     out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
     workers: Annotated[Workers, Option("Number of processes.")] = 1
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
-    retry_failed: Annotated[
-        bool,
-        Option(
-            "Also import shards again with videos that failed, or whose file or objects changed."
-        ),
-    ] = False
+    retry_failed: Annotated[bool, Option("Also import videos again that failed.")] = False
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:

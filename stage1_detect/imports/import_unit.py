@@ -4,7 +4,7 @@ Axes: P distinct frames of a video in the source, F frames of the video.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,7 @@ from orn.shared.jobs.folder_index import without_garbage_collection
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.run_units import Advance, UnitResult
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.shard import MOST_FRAME_DETECTIONS
+from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, Shard
 from orn.shared.shards.shard_format import (
     UNKNOWN_SOURCE,
     DetectorEntry,
@@ -31,7 +31,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.shared.text import counted
 from orn.shared.video.frame import VideoInfo
 from orn.shared.video.read import content_bytes, content_digest, probe, seconds_of_frames
-from orn.stage1_detect.detect_unit import add_frames, reason_below
+from orn.stage1_detect.detect_unit import add_frames, copy_video, reason_below
 from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.object_table import objects_of, positions_of
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
@@ -52,6 +52,8 @@ class ImportWork:
     """Source video of each id that can be imported."""
     videos: Mapping[str, Video]
     """Listed videos that have a file, by id."""
+    kept: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """Ids of the videos that are copied from an existing shard, by unit."""
     classes: Collection[str] | None = None
     """Names of the classes whose objects are kept; None for all classes of the entry."""
 
@@ -66,8 +68,13 @@ class ImportWork:
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
         """Write the shard of a unit; record videos that cannot be imported as failed."""
         with ShardWriter(self.path(unit), self.entry, "label") as writer:
+            kept = self.kept.get(unit.index, frozenset())
+            before = Shard(self.path(unit)) if kept else None
             for part in unit.parts:
-                self._import_video(part.video_id, writer)
+                if before is not None and part.video_id in kept:
+                    copy_video(writer, before, part.video_id)
+                else:
+                    self._import_video(part.video_id, writer)
                 advance(1)
         return UnitResult(
             unit=unit.index,

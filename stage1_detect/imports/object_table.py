@@ -32,7 +32,7 @@ BEGIN;
 """
 _ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INDEX = "CREATE INDEX positions ON records(file, video, position)"
-_ALL = "SELECT * FROM records ORDER BY file, video, position, rowid"
+_ALL = f"SELECT * FROM records ORDER BY {', '.join(map(str, range(1, 15)))}"
 _VIDEOS = """
 SELECT file, video, count(DISTINCT position) FROM records GROUP BY file, video ORDER BY min(rowid)
 """

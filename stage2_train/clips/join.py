@@ -276,7 +276,7 @@ def _video_problem(video_id: str, clips: ClipStore, detections: DetectionFolder)
     if stored != detected:
         raise JoinError(
             f"video {video_id}: expected the same file in both, got {stored} in {clips.name} and "
-            f"{detected} in the shards {detections.path}; the video has changed: run the older of "
-            f"`orn clips` and `{detections.command}` again with --fresh"
+            f"{detected} in the shards {detections.path}; the video has changed: run "
+            f"`{detections.command}` and `orn clips` again, which process it alone"
         )
     return None

@@ -70,8 +70,8 @@ def export_run(run: Path, out: Path) -> tuple[str, ...]:
         model.forest.write(out, config=config_digest(out))
         names.append(FOREST_NAME)
     if model.temperatures.num_segments:
-        of_weights = {"weights": weights_digest(out)}
-        write_temperatures(out, replace(model.temperatures, made_from=of_weights))
+        fitted = replace(model.temperatures, made_from={"weights": weights_digest(out)})
+        write_temperatures(out, fitted)
         names.append(TEMPERATURES_NAME)
     write_text(out / CARD_NAME, _card(model, run, out))
     inputs = {

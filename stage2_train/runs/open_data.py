@@ -308,7 +308,8 @@ def record_inputs(run: Path, inputs: MadeFrom) -> None:
     }
     if why := recorded and why_stale(run, known):
         logger.warning(
-            "%s: %s since the run was started; restore the data, or start a different --run",
+            "%s: %s since the run was started, and the network stays as it is; restore the data, "
+            "or pass a new --run to train on them",
             *(run, why),
         )
     write_text(run / MADE_FROM_NAME, json.dumps({**inputs, **recorded}, indent=1) + "\n")

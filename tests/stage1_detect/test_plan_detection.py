@@ -11,7 +11,8 @@ from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import shard_path
 from orn.shared.shards.writer import ShardWriter
 from orn.stage1_detect.plan_detection import Scope, plan_job
-from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
+from tests.stage1_detect.fake_jobs import ENTRY, plan_fake, run_fake
+from tests.worlds.videos import write_gray
 
 
 @pytest.fixture
@@ -78,3 +79,21 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_
     job = plan_fake(without_b, folder=tmp_path)
     assert (drawn(job), [unit.index for unit in job.to_do]) == (["a*", "b broken*"], [1])
     assert drawn(plan_fake(without_b, folder=tmp_path, scope=first)) == ["a*", "b broken"]
+
+
+def test_a_changed_video_is_looked_at_alone(dataset: Dataset, tmp_path: Path) -> None:
+    """Its shard is then that of a job which begins anew; so is that of a video which is mended."""
+    folder = tmp_path / "shards"
+    for change, looked_at in (
+        (None, 17),
+        (("a", 7), 7),
+        (("broken", 4), 4),
+        (("b", 3), 3),
+        (None, 0),
+    ):
+        if change is not None:
+            write_gray(dataset.root / "videos" / f"{change[0]}.mp4", change[1])
+        assert run_fake(dataset, folder)["looked_at"] == looked_at
+    assert run_fake(dataset, tmp_path / "anew")["looked_at"] == 14
+    one, other = (shard_path(own, 0).read_bytes() for own in (folder, tmp_path / "anew"))
+    assert one == other

@@ -3,6 +3,7 @@ that no video moves and no earlier result changes."""
 
 import csv
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from orn.run.run_request import PipelineRequest
 from orn.run.run_steps import run_pipeline
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.steps import Step
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
 from tests.orn.run.pipelines import carry_out
@@ -184,3 +186,62 @@ def test_what_a_later_step_would_refuse_is_said_before_the_first(kitchen: Kitche
     with pytest.raises(ConfigError, match=r"optimizer\.learning_rate is 0\.001 as recorded"):
         open_pipeline(kitchen.request(overrides=("optimizer.learning_rate=0.1",)))
     assert kitchen.plan(start=USUAL)["run"].name == f"kitchen-recipe-from-{USUAL.name}-seed0"
+
+
+def edit_objects(change: Callable[[list[str]], list[str]]) -> None:
+    head, *rows = Path("objects.csv").read_text().splitlines()
+    Path("objects.csv").write_text("\n".join([head, *change(rows)]) + "\n")
+
+
+def moved_film_3(rows: list[str]) -> list[str]:
+    return [row.replace(",knife", ",fork") if row.startswith("film3,") else row for row in rows]
+
+
+def encoded_again() -> None:
+    rng = np.random.default_rng(0)
+    pictures = (rng.integers(256, size=(48, 64, 3), dtype=np.uint8) for _ in range(8))
+    write_pictures(Path("kitchen/videos/film3.mp4"), pictures)
+
+
+@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+@pytest.mark.parametrize("change", [lambda: edit_objects(moved_film_3), encoded_again])
+def test_a_changed_video_is_said_before_the_first_step_and_made_again_alone(
+    kitchen: Kitchen, change: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its objects or its file; the other videos in its shard keep their objects, the order of rows
+    is no change, and the second time there is nothing to do."""
+    kitchen.run()
+    before = objects_of_films()
+    edit_objects(lambda rows: rows[::-1])
+    kitchen.plan()
+    assert "changed since" not in caplog.text
+    change()
+    caplog.clear()
+    kitchen.plan()
+    assert "1 video has changed since the shards were written (film3); only" in caplog.text
+    kitchen.run()
+    after = objects_of_films()
+    assert [name for name in after if after[name] != before[name]] == ["film3"]
+    caplog.clear()
+    assert not [step for step in kitchen.plan()["steps"] if step["step"] == "eval"]
+    assert "changed since" not in caplog.text
+
+
+def objects_of_films() -> dict[str, list[Any]]:
+    """Return the boxes, the classes and the digest of the video of each film."""
+    shards = DetectionFolder(Path("shards/kitchen"))
+    objects: dict[str, list[Any]] = {}
+    for name in shards.video_ids:
+        video = shards.video(name)
+        frames = [video.frame(row) for row in range(video.num_frames)]
+        own = [(frame.boxes.tolist(), frame.labels.tolist()) for frame in frames]
+        objects[name] = [video.video.source_digest, own]
+    return objects
+
+
+@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+def test_objects_that_are_gone_are_refused_before_the_first_step(kitchen: Kitchen) -> None:
+    kitchen.run()
+    edit_objects(lambda rows: [row for row in rows if not row.startswith("film3,")])
+    with pytest.raises(ConfigError, match=r"objects\.csv: .*none any more of film3; restore"):
+        kitchen.plan()

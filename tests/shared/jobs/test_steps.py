@@ -2,7 +2,9 @@
 with us, say why they fail, and are not run again while their outputs are current."""
 
 import os
+import select
 import signal
+import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Behavior:
-    way: Literal["well", "some", "badly", "dead", "look", "stop"]
+    way: Literal["well", "some", "badly", "dead", "look", "stop", "wait"]
     output: Path
 
 
@@ -41,6 +43,10 @@ def behave(config: Behavior, reporter: Reporter) -> Done:
             raise ConfigError("FILE: expected another WAY")
         case "dead":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "wait":  # until it is ended
+            with output.open("w", buffering=1) as file:
+                print("ready", file=file)
+                signal.pause()
         case "stop":
             signal.raise_signal(signal.SIGINT)
     status = Path(f"/proc/{os.getppid()}/status").read_text()
@@ -77,7 +83,7 @@ def test_a_step_is_run_until_its_output_is_current(tmp_path: Path, capfd) -> Non
 def test_the_server_has_one_thread_and_no_device(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_steps([step("look", tmp_path / "output")])
-    assert (tmp_path / "output").read_text().splitlines() == ["1", "False", "1", str(tmp_path)]
+    assert (tmp_path / "output").read_text().splitlines() == ["1", "False", "2", str(tmp_path)]
 
 
 @pytest.mark.parametrize(("way", "code"), [("some", 3), ("badly", 2), ("dead", -9)])
@@ -103,6 +109,22 @@ def test_an_interrupted_step_ends_us_with_its_exit_code(tmp_path: Path, capfd) -
     with pytest.raises(PipelineError, match="exit code 130"):
         run_steps([step("stop", tmp_path / "output")])
     assert capfd.readouterr().err.count("orn: interrupted") == 1
+
+
+def test_a_step_ends_with_the_process_that_is_killed(tmp_path: Path) -> None:
+    from tests.running import SECONDS
+
+    os.mkfifo(tmp_path / "output")
+    root = str(Path(__file__).parents[3])
+    code = f"import sys; sys.path.append({root!r}); from pathlib import Path; "
+    code += "from tests.shared.jobs.test_steps import step; step('wait', Path('output')).run()"
+    killed = subprocess.Popen([sys.executable, "-P", "-c", code], cwd=tmp_path)
+    with (tmp_path / "output").open() as file:
+        assert file.readline() == "ready\n"
+        killed.kill()
+        killed.wait()
+        ended, _, _ = select.select([file], [], [], SECONDS)
+        assert ended and file.read() == ""
 
 
 def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def test_every_kind_of_file_is_reported(convert: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["authors", "csv"])
 def test_a_source_that_grows_or_changes(convert: Any, tmp_path: Path, form: str) -> None:
-    """New videos get new shards; those with other objects are imported again if requested."""
+    """New videos get new shards; those with other objects alone are imported again. The order of
+    rows is no change, and objects that are gone are kept."""
     counted_videos(tmp_path, {name: 3 for name in "abc"})
     masks = tmp_path / "masks"
     masks.mkdir()
@@ -68,15 +69,17 @@ def test_a_source_that_grows_or_changes(convert: Any, tmp_path: Path, form: str)
     assert (grown.json["units"], grown.json["detections"]) == (2, 1)
     assert "changed" not in grown.stderr and first.read_bytes() == before
     objects(a=1, b=2, c=1)
-    assert "1 video has changed since the shards were written (such as b)" in imported().stderr
-    assert first.read_bytes() == before
-    again = imported("--retry-failed", "--json")
-    assert (again.json["videos"], again.json["total_detections"]) == (2, 4)
+    again = imported("--json")
+    assert "1 video has changed since the shards were written (b); only" in again.stderr
+    assert again.json["total_detections"] == 4
+    head, *rows = (masks / "boxes.csv").read_text().splitlines()
+    (masks / "boxes.csv").write_text("\n".join([head, *rows[::-1]]) + "\n")
     assert "changed" not in imported().stderr
-    objects(b=1, c=1)
-    again = imported("--retry-failed", "--json", exit_code=3)
-    assert [video["id"] for video in again.json["failed"]] == ["a"]
-    assert again.json["total_detections"] == 2
+    before = first.read_bytes()
+    objects(b=2, c=1)
+    again = imported("--json")
+    assert again.json["gone"] == ["a"] and "(a), which are kept" in again.stderr
+    assert first.read_bytes() == before
 
 
 def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path: Path) -> None:
