@@ -13,7 +13,7 @@ from orn.inspect.summary import chosen_video
 from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.jobs.progress import Bar, progress
+from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.shards.shard_format import VideoEntry
 
@@ -42,6 +42,7 @@ def draw_film(
     pictures: Pictures,
     out: Path,
     video_id: str | None,
+    reporter: Reporter = SILENT,
     *,
     score_threshold: float,
 ) -> dict[str, int]:
@@ -69,7 +70,7 @@ def draw_film(
             yield frame.seconds, drawn
             bar.advance()
 
-    with progress("draw", total=last - first, unit="frames") as bar:
+    with reporter.progress("draw", total=last - first, unit="frames") as bar:
         frames = write_film(out, drawn_frames(bar))
     return {"frames": frames, "gray": gray}
 

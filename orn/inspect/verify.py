@@ -8,7 +8,7 @@ from typing import Any, Literal
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
 from orn.shared.jobs.plan import PLAN_NAME, Plan
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.shares import num_shares, share_of
 from orn.shared.jobs.workers import in_workers
 from orn.shared.shards.shard import Shard
@@ -38,7 +38,9 @@ class Problem:
 _Problems = Iterator[Problem]
 
 
-def verify_paths(paths: Sequence[Path], *, workers: int | None = None) -> dict[str, Any]:
+def verify_paths(
+    paths: Sequence[Path], reporter: Reporter = SILENT, *, workers: int | None = None
+) -> dict[str, Any]:
     """Check shards, and folders of shards as a whole; return their problems as a JSON object:
     errors and notes, first for shards, then for folders.
 
@@ -60,7 +62,7 @@ def verify_paths(paths: Sequence[Path], *, workers: int | None = None) -> dict[s
         "a worker process ended abruptly (out of memory?); run again with fewer --workers"
     )
     problems_of: dict[Path, list[Problem]] = {}
-    with progress("verify", total=len(shards), unit="shards") as bar:
+    with reporter.progress("verify", total=len(shards), unit="shards") as bar:
         checked = in_workers(verify_shard, shards, workers=workers or usable_cores(), lost=lost)
         for shard, wrong in checked:
             problems_of[shard] = wrong

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orn.data_manifests.records import DetectorChoice, Video
 from orn.data_manifests.text_files import read_class_names
-from orn.predict.predict_request import PredictRequest
+from orn.predict.predict_config import PredictConfig
 from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.workers import terminated_as_interrupted
@@ -101,7 +101,7 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 
 @contextmanager
 def imported_from(
-    model: OpenedModel, request: PredictRequest, videos: Sequence[Video]
+    model: OpenedModel, request: PredictConfig, videos: Sequence[Video]
 ) -> Iterator[Objects]:
     """Yield the objects in a file or folder of `orn import-objects`; a video is identified by the
     end of its path, and classes that the network does not know are dropped.
@@ -111,7 +111,7 @@ def imported_from(
         ObjectImportError: if the source is not in the given format, or several of the videos would
             have the same objects.
     """
-    from orn.stage1_detect.imports.import_request import ImportRequest
+    from orn.stage1_detect.imports.import_config import ImportConfig
     from orn.stage1_detect.imports.import_unit import ImportWork
     from orn.stage1_detect.imports.source_videos import find_videos, match_files
 
@@ -119,7 +119,7 @@ def imported_from(
     recorded, where = model.config.detector, path_text(request.objects)
     if not (recorded.is_imported or request.any_detector):
         raise _other(model, "imported objects", where)
-    asked = ImportRequest(
+    asked = ImportConfig(
         dataset="",
         source=request.objects,
         form=request.form,
@@ -157,7 +157,7 @@ def imported_from(
                 )
             with TemporaryDirectory(dir=folder) as shards:
                 work = ImportWork(
-                    request=asked,
+                    config=asked,
                     entry=entry,
                     folder=Path(shards),
                     table=table,
@@ -176,7 +176,7 @@ def imported_from(
         yield objects
 
 
-def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
+def load_its_detector(model: OpenedModel, request: PredictConfig) -> Detector:
     """Load the detector used to train a network, or the one chosen by the user.
 
     The weights are the user's, else the bundled or published weights.

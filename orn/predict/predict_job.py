@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,13 @@ import torch
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Video
 from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
-from orn.predict.predict_request import PredictRequest
+from orn.predict.given_videos import find_videos
+from orn.predict.predict_config import PredictConfig
 from orn.predict.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
 from orn.predict.video import check_pairs, predict_video
-from orn.shared.echo import echo, echo_text, json_text
+from orn.shared.echo import json_text
 from orn.shared.errors import (
+    SOME_FAILED,
     CheckpointError,
     DetectorError,
     JoinError,
@@ -31,12 +33,13 @@ from orn.shared.errors import (
 )
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.jobs.progress import Bar, progress
+from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.shard_folder import files_of_shards
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
+from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.run_folder import files_of_run
 from orn.stage2_train.runs.trained import OpenedModel, log_precision, open_model
 from orn.stage2_train.settings.resources import DataAndDevice
@@ -55,17 +58,55 @@ _VIDEO_ERRORS = (
 """Errors that fail a single video but not the job."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedVideos:
+    """Predictions of several videos."""
+
+    segments: Mapping[str, Sequence[SegmentPrediction]]
+    """Predicted segments by video, also of a video that failed later."""
+    failed: Sequence[FailedVideo]
+    num_videos: int
+
+    @property
+    def exit_code(self) -> int:
+        """3 if some videos failed, else 0."""
+        return SOME_FAILED if self.failed else 0
+
+    def summary(self) -> str:
+        """Return the videos that failed; empty if there are none."""
+        lines = [f"  {video.id}: {video.reason}" for video in self.failed]
+        of = f"{len(self.failed):,} of {counted(self.num_videos, 'video')} failed:"
+        return "\n".join([of, *lines]) if lines else ""
+
+
+def predict(config: PredictConfig, reporter: Reporter = SILENT) -> PredictedVideos:
+    """Predict videos and write the requested files; tables are shown by the reporter.
+
+    Raises:
+        PipelineError: as for `predict_videos`.
+    """
+    videos = find_videos([str(video) for video in config.videos], rate=config.rate)
+    return predict_videos(local_folder(config.run), videos, config, reporter, write=reporter.lines)
+
+
 def predict_videos(
-    run: Path, videos: Sequence[Video], request: PredictRequest, *, as_json: bool = False
-) -> list[FailedVideo]:
-    """Predict videos, print the results and write the requested files; return the videos that
-    failed, some of them perhaps after their first results.
+    run: Path,
+    videos: Sequence[Video],
+    request: PredictConfig,
+    reporter: Reporter,
+    *,
+    write: Callable[[str], None],
+    as_json: bool = False,
+) -> PredictedVideos:
+    """Predict videos, write the results and the requested files.
 
     Args:
         run: folder of the run or model.
         videos: the videos.
-        request: the options of the command.
-        as_json: print each window and segment as a line of JSON as soon as it is complete, in
+        request: the other options.
+        reporter: shows the progress.
+        write: takes the text of the results.
+        as_json: write each window and segment as a line of JSON as soon as it is complete, in
             place of a table for each video.
 
     Raises:
@@ -73,7 +114,7 @@ def predict_videos(
         DetectorError: if the detector cannot be loaded.
         ShardNotFoundError: if `request.shards` has no shards.
     """
-    request = request.changed(threads=DataAndDevice(threads=request.threads).num_threads())
+    request = replace(request, threads=DataAndDevice(threads=request.threads).num_threads())
     torch.set_num_threads(request.threads or 1)
     check_output_files(
         [request.overlay, request.html],
@@ -94,15 +135,20 @@ def predict_videos(
         page = PredictionPage(model=model, num_videos=len(videos))
     _warn_of_trained(model, videos)
     failed, tables = list[FailedVideo](), list[Summary]()
+    segments: dict[str, Sequence[SegmentPrediction]] = {}
     try:
         with (
             terminated_as_interrupted(),
-            progress("predict", total=len(videos), unit="videos") as bar,
+            reporter.progress("predict", total=len(videos), unit="videos") as bar,
             _objects(model, request, videos) as objects,
         ):
             for video in videos:
                 try:
-                    predicted = _predict(model, video, objects, request, page, bar, as_json=as_json)
+                    predicted = _predict(
+                        *(model, video, objects, request, page, bar),
+                        write=write if as_json else None,
+                    )
+                    segments[video.id] = predicted.segments
                 except _VIDEO_ERRORS as err:
                     logger.warning("video %s failed: %s", video.id, err)
                     reason = err.reason if err.where == str(video.path) else str(err)
@@ -111,7 +157,7 @@ def predict_videos(
                         page.add_failed(failed[-1])
                     if as_json:
                         record = {"kind": "failed", "video": video.id, "reason": reason}
-                        echo(json_text(record))
+                        write(json_text(record))
                 else:
                     tables += [] if as_json else [_table(predicted, request.pairs)]
                 bar.advance()
@@ -119,10 +165,10 @@ def predict_videos(
             page.write(request.html)
     finally:  # when no progress bar is on the screen
         for table in tables:
-            echo_text(table.text() + "\n")
+            write(table.text() + "\n")
         if tables and not (fitted_on := model.temperatures.fitted_on):
-            echo(meaning_of_percentages(fitted_on), err=True)
-    return failed
+            reporter.line(meaning_of_percentages(fitted_on))
+    return PredictedVideos(segments=segments, failed=failed, num_videos=len(videos))
 
 
 def _warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
@@ -151,7 +197,7 @@ def _warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
 
 
 def _objects(
-    model: OpenedModel, request: PredictRequest, videos: Sequence[Video]
+    model: OpenedModel, request: PredictConfig, videos: Sequence[Video]
 ) -> AbstractContextManager[Objects]:
     if request.objects is not None:
         return imported_from(model, request, videos)
@@ -164,11 +210,11 @@ def _predict(
     model: OpenedModel,
     video: Video,
     objects: Objects,
-    request: PredictRequest,
+    request: PredictConfig,
     page: PredictionPage | None,
     bar: Bar,
     *,
-    as_json: bool,
+    write: Callable[[str], None] | None,
 ) -> PredictedVideo:
     """Predict and draw a video; print its windows and segments as they are completed."""
     is_drawn, pairs = request.overlay is not None or page is not None, request.pairs
@@ -195,8 +241,8 @@ def _predict(
                 predicted.segments.append(result)
             elif pairs or is_drawn:
                 predicted.windows.append(result)
-            if as_json:
-                echo(json_text(result.as_json(most_pairs=request.pairs)))
+            if write is not None:
+                write(json_text(result.as_json(most_pairs=request.pairs)))
         if request.overlay is not None:
             from orn.predict.prediction_film import draw_prediction
 

@@ -23,7 +23,7 @@ from orn.data_manifests.records import Dataset
 from orn.shared.data_files import json_digest
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError, JoinError, PipelineError
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.batches import LoaderSettings
@@ -31,7 +31,7 @@ from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.controls import control_values, predict_changed
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
@@ -68,13 +68,13 @@ from orn.stage2_train.settings.recipe import Recipe
 logger = logging.getLogger(__name__)
 
 
-def evaluate(request: EvalRequest) -> EvalFile:
+def evaluate(request: EvalConfig, reporter: Reporter = SILENT) -> EvalFile:
     """Evaluate a run with its recorded data or with other data; see `evaluate_run`.
 
     Raises:
         ConfigError: if results from other shards would replace results from the run's own shards.
     """
-    run, resources = chosen_run(request.run, request.dataset), request.resources
+    run, resources = chosen_run(request.run, request.dataset, reporter), request.resources
     config = read_config(run)
     manifest = None if request.run is None else request.dataset
     opened = data_of_run(run, config, resources, manifest=manifest)
@@ -89,11 +89,16 @@ def evaluate(request: EvalRequest) -> EvalFile:
     device = choose_device(resources.device)
     log_precision(run, config, device)
     accelerator = build_accelerator(inference_precision(config, device), resources.device)
-    return evaluate_run(run, opened, request, accelerator=accelerator)
+    return evaluate_run(run, opened, request, reporter, accelerator=accelerator)
 
 
 def evaluate_run(
-    run: Path, opened: OpenedData, request: EvalRequest, *, accelerator: Accelerator
+    run: Path,
+    opened: OpenedData,
+    request: EvalConfig,
+    reporter: Reporter = SILENT,
+    *,
+    accelerator: Accelerator,
 ) -> EvalFile:
     """Evaluate the best weights of a run.
 
@@ -116,7 +121,7 @@ def evaluate_run(
     batch_size, workers = recipe.optimizer.batch_size, request.resources.workers
     loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
     predictions = _predict(
-        model, clips, loading, num_clips=request.num_clips, accelerator=accelerator
+        model, clips, loading, reporter, num_clips=request.num_clips, accelerator=accelerator
     )
     predictions = replace(predictions, made_from=_made_from(run, request, opened, joined))
     is_seen = request.split in recipe.data.training_splits
@@ -125,7 +130,7 @@ def evaluate_run(
         predictions = whole_model(model, predictions, clips, opened=opened, request=request)
         results["calibration"] = calibration_values(predictions)
     if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
-        with progress("controls", total=None, unit="clips") as bar:
+        with reporter.progress("controls", total=None, unit="clips") as bar:
             when_changed = predict_changed(
                 model.network,
                 clips,
@@ -162,6 +167,7 @@ def _predict(
     model: OpenedModel,
     clips: ClipDataset,
     loading: LoaderSettings,
+    reporter: Reporter,
     *,
     num_clips: int,
     accelerator: Accelerator,
@@ -169,7 +175,7 @@ def _predict(
     """Return the predictions for clips, with their groups and unsure labels."""
     total = len(clips) * num_clips
     began = time.perf_counter()
-    with progress("eval", total=total, unit="clips") as bar:
+    with reporter.progress("eval", total=total, unit="clips") as bar:
         predictions = predict(
             model.network.to(accelerator.device),
             clips,
@@ -187,7 +193,7 @@ def _predict(
     return with_groups(predictions, clips.segments, unsure_labels(clips))
 
 
-def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalRequest) -> None:
+def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalConfig) -> None:
     """Log warnings that qualify the results."""
     recipe = config.recipe
     learned_from, objects = (
@@ -210,7 +216,7 @@ def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalRequest
 def split_file(
     predictions: Predictions,
     joined: JoinedSplit,
-    request: EvalRequest,
+    request: EvalConfig,
     dataset: Dataset,
     recipe: Recipe,
     **about: Any,
@@ -301,7 +307,7 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     return pooled
 
 
-def stale_evaluation(request: EvalRequest) -> str | None:
+def stale_evaluation(request: EvalConfig) -> str | None:
     """Return why a run must be evaluated again, in words; None if its results are current."""
     try:
         run = chosen_run(request.run)
@@ -321,7 +327,7 @@ def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:
 
 
 def _made_from(
-    run: Path, request: EvalRequest, opened: OpenedData, joined: JoinedSplit
+    run: Path, request: EvalConfig, opened: OpenedData, joined: JoinedSplit
 ) -> dict[str, Any]:
     options = {"split": request.split, "clips": request.num_clips}
     return {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.parts.temperatures import (
     PartLogits,
     cross_fitted,
@@ -29,7 +29,7 @@ def whole_model(
     clips: ClipDataset,
     *,
     opened: OpenedData,
-    request: EvalRequest,
+    request: EvalConfig,
 ) -> Predictions:
     """Return the predictions of a network with those of the model's forest, and with temperatures:
     those of the model; or, on its own validation split, which fits them, those that are fitted on

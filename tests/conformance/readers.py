@@ -26,7 +26,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.video.read import known_seconds, read_frames
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100_objects import read_epic100
-from orn.stage1_detect.imports.import_request import FormatName
+from orn.stage1_detect.imports.import_config import FormatName
 from orn.stage1_detect.imports.source_videos import RECORDS
 from orn.stage2_train.model.image_backbone import read_backbone_weights
 from orn.stage2_train.runs.checkpoint import (

@@ -19,7 +19,7 @@ from orn.inspect.shard_videos import ActivityLabels, Pictures, pictures_or_gray
 from orn.inspect.summary import summarize, summary_facts
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import EarlierResults, Marker, check_output_folder
-from orn.shared.jobs.progress import Bar, progress
+from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import activity_color, class_color, css_color, text_color
 from orn.shared.pages.render import json_data, render
@@ -57,6 +57,7 @@ def write_page(
     shard: Shard,
     pictures: Pictures,
     out: Path,
+    reporter: Reporter = SILENT,
     *,
     labels: ActivityLabels | None = None,
     score_threshold: float = 0.5,
@@ -83,7 +84,7 @@ def write_page(
         folder = out / f"frames-{temporary.name[-8:]}"
         try:
             folder.mkdir()
-            with progress("page", total=shard.num_frames, unit="frames") as bar:
+            with reporter.progress("page", total=shard.num_frames, unit="frames") as bar:
                 starts = _write_chunks(frames, folder, bar)
             labels = labels or ActivityLabels()
             view = view_model(shard, labels, videos, pictures=pictures.name)

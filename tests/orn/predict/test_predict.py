@@ -13,7 +13,7 @@ import torch
 import orn
 from orn.data_manifests.records import Video
 from orn.predict.detecting import detected_by, load_its_detector
-from orn.predict.predict_request import PredictRequest
+from orn.predict.predict_config import PredictConfig
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
 from orn.stage2_train.report import cases
@@ -212,7 +212,9 @@ def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, place
     model = open_model(trained.run, device="cpu")
     detector = replace(model.config.detector, frame_rate=rate)
     model = replace(model, config=replace(model.config, detector=detector))
-    request = PredictRequest(config="mask_rcnn_demo", any_detector=True, device="cpu")
+    request = PredictConfig(
+        run="", videos=(), config="mask_rcnn_demo", any_detector=True, device="cpu"
+    )
     objects = detected_by(load_its_detector(model, request))
     id, file = next(iter(trained.videos.items()))
     with objects(Video(id=id, path=file), lambda _: None) as (_, shards):

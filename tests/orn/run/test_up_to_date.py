@@ -54,9 +54,9 @@ class Begun:
         pipeline = pipeline_of(world, paths, folds=self.folds, no_final=True)
         train = pipeline.train
         if "partial" in self.options:
-            resources = train.resources.changed(**self.options)
-            return replace(pipeline, train=train.changed(resources=resources))
-        return replace(pipeline, train=train.changed(**self.options))
+            resources = replace(train.resources, **self.options)
+            return replace(pipeline, train=replace(train, resources=resources))
+        return replace(pipeline, train=replace(train, **self.options))
 
     @property
     def run(self) -> Path:
@@ -275,11 +275,11 @@ def evaluated(**options: Any) -> Callable[[Begun], None]:
     """An evaluation by hand, with other options."""
 
     def change(begun: Begun) -> None:
-        from orn.stage2_train.evaluation.eval_request import EvalRequest
+        from orn.stage2_train.evaluation.eval_config import EvalConfig
         from orn.stage2_train.evaluation.evaluate import evaluate
         from orn.stage2_train.settings.resources import DataAndDevice
 
-        evaluate(EvalRequest(run=begun.run, resources=DataAndDevice(**LAPTOP), **options))
+        evaluate(EvalConfig(run=begun.run, resources=DataAndDevice(**LAPTOP), **options))
 
     return change
 

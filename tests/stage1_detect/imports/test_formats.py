@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 from orn.inspect.verify import verify_shard
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.imports.import_request import FormatName
+from orn.stage1_detect.imports.import_config import FormatName
 from orn.stage1_detect.imports.source_videos import RECORDS
 from tests.bounded import refusals
 from tests.stage1_detect.imports.conftest import boxes_of_records

@@ -1,17 +1,18 @@
 """The command `orn export`."""
 
-from typing import Annotated
+from pathlib import Path
 
-from orn.shared.common_options import AsJson, FilePath
-from orn.shared.echo import echo, echo_json
-from orn.shared.options import Argument, command
-from orn.stage2_train.settings.resources import RunFolder
+import click
+
+from orn.commands import options
+from orn.commands.output import echo, echo_json
 
 
-@command("export")
-def export(
-    run: RunFolder, out: Annotated[FilePath, Argument("OUT")], *, as_json: AsJson = False
-) -> None:
+@click.command("export")
+@click.argument("run", metavar="RUN", type=options.PATH)
+@options.out_argument
+@options.as_json
+def export(run: Path, out: Path, *, as_json: bool) -> None:
     """Export the network of RUN to the folder OUT, which can be used without the run and its data.
 
     OUT contains the weights as safetensors, a configuration and a model card (README.md). Pass OUT,

@@ -1,30 +1,38 @@
 """The command `orn export-objects`."""
 
 from itertools import chain
-from typing import Annotated, Literal
+from pathlib import Path
 
-from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath
-from orn.shared.echo import echo_result
-from orn.shared.options import Argument, Option, command
+import click
+
+from orn.commands import options
+from orn.commands.output import echo_result
 
 
-@command("export-objects")
+@click.command("export-objects")
+@options.dataset
+@options.out_argument
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["coco"]),
+    required=True,
+    help="coco: writes results to the file OUT, and the images to OUT.images.json.",
+)
+@click.option(
+    "--shards",
+    type=options.PATH,
+    help="Folder of the shards.  [default: shards/DATASET]",
+)
+@options.data_root
+@options.as_json
 def export_objects(
-    dataset: DatasetName,
-    out: Annotated[FilePath, Argument("OUT")],
+    dataset: str,
+    out: Path,
     *,
-    form: Annotated[
-        Literal["coco"],
-        Option(
-            "coco: writes results to the file OUT, and the images to OUT.images.json.",
-            name="--format",
-        ),
-    ],
-    shards: Annotated[
-        FilePath | None, Option("Folder of the shards.", usual="shards/DATASET")
-    ] = None,
-    data_root: DataRoot = None,
-    as_json: AsJson = False,
+    form: str,
+    shards: Path | None,
+    data_root: Path | None,
+    as_json: bool,
 ) -> None:
     """Export the detections of DATASET for other tools.
 
@@ -38,6 +46,7 @@ def export_objects(
     from orn.shared.text_summary import summary_of
     from orn.stage1_detect.coco_export import all_frames, export_coco, images_path
 
+    assert form == "coco"
     manifest = load_manifest(dataset)
     folder = shards or default_folder("shards", manifest.name)
     check_output_files([out])  # a folder has no name for the images

@@ -1,4 +1,4 @@
-"""The commands `orn demo` and `orn demo world`.
+"""The steps of `orn demo`.
 
 draw the world -> detect every frame -> store clips -> train -> evaluate -> report
 """
@@ -9,13 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orn.shared.common_options import AsJson, DataRoot, Seed
-from orn.shared.echo import echo, echo_result
-from orn.shared.environment import usable_cores
 from orn.shared.jobs.outputs import default_folder
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.options import command, step_of
-from orn.shared.text import counted
+from orn.shared.text import counted, typed
 from orn.shared.text_summary import Summary
 
 if TYPE_CHECKING:
@@ -28,8 +25,6 @@ _HEADS = {
     "object_head": "reads masks and classes: the dish, not the lamp",
 }
 """What each head can tell."""
-_FILMS = {"train": 560, "validation": 200}
-"""Number of films per split."""
 _SHARD, _VIDEO = "shard-000002.zarr.zip", "validation-000000"
 """Shard of most validation films, and the one of them that is drawn."""
 
@@ -41,8 +36,9 @@ def demo_pipeline(seed: int) -> "Pipeline":
     """
     from orn.run.plan_run import Pipeline
     from orn.stage1_detect.detect import DetectConfig
-    from orn.stage2_train.clip_store.clips_request import ClipsRequest
-    from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
+    from orn.stage2_train.clip_store.clips_config import ClipsConfig
+    from orn.stage2_train.settings.resources import WITH_WORKERS
+    from orn.stage2_train.training.training_inputs import TrainConfig
 
     tag = f"seed-{seed}" if seed else ""
     root = Path("data", tag)
@@ -54,38 +50,41 @@ def demo_pipeline(seed: int) -> "Pipeline":
             out=shards,
             batch_size=8,  # small frames are faster in batches
         ),
-        clips=ClipsRequest(manifest="demo", data_root=root, out=store),
-        train=TrainRequest(
+        clips=ClipsConfig(manifest="demo", data_root=root, out=store),
+        train=TrainConfig(
             manifest="demo",
             recipe="demo",
             run=Path("runs", f"demo-{tag}" if tag else "demo"),
             seed=seed,
-            resources=WITH_WORKERS.changed(data_root=root, shards=shards, clips=store),
+            resources=replace(WITH_WORKERS, data_root=root, shards=shards, clips=store),
         ),
     )
 
 
 def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
-    from orn.demo.world import TABLE_NAME, WORLD
-    from orn.inspect.inspect_commands import InspectRequest, inspect
-    from orn.predict.predict_command import predict
-    from orn.predict.predict_request import PredictRequest
+    from orn.demo.world import TABLE_NAME, WORLD, WorldConfig, draw_world
+    from orn.inspect.inspect_shard import InspectConfig, inspect_shard
+    from orn.predict.predict_config import PredictConfig
+    from orn.predict.predict_job import predict
     from orn.run.run_steps import pipeline_steps
 
     pipeline = demo_pipeline(seed)
     root, run, shards = pipeline.data_root, pipeline.run, pipeline.shards_of("demo")
     page, film = run / PAGE_NAME, run / FILM_NAME
-    shown = InspectRequest(shard=shards / _SHARD, data_root=root, html=page.parent)
+    shown = InspectConfig(shard=shards / _SHARD, data_root=root, html=page.parent)
     video = root / "demo" / "videos" / f"{_VIDEO}.mp4"
-    drawn: dict[str, Any] = {"run": str(run), "videos": (str(video),)}
+    drawn = PredictConfig(run=run, videos=(video,), shards=shards, overlay=film)
+    world = WorldConfig(data_root=root, seed=seed)
     steps = [
-        Step(name="world", **step_of(demo_world, data_root=root, seed=seed)),
+        Step(name="world", function=draw_world, config=world, command=world.typed()),
         *pipeline_steps(pipeline),
-        Step(name="page", **step_of(inspect, request=shown)),
+        Step(name="page", function=inspect_shard, config=shown, command=shown.typed()),
         Step(
             name="film",
-            **step_of(predict, **drawn, request=PredictRequest(shards=shards, overlay=film)),
+            function=predict,
+            config=drawn,
+            command=typed("predict", run, video, shards=shards, overlay=film),
         ),
     ]
     outputs = {  # nothing is added to a demo
@@ -105,11 +104,11 @@ def _missing(output: Path) -> str | None:
     return None if output.exists() else ""
 
 
-def run_demo(seed: int) -> dict[str, Any]:
+def run_demo(seed: int, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Run the missing steps of the demo; return its results."""
     pipeline = demo_pipeline(seed)
     pipeline.begin()
-    seconds = run_steps(demo_steps(seed))
+    seconds = run_steps(demo_steps(seed), reporter)
     detect = json.loads((pipeline.shards_of("demo") / "job.json").read_text())
     evaluation = json.loads((pipeline.run / "eval-validation.json").read_text())
     return {
@@ -150,28 +149,3 @@ def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
             ("", str(pipeline.run / FILM_NAME)),
         ],
     )
-
-
-@command("demo")
-def demo(*, seed: Seed = 0, as_json: AsJson = False) -> None:
-    """Run the whole pipeline once: generate films, detect their objects, train, and evaluate.
-
-    Writes to data/, shards/, clips/ and runs/ in the current folder. Completed steps are skipped.
-    """
-    summary = run_demo(seed)
-    echo_result(summary, partial(as_summary, pipeline=demo_pipeline(seed)), as_json=as_json)
-
-
-@command("demo world")
-def demo_world(*, data_root: DataRoot = None, seed: Seed = 0) -> None:
-    """Write the films of the demo world to --data, with their label table.
-
-    A complete world is skipped, and an interrupted one resumes.
-    """
-    from orn.data_manifests.load import data_root_of, load_manifest
-    from orn.demo.world import WORLD, write_world
-
-    data_root = data_root_of(load_manifest("demo"), data_root)
-    drawn = write_world(data_root, films=_FILMS, seed=seed, workers=usable_cores())
-    done = f"{counted(drawn, 'film')} drawn" if drawn else "complete"
-    echo(f"{data_root / WORLD}: {done}", err=True)
