@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from orn.cli import main
 from orn.demo.world import write_world
-from orn.inspect.verify import verify_folder
+from orn.inspection.verify import verify_folder
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.atomic_file import is_locked
 from orn.shared.jobs.plan import PLAN_NAME, SHARES_NAME

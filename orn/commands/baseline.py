@@ -19,9 +19,7 @@ from orn.shared.jobs.progress import TERMINAL
 @options.overrides
 @options.seed
 @click.option(
-    "--out",
-    type=options.PATH,
-    help="Output file or folder.  [default: runs/DATASET-baseline]",
+    "--out", type=options.PATH, help="Output file or folder.  [default: runs/DATASET-baseline]"
 )
 @options.as_json
 def baseline(*, as_json: bool, **typed: Any) -> None:

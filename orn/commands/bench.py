@@ -15,36 +15,22 @@ from orn.shared.text_summary import summary_of
 if TYPE_CHECKING:
     from orn.benchmarks.measuring import Comparison
 
-_out = click.option(
-    "--out",
-    type=options.PATH,
-    help="File for the record.",
-)
+_out = click.option("--out", type=options.PATH, help="File for the record.")
 _repeats = click.option(
     "--repeats",
     type=click.IntRange(1, 1000000000),
     help="Number of measurements of each side; the median is reported.  [default: 3]",
 )
-_tiny = click.option(
-    "--tiny",
-    is_flag=True,
-    help="Use tiny sizes, for a test run.",
-)
+_tiny = click.option("--tiny", is_flag=True, help="Use tiny sizes, for a test run.")
 _batch = options.combined(
     click.option(
-        "--clips",
-        type=click.IntRange(1, 1000000000),
-        help="Clips in a batch.  [default: 2]",
+        "--clips", type=click.IntRange(1, 1000000000), help="Clips in a batch.  [default: 2]"
     ),
     click.option(
-        "--frames",
-        type=click.IntRange(1, 1000000000),
-        help="Frames in a clip.  [default: 4]",
+        "--frames", type=click.IntRange(1, 1000000000), help="Frames in a clip.  [default: 4]"
     ),
     click.option(
-        "--slots",
-        type=click.IntRange(1, 1000000000),
-        help="Objects in a frame.  [default: 10]",
+        "--slots", type=click.IntRange(1, 1000000000), help="Objects in a frame.  [default: 10]"
     ),
     click.option(
         "--backbone",
@@ -130,11 +116,7 @@ def loader(
 
 
 @click.command("detect")
-@click.option(
-    "--video",
-    type=options.PATH,
-    help="A video file.  [default: a generated video]",
-)
+@click.option("--video", type=options.PATH, help="A video file.  [default: a generated video]")
 @click.option(
     "--checkpoint",
     type=options.PATH,

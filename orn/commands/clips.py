@@ -26,11 +26,7 @@ class _Size(click.ParamType):
 @click.command("clips")
 @options.manifest
 @options.data_root
-@click.option(
-    "--out",
-    type=options.PATH,
-    help="Output file or folder.  [default: clips/DATASET]",
-)
+@click.option("--out", type=options.PATH, help="Output file or folder.  [default: clips/DATASET]")
 @click.option(
     "--size",
     type=_Size(),
@@ -63,9 +59,7 @@ class _Size(click.ParamType):
     "published ones]",
 )
 @click.option(
-    "--motion",
-    is_flag=True,
-    help="Also store the motion around each frame, from optical flow.",
+    "--motion", is_flag=True, help="Also store the motion around each frame, from optical flow."
 )
 @options.device
 @click.option(
@@ -79,16 +73,8 @@ class _Size(click.ParamType):
     type=click.IntRange(1, 100000),
     help="Number of processes.  [default: one per core, or per GPU]",
 )
-@click.option(
-    "--fresh",
-    is_flag=True,
-    help="Discard the existing store and rebuild it.",
-)
-@click.option(
-    "--retry-failed",
-    is_flag=True,
-    help="Retry videos that could not be decoded.",
-)
+@click.option("--fresh", is_flag=True, help="Discard the existing store and rebuild it.")
+@click.option("--retry-failed", is_flag=True, help="Retry videos that could not be decoded.")
 @options.dry_run
 @options.as_json
 def clips(*, dry_run: bool, as_json: bool, **typed: Any) -> int:

@@ -41,11 +41,7 @@ def compare(one: Path, other: Path, *, name: str | None, as_json: bool) -> None:
 
 
 @click.command("runs")
-@click.option(
-    "--folder",
-    type=options.PATH,
-    help="Folder of runs.  [default: runs]",
-)
+@click.option("--folder", type=options.PATH, help="Folder of runs.  [default: runs]")
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
@@ -68,46 +64,29 @@ def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
     type=click.Choice(["2", "5", "baselines"]),
     help="Train the systems of this table of the paper, or all of its baselines.",
 )
-@click.option(
-    "--systems",
-    type=_Names(),
-    help="Train these systems, comma-separated.",
-)
+@click.option("--systems", type=_Names(), help="Train these systems, comma-separated.")
 @click.option(
     *("--seeds", "num_seeds"),
     type=click.IntRange(1, 1000),
     help="Number of seeds per system.  [default: 5]",
 )
 @click.option(
-    "--folds",
-    type=int,
-    metavar="K",
-    help="Number of folds of the manifest, which are used anyway.",
+    "--folds", type=int, metavar="K", help="Number of folds of the manifest, which are used anyway."
 )
 @options.recipe
 @options.overrides
 @click.option(
-    "--vary",
-    metavar="KEY=V1,V2,...",
-    help="Train every system with each of these values.",
+    "--vary", metavar="KEY=V1,V2,...", help="Train every system with each of these values."
 )
 @click.option(
-    "--out",
-    type=options.PATH,
-    help="Folder of the runs.  [default: runs/ablate-DATASET]",
+    "--out", type=options.PATH, help="Folder of the runs.  [default: runs/ablate-DATASET]"
 )
-@click.option(
-    "--test",
-    is_flag=True,
-    help="Compare on the test split.",
-)
+@click.option("--test", is_flag=True, help="Compare on the test split.")
 @options.data_root
 @options.stores
 @options.partial
 @click.option(
-    "--workers",
-    type=click.IntRange(0, 256),
-    help="Number of data-loading processes.  [default: 0]",
+    "--workers", type=click.IntRange(0, 256), help="Number of data-loading processes.  [default: 0]"
 )
 @options.threads
 @options.device
@@ -140,11 +119,7 @@ def ablate(*, dry_run: bool, as_json: bool, **typed: Any) -> None:
     *("--on", "name"),
     help="Evaluation to use: NAME in eval-NAME.json, such as a split.  [default: validation]",
 )
-@click.option(
-    *("--data", "data_root"),
-    type=options.PATH,
-    help="Data root.  [default: the runs']",
-)
+@click.option(*("--data", "data_root"), type=options.PATH, help="Data root.  [default: the runs']")
 @options.as_json
 def eval_epic100(
     verb_run: Path, noun_run: Path, *, name: str | None, data_root: Path | None, as_json: bool

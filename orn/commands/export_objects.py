@@ -19,9 +19,7 @@ from orn.commands.output import echo_result
     help="coco: writes results to the file OUT, and the images to OUT.images.json.",
 )
 @click.option(
-    "--shards",
-    type=options.PATH,
-    help="Folder of the shards.  [default: shards/DATASET]",
+    "--shards", type=options.PATH, help="Folder of the shards.  [default: shards/DATASET]"
 )
 @options.data_root
 @options.as_json

@@ -32,21 +32,11 @@ from orn.shared.text_summary import summary_of
 )
 @options.object_options
 @options.data_root
+@click.option("--out", type=options.PATH, help="Output file or folder.  [default: shards/DATASET]")
 @click.option(
-    "--out",
-    type=options.PATH,
-    help="Output file or folder.  [default: shards/DATASET]",
+    "--workers", type=click.IntRange(1, 100000), help="Number of processes.  [default: 1]"
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 100000),
-    help="Number of processes.  [default: 1]",
-)
-@click.option(
-    "--fresh",
-    is_flag=True,
-    help="Remove the existing job in the folder and start over.",
-)
+@click.option("--fresh", is_flag=True, help="Remove the existing job in the folder and start over.")
 @click.option(
     "--retry-failed",
     is_flag=True,

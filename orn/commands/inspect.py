@@ -14,21 +14,13 @@ from orn.shared.text import counted, escape
 
 @click.command("inspect")
 @click.argument("shard", metavar="SHARD", type=options.PATH)
-@click.option(
-    *("--video", "video_id"),
-    metavar="ID",
-    help="Show one frame of this video.",
-)
+@click.option(*("--video", "video_id"), metavar="ID", help="Show one frame of this video.")
 @click.option(
     *("--frame", "index"),
     type=click.IntRange(0, 1000000000),
     help="Index of the frame to show, from 0.",
 )
-@click.option(
-    "--seconds",
-    type=float,
-    help="Time of the frame to show.",
-)
+@click.option("--seconds", type=float, help="Time of the frame to show.")
 @click.option(
     "--overlay",
     type=options.PATH,
@@ -64,7 +56,7 @@ def inspect(*, as_json: bool, **typed: Any) -> int:
     over one frame or a video; with --html, write a page. Missing frames are gray; the exit code is
     then 3 for --overlay.
     """
-    from orn.inspect.inspect_shard import InspectConfig, inspect_shard
+    from orn.inspection.inspect_shard import InspectConfig, inspect_shard
 
     shown = inspect_shard(options.config_of(InspectConfig, typed), TERMINAL)
     print_record(shown, as_json=as_json)
@@ -74,9 +66,7 @@ def inspect(*, as_json: bool, **typed: Any) -> int:
 @click.command("verify")
 @click.argument("paths", metavar="SHARD|FOLDER...", nargs=-1, type=options.PATH)
 @click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    help="Number of processes.  [default: one per core]",
+    "--workers", type=click.IntRange(1, 256), help="Number of processes.  [default: one per core]"
 )
 @options.as_json
 def verify(paths: tuple[Path, ...], *, workers: int | None, as_json: bool) -> int:
@@ -85,7 +75,7 @@ def verify(paths: tuple[Path, ...], *, workers: int | None, as_json: bool) -> in
     Folders are also checked against their plan, and for duplicate and missing frames. The exit code
     is 1 if there is an error; notes are not errors.
     """
-    from orn.inspect.verify import verify_paths
+    from orn.inspection.verify import verify_paths
 
     result = verify_paths(paths, TERMINAL, workers=workers)
     echo_result(result, _problem_lines, as_json=as_json)

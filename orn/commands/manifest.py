@@ -72,16 +72,8 @@ def check(*, as_json: bool, **typed: Any) -> int:
 @options.group
 @options.folds
 @options.seed
-@click.option(
-    "--out",
-    type=options.PATH,
-    help="Output file.  [default: NAME.toml]",
-)
-@click.option(
-    "--fresh",
-    is_flag=True,
-    help="Replace existing files.",
-)
+@click.option("--out", type=options.PATH, help="Output file.  [default: NAME.toml]")
+@click.option("--fresh", is_flag=True, help="Replace existing files.")
 @options.data_root
 @options.as_json
 def new(*, as_json: bool, **typed: Any) -> None:

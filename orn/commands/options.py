@@ -74,11 +74,7 @@ device = click.option(
 fresh = click.option(
     "--fresh", is_flag=True, help="Remove the existing job in the folder and start over."
 )
-seed = click.option(
-    "--seed",
-    type=click.IntRange(0, 4294967295),
-    help="Random seed.  [default: 0]",
-)
+seed = click.option("--seed", type=click.IntRange(0, 4294967295), help="Random seed.  [default: 0]")
 folds = click.option(
     "--folds",
     type=click.IntRange(2, 100),
@@ -92,8 +88,7 @@ group = click.option(
     "value in one split.",
 )
 recipe = click.option(
-    "--recipe",
-    help="Name or TOML file of a recipe.  [default: depends on DATASET]",
+    "--recipe", help="Name or TOML file of a recipe.  [default: depends on DATASET]"
 )
 overrides = click.option(
     *("--set", "overrides"),
@@ -107,11 +102,7 @@ frame_rate = click.option(
     help="Frames per second of videos that are folders of frames.",
 )
 manifest = click.argument("manifest", metavar="[DATASET]", required=False)
-partial = click.option(
-    "--partial",
-    is_flag=True,
-    help="Omit segments whose video is missing.",
-)
+partial = click.option("--partial", is_flag=True, help="Omit segments whose video is missing.")
 split = click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
@@ -168,33 +159,13 @@ object_options = combined(
 )
 """How imported objects are read."""
 stores = combined(
-    click.option(
-        "--shards",
-        type=PATH,
-        help="Folder of shards.  [default: shards/DATASET]",
-    ),
-    click.option(
-        "--clips",
-        type=PATH,
-        help="Clip store.  [default: clips/DATASET]",
-    ),
+    click.option("--shards", type=PATH, help="Folder of shards.  [default: shards/DATASET]"),
+    click.option("--clips", type=PATH, help="Clip store.  [default: clips/DATASET]"),
 )
 data_of_run = combined(
-    click.option(
-        *("--data", "data_root"),
-        type=PATH,
-        help="Data root.  [default: the run's]",
-    ),
-    click.option(
-        "--shards",
-        type=PATH,
-        help="Folder of shards.  [default: the run's]",
-    ),
-    click.option(
-        "--clips",
-        type=PATH,
-        help="Clip store.  [default: the run's]",
-    ),
+    click.option(*("--data", "data_root"), type=PATH, help="Data root.  [default: the run's]"),
+    click.option("--shards", type=PATH, help="Folder of shards.  [default: the run's]"),
+    click.option("--clips", type=PATH, help="Clip store.  [default: the run's]"),
 )
 """Paths of data for a run, which has recorded its own."""
 evaluation_resources = combined(partial, loader_workers, threads, device)

@@ -38,14 +38,10 @@ from orn.shared.jobs.progress import TERMINAL
     "published weights]",
 )
 @click.option(
-    "--config",
-    metavar="NAME|FILE",
-    help="Config of the detector.  [default: as in training]",
+    "--config", metavar="NAME|FILE", help="Config of the detector.  [default: as in training]"
 )
 @click.option(
-    "--any-detector",
-    is_flag=True,
-    help="Allow a detector other than the one used for training.",
+    "--any-detector", is_flag=True, help="Allow a detector other than the one used for training."
 )
 @click.option(
     "--window",
@@ -86,9 +82,7 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @options.device
 @click.option(
-    *("--json", "as_json"),
-    is_flag=True,
-    help="Print one JSON object per line as results arrive.",
+    *("--json", "as_json"), is_flag=True, help="Print one JSON object per line as results arrive."
 )
 def predict(*, as_json: bool, **typed: Any) -> int:
     """Predict the activities in videos with the network of a RUN or with a MODEL written by `orn
@@ -99,11 +93,11 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     windows, whose predictions are averaged where they overlap. Exits with 3 if a video failed.
     """
     wait_passively()
-    from orn.predict.predict_config import PredictConfig
+    from orn.prediction.predict_config import PredictConfig
     from orn.stage1_detect.imports.import_config import ObjectOptions
 
     config = options.config_of(PredictConfig, typed, options=ObjectOptions())
-    from orn.predict.given_videos import find_videos
+    from orn.prediction.given_videos import find_videos
     from orn.stage2_train.runs.find_run import local_folder
 
     videos = find_videos(config.videos, rate=config.rate)
@@ -115,7 +109,7 @@ def predict(*, as_json: bool, **typed: Any) -> int:
             remedy="pass one",
         )
     folder = local_folder(config.run)
-    from orn.predict.predict_job import predict_videos  # imports torch
+    from orn.prediction.predict_job import predict_videos  # imports torch
 
     done = predict_videos(folder, videos, config, TERMINAL, write=echo_text, as_json=as_json)
     if done.failed:

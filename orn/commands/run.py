@@ -26,16 +26,8 @@ from orn.shared.errors import ConfigError
     is_flag=True,
     help="With --folds: omit the last training, on all videos, whose model predicts.",
 )
-@click.option(
-    "--config",
-    metavar="NAME|FILE",
-    help="Detector, as in `orn detect`.",
-)
-@click.option(
-    "--checkpoint",
-    type=options.PATH,
-    help="Weights of the detector.",
-)
+@click.option("--config", metavar="NAME|FILE", help="Detector, as in `orn detect`.")
+@click.option("--checkpoint", type=options.PATH, help="Weights of the detector.")
 @click.option(
     "--rate",
     type=click.FloatRange(0.001, 1000),
@@ -61,11 +53,7 @@ from orn.shared.errors import ConfigError
 )
 @options.overrides
 @options.seed
-@click.option(
-    "--run",
-    type=options.PATH,
-    help="Run folder.  [default: runs/DATASET-RECIPE-seedN]",
-)
+@click.option("--run", type=options.PATH, help="Run folder.  [default: runs/DATASET-RECIPE-seedN]")
 @click.option(
     *("--from", "start"),
     type=options.PATH,
@@ -73,20 +61,12 @@ from orn.shared.errors import ConfigError
     help="Start from the weights of a run, as in `orn train`; with folds, from those of its folds.",
 )
 @click.option(
-    "--fresh",
-    is_flag=True,
-    help="Remove the existing shards, clip store and run, and start over.",
+    "--fresh", is_flag=True, help="Remove the existing shards, clip store and run, and start over."
 )
 @click.option(
-    "--partial",
-    is_flag=True,
-    help="Continue without videos that are missing or cannot be decoded.",
+    "--partial", is_flag=True, help="Continue without videos that are missing or cannot be decoded."
 )
-@click.option(
-    "--yes",
-    is_flag=True,
-    help="Start without asking for confirmation.",
-)
+@click.option("--yes", is_flag=True, help="Start without asking for confirmation.")
 @options.dry_run
 @options.as_json
 def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:

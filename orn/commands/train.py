@@ -20,30 +20,18 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @options.overrides
 @click.option(
-    "--run",
-    type=options.PATH,
-    help="Run folder.  [default: runs/DATASET-RECIPE-SYSTEM-seedN]",
+    "--run", type=options.PATH, help="Run folder.  [default: runs/DATASET-RECIPE-SYSTEM-seedN]"
 )
-@click.option(
-    "--weights",
-    type=options.PATH,
-    help="Initial weights: a torchvision state dict.",
-)
+@click.option("--weights", type=options.PATH, help="Initial weights: a torchvision state dict.")
 @click.option(
     *("--from", "start"),
     metavar="RUN",
     help="Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except "
     "those of the classifiers.",
 )
+@click.option("--seed", type=click.IntRange(0, 4294967295), help="Seed, instead of the recipe's.")
 @click.option(
-    "--seed",
-    type=click.IntRange(0, 4294967295),
-    help="Seed, instead of the recipe's.",
-)
-@click.option(
-    "--max-steps",
-    type=click.IntRange(1, 1000000000),
-    help="Stop after this number of steps.",
+    "--max-steps", type=click.IntRange(1, 1000000000), help="Stop after this number of steps."
 )
 @options.data_root
 @options.stores

@@ -64,9 +64,9 @@ def demo_pipeline(seed: int) -> "Pipeline":
 def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
     from orn.demo.world import TABLE_NAME, WORLD, WorldConfig, draw_world
-    from orn.inspect.inspect_shard import InspectConfig, inspect_shard
-    from orn.predict.predict_config import PredictConfig
-    from orn.predict.predict_job import predict
+    from orn.inspection.inspect_shard import InspectConfig, inspect_shard
+    from orn.prediction.predict_config import PredictConfig
+    from orn.prediction.predict_job import predict
     from orn.run.run_steps import pipeline_steps
 
     pipeline = demo_pipeline(seed)

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import nn
 
 from orn.data_manifests.load import load_dataset
-from orn.inspect.page.write import write_page
-from orn.inspect.shard_videos import NoPictures
-from orn.inspect.summary import summarize
-from orn.inspect.verify import verify_shard
+from orn.inspection.page.write import write_page
+from orn.inspection.shard_videos import NoPictures
+from orn.inspection.summary import summarize
+from orn.inspection.verify import verify_shard
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.plan import Plan, plan_units

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from orn.inspect.verify import verify_shard
+from orn.inspection.verify import verify_shard
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.imports.import_config import FormatName
