@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 from torch.utils.benchmark import set_torch_threads
 from torchvision.ops import box_iou
 
-from orn.benchmarks.detect_request import DetectRequest
+from orn.benchmarks.detect_config import BenchDetectConfig
 from orn.benchmarks.made_inputs import moving_pictures, write_video
 from orn.benchmarks.measuring import Comparison
 from orn.benchmarks.memory import long_over_short
@@ -73,7 +73,7 @@ class DetectInputs:
     """Description of the weights, for the record."""
 
 
-def make_inputs(folder: Path, request: DetectRequest, device: str) -> DetectInputs:
+def make_inputs(folder: Path, options: BenchDetectConfig, device: str) -> DetectInputs:
     """Return the given video and weights of the default detector, or generated ones.
 
     Generated weights are random, with 20 detections per frame as in real videos. Their masks are
@@ -83,11 +83,11 @@ def make_inputs(folder: Path, request: DetectRequest, device: str) -> DetectInpu
     config = folder / f"{DEFAULT_CONFIG}.py"
     config.write_text(
         f"_base_ = {str(base)!r}\nmodel = dict(test_cfg=dict(rcnn=dict("
-        f"score_thr={_SCORE_THRESHOLD}, max_per_img=100)))\n" + (_TINY if request.tiny else "")
+        f"score_thr={_SCORE_THRESHOLD}, max_per_img=100)))\n" + (_TINY if options.tiny else "")
     )
-    video, checkpoint = request.video, request.checkpoint
+    video, checkpoint = options.video, options.checkpoint
     if video is None:
-        height, width = (90, 160) if request.tiny else (720, 1280)
+        height, width = (90, 160) if options.tiny else (720, 1280)
         pictures = moving_pictures(96, height=height, width=width)
         video = write_video(folder / "video.mp4", pictures)
     given = DetectInputs(
@@ -174,7 +174,7 @@ _SAME_OVERLAP = 0.5
 """Minimum IoU of two boxes of the same object and class."""
 
 
-def measure(request: DetectRequest) -> Comparison:
+def measure(options: BenchDetectConfig) -> Comparison:
     """Return the time per frame of both sides with one compute thread each, of each stage of our
     detection, and the memory used for a long video.
 
@@ -184,27 +184,27 @@ def measure(request: DetectRequest) -> Comparison:
     Raises:
         PipelineError: if the detections of both sides differ in float32.
     """
-    device, frames = choose_device(request.device), 2 if request.tiny else request.frames
+    device, frames = choose_device(options.device), 2 if options.tiny else options.frames
     with tempfile.TemporaryDirectory() as name, set_torch_threads(1):
-        inputs = make_inputs(Path(name), request, device)
+        inputs = make_inputs(Path(name), options, device)
         torch.backends.cudnn.allow_tf32 = True  # torch's default; our detector sets its own
         loop = LoopDetector(inputs, device=device)
         ours = Detection(
             inputs,
             frames=frames,
             device=device,
-            precision=request.precision,
-            batch_size=request.batch_size,
+            precision=options.precision,
+            batch_size=options.batch_size,
         )
         ours.run()
         detections = [frame.detections for frame in Shard(ours.path)]
         agreed = compare_frames(detections, loop.run(frames))
-        if request.precision == "float32":
+        if options.precision == "float32":
             require_same_objects(agreed)
         stages = _watched_stages(ours.detector)
         rounds = [
             [*_timed(ours.run, device), *_timed(lambda: loop.run(frames), device)]
-            for _ in range(request.repeats)
+            for _ in range(options.repeats)
         ]
         peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
     wall, cpu, loop_wall, loop_cpu = (
@@ -220,14 +220,14 @@ def measure(request: DetectRequest) -> Comparison:
             "ours_wall_seconds": wall,
             "reference_wall_seconds": loop_wall,
             "stages_cpu_seconds": {
-                stage: seconds / frames / request.repeats for stage, seconds in stages.items()
+                stage: seconds / frames / options.repeats for stage, seconds in stages.items()
             },
             "gpu_peak_bytes": peak,
             **agreed,
-            "memory": long_over_short(request.short, request.long, tiny=request.tiny),
+            "memory": long_over_short(options.short, options.long, tiny=options.tiny),
             "frames": frames,
-            "repeats": request.repeats,
-            "precision": request.precision,
+            "repeats": options.repeats,
+            "precision": options.precision,
             "batch_size": ours.detector.entry.batch_size,
             "device": device,
             "weights": inputs.weights,

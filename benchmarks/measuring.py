@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.devices import instruction_set
-from orn.shared.echo import echo_result
 from orn.shared.environment import describe_environment
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
@@ -52,13 +51,13 @@ class Comparison:
         }
 
 
-def publish(measure: Callable[[], Comparison], out: Path | None, *, as_json: bool) -> None:
-    """Measure, print the record as JSON or text, and write it to a file if requested."""
+def measured(measure: Callable[[], Comparison], out: Path | None) -> dict[str, Any]:
+    """Measure, and return the record, which is written to a file if requested."""
     check_output_files([out])
     record = measure().record()
     if out is not None:
         write_record(record, out)
-    echo_result(record, _report, as_json=as_json)
+    return record
 
 
 def write_record(record: Mapping[str, Any], out: Path) -> None:
@@ -66,7 +65,7 @@ def write_record(record: Mapping[str, Any], out: Path) -> None:
     write_text(out, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
-def _report(record: Mapping[str, Any]) -> Summary:
+def as_summary(record: Mapping[str, Any]) -> Summary:
     title = f"{record['benchmark']}: ratio {record['ratio']:.3g}"
     facts = [fact for fact in _flat(record) if fact[0] not in ("benchmark", "ratio")]
     return Summary(title=title, facts=facts)

@@ -97,3 +97,18 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
         valid_BTK=torch.ones(lead, dtype=torch.bool),
         labels=torch.randint(0, config.num_activities, (sizes.clips,), generator=generator),
     )
+
+
+def sizes_of(
+    *,
+    clips: int = 2,
+    frames: int = 4,
+    slots: int = 10,
+    backbone: str = "resnet50",
+    tiny: bool = False,
+) -> ClipSizes:
+    """Return the sizes of a batch; see `orn bench`."""
+    if tiny:
+        return TINY
+    config = NetworkConfig(num_activities=125, backbone=backbone)
+    return ClipSizes(clips=clips, frames=frames, slots=slots, config=config)

@@ -5,16 +5,14 @@
 `orn bench gpu` runs this check; on a CPU, tests do.
 """
 
+import argparse
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
 import torch
 
 from orn.benchmarks.loader import loader_inputs, recipe_dataset
 from orn.benchmarks.measuring import describe_machine, write_record
-from orn.shared.common_options import Device, FilePath
-from orn.shared.options import Option, command
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.model_config import NetworkConfig
@@ -30,10 +28,7 @@ _RECIPE = Recipe(
 )
 
 
-@command("resume")
-def resume(
-    *, device: Device = "auto", out: Annotated[FilePath, Option("File of the record.")]
-) -> None:
+def resume(device: str, out: Path) -> None:
     """Compare the weights after 8 steps with those of a run stopped after 1 and 3 steps."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     with tempfile.TemporaryDirectory() as name:
@@ -63,4 +58,7 @@ def _weights(
 
 
 if __name__ == "__main__":
-    resume()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, required=True)
+    resume(**vars(parser.parse_args()))

@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,65 @@ from orn.data_manifests.load import load_listing, load_manifest, locate_videos
 from orn.data_manifests.manifest import TableLabels
 from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.errors import SOME_FAILED, ManifestError
-from orn.shared.text import counted, first_few
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text import counted, first_few, typed_config
 from orn.shared.text_summary import Summary, summary_of
 
 _FEW_FOR_A_SPLIT = 300
 """Number of clips below which cross-validation is advised."""
 FEW_CLIPS = 20
 """Splits with fewer clips have a warning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckConfig:
+    """What `check` does."""
+
+    dataset: str
+    """Name or file of the manifest."""
+    data_root: Path | None = None
+    """Folder of all data sets; default: the data set's."""
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("manifest check", self, "dataset")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDataset:
+    """Result of a check."""
+
+    record: Mapping[str, Any]
+    """What `check_dataset` returns."""
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the label tables are unusable or no video exists; 3 if some videos are missing; else
+        0."""
+        has_tables = not self.record["problems"] and not self.record["absent_tables"]
+        if not has_tables or not self.record["videos"]["present"]:
+            return 1
+        return SOME_FAILED if self.record["missing"] else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record."""
+        return dict(self.record)
+
+    def summary(self) -> Summary:
+        """Return the record in printable form."""
+        values = {
+            name: value
+            for name, value in self.record.items()
+            if name not in ("warnings", "problems")
+        }
+        notes = [f"warning: {warning}" for warning in self.record["warnings"]]
+        notes += [f"problem: {problem}" for problem in self.record["problems"]]
+        return replace(summary_of(values), notes=notes)
+
+
+def check(config: CheckConfig, reporter: Reporter = SILENT) -> CheckedDataset:
+    """Check a data set; see `check_dataset`."""
+    return CheckedDataset(check_dataset(config.dataset, config.data_root))
 
 
 def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str, Any]:
@@ -63,25 +115,6 @@ def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str,
         "ignoring_case": list(dataset.ignoring_case),
         "class_counts": counts,
     }
-
-
-def exit_code(checked: Mapping[str, Any]) -> int:
-    """Return 1 if the label tables are unusable or no video exists; 3 if some videos are missing;
-    else 0."""
-    has_tables = not checked["problems"] and not checked["absent_tables"]
-    if not has_tables or not checked["videos"]["present"]:
-        return 1
-    return SOME_FAILED if checked["missing"] else 0
-
-
-def as_summary(checked: Mapping[str, Any]) -> Summary:
-    """Return the result of a check in printable form."""
-    values = {
-        name: value for name, value in checked.items() if name not in ("warnings", "problems")
-    }
-    notes = [f"warning: {warning}" for warning in checked["warnings"]]
-    notes += [f"problem: {problem}" for problem in checked["problems"]]
-    return replace(summary_of(values), notes=notes)
 
 
 def _warnings(

@@ -32,7 +32,8 @@ from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.text import counted, truncate
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text import counted, truncate, typed, typed_config
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml.template")
 _ALL_TRAIN = "no such column: all rows are train"
@@ -248,3 +249,76 @@ def _clean_name(text: str) -> str:
     composed = unicodedata.normalize("NFC", text.strip())
     kept = "".join(sign if is_name_character(sign) else "-" for sign in composed).strip("-")
     return kept.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore") or "mine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewConfig:
+    """What `write_manifest` does; None selects what the table suggests."""
+
+    table: Path
+    """CSV table of labels."""
+    pattern: str | None = None
+    """Path of a video relative to the table's folder, with {id} for its id."""
+    name: str | None = None
+    """Name of the data set; default: the table's folder."""
+    rate: float | None = None
+    """Frames per second of videos that are folders of frames."""
+    shares: str | None = None
+    """Shares of a split to create, in percent, such as 80/10/10."""
+    group: str | None = None
+    """Column whose videos stay in one split."""
+    folds: int | None = None
+    """Number of folds to create."""
+    seed: int = 0
+    """Random seed of the split."""
+    out: Path | None = None
+    """Output file; default: NAME.toml."""
+    fresh: bool = False
+    """Whether to replace existing files."""
+    data_root: Path | None = None
+    """Folder of all data sets."""
+
+    def __post_init__(self) -> None:
+        if self.shares is not None and self.folds is not None:
+            raise ConfigError("--split and --folds: expected at most one, got both; omit one")
+        if self.group is not None and self.shares is None and self.folds is None:
+            raise ConfigError("--group requires --split or --folds")
+
+    @property
+    def split(self) -> SplitRequest | None:
+        """The split to create."""
+        if self.shares is None and self.folds is None:
+            return None
+        text = self.shares or ""
+        return SplitRequest(text=text, folds=self.folds, seed=self.seed, group=self.group)
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("manifest new", self, "table")
+
+
+def write_manifest(config: NewConfig, reporter: Reporter = SILENT) -> Mapping[str, Any]:
+    """Write a manifest for a table, and show what was inferred; return the summary."""
+    planned = plan_manifest(
+        config.table,
+        data_root=config.data_root,
+        pattern=config.pattern,
+        name=config.name,
+        rate=config.rate,
+        split=config.split,
+        out=config.out,
+        fresh=config.fresh,
+    )
+    planned.write()
+    made = planned.summary
+    for reason in made["guessed"]:
+        reporter.line(f"guessed: {reason}")
+    for line in (
+        f"{made['manifest']}: {counted(made['videos']['listed'], 'video')}, "
+        f"{made['videos']['present']:,} there",
+        f"{made['classes_file']}: {counted(made['classes'], 'class', 'classes')}",
+        *([f"{made['split_file']}: the split of each video"] if made["split_file"] else []),
+        f"next: {typed('manifest check', made['manifest'])}",
+    ):
+        reporter.line(line)
+    return made

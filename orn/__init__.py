@@ -5,6 +5,7 @@ fast; each function imports its dependencies when it is called.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +14,49 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from orn.opened_dataset import OpenedDataset
-    from orn.predict.prediction import WindowPrediction
+    from orn.prediction.predict_config import PredictConfig
+    from orn.prediction.predict_job import PredictedVideos
+    from orn.prediction.prediction import WindowPrediction
+    from orn.shared.jobs.progress import SILENT, TERMINAL, Reporter
+    from orn.shared.jobs.run_units import JobSummary
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
+    from orn.stage1_detect.detect import DetectConfig
     from orn.stage1_detect.detect_unit import Detector
+    from orn.stage1_detect.imports.import_config import ImportConfig, ObjectOptions
     from orn.stage1_detect.mmdet.detector import MmdetDetector
+    from orn.stage2_train.clip_store.clips_config import ClipsConfig
+    from orn.stage2_train.evaluation.eval_config import EvalConfig
     from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.model.inputs import ClipBatch
+    from orn.stage2_train.report.report_job import ReportConfig, WrittenReport
+    from orn.stage2_train.runs.eval_file import EvalFile
     from orn.stage2_train.runs.trained import OpenedModel
+    from orn.stage2_train.settings.resources import DataAndDevice
+    from orn.stage2_train.training.train import TrainingSummary
+    from orn.stage2_train.training.training_inputs import TrainConfig
 
     __version__: str
 
 __all__ = [
+    "detect",
+    "import_objects",
+    "clips",
+    "train",
+    "evaluate",
+    "report",
+    "predict",
+    "DetectConfig",
+    "ImportConfig",
+    "ObjectOptions",
+    "ClipsConfig",
+    "TrainConfig",
+    "DataAndDevice",
+    "EvalConfig",
+    "ReportConfig",
+    "PredictConfig",
+    "SILENT",
+    "TERMINAL",
     "open_shard",
     "ShardWriter",
     "load_detector",
@@ -36,12 +68,27 @@ __all__ = [
 ]
 
 
+_CONFIGS = {
+    "DetectConfig": "orn.stage1_detect.detect",
+    "ImportConfig": "orn.stage1_detect.imports.import_config",
+    "ObjectOptions": "orn.stage1_detect.imports.import_config",
+    "ClipsConfig": "orn.stage2_train.clip_store.clips_config",
+    "TrainConfig": "orn.stage2_train.training.training_inputs",
+    "DataAndDevice": "orn.stage2_train.settings.resources",
+    "EvalConfig": "orn.stage2_train.evaluation.eval_config",
+    "ReportConfig": "orn.stage2_train.report.report_job",
+    "PredictConfig": "orn.prediction.predict_config",
+    "ShardWriter": "orn.shared.shards.writer",
+    "SILENT": "orn.shared.jobs.progress",
+    "TERMINAL": "orn.shared.jobs.progress",
+}
+"""Modules of the classes and reporters that are imported on first use."""
+
+
 def __getattr__(name: str) -> Any:
     """Import a class or the version on first use."""
-    if name == "ShardWriter":
-        from orn.shared.shards.writer import ShardWriter
-
-        return ShardWriter
+    if name in _CONFIGS:
+        return getattr(import_module(_CONFIGS[name]), name)
     if name == "__version__":
         from importlib.metadata import version
 
@@ -51,6 +98,90 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def detect(config: DetectConfig, reporter: Reporter | None = None) -> JobSummary:
+    """Detect objects in the videos of a data set and write them to shards, as `orn detect` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
+    """
+    from orn.stage1_detect.detect import detect as function
+
+    return function(config, reporter or __getattr__("SILENT"))
+
+
+def import_objects(config: ImportConfig, reporter: Reporter | None = None) -> JobSummary:
+    """Convert existing detections to shards, as `orn import-objects` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
+    """
+    from orn.stage1_detect.imports.import_objects import import_objects as function
+
+    return function(config, reporter or __getattr__("SILENT"))
+
+
+def clips(config: ClipsConfig, reporter: Reporter | None = None) -> JobSummary:
+    """Store the rescaled frames of a data set, as `orn clips` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
+    """
+    from orn.stage2_train.clip_store.make_clips import make_clips
+
+    return make_clips(config, reporter or __getattr__("SILENT"))
+
+
+def train(config: TrainConfig, reporter: Reporter | None = None) -> TrainingSummary:
+    """Train a network, or resume a training run, as `orn train` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
+    """
+    from orn.stage2_train.training.train import train as function
+
+    return function(config, reporter or __getattr__("SILENT"))
+
+
+def evaluate(config: EvalConfig, reporter: Reporter | None = None) -> EvalFile:
+    """Evaluate a run on a split and store the results, as `orn eval` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
+    """
+    from orn.stage2_train.evaluation.evaluate import evaluate as function
+
+    return function(config, reporter or __getattr__("SILENT"))
+
+
+def report(config: ReportConfig, reporter: Reporter | None = None) -> WrittenReport:
+    """Write the page of a run, as `orn report` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
+    """
+    from orn.stage2_train.report.report_job import write_report
+
+    return write_report(config, reporter or __getattr__("SILENT"))
+
+
+def predict(config: PredictConfig, reporter: Reporter | None = None) -> PredictedVideos:
+    """Predict the activities in videos, as `orn predict` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
+    """
+    from orn.prediction.predict_job import predict as function
+
+    return function(config, reporter or __getattr__("SILENT"))
 
 
 def open_shard(path: str | Path) -> Shard:
@@ -217,7 +348,7 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.predict.video import predict_path
+    from orn.prediction.video import predict_path
 
     return predict_path(model, video, detections, rate=rate, window=window, pairs=pairs)
 

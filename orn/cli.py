@@ -5,99 +5,107 @@ commands that need it. If a command returns an integer, it becomes the exit code
 """
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from orn.commands.output import echo_text
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.exit_codes import errors_as_exit_codes, logging_to_stderr
 from orn.shared.text import nearest
 
 _COMMANDS = "orn.commands"
-_BENCH = "orn.benchmarks.bench_commands"
-_DEMO = "orn.demo.demo_commands"
-_MANIFEST = "orn.data_manifests.manifest_commands"
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
-        "doctor": ("orn.doctor:doctor", "Check the installation and suggest fixes."),
-        "demo": (f"{_DEMO}:demo", "Run the whole pipeline on small generated videos."),
-        "demo world": (f"{_DEMO}:demo_world", "Generate the videos and labels."),
-        "run": ("orn.run.run_command:run", "Process a data set from videos to a report."),
+        "doctor": (f"{_COMMANDS}.doctor:doctor", "Check the installation and suggest fixes."),
+        "demo": (f"{_COMMANDS}.demo:demo", "Run the whole pipeline on small generated videos."),
+        "demo world": (f"{_COMMANDS}.demo:demo_world", "Generate the videos and labels."),
+        "run": (f"{_COMMANDS}.run:run", "Process a data set from videos to a report."),
     },
     "Prepare": {
-        "manifest list": (f"{_MANIFEST}:list_manifests", "List the data sets."),
-        "manifest check": (f"{_MANIFEST}:check", "Check label tables and videos."),
-        "manifest new": (f"{_MANIFEST}:new", "Create a manifest for your videos."),
-        "manifest update": (f"{_MANIFEST}:update", "Add new videos, classes and corrections."),
+        "manifest list": (f"{_COMMANDS}.manifest:list_manifests", "List the data sets."),
+        "manifest check": (f"{_COMMANDS}.manifest:check", "Check label tables and videos."),
+        "manifest new": (f"{_COMMANDS}.manifest:new", "Create a manifest for your videos."),
+        "manifest update": (
+            f"{_COMMANDS}.manifest:update",
+            "Add new videos, classes and corrections.",
+        ),
         "detect": (f"{_COMMANDS}.detect:detect", "Detect objects in every frame."),
         "import-objects": (
-            "orn.stage1_detect.imports.import_command:import_objects",
+            f"{_COMMANDS}.import_objects:import_objects",
             "Convert detections from other tools to shards.",
         ),
         "export-objects": (
-            "orn.stage1_detect.export_command:export_objects",
+            f"{_COMMANDS}.export_objects:export_objects",
             "Export detections for other tools.",
         ),
         "verify": (
-            "orn.inspect.inspect_commands:verify",
+            f"{_COMMANDS}.inspect:verify",
             "Check shards for damage and consistency.",
         ),
         "clips": (
-            "orn.stage2_train.clip_store.clips_command:clips",
+            f"{_COMMANDS}.clips:clips",
             "Store the rescaled frames of a data set.",
         ),
     },
     "Learn": {
         "train": (
-            "orn.stage2_train.training.train_command:train",
+            f"{_COMMANDS}.train:train",
             "Train the network on clips and shards.",
         ),
-        "eval": ("orn.stage2_train.evaluation.eval_command:evaluate", "Evaluate a training run."),
+        "eval": (f"{_COMMANDS}.evaluate:evaluate", "Evaluate a training run."),
         "baseline": (
-            "orn.stage2_train.baseline.baseline_command:baseline",
+            f"{_COMMANDS}.baseline:baseline",
             "Evaluate simple models on the same objects and maps.",
         ),
-        "predict": ("orn.predict.predict_command:predict", "Predict activities in videos."),
+        "predict": (f"{_COMMANDS}.predict:predict", "Predict activities in videos."),
         "export": (
-            "orn.stage2_train.runs.export_model_command:export",
+            f"{_COMMANDS}.export:export",
             "Export a run as a portable model folder.",
         ),
     },
     "Look and compare": {
         "inspect": (
-            "orn.inspect.inspect_commands:inspect",
+            f"{_COMMANDS}.inspect:inspect",
             "Summarize a shard or show one frame.",
         ),
         "report": (
-            "orn.stage2_train.report.report_command:report",
+            f"{_COMMANDS}.report:report",
             "Write an HTML report of a run.",
         ),
         "compare": (
-            "orn.stage2_train.compare.compare_commands:compare",
+            f"{_COMMANDS}.compare:compare",
             "Compare two runs on the same segments.",
         ),
-        "runs": ("orn.stage2_train.compare.compare_commands:runs", "List runs side by side."),
+        "runs": (f"{_COMMANDS}.compare:runs", "List runs side by side."),
         "ablate": (
-            "orn.stage2_train.compare.compare_commands:ablate",
+            f"{_COMMANDS}.compare:ablate",
             "Train and compare the systems in a table.",
         ),
         "eval-epic100": (
-            "orn.stage2_train.compare.compare_commands:eval_epic100",
+            f"{_COMMANDS}.compare:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics of two runs.",
         ),
         "bench object-head": (
-            f"{_BENCH}:object_head",
+            f"{_COMMANDS}.bench:object_head",
             "Measure the object head against plain loops.",
         ),
         "bench train-step": (
-            f"{_BENCH}:train_step",
+            f"{_COMMANDS}.bench:train_step",
             "Measure a training step against plain loops.",
         ),
-        "bench loader": (f"{_BENCH}:loader", "Measure the clip loader against videos and pickles."),
-        "bench detect": (f"{_BENCH}:detect", "Measure detection against inference_detector."),
-        "bench gpu": (f"{_BENCH}:gpu", "Run all measurements on a GPU."),
+        "bench loader": (
+            f"{_COMMANDS}.bench:loader",
+            "Measure the clip loader against videos and pickles.",
+        ),
+        "bench detect": (
+            f"{_COMMANDS}.bench:detect",
+            "Measure detection against inference_detector.",
+        ),
+        "bench gpu": (f"{_COMMANDS}.bench:gpu", "Run all measurements on a GPU."),
     },
 }
 """Commands by heading and words, in help order: the function (`module:attribute`) and the line in
@@ -152,10 +160,23 @@ class _Program(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
         with errors_as_exit_codes():
-            result = super().main(args, prog_name, standalone_mode=False, **extra)
+            result = self._result(args, prog_name, **extra)
             sys.stdout.flush()  # a closed pipe raises an error here, not at exit
             _leave_process_group()
             sys.exit(result if isinstance(result, int) else 0)
+
+    def _result(self, args: Sequence[str] | None, prog_name: str | None, **extra: Any) -> Any:
+        """Return the result of a command; show a usage error and exit with its code."""
+        try:
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        except click.ClickException as err:
+            shown_error = io.StringIO()
+            err.show(shown_error)
+            echo_text(shown_error.getvalue(), err=True, nl=False)
+            sys.exit(err.exit_code)
+        except click.Abort as err:
+            cause = err.__cause__
+            raise cause if isinstance(cause, KeyboardInterrupt) else KeyboardInterrupt from None
 
 
 def _leave_process_group() -> None:

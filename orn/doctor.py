@@ -9,15 +9,12 @@ import importlib.util
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from orn.shared.common_options import AsJson
 from orn.shared.devices import choose_device, choose_precision
-from orn.shared.echo import echo, echo_json, echo_text
 from orn.shared.environment import PROJECT, installed_version, requirements
-from orn.shared.options import command
 
 _OPENCV_NAMES = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 _ALTERNATIVES = {"mmcv-lite": "mmcv"}
@@ -36,24 +33,6 @@ class Check:
     found: str
     remedy: str = ""
     """The fix, such as a command; empty if none is needed."""
-
-
-@command("doctor")
-def doctor(*, as_json: AsJson = False) -> int:
-    """Check the installation and suggest fixes. The exit code is 1 if a required component does not
-    work.
-    """
-    checks = []
-    for check in run_checks():
-        checks.append(check)
-        if not as_json:
-            echo_text(_line(check))
-    is_well = all(check.status != "failed" for check in checks)
-    if as_json:
-        echo_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
-    else:
-        echo("all required components work" if is_well else "a required component does not work")
-    return 0 if is_well else 1
 
 
 def run_checks() -> Iterator[Check]:
@@ -77,12 +56,6 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
     except Exception as err:  # a broken installation can raise any exception
         result = f"{type(err).__name__}: {err}".splitlines()[0]
         return Check(name, "failed", result, remedy="make setup")
-
-
-def _line(check: Check) -> str:
-    mark = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}[check.status]
-    remedy = f"\n         -> {check.remedy}" if check.remedy else ""
-    return f"{mark}  {check.name}: {check.found}{remedy}"
 
 
 def _check_python() -> Check:

@@ -84,3 +84,10 @@ def git_commit(folder: Path = _SOURCE_FOLDER) -> str | None:
     except (OSError, subprocess.SubprocessError):  # no git, no commit, or a different owner
         return None
     return process.stdout.strip()
+
+
+def wait_passively() -> None:
+    """Make idle PyTorch threads sleep, which leaves the cores to loaders and other processes,
+    unless the environment specifies otherwise. Call this before importing torch."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")

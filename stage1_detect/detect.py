@@ -28,7 +28,7 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.run_units import Engine, Job, JobSummary, LocalEngine, run_units
 from orn.shared.jobs.shares import Share, locked_job
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
-from orn.shared.text import counted, first_few
+from orn.shared.text import counted, first_few, typed_config
 from orn.stage1_detect.detect_unit import Detector, DetectWork
 from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage1_detect.shard_job import summarize_shards
@@ -93,6 +93,10 @@ class DetectConfig:
             )
         if self.share is not None and self.fresh:
             raise ConfigError("--share and --fresh: expected one; remove the earlier job first")
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("detect", self, "dataset")
 
     @property
     def scope(self) -> Scope:

@@ -15,7 +15,7 @@ _IMPORTED = (
     "orn.stage1_detect.detect",
     "orn.stage2_train.clips.batches",
     "orn.stage2_train.runs.trained",
-    "orn.predict.predict_job",
+    "orn.prediction.predict_job",
     "tests.conformance.readers",
 )
 _SECONDS = 120

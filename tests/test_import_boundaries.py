@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stage1_detect": {"shared", "data_manifests"},
     "stage2_train": {"shared", "data_manifests"},
     "benchmarks": {"shared", "data_manifests", "stage1_detect", "stage2_train"},
-    "orn": {"shared", "data_manifests", "stage1_detect", "stage2_train"},
+    "orn": {"shared", "data_manifests", "stage1_detect", "stage2_train", "benchmarks"},
 }
 PACKAGES = tuple(MAY_IMPORT)
 
@@ -125,3 +125,31 @@ def test_rooms_of_stage2_import_what_their_docstrings_allow() -> None:
             if other not in allowed:
                 crossings.add(f"{own} imports {other}")
     assert not crossings
+
+
+def test_only_commands_read_options_print_and_ask() -> None:
+    """A library prints nothing on stdout, asks nothing and knows no click."""
+    wrong = set()
+    for name, tree in trees().items():
+        if name == "orn.cli" or name.startswith("orn.commands"):
+            continue
+        if any(imported.partition(".")[0] == "click" for imported in imports()[name]):
+            wrong.add(f"{name} imports click")
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            function, on_stderr = ast.unparse(node.func), "file=sys.stderr" in ast.unparse(node)
+            if function == "input" or (function == "print" and not on_stderr):
+                wrong.add(f"{name} calls {function}")
+    assert not wrong
+
+
+def test_nothing_below_the_commands_imports_them() -> None:
+    above = ("orn.commands", "orn.cli", "orn.__main__")
+    wrong = {
+        f"{name} imports {imported}"
+        for name, names in imports().items()
+        for imported in names
+        if imported.startswith("orn.commands") and not name.startswith(above)
+    }
+    assert not wrong

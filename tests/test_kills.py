@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 
 from orn.cli import main
 from orn.demo.world import write_world
-from orn.inspect.verify import verify_folder
+from orn.inspection.verify import verify_folder
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.atomic_file import is_locked
 from orn.shared.jobs.plan import PLAN_NAME, SHARES_NAME
 from orn.shared.jobs.shares import missing_shares
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import SHARD_FILES
-from orn.stage2_train.clip_store.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.clip_store.clips_config import ClipsConfig
+from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.model.tensor_files import read_tensors
 from orn.stage2_train.parts import FOREST_NAME
@@ -106,7 +107,7 @@ def train_job(folder: Path) -> Job:
     data, shards, clips = folder / "data", folder / "shards", folder / "clips"
     write_world(data, films={"train": 24, "validation": 8}, seed=0, workers=1)
     write_truth_shards(data / "demo", shards)
-    make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))
+    make_clips(ClipsConfig(manifest="demo", data_root=data, out=clips))
     words = ("train", "demo", "--data", str(data), "--shards", str(shards), "--clips", str(clips))
     words = (*words, "--workers", "0", "--threads", "1", "--device", "cpu")
     settings = (word for setting in TRAINING for word in ("--set", setting))

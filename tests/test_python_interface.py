@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+import orn
 from orn import load_detector, load_model, open_dataset, open_shard, predict_video
 from orn.shared.errors import ConfigError, ShardNotFoundError, VideoDecodeError
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.predictions import load_predictions
 from tests.conftest import ROOT
-from tests.running import LAPTOP, run_orn
+from tests.running import LAPTOP, run_orn, run_python
 from tests.worlds.shards import FakeDetector
 
 FILM = "validation-000001"
@@ -88,9 +89,12 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
         "frames": frames[:2],
         "my_detector": lambda image: (corner_1HW, [39], [0.9]),
     }
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         block = block.replace('"film.mp4"', repr(PATH))
+        block = block.replace("videos=(", 'shards=Path("shards/demo"), videos=(')
+        block = block.replace("batch_size=8", 'limit=1, out=Path("other"), device="cpu"')
+        block = block.replace('run=Path("runs/demo")', 'max_steps=1, run=Path("runs/other")')
         block = block.replace("clip_frames=8", "clip_frames=2").replace("workers=2", "workers=0")
         exec(block, names)
     output = capsys.readouterr().out
@@ -98,3 +102,29 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
     assert any(name in output for name in names["model"].classes)
     written = open_shard("shards/mine/shard-000000.zarr.zip")
     assert [len(frame.detections) for frame in written["film"]] == [1] * len(frames)
+
+
+def test_no_module_takes_the_name_of_a_function() -> None:
+    """Importing a submodule binds its name in the package."""
+    code = """
+import importlib, inspect, pkgutil
+import orn
+
+functions = {name for name in orn.__all__ if inspect.isfunction(getattr(orn, name))}
+assert {"detect", "train", "evaluate", "report", "predict", "clips"} <= functions
+for module in pkgutil.iter_modules(orn.__path__):
+    if module.name != "__main__":
+        importlib.import_module(f"orn.{module.name}")
+wrong = {name for name in functions if not inspect.isfunction(getattr(orn, name))}
+assert not wrong, wrong
+"""
+    run_python("-c", code)
+
+
+def test_a_data_set_is_evaluated_and_reported_as_by_the_commands(small_demo: Path) -> None:
+    run, alone = Path("runs/demo"), orn.DataAndDevice(device="cpu", threads=1)
+    file = orn.evaluate(orn.EvalConfig(run=run, resources=alone))
+    words = ("eval", run, "--json", "--workers", 0, "--threads", 1, "--device", "cpu")
+    assert run_orn(*words).json == file.as_json()
+    page = orn.report(orn.ReportConfig(run=run, resources=alone))
+    assert Path(page.report).stat().st_size == page.bytes

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from orn.commands import options
-from orn.shared.echo import echo_result
+from orn.commands.output import echo_result, print_record
 from orn.shared.jobs.progress import TERMINAL
 from orn.shared.jobs.shares import Share
 from orn.shared.text_summary import summary_of
@@ -116,5 +116,5 @@ def detect(*, dry_run: bool, as_json: bool, **typed: Any) -> int:
         echo_result(library.describe_detection(config), summary_of, as_json=as_json)
         return 0
     done = library.detect(config, TERMINAL)
-    options.print_record(done, as_json=as_json)
+    print_record(done, as_json=as_json)
     return done.exit_code

@@ -5,13 +5,14 @@ stands in one place, the config. The help shows it as text.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from orn.shared.echo import echo_result
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.progress import TERMINAL
 
 _T = TypeVar("_T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -73,6 +74,101 @@ device = click.option(
 fresh = click.option(
     "--fresh", is_flag=True, help="Remove the existing job in the folder and start over."
 )
+seed = click.option("--seed", type=click.IntRange(0, 4294967295), help="Random seed.  [default: 0]")
+folds = click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    metavar="K",
+    help="Create K folds for cross-validation instead of one split.",
+)
+group = click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Column of the table, such as person; --split and --folds keep videos with the same "
+    "value in one split.",
+)
+recipe = click.option(
+    "--recipe", help="Name or TOML file of a recipe.  [default: depends on DATASET]"
+)
+overrides = click.option(
+    *("--set", "overrides"),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting, such as optimizer.learning_rate=1e-3; may be repeated.",
+)
+frame_rate = click.option(
+    "--rate",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="Frames per second of videos that are folders of frames.",
+)
+manifest = click.argument("manifest", metavar="[DATASET]", required=False)
+partial = click.option("--partial", is_flag=True, help="Omit segments whose video is missing.")
+split = click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Split to evaluate.  [default: validation]",
+)
+threads = click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="CPU threads of each process that trains or measures; results may differ by rounding "
+    "errors.  [default: OMP_NUM_THREADS, else the number of remaining cores]",
+)
+loader_workers = click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    help="Number of data-loading processes.  [default: one less than the cores, at most 4]",
+)
+out_argument = click.argument("out", metavar="OUT", type=PATH)
+
+
+def combined(*decorators: Decorator) -> Decorator:
+    """Return one decorator that adds several options, in this order."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+object_options = combined(
+    click.option(
+        "--first-frame",
+        type=click.IntRange(0, 1000000000),
+        help="Number of a video's first frame in the source.  [default: 0; for something-else 1]",
+    ),
+    click.option(
+        "--names",
+        metavar="PATTERN",
+        help="Pattern of names of COCO images or masks, with video and frame, of masks also "
+        "{class} and {track}; * matches anything.  [default: '{video}/*{frame}.*']",
+    ),
+    click.option(
+        "--classes",
+        type=PATH,
+        help="File with one class of objects per line; objects of other classes are dropped.  "
+        "[default: the classes of the source, or all COCO classes if COCO has each of them]",
+    ),
+    click.option(
+        "--groups",
+        is_flag=True,
+        help="Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this.",
+    ),
+)
+"""How imported objects are read."""
+stores = combined(
+    click.option("--shards", type=PATH, help="Folder of shards.  [default: shards/DATASET]"),
+    click.option("--clips", type=PATH, help="Clip store.  [default: clips/DATASET]"),
+)
+data_of_run = combined(
+    click.option(*("--data", "data_root"), type=PATH, help="Data root.  [default: the run's]"),
+    click.option("--shards", type=PATH, help="Folder of shards.  [default: the run's]"),
+    click.option("--clips", type=PATH, help="Clip store.  [default: the run's]"),
+)
+"""Paths of data for a run, which has recorded its own."""
+evaluation_resources = combined(partial, loader_workers, threads, device)
 
 
 def out(usual: str) -> Decorator:
@@ -88,21 +184,47 @@ def workers(usual: str, what: str = "Number of processes.") -> Decorator:
 
 def given(typed: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were typed."""
-    return {name: value for name, value in typed.items() if value not in (None, (), False)}
+    return {
+        name: value
+        for name, value in typed.items()
+        if value is not None and value is not False and value != ()
+    }
 
 
-def config_of(kind: Callable[..., _T], typed: Mapping[str, Any]) -> _T:
+def config_of(kind: Callable[..., _T], typed: Mapping[str, Any], **nested: Any) -> _T:
     """Return the config for typed options.
+
+    Args:
+        kind: type of the config.
+        typed: options by field.
+        nested: fields that are configs themselves, with their defaults.
 
     Raises:
         click.UsageError: if options contradict each other.
     """
+    values = given(typed)
+    for name, default in nested.items():
+        own = {field.name for field in fields(default)} & values.keys()
+        values[name] = replace(default, **{field: values.pop(field) for field in own})
     try:
-        return kind(**given(typed))
+        return kind(**values)
     except ConfigError as err:
         raise click.UsageError(str(err)) from err
 
 
-def print_record(record: Any, *, as_json: bool) -> None:
-    """Print a record with `as_json` and `summary` in one of both forms."""
-    echo_result(record.as_json(), lambda _: record.summary(), as_json=as_json)
+def with_newest_data(typed: dict[str, Any], *, out: str = "clips") -> dict[str, Any]:
+    """Return typed options, without a DATASET with those of the data set whose detection finished
+    last.
+
+    Args:
+        typed: options by field.
+        out: the option of the clip store.
+    """
+    if typed["manifest"] is not None:
+        return typed
+    from orn.stage2_train.settings.resources import newest_data
+
+    data = newest_data(typed["data_root"], TERMINAL, shards=typed.get("shards"))
+    shards = {"shards": data.shards} if "shards" in typed else {}
+    paths = {"manifest": data.manifest, "data_root": data.data_root, out: typed[out] or data.clips}
+    return typed | shards | paths

@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 
+from orn.data_manifests.load import data_root_of, load_manifest
 from orn.demo.render_film import render
 from orn.demo.scene import (
     FRAMES_PER_SECOND,
@@ -23,11 +24,13 @@ from orn.demo.scene import (
     draw_label,
     plan_scene,
 )
+from orn.shared.environment import usable_cores
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import replacing, write_text
 from orn.shared.jobs.outputs import begun_with, check_output_folder, check_same_job
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.workers import in_workers
+from orn.shared.text import counted, typed_config
 
 WORLD = "demo"
 """Name of the data set."""
@@ -85,7 +88,18 @@ class Film:
         return folder / "videos" / f"{self.id}.mp4"
 
 
-def write_world(root: Path, *, films: Mapping[str, int], seed: int, workers: int) -> int:
+_FILMS = {"train": 560, "validation": 200}
+"""Number of films per split of the demo."""
+
+
+def write_world(
+    root: Path,
+    reporter: Reporter = SILENT,
+    *,
+    films: Mapping[str, int],
+    seed: int,
+    workers: int,
+) -> int:
     """Draw the missing films of the world and write it to `root / WORLD`.
 
     Args:
@@ -115,7 +129,7 @@ def write_world(root: Path, *, films: Mapping[str, int], seed: int, workers: int
         for number in range(count)
     ]
     missing = [(film, folder) for film in world if not film.path(folder).exists()]
-    with progress("draw", total=len(missing), unit="films") as bar:
+    with reporter.progress("draw", total=len(missing), unit="films") as bar:
         for _ in in_workers(_draw, missing, workers=workers, lost=LOST):
             bar.advance()
     write_text(folder / "classes.txt", "\n".join(LABELS) + "\n")
@@ -128,3 +142,38 @@ def _draw(task: tuple[Film, Path]) -> None:
     cv2.setNumThreads(1)
     film, folder = task
     write_film(film.path(folder), plan_scene(film.rng()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldConfig:
+    """What `draw_world` does."""
+
+    data_root: Path | None = None
+    """Folder of all data sets; default: that of the manifest, else ORN_DATA, else data."""
+    seed: int = 0
+    """Random seed."""
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("demo world", self)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnWorld:
+    """A world that is there."""
+
+    folder: Path
+    drawn: int
+    """Number of films that were drawn."""
+
+    def summary(self) -> str:
+        """Return how many films were drawn."""
+        done = f"{counted(self.drawn, 'film')} drawn" if self.drawn else "complete"
+        return f"{self.folder}: {done}"
+
+
+def draw_world(config: WorldConfig, reporter: Reporter = SILENT) -> DrawnWorld:
+    """Draw the missing films of the demo."""
+    root = data_root_of(load_manifest("demo"), config.data_root)
+    drawn = write_world(root, reporter, films=_FILMS, seed=config.seed, workers=usable_cores())
+    return DrawnWorld(root / WORLD, drawn)

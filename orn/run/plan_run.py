@@ -11,19 +11,19 @@ from typing import Any
 from orn.data_manifests.draw_split import SplitRequest
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
-from orn.data_manifests.manifest_commands import new
 from orn.data_manifests.new_manifest import (
+    NewConfig,
     NewManifest,
     plan_manifest,
     root_of_table,
     usual_manifest,
+    write_manifest,
 )
 from orn.data_manifests.records import ALL, Dataset, Split, fold_names
 from orn.data_manifests.text_files import column_names
 from orn.data_manifests.update import ManifestUpdate, plan_update, updated_listing
-from orn.run.run_request import PipelineRequest
+from orn.run.run_config import PipelineConfig
 from orn.shared.devices import choose_device
-from orn.shared.echo import echo
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import (
     EarlierResults,
@@ -31,10 +31,11 @@ from orn.shared.jobs.outputs import (
     check_output_folder,
     default_folder,
 )
+from orn.shared.jobs.progress import TERMINAL
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect import DetectConfig
-from orn.stage1_detect.imports.import_request import ImportRequest
-from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
+from orn.stage1_detect.imports.import_config import ImportConfig
+from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
 from orn.stage2_train.runs.made_from import free_run, training_change
 from orn.stage2_train.runs.run_folder import (
@@ -50,8 +51,8 @@ from orn.stage2_train.settings.recipe import (
     load_recipe,
     recipe_of_dataset,
 )
-from orn.stage2_train.settings.resources import WITH_WORKERS, TrainRequest
-from orn.stage2_train.training.training_inputs import check_resumable
+from orn.stage2_train.settings.resources import WITH_WORKERS
+from orn.stage2_train.training.training_inputs import TrainConfig, check_resumable
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ _USUAL_SPLIT = "80/10/10"
 class Pipeline:
     """The requests of a pipeline's commands."""
 
-    objects: DetectConfig | ImportRequest
-    clips: ClipsRequest
-    train: TrainRequest
+    objects: DetectConfig | ImportConfig
+    clips: ClipsConfig
+    train: TrainConfig
     """The only training, or the one on all videos after those of folds."""
     split: Split = "validation"
     """Split to evaluate."""
@@ -89,7 +90,7 @@ class Pipeline:
         return self.train.run
 
     @property
-    def trainings(self) -> dict[str, TrainRequest]:
+    def trainings(self) -> dict[str, TrainConfig]:
         """The training runs in order, by the name of their fold; of a single split, by ""."""
         if not self.folds:
             return {"": self.train}
@@ -97,11 +98,11 @@ class Pipeline:
         of_folds = {name: self._of_fold(name, self.run / name) for name in names}
         return of_folds if self.no_final else {**of_folds, ALL: self._of_fold(ALL, self.run)}
 
-    def _of_fold(self, name: str, run: Path) -> TrainRequest:
+    def _of_fold(self, name: str, run: Path) -> TrainConfig:
         start = self.train.start
         if name != ALL and isinstance(start, Path):
             start = start / name  # which was not trained on the videos that the fold tests
-        return self.train.changed(manifest=str(self.run / f"{name}.toml"), run=run, start=start)
+        return replace(self.train, manifest=str(self.run / f"{name}.toml"), run=run, start=start)
 
     def begin(self) -> None:
         """Create the folders of the run and of its baseline, or check whose existing ones are."""
@@ -111,7 +112,7 @@ class Pipeline:
     def reads(self) -> Iterator[Path]:
         """Yield the files that the pipeline reads."""
         files: list[str | Path | None] = [self.train.recipe]
-        if isinstance(self.objects, ImportRequest):
+        if isinstance(self.objects, ImportConfig):
             yield self.objects.source
         else:
             files += [self.objects.config, self.objects.checkpoint]
@@ -145,7 +146,7 @@ class Pipeline:
         return None if saved is None else saved.settings
 
 
-def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[Pipeline, Dataset]:
+def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pipeline, Dataset]:
     """Return the pipeline for a request, and its data set; create the manifest for a table of
     labels, unless it is a dry run.
 
@@ -187,24 +188,24 @@ def open_pipeline(request: PipelineRequest, *, dry_run: bool = False) -> tuple[P
     if folds:
         overrides = (*overrides, *_of_folds(settings, overrides))
     data: dict[str, Any] = {"data_root": data_root, "fresh": request.fresh}
-    objects: DetectConfig | ImportRequest
+    objects: DetectConfig | ImportConfig
     if request.objects is not None:
         given: dict[str, Any] = {"form": request.form, "options": request.options}
-        objects = ImportRequest(dataset=name, source=request.objects, **given, **data)
+        objects = ImportConfig(dataset=name, source=request.objects, **given, **data)
     else:
         data_and_detector = data | {"config": request.config, "checkpoint": request.checkpoint}
         objects = DetectConfig(dataset=name, rate=request.rate, **data_and_detector)
     pipeline = Pipeline(
         objects=objects,
         clips=clips_for(settings, manifest=name, **data),
-        train=TrainRequest(
+        train=TrainConfig(
             manifest=name,
             recipe=recipe,
             overrides=overrides,
             seed=request.seed,
             run=request.run or _usual_run(dataset, recipe, request),
             start=request.start,
-            resources=WITH_WORKERS.changed(data_root=data_root, partial=request.partial),
+            resources=replace(WITH_WORKERS, data_root=data_root, partial=request.partial),
         ),
         split=split,
         folds=folds,
@@ -228,7 +229,7 @@ def _apply(update: ManifestUpdate, pipeline: Pipeline, *, dry_run: bool) -> None
     """Write an update after saying in one line what has changed, if anything has."""
     if update.files or (pipeline.new_run and update.removed_videos):
         does = ("would update: " if dry_run else "updating: ") if update.files else ""
-        echo(f"{update.manifest}: {does}{'; '.join(update.lines())}", err=True)
+        TERMINAL.line(f"{update.manifest}: {does}{'; '.join(update.lines())}")
     if not dry_run:
         update.write()
 
@@ -259,7 +260,7 @@ def _compared(pipeline: Pipeline, columns: Mapping[str, Dataset], *, is_given: b
     recipe = recipe_of_dataset(dataset, str(train.recipe), overrides=train.overrides)
 
     def change_since(run: Path) -> str | None:
-        others = replace(pipeline, train=train.changed(run=run)).trainings
+        others = replace(pipeline, train=replace(train, run=run)).trainings
         changes = (
             training_change(one.run or run, columns[fold], recipe)
             for fold, one in reversed(others.items())  # first that of all videos
@@ -269,14 +270,14 @@ def _compared(pipeline: Pipeline, columns: Mapping[str, Dataset], *, is_given: b
     if not is_given:
         run, why = free_run(pipeline.run, change_since)
         new_run = None if run.exists() else why
-        pipeline = replace(pipeline, train=train.changed(run=run), new_run=new_run)
+        pipeline = replace(pipeline, train=replace(train, run=run), new_run=new_run)
     detector = (pipeline.saved_settings(dataset.name) or {}).get("detector", {})
     for fold, training in pipeline.trainings.items():
         check_resumable(training, columns[fold], detector)
     return pipeline
 
 
-def _usual_run(dataset: Dataset, recipe: str, request: PipelineRequest) -> Path:
+def _usual_run(dataset: Dataset, recipe: str, request: PipelineConfig) -> Path:
     """Return the default run folder."""
     origin = None if request.start is None else f"from-{request.start.resolve().name}"
     parts = (dataset.name, Path(recipe).stem, origin, f"seed{request.seed}")
@@ -301,9 +302,7 @@ def _of_folds(recipe: Recipe, overrides: tuple[str, ...]) -> tuple[str, ...]:
     return () if chooses or is_set else ("data.train_with_validation=true",)
 
 
-def _manifest_of(
-    request: PipelineRequest, *, dry_run: bool
-) -> tuple[str, Path, NewManifest | None]:
+def _manifest_of(request: PipelineConfig, *, dry_run: bool) -> tuple[str, Path, NewManifest | None]:
     """Return the manifest of a request, its data root and, in a dry run for a table without a
     manifest, the manifest that would be written; otherwise create it.
 
@@ -337,8 +336,9 @@ def _manifest_of(
             logger.warning("%s: %s", planned.dataset.name, warning)
         return str(path), Path(planned.summary["data_root"]), planned
     given |= {"table": table, "data_root": request.data_root}
-    echo(new.typed(**given), err=True)
-    new.function(**given)
+    new = NewConfig(**given)
+    TERMINAL.line(new.typed())
+    write_manifest(new, TERMINAL)
     return str(path), data_root_of(load_manifest(path), None), None
 
 
@@ -351,7 +351,7 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> floa
     return began
 
 
-def _folds(manifest: Manifest, request: PipelineRequest) -> int | None:
+def _folds(manifest: Manifest, request: PipelineConfig) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
     labels = manifest.labels
     for name, asked in (("folds", request.folds), ("group", request.group)):

@@ -17,8 +17,8 @@ from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_second
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import describe_detection
+from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.import_objects import describe_import
-from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage2_train.clip_store.make_clips import describe_clips
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
@@ -103,10 +103,10 @@ def without_short_workers(pipeline: Pipeline, estimate: dict[str, Any]) -> Pipel
     }
     clips, train = pipeline.clips, pipeline.train
     if "clips" in short:
-        clips = clips.changed(workers=1)
+        clips = replace(clips, workers=1)
     if "train" in short:
-        alone = {"workers": 0, "threads": train.resources.num_threads()}
-        train = train.changed(resources=train.resources.changed(**alone))
+        alone: dict[str, Any] = {"workers": 0, "threads": train.resources.num_threads()}
+        train = replace(train, resources=replace(train.resources, **alone))
     return replace(pipeline, clips=clips, train=train)
 
 
@@ -132,7 +132,7 @@ def as_summary(estimate: dict[str, Any]) -> Summary:
 def _may_be_faster(pipeline: Pipeline, dataset: Dataset, device: str) -> bool:
     """Return whether no detector and rate is chosen on a machine without a GPU."""
     objects = pipeline.objects
-    if isinstance(objects, ImportRequest) or device != "cpu":
+    if isinstance(objects, ImportConfig) or device != "cpu":
         return False
     chosen = (objects.config, objects.checkpoint, objects.scope.rate, dataset.detector.config)
     return chosen == (None,) * 4
@@ -145,7 +145,7 @@ def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
         ConfigError: if the existing shards belong to a different job.
     """
     objects = pipeline.objects
-    if isinstance(objects, ImportRequest):
+    if isinstance(objects, ImportConfig):
         work = counted(len(dataset.videos), "video")
         if pipeline.saved_settings(dataset.name) is not None:
             known = _existing(partial(describe_import, objects))

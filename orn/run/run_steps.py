@@ -6,36 +6,30 @@ remaining work themselves, so videos that are added later are also processed.
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from orn.data_manifests.manifest_commands import check
+from orn.data_manifests.check import CheckConfig, check
 from orn.data_manifests.records import ALL, Split
 from orn.data_manifests.update import write_fold_manifests
-from orn.predict.predict_command import predict
-from orn.predict.predict_request import PredictRequest
 from orn.run.plan_run import Pipeline
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.options import step_of
-from orn.shared.text import changed_fields, counted, typed
+from orn.shared.text import counted, typed
 from orn.shared.text_summary import Summary
 from orn.stage1_detect.detect import DetectConfig, detect
-from orn.stage1_detect.imports.import_command import import_objects
-from orn.stage1_detect.imports.import_request import ImportRequest, RecordsName
-from orn.stage2_train.baseline.baseline_command import baseline
-from orn.stage2_train.baseline.baseline_job import stale_baseline
-from orn.stage2_train.baseline.baseline_request import BaselineRequest
+from orn.stage1_detect.imports.import_config import ImportConfig, RecordsName
+from orn.stage1_detect.imports.import_objects import import_objects
+from orn.stage2_train.baseline.baseline_job import BaselineConfig, evaluate_baseline, stale_baseline
 from orn.stage2_train.baseline.beside_network import beside_network
-from orn.stage2_train.clip_store.clips_command import clips
+from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate, stale_calibration
-from orn.stage2_train.evaluation.eval_command import evaluate
-from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.evaluate import stale_evaluation
-from orn.stage2_train.report.report_command import report
-from orn.stage2_train.report.report_job import stale_report
+from orn.stage2_train.evaluation.eval_config import EvalConfig
+from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
+from orn.stage2_train.report.report_job import ReportConfig, stale_report, write_report
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
@@ -45,57 +39,68 @@ from orn.stage2_train.runs.run_folder import (
     result_paths,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice, TrainRequest
-from orn.stage2_train.training.train_command import train
+from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
+from orn.stage2_train.training.train import train
+from orn.stage2_train.training.training_inputs import TrainConfig
 
 
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     """Return the steps of a pipeline in order."""
-    data = {"dataset": pipeline.train.manifest, "data_root": pipeline.data_root}
+    manifest, objects, clips = pipeline.train.manifest, pipeline.objects, pipeline.clips
+    checked = CheckConfig(dataset=manifest, data_root=pipeline.data_root)
     steps = [
-        Step(name="check", **step_of(check, **data)),
-        _objects_step(pipeline.objects),
-        Step(name="clips", **step_of(clips, request=pipeline.clips)),
+        Step(name="check", function=check, config=checked, command=checked.typed()),
+        Step(
+            name="detect" if isinstance(objects, DetectConfig) else "import-objects",
+            function=detect if isinstance(objects, DetectConfig) else import_objects,
+            config=objects,
+            command=objects.typed(),
+        ),
+        Step(name="clips", function=make_clips, config=clips, command=clips.typed()),
     ]
     for fold, training in pipeline.trainings.items():
         steps += _training_steps(pipeline, fold, training)
     split: Split = "validation" if pipeline.folds else pipeline.split
-    shown = {"run": pipeline.run, "split": split, "resources": _of_run(pipeline.train)}
     if pipeline.folds:
         steps.append(_calibration(pipeline.run, pipeline.train, ending="-folds"))
-    stale = partial(stale_report, pipeline.run, split=split)
-    return [*steps, Step(name="report", **step_of(report, **shown), stale=stale)]
+    report = ReportConfig(run=pipeline.run, split=split, resources=_of_run(pipeline.train))
+    return [
+        *steps,
+        Step(
+            name="report",
+            function=write_report,
+            config=report,
+            command=report.typed(),
+            stale=partial(stale_report, pipeline.run, split=split),
+        ),
+    ]
 
 
-def _objects_step(objects: DetectConfig | ImportRequest) -> Step:
-    if isinstance(objects, ImportRequest):
-        return Step(name="import-objects", **step_of(import_objects, request=objects))
-    line = typed("detect", objects.dataset, **changed_fields(objects, "dataset"))
-    return Step(name="detect", function=detect, config=objects, command=line)
-
-
-def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> Iterator[Step]:
+def _training_steps(pipeline: Pipeline, fold: str, training: TrainConfig) -> Iterator[Step]:
     """Yield the steps of a training run: train, evaluate, and evaluate a baseline."""
     ending = f"-{fold}" if fold else ""
-    yield Step(name=f"train{ending}", **step_of(train, request=training))
+    yield Step(name=f"train{ending}", function=train, config=training, command=training.typed())
     if fold == ALL:  # no split is left
         return
     split: Split = "test" if fold else pipeline.split
     assert training.run is not None
     if not fold:  # folds are calibrated together
         yield _calibration(training.run, training)
-    evaluation = EvalRequest(run=training.run, split=split, resources=_of_run(training))
+    evaluation = EvalConfig(run=training.run, split=split, resources=_of_run(training))
     yield Step(
         name=f"eval{ending}",
-        **step_of(evaluate, request=evaluation),
+        function=evaluate,
+        config=evaluation,
+        command=evaluation.typed(),
+        imports=("scipy.special",),
         stale=partial(stale_evaluation, evaluation),
     )
-    request = BaselineRequest(
+    own = training.resources
+    baseline = BaselineConfig(
         manifest=training.manifest,
-        data_root=pipeline.data_root,
-        shards=training.resources.shards,
-        clips=training.resources.clips,
-        partial=training.resources.partial,
+        resources=DataAndDevice(
+            data_root=pipeline.data_root, shards=own.shards, clips=own.clips, partial=own.partial
+        ),
         split=split,
         recipe=training.recipe,
         overrides=training.overrides,
@@ -104,12 +109,14 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainRequest) -> It
     )
     yield Step(
         name=f"baseline{ending}",
-        **step_of(baseline, request=request),
-        stale=partial(stale_baseline, request),
+        function=evaluate_baseline,
+        config=baseline,
+        command=baseline.typed(),
+        stale=partial(stale_baseline, baseline),
     )
 
 
-def _calibration(run: Path, training: TrainRequest, *, ending: str = "") -> Step:
+def _calibration(run: Path, training: TrainConfig, *, ending: str = "") -> Step:
     config = CalibrateConfig(run=run, resources=_of_run(training))
     return Step(
         name=f"calibrate{ending}",
@@ -120,10 +127,10 @@ def _calibration(run: Path, training: TrainRequest, *, ending: str = "") -> Step
     )
 
 
-def _of_run(training: TrainRequest) -> DataAndDevice:
+def _of_run(training: TrainConfig) -> DataAndDevice:
     """Return the resources of a training for commands that take paths from its run."""
     own = training.resources
-    return WITH_WORKERS.changed(partial=own.partial, workers=own.workers, threads=own.threads)
+    return replace(WITH_WORKERS, partial=own.partial, workers=own.workers, threads=own.threads)
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -166,11 +173,11 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
 def prediction_command(pipeline: Pipeline) -> str:
     """Return the command that predicts other videos, with objects if no detector was used."""
     given: dict[str, Any] = {}
-    if isinstance(source := pipeline.objects, ImportRequest):
+    if isinstance(source := pipeline.objects, ImportConfig):
         given = {"shards": "FOLDER"}  # of masks with frames of their own
         if source.form in get_args(RecordsName):
-            given = {"objects": "FILE", "form": source.form, "options": source.options}
-    return predict.typed(run=str(pipeline.run), videos=("VIDEO",), request=PredictRequest(**given))
+            given = {"objects": "FILE", "form": source.form, **asdict(source.options)}
+    return typed("predict", pipeline.run, "VIDEO", **given)
 
 
 def as_summary(result: dict[str, Any]) -> Summary:

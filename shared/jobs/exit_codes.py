@@ -2,19 +2,16 @@
 failure, 2 usage error, 3 success but some videos failed, 130 interrupted, 143 terminated."""
 
 import errno
-import io
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
-from orn.shared.echo import echo, echo_text, line_handler
+from orn.shared.echo import line_handler
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.workers import Terminated, terminated_as_interrupted
-from orn.shared.text import path_text
+from orn.shared.text import escape, path_text
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""
@@ -30,13 +27,8 @@ def errors_as_exit_codes() -> Iterator[None]:
             yield
     except PipelineError as err:
         _fail(f"orn: error: {err}", err.exit_code)
-    except click.ClickException as err:
-        shown_error = io.StringIO()
-        err.show(shown_error)
-        echo_text(shown_error.getvalue(), err=True, nl=False)
-        sys.exit(err.exit_code)
-    except (click.Abort, KeyboardInterrupt) as err:
-        if isinstance(err, Terminated) or isinstance(err.__cause__, Terminated):
+    except KeyboardInterrupt as err:
+        if isinstance(err, Terminated):
             _fail("orn: terminated", TERMINATED)
         _fail("orn: interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -56,7 +48,7 @@ def _discard_output() -> None:
 
 
 def _fail(message: str, exit_code: int) -> None:
-    echo(message, err=True)
+    print(escape(message), file=sys.stderr, flush=True)
     sys.exit(exit_code)
 
 

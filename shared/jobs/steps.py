@@ -151,10 +151,9 @@ def _call(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         with logging_to_stderr(0):
             result = getattr(importlib.import_module(module), name)(config, TERMINAL)
-            if isinstance(result, int):
-                sys.exit(result)
             shown = result.summary()
-            TERMINAL.lines(shown.text() if isinstance(shown, Summary) else shown)
+            if text := shown.text() if isinstance(shown, Summary) else shown:
+                TERMINAL.lines(text)
     sys.exit(getattr(result, "exit_code", 0))
 
 

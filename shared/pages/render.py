@@ -30,7 +30,7 @@ def render(template: str, **view: Any) -> str:
     """Render an HTML page.
 
     Args:
-        template: package and file, such as `orn.inspect.page/shard.html`. It extends
+        template: package and file, such as `orn.inspection.page/shard.html`. It extends
             `orn.shared.pages/base.html` and lists its files as `styles` and `scripts`.
         view: view model, the values in the template.
     """

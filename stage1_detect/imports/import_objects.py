@@ -37,7 +37,7 @@ from orn.shared.shards.shard_format import (
 from orn.shared.text import counted, first_few
 from orn.stage1_detect.imports import authors_vlog
 from orn.stage1_detect.imports import epic100_objects as epic100
-from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.source_objects import SourceVideo
 from orn.stage1_detect.imports.source_videos import RECORDS, find_videos, match_videos
@@ -49,11 +49,11 @@ _NAMED = 5
 """Maximum number of ids in a message."""
 _FRAME_BYTES = 700
 """Approximate size of a frame of released masks; only affects the size of shards."""
-_OPTIONS = {"first_frame", "names", "groups"}
+_OPTIONS = ("first_frame", "names", "groups")
 """Options on which shards depend, besides the frame rate."""
 
 
-def import_objects(request: ImportRequest, reporter: Reporter = SILENT) -> JobSummary:
+def import_objects(config: ImportConfig, reporter: Reporter = SILENT) -> JobSummary:
     """Import the units whose shards are missing.
 
     A video that cannot be imported is recorded in its shard, and the job continues.
@@ -62,9 +62,9 @@ def import_objects(request: ImportRequest, reporter: Reporter = SILENT) -> JobSu
         The summary, which is also saved next to the shards: the fields of `summarize_shards` and of
         the match in `describe_import`, and dropped objects (`left_out`) of all shards.
     """
-    folder = _folder(request)
+    folder = _folder(config)
     with SHARD_FILES.locked(folder), temporary_file(folder / "objects.sqlite") as table:
-        job, work, match = plan_import(request, folder, table)
+        job, work, match = plan_import(config, folder, table)
         if without := match["without_video"]:
             logger.warning(
                 "%s no file (%s), so their objects cannot be used for training; add the files and "
@@ -75,7 +75,7 @@ def import_objects(request: ImportRequest, reporter: Reporter = SILENT) -> JobSu
         if gone := match["gone"]:
             logger.warning(
                 "%s: no objects of %s any more whose objects were imported (%s), which are kept",
-                request.source,
+                config.source,
                 counted(len(gone), "video"),
                 first_few(gone),
             )
@@ -84,12 +84,12 @@ def import_objects(request: ImportRequest, reporter: Reporter = SILENT) -> JobSu
         digests = in_threads(lambda source: source.content_digest(), [*sources.values()])
         objects = job.plan.objects | dict(zip(sources, digests, strict=True))
         job = replace(job, plan=replace(job.plan, objects=objects))
-        engine = LocalEngine(devices=("cpu",) * request.workers)
+        engine = LocalEngine(devices=("cpu",) * config.workers)
         result = run_units(job, work, engine, reporter, task="import", steps="videos")
         return JobSummary(summarize_shards(job, result, **match))
 
 
-def describe_import(request: ImportRequest) -> dict[str, Any]:
+def describe_import(config: ImportConfig) -> dict[str, Any]:
     """Return what `import_objects` would do, as a JSON object, without writing anything but a
     temporary file. It has the counts and ids of `matched` videos, `ignoring_case` among them,
     `unmatched` videos of the source, `ambiguous` listed videos, listed videos `without_objects`,
@@ -97,25 +97,25 @@ def describe_import(request: ImportRequest) -> dict[str, Any]:
     are `gone` from the source.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        job, _, match = plan_import(request, _folder(request), Path(scratch) / "objects.sqlite")
+        job, _, match = plan_import(config, _folder(config), Path(scratch) / "objects.sqlite")
         return job.describe(**match)
 
 
-def _folder(request: ImportRequest) -> Path:
+def _folder(config: ImportConfig) -> Path:
     """Return the output folder, after checking its contents."""
-    folder = request.out or default_folder("shards", load_manifest(request.dataset).name)
-    reads = chain((request.source,), files_of(request.dataset, request.data_root))
-    SHARD_FILES.check_folder(folder, reads=reads, fresh=request.fresh)
+    folder = config.out or default_folder("shards", load_manifest(config.dataset).name)
+    reads = chain((config.source,), files_of(config.dataset, config.data_root))
+    SHARD_FILES.check_folder(folder, reads=reads, fresh=config.fresh)
     return folder
 
 
 def plan_import(
-    request: ImportRequest, folder: Path, table: Path
+    config: ImportConfig, folder: Path, table: Path
 ) -> tuple[Job, ImportWork, dict[str, Any]]:
     """Plan an import: units for new videos follow those of the plan in the folder.
 
     Args:
-        request: options of the command.
+        config: what to do.
         folder: output folder of the shards.
         table: file for the table of records, to which nothing else is written.
 
@@ -123,11 +123,11 @@ def plan_import(
         The job, its work, and format, source, and the match between its videos and listed videos,
         as plain values.
     """
-    manifest = load_manifest(request.dataset)
-    listing = load_listing(manifest, request.data_root, labels=False)
-    present = locate_videos(manifest, listing, request.data_root).videos
+    manifest = load_manifest(config.dataset)
+    listing = load_listing(manifest, config.data_root, labels=False)
+    present = locate_videos(manifest, listing, config.data_root).videos
     videos = {video.id: video for video in present}
-    sources, names = find_videos(request, table)
+    sources, names = find_videos(config, table)
     matching = match_videos(sources, listing.video_ids)
     if not matching.matched:
         raise ObjectImportError(
@@ -135,19 +135,19 @@ def plan_import(
             f"({', '.join(listing.video_ids[:_NAMED])}), got objects in "
             f"{', '.join(source.id for source in sources[:_NAMED])}; rename the videos in the "
             "source to match (with --format authors, its folders)",
-            where=request.source,
+            where=config.source,
         )
     planned = {
         name: source
         for name, source in matching.matched.items()
         if name in videos or source.read is not None  # others need the times of frames
     }
-    rates = {video_id: _rate(video_id, request, videos.get(video_id)) for video_id in planned}
+    rates = {video_id: _rate(video_id, config, videos.get(video_id)) for video_id in planned}
     planned |= {
         name: replace(source, rate=rates[name]) for name, source in planned.items() if source.read
     }
-    saved = None if request.fresh else SHARD_FILES.saved_plan(folder)
-    entry = _entry(request, planned, rates=rates, names=names)
+    saved = None if config.fresh else SHARD_FILES.saved_plan(folder)
+    entry = _entry(config, planned, rates=rates, names=names)
     if saved is not None and "config_digest" in saved.settings.get("detector", {}):
         # All shards of a folder have the digest of the files of its first import.
         entry = replace(entry, config_digest=saved.settings["detector"]["config_digest"])
@@ -156,11 +156,11 @@ def plan_import(
         frames="imported",
         settings={
             "detector": asdict(entry),
-            "rate": request.rate,
-            **request.options.model_dump(include=_OPTIONS),
+            "rate": config.rate,
+            **{name: getattr(config.options, name) for name in _OPTIONS},
         },
         manifest=ManifestFile.of(own_file(manifest)),
-        data_root=str(data_root_of(manifest, request.data_root)),
+        data_root=str(data_root_of(manifest, config.data_root)),
     ).resumed_from(saved, folder)
     known, gone = {*plan.video_ids}, plan.objects.keys() - matching.matched.keys()
     sizes = [
@@ -178,11 +178,11 @@ def plan_import(
             video_id in planned
             and planned[video_id].has_changed(plan.objects.get(video_id), since_ns)
         ),
-        fresh=request.fresh,
-        retry_failed=request.retry_failed,
+        fresh=config.fresh,
+        retry_failed=config.retry_failed,
     )
     work = ImportWork(
-        request=request,
+        config=config,
         entry=entry,
         folder=folder,
         table=table,
@@ -191,8 +191,8 @@ def plan_import(
         kept=job.kept,
     )
     match = {
-        "format": request.form,
-        "source": str(request.source),
+        "format": config.form,
+        "source": str(config.source),
         "classes": len(entry.class_names),
         "matched": len(matching.matched),
         "ignoring_case": list(matching.ignoring_case),
@@ -205,12 +205,12 @@ def plan_import(
     return job, work, match
 
 
-def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
+def _rate(video_id: str, config: ImportConfig, video: Video | None) -> float:
     """Return the frame rate of masks in Hz: the user's, the manifest's or the published one."""
-    if request.form == "authors":
+    if config.form == "authors":
         return authors_vlog.RATE
-    known = request.rate or (video.rate if video else None) or epic100.published_rate(video_id)
-    if known is None and request.form == "epic100":
+    known = config.rate or (video.rate if video else None) or epic100.published_rate(video_id)
+    if known is None and config.form == "epic100":
         raise ConfigError(
             f"video {video_id!r}: the frame rate of the masks is known only for ids such as P01_01 "
             "or P01_101; pass it with --rate"
@@ -219,32 +219,32 @@ def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
 
 
 def _entry(
-    request: ImportRequest,
+    config: ImportConfig,
     planned: Mapping[str, SourceVideo],
     *,
     rates: Mapping[str, float],
     names: Sequence[str],
 ) -> DetectorEntry:
     """Return the entry for the source of the objects; its digest covers the files."""
-    form = request.form
+    form = config.form
     files: list[Any] = [[name, planned[name].num_bytes, rates[name]] for name in planned]
     if form in RECORDS:
         files += [source.digest for source in planned.values()]
-        files += [*request.options.model_dump(include=_OPTIONS).values()]
-    if request.options.classes is not None:
-        names = tuple(read_class_names(request.options.classes))
+        files += [getattr(config.options, name) for name in _OPTIONS]
+    if config.options.classes is not None:
+        names = tuple(read_class_names(config.options.classes))
     elif set(names) <= set(COCO_CLASSES):
         names = COCO_CLASSES
     if len(names) > MOST_CLASSES:
         raise ObjectImportError(
             f"expected at most {MOST_CLASSES:,} classes, got {len(names):,}; "
             "select some with --classes",
-            where=request.source,
+            where=config.source,
         )
     return DetectorEntry.imported(
         form,
         config_digest=text_digest(json.dumps([form, files])),
         thresholds={"score": authors_vlog.SCORE_THRESHOLD} if form == "authors" else {},
-        frame_rate=request.rate if form in RECORDS else None,
+        frame_rate=config.rate if form in RECORDS else None,
         class_names=tuple(names),
     )

@@ -32,7 +32,7 @@ from orn.shared.text import counted
 from orn.shared.video.frame import VideoInfo
 from orn.shared.video.read import content_bytes, content_digest, probe, seconds_of_frames
 from orn.stage1_detect.detect_unit import add_frames, copy_video, reason_below
-from orn.stage1_detect.imports.import_request import ImportRequest
+from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.object_table import objects_of, positions_of
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
 
@@ -41,7 +41,7 @@ from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVi
 class ImportWork:
     """Makes the shard of each unit (`orn.shared.jobs.run_units.Work`)."""
 
-    request: ImportRequest
+    config: ImportConfig
     entry: DetectorEntry
     """The entry in the shards for the source of the objects."""
     folder: Path
@@ -101,7 +101,7 @@ class ImportWork:
             with without_garbage_collection():
                 add_frames(writer, self._frames(entry, source, left_out))
         except (ObjectImportError, VideoDecodeError) as err:
-            whole = self.request.source
+            whole = self.config.source
             folder = whole.parent if source.path == whole else whole
             if video is not None and isinstance(err, VideoDecodeError):
                 folder = video.path.parent
@@ -178,7 +178,7 @@ class ImportWork:
                 what = f"{source.path}: {source.at(position)}"
                 kept, groups = (
                     [*islice(objects, MOST_FRAME_DETECTIONS + 1)],
-                    self.request.options.groups,
+                    self.config.options.groups,
                 )
                 yield frame_of(what, position, kept, grid=grid, labels=labels, groups=groups)
 

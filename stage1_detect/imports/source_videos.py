@@ -21,7 +21,7 @@ from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco, mask_images
 from orn.stage1_detect.imports import epic100_objects as epic100
-from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
+from orn.stage1_detect.imports.import_config import FormatName, ImportConfig
 from orn.stage1_detect.imports.object_table import ObjectTable
 from orn.stage1_detect.imports.source_objects import SourceFrame, SourceRecord, SourceVideo
 
@@ -66,19 +66,17 @@ RECORDS = {
 }
 
 
-def find_videos(
-    request: ImportRequest, table: Path
-) -> tuple[Sequence[SourceVideo], tuple[str, ...]]:
+def find_videos(config: ImportConfig, table: Path) -> tuple[Sequence[SourceVideo], tuple[str, ...]]:
     """Return the videos in a source, sorted by file, and the names of its classes.
 
     For `authors` the id of a video is the path below the source, `ID/clip.pkl` or `ID.pkl`; for
     `epic100` it is the name of the file, in any folder.
 
     Args:
-        request: the source.
+        config: the source.
         table: file for the table of records, which only other formats write.
     """
-    source, form = request.source, RECORDS.get(request.form)
+    source, form = config.source, RECORDS.get(config.form)
     suffix = form.suffix if form else ".pkl"
     problem = None if os.path.isdir(source) else not_a_file(source) or "a file"
     files = _files(source, suffix) if problem is None else []
@@ -93,23 +91,23 @@ def find_videos(
     if form is None:
         found = [
             SourceVideo(
-                id=_id_of(path.relative_to(source), request.form),
+                id=_id_of(path.relative_to(source), config.form),
                 path=path,
-                read=READERS[request.form],
+                read=READERS[config.form],
             )
             for path in files
         ]
         return found, ()
     names: dict[str, None] = {}
-    pattern = _pattern(request.options.names, source if form.is_folder else None)
-    given = request.options.first_frame
+    pattern = _pattern(config.options.names, source if form.is_folder else None)
+    given = config.options.first_frame
     first = form.first if given is None else given
     try:
         records = ObjectTable(table)
         groups = [(source, files)] if form.is_folder else [(path, [path]) for path in files]
         for path, group in groups:
             own = chain.from_iterable(form.read(file, pattern, names) for file in group)
-            records.add(path, own, first=first, rate=request.rate or form.rate)
+            records.add(path, own, first=first, rate=config.rate or form.rate)
         return records.finish(), tuple(names)
     except sqlite3.Error as err:
         raise ObjectImportError(

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -25,7 +25,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from orn.shared.common_options import NumberFormat
 from orn.shared.devices import choose_device, usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
@@ -54,6 +53,7 @@ from orn.stage1_detect.mmdet.model import (
 )
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
+NumberFormat = Literal["float32", "bfloat16"]
 _NUMERICS = "2"
 """Version of this module's results, recorded in shards like the version of a library."""
 _BORDER_PIXELS = 1  # as in MMDetection

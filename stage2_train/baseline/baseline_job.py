@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.load import load_dataset
+from orn.data_manifests.records import Split
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
-from orn.shared.jobs.progress import progress
-from orn.stage2_train.baseline.baseline_request import BaselineRequest
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text import typed_config
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups
@@ -36,7 +37,7 @@ from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_config import labels_digest
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
-from orn.stage2_train.settings.resources import DataAndDevice, data_paths
+from orn.stage2_train.settings.resources import ALONE, DataAndDevice, data_paths
 
 _PENALTY = 0.01
 """Inverse strength of the L2 penalty of the probe, for standardized statistics."""
@@ -44,6 +45,30 @@ _STEPS = 300
 _LEAST = 1e-6
 """Added to standard deviations."""
 _Labels = NDArray[np.int64] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineConfig:
+    """What `evaluate_baseline` does; None selects the default."""
+
+    manifest: str
+    """Name or file of the manifest."""
+    split: Split = "validation"
+    """Split to evaluate."""
+    recipe: str | None = None
+    """Name or TOML file of a recipe; default: depends on DATASET."""
+    overrides: tuple[str, ...] = ()
+    """Override a setting, such as optimizer.learning_rate=1e-3; may be repeated."""
+    seed: int = 0
+    """Random seed."""
+    out: Path | None = None
+    """Output file or folder; default: runs/DATASET-baseline."""
+    resources: DataAndDevice = ALONE
+    """Paths of the data."""
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("baseline", self, "manifest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +84,7 @@ class _Inputs:
     made_from: MadeFrom
 
 
-def evaluate_baseline(request: BaselineRequest) -> EvalFile:
+def evaluate_baseline(request: BaselineConfig, reporter: Reporter = SILENT) -> EvalFile:
     """Fit and evaluate the baseline of a data set; see the options of `orn baseline`.
 
     Raises:
@@ -69,10 +94,10 @@ def evaluate_baseline(request: BaselineRequest) -> EvalFile:
     inputs = _open_inputs(request)
     out, opened, recipe, other = inputs.out, inputs.opened, inputs.recipe, inputs.other
     begin_output_folder(out, BASELINE_MARKER)
-    predictions = _predictions(opened, recipe, inputs.train, other, seed=request.seed)
+    predictions = _predictions(opened, recipe, inputs.train, other, reporter, seed=request.seed)
     predictions = replace(predictions, made_from=inputs.made_from)
     file = split_file(
-        *(predictions, other, EvalRequest(split=request.split), opened.dataset, recipe),
+        *(predictions, other, EvalConfig(split=request.split), opened.dataset, recipe),
         run=str(out),
         system=None,
         step=None,
@@ -83,7 +108,7 @@ def evaluate_baseline(request: BaselineRequest) -> EvalFile:
     return file
 
 
-def stale_baseline(request: BaselineRequest) -> str | None:
+def stale_baseline(request: BaselineConfig) -> str | None:
     """Return why a baseline must be evaluated again, in words; None if its results are current."""
     try:
         inputs = _open_inputs(request)
@@ -92,7 +117,7 @@ def stale_baseline(request: BaselineRequest) -> str | None:
     return stale_results(inputs.out, request.split, inputs.made_from)
 
 
-def _open_inputs(request: BaselineRequest) -> _Inputs:
+def _open_inputs(request: BaselineConfig) -> _Inputs:
     resources, split = request.resources, request.split
     dataset = load_dataset(request.manifest, resources.data_root)
     recipe = recipe_of_dataset(dataset, request.recipe, overrides=request.overrides)
@@ -125,7 +150,13 @@ def _open_inputs(request: BaselineRequest) -> _Inputs:
 
 
 def _predictions(
-    opened: OpenedData, recipe: Recipe, train: JoinedSplit, other: JoinedSplit, *, seed: int
+    opened: OpenedData,
+    recipe: Recipe,
+    train: JoinedSplit,
+    other: JoinedSplit,
+    reporter: Reporter,
+    *,
+    seed: int,
 ) -> Predictions:
     """Return the predictions for a split of models fitted on the training segments."""
     store, segments = opened.clips, [*train.segments, *other.segments]
@@ -137,7 +168,7 @@ def _predictions(
     )
     has_maps = bool(store.settings.shapes)
     rows, maps = [], []
-    with progress("baseline", total=len(segments), unit="clips") as bar:
+    with reporter.progress("baseline", total=len(segments), unit="clips") as bar:
         for segment in segments:
             rows.append(inputs.of_segment(segment, opened.detections, store))
             if has_maps:

@@ -43,7 +43,7 @@ from orn.shared.jobs.workers import in_threads
 from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate, has_changed
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
-from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, map_settings, open_mapper
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
@@ -93,14 +93,14 @@ class StoreRequest:
     """More fields of summaries: the data set, and the numbers of videos that are not requested."""
 
 
-def make_clips(request: ClipsRequest, reporter: Reporter = SILENT) -> JobSummary:
+def make_clips(request: ClipsConfig, reporter: Reporter = SILENT) -> JobSummary:
     """Store the frames and return the summary; see `build_clip_store`."""
     device = request.device if request.backbone else "cpu"
     engine = LocalEngine(devices=devices_of_workers(device, request.workers))
     return JobSummary(build_clip_store(_store_request(request), engine, reporter))
 
 
-def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dict[str, Any]:
+def describe_clips(request: ClipsConfig, dataset: Dataset | None = None) -> dict[str, Any]:
     """Return what `make_clips` would do, and log warnings for videos that cannot be opened.
 
     Args:
@@ -134,7 +134,7 @@ def describe_clips(request: ClipsRequest, dataset: Dataset | None = None) -> dic
     )
 
 
-def _to_fetch(request: ClipsRequest) -> str | None:
+def _to_fetch(request: ClipsConfig) -> str | None:
     """Return which weights are downloaded, unless they were before."""
     if request.backbone is None or request.weights is not None:
         return None
@@ -143,7 +143,7 @@ def _to_fetch(request: ClipsRequest) -> str | None:
     return weights_to_fetch(request.backbone)
 
 
-def _store_request(request: ClipsRequest, dataset: Dataset | None = None) -> StoreRequest:
+def _store_request(request: ClipsConfig, dataset: Dataset | None = None) -> StoreRequest:
     """Return a request completed from the manifest."""
     if dataset is None:
         dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
@@ -184,7 +184,7 @@ def _store_request(request: ClipsRequest, dataset: Dataset | None = None) -> Sto
     )
 
 
-def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
+def _ranges(request: ClipsConfig, dataset: Dataset) -> dict[str, TimeRanges]:
     """Return the times that the segments of each video cover, or with center frames the distinct
     times of its segments; empty for whole videos."""
     labeled: dict[str, list[TimeRange]] = defaultdict(list)

@@ -11,6 +11,7 @@ from orn.data_manifests.records import Listing, Split
 from orn.data_manifests.update import write_fold_manifests
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest
+from orn.shared.environment import wait_passively
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.outputs import (
     Marker,
@@ -19,13 +20,13 @@ from orn.shared.jobs.outputs import (
     check_output_folder,
     check_same_job,
 )
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.options import step_of
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.compare.ablation_plan import AblationRequest, AblationRun, planned_runs
+from orn.stage2_train.clip_store.clips_config import ClipsConfig
+from orn.stage2_train.compare.ablation_plan import AblationConfig, AblationRun, planned_runs
 from orn.stage2_train.compare.ablation_summary import (
     ablation_summary,
     is_finished,
@@ -33,16 +34,15 @@ from orn.stage2_train.compare.ablation_summary import (
     read_results,
     write_comparison,
 )
-from orn.stage2_train.evaluation.eval_command import evaluate
-from orn.stage2_train.evaluation.eval_request import EvalRequest
-from orn.stage2_train.evaluation.evaluate import evaluate_folds
+from orn.stage2_train.evaluation.eval_config import EvalConfig
+from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds
 from orn.stage2_train.runs.open_data import refuse_missing
 from orn.stage2_train.runs.run_config import labels_digest
 from orn.stage2_train.runs.run_folder import RUN_MARKER
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.recipe import default_recipe, load_recipe
-from orn.stage2_train.settings.resources import TrainRequest, wait_passively
-from orn.stage2_train.training.train_command import train
+from orn.stage2_train.training.train import train
+from orn.stage2_train.training.training_inputs import TrainConfig
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ _SETTINGS_NAME = "settings.json"
 ABLATION_MARKER = Marker(name="ablation.json", mark=b'"format": "object-relation-ablation"')
 
 
-def ablate(request: AblationRequest) -> dict[str, Any]:
+def ablate(request: AblationConfig, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Train and evaluate the missing runs, then compare all runs in the folder.
 
     Returns:
@@ -65,7 +65,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     _check_same_ablation(request, listing)
     folds = folds_of(request.manifest)
     write_fold_manifests(request.manifest, [request.folder / f"{fold}.toml" for fold in folds])
-    _carry_out(runs, request)
+    _carry_out(runs, request, reporter)
     if folds:
         for folder in dict.fromkeys(replace(run, fold="").folder for run in runs):
             evaluate_folds(folder, [folder / fold for fold in folds])
@@ -75,7 +75,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     return comparison
 
 
-def describe_ablation(request: AblationRequest) -> dict[str, Any]:
+def describe_ablation(request: AblationConfig) -> dict[str, Any]:
     """Return what `ablate` would do, as a JSON object."""
     request, _, runs = _planned(request)
     left = [run for run in runs if not is_measured(run.folder, run.splits(request)[-1])]
@@ -87,7 +87,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     }
 
 
-def _planned(request: AblationRequest) -> tuple[AblationRequest, Listing, list[AblationRun]]:
+def _planned(request: AblationConfig) -> tuple[AblationConfig, Listing, list[AblationRun]]:
     """Return the request with its recipe, the labels of the data set, and the runs.
 
     Raises:
@@ -105,7 +105,7 @@ def _planned(request: AblationRequest) -> tuple[AblationRequest, Listing, list[A
         )
     if request.recipe is None:
         name = default_recipe(manifest.name, num_segments=len(listing.segments))
-        request = request.changed(recipe=name)
+        request = replace(request, recipe=name)
     planned = planned_runs(request)
     for run in (run for run in planned if not run.seed):
         recipe = load_recipe(
@@ -124,11 +124,11 @@ def _planned(request: AblationRequest) -> tuple[AblationRequest, Listing, list[A
     return request, listing, [replace(run, fold=fold) for run in planned for fold in folds or ("",)]
 
 
-def _check_same_ablation(request: AblationRequest, listing: Listing) -> None:
+def _check_same_ablation(request: AblationConfig, listing: Listing) -> None:
     """Record what all runs in the folder share; reject runs that are not comparable with them. The
     comparison lists different commits."""
     name, resources = load_manifest(request.manifest).name, request.resources
-    clips = ClipsRequest(
+    clips = ClipsConfig(
         manifest=request.manifest, data_root=resources.data_root, out=resources.clips
     )
     refuse_missing(request.manifest, name, resources, store=clips)
@@ -146,9 +146,9 @@ def _check_same_ablation(request: AblationRequest, listing: Listing) -> None:
     check_same_job(recorded, settings, where=request.folder, remedy=remedy)
 
 
-def steps_of(run: AblationRun, request: AblationRequest) -> list[Step]:
+def steps_of(run: AblationRun, request: AblationConfig) -> list[Step]:
     """Return the steps that train a run and evaluate it."""
-    training = TrainRequest(
+    training = TrainConfig(
         manifest=str(run.out / f"{run.fold}.toml") if run.fold else request.manifest,
         system=run.system,
         seed=run.seed,
@@ -157,19 +157,23 @@ def steps_of(run: AblationRun, request: AblationRequest) -> list[Step]:
         overrides=run.settings,
         resources=request.resources,
     )
-    resources = request.resources.changed(shards=None, clips=None)  # those of the run
+    resources = replace(request.resources, shards=None, clips=None)  # those of the run
     splits: tuple[Split, ...] = run.splits(request)
-    evaluations = [EvalRequest(run=run.folder, split=name, resources=resources) for name in splits]
+    evaluations = [EvalConfig(run=run.folder, split=name, resources=resources) for name in splits]
     return [
         Step(
             name="train",
-            **step_of(train, request=training),
+            function=train,
+            config=training,
+            command=training.typed(),
             stale=partial(_unless, is_finished, run.folder),
         ),
         *(
             Step(
                 name=f"eval {evaluation.split}",
-                **step_of(evaluate, request=evaluation),
+                function=evaluate,
+                config=evaluation,
+                command=evaluation.typed(),
                 stale=partial(_unless, is_measured, run.folder, evaluation.split),
             )
             for evaluation in evaluations
@@ -181,7 +185,7 @@ def _unless(is_done: Callable[..., bool], *arguments: object) -> str | None:
     return None if is_done(*arguments) else ""
 
 
-def _carry_out(runs: Sequence[AblationRun], request: AblationRequest) -> None:
+def _carry_out(runs: Sequence[AblationRun], request: AblationConfig, reporter: Reporter) -> None:
     """Train runs and evaluate them, each in processes of its own; the next call resumes them.
 
     Raises:
@@ -194,7 +198,7 @@ def _carry_out(runs: Sequence[AblationRun], request: AblationRequest) -> None:
             continue
         begin_output_folder(run.folder, RUN_MARKER)
         try:
-            run_steps(steps_of(run, request))
+            run_steps(steps_of(run, request), reporter)
         except PipelineError as err:
             failed.append(run.title)
             logger.warning("%s: %s; continuing with the other runs", run.title, err)

@@ -3,64 +3,57 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
-
-from pydantic import AfterValidator, Field, model_validator
+from typing import Literal
 
 from orn.data_manifests.records import Split
-from orn.shared.common_options import DatasetName, FilePath, Names, Overrides
-from orn.shared.options import Option, Request
-from orn.stage2_train.settings.resources import DataAndDevice, Recipe
+from orn.shared.errors import ConfigError
+from orn.stage2_train.settings.resources import ALONE, DataAndDevice
 from orn.stage2_train.settings.systems import SYSTEMS, System, find_system
 
 Settings = tuple[str, ...]
 """Recipe settings to override, `KEY=VALUE` each."""
 
 
-def _checked(text: str) -> str:
-    key, _, values = text.partition("=")
-    tried = values.split(",")
-    if not key or len(tried) < 2 or len({*tried}) < len(tried) or not all(tried):
-        raise ValueError(
-            "expected KEY=VALUE,VALUE,... with different values, such as "
-            f"optimizer.learning_rate=1e-3,3e-4, got {text!r}"
-        )
-    return text
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblationConfig:
+    """What `ablate` does."""
 
+    manifest: str
+    """Name or file of the manifest."""
+    table: Literal["2", "5", "baselines"] | None = None
+    """Train the systems of this table of the paper, or all of its baselines."""
+    systems: tuple[str, ...] = ()
+    """Train these systems, comma-separated."""
+    num_seeds: int = 5
+    """Number of seeds per system."""
+    folds: int | None = None
+    """Number of folds of the manifest, which are used anyway."""
+    recipe: str | None = None
+    """Name or TOML file of a recipe; default: depends on DATASET."""
+    overrides: tuple[str, ...] = ()
+    """Override a setting, such as optimizer.learning_rate=1e-3; may be repeated."""
+    vary: str | None = None
+    """Train every system with each of these values."""
+    out: Path | None = None
+    """Folder of the runs; default: runs/ablate-DATASET."""
+    test: bool = False
+    """Compare on the test split."""
+    resources: DataAndDevice = ALONE
+    """Paths of the data, workers and device."""
 
-class AblationRequest(Request):
-    """The options of `orn ablate`."""
-
-    manifest: DatasetName
-    table: Annotated[
-        Literal["2", "5", "baselines"] | None,
-        Option("Train the systems of this table of the paper, or all of its baselines."),
-    ] = None
-    systems: Annotated[Names, Option("Train these systems, comma-separated.")] = ()
-    num_seeds: Annotated[
-        int, Field(ge=1, le=1000), Option("Number of seeds per system.", name="--seeds")
-    ] = 5
-    folds: Annotated[
-        int | None, Option("Number of folds of the manifest, which are used anyway.", metavar="K")
-    ] = None
-    recipe: Recipe = None
-    overrides: Overrides = ()
-    vary: Annotated[
-        Annotated[str, AfterValidator(_checked)] | None,
-        Option("Train every system with each of these values.", metavar="KEY=V1,V2,..."),
-    ] = None
-    out: Annotated[FilePath | None, Option("Folder of the runs.", usual="runs/ablate-DATASET")] = (
-        None
-    )
-    test: Annotated[bool, Option("Compare on the test split.")] = False
-    resources: DataAndDevice = DataAndDevice()
-
-    @model_validator(mode="after")
-    def _names_systems_once(self) -> Self:
+    def __post_init__(self) -> None:
         if (self.table is None) == (not self.systems):
             got = "neither" if self.table is None else "both"
-            raise ValueError(f"--table and --systems: expected one of them, got {got}")
-        return self
+            raise ConfigError(f"--table and --systems: expected one of them, got {got}")
+        if self.vary is None:
+            return
+        key, _, values = self.vary.partition("=")
+        tried = values.split(",")
+        if not key or len(tried) < 2 or len({*tried}) < len(tried) or not all(tried):
+            raise ConfigError(
+                "--vary: expected KEY=VALUE,VALUE,... with different values, such as "
+                f"optimizer.learning_rate=1e-3,3e-4, got {self.vary!r}"
+            )
 
     @property
     def varied(self) -> Settings:
@@ -106,7 +99,7 @@ class AblationRun:
         """The run folder."""
         return self.out / self.system / self.label / f"seed{self.seed}" / self.fold
 
-    def splits(self, request: AblationRequest) -> tuple[Split, ...]:
+    def splits(self, request: AblationConfig) -> tuple[Split, ...]:
         """Return the splits to evaluate; the last one is compared."""
         if self.fold:
             return ("test",)
@@ -118,7 +111,7 @@ class AblationRun:
         return ", ".join(filter(None, (self.system, self.label, f"seed {self.seed}", self.fold)))
 
 
-def planned_runs(request: AblationRequest) -> tuple[AblationRun, ...]:
+def planned_runs(request: AblationConfig) -> tuple[AblationRun, ...]:
     """Return the runs of every system with each value of the varied setting, ordered by seed.
 
     Raises:
@@ -134,7 +127,7 @@ def planned_runs(request: AblationRequest) -> tuple[AblationRun, ...]:
     )
 
 
-def _settings(request: AblationRequest) -> list[Settings]:
+def _settings(request: AblationConfig) -> list[Settings]:
     """Return the settings of each value; a later setting of a key replaces an earlier one."""
     settings = []
     for value in request.varied:
@@ -144,7 +137,7 @@ def _settings(request: AblationRequest) -> list[Settings]:
 
 
 def table_systems(table: str) -> tuple[str, ...]:
-    """Return the names of the systems in a table, see `AblationRequest`."""
+    """Return the names of the systems in a table, see `AblationConfig`."""
     tables = _BASELINE_TABLES if table == "baselines" else (int(table),)
     beside = _BESIDE_BASELINES if table == "baselines" else ()
     return (*(system.name for system in SYSTEMS if system.table in tables), *beside)

@@ -56,7 +56,7 @@ class CalibrateConfig:
     """Paths of the data, workers, threads and device."""
 
 
-def calibrate(config: CalibrateConfig, _: Reporter = SILENT) -> Temperatures:
+def calibrate(config: CalibrateConfig, reporter: Reporter = SILENT) -> Temperatures:
     """Fit the temperatures of a run, or of its folds and final model, unless they are current.
 
     Under torchrun, each process computes a share of the clips, and the first one writes.
@@ -77,7 +77,9 @@ def calibrate(config: CalibrateConfig, _: Reporter = SILENT) -> Temperatures:
     if is_stale:
         opened, joined = _held_out(run, resources)
         inputs = _inputs(run, opened, joined)
-        fitted = _fitted(run, opened, joined, resources) if joined.segments else NOT_FITTED
+        fitted = (
+            _fitted(run, opened, joined, resources, reporter) if joined.segments else NOT_FITTED
+        )
         if not is_first_process():
             return fitted
         write_temperatures(run, replace(fitted, made_from=dict(inputs)))
@@ -126,7 +128,11 @@ def _inputs_of_folds(run: Path, folds: Sequence[Path]) -> dict[Path, MadeFrom]:
 
 
 def _fitted(
-    run: Path, opened: OpenedData, joined: JoinedSplit, resources: DataAndDevice
+    run: Path,
+    opened: OpenedData,
+    joined: JoinedSplit,
+    resources: DataAndDevice,
+    reporter: Reporter,
 ) -> Temperatures:
     """Return the temperatures of a model on a split."""
     model = open_model(run, device="cpu", is_calibrated=False)
@@ -138,7 +144,7 @@ def _fitted(
     loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
     clips = opened.clip_dataset(joined, recipe)
     predictions = predict_parts(
-        model, clips, loading, opened=opened, accelerator=accelerator, task="calibrate"
+        model, clips, loading, reporter, opened=opened, accelerator=accelerator, task="calibrate"
     )
     assert predictions.parts is not None
     return fit_temperatures(

@@ -25,7 +25,7 @@ from orn.data_manifests.records import Dataset
 from orn.shared.data_files import json_digest
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError, JoinError, PipelineError
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.batches import LoaderSettings
@@ -33,7 +33,7 @@ from orn.stage2_train.clips.dataset import ClipDataset, check_objects
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.controls import control_values, predict_changed
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
@@ -77,13 +77,13 @@ from orn.stage2_train.settings.recipe import Recipe
 logger = logging.getLogger(__name__)
 
 
-def evaluate(request: EvalRequest) -> EvalFile:
+def evaluate(request: EvalConfig, reporter: Reporter = SILENT) -> EvalFile:
     """Evaluate a run with its recorded data or with other data; see `evaluate_run`.
 
     Raises:
         ConfigError: if results from other shards would replace results from the run's own shards.
     """
-    run, resources = chosen_run(request.run, request.dataset), request.resources
+    run, resources = chosen_run(request.run, request.dataset, reporter), request.resources
     config = read_config(run)
     manifest = None if request.run is None else request.dataset
     opened = data_of_run(run, config, resources, manifest=manifest)
@@ -98,11 +98,16 @@ def evaluate(request: EvalRequest) -> EvalFile:
     device = choose_device(resources.device)
     log_precision(run, config, device)
     accelerator = build_accelerator(inference_precision(config, device), resources.device)
-    return evaluate_run(run, opened, request, accelerator=accelerator)
+    return evaluate_run(run, opened, request, reporter, accelerator=accelerator)
 
 
 def evaluate_run(
-    run: Path, opened: OpenedData, request: EvalRequest, *, accelerator: Accelerator
+    run: Path,
+    opened: OpenedData,
+    request: EvalConfig,
+    reporter: Reporter = SILENT,
+    *,
+    accelerator: Accelerator,
 ) -> EvalFile:
     """Evaluate the best weights of a run.
 
@@ -126,7 +131,7 @@ def evaluate_run(
     batch_size, workers = recipe.optimizer.batch_size, request.resources.workers
     loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
     predictions = predict_parts(
-        *(model, clips, loading),
+        *(model, clips, loading, reporter),
         opened=opened,
         accelerator=accelerator,
         num_clips=request.num_clips,
@@ -137,7 +142,7 @@ def evaluate_run(
     predictions = _calibrated(model, predictions, request, is_fitted_here=is_fitted_here)
     results: dict[str, Any] = {"calibration": calibration_values(predictions)}
     if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
-        with progress("controls", total=None, unit="clips") as bar:
+        with reporter.progress("controls", total=None, unit="clips") as bar:
             when_changed = predict_changed(
                 model.network,
                 clips,
@@ -174,6 +179,7 @@ def predict_parts(
     model: OpenedModel,
     clips: ClipDataset,
     loading: LoaderSettings,
+    reporter: Reporter,
     *,
     opened: OpenedData,
     accelerator: Accelerator,
@@ -189,7 +195,7 @@ def predict_parts(
         )
     total = len(clips) * num_clips
     began = time.perf_counter()
-    with progress(task, total=total, unit="clips") as bar:
+    with reporter.progress(task, total=total, unit="clips") as bar:
         predictions = predict(
             model.network.to(accelerator.device),
             clips,
@@ -208,7 +214,7 @@ def predict_parts(
     return with_groups(predictions, clips.segments, unsure_labels(clips))
 
 
-def _fits(run: Path, config: RunConfig, request: EvalRequest, dataset_name: str) -> bool:
+def _fits(run: Path, config: RunConfig, request: EvalConfig, dataset_name: str) -> bool:
     """Return whether temperatures are fitted on the segments of an evaluation, so that those of the
     model must not be applied to them."""
     if dataset_name != config.dataset.name:
@@ -221,7 +227,7 @@ def _fits(run: Path, config: RunConfig, request: EvalRequest, dataset_name: str)
 
 
 def _calibrated(
-    model: OpenedModel, predictions: Predictions, request: EvalRequest, *, is_fitted_here: bool
+    model: OpenedModel, predictions: Predictions, request: EvalConfig, *, is_fitted_here: bool
 ) -> Predictions:
     """Return predictions with temperatures: those of the model; or, on the validation split which
     fits them, those that are fitted on its other groups; none on the test split of a fold, which
@@ -244,7 +250,7 @@ def _calibrated(
     )
 
 
-def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalRequest) -> None:
+def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalConfig) -> None:
     """Log warnings that qualify the results."""
     recipe = config.recipe
     learned_from, objects = (
@@ -267,7 +273,7 @@ def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalRequest
 def split_file(
     predictions: Predictions,
     joined: JoinedSplit,
-    request: EvalRequest,
+    request: EvalConfig,
     dataset: Dataset,
     recipe: Recipe,
     **about: Any,
@@ -383,7 +389,7 @@ def fold_temperatures(own: Sequence[Predictions]) -> list[Temperatures]:
     ]
 
 
-def stale_evaluation(request: EvalRequest) -> str | None:
+def stale_evaluation(request: EvalConfig) -> str | None:
     """Return why a run must be evaluated again, in words; None if its results are current."""
     try:
         run = chosen_run(request.run)
@@ -403,7 +409,7 @@ def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:
 
 
 def _made_from(
-    run: Path, request: EvalRequest, opened: OpenedData, joined: JoinedSplit
+    run: Path, request: EvalConfig, opened: OpenedData, joined: JoinedSplit
 ) -> dict[str, Any]:
     options = {"split": request.split, "clips": request.num_clips}
     applied: dict[str, str] = {}

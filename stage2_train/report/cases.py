@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from orn.shared.devices import choose_device
 from orn.shared.drawing.draw_frame import DrawnObjects
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import Reporter
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
@@ -83,7 +83,7 @@ class Explanations:
 
 
 def explain_clips(
-    runs: Sequence[EvaluatedRun], measured: Measured, resources: DataAndDevice
+    runs: Sequence[EvaluatedRun], measured: Measured, resources: DataAndDevice, reporter: Reporter
 ) -> Explanations:
     """Explain, in one pass over the clips, the mistakes and the true classes of other clips; clips
     whose label is doubted are only shown.
@@ -109,7 +109,7 @@ def explain_clips(
     is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
     asked = {ids[row]: classes for row, classes in classes_of.items()}
     names = runs[0].opened.detections.detector.class_names
-    with progress("report", total=len(asked), unit="clips") as bar:
+    with reporter.progress("report", total=len(asked), unit="clips") as bar:
         for batch, clips in chain.from_iterable(_explained(run, asked, resources) for run in runs):
             for index, id in enumerate(batch.ids):
                 row = row_of[id]

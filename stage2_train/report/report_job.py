@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from orn.data_manifests.records import Split
 from orn.shared.data_files import json_digest
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text import typed_config
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds, stale_evaluation
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.made_from import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
@@ -35,36 +39,61 @@ from orn.stage2_train.runs.trained import (
     paths_of_run,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.resources import DataAndDevice
+from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
 
 logger = logging.getLogger(__name__)
 
-_USUAL = DataAndDevice()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportConfig:
+    """What `write_report` does."""
+
+    run: str | Path | None = None
+    """The run folder; default: the newest run."""
+    split: Split = "validation"
+    """Split to report on; with folds, these are their test splits."""
+    resources: DataAndDevice = WITH_WORKERS
+    """Paths of the data, workers and device."""
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("report", self, "run")
 
 
-def write_report(
-    run: Path, *, split: Split = "validation", resources: DataAndDevice = _USUAL
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenReport:
+    """A report that was written."""
+
+    report: str
+    """The page."""
+    bytes: int
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+    def summary(self) -> str:
+        """Return the path of the page."""
+        return self.report
+
+
+def write_report(config: ReportConfig, reporter: Reporter = SILENT) -> WrittenReport:
     """Write the page for a run, or for all folds of a cross-validation; evaluate it first unless
     its evaluation is current.
-
-    Args:
-        run: the run folder.
-        split: split to report on; with folds, these are their test splits.
-        resources: paths of the data, and the device.
-
-    Returns:
-        `report`, `bytes`, `seconds`.
 
     Raises:
         CheckpointError: if the run has no checkpoint, or its evaluation is damaged.
     """
     started = time.monotonic()
+    run, split, resources = chosen_run(config.run, None, reporter), config.split, config.resources
     folds = fold_runs(run)
     models = [open_model(fold, device="cpu") for fold in folds or (run,)]
     check_room(run)
     torch.set_num_threads(resources.num_threads())
-    of_each = [_measured(model, "test" if folds else split, resources) for model in models]
+    of_each = [
+        _measured(model, "test" if folds else split, resources, reporter) for model in models
+    ]
     runs = [
         _evaluated(model, measured, resources)
         for model, measured in zip(models, of_each, strict=True)
@@ -80,16 +109,16 @@ def write_report(
         run,
         runs,
         measured,
-        explain_clips(runs, measured, resources),
+        explain_clips(runs, measured, resources, reporter),
         paths=paths_of_run(first.path, first.config, resources),
     )
     html += in_page(_made_from(run, folds, split))
     write_text(run / REPORT_NAME, html)
-    return {
-        "report": str(run / REPORT_NAME),
-        "bytes": len(html.encode()),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    return WrittenReport(
+        report=str(run / REPORT_NAME),
+        bytes=len(html.encode()),
+        seconds=round(time.monotonic() - started, 1),
+    )
 
 
 def stale_report(run: Path, *, split: Split = "validation") -> str | None:
@@ -127,16 +156,18 @@ def _evaluated(model: OpenedModel, measured: Measured, resources: DataAndDevice)
     return EvaluatedRun(model=model, opened=opened, joined=joined)
 
 
-def _measured(model: OpenedModel, split: Split, resources: DataAndDevice) -> Measured:
+def _measured(
+    model: OpenedModel, split: Split, resources: DataAndDevice, reporter: Reporter
+) -> Measured:
     """Return the evaluation of a model, made again with as many clips if it is not current."""
-    request = EvalRequest(run=model.path, split=split, resources=resources)
+    request = EvalConfig(run=model.path, split=split, resources=resources)
     with suppress(PipelineError):  # missing or damaged
         earlier = read_eval(result_paths(model.path, split)[0])
-        request = request.changed(num_clips=earlier.clips)
+        request = replace(request, num_clips=earlier.clips)
     if (why := stale_evaluation(request)) is not None:
         if why:
             logger.info("%s: %s since it was evaluated; evaluating it again", model.path, why)
-        evaluate(request)
+        evaluate(request, reporter)
     measured = load_measured(model.path, split, model.classes)
     assert measured is not None
     return measured

@@ -247,6 +247,41 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
             return None
         return figure.low, figure.high
 
+    def summary(self) -> Summary:
+        """Return the results as a table, with a row per metric and a column per head, and notes."""
+        seen = " (trained on)" if self.trained_on else ""
+        step = "" if self.step is None else f", step {self.step}"
+        system = "" if self.system is None else f", system {self.system}"
+        heads = self.by_head
+        names = dict.fromkeys(
+            name for head in heads for name in [*heads[head], *self.figures[head]]
+        )
+        notes = [f"chance {self.chance:.4f}", *filter(None, [self.unsure_text()])]
+        if any(self.interval(head, name) for head in heads for name in names):
+            drawn = self.drawn
+            notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
+        else:
+            notes.append(f"no intervals: {self.drawn.groups_text()} are too few")
+        notes = [f"{'; '.join(notes)}."]
+        tables = [
+            Table(
+                header=("", *(head.replace("_", " ") for head in heads)),
+                rows=[(name, *(_cell(self, head, name) for head in heads)) for name in names],
+            )
+        ]
+        if self.calibration is not None:
+            notes.append(self.calibration.sentence())
+        if self.controls is not None:
+            header = (self.controls.title(self.num_segments), self.metric, "difference")
+            tables.append(Table(header=header, rows=[*self.controls.rows(scale=1, digits=4)]))
+            notes.append(self.controls.sentence())
+        return Summary(
+            title=f"{self.dataset}, {self.split}{seen}: {counted(self.num_segments, 'segment')}, "
+            f"{counted(self.clips, 'clip')} each{step}{system}",
+            tables=tables,
+            notes=notes,
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return the contents of the file."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
@@ -290,40 +325,6 @@ def read_eval(path: Path) -> EvalFile:
 
 def _dumped(value: Any, **options: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
-
-
-def as_summary(file: EvalFile) -> Summary:
-    """Return the results as a table, with a row per metric and a column per head, and notes."""
-    seen = " (trained on)" if file.trained_on else ""
-    step = "" if file.step is None else f", step {file.step}"
-    system = "" if file.system is None else f", system {file.system}"
-    heads = file.by_head
-    names = dict.fromkeys(name for head in heads for name in [*heads[head], *file.figures[head]])
-    notes = [f"chance {file.chance:.4f}", *filter(None, [file.unsure_text()])]
-    if any(file.interval(head, name) for head in heads for name in names):
-        drawn = file.drawn
-        notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
-    else:
-        notes.append(f"no intervals: {file.drawn.groups_text()} are too few")
-    notes = [f"{'; '.join(notes)}."]
-    tables = [
-        Table(
-            header=("", *(head.replace("_", " ") for head in heads)),
-            rows=[(name, *(_cell(file, head, name) for head in heads)) for name in names],
-        )
-    ]
-    if file.calibration is not None:
-        notes.append(file.calibration.sentence())
-    if file.controls is not None:
-        header = (file.controls.title(file.num_segments), file.metric, "difference")
-        tables.append(Table(header=header, rows=[*file.controls.rows(scale=1, digits=4)]))
-        notes.append(file.controls.sentence())
-    return Summary(
-        title=f"{file.dataset}, {file.split}{seen}: {counted(file.num_segments, 'segment')}, "
-        f"{counted(file.clips, 'clip')} each{step}{system}",
-        tables=tables,
-        notes=notes,
-    )
 
 
 def _cell(file: EvalFile, head: str, name: str) -> str:

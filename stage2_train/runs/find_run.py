@@ -7,18 +7,19 @@ Heavy imports are inside functions.
 """
 
 import re
-import shlex
 from pathlib import Path
 
-from orn.shared.echo import echo, is_first_process
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text import path_text
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text import path_text, typed
 from orn.stage2_train.runs.run_folder import MODEL_NAMES, dataset_of, newest_run
 
 
-def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
+def chosen_run(
+    run: str | Path | None, dataset: str | None = None, reporter: Reporter = SILENT
+) -> Path:
     """Return the folder of a given run, or find the newest run, optionally for one data set, and
-    print it to stderr.
+    show it.
 
     Raises:
         ConfigError: if there is no run with weights.
@@ -33,13 +34,12 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
     if newest is None:
         expected, commands = "a run", "`make demo`, or `make detect DATASET=...` and `orn train`"
         if dataset is not None:
-            expected, commands = f"a run on {name}", f"`{shlex.join(('orn', 'train', dataset))}`"
+            expected, commands = f"a run on {name}", f"`{typed('train', dataset)}`"
         raise ConfigError(
             f"runs: expected {expected} with best weights, got none; run {commands} first, or pass "
             "the folder of a run"
         )
-    if is_first_process():
-        echo(f"{newest}: the newest run on {name or dataset_of(newest)}", err=True)
+    reporter.line(f"{newest}: the newest run on {name or dataset_of(newest)}")
     return newest
 
 

@@ -3,7 +3,6 @@ clips for a recipe, and a check whether the data of a run has changed."""
 
 import json
 import logging
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +16,9 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.time_join import frame_interval
+from orn.shared.text import typed
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
-from orn.stage2_train.clip_store.clips_command import clips
-from orn.stage2_train.clip_store.clips_request import ClipsRequest, clips_for
+from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.frame_maps import map_settings
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clip_store.store_format import (
@@ -191,7 +190,7 @@ def lacks_store(dataset_name: str, resources: DataAndDevice) -> bool:
 
 
 def refuse_missing(
-    manifest: str, dataset_name: str, resources: DataAndDevice, *, store: ClipsRequest | None
+    manifest: str, dataset_name: str, resources: DataAndDevice, *, store: ClipsConfig | None
 ) -> None:
     """Raise PipelineError if there are no shards or no clip store, with the commands that create
     them.
@@ -207,14 +206,15 @@ def refuse_missing(
     try:
         shard_paths(shards)
     except ShardNotFoundError:
-        data = ["--data", str(resources.data_root)] if resources.data_root else []
-        out = ["--out", str(shards)] if resources.shards else []
-        missing[f"shards in {shards}"] = shlex.join(["orn", "detect", manifest, *data, *out])
+        given = {"data_root": resources.data_root, "out": resources.shards}
+        missing[f"shards in {shards}"] = typed("detect", manifest, **given)
     if store is not None and lacks_store(dataset_name, resources):
-        missing[f"clip store {resources.clips_of(dataset_name)}"] = clips.typed(request=store)
+        missing[f"clip store {resources.clips_of(dataset_name)}"] = store.typed()
     if missing:
-        expected, typed = " and ".join(missing), " && ".join(missing.values())
-        raise PipelineError(f"{dataset_name}: expected {expected}, got none; run `{typed}` first")
+        expected, commands = " and ".join(missing), " && ".join(missing.values())
+        raise PipelineError(
+            f"{dataset_name}: expected {expected}, got none; run `{commands}` first"
+        )
 
 
 def _check_maps(
@@ -230,11 +230,10 @@ def _check_maps(
     )
     words = ("in the store", "for the network")
     if different := differences(recorded, requested, words=words):
-        request = clips_for(recipe, manifest=manifest, out=Path("FOLDER"))
-        typed = clips.typed(request=request)
+        command = clips_for(recipe, manifest=manifest, out=Path("FOLDER")).typed()
         raise ConfigError(
-            f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{typed}` and "
-            "pass --clips FOLDER"
+            f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{command}` "
+            "and pass --clips FOLDER"
         )
 
 

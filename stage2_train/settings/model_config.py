@@ -92,7 +92,8 @@ Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
 
 
-def _known(name: str) -> str:
+def check_backbone(name: str) -> str:
+    """Return the name of a network, or raise ValueError."""
     if _BACKBONE.fullmatch(name) is None:
         networks = ", ".join(WINDOWS) if name.startswith(TORCHVISION) else f"{TORCHVISION}NAME"
         raise ValueError(
@@ -101,7 +102,7 @@ def _known(name: str) -> str:
     return name
 
 
-Backbone = Annotated[str, AfterValidator(_known)]
+Backbone = Annotated[str, AfterValidator(check_backbone)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -1,85 +1,51 @@
-"""Options shared by commands for training and evaluation: paths of data, workers, device; and the
-data set that commands use if none is given, the one whose detection finished last.
+"""Paths of data, workers and device of training and evaluation; and the data set that commands use
+if none is given, the one whose detection finished last.
 
 This module imports nothing heavy, because the help of these commands needs it.
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from orn.shared.common_options import (
-    Count,
-    DataRoot,
-    Device,
-    FilePath,
-    Overrides,
-    Seed,
-    Threads,
-    threads_option,
-)
 from orn.shared.config import fields
-from orn.shared.echo import echo, is_first_process
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import default_folder
-from orn.shared.options import Argument, Option, OptionOverrides, Request
 from orn.shared.text import path_text
 
 if TYPE_CHECKING:
     from orn.shared.jobs.plan import Plan
+    from orn.shared.jobs.progress import Reporter
 
 
-def wait_passively() -> None:
-    """Make idle PyTorch threads sleep, which leaves the cores to loaders and other processes,
-    unless the environment specifies otherwise. Call this before importing torch."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
-
-
-RunFolder = Annotated[FilePath, Argument("RUN")]
-Recipe = Annotated[str | None, Option("Name or TOML file of a recipe.", usual="depends on DATASET")]
-System = Annotated[
-    str | None,
-    Option(
-        "System in the paper's tables (docs/train.md), instead of the recipe's.",
-        metavar="NAME",
-    ),
-]
-Weights = Annotated[FilePath | None, Option("Initial weights: a torchvision state dict.")]
-ShardsFolder = Annotated[FilePath | None, Option("Folder of shards.", usual="shards/DATASET")]
-ClipsFolder = Annotated[FilePath | None, Option("Clip store.", usual="clips/DATASET")]
-OF_RUN = OptionOverrides(
-    data_root=Option("Data root.", name="--data", usual="the run's"),
-    shards=Option("Folder of shards.", usual="the run's"),
-    clips=Option("Clip store.", usual="the run's"),
-)
-"""Defaults of options for a run, which has recorded the paths of its data."""
-
-
-class DataAndDevice(Request):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataAndDevice:
     """Paths of data, workers and device; a path of None means the data set's default, or the path
     recorded by a run."""
 
-    data_root: DataRoot = None
-    shards: ShardsFolder = None
-    clips: ClipsFolder = None
-    partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False
-    workers: Annotated[int, Field(ge=0, le=256), Option("Number of data-loading processes.")] = 0
-    threads: Annotated[
-        Threads | None,
-        threads_option(
-            "each process that trains or measures",
-            usual="OMP_NUM_THREADS, else the number of remaining cores",
-        ),
-    ] = None
-    device: Device = "auto"
+    data_root: Path | None = None
+    """Data root, the folder of all data sets; default: that of the manifest, else ORN_DATA, else
+    data."""
+    shards: Path | None = None
+    """Folder of shards; default: shards/DATASET."""
+    clips: Path | None = None
+    """Clip store; default: clips/DATASET."""
+    partial: bool = False
+    """Omit segments whose video is missing."""
+    workers: int = 0
+    """Number of data-loading processes."""
+    threads: int | None = None
+    """CPU threads of each process that trains or measures; results may differ by rounding errors;
+    default: OMP_NUM_THREADS, else the number of remaining cores."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; auto selects a GPU if there is one."""
 
     def num_threads(self) -> int:
         """Return the number of threads: --threads, otherwise OMP_NUM_THREADS, otherwise the usable
@@ -98,43 +64,10 @@ class DataAndDevice(Request):
         return self.clips or default_folder("clips", dataset_name)
 
 
+ALONE = DataAndDevice()
+"""The default resources."""
 WITH_WORKERS = DataAndDevice(workers=min(4, usable_cores() - 1))
-"""The default resources, with data-loading processes."""
-
-
-NEWEST = "(newest)"
-"""Placeholder for the name of the data set whose detection finished last."""
-
-
-class TrainRequest(Request):
-    """Options of `orn train`; None selects the default."""
-
-    manifest: Annotated[str, Argument("DATASET")] = NEWEST
-    recipe: Recipe = None
-    system: System = None
-    overrides: Overrides = ()
-    run: Annotated[
-        FilePath | None, Option("Run folder.", usual="runs/DATASET-RECIPE-SYSTEM-seedN")
-    ] = None
-    weights: Weights = None
-    start: Annotated[
-        str | Path | None,
-        Option(
-            "Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except "
-            "those of the classifiers.",
-            name="--from",
-            metavar="RUN",
-        ),
-    ] = None
-    seed: Annotated[Seed | None, Option("Seed, instead of the recipe's.")] = None
-    max_steps: Annotated[Count | None, Option("Stop after this number of steps.")] = None
-    resources: DataAndDevice = WITH_WORKERS
-
-    @model_validator(mode="after")
-    def _has_one_start(self) -> Self:
-        if self.start is not None and self.weights is not None:
-            raise ValueError("--from and --weights: expected at most one, got both; omit one")
-        return self
+"""The same, with data-loading processes."""
 
 
 @checked_dataclass(frozen=True, slots=True, kw_only=True, config=fields.STRICT)
@@ -173,12 +106,15 @@ _FOLDERS = ("*", "*/*")
 """Patterns of folders of shards: `shards/DATASET`, `shards/seed-1/demo` of `orn demo --seed 1`."""
 
 
-def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPaths:
-    """Return the paths of the data set whose detection finished last, and print it to stderr.
+def newest_data(
+    data_root: Path | None, reporter: "Reporter", *, shards: Path | None = None
+) -> DataPaths:
+    """Return the paths of the data set whose detection finished last.
 
     Args:
         data_root: data root that the user gave; None: the one that the detection recorded, if it
             exists, else that of the data set.
+        reporter: shows which data set it is, and why.
         shards: folder of shards; None for the most recent one.
 
     Raises:
@@ -189,8 +125,7 @@ def newest_data(data_root: Path | None, *, shards: Path | None = None) -> DataPa
 
     folder, plan, line = last_completed(None if shards is None else [shards])
     manifest = manifest_of(plan, remedy="name the file as DATASET")
-    if is_first_process():
-        echo(line, err=True)
+    reporter.line(line)
     name, recorded = plan.dataset, plan.data_root
     if recorded is not None and data_root is None and os.path.isdir(recorded):
         data_root = Path(recorded)
@@ -254,12 +189,3 @@ def _last_time(folder: Path, plan: "Plan") -> datetime:
 
     times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
     return datetime.fromtimestamp(max(times))
-
-
-def with_newest_data(resources: DataAndDevice) -> tuple[str, DataAndDevice]:
-    """Return the manifest of that data set, and resources completed with its paths; for errors, see
-    `newest_data`."""
-    data = newest_data(resources.data_root, shards=resources.shards)
-    clips = resources.clips or data.clips
-    completed = resources.changed(data_root=data.data_root, shards=data.shards, clips=clips)
-    return data.manifest, completed

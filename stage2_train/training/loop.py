@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from orn.shared.errors import CheckpointError, ConfigError, TrainingError
-from orn.shared.jobs.progress import Bar, progress
+from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import (
     LoaderSettings,
@@ -115,6 +115,7 @@ def train_network(
     *,
     config: str,
     accelerator: Accelerator,
+    reporter: Reporter = SILENT,
     workers: int = 0,
     max_steps: int | None = None,
 ) -> TrainingState:
@@ -127,6 +128,7 @@ def train_network(
         run: folder for checkpoints and metrics; a finished run is not changed.
         config: digest of the run's configuration; see `config_digest`.
         accelerator: accelerator with the device and precision.
+        reporter: shows the progress.
         workers: number of data-loading processes.
         max_steps: stop after this total number of steps; the run can be resumed.
 
@@ -156,7 +158,7 @@ def train_network(
         compile_backbone(network)
     with (
         opened_log(run, step=state.step, is_main=accelerator.is_main_process) as log,
-        progress("train", total=num_left, unit="steps") as bar,
+        reporter.progress("train", total=num_left, unit="steps") as bar,
     ):
         session = _Session(
             accelerator=accelerator,

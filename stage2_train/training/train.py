@@ -2,9 +2,9 @@
 the model, and calibrate it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from torch import nn
 from orn.shared.config.toml_files import to_toml
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text_summary import Summary, summary_of
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
 from orn.stage2_train.model.build import build_network
@@ -34,35 +35,64 @@ from orn.stage2_train.runs.run_folder import (
     record_start,
 )
 from orn.stage2_train.runs.trained import forest_of_run, is_of_folds
-from orn.stage2_train.settings.resources import TrainRequest
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
 from orn.stage2_train.training.step import step_generator
-from orn.stage2_train.training.training_inputs import TrainingInputs, open_inputs
+from orn.stage2_train.training.training_inputs import TrainConfig, TrainingInputs, open_inputs
 
 logger = logging.getLogger(__name__)
 
 
-def train(request: TrainRequest) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """State of a training run."""
+
+    record: Mapping[str, Any]
+    """The run folder, step, phase, best validation and numbers of segments."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record."""
+        return dict(self.record)
+
+    def summary(self) -> Summary:
+        """Return the state in printable form."""
+        result = self.record
+        run, best = result["run"], result["best_metric"]
+        phase = "" if result["phase"] is None else f", phase {result['phase'].replace('_', ' ')}"
+        done = "finished" if result["finished"] else "stopped"
+        return Summary(
+            title=f"{run}: {done} at step {result['step']:,}{phase}",
+            facts=[
+                ("clips", _clips(result)),
+                (
+                    f"best validation {result['metric']}",
+                    "-" if best is None else f"{best:.4f} at step {result['best_step']:,}",
+                ),
+            ],
+            notes=[] if result["finished"] else ["Run the same command again to continue."],
+        )
+
+
+def train(config: TrainConfig, reporter: Reporter = SILENT) -> TrainingSummary:
     """Start or resume a training run, and return its state.
 
     Raises:
         PipelineError: if training cannot start or fails; the message suggests a remedy.
     """
-    inputs, resources = open_inputs(request, creates_clips=True), request.resources
+    inputs, resources = open_inputs(config, reporter, creates_clips=True), config.resources
     recipe = inputs.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
     is_first = accelerator.is_main_process
     with locked(inputs.run / LAST_NAME, job="orn train") if is_first else nullcontext():
-        return _train(inputs, request, accelerator)
+        return _train(inputs, config, accelerator, reporter)
 
 
 def _train(
-    inputs: TrainingInputs, request: TrainRequest, accelerator: Accelerator
-) -> dict[str, Any]:
+    inputs: TrainingInputs, config: TrainConfig, accelerator: Accelerator, reporter: Reporter
+) -> TrainingSummary:
     """Train while the run folder is locked."""
-    recipe, resources = inputs.config.recipe, request.resources
+    recipe, resources = inputs.config.recipe, config.resources
     network = _initial_network(inputs, accelerator)
     if accelerator.is_main_process:
         _record(inputs, threads=resources.num_threads())
@@ -74,26 +104,29 @@ def _train(
         inputs.run,
         config=config_digest(inputs.run),
         accelerator=accelerator,
+        reporter=reporter,
         workers=resources.workers,
-        max_steps=request.max_steps,
+        max_steps=config.max_steps,
     )
     phases = plan_phases(recipe, num_segments=1)  # for their names
     if state.is_finished(len(phases)):
         if accelerator.is_main_process:
-            _fit_forest(inputs, threads=resources.num_threads())
+            _fit_forest(inputs, reporter, threads=resources.num_threads())
         accelerator.wait_for_everyone()
         if not is_of_folds(inputs.run, inputs.config):  # which are calibrated together
-            calibrate(CalibrateConfig(run=inputs.run, resources=resources))
-    return {
-        "run": str(inputs.run),
-        "step": state.step,
-        "phase": phases[state.phase].name if phases else None,
-        "finished": state.is_finished(len(phases)),
-        "metric": inputs.config.dataset.metric,
-        "best_metric": state.best_metric,
-        "best_step": state.best_step,
-        **inputs.counts,
-    }
+            calibrate(CalibrateConfig(run=inputs.run, resources=resources), reporter)
+    return TrainingSummary(
+        {
+            "run": str(inputs.run),
+            "step": state.step,
+            "phase": phases[state.phase].name if phases else None,
+            "finished": state.is_finished(len(phases)),
+            "metric": inputs.config.dataset.metric,
+            "best_metric": state.best_metric,
+            "best_step": state.best_step,
+            **inputs.counts,
+        }
+    )
 
 
 def _initial_network(inputs: TrainingInputs, accelerator: Accelerator) -> nn.Module:
@@ -130,12 +163,13 @@ def _record(inputs: TrainingInputs, *, threads: int) -> None:
     record_inputs(inputs.run, inputs.made_from())
 
 
-def _fit_forest(inputs: TrainingInputs, *, threads: int) -> None:
+def _fit_forest(inputs: TrainingInputs, reporter: Reporter, *, threads: int) -> None:
     """Fit the forest of a run to its training segments, unless the recipe has none or the run has
     it already.
 
     Args:
         inputs: what training started from.
+        reporter: shows the progress.
         threads: number of threads.
 
     Raises:
@@ -148,7 +182,7 @@ def _fit_forest(inputs: TrainingInputs, *, threads: int) -> None:
     reads_motion = recipe.model.reads_motion
     read = inputs_of(clips.segments, opened.detections, recipe.data, reads_motion=reads_motion)
     rows = []
-    with progress("forest", total=len(clips.segments), unit="clips") as bar:
+    with reporter.progress("forest", total=len(clips.segments), unit="clips") as bar:
         for segment in clips.segments:
             rows.append(read.of_segment(segment, opened.detections, opened.clips))
             bar.advance()
@@ -162,10 +196,10 @@ def _fit_forest(inputs: TrainingInputs, *, threads: int) -> None:
     ).write(inputs.run, config=config)
 
 
-def describe_training(request: TrainRequest) -> dict[str, Any]:
+def describe_training(config: TrainConfig) -> dict[str, Any]:
     """Return what `train` would do: the resolved recipe as TOML, weights to download, and numbers
     of steps and segments."""
-    inputs = open_inputs(request)
+    inputs = open_inputs(config)
     recipe = inputs.config.recipe
     url = imagenet_to_fetch(inputs.weights.published)
     phases = plan_phases(recipe, num_segments=len(inputs.data.train))
@@ -177,3 +211,19 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
         "steps": {phase.name: phase.num_steps for phase in phases},
         **inputs.counts,
     }
+
+
+def plan_text(result: dict[str, Any]) -> str:
+    """Return what a training run would do, with the recipe as TOML at the end."""
+    facts = {name: value for name, value in result.items() if not name.startswith("num_")}
+    toml = facts.pop("recipe")
+    return f"{summary_of(facts | {'clips': _clips(result)}).text()}\n\n{toml}"
+
+
+def _clips(result: Mapping[str, Any]) -> str:
+    parts = (
+        ("num_train", "training"),
+        ("num_validation", "validation"),
+        ("num_skipped", "skipped"),
+    )
+    return ", ".join(f"{result[name]:,} {part}" for name, part in parts)

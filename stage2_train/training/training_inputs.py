@@ -13,12 +13,12 @@ from orn.data_manifests.records import ALL, Dataset
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest, require_utf8
 from orn.shared.devices import choose_device, choose_precision, is_slow
-from orn.shared.echo import echo_text, is_first_process
+from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.jobs.progress import TERMINAL
-from orn.stage2_train.clip_store.clips_command import clips
-from orn.stage2_train.clip_store.clips_request import clips_for
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text import typed_config
+from orn.stage2_train.clip_store.clips_config import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clips.dataset import check_objects
 from orn.stage2_train.clips.join import JoinedSplit
@@ -54,7 +54,13 @@ from orn.stage2_train.settings.recipe import (
     describe_system,
     recipe_of_dataset,
 )
-from orn.stage2_train.settings.resources import DataPaths, TrainRequest, data_paths, folders_between
+from orn.stage2_train.settings.resources import (
+    WITH_WORKERS,
+    DataAndDevice,
+    DataPaths,
+    data_paths,
+    folders_between,
+)
 from orn.stage2_train.training.initial_weights import (
     InitialWeights,
     fetch_imagenet_weights,
@@ -63,6 +69,41 @@ from orn.stage2_train.training.initial_weights import (
 from orn.stage2_train.training.loop import TrainingData
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """What `train` does; None selects the default."""
+
+    manifest: str
+    """Name or file of the manifest."""
+    recipe: str | None = None
+    """Name or TOML file of a recipe; default: depends on DATASET."""
+    system: str | None = None
+    """System in the paper's tables (docs/systems.md), instead of the recipe's."""
+    overrides: tuple[str, ...] = ()
+    """Override a setting, such as optimizer.learning_rate=1e-3; may be repeated."""
+    run: Path | None = None
+    """Run folder; default: runs/DATASET-RECIPE-SYSTEM-seedN."""
+    weights: Path | None = None
+    """Initial weights: a torchvision state dict."""
+    start: str | Path | None = None
+    """Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except those of
+    the classifiers."""
+    seed: int | None = None
+    """Seed, instead of the recipe's."""
+    max_steps: int | None = None
+    """Stop after this number of steps."""
+    resources: DataAndDevice = WITH_WORKERS
+    """Paths of the data, workers and device."""
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.weights is not None:
+            raise ConfigError("--from and --weights: expected at most one, got both; omit one")
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("train", self, "manifest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +140,7 @@ class TrainingInputs:
         }
 
 
-def check_resumable(request: TrainRequest, dataset: Dataset, detector: Mapping[str, Any]) -> None:
+def check_resumable(request: TrainConfig, dataset: Dataset, detector: Mapping[str, Any]) -> None:
     """Raise ConfigError if the run in the folder of a request has other training data or settings,
     or another detector than existing objects, if any; objects and clips need not be there."""
     if request.start is not None:
@@ -119,11 +160,14 @@ def check_resumable(request: TrainRequest, dataset: Dataset, detector: Mapping[s
     check_same_run(run, recorded, replace(recorded, recipe=recipe, detector=entry))
 
 
-def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> TrainingInputs:
+def open_inputs(
+    request: TrainConfig, reporter: Reporter = SILENT, *, creates_clips: bool = False
+) -> TrainingInputs:
     """Return what a training run starts from.
 
     Args:
         request: the options.
+        reporter: shows the progress of `orn clips`.
         creates_clips: whether `orn clips` is run first if there is no clip store.
 
     Raises:
@@ -151,7 +195,7 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
         weights=request.weights,
         recorded=None if previous is None else previous.clips.frames.maps,
     )
-    _create_missing(request, dataset.name, recipe, weights, creates_clips=creates_clips)
+    _create_missing(request, dataset.name, recipe, weights, reporter, creates_clips=creates_clips)
     opened = open_paths(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
     classes = opened.detections.detector.class_names
     for earlier, folder in ((weights.previous, start), (recorded, run)):
@@ -185,7 +229,7 @@ def open_inputs(request: TrainRequest, *, creates_clips: bool = False) -> Traini
 
 
 def _default_run(
-    request: TrainRequest,
+    request: TrainConfig,
     paths: DataPaths,
     start: Path | None,
     dataset_name: str,
@@ -212,7 +256,7 @@ def _warn_without_validation(manifest: str) -> None:
         )
 
 
-def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
+def _read_recipe(request: TrainConfig, dataset: Dataset) -> tuple[str, Recipe]:
     """Return the name of the recipe, and the recipe for the data set."""
     name = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
     seed = () if request.seed is None else (f"seed={request.seed}",)
@@ -264,10 +308,11 @@ def _read_clips(opened: OpenedData, recipe: Recipe, manifest: str) -> tuple[Trai
 
 
 def _create_missing(
-    request: TrainRequest,
+    request: TrainConfig,
     dataset_name: str,
     recipe: Recipe,
     weights: InitialWeights,
+    reporter: Reporter,
     *,
     creates_clips: bool,
 ) -> None:
@@ -287,5 +332,5 @@ def _create_missing(
     if weights.published and creates_clips:
         fetch_imagenet_weights(weights.published)
     if creates:
-        logger.info("running %s first", clips.typed(request=store))
-        echo_text(make_clips(store, TERMINAL).summary().text(), err=True)
+        logger.info("running %s first", store.typed())
+        reporter.lines(make_clips(store, reporter).summary().text())

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import nn
 
 from orn.data_manifests.load import load_dataset
-from orn.inspect.page.write import write_page
-from orn.inspect.shard_videos import NoPictures
-from orn.inspect.summary import summarize
-from orn.inspect.verify import verify_shard
+from orn.inspection.page.write import write_page
+from orn.inspection.shard_videos import NoPictures
+from orn.inspection.summary import summarize
+from orn.inspection.verify import verify_shard
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.plan import Plan, plan_units
@@ -26,7 +26,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.video.read import known_seconds, read_frames
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100_objects import read_epic100
-from orn.stage1_detect.imports.import_request import FormatName
+from orn.stage1_detect.imports.import_config import FormatName
 from orn.stage1_detect.imports.source_videos import RECORDS
 from orn.stage2_train.model.image_backbone import read_backbone_weights
 from orn.stage2_train.runs.checkpoint import (

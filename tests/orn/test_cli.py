@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from orn import cli
-from orn.shared import echo
+from orn.commands import output
 from orn.shared.echo import line_handler
 from orn.shared.errors import ConfigError, PipelineError
 from tests.running import run_python
@@ -114,8 +114,8 @@ def test_names_reach_the_terminal_escaped(run) -> None:
 
     def say() -> None:
         logging.getLogger("orn.shared.video").warning("%s: damaged", in_utf8)
-        echo.echo(HOSTILE)
-        echo.echo_text(HOSTILE)
+        output.echo(HOSTILE)
+        output.echo_text(HOSTILE)
         raise PipelineError(HOSTILE)
 
     result = run(say)

@@ -5,12 +5,13 @@ import math
 
 import pytest
 
+from orn.commands import output
 from orn.shared import echo
 
 
 def test_json_has_no_numbers_that_json_lacks() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
-        echo.echo_json({"loss": math.nan})
+        output.echo_json({"loss": math.nan})
 
 
 @pytest.mark.parametrize("name", ["\udcff.mp4", "\x7f\x9b1m\x1b[1m", "küche \U000e0001 \u202e"])

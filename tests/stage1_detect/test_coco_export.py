@@ -12,7 +12,7 @@ from orn.shared.errors import PipelineError
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage1_detect.coco_export import all_frames, export_coco, images_path
-from tests.orn.inspect.conftest import detected, write
+from tests.orn.inspection.conftest import detected, write
 from tests.worlds.shards import CUP, PERSON
 
 FRAMES = {"kitchen/a": [detected((PERSON, 0.5), (CUP, 0.75)), detected(), detected((CUP, 1.0))]}

@@ -4,10 +4,11 @@ from contextlib import chdir
 from pathlib import Path
 
 from orn.demo.world import write_world
-from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.clip_store.make_clips import make_clips
-from orn.stage2_train.settings.resources import DataAndDevice, TrainRequest
+from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.train import train
+from orn.stage2_train.training.training_inputs import TrainConfig
 from tests.worlds.truth import write_truth_shards
 
 SMALL_DEMO = (
@@ -25,9 +26,9 @@ def make_small_demo(folder: Path) -> None:
         root, shards = Path("data"), Path("shards/demo")
         write_world(root, films={"train": 4, "validation": 2}, seed=0, workers=1)
         write_truth_shards(root / "demo", shards)
-        make_clips(ClipsRequest(manifest="demo", data_root=root))
+        make_clips(ClipsConfig(manifest="demo", data_root=root))
         train(
-            TrainRequest(
+            TrainConfig(
                 manifest="demo",
                 resources=DataAndDevice(device="cpu", threads=1),
                 overrides=SMALL_DEMO,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from orn.data_manifests.records import Segment
 from orn.shared.data_files import json_digest
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import split_file
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile
@@ -63,7 +63,7 @@ def evaluation_of(
     )
     file = split_file(
         *(predictions, JoinedSplit(split="validation", segments=segments, skipped=())),
-        *(EvalRequest(), dataset, TINY_RECIPE),
+        *(EvalConfig(), dataset, TINY_RECIPE),
         run="run",
         system=None,
         step=3,

@@ -1,6 +1,6 @@
 """The demo's jobs and folders."""
 
-from orn.demo.demo_commands import demo_pipeline, demo_steps
+from orn.demo.demo_steps import demo_pipeline, demo_steps
 
 
 def test_demos_never_share_files() -> None:

@@ -9,12 +9,13 @@ from orn.run.plan_run import Pipeline
 from orn.shared.jobs.progress import SILENT
 from orn.shared.jobs.steps import Step
 from orn.stage1_detect.detect import DetectConfig
-from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.settings.resources import DataAndDevice, TrainRequest
+from orn.stage2_train.clip_store.clips_config import ClipsConfig
+from orn.stage2_train.settings.resources import DataAndDevice
+from orn.stage2_train.training.training_inputs import TrainConfig
 from tests.worlds.films import TinyWorld
 from tests.worlds.tables import draw_folds
 
-LAPTOP = {"workers": 0, "device": "cpu"}
+LAPTOP: dict[str, Any] = {"workers": 0, "device": "cpu"}
 
 
 def pipeline_of(world: TinyWorld, options: dict[str, str], **more: Any) -> Pipeline:
@@ -23,12 +24,12 @@ def pipeline_of(world: TinyWorld, options: dict[str, str], **more: Any) -> Pipel
     data = DataAndDevice(data_root=root, shards=world.shards_path, clips=world.store_path)
     return Pipeline(
         objects=DetectConfig(dataset=manifest, data_root=root, out=world.shards_path),
-        clips=ClipsRequest(manifest=manifest, data_root=root, out=world.store_path),
-        train=TrainRequest(
+        clips=ClipsConfig(manifest=manifest, data_root=root, out=world.store_path),
+        train=TrainConfig(
             manifest=manifest,
             recipe=options["--recipe"],
             run=Path(options["--run"]),
-            resources=data.changed(**LAPTOP),
+            resources=replace(data, **LAPTOP),
             seed=0,
         ),
         **more,
@@ -47,21 +48,9 @@ def begin(pipeline: Pipeline) -> None:
 
 def carry_out(step: Step) -> None:
     """Carry out a step in this process, on one CPU core."""
-    if not isinstance(step.config, tuple):
-        config = step.config
-        if hasattr(config, "device"):
-            config = replace(config, device="cpu")
-        elif hasattr(config, "resources"):
-            config = replace(config, resources=config.resources.changed(**LAPTOP))
-        step.function(config, SILENT)
-        return
-    module, name, values = step.config
-    values = dict(values)
-    holder = values.get("request")
-    if "resources" in values:
-        values["resources"] = values["resources"].changed(**LAPTOP)
-    elif hasattr(holder, "device"):
-        values["request"] = holder.changed(device="cpu")
-    elif "resources" in getattr(type(holder), "model_fields", ()):
-        values["request"] = holder.changed(resources=holder.resources.changed(**LAPTOP))
-    step.function((module, name, values), SILENT)
+    config = step.config
+    if hasattr(config, "resources"):
+        config = replace(config, resources=replace(config.resources, **LAPTOP))
+    elif hasattr(config, "device"):
+        config = replace(config, device="cpu")
+    step.function(config, SILENT)

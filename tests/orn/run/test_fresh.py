@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orn.run.plan_run import open_pipeline
-from orn.run.run_request import PipelineRequest
+from orn.run.run_config import PipelineConfig
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.runs.run_folder import RUN_MARKER, earlier_run
 from tests.running import run_orn
@@ -92,7 +92,7 @@ def test_what_is_removed_is_listed_before_and_nothing_else_is(data, workspace) -
     listed = run_orn("run", *words, "--fresh", "--dry-run").stdout
     listed = " ".join(listed.split())
     assert re.search(rf"--fresh removes shards/mini \(\d files.*{run.name} \(\d+ files", listed)
-    request = PipelineRequest(
+    request = PipelineConfig(
         dataset="mini.toml", data_root=Path("data"), config="mask_rcnn_demo", run=run, fresh=True
     )
     pipeline, _ = open_pipeline(request)

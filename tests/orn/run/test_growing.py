@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from orn.run.plan_run import open_pipeline
+from orn.run.run_config import PipelineConfig
 from orn.run.run_estimate import estimate_pipeline
-from orn.run.run_request import PipelineRequest
 from orn.run.run_steps import run_pipeline
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.steps import Step
@@ -62,8 +62,8 @@ class Kitchen:
         """Write the table."""
         TABLE.write_text("\n".join(["video,label", *self.rows, ""]))
 
-    def request(self, **options: Any) -> PipelineRequest:
-        return PipelineRequest(
+    def request(self, **options: Any) -> PipelineConfig:
+        return PipelineConfig(
             **{
                 "dataset": str(TABLE), "recipe": "recipe.toml",
                 "objects": Path("objects.csv"), "form": "csv",

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
 from orn.run import run_estimate as estimate
 from orn.run.plan_run import Pipeline, open_pipeline
-from orn.run.run_request import PipelineRequest
+from orn.run.run_config import PipelineConfig
 from orn.run.run_steps import pipeline_steps, prediction_command
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
-from orn.stage1_detect.imports.import_request import ObjectOptions
+from orn.stage1_detect.imports.import_config import ObjectOptions
 from orn.stage1_detect.plan_detection import Scope, plan_job
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_gray
@@ -54,7 +54,7 @@ def make_films(table: Path) -> None:
 
 def opened(dataset: object, **options: Any) -> list[str]:
     """What a user would type for each step but the calibration, which is no command."""
-    pipeline, _ = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
+    pipeline, _ = open_pipeline(PipelineConfig(dataset=str(dataset), **options))
     steps = [step for step in pipeline_steps(pipeline) if not step.name.startswith("calibrate")]
     return [step.command for step in steps]
 
@@ -77,7 +77,7 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
     manifest.write_text(manifest.read_text() + "# of my own\n")
     assert opened(table, recipe="demo", seed=3) == typed
     assert manifest.read_text().endswith("# of my own\n")
-    assert opened("kitchen.toml", data_root=".", recipe="demo", seed=3) == typed
+    assert opened("kitchen.toml", data_root=Path(), recipe="demo", seed=3) == typed
 
 
 def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
@@ -92,7 +92,7 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
         assert f"{run}/{fold}.toml" in baseline and "--split test" in baseline
         assert f"--out {run}/baseline/{fold}" in baseline
     assert f"train {run}/all.toml " in typed[-2] and typed[-1] == f"orn report {run}"
-    without = opened("kitchen.toml", data_root=".", recipe="demo", no_final=True)
+    without = opened("kitchen.toml", data_root=Path(), recipe="demo", no_final=True)
     assert without == [*typed[:-2], typed[-1]]
     with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; .*--fresh"):
         opened(table, folds=3, group="person")
@@ -119,10 +119,10 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
     assert f"orn import-objects kitchen.toml masks {more}" in opened(table, **given)[1]
     for form, rest in (("coco", f"--objects FILE {more}"), ("epic100", "--shards FOLDER")):
         own = given if form == "coco" else {"objects": Path("masks"), "form": form}
-        pipeline, _ = open_pipeline(PipelineRequest(dataset=str(table), **own))
+        pipeline, _ = open_pipeline(PipelineConfig(dataset=str(table), **own))
         assert prediction_command(pipeline) == f"orn predict {pipeline.run} VIDEO {rest}"
     with pytest.raises(ConfigError, match=r"--groups: requires --objects; add it"):
-        opened(table, options=options.changed(first_frame=None, names=None))
+        opened(table, options=replace(options, first_frame=None, names=None))
     with pytest.raises(ConfigError, match=r"--format"):
         opened(table, objects=Path("masks"))
     with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
@@ -138,7 +138,7 @@ def test_a_backbone_is_passed_on_with_the_size_of_its_frames(table: Path) -> Non
 
 @pytest.mark.parametrize(("seconds", "alone"), [(5.0, True), (60.0, False)])
 def test_short_steps_start_no_processes(table: Path, seconds: float, alone: bool) -> None:
-    pipeline, _ = open_pipeline(PipelineRequest(dataset=str(table), recipe="demo"))
+    pipeline, _ = open_pipeline(PipelineConfig(dataset=str(table), recipe="demo"))
     estimated = {"steps": [{"step": name, "seconds": seconds} for name in ("clips", "train")]}
     pipeline = estimate.without_short_workers(pipeline, estimated)
     typed = {step.name: step.command for step in pipeline_steps(pipeline)}

@@ -17,7 +17,7 @@ from orn.run.plan_run import Pipeline
 from orn.run.run_steps import pipeline_steps
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.steps import Step, run_steps
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import TEMPERATURES_NAME
@@ -59,9 +59,9 @@ class Begun:
         pipeline = pipeline_of(world, paths, folds=self.folds, no_final=True)
         train = pipeline.train
         if "partial" in self.options:
-            resources = train.resources.changed(**self.options)
-            return replace(pipeline, train=train.changed(resources=resources))
-        return replace(pipeline, train=train.changed(**self.options))
+            resources = replace(train.resources, **self.options)
+            return replace(pipeline, train=replace(train, resources=resources))
+        return replace(pipeline, train=replace(train, **self.options))
 
     @property
     def run(self) -> Path:
@@ -288,7 +288,7 @@ def evaluated(**options: Any) -> Callable[[Begun], None]:
     """An evaluation by hand, with other options."""
 
     def change(begun: Begun) -> None:
-        evaluate(EvalRequest(run=begun.run, resources=DataAndDevice(**LAPTOP), **options))
+        evaluate(EvalConfig(run=begun.run, resources=DataAndDevice(**LAPTOP), **options))
 
     return change
 
@@ -496,7 +496,7 @@ def test_an_evaluation_writes_nothing_that_predictions_read(begun: Begun) -> Non
 
 def test_changed_temperatures_are_those_of_another_evaluation(begun: Begun) -> None:
     """Of the split to which they are applied, not of the one on which they are fitted."""
-    of_train = EvalRequest(run=begun.run, split="train", resources=DataAndDevice(**LAPTOP))
+    of_train = EvalConfig(run=begun.run, split="train", resources=DataAndDevice(**LAPTOP))
     evaluate(of_train)
     assert stale_evaluation(of_train) is None
     fitted = Temperatures(network=2.0, num_segments=40, made_from={"weights": "others"})

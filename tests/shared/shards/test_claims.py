@@ -13,7 +13,7 @@ from typing import Any
 import google_crc32c
 import pytest
 
-from orn.inspect.verify import verify_shard
+from orn.inspection.verify import verify_shard
 from orn.shared.shards.shard import Shard
 from tests.bounded import refusals
 from tests.shared.shards.conftest import Members, repacked, write_drawn

@@ -6,7 +6,7 @@ import numpy as np
 import zarr
 from zarr.storage import ZipStore
 
-from orn.inspect.verify import verify_shard
+from orn.inspection.verify import verify_shard
 from orn.shared.shards.shard import Shard
 from tests.fixtures import shard_v2 as golden
 

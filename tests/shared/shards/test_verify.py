@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.inspect.verify import verify_folder, verify_shard
+from orn.inspection.verify import verify_folder, verify_shard
 from orn.shared.jobs.plan import Plan, plan_units
 from tests.shared.shards.conftest import spoilt, write_drawn
 from tests.worlds.shards import DETECTOR

@@ -14,8 +14,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from zarr.storage import ZipStore
 
-from orn.inspect.summary import summarize
-from orn.inspect.verify import verify_shard
+from orn.inspection.summary import summarize
+from orn.inspection.verify import verify_shard
 from orn.shared.errors import PipelineError, ShapeError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections

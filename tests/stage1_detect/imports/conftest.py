@@ -13,7 +13,7 @@ import pytest
 
 from orn.shared.masks import rle
 from orn.shared.shards.shard_format import DetectorEntry
-from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
+from orn.stage1_detect.imports.import_config import FormatName, ImportConfig
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.object_table import positions_of
 from orn.stage1_detect.imports.source_videos import find_videos
@@ -88,12 +88,12 @@ def write_authors(path: Path, frames: Sequence[Sequence[Found]]) -> Path:
 
 def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
     """Boxes in each frame of a source, whatever frames its videos have."""
-    request = ImportRequest(dataset="any", source=source, form=form)
+    config = ImportConfig(dataset="any", source=source, form=form)
     with TemporaryDirectory() as folder:
         table = Path(folder) / "objects.sqlite"
-        videos, classes = find_videos(request, table)
+        videos, classes = find_videos(config, table)
         work = ImportWork(
-            request=request,
+            config=config,
             entry=DetectorEntry.imported(form, class_names=classes),
             folder=Path(folder),
             table=table,

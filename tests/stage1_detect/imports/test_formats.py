@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from orn.inspect.verify import verify_shard
+from orn.inspection.verify import verify_shard
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.imports.import_request import FormatName
+from orn.stage1_detect.imports.import_config import FormatName
 from orn.stage1_detect.imports.source_videos import RECORDS
 from tests.bounded import refusals
 from tests.stage1_detect.imports.conftest import boxes_of_records

@@ -11,14 +11,14 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import load_temperatures
 from orn.stage2_train.report.measured import load_measured
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
-from orn.stage2_train.runs.eval_file import EvalFile, as_summary, read_eval
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe, Recipe
@@ -31,7 +31,7 @@ MULTI_LABEL = {"task": "multi-label", "metric": "map"}
 
 def text_of(report: dict[str, Any]) -> str:
     """What `orn eval` prints of its results."""
-    return as_summary(EvalFile.model_validate(report)).text()
+    return EvalFile.model_validate(report).summary().text()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
         for row in (2, 8)[:num_unsure]:
             segments[row] = replace(segments[row], unsure=(1,))
         opened = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
-        file = evaluate_run(run, opened, EvalRequest(), accelerator=accelerator)
+        file = evaluate_run(run, opened, EvalConfig(), accelerator=accelerator)
         assert file.num_unsure == num_unsure
         assert read_eval(run / "eval-validation.json") == file
         return file.as_json()
@@ -81,7 +81,7 @@ def test_average_precision_without_a_positive_is_null(measure, tmp_path) -> None
     report = measure(0, labeled=False)
     assert report["object_head"] == {"map": None, "classes_without_positives": 2}
     assert report["figures"]["object_head"]["map"] == dict.fromkeys(("value", "low", "high"))
-    assert ("map", "-") in as_summary(EvalFile.model_validate(report)).tables[0].rows
+    assert ("map", "-") in EvalFile.model_validate(report).summary().tables[0].rows
     run = tmp_path / "run"
     assert run_orn("compare", run, run, "--json").json["figures"]["map"]["difference"] is None
     assert "0.00" not in run_orn("compare", run, run).stdout
@@ -105,7 +105,7 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
     opened = sources_of(tiny_world, segments=tuple(segments))
     opened = replace(opened, detections=DetectionFolder(shards))
     accelerator = build_accelerator("fp32", "cpu")
-    report = evaluate_run(run, opened, EvalRequest(), accelerator=accelerator).as_json()
+    report = evaluate_run(run, opened, EvalConfig(), accelerator=accelerator).as_json()
     assert (report["num_segments"], report["num_skipped"]) == (2, 1)
     assert report["object_head"] == {"top1": 0.5}
     assert report["figures"]["object_head"]["top1"]["value"] == 0.5

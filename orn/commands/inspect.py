@@ -1,0 +1,93 @@
+"""The commands `orn inspect` and `orn verify`."""
+
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orn.commands import options
+from orn.commands.output import echo_result, print_record
+from orn.shared.jobs.progress import TERMINAL
+from orn.shared.text import counted, escape
+
+
+@click.command("inspect")
+@click.argument("shard", metavar="SHARD", type=options.PATH)
+@click.option(*("--video", "video_id"), metavar="ID", help="Show one frame of this video.")
+@click.option(
+    *("--frame", "index"),
+    type=click.IntRange(0, 1000000000),
+    help="Index of the frame to show, from 0.",
+)
+@click.option("--seconds", type=float, help="Time of the frame to show.")
+@click.option(
+    "--overlay",
+    type=options.PATH,
+    metavar="OUT",
+    help="Draw the frame as OUT.png, or the video as OUT.mp4.",
+)
+@click.option(
+    "--html",
+    type=options.PATH,
+    metavar="OUT",
+    help="Write a page for a browser: the folder OUT with an index.html and all frames.",
+)
+@click.option(
+    "--score-threshold",
+    type=click.FloatRange(0, 1),
+    help="Minimum score of the objects in OUT.  [default: that of the detection]",
+)
+@click.option(
+    "--dataset",
+    metavar="DATASET",
+    help="Read frames from the videos of this data set.  [default: from the plan next to SHARD]",
+)
+@click.option(
+    *("--data", "data_root"),
+    type=options.PATH,
+    help="Data root.  [default: from the plan next to SHARD, else that of the data set]",
+)
+@options.as_json
+def inspect(*, as_json: bool, **typed: Any) -> int:
+    """Show the contents of a SHARD: videos, detector, classes and sizes.
+
+    With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
+    over one frame or a video; with --html, write a page. Missing frames are gray; the exit code is
+    then 3 for --overlay.
+    """
+    from orn.inspection.inspect_shard import InspectConfig, inspect_shard
+
+    shown = inspect_shard(options.config_of(InspectConfig, typed), TERMINAL)
+    print_record(shown, as_json=as_json)
+    return shown.exit_code
+
+
+@click.command("verify")
+@click.argument("paths", metavar="SHARD|FOLDER...", nargs=-1, type=options.PATH)
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Number of processes.  [default: one per core]"
+)
+@options.as_json
+def verify(paths: tuple[Path, ...], *, workers: int | None, as_json: bool) -> int:
+    """Check every byte and mask of the given shards, or of all shards in the given folders.
+
+    Folders are also checked against their plan, and for duplicate and missing frames. The exit code
+    is 1 if there is an error; notes are not errors.
+    """
+    from orn.inspection.verify import verify_paths
+
+    result = verify_paths(paths, TERMINAL, workers=workers)
+    echo_result(result, _problem_lines, as_json=as_json)
+    return int(not result["ok"])
+
+
+def _problem_lines(result: dict[str, Any]) -> str:
+    """Return one line per problem, notes last, and a summary line if there is no error."""
+    lines = []
+    for problem in sorted(result["problems"], key=itemgetter("severity")):
+        note = "note: " if problem["severity"] == "note" else ""
+        lines.append(escape(f"{problem['shard']}: {note}{problem['message']}"))
+    if result["ok"]:
+        lines.append(f"ok: {counted(result['shards'], 'shard')}")
+    return "\n".join(lines)

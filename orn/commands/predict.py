@@ -1,0 +1,117 @@
+"""The command `orn predict`."""
+
+from typing import Any
+
+import click
+
+from orn.commands import options
+from orn.commands.output import echo_text
+from orn.shared.environment import wait_passively
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.progress import TERMINAL
+
+
+@click.command("predict")
+@click.argument("run", metavar="RUN|MODEL|hf://ORG/NAME")
+@click.argument("videos", metavar="VIDEO...", nargs=-1)
+@click.option(
+    "--shards",
+    type=options.PATH,
+    help="Use the objects in these shards; videos are matched by content.",
+)
+@click.option(
+    "--objects",
+    type=options.PATH,
+    help="Use the objects in this file or folder, as for `orn import-objects`; videos are "
+    "matched by the end of their path; requires --format.",
+)
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["coco", "something-else", "csv", "masks"]),
+    help="Format of --objects.",
+)
+@options.object_options
+@click.option(
+    "--checkpoint",
+    type=options.PATH,
+    help="File with the detector's weights.  [default: from the model folder, else the "
+    "published weights]",
+)
+@click.option(
+    "--config", metavar="NAME|FILE", help="Config of the detector.  [default: as in training]"
+)
+@click.option(
+    "--any-detector", is_flag=True, help="Allow a detector other than the one used for training."
+)
+@click.option(
+    "--window",
+    type=click.FloatRange(0, 1000000.0, min_open=True),
+    metavar="SECONDS",
+    help="Length of a window; longer videos have several windows.  [default: derived from the "
+    "training segments]",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Minimum probability of a predicted label, for multi-label networks.  [default: 0.5]",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(0, 1000),
+    help="Number of most important pairs of objects to report per window.  [default: 0]",
+)
+@options.frame_rate
+@click.option(
+    "--overlay",
+    type=options.PATH,
+    metavar="OUT.mp4",
+    help="Write a copy of a single video with its objects, the predicted class over time, and "
+    "the most important pair.",
+)
+@click.option(
+    "--html",
+    type=options.PATH,
+    metavar="OUT.html",
+    help="Write a self-contained page of all videos: predictions over time, and explanations.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="CPU threads of this process; results may differ by rounding errors.  [default: "
+    "OMP_NUM_THREADS, else the number of cores]",
+)
+@options.device
+@click.option(
+    *("--json", "as_json"), is_flag=True, help="Print one JSON object per line as results arrive."
+)
+def predict(*, as_json: bool, **typed: Any) -> int:
+    """Predict the activities in videos with the network of a RUN or with a MODEL written by `orn
+    export`, in a local folder or on the Hugging Face Hub.
+
+    VIDEO is a file, a folder of files, or a folder of JPEGs. Objects are detected first, with the
+    detector used to train the network. A short video has one prediction; a long one is split into
+    windows, whose predictions are averaged where they overlap. Exits with 3 if a video failed.
+    """
+    wait_passively()
+    from orn.prediction.predict_config import PredictConfig
+    from orn.stage1_detect.imports.import_config import ObjectOptions
+
+    config = options.config_of(PredictConfig, typed, options=ObjectOptions())
+    from orn.prediction.given_videos import find_videos
+    from orn.stage2_train.runs.find_run import local_folder
+
+    videos = find_videos(config.videos, rate=config.rate)
+    if config.overlay is not None and len(videos) > 1:
+        raise ConfigError(
+            where=f"--overlay {config.overlay}",
+            expected="one video",
+            got=f"{len(videos):,}",
+            remedy="pass one",
+        )
+    folder = local_folder(config.run)
+    from orn.prediction.predict_job import predict_videos  # imports torch
+
+    done = predict_videos(folder, videos, config, TERMINAL, write=echo_text, as_json=as_json)
+    if done.failed:
+        echo_text(done.summary(), err=True)
+    return done.exit_code

@@ -1,0 +1,105 @@
+"""The command `orn run`."""
+
+import sys
+from typing import Any
+
+import click
+
+from orn.commands import options
+from orn.commands.output import echo_result, echo_text
+from orn.shared.environment import wait_passively
+from orn.shared.errors import ConfigError
+
+
+@click.command("run")
+@click.argument("dataset", metavar="DATASET|TABLE.csv")
+@options.data_root
+@click.option(
+    "--split",
+    metavar="TRAIN/VALIDATION[/TEST]",
+    help="Split to create if the table has none, in percent.  [default: 80/10/10]",
+)
+@options.folds
+@options.group
+@click.option(
+    "--no-final",
+    is_flag=True,
+    help="With --folds: omit the last training, on all videos, whose model predicts.",
+)
+@click.option("--config", metavar="NAME|FILE", help="Detector, as in `orn detect`.")
+@click.option("--checkpoint", type=options.PATH, help="Weights of the detector.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.001, 1000),
+    help="Frames per second to process; the nearest frames are selected.  [default: every frame]",
+)
+@click.option(
+    "--objects",
+    type=options.PATH,
+    help="File or folder of objects to import instead of detecting; requires --format.",
+)
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["authors", "epic100", "coco", "something-else", "csv", "masks"]),
+    help="Format of --objects, as in `orn import-objects`.",
+)
+@options.object_options
+@options.recipe
+@click.option(
+    "--backbone",
+    metavar="timm/NAME|torchvision/NAME",
+    help="Network whose maps of frames are stored and read, as in `orn clips`.  [default: the "
+    "recipe's]",
+)
+@options.overrides
+@options.seed
+@click.option("--run", type=options.PATH, help="Run folder.  [default: runs/DATASET-RECIPE-seedN]")
+@click.option(
+    *("--from", "start"),
+    type=options.PATH,
+    metavar="RUN",
+    help="Start from the weights of a run, as in `orn train`; with folds, from those of its folds.",
+)
+@click.option(
+    "--fresh", is_flag=True, help="Remove the existing shards, clip store and run, and start over."
+)
+@click.option(
+    "--partial", is_flag=True, help="Continue without videos that are missing or cannot be decoded."
+)
+@click.option("--yes", is_flag=True, help="Start without asking for confirmation.")
+@options.dry_run
+@options.as_json
+def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
+    """Process DATASET from videos to a report: check, detect, store clips, train, evaluate.
+
+    DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
+    created. The time of each step is estimated before the first one starts. Each
+    step is printed as the command that it runs. Rerun the command to resume an interrupted run.
+    """
+    from orn.run.run_config import PipelineConfig
+    from orn.stage1_detect.imports.import_config import ObjectOptions
+
+    config = options.config_of(PipelineConfig, typed, options=ObjectOptions())
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise ConfigError(
+            "stdin is not a terminal, so the start cannot be confirmed; pass --yes to start, or "
+            "--dry-run for the estimate"
+        )
+    wait_passively()
+    from orn.run import run_estimate as estimate
+    from orn.run.plan_run import open_pipeline
+    from orn.run.run_steps import as_summary, run_pipeline
+    from orn.stage2_train.runs.run_folder import RUN_MARKER
+
+    pipeline, dataset = open_pipeline(config, dry_run=dry_run)
+    estimated = estimate.estimate_pipeline(pipeline, dataset)
+    if dry_run:
+        echo_result(estimated, estimate.as_summary, as_json=as_json)
+        return 0
+    echo_text(estimate.as_summary(estimated).text(), err=True)
+    is_confirmed = yes or (RUN_MARKER.is_in(pipeline.run) and not config.fresh)  # or resumed
+    if not is_confirmed and not click.confirm("Start?", err=True):
+        return 1
+    pipeline = estimate.without_short_workers(pipeline, estimated)
+    echo_result(run_pipeline(pipeline), as_summary, as_json=as_json)
+    return 0

@@ -1,0 +1,156 @@
+"""Show the contents of a shard: its summary, one frame, masks over pictures, or a page."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orn.data_manifests.load import files_of
+from orn.inspection import overlay, summary
+from orn.inspection.page.write import check_page_output, write_page
+from orn.inspection.shard_videos import ActivityLabels, data_of_shard, labels_of, pictures_of_shard
+from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError
+from orn.shared.jobs.outputs import check_output_files
+from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_folder import files_of_shards
+from orn.shared.text import typed_config
+from orn.shared.text_summary import Summary
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectConfig:
+    """What `inspect_shard` does."""
+
+    shard: Path
+    """The shard."""
+    video_id: str | None = None
+    """Show one frame of this video."""
+    index: int | None = None
+    """Index of the frame to show, from 0."""
+    seconds: float | None = None
+    """Time of the frame to show."""
+    overlay: Path | None = None
+    """Draw the frame as OUT.png, or the video as OUT.mp4."""
+    html: Path | None = None
+    """Write a page for a browser: the folder OUT with an index.html and all frames."""
+    score_threshold: float | None = None
+    """Minimum score of the objects in OUT; default: that of the detection."""
+    dataset: str | None = None
+    """Read frames from the videos of this data set; default: from the plan next to SHARD."""
+    data_root: Path | None = None
+    """Data root; default: from the plan next to SHARD, else that of the data set."""
+
+    @property
+    def draws_video(self) -> bool:
+        """Whether the overlay is a video instead of a picture."""
+        return self.overlay is not None and self.overlay.suffix.lower() == ".mp4"
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("inspect", self, "shard")
+
+    def __post_init__(self) -> None:
+        if self.overlay is not None and self.overlay.suffix.lower() not in (".png", ".mp4"):
+            raise ConfigError(f"--overlay: expected OUT.png or OUT.mp4, got {self.overlay}")
+        if self.index is not None and self.seconds is not None:
+            raise ConfigError("--frame and --seconds: expected at most one, got both; omit one")
+        if self.draws_video and (self.index, self.seconds) != (None, None):
+            raise ConfigError("--frame and --seconds draw one frame; pass --overlay OUT.png")
+        if self.html is not None and self.html.suffix.lower() in (".html", ".htm"):
+            raise ConfigError(
+                f"--html: expected a folder, got {self.html}; omit {self.html.suffix}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What is shown or written of a shard."""
+
+    record: dict[str, Any]
+    shown: Callable[[dict[str, Any]], Summary | str]
+    """Returns the record in printable form."""
+
+    @property
+    def exit_code(self) -> int:
+        """3 if a picture is missing under an overlay, else 0."""
+        return SOME_FAILED if self.record.get("gray") else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record."""
+        return self.record
+
+    def summary(self) -> Summary | str:
+        """Return the record in printable form."""
+        return self.shown(self.record)
+
+
+def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Inspected:
+    """Summarize a shard or one of its frames, or draw its masks.
+
+    Raises:
+        PipelineError: if the shard is damaged, or there is no such frame or picture.
+    """
+    path = config.shard
+    shard = Shard(path)
+    place = config.video_id, config.index, config.seconds
+    frame_of = partial(
+        summary.find_frame, video_id=config.video_id, index=config.index, seconds=config.seconds
+    )
+    if config.overlay is None and config.html is None:
+        if place == (None, None, None):
+            return Inspected(summary.summarize(shard), summary.as_summary)
+        return Inspected(summary.frame_to_dict(frame_of(shard)), summary.frame_summary)
+    check_output_files([config.overlay], reads=_inputs(path, config))
+    if config.html is not None:
+        check_page_output(config.html)
+    pictures = pictures_of_shard(path, config.dataset, config.data_root)
+    threshold = config.score_threshold
+    if threshold is None:
+        threshold = shard.detector.thresholds.get("score", 0)
+    made: dict[str, Any] = {}
+    if config.overlay is not None:
+        out = config.overlay
+        made = {"overlay": str(out)} | (
+            overlay.draw_film(
+                shard, pictures, out, config.video_id, reporter, score_threshold=threshold
+            )
+            if config.draws_video
+            else overlay.draw_picture(frame_of(shard), pictures, out, score_threshold=threshold)
+        )
+    if config.html is not None:
+        labels = _labels(shard, config)
+        page = write_page(
+            shard, pictures, config.html, reporter, labels=labels, score_threshold=threshold
+        )
+        made["html"] = str(page)
+    if made.get("gray"):
+        message = "a gray background for %d of %d frames: their pictures are missing"
+        logger.warning(f"{config.overlay}: {message}", made["gray"], made["frames"])
+    return Inspected(made, _paths)
+
+
+def _paths(made: dict[str, Any]) -> str:
+    return "\n".join(made[key] for key in ("overlay", "html") if key in made)
+
+
+def _inputs(shard: Path, config: InspectConfig) -> Iterator[Path | None]:
+    """Yield the files from which pictures of the shard are made."""
+
+    yield from (shard, *files_of_shards(shard.parent))
+    with suppress(PipelineError):  # a corrupt plan
+        yield from files_of(*data_of_shard(shard, config.dataset, config.data_root))
+
+
+def _labels(shard: Shard, config: InspectConfig) -> ActivityLabels:
+    """Return the labels of the data set, if it has any."""
+
+    try:
+        return labels_of(*data_of_shard(shard.path, config.dataset, config.data_root))
+    except PipelineError as err:
+        return ActivityLabels(title=f"none: {err}")

@@ -1,0 +1,229 @@
+"""Load the detector used to train a network, and return the detections for each video."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from orn.data_manifests.records import DetectorChoice, Video
+from orn.data_manifests.text_files import read_class_names
+from orn.prediction.predict_config import PredictConfig
+from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.jobs.plan import Unit, UnitPart, plan_units
+from orn.shared.jobs.workers import terminated_as_interrupted
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.shard_format import DetectorEntry
+from orn.shared.text import first_few, nearest_first, path_text
+from orn.shared.video.read import content_digest, estimate
+from orn.stage2_train.runs.run_config import check_detector_classes
+
+if TYPE_CHECKING:
+    from orn.stage1_detect.detect_unit import Detector
+    from orn.stage2_train.runs.trained import OpenedModel
+
+
+logger = logging.getLogger(__name__)
+
+_USUAL_THRESHOLD = 0.3
+"""Default of `orn detect`."""
+_NAMED = 3
+"""Maximum number of ids in a message."""
+_KEPT_BYTES = 16 * 2**20
+"""Cache of decoded detections; windows are read in order, so a larger cache would not help."""
+
+
+Objects = Callable[
+    [Video, Callable[[int], None]], AbstractContextManager[tuple[Video, DetectionFolder]]
+]
+"""Context manager for a video's detections. Returns the video with its id in the detections; calls
+the function with the number of processed frames. Raises `PipelineError` if the video fails."""
+
+
+def detected_by(detector: Detector) -> Objects:
+    """Return the detections by a detector, in a temporary folder per video."""
+
+    from orn.stage1_detect.detect_unit import UnitDetector  # importing zarr takes half a second
+
+    @contextmanager
+    def objects(
+        video: Video, advance: Callable[[int], None]
+    ) -> Iterator[tuple[Video, DetectionFolder]]:
+        length = estimate(video.path, rate=video.rate)
+        frames = length.at_rate(detector.entry.frame_rate).frames
+        with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
+            detect = UnitDetector(
+                detector,
+                videos={video.id: video},
+                folder=Path(folder),
+            )
+            for unit in plan_units([(video.id, frames)]):
+                with terminated_as_interrupted():
+                    result = detect(unit, advance)
+                for failed in result.failed:
+                    raise VideoDecodeError(failed.reason, where=video.path)
+            yield video, DetectionFolder(Path(folder), cache_bytes=_KEPT_BYTES)
+
+    return objects
+
+
+def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objects:
+    """Return the detections in shards; a video is identified by its content, not by its name.
+
+    Raises:
+        ShardNotFoundError: if the folder has no shards.
+        DetectorError: if the shards were made by a detector other than the network's.
+    """
+    shards = DetectionFolder(folder)
+    if not any_detector and shards.detector.title != model.detector:
+        raise _other(model, shards.detector.title, f"the shards {folder}")
+    ids = {shards.entry(own).source_digest: own for own in reversed(shards.video_ids)}
+
+    @contextmanager
+    def objects(
+        video: Video, advance: Callable[[int], None]
+    ) -> Iterator[tuple[Video, DetectionFolder]]:
+        digest = content_digest(video.path)
+        if digest not in ids:
+            raise ShardNotFoundError(
+                f"no detections of a video with this content in {shards.path}; use "
+                "shards of this file, or run the detector",
+                where=video.path,
+            )
+        listed = Video(id=ids[digest], path=video.path, rate=video.rate)
+        yield listed, shards
+
+    return objects
+
+
+@contextmanager
+def imported_from(
+    model: OpenedModel, request: PredictConfig, videos: Sequence[Video]
+) -> Iterator[Objects]:
+    """Yield the objects in a file or folder of `orn import-objects`; a video is identified by the
+    end of its path, and classes that the network does not know are dropped.
+
+    Raises:
+        DetectorError: if the network was trained on the objects of a detector.
+        ObjectImportError: if the source is not in the given format, or several of the videos would
+            have the same objects.
+    """
+    from orn.stage1_detect.imports.import_config import ImportConfig
+    from orn.stage1_detect.imports.import_unit import ImportWork
+    from orn.stage1_detect.imports.source_videos import find_videos, match_files
+
+    assert request.objects is not None and request.form is not None
+    recorded, where = model.config.detector, path_text(request.objects)
+    if not (recorded.is_imported or request.any_detector):
+        raise _other(model, "imported objects", where)
+    asked = ImportConfig(
+        dataset="",
+        source=request.objects,
+        form=request.form,
+        rate=recorded.frame_rate,
+        options=request.options,
+    )
+    entry = DetectorEntry.imported(
+        request.form, frame_rate=recorded.frame_rate, class_names=recorded.class_names
+    )
+    classes = None if request.options.classes is None else read_class_names(request.options.classes)
+    if unknown := {*(classes or ())} - {*recorded.class_names}:
+        raise ConfigError(
+            where=f"--classes {path_text(request.options.classes)}",
+            expected=f"classes of the network, such as {first_few(recorded.class_names, _NAMED)}",
+            got=first_few(sorted(unknown), _NAMED),
+            remedy="remove the others from the file, or omit it",
+        )
+    with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
+        table = Path(folder) / "objects.sqlite"
+        found = find_videos(asked, table)[0]
+        matched = match_files(found, [video.path for video in videos])
+
+        @contextmanager
+        def objects(
+            video: Video, advance: Callable[[int], None]
+        ) -> Iterator[tuple[Video, DetectionFolder]]:
+            own = matched.get(video.path)
+            if own is None:
+                ids = [one.id for one in found]
+                raise ShardNotFoundError(
+                    f"expected objects of {video.path.stem!r} in {where}, got those "
+                    f"of {first_few(nearest_first(video.path.stem, ids), _NAMED)}; move the file "
+                    "so that its path ends like the id of its objects, or add its objects",
+                    where=video.path,
+                )
+            with TemporaryDirectory(dir=folder) as shards:
+                work = ImportWork(
+                    config=asked,
+                    entry=entry,
+                    folder=Path(shards),
+                    table=table,
+                    matched={video.id: own},
+                    videos={video.id: video},
+                    classes=classes,
+                )
+                unit = Unit(index=0, parts=(UnitPart(video_id=video.id),))
+                result = work(unit, lambda _: None)  # counts videos, not frames
+                for warning in result.warnings:
+                    logger.warning("%s", warning)
+                for failed in result.failed:
+                    raise VideoDecodeError(failed.reason, where=video.path)
+                yield video, DetectionFolder(Path(shards), cache_bytes=_KEPT_BYTES)
+
+        yield objects
+
+
+def load_its_detector(model: OpenedModel, request: PredictConfig) -> Detector:
+    """Load the detector used to train a network, or the one chosen by the user.
+
+    The weights are the user's, else the bundled or published weights.
+
+    Raises:
+        DetectorError: if there is no such detector, or its weights are not found or not the ones
+            used for training.
+    """
+    from orn.stage1_detect.detect import choose_files
+    from orn.stage1_detect.mmdet.detector import load_detector
+
+    recorded = model.config.detector
+    # A file is untrusted, because it is executed.
+    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
+    if has_none and request.config is None:
+        raise DetectorError(
+            f"trained on objects of {path_text(recorded.title)}, which "
+            "`orn predict` cannot detect; pass those of the videos with --objects FILE --format "
+            "coco|csv, or --shards FOLDER, or --config NAME|FILE, --checkpoint FILE and "
+            "--any-detector",
+            where=path_text(model.path),
+        )
+    name = request.config or recorded.config_name
+    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=request.checkpoint)
+    detector = load_detector(
+        request.device,
+        config=config,
+        checkpoint=checkpoint,
+        score_threshold=recorded.thresholds.get("score", _USUAL_THRESHOLD),
+        frame_rate=recorded.frame_rate,
+        threads=request.threads,
+        remedy="pass it with --checkpoint FILE",
+    )
+    check_detector_classes(model.path, model.config, detector.entry.class_names, where=config)
+    if detector.entry.title != model.detector:
+        if not request.any_detector:
+            raise _other(model, detector.entry.title, config)
+        logger.warning(
+            "%s: trained with detector %s, but %s is used; predictions may be worse",
+            *(model.path, model.detector, detector.entry.title),
+        )
+    return detector
+
+
+def _other(model: OpenedModel, got: str, where: str) -> DetectorError:
+    return DetectorError(
+        f"{path_text(where)}: expected the detector that {model.path} was trained with, "
+        f"{model.detector}, got {got}; pass that detector's weights or shards, or use "
+        "--any-detector"
+    )

@@ -1,0 +1,291 @@
+"""The job of `orn predict`: predict videos one after another; print, store and draw the results."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.records import Video
+from orn.prediction.detecting import (
+    Objects,
+    detected_by,
+    imported_from,
+    load_its_detector,
+    objects_in,
+)
+from orn.prediction.given_videos import find_videos
+from orn.prediction.predict_config import PredictConfig
+from orn.prediction.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
+from orn.prediction.video import check_pairs, predict_video
+from orn.shared.echo import json_text
+from orn.shared.errors import (
+    SOME_FAILED,
+    CheckpointError,
+    DetectorError,
+    JoinError,
+    PipelineError,
+    ShardFormatError,
+    ShardNotFoundError,
+    VideoDecodeError,
+)
+from orn.shared.jobs.outputs import check_output_files
+from orn.shared.jobs.plan import FailedVideo
+from orn.shared.jobs.progress import SILENT, Bar, Reporter
+from orn.shared.jobs.workers import terminated_as_interrupted
+from orn.shared.shards.shard_folder import files_of_shards
+from orn.shared.text import counted, first_few
+from orn.shared.text_summary import Summary, Table
+from orn.stage2_train.parts.temperatures import meaning_of_percentages
+from orn.stage2_train.runs.find_run import local_folder
+from orn.stage2_train.runs.run_folder import files_of_run
+from orn.stage2_train.runs.trained import OpenedModel, log_precision, open_model
+from orn.stage2_train.settings.resources import DataAndDevice
+
+if TYPE_CHECKING:
+    from orn.prediction.prediction_page import PredictionPage
+
+logger = logging.getLogger(__name__)
+
+PAIRS_SHOWN = 5
+"""Maximum number of pairs per window on pages and in overlays."""
+_VIDEO_ERRORS = (
+    *(VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError),
+    CheckpointError,  # logits are not finite, perhaps for one video only
+)
+"""Errors that fail a single video but not the job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedVideos:
+    """Predictions of several videos."""
+
+    segments: Mapping[str, Sequence[SegmentPrediction]]
+    """Predicted segments by video, also of a video that failed later."""
+    failed: Sequence[FailedVideo]
+    num_videos: int
+
+    @property
+    def exit_code(self) -> int:
+        """3 if some videos failed, else 0."""
+        return SOME_FAILED if self.failed else 0
+
+    def summary(self) -> str:
+        """Return the videos that failed; empty if there are none."""
+        lines = [f"  {video.id}: {video.reason}" for video in self.failed]
+        of = f"{len(self.failed):,} of {counted(self.num_videos, 'video')} failed:"
+        return "\n".join([of, *lines]) if lines else ""
+
+
+def predict(config: PredictConfig, reporter: Reporter = SILENT) -> PredictedVideos:
+    """Predict videos and write the requested files; tables are shown by the reporter.
+
+    Raises:
+        PipelineError: as for `predict_videos`.
+    """
+    videos = find_videos([str(video) for video in config.videos], rate=config.rate)
+    return predict_videos(local_folder(config.run), videos, config, reporter, write=reporter.lines)
+
+
+def predict_videos(
+    run: Path,
+    videos: Sequence[Video],
+    request: PredictConfig,
+    reporter: Reporter,
+    *,
+    write: Callable[[str], None],
+    as_json: bool = False,
+) -> PredictedVideos:
+    """Predict videos, write the results and the requested files.
+
+    Args:
+        run: folder of the run or model.
+        videos: the videos.
+        request: the other options.
+        reporter: shows the progress.
+        write: takes the text of the results.
+        as_json: write each window and segment as a line of JSON as soon as it is complete, in
+            place of a table for each video.
+
+    Raises:
+        ConfigError: if the network does not support an option.
+        DetectorError: if the detector cannot be loaded.
+        ShardNotFoundError: if `request.shards` has no shards.
+    """
+    request = replace(request, threads=DataAndDevice(threads=request.threads).num_threads())
+    torch.set_num_threads(request.threads or 1)
+    check_output_files(
+        [request.overlay, request.html],
+        reads=chain(
+            (video.path for video in videos),
+            files_of_run(run),
+            (request.checkpoint, request.config, request.objects, request.options.classes),
+            files_of_shards(request.shards) if request.shards else (),
+        ),
+    )
+    model = open_model(run, device=request.device)
+    log_precision(run, model.config, model.device.type)
+    check_pairs(model, request.pairs)
+    page = None
+    if request.html is not None:
+        from orn.prediction.prediction_page import PredictionPage  # importing it takes a second
+
+        page = PredictionPage(model=model, num_videos=len(videos))
+    _warn_of_trained(model, videos)
+    failed, tables = list[FailedVideo](), list[Summary]()
+    segments: dict[str, Sequence[SegmentPrediction]] = {}
+    try:
+        with (
+            terminated_as_interrupted(),
+            reporter.progress("predict", total=len(videos), unit="videos") as bar,
+            _objects(model, request, videos) as objects,
+        ):
+            for video in videos:
+                try:
+                    predicted = _predict(
+                        *(model, video, objects, request, page, bar),
+                        write=write if as_json else None,
+                    )
+                    segments[video.id] = predicted.segments
+                except _VIDEO_ERRORS as err:
+                    logger.warning("video %s failed: %s", video.id, err)
+                    reason = err.reason if err.where == str(video.path) else str(err)
+                    failed.append(FailedVideo(id=video.id, reason=reason))
+                    if page is not None:
+                        page.add_failed(failed[-1])
+                    if as_json:
+                        record = {"kind": "failed", "video": video.id, "reason": reason}
+                        write(json_text(record))
+                else:
+                    tables += [] if as_json else [_table(predicted, request.pairs)]
+                bar.advance()
+        if page is not None and request.html is not None:
+            page.write(request.html)
+    finally:  # when no progress bar is on the screen
+        for table in tables:
+            write(table.text() + "\n")
+        if tables and not (fitted_on := model.temperatures.fitted_on):
+            reporter.line(meaning_of_percentages(fitted_on))
+    return PredictedVideos(segments=segments, failed=failed, num_videos=len(videos))
+
+
+def _warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
+    """Warn about videos with which the network was trained, as far as the run knows its data."""
+    recorded = model.config.paths(model.path)
+    if recorded is None:
+        return
+    with suppress(PipelineError):  # the data set is gone
+        root = recorded.data_root / load_manifest(recorded.manifest).root
+        below = (f"{root.resolve()}{os.sep}", f"{root.absolute()}{os.sep}")
+        given = {os.path.realpath(video.path): video.id for video in videos}
+        absolute = (str(video.path.absolute()) for video in videos)  # perhaps through links
+        if not any(path.startswith(below) for path in chain(given, absolute)):
+            return
+        dataset = load_dataset(recorded.manifest, recorded.data_root)
+        splits = model.config.recipe.data.training_splits
+        trained = {segment.video_id for segment in dataset.segments if segment.split in splits}
+        paths = (os.path.realpath(video.path) for video in dataset.videos if video.id in trained)
+        if names := [given[path] for path in paths if path in given]:
+            logger.warning(
+                "%s: trained with %s of these (such as %s), whose predictions say little",
+                model.path,
+                counted(len(names), "video"),
+                first_few(names),
+            )
+
+
+def _objects(
+    model: OpenedModel, request: PredictConfig, videos: Sequence[Video]
+) -> AbstractContextManager[Objects]:
+    if request.objects is not None:
+        return imported_from(model, request, videos)
+    if request.shards is not None:
+        return nullcontext(objects_in(request.shards, model, any_detector=request.any_detector))
+    return nullcontext(detected_by(load_its_detector(model, request)))
+
+
+def _predict(
+    model: OpenedModel,
+    video: Video,
+    objects: Objects,
+    request: PredictConfig,
+    page: PredictionPage | None,
+    bar: Bar,
+    *,
+    write: Callable[[str], None] | None,
+) -> PredictedVideo:
+    """Predict and draw a video; print its windows and segments as they are completed."""
+    is_drawn, pairs = request.overlay is not None or page is not None, request.pairs
+    if is_drawn and model.relates_pairs:
+        pairs = max(pairs, PAIRS_SHOWN)
+    num_detected = 0
+
+    def detected(num_frames: int) -> None:
+        nonlocal num_detected
+        num_detected += num_frames
+        bar.advance(0, note=f"{counted(num_detected, 'frame')} detected")
+
+    with objects(video, detected) as (listed, detections):
+        predicted = PredictedVideo(
+            name=video.id, video=listed, detections=detections.video(listed.id)
+        )
+        own = predict_video(model, listed, detections, window=request.window, pairs=pairs)
+        for result in windows_and_segments(
+            (replace(window, video=video.id) for window in own),
+            multi_label=model.is_multi_label,
+            threshold=request.threshold,
+        ):
+            if isinstance(result, SegmentPrediction):
+                predicted.segments.append(result)
+            elif pairs or is_drawn:
+                predicted.windows.append(result)
+            if write is not None:
+                write(json_text(result.as_json(most_pairs=request.pairs)))
+        if request.overlay is not None:
+            from orn.prediction.prediction_film import draw_prediction
+
+            draw_prediction(
+                request.overlay,
+                model,
+                predicted,
+                threshold=request.threshold,
+                drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
+            )
+        if page is not None:
+            page.add(predicted)
+    return predicted
+
+
+def _table(predicted: PredictedVideo, most_pairs: int) -> Summary:
+    """Return a table of the segments of a video, and a table of the pairs in its windows."""
+    rows = [
+        (segment.times(), segment.predicted_text(), segment.runners_up_text())
+        for segment in predicted.segments
+    ]
+    pairs = [
+        (
+            window.times(),
+            clip.pair_text(pair),
+            f"{pair.logit_drop:+.3f}",
+            ", ".join(clip.decided_by or ()),
+        )
+        for window in predicted.windows
+        for clip in [window.clip]
+        for pair in (clip.pairs or ())[:most_pairs]
+    ]
+    header = ("window", "without", "logit drop", "decided by")
+    return Summary(
+        title=predicted.name,
+        tables=[
+            Table(header=("time", "predicted", "then"), rows=rows),
+            Table(header=header, rows=pairs),
+        ],
+    )

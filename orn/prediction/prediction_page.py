@@ -1,0 +1,231 @@
+"""The offline page of `orn predict --html`: the probability of each class over time, and a card for
+each stretch with the pairs that support its own class."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.prediction.prediction import (
+    PredictedVideo,
+    SegmentPrediction,
+    WindowPrediction,
+    explaining_window,
+    moments_of,
+)
+from orn.shared.drawing.draw_frame import DrawnObjects
+from orn.shared.errors import VideoDecodeError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.plan import FailedVideo
+from orn.shared.pages.palette import activity_color, css_color
+from orn.shared.pages.render import Picture, fitted_page, render
+from orn.shared.video.read import VideoReader
+from orn.stage2_train.explanation.draw_clip import (
+    FULL_DROP,
+    draw_clip,
+    frames_of_pair,
+    spread,
+    webp,
+)
+from orn.stage2_train.explanation.shown_clip import LEAST_DROP
+from orn.stage2_train.parts.temperatures import meaning_of_percentages
+from orn.stage2_train.runs.trained import OpenedModel
+
+MOST_TEXT_BYTES = 5_000_000
+"""Maximum size of the sections for videos; further videos are only counted."""
+_CARDS, _OF_ONE_VIDEO = 48, 16
+"""Maximum number of cards, in total (but at least one per video) and per video."""
+_MOST_STRETCHES = 400
+_LISTED_CLASSES, _LISTED_PAIRS = 5, 3
+_MOST_LANES = 12
+"""Maximum number of predicted classes with a lane."""
+_ACROSS, _HIGH = 1000, 24
+"""Width and height of a lane, in columns and rows."""
+_FONT_SHARE = 0.035
+"""Font size relative to the height of a key frame, which the page scales down."""
+_DASH, _GRAY = "\u2013", "#595c61"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class PredictionPage:
+    """Page that collects the predictions for videos."""
+
+    model: OpenedModel
+    num_videos: int
+    """Number of videos that will be added."""
+    _videos: list[dict[str, Any]] = field(default_factory=list)
+    _color_index: dict[str, int] = field(default_factory=dict)
+    """Color index of each shown activity."""
+    _text_bytes: int = 0
+    _left_out: int = 0
+
+    def add(self, predicted: PredictedVideo) -> None:
+        """Add a video with its predictions.
+
+        Raises:
+            VideoDecodeError: if the video can no longer be decoded.
+            ShardFormatError: if detections are damaged.
+        """
+        if self._is_full():
+            return
+        windows, segments = predicted.windows, predicted.segments
+        key = f"v{len(self._videos)}"
+        start, stop = segments[0].start_seconds, segments[-1].stop_seconds
+        shown = spread(len(segments), min(max(_CARDS // self.num_videos, 1), _OF_ONE_VIDEO))
+        cards = {}
+        for index in shown:
+            segment, card = segments[index], f"{key}-{index}"
+            own = explaining_window(windows, segment)
+            nearest = min(windows, key=lambda window: abs(window.middle - segment.middle))
+            picture = _key_frame(self.model, predicted, own or nearest, segment, key=card)
+            cards[index] = {**self._card(segment, own), "key": card, "picture": picture}
+        texts = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
+        if len(segments) > 3:
+            texts.append(f"{len(segments) - 3:,} more")
+        self._append(
+            {
+                "key": key,
+                "name": predicted.name,
+                "length": f"{stop - start:.2f} s",
+                "predicted": texts,
+                "total": len(segments),
+                "lanes": list(self._lanes(windows, segments[:_MOST_STRETCHES], cards)),
+                "times": [f"{seconds:.2f} s" for seconds in (start, (start + stop) / 2, stop)],
+                "cards": list(cards.values()),
+            }
+        )
+
+    def add_failed(self, failed: FailedVideo) -> None:
+        """Add a video that failed, completely or partly."""
+        if not self._is_full():
+            texts = [f"failed: {failed.reason}"]
+            self._append(
+                {"key": "", "name": failed.id, "length": "", "predicted": texts, "cards": []}
+            )
+
+    def write(self, path: Path) -> None:
+        """Write the page atomically."""
+
+        def page(held: Set[str]) -> str:
+            return render(
+                "orn.prediction/prediction_page.html",
+                model=self.model,
+                title=self.model.path.resolve().name,
+                videos=self._videos,
+                left_out=self._left_out,
+                meaning=meaning_of_percentages(self.model.temperatures.fitted_on),
+                scale=(LEAST_DROP, FULL_DROP),
+                held=held,
+            )
+
+        pictures = [card["picture"] for video in self._videos for card in video["cards"]]
+        write_text(path, fitted_page(page, pictures, kind="predictions"))
+
+    def _is_full(self) -> bool:
+        """Return whether there is no room for a further video, which is then only counted."""
+        is_full = self._text_bytes > MOST_TEXT_BYTES
+        self._left_out += is_full
+        return is_full
+
+    def _append(self, video: dict[str, Any]) -> None:
+        self._videos.append(video)
+        self._text_bytes += len(str(video))
+
+    def _card(self, segment: SegmentPrediction, own: WindowPrediction | None) -> dict[str, Any]:
+        """Return the texts for a stretch; the explanation is that of its own class."""
+        holds = [label for label in segment.likeliest() if label in segment.labels]
+        names = [(label, self.model.classes[label]) for label in segment.likeliest()]
+        card = {
+            "when": segment.times(_DASH),
+            "predicted": segment.predicted_text(_LISTED_CLASSES),
+            "color": self._color(self.model.classes[holds[0]]) if holds else _GRAY,
+            "chances": [
+                (name, float(segment.probabilities[label]), self._color(name))
+                for label, name in names[:_LISTED_CLASSES]
+            ],
+        }
+        why = [] if own is None else own.clip.sentences(_LISTED_PAIRS)
+        if own is None or not why:
+            return card | {"why": why}
+        decided = " ".join(filter(None, (own.clip.decided_text(), own.clip.focus_text())))
+        return card | {"why": why, "decided": decided, "detected": own.clip.detected_text()}
+
+    def _lanes(
+        self,
+        windows: Sequence[WindowPrediction],
+        segments: Sequence[SegmentPrediction],
+        cards: Mapping[int, Mapping[str, Any]],
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the lanes of the predicted classes."""
+        moments = list(moments_of(windows, multi_label=self.model.is_multi_label))
+        start, stop = moments[0].start_seconds, moments[-1].stop_seconds
+        per_second = _ACROSS / max(stop - start, 1e-9)
+        predicted = dict.fromkeys(label for segment in segments for label in segment.labels)
+        for label in [*predicted][:_MOST_LANES]:
+            steps: dict[int, float] = {}
+            for moment in moments:
+                column = round((moment.start_seconds - start) * per_second)
+                steps[column] = max(steps.get(column, 0.0), float(moment.probabilities[label]))
+            path = "".join(
+                f"H{column}V{_HIGH * (1 - share):.1f}" for column, share in steps.items()
+            )
+            yield {
+                "name": self.model.classes[label],
+                "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
+                "color": self._color(self.model.classes[label]),
+                "parts": [
+                    {
+                        "address": cards[index]["key"] if index in cards else "",
+                        "when": segment.times(_DASH),
+                        "text": f"{100 * segment.probabilities[label]:.0f} %",
+                        "color": "none",
+                        **_part(segment.start_seconds, segment.stop_seconds, (start, stop)),
+                    }
+                    for index, segment in enumerate(segments)
+                    if label in segment.labels
+                ],
+            }
+
+    def _color(self, name: str) -> str:
+        return css_color(activity_color(self._color_index.setdefault(name, len(self._color_index))))
+
+
+def _key_frame(
+    model: OpenedModel,
+    predicted: PredictedVideo,
+    window: WindowPrediction,
+    segment: SegmentPrediction,
+    *,
+    key: str,
+) -> Picture:
+    """Return the frame of a window that is nearest to the middle of a stretch; a frame with an
+    object of the most important pair, if the window explains the stretch."""
+    clip, video = window.clip, predicted.video
+    if window.label not in segment.labels:
+        clip = replace(clip, pairs=None)
+    frames = frames_of_pair(clip) or range(len(window.frames))
+    nearest = min(frames, key=lambda frame: abs(clip.seconds[frame] - segment.middle))
+
+    def scene(frame: int) -> tuple[NDArray[np.uint8], DrawnObjects]:
+        reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
+        read = reader.frame(window.frames[frame])
+        if read is None:
+            expected = f"frame {window.frames[frame]}"
+            raise VideoDecodeError(where=video.path, expected=expected, remedy="run again")
+        return read.image, predicted.objects_at(clip.seconds[frame], model)
+
+    names = model.detector_classes
+    picture = draw_clip(clip, scene, names, frames=[nearest], font_share=_FONT_SHARE)
+    alt = f"The frame at {clip.seconds[nearest]:.2f} s with the objects in it"
+    return Picture(key=key, data=webp(picture), alt=alt, rank=0)
+
+
+def _part(start: float, stop: float, whole: tuple[float, float]) -> dict[str, str]:
+    """Return the position of a part of a video in percent of the video's length."""
+    first, last = max(start, whole[0]), min(stop, whole[1])
+    scale = 100 / max(whole[1] - whole[0], 1e-9)
+    width = min(max((last - first) * scale, 0.1), 100) if whole[1] > whole[0] else 100
+    return {"left": f"{(first - whole[0]) * scale:.2f}", "width": f"{width:.2f}"}

@@ -1,0 +1,94 @@
+"""What `import_objects` is told, and what other functions that read objects share with it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from orn.shared.errors import ConfigError
+from orn.shared.text import typed_config
+
+RecordsName = Literal["coco", "something-else", "csv", "masks"]
+"""Formats whose objects lie in the frames of a video."""
+FormatName = Literal["authors", "epic100", RecordsName]
+_NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
+    "authors": ("first_frame", "names", "classes", "groups"),
+    "epic100": ("first_frame", "names", "classes", "groups"),
+    "something-else": ("names", "classes", "groups"),
+    "csv": ("names", "groups"),
+    "masks": ("groups",),
+}
+"""Options that a format does not support."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectOptions:
+    """How objects of a source are read."""
+
+    first_frame: int | None = None
+    """Number of a video's first frame in the source; default: 0; for something-else 1."""
+    names: str | None = None
+    """Pattern of names of COCO images or masks, with video and frame, of masks also {class} and
+    {track}; * matches anything; default: '{video}/*{frame}.*'."""
+    classes: Path | None = None
+    """File with one class of objects per line; objects of other classes are dropped; default: the
+    classes of the source, or all COCO classes if COCO has each of them."""
+    groups: bool = False
+    """Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this."""
+
+    def check(self, objects: Path | None, form: FormatName | None) -> None:
+        """Check the options of a command that may be given objects, or none, in a format.
+
+        Raises:
+            ConfigError: for the first option that is not supported.
+        """
+        if (objects is None) != (form is None):
+            raise ConfigError("--objects and --format require each other; pass both")
+        reason = f"does not apply to the format {form}; omit it"
+        names: Iterable[str] = (
+            _NOT_TAKEN.get(form, ()) if form else (field.name for field in fields(self))
+        )
+        for name in names:
+            if getattr(self, name) not in (None, False):
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{option}: {reason if form else 'requires --objects; add it'}")
+
+
+AS_USUAL = ObjectOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportConfig:
+    """What `import_objects` does; None selects the default."""
+
+    dataset: str
+    """Name or file of the manifest."""
+    source: Path
+    """File or folder of the objects."""
+    form: FormatName
+    """Format of the source."""
+    rate: float | None = None
+    """Frame rate in Hz of the frame numbers in the source; default: the video's; for
+    something-else 12."""
+    options: ObjectOptions = AS_USUAL
+    """How they are read."""
+    data_root: Path | None = None
+    """Data root, the folder of all data sets; default: that of the manifest, else ORN_DATA, else
+    data."""
+    out: Path | None = None
+    """Output file or folder; default: shards/DATASET."""
+    workers: int = 1
+    """Number of processes."""
+    fresh: bool = False
+    """Remove the existing job in the folder and start over."""
+    retry_failed: bool = False
+    """Whether to import videos again that failed."""
+
+    def __post_init__(self) -> None:
+        if self.form == "authors" and self.rate is not None:
+            raise ConfigError("--rate: does not apply to the format authors; omit it")
+        self.options.check(self.source, self.form)
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("import-objects", self, "dataset", "source")

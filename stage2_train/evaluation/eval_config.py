@@ -1,0 +1,44 @@
+"""What `evaluate` is told."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from orn.data_manifests.records import Split
+from orn.shared.errors import ConfigError
+from orn.shared.text import typed_config
+from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalConfig:
+    """What `evaluate` does; for paths that are None, the paths recorded by the run are used."""
+
+    run: str | Path | None = None
+    """Run folder, model folder or hf://ORG/NAME; default: the newest run."""
+    dataset: str | None = None
+    """Without RUN: evaluate the newest run on this data set; default: the run's."""
+    split: Split = "validation"
+    """Split to evaluate."""
+    num_clips: int = 1
+    """Test clips per segment, the first one centered, whose logits are averaged."""
+    label: str | None = None
+    """Write results to eval-SPLIT-NAME.json, next to other results of the split; required with
+    shards other than the run's."""
+    resources: DataAndDevice = WITH_WORKERS
+    """Paths of the data, workers and device."""
+
+    def __post_init__(self) -> None:
+        if self.label is not None and not re.fullmatch(r"[\w.-]+", self.label):
+            raise ConfigError(
+                f"--name {self.label!r}: expected letters, digits, dots, hyphens and underscores"
+            )
+
+    def typed(self) -> str:
+        """Return the command line that does the same."""
+        return typed_config("eval", self, "run")
+
+    @property
+    def name(self) -> str:
+        """Name of the evaluation in its files, such as eval-NAME.json."""
+        return "-".join(filter(None, (self.split, self.label)))

@@ -1,0 +1,44 @@
+"""Which videos a user means."""
+
+from pathlib import Path
+
+import pytest
+
+from orn.prediction.given_videos import find_videos
+from orn.shared.errors import ConfigError
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    """Three films, a folder of frames, and what is none."""
+    names = "b.mp4 a.MKV notes.txt .hidden.mp4 sub/c.webm sub/poster.jpg frames/1.jpg"
+    for name in names.split():
+        path = tmp_path / "films" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "films"
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        ([""], ["a.MKV", "b.mp4", "frames", "sub/c.webm"]),
+        (["/absent.mp4", "/notes.txt"], ["absent.mp4", "notes.txt"]),  # a file that is named
+        (["/link.mp4", "/b.mp4", "/sub"], ["link.mp4", "sub/c.webm"]),  # each video once
+    ],
+)
+def test_folders_mean_videos(films: Path, sources, names) -> None:
+    if "/link.mp4" in sources:
+        (films / "link.mp4").symlink_to(films / "b.mp4")
+    videos = find_videos([f"{films}{source}" for source in sources], rate=25)
+    assert [str(video.path.relative_to(films)) for video in videos] == names
+
+
+def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
+    (video,) = find_videos([str(films / "frames")], rate=12.5)
+    assert (video.path, video.rate) == (films / "frames", 12.5)
+    with pytest.raises(ConfigError, match="--rate"):
+        find_videos([str(films / "frames")])
+    (films / "empty").mkdir()
+    with pytest.raises(ConfigError, match="empty"):
+        find_videos([str(films / "empty")])
