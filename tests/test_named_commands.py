@@ -1,9 +1,11 @@
-"""Every command that a message or a help text names is there, with the options named beside it."""
+"""Every command that a message or a help text names is there, with the options named beside it, and
+so is every name of the package."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -13,6 +15,9 @@ from tests.orn.commands import TARGETS, UNKNOWN, wrong_words
 _ORN = re.compile(r"(?<![\w/.-])(`?)orn (?=[a-z{-])([^`;.]*)")
 """A backtick where there is one, and all from behind `orn` to the end of the part of a sentence."""
 _MAKE = re.compile(r"(?:`|^)make ((?:[A-Z]+=\S+ )*)([a-z]+)(?=[`,]|$)")
+
+_NAME = re.compile(r"(?<![\w/.-])orn(?:\.[a-zA-Z_]\w*)+(?![\w-]|\.\w)")
+"""A module of the package, or what is in it; no name of a file."""
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[str, bool]]:
@@ -57,3 +62,18 @@ def test_commands_that_are_named_are_there(package: str) -> None:
         for mention in wrong_mentions(path.read_text(encoding="utf-8"))
     }
     assert not wrong
+
+
+def named(package: str) -> set[str]:
+    """The names of the package in messages and help texts of a part of it."""
+    found = set()
+    for path in Path(ROOT, package).rglob("*.py"):
+        for text, is_private in texts(ast.parse(path.read_text(encoding="utf-8"))):
+            found |= set() if is_private else set(_NAME.findall(text))
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_of_the_package_are_there(package: str) -> None:
+    for name in sorted(named(package)):
+        resolve_name(name)

@@ -1,6 +1,5 @@
 """Folders of shards: their files, and an index of their records (`folder_index`)."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,7 +50,7 @@ class IndexedShard:
         record = read_record(path)
         attributes = record.attributes
         return cls(
-            common=_common_digest(attributes),
+            common=replace(attributes, **_OF_VIDEOS).digest,
             videos=attributes.videos,
             failed=attributes.failed,
             left_out=attributes.left_out,
@@ -62,7 +61,7 @@ class IndexedShard:
 IndexEntry = IndexedFile[IndexedShard]
 SHARD_INDEX = IndexKind(
     name=INDEX_NAME,
-    version="shard-index 6",
+    version="shard-index 7",
     lines=TypeAdapter(IndexEntry),
     read=IndexedShard.of,
     least_files=_LEAST_SHARDS,
@@ -106,11 +105,6 @@ def record_of(path: Path, entry: IndexEntry, common: ShardAttributes) -> ShardRe
     own = {name: getattr(indexed, name) for name in _OF_VIDEOS}
     attributes = replace(common, **own)
     return ShardRecord(path=path, stamp=entry.stamp, attributes=attributes, layouts=indexed.layouts)
-
-
-def _common_digest(attributes: ShardAttributes) -> str:
-    text = repr((replace(attributes, **_OF_VIDEOS), attributes.has_tracks))
-    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def shard_paths(folder: Path) -> tuple[Path, ...]:

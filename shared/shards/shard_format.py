@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orn.shared.config.fields import STRICT, Positive, described, explain
-from orn.shared.data_files import parse_json
+from orn.shared.data_files import json_digest, parse_json
 from orn.shared.errors import ShardFormatError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, OutputFolder
 from orn.shared.masks.rules import ClassRules, ScoreKind
@@ -247,7 +247,7 @@ class ShardAttributes:
     """Videos of the unit that could not be decoded."""
     left_out: tuple[LeftOut, ...] = ()
     """Objects of the videos that were not imported."""
-    has_tracks: bool = field(default=False, repr=False)  # digests are of `repr` and of the arrays
+    has_tracks: bool = False
     """Whether there is an array `tracks`."""
 
     @property
@@ -265,6 +265,12 @@ class ShardAttributes:
         """Return the attributes for the file, starting with format and version."""
         return {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **asdict(self)}
 
+    @property
+    def digest(self) -> str:
+        """Digest, `sha256:...`, of the fields by name, without those that have their default, so
+        that a new field with a default changes no digest."""
+        return json_digest(_ATTRIBUTES.dump_python(self, exclude_defaults=True))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
@@ -277,7 +283,7 @@ class _Group:
     attributes: ShardAttributes
 
 
-_GROUP = TypeAdapter(_Group)
+_ATTRIBUTES, _GROUP = TypeAdapter(ShardAttributes), TypeAdapter(_Group)
 
 
 def read_attributes(text: bytes, *, where: str) -> ShardAttributes:

@@ -128,7 +128,7 @@ class ShardRecord:
     def digest(self) -> str:
         """Hexadecimal SHA-256 of attributes, sizes and CRC-32 of all chunks, which identifies the
         content."""
-        digest = hashlib.sha256(repr(self.attributes).encode(errors="backslashreplace"))
+        digest = hashlib.sha256(self.attributes.digest.encode())
         for name in self.attributes.arrays:
             members_M = self.layouts[name].members_M
             digest.update(members_M[["num_bytes", "checksum"]].tobytes())

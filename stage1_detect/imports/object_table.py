@@ -6,6 +6,7 @@ Axes: P distinct frames of a video in the source.
 """
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -32,7 +33,14 @@ BEGIN;
 """
 _ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INDEX = "CREATE INDEX positions ON records(file, video, position)"
-_ALL = f"SELECT * FROM records ORDER BY {', '.join(map(str, range(1, 15)))}"
+_CONTENT = (
+    *("position", "name", "score", "x1", "y1", "x2", "y2", "mask", "is_crowd", "track"),
+    "problem",
+)
+"""Columns of a digest: `problem_at` may be the number of a line."""
+_ALL = f"""
+SELECT file, video, {", ".join(_CONTENT)} FROM records ORDER BY file, video, {", ".join(_CONTENT)}
+"""
 _VIDEOS = """
 SELECT file, video, count(DISTINCT position) FROM records GROUP BY file, video ORDER BY min(rowid)
 """
@@ -132,10 +140,14 @@ def _columns(content: SourceObject | ObjectImportError | None) -> tuple[Any, ...
 
 
 def _digest(grid: tuple[int, int] | None, rows: Iterable[tuple[Any, ...]]) -> str:
-    """Return the digest of the records of a video."""
-    digest = hashlib.sha256(repr(grid).encode())
+    """Return the digest of the records of a video, sorted, by the names of their columns; NULL is
+    left out, so that a new column changes no digest."""
+    encoder = json.JSONEncoder(default=bytes.hex)
+    digest = hashlib.sha256(encoder.encode(grid).encode())
     for row in rows:
-        digest.update(repr(row[2:]).encode())
+        named = zip(_CONTENT, row[2:], strict=True)
+        record = {name: value for name, value in named if value is not None}
+        digest.update(encoder.encode(record).encode())
     return f"sha256:{digest.hexdigest()}"
 
 

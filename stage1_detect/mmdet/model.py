@@ -285,7 +285,7 @@ def _check_masks(model: Segmenter, name: str) -> None:
             f"detector config {name}: expected an instance segmentation model, got "
             f"{type(model).__name__}, which predicts boxes without masks; use a model with masks, "
             "such as mask-rcnn_* or rtmdet-ins_*, or store its boxes with "
-            "orn.FrameDetections.from_boxes"
+            "orn.shared.masks.detections.FrameDetections.from_boxes"
         )
 
 

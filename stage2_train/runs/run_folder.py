@@ -151,7 +151,7 @@ def record_start(folder: Path, *, threads: int, precision: str) -> None:
     """
     remove_stale_temporaries(folder)
     start = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "threads": threads,
         "instruction_set": instruction_set(),
         "precision": precision,
@@ -166,14 +166,15 @@ def files_of_run(run: Path) -> Iterator[Path]:
 
 
 def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -> Path | None:
-    """Return the most recently started or resumed run with weights.
+    """Return the run with weights that was started or resumed last, by the times in its records,
+    which copies keep.
 
     Args:
         dataset_name: name of the run's data set; None for any data set.
         among: parent folder of the runs.
     """
     candidates = [
-        ((run / STARTS_NAME).stat().st_mtime_ns, run)
+        (max((str(own.get("time", "")) for own in read_jsonl(run / STARTS_NAME)), default=""), run)
         for run in among.glob("*")
         if all((run / name).is_file() for name in (BEST_NAME, STARTS_NAME))
         and (name := dataset_of(run)) is not None

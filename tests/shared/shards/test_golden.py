@@ -1,5 +1,6 @@
 """A shard that was written once keeps reading, by this project and by plain zarr."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ from zarr.storage import ZipStore
 
 from orn.inspection.verify import verify_shard
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_record import read_record
 from tests.fixtures import shard_v2 as golden
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "shard_v2.zarr.zip"
+DIGEST = "3843800ae779aeffb3bd2df5687c9d5eac8d9d6afe5a479877a0fec86601ce6c"
 
 
 def test_version_2_reads() -> None:
@@ -47,3 +50,26 @@ def test_version_2_reads_with_plain_zarr() -> None:
             np.testing.assert_array_equal(array[...], column, err_msg=name)
             assert (array.dtype, array.shape) == (column.dtype, column.shape), name
         assert set(arrays) == set(group.array_keys())
+
+
+def test_the_digest_of_a_shard_stays() -> None:
+    """It ties shards to what was made from them; a new attribute must not change it."""
+    assert read_record(GOLDEN).digest == DIGEST
+
+
+def test_the_digest_covers_names_and_values_of_attributes() -> None:
+    attributes = read_record(GOLDEN).attributes
+    detector, first = attributes.detector, attributes.videos[0]
+    thresholds = {"score": 0.05, "nms": 0.5}
+    changed = [
+        attributes,
+        replace(attributes, has_tracks=True),
+        replace(attributes, videos=attributes.videos[::-1]),
+        replace(attributes, videos=(replace(first, id="\udcff"), *attributes.videos[1:])),
+        replace(attributes, detector=replace(detector, precision="bfloat16")),
+        replace(attributes, detector=replace(detector, thresholds=thresholds)),
+    ]
+    assert len({own.digest for own in changed}) == len(changed)
+    backwards = dict(reversed(thresholds.items()))
+    other = replace(attributes, detector=replace(detector, thresholds=backwards))
+    assert other.digest == changed[-1].digest

@@ -24,10 +24,12 @@ def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
 
 
 def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
+    """Files of the older one are newer, as those of a copy may be."""
     for second, (name, dataset) in enumerate((("new", "demo"), ("old", "demo"), ("other", "vlog"))):
         run = tmp_path / name
-        append_jsonl(run / "starts.jsonl", {})
-        os.utime(run / "starts.jsonl", (second, 9 - second))
+        for time in (f"2026-12-01T10:00:0{9 - second}.500+00:00", "2026-12-01T09:00:00+00:00"):
+            append_jsonl(run / "starts.jsonl", {"time": time})
+        os.utime(run / "starts.jsonl", (second, second))
         (run / "config.json").write_text(json.dumps({"dataset": {"name": dataset}}))
         (run / "model.safetensors").touch()
     append_jsonl(tmp_path / "begun" / "starts.jsonl", {})
