@@ -4,7 +4,7 @@ from typing import Annotated
 
 from orn.predict.predict_request import PredictRequest
 from orn.shared.echo import echo
-from orn.shared.errors import SOME_FAILED, ConfigError
+from orn.shared.errors import SOME_FAILED
 from orn.shared.options import Argument, Option, command
 from orn.shared.text import counted
 
@@ -29,17 +29,11 @@ def predict(
     from orn.stage2_train.settings.resources import wait_passively
 
     wait_passively()
-    from orn.predict.given_videos import find_videos
+    from orn.predict.given_videos import film_paths, find_videos
     from orn.stage2_train.runs.find_run import local_folder
 
     given = find_videos(videos, rate=request.rate)
-    if request.overlay is not None and len(given) > 1:
-        raise ConfigError(
-            where=f"--overlay {request.overlay}",
-            expected="one video",
-            got=f"{len(given):,}",
-            remedy="pass one",
-        )
+    film_paths(request.overlay, given)
     folder = local_folder(run)
     from orn.predict.predict_job import predict_videos  # imports torch
 

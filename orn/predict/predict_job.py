@@ -15,7 +15,15 @@ import torch
 
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Video
-from orn.predict.detecting import Objects, detected_by, imported_from, load_its_detector, objects_in
+from orn.predict.detecting import (
+    Objects,
+    check_detects,
+    detected_by,
+    imported_from,
+    load_its_detector,
+    objects_in,
+)
+from orn.predict.given_videos import film_paths
 from orn.predict.predict_request import PredictRequest
 from orn.predict.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
 from orn.predict.video import check_pairs, predict_video
@@ -75,8 +83,9 @@ def predict_videos(
     """
     request = request.changed(threads=DataAndDevice(threads=request.threads).num_threads())
     torch.set_num_threads(request.threads or 1)
+    films = film_paths(request.overlay, videos)
     check_output_files(
-        [request.overlay, request.html],
+        [*films.values(), request.html],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
@@ -87,6 +96,8 @@ def predict_videos(
     model = open_model(run, device=request.device)
     log_precision(run, model.config, model.device.type)
     check_pairs(model, request.pairs)
+    if request.objects is None and request.shards is None:
+        check_detects(model, request)
     page = None
     if request.html is not None:
         from orn.predict.prediction_page import PredictionPage  # importing it takes a second
@@ -102,7 +113,10 @@ def predict_videos(
         ):
             for video in videos:
                 try:
-                    predicted = _predict(model, video, objects, request, page, bar, as_json=as_json)
+                    film = films.get(video.id)
+                    predicted = _predict(
+                        model, video, objects, request, film, page, bar, as_json=as_json
+                    )
                 except _VIDEO_ERRORS as err:
                     logger.warning("video %s failed: %s", video.id, err)
                     reason = err.reason if err.where == str(video.path) else str(err)
@@ -165,13 +179,14 @@ def _predict(
     video: Video,
     objects: Objects,
     request: PredictRequest,
+    film: Path | None,
     page: PredictionPage | None,
     bar: Bar,
     *,
     as_json: bool,
 ) -> PredictedVideo:
     """Predict and draw a video; print its windows and segments as they are completed."""
-    is_drawn, pairs = request.overlay is not None or page is not None, request.pairs
+    is_drawn, pairs = film is not None or page is not None, request.pairs
     if is_drawn and model.relates_pairs:
         pairs = max(pairs, PAIRS_SHOWN)
     num_detected = 0
@@ -197,11 +212,11 @@ def _predict(
                 predicted.windows.append(result)
             if as_json:
                 echo(json_text(result.as_json(most_pairs=request.pairs)))
-        if request.overlay is not None:
+        if film is not None:
             from orn.predict.prediction_film import draw_prediction
 
             draw_prediction(
-                request.overlay,
+                film,
                 model,
                 predicted,
                 threshold=request.threshold,

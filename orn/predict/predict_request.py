@@ -64,9 +64,9 @@ class PredictRequest(Request):
     overlay: Annotated[
         FilePath | None,
         Option(
-            "Write a copy of a single video with its objects, the predicted class over time, and "
-            "the most important pair.",
-            metavar="OUT.mp4",
+            "Write a copy of each video with its objects, the predicted class over time, and the "
+            "most important pair; several videos require a folder.",
+            metavar="OUT.mp4|FOLDER",
         ),
     ] = None
     html: Annotated[
@@ -87,10 +87,6 @@ class PredictRequest(Request):
         self.options.check(self.objects, self.form)
         if self.objects is not None and self.shards is not None:
             raise ValueError("--objects and --shards: expected at most one, got both; omit one")
-        for name, path, suffix in (
-            ("--overlay", self.overlay, ".mp4"),
-            ("--html", self.html, ".html"),
-        ):
-            if path is not None and path.suffix.lower() != suffix:
-                raise ValueError(f"{name}: expected OUT{suffix}, got {path}")
+        if self.html is not None and self.html.suffix.lower() != ".html":
+            raise ValueError(f"--html: expected OUT.html, got {self.html}")
         return self

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import DataRoot, Device, FilePath, Workers, out_option
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.model_config import TIMM, TORCHVISION, Backbone
+from orn.stage2_train.settings.model_config import MOTION, TIMM, TORCHVISION, Backbone
 from orn.stage2_train.settings.resources import NEWEST
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class ClipsRequest(Request):
             raise ValueError("--clip-frames excludes --rate and --frames all; omit one")
         if self.weights is not None and self.backbone is None:
             raise ValueError("--weights requires --backbone; pass both")
+        if self.backbone == MOTION:
+            raise ValueError("--backbone: expected a network, got motion; pass --motion")
         if self.backbone is not None and not self.backbone.startswith((TIMM, TORCHVISION)):
             raise ValueError(
                 f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, whose "
