@@ -304,7 +304,9 @@ def as_summary(file: EvalFile) -> Summary:
         drawn = file.drawn
         notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
     else:
-        notes.append(f"no intervals: {file.drawn.groups_text()} are too few")
+        drawn = file.drawn
+        number = counted(drawn.num_groups, drawn.over.removesuffix("s"), drawn.over)
+        notes.append(f"no intervals: expected at least five {drawn.over}, got {number}")
     notes = [f"{'; '.join(notes)}."]
     tables = [
         Table(
