@@ -11,6 +11,7 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ from orn.shared.video.read import FrameEstimate, estimate
 logger = logging.getLogger(__name__)
 
 _SLACK_SECONDS = 10.0
+_QUICKLY_READ = 1000
+"""Number of headers that are read in a second or two, without a progress bar."""
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 
 
@@ -153,12 +156,15 @@ def read_headers(videos: Sequence[Video]) -> dict[str, FrameEstimate]:
             length = estimate(video.path, rate=video.rate)
         except VideoDecodeError as err:
             length = FrameEstimate(frames=0, rate=25.0, problem=str(err))
-        bar.advance()
+        if bar is not None:
+            bar.advance()
         return length
 
     if not videos:
         return {}
-    with progress("read headers", total=len(videos), unit="videos") as bar:
+    number, is_shown = len(videos), len(videos) > _QUICKLY_READ
+    shown = progress("read headers", total=number, unit="videos") if is_shown else nullcontext()
+    with shown as bar:
         lengths = in_threads(length_of, videos)
     return {video.id: length for video, length in zip(videos, lengths, strict=True)}
 

@@ -7,7 +7,6 @@ import click
 from orn.commands import options
 from orn.commands.output import echo_text
 from orn.shared.environment import wait_passively
-from orn.shared.errors import ConfigError
 from orn.shared.jobs.progress import TERMINAL
 
 
@@ -64,9 +63,9 @@ from orn.shared.jobs.progress import TERMINAL
 @click.option(
     "--overlay",
     type=options.PATH,
-    metavar="OUT.mp4",
-    help="Write a copy of a single video with its objects, the predicted class over time, and "
-    "the most important pair.",
+    metavar="OUT.mp4|FOLDER",
+    help="Write a copy of each video with its objects, the predicted class over time, and the "
+    "most important pair; several videos require a folder.",
 )
 @click.option(
     "--html",
@@ -97,17 +96,11 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     from orn.stage1_detect.imports.import_config import ObjectOptions
 
     config = options.config_of(PredictConfig, typed, options=ObjectOptions())
-    from orn.prediction.given_videos import find_videos
+    from orn.prediction.given_videos import film_paths, find_videos
     from orn.stage2_train.runs.find_run import local_folder
 
     videos = find_videos(config.videos, rate=config.rate)
-    if config.overlay is not None and len(videos) > 1:
-        raise ConfigError(
-            where=f"--overlay {config.overlay}",
-            expected="one video",
-            got=f"{len(videos):,}",
-            remedy="pass one",
-        )
+    film_paths(config.overlay, videos)
     folder = local_folder(config.run)
     from orn.prediction.predict_job import predict_videos  # imports torch
 

@@ -84,13 +84,14 @@ def _drawn(
     detections = frame.detections
     if picture is None:
         picture = gray_frame(height=detections.height, width=detections.width)
-    return draw_frame(
+    drawn_HW3, _ = draw_frame(
         picture,
         DrawnObjects.of(detections, score_threshold=score_threshold),
         class_names=frame.class_names,
         caption=f"frame {frame.index}, {frame.seconds:.3f} s",
         size=size,
     )
+    return drawn_HW3
 
 
 def _pictures(

@@ -176,6 +176,21 @@ def imported_from(
         yield objects
 
 
+def check_detects(model: OpenedModel, request: PredictConfig) -> None:
+    """Raise DetectorError if the objects of a network can only be passed, not detected."""
+    recorded = model.config.detector
+    # A file is untrusted, because it is executed.
+    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
+    if has_none and request.config is None:
+        kind = "" if recorded.is_imported else "objects of "
+        raise DetectorError(
+            f"trained on {kind}{path_text(recorded.title)}, which cannot be detected; pass "
+            "those of the videos with --objects FILE --format coco|csv, or --shards FOLDER, or "
+            "--config NAME|FILE, --checkpoint FILE and --any-detector",
+            where=path_text(model.path),
+        )
+
+
 def load_its_detector(model: OpenedModel, request: PredictConfig) -> Detector:
     """Load the detector used to train a network, or the one chosen by the user.
 
@@ -189,16 +204,6 @@ def load_its_detector(model: OpenedModel, request: PredictConfig) -> Detector:
     from orn.stage1_detect.mmdet.detector import load_detector
 
     recorded = model.config.detector
-    # A file is untrusted, because it is executed.
-    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
-    if has_none and request.config is None:
-        raise DetectorError(
-            f"trained on objects of {path_text(recorded.title)}, which "
-            "`orn predict` cannot detect; pass those of the videos with --objects FILE --format "
-            "coco|csv, or --shards FOLDER, or --config NAME|FILE, --checkpoint FILE and "
-            "--any-detector",
-            where=path_text(model.path),
-        )
     name = request.config or recorded.config_name
     config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=request.checkpoint)
     detector = load_detector(

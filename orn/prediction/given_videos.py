@@ -33,6 +33,26 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
     return tuple(videos.values())
 
 
+def film_paths(out: Path | None, videos: Sequence[Video]) -> dict[str, Path]:
+    """Return the overlay video of each video by id: `out`, or a file in it unless it ends in .mp4.
+
+    Raises:
+        ConfigError: if `out` is one file for several videos.
+    """
+    if out is None:
+        return {}
+    if out.suffix.lower() != ".mp4":
+        return {video.id: out / f"{video.path.stem}.mp4" for video in videos}
+    if len(videos) > 1:
+        raise ConfigError(
+            where=f"--overlay {path_text(out)}",
+            expected=f"a folder for {len(videos):,} videos",
+            got="a file",
+            remedy="omit .mp4",
+        )
+    return {video.id: out for video in videos}
+
+
 def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not source:  # as a path, it would be the current folder
         raise ConfigError("VIDEO: expected a file or a folder, got an empty string")

@@ -42,8 +42,8 @@ class PredictConfig:
     rate: float | None = None
     """Frames per second of videos that are folders of frames."""
     overlay: Path | None = None
-    """Write a copy of a single video with its objects, the predicted class over time, and the
-    most important pair."""
+    """File for a copy of the video with its objects, the predicted class over time, and the most
+    important pair; of several videos, a folder."""
     html: Path | None = None
     """Write a self-contained page of all videos: predictions over time, and explanations."""
     threads: int | None = None
@@ -56,12 +56,8 @@ class PredictConfig:
         self.options.check(self.objects, self.form)
         if self.objects is not None and self.shards is not None:
             raise ConfigError("--objects and --shards: expected at most one, got both; omit one")
-        for name, path, suffix in (
-            ("--overlay", self.overlay, ".mp4"),
-            ("--html", self.html, ".html"),
-        ):
-            if path is not None and path.suffix.lower() != suffix:
-                raise ConfigError(f"{name}: expected OUT{suffix}, got {path}")
+        if self.html is not None and self.html.suffix.lower() != ".html":
+            raise ConfigError(f"--html: expected OUT.html, got {self.html}")
 
     def typed(self) -> str:
         """Return the command line that does the same."""

@@ -17,12 +17,13 @@ from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Video
 from orn.prediction.detecting import (
     Objects,
+    check_detects,
     detected_by,
     imported_from,
     load_its_detector,
     objects_in,
 )
-from orn.prediction.given_videos import find_videos
+from orn.prediction.given_videos import film_paths, find_videos
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
 from orn.prediction.video import check_pairs, predict_video
@@ -122,8 +123,9 @@ def predict_videos(
     """
     request = replace(request, threads=DataAndDevice(threads=request.threads).num_threads())
     torch.set_num_threads(request.threads or 1)
+    films = film_paths(request.overlay, videos)
     check_output_files(
-        [request.overlay, request.html],
+        [*films.values(), request.html],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
@@ -134,6 +136,8 @@ def predict_videos(
     model = open_model(run, device=request.device)
     log_precision(run, model.config, model.device.type)
     check_pairs(model, request.pairs)
+    if request.objects is None and request.shards is None:
+        check_detects(model, request)
     page = None
     if request.html is not None:
         from orn.prediction.prediction_page import PredictionPage  # importing it takes a second
@@ -151,7 +155,7 @@ def predict_videos(
             for video in videos:
                 try:
                     predicted = _predict(
-                        *(model, video, objects, request, page, bar),
+                        *(model, video, objects, request, films.get(video.id), page, bar),
                         write=write if as_json else None,
                     )
                     segments[video.id] = predicted.segments
@@ -217,13 +221,14 @@ def _predict(
     video: Video,
     objects: Objects,
     request: PredictConfig,
+    film: Path | None,
     page: PredictionPage | None,
     bar: Bar,
     *,
     write: Callable[[str], None] | None,
 ) -> PredictedVideo:
     """Predict and draw a video; print its windows and segments as they are completed."""
-    is_drawn, pairs = request.overlay is not None or page is not None, request.pairs
+    is_drawn, pairs = film is not None or page is not None, request.pairs
     if is_drawn and model.relates_pairs:
         pairs = max(pairs, PAIRS_SHOWN)
     num_detected = 0
@@ -249,11 +254,11 @@ def _predict(
                 predicted.windows.append(result)
             if write is not None:
                 write(json_text(result.as_json(most_pairs=request.pairs)))
-        if request.overlay is not None:
+        if film is not None:
             from orn.prediction.prediction_film import draw_prediction
 
             draw_prediction(
-                request.overlay,
+                film,
                 model,
                 predicted,
                 threshold=request.threshold,

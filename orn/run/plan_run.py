@@ -44,6 +44,7 @@ from orn.stage2_train.runs.run_folder import (
     RUN_MARKER,
     earlier_run,
 )
+from orn.stage2_train.settings.model_config import TIMM, TORCHVISION
 from orn.stage2_train.settings.recipe import (
     SMALL,
     Recipe,
@@ -285,9 +286,10 @@ def _usual_run(dataset: Dataset, recipe: str, request: PipelineConfig) -> Path:
 
 
 def _of_backbone(backbone: str | None) -> tuple[str, ...]:
-    """Return the settings for maps of a network, of frames of the size on which it was trained."""
-    if backbone is None:
-        return ()
+    """Return the settings for maps of a network, of frames of the size on which it was trained, or
+    for another backbone."""
+    if backbone is None or not backbone.startswith((TIMM, TORCHVISION)):
+        return () if backbone is None else (f"model.backbone={backbone}",)
     from orn.stage2_train.model.backbones import published_size  # imports torch
 
     height, width = published_size(backbone)

@@ -110,8 +110,9 @@ def draw_frame(
     caption: str = "",
     size: tuple[int, int] | None = None,
     font_share: float = FONT_SHARE,
-) -> NDArray[np.uint8]:
-    """Draw the objects on a frame and return (H', W', 3) uint8 RGB, enlarged if it is small.
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Draw the objects on a frame; return (H', W', 3) uint8 RGB, enlarged if the frame is small,
+    and (H', W') the pixels with text.
 
     Args:
         frame_HW3: (H, W, 3) uint8 RGB, with the same content as the objects' grid, at any size.
@@ -137,7 +138,8 @@ def draw_frame(
     _draw_names(scene, taken, objects, shown_n, class_names, font_share)
     if size is not None and size != own_size:
         scene = cv2.resize(scene, size)
-    return np.ascontiguousarray(scene)
+        taken = cv2.resize(taken.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return np.ascontiguousarray(scene), taken
 
 
 def _draw_masks(
@@ -174,20 +176,36 @@ def _draw_names(
             text += f" {objects.scores[row]:.2f}"
         wide, tall = (side + 2 * _PADDING for side in text_size(text, pixels))
         box = objects.boxes[row] * np.array([width / columns, height / rows] * 2)
-        x1, y1, x2, y2 = box.round().astype(int).tolist()
-        corners = [(x, y) for y in (y1 - tall, y2, y1) for x in (x1, x2 - wide)]
-        corners = [
-            (max(min(x, width - wide), 0), max(min(y, height - tall), 0)) for x, y in corners
-        ]
-        free = [(x, y) for x, y in corners if not taken[y : y + tall, x : x + wide].any()]
-        if not free:
+        place = text_place(taken, box, (wide, tall))
+        if place is None:
             continue
-        x, y = free[0]
-        taken[y : y + tall, x : x + wide] = True
+        x, y = place
         color = class_color(label)
         scene[y : y + tall, x : x + wide] = color
         ink = text_color(color)
         draw_text(scene, text, x + _PADDING, y + _PADDING, pixels=pixels, color=ink)
+
+
+def text_place(
+    taken: NDArray[np.bool_], box_4: NDArray[np.float64], size: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Return the left and top of a free place for a text next to a box, which is `taken` then; None
+    if there is none.
+
+    Args:
+        taken: (H, W) the pixels with text.
+        box_4: x1 y1 x2 y2 in pixels.
+        size: (width, height) of the text.
+    """
+    (height, width), (wide, tall) = taken.shape, size
+    x1, y1, x2, y2 = box_4.round().astype(int).tolist()
+    for y in (y1 - tall, y2, y1, y2 - tall):
+        for x in (x1, x2 - wide):
+            left, top = max(min(x, width - wide), 0), max(min(y, height - tall), 0)
+            if not taken[top : top + tall, left : left + wide].any():
+                taken[top : top + tall, left : left + wide] = True
+                return left, top
+    return None
 
 
 def _draw_caption(

@@ -166,7 +166,7 @@ class Matching:
     matched: dict[str, SourceVideo]
     """Source video of each matched id, in the order of the list."""
     ignoring_case: tuple[str, ...]
-    """Matched ids that differ in case or extension in the source."""
+    """Matched ids that differ in case in the source, not only in extension."""
     unmatched: tuple[SourceVideo, ...]
     """Source videos without a match."""
     ambiguous: tuple[str, ...]
@@ -190,7 +190,8 @@ def match_videos(sources: Sequence[SourceVideo], video_ids: Iterable[str]) -> Ma
         if len(left) == len(ids) == 1:
             matched[ids[0]] = left[0]
             taken.add(id(left[0]))
-            ignoring_case += ids
+            own, other = (text[: len(without_suffix(text))] for text in (ids[0], left[0].id))
+            ignoring_case += ids if own != other else []
         elif left:
             ambiguous += ids
     return Matching(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orn.shared.errors import ConfigError
 from orn.shared.text import typed_config
-from orn.stage2_train.settings.model_config import TIMM, TORCHVISION, check_backbone
+from orn.stage2_train.settings.model_config import MOTION, TIMM, TORCHVISION, check_backbone
 
 if TYPE_CHECKING:
     from orn.stage2_train.settings.recipe import Recipe
@@ -69,6 +69,8 @@ class ClipsConfig:
             raise ConfigError("--clip-frames excludes --rate and --frames all; omit one")
         if self.weights is not None and self.backbone is None:
             raise ConfigError("--weights requires --backbone; pass both")
+        if self.backbone == MOTION:
+            raise ConfigError("--backbone: expected a network, got motion; pass --motion")
         if self.backbone is not None:
             _check_backbone(self.backbone)
         if self.backbone is not None and not self.backbone.startswith((TIMM, TORCHVISION)):

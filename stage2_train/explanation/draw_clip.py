@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
+from orn.shared.drawing.draw_frame import (
+    FONT_SHARE,
+    DrawnObjects,
+    draw_frame,
+    draw_text,
+    text_place,
+    text_size,
+)
 from orn.shared.pages.render import Picture
 from orn.stage2_train.explanation.shown_clip import SeenObject, ShownClip
 
@@ -125,18 +132,17 @@ def draw_frame_of_clip(
         size: as for `draw_frame`.
         font_share: as for `draw_frame`.
     """
-    picture_HW3 = draw_frame(
+    picture_HW3, taken = draw_frame(
         image_HW3, objects, class_names=names, caption=caption, size=size, font_share=font_share
     )
     for pair in clip.shown_pairs(1, against=against) if clip is not None else ():
         assert clip is not None
         height, width, _ = picture_HW3.shape
         centers = []
-        for number, (seen, at) in enumerate(clip.members(pair)):
+        for seen, at in clip.members(pair):
             if seen.is_whole_frame or abs(at - seconds) > reach_seconds:
                 continue
             corners_42 = _corners(seen, clip.grid, (width, height)).round().astype(int)
-            (x1, y1), (_, y2) = corners_42[0].tolist(), corners_42[2].tolist()
             box_52 = np.concatenate([corners_42, corners_42[:1]])
             centers.append(corners_42.mean(axis=0))
             if abs(at - seconds) <= _NOW_SECONDS:
@@ -145,8 +151,10 @@ def draw_frame_of_clip(
             _draw_lines(picture_HW3, list(_dashes(box_52)), thickness=2)
             text, pixels = f"{seen.title} {at:.2f} s", max(13, round(font_share * height))
             wide, tall = text_size(text, pixels)
-            left, top = max(min(x1, width - wide), 0), y1 if number else y2 - tall
-            top = max(min(top, height - tall), 0)
+            place = text_place(taken, corners_42[[0, 2]].reshape(-1), (wide, tall))
+            if place is None:
+                continue
+            left, top = place
             picture_HW3[top : top + tall, left : left + wide] = _RIM
             draw_text(picture_HW3, text, left, top, pixels=pixels, color=_LINE)
         _join(picture_HW3, centers, pair.logit_drop)

@@ -261,7 +261,9 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
             drawn = self.drawn
             notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
         else:
-            notes.append(f"no intervals: {self.drawn.groups_text()} are too few")
+            drawn = self.drawn
+            number = counted(drawn.num_groups, drawn.over.removesuffix("s"), drawn.over)
+            notes.append(f"no intervals: expected at least five {drawn.over}, got {number}")
         notes = [f"{'; '.join(notes)}."]
         tables = [
             Table(

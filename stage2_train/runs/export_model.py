@@ -8,7 +8,7 @@ from typing import Any
 
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import require_utf8
-from orn.shared.errors import CheckpointError
+from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.outputs import check_output_folder, check_same_job
 from orn.shared.pages.render import render_markdown
@@ -53,9 +53,13 @@ def export_run(run: Path, out: Path) -> tuple[str, ...]:
     check_output_folder(out, marker=MODEL_MARKER)
     model = open_model(run, device="cpu")
     config = replace(model.config, recorded_paths=None)
-    if (out / CONFIG_NAME).exists():  # a run records paths, which an export has not
-        recorded, remedy = to_dict(recorded_config(out)), "choose a different folder"
-        check_same_job(recorded, to_dict(config), where=out, remedy=remedy)
+    if (out / CONFIG_NAME).exists():
+        recorded, remedy = recorded_config(out), "choose a different folder"
+        if recorded.recorded_paths is not None:  # which an export has not
+            raise ConfigError(
+                where=out, expected="a folder for a model", got="a run", remedy=remedy
+            )
+        check_same_job(to_dict(recorded), to_dict(config), where=out, remedy=remedy)
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME, MADE_FROM_NAME]
     remove_stale_temporaries(out)
     write_config(out, config)  # first, because it marks the folder as an export

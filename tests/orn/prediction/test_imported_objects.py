@@ -51,6 +51,10 @@ def test_objects_are_matched_by_folder_and_name_of_a_video(on_imported, tmp_path
 
 def test_an_exported_run_says_that_objects_must_be_given(on_imported, tmp_path: Path) -> None:
     run_orn("export", on_imported.run, tmp_path / "model")
+    refused = run_orn("export", on_imported.run, on_imported.run, exit_code=2).stderr
+    assert refused.count("\n") == 1 and "got a run" in refused
+    refused = predict(on_imported, validation(on_imported)[0], exit_code=1).stderr
+    assert "trained on imported objects" in refused and "predict:" not in refused
     card = (tmp_path / "model" / "README.md").read_text()
     assert "VIDEO.mp4 --objects FILE --format coco" in card and "detector's weights" not in card
 

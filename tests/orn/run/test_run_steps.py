@@ -136,6 +136,12 @@ def test_a_backbone_is_passed_on_with_the_size_of_its_frames(table: Path) -> Non
         assert setting in train
 
 
+def test_motion_alone_is_passed_on(table: Path) -> None:
+    _, _, clips, train, *_ = opened(table, backbone="motion")
+    assert "--motion" in clips and "--backbone" not in clips
+    assert "model.backbone=motion" in train and "data.crop" not in train
+
+
 @pytest.mark.parametrize(("seconds", "alone"), [(5.0, True), (60.0, False)])
 def test_short_steps_start_no_processes(table: Path, seconds: float, alone: bool) -> None:
     pipeline, _ = open_pipeline(PipelineConfig(dataset=str(table), recipe="demo"))

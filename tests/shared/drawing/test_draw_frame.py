@@ -32,9 +32,10 @@ def disc(size: int) -> NDArray[np.bool_]:
 def test_no_objects_and_labels_without_a_name() -> None:
     gray = gray_frame(height=400, width=400)
     nothing = DrawnObjects.of(detected(0))
-    assert (draw_frame(gray, nothing, class_names=COCO_CLASSES) == gray).all()
-    assert (draw_frame(gray, objects(disc(9), labels=[80]), class_names=("a",)) == gray).all()
-    assert draw_frame(gray, nothing, class_names=(), size=(30, 20)).shape == (20, 30, 3)
+    assert (draw_frame(gray, nothing, class_names=COCO_CLASSES)[0] == gray).all()
+    assert (draw_frame(gray, objects(disc(9), labels=[80]), class_names=("a",))[0] == gray).all()
+    picture_HW3, texts_HW = draw_frame(gray, nothing, class_names=(), caption="a", size=(30, 20))
+    assert picture_HW3.shape == (20, 30, 3) and texts_HW.shape == (20, 30) and texts_HW.any()
 
 
 def detected(num: int) -> FrameDetections:

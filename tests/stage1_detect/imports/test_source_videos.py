@@ -39,7 +39,11 @@ def test_videos_are_matched_by_name_and_else_whatever_their_case(
     paths = {video_id: str(video.path) for video_id, video in result.matched.items()}
     assert paths == matched
     assert list(result.matched) == [name for name in listed if name in matched]
-    assert result.ignoring_case == tuple(i for i, path in matched.items() if path[2:] != i)
+    stems = {
+        own: (Path(path[2:]).with_suffix(""), Path(own).with_suffix(""))
+        for own, path in matched.items()
+    }
+    assert result.ignoring_case == tuple(own for own, (one, other) in stems.items() if one != other)
     assert result.ambiguous == tuple(ambiguous)
 
 
