@@ -13,7 +13,7 @@ from orn.shared.jobs.progress import TERMINAL
 
 @click.command("predict")
 @click.argument("run", metavar="RUN|MODEL|hf://ORG/NAME")
-@click.argument("videos", metavar="VIDEO...", nargs=-1)
+@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
 @click.option(
     "--shards",
     type=options.PATH,
@@ -100,7 +100,7 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     from orn.prediction.given_videos import find_videos
     from orn.stage2_train.runs.find_run import local_folder
 
-    videos = find_videos(config.videos, rate=config.rate)
+    videos = find_videos([str(video) for video in config.videos], rate=config.rate)
     if config.overlay is not None and len(videos) > 1:
         raise ConfigError(
             where=f"--overlay {config.overlay}",
