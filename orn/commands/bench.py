@@ -131,7 +131,7 @@ def loader(
 @options.device
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "bfloat16"]),
+    type=options.Precision(),
     metavar="[fp32|bf16]",
     help="Number format of our backbone; the loop uses fp32.  [default: fp32]",
 )
@@ -202,7 +202,7 @@ def gpu(*, out: Path, as_json: bool, **typed: Any) -> int:
     """
     from orn.benchmarks.gpu import measure_all
 
-    usual = {"minutes": 8.0, "only": (), "device": "auto", "tiny": False}
+    usual: dict[str, Any] = {"minutes": 8.0, "only": (), "device": "auto", "tiny": False}
     records = measure_all(out, **(usual | options.given(typed)))
     echo_result(records, lambda rows: summary_of({"measurement": rows}), as_json=as_json)
     return 0 if all(record["state"] == "done" for record in records) else SOME_FAILED

@@ -64,7 +64,7 @@ def inspect(*, as_json: bool, **typed: Any) -> int:
 
 
 @click.command("verify")
-@click.argument("paths", metavar="SHARD|FOLDER...", nargs=-1, type=options.PATH)
+@click.argument("paths", metavar="SHARD|FOLDER...", nargs=-1, required=True, type=options.PATH)
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Number of processes.  [default: one per core]"
 )

@@ -12,7 +12,7 @@ from orn.shared.jobs.progress import TERMINAL
 
 @click.command("predict")
 @click.argument("run", metavar="RUN|MODEL|hf://ORG/NAME")
-@click.argument("videos", metavar="VIDEO...", nargs=-1)
+@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
 @click.option(
     "--shards",
     type=options.PATH,
@@ -99,7 +99,7 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     from orn.prediction.given_videos import film_paths, find_videos
     from orn.stage2_train.runs.find_run import local_folder
 
-    videos = find_videos(config.videos, rate=config.rate)
+    videos = find_videos([str(video) for video in config.videos], rate=config.rate)
     film_paths(config.overlay, videos)
     folder = local_folder(config.run)
     from orn.prediction.predict_job import predict_videos  # imports torch

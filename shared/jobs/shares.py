@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from orn.shared.data_files import read_json
 from orn.shared.errors import ConfigError
@@ -33,10 +33,8 @@ class Share:
         return f"{self.number}/{self.total}"
 
     @classmethod
-    def parse(cls, text: object) -> object:
+    def parse(cls, text: str) -> Self:
         """Return the share for a value of `--share`; raise ValueError if it is invalid."""
-        if not isinstance(text, str):
-            return text
         match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
         number, total = map(int, match.groups()) if match else (0, 0)
         if not 1 <= number <= total:

@@ -14,6 +14,29 @@ REFUSED = {
         ("--share 5/4", "'--share': expected K/N with K from 1 to N"),
         ("--share 1/2 --fresh", "--share and --fresh: expected one"),
     ],
+    "clips vlog": [
+        ("--size 12", "'--size': expected HEIGHTxWIDTH, such as 256x256, got '12'"),
+        ("--backbone resnet99", "--backbone: expected resnet18, resnet50"),
+        ("--clip-frames 8 --rate 5", "--clip-frames excludes --rate and --frames all"),
+    ],
+    "import-objects vlog masks --format csv": [
+        ("--groups", "--groups: does not apply to the format csv; omit it"),
+    ],
+    "train demo": [("--from runs/a --weights b", "--from and --weights: expected at most one")],
+    "eval runs/a": [("--name a/b", "--name 'a/b': expected letters, digits")],
+    "predict runs/a": [("", "Missing argument 'VIDEO...'")],
+    "predict runs/a b.mp4": [
+        ("--html a.txt", "--html: expected OUT.html, got a.txt"),
+        ("--objects a", "--objects and --format require each other; pass both"),
+    ],
+    "verify": [("", "Missing argument 'SHARD|FOLDER...'")],
+    "ablate demo": [
+        ("", "--table and --systems: expected one of them, got neither"),
+        ("--table 2 --vary a", "--vary: expected KEY=VALUE,VALUE"),
+    ],
+    "inspect a": [("--frame 1 --seconds 2", "--frame and --seconds: expected at most one")],
+    "manifest new a.csv": [("--group person", "--group requires --split or --folds")],
+    "run a.toml": [("--split 80/20 --folds 3", "--split and --folds: expected at most one")],
 }
 
 

@@ -14,10 +14,7 @@ from tests.shared.jobs.text_work import TEXTS, UNITS, WHOLE, TextWork, texts_in
 PLAN = Plan(dataset="texts", frames="all", units=UNITS)
 
 
-def share(text: str) -> Share:
-    made = Share.parse(text)
-    assert isinstance(made, Share)
-    return made
+share = Share.parse
 
 
 def job_in(folder: Path, text: str | None = None, plan: Plan = PLAN) -> Job:
