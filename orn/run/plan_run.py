@@ -74,6 +74,8 @@ class Pipeline:
     """Number of folds of a cross-validation; None for a single split."""
     no_final: bool = False
     """Whether to omit the last training of a cross-validation, on all videos."""
+    joins_by_time: bool = True
+    """Whether frames and objects are joined by time."""
     new_run: str | None = None
     """How the training data differ from those of an earlier run, which is kept; None without one,
     or once the run has begun."""
@@ -211,6 +213,7 @@ def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pi
         split=split,
         folds=folds,
         no_final=request.no_final,
+        joins_by_time=settings.model.variant != "authors",
     )
     if recipe == SMALL and isinstance(objects, DetectConfig):
         threshold = _score_threshold(pipeline, dataset, settings.data.score_threshold)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from orn.data_manifests.check import CheckConfig, check
-from orn.data_manifests.records import ALL, Split
+from orn.data_manifests.records import ALL, SPLITS, Split
 from orn.data_manifests.update import write_fold_manifests
 from orn.run.plan_run import Pipeline
 from orn.shared.errors import SOME_FAILED, PipelineError
@@ -31,8 +31,11 @@ from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.report.report_job import ReportConfig, stale_report, write_report
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.open_data import ObjectsCheck, check_objects_of_segments
+from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
+    CONFIG_NAME,
     LAST_NAME,
     REPORT_NAME,
     earlier_run,
@@ -56,6 +59,7 @@ def pipeline_steps(pipeline: Pipeline) -> list[Step]:
             config=objects,
             command=objects.typed(),
         ),
+        *_check_of_objects(pipeline),
         Step(name="clips", function=make_clips, config=clips, command=clips.typed()),
     ]
     for fold, training in pipeline.trainings.items():
@@ -74,6 +78,27 @@ def pipeline_steps(pipeline: Pipeline) -> list[Step]:
             stale=partial(stale_report, pipeline.run, split=split),
         ),
     ]
+
+
+def _check_of_objects(pipeline: Pipeline) -> Iterator[Step]:
+    """Yield the step that refuses missing objects before frames are stored, unless segments without
+    objects are left out, or frames and objects are not joined by time."""
+    if pipeline.train.resources.partial or not pipeline.joins_by_time:
+        return
+    clips = pipeline.clips
+    config = ObjectsCheck(
+        manifest=pipeline.train.manifest,
+        data_root=pipeline.data_root,
+        shards=pipeline.objects.out,
+        splits=SPLITS if pipeline.folds else ("train", "validation", pipeline.split),
+        clip_frames=clips.clip_frames if clips.has_center_frames else None,
+    )
+    yield Step(
+        name="check-objects",
+        function=check_objects_of_segments,
+        config=config,
+        command="check that all segments have objects",
+    )
 
 
 def _training_steps(pipeline: Pipeline, fold: str, training: TrainConfig) -> Iterator[Step]:
@@ -130,7 +155,23 @@ def _calibration(run: Path, training: TrainConfig, *, ending: str = "") -> Step:
 def _of_run(training: TrainConfig) -> DataAndDevice:
     """Return the resources of a training for commands that take paths from its run."""
     own = training.resources
-    return replace(WITH_WORKERS, partial=own.partial, workers=own.workers, threads=own.threads)
+    assert training.run is not None
+    is_elsewhere = _is_elsewhere(training.run, own.data_root)
+    return replace(
+        WITH_WORKERS,
+        data_root=own.data_root if is_elsewhere else None,
+        partial=own.partial,
+        workers=own.workers,
+        threads=own.threads,
+    )
+
+
+def _is_elsewhere(run: Path, data_root: Path | None) -> bool:
+    """Return whether a run has recorded another data root, such as one that was renamed since."""
+    if data_root is None or not (run / CONFIG_NAME).is_file():
+        return False
+    paths = recorded_config(run).paths(run)
+    return paths is not None and paths.data_root.resolve() != data_root.resolve()
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:

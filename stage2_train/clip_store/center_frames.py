@@ -4,13 +4,16 @@ F = 10, L = 4:   0 1 | 2 3 4 | 5 6 | 7 8 9      centers 0 3 5 8
 F =  2, L = 4:   0 0 1 1                        a short segment repeats frames, in order
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.data_manifests.records import Video
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import Frame
+from orn.shared.video.read import seconds_of_frames
 
 
 def center_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
@@ -43,6 +46,45 @@ def frames_of_segments(
         else np.zeros(0, np.int64)
         for first, last in spans
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlannedFrames:
+    """The frames of a video that will be stored, n of them."""
+
+    seconds: NDArray[np.float64]
+    """(n,) times."""
+    of_segments: Mapping[TimeRange, NDArray[np.int64]] | None
+    """Indices of the center frames of each segment; None if all frames are stored."""
+
+    @classmethod
+    def of(
+        cls, video: Video, segments: Sequence[TimeRange], clip_frames: int | None
+    ) -> "PlannedFrames":
+        """Return the frames of a video that `orn clips` stores.
+
+        Args:
+            video: the video.
+            segments: times of its segments.
+            clip_frames: number of center frames of each segment; None for all frames.
+
+        Raises:
+            VideoDecodeError: if the times of its frames cannot be read.
+        """
+        seconds_F = seconds_of_frames(video.path, rate=video.rate)
+        if clip_frames is None:
+            return cls(seconds=seconds_F, of_segments=None)
+        own = frames_of_segments(seconds_F, segments, clip_frames)
+        chosen_n = np.unique(np.concatenate(own))
+        rows = [np.searchsorted(chosen_n, frames) for frames in own]
+        of_segments = dict(zip(segments, rows, strict=True))
+        return cls(seconds=seconds_F[chosen_n], of_segments=of_segments)
+
+    def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
+        """Return the increasing indices of the frames that a segment with this time range reads."""
+        if self.of_segments is None:
+            return np.arange(*times.rows(self.seconds))
+        return self.of_segments[times]
 
 
 def frames_at(frames: Iterable[Frame], indices: Sequence[int]) -> Iterator[Frame]:

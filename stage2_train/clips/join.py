@@ -8,7 +8,7 @@ training and evaluation.
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +21,8 @@ from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import counted, first_few
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.center_frames import PlannedFrames
+from orn.stage2_train.clip_store.clip_store import ClipFrames, ClipStore
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ def join_split(
     far: dict[str, SkippedSegment] = {}
     if by_time:
         there = [segment for segment in segments if problems[segment.video_id] is None]
-        far = _without_detections(there, clips, detections)
+        far = _without_detections(there, clips.frames, detections)
     usable: list[Segment] = []
     skipped = [
         SkippedSegment(
@@ -151,17 +152,69 @@ def join_split(
             skipped.append(far[segment.id])
         else:
             usable.append(segment)
-    missing = [row for row in skipped if row.remedy is not None]
-    if missing and not partial:
-        _warn(f"{dataset.name}, {split}", [row for row in missing if row.detail], "cannot be used")
-        first = missing[0]
-        raise JoinError(
-            f"{dataset.name}, {split}: {len(missing):,} of {counted(num_listed, 'segment')} "
-            f"cannot be used, first {first.id}: {first.why}; {first.remedy}, or exclude such "
-            "segments with --partial"
-        )
+    if not partial:
+        _refuse_missing(f"{dataset.name}, {split}", skipped, num_listed)
     _warn(f"{dataset.name}, {split}", skipped, "skipped")
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
+
+
+def check_detections(
+    dataset: Dataset,
+    splits: Iterable[str],
+    detections: DetectionFolder,
+    *,
+    clip_frames: int | None,
+) -> None:
+    """Refuse missing detections as `join_split` does, before frames are stored.
+
+    Args:
+        dataset: the segments.
+        splits: names of the splits that are read.
+        detections: their detections.
+        clip_frames: number of center frames that are stored of each segment; None for all frames.
+
+    Raises:
+        JoinError: for the first split with segments that cannot be used.
+    """
+    videos, of_video = {video.id: video for video in dataset.videos}, _by_video(dataset.segments)
+
+    def frames_of(video_id: str) -> PlannedFrames:
+        times = [_times(segment) for segment in of_video[video_id]]
+        return PlannedFrames.of(videos[video_id], times, clip_frames)
+
+    for split in splits:
+        segments = [segment for segment in dataset.segments if segment.split == split]
+        problems = {name: _objects_problem(name, detections) for name in _by_video(segments)}
+        there = [segment for segment in segments if problems[segment.video_id] is None]
+        skipped = [*_without_detections(there, frames_of, detections).values()]
+        for segment in segments:
+            if problem := problems[segment.video_id]:
+                skipped.append(SkippedSegment(id=segment.id, reason=problem[0], remedy=problem[1]))
+        _refuse_missing(f"{dataset.name}, {split}", skipped, len(segments))
+
+
+def _refuse_missing(split: str, skipped: Iterable[SkippedSegment], num_listed: int) -> None:
+    """Raise JoinError if segments cannot be used because data is missing."""
+    missing = [row for row in skipped if row.remedy is not None]
+    if not missing:
+        return
+    _warn(split, [row for row in missing if row.detail], "cannot be used")
+    first = missing[0]
+    raise JoinError(
+        f"{split}: {len(missing):,} of {counted(num_listed, 'segment')} cannot be used, first "
+        f"{first.id}: {first.why}; {first.remedy}, or exclude such segments with --partial"
+    )
+
+
+def _by_video(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
+    of_video: dict[str, list[Segment]] = {}
+    for segment in segments:
+        of_video.setdefault(segment.video_id, []).append(segment)
+    return of_video
+
+
+def _times(segment: Segment) -> TimeRange:
+    return TimeRange(segment.start_seconds, segment.stop_seconds)
 
 
 def _warn(split: str, skipped: Iterable[SkippedSegment], what: str) -> None:
@@ -196,8 +249,7 @@ _Problem = tuple[str, str | None] | None
 
 
 def _segment_problem(segment: Segment, dataset: Dataset, clips: ClipStore) -> _Problem:
-    times = TimeRange(segment.start_seconds, segment.stop_seconds)
-    frames = clips.frames(segment.video_id)
+    times, frames = _times(segment), clips.frames(segment.video_id)
     if not frames.covers(times):
         return f"its time range is not in {clips.name}", "run `orn clips`"
     if dataset.task == "single-label" and len(segment.labels) != 1:
@@ -207,15 +259,16 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: ClipStore) -> _P
 
 
 def _without_detections(
-    segments: Iterable[Segment], clips: ClipStore, detections: DetectionFolder
+    segments: Iterable[Segment],
+    frames_of: Callable[[str], ClipFrames | PlannedFrames],
+    detections: DetectionFolder,
 ) -> dict[str, SkippedSegment]:
     """Return, by id, the segments that contain a frame without detections near its time."""
     far: dict[str, SkippedSegment] = {}
-    of_video: dict[str, list[Segment]] = {}
-    for segment in segments:
-        of_video.setdefault(segment.video_id, []).append(segment)
+    of_video = _by_video(segments)
     for video_id, seconds_D in detections.seconds_of(of_video).items():
-        seconds_F = clips.frames(video_id).seconds
+        frames = frames_of(video_id)
+        seconds_F = frames.seconds
         if np.array_equal(seconds_D, seconds_F):
             continue
         join = partial(
@@ -230,8 +283,7 @@ def _without_detections(
             continue
         nearest = join(index_D=detections.video(video_id).frame_indices)
         for segment in of_video[video_id]:
-            times = TimeRange(segment.start_seconds, segment.stop_seconds)
-            own = clips.frames(video_id).indices_in(times)
+            own = frames.indices_in(_times(segment))
             far_n = own[~nearest.is_near_n[own]]
             if not far_n.size:
                 continue
@@ -258,14 +310,9 @@ def _video_problem(video_id: str, clips: ClipStore, detections: DetectionFolder)
         if any(failed.id == video_id for failed in clips.failed):
             return "its video could not be decoded for the clip store", None
         return f"its video is not in {clips.name}", "run `orn clips`"
-    if video_id not in detections:
-        if any(failed.id == video_id for failed in detections.failed):
-            return "its video could not be decoded for the shards", None
-        return f"its video is not in the shards {detections.path}", f"run `{detections.command}`"
-    entry = detections.entry(video_id)
-    if entry.frames == 0:
-        return f"no frame of its video was processed for the shards {detections.path}", None
-    detected = entry.source_digest
+    if problem := _objects_problem(video_id, detections):
+        return problem
+    detected = detections.entry(video_id).source_digest
     if detected == UNKNOWN_SOURCE:
         raise JoinError(
             f"video {video_id}: the masks in {detections.path} were imported without the video, "
@@ -279,4 +326,14 @@ def _video_problem(video_id: str, clips: ClipStore, detections: DetectionFolder)
             f"{detected} in the shards {detections.path}; the video has changed: run "
             f"`{detections.command}` and `orn clips` again, which process it alone"
         )
+    return None
+
+
+def _objects_problem(video_id: str, detections: DetectionFolder) -> _Problem:
+    if video_id not in detections:
+        if any(failed.id == video_id for failed in detections.failed):
+            return "its video could not be decoded for the shards", None
+        return f"its video is not in the shards {detections.path}", f"run `{detections.command}`"
+    if detections.entry(video_id).frames == 0:
+        return f"no frame of its video was processed for the shards {detections.path}", None
     return None

@@ -122,10 +122,13 @@ def training_change(run: Path, dataset: Dataset, recipe: Recipe) -> str | None:
     if not (run / CONFIG_NAME).is_file():
         return None
     before, labels = recorded_config(run).dataset, training_labels(dataset, recipe)
+    # that of usable segments, which are all if there are as many
+    is_known = before.num_train == len(_trained(dataset, recipe))
+    known = before.train_digest if is_known else labels
     clips = counted(len(_trained(dataset, recipe)), "training clip")
     classes = counted(len(dataset.classes), "class", "classes")
     changes = []
-    if (recorded_inputs(run) or {}).get("labels", labels) != labels:
+    if (recorded_inputs(run) or {}).get("labels", known) != labels:
         instead = counted(before.num_train, "training clip")
         is_other = clips != instead
         changes.append(

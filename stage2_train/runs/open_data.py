@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
+from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Segment, Task
 from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError, ShardNotFoundError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.outputs import differences
+from orn.shared.jobs.outputs import default_folder, differences
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.time_join import frame_interval
-from orn.shared.text import typed
+from orn.shared.text import counted, typed
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.frame_maps import map_settings
@@ -27,7 +29,12 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
+from orn.stage2_train.clips.join import (
+    JoinedSplit,
+    check_detections,
+    check_rates,
+    join_split,
+)
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.model.backbones import map_shape
@@ -182,6 +189,46 @@ def open_paths(
     detections = DetectionFolder(paths.shards)
     check_rates(dataset.videos, detections)
     return OpenedData(dataset=dataset, clips=clips, detections=detections, partial=partial)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectsCheck:
+    """The segments that `check_objects_of_segments` checks."""
+
+    manifest: str
+    """Name or file of the manifest."""
+    data_root: Path
+    """Folder of all data sets."""
+    shards: Path | None
+    """Folder of shards; None for that of the data set."""
+    splits: Sequence[str]
+    """Names of the splits that are read."""
+    clip_frames: int | None
+    """Number of center frames that are stored of each segment; None for all frames."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedObjects:
+    """Segments whose objects are there."""
+
+    num_segments: int
+
+    def summary(self) -> str:
+        """Return their number in words."""
+        return f"all of {counted(self.num_segments, 'segment')} have objects"
+
+
+def check_objects_of_segments(config: ObjectsCheck, _: Reporter = SILENT) -> CheckedObjects:
+    """Check that segments have objects, before frames are stored.
+
+    Raises:
+        JoinError: if objects are missing.
+    """
+    dataset = load_dataset(config.manifest, config.data_root)
+    detections = DetectionFolder(config.shards or default_folder("shards", dataset.name))
+    check_detections(dataset, config.splits, detections, clip_frames=config.clip_frames)
+    number = sum(segment.split in config.splits for segment in dataset.segments)
+    return CheckedObjects(num_segments=number)
 
 
 def lacks_store(dataset_name: str, resources: DataAndDevice) -> bool:

@@ -100,6 +100,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.start is not None and self.weights is not None:
             raise ConfigError("--from and --weights: expected at most one, got both; omit one")
+        if self.run and self.start and Path(self.start).resolve() == self.run.resolve():
+            raise ConfigError("--from: expected another run than --run; pass a different --run")
 
     def typed(self) -> str:
         """Return the command line that does the same."""

@@ -85,7 +85,7 @@ from orn.cli import orn
 
 for words, message in [
     (["run", ""], "got an empty string"),
-    (["run", "a.mp4", "b.mp4", "--overlay", "out.mp4"], "expected one video, got 2"),
+    (["run", "a.mp4", "b.mp4", "--overlay", "out.mp4"], "expected a folder for 2 videos"),
     (["hf://absent", "film.mp4"], "expected hf://ORG/NAME"),
 ]:
     result = CliRunner().invoke(orn, ["predict", *words])

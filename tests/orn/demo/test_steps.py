@@ -12,9 +12,9 @@ def test_demos_never_share_files() -> None:
 
 def test_the_steps_of_the_demo() -> None:
     steps = demo_steps(3)
-    names = "world check detect clips train calibrate eval baseline report page film"
+    names = "world check detect check-objects clips train calibrate eval baseline report page film"
     assert [step.name for step in steps] == names.split()
-    assert "--data data/seed-3" in steps[4].command
+    assert "--data data/seed-3" in steps[5].command
 
 
 def test_training_and_clips_of_a_demo_determine_what_remains(tmp_path, monkeypatch) -> None:

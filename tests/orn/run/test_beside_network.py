@@ -22,7 +22,7 @@ def carried_out(folder: Path, folds: int | None, task: str, metric: str) -> Path
     options = make_workspace(world, folder, task, metric)
     pipeline = pipeline_of(world, options, folds=folds, no_final=True)
     begin(pipeline)
-    for step in pipeline_steps(pipeline)[3:]:
+    for step in pipeline_steps(pipeline)[4:]:
         carry_out(step)
     return pipeline.run
 

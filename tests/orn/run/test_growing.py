@@ -15,7 +15,7 @@ from orn.run.plan_run import open_pipeline
 from orn.run.run_config import PipelineConfig
 from orn.run.run_estimate import estimate_pipeline
 from orn.run.run_steps import run_pipeline
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, JoinError
 from orn.shared.jobs.steps import Step
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.runs.eval_file import read_eval
@@ -245,3 +245,55 @@ def test_objects_that_are_gone_are_refused_before_the_first_step(kitchen: Kitche
     edit_objects(lambda rows: [row for row in rows if not row.startswith("film3,")])
     with pytest.raises(ConfigError, match=r"objects\.csv: .*none any more of film3; restore"):
         kitchen.plan()
+
+
+@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+def test_other_labels_are_noticed_without_the_record_of_the_run(kitchen: Kitchen) -> None:
+    kitchen.run()
+    (USUAL / "made_from.json").unlink()
+    trained = [name for name, (split, *_) in splits().items() if split == "train"]
+    row = next(row for row in kitchen.rows if row.partition(",")[0] == trained[0])
+    label = "down" if row.endswith("right") else "right"
+    kitchen.rows[kitchen.rows.index(row)] = f"{trained[0]},{label}"
+    kitchen.write()
+    planned = kitchen.plan()
+    assert planned["run"].name == f"{USUAL.name}-2"
+    assert "other training labels" in planned["new_run"]
+
+
+@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+def test_a_run_finds_a_data_root_that_was_renamed(kitchen: Kitchen) -> None:
+    kitchen.run()
+    Path("data").mkdir()
+    Path("kitchen").rename("data/kitchen")
+    moved = {"dataset": "kitchen.toml", "data_root": Path("data"), "split": None}
+    labels = Path("data/kitchen/labels.csv").read_text().splitlines()
+    assert len(labels) == 13
+    assert kitchen.run(**moved)["run"] == str(USUAL)
+
+
+@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+def test_a_run_does_not_start_from_itself(kitchen: Kitchen) -> None:
+    with pytest.raises(ConfigError, match="--from: expected another run than --run"):
+        open_pipeline(kitchen.request(run=USUAL, start=USUAL))
+
+
+@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+@pytest.mark.parametrize(
+    ("lost", "problem"),
+    [
+        (
+            ("film4,0,", "film4,1,", "film4,2,"),
+            r"first film4: some of its frames have no detections",
+        ),
+        (("film4,",), r"first film4: its video is not in the shards"),
+    ],
+)
+def test_missing_objects_are_refused_before_frames_are_stored(
+    kitchen: Kitchen, lost: tuple[str, ...], problem: str
+) -> None:
+    edit_objects(lambda rows: [row for row in rows if not row.startswith(lost)])
+    with pytest.raises(JoinError, match=problem):
+        kitchen.run()
+    assert Path("shards/kitchen").exists() and not Path("clips").exists()
+    assert kitchen.run(partial=True)["num_segments"]

@@ -82,12 +82,12 @@ class Begun:
     def run_all(self) -> list[str]:
         """Run the steps from training to report; return the commands that were run."""
         self.commands.clear()
-        run_steps(pipeline_steps(self.pipeline)[3:])
+        run_steps(pipeline_steps(self.pipeline)[4:])
         return [*self.commands]
 
     def answers(self) -> dict[str, str | None]:
         """Return why each output is stale; None if it is current."""
-        steps = {step.name: step for step in pipeline_steps(self.pipeline)[4:]}
+        steps = {step.name: step for step in pipeline_steps(self.pipeline)[5:]}
         answers = {name: step.stale() for name, step in steps.items()}
         assert all(steps[name].is_current() == (why is None) for name, why in answers.items())
         try:
