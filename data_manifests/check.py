@@ -128,7 +128,7 @@ def _warnings(
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"the {split} split has no segments"
-    yield from split_advice(labels, listing.segments, listing.classes)
+    yield from split_advice(labels, listing.segments, listing.classes, root=dataset.root)
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
         table = shlex.quote(str(dataset.root / labels.table))
         yield (
@@ -171,9 +171,18 @@ def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[
     return warnings
 
 
-def split_advice(labels: Any, segments: Sequence[Segment], classes: Sequence[str]) -> list[str]:
+def split_advice(
+    labels: Any, segments: Sequence[Segment], classes: Sequence[str], *, root: Path
+) -> list[str]:
     """Return the warnings about the splits, and for a small table with a drawn split the advice to
-    cross-validate; none for folds, which are evaluated together."""
+    cross-validate; none for folds, which are evaluated together.
+
+    Args:
+        labels: labels of the manifest.
+        segments: all segments.
+        classes: names of the classes.
+        root: folder of the data set.
+    """
     is_table = isinstance(labels, TableLabels)
     if is_table and labels.folds:
         return []
@@ -182,6 +191,7 @@ def split_advice(labels: Any, segments: Sequence[Segment], classes: Sequence[str
         return warnings
     return [
         f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {len(segments)}; "
-        "cross-validate with --folds 5 (`orn manifest new TABLE.csv --folds 5 --fresh`)",
+        f"cross-validate: run `orn manifest new {shlex.quote(str(root / labels.table))} --folds 5 "
+        "--fresh` first",
         *warnings,
     ]

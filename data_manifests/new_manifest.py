@@ -169,7 +169,9 @@ def plan_manifest(
             _split_reason(guess, split, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",
         ],
-        "warnings": split_advice(manifest.labels, listing.segments, listing.classes),
+        "warnings": split_advice(
+            manifest.labels, listing.segments, listing.classes, root=dataset.root
+        ),
     }
     return NewManifest(manifest=manifest, dataset=dataset, files=files, summary=summary)
 

@@ -72,7 +72,9 @@ def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
         "removed": removed,
         "new_run": _new_run(pipeline, training),
         "downloads": sorted({step.download for step in steps if step.download}),
-        "advice": split_advice(labels, dataset.segments, dataset.classes) if labels else [],
+        "advice": split_advice(labels, dataset.segments, dataset.classes, root=dataset.root)
+        if labels
+        else [],
         "faster": _FASTER if _may_be_faster(pipeline, dataset, device) else None,
     }
 

@@ -47,6 +47,7 @@ from orn.shared.jobs.workers import (
 from orn.shared.text_summary import Summary
 
 _STDERR = 2
+_STOPPING = "stopping: all that is done is kept; run the same command again to go on"
 _SAFE_PATH = "PYTHONSAFEPATH"
 """Variable without which the server could import modules from the current folder."""
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -88,6 +89,7 @@ class Step:
             try:
                 process.join()
             except KeyboardInterrupt as interrupt:
+                TERMINAL.line(_STOPPING)
                 if isinstance(interrupt, Terminated):  # the terminal sends Ctrl-C to both
                     process.terminate()
                 process.join()

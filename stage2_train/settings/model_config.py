@@ -5,6 +5,7 @@ Defaults are the paper's sizes (Baradel et al. 2018, section 4) and its full mod
 ResNet-18 backbone of its ablations. Every system in the paper's tables combines these settings.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
@@ -214,11 +215,11 @@ class NetworkConfig:
                 f"object_parts: expected a subset of {', '.join(get_args(ObjectPart))}, in this "
                 f"order, got {list(self.object_parts)}"
             )
-        if self.clique_size == 1 and self.relation_frames == "earlier":
-            raise ValueError(
-                f"relation_frames: expected same for cliques of one object, got "
-                f"{self.relation_frames}"
-            )
+        for_one = {"relation_frames": "same", "pair_geometry": False}
+        others = {name: own for name, own in for_one.items() if getattr(self, name) != own}
+        if self.clique_size == 1 and others:
+            needed = " and ".join(f"{name} = {json.dumps(own)}" for name, own in others.items())
+            raise ValueError(f"clique_size: 1, cliques of one object, requires {needed}; set it")
         if self.pair_geometry and (self.clique_size != 2 or self.objects == "cells"):
             raise ValueError(
                 f"pair_geometry: expected pairs of detections, got cliques of {self.clique_size} "

@@ -4,6 +4,7 @@ killed twice."""
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -94,8 +95,11 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     assert f"train {run}/all.toml " in typed[-2] and typed[-1] == f"orn report {run}"
     without = opened("kitchen.toml", data_root=Path(), recipe="demo", no_final=True)
     assert without == [*typed[:-2], typed[-1]]
-    with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; .*--fresh"):
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; ") as raised:
         opened(table, folds=3, group="person")
+    (typed,) = re.findall("`orn (.*)`", str(raised.value))
+    run_orn(*shlex.split(typed))
+    assert any("fold-3" in line for line in opened(table, folds=3, group="person"))
 
 
 def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
@@ -190,7 +194,7 @@ def test_a_dry_run_of_a_table_writes_nothing(table, where, monkeypatch) -> None:
     words = ("run", table, "--split", "60/40", "--recipe", "demo", "--dry-run")
     ran = run_orn(*words)
     assert "90 frames" in ran.stdout
-    assert ran.stderr.count("cross-validate with --folds 5") == 1
+    assert ran.stderr.count(f"{table} --folds 5 --fresh`") == 1
     assert sorted(Path().rglob("*")) == before
     run_orn("manifest", "new", table, "--split", "60/40")
     run_orn(*words)

@@ -70,6 +70,12 @@ def step(way: Any, output: Path) -> Step:
     )
 
 
+hears_ctrl_c = pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    reason="Ctrl-C is ignored where the tests were started, as behind & in a script",
+)
+
+
 def test_a_step_is_run_until_its_output_is_current(tmp_path: Path, capfd) -> None:
     well = step("well", tmp_path / "output")
     assert list(run_steps([well])) == ["well"]
@@ -101,10 +107,7 @@ def test_a_step_that_fails_ends_the_list_and_nothing_else(tmp_path, capfd, way, 
         assert (tmp_path / "after").exists()
 
 
-@pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
-    reason="Ctrl-C is ignored where the tests were started, as behind & in a script",
-)
+@hears_ctrl_c
 def test_an_interrupted_step_ends_us_with_its_exit_code(tmp_path: Path, capfd) -> None:
     with pytest.raises(PipelineError, match="exit code 130"):
         run_steps([step("stop", tmp_path / "output")])
@@ -125,6 +128,27 @@ def test_a_step_ends_with_the_process_that_is_killed(tmp_path: Path) -> None:
         killed.wait()
         ended, _, _ = select.select([file], [], [], SECONDS)
         assert ended and file.read() == ""
+
+
+@hears_ctrl_c
+def test_ctrl_c_says_at_once_what_is_kept(tmp_path: Path) -> None:
+    """Before the step has ended, which gets it from the terminal as well."""
+    os.mkfifo(tmp_path / "output")
+    root = str(Path(__file__).parents[3])
+    code = f"import sys; sys.path.append({root!r}); from pathlib import Path; "
+    code += "from tests.shared.jobs.test_steps import step; step('wait', Path('output')).run()"
+    words = (sys.executable, "-P", "-c", code)
+    stopped = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert stopped.stderr is not None
+    with (tmp_path / "output").open() as file:
+        assert file.readline() == "ready\n"
+        stopped.send_signal(signal.SIGINT)  # to us alone: the step goes on
+        while "all that is done is kept; run the same command again" not in (
+            line := stopped.stderr.readline()
+        ):
+            assert line
+        stopped.kill()
+        stopped.wait()
 
 
 def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:

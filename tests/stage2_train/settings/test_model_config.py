@@ -15,7 +15,10 @@ from orn.stage2_train.settings.model_config import NetworkConfig
         ({"backbone": "resnet34"}, "backbone: expected resnet18, "),
         ({"object_parts": ["class", "shape"]}, "object_parts: expected a subset of"),
         ({"object_parts": []}, "object_parts: expected a subset of"),
-        ({"clique_size": 1}, "relation_frames: expected same for cliques of one"),
+        (
+            {"clique_size": 1, "pair_geometry": True},
+            'relation_frames = "same" and pair_geometry = false',
+        ),
         ({"architecture": "trn"}, "heads: expected activity for architecture trn"),
     ],
 )
