@@ -11,7 +11,8 @@ SECONDS: Mapping[str, Mapping[str, float]] = {
         "detect": 3.5,  # a frame
         "detect rtmdet-ins_tiny_8xb32-300e_coco": 0.24,
         "detect mask_rcnn_demo": 0.016,
-        "clips": 0.003,
+        "clips": 0.0018,  # a stored frame, without decoding
+        "decode": 0.0055,  # a million pixels, of stored frames and of those between them
         "motion": 0.0026,  # a decoded frame, whether it is stored or not
         "maps timm/tf_efficientnet_lite0": 0.024,  # a stored frame of 224 x 224 pixels
         "train resnet18 bf16": 0.089,  # a frame of 224 x 224 pixels in a clip

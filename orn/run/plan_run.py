@@ -363,10 +363,13 @@ def _folds(manifest: Manifest, request: PipelineConfig) -> int | None:
         got = getattr(labels, name, None)
         if asked not in (None, got):
             root = data_root_of(manifest, request.data_root) / manifest.root
-            given = {"table": root / getattr(labels, "table", "TABLE.csv"), "folds": request.folds}
+            given: dict[str, Any] = {
+                "table": root / getattr(labels, "table", "TABLE.csv"),
+                "folds": request.folds,
+            }
             given |= {"group": request.group, "data_root": request.data_root, "fresh": True}
             raise ConfigError(
                 f"{manifest.file}: expected --{name} {asked}, got {got or 'none'}; create the "
-                f"splits again with `{new.typed(**given)}`, then run this command again"
+                f"splits again with `{NewConfig(**given).typed()}`, then run this command again"
             )
     return labels.folds if isinstance(labels, TableLabels) else None

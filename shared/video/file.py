@@ -69,15 +69,15 @@ def estimate_file(path: Path) -> FrameEstimate:
     """Return the approximate number of frames without decoding: from the header if the file is
     large enough, else from the number of packets."""
     with opened_video(path, skip_pictures=True) as (container, stream):
-        rate = _rate(path, stream)
+        rate, pixels = _rate(path, stream), stream.width * stream.height
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
         if 0 < promised <= (container.size or 0) // _BELIEVED_FRAME_BYTES:
-            return FrameEstimate(frames=promised, rate=rate)
+            return FrameEstimate(frames=promised, rate=rate, pixels=pixels)
         frames = 0
         with suppress(av.FFmpegError, OSError):  # the readable packets
             for packet in container.demux(stream):
                 frames += packet.size > 0
-        return FrameEstimate(frames=frames, rate=rate)
+        return FrameEstimate(frames=frames, rate=rate, pixels=pixels)
 
 
 def read_file(path: Path, *, start: int = 0) -> Iterator[Frame]:

@@ -75,6 +75,8 @@ class FrameEstimate:
     """Average number of frames per second."""
     duration_seconds: float | None = None
     """Duration if it differs from frames / rate, as in a folder with gaps."""
+    pixels: int = 240_000
+    """Number of pixels of a frame; assumed for a folder, whose frames are not opened."""
     problem: str = ""
     """The reason why the video cannot be opened; empty if it can."""
 

@@ -111,6 +111,8 @@ def describe_clips(request: ClipsConfig, dataset: Dataset | None = None) -> dict
     planned = _plan_store(store)
     settings, frames = store.settings, sum(planned.frames.values())
     seconds = estimated_seconds("clips", frames)
+    if seconds is not None:
+        seconds += estimated_seconds("decode", planned.pixels / 1e6) or 0.0
     if settings.motion is not None and seconds is not None:
         seconds += estimated_seconds("motion", planned.num_decoded) or 0.0
     if frames and seconds is not None and request.backbone is not None:
@@ -301,6 +303,8 @@ class _PlannedStore:
     """Number of frames to store of each missing video."""
     num_decoded: int
     """Number of frames to decode."""
+    pixels: int
+    """Number of pixels of these frames."""
 
 
 def _plan_store(request: StoreRequest) -> _PlannedStore:
@@ -335,8 +339,13 @@ def _plan_store(request: StoreRequest) -> _PlannedStore:
         fresh=fresh,
         unreadable={name: length.problem for name, length in estimates.items() if length.problem},
     )
-    num_decoded = sum(length.frames for length in estimates.values())
-    return _PlannedStore(job=job, frames=frames, num_decoded=num_decoded)
+    lengths = estimates.values()
+    return _PlannedStore(
+        job=job,
+        frames=frames,
+        num_decoded=sum(length.frames for length in lengths),
+        pixels=sum(length.frames * length.pixels for length in lengths),
+    )
 
 
 def _saved_units(path: Path) -> tuple[Unit, ...]:
