@@ -85,7 +85,7 @@ class MotionBetween:
         self._cells = cells
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         still_NN = np.zeros((MOST_CELLS, MOST_CELLS), np.float32)
-        self.still = _described(still_NN, still_NN, cells)
+        self.still = map_of_flow(still_NN, still_NN, cells)
         """The map of a picture that does not change."""
 
     def __call__(
@@ -98,7 +98,7 @@ class MotionBetween:
         if _is_cut(_small(before), _small(after), flow_NN2):
             return self.none
         x_NN, y_NN = (_of_objects(flow_NN2[..., axis], seconds) for axis in (0, 1))
-        return _described(x_NN, y_NN, self._cells)
+        return map_of_flow(x_NN, y_NN, self._cells)
 
 
 def reversed_motion(maps: MotionMaps) -> MotionMaps:
@@ -145,8 +145,8 @@ def _of_objects(component_NN: _Field, seconds: float) -> _Field:
     return np.clip(speed_NN, -_MOST_SPEED, _MOST_SPEED)
 
 
-def _described(x_NN: _Field, y_NN: _Field, cells: tuple[int, int]) -> MotionMaps:
-    """Return the (C, h, w) map of a flow with these components per second."""
+def map_of_flow(x_NN: _Field, y_NN: _Field, cells: tuple[int, int]) -> MotionMaps:
+    """Return the (C, h, w) map of a flow with these components per second, of N x N pixels."""
     length_NN, direction_NN = _polar(x_NN, y_NN)
     is_still_NN = length_NN < _STILL_LENGTH
     x_by_y_NN, x_by_x_NN = np.gradient(x_NN, _PIXEL)

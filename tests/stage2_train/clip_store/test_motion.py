@@ -3,8 +3,14 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
-from orn.stage2_train.clip_store.motion import SCALES_C, reversed_motion
+from orn.stage2_train.clip_store.motion import (
+    MOST_CELLS,
+    SCALES_C,
+    map_of_flow,
+    reversed_motion,
+)
 from orn.stage2_train.clip_store.motion_windows import frame_motion
+from tests.reference import motion as reference
 from tests.stage2_train.clip_store.moving_pictures import (
     film,
     texture,
@@ -41,6 +47,18 @@ def test_rotation_has_curl() -> None:
     assert abs(inner[DIVERGENCE].mean()) < 0.05
     assert inner[X] == pytest.approx(-speed * y, abs=0.03)
     assert inner[Y] == pytest.approx(speed * x, abs=0.03)
+
+
+@pytest.mark.parametrize("cells", [(7, 7), (3, 5), (56, 56)])
+def test_the_map_of_a_flow_is_that_of_the_loop(cells: tuple[int, int]) -> None:
+    center = (np.arange(MOST_CELLS) + 0.5) / MOST_CELLS - 0.5
+    y_NN, x_NN = np.meshgrid(center, center, indexing="ij")
+    random = np.random.default_rng(0).normal(scale=0.1, size=(2, MOST_CELLS, MOST_CELLS))
+    for flow_2NN in ([-0.6 * y_NN, 0.6 * x_NN], random):  # a rotation, and noise with still pixels
+        x_NN_32, y_NN_32 = np.asarray(flow_2NN, np.float32)
+        got = map_of_flow(x_NN_32, y_NN_32, cells)
+        expected = reference.map_of_flow(x_NN_32.astype(float), y_NN_32.astype(float), cells)
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_zoom_has_divergence_in_frames_of_any_shape() -> None:
