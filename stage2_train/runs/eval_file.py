@@ -304,9 +304,7 @@ def as_summary(file: EvalFile) -> Summary:
         drawn = file.drawn
         notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
     else:
-        drawn = file.drawn
-        number = counted(drawn.num_groups, drawn.over.removesuffix("s"), drawn.over)
-        notes.append(f"no intervals: expected at least five {drawn.over}, got {number}")
+        notes.append(f"no intervals over fewer than five {file.drawn.over}")
     notes = [f"{'; '.join(notes)}."]
     tables = [
         Table(
