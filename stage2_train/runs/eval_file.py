@@ -261,9 +261,7 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
             drawn = self.drawn
             notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
         else:
-            drawn = self.drawn
-            number = counted(drawn.num_groups, drawn.over.removesuffix("s"), drawn.over)
-            notes.append(f"no intervals: expected at least five {drawn.over}, got {number}")
+            notes.append(f"no intervals over fewer than five {self.drawn.over}")
         notes = [f"{'; '.join(notes)}."]
         tables = [
             Table(
