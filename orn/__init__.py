@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from orn.stage2_train.settings.resources import DataAndDevice
     from orn.stage2_train.training.train import TrainingSummary
     from orn.stage2_train.training.training_inputs import TrainConfig
+    from orn.steps.pipeline_config import PipelineConfig
+    from orn.steps.run_steps import PipelineSummary
 
     __version__: str
 
@@ -46,6 +48,7 @@ __all__ = [
     "evaluate",
     "report",
     "predict",
+    "run",
     "DetectConfig",
     "ImportConfig",
     "ObjectOptions",
@@ -55,6 +58,7 @@ __all__ = [
     "EvalConfig",
     "ReportConfig",
     "PredictConfig",
+    "PipelineConfig",
     "SILENT",
     "TERMINAL",
     "open_shard",
@@ -78,6 +82,7 @@ _CONFIGS = {
     "EvalConfig": "orn.stage2_train.evaluation.eval_config",
     "ReportConfig": "orn.stage2_train.report.report_job",
     "PredictConfig": "orn.prediction.predict_config",
+    "PipelineConfig": "orn.steps.pipeline_config",
     "ShardWriter": "orn.shared.shards.writer",
     "SILENT": "orn.shared.jobs.progress",
     "TERMINAL": "orn.shared.jobs.progress",
@@ -180,6 +185,19 @@ def predict(config: PredictConfig, reporter: Reporter | None = None) -> Predicte
         reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
     """
     from orn.prediction.predict_job import predict as function
+
+    return function(config, reporter or __getattr__("SILENT"))
+
+
+def run(config: PipelineConfig, reporter: Reporter | None = None) -> PipelineSummary:
+    """Process a data set from videos to a report, as `orn run --yes` does.
+
+    Args:
+        config: what to do.
+        reporter: shows the steps, such as `orn.TERMINAL`; None: nothing is shown, but the steps,
+            which are processes of their own, write to stderr.
+    """
+    from orn.steps.run_steps import run as function
 
     return function(config, reporter or __getattr__("SILENT"))
 

@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from orn.commands import options
-from orn.commands.output import echo_result, echo_text
+from orn.commands.output import echo_result, echo_text, print_record
 from orn.shared.environment import wait_passively
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.progress import TERMINAL
 
 
 @click.command("run")
@@ -76,8 +77,8 @@ def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
     created. The time of each step is estimated before the first one starts. Each
     step is printed as the command that it runs. Rerun the command to resume an interrupted run.
     """
-    from orn.run.run_config import PipelineConfig
     from orn.stage1_detect.imports.import_config import ObjectOptions
+    from orn.steps.pipeline_config import PipelineConfig
 
     config = options.config_of(PipelineConfig, typed, options=ObjectOptions())
     if not (yes or dry_run or sys.stdin.isatty()):
@@ -86,10 +87,10 @@ def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
             "--dry-run for the estimate"
         )
     wait_passively()
-    from orn.run import run_estimate as estimate
-    from orn.run.plan_run import open_pipeline
-    from orn.run.run_steps import as_summary, run_pipeline
     from orn.stage2_train.runs.run_folder import RUN_MARKER
+    from orn.steps import run_estimate as estimate
+    from orn.steps.plan_run import open_pipeline
+    from orn.steps.run_steps import run_pipeline
 
     pipeline, dataset = open_pipeline(config, dry_run=dry_run)
     estimated = estimate.estimate_pipeline(pipeline, dataset)
@@ -101,5 +102,5 @@ def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1
     pipeline = estimate.without_short_workers(pipeline, estimated)
-    echo_result(run_pipeline(pipeline), as_summary, as_json=as_json)
+    print_record(run_pipeline(pipeline, TERMINAL), as_json=as_json)
     return 0

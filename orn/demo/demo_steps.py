@@ -16,7 +16,7 @@ from orn.shared.text import counted, typed
 from orn.shared.text_summary import Summary
 
 if TYPE_CHECKING:
-    from orn.run.plan_run import Pipeline
+    from orn.steps.plan_run import Pipeline
 
 PAGE_NAME, FILM_NAME = "objects/index.html", "film.mp4"
 _HEADS = {
@@ -34,11 +34,11 @@ def demo_pipeline(seed: int) -> "Pipeline":
 
     Seed 0 uses the default folders.
     """
-    from orn.run.plan_run import Pipeline
     from orn.stage1_detect.detect import DetectConfig
     from orn.stage2_train.clip_store.clips_config import ClipsConfig
     from orn.stage2_train.settings.resources import WITH_WORKERS
     from orn.stage2_train.training.training_inputs import TrainConfig
+    from orn.steps.plan_run import Pipeline
 
     tag = f"seed-{seed}" if seed else ""
     root = Path("data", tag)
@@ -67,7 +67,7 @@ def demo_steps(seed: int) -> list[Step]:
     from orn.inspection.inspect_shard import InspectConfig, inspect_shard
     from orn.prediction.predict_config import PredictConfig
     from orn.prediction.predict_job import predict
-    from orn.run.run_steps import pipeline_steps
+    from orn.steps.run_steps import pipeline_steps
 
     pipeline = demo_pipeline(seed)
     root, run, shards = pipeline.data_root, pipeline.run, pipeline.shards_of("demo")

@@ -9,8 +9,6 @@ from typing import Any
 from orn.data_manifests.check import split_advice
 from orn.data_manifests.load import load_manifest
 from orn.data_manifests.records import Dataset
-from orn.run.plan_run import Pipeline
-from orn.run.run_steps import pipeline_steps
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_seconds, time_text
@@ -25,6 +23,8 @@ from orn.stage2_train.runs.run_folder import read_status
 from orn.stage2_train.settings.evaluation_names import CHANGES, MOST_CHANGED
 from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
+from orn.steps.plan_run import Pipeline
+from orn.steps.run_steps import pipeline_steps
 
 _FASTER = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
 """Options to advise on a machine without a GPU."""

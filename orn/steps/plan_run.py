@@ -22,7 +22,6 @@ from orn.data_manifests.new_manifest import (
 from orn.data_manifests.records import ALL, Dataset, Split, fold_names
 from orn.data_manifests.text_files import column_names
 from orn.data_manifests.update import ManifestUpdate, plan_update, updated_listing
-from orn.run.run_config import PipelineConfig
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import (
@@ -54,6 +53,7 @@ from orn.stage2_train.settings.recipe import (
 )
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.stage2_train.training.training_inputs import TrainConfig, check_resumable
+from orn.steps.pipeline_config import PipelineConfig
 
 logger = logging.getLogger(__name__)
 

@@ -20,15 +20,15 @@ import pytest
 from orn.cli import orn as program
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
-from orn.run import run_estimate as estimate
-from orn.run.plan_run import Pipeline, open_pipeline
-from orn.run.run_config import PipelineConfig
-from orn.run.run_steps import pipeline_steps, prediction_command
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.imports.import_config import ObjectOptions
 from orn.stage1_detect.plan_detection import Scope, plan_job
+from orn.steps import run_estimate as estimate
+from orn.steps.pipeline_config import PipelineConfig
+from orn.steps.plan_run import Pipeline, open_pipeline
+from orn.steps.run_steps import pipeline_steps, prediction_command
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_gray
 

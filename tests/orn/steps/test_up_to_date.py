@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 
 from orn.data_manifests.load import load_dataset
-from orn.run import run_estimate
-from orn.run.plan_run import Pipeline
-from orn.run.run_steps import pipeline_steps
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.steps import Step, run_steps
 from orn.stage2_train.evaluation.eval_config import EvalConfig
@@ -25,7 +22,10 @@ from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
 from orn.stage2_train.runs.made_from import is_current, recorded_inputs, why_stale
 from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.training_inputs import open_inputs
-from tests.orn.run.pipelines import LAPTOP, begin, carry_out, pipeline_of
+from orn.steps import run_estimate
+from orn.steps.plan_run import Pipeline
+from orn.steps.run_steps import pipeline_steps
+from tests.orn.steps.pipelines import LAPTOP, begin, carry_out, pipeline_of
 from tests.running import run_orn
 from tests.worlds.films import (
     Film,

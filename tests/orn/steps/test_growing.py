@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.run.plan_run import open_pipeline
-from orn.run.run_config import PipelineConfig
-from orn.run.run_estimate import estimate_pipeline
-from orn.run.run_steps import run_pipeline
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.jobs.steps import Step
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
-from tests.orn.run.pipelines import carry_out
+from orn.steps.pipeline_config import PipelineConfig
+from orn.steps.plan_run import open_pipeline
+from orn.steps.run_estimate import estimate_pipeline
+from orn.steps.run_steps import run_pipeline
+from tests.orn.steps.pipelines import carry_out
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import RECIPE, make_film
 from tests.worlds.videos import write_pictures
@@ -73,7 +73,7 @@ class Kitchen:
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Run what `orn run` runs."""
-        return run_pipeline(open_pipeline(self.request(**options))[0])
+        return run_pipeline(open_pipeline(self.request(**options))[0]).as_json()
 
     def plan(self, **options: Any) -> dict[str, Any]:
         """Return the estimate of a dry run, which writes nothing."""

@@ -5,8 +5,8 @@ Each step is a command that a user could type. The steps detect, clips and train
 remaining work themselves, so videos that are added later are also processed.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -14,9 +14,9 @@ from typing import Any, get_args
 from orn.data_manifests.check import CheckConfig, check
 from orn.data_manifests.records import ALL, SPLITS, Split
 from orn.data_manifests.update import write_fold_manifests
-from orn.run.plan_run import Pipeline
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import counted, typed
 from orn.shared.text_summary import Summary
@@ -45,6 +45,8 @@ from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
 from orn.stage2_train.training.train import train
 from orn.stage2_train.training.training_inputs import TrainConfig
+from orn.steps.pipeline_config import PipelineConfig
+from orn.steps.plan_run import Pipeline, open_pipeline
 
 
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:
@@ -174,11 +176,52 @@ def _is_elsewhere(run: Path, data_root: Path | None) -> bool:
     return paths is not None and paths.data_root.resolve() != data_root.resolve()
 
 
-def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
-    """Run the remaining steps of a pipeline; return the paths of its results and the score.
+@dataclass(frozen=True, slots=True)
+class PipelineSummary:
+    """Result of a pipeline."""
+
+    record: Mapping[str, Any]
+    """Paths of the results, the score with its interval and chance level, and the next command."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record."""
+        return dict(self.record)
+
+    def summary(self) -> Summary:
+        """Return the result in printable form."""
+        result = self.record
+        interval, are_folds = result["interval"], result["split"] == FOLDS
+        ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
+        kind = "segment" if are_folds else f"{result['split']} segment"
+        clips = counted(result["num_segments"], kind)
+        of_all = " of all folds" if are_folds else ""
+        score = f"{result['metric']} {result['score']:.1%}{ends} on {clips}{of_all}"
+        baseline = result["baseline"] and result["baseline"]["text"]
+        facts = {
+            "Score": f"{score}, chance {result['chance']:.1%}",
+            "Baseline": baseline,
+            "Run": result["run"],
+            "Report": result["report"],
+            "Next": result["next"],
+        }
+        return Summary(facts=[(name, value) for name, value in facts.items() if value])
+
+
+def run(config: PipelineConfig, reporter: Reporter = SILENT) -> PipelineSummary:
+    """Process a data set from videos to a report, without a question; see `run_pipeline`.
 
     Raises:
-        PipelineError: if a command fails; the exception carries its exit code.
+        PipelineError: if the data set cannot be used, or a step fails.
+    """
+    pipeline, _ = open_pipeline(config)
+    return run_pipeline(pipeline, reporter)
+
+
+def run_pipeline(pipeline: Pipeline, reporter: Reporter = SILENT) -> PipelineSummary:
+    """Run the remaining steps of a pipeline, each in a process of its own, which writes to stderr.
+
+    Raises:
+        PipelineError: if a step fails; the exception carries its exit code.
     """
     if pipeline.objects.fresh:
         with locked(pipeline.run / LAST_NAME, job="orn train"):
@@ -190,14 +233,15 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     try:
         done = (0, SOME_FAILED) if pipeline.train.resources.partial else (0,)
         library = (pipeline.clips.backbone or "").partition("/")[:1]  # of its frozen network
-        run_steps(pipeline_steps(pipeline), done=done, imports=[*filter(None, library)])
+        steps = pipeline_steps(pipeline)
+        run_steps(steps, reporter, done=done, imports=[*filter(None, library)])
     except PipelineError as err:
         if err.exit_code == SOME_FAILED:
             err.remedy = "repair these videos, or pass --partial to exclude them"
         raise
     file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
     head, figures = next(iter(file.heads().items()))
-    return {
+    record = {
         "run": str(pipeline.run),
         "report": str(pipeline.run / REPORT_NAME),
         "split": file.split,
@@ -209,6 +253,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "baseline": beside_network(pipeline.run, file.split),
         "next": None if pipeline.folds and pipeline.no_final else prediction_command(pipeline),
     }
+    return PipelineSummary(record)
 
 
 def prediction_command(pipeline: Pipeline) -> str:
@@ -219,23 +264,3 @@ def prediction_command(pipeline: Pipeline) -> str:
         if source.form in get_args(RecordsName):
             given = {"objects": "FILE", "form": source.form, **asdict(source.options)}
     return typed("predict", pipeline.run, "VIDEO", **given)
-
-
-def as_summary(result: dict[str, Any]) -> Summary:
-    """Return the result of a pipeline in printable form."""
-    interval = result["interval"]
-    ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
-    are_folds = result["split"] == FOLDS
-    clips = counted(
-        result["num_segments"], "segment" if are_folds else f"{result['split']} segment"
-    )
-    score = f"{result['metric']} {result['score']:.1%}{ends} on {clips}"
-    baseline = result["baseline"] and result["baseline"]["text"]
-    facts = {
-        "Score": f"{score}{' of all folds' if are_folds else ''}, chance {result['chance']:.1%}",
-        "Baseline": baseline,
-        "Run": result["run"],
-        "Report": result["report"],
-        "Next": result["next"],
-    }
-    return Summary(facts=[(name, value) for name, value in facts.items() if value])

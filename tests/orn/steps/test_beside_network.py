@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.run.run_steps import pipeline_steps
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
-from tests.orn.run.pipelines import begin, carry_out, pipeline_of
+from orn.steps.run_steps import pipeline_steps
+from tests.orn.steps.pipelines import begin, carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import build_world, make_workspace, write_maps
 
