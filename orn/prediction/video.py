@@ -140,7 +140,7 @@ def predict_video(
     for first in range(0, len(clips), _BATCH):
         numbers = range(first, min(first + _BATCH, len(clips)))
         batch = collate(samples := [clips[ClipRequest(number)] for number in numbers])
-        inputs = batch.to(model.device)
+        inputs = model.with_frozen_maps(batch.to(model.device))  # for logits and explanations
         own = [segments[number] for number in numbers]
         heads = _logits(model, inputs, own, detections, frames)
         parts = [f"video {video_id}{_times(times[number])}" for number in numbers]

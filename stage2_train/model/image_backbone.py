@@ -26,6 +26,9 @@ from orn.stage2_train.settings.model_config import TIMM
 
 SIZE_ERRORS = (AssertionError, RuntimeError, ValueError)
 """Exceptions that networks raise for an image size that they cannot process."""
+_FRAMES_AT_ONCE = 8
+"""Frames that a frozen network computes at once, as for a store. Memory of larger batches goes back
+to the system after each layer, and getting it anew takes as long as the layers."""
 logger = logging.getLogger(__name__)
 PACKAGED = "tf_efficientnet_lite0"
 """Network whose weights are in a package."""
@@ -86,7 +89,8 @@ class ImageBackbone(nn.Module):
         if self.trains:
             return self.maps(self.normalize_frames(frames_BTCHW))
         with torch.no_grad(), torch.autocast(frames_BTCHW.device.type, enabled=False):
-            return self.maps(self.normalize_frames(frames_BTCHW))
+            parts = frames_BTCHW.flatten(0, 1).split(_FRAMES_AT_ONCE)
+            return torch.cat([self.maps(self.normalize_frames(part[None])) for part in parts])
 
     def maps(self, images_M3HW: Tensor) -> Tensor:
         """Return (M, C, h, w) maps of normalized images."""

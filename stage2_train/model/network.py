@@ -4,6 +4,8 @@ B clips, T frames per clip, M = B * T frames folded, C channels, H W pixels, h w
 classes.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -122,15 +124,22 @@ class ObjectVideoNetwork(nn.Module):
         dtype = next(self.parameters()).dtype
         parts = []
         if self.backbone is not None:
-            maps_BTChw = batch.maps_BTChw
-            if maps_BTChw is None:
-                name = (
-                    "windows_BTNCHW" if isinstance(self.backbone, VideoBackbone) else "frames_BTCHW"
-                )
-                images = batch.required(name)
-                maps_BTChw = self.backbone(images).unflatten(0, images.shape[:2])
-            maps_BTChw = maps_BTChw.to(dtype)
+            maps_BTChw = self._with_maps(batch, self.backbone).required("maps_BTChw").to(dtype)
             parts.append(with_change(maps_BTChw) if self.reads_change else maps_BTChw)
         if self.reads_motion:
             parts.append(batch.required("motion_BTChw").to(dtype))
         return torch.cat(parts, dim=2).flatten(0, 1)
+
+    def with_frozen_maps(self, batch: ClipBatch) -> ClipBatch:
+        """Return the batch with the maps of a frozen image or video network, which does not compute
+        them again for it."""
+        if self.backbone is None or any(own.requires_grad for own in self.backbone.parameters()):
+            return batch
+        return self._with_maps(batch, self.backbone)
+
+    def _with_maps(self, batch: ClipBatch, backbone: MapBackbone) -> ClipBatch:
+        if batch.maps_BTChw is not None:
+            return batch
+        name = "windows_BTNCHW" if isinstance(backbone, VideoBackbone) else "frames_BTCHW"
+        images = batch.required(name)
+        return replace(batch, maps_BTChw=backbone(images).unflatten(0, images.shape[:2]))

@@ -18,6 +18,7 @@ from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
+from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.parts.fitted_forest import FittedForest, ForestInputs, read_forest
 from orn.stage2_train.parts.temperatures import NOT_FITTED, Temperatures, read_temperatures
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
@@ -109,6 +110,12 @@ class OpenedModel:
         ):
             output: NetworkOutput = self.network(batch, heads=self.heads)
         return output
+
+    @torch.inference_mode()
+    def with_frozen_maps(self, batch: ClipBatch) -> ClipBatch:
+        """See `ObjectVideoNetwork.with_frozen_maps`."""
+        network = self.network
+        return network.with_frozen_maps(batch) if isinstance(network, ObjectVideoNetwork) else batch
 
 
 def inference_precision(config: RunConfig, device: str) -> Literal["fp32", "bf16"]:

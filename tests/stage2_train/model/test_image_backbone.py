@@ -116,3 +116,26 @@ def test_a_trained_network_changes(config) -> None:
     network(frames_of(config)).logits_BA.sum().backward()
     assert not torch.equal(before, network.backbone.network.bn1.running_mean)
     assert network.backbone.network.conv_stem.weight.grad.abs().sum() > 0
+
+
+def test_maps_of_a_frozen_network_are_computed_once(config, monkeypatch) -> None:
+    network, batch = build_network(config).eval(), frames_of(config)
+    trained = build_network(replace(config, backbone_trains=True)).eval()
+    assert trained.with_frozen_maps(batch) is batch
+    with torch.inference_mode():
+        expected = network(batch).logits_BA
+        with_maps = network.with_frozen_maps(batch)
+        monkeypatch.setattr(network.backbone, "forward", None)
+        assert torch.equal(network(with_maps).logits_BA, expected)
+        assert network.with_frozen_maps(with_maps) is with_maps
+
+
+def test_a_frozen_network_gets_a_bounded_number_of_frames_at_once(config, monkeypatch) -> None:
+    """Equal to a single batch, up to rounding."""
+    backbone = build_network(config).backbone
+    frames_BTCHW = torch.randint(256, (3, 7, 3, 64, 96), dtype=torch.uint8)
+    whole = backbone.maps(backbone.normalize_frames(frames_BTCHW))
+    seen, compute = [], backbone.maps
+    monkeypatch.setattr(backbone, "maps", lambda own: seen.append(len(own)) or compute(own))
+    torch.testing.assert_close(backbone(frames_BTCHW), whole, rtol=1e-4, atol=1e-4)
+    assert sum(seen) == 21 and max(seen) == 8
