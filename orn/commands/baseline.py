@@ -14,13 +14,11 @@ from orn.shared.jobs.progress import TERMINAL
 @options.data_root
 @options.stores
 @options.partial
-@options.split
+@options.evaluated_split
 @options.recipe
 @options.overrides
 @options.seed
-@click.option(
-    "--out", type=options.PATH, help="Output file or folder.  [default: runs/DATASET-baseline]"
-)
+@options.out("runs/DATASET-baseline")
 @options.as_json
 def baseline(*, as_json: bool, **typed: Any) -> None:
     """Evaluate what simple models make of the same objects and feature maps as a network: a random

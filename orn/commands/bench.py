@@ -18,30 +18,20 @@ if TYPE_CHECKING:
 _out = click.option("--out", type=options.PATH, help="File for the record.")
 _repeats = click.option(
     "--repeats",
-    type=click.IntRange(1, 1000000000),
+    type=options.COUNT,
     help="Number of measurements of each side; the median is reported.  [default: 3]",
 )
 _tiny = click.option("--tiny", is_flag=True, help="Use tiny sizes, for a test run.")
 _batch = options.combined(
-    click.option(
-        "--clips", type=click.IntRange(1, 1000000000), help="Clips in a batch.  [default: 2]"
-    ),
-    click.option(
-        "--frames", type=click.IntRange(1, 1000000000), help="Frames in a clip.  [default: 4]"
-    ),
-    click.option(
-        "--slots", type=click.IntRange(1, 1000000000), help="Objects in a frame.  [default: 10]"
-    ),
+    click.option("--clips", type=options.COUNT, help="Clips in a batch.  [default: 2]"),
+    click.option("--frames", type=options.COUNT, help="Frames in a clip.  [default: 4]"),
+    click.option("--slots", type=options.COUNT, help="Objects in a frame.  [default: 10]"),
     click.option(
         "--backbone",
         type=click.Choice(["resnet18", "resnet50"]),
         help="ResNet to use.  [default: resnet50]",
     ),
-    click.option(
-        "--threads",
-        type=click.IntRange(1, 1024),
-        help="CPU threads of each side; results may differ by rounding errors.  [default: 1]",
-    ),
+    options.threads("each side", "1"),
 )
 
 
@@ -89,11 +79,7 @@ def train_step(
 
 
 @click.command("loader")
-@click.option(
-    *("--data", "data_root"),
-    type=options.PATH,
-    help="Data root with VLOG's clips and the authors' masks.  [default: generated clips]",
-)
+@options.data("Data root with VLOG's clips and the authors' masks.  [default: generated clips]")
 @_repeats
 @_tiny
 @options.as_json
@@ -125,25 +111,20 @@ def loader(
 )
 @click.option(
     "--frames",
-    type=click.IntRange(1, 1000000000),
+    type=options.COUNT,
     help="Number of frames per measurement.  [default: 3]",
 )
 @options.device
 @click.option(
     "--precision",
-    type=options.Precision(),
+    type=options.PRECISION,
     metavar="[fp32|bf16]",
     help="Number format of our backbone; the loop uses fp32.  [default: fp32]",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1, 4096),
-    help="Frames per forward pass of the detector, which affects rounding.  [default: 1, on a "
-    "GPU 8]",
-)
+@options.batch_size
 @click.option(
     "--short",
-    type=click.IntRange(1, 1000000000),
+    type=options.COUNT,
     help="Frames of the short video for peak memory.  [default: 2000]",
 )
 @click.option(

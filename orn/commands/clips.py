@@ -11,32 +11,27 @@ from orn.shared.jobs.progress import TERMINAL
 from orn.shared.text_summary import summary_of
 
 
-class _Size(click.ParamType):
-    name = "size"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", value)
-        if match is None or max(int(match[1]), int(match[2])) > 4096:
-            self.fail(f"expected HEIGHTxWIDTH, such as 256x256, got {value!r}")
-        return int(match[1]), int(match[2])
+def _parse_size(value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", value)
+    if match is None or max(int(match[1]), int(match[2])) > 4096:
+        raise ValueError(f"expected HEIGHTxWIDTH, such as 256x256, got {value!r}")
+    return int(match[1]), int(match[2])
 
 
 @click.command("clips")
 @options.manifest
 @options.data_root
-@click.option("--out", type=options.PATH, help="Output file or folder.  [default: clips/DATASET]")
+@options.out("clips/DATASET")
 @click.option(
     "--size",
-    type=_Size(),
+    type=options.Parsed("size", _parse_size),
     metavar="HEIGHTxWIDTH",
     help="Size of stored frames.  [default: the manifest's, else 256x256; with --backbone, the"
     " network's]",
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1000, min_open=True),
+    type=options.RATE,
     help="Frames per second to store; the nearest frames are selected.  [default: every frame;"
     " with --backbone or --motion, those of a clip of each segment]",
 )
@@ -68,13 +63,9 @@ class _Size(click.ParamType):
     help="Store whole videos, or only their labeled segments.  [default: labeled if segments "
     "have times]",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 100000),
-    help="Number of processes.  [default: one per core, or per GPU]",
-)
+@options.workers("one per core, or per GPU")
 @click.option("--fresh", is_flag=True, help="Discard the existing store and rebuild it.")
-@click.option("--retry-failed", is_flag=True, help="Retry videos that could not be decoded.")
+@options.retry_failed
 @options.dry_run
 @options.as_json
 def clips(*, dry_run: bool, as_json: bool, **typed: Any) -> int:

@@ -12,15 +12,6 @@ from orn.shared.jobs.progress import TERMINAL
 from orn.shared.text_summary import summary_of
 
 
-class _Names(click.ParamType):
-    name = "text"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        return tuple(value.split(","))
-
-
 @click.command("compare")
 @click.argument("one", metavar="ONE", type=options.PATH)
 @click.argument("other", metavar="OTHER", type=options.PATH)
@@ -42,11 +33,7 @@ def compare(one: Path, other: Path, *, name: str | None, as_json: bool) -> None:
 
 @click.command("runs")
 @click.option("--folder", type=options.PATH, help="Folder of runs.  [default: runs]")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Split of the metrics from `orn eval`.  [default: validation]",
-)
+@options.split("Split of the metrics from `orn eval`.")
 @options.as_json
 def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
     """List the runs in runs/ with their progress, metrics and differing settings."""
@@ -64,7 +51,11 @@ def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
     type=click.Choice(["2", "5", "baselines"]),
     help="Train the systems of this table of the paper, or all of its baselines.",
 )
-@click.option("--systems", type=_Names(), help="Train these systems, comma-separated.")
+@click.option(
+    "--systems",
+    type=options.Parsed("text", lambda names: tuple(names.split(","))),
+    help="Train these systems, comma-separated.",
+)
 @click.option(
     *("--seeds", "num_seeds"),
     type=click.IntRange(1, 1000),
@@ -88,7 +79,7 @@ def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
 @click.option(
     "--workers", type=click.IntRange(0, 256), help="Number of data-loading processes.  [default: 0]"
 )
-@options.threads
+@options.threads_of_processes
 @options.device
 @options.dry_run
 @options.as_json
@@ -119,7 +110,7 @@ def ablate(*, dry_run: bool, as_json: bool, **typed: Any) -> None:
     *("--on", "name"),
     help="Evaluation to use: NAME in eval-NAME.json, such as a split.  [default: validation]",
 )
-@click.option(*("--data", "data_root"), type=options.PATH, help="Data root.  [default: the runs']")
+@options.data("Data root.  [default: the runs']")
 @options.as_json
 def eval_epic100(
     verb_run: Path, noun_run: Path, *, name: str | None, data_root: Path | None, as_json: bool

@@ -11,18 +11,6 @@ from orn.shared.jobs.shares import Share
 from orn.shared.text_summary import summary_of
 
 
-class _Share(click.ParamType):
-    name = "share"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Share:
-        try:
-            return Share.parse(value)
-        except ValueError as err:
-            self.fail(str(err))
-
-
 @click.command("detect")
 @options.dataset
 @options.data_root
@@ -42,7 +30,7 @@ class _Share(click.ParamType):
 )
 @click.option(
     "--score-threshold",
-    type=options.SHARE,
+    type=options.FRACTION,
     help="Drop detections with a lower score.  [default: 0.3]",
 )
 @click.option(
@@ -63,12 +51,7 @@ class _Share(click.ParamType):
     metavar="N",
     help="Approximate frames per shard, the most work lost in a crash.  [default: 2000]",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1, 4096),
-    help="Frames per forward pass of the detector, which affects rounding.  [default: 1, on a GPU "
-    "8]",
-)
+@options.batch_size
 @options.workers(
     "one per GPU, else one per core", "Number of processes or actors, each with its own detector."
 )
@@ -85,19 +68,15 @@ class _Share(click.ParamType):
 )
 @click.option(
     "--precision",
-    type=options.Precision(),
+    type=options.PRECISION,
     metavar="[fp32|bf16]",
     help="Precision of the backbone, neck and RPN head.  [default: fp32]",
 )
 @options.fresh
-@click.option(
-    "--retry-failed",
-    is_flag=True,
-    help="Also process videos again that failed.",
-)
+@options.retry_failed
 @click.option(
     "--share",
-    type=_Share(),
+    type=options.Parsed("share", Share.parse),
     metavar="K/N",
     help="Process every N-th unit, starting with the K-th, in an array of jobs.",
 )

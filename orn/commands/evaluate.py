@@ -17,7 +17,7 @@ from orn.shared.jobs.progress import TERMINAL
     help="Without RUN: evaluate the newest run on this data set.  [default: any]  With RUN: "
     "evaluate it on this data set.  [default: the run's]",
 )
-@options.split
+@options.evaluated_split
 @click.option(
     *("--views", "num_clips"),
     type=click.IntRange(1, 1000),

@@ -18,9 +18,7 @@ from orn.commands.output import echo_result
     required=True,
     help="coco: writes results to the file OUT, and the images to OUT.images.json.",
 )
-@click.option(
-    "--shards", type=options.PATH, help="Folder of the shards.  [default: shards/DATASET]"
-)
+@options.shards
 @options.data_root
 @options.as_json
 def export_objects(

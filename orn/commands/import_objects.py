@@ -26,22 +26,16 @@ from orn.shared.text_summary import summary_of
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1000, min_open=True),
+    type=options.RATE,
     help="Frame rate in Hz of the frame numbers in the source.  [default: the video's; for "
     "something-else 12]",
 )
 @options.object_options
 @options.data_root
-@click.option("--out", type=options.PATH, help="Output file or folder.  [default: shards/DATASET]")
-@click.option(
-    "--workers", type=click.IntRange(1, 100000), help="Number of processes.  [default: 1]"
-)
-@click.option("--fresh", is_flag=True, help="Remove the existing job in the folder and start over.")
-@click.option(
-    "--retry-failed",
-    is_flag=True,
-    help="Also import videos again that failed.",
-)
+@options.out("shards/DATASET")
+@options.workers("1")
+@options.fresh
+@options.retry_failed
 @options.dry_run
 @options.as_json
 def import_objects(*, dry_run: bool, as_json: bool, **typed: Any) -> int:

@@ -35,7 +35,7 @@ from orn.shared.text import counted, escape
 )
 @click.option(
     "--score-threshold",
-    type=click.FloatRange(0, 1),
+    type=options.FRACTION,
     help="Minimum score of the objects in OUT.  [default: that of the detection]",
 )
 @click.option(
@@ -43,11 +43,7 @@ from orn.shared.text import counted, escape
     metavar="DATASET",
     help="Read frames from the videos of this data set.  [default: from the plan next to SHARD]",
 )
-@click.option(
-    *("--data", "data_root"),
-    type=options.PATH,
-    help="Data root.  [default: from the plan next to SHARD, else that of the data set]",
-)
+@options.data("Data root.  [default: from the plan next to SHARD, else that of the data set]")
 @options.as_json
 def inspect(*, as_json: bool, **typed: Any) -> int:
     """Show the contents of a SHARD: videos, detector, classes and sizes.

@@ -18,44 +18,90 @@ _T = TypeVar("_T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class _FilePath(click.ParamType):
-    name = "path"
+class Parsed(click.ParamType):
+    """A type whose values a function parses; its ValueError is an error of the option."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if value == "":  # Path("") is the current folder
-            self.fail("expected a path, got an empty string; omit the option or pass a path")
-        return Path(value)
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self.parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.parse(value)
+        except ValueError as err:
+            self.fail(str(err))
+
+
+def _parse_path(value: str) -> Path:
+    if value == "":  # Path("") is the current folder
+        raise ValueError("expected a path, got an empty string; omit the option or pass a path")
+    return Path(value)
 
 
 _FORMATS = {"fp32": "float32", "bf16": "bfloat16"}
 
 
-class Precision(click.ParamType):
-    name = "precision"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the number format, as recorded in plans and shards, where it is also accepted."""
-        number_format = _FORMATS.get(value, value)
-        if number_format not in _FORMATS.values():
-            self.fail(f"expected one of {', '.join(_FORMATS)}, got {value!r}")
-        return str(number_format)
+def _parse_precision(value: str) -> str:
+    """Return the number format, as recorded in plans and shards, where it is also accepted."""
+    number_format = _FORMATS.get(value, value)
+    if number_format not in _FORMATS.values():
+        raise ValueError(f"expected one of {', '.join(_FORMATS)}, got {value!r}")
+    return number_format
 
 
-PATH = _FilePath()
+PATH = Parsed("path", _parse_path)
 """A file or folder, which may not exist."""
+PRECISION = Parsed("precision", _parse_precision)
+"""Number format of a network."""
 COUNT = click.IntRange(1, 10**9)
-SHARE = click.FloatRange(0, 1)
+FRACTION = click.FloatRange(0, 1)
 RATE = click.FloatRange(0, 1000, min_open=True)
 """Frames per second."""
-PICKED_RATE = click.FloatRange(0.001, 1000)
-"""Frames per second to select."""
+
+
+def data(text: str) -> Decorator:
+    """Return the option `--data`."""
+    return click.option(*("--data", "data_root"), type=PATH, help=text)
+
+
+def out(usual: str) -> Decorator:
+    """Return the option `--out`."""
+    return click.option("--out", type=PATH, help=f"Output file or folder.  [default: {usual}]")
+
+
+def split(what: str) -> Decorator:
+    """Return the option `--split`."""
+    names = click.Choice(["train", "validation", "test"])
+    return click.option("--split", type=names, help=f"{what}  [default: validation]")
+
+
+def threads(of: str, usual: str) -> Decorator:
+    """Return the option `--threads`."""
+    text = f"CPU threads of {of}; results may differ by rounding errors.  [default: {usual}]"
+    return click.option("--threads", type=click.IntRange(1, 1024), help=text)
+
+
+def workers(usual: str, what: str = "Number of processes.") -> Decorator:
+    """Return the option `--workers`."""
+    text = f"{what}  [default: {usual}]"
+    return click.option("--workers", type=click.IntRange(1, 10**5), help=text)
+
+
+def combined(*decorators: Decorator) -> Decorator:
+    """Return one decorator that adds several options, in this order."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
 
 dataset = click.argument("dataset", metavar="DATASET")
-data_root = click.option(
-    *("--data", "data_root"),
-    type=PATH,
-    help="Data root, the folder of all data sets.  [default: that of the manifest, else ORN_DATA, "
-    "else data]",
+data_root = data(
+    "Data root, the folder of all data sets.  [default: that of the manifest, else ORN_DATA, else "
+    "data]"
 )
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Print the settings and the amount of work, and exit."
@@ -63,7 +109,7 @@ dry_run = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 picked_rate = click.option(
     "--rate",
-    type=PICKED_RATE,
+    type=click.FloatRange(0.001, 1000),
     help="Frames per second to process; the nearest frames are selected.  [default: every frame]",
 )
 device = click.option(
@@ -74,6 +120,7 @@ device = click.option(
 fresh = click.option(
     "--fresh", is_flag=True, help="Remove the existing job in the folder and start over."
 )
+retry_failed = click.option("--retry-failed", is_flag=True, help="Retry videos that failed.")
 seed = click.option("--seed", type=click.IntRange(0, 4294967295), help="Random seed.  [default: 0]")
 folds = click.option(
     "--folds",
@@ -98,41 +145,27 @@ overrides = click.option(
 )
 frame_rate = click.option(
     "--rate",
-    type=click.FloatRange(0, 1000, min_open=True),
+    type=RATE,
     help="Frames per second of videos that are folders of frames.",
 )
 manifest = click.argument("manifest", metavar="[DATASET]", required=False)
 partial = click.option("--partial", is_flag=True, help="Omit segments whose video is missing.")
-split = click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Split to evaluate.  [default: validation]",
-)
-threads = click.option(
-    "--threads",
-    type=click.IntRange(1, 1024),
-    help="CPU threads of each process that trains or measures; results may differ by rounding "
-    "errors.  [default: OMP_NUM_THREADS, else the number of remaining cores]",
+evaluated_split = split("Split to evaluate.")
+threads_of_processes = threads(
+    "each process that trains or measures", "OMP_NUM_THREADS, else the number of remaining cores"
 )
 loader_workers = click.option(
     "--workers",
     type=click.IntRange(0, 256),
     help="Number of data-loading processes.  [default: one less than the cores, at most 4]",
 )
+batch_size = click.option(
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    help="Frames per forward pass of the detector, which affects rounding.  [default: 1, on a GPU "
+    "8]",
+)
 out_argument = click.argument("out", metavar="OUT", type=PATH)
-
-
-def combined(*decorators: Decorator) -> Decorator:
-    """Return one decorator that adds several options, in this order."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
-
-
 object_options = combined(
     click.option(
         "--first-frame",
@@ -158,28 +191,18 @@ object_options = combined(
     ),
 )
 """How imported objects are read."""
+shards = click.option("--shards", type=PATH, help="Folder of shards.  [default: shards/DATASET]")
 stores = combined(
-    click.option("--shards", type=PATH, help="Folder of shards.  [default: shards/DATASET]"),
+    shards,
     click.option("--clips", type=PATH, help="Clip store.  [default: clips/DATASET]"),
 )
 data_of_run = combined(
-    click.option(*("--data", "data_root"), type=PATH, help="Data root.  [default: the run's]"),
+    data("Data root.  [default: the run's]"),
     click.option("--shards", type=PATH, help="Folder of shards.  [default: the run's]"),
     click.option("--clips", type=PATH, help="Clip store.  [default: the run's]"),
 )
 """Paths of data for a run, which has recorded its own."""
-evaluation_resources = combined(partial, loader_workers, threads, device)
-
-
-def out(usual: str) -> Decorator:
-    """Return the option `--out`."""
-    return click.option("--out", type=PATH, help=f"Output file or folder.  [default: {usual}]")
-
-
-def workers(usual: str, what: str = "Number of processes.") -> Decorator:
-    """Return the option `--workers`."""
-    text = f"{what}  [default: {usual}]"
-    return click.option("--workers", type=click.IntRange(1, 10**5), help=text)
+evaluation_resources = combined(partial, loader_workers, threads_of_processes, device)
 
 
 def given(typed: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=options.FRACTION,
     help="Minimum probability of a predicted label, for multi-label networks.  [default: 0.5]",
 )
 @click.option(
@@ -73,12 +73,7 @@ from orn.shared.jobs.progress import TERMINAL
     metavar="OUT.html",
     help="Write a self-contained page of all videos: predictions over time, and explanations.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1024),
-    help="CPU threads of this process; results may differ by rounding errors.  [default: "
-    "OMP_NUM_THREADS, else the number of cores]",
-)
+@options.threads("this process", "OMP_NUM_THREADS, else the number of cores")
 @options.device
 @click.option(
     *("--json", "as_json"), is_flag=True, help="Print one JSON object per line as results arrive."

@@ -12,12 +12,7 @@ from orn.shared.jobs.progress import TERMINAL
 
 @click.command("report")
 @click.argument("run", metavar="[RUN]", required=False, type=options.PATH)
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Split to report on; evaluated first if `orn eval` has not done so.  [default: "
-    "validation]",
-)
+@options.split("Split to report on; evaluated first if `orn eval` has not done so.")
 @options.data_of_run
 @options.evaluation_resources
 @options.as_json

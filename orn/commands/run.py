@@ -29,11 +29,7 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @click.option("--config", metavar="NAME|FILE", help="Detector, as in `orn detect`.")
 @click.option("--checkpoint", type=options.PATH, help="Weights of the detector.")
-@click.option(
-    "--rate",
-    type=click.FloatRange(0.001, 1000),
-    help="Frames per second to process; the nearest frames are selected.  [default: every frame]",
-)
+@options.picked_rate
 @click.option(
     "--objects",
     type=options.PATH,

@@ -30,9 +30,7 @@ from orn.shared.jobs.progress import TERMINAL
     "those of the classifiers.",
 )
 @click.option("--seed", type=click.IntRange(0, 4294967295), help="Seed, instead of the recipe's.")
-@click.option(
-    "--max-steps", type=click.IntRange(1, 1000000000), help="Stop after this number of steps."
-)
+@click.option("--max-steps", type=options.COUNT, help="Stop after this number of steps.")
 @options.data_root
 @options.stores
 @options.evaluation_resources
