@@ -121,7 +121,7 @@ def test_published_weights_are_fetched_once(
 def test_shares_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path: Path) -> None:
     """Six units of three frames; the shards are those of one process."""
     (world.parent / "data" / "small" / "videos" / "broken.mp4").unlink()
-    in_shares = partial(detect, "--unit-frames", 3, "--limit", 2)
+    in_shares = partial(detect, "--unit-frames", 3, "--limit", 2, "--workers", 1)
     work = in_shares("--dry-run", "--json", "--share", "1/4").json
     assert (work["units"], work["frames_to_do"]) == (2, 3 + 3)
     assert in_shares("--json", "--share", "1/4").json["total_frames"] == 6
