@@ -23,16 +23,30 @@ def read(path: Path) -> tuple[int, str]:
     return sum(isinstance(own, SourceObject) for own in contents), " ".join(map(str, refusals))
 
 
+def write_checkers(path: Path, side: int, period: int) -> None:
+    path.parent.mkdir()
+    place = np.arange(side) // period
+    Image.fromarray(((place[:, None] + place) % 2).astype(np.uint8)).save(path)
+
+
+def test_an_image_of_many_runs_is_refused(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a" / "00001.png"
+    write_checkers(path, 8, period=2)
+    assert read(path) == (1, "")
+    monkeypatch.setattr("orn.stage1_detect.imports.mask_images._MOST_RUNS", 31)  # 8 columns of 4
+    assert read(path)[0] == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("period", [1, 2])
 def test_an_image_of_many_runs_is_refused_within_bounds(tmp_path, period) -> None:
     path = tmp_path / "a" / "00001.png"
-    path.parent.mkdir()
-    place = np.arange(SIDE) // period
-    Image.fromarray(((place[:, None] + place) % 2).astype(np.uint8)).save(path)
+    write_checkers(path, SIDE, period)
     number, refusal = bounded(read, path)
     assert number == 0 and "runs" in refusal
 
 
+@pytest.mark.slow
 def test_a_large_image_is_read_within_bounds(tmp_path) -> None:
     path = tmp_path / "a" / "00001.png"
     path.parent.mkdir()
