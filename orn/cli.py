@@ -17,95 +17,70 @@ from orn.shared.errors import PipelineError
 from orn.shared.jobs.exit_codes import errors_as_exit_codes, logging_to_stderr
 from orn.shared.text import nearest
 
-_COMMANDS = "orn.commands"
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
-        "doctor": (f"{_COMMANDS}.doctor:doctor", "Check the installation and suggest fixes."),
-        "demo": (f"{_COMMANDS}.demo:demo", "Run the whole pipeline on small generated videos."),
-        "demo world": (f"{_COMMANDS}.demo:demo_world", "Generate the videos and labels."),
-        "run": (f"{_COMMANDS}.run:run", "Process a data set from videos to a report."),
+        "doctor": ("orn.commands.doctor:doctor", "Check the installation and suggest fixes."),
+        "demo": ("orn.commands.demo:demo", "Run the whole pipeline on small generated videos."),
+        "demo world": ("orn.commands.demo:demo_world", "Generate the videos and labels."),
+        "run": ("orn.commands.run:run", "Process a data set from videos to a report."),
     },
     "Prepare": {
-        "manifest list": (f"{_COMMANDS}.manifest:list_manifests", "List the data sets."),
-        "manifest check": (f"{_COMMANDS}.manifest:check", "Check label tables and videos."),
-        "manifest new": (f"{_COMMANDS}.manifest:new", "Create a manifest for your videos."),
+        "manifest list": ("orn.commands.manifest:list_manifests", "List the data sets."),
+        "manifest check": ("orn.commands.manifest:check", "Check label tables and videos."),
+        "manifest new": ("orn.commands.manifest:new", "Create a manifest for your videos."),
         "manifest update": (
-            f"{_COMMANDS}.manifest:update",
+            "orn.commands.manifest:update",
             "Add new videos, classes and corrections.",
         ),
-        "detect": (f"{_COMMANDS}.detect:detect", "Detect objects in every frame."),
+        "detect": ("orn.commands.detect:detect", "Detect objects in every frame."),
         "import-objects": (
-            f"{_COMMANDS}.import_objects:import_objects",
+            "orn.commands.import_objects:import_objects",
             "Convert detections from other tools to shards.",
         ),
         "export-objects": (
-            f"{_COMMANDS}.export_objects:export_objects",
+            "orn.commands.export_objects:export_objects",
             "Export detections for other tools.",
         ),
-        "verify": (
-            f"{_COMMANDS}.inspect:verify",
-            "Check shards for damage and consistency.",
-        ),
-        "clips": (
-            f"{_COMMANDS}.clips:clips",
-            "Store the rescaled frames of a data set.",
-        ),
+        "verify": ("orn.commands.inspect:verify", "Check shards for damage and consistency."),
+        "clips": ("orn.commands.clips:clips", "Store the rescaled frames of a data set."),
     },
     "Learn": {
-        "train": (
-            f"{_COMMANDS}.train:train",
-            "Train the network on clips and shards.",
-        ),
-        "eval": (f"{_COMMANDS}.evaluate:evaluate", "Evaluate a training run."),
+        "train": ("orn.commands.train:train", "Train the network on clips and shards."),
+        "eval": ("orn.commands.evaluate:evaluate", "Evaluate a training run."),
         "baseline": (
-            f"{_COMMANDS}.baseline:baseline",
+            "orn.commands.baseline:baseline",
             "Evaluate simple models on the same objects and maps.",
         ),
-        "predict": (f"{_COMMANDS}.predict:predict", "Predict activities in videos."),
-        "export": (
-            f"{_COMMANDS}.export:export",
-            "Export a run as a portable model folder.",
-        ),
+        "predict": ("orn.commands.predict:predict", "Predict activities in videos."),
+        "export": ("orn.commands.export:export", "Export a run as a portable model folder."),
     },
     "Look and compare": {
-        "inspect": (
-            f"{_COMMANDS}.inspect:inspect",
-            "Summarize a shard or show one frame.",
-        ),
-        "report": (
-            f"{_COMMANDS}.report:report",
-            "Write an HTML report of a run.",
-        ),
-        "compare": (
-            f"{_COMMANDS}.compare:compare",
-            "Compare two runs on the same segments.",
-        ),
-        "runs": (f"{_COMMANDS}.compare:runs", "List runs side by side."),
-        "ablate": (
-            f"{_COMMANDS}.compare:ablate",
-            "Train and compare the systems in a table.",
-        ),
+        "inspect": ("orn.commands.inspect:inspect", "Summarize a shard or show one frame."),
+        "report": ("orn.commands.report:report", "Write an HTML report of a run."),
+        "compare": ("orn.commands.compare:compare", "Compare two runs on the same segments."),
+        "runs": ("orn.commands.compare:runs", "List runs side by side."),
+        "ablate": ("orn.commands.compare:ablate", "Train and compare the systems in a table."),
         "eval-epic100": (
-            f"{_COMMANDS}.compare:eval_epic100",
+            "orn.commands.compare:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics of two runs.",
         ),
         "bench object-head": (
-            f"{_COMMANDS}.bench:object_head",
+            "orn.commands.bench:object_head",
             "Measure the object head against plain loops.",
         ),
         "bench train-step": (
-            f"{_COMMANDS}.bench:train_step",
+            "orn.commands.bench:train_step",
             "Measure a training step against plain loops.",
         ),
         "bench loader": (
-            f"{_COMMANDS}.bench:loader",
+            "orn.commands.bench:loader",
             "Measure the clip loader against videos and pickles.",
         ),
         "bench detect": (
-            f"{_COMMANDS}.bench:detect",
+            "orn.commands.bench:detect",
             "Measure detection against inference_detector.",
         ),
-        "bench gpu": (f"{_COMMANDS}.bench:gpu", "Run all measurements on a GPU."),
+        "bench gpu": ("orn.commands.bench:gpu", "Run all measurements on a GPU."),
     },
 }
 """Commands by heading and words, in help order: the function (`module:attribute`) and the line in
