@@ -132,11 +132,8 @@ def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Inspect
     if made.get("gray"):
         message = "a gray background for %d of %d frames: their pictures are missing"
         logger.warning(f"{config.overlay}: {message}", made["gray"], made["frames"])
-    return Inspected(made, _paths)
-
-
-def _paths(made: dict[str, Any]) -> str:
-    return "\n".join(made[key] for key in ("overlay", "html") if key in made)
+    paths = "\n".join(made[key] for key in ("overlay", "html") if key in made)
+    return Inspected(made, lambda _: paths)
 
 
 def _inputs(shard: Path, config: InspectConfig) -> Iterator[Path | None]:

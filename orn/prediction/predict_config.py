@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orn.shared.errors import ConfigError
-from orn.shared.text import typed_config
 from orn.stage1_detect.imports.import_config import AS_USUAL, ObjectOptions, RecordsName
 
 
@@ -58,7 +57,3 @@ class PredictConfig:
             raise ConfigError("--objects and --shards: expected at most one, got both; omit one")
         if self.html is not None and self.html.suffix.lower() != ".html":
             raise ConfigError(f"--html: expected OUT.html, got {self.html}")
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("predict", self, "run", "videos")

@@ -72,19 +72,15 @@ class ClipsConfig:
         if self.backbone == MOTION:
             raise ConfigError("--backbone: expected a network, got motion; pass --motion")
         if self.backbone is not None:
-            _check_backbone(self.backbone)
-        if self.backbone is not None and not self.backbone.startswith((TIMM, TORCHVISION)):
-            raise ConfigError(
-                f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, whose "
-                "features change in training; omit it"
-            )
-
-
-def _check_backbone(name: str) -> None:
-    try:
-        check_backbone(name)
-    except ValueError as err:
-        raise ConfigError(f"--backbone: {err}") from err
+            try:
+                check_backbone(self.backbone)
+            except ValueError as err:
+                raise ConfigError(f"--backbone: {err}") from err
+            if not self.backbone.startswith((TIMM, TORCHVISION)):
+                raise ConfigError(
+                    f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, "
+                    "whose features change in training; omit it"
+                )
 
 
 def clips_for(recipe: "Recipe", *, weights: Path | None = None, **options: Any) -> ClipsConfig:

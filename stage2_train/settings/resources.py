@@ -148,7 +148,7 @@ def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, "Plan",
         PipelineError: if no folder is complete.
     """
     from orn.shared.jobs.plan import PLAN_NAME, Plan
-    from orn.shared.shards.shard_format import SHARD_FILES
+    from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 
     where = "shards" if folders is None else ", ".join(map(path_text, folders))
     if folders is None:
@@ -167,7 +167,8 @@ def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, "Plan",
         if missing:
             lacking.append(f"{path_text(folder)} ({number - missing} of {number} shards)")
         elif number:
-            complete.append((_last_time(folder, plan), folder, plan))
+            times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
+            complete.append((datetime.fromtimestamp(max(times)), folder, plan))
     if not complete:
         got = ", ".join(lacking) or "none"
         raise PipelineError(
@@ -181,11 +182,3 @@ def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, "Plan",
         f"({path_text(folder)}, {when:%Y-%m-%d %H:%M}){others}"
     )
     return folder, plan, line
-
-
-def _last_time(folder: Path, plan: "Plan") -> datetime:
-    """Return the time of the last shard."""
-    from orn.shared.shards.shard_format import shard_path
-
-    times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
-    return datetime.fromtimestamp(max(times))
