@@ -31,21 +31,19 @@ class DataAndDevice:
     recorded by a run."""
 
     data_root: Path | None = None
-    """Data root, the folder of all data sets; default: that of the manifest, else ORN_DATA, else
-    data."""
+    """Folder of all data sets."""
     shards: Path | None = None
     """Folder of shards; default: shards/DATASET."""
     clips: Path | None = None
     """Clip store; default: clips/DATASET."""
     partial: bool = False
-    """Omit segments whose video is missing."""
+    """Whether to omit segments whose video is missing."""
     workers: int = 0
     """Number of data-loading processes."""
     threads: int | None = None
-    """CPU threads of each process that trains or measures; results may differ by rounding errors;
-    default: OMP_NUM_THREADS, else the number of remaining cores."""
+    """CPU threads of each process; for the default, see `num_threads`."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto selects a GPU if there is one."""
+    """`cpu`, `cuda`, `cuda:1`, ... or `auto`."""
 
     def num_threads(self) -> int:
         """Return the number of threads: --threads, otherwise OMP_NUM_THREADS, otherwise the usable
