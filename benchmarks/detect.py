@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import mmcv
 import numpy as np
@@ -18,7 +18,6 @@ from pycocotools import mask as coco_mask
 from torch.utils.benchmark import set_torch_threads
 from torchvision.ops import box_iou
 
-from orn.benchmarks.detect_config import BenchDetectConfig
 from orn.benchmarks.made_inputs import moving_pictures, write_video
 from orn.benchmarks.measuring import Comparison
 from orn.benchmarks.memory import long_over_short
@@ -58,6 +57,32 @@ _TINY = (
     "dict(type='PackDetInputs', meta_keys=('ori_shape', 'img_shape', 'scale_factor'))]))\n"
 )
 """Configuration with small frames and few proposals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchDetectConfig:
+    """What `measure` compares."""
+
+    video: Path | None = None
+    """A video file; default: a generated video."""
+    checkpoint: Path | None = None
+    """Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco; default: random ones."""
+    frames: int = 3
+    """Number of frames per measurement."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; auto selects a GPU if there is one."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of our backbone; the loop uses fp32."""
+    batch_size: int | None = None
+    """Frames per forward pass of the detector; default: 1, on a GPU 8."""
+    short: int = 2000
+    """Frames of the short video for peak memory."""
+    long: int = 20_000
+    """Frames of the long video for peak memory; 0: skip."""
+    repeats: int = 3
+    """Number of measurements of each side."""
+    tiny: bool = False
+    """Whether to use tiny sizes, for a test run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

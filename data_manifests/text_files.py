@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, Valida
 
 from orn.data_manifests.manifest import Epic100Labels, SomethingLabels
 from orn.data_manifests.records import Split
-from orn.shared.config.fields import described, explain
+from orn.shared.config.fields import described, problems_of
 from orn.shared.data_files import not_a_file, parse_json, read_bounded
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.text import counted, nearest, truncate
@@ -297,7 +297,7 @@ def each_row(
             if num_rejected <= _SHOWN_ROWS:
                 reason = str(err)
                 if isinstance(err, ValidationError):
-                    reason = explain(err, None, keys=keys)
+                    reason = problems_of(err, None, keys=keys)
                 rejected.append(f"row {number}: {truncate(reason)}")
     if rejected:
         more = f"; and {num_rejected - _SHOWN_ROWS} more" if num_rejected > _SHOWN_ROWS else ""

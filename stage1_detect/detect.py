@@ -93,6 +93,13 @@ class DetectConfig:
             )
         if self.share is not None and self.fresh:
             raise ConfigError("--share and --fresh: expected one; remove the earlier job first")
+        if self.engine == "ray" and self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(
+                f"--engine ray: expected --device auto, cpu or cuda, got {self.device!r}; omit the "
+                "number, since Ray assigns GPUs to actors"
+            )
+        if self.engine != "ray" and self.address is not None:
+            raise ConfigError(f"--address {self.address} requires --engine ray; add it")
 
     def typed(self) -> str:
         """Return the command line that does the same."""
@@ -254,22 +261,13 @@ def _engine(config: DetectConfig) -> Engine:
     """Return the engine for the options.
 
     Raises:
-        ConfigError: if the options contradict each other.
         DetectorError: if the device does not exist.
     """
-    device = config.device
     if config.engine == "ray":
         from orn.shared.jobs.ray_engine import RayEngine
 
-        if device not in ("auto", "cpu", "cuda"):
-            raise ConfigError(
-                f"--engine ray: expected --device auto, cpu or cuda, got {device!r}; omit the "
-                "number, since Ray assigns GPUs to actors"
-            )
-        return RayEngine(device=device, workers=config.workers, address=config.address)
-    if config.address is not None:
-        raise ConfigError(f"--address {config.address} requires --engine ray; add it")
-    devices = devices_of_workers(device, config.workers, error=DetectorError)
+        return RayEngine(device=config.device, workers=config.workers, address=config.address)
+    devices = devices_of_workers(config.device, config.workers, error=DetectorError)
     return LocalEngine(devices=devices)
 
 

@@ -145,8 +145,7 @@ def detect(*, as_json: bool, out: Path | None, **typed: Any) -> None:
     at least 90 % of the loop's detections. Also reports the time of each stage of detection, and
     the peak memory of a long and a short video with a stub detector.
     """
-    from orn.benchmarks.detect import measure
-    from orn.benchmarks.detect_config import BenchDetectConfig
+    from orn.benchmarks.detect import BenchDetectConfig, measure
 
     config = options.config_of(BenchDetectConfig, typed)
     _publish(partial(measure, config), out, as_json=as_json)

@@ -30,21 +30,21 @@ class InspectConfig:
     shard: Path
     """The shard."""
     video_id: str | None = None
-    """Show one frame of this video."""
+    """Id of the video of the frame to show."""
     index: int | None = None
     """Index of the frame to show, from 0."""
     seconds: float | None = None
-    """Time of the frame to show."""
+    """Time of the frame to show, in seconds."""
     overlay: Path | None = None
-    """Draw the frame as OUT.png, or the video as OUT.mp4."""
+    """PNG or MP4 file of the drawn frame or video."""
     html: Path | None = None
-    """Write a page for a browser: the folder OUT with an index.html and all frames."""
+    """Folder of a page with all frames."""
     score_threshold: float | None = None
-    """Minimum score of the objects in OUT; default: that of the detection."""
+    """Minimum score of drawn objects, 0..1; default: that of the detection."""
     dataset: str | None = None
-    """Read frames from the videos of this data set; default: from the plan next to SHARD."""
+    """Name or file of the manifest; default: the plan's."""
     data_root: Path | None = None
-    """Data root; default: from the plan next to SHARD, else that of the data set."""
+    """Folder of all data sets; default: the plan's, else the manifest's."""
 
     @property
     def draws_video(self) -> bool:
@@ -132,11 +132,8 @@ def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Inspect
     if made.get("gray"):
         message = "a gray background for %d of %d frames: their pictures are missing"
         logger.warning(f"{config.overlay}: {message}", made["gray"], made["frames"])
-    return Inspected(made, _paths)
-
-
-def _paths(made: dict[str, Any]) -> str:
-    return "\n".join(made[key] for key in ("overlay", "html") if key in made)
+    paths = "\n".join(made[key] for key in ("overlay", "html") if key in made)
+    return Inspected(made, lambda _: paths)
 
 
 def _inputs(shard: Path, config: InspectConfig) -> Iterator[Path | None]:

@@ -113,7 +113,7 @@ def imported_from(
     """
     from orn.stage1_detect.imports.import_config import ImportConfig
     from orn.stage1_detect.imports.import_unit import ImportWork
-    from orn.stage1_detect.imports.source_videos import find_videos, match_files
+    from orn.stage1_detect.imports.source_videos import find_source_videos, match_files
 
     assert request.objects is not None and request.form is not None
     recorded, where = model.config.detector, path_text(request.objects)
@@ -139,7 +139,7 @@ def imported_from(
         )
     with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
         table = Path(folder) / "objects.sqlite"
-        found = find_videos(asked, table)[0]
+        found = find_source_videos(asked, table)[0]
         matched = match_files(found, [video.path for video in videos])
 
         @contextmanager

@@ -12,7 +12,7 @@ from orn.shared.text import path_text, utf8
 from orn.shared.video.frame import PICTURE_SUFFIXES
 
 
-def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
+def find_given_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
     """Return unique videos, in the order of the arguments, then by name.
 
     The id of a video is its path, with escapes for bytes that are not valid UTF-8. A missing file

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orn.shared.errors import ConfigError
-from orn.shared.text import typed_config
 from orn.stage1_detect.imports.import_config import AS_USUAL, ObjectOptions, RecordsName
 
 
@@ -17,40 +16,35 @@ class PredictConfig:
     videos: tuple[str | Path, ...]
     """Files, folders of files, or folders of JPEGs."""
     shards: Path | None = None
-    """Use the objects in these shards; videos are matched by content."""
+    """Folder of shards with the objects."""
     objects: Path | None = None
-    """Use the objects in this file or folder, as for `orn import-objects`; videos are matched by
-    the end of their path; requires --format."""
+    """File or folder of objects, as for `import_objects`."""
     form: RecordsName | None = None
-    """Format of --objects."""
+    """Format of `objects`."""
     options: ObjectOptions = AS_USUAL
     """How they are read."""
     checkpoint: Path | None = None
-    """File with the detector's weights; default: from the model folder, else the published
-    weights."""
+    """File with the detector's weights; default: the model's own."""
     config: str | None = None
-    """Config of the detector; default: as in training."""
+    """Name or file of the detector's config; default: as in training."""
     any_detector: bool = False
-    """Allow a detector other than the one used for training."""
+    """Whether a detector other than that of training is allowed."""
     window: float | None = None
-    """Length of a window; longer videos have several windows; default: derived from the training
-    segments."""
+    """Length of a window in seconds; default: that of training segments."""
     threshold: float = 0.5
-    """Minimum probability of a predicted label, for multi-label networks."""
+    """Minimum probability of a predicted label, 0..1, if there are several."""
     pairs: int = 0
-    """Number of most important pairs of objects to report per window."""
+    """Number of pairs of objects to report per window."""
     rate: float | None = None
-    """Frames per second of videos that are folders of frames."""
+    """Frame rate in Hz of folders of frames."""
     overlay: Path | None = None
-    """File for a copy of the video with its objects, the predicted class over time, and the most
-    important pair; of several videos, a folder."""
+    """MP4 file, or folder, of the annotated videos."""
     html: Path | None = None
-    """Write a self-contained page of all videos: predictions over time, and explanations."""
+    """File of the page of all videos."""
     threads: int | None = None
-    """CPU threads of this process; results may differ by rounding errors; default:
-    OMP_NUM_THREADS, else the number of cores."""
+    """CPU threads; default: OMP_NUM_THREADS, else the number of cores."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto selects a GPU if there is one."""
+    """`cpu`, `cuda`, `cuda:1`, ... or `auto`."""
 
     def __post_init__(self) -> None:
         self.options.check(self.objects, self.form)
@@ -58,7 +52,3 @@ class PredictConfig:
             raise ConfigError("--objects and --shards: expected at most one, got both; omit one")
         if self.html is not None and self.html.suffix.lower() != ".html":
             raise ConfigError(f"--html: expected OUT.html, got {self.html}")
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("predict", self, "run", "videos")

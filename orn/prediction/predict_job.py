@@ -23,7 +23,7 @@ from orn.prediction.detecting import (
     load_its_detector,
     objects_in,
 )
-from orn.prediction.given_videos import film_paths, find_videos
+from orn.prediction.given_videos import film_paths, find_given_videos
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
 from orn.prediction.video import check_pairs, predict_video
@@ -92,7 +92,7 @@ def predict(config: PredictConfig, reporter: Reporter = SILENT) -> PredictedVide
     Raises:
         PipelineError: as for `predict_videos`.
     """
-    videos = find_videos([str(video) for video in config.videos], rate=config.rate)
+    videos = find_given_videos([str(video) for video in config.videos], rate=config.rate)
     return predict_videos(local_folder(config.run), videos, config, reporter, write=reporter.lines)
 
 

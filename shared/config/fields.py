@@ -79,7 +79,7 @@ _SHORT.maxlist = 8
 _SHORT.maxlevel = 3
 
 
-def explain(
+def problems_of(
     err: ValidationError, config_type: Any, *, keys: Mapping[str, str] = MappingProxyType({})
 ) -> str:
     """Return a message with each invalid key, its expected value and its actual value.

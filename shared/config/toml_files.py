@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from orn.shared.config.fields import explain
+from orn.shared.config.fields import problems_of
 from orn.shared.data_files import read_bounded, require_utf8
 from orn.shared.errors import ConfigError, PipelineError
 
@@ -98,7 +98,7 @@ def config_from_dict(
         adapter = TypeAdapter(config_type)
         return adapter.validate_json(text, context={"where": where})
     except ValidationError as err:
-        raise error(f"{where}: {explain(err, config_type)}") from err
+        raise error(f"{where}: {problems_of(err, config_type)}") from err
 
 
 def to_dict(config: Any) -> dict[str, Any]:

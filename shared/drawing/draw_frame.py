@@ -153,7 +153,8 @@ def _draw_masks(
         tinted = (1 - MASK_OPACITY) * scene[mask] + MASK_OPACITY * np.array(color)
         scene[mask] = np.rint(tinted)
         outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(scene, outlines, -1, color, _thickness(height, width), cv2.LINE_AA)
+        thickness = 2 if min(height, width) < _LARGE else 4
+        cv2.drawContours(scene, outlines, -1, color, thickness, cv2.LINE_AA)
 
 
 def _draw_names(
@@ -239,10 +240,6 @@ def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
 
 def _font_pixels(scene: NDArray[np.uint8], font_share: float) -> int:
     return max(13, round(font_share * min(scene.shape[:2])))
-
-
-def _thickness(height: int, width: int) -> int:
-    return 2 if min(height, width) < _LARGE else 4
 
 
 def text_size(text: str, pixels: int) -> tuple[int, int]:

@@ -41,7 +41,9 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
             with av.open(str(temporary), "w", format="mp4", options=options) as container:
                 stream: Any = None
                 for seconds, picture_HW3 in pictures:
-                    even_HW3 = _even(picture_HW3)
+                    height, width, _ = picture_HW3.shape
+                    to_even = ((0, height % 2), (0, width % 2), (0, 0))
+                    even_HW3 = np.pad(picture_HW3, to_even, mode="edge")
                     if stream is None:
                         stream, first = _stream(container, even_HW3), seconds
                     frame = VideoFrame.from_ndarray(even_HW3, format="rgb24").reformat(
@@ -72,8 +74,3 @@ def _stream(container: Any, picture_HW3: NDArray[np.uint8]) -> Any:
     context.colorspace = context.color_primaries = context.color_trc = _BT_709
     context.color_range = int(ColorRange.MPEG)
     return stream
-
-
-def _even(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width, _ = picture_HW3.shape
-    return np.pad(picture_HW3, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

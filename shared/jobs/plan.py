@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from orn.shared.config.fields import STRICT, explain
+from orn.shared.config.fields import STRICT, problems_of
 from orn.shared.data_files import file_digest, read_bounded
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import locked, write_text
@@ -172,7 +172,7 @@ class Plan:
         try:
             return TypeAdapter(cls).validate_json(content)
         except ValidationError as err:
-            reason = explain(err, cls)
+            reason = problems_of(err, cls)
             raise ConfigError(f"{path}: not a plan of this version ({reason}); {_REMEDY}") from err
 
     def resumed_from(self, saved: "Plan | None", folder: Path) -> "Plan":

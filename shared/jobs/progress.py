@@ -143,7 +143,8 @@ class _LogLines:
         elapsed = time.monotonic() - self.start
         rate = self.done / elapsed if elapsed > 0 else 0.0
         of_total = "" if self.total is None else f"/{self.total}"
-        unit = _unit_of(self.unit, self.done if self.total is None else self.total)
+        number = self.done if self.total is None else self.total
+        unit = self.unit.removesuffix("s") if number == 1 else self.unit
         parts = [f"{self.done}{of_total} {unit}", f"{rate:.3g} {self.unit}/s"]
         if self.total is None or not 0 < self.done < self.total:
             parts.append(f"{_duration(elapsed)} so far")
@@ -168,10 +169,6 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
                 drawn.update(n)
 
         yield DrawnBar()
-
-
-def _unit_of(unit: str, number: int | None) -> str:
-    return unit.removesuffix("s") if number == 1 else unit
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from orn.shared.config.fields import STRICT, Positive, described, explain
+from orn.shared.config.fields import STRICT, Positive, described, problems_of
 from orn.shared.data_files import json_digest, parse_json
 from orn.shared.errors import ShardFormatError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, OutputFolder
@@ -315,6 +315,6 @@ def read_attributes(text: bytes, *, where: str) -> ShardAttributes:
         return _GROUP.validate_json(text).attributes
     except ValidationError as err:
         raise ShardFormatError(
-            f"invalid zarr.json of format version {FORMAT_VERSION} ({explain(err, _Group)})",
+            f"invalid zarr.json of format version {FORMAT_VERSION} ({problems_of(err, _Group)})",
             where=where,
         ) from err

@@ -26,15 +26,13 @@ class ObjectOptions:
     """How objects of a source are read."""
 
     first_frame: int | None = None
-    """Number of a video's first frame in the source; default: 0; for something-else 1."""
+    """Number of a video's first frame in the source; default: the format's."""
     names: str | None = None
-    """Pattern of names of COCO images or masks, with video and frame, of masks also {class} and
-    {track}; * matches anything; default: '{video}/*{frame}.*'."""
+    """Pattern of names of images or masks; default: `{video}/*{frame}.*`."""
     classes: Path | None = None
-    """File with one class of objects per line; objects of other classes are dropped; default: the
-    classes of the source, or all COCO classes if COCO has each of them."""
+    """File with one class per line; default: the classes of the source."""
     groups: bool = False
-    """Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this."""
+    """Whether to import COCO annotations with iscrowd = 1."""
 
     def check(self, objects: Path | None, form: FormatName | None) -> None:
         """Check the options of a command that may be given objects, or none, in a format.
@@ -68,19 +66,17 @@ class ImportConfig:
     form: FormatName
     """Format of the source."""
     rate: float | None = None
-    """Frame rate in Hz of the frame numbers in the source; default: the video's; for
-    something-else 12."""
+    """Frame rate in Hz of the source; default: the format's, else the video's."""
     options: ObjectOptions = AS_USUAL
     """How they are read."""
     data_root: Path | None = None
-    """Data root, the folder of all data sets; default: that of the manifest, else ORN_DATA, else
-    data."""
+    """Folder of all data sets."""
     out: Path | None = None
-    """Output file or folder; default: shards/DATASET."""
+    """Folder of the shards; default: shards/DATASET."""
     workers: int = 1
     """Number of processes."""
     fresh: bool = False
-    """Remove the existing job in the folder and start over."""
+    """Whether to remove the existing job in the folder."""
     retry_failed: bool = False
     """Whether to import videos again that failed."""
 

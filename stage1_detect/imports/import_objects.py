@@ -40,7 +40,7 @@ from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.source_objects import SourceVideo
-from orn.stage1_detect.imports.source_videos import RECORDS, find_videos, match_videos
+from orn.stage1_detect.imports.source_videos import RECORDS, find_source_videos, match_videos
 from orn.stage1_detect.shard_job import plan_shards, summarize_shards
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def plan_import(
     listing = load_listing(manifest, config.data_root, labels=False)
     present = locate_videos(manifest, listing, config.data_root).videos
     videos = {video.id: video for video in present}
-    sources, names = find_videos(config, table)
+    sources, names = find_source_videos(config, table)
     matching = match_videos(sources, listing.video_ids)
     if not matching.matched:
         raise ObjectImportError(

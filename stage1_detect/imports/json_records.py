@@ -10,7 +10,7 @@ from typing import Annotated, Any, BinaryIO, Self
 import ijson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orn.shared.config.fields import Printable, explain
+from orn.shared.config.fields import Printable, problems_of
 from orn.shared.data_files import open_file
 from orn.shared.errors import ObjectImportError
 from orn.shared.text import path_text
@@ -41,7 +41,9 @@ class Record(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as err:
-            raise ObjectImportError(f"{explain(err, cls)}; correct the file", where=what) from err
+            raise ObjectImportError(
+                f"{problems_of(err, cls)}; correct the file", where=what
+            ) from err
 
 
 def elements_of(path: Path) -> Iterator[tuple[str, Any, int]]:

@@ -66,7 +66,9 @@ RECORDS = {
 }
 
 
-def find_videos(config: ImportConfig, table: Path) -> tuple[Sequence[SourceVideo], tuple[str, ...]]:
+def find_source_videos(
+    config: ImportConfig, table: Path
+) -> tuple[Sequence[SourceVideo], tuple[str, ...]]:
     """Return the videos in a source, sorted by file, and the names of its classes.
 
     For `authors` the id of a video is the path below the source, `ID/clip.pkl` or `ID.pkl`; for

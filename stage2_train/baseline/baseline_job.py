@@ -56,13 +56,13 @@ class BaselineConfig:
     split: Split = "validation"
     """Split to evaluate."""
     recipe: str | None = None
-    """Name or TOML file of a recipe; default: depends on DATASET."""
+    """Name or file of the recipe; default: the data set's own."""
     overrides: tuple[str, ...] = ()
-    """Override a setting, such as optimizer.learning_rate=1e-3; may be repeated."""
+    """Settings of the recipe, `KEY=VALUE` each."""
     seed: int = 0
     """Random seed."""
     out: Path | None = None
-    """Output file or folder; default: runs/DATASET-baseline."""
+    """Folder of the results; default: runs/DATASET-baseline."""
     resources: DataAndDevice = ALONE
     """Paths of the data."""
 

@@ -18,7 +18,7 @@ from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from orn.shared.config.fields import explain
+from orn.shared.config.fields import problems_of
 from orn.shared.data_files import json_digest, open_file, open_stamped
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
@@ -73,7 +73,7 @@ def read_record(path: Path) -> ClipFileRecord:
                 motion_offset=_offset(file, "motion"),
             )
     except ValidationError as err:
-        reason = explain(err, ClipFileRecord)
+        reason = problems_of(err, ClipFileRecord)
     except _ERRORS as err:
         reason = _message(err)
     raise ClipStoreError(f"{path}: not a valid file of a clip store ({reason}); {_REMEDY}")

@@ -19,38 +19,31 @@ class ClipsConfig:
     manifest: str
     """Name or file of the manifest."""
     data_root: Path | None = None
-    """Data root, the folder of all data sets; default: that of the manifest, else ORN_DATA, else
-    data."""
+    """Folder of all data sets."""
     out: Path | None = None
-    """Output file or folder; default: clips/DATASET."""
+    """Folder of the store; default: clips/DATASET."""
     size: tuple[int, int] | None = None
-    """Size of stored frames; default: the manifest's, else 256x256; with --backbone, the
-    network's."""
+    """(height, width) in pixels; default: the network's, else the manifest's."""
     rate: float | None = None
-    """Frames per second to store; the nearest frames are selected; default: every frame; with
-    --backbone or --motion, those of a clip of each segment."""
+    """Frames per second to store; default: every frame, or center frames."""
     clip_frames: int | None = None
-    """Store the center frames of a clip of each segment, this number at most; default: with
-    --backbone or --motion, the manifest's."""
+    """Largest number of center frames of each segment; default: the manifest's."""
     backbone: str | None = None
-    """Also store the feature map of each frame, computed by this image network of timm or video
-    network of torchvision."""
+    """Network of timm or torchvision whose feature maps are stored."""
     weights: Path | None = None
-    """Weights of the network: its state dict in timm or torchvision; default: the published
-    ones."""
+    """File with the network's state dict; default: the published one."""
     motion: bool = False
-    """Also store the motion around each frame, from optical flow."""
+    """Whether to store the motion around each frame."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto selects a GPU if there is one."""
+    """`cpu`, `cuda`, `cuda:1`, ... or `auto`."""
     frames: Literal["all", "labeled"] | None = None
-    """Store whole videos, or only their labeled segments; default: labeled if segments have
-    times."""
+    """Whole videos or labeled segments; default: labeled if segments have times."""
     workers: int | None = None
-    """Number of processes; default: one per core, or per GPU."""
+    """Number of processes; default: one per core or GPU."""
     fresh: bool = False
-    """Discard the existing store and rebuild it."""
+    """Whether to discard the existing store."""
     retry_failed: bool = False
-    """Retry videos that could not be decoded."""
+    """Whether to process videos again that failed."""
 
     @property
     def has_center_frames(self) -> bool:
@@ -72,19 +65,15 @@ class ClipsConfig:
         if self.backbone == MOTION:
             raise ConfigError("--backbone: expected a network, got motion; pass --motion")
         if self.backbone is not None:
-            _check_backbone(self.backbone)
-        if self.backbone is not None and not self.backbone.startswith((TIMM, TORCHVISION)):
-            raise ConfigError(
-                f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, whose "
-                "features change in training; omit it"
-            )
-
-
-def _check_backbone(name: str) -> None:
-    try:
-        check_backbone(name)
-    except ValueError as err:
-        raise ConfigError(f"--backbone: {err}") from err
+            try:
+                check_backbone(self.backbone)
+            except ValueError as err:
+                raise ConfigError(f"--backbone: {err}") from err
+            if not self.backbone.startswith((TIMM, TORCHVISION)):
+                raise ConfigError(
+                    f"--backbone: expected {TIMM}NAME or {TORCHVISION}NAME, got {self.backbone}, "
+                    "whose features change in training; omit it"
+                )
 
 
 def clips_for(recipe: "Recipe", *, weights: Path | None = None, **options: Any) -> ClipsConfig:

@@ -39,12 +39,12 @@ def map_settings(
         ConfigError: if the network cannot process this size.
         CheckpointError: if its weights are missing.
     """
-    from orn.stage2_train.model.backbones import load_backbone, map_shape, weights_digest
+    from orn.stage2_train.model.backbones import backbone_digest, load_backbone, map_shape
 
     return MapSettings(
         backbone=backbone,
         shape=map_shape(backbone, size),
-        weights=weights_digest(load_backbone(backbone, file=weights)),
+        weights=backbone_digest(load_backbone(backbone, file=weights)),
         window=WINDOWS.get(backbone),
     )
 
@@ -59,10 +59,10 @@ def open_mapper(maps: MapSettings, device: str, *, weights: Path | None = None) 
     """
     import torch
 
-    from orn.stage2_train.model.backbones import load_backbone, weights_digest
+    from orn.stage2_train.model.backbones import backbone_digest, load_backbone
 
     network = load_backbone(maps.backbone, file=weights)
-    if (got := weights_digest(network)) != maps.weights:
+    if (got := backbone_digest(network)) != maps.weights:
         raise CheckpointError(
             f"weights of {maps.backbone}: expected {maps.weights}, got {got}; use the same weights "
             "on every machine"

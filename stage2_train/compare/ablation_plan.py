@@ -21,23 +21,23 @@ class AblationConfig:
     manifest: str
     """Name or file of the manifest."""
     table: Literal["2", "5", "baselines"] | None = None
-    """Train the systems of this table of the paper, or all of its baselines."""
+    """Table of the paper whose systems are trained."""
     systems: tuple[str, ...] = ()
-    """Train these systems, comma-separated."""
+    """Names of the systems."""
     num_seeds: int = 5
     """Number of seeds per system."""
     folds: int | None = None
-    """Number of folds of the manifest, which are used anyway."""
+    """Expected number of folds of the manifest."""
     recipe: str | None = None
-    """Name or TOML file of a recipe; default: depends on DATASET."""
+    """Name or file of the recipe; default: the data set's own."""
     overrides: tuple[str, ...] = ()
-    """Override a setting, such as optimizer.learning_rate=1e-3; may be repeated."""
+    """Settings of the recipe, `KEY=VALUE` each."""
     vary: str | None = None
-    """Train every system with each of these values."""
+    """`KEY=V1,V2,...`, values that every system is trained with."""
     out: Path | None = None
     """Folder of the runs; default: runs/ablate-DATASET."""
     test: bool = False
-    """Compare on the test split."""
+    """Whether to compare on the test split."""
     resources: DataAndDevice = ALONE
     """Paths of the data, workers and device."""
 

@@ -55,7 +55,10 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
     runs = (one, other)
     name = name or _usual_name(runs)
     for run in runs:
-        _warn_of_other_weights(run, name)
+        with suppress(PipelineError):  # a baseline, or folds
+            inputs = {"weights": weights_digest(run)}
+            if why := why_stale(result_paths(run, name)[1], inputs):
+                logger.warning("%s: %s since it was evaluated; run `orn eval` again", run, why)
     class_names, _ = (_class_names(run, name) for run in runs)
     pair = _same_segments(runs, name)
     first = pair[0]
@@ -88,13 +91,6 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
         "only_one_right": [first.ids[row] for row in np.flatnonzero(gain_N < 0)],
         "only_other_right": [first.ids[row] for row in np.flatnonzero(gain_N > 0)],
     }
-
-
-def _warn_of_other_weights(run: Path, name: str) -> None:
-    with suppress(PipelineError):  # a baseline, or folds
-        inputs = {"weights": weights_digest(run)}
-        if why := why_stale(result_paths(run, name)[1], inputs):
-            logger.warning("%s: %s since it was evaluated; run `orn eval` again", run, why)
 
 
 def interval_title(interval: Mapping[str, Any]) -> str:

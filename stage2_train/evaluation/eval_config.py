@@ -17,14 +17,13 @@ class EvalConfig:
     run: str | Path | None = None
     """Run folder, model folder or hf://ORG/NAME; default: the newest run."""
     dataset: str | None = None
-    """Without RUN: evaluate the newest run on this data set; default: the run's."""
+    """Data set, also of the newest run without `run`; default: the run's."""
     split: Split = "validation"
     """Split to evaluate."""
     num_clips: int = 1
-    """Test clips per segment, the first one centered, whose logits are averaged."""
+    """Number of test clips per segment, whose logits are averaged."""
     label: str | None = None
-    """Write results to eval-SPLIT-NAME.json, next to other results of the split; required with
-    shards other than the run's."""
+    """NAME in eval-SPLIT-NAME.json; required with shards other than the run's."""
     resources: DataAndDevice = WITH_WORKERS
     """Paths of the data, workers and device."""
 

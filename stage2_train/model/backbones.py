@@ -83,7 +83,7 @@ def weights_to_fetch(backbone: str) -> str | None:
     return f"{backbone} from timm's hub, unless downloaded before"
 
 
-def weights_digest(backbone: MapBackbone) -> str:
+def backbone_digest(backbone: MapBackbone) -> str:
     """Return the digest, `sha256:...`, of a backbone's weights, wherever they come from."""
     tensors = {
         name: tensor.cpu().contiguous() for name, tensor in backbone.network.state_dict().items()

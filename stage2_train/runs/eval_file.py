@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from orn.data_manifests.records import Metric
-from orn.shared.config.fields import explain
+from orn.shared.config.fields import problems_of
 from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
@@ -318,8 +318,8 @@ def read_eval(path: Path) -> EvalFile:
         return EvalFile.model_validate(raw)
     except ValidationError as err:
         raise CheckpointError(
-            f"{path}: not a valid result file of `orn eval`: {explain(err, EvalFile)}; remove the "
-            "file and run `orn eval` again"
+            f"{path}: not a valid result file of `orn eval`: {problems_of(err, EvalFile)}; remove "
+            "the file and run `orn eval` again"
         ) from err
 
 

@@ -316,12 +316,13 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
                 f"--set {assignment}: expected KEY=VALUE; write, for example, "
                 f"{next(iter(valid))}=..."
             )
+        *sections, name = key.split(".")
         if key not in valid:
+            same_name = [candidate for candidate in valid if candidate.rpartition(".")[2] == name]
             raise ConfigError(
                 f"--set {assignment}: unknown key {key!r}; "
-                f"the nearest valid one is {_nearest_key(key, valid)!r}"
+                f"the nearest valid one is {nearest(key, same_name or valid)!r}"
             )
-        *sections, name = key.split(".")
         table = values
         for section in sections:
             table = table[section]
@@ -338,13 +339,6 @@ def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             settings[prefix + name] = value
     return settings
-
-
-def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
-    """Return the valid key most similar to `key`, preferably one with the same last part."""
-    name = key.rpartition(".")[2]
-    same_name = [candidate for candidate in valid if candidate.rpartition(".")[2] == name]
-    return nearest(key, same_name or valid)
 
 
 def _value_of(text: str) -> Any:

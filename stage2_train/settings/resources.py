@@ -31,21 +31,19 @@ class DataAndDevice:
     recorded by a run."""
 
     data_root: Path | None = None
-    """Data root, the folder of all data sets; default: that of the manifest, else ORN_DATA, else
-    data."""
+    """Folder of all data sets."""
     shards: Path | None = None
     """Folder of shards; default: shards/DATASET."""
     clips: Path | None = None
     """Clip store; default: clips/DATASET."""
     partial: bool = False
-    """Omit segments whose video is missing."""
+    """Whether to omit segments whose video is missing."""
     workers: int = 0
     """Number of data-loading processes."""
     threads: int | None = None
-    """CPU threads of each process that trains or measures; results may differ by rounding errors;
-    default: OMP_NUM_THREADS, else the number of remaining cores."""
+    """CPU threads of each process; for the default, see `num_threads`."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto selects a GPU if there is one."""
+    """`cpu`, `cuda`, `cuda:1`, ... or `auto`."""
 
     def num_threads(self) -> int:
         """Return the number of threads: --threads, otherwise OMP_NUM_THREADS, otherwise the usable
@@ -148,7 +146,7 @@ def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, "Plan",
         PipelineError: if no folder is complete.
     """
     from orn.shared.jobs.plan import PLAN_NAME, Plan
-    from orn.shared.shards.shard_format import SHARD_FILES
+    from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 
     where = "shards" if folders is None else ", ".join(map(path_text, folders))
     if folders is None:
@@ -167,7 +165,8 @@ def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, "Plan",
         if missing:
             lacking.append(f"{path_text(folder)} ({number - missing} of {number} shards)")
         elif number:
-            complete.append((_last_time(folder, plan), folder, plan))
+            times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
+            complete.append((datetime.fromtimestamp(max(times)), folder, plan))
     if not complete:
         got = ", ".join(lacking) or "none"
         raise PipelineError(
@@ -181,11 +180,3 @@ def last_completed(folders: Sequence[Path] | None = None) -> tuple[Path, "Plan",
         f"({path_text(folder)}, {when:%Y-%m-%d %H:%M}){others}"
     )
     return folder, plan, line
-
-
-def _last_time(folder: Path, plan: "Plan") -> datetime:
-    """Return the time of the last shard."""
-    from orn.shared.shards.shard_format import shard_path
-
-    times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
-    return datetime.fromtimestamp(max(times))

@@ -78,22 +78,21 @@ class TrainConfig:
     manifest: str
     """Name or file of the manifest."""
     recipe: str | None = None
-    """Name or TOML file of a recipe; default: depends on DATASET."""
+    """Name or file of the recipe; default: the data set's own."""
     system: str | None = None
-    """System in the paper's tables (docs/systems.md), instead of the recipe's."""
+    """System of the paper, instead of the recipe's."""
     overrides: tuple[str, ...] = ()
-    """Override a setting, such as optimizer.learning_rate=1e-3; may be repeated."""
+    """Settings of the recipe, `KEY=VALUE` each."""
     run: Path | None = None
     """Run folder; default: runs/DATASET-RECIPE-SYSTEM-seedN."""
     weights: Path | None = None
-    """Initial weights: a torchvision state dict."""
+    """File with a state dict of torchvision."""
     start: str | Path | None = None
-    """Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except those of
-    the classifiers."""
+    """Run folder, model folder or hf://ORG/NAME to fine-tune."""
     seed: int | None = None
-    """Seed, instead of the recipe's."""
+    """Random seed; default: the recipe's."""
     max_steps: int | None = None
-    """Stop after this number of steps."""
+    """Number of steps, at most."""
     resources: DataAndDevice = WITH_WORKERS
     """Paths of the data, workers and device."""
 

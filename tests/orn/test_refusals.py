@@ -13,12 +13,16 @@ REFUSED = {
         ("--rate x", "'--rate': 'x' is not a valid float"),
         ("--share 5/4", "'--share': expected K/N with K from 1 to N"),
         ("--share 1/2 --fresh", "--share and --fresh: expected one"),
+        ("--engine ray --device cuda:1", "Ray assigns GPUs"),
+        ("--address h:1", "--address h:1 requires --engine ray"),
     ],
     "clips vlog": [
         ("--size 12", "'--size': expected HEIGHTxWIDTH, such as 256x256, got '12'"),
         ("--backbone resnet99", "--backbone: expected resnet18, resnet50"),
         ("--clip-frames 8 --rate 5", "--clip-frames excludes --rate and --frames all"),
     ],
+    "import-objects vlog masks": [("", "Missing option '--format'")],
+    "import-objects vlog masks --format authors": [("--rate 30", "--rate: does not apply")],
     "import-objects vlog masks --format csv": [
         ("--groups", "--groups: does not apply to the format csv; omit it"),
     ],
@@ -35,7 +39,10 @@ REFUSED = {
         ("--table 2 --vary a", "--vary: expected KEY=VALUE,VALUE"),
     ],
     "inspect a": [("--frame 1 --seconds 2", "--frame and --seconds: expected at most one")],
-    "manifest new a.csv": [("--group person", "--group requires --split or --folds")],
+    "manifest new a.csv": [
+        ("--group person", "--group requires --split or --folds"),
+        ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
+    ],
     "run a.toml": [("--split 80/20 --folds 3", "--split and --folds: expected at most one")],
 }
 

@@ -83,16 +83,8 @@ def test_other_measurements_have_files_of_their_own(one_step, trained_once, tmp_
     assert (one_step / "eval-validation.json").read_bytes() == kept
 
 
-@pytest.mark.parametrize(
-    ("options", "exit_code", "message"),
-    [
-        (("--split", "test"), 1, "tiny, test: "),
-        (("--name", "../elsewhere"), 2, "--name '../elsewhere'"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused(one_step, options, exit_code, message) -> None:
-    stderr = evaluate(one_step, *options, exit_code=exit_code).stderr
-    assert message in " ".join(stderr.split())
+def test_a_split_without_segments_is_refused(one_step) -> None:
+    assert "tiny, test: " in evaluate(one_step, "--split", "test", exit_code=1).stderr
 
 
 @pytest.mark.slow

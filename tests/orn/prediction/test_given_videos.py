@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.prediction.given_videos import film_paths, find_videos
+from orn.prediction.given_videos import film_paths, find_given_videos
 from orn.shared.errors import ConfigError
 
 
@@ -30,22 +30,22 @@ def films(tmp_path: Path) -> Path:
 def test_folders_mean_videos(films: Path, sources, names) -> None:
     if "/link.mp4" in sources:
         (films / "link.mp4").symlink_to(films / "b.mp4")
-    videos = find_videos([f"{films}{source}" for source in sources], rate=25)
+    videos = find_given_videos([f"{films}{source}" for source in sources], rate=25)
     assert [str(video.path.relative_to(films)) for video in videos] == names
 
 
 def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
-    (video,) = find_videos([str(films / "frames")], rate=12.5)
+    (video,) = find_given_videos([str(films / "frames")], rate=12.5)
     assert (video.path, video.rate) == (films / "frames", 12.5)
     with pytest.raises(ConfigError, match="--rate"):
-        find_videos([str(films / "frames")])
+        find_given_videos([str(films / "frames")])
     (films / "empty").mkdir()
     with pytest.raises(ConfigError, match="empty"):
-        find_videos([str(films / "empty")])
+        find_given_videos([str(films / "empty")])
 
 
 def test_several_videos_have_their_films_in_a_folder(films: Path) -> None:
-    videos = find_videos([str(films)], rate=25)
+    videos = find_given_videos([str(films)], rate=25)
     paths = film_paths(films / "out", videos)
     assert [path.name for path in paths.values()] == ["a.mp4", "b.mp4", "frames.mp4", "c.mp4"]
     assert {path.parent for path in paths.values()} == {films / "out"}

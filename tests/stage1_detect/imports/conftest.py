@@ -16,7 +16,7 @@ from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.imports.import_config import FormatName, ImportConfig
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.object_table import positions_of
-from orn.stage1_detect.imports.source_videos import find_videos
+from orn.stage1_detect.imports.source_videos import find_source_videos
 
 Found = tuple[Sequence[float], bytes, float, int]
 """Box, mask, score and class of a detection, as the file has them."""
@@ -91,7 +91,7 @@ def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
     config = ImportConfig(dataset="any", source=source, form=form)
     with TemporaryDirectory() as folder:
         table = Path(folder) / "objects.sqlite"
-        videos, classes = find_videos(config, table)
+        videos, classes = find_source_videos(config, table)
         work = ImportWork(
             config=config,
             entry=DetectorEntry.imported(form, class_names=classes),

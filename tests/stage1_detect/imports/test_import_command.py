@@ -103,5 +103,3 @@ def test_a_rate_that_cannot_be_known_is_asked_for(convert: Any, tmp_path: Path) 
     write_epic(tmp_path / "masks" / "kitchen.pkl", [(1, [])])
     assert "video 'kitchen'" in convert("--format", "epic100", exit_code=2).stderr
     convert("--format", "epic100", "--rate", 30)
-    for wrong in (("--format", "authors", "--rate", 30), ()):
-        convert(*wrong, exit_code=2)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.model import image_backbone
-from orn.stage2_train.model.backbones import load_backbone, map_shape, weights_digest
+from orn.stage2_train.model.backbones import backbone_digest, load_backbone, map_shape
 from orn.stage2_train.model.build import build_network, feature_cells
 from orn.stage2_train.model.image_backbone import with_change
 from tests.reference.image_maps import changes
@@ -64,8 +64,8 @@ def test_weights_from_either_kind_of_file(weights, tmp_path) -> None:
     safe = tmp_path / "network.safetensors"
     safetensors.torch.save_file(torch.load(weights), safe)
     one, other = (load_backbone(NETWORK, file=file) for file in (weights, safe))
-    assert weights_digest(one) == weights_digest(other)
-    assert weights_digest(one) != weights_digest(
+    assert backbone_digest(one) == backbone_digest(other)
+    assert backbone_digest(one) != backbone_digest(
         load_backbone(NETWORK, file=write_image_weights(tmp_path / "b.pth", seed=1))
     )
     with pytest.raises(CheckpointError, match="do not match timm/test_resnet"):
