@@ -29,6 +29,8 @@ class CheckConfig:
     """Name or file of the manifest."""
     data_root: Path | None = None
     """Folder of all data sets; default: the data set's."""
+    advises: bool = True
+    """Whether to warn about the splits, as `orn run` does before its first step."""
 
     def typed(self) -> str:
         """Return the command line that does the same."""
@@ -69,10 +71,13 @@ class CheckedDataset:
 
 def check(config: CheckConfig, reporter: Reporter = SILENT) -> CheckedDataset:
     """Check a data set; see `check_dataset`."""
-    return CheckedDataset(check_dataset(config.dataset, config.data_root))
+    checked = check_dataset(config.dataset, config.data_root, advises=config.advises)
+    return CheckedDataset(checked)
 
 
-def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str, Any]:
+def check_dataset(
+    name_or_file: str | Path, data_root: Path | None, *, advises: bool = True
+) -> dict[str, Any]:
     """Compare the label tables of a data set with its files, and return counts as plain values.
 
     Missing tables and invalid labels are reported in `problems`; videos and splits are counted
@@ -81,6 +86,7 @@ def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str,
     Args:
         name_or_file: name or file of the manifest.
         data_root: folder of all data sets; None: the data set's.
+        advises: whether to warn about the splits.
 
     Raises:
         PipelineError: if the manifest or the list of videos cannot be read.
@@ -103,7 +109,7 @@ def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str,
         "task": dataset.task,
         "metric": dataset.metric,
         "problems": problems,
-        "warnings": list(_warnings(dataset, listing, listed, manifest.labels)),
+        "warnings": list(_warnings(dataset, listing, listed, manifest.labels, advises=advises)),
         "segments": len(listing.segments),
         "splits": {split: {"listed": listed[split], "present": present[split]} for split in SPLITS},
         "videos": {"listed": len(listing.video_ids), "present": len(dataset.videos)},
@@ -118,7 +124,7 @@ def check_dataset(name_or_file: str | Path, data_root: Path | None) -> dict[str,
 
 
 def _warnings(
-    dataset: Dataset, listing: Listing, listed: Mapping[str, int], labels: Any
+    dataset: Dataset, listing: Listing, listed: Mapping[str, int], labels: Any, *, advises: bool
 ) -> Iterator[str]:
     """Yield warnings about problems that affect training or evaluation."""
     for name in listing.absent:
@@ -128,7 +134,8 @@ def _warnings(
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"the {split} split has no segments"
-    yield from split_advice(labels, listing.segments, listing.classes, root=dataset.root)
+    if advises:
+        yield from split_advice(labels, listing.segments, listing.classes, root=dataset.root)
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
         table = shlex.quote(str(dataset.root / labels.table))
         yield (

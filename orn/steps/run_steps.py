@@ -52,7 +52,7 @@ from orn.steps.plan_run import Pipeline, open_pipeline
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     """Return the steps of a pipeline in order."""
     manifest, objects, clips = pipeline.train.manifest, pipeline.objects, pipeline.clips
-    checked = CheckConfig(dataset=manifest, data_root=pipeline.data_root)
+    checked = CheckConfig(dataset=manifest, data_root=pipeline.data_root, advises=False)
     steps = [
         Step(name="check", function=check, config=checked, command=checked.typed()),
         Step(
