@@ -19,7 +19,7 @@ from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table, filled_columns
 from orn.stage2_train.compare.ablation_plan import paper_results
 from orn.stage2_train.evaluation.intervals import CONFIDENCE, student_t
-from orn.stage2_train.model.build import count_parameters
+from orn.stage2_train.model.build import planned_network
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.made_from import is_current
 from orn.stage2_train.runs.run_config import recorded_config
@@ -124,7 +124,8 @@ def _read(path: Path) -> dict[str, Any]:
     backbone = parameters = None
     with suppress(ConfigError):
         model = recorded_config(folder).recipe.model
-        backbone, parameters = model.backbone, count_parameters(model)
+        backbone, network = model.backbone, planned_network(model)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
     commits = (start.get("commit") for start in read_jsonl(folder / STARTS_NAME))
     shared = ("dataset", "metric", "num_segments", "chance")
     return {

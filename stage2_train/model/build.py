@@ -45,11 +45,6 @@ from orn.stage2_train.settings.model_config import (
 )
 
 
-def count_parameters(config: NetworkConfig) -> int:
-    """Return the number of parameters of a network without allocating them."""
-    return sum(parameter.numel() for parameter in planned_network(config).parameters())
-
-
 def build_network(config: NetworkConfig) -> nn.Module:
     """Build a network with random weights from PyTorch's global generator.
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import os
-import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -20,14 +19,13 @@ from numpy.typing import NDArray
 from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
-from orn.shared.text import path_text, truncate
+from orn.shared.text import path_text, truncate, typed
 from orn.stage2_train.parts.temperatures import PartLogits
 from orn.stage2_train.settings.evaluation_names import (
     CHANGES,
     FOLDS,
     PARTS,
     HeadCombination,
-    options_of,
     with_combination,
 )
 
@@ -218,8 +216,10 @@ def predictions_of(run: Path, name: str) -> Predictions:
         raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
     if not os.path.lexists(path):
         others = ", ".join(sorted(path.name for path in run.glob("predictions-*.npz")))
-        words = ["report", str(run)] if name == FOLDS else ["eval", str(run), *options_of(name)]
-        remedy = f"run `{shlex.join(['orn', *words])}` first"
+        split, _, label = name.partition("-")
+        given = {"split": None if split == "validation" else split, "label": label or None}
+        command = typed("report", run) if name == FOLDS else typed("eval", run, **given)
+        remedy = f"run `{command}` first"
         if path.with_name(f"predictions-{FOLDS}.npz").exists():
             remedy = "cross-validated runs are compared with each other, or fold by fold"
         raise CheckpointError(

@@ -38,10 +38,3 @@ def with_combination(
             total = known[one] + known[other]
             return {whole: total if combination == "sum" else total / 2, **known}
     return known
-
-
-def options_of(name: str) -> list[str]:
-    """Return the options of `orn eval` that give an evaluation this name."""
-    split, _, rest = name.partition("-")
-    options = [] if split == "validation" else ["--split", split]
-    return options + (["--name", rest] if rest else [])

@@ -95,15 +95,6 @@ for words, message in [
     run_python("-c", code)
 
 
-@pytest.mark.parametrize(
-    ("words", "nearest"),
-    [(["trian"], "train"), (["bench", "loder"], "bench loader"), (["manifest"], "manifest new")],
-)
-def test_unknown_command_names_the_nearest(orn, words: list[str], nearest: str) -> None:
-    message = orn(*words, exit_code=2).stderr
-    assert f"{' '.join(words)!r}; did you mean {nearest!r}?" in message
-
-
 HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"
 """A name that sets a terminal's title and color, and is not UTF-8."""
 ESCAPED = r"a\x1b]0;title\x07\x9b31m\udcff"

@@ -6,6 +6,11 @@ from click.testing import CliRunner
 from orn.cli import orn
 
 REFUSED = {
+    "": [
+        ("trian", "'trian'; did you mean 'train'?"),
+        ("bench loder", "'bench loder'; did you mean 'bench loader'?"),
+        ("manifest", "'manifest'; did you mean 'manifest new'?"),
+    ],
     "detect vlog": [
         ("--data=", "'--data': expected a path, got an empty string"),
         ("--precision bf8", "'--precision': expected one of fp32, bf16, got 'bf8'"),
