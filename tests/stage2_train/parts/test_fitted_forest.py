@@ -20,7 +20,9 @@ from orn.stage2_train.parts.fitted_forest import (
     ForestInputs,
     read_forest,
 )
+from orn.stage2_train.runs.run_folder import weights_digest
 from orn.stage2_train.settings.model_config import MOTION_CHANNELS
+from tests.worlds.films import write_tiny_model
 
 INPUTS = ForestInputs(
     num_object_classes=3, followed=(1,), score_threshold=0.1, num_frames=8, reads_motion=True
@@ -102,3 +104,12 @@ def test_the_number_of_statistics_is_known_without_a_clip() -> None:
     )
     of_objects_S = object_statistics(clip, num_classes=3, chosen=(1,))
     assert len(of_objects_S) + len(motion_statistics(maps)) == INPUTS.num_statistics
+
+
+def test_the_digest_of_the_weights_covers_the_forest(tmp_path) -> None:
+    write_tiny_model(tmp_path)
+    digests = {weights_digest(tmp_path)}
+    for config in ("a", "b"):
+        fitted()[0].write(tmp_path, config=config)
+        digests.add(weights_digest(tmp_path))
+    assert len(digests) == 3
