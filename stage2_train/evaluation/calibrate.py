@@ -10,7 +10,7 @@ the files.
 N segments.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -69,14 +69,14 @@ def calibrate(config: CalibrateConfig, reporter: Reporter = SILENT) -> Temperatu
             missing.
     """
     run, resources = config.run, config.resources
-    is_stale = stale_calibration(config) is not None
     if folds := fold_runs(run):
-        if is_stale:
-            _calibrate_folds(run, folds)
-        return load_temperatures([*_inputs_of_folds(run, folds)][-1] / TEMPERATURES_NAME)
-    if is_stale:
-        opened, joined = _held_out(run, resources)
-        inputs = _inputs(run, opened, joined)
+        inputs_of = _inputs_of_folds(run, folds)
+        if _why_stale(inputs_of) is not None:
+            _calibrate_folds(run, folds, inputs_of)
+        return load_temperatures([*inputs_of][-1] / TEMPERATURES_NAME)
+    opened, joined = _held_out(run, resources)
+    inputs = _inputs(run, opened, joined)
+    if _why_stale({run: inputs}) is not None:
         fitted = (
             _fitted(run, opened, joined, resources, reporter) if joined.segments else NOT_FITTED
         )
@@ -96,6 +96,11 @@ def stale_calibration(config: CalibrateConfig) -> str | None:
             made_from = {run: _inputs(run, *_held_out(run, resources))}
     except PipelineError:  # the calibration will raise it
         return ""
+    return _why_stale(made_from)
+
+
+def _why_stale(made_from: Mapping[Path, MadeFrom]) -> str | None:
+    """Return why the temperatures in one of the folders must be fitted again; None if none must."""
     reasons = (why_stale(own / TEMPERATURES_NAME, inputs) for own, inputs in made_from.items())
     return next((why for why in reasons if why is not None), None)
 
@@ -155,9 +160,8 @@ def _fitted(
     )
 
 
-def _calibrate_folds(run: Path, folds: Sequence[Path]) -> None:
+def _calibrate_folds(run: Path, folds: Sequence[Path], inputs: Mapping[Path, MadeFrom]) -> None:
     """Write the temperatures of each fold, fitted on the others, and of the final model."""
-    inputs = _inputs_of_folds(run, folds)
     own = [load_predictions(result_paths(fold, "test")[1]) for fold in folds]
     for folder, fitted in zip((*folds, run), fold_temperatures(own), strict=True):
         if folder in inputs:
