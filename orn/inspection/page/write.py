@@ -88,7 +88,7 @@ def write_page(
                 starts = _write_chunks(frames, folder, bar)
             labels = labels or ActivityLabels()
             view = view_model(shard, labels, videos, pictures=pictures.name)
-            view["index"] |= {"starts": starts, "folder": folder.name, "least": score_threshold}
+            view["data"] |= {"starts": starts, "folder": folder.name, "least": score_threshold}
             html = render("orn.inspection.page/shard.html", **view)
             temporary.write_text(html, encoding="utf-8")
         except BaseException:
@@ -165,7 +165,7 @@ def view_model(
             {"id": video["id"], "frames": counted(video["frames"], "frame")}
             for video in summary["videos"]
         ],
-        "index": _index(shard, labels, videos),
+        "data": _index(shard, labels, videos),
     }
 
 

@@ -57,7 +57,7 @@ def test_clips_play_until_they_are_paused(chromium: Any, path: Path) -> None:
         page.click(".pause >> nth=0")
         assert "Play" in page.inner_text(".pause >> nth=0")
         page.click(".pause >> nth=0")
-        case = page.locator(".cases .clip").first
+        case = page.locator("#mistakes .clip").first
         case.press("Enter")
         assert page.is_visible("#player")
         assert page.locator("#player img").count() == 1
@@ -89,7 +89,7 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
         page.locator("[data-cell]").first.click()
         for place in range(page.locator("summary").count()):
             page.locator("summary").nth(place).click()
-        page.locator(".cases .clip").first.click()
+        page.locator("#mistakes .clip").first.click()
         assert serious_problems(page) == []
 
 

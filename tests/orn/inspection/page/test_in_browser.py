@@ -161,8 +161,8 @@ def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, whole_page
         page.click("#next")
         wait(page, 5)
         status(page, "Frame 10, 1.000 s: no objects")
-        page.locator("#strip").scroll_into_view_if_needed()
-        box = page.locator("#strip").bounding_box()
+        page.locator(".strip canvas").scroll_into_view_if_needed()
+        box = page.locator(".strip canvas").bounding_box()
         page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 20)
         wait(page, 7)
 
@@ -234,7 +234,7 @@ def test_everybody_can_use_and_print_it(chromium, whole_page, width, dark) -> No
         assert page.evaluate(ground) == "rgb(255, 255, 255)"
         for control in ("#play", "#browse", "#classes"):
             assert page.is_hidden(control), control
-        for content in ("#canvas", "#activities", "#objects", "#strip"):
+        for content in ("#canvas", "#activities", "#objects", ".strip canvas"):
             assert page.is_visible(content), content
         assert serious_problems(page) == []
 

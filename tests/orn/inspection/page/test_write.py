@@ -11,7 +11,7 @@ from tests.orn.inspection.page.conftest import VIDEOS
 
 
 def index_of(page: Path) -> dict:
-    index = re.search(r'id="index">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    index = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
     assert index
     return json.loads(index[1])
 
