@@ -19,6 +19,9 @@ const apart = (text) => /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]/.test(text)
   ? `\u2068${text}\u2069` : text;
 const plural = (count, name) => `${count.toLocaleString("en")} ${name}${count === 1 ? "" : "s"}`;
 
+// Bytes from base64.
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
 // Index of the last value of an increasing list that is at most `limit`; -1 if there is none.
 function lastAtMost(values, limit) {
   let low = 0, high = values.length;
@@ -79,7 +82,7 @@ const LANE = 24;
 
 // Shows rows over time in an element. A row has a `name`, a `color`, perhaps a `curve` (increasing
 // `times`, and `values` 0..1 that last until the next time), and perhaps `parts` ({ start, stop,
-// text, color, isSolid, isChosen }).
+// text, color, isSolid, isChosen, isLine }).
 function lanesIn(place) {
   const names = element("ul"), canvas = element("canvas", { role: "img" });
   const cursor = element("div", { className: "cursor", hidden: true });
@@ -151,8 +154,13 @@ function drawCurve(context, { times, values }, color, x, top, width, start) {
 }
 
 function drawPart(context, part, rowColor, x, top, style) {
-  const { start, stop, text, isChosen, isSolid, color = rowColor } = part;
+  const { start, stop, text, isChosen, isSolid, isLine, color = rowColor } = part;
   const left = x(start), wide = Math.max(x(stop) - left, 1.5);
+  if (isLine) {
+    context.fillStyle = style.getPropertyValue("--text");
+    context.fillRect(left, top + LANE - 7, wide, 3);
+    return;
+  }
   context.fillStyle = color;
   context.globalAlpha = isSolid ? 1 : 0.3;
   context.fillRect(left, top, wide, LANE - 4);

@@ -2,10 +2,6 @@
 
 const CHUNKS_KEPT = 8, FRAMES_KEPT = 24;
 
-function bytes(text) {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-}
-
 const labels = new Uint16Array(bytes(data.labels).buffer), scores = bytes(data.scores);
 const offsets = new Int32Array(data.counts.length + 1);
 data.counts.forEach((count, row) => { offsets[row + 1] = offsets[row] + count; });
