@@ -185,10 +185,17 @@ function lookAt(own, offer = null) {
   showWorth();
 }
 
+// Sets an edge; one that would pass the other edge takes it along.
 function setEdge(own, edge, seconds) {
+  const length = Math.max(own.stop - own.start, LEAST_SECONDS);
   own.isDecided = true;
-  own[edge] = edge === "start" ? clamp(seconds, 0, own.stop - LEAST_SECONDS)
-    : clamp(seconds, own.start + LEAST_SECONDS, data.duration);
+  if (edge === "start") {
+    own.start = clamp(seconds, 0, data.duration - LEAST_SECONDS);
+    if (own.stop < own.start + LEAST_SECONDS) own.stop = Math.min(own.start + length, data.duration);
+  } else {
+    own.stop = clamp(seconds, LEAST_SECONDS, data.duration);
+    if (own.start > own.stop - LEAST_SECONDS) own.start = Math.max(own.stop - length, 0);
+  }
 }
 
 function add() {
