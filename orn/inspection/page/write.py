@@ -30,6 +30,7 @@ from orn.shared.text import counted
 logger = logging.getLogger(__name__)
 
 _PAGE = Marker(name="index.html", mark=b'<meta name="generator" content="orn inspect">')
+_NO_LABELS = ActivityLabels()
 _CHUNK_BYTES = 400_000
 _CHUNK_FRAMES = 64
 _LEAST_SCORE = 0.001
@@ -59,7 +60,7 @@ def write_page(
     out: Path,
     reporter: Reporter = SILENT,
     *,
-    labels: ActivityLabels | None = None,
+    labels: ActivityLabels = _NO_LABELS,
     score_threshold: float = 0.5,
 ) -> Path:
     """Write a folder with all frames, in files loaded on demand, and return its index.html.
@@ -86,8 +87,7 @@ def write_page(
             folder.mkdir()
             with reporter.progress("page", total=shard.num_frames, unit="frames") as bar:
                 starts = _write_chunks(frames, folder, bar)
-            labels = labels or ActivityLabels()
-            view = view_model(shard, labels, videos, pictures=pictures.name)
+            view = _view(shard, labels, videos, pictures.name)
             view["data"] |= {"starts": starts, "folder": folder.name, "least": score_threshold}
             html = render("orn.inspection.page/shard.html", **view)
             temporary.write_text(html, encoding="utf-8")
@@ -148,49 +148,30 @@ def check_page_output(out: Path) -> None:
     check_output_folder(out, marker=_PAGE)
 
 
-def view_model(
-    shard: Shard,
-    labels: ActivityLabels,
-    videos: Sequence[ShownVideo],
-    *,
-    pictures: str,
+def _view(
+    shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo], pictures: str
 ) -> dict[str, Any]:
-    """Return the view model for the template, and the index for its script."""
-    summary = summarize(shard)
-    return {
-        "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
-        "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.title)],
-        "failed": [f"{video.id}: {video.reason}" for video in shard.failed],
-        "videos": [
-            {"id": video["id"], "frames": counted(video["frames"], "frame")}
-            for video in summary["videos"]
-        ],
-        "data": _index(shard, labels, videos),
-    }
-
-
-def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -> dict[str, Any]:
-    """Return the times, classes and scores of all frames, without masks and pictures."""
-    names = shard.detector.class_names
-    colors = [class_color(label) for label in range(len(names))]
+    """Return the values in the template, with `data`, the times, classes and scores of all frames,
+    without masks and pictures."""
+    summary, names = summarize(shard), shard.detector.class_names
     segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
     for segment in labels.segments:
-        if segment.video_id in segments:
-            times = (segment.start_seconds, segment.stop_seconds)
-            segments[segment.video_id].append([*times, segment.labels])
-    return {
+        times = (segment.start_seconds, segment.stop_seconds)
+        segments.setdefault(segment.video_id, []).append((*times, segment.labels))
+    colors = [class_color(label) for label in range(len(names))]
+    data = {
         "classes": names,
         "scoreKind": shard.score_kind,
         "colors": list(map(css_color, colors)),
         "inks": [css_color(text_color(color)) for color in colors],
-        "activities": labels.classes if any(segments.values()) else (),
+        "activities": labels.classes,
         "activityColors": [
             css_color(activity_color(index)) for index in range(len(labels.classes))
         ],
         "videos": [
             {
                 "id": video.id,
-                "grid": [video.width, video.height],
+                "grid": (video.width, video.height),
                 "rows": shard.video_rows(video.id),
                 "size": shown.size,
                 "gray": shown.gray,
@@ -201,11 +182,20 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
         "frames": shard.frame_index().tolist(),
         "seconds": shard.frame_seconds().round(4).tolist(),
         "counts": np.diff(shard.array("frame_offsets")).tolist(),
-        "labels": base64.b64encode(shard.array("labels").astype("<u2").tobytes()).decode(),
-        "scores": base64.b64encode(
-            (shard.array("scores") * 255).astype(np.uint8).tobytes()
-        ).decode(),
+        "labels": _base64(shard.array("labels").astype("<u2")),
+        "scores": _base64((shard.array("scores") * 255).astype(np.uint8)),
     }
+    return {
+        "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
+        "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.title)],
+        "failed": [f"{video.id}: {video.reason}" for video in shard.failed],
+        "videos": [(video["id"], counted(video["frames"], "frame")) for video in summary["videos"]],
+        "data": data,
+    }
+
+
+def _base64(values: NDArray[Any]) -> str:
+    return base64.b64encode(values.tobytes()).decode()
 
 
 def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None) -> tuple[int, int]:
