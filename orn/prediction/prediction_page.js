@@ -2,7 +2,8 @@
 // by arrow keys.
 
 document.querySelectorAll("[data-video]").forEach((place) => {
-  const { lanes: rows, range } = data[place.dataset.video], lanes = lanesIn(place);
+  const { lanes: rows, range } = data[place.dataset.video];
+  const lanes = lanesIn(place, (seconds) => `${seconds.toFixed(2)} s`);
   const linked = rows.flatMap(({ parts }) => parts.filter(({ address }) => address))
     .sort((one, other) => one.start - other.start);
   let number = -1;

@@ -80,6 +80,7 @@ class PredictionPage:
             nearest = min(windows, key=lambda window: abs(window.middle - segment.middle))
             picture = _key_frame(self.model, predicted, own or nearest, segment, key=card)
             cards[index] = {**self._card(segment, own), "key": card, "picture": picture}
+        lanes = self._lanes(windows, segments[:_MOST_STRETCHES], cards)
         texts = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
         if len(segments) > 3:
             texts.append(f"{len(segments) - 3:,} more")
@@ -90,9 +91,7 @@ class PredictionPage:
                 "length": f"{stop - start:.2f} s",
                 "predicted": texts,
                 "total": len(segments),
-                "lanes": list(self._lanes(windows, segments[:_MOST_STRETCHES], cards)),
-                "range": [start, stop],
-                "times": [f"{seconds:.2f} s" for seconds in (start, (start + stop) / 2, stop)],
+                "over_time": {"range": (start, stop), "lanes": list(lanes)},
                 "cards": list(cards.values()),
             }
         )
@@ -114,9 +113,7 @@ class PredictionPage:
                 model=self.model,
                 title=self.model.path.resolve().name,
                 videos=self._videos,
-                data=[
-                    {name: video.get(name) for name in ("lanes", "range")} for video in self._videos
-                ],
+                data={video["key"]: video.get("over_time") for video in self._videos},
                 left_out=self._left_out,
                 meaning=meaning_of_percentages(self.model.temperatures.fitted_on),
                 scale=(LEAST_DROP, FULL_DROP),
@@ -138,16 +135,13 @@ class PredictionPage:
 
     def _card(self, segment: SegmentPrediction, own: WindowPrediction | None) -> dict[str, Any]:
         """Return the texts for a stretch; the explanation is that of its own class."""
-        likeliest = segment.likeliest()[:_LISTED_CLASSES]
-        shares = {
-            self.model.classes[label]: float(segment.probabilities[label]) for label in likeliest
-        }
         card = {
             "when": segment.times(_DASH),
             "predicted": segment.predicted_text(_LISTED_CLASSES),
             "chances": [
-                (name, share, self._color(name), f"{100 * share:.0f} %")
-                for name, share in shares.items()
+                (name, float(chance), self._color(name), f"{100 * chance:.0f} %")
+                for label in segment.likeliest()[:_LISTED_CLASSES]
+                for name, chance in [(self.model.classes[label], segment.probabilities[label])]
             ],
         }
         why = [] if own is None else own.clip.sentences(_LISTED_PAIRS)

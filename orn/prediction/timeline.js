@@ -2,7 +2,7 @@
 // An interval is { start, stop, label, found (its index among those found, or -1), isDecided }.
 
 const EDGE_PIXELS = 6, DRAG_PIXELS = 4, LEAST_SECONDS = 0.01, LEAST_VIEW = 1, MOST_OVERLAP = 0.1;
-const film = $("film"), lanes = lanesIn($("lanes"));
+const film = $("film"), lanes = lanesIn($("lanes"), secondsText);
 const times = new Float32Array(bytes(data.times).buffer);
 const step = times.length > 1 ? (times.at(-1) - times[0]) / (times.length - 1) : 0.1;
 // A probability holds from half a step before its time.
@@ -14,11 +14,12 @@ const state = { intervals: restored(), chosen: null, offer: null, now: 0, view: 
 let drag = null;
 state.intervals.forEach(({ label }) => showLabel(label));
 
-const clamp = (value, low, high) => Math.max(low, Math.min(value, high));
-const secondsText = (seconds) => {
+function secondsText(seconds) {
   const whole = Math.floor(seconds / 60), rest = (seconds - 60 * whole).toFixed(2).padStart(5, "0");
   return `${whole}:${rest}`;
-};
+}
+
+const clamp = (value, low, high) => Math.max(low, Math.min(value, high));
 const className = (label) => plain(truncated(data.classes[label], 60));
 
 function restored() {
@@ -51,8 +52,6 @@ function show() {
   const count = state.intervals.filter((own) => own.stop > start && own.start < stop).length;
   lanes.show(rows, state.view,
     `Probabilities and ${plural(count, "interval")} from ${secondsText(start)} to ${secondsText(stop)}`);
-  $("times").replaceChildren(...[start, (start + stop) / 2, stop].map((seconds) =>
-    element("span", { textContent: secondsText(seconds) })));
   lanes.moveTo(state.now);
 }
 

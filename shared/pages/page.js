@@ -80,13 +80,14 @@ document.querySelectorAll("[data-bars]").forEach((list) =>
 
 const LANE = 24;
 
-// Shows rows over time in an element. A row has a `name`, a `color`, perhaps a `curve` (increasing
+// Shows rows over time in an element, and times below them, if `textOf` a time is given. A row has a `name`, a `color`, perhaps a `curve` (increasing
 // `times`, and `values` 0..1 that last until the next time), and perhaps `parts` ({ start, stop,
 // text, color, isSolid, isChosen, isLine }).
-function lanesIn(place) {
+function lanesIn(place, textOf) {
   const names = element("ul"), canvas = element("canvas", { role: "img" });
   const cursor = element("div", { className: "cursor", hidden: true });
-  place.prepend(names, element("div", { className: "strip" }, canvas, cursor));
+  const times = element("p", { className: "times" });
+  place.append(names, element("div", { className: "strip" }, canvas, cursor), times);
   const own = {
     canvas, rows: [], range: [0, 1],
     show(rows, range, text) {
@@ -95,6 +96,8 @@ function lanesIn(place) {
       names.replaceChildren(...rows.map(({ name, title }) => element("li", {
         textContent: apart(plain(truncated(name, 80))), title: title ?? plain(name), dir: "auto",
       })));
+      const shown = textOf ? [range[0], (range[0] + range[1]) / 2, range[1]] : [];
+      times.replaceChildren(...shown.map((time) => element("span", { textContent: textOf(time) })));
       own.draw();
     },
     draw: () => drawLanes(canvas, own.rows, own.range),

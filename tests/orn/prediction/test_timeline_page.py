@@ -197,9 +197,9 @@ def test_two_hours_are_drawn_by_pixels(chromium: Any, tmp_path: Path) -> None:
         assert 0 < page.evaluate("fills") <= 8 * (columns + 2) + 1500
         for _ in range(3):
             page.click("#closer")
-        assert page.inner_text("#times span >> nth=2") == "15:00.00"
+        assert page.inner_text(".times span >> nth=2") == "15:00.00"
         page.fill("#pan", "1")
-        assert page.inner_text("#times span >> nth=2") == "120:00.00"
+        assert page.inner_text(".times span >> nth=2") == "120:00.00"
 
 
 @WITH_HOSTILE_TEXT
