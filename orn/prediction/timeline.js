@@ -13,6 +13,7 @@ const shownLabels = [...data.classes.keys()].filter((label) => label in curves);
 const state = { intervals: restored(), chosen: null, offer: null, now: 0, view: [0, data.duration], earlier: [] };
 let drag = null;
 state.intervals.forEach(({ label }) => showLabel(label));
+data.true.forEach(([, , label]) => showLabel(label));
 
 function secondsText(seconds) {
   const whole = Math.floor(seconds / 60), rest = (seconds - 60 * whole).toFixed(2).padStart(5, "0");

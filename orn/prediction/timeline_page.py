@@ -5,7 +5,9 @@ N times on the grid, C classes.
 """
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,8 +27,9 @@ _LEAST_PEAK = 0.1
 _MOST_CURVE_BYTES = 4_000_000
 """Maximum size of all probabilities, one byte each; those of further classes are not shown."""
 
-TrueInterval = tuple[float, float, str]
+Interval = tuple[float, float, str]
 """Start and stop in seconds, and label."""
+_Ranked = tuple[float, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +66,8 @@ class Timeline:
     """(N, C), 0..1."""
     found: tuple[FoundInterval, ...]
     """Intervals that were found."""
-    true: tuple[TrueInterval, ...] | None = None
-    """True intervals; None if they are unknown."""
+    true: tuple[Interval, ...] | None = None
+    """True intervals, also of other classes; None if they are unknown."""
     observed: tuple[tuple[float, float], ...] | None = None
     """Ranges that people looked at, in seconds; None for the whole film."""
     exclusive: bool = True
@@ -90,7 +93,8 @@ def write_timeline(path: Path, timeline: Timeline) -> None:
 
 
 def _data(timeline: Timeline) -> dict[str, Any]:
-    index_of = {name: index for index, name in enumerate(timeline.classes)}
+    names = [*timeline.classes, *(label for *_, label in timeline.true or ())]
+    index_of = {name: index for index, name in enumerate(dict.fromkeys(names))}
     found = [
         {
             "start": own.start,
@@ -108,8 +112,8 @@ def _data(timeline: Timeline) -> dict[str, Any]:
         "film": None if timeline.film is None else quote(timeline.film),
         "duration": timeline.duration,
         "exclusive": timeline.exclusive,
-        "classes": timeline.classes,
-        "colors": [css_color(activity_color(index)) for index in range(len(timeline.classes))],
+        "classes": list(index_of),
+        "colors": [css_color(activity_color(index)) for index in index_of.values()],
         "times": base64.b64encode(timeline.times.astype("<f4").tobytes()).decode(),
         "curves": _curves(timeline),
         "found": found,
@@ -143,23 +147,32 @@ def worth_looking_at(timeline: Timeline) -> list[dict[str, Any]]:
         Of each: start, stop, label, `found`, its index among those found (-1 for a missed one), and
         `why`.
     """
-    true = timeline.true
-    against, others = [], []
-    for index, own in enumerate(timeline.found):
-        row = {"start": own.start, "stop": own.stop, "label": own.label, "found": index}
-        times = (own.start, own.stop)
-        if true is None or any(label == own.label and overlap(times, (start, stop)) >= LEAST_OVERLAP
-                               for start, stop, label in true):  # fmt: skip
-            others.append((own.probability, row | {"why": f"{100 * own.probability:.0f} %"}))
+    found = [(own.start, own.stop, own.label) for own in timeline.found]
+    against, others = list[_Ranked](), list[_Ranked]()
+    for index, (own, interval) in enumerate(zip(timeline.found, found, strict=True)):
+        if timeline.true is None or _is_among(interval, timeline.true):
+            others.append(
+                (own.probability, _row(interval, index, f"{100 * own.probability:.0f} %"))
+            )
         else:
-            against.append(row | {"why": "not among the true ones"})
-    for start, stop, label in true or ():
-        if not any(own.label == label and overlap((own.start, own.stop), (start, stop))
-                   >= LEAST_OVERLAP for own in timeline.found):  # fmt: skip
-            row = {"start": start, "stop": stop, "label": label, "found": -1, "why": "missed"}
-            against.append(row)
-    against.sort(key=lambda row: row["start"])
-    return [*against, *(row for _, row in sorted(others, key=lambda other: other[0]))]
+            against.append((own.start, _row(interval, index, "not among the true ones")))
+    for interval in timeline.true or ():
+        if not _is_among(interval, found):
+            against.append((interval[0], _row(interval, -1, "missed")))
+    return [row for rows in (against, others) for _, row in sorted(rows, key=itemgetter(0))]
+
+
+def _row(interval: Interval, found: int, why: str) -> dict[str, Any]:
+    start, stop, label = interval
+    return {"start": start, "stop": stop, "label": label, "found": found, "why": why}
+
+
+def _is_among(interval: Interval, others: Sequence[Interval]) -> bool:
+    """Return whether one of `others` has the label of an interval and overlaps it enough."""
+    return any(
+        other[2] == interval[2] and overlap(interval[:2], other[:2]) >= LEAST_OVERLAP
+        for other in others
+    )
 
 
 def overlap(one: tuple[float, float], other: tuple[float, float]) -> float:

@@ -159,12 +159,12 @@ def test_keys_do_all_of_it_and_no_interval_is_a_row_of_its_own(
 
 
 def test_missed_intervals_are_added_and_overlaps_are_not_saved(chromium, tmp_path) -> None:
-    true = ((2, 4, "open"), (8.5, 12, "wait"), (8, 10, "close"), (14, 16, "open"))
+    true = ((2, 4, "open"), (8.5, 12, "of others"), (8, 10, "close"), (14, 16, "open"))
     write_timeline(tmp_path / "a.html", timeline(true=true, observed=((0, 18),)))
     with opened(chromium, tmp_path / "a.html") as page:
         page.click("#worth button >> nth=0")
         page.click("#add")
-        assert page.inner_text("#editor-text").startswith("wait, 0:08.50 to 0:12.00")
+        assert page.inner_text("#editor-text").startswith("of others, 0:08.50 to 0:12.00")
         page.click("#save")
         assert "must not overlap" in page.inner_text("#status")
         page.click("#delete")
