@@ -84,7 +84,9 @@ def opened(
     yield page
     assert not problems, problems
     own = path.parent if path.name == "index.html" else path
-    assert [url for url in requests if not url.startswith((own.resolve().as_uri(), "data:"))] == []
+    assert [
+        url for url in requests if not url.startswith((own.resolve().as_uri(), "data:", "blob:"))
+    ] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
 

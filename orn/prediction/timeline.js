@@ -2,6 +2,7 @@
 // An interval is { start, stop, label, found (its index among those found, or -1), isDecided }.
 
 const EDGE_PIXELS = 6, DRAG_PIXELS = 4, LEAST_SECONDS = 0.01, LEAST_VIEW = 1, MOST_OVERLAP = 0.1;
+const MOST_UNDONE = 100;
 const film = $("film"), lanes = lanesIn($("lanes"), secondsText);
 const times = new Float32Array(bytes(data.times).buffer);
 const step = times.length > 1 ? (times.at(-1) - times[0]) / (times.length - 1) : 0.1;
@@ -11,7 +12,7 @@ const curves = Object.fromEntries(Object.entries(data.curves).map(([label, text]
   [label, { times: starts, values: Float32Array.from(bytes(text), (value) => value / 255) }]));
 const shownLabels = [...data.classes.keys()].filter((label) => label in curves);
 const state = { intervals: restored(), chosen: null, offer: null, now: 0, view: [0, data.duration], earlier: [] };
-let drag = null;
+let drag = null, byFound = new Map();
 state.intervals.forEach(({ label }) => showLabel(label));
 data.true.forEach(([, , label]) => showLabel(label));
 
@@ -95,6 +96,7 @@ function showEditor() {
 }
 
 function showWorth() {
+  byFound = new Map(state.intervals.map((own) => [own.found, own]));
   $("worth").querySelectorAll("button").forEach((button, place) => {
     const { found, label, start } = data.worth[place], own = ofWorth(place);
     button.classList.toggle("off", isDone(place));
@@ -103,7 +105,8 @@ function showWorth() {
   });
 }
 
-const ofWorth = (place) => state.intervals.find(({ found }) => found >= 0 && found === data.worth[place].found);
+// The interval that is left of one that was found.
+const ofWorth = (place) => data.worth[place].found < 0 ? undefined : byFound.get(data.worth[place].found);
 // Whether a person has decided about what is worth looking at.
 function isDone(place) {
   const { found, start, stop } = data.worth[place], own = ofWorth(place);
@@ -150,9 +153,14 @@ const playOrPause = () => film.paused ? film.play().catch(() => {}) : film.pause
 
 // --- corrections -------------------------------------------------------------------------------
 
+function remember(intervals) {
+  state.earlier.push(intervals);
+  if (state.earlier.length > MOST_UNDONE) state.earlier.shift();
+}
+
 // Changes the intervals, keeps them in the browser, and remembers how they were.
 function change(edit) {
-  state.earlier.push(JSON.stringify(state.intervals));
+  remember(JSON.stringify(state.intervals));
   edit();
   changed();
 }
@@ -309,7 +317,7 @@ function released() {
     choose(own);
     seek(time);
   } else if (edge) {
-    state.earlier.push(before);
+    remember(before);
     changed();
     seek(own[edge]);
   }
