@@ -1,5 +1,6 @@
 """A real browser for the pages that the project writes: headless Chromium, off the network."""
 
+import csv
 import os
 import shutil
 from collections.abc import Iterator
@@ -106,6 +107,16 @@ def until(page: Any, condition: str) -> None:
         }}"""
     )
     assert came_true, condition
+
+
+def downloaded(page: Any, button: str, folder: Path) -> tuple[str, list[dict[str, str]]]:
+    """Name and rows of the CSV file that a button saves."""
+    with page.expect_download() as download:
+        page.click(button)
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        return path.name, list(csv.DictReader(file))
 
 
 def serious_problems(page: Any) -> list[str]:

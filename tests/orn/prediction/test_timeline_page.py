@@ -1,6 +1,5 @@
 """The page of a long film: what it shows, and what a person corrects, in a real browser."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,14 @@ import numpy as np
 import pytest
 
 from orn.prediction.timeline_page import FoundInterval, Timeline, worth_looking_at, write_timeline
-from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
+from tests.browser import (
+    ON_ANY_SCREEN,
+    WITH_HOSTILE_TEXT,
+    downloaded,
+    opened,
+    serious_problems,
+    until,
+)
 from tests.worlds.videos import write_numbered
 
 pytestmark = pytest.mark.timeout(200)
@@ -70,14 +76,10 @@ def at(page: Any, seconds: float, line: int) -> tuple[float, float]:
 
 
 def saved(page: Any, folder: Path) -> list[tuple[str, ...]]:
-    with page.expect_download() as download:
-        page.click("#save")
-    assert download.value.suggested_filename == "a_mp4.corrections.csv"
-    download.value.save_as(folder / "saved.csv")
-    with (folder / "saved.csv").open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["video", "start", "stop", "label"]
-    return [tuple(row) for row in rows]
+    name, rows = downloaded(page, "#save", folder)
+    assert name == "a_mp4.corrections.csv"
+    assert all(row.keys() == {"video", "start", "stop", "label"} for row in rows)
+    return [tuple(row.values()) for row in rows]
 
 
 def test_a_click_seeks_and_the_cursor_follows_the_film(chromium: Any, page_path: Path) -> None:
