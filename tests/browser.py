@@ -29,7 +29,8 @@ ON_ANY_SCREEN = pytest.mark.parametrize(
 )
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "../../x",
-           "{{SCRIPT}}{{DATA}}", "\u202eabc\u2028", "x" * 10_000]  # fmt: skip
+           "' onfocus='alert(3)' autofocus x='", "{{SCRIPT}}{{DATA}}",
+           "\u202eabc\u2028", "x" * 10_000]  # fmt: skip
 """Names that others may give to what a page shows."""
 
 WITH_HOSTILE_TEXT = pytest.mark.parametrize("text", ["".join(HOSTILE)], ids=["all"])
