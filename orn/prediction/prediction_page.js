@@ -14,6 +14,7 @@ document.querySelectorAll("[data-video]").forEach((place) => {
     linked[number].isChosen = true;
     lanes.draw();
     location.hash = linked[number].address;
+    lanes.canvas.focus({ preventScroll: true });
   }
   lanes.show(rows, range, `Probabilities of ${rows.map(({ name }) => plain(name)).join(", ")} over time`);
   lanes.canvas.tabIndex = 0;

@@ -17,6 +17,7 @@ from tests.orn.prediction.conftest import (
     first_video,
     predict,
     segments_of,
+    turned,
     with_classes,
 )
 
@@ -63,20 +64,23 @@ def test_it_opens_without_an_error_and_lanes_lead_to_cards(chromium: Any, path: 
         text = page.inner_text("#v1")
         assert "predicts this class" in text
         assert "No pair supports" in text or "drops by" in text
-        rows = page.locator("#v2 canvas")
-        rows.focus()
-        for number in range(page.locator("#v2 .split").count()):
-            rows.press("ArrowRight")
-            until(
-                page,
-                f"location.hash === '#' + document.querySelectorAll('#v2 .split')[{number}].id",
-            )
         page.locator("#v1 canvas").click(position={"x": 20, "y": 12})
         until(page, "location.hash.startsWith('#v1-')")
         page.locator("header tbody a").nth(1).click()
         until(page, "location.hash === '#v2'")
         page.locator("summary").click()
         assert "logit drop" in page.inner_text("details")
+
+
+def test_arrow_keys_lead_through_the_stretches(chromium: Any, trained, tmp_path) -> None:
+    page_of(open_model(trained.run, device="cpu"), trained, turned).write(tmp_path / "out.html")
+    with opened(chromium, tmp_path / "out.html") as page:
+        page.locator("#v0 canvas").focus()
+        ids = page.locator("#v0 .split").evaluate_all("cards => cards.map((card) => card.id)")
+        for id in ids:
+            page.keyboard.press("ArrowRight")
+            until(page, f"location.hash === '#{id}'")
+        assert len(ids) >= 2
 
 
 @ON_ANY_SCREEN
