@@ -1,6 +1,6 @@
 // Full frames, loaded on demand and cached, and their masks.
 
-const CHUNKS_KEPT = 8, FRAMES_KEPT = 24;
+const CHUNKS_KEPT = 16, FRAMES_KEPT = 24;
 
 const labels = new Uint16Array(bytes(data.labels).buffer), scores = bytes(data.scores);
 const offsets = new Int32Array(data.counts.length + 1);
@@ -45,9 +45,9 @@ function loadPicture(jpeg) {
 }
 
 async function loadFrame(row) {
-  const number = lastAtMost(data.starts, row);
+  const number = Math.floor(row / data.framesOfFile);
   const texts = await cached(chunks, number, loadChunk, CHUNKS_KEPT);
-  const [jpeg, detections] = JSON.parse(texts[row - data.starts[number]]);
+  const [jpeg, detections] = JSON.parse(texts[row % data.framesOfFile]);
   const masks = detections.map((detection) => decodeMask(detection[6]));
   return { picture: jpeg ? await loadPicture(jpeg) : null, detections, masks };
 }

@@ -4,9 +4,10 @@ files with the frames."""
 import base64
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,7 @@ logger = logging.getLogger(__name__)
 
 _PAGE = Marker(name="index.html", mark=b'<meta name="generator" content="orn inspect">')
 _NO_LABELS = ActivityLabels()
-_CHUNK_BYTES = 400_000
-_CHUNK_FRAMES = 64
+_CHUNK_FRAMES = 16
 _LEAST_SCORE = 0.001
 """Class scores below this value are omitted."""
 _LONGEST_SIDE, _LEAST_SIDE = 800, 480
@@ -86,9 +86,13 @@ def write_page(
         try:
             folder.mkdir()
             with reporter.progress("page", total=shard.num_frames, unit="frames") as bar:
-                starts = _write_chunks(frames, folder, bar)
+                _write_chunks(frames, folder, bar)
             view = _view(shard, labels, videos, pictures.name)
-            view["data"] |= {"starts": starts, "folder": folder.name, "least": score_threshold}
+            view["data"] |= {
+                "folder": folder.name,
+                "framesOfFile": _CHUNK_FRAMES,
+                "least": score_threshold,
+            }
             html = render("orn.inspection.page/shard.html", **view)
             temporary.write_text(html, encoding="utf-8")
         except BaseException:
@@ -121,26 +125,13 @@ def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> I
             yield frame_json(detections, jpeg)
 
 
-def _write_chunks(frames: Iterable[Markup], folder: Path, bar: Bar) -> list[int]:
-    """Write frames into files of about 400 kB, one frame per line, and return the index of each
-    file's first frame."""
-    starts, held = [0], list[Markup]()
-
-    def write() -> None:
-        lines, number = "\n".join(held), len(starts) - 1
-        text = f"ornFrames({number},`{lines}`);\n"
-        (folder / f"{number:06d}.js").write_text(text, encoding="ascii")
-        starts.append(starts[-1] + len(held))
-        bar.advance(len(held))
-        held.clear()
-
-    for frame in frames:
-        if held and (len(held) >= _CHUNK_FRAMES or sum(map(len, held)) + len(frame) > _CHUNK_BYTES):
-            write()
-        held.append(frame)
-    if held:
-        write()
-    return starts[:-1]
+def _write_chunks(frames: Iterator[Markup], folder: Path, bar: Bar) -> None:
+    """Write files of `_CHUNK_FRAMES` frames, one frame per line."""
+    chunks = iter(lambda: [*islice(frames, _CHUNK_FRAMES)], [])
+    for number, lines in enumerate(chunks):
+        text = "\n".join(lines)
+        (folder / f"{number:06d}.js").write_text(f"ornFrames({number},`{text}`);\n", "ascii")
+        bar.advance(len(lines))
 
 
 def check_page_output(out: Path) -> None:
