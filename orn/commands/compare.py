@@ -61,9 +61,6 @@ def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
     type=click.IntRange(1, 1000),
     help="Number of seeds per system.  [default: 5]",
 )
-@click.option(
-    "--folds", type=int, metavar="K", help="Number of folds of the manifest, which are used anyway."
-)
 @options.recipe
 @options.overrides
 @click.option(

@@ -22,7 +22,6 @@ from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text import typed_config
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
@@ -65,10 +64,6 @@ class BaselineConfig:
     """Folder of the results; default: runs/DATASET-baseline."""
     resources: DataAndDevice = ALONE
     """Paths of the data."""
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("baseline", self, "manifest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,6 @@ class AblationConfig:
     """Names of the systems."""
     num_seeds: int = 5
     """Number of seeds per system."""
-    folds: int | None = None
-    """Expected number of folds of the manifest."""
     recipe: str | None = None
     """Name or file of the recipe; default: the data set's own."""
     overrides: tuple[str, ...] = ()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from orn.data_manifests.records import Split
 from orn.shared.errors import ConfigError
-from orn.shared.text import typed_config
 from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
 
 
@@ -32,10 +31,6 @@ class EvalConfig:
             raise ConfigError(
                 f"--name {self.label!r}: expected letters, digits, dots, hyphens and underscores"
             )
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("eval", self, "run")
 
     @property
     def name(self) -> str:

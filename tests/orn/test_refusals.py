@@ -31,7 +31,10 @@ REFUSED = {
     "import-objects vlog masks --format csv": [
         ("--groups", "--groups: does not apply to the format csv; omit it"),
     ],
-    "train demo": [("--from runs/a --weights b", "--from and --weights: expected at most one")],
+    "train demo": [
+        ("--from runs/a --weights b", "--from and --weights: expected at most one"),
+        ("--from runs/a --run runs/a", "--from: expected another run than --run"),
+    ],
     "eval runs/a": [("--name a/b", "--name 'a/b': expected letters, digits")],
     "predict runs/a": [("", "Missing argument 'VIDEO...'")],
     "predict runs/a b.mp4": [

@@ -88,7 +88,7 @@ class Begun:
     def answers(self) -> dict[str, str | None]:
         """Return why each output is stale; None if it is current."""
         steps = {step.name: step for step in pipeline_steps(self.pipeline)[5:]}
-        answers = {name: step.stale() for name, step in steps.items()}
+        answers = {name: step.remaining() for name, step in steps.items()}
         assert all(steps[name].is_current() == (why is None) for name, why in answers.items())
         try:
             return {
@@ -108,8 +108,7 @@ def commands() -> Any:
     commands: list[str] = []
 
     def run(step: Step, **_: object) -> None:
-        is_command = step.command.startswith("orn ")
-        commands.append(step.command.split()[1] if is_command else step.name)
+        commands.append(step.name.partition("-")[0])
         carry_out(step)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -503,7 +502,7 @@ def test_changed_temperatures_are_those_of_another_evaluation(begun: Begun) -> N
     write_temperatures(begun.run, fitted)
     assert stale_evaluation(of_train) == "the temperatures have changed"
     steps = {step.name: step for step in pipeline_steps(begun.pipeline)}
-    assert steps["calibrate"].stale() is not None and steps["eval"].is_current()
+    assert not steps["calibrate"].is_current() and steps["eval"].is_current()
     begun.run_all()
     assert stale_evaluation(of_train) is None
 
@@ -575,15 +574,17 @@ def test_removed_results_of_all_folds_are_made_again(tmp_path: Path, commands: l
 
 def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkeypatch) -> None:
     """Shards and clips of the tiny world are not those of a job."""
-    nothing = run_estimate.StepEstimate(step="", work="", seconds=0)
-    monkeypatch.setattr(run_estimate, "_data_steps", lambda *_: [nothing])
+    nothing = {"frames_to_do": 0, "videos": 0, "videos_to_do": 0, "to_fetch": None}
+    nothing |= {"estimated_seconds": 0.0}
+    for name in ("describe_detection", "describe_clips"):
+        monkeypatch.setattr(run_estimate, name, lambda *_: nothing)
     pipeline = begun.pipeline
     pipeline = replace(pipeline, objects=replace(pipeline.objects, config="mask_rcnn_demo"))
 
     def remaining() -> list[str]:
         dataset = load_dataset(pipeline.train.manifest, pipeline.data_root)
-        steps = run_estimate.estimate_pipeline(pipeline, dataset)["steps"]
-        return [step["step"] for step in steps]
+        steps = run_estimate.with_work(pipeline_steps(pipeline), pipeline, dataset)
+        return [step.name for step in run_estimate.remaining_steps(steps, pipeline)]
 
     assert "eval" not in remaining()
     exchange_labels(begun.labels, "validation")
