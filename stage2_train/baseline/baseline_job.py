@@ -126,7 +126,6 @@ def _open_inputs(request: BaselineConfig) -> _Inputs:
     train, other = (opened.join(name, recipe) for name in ("train", split))
     if recipe.data.train_with_validation:
         train = train.joined_with(opened.join("validation", recipe))
-    train = train.at_most(recipe.data.train_segments)
     for joined in (train, other):
         joined.require_segments(dataset.name)
     segments = [*train.segments, *other.segments]

@@ -288,7 +288,6 @@ def _read_clips(opened: OpenedData, recipe: Recipe, manifest: str) -> tuple[Trai
     if recipe.data.train_with_validation:
         train = train.joined_with(validation)
         validation = JoinedSplit(split="validation", segments=(), skipped=())
-    train = train.at_most(recipe.data.train_segments)
     train.require_segments(opened.dataset.name)
     data = TrainingData(
         train=opened.clip_dataset(train, recipe, flip=recipe.data.flip),

@@ -35,7 +35,6 @@ REFUSED = {
         ("--from runs/a --weights b", "--from and --weights: expected at most one"),
         ("--from runs/a --run runs/a", "--from: expected another run than --run"),
     ],
-    "eval runs/a": [("--name a/b", "--name 'a/b': expected letters, digits")],
     "predict runs/a": [("", "Missing argument 'VIDEO...'")],
     "predict runs/a b.mp4": [
         ("--html a.txt", "--html: expected OUT.html, got a.txt"),

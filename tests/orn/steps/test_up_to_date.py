@@ -398,10 +398,6 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "the score threshold": (setting("data.score_threshold=0.6"), of_data),
     "the width of the network": (setting("model.relation_width=8"), {"run": REFUSED}),
     "the number of objects": (setting("data.max_objects=1"), of_data),
-    "fewer training segments": (
-        setting("data.train_segments=4"),
-        {"baseline": f"{SETTINGS}, {LABELS}", "run": REFUSED},
-    ),
     "--partial with all videos": (option(partial=True), {}),
     "workers": (option(max_steps=1000), {}),
     "the setting as it was": (setting("seed=0"), {}),
@@ -447,7 +443,6 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
         {"eval": f"{SETTINGS}, {WEIGHTS}, {LABELS}", **SHOWN[EVAL]},
     ),
     "an evaluation with other views": (evaluated(num_clips=2), of_views),
-    "an evaluation with a name": (evaluated(label="mine"), {}),
     "an evaluation of another split": (evaluated(split="train"), {}),
     "the log of training": (no_log, {}),
 }
