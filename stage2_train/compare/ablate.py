@@ -135,7 +135,7 @@ def _check_same_ablation(request: AblationConfig, listing: Listing) -> None:
     }
     begin_output_folder(request.folder, ABLATION_MARKER)
     recorded = begun_with(request.folder / _SETTINGS_NAME, settings)
-    remedy = "pass a different --out; only --set and --vary may differ between runs in a folder"
+    remedy = "pass a different --out; only --set may differ between runs in a folder"
     check_same_job(recorded, settings, where=request.folder, remedy=remedy)
 
 

@@ -41,10 +41,7 @@ REFUSED = {
         ("--objects a", "--objects and --format require each other; pass both"),
     ],
     "verify": [("", "Missing argument 'SHARD|FOLDER...'")],
-    "ablate demo": [
-        ("", "--table and --systems: expected one of them, got neither"),
-        ("--table 2 --vary a", "--vary: expected KEY=VALUE,VALUE"),
-    ],
+    "ablate demo": [("", "--table and --systems: expected one of them, got neither")],
     "inspect a": [("--frame 1 --seconds 2", "--frame and --seconds: expected at most one")],
     "manifest new a.csv": [
         ("--group person", "--group requires --split or --folds"),
