@@ -31,6 +31,9 @@ REFUSED = {
     "import-objects vlog masks --format csv": [
         ("--groups", "--groups: does not apply to the format csv; omit it"),
     ],
+    "train vlgo": [("", "vlgo")],
+    "manifest update absent.csv": [("", "orn manifest new")],
+    "predict run": [("b.mp4 c.mp4 --overlay out.mp4", "expected a folder for 2 videos")],
     "train demo": [
         ("--from runs/a --weights b", "--from and --weights: expected at most one"),
         ("--from runs/a --run runs/a", "--from: expected another run than --run"),

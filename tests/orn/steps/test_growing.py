@@ -247,20 +247,6 @@ def test_objects_that_are_gone_are_refused_before_the_first_step(kitchen: Kitche
 
 
 @pytest.mark.parametrize("kitchen", ["split"], indirect=True)
-def test_other_labels_are_noticed_without_the_record_of_the_run(kitchen: Kitchen) -> None:
-    kitchen.run()
-    (USUAL / "made_from.json").unlink()
-    trained = [name for name, (split, *_) in splits().items() if split == "train"]
-    row = next(row for row in kitchen.rows if row.partition(",")[0] == trained[0])
-    label = "down" if row.endswith("right") else "right"
-    kitchen.rows[kitchen.rows.index(row)] = f"{trained[0]},{label}"
-    kitchen.write()
-    planned = kitchen.plan()
-    assert planned["run"].name == f"{USUAL.name}-2"
-    assert "other training labels" in planned["new_run"]
-
-
-@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
 def test_a_run_finds_a_data_root_that_was_renamed(kitchen: Kitchen) -> None:
     kitchen.run()
     Path("data").mkdir()
