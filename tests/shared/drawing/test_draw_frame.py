@@ -48,10 +48,6 @@ def test_the_best_are_drawn() -> None:
     assert len(many) == 60 and many.scores.min() > 0.39
 
 
-MISSING = "\u53a8"
-"""A Chinese letter, which the font does not have."""
-
-
 def drawn(text: str, left: int = 4, top: int = 4, *, bold: bool = False) -> NDArray[np.uint8]:
     picture = np.zeros((40, 120, 3), np.uint8)
     draw_text(picture, text, left, top, pixels=20, color=(255, 200, 0), bold=bold)
