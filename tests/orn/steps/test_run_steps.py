@@ -19,7 +19,6 @@ import pytest
 
 from orn.cli import orn as program
 from orn.data_manifests.load import load_dataset
-from orn.data_manifests.records import Dataset
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
@@ -28,7 +27,7 @@ from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.steps import run_estimate as estimate
 from orn.steps.pipeline_config import PipelineConfig
-from orn.steps.plan_run import Pipeline, open_pipeline
+from orn.steps.plan_run import open_pipeline
 from orn.steps.run_steps import pipeline_steps, prediction_command
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_gray
@@ -177,32 +176,6 @@ def test_nothing_to_evaluate_is_refused(table: Path) -> None:
     table.write_text("\n".join(["video,label,split", *rows]) + "\n")
     with pytest.raises(ConfigError, match=r"kitchen\.toml: .*evaluate; .*`orn manifest new"):
         opened(table)
-
-
-@pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
-def test_a_dry_run_of_a_table_writes_nothing(table, where, monkeypatch) -> None:
-    """Wherever the videos are; with the split and the names that the run would have."""
-    table = table.rename(Path(where) / "labels.csv")
-    before = sorted(Path().rglob("*"))
-    commands = []
-
-    def described(_: Any, pipeline: Pipeline, dataset: Dataset) -> Any:
-        assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
-        splits = [segment.split for segment in dataset.segments]
-        assert commands or sorted(Path().rglob("*")) == before
-        commands.append((dataset.name, pipeline.run.name, splits.count("validation")))
-        return ESTIMATE
-
-    monkeypatch.setattr(estimate, "with_work", lambda steps, *_: steps)
-    monkeypatch.setattr(estimate, "describe_run", described)
-    words = ("run", table, "--split", "60/40", "--recipe", "demo", "--dry-run")
-    ran = run_orn(*words)
-    assert "90 frames" in ran.stdout
-    assert sorted(Path().rglob("*")) == before
-    run_orn("manifest", "new", table, "--split", "60/40")
-    run_orn(*words)
-    name = Path(where).name
-    assert commands == [(name, f"{name}-demo-seed0", 4)] * 2
 
 
 def test_a_dry_run_downloads_nothing_and_names_what_was_typed(table, tmp_path, monkeypatch) -> None:
