@@ -29,7 +29,7 @@ from orn.shared.jobs.outputs import (
     check_output_folder,
     default_folder,
 )
-from orn.shared.jobs.progress import TERMINAL
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.text import command_line
 from orn.stage1_detect.detect import DetectConfig
@@ -145,14 +145,21 @@ class Pipeline:
         return tuple(results for results in earlier if results.files)
 
 
-def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pipeline, Dataset]:
+def open_pipeline(
+    request: PipelineConfig, reporter: Reporter = SILENT, *, dry_run: bool = False
+) -> tuple[Pipeline, Dataset]:
     """Return the pipeline for a request, and its data set; create the manifest for a table of
-    labels, unless it is a dry run.
+    labels, or add its new videos and classes, unless it is a dry run.
+
+    Args:
+        request: the request.
+        reporter: shows the manifest that is created, and how a table has changed.
+        dry_run: whether to write nothing.
 
     Raises:
         PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
     """
-    name, data_root, planned = _manifest_of(request, dry_run=dry_run)
+    name, data_root, planned = _manifest_of(request, reporter, dry_run=dry_run)
     manifest = planned.manifest if planned else load_manifest(name)
     is_known = request.is_table and not planned
     update = plan_update(name, data_root) if is_known else None
@@ -201,7 +208,7 @@ def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pi
         }
         pipeline = _compared(pipeline, columns, is_given=request.run is not None)
     if update is not None:
-        _apply(update, pipeline, dry_run=dry_run)
+        _apply(update, pipeline, reporter, dry_run=dry_run)
     return pipeline, dataset
 
 
@@ -255,11 +262,13 @@ def _evaluated_split(dataset: Dataset, *, where: str) -> Split:
     return split
 
 
-def _apply(update: ManifestUpdate, pipeline: Pipeline, *, dry_run: bool) -> None:
+def _apply(
+    update: ManifestUpdate, pipeline: Pipeline, reporter: Reporter, *, dry_run: bool
+) -> None:
     """Write an update after saying in one line what has changed, if anything has."""
     if update.files or (pipeline.new_run and update.removed_videos):
         does = ("would update: " if dry_run else "updating: ") if update.files else ""
-        TERMINAL.line(f"{update.manifest}: {does}{'; '.join(update.lines())}")
+        reporter.line(f"{update.manifest}: {does}{'; '.join(update.lines())}")
     if not dry_run:
         update.write()
 
@@ -326,7 +335,9 @@ def _of_folds(recipe: Recipe, overrides: tuple[str, ...]) -> tuple[str, ...]:
     return () if chooses or is_set else ("data.train_with_validation=true",)
 
 
-def _manifest_of(request: PipelineConfig, *, dry_run: bool) -> tuple[str, Path, NewManifest | None]:
+def _manifest_of(
+    request: PipelineConfig, reporter: Reporter, *, dry_run: bool
+) -> tuple[str, Path, NewManifest | None]:
     """Return the manifest of a request, its data root and, in a dry run for a table without a
     manifest, the manifest that would be written; otherwise create it.
 
@@ -353,7 +364,7 @@ def _manifest_of(request: PipelineConfig, *, dry_run: bool) -> tuple[str, Path, 
         shares = None if request.folds else request.split or _USUAL_SPLIT
         new = replace(new, shares=shares, folds=request.folds, group=request.group)
     if not dry_run:
-        write_manifest(new, TERMINAL)
+        write_manifest(new, reporter)
         return str(path), data_root_of(load_manifest(path), None), None
     planned = plan_manifest(new)
     return str(path), Path(planned.summary["data_root"]), planned
