@@ -250,10 +250,6 @@ def test_what_lacks_a_split_or_a_class_is_sent_to_update(table, orn) -> None:
     assert len(load_dataset("kitchen.toml", None, labels=False).videos) == 52
 
 
-def test_a_table_without_a_manifest_is_sent_to_new(table, update) -> None:
-    assert "orn manifest new" in update(exit_code=2)
-
-
 def killed_at(number: int, words: list[str], folder: Path) -> int:
     """Run a command that is killed before the file operation of this number in a folder, from the
     folder above."""
