@@ -29,7 +29,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import shard_path
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.detect import DEFAULT_CONFIG
+from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
 from orn.stage1_detect.detect_unit import UnitDetector
 from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.mmdet.model import (

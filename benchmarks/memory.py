@@ -63,7 +63,7 @@ class InstantDetector:
         """Return the frame like a network's input: float32, channels first."""
         return image_HWC.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
-    def infer(self, prepared: Sequence[NDArray[np.float32]]) -> Sequence[int]:
+    def infer(self, prepared: Sequence[NDArray[np.float32]], _: object) -> Sequence[int]:
         """Return a seed for each frame."""
         return [int(frame_CHW.mean() * 1000) for frame_CHW in prepared]
 

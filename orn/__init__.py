@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orn.stage1_detect.detect_unit import Detector
     from orn.stage1_detect.imports.import_config import ImportConfig, ObjectOptions
     from orn.stage1_detect.mmdet.detector import MmdetDetector
+    from orn.stage1_detect.torchvision_detector import TorchvisionDetector
     from orn.stage2_train.clip_store.clips_config import ClipsConfig
     from orn.stage2_train.evaluation.eval_config import EvalConfig
     from orn.stage2_train.explanation.importance import Importance
@@ -226,7 +227,7 @@ def load_detector(
     config: str | Path | None = None,
     score_threshold: float = 0.3,
     device: str | torch.device = "auto",
-) -> MmdetDetector:
+) -> MmdetDetector | TorchvisionDetector:
     """Load the detector that `orn detect` would use.
 
     Example::
@@ -237,8 +238,8 @@ def load_detector(
     Args:
         checkpoint: file of weights; a bundled file implies its configuration. None selects the
             weights published for the configuration, downloaded to torch.hub's cache if needed.
-        config: a configuration file, a name in MMDetection's model zoo, or the name of a bundled
-            detector, which implies its weights: `mask_rcnn_demo`.
+        config: a configuration file, a name in MMDetection's model zoo, `torchvision/NAME`, or the
+            name of a bundled detector, which implies its weights: `mask_rcnn_demo`.
         score_threshold: detections with a lower score are dropped, 0..1.
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if one is available.
 
@@ -248,8 +249,7 @@ def load_detector(
     """
     from orn.data_manifests.records import DetectorChoice
     from orn.shared.errors import DetectorError
-    from orn.stage1_detect.detect import choose_files
-    from orn.stage1_detect.mmdet import detector
+    from orn.stage1_detect.choose_detector import choose_files, load_chosen
 
     if not 0 <= score_threshold <= 1:
         raise DetectorError(
@@ -260,7 +260,7 @@ def load_detector(
         config=None if config is None else str(config),
         checkpoint=None if checkpoint is None else Path(checkpoint),
     )
-    return detector.load_detector(
+    return load_chosen(
         str(device), config=chosen, checkpoint=weights, score_threshold=score_threshold
     )
 

@@ -153,7 +153,7 @@ def _check_mmcv() -> Check:
 def _check_weights() -> Check:
     """Check which published weights are here; the others are downloaded on first use."""
     from orn.shared.download import cache_folder, cached_path
-    from orn.stage1_detect.detect import DEFAULT_CONFIG
+    from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
     from orn.stage1_detect.mmdet.zoo import find_config, weights_url
     from orn.stage2_train.model.backbones import weights_to_fetch
     from orn.stage2_train.model.image_backbone import PACKAGED

@@ -1,7 +1,6 @@
 """Detect objects in the videos of a data set: plan the job, load the detector, run the missing
 units, and summarize their shards."""
 
-import filecmp
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,15 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from orn.data_manifests.load import (
-    data_root_of,
-    files_of,
-    load_dataset,
-    load_manifest,
-    shipped_detectors,
-)
-from orn.data_manifests.records import Dataset, DetectorChoice
-from orn.shared.data_files import file_digest, not_a_file
+from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
+from orn.data_manifests.records import Dataset
 from orn.shared.devices import devices_of_workers, usual_batch_size
 from orn.shared.errors import ConfigError, DetectorError
 from orn.shared.estimates import BYTES, estimated_seconds
@@ -29,17 +21,30 @@ from orn.shared.jobs.run_units import Engine, Job, JobSummary, LocalEngine, run_
 from orn.shared.jobs.shares import Share, locked_job
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
 from orn.shared.text import counted, first_few
+from orn.stage1_detect.choose_detector import (
+    REMEDY,
+    choose_files,
+    known_settings,
+    load_chosen,
+    name_of,
+    weights_to_fetch,
+)
 from orn.stage1_detect.detect_unit import Detector, DetectWork
+from orn.stage1_detect.own_detector import (
+    OwnDetector,
+    load_own,
+    load_own_once,
+    own_file,
+    own_name,
+    own_settings,
+)
 from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage1_detect.shard_job import summarize_shards
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
-"""MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
 _THREADS = 1
 """Number of CPU threads of each process, which affects rounding."""
-_REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,9 @@ class DetectConfig:
     """File with the detector's weights."""
     config: str | None = None
     """Name or file of the detector's config."""
+    detector: OwnDetector | str | None = None
+    """A detector of the user's own, or `FILE.py:NAME`, the function that makes it; in place of
+    `config` and `checkpoint`."""
     score_threshold: float = 0.3
     """Detections with a lower score are dropped, 0..1."""
     frames: Literal["all", "labeled"] = "all"
@@ -91,6 +99,13 @@ class DetectConfig:
                 f"score_threshold: expected a number from 0 to 1, got {self.score_threshold}; pass "
                 "one"
             )
+        if self.detector is not None and (self.config or self.checkpoint):
+            raise ConfigError("--detector: expected neither --config nor --checkpoint; omit them")
+        if self.is_callable and (self.engine == "ray" or (self.workers or 1) > 1):
+            raise ConfigError(
+                "detector: a detector that is an object runs in this process, without other "
+                "workers; pass FILE.py:NAME"
+            )
         if self.share is not None and self.fresh:
             raise ConfigError("--share and --fresh: expected one; remove the earlier job first")
         if self.engine == "ray" and self.device not in ("auto", "cpu", "cuda"):
@@ -100,6 +115,11 @@ class DetectConfig:
             )
         if self.engine != "ray" and self.address is not None:
             raise ConfigError(f"--address {self.address} requires --engine ray; add it")
+
+    @property
+    def is_callable(self) -> bool:
+        """Whether the detector is an object, which runs in this process alone."""
+        return self.detector is not None and not isinstance(self.detector, str)
 
     @property
     def scope(self) -> Scope:
@@ -147,16 +167,15 @@ def describe_detection(config: DetectConfig, dataset: Dataset | None = None) -> 
         config: what to do.
         dataset: the data set, if it is open already.
     """
-    from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
-
     inputs = _read_inputs(config, dataset)
     data, model, checkpoint = inputs.data, inputs.model, inputs.checkpoint
     job = inputs.plan()
     frames = round(sum(unit.frames for unit in job.to_do))
     url = None
-    if checkpoint is None:
-        checkpoint, url = weights_to_fetch(find_config(model), remedy=_REMEDY)
-    work, device = f"detect {find_config(model).stem}", inputs.engine.device_type or "cpu"
+    if checkpoint is None and config.detector is None:
+        checkpoint, url = weights_to_fetch(model)
+    name = model if config.detector is not None else name_of(model)
+    work, device = f"detect {name}", inputs.engine.device_type or "cpu"
     return job.describe(
         config=model,
         checkpoint=None if checkpoint is None else str(checkpoint),
@@ -183,7 +202,7 @@ class _Inputs:
     """Output folder of the shards."""
     engine: Engine
     model: str
-    """Name or file of the detector's config."""
+    """Name or file of the detector's config; name of a detector of the user."""
     checkpoint: Path | None
     """The detector's weights; None for those published for the config."""
 
@@ -233,13 +252,16 @@ def _read_inputs(config: DetectConfig, data: Dataset | None = None) -> _Inputs:
             first_few(data.missing),
         )
     folder = config.out or default_folder("shards", data.name)
-    given = (Path(path) for path in (config.config, config.checkpoint) if path)
+    own = own_file(config.detector)[0] if isinstance(config.detector, str) else None
+    given = (Path(path) for path in (config.config, config.checkpoint, own) if path)
     reads = chain(given, files_of(config.dataset, config.data_root))
     SHARD_FILES.check_folder(folder, reads=reads, fresh=config.fresh)
     engine = _engine(config)
-    model, checkpoint = choose_files(
-        data.detector, config=config.config, checkpoint=config.checkpoint
-    )
+    model, checkpoint = own_name(config.detector), None
+    if config.detector is None:
+        model, checkpoint = choose_files(
+            data.detector, config=config.config, checkpoint=config.checkpoint
+        )
     inputs = _Inputs(
         config=config,
         data=data,
@@ -249,7 +271,7 @@ def _read_inputs(config: DetectConfig, data: Dataset | None = None) -> _Inputs:
         checkpoint=checkpoint,
     )
     if not config.fresh:
-        check_same_detector(folder, model, checkpoint, config, inputs.batch_size)
+        _check_same_detector(inputs)
     return inputs
 
 
@@ -263,103 +285,64 @@ def _engine(config: DetectConfig) -> Engine:
         from orn.shared.jobs.ray_engine import RayEngine
 
         return RayEngine(device=config.device, workers=config.workers, address=config.address)
-    devices = devices_of_workers(config.device, config.workers, error=DetectorError)
+    workers = 1 if config.is_callable else config.workers
+    devices = devices_of_workers(config.device, workers, error=DetectorError)
     return LocalEngine(devices=devices)
 
 
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     """Return the function that loads the detector on a device; it can be pickled."""
     config = inputs.config
+    settings: dict[str, Any] = {
+        "score_threshold": config.score_threshold,
+        "batch_size": inputs.batch_size,
+        "frame_rate": config.rate,
+        "threads": _THREADS,
+    }
+    if isinstance(config.detector, str):
+        return partial(load_own_once, detector=config.detector, **settings)
+    if config.detector is not None:
+        return partial(load_own, detector=config.detector, **settings)
     return partial(
         _load,
         config=inputs.model,
         checkpoint=inputs.checkpoint,
-        score_threshold=config.score_threshold,
         precision=config.precision,
-        batch_size=inputs.batch_size,
-        frame_rate=config.rate,
-        threads=_THREADS,
-        remedy=_REMEDY,
+        remedy=REMEDY,
+        **settings,
     )
 
 
 @lru_cache(maxsize=1)
 def _load(device: str, **settings: Any) -> Detector:
-    """Load a detector once in this process; for arguments, see `load_detector`."""
-    from orn.stage1_detect.mmdet.detector import load_detector
-
-    return load_detector(device, **settings)
+    """Load a detector once in this process; for arguments, see `load_chosen`."""
+    return load_chosen(device, **settings)
 
 
-def choose_files(
-    own: DetectorChoice,
-    *,
-    config: str | None,
-    checkpoint: Path | None,
-) -> tuple[str, Path | None]:
-    """Return the detector's config and weights: the user's choice, else the manifest's, else the
-    default.
-
-    The weights are None if neither the user nor the manifest specifies a file. The manifest's
-    weights are used only with its own config. A bundled detector is recognized by its name or by
-    its weights, for any data set.
-
-    Args:
-        own: the manifest's choice.
-        config: the user's config.
-        checkpoint: the user's weights.
-    """
-    shipped = shipped_detectors()
-    if config is not None and config in shipped:
-        own, config = shipped[config], None
-    if config is None and own.config is not None:
-        config, checkpoint = own.config, checkpoint or own.checkpoint
-    elif config is None:
-        same = (
-            str(one.config) for one in shipped.values() if _same_file(checkpoint, one.checkpoint)
-        )
-        config = next(same, DEFAULT_CONFIG)
-    return config, checkpoint
-
-
-def _same_file(path: Path | None, other: Path | None) -> bool:
-    """Return whether both files exist and have the same content."""
-    if path is None or other is None or not_a_file(path) or not_a_file(other):
-        return False
-    return filecmp.cmp(path, other, shallow=False)
-
-
-def check_same_detector(
-    folder: Path, model: str, checkpoint: Path | None, config: DetectConfig, batch_size: int
-) -> None:
-    """Compare a detector with the one of the shards in a folder, before weights are downloaded or
-    videos opened. Weights that are not on this machine count as equal.
+def _check_same_detector(inputs: _Inputs) -> None:
+    """Compare a detector with the one of the shards in the folder, before weights are downloaded,
+    code is executed or videos are opened. What is not known yet counts as equal.
 
     Raises:
         ConfigError: if they differ.
     """
+    folder, config = inputs.folder, inputs.config
     saved = SHARD_FILES.saved_plan(folder)
     if saved is None or "detector" not in saved.settings:
         return
-    from orn.stage1_detect.mmdet.detector import known_settings
-    from orn.stage1_detect.mmdet.model import read_config
-    from orn.stage1_detect.mmdet.zoo import weights_to_fetch
-
-    detector_config = read_config(model)
-    if checkpoint is None:
-        checkpoint, _ = weights_to_fetch(detector_config.path, remedy=_REMEDY)
+    settings: dict[str, Any] = {
+        "score_threshold": config.score_threshold,
+        "batch_size": inputs.batch_size,
+    }
+    if config.detector is not None:
+        known = own_settings(config.detector, **settings)
+    else:
+        precision = config.precision
+        known = known_settings(inputs.model, inputs.checkpoint, precision=precision, **settings)
     recorded = saved.settings["detector"]
-    requested = recorded | known_settings(
-        detector_config,
-        score_threshold=config.score_threshold,
-        precision=config.precision,
-        batch_size=batch_size,
-    )
-    if checkpoint is not None:
-        requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)
     check_same_job(
         {"detector": recorded},
-        {"detector": requested},
+        {"detector": recorded | known},
         where=folder / PLAN_NAME,
         remedy=f"resume with the recorded settings, {start_over(len(saved.video_ids))}",
     )

@@ -73,8 +73,9 @@ class Detector(Protocol):
     def prepare(self, image_HWC: NDArray[np.uint8]) -> Any:
         """Return the network's input for one frame, (H, W, 3) uint8 RGB."""
 
-    def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
-        """Run the network on prepared frames of the same size and return one result per frame."""
+    def infer(self, prepared: Sequence[Any], batch: "FrameBatch", /) -> Sequence[Any]:
+        """Run the network on the prepared frames of a batch, which have the same size, and return
+        one result per frame."""
 
     def encode(self, result: Any) -> FrameDetections:
         """Convert the result for a frame to detections in pixels of the frame."""
@@ -129,6 +130,10 @@ class FrameBatch:
     """Index in the decoded stream, from 0, and presentation time of each frame."""
     prepared: tuple[Any, ...]
     """Preprocessed frames (the detector's `prepare`)."""
+    video: Video
+    """The video."""
+    is_first: bool
+    """Whether these are the first frames of a part of a unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +191,7 @@ class UnitDetector:
                 if not isinstance(event, FrameBatch):
                     in_background(_write_event, writer, event)
                     continue
-                results = detector.infer(event.prepared)
+                results = detector.infer(event.prepared, event)
                 in_background(_write_batch, writer, event, self.mapped(detector.encode, results))
                 num_frames += len(event.frames)
                 advance(len(event.frames))
@@ -215,13 +220,16 @@ class UnitDetector:
                 stamp = content_stamp(video.path)  # may change between two units
                 digest = _digest(video.path, stamp)
                 yield VideoEntry.of(video.id, info, num_bytes=stamp[0], digest=digest)
-                frames = self._frames(video, part)
+                frames, is_first = self._frames(video, part), True
                 while batch := list(islice(frames, self.detector.entry.batch_size)):
                     images = [frame.image for frame in batch]
                     yield FrameBatch(
                         frames=tuple((frame.index, frame.seconds) for frame in batch),
                         prepared=tuple(self.mapped(self.detector.prepare, images)),
+                        video=video,
+                        is_first=is_first,
                     )
+                    is_first = False
                 yield None
             except (VideoDecodeError, DetectorError) as err:
                 self._open = None

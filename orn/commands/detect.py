@@ -24,10 +24,12 @@ from orn.shared.text_summary import summary_of
 @click.option(
     "--config",
     metavar="NAME|FILE",
-    help="Instance segmentation model: a name in MMDetection's model zoo, mask_rcnn_demo (comes "
-    "with weights), or a Python file, which is executed.  [default: the data set's own, else "
-    "mask-rcnn_r50_fpn_ms-poly-3x_coco]",
+    help="Instance segmentation model: a name in MMDetection's model zoo, "
+    "torchvision/maskrcnn_resnet50_fpn or torchvision/maskrcnn_resnet50_fpn_v2, mask_rcnn_demo "
+    "(comes with weights), or a Python file, which is executed.  [default: the data set's own, "
+    "else mask-rcnn_r50_fpn_ms-poly-3x_coco]",
 )
+@options.own_detector
 @click.option(
     "--score-threshold",
     type=options.FRACTION,

@@ -165,6 +165,11 @@ batch_size = click.option(
     help="Frames per forward pass of the detector, which affects rounding.  [default: 1, on a GPU "
     "8]",
 )
+own_detector = click.option(
+    "--detector",
+    metavar="FILE.py:NAME",
+    help="Your own detector: NAME, a function in a Python file, which is executed, makes it.",
+)
 out_argument = click.argument("out", metavar="OUT", type=PATH)
 object_options = combined(
     click.option(

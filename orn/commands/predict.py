@@ -39,6 +39,7 @@ from orn.shared.jobs.progress import TERMINAL
 @click.option(
     "--config", metavar="NAME|FILE", help="Config of the detector.  [default: as in training]"
 )
+@options.own_detector
 @click.option(
     "--any-detector", is_flag=True, help="Allow a detector other than the one used for training."
 )

@@ -29,6 +29,7 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @click.option("--config", metavar="NAME|FILE", help="Detector, as in `orn detect`.")
 @click.option("--checkpoint", type=options.PATH, help="Weights of the detector.")
+@options.own_detector
 @options.picked_rate
 @click.option(
     "--objects",

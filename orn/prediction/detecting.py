@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orn.data_manifests.records import DetectorChoice, Video
 from orn.data_manifests.text_files import read_class_names
 from orn.prediction.predict_config import PredictConfig
+from orn.shared.devices import choose_device, usual_batch_size
 from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart, plan_units
 from orn.shared.jobs.workers import terminated_as_interrupted
@@ -180,8 +181,15 @@ def check_detects(model: OpenedModel, request: PredictConfig) -> None:
     """Raise DetectorError if the objects of a network can only be passed, not detected."""
     recorded = model.config.detector
     # A file is untrusted, because it is executed.
-    has_none = recorded.is_imported or Path(recorded.config_name).suffix == ".py"
-    if has_none and request.config is None:
+    is_file = Path(recorded.config_name).suffix == ".py"
+    has_none = recorded.is_imported or recorded.is_of_user or is_file
+    if has_none and request.config is None and request.detector is None:
+        if recorded.is_of_user:
+            raise DetectorError(
+                f"trained on objects of {path_text(recorded.title)}, whose code is not in the run; "
+                "pass --detector FILE.py:NAME, or --shards FOLDER",
+                where=path_text(model.path),
+            )
         kind = "" if recorded.is_imported else "objects of "
         raise DetectorError(
             f"trained on {kind}{path_text(recorded.title)}, which cannot be detected; pass "
@@ -200,21 +208,30 @@ def load_its_detector(model: OpenedModel, request: PredictConfig) -> Detector:
         DetectorError: if there is no such detector, or its weights are not found or not the ones
             used for training.
     """
-    from orn.stage1_detect.detect import choose_files
-    from orn.stage1_detect.mmdet.detector import load_detector
+    from orn.stage1_detect.choose_detector import choose_files, load_chosen
+    from orn.stage1_detect.own_detector import load_own, own_name
 
     recorded = model.config.detector
-    name = request.config or recorded.config_name
-    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=request.checkpoint)
-    detector = load_detector(
-        request.device,
-        config=config,
-        checkpoint=checkpoint,
-        score_threshold=recorded.thresholds.get("score", _USUAL_THRESHOLD),
-        frame_rate=recorded.frame_rate,
-        threads=request.threads,
-        remedy="pass it with --checkpoint FILE",
-    )
+    settings: dict[str, Any] = {
+        "score_threshold": recorded.thresholds.get("score", _USUAL_THRESHOLD),
+        "frame_rate": recorded.frame_rate,
+        "threads": request.threads,
+    }
+    detector: Detector
+    if request.detector is not None:
+        config = own_name(request.detector)
+        device = choose_device(request.device, error=DetectorError)
+        batch_size = usual_batch_size(device)
+        detector = load_own(device, detector=request.detector, batch_size=batch_size, **settings)
+    else:
+        name = request.config or recorded.config_name
+        config, checkpoint = choose_files(
+            DetectorChoice(), config=name, checkpoint=request.checkpoint
+        )
+        remedy = "pass it with --checkpoint FILE"
+        detector = load_chosen(
+            request.device, config=config, checkpoint=checkpoint, remedy=remedy, **settings
+        )
     check_detector_classes(model.path, model.config, detector.entry.class_names, where=config)
     if detector.entry.title != model.detector:
         if not request.any_detector:

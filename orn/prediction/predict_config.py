@@ -1,10 +1,16 @@
 """What `predict_videos` is told."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orn.shared.errors import ConfigError
 from orn.stage1_detect.imports.import_config import AS_USUAL, ObjectOptions, RecordsName
+
+if TYPE_CHECKING:
+    from orn.stage1_detect.own_detector import OwnDetector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +33,8 @@ class PredictConfig:
     """File with the detector's weights; default: the model's own."""
     config: str | None = None
     """Name or file of the detector's config; default: as in training."""
+    detector: OwnDetector | str | None = None
+    """A detector of the user's own, or `FILE.py:NAME`, as in `detect`."""
     any_detector: bool = False
     """Whether a detector other than that of training is allowed."""
     window: float | None = None
@@ -50,5 +58,11 @@ class PredictConfig:
         self.options.check(self.objects, self.form)
         if self.objects is not None and self.shards is not None:
             raise ConfigError("--objects and --shards: expected at most one, got both; omit one")
+        others = (self.shards, self.objects, self.config, self.checkpoint)
+        if self.detector is not None and any(others):
+            raise ConfigError(
+                "--detector: expected none of --shards, --objects, --config and --checkpoint; omit "
+                "them"
+            )
         if self.html is not None and self.html.suffix.lower() != ".html":
             raise ConfigError(f"--html: expected OUT.html, got {self.html}")

@@ -31,6 +31,8 @@ class PipelineConfig:
     """Detector, as in `orn detect`."""
     checkpoint: Path | None = None
     """Weights of the detector."""
+    detector: str | None = None
+    """A detector of the user's own, `FILE.py:NAME`, as in `orn detect`."""
     rate: float | None = None
     """Frames per second to process; the nearest frames are selected; default: every frame."""
     objects: Path | None = None
@@ -59,7 +61,9 @@ class PipelineConfig:
         if self.split is not None and self.folds is not None:
             raise ConfigError("--split and --folds: expected at most one, got both; omit one")
         self.options.check(self.objects, self.form)
-        for name in ("config", "checkpoint", "rate") if self.objects is not None else ():
+        for name in (
+            ("config", "checkpoint", "detector", "rate") if self.objects is not None else ()
+        ):
             if getattr(self, name) is not None:
                 raise ConfigError(
                     f"--{name}: applies to detection, not to --objects; omit it, or run `orn "

@@ -227,9 +227,8 @@ def _objects(
         return ImportConfig(
             source=request.objects, form=request.form, options=request.options, **options
         )
-    config = DetectConfig(
-        config=request.config, checkpoint=request.checkpoint, rate=request.rate, **options
-    )
+    names = ("config", "checkpoint", "detector", "rate")
+    config = DetectConfig(**{name: getattr(request, name) for name in names}, **options)
     if weak is None:
         return config
     began = saved_settings(config).get("detector", {}).get("thresholds", {})

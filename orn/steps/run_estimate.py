@@ -87,7 +87,7 @@ def describe_run(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) ->
     remaining = remaining_steps(steps, pipeline)
     chosen: tuple[object, ...] = (dataset.detector.config,)
     if isinstance(objects, DetectConfig):
-        chosen += (objects.config, objects.checkpoint, objects.rate)
+        chosen += (objects.config, objects.checkpoint, objects.detector, objects.rate)
     is_usual = isinstance(objects, DetectConfig) and not any(chosen)
     return {
         "dataset": dataset.name,

@@ -47,6 +47,8 @@ UNKNOWN_SOURCE = "unknown"
 """Source digest for masks that were imported without the video."""
 _IMPORTED = "imported objects, format "
 """Beginning of the `config_name` of objects that come from no detector."""
+_OF_USER = "own detector "
+"""Beginning of the `config_name` of a detector that is a function of the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +196,16 @@ class DetectorEntry:
         """Return the entry for objects imported from a format; it has no weights."""
         unknown = {"config_digest": UNKNOWN_SOURCE, "checkpoint_digest": UNKNOWN_SOURCE}
         return cls(config_name=f"{_IMPORTED}{form}", **unknown | settings)
+
+    @classmethod
+    def of_user(cls, name: str, **settings: Any) -> Self:
+        """Return the entry of a detector that is a function of the user."""
+        return cls(config_name=f"{_OF_USER}{name}", **settings)
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether the detector is a function of the user."""
+        return self.config_name.startswith(_OF_USER)
 
     @property
     def is_imported(self) -> bool:

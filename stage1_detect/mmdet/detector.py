@@ -157,7 +157,7 @@ class MmdetDetector:
         return [self.encode(frame) for frame in frames]
 
     @torch.inference_mode()
-    def infer(self, prepared: Sequence[dict[str, Any]]) -> list[FoundInstances]:
+    def infer(self, prepared: Sequence[dict[str, Any]], _: object = None) -> list[FoundInstances]:
         """Return MMDetection's predictions for preprocessed frames of the same size."""
         size = self.entry.batch_size
         starts = range(0, len(prepared), size)

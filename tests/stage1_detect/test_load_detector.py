@@ -9,8 +9,8 @@ from orn import load_detector
 from orn.data_manifests.load import shipped_detectors
 from orn.data_manifests.records import DetectorChoice
 from orn.shared.errors import DetectorError, ShapeError
-from orn.stage1_detect import detect
-from orn.stage1_detect.detect import DEFAULT_CONFIG, choose_files
+from orn.stage1_detect import choose_detector
+from orn.stage1_detect.choose_detector import DEFAULT_CONFIG, choose_files
 
 pytestmark = pytest.mark.mmdet
 
@@ -64,7 +64,7 @@ NONE = DetectorChoice()
 )
 def test_choice(monkeypatch, own, config, checkpoint, expected) -> None:
     shipped = {"demo": DetectorChoice(config="/demo.py", checkpoint=Path("/demo.pth"))}
-    monkeypatch.setattr(detect, "shipped_detectors", lambda: shipped)
+    monkeypatch.setattr(choose_detector, "shipped_detectors", lambda: shipped)
     path = checkpoint and Path(checkpoint)
     config_path, weights = choose_files(own, config=config, checkpoint=path)
     assert (config_path, weights and str(weights)) == expected

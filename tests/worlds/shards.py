@@ -155,7 +155,7 @@ class FakeDetector:
     def prepare(self, image_HWC: NDArray[np.uint8]) -> tuple[int, int, float]:
         return image_HWC.shape[0], image_HWC.shape[1], float(image_HWC.mean())
 
-    def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
+    def infer(self, prepared: Sequence[Any], _: object = None) -> Sequence[Any]:
         if len(self.batches) == self._fail_at:
             raise RuntimeError("the network broke")
         self.batches.append(len(prepared))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import DetectorError
-from orn.stage1_detect.detect import DEFAULT_CONFIG
+from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
 from orn.stage1_detect.mmdet.model import read_config
 from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
 from tests.running import run_orn

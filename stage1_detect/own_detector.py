@@ -1,0 +1,217 @@
+"""Detect with a user's function: an object in Python, or `FILE.py:NAME`, whose code is executed.
+
+Whatever such a detector raises or returns for a frame, its video fails with one line, and the job
+continues.
+"""
+
+import inspect
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from orn.data_manifests.records import Video
+from orn.shared.data_files import file_digest, json_digest, read_bounded
+from orn.shared.environment import installed_version
+from orn.shared.errors import DetectorError, PipelineError
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import ScoreKind
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE, DetectorEntry
+from orn.shared.text import path_text, truncate
+from orn.stage1_detect.detect_unit import FrameBatch
+from orn.stage1_detect.frame_results import frame_detections
+
+_MOST_BYTES = 2**24
+"""Size limit of a file of code."""
+_FORM = "expected FILE.py:NAME, a file and the function in it that makes the detector"
+
+
+class OwnDetector(Protocol):
+    """A user's detector. Optional attributes: `score_kind`, `softmax` or `sigmoid`, if results have
+    class scores; and a method `reset()`, called before the first frames of each video of a unit.
+    """
+
+    classes: Sequence[str]
+    """Names of the classes, in the order of labels."""
+    name: str
+    """Name of the detector."""
+    version: str
+    """Version of the detector; new weights or settings require a new version."""
+
+    def __call__(
+        self, frames: list[NDArray[np.uint8]], video: Video, times: tuple[float, ...]
+    ) -> Sequence[Any]:
+        """Return a result for each frame, as described in `frame_detections`.
+
+        Args:
+            frames: consecutive frames of a video, (H, W, 3) uint8 RGB of one size.
+            video: the video: `id` and `path`.
+            times: presentation time of each frame in seconds.
+        """
+
+
+class CallableDetector:
+    """A `Detector` that calls a user's detector."""
+
+    def __init__(self, own: OwnDetector, entry: DetectorEntry, score_kind: ScoreKind) -> None:
+        self.entry = entry
+        """The detector's entry in a shard."""
+        self.score_kind: ScoreKind = score_kind
+        """The kind of class scores; a detector of kind `label` has no class scores."""
+        self._own = own
+
+    def prepare(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the frame itself."""
+        return image_HWC
+
+    def infer(
+        self, prepared: Sequence[NDArray[np.uint8]], batch: FrameBatch
+    ) -> list[tuple[tuple[int, ...], Any]]:
+        """Return size and result of each frame; an error is the result of each frame."""
+        results: Sequence[Any]
+        try:
+            if batch.is_first and hasattr(self._own, "reset"):
+                self._own.reset()
+            times = tuple(seconds for _, seconds in batch.frames)
+            results = [*self._own([*prepared], batch.video, times)]
+            if len(results) != len(prepared):
+                raise DetectorError(
+                    f"expected a result for each of {len(prepared)} frames, got {len(results)}"
+                )
+        except Exception as err:  # the user's code can raise any exception
+            results = [err] * len(prepared)
+        return [(image.shape[:2], one) for image, one in zip(prepared, results, strict=True)]
+
+    def encode(self, result: tuple[tuple[int, int], Any]) -> FrameDetections:
+        """Return the detections of a frame.
+
+        Raises:
+            DetectorError: if the detector raised an error, or its result is invalid.
+        """
+        (height, width), value = result
+        threshold = self.entry.thresholds["score"]
+        try:
+            if isinstance(value, Exception):
+                raise value
+            return frame_detections(value, height=height, width=width, score_threshold=threshold)
+        except Exception as err:  # the result can be any object
+            raise DetectorError(f"{self.entry.config_name}: {_text(err)}") from err
+
+
+def load_own(
+    device: str,
+    *,
+    detector: OwnDetector | str,
+    score_threshold: float,
+    batch_size: int,
+    frame_rate: float | None,
+    threads: int | None = None,
+) -> CallableDetector:
+    """Return the detector of a user. Also sets the number of CPU threads in this process.
+
+    Args:
+        device: device of this process, such as `cpu` or `cuda:1`.
+        detector: the detector, or `FILE.py:NAME`, the factory that makes it.
+        score_threshold: minimum score of a detection, 0..1.
+        batch_size: maximum number of frames per call.
+        frame_rate: frame rate at which videos are sampled.
+        threads: number of CPU threads; None keeps the current number.
+
+    Raises:
+        DetectorError: if the file cannot be executed, or makes something else.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    known = own_settings(detector, score_threshold=score_threshold, batch_size=batch_size)
+    own = _made(detector, device) if isinstance(detector, str) else detector
+    if problem := _problem(own):
+        where = f"--detector {path_text(detector)}" if isinstance(detector, str) else "detector"
+        raise DetectorError(f"{where}: expected {problem}; see docs/own_detector.md")
+    entry = DetectorEntry.of_user(
+        f"{own.name} {own.version}",
+        checkpoint_digest=json_digest([known["config_digest"], own.name, own.version]),
+        frame_rate=frame_rate,
+        class_names=tuple(own.classes),
+        **known,
+    )
+    return CallableDetector(own, entry, getattr(own, "score_kind", "label"))
+
+
+@lru_cache(maxsize=1)
+def load_own_once(device: str, **settings: Any) -> CallableDetector:
+    """Return the detector that `FILE.py:NAME` makes, once in this process."""
+    return load_own(device, **settings)
+
+
+def own_file(detector: str) -> tuple[Path, str]:
+    """Return the file and the name in `FILE.py:NAME`."""
+    file, _, name = detector.rpartition(":")
+    if not file.endswith(".py") or not name.isidentifier():
+        raise DetectorError(f"--detector {path_text(detector)}: {_FORM}; add the name")
+    return Path(file), name
+
+
+def own_name(detector: OwnDetector | str | None) -> str:
+    """Return the name of a detector for people."""
+    return detector if isinstance(detector, str) else str(getattr(detector, "name", ""))
+
+
+def own_settings(
+    detector: OwnDetector | str, *, score_threshold: float, batch_size: int
+) -> dict[str, Any]:
+    """Return the fields of a detector's entry that are known before its file is executed."""
+    digest = UNKNOWN_SOURCE
+    if isinstance(detector, str):
+        digest = file_digest(own_file(detector)[0], error=DetectorError)
+    versions = {name: installed_version(name) for name in ("torch", "torchvision", "av")}
+    return {
+        "config_digest": digest,
+        "batch_size": batch_size,
+        "thresholds": {"score": score_threshold},
+        "versions": {name: version for name, version in versions.items() if version},
+    }
+
+
+def _made(detector: str, device: str) -> Any:
+    """Execute a file and call its factory. No bytecode is stored, which could be outdated."""
+    path, name = own_file(detector)
+    module = ModuleType(f"own_detector_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # read by dataclasses, for example
+    try:
+        content = read_bounded(path, most_bytes=_MOST_BYTES, error=DetectorError)
+        exec(compile(content, str(path), "exec"), module.__dict__)
+        factory = getattr(module, name)
+        takes_device = "device" in inspect.signature(factory).parameters
+        return factory(device=device) if takes_device else factory()
+    except Exception as err:  # the user's code can raise any exception
+        raise DetectorError(f"--detector {path_text(detector)}: {_text(err)}") from err
+
+
+def _problem(own: Any) -> str | None:
+    """Return what a detector lacks; None if nothing."""
+    classes = getattr(own, "classes", None)
+    if not isinstance(classes, list | tuple) or not classes:
+        return f"an attribute `classes`, a list of names, got {truncate(repr(classes))}"
+    if wrong := [one for one in classes if not isinstance(one, str)]:
+        return f"names of classes as text, got {truncate(repr(wrong[0]))}"
+    for attribute in ("name", "version"):
+        value = getattr(own, attribute, None)
+        if not (isinstance(value, str) and value and value.isprintable()):
+            return f"an attribute `{attribute}`, a text on one line, got {truncate(repr(value))}"
+    kinds = get_args(ScoreKind)
+    if (kind := getattr(own, "score_kind", "label")) not in kinds:
+        return f"a `score_kind` of {', '.join(kinds)}, got {truncate(repr(kind))}"
+    return None if callable(own) else f"an object that can be called, got {type(own).__name__}"
+
+
+def _text(err: Exception) -> str:
+    """Return an error on one line, with its type unless it is one of ours."""
+    text = " ".join(str(err).split())
+    return text if isinstance(err, PipelineError) else f"{type(err).__name__}: {text}"

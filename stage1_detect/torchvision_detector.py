@@ -1,0 +1,284 @@
+"""Detect objects with torchvision's Mask R-CNN, without MMDetection.
+
+Boxes, scores and labels are those of torchvision's own inference, with the scores of all classes;
+masks are torchvision's above one half, sampled inside their boxes only. Its 91 names of classes are
+COCO's 80, a background, and 10 that no object has, whose detections are dropped.
+
+Axes: K detections of a frame, P proposals, S classes of torchvision, m cells per side of a mask.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.detection.roi_heads import expand_boxes, expand_masks
+from torchvision.models.detection.transform import resize_boxes
+from torchvision.ops import clip_boxes_to_image
+
+from orn.shared.data_files import file_digest, json_digest
+from orn.shared.devices import choose_device, usual_batch_size
+from orn.shared.download import cached_path, fetch
+from orn.shared.environment import installed_version
+from orn.shared.errors import DetectorError
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections, clip_boxes
+from orn.shared.masks.rules import ScoreKind, widened_boxes
+from orn.shared.shards.shard_format import DetectorEntry
+from orn.shared.text import path_text
+from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
+from orn.shared.video.frame import check_images
+
+PREFIX = "torchvision/"
+"""Beginning of the names of these detectors."""
+NAMES = ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
+_MASK_THRESHOLD = 0.5
+_NUMERICS = "1"
+"""Version of this module's results, recorded in shards like the version of a library."""
+
+
+class TorchvisionDetector:
+    """A Mask R-CNN of torchvision with weights, on one device."""
+
+    score_kind: ScoreKind = "softmax"
+
+    def __init__(self, model: Any, entry: DetectorEntry, categories: Sequence[str]) -> None:
+        """Wrap a model in evaluation mode; its labels are indices into the categories."""
+        self.model = model
+        self.entry = entry
+        """The detector's entry in a shard."""
+        self.device = next(model.parameters()).device
+        self._columns = [categories.index(name) for name in COCO_CLASSES]
+        self._label_S = np.full(len(categories), -1)
+        self._label_S[self._columns] = np.arange(len(COCO_CLASSES))
+        self._class_scores: list[Tensor] = []
+        own = model.roi_heads.postprocess_detections
+        model.roi_heads.postprocess_detections = partial(self._with_class_scores, own)
+        model.transform.postprocess = _in_frames
+
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
+        """Detect objects in (H, W, 3) uint8 RGB frames of the same size."""
+        check_images(images)
+        prepared, size = [self.prepare(image) for image in images], self.entry.batch_size
+        starts = range(0, len(prepared), size)
+        results = [one for start in starts for one in self.infer(prepared[start : start + size])]
+        return [self.encode(result) for result in results]
+
+    def prepare(self, image_HWC: NDArray[np.uint8]) -> Tensor:
+        """Return a frame with its channels first."""
+        return torch.from_numpy(np.ascontiguousarray(image_HWC.transpose(2, 0, 1)))
+
+    @torch.inference_mode()
+    def infer(self, prepared: Sequence[Tensor], _: object = None) -> list[dict[str, Any]]:
+        """Return torchvision's predictions on the CPU, with (K, S) `class_scores`, masks as (K, 1,
+        m, m) probabilities, and the `size` of the frame.
+
+        Raises:
+            DetectorError: if the network fails, for example for lack of memory.
+        """
+        try:
+            results = self.model([frame_CHW.to(self.device) / 255 for frame_CHW in prepared])
+        except Exception as err:  # torch does not document its exceptions
+            reason = " ".join(str(err).split())
+            raise DetectorError(f"{self.entry.config_name}: prediction failed: {reason}") from err
+        return [
+            {name: value.cpu() for name, value in {**result, "class_scores": scores_KS}.items()}
+            | {"size": tuple(frame_CHW.shape[1:])}
+            for result, scores_KS, frame_CHW in zip(
+                results, self._class_scores, prepared, strict=True
+            )
+        ]
+
+    def encode(self, result: dict[str, Any]) -> FrameDetections:
+        """Encode masks, clip boxes to the frame, and extend boxes to include their masks."""
+        height, width = result["size"]
+        labels_K = self._label_S[result["labels"].numpy()]
+        kept_K = labels_K >= 0
+        boxes_K4 = result["boxes"][kept_K]
+        masks = encode_masks(result["masks"][kept_K], boxes_K4, height=height, width=width)
+        clipped_K4 = clip_boxes(boxes_K4.numpy(), height=height, width=width)
+        class_scores_KC = result["class_scores"][kept_K][:, self._columns]
+        return FrameDetections(
+            height=height,
+            width=width,
+            boxes=widened_boxes(clipped_K4, masks, height=height),
+            scores=result["scores"][kept_K].numpy(),
+            labels=labels_K[kept_K].astype(np.uint16),
+            class_scores=class_scores_KC.numpy().astype(np.float16),
+            masks=masks,
+        )
+
+    def _with_class_scores(
+        self,
+        postprocess: Any,
+        class_logits: Tensor,
+        box_regression: Tensor,
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Return torchvision's detections, and keep the scores of the proposal of each: the first
+        one with its score and box."""
+        found = postprocess(class_logits, box_regression, proposals, image_shapes)
+        numbers = [len(own) for own in proposals]
+        decoded = self.model.roi_heads.box_coder.decode(box_regression, proposals).split(numbers)
+        scored = class_logits.softmax(-1).split(numbers)
+        self._class_scores = []
+        for boxes_K4, scores_K, labels_K, boxes_PS4, scores_PS, shape in zip(
+            *found, decoded, scored, image_shapes, strict=True
+        ):
+            same_PK = scores_PS[:, labels_K] == scores_K
+            of_labels_PK4 = clip_boxes_to_image(boxes_PS4[:, labels_K], shape)
+            same_PK &= (of_labels_PK4 == boxes_K4).all(dim=-1)
+            self._class_scores.append(scores_PS[same_PK.int().argmax(dim=0)])
+        return found
+
+
+def _in_frames(
+    results: list[dict[str, Tensor]],
+    sizes: Sequence[tuple[int, int]],
+    frame_sizes: Sequence[tuple[int, int]],
+) -> list[dict[str, Tensor]]:
+    """Return torchvision's results with boxes in pixels of the frames, and masks as they are."""
+    for result, size, frame_size in zip(results, sizes, frame_sizes, strict=True):
+        result["boxes"] = resize_boxes(result["boxes"], size, frame_size)
+    return results
+
+
+def encode_masks(
+    masks_K1mm: Tensor, boxes_K4: Tensor, *, height: int, width: int
+) -> tuple[bytes, ...]:
+    """Return the masks of a frame as COCO compressed run lengths: the pixels that torchvision's
+    `paste_masks_in_image` sets to a probability above one half.
+
+    Args:
+        masks_K1mm: (K, 1, m, m) float32 probabilities on the CPU.
+        boxes_K4: (K, 4) float32 x1 y1 x2 y2 in pixels of the frame.
+        height: height of the frame.
+        width: width of the frame.
+    """
+    padded_K1mm, scale = expand_masks(masks_K1mm, padding=1)
+    corners = expand_boxes(boxes_K4, scale).to(torch.int64).tolist()
+    masks = []
+    for mask_1mm, (x1, y1, x2, y2) in zip(padded_K1mm, corners, strict=True):
+        size = (max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1))
+        pasted_hw = torch.nn.functional.interpolate(
+            mask_1mm[None], size=size, mode="bilinear", align_corners=False
+        )[0, 0]
+        left, top = max(x1, 0), max(y1, 0)
+        inside_hw = pasted_hw[top - y1 : height - y1, left - x1 : width - x1].numpy()
+        masks.append(
+            rle.encode_crop(inside_hw > _MASK_THRESHOLD, x=left, y=top, height=height, width=width)
+        )
+    return tuple(masks)
+
+
+def load_torchvision(
+    device: str = "auto",
+    *,
+    config: str,
+    checkpoint: Path | None,
+    score_threshold: float = 0.3,
+    precision: str = "float32",
+    batch_size: int | None = None,
+    frame_rate: float | None = None,
+    threads: int | None = None,
+    remedy: str = "pass it as checkpoint=FILE",
+) -> TorchvisionDetector:
+    """Load a detector; for arguments, see `orn.stage1_detect.mmdet.detector.load_detector`.
+
+    Args:
+        config: `torchvision/NAME`.
+        checkpoint: state dict of the network; None for torchvision's weights of COCO, which are
+            downloaded to torch.hub's cache.
+    """
+    target = torch.device(choose_device(device, error=DetectorError))
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if threads is not None:
+        torch.set_num_threads(threads)
+    weights = published_weights(config)
+    if checkpoint is None:
+        what = f"weights of the detector {config}"
+        checkpoint = fetch(weights.url, what=what, remedy=remedy, error=DetectorError)
+    categories = weights.meta["categories"]
+    model = get_model(
+        config.removeprefix(PREFIX),
+        weights=None,
+        weights_backbone=None,
+        num_classes=len(categories),
+        box_score_thresh=score_threshold,
+    )
+    _set_weights(model, checkpoint, config)
+    known = known_settings(
+        config,
+        score_threshold=score_threshold,
+        precision=precision,
+        batch_size=batch_size or usual_batch_size(target.type),
+    )
+    entry = DetectorEntry(
+        **known,
+        checkpoint_digest=file_digest(checkpoint, error=DetectorError),
+        class_names=COCO_CLASSES,
+        frame_rate=frame_rate,
+    )
+    return TorchvisionDetector(model.eval().to(target), entry, categories)
+
+
+def _set_weights(model: torch.nn.Module, checkpoint: Path, config: str) -> None:
+    what = "a state dict of torchvision (`torch.save`)"
+    content = read_torch_file(checkpoint, what=what, error=DetectorError)
+    tensors, expected = tensors_in(content), model.state_dict()
+    problem = "no state dict" if tensors is None else mismatch(tensors, expected)
+    if problem or tensors is None:
+        raise DetectorError(
+            f"checkpoint {path_text(checkpoint)}: weights do not match {config}: {problem}; pass "
+            "its weights, or use --detector for a network with other classes"
+        )
+    model.load_state_dict(tensors)
+
+
+def published_weights(config: str) -> Any:
+    """Return torchvision's record of the weights of a detector: `url` and `meta`.
+
+    Raises:
+        DetectorError: if there is no such detector, or bfloat16 is requested.
+    """
+    name = config.removeprefix(PREFIX)
+    if name not in NAMES:
+        known = " or ".join(f"{PREFIX}{own}" for own in NAMES)
+        raise DetectorError(f"detector config {config!r}: expected {known}; choose one")
+    return get_model_weights(name).DEFAULT
+
+
+def weights_to_fetch(config: str) -> tuple[Path | None, str | None]:
+    """Return the path of a detector's weights in the cache, or the URL to download."""
+    url = published_weights(config).url
+    path = cached_path(url)
+    return (path, None) if path.exists() else (None, url)
+
+
+def known_settings(
+    config: str, *, score_threshold: float, precision: str, batch_size: int
+) -> dict[str, Any]:
+    """Return the fields of a detector's entry that do not depend on its weights.
+
+    Raises:
+        DetectorError: if the precision is not float32.
+    """
+    if precision != "float32":
+        raise DetectorError(f"{config}: expected --precision fp32, got {precision}; omit it")
+    names = ("torch", "torchvision", "av")
+    versions = {name: version for name in names if (version := installed_version(name))}
+    return {
+        "config_name": config,
+        "config_digest": json_digest(config),
+        "precision": precision,
+        "batch_size": batch_size,
+        "thresholds": {"score": score_threshold},
+        "versions": {**versions, "detection": _NUMERICS},
+    }
