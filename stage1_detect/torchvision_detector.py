@@ -201,6 +201,12 @@ def load_torchvision(
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if threads is not None:
         torch.set_num_threads(threads)
+    known = known_settings(
+        config,
+        score_threshold=score_threshold,
+        precision=precision,
+        batch_size=batch_size or usual_batch_size(target.type),
+    )
     weights = published_weights(config)
     if checkpoint is None:
         what = f"weights of the detector {config}"
@@ -214,12 +220,6 @@ def load_torchvision(
         box_score_thresh=score_threshold,
     )
     _set_weights(model, checkpoint, config)
-    known = known_settings(
-        config,
-        score_threshold=score_threshold,
-        precision=precision,
-        batch_size=batch_size or usual_batch_size(target.type),
-    )
     entry = DetectorEntry(
         **known,
         checkpoint_digest=file_digest(checkpoint, error=DetectorError),
@@ -246,7 +246,7 @@ def published_weights(config: str) -> Any:
     """Return torchvision's record of the weights of a detector: `url` and `meta`.
 
     Raises:
-        DetectorError: if there is no such detector, or bfloat16 is requested.
+        DetectorError: if there is no such detector.
     """
     name = config.removeprefix(PREFIX)
     if name not in NAMES:

@@ -38,6 +38,7 @@ from tests.conftest import ROOT
 from tests.processes import start_alone
 from tests.running import SECONDS, run_python
 from tests.stage1_detect.imports.conftest import BLOCK, write_authors
+from tests.worlds.own_detector import HERE
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos, write_table
 from tests.worlds.truth import write_truth_shards
@@ -74,6 +75,14 @@ def detect_job(folder: Path) -> Job:
     checkpoint = ROOT / "orn" / "demo" / "detector" / "mask_rcnn_demo.pth"
     words = ("detect", str(manifest), "--data", str(folder / "data"), "--device", "cpu")
     options = ("--checkpoint", str(checkpoint), "--unit-frames", "8", "--workers", "1", "--out")
+    return Job(words=(*words, *options), made=everything)
+
+
+def own_job(folder: Path) -> Job:
+    """The same with a detector of a user."""
+    manifest = counted_videos(folder, {"a": 60, "b": 12})
+    words = ("detect", str(manifest), "--data", str(folder / "data"), "--device", "cpu")
+    options = ("--detector", f"{HERE}:Blocks", "--unit-frames", "8", "--workers", "1", "--out")
     return Job(words=(*words, *options), made=everything)
 
 
@@ -211,6 +220,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "make",
     [
         pytest.param(detect_job, id="detect", marks=pytest.mark.mmdet),
+        pytest.param(own_job, id="own-detector"),
         pytest.param(import_job, id="import-objects"),
         pytest.param(clips_job, id="clips"),
         pytest.param(train_job, id="train"),
@@ -239,10 +249,12 @@ def test_a_killed_command_comes_to_the_same(made, tmp_path, make) -> None:
     pytest.fail("the command ended before it was killed")
 
 
-@pytest.mark.mmdet
-def test_shares_at_once_come_to_the_same_when_some_are_killed(made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "make", [pytest.param(detect_job, marks=pytest.mark.mmdet), pytest.param(own_job)]
+)
+def test_shares_at_once_come_to_the_same_when_some_are_killed(made, tmp_path, make) -> None:
     """Four shares, two of which are killed and run again, and one process, to the byte."""
-    job, folder = detect_job(made), tmp_path / "shares"
+    job, folder = make(made), tmp_path / "shares"
     start(job, tmp_path / "whole").finish()
 
     def begin(number: int) -> Any:

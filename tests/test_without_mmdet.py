@@ -1,0 +1,78 @@
+"""An environment without MMDetection detects, trains and predicts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.running import Ran, run_python
+from tests.stage1_detect.test_torchvision_detector import random_network
+from tests.worlds.films import build_world, make_workspace, write_films
+from tests.worlds.own_detector import HERE
+
+pytestmark = pytest.mark.slow
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("mmdet", "mmcv", "mmengine"):
+            raise ModuleNotFoundError(f"No module named {name!r} (blocked)")
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+class Without:
+    """`orn` in a folder, in processes that cannot import MMDetection."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "site").mkdir()
+        (folder / "site" / "sitecustomize.py").write_text(BLOCKED)
+
+    def __call__(self, *words: object, exit_code: int = 0) -> Ran:
+        site = {"PYTHONPATH": str(self._folder / "site"), "OMP_NUM_THREADS": "1"}
+        run = ("-m", "orn", *words)
+        return run_python(*run, folder=self._folder, exit_code=exit_code, **site)
+
+
+def test_an_own_detector_runs_from_videos_to_predictions(tmp_path: Path) -> None:
+    orn = Without(tmp_path)
+    refused = run_python(*("-c", "import mmdet"), exit_code=1, PYTHONPATH=str(tmp_path / "site"))
+    assert "blocked" in refused.stderr
+    world = build_world(tmp_path / "world")
+    options = make_workspace(world, tmp_path)
+    videos = write_films(world, options)
+    own = ("--detector", f"{HERE}:Blocks")
+    data = (options["manifest"], "--data", options["--data"], "--recipe", options["--recipe"])
+    orn("run", *data, *own, "--run", "run", "--yes", "--set", "optimizer.batch_size=4")
+    detector = json.loads((tmp_path / "run" / "config.json").read_text())["detector"]
+    assert (detector["config_name"], len(detector["class_names"])) == ("own detector blocks 1", 2)
+
+    video = next(iter(videos.values()))
+    (line, *_) = orn("predict", "run", video, *own, "--json").lines
+    assert line["kind"] in ("window", "segment")
+    message = orn("predict", "run", video, exit_code=1).stderr
+    assert "pass --detector FILE.py:NAME" in message
+    other = tmp_path / "other.py"
+    other.write_text(Path(HERE).read_text() + "# changed\n")
+    changed = ("predict", "run", video, "--detector", f"{other}:Blocks")
+    assert "expected the detector that run was trained with" in orn(*changed, exit_code=1).stderr
+    assert "predictions may be worse" in orn(*changed, "--any-detector").stderr
+
+
+def test_torchvision_detects(tmp_path: Path, sample_data: Path) -> None:
+    from tests.worlds.tables import counted_videos
+
+    manifest = counted_videos(tmp_path, {"a": 2})
+    torch.save(random_network("maskrcnn_resnet50_fpn").state_dict(), tmp_path / "weights.pth")
+    words: Any = ("--config", "torchvision/maskrcnn_resnet50_fpn", "--checkpoint", "weights.pth")
+    words = ("detect", manifest, "--data", "data", "--out", "shards", *words, "--rate", 1)
+    orn = Without(tmp_path)
+    assert orn(*words, "--json").json["frames"] == 1
+    assert orn(*words, "--json").json["existing_units"] == 1
+    assert orn("verify", "shards").exit_code == 0
