@@ -11,6 +11,8 @@ from typing import Any
 
 from orn.data_manifests.check import split_advice
 from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.data_manifests.films import with_films
+from orn.data_manifests.guess_films import guess_films
 from orn.data_manifests.guess_table import (
     TableGuess,
     absolute_path,
@@ -72,6 +74,7 @@ def plan_manifest(
     name: str | None = None,
     rate: float | None = None,
     split: SplitRequest | None = None,
+    intervals: bool = False,
     out: Path | None = None,
     fresh: bool = False,
 ) -> NewManifest:
@@ -86,6 +89,7 @@ def plan_manifest(
             without a prefix.
         rate: frames per second of frame folders.
         split: the split to draw; None: the table's split, if any.
+        intervals: whether rows are intervals to find in long videos.
         out: the manifest; None: `NAME.toml` in the current folder.
         fresh: whether to replace existing files that have different content.
 
@@ -98,8 +102,12 @@ def plan_manifest(
     group = split.group if split else None
     labeled = read_labels(table, group=group)
     guess = guess_table(table, labeled, group=group)
-    split_of = draw_table(table, split, labeled) if split else {}
     folder = absolute_path(table).parent
+    films = guess_films(table, labeled, guess) if intervals else None
+    if films is not None:
+        guess = replace(guess, task=films.task)
+    listed = labeled if films is None else films.with_observed(labeled)
+    split_of = draw_table(table, split, listed) if split else {}
     usual = usual_manifest(table, data_root)
     data_root, root = _data_root(folder, data_root)
     pattern, form = video_pattern(table, guess, pattern, rate=rate)
@@ -118,6 +126,7 @@ def plan_manifest(
         "table": table.name,
         "classes": classes_path.name,
         "flipped": mirrored_pairs(guess.classes),
+        "kind": "segments" if films is None else "intervals",
     }
     text = _TEMPLATE.read_text().format(
         **{key: toml_value(value) for key, value in values.items()},
@@ -126,6 +135,7 @@ def plan_manifest(
         splits="train, validation and test" if split or guess.has_split else _ALL_TRAIN,
         column=toml_value(split.columns[0] if split else "split"),
         drawn=_drawn_lines(split, f"{prefix}{_SPLIT_NAME}") if split else "",
+        intervals="" if films is None else films.lines(),
     )
     files = {classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
     split_path = folder / f"{prefix}{_SPLIT_NAME}"
@@ -146,7 +156,10 @@ def plan_manifest(
         classes={class_name: index for index, class_name in enumerate(guess.classes)},
         split_of={video: splits[0] for video, splits in split_of.items()} if split else None,
         rows=labeled,
+        point_seconds=manifest.intervals.point_seconds if films else None,
     )
+    if films is not None:
+        listing = with_films(listing, manifest, folder, labels=True, split_of=split_of)
     dataset = replace(locate_videos(manifest, listing, data_root), manifest=None)
     check_output_files(list(files), reads=[video.path for video in dataset.videos])
     num_listed, num_present = len(guess.video_ids), len(dataset.videos)
@@ -165,6 +178,7 @@ def plan_manifest(
         "videos": {"listed": num_listed, "present": num_present},
         "guessed": [
             f"{guess.task}, {form}",
+            *([films.reason] if films else []),
             *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
             _split_reason(guess, split, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",
@@ -273,6 +287,8 @@ class NewConfig:
     """Number of folds to create."""
     seed: int = 0
     """Random seed of the split."""
+    intervals: bool = False
+    """Whether rows are intervals to find in long videos, instead of clips to classify."""
     out: Path | None = None
     """Output file; default: NAME.toml."""
     fresh: bool = False
@@ -308,6 +324,7 @@ def write_manifest(config: NewConfig, reporter: Reporter = SILENT) -> Mapping[st
         name=config.name,
         rate=config.rate,
         split=config.split,
+        intervals=config.intervals,
         out=config.out,
         fresh=config.fresh,
     )

@@ -333,10 +333,13 @@ def _manifest_of(request: PipelineConfig, *, dry_run: bool) -> tuple[str, Path, 
     if request.folds or not has_split:  # a table with a split of its own cannot have folds
         given = {"folds": request.folds, "group": request.group}
         given["shares"] = None if request.folds else request.split or _USUAL_SPLIT
+    given["intervals"] = request.intervals
     if dry_run:
-        shares = given.pop("shares", None)
+        shares, intervals = given.pop("shares", None), given.pop("intervals")
         split = SplitRequest(text=shares or "", **given) if given else None
-        planned = plan_manifest(table, data_root=request.data_root, split=split)
+        planned = plan_manifest(
+            table, data_root=request.data_root, split=split, intervals=intervals
+        )
         for warning in planned.summary["warnings"]:
             logger.warning("%s: %s", planned.dataset.name, warning)
         return str(path), Path(planned.summary["data_root"]), planned
@@ -359,6 +362,12 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> floa
 def _folds(manifest: Manifest, request: PipelineConfig) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
     labels = manifest.labels
+    if request.intervals and manifest.kind != "intervals":
+        own = "its manifest epic-intervals" if manifest.name == "epic" else "the manifest again"
+        raise ConfigError(
+            f"{manifest.file}: expected kind intervals for --intervals, got {manifest.kind}; omit "
+            f"it, or use {own}, created with `orn manifest new TABLE.csv --intervals --fresh`"
+        )
     for name, asked in (("folds", request.folds), ("group", request.group)):
         got = getattr(labels, name, None)
         if asked not in (None, got):

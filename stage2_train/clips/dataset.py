@@ -38,6 +38,7 @@ from orn.stage2_train.clips.objects import (
     objects_of_frames,
 )
 from orn.stage2_train.clips.sampling import ClipDraws, ClipRequest, ClipSettings
+from orn.stage2_train.clips.windows import drawn_windows, num_drawn
 
 logger = logging.getLogger(__name__)
 _NUM_CLIPS = 16
@@ -178,6 +179,10 @@ class ClipDataset(Dataset[ClipSample]):
             )
         self._clips = clips
         self._objects = ObjectCache(detections, cache_bytes)
+        self._is_background_N: NDArray[np.bool_] | None = None
+        if settings.are_windows:
+            none = () if settings.multi_label else (settings.num_activities - 1,)
+            self._is_background_N = np.array([own.labels == none for own in segments], np.bool_)
         check_crop(clips.stored_size, settings.data.crop)
 
     def without_frames(self) -> "ClipDataset":
@@ -185,6 +190,18 @@ class ClipDataset(Dataset[ClipSample]):
         clips = copy(self)
         clips.settings = replace(self.settings, reads=frozenset())
         return clips
+
+    def drawn(self, generator: np.random.Generator) -> list[int]:
+        """Return the segments for an epoch of training in random order: all, or of the windows of
+        long videos as many of background as of activities."""
+        if self._is_background_N is None:
+            return generator.permutation(len(self)).tolist()
+        return drawn_windows(self._is_background_N, generator).tolist()
+
+    @property
+    def num_drawn(self) -> int:
+        """Number of segments for an epoch of training."""
+        return len(self) if self._is_background_N is None else num_drawn(self._is_background_N)
 
     def for_workers(self, number: int) -> "ClipDataset":
         """Return a copy for each of `number` worker processes, with its share of the cache sizes.

@@ -96,6 +96,8 @@ class ClipSettings:
     objects ordered as in the authors' released code, and unsure labels count as negative."""
     has_one_clip: bool = False
     """Whether each segment has only the frames of its centered clip."""
+    are_windows: bool = False
+    """Whether segments are windows of long videos, the last of single labels being background."""
     reads: frozenset[FrameInput] = frozenset({"frames"})
     """What the network reads of frames: the crops, or in their place stored maps or the windows of
     a video network, and motion maps."""

@@ -119,7 +119,11 @@ class DatasetRecord:
 
     @classmethod
     def of(cls, dataset: Dataset, train: tuple[Segment, ...]) -> Self:
-        """Return the record of a data set and its training segments."""
+        """Return the record of a data set and its training segments; of long videos, the intervals
+        and not the windows."""
+        if dataset.films is not None:
+            videos = {segment.video_id for segment in train}
+            train = tuple(own for own in dataset.segments if own.video_id in videos)
         shared = {name: getattr(dataset, name) for name in ("name", "task", "metric", "classes")}
         return cls(num_train=len(train), train_digest=labels_digest(train), **shared)
 

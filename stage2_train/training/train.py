@@ -179,17 +179,19 @@ def _fit_forest(inputs: TrainingInputs, reporter: Reporter, *, threads: int) -> 
     if "forest" not in recipe.ensemble or forest_of_run(inputs.run, inputs.config) is not None:
         return
     clips, opened = inputs.data.train, inputs.opened
+    rows_of_epoch = sorted(clips.drawn(np.random.default_rng(recipe.seed)))
+    segments = [clips.segments[row] for row in rows_of_epoch]
     reads_motion = recipe.model.reads_motion
-    read = inputs_of(clips.segments, opened.detections, recipe.data, reads_motion=reads_motion)
+    read = inputs_of(segments, opened.detections, recipe.data, reads_motion=reads_motion)
     rows = []
-    with reporter.progress("forest", total=len(clips.segments), unit="clips") as bar:
-        for segment in clips.segments:
+    with reporter.progress("forest", total=len(segments), unit="clips") as bar:
+        for segment in segments:
             rows.append(read.of_segment(segment, opened.detections, opened.clips))
             bar.advance()
     FittedForest.fit(
         read,
         np.stack(rows),
-        np.stack([np.asarray(clips.label(segment)) for segment in clips.segments]),
+        np.stack([np.asarray(clips.label(segment)) for segment in segments]),
         recipe.model.num_activities,
         seed=recipe.seed,
         jobs=threads,
@@ -202,7 +204,7 @@ def describe_training(config: TrainConfig) -> dict[str, Any]:
     inputs = open_inputs(config)
     recipe = inputs.config.recipe
     url = imagenet_to_fetch(inputs.weights.published)
-    phases = plan_phases(recipe, num_segments=len(inputs.data.train))
+    phases = plan_phases(recipe, num_segments=inputs.data.train.num_drawn)
     return {
         "run": str(inputs.run),
         "recipe_name": inputs.config.recipe_name,
