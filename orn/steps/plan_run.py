@@ -165,6 +165,7 @@ def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pi
                 )
     name, data_root, planned = _manifest_of(request, dry_run=dry_run)
     manifest = planned.manifest if planned else load_manifest(name)
+    _check_kind(manifest, request)
     is_known = request.is_table and not planned
     update = plan_update(name, data_root) if is_known else None
     dataset = planned.dataset if planned else _read_dataset(manifest, data_root, update)
@@ -359,15 +360,21 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> floa
     return began
 
 
+def _check_kind(manifest: Manifest, request: PipelineConfig) -> None:
+    """Raise ConfigError if intervals are requested of a manifest of clips."""
+    if request.intervals and manifest.kind != "intervals":
+        remedy = "create it again with `orn manifest new TABLE.csv --intervals --fresh`"
+        if manifest.name == "epic":
+            remedy = "use the data set epic-intervals"
+        raise ConfigError(
+            f"{manifest.name}: expected a manifest of kind intervals for --intervals, got "
+            f"{manifest.kind}; omit --intervals, or {remedy}"
+        )
+
+
 def _folds(manifest: Manifest, request: PipelineConfig) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
     labels = manifest.labels
-    if request.intervals and manifest.kind != "intervals":
-        own = "its manifest epic-intervals" if manifest.name == "epic" else "the manifest again"
-        raise ConfigError(
-            f"{manifest.file}: expected kind intervals for --intervals, got {manifest.kind}; omit "
-            f"it, or use {own}, created with `orn manifest new TABLE.csv --intervals --fresh`"
-        )
     for name, asked in (("folds", request.folds), ("group", request.group)):
         got = getattr(labels, name, None)
         if asked not in (None, got):

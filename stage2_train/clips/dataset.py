@@ -27,7 +27,6 @@ from orn.shared.errors import ConfigError, JoinError, ShardFormatError
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import check_crop
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideo
 from orn.stage2_train.clips.objects import (
@@ -260,7 +259,6 @@ class ClipDataset(Dataset[ClipSample]):
         is_flipped = draws.is_flipped()
         maps = windows = None
         if "maps" in settings.reads:
-            assert isinstance(video, ClipFrames), "only a clip store has maps"
             maps = video.maps(frames_T)
         if "windows" in settings.reads:
             assert isinstance(video, DecodedVideo), "a clip store has no windows"
