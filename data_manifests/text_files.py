@@ -140,7 +140,7 @@ def read_rows(
 ) -> dict[int, Row]:
     """Return the rows of a CSV file with a header, by number.
 
-    Cells are separated by commas, or by semicolons if the header has no comma. Names of columns may
+    Cells are separated by commas, or by semicolons or tabs if the header has no comma. Names of columns may
     differ in case; other columns, empty cells after the last column and empty rows are ignored.
 
     Args:
@@ -351,7 +351,7 @@ def open_table(path: Path, what: str) -> Any:
     file = _open_text(path, what)
     lines = iter(lambda: file.readline(_LONGEST_LINE), "")
     first = next(lines, "")
-    delimiter = ";" if ";" in first and "," not in first else ","
+    delimiter = next((sign for sign in ",;\t" if sign in first), ",")
     return csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
 
 

@@ -83,7 +83,9 @@ def test_the_duration_of_windows_follows_training_intervals(films):
     assert window_seconds(films, 16) == pytest.approx(1.6)  # sixteen described times
     set_by_user = replace(films.films, window_seconds=3.0)
     assert window_seconds(replace(films, films=set_by_user), 8) == 3.0
-    others = tuple(replace(s, split="test", stop_seconds=s.stop_seconds + 9) for s in films.segments)
+    others = tuple(
+        replace(s, split="test", stop_seconds=s.stop_seconds + 9) for s in films.segments
+    )
     assert window_seconds(replace(films, segments=films.segments + others), 8) == pytest.approx(1.2)
 
 
