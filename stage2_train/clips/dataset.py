@@ -179,7 +179,7 @@ class ClipDataset(Dataset[ClipSample]):
         self._clips = clips
         self._objects = ObjectCache(detections, cache_bytes)
         self._is_background_N: NDArray[np.bool_] | None = None
-        if settings.are_windows:
+        if settings.draws_one_of is not None:
             none = () if settings.multi_label else (settings.num_activities - 1,)
             self._is_background_N = np.array([own.labels == none for own in segments], np.bool_)
         check_crop(clips.stored_size, settings.data.crop)
@@ -191,16 +191,18 @@ class ClipDataset(Dataset[ClipSample]):
         return clips
 
     def drawn(self, generator: np.random.Generator) -> list[int]:
-        """Return the segments for an epoch of training in random order: all, or of the windows of
-        long videos as many of background as of activities."""
-        if self._is_background_N is None:
+        """Return the segments for an epoch of training in random order: all, or a share of the
+        windows of long videos, as many of background as of activities."""
+        if (one_of := self.settings.draws_one_of) is None or self._is_background_N is None:
             return generator.permutation(len(self)).tolist()
-        return drawn_windows(self._is_background_N, generator).tolist()
+        return drawn_windows(self._is_background_N, one_of, generator).tolist()
 
     @property
     def num_drawn(self) -> int:
         """Number of segments for an epoch of training."""
-        return len(self) if self._is_background_N is None else num_drawn(self._is_background_N)
+        if (one_of := self.settings.draws_one_of) is None or self._is_background_N is None:
+            return len(self)
+        return num_drawn(self._is_background_N, one_of)
 
     def for_workers(self, number: int) -> "ClipDataset":
         """Return a copy for each of `number` worker processes, with its share of the cache sizes.

@@ -1,5 +1,5 @@
-"""Windows of long videos as clips: segments of equal duration at equal distances, each labeled with
-the activity at its middle.
+"""Windows of long videos as clips: segments of equal duration around each described time, labeled
+with the activity at this time.
 
 They are computed from the intervals of a data set whenever they are needed. Windows reach beyond
 both ends of a video, so that every time is the middle of one; there, a window has fewer frames.
@@ -17,8 +17,8 @@ from orn.shared.time_ranges import TimeRange
 
 _PER_INTERVAL = 2.0
 """Duration of a window, in median durations of a training interval."""
-_STRIDES = 3
-"""Windows that cover each time."""
+_DRAWN = 3
+"""Windows of an epoch of training that cover each time of an activity, on average."""
 _MOST_BACKGROUND = 1.0
 """Windows of background in an epoch of training, at most, in those of activities."""
 
@@ -41,9 +41,10 @@ def window_seconds(dataset: Dataset, clip_frames: int) -> float:
     return max(usual, clip_frames / films.rate)
 
 
-def stride_seconds(window: float, rate: float) -> float:
-    """Return the distance of windows: a third of one, in whole described times."""
-    return max(round(window / _STRIDES * rate), 1) / rate
+def windows_per_drawn(window: float, rate: float) -> int:
+    """Return the number of windows, one at each described time, of which an epoch of training draws
+    one: those in a third of a window."""
+    return max(round(window * rate / _DRAWN), 1)
 
 
 def end_of_video(seconds_F: NDArray[np.float64]) -> float:
@@ -53,12 +54,11 @@ def end_of_video(seconds_F: NDArray[np.float64]) -> float:
     return float(seconds_F[-1]) + distance
 
 
-def middles_of(
-    end: float, stride: float, observed: Sequence[TimeRange] = (TimeRange(),)
+def described_times(
+    end: float, rate: float, observed: Sequence[TimeRange] = (TimeRange(),)
 ) -> NDArray[np.float64]:
-    """Return the (N,) middles of the windows of a video: multiples of a stride, before its end,
-    that were observed."""
-    times_N = np.arange(int(np.ceil(end / stride - 1e-6))) * stride
+    """Return the (N,) described times of a video before its end that were observed."""
+    times_N = np.arange(int(np.ceil(end * rate - 1e-6))) / rate
     is_seen_N = [any(seconds in span for span in observed) for seconds in times_N.tolist()]
     return times_N[np.array(is_seen_N, np.bool_)]
 
@@ -104,9 +104,7 @@ def with_windows(
         end_of: returns the time at which a video ends, in seconds; None if it is not known, and
             the video is left out.
     """
-    films = _films(dataset)
     window = window_seconds(dataset, clip_frames)
-    stride = stride_seconds(window, films.rate)
     own: Mapping[str, list[Segment]] = {video.id: [] for video in dataset.videos}
     for segment in dataset.segments:
         own[segment.video_id].append(segment)
@@ -114,7 +112,7 @@ def with_windows(
         window_of
         for video_id, intervals in own.items()
         if (end := end_of(video_id)) is not None
-        for window_of in _windows(dataset, video_id, intervals, end, window, stride)
+        for window_of in _windows(dataset, video_id, intervals, end, window)
     )
     return replace(dataset, segments=tuple(windows))
 
@@ -125,10 +123,10 @@ def _windows(
     intervals: Sequence[Segment],
     end: float,
     window: float,
-    stride: float,
 ) -> Iterator[Segment]:
     films = _films(dataset)
-    middles_N = middles_of(end, stride, films.observed.get(video_id, (TimeRange(),)))
+    observed = films.observed.get(video_id, (TimeRange(),))
+    middles_N = described_times(end, films.rate, observed)
     labels: list[tuple[int, ...]]
     if dataset.task == "single-label":
         background = len(dataset.classes) - 1
@@ -173,28 +171,35 @@ def middle_of(segment: Segment) -> float:
 
 
 def drawn_windows(
-    is_background_N: NDArray[np.bool_], generator: np.random.Generator
+    is_background_N: NDArray[np.bool_], one_of: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return the indices of windows for an epoch in random order: all windows of activities, and at
-    most as many of background.
+    """Return the indices of windows for an epoch in random order: a share of the windows of
+    activities, and at most as many of background.
 
     Args:
         is_background_N: (N,) whether each window shows no activity.
+        one_of: number of windows of which one is drawn.
         generator: random generator.
     """
-    activities = np.flatnonzero(~is_background_N)
-    others = generator.permutation(np.flatnonzero(is_background_N))
-    most = num_drawn(is_background_N) - len(activities)
-    return generator.permutation(np.concatenate([activities, others[:most]]))
+    numbers = _numbers_drawn(is_background_N, one_of)
+    drawn = [
+        generator.permutation(np.flatnonzero(is_background_N == kind))[:number]
+        for kind, number in zip((False, True), numbers, strict=True)
+    ]
+    return generator.permutation(np.concatenate(drawn))
 
 
-def num_drawn(is_background_N: NDArray[np.bool_]) -> int:
+def num_drawn(is_background_N: NDArray[np.bool_], one_of: int) -> int:
     """Return the number of windows from `drawn_windows`."""
+    return sum(_numbers_drawn(is_background_N, one_of))
+
+
+def _numbers_drawn(is_background_N: NDArray[np.bool_], one_of: int) -> tuple[int, int]:
+    """Return the number of windows of activities and of background in an epoch."""
     background = int(is_background_N.sum())
-    activities = len(is_background_N) - background
-    if not activities:
-        return background
-    return activities + min(background, round(_MOST_BACKGROUND * activities))
+    activities = -(-(len(is_background_N) - background) // one_of)
+    background = -(-background // one_of)
+    return activities, min(background, round(_MOST_BACKGROUND * activities) or background)
 
 
 def _films(dataset: Dataset) -> Films:

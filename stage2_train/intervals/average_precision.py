@@ -98,7 +98,7 @@ def _scored(films: Sequence[Film], activity: int) -> _Scored:
     columns = [_is_right(found, true, overlap) for overlap in OVERLAPS_OF_MAP]
     return _Scored(
         film_D=np.array([number for number, _ in found], np.int64),
-        is_right_DO=np.array(columns, np.bool_).T.reshape(len(found), -1),
+        is_right_DO=np.array(columns, np.bool_).T.reshape(len(found), len(OVERLAPS_OF_MAP)),
         num_true_N=np.array([len(own) for own in true], np.float64),
     )
 

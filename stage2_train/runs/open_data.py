@@ -37,7 +37,13 @@ from orn.stage2_train.clips.join import (
 )
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
-from orn.stage2_train.clips.windows import end_of_video, whole_videos, with_windows
+from orn.stage2_train.clips.windows import (
+    end_of_video,
+    whole_videos,
+    window_seconds,
+    windows_per_drawn,
+    with_windows,
+)
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale
@@ -106,6 +112,11 @@ class OpenedData:
 
         return with_windows(self.dataset, clip_frames, end_of)
 
+    def _draws_one_of(self, clip_frames: int) -> int | None:
+        if (films := self.dataset.films) is None:
+            return None
+        return windows_per_drawn(window_seconds(self.dataset, clip_frames), films.rate)
+
     def clip_dataset(
         self,
         joined: JoinedSplit,
@@ -145,7 +156,7 @@ class OpenedData:
             clip_settings(recipe, task=dataset.task, has_maps=has_stored and not flip),
             flipped_A=classes_when_flipped(dataset) if flip else None,
             has_one_clip=has_one_clip,
-            are_windows=dataset.films is not None,
+            draws_one_of=self._draws_one_of(recipe.data.clip_frames),
         )
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 
