@@ -27,8 +27,10 @@ from orn.shared.text import path_text
 _MOST_BYTES = 1 << 28
 """Limit on the size of a project, which gzip may have compressed."""
 _VERSION = "7.0"
-_COLUMNS = ("Observation id", "Media file name", "Media duration (s)", "FPS (frame/s)", "Subject")
-_COLUMNS += ("Behavior", "Behavior type", "Start (s)", "Stop (s)", "Duration (s)")
+_COLUMNS = [
+    *("Observation id", "Media file name", "Media duration (s)", "FPS (frame/s)", "Subject"),
+    *("Behavior", "Behavior type", "Start (s)", "Stop (s)", "Duration (s)"),
+]
 
 
 class _Behavior(BaseModel):

@@ -152,7 +152,7 @@ def feral_text(events: Iterable[Event], lengths: Mapping[str, FilmLength]) -> st
         ]
         for video, of_video in frames.items()
     }
-    splits = dict.fromkeys(("train", "val", "test"), [])
+    splits = {split: list[str]() for split in ("train", "val", "test")}
     content = {
         "class_names": {str(number): name for number, name in enumerate(names)},
         "is_multilabel": is_multilabel,

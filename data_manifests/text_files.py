@@ -140,8 +140,9 @@ def read_rows(
 ) -> dict[int, Row]:
     """Return the rows of a CSV file with a header, by number.
 
-    Cells are separated by commas, or by semicolons or tabs if the header has no comma. Names of columns may
-    differ in case; other columns, empty cells after the last column and empty rows are ignored.
+    Cells are separated by commas, or by semicolons or tabs if the header has no comma. Names of
+    columns may differ in case; other columns, empty cells after the last column and empty rows are
+    ignored.
 
     Args:
         path: the file.

@@ -25,7 +25,6 @@ from orn.stage2_train.clip_store.motion_windows import MotionReader
 from orn.stage2_train.clip_store.store_format import MAP_DTYPE, StoreSettings
 from orn.stage2_train.clip_store.surroundings import window_indices
 
-
 _KEPT_BYTES = 32 * 2**20
 """Size of the maps, and of the motion maps, that are kept for windows that overlap."""
 

@@ -77,7 +77,8 @@ def labels_at(
     for segment in segments:
         span = TimeRange(segment.start_seconds, segment.stop_seconds)
         inside_N = (span.start <= seconds_N) & (seconds_N < span.stop)
-        is_NA[np.ix_(inside_N, list(segment.labels))] = True
+        for label in segment.labels:
+            is_NA[inside_N, label] = True
     return is_NA
 
 

@@ -9,24 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.evaluation.intervals import Figures, bootstrap_figures, with_interval
+from orn.stage2_train.evaluation.intervals import bootstrap_figures, with_interval
 from orn.stage2_train.intervals.average_precision import OVERLAPS_OF_MAP, ScoredFilms
 from orn.stage2_train.intervals.records import Interval
-from orn.stage2_train.intervals.tally import OVERLAPS, Film, FilmTally, tally_each, tally_film
-
-FIGURES = {
-    "frames": "frames that are right",
-    "activity_frames": "frames of activities that are right",
-    "f1_frames": "macro-F1 of activities a frame",
-    **{f"f1_{round(100 * own)}": f"segmental F1 at {100 * own:.0f} % overlap" for own in OVERLAPS},
-    "edit": "edit score",
-    "map": "mAP, mean over overlaps of 30 to 70 %",
-}
-"""Names of the metrics that are proportions, and what they are."""
+from orn.stage2_train.intervals.tally import Film, FilmTally, tally_each, tally_film
+from orn.stage2_train.settings.evaluation_names import FIGURES
 
 
 def interval_values(films: Sequence[Film], classes: Sequence[str], *, multi_label: bool) -> Any:
-    """Return the fields of `runs.eval_file.FilmResults` for films.
+    """Return the fields of `runs.eval_file.FilmResults` for films, but their rows and the rate.
 
     Args:
         films: the films.
@@ -50,7 +41,6 @@ def interval_values(films: Sequence[Film], classes: Sequence[str], *, multi_labe
     draws_FR = bootstrap_figures([figures], groups)[0]
     num_groups = len(set(groups))
     return {
-        "num_films": len(films),
         "num_groups": num_groups,
         "figures": {
             name: with_interval(float(value), draws_R, num_groups=num_groups)
@@ -82,7 +72,7 @@ def _figures(tallies: Sequence[Sequence[FilmTally]], counts_NR: NDArray) -> NDAr
             [
                 right_N @ counts_NR / (num_frames_N @ counts_NR),
                 active_N @ counts_NR / (right_RC + missed_RC).sum(axis=1),
-                np.nanmean(np.where(np.isnan(f1_RC), np.nan, f1_RC), axis=1),
+                np.nansum(f1_RC, axis=1) / (~np.isnan(f1_RC)).sum(axis=1),
                 *f1_RO.T,
                 edit_N @ counts_NR / counts_NR.sum(axis=0),
             ]
@@ -97,7 +87,7 @@ def _summed(tallies: Sequence[Sequence[FilmTally]], name: str, counts_NR: NDArra
 
 def _errors(tallies: Sequence[Sequence[FilmTally]]) -> dict[str, float | None]:
     """Return the mean absolute errors of starts and stops of the runs that are right."""
-    number, starts, stops = sum(each.errors for own in tallies for each in own)
+    number, starts, stops = np.sum([each.errors for own in tallies for each in own], axis=0)
     if not number:
         return {"start_error": None, "stop_error": None}
     return {"start_error": float(starts / number), "stop_error": float(stops / number)}

@@ -14,6 +14,7 @@ T times, K labels: C activities, then background.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def fit_paths(films: Sequence[NDArray[np.int64]], num_labels: int) -> Paths:
         runs = runs_of(labels_T, None)
         for run in runs[:1]:
             start[run.label] += 1
-        for one, other in zip(runs, runs[1:], strict=False):
+        for one, other in pairwise(runs):
             change[one.label, other.label] += 1
         for run in runs:
             lengths[run.label].append(run.stop - run.first)
@@ -114,7 +115,9 @@ def decode(log_TK: NDArray[np.floating], paths: Paths, weights: Weights) -> NDAr
         from_KK = best_K[:, None] + score.change_KK
         before_TK[time + 1] = from_KK.argmax(axis=0)
         enter_TK[time + 1] = from_KK.max(axis=0)
-    return _traced(stays_TK, before_TK, *_end(best_K, enter_TK, total_TK, score, paths), paths.least)
+    return _traced(
+        stays_TK, before_TK, *_end(best_K, enter_TK, total_TK, score, paths), paths.least
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,7 +200,7 @@ def score_of(
     total = float(np.take_along_axis(emission_TK, labels_T[:, None], axis=1).sum())
     total += float(score.start_K[runs[0].label])
     total += sum((run.stop - run.first - 1) * float(score.stay_K[run.label]) for run in runs)
-    for one, other in zip(runs, runs[1:], strict=False):
+    for one, other in pairwise(runs):
         total += float(score.change_KK[one.label, other.label])
     inner: Sequence[Run] = runs[1:-1]
     is_short = any(run.stop - run.first < paths.least[run.label] for run in inner)

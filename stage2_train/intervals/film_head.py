@@ -116,6 +116,8 @@ class FilmHeads(nn.Module):
         self.members = nn.ModuleList(
             FilmHead(features, labels, multi_label=multi_label) for _ in range(_MEMBERS)
         )
+        self.mean_S: Tensor
+        self.deviation_S: Tensor
         self.register_buffer("mean_S", torch.zeros(features))
         self.register_buffer("deviation_S", torch.ones(features))
         self.multi_label = multi_label
@@ -208,7 +210,8 @@ def _train(
             features_BST, valid_B1T, labels_BT = _collated(heads, batch)
             noisy_BST = features_BST + _NOISE * torch.randn_like(features_BST) * valid_B1T
             outputs = member(noisy_BST, valid_B1T)
-            loss = sum((_loss(own, labels_BT, valid_B1T, weight_A) for own in outputs), 0.0)
+            losses = [_loss(own, labels_BT, valid_B1T, weight_A) for own in outputs]
+            loss = torch.stack(losses).sum()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(member.parameters(), _CLIP)
@@ -264,5 +267,6 @@ def _loss(logits_BAT: Tensor, labels_BT: Tensor, valid_B1T: Tensor, weight_A: Te
         known_BT = labels_BT >= 0
         loss = each_BT.sum() / weight_A[labels_BT[known_BT]].sum().clamp(min=1e-6)
         log_BAT = logits_BAT.log_softmax(1)
-    change_BAT = (log_BAT[:, :, 1:] - log_BAT[:, :, :-1].detach()).clamp(-_MOST_CHANGE, _MOST_CHANGE)
-    return loss + _SMOOTH * (change_BAT.square() * valid_B1T[:, :, 1:]).mean()
+    change_BAT = log_BAT[:, :, 1:] - log_BAT[:, :, :-1].detach()
+    change_BAT = change_BAT.clamp(-_MOST_CHANGE, _MOST_CHANGE) * valid_B1T[:, :, 1:]
+    return loss + _SMOOTH * change_BAT.square().mean()

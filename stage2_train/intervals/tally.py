@@ -37,7 +37,8 @@ class Film:
 
     def frame_seconds(self) -> NDArray[np.float64]:
         """Return the (F,) middles of the observed frames."""
-        seconds_F = (np.arange(round(self.end / FRAME_SECONDS)) + 0.5) * FRAME_SECONDS
+        numbers_F = np.arange(round(self.end / FRAME_SECONDS), dtype=np.float64)
+        seconds_F: NDArray[np.float64] = (numbers_F + 0.5) * FRAME_SECONDS
         is_seen_F = [any(own in span for span in self.observed) for own in seconds_F.tolist()]
         return seconds_F[np.array(is_seen_F, np.bool_)]
 
@@ -79,9 +80,7 @@ def tally_labels(
         right=int(is_right_F.sum()),
         right_activities=int((is_right_F & (true_F != background)).sum()),
         confusion=np.stack([own.sum(axis=1) for own in confusion], axis=1),
-        hits=np.array(
-            [(len(own), len(found) - len(own), len(true) - len(own)) for own in matches]
-        ),
+        hits=np.array([(len(own), len(found) - len(own), len(true) - len(own)) for own in matches]),
         edit=edit_score([run.label for run in true], [run.label for run in found]),
         errors=np.array([len(pairs), *(FRAME_SECONDS * sum(own) for own in (starts, stops))]),
     )

@@ -1,5 +1,5 @@
-"""Segmental F1 and edit score, written from the evaluation code that is published with MS-TCN (Farha
-and Gall 2019), and average precision from that of ActivityNet (Heilbron et al. 2015)."""
+"""Segmental F1 and edit score, written from the evaluation code that is published with MS-TCN
+(Farha and Gall 2019), and average precision from that of ActivityNet (Heilbron et al. 2015)."""
 
 import numpy as np
 

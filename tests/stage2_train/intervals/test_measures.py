@@ -10,8 +10,10 @@ from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.intervals.tally import OVERLAPS, Film, tally_labels
 from tests.reference import segmental
 
+ALL = (TimeRange(),)
 
-def film(true=(), found=(), *, video="v", end=10.0, observed=(TimeRange(),)) -> Film:
+
+def film(true=(), found=(), *, video="v", end=10.0, observed=ALL) -> Film:
     """A film, with intervals as (start, stop, activity[, probability])."""
     sides = [
         tuple(
@@ -20,9 +22,7 @@ def film(true=(), found=(), *, video="v", end=10.0, observed=(TimeRange(),)) -> 
         )
         for side in (true, found)
     ]
-    return Film(
-        video=video, group=video, end=end, observed=observed, true=sides[0], found=sides[1]
-    )
+    return Film(video=video, group=video, end=end, observed=observed, true=sides[0], found=sides[1])
 
 
 def random_labels(rng: np.random.Generator, classes: int) -> np.ndarray:
