@@ -1,5 +1,6 @@
 """A real browser for the pages that the project writes: headless Chromium, off the network."""
 
+import csv
 import os
 import shutil
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ ON_ANY_SCREEN = pytest.mark.parametrize(
 )
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "../../x",
-           "{{SCRIPT}}{{DATA}}", "\u202eabc\u2028", "x" * 10_000]  # fmt: skip
+           "' onfocus='alert(3)' autofocus x='", "{{SCRIPT}}{{DATA}}",
+           "\u202eabc\u2028", "x" * 10_000]  # fmt: skip
 """Names that others may give to what a page shows."""
 
 WITH_HOSTILE_TEXT = pytest.mark.parametrize("text", ["".join(HOSTILE)], ids=["all"])
@@ -84,7 +86,9 @@ def opened(
     yield page
     assert not problems, problems
     own = path.parent if path.name == "index.html" else path
-    assert [url for url in requests if not url.startswith((own.resolve().as_uri(), "data:"))] == []
+    assert [
+        url for url in requests if not url.startswith((own.resolve().as_uri(), "data:", "blob:"))
+    ] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
 
@@ -104,6 +108,16 @@ def until(page: Any, condition: str) -> None:
         }}"""
     )
     assert came_true, condition
+
+
+def downloaded(page: Any, button: str, folder: Path) -> tuple[str, list[dict[str, str]]]:
+    """Name and rows of the CSV file that a button saves."""
+    with page.expect_download() as download:
+        page.click(button)
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        return path.name, list(csv.DictReader(file))
 
 
 def serious_problems(page: Any) -> list[str]:

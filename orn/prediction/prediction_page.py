@@ -42,11 +42,9 @@ _MOST_STRETCHES = 400
 _LISTED_CLASSES, _LISTED_PAIRS = 5, 3
 _MOST_LANES = 12
 """Maximum number of predicted classes with a lane."""
-_ACROSS, _HIGH = 1000, 24
-"""Width and height of a lane, in columns and rows."""
 _FONT_SHARE = 0.035
 """Font size relative to the height of a key frame, which the page scales down."""
-_DASH, _GRAY = "\u2013", "#595c61"
+_DASH = "\u2013"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -82,6 +80,7 @@ class PredictionPage:
             nearest = min(windows, key=lambda window: abs(window.middle - segment.middle))
             picture = _key_frame(self.model, predicted, own or nearest, segment, key=card)
             cards[index] = {**self._card(segment, own), "key": card, "picture": picture}
+        lanes = self._lanes(windows, segments[:_MOST_STRETCHES], cards)
         texts = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
         if len(segments) > 3:
             texts.append(f"{len(segments) - 3:,} more")
@@ -92,8 +91,7 @@ class PredictionPage:
                 "length": f"{stop - start:.2f} s",
                 "predicted": texts,
                 "total": len(segments),
-                "lanes": list(self._lanes(windows, segments[:_MOST_STRETCHES], cards)),
-                "times": [f"{seconds:.2f} s" for seconds in (start, (start + stop) / 2, stop)],
+                "over_time": {"range": (start, stop), "lanes": list(lanes)},
                 "cards": list(cards.values()),
             }
         )
@@ -115,6 +113,7 @@ class PredictionPage:
                 model=self.model,
                 title=self.model.path.resolve().name,
                 videos=self._videos,
+                data={video["key"]: video.get("over_time") for video in self._videos},
                 left_out=self._left_out,
                 meaning=meaning_of_percentages(self.model.temperatures.fitted_on),
                 scale=(LEAST_DROP, FULL_DROP),
@@ -136,15 +135,13 @@ class PredictionPage:
 
     def _card(self, segment: SegmentPrediction, own: WindowPrediction | None) -> dict[str, Any]:
         """Return the texts for a stretch; the explanation is that of its own class."""
-        holds = [label for label in segment.likeliest() if label in segment.labels]
-        names = [(label, self.model.classes[label]) for label in segment.likeliest()]
         card = {
             "when": segment.times(_DASH),
             "predicted": segment.predicted_text(_LISTED_CLASSES),
-            "color": self._color(self.model.classes[holds[0]]) if holds else _GRAY,
             "chances": [
-                (name, float(segment.probabilities[label]), self._color(name))
-                for label, name in names[:_LISTED_CLASSES]
+                (name, float(chance), self._color(name), f"{100 * chance:.0f} %")
+                for label in segment.likeliest()[:_LISTED_CLASSES]
+                for name, chance in [(self.model.classes[label], segment.probabilities[label])]
             ],
         }
         why = [] if own is None else own.clip.sentences(_LISTED_PAIRS)
@@ -159,30 +156,22 @@ class PredictionPage:
         segments: Sequence[SegmentPrediction],
         cards: Mapping[int, Mapping[str, Any]],
     ) -> Iterator[dict[str, Any]]:
-        """Yield the lanes of the predicted classes."""
+        """Yield a row over time for each predicted class, as `lanesIn` in page.js shows it."""
         moments = list(moments_of(windows, multi_label=self.model.is_multi_label))
-        start, stop = moments[0].start_seconds, moments[-1].stop_seconds
-        per_second = _ACROSS / max(stop - start, 1e-9)
+        times = [round(moment.start_seconds, 3) for moment in moments]
         predicted = dict.fromkeys(label for segment in segments for label in segment.labels)
         for label in [*predicted][:_MOST_LANES]:
-            steps: dict[int, float] = {}
-            for moment in moments:
-                column = round((moment.start_seconds - start) * per_second)
-                steps[column] = max(steps.get(column, 0.0), float(moment.probabilities[label]))
-            path = "".join(
-                f"H{column}V{_HIGH * (1 - share):.1f}" for column, share in steps.items()
-            )
+            values = [round(float(moment.probabilities[label]), 3) for moment in moments]
             yield {
                 "name": self.model.classes[label],
-                "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
                 "color": self._color(self.model.classes[label]),
+                "curve": {"times": times, "values": values},
                 "parts": [
                     {
-                        "address": cards[index]["key"] if index in cards else "",
-                        "when": segment.times(_DASH),
+                        "start": segment.start_seconds,
+                        "stop": segment.stop_seconds,
                         "text": f"{100 * segment.probabilities[label]:.0f} %",
-                        "color": "none",
-                        **_part(segment.start_seconds, segment.stop_seconds, (start, stop)),
+                        "address": cards[index]["key"] if index in cards else None,
                     }
                     for index, segment in enumerate(segments)
                     if label in segment.labels
@@ -221,11 +210,3 @@ def _key_frame(
     picture = draw_clip(clip, scene, names, frames=[nearest], font_share=_FONT_SHARE)
     alt = f"The frame at {clip.seconds[nearest]:.2f} s with the objects in it"
     return Picture(key=key, data=webp(picture), alt=alt, rank=0)
-
-
-def _part(start: float, stop: float, whole: tuple[float, float]) -> dict[str, str]:
-    """Return the position of a part of a video in percent of the video's length."""
-    first, last = max(start, whole[0]), min(stop, whole[1])
-    scale = 100 / max(whole[1] - whole[0], 1e-9)
-    width = min(max((last - first) * scale, 0.1), 100) if whole[1] > whole[0] else 100
-    return {"left": f"{(first - whole[0]) * scale:.2f}", "width": f"{width:.2f}"}

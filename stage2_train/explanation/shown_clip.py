@@ -19,7 +19,7 @@ from orn.stage2_train.model.inputs import ClipBatch
 
 LEAST_DROP = 0.02
 """Smaller logit drops are neither drawn nor named."""
-_PARTS = {
+PART_NAMES = {
     "activity_head": "the activity head",
     "object_head": "the object head",
     "forest": "the forest",
@@ -71,7 +71,7 @@ def deciding_parts(
         logits: (A,) logits by name in reports.
         activity: index of the class.
     """
-    known = [part for part in _PARTS if part in logits]
+    known = [part for part in PART_NAMES if part in logits]
     if len(known) < 2:
         return None
     return tuple(part for part in known if int(logits[part].argmax()) == activity)
@@ -169,7 +169,7 @@ class ShownClip:
             return ""
         if not self.decided_by:
             return "No part of the model predicts this class on its own, only all together."
-        names = [_PARTS[part] for part in self.decided_by]
+        names = [PART_NAMES[part] for part in self.decided_by]
         listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         verb = "predicts" if len(names) == 1 else "predict"
         return f"{listed[0].upper()}{listed[1:]} {verb} this class on {_own(len(names))} own."

@@ -35,7 +35,7 @@ from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, s
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.class_pairs import ClassPairs
 from orn.stage2_train.report.label_doubts import Doubt
-from orn.stage2_train.report.measured import Measured, Mistake
+from orn.stage2_train.report.measured import Measured, Outcome
 from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.resources import DataAndDevice
@@ -71,7 +71,7 @@ class EvaluatedRun:
 class Explanations:
     """Explanations of the clips in a report."""
 
-    mistakes: dict[tuple[int, int], list[Mistake]]
+    mistakes: dict[tuple[int, int], list[Outcome]]
     """The most confident mistakes by cell of the confusion matrix, the largest cell first."""
     cases: dict[Case, dict[str, Any]] = field(default_factory=dict)
     """Texts and picture of each mistake, for the template."""
@@ -188,9 +188,9 @@ def scene_of(batch: ClipBatch, index: int, clip: ShownClip) -> Scene:
     return scene
 
 
-def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
+def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Outcome]]:
     """Return the most confident mistakes in the largest cells of the confusion matrix."""
-    cells: dict[tuple[int, int], list[Mistake]] = {}
+    cells: dict[tuple[int, int], list[Outcome]] = {}
     for mistake in measured.mistakes():
         cells.setdefault(mistake.cell, []).append(mistake)
     order = sorted(cells.items(), key=lambda cell: (-len(cell[1]), -cell[1][0].confidence))

@@ -24,17 +24,18 @@ OUTCOMES = ("found", "missed", "false alarm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
-    """A wrong prediction of one class for a segment."""
+class Outcome:
+    """The prediction of one class for a segment."""
 
     row: int
     """Index of the segment."""
     activity: int
-    """Class that is predicted but absent, or present but not predicted."""
+    """The class, which is predicted, or present but not predicted."""
     cell: tuple[int, int]
     """Row and column in the confusion matrix."""
     confidence: float
     """Probability of the prediction."""
+    is_mistake: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,26 +72,38 @@ class Measured:
         """Return the columns of the confusion matrix; its rows are the classes."""
         return self.classes if self.single else OUTCOMES
 
+    def outcomes(self) -> list[Outcome]:
+        """Return the outcomes in all cells of the confusion matrix, the most confident first."""
+        probability_NA, true_NA = self.probability_NA, self.true_NA()
+        predicted_NA = self.predicted_NA() & self.predictions.sure_NA
+        shown_NA = predicted_NA if self.single else predicted_NA | true_NA
+        outcomes = []
+        for row, activity in np.argwhere(shown_NA).tolist():
+            is_true, is_predicted = bool(true_NA[row, activity]), bool(predicted_NA[row, activity])
+            cell = activity, 2 if not is_true else 0 if is_predicted else 1
+            if self.single:
+                cell = int(self.predictions.labels[row]), activity
+            chance = float(probability_NA[row, activity])
+            outcomes.append(
+                Outcome(
+                    row=row,
+                    activity=activity,
+                    cell=cell,
+                    confidence=chance if is_predicted else 1 - chance,
+                    is_mistake=is_true != is_predicted,
+                )
+            )
+        return sorted(outcomes, key=lambda outcome: (-outcome.confidence, outcome.row))
+
+    def mistakes(self) -> list[Outcome]:
+        """Return all mistakes, the most confident first."""
+        return [outcome for outcome in self.outcomes() if outcome.is_mistake]
+
     def cells(self) -> dict[tuple[int, int], list[int]]:
         """Return the segments in each cell of the confusion matrix, the most confident first."""
-        probability_NA, labels = self.probability_NA, self.predictions.labels
         cells: dict[tuple[int, int], list[int]] = {}
-        if self.single:
-            true_N, predicted_N = labels.tolist(), self.predictions.logits.argmax(axis=1).tolist()
-            for row in np.argsort(-probability_NA.max(axis=1), kind="stable").tolist():
-                cells.setdefault((true_N[row], predicted_N[row]), []).append(row)
-            return cells
-        true_NA, predicted_NA = self.true_NA(), self.predicted_NA() & self.predictions.sure_NA
-        outcomes = (
-            (true_NA & predicted_NA, -1),
-            (true_NA & ~predicted_NA, 1),
-            (predicted_NA & ~true_NA, -1),
-        )
-        for column, (is_in_NA, sign) in enumerate(outcomes):
-            for activity in np.flatnonzero(is_in_NA.any(axis=0)).tolist():
-                rows = np.flatnonzero(is_in_NA[:, activity])
-                order = np.argsort(sign * probability_NA[rows, activity], kind="stable")
-                cells[activity, column] = rows[order].tolist()
+        for outcome in self.outcomes():
+            cells.setdefault(outcome.cell, []).append(outcome.row)
         return cells
 
     def counts_RC(self) -> NDArray[np.int64]:
@@ -99,26 +112,6 @@ class Measured:
         for cell, rows in self.cells().items():
             counts_RC[cell] = len(rows)
         return counts_RC
-
-    def mistakes(self) -> list[Mistake]:
-        """Return all mistakes, the most confident first."""
-        probability_NA, mistakes = self.probability_NA, []
-        for (true, column), rows in self.cells().items():
-            if column == (true if self.single else OUTCOMES.index("found")):
-                continue
-            activity = column if self.single else true
-            is_missed = not self.single and column == OUTCOMES.index("missed")
-            for row in rows:
-                chance = float(probability_NA[row, activity])
-                mistakes.append(
-                    Mistake(
-                        row=row,
-                        activity=activity,
-                        cell=(true, column),
-                        confidence=1 - chance if is_missed else chance,
-                    )
-                )
-        return sorted(mistakes, key=lambda mistake: (-mistake.confidence, mistake.row))
 
     def doubts(self) -> list[Doubt] | None:
         """Return the segments whose label the model doubts; None if the model was trained on the

@@ -1,8 +1,11 @@
 // Clips are frames side by side in one picture, one of which is shown at a time. They play in place,
 // and enlarged in a dialog. A cell of the confusion matrix lists its clips. Texts are never set as HTML.
 
-const data = JSON.parse($("data").text);
 const FRAME_MS = 350;
+
+document.querySelectorAll("main > section:not(.plain)").forEach(({ id, firstElementChild: title }) =>
+  document.querySelector("nav ul").append(element("li", {},
+    element("a", { href: `#${id}`, textContent: title.textContent }))));
 
 function stripOf(key) {
   if (!Object.hasOwn(data.strips, key)) {
@@ -24,13 +27,21 @@ function stripOf(key) {
 document.querySelectorAll("[data-strip]").forEach((place) =>
   place.replaceChildren(stripOf(place.dataset.strip)));
 
+// A button that enlarges a clip.
+function clipButton(row, ...texts) {
+  const button = element("button", { type: "button", className: "clip" }, stripOf(row), ...texts);
+  button.dataset.clip = row;
+  return button;
+}
+
 let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 const showPlaying = () => document.querySelectorAll(".pause").forEach((button) => {
   button.textContent = playing ? "Pause clips" : "Play clips";
 });
 showPlaying();
 setInterval(() => {
-  const places = $("player").open ? "#player .clip-frame" : ".worst .clip-frame, .clip:hover .clip-frame, article:focus-within .clip-frame";
+  const places = $("player").open ? "#player .clip-frame"
+    : "#worst .clip-frame, .clip:hover .clip-frame, article:focus-within .clip-frame";
   if (playing) document.querySelectorAll(places).forEach((frame) => frame.step());
 }, FRAME_MS);
 
@@ -43,17 +54,7 @@ function enlarge(button) {
   $("player").showModal();
 }
 
-// --- the clips in a cell of the confusion matrix -------------------------------------------
-
-function clipItem(row) {
-  const [id, words] = data.clips[row];
-  const text = [element("bdi", { textContent: id }), element("span", { className: "dim", textContent: words })];
-  const button = element("button", { type: "button", className: "clip" }, stripOf(row), ...text);
-  button.dataset.clip = row;
-  return element("li", {}, button);
-}
-
-function show(key) {
+function showCell(key) {
   const [title, count, rows] = data.cells[key];
   document.querySelectorAll("[data-cell]").forEach((button) =>
     button.setAttribute("aria-pressed", String(button.dataset.cell === key)));
@@ -62,7 +63,9 @@ function show(key) {
   $("cell-text").textContent = rows.length < count
     ? `The most confident ${rows.length} of ${count} clips.`
     : `${plural(count, "clip")}, the most confident first.`;
-  $("cell-clips").replaceChildren(...rows.map(clipItem));
+  $("cell-clips").replaceChildren(...rows.map((row) => element("li", {}, clipButton(row,
+    element("bdi", { textContent: data.clips[row][0] }),
+    element("span", { className: "dim", textContent: data.clips[row][1] })))));
   $("cell-title").focus();
   $("cell").scrollIntoView({ block: "nearest" });
 }
@@ -73,7 +76,7 @@ document.addEventListener("click", ({ target }) => {
     playing = !playing;
     showPlaying();
   } else if (button?.id === "player-close") $("player").close();
-  else if (button?.dataset.cell) show(button.dataset.cell);
+  else if (button?.dataset.cell) showCell(button.dataset.cell);
   else if (button?.dataset.clip) enlarge(button);
 });
 addEventListener("beforeprint", () => document.querySelectorAll("details.print").forEach((each) => {

@@ -1,5 +1,6 @@
 """The view model of `report.html`."""
 
+import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
@@ -18,7 +19,7 @@ from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.explanation.draw_clip import FULL_DROP
-from orn.stage2_train.explanation.shown_clip import LEAST_DROP
+from orn.stage2_train.explanation.shown_clip import LEAST_DROP, PART_NAMES
 from orn.stage2_train.report.cases import MOST_DOUBTS, EvaluatedRun, Explanations
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import OUTCOMES, Measured
@@ -29,14 +30,7 @@ from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.evaluation_names import FOLDS
 from orn.stage2_train.settings.resources import DataPaths
 
-_PARTS = {
-    "model": "the network and the forest",
-    "two_heads": "both heads",
-    "activity_head": "the activity head",
-    "object_head": "the object head",
-    "forest": "the forest",
-}
-_WORST = 3
+_PARTS = {"model": "the network and the forest", "two_heads": "both heads", **PART_NAMES}
 _DEMO_DETECTOR = "mask_rcnn_demo"
 _LARGEST_MATRIX = 40
 """Maximum number of classes in the confusion matrix: those with the most mistakes."""
@@ -78,69 +72,90 @@ def report_page(
         }
         for cell, mistakes in explained.mistakes.items()
     ]
+    file, strips = measured.file, list(explained.strips.values())
     view = {
         "title": run.resolve().name,
         "config": model.config,
         "measured": measured,
-        "file": measured.file,
-        "answer": answer(measured.file),
+        "file": file,
+        "answer": _answer(file),
         "parts_of": part_rows(measured),
-        "warnings": list(_warnings(measured.file, runs[0].opened.detections.detector)),
-        "beside": beside_network(run, measured.file.split),
-        "worst": groups[:_WORST],
+        "reliability": _reliability(file),
+        "warnings": list(_warnings(file, runs[0].opened.detections.detector)),
+        "beside": beside_network(run, file.split),
         "groups": groups,
         "num_mistakes": len(measured.mistakes()),
         "counts": counts_RC.tolist(),
         "rows": (rows := _most_confused(measured)),
         "columns": rows if measured.single else range(len(OUTCOMES)),
         "related": list(_related(runs[0], explained)),
-        "review": _review(run, measured, explained.doubts, paths),
         "has_pairs": model.relates_pairs,
         "scale": (LEAST_DROP, FULL_DROP),
-        "made": _made(run, runs, paths, measured.file),
+        "made": _made(run, runs, paths, file),
     }
-    strips = list(explained.strips.values())
-    listed = _listed(measured, explained)
+    data = _listed(measured, explained) | {
+        "review": _review(run, measured, explained.doubts, paths),
+    }
 
     def page(held: Set[str]) -> str:
-        shown = (strip for strip in strips if strip.key in held)
-        data = {
-            **listed,
-            "review": view["review"],
-            "strips": {clip.key: [clip.source, clip.frames, *clip.size] for clip in shown},
+        shown = {
+            strip.key: [strip.source, strip.frames, *strip.size]
+            for strip in strips
+            if strip.key in held
         }
         template = "orn.stage2_train.report/report.html"
-        return render(template, **view, held=held, data=data)
+        return render(template, **view, held=held, data=data | {"strips": shown})
 
     pictures = [*strips, *(case["picture"] for case in explained.cases.values())]
     return fitted_page(page, pictures, kind="report")
 
 
-def answer(file: EvalFile) -> dict[str, Any]:
-    """Return the values for the first paragraph of a report."""
+def _answer(file: EvalFile) -> dict[str, str]:
+    """Return the texts of the first paragraph of a report."""
     head, figures = next(iter(file.heads().items()))
     whole = file.drawn.over == "videos" and file.drawn.num_groups == file.num_segments
     return {
-        "score": figures[file.metric],
-        "interval": file.interval(head, file.metric),
+        "score": f"{100 * figures[file.metric]:.1f}",
+        "interval": _interval(file, head),
         "metric": "top-1 accuracy" if file.metric == "top1" else "mean average precision",
         "head": _PARTS[head],
         "number": counted(file.num_segments, "video" if whole else "segment"),
     }
 
 
-def part_rows(measured: Measured) -> list[tuple[str, float, tuple[float, float] | None, str]]:
+def part_rows(measured: Measured) -> list[tuple[str, str, str, str]]:
     """Return the name of the model and of each of its parts with its score, the interval of the
     score, and how it compares with the model."""
     file, differences = measured.file, measured.differences()
     return [
         (
             _PARTS[part],
-            figures[file.metric],
-            file.interval(part, file.metric),
+            f"{100 * figures[file.metric]:.1f}",
+            _interval(file, part),
             _verdict(differences[part]) if part in differences else "",
         )
         for part, figures in file.heads().items()
+    ]
+
+
+def _interval(file: EvalFile, part: str) -> str:
+    interval = file.interval(part, file.metric)
+    return "\u2013".join(f"{100 * bound:.1f}" for bound in interval or ())
+
+
+def _reliability(file: EvalFile) -> list[tuple[str, float, str, str, float]]:
+    """Return the bars of a reliability plot: confidence, accuracy, color, text, mean confidence."""
+    bins = file.calibration.plotted() if file.calibration else []
+    tops = [10 * max(math.ceil(10 * each.confidence - 1e-9), 1) for each in bins]
+    return [
+        (
+            f"{top - 10} to {top} %",
+            each.accuracy,
+            "var(--accent)",
+            f"{100 * each.accuracy:.0f} % of {each.num_segments:,}",
+            each.confidence,
+        )
+        for top, each in zip(tops, bins, strict=True)
     ]
 
 
@@ -189,7 +204,7 @@ def _most_confused(measured: Measured) -> list[int]:
     return sorted(np.argsort(-wrong_A, kind="stable")[:_LARGEST_MATRIX].tolist())
 
 
-def _related(run: EvaluatedRun, explained: Explanations) -> Iterator[tuple[str, int, list[str]]]:
+def _related(run: EvaluatedRun, explained: Explanations) -> Iterator[tuple[str, int, str]]:
     """Yield activities with their number of clips and their most important pairs of classes."""
     classes = run.opened.detections.detector.class_names
     for activity, num_clips in explained.pairs.num_clips.most_common():
@@ -198,7 +213,8 @@ def _related(run: EvaluatedRun, explained: Explanations) -> Iterator[tuple[str, 
             for first, second, drop in explained.pairs.ranked(activity)[:_LISTED_PAIRS]
             if drop >= LEAST_DROP
         ]
-        yield run.model.classes[activity], num_clips, pairs
+        name = truncate(run.model.classes[activity], 60)
+        yield name, num_clips, ", ".join(pairs) or f"none above {LEAST_DROP}"
 
 
 def _listed(measured: Measured, explained: Explanations) -> dict[str, Any]:

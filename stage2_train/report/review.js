@@ -5,13 +5,8 @@ const VERDICTS = [["wrong", "Wrong, should be \u2026"], ["right", "Right"], ["le
 const STEPS = { j: 1, ArrowDown: 1, ArrowRight: 1, k: -1, ArrowUp: -1, ArrowLeft: -1 };
 
 function reviewLabels({ key, several, classes, clips }) {
-  const chosen = new Map(); // id -> { verdict, labels }, labels being those of a wrong one
-  const isChoice = (own) => VERDICTS.some(([verdict]) => verdict === own?.verdict)
-    && Array.isArray(own.labels) && own.labels.every((label) => Object.hasOwn(classes, label));
-  try {
-    const kept = JSON.parse(localStorage.getItem(key)) ?? [];
-    kept.forEach(([id, own]) => isChoice(own) && chosen.set(id, own));
-  } catch {} // without storage, choices last as long as the page
+  const chosen = new Map(kept(key, ([, own]) => VERDICTS.some(([verdict]) => verdict === own?.verdict)
+    && Array.isArray(own.labels) && own.labels.every((label) => Object.hasOwn(classes, label))));
 
   function selectOf(clip, own) {
     const select = element("select", { multiple: several, ariaLabel: `Correct label of ${plain(clip.id)}` });
@@ -22,24 +17,22 @@ function reviewLabels({ key, several, classes, clips }) {
     })));
     select.addEventListener("change", () => {
       own.labels = [...select.selectedOptions].map((option) => Number(option.value));
-      keep();
+      changed();
     });
     return select;
   }
 
   const items = clips.map((clip, place) => {
-    const title = element("h3", { id: `review-${place}` }, element("bdi", { textContent: plain(truncated(clip.id, 80)) }));
-    const play = element("button", { type: "button", className: "clip", ariaLabel: `Enlarge ${plain(clip.id)}` }, stripOf(clip.row));
-    play.dataset.clip = clip.row;
+    const title = element("h3", { id: `review-${place}` },
+      element("bdi", { textContent: plain(truncated(clip.id, 80)) }));
+    const play = clipButton(clip.row);
+    play.ariaLabel = `Enlarge ${plain(clip.id)}`;
     const labels = [["Label", clip.given], ["Model", clip.suggested]].flatMap(([term, text]) => [
       element("dt", { textContent: term }), element("dd", {}, element("bdi", { textContent: text }))]);
-    const buttons = VERDICTS.map(([verdict, text]) => {
-      const button = element("button", { type: "button", textContent: text });
-      button.addEventListener("click", () => choose(place, verdict));
-      return button;
-    });
-    const choices = element("div", { role: "group", className: "bar", ariaLabel: "Is the label right?" }, ...buttons);
-    const item = element("article", { className: "panel", tabIndex: place ? -1 : 0 },
+    const choices = element("div", { role: "group", className: "bar", ariaLabel: "Is the label right?" });
+    choices.append(...VERDICTS.map(([verdict, textContent]) => element("button",
+      { type: "button", textContent, onclick: () => choose(place, verdict) })));
+    const item = element("article", { className: "panel split", tabIndex: place ? -1 : 0 },
       play, element("div", {}, title, element("dl", {}, ...labels), choices));
     item.setAttribute("aria-labelledby", title.id);
     return item;
@@ -53,12 +46,10 @@ function reviewLabels({ key, several, classes, clips }) {
     if (own?.verdict === "wrong") choices.children[0].after(selectOf(clip, own));
   }
 
-  function keep() {
+  function changed() {
     $("review-status").textContent = `${chosen.size} of ${plural(clips.length, "clip")} decided`;
     $("review-save").disabled = chosen.size === 0;
-    try {
-      localStorage.setItem(key, JSON.stringify([...chosen]));
-    } catch {}
+    keep(key, [...chosen]);
   }
 
   function choose(place, verdict) {
@@ -66,25 +57,21 @@ function reviewLabels({ key, several, classes, clips }) {
     if (own?.verdict === verdict) chosen.delete(id);
     else chosen.set(id, { verdict, labels: own?.labels ?? labels });
     show(place);
-    keep();
+    changed();
   }
 
   function save() {
-    const cell = (text) => `"${text.replaceAll('"', '""')}"`;
-    const lines = ["id,verdict,label"];
-    for (const [place, { id }] of clips.entries()) {
-      const own = chosen.get(id), isWrong = own?.verdict === "wrong";
-      if (isWrong && !own.labels.length) {
-        $("review-status").textContent = `Choose the correct label of ${plain(truncated(id, 80))}, or leave it out`;
-        items[place].querySelector("select").focus();
-        return;
-      }
-      const label = isWrong ? own.labels.map((at) => classes[at]).join(";") : "";
-      if (own) lines.push([id, own.verdict, label].map(cell).join(","));
+    const decided = clips.filter(({ id }) => chosen.has(id));
+    const labelsOf = ({ id }) => chosen.get(id).verdict === "wrong" ? chosen.get(id).labels : null;
+    const empty = decided.find((clip) => labelsOf(clip)?.length === 0);
+    if (empty) {
+      $("review-status").textContent = `Choose the correct label of ${plain(truncated(empty.id, 80))}, or leave it out`;
+      items[clips.indexOf(empty)].querySelector("select").focus();
+      return;
     }
-    const table = encodeURIComponent(`${lines.join("\n")}\n`);
-    element("a", { href: `data:text/csv;charset=utf-8,${table}`, download: "corrections.csv" }).click();
-    $("review-status").textContent = `Saved ${plural(lines.length - 1, "decision")} in corrections.csv`;
+    saveTable("corrections.csv", [["id", "verdict", "label"], ...decided.map((clip) => [clip.id,
+      chosen.get(clip.id).verdict, (labelsOf(clip) ?? []).map((label) => classes[label]).join(";")])]);
+    $("review-status").textContent = `Saved ${plural(decided.length, "decision")} in corrections.csv`;
   }
 
   $("review-clips").append(...items);
@@ -98,7 +85,7 @@ function reviewLabels({ key, several, classes, clips }) {
     event.preventDefault();
   });
   items.forEach((_, place) => show(place));
-  keep();
+  changed();
 }
 
 if (data.review?.clips.length) reviewLabels(data.review);

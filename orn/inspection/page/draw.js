@@ -1,97 +1,55 @@
-// Drawing of the frame with masks, boxes and names on a canvas.
+// Drawing of a frame with masks, boxes and names on a canvas.
 
-async function showRow(row) {
-  const mine = ++turn;
-  state.row = row;
-  state.chosen = -1;
-  $("scores").hidden = true;
-  moveCursor();
-  let frame;
-  try {
-    frame = await frameInFull(row);
-  } catch (error) {
-    if (mine === turn) say(error.message);
-    return;
-  }
-  if (mine !== turn) return;
-  state.frame = frame;
-  state.masks = frame.detections.map((each) => decodeMask(each[6]));
-  $("message").hidden = true;
-  draw();
-  listObjects();
-  describe();
-  describeActivities();
-  document.documentElement.dataset.row = row;
-  // The frames that will probably be displayed next.
-  for (const next of state.step ? [row + state.step, row + 2 * state.step] : []) {
-    if (next >= video().rows[0] && next < video().rows[1]) frameInFull(next).catch(() => {});
-  }
-}
+const OPACITY = 115, MOST_RASTER = 1920;
+const canvas = $("canvas"), layer = document.createElement("canvas");
+let shownWidth = 0;
 
-function say(text) {
-  $("message").textContent = text;
-  $("message").hidden = false;
-}
-
-function draw() {
-  const { frame } = state;
-  if (!frame) return;
-  const [width, height] = video().size, grid = video().grid;
+// Draws the detections at these places of a frame, and marks the chosen one.
+function drawFrame({ picture, detections, masks }, { size, grid }, places, chosen) {
   const ratio = window.devicePixelRatio || 1;
-  const enlarged = Math.max(Math.min((shownWidth || width) * ratio, 1920) / width, 1);
-  const context = canvas.getContext("2d");
-  const full = [Math.round(width * enlarged), Math.round(height * enlarged)];
+  const enlarged = Math.max(Math.min((shownWidth || size[0]) * ratio, 1920) / size[0], 1);
+  const full = size.map((pixels) => Math.round(pixels * enlarged));
   if (canvas.width !== full[0] || canvas.height !== full[1]) [canvas.width, canvas.height] = full;
-  if (frame.picture) {
-    context.drawImage(frame.picture, 0, 0, ...full);
-  } else {
-    context.fillStyle = "#767676";
-    context.fillRect(0, 0, ...full);
-  }
-  const shown = frame.detections.map((each, place) => place)
-    .filter((place) => isShown(frame.detections[place]))
-    .sort((one, other) => state.masks[other].area - state.masks[one].area);
-  context.drawImage(paintedLayer(shown, grid), 0, 0, ...full);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#767676";
+  context.fillRect(0, 0, ...full);
+  if (picture) context.drawImage(picture, 0, 0, ...full);
+  const largestFirst = places.toSorted((one, other) => masks[other].area - masks[one].area);
+  const painted = largestFirst.map((place) => [masks[place], colorOf(detections[place][0])]);
+  context.drawImage(paintedLayer(painted, grid), 0, 0, ...full);
   const unit = full[0] / Math.min(shownWidth || 900, 900);
-  const scale = [full[0] / grid[0], full[1] / grid[1]];
-  shown.forEach((place) => outline(context, place, scale, unit));
-  const tags = [];
-  shown.sort((one, other) => frame.detections[other][1] - frame.detections[one][1])
-    .forEach((place) => drawName(context, place, scale, unit, tags));
+  const scale = [full[0] / grid[0], full[1] / grid[1]], tags = [];
+  largestFirst.forEach((place) => outline(context, detections[place], scale, unit, place === chosen));
+  places.toSorted((one, other) => detections[other][1] - detections[one][1])
+    .forEach((place) => drawName(context, detections[place], scale, unit, tags));
 }
 
-function paintedLayer(shown, grid) {
+function paintedLayer(painted, grid) {
   const gridPerPixel = Math.max(Math.max(...grid) / MOST_RASTER, 1);
-  const [width, height] = grid.map((each) => Math.ceil(each / gridPerPixel));
-  [layer.width, layer.height] = [width, height];
-  const raster = new ImageData(width, height), pixels = new Uint32Array(raster.data.buffer);
-  for (const place of shown) {
-    const color = shard.colors[state.frame.detections[place][0]] ?? "#888888";
+  [layer.width, layer.height] = grid.map((cells) => Math.ceil(cells / gridPerPixel));
+  const raster = new ImageData(layer.width, layer.height);
+  const pixels = new Uint32Array(raster.data.buffer);
+  for (const [mask, color] of painted) {
     const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
     const packed = (OPACITY << 24 | blue << 16 | green << 8 | red) >>> 0;
-    paintMask(pixels, width, state.masks[place], grid[1], gridPerPixel, packed);
+    paintMask(pixels, layer.width, mask, grid[1], gridPerPixel, packed);
   }
   layer.getContext("2d").putImageData(raster, 0, 0);
   return layer;
 }
 
-function outline(context, place, [across, down], unit) {
-  const [label, , x1, y1, x2, y2] = state.frame.detections[place];
+function outline(context, [label, , x1, y1, x2, y2], [across, down], unit, isChosen) {
   const box = [x1 * across, y1 * down, (x2 - x1) * across, (y2 - y1) * down];
-  if (place === state.chosen) {
-    context.lineWidth = 6 * unit;
-    context.strokeStyle = "#ffffff";
+  for (const [width, color] of isChosen ? [[6, "#ffffff"], [2, colorOf(label)]] : [[2, colorOf(label)]]) {
+    [context.lineWidth, context.strokeStyle] = [width * unit, color];
     context.strokeRect(...box);
   }
-  context.lineWidth = 2 * unit;
-  context.strokeStyle = shard.colors[label] ?? "#888888";
-  context.strokeRect(...box);
 }
 
 // Draws the name of an object above its box, or below the names that are already there.
-function drawName(context, place, [across, down], unit, tags) {
-  const [label, score, x1, y1] = state.frame.detections[place];
-  const text = `${objectName(state.frame.detections[place], 24)} ${score.toFixed(2)}`;
+function drawName(context, detection, [across, down], unit, tags) {
+  const [label, score, x1, y1] = detection;
+  const text = `${objectName(detection, 24)} ${score.toFixed(2)}`;
   const size = 13 * unit, high = Math.ceil(size * 1.4);
   context.font = `${size}px system-ui, sans-serif`;
   const wide = context.measureText(text).width + 8 * unit;
@@ -101,9 +59,9 @@ function drawName(context, place, [across, down], unit, tags) {
   for (let other = tags.find(hides); other; other = tags.find(hides)) tag.y = other.y + high;
   tags.push(tag);
   context.direction = "ltr";
-  context.fillStyle = shard.colors[label] ?? "#888888";
+  context.fillStyle = colorOf(label);
   context.fillRect(x, tag.y, wide, high);
-  context.fillStyle = shard.inks[label] ?? "#000000";
+  context.fillStyle = data.inks[label] ?? "#000000";
   context.textBaseline = "middle";
   context.fillText(text, x + 4 * unit, tag.y + high / 2);
 }

@@ -1,27 +1,10 @@
-// Full frames, loaded on demand and cached.
+// Full frames, loaded on demand and cached, and their masks.
 
-const shard = JSON.parse(document.getElementById("index").textContent);
-const CHUNKS_KEPT = 8, FRAMES_KEPT = 24;
+const CHUNKS_KEPT = 16, FRAMES_KEPT = 24;
 
-function bytes(text) {
-  const letters = atob(text), found = new Uint8Array(letters.length);
-  for (let place = 0; place < found.length; place++) found[place] = letters.charCodeAt(place);
-  return found;
-}
-
-const labels = new Uint16Array(bytes(shard.labels).buffer), scores = bytes(shard.scores);
-const offsets = new Int32Array(shard.counts.length + 1);
-shard.counts.forEach((count, row) => { offsets[row + 1] = offsets[row] + count; });
-
-// Index of the last value of an increasing list that is at most `limit`; -1 if there is none.
-function lastAtMost(values, limit) {
-  let low = 0, high = values.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (values[middle] <= limit) low = middle + 1; else high = middle;
-  }
-  return low - 1;
-}
+const labels = new Uint16Array(bytes(data.labels).buffer), scores = bytes(data.scores);
+const offsets = new Int32Array(data.counts.length + 1);
+data.counts.forEach((count, row) => { offsets[row + 1] = offsets[row] + count; });
 
 // Returns the value of a key, loaded once and kept while it is among the `most` last used.
 function cached(map, key, load, most) {
@@ -39,8 +22,7 @@ window.ornFrames = (number, text) => { arrived[number] = text.split("\n"); };
 
 // The frames of a chunk as JSON texts, which are parsed on demand.
 function loadChunk(number) {
-  const script = document.createElement("script");
-  script.src = `${shard.folder}/${String(number).padStart(6, "0")}.js`;
+  const script = element("script", { src: `${data.folder}/${String(number).padStart(6, "0")}.js` });
   document.head.append(script);
   return new Promise((resolve, reject) => {
     script.onload = () => {
@@ -57,17 +39,51 @@ function loadPicture(jpeg) {
   return new Promise((resolve, reject) => {
     const image = new Image();
     image.onload = () => resolve(image);
-    image.onerror = () => reject(new Error("the picture of this frame is damaged"));
+    image.onerror = () => reject(new Error("The picture of this frame is damaged."));
     image.src = `data:image/jpeg;base64,${jpeg}`;
   });
 }
 
 async function loadFrame(row) {
-  const number = lastAtMost(shard.starts, row);
+  const number = Math.floor(row / data.framesOfFile);
   const texts = await cached(chunks, number, loadChunk, CHUNKS_KEPT);
-  const [jpeg, detections] = JSON.parse(texts[row - shard.starts[number]]);
-  return { picture: jpeg ? await loadPicture(jpeg) : null, detections };
+  const [jpeg, detections] = JSON.parse(texts[row % data.framesOfFile]);
+  const masks = detections.map((detection) => decodeMask(detection[6]));
+  return { picture: jpeg ? await loadPicture(jpeg) : null, detections, masks };
 }
 
-// Returns {picture or null, detections} of a row.
+// Returns {picture or null, detections, masks} of a row.
 const frameInFull = (row) => cached(frames, row, loadFrame, FRAMES_KEPT);
+
+// Value of each of the 64 digits, by character code.
+const DIGITS = new Uint8Array(128);
+[..."0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"].forEach((letter, digit) => {
+  DIGITS[letter.charCodeAt(0)] = digit;
+});
+
+// The run lengths of a mask from COCO's text, and its area in cells of the grid.
+function decodeMask(text) {
+  const runs = [];
+  let place = 0;
+  while (place < text.length) {
+    let value = 0, shift = 0, digit;
+    do {
+      digit = DIGITS[text.charCodeAt(place++)];
+      value += (digit & 31) * 2 ** shift;
+      shift += 5;
+    } while (digit & 32);
+    if (digit & 16) value -= 2 ** shift;
+    runs.push(runs.length > 2 ? value + runs[runs.length - 2] : value);
+  }
+  return { runs, area: runs.reduce((sum, length, run) => run % 2 ? sum + length : sum, 0) };
+}
+
+// Paints a mask, whose runs go down the columns of the grid, on a raster of 0xAABBGGRR pixels.
+function paintMask(pixels, width, { runs }, gridHeight, gridPerPixel, color) {
+  for (let run = 0, start = 0; run < runs.length; start += runs[run++]) {
+    for (let cell = start; run % 2 && cell < start + runs[run]; cell++) {
+      const x = Math.floor(cell / gridHeight), y = cell % gridHeight;
+      pixels[Math.floor(y / gridPerPixel) * width + Math.floor(x / gridPerPixel)] = color;
+    }
+  }
+}

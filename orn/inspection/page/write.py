@@ -4,9 +4,10 @@ files with the frames."""
 import base64
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from orn.shared.text import counted
 logger = logging.getLogger(__name__)
 
 _PAGE = Marker(name="index.html", mark=b'<meta name="generator" content="orn inspect">')
-_CHUNK_BYTES = 400_000
-_CHUNK_FRAMES = 64
+_NO_LABELS = ActivityLabels()
+_CHUNK_FRAMES = 16
 _LEAST_SCORE = 0.001
 """Class scores below this value are omitted."""
 _LONGEST_SIDE, _LEAST_SIDE = 800, 480
@@ -59,7 +60,7 @@ def write_page(
     out: Path,
     reporter: Reporter = SILENT,
     *,
-    labels: ActivityLabels | None = None,
+    labels: ActivityLabels = _NO_LABELS,
     score_threshold: float = 0.5,
 ) -> Path:
     """Write a folder with all frames, in files loaded on demand, and return its index.html.
@@ -85,10 +86,13 @@ def write_page(
         try:
             folder.mkdir()
             with reporter.progress("page", total=shard.num_frames, unit="frames") as bar:
-                starts = _write_chunks(frames, folder, bar)
-            labels = labels or ActivityLabels()
-            view = view_model(shard, labels, videos, pictures=pictures.name)
-            view["index"] |= {"starts": starts, "folder": folder.name, "least": score_threshold}
+                _write_chunks(frames, folder, bar)
+            view = _view(shard, labels, videos, pictures.name)
+            view["data"] |= {
+                "folder": folder.name,
+                "framesOfFile": _CHUNK_FRAMES,
+                "least": score_threshold,
+            }
             html = render("orn.inspection.page/shard.html", **view)
             temporary.write_text(html, encoding="utf-8")
         except BaseException:
@@ -121,26 +125,13 @@ def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> I
             yield frame_json(detections, jpeg)
 
 
-def _write_chunks(frames: Iterable[Markup], folder: Path, bar: Bar) -> list[int]:
-    """Write frames into files of about 400 kB, one frame per line, and return the index of each
-    file's first frame."""
-    starts, held = [0], list[Markup]()
-
-    def write() -> None:
-        lines, number = "\n".join(held), len(starts) - 1
-        text = f"ornFrames({number},`{lines}`);\n"
-        (folder / f"{number:06d}.js").write_text(text, encoding="ascii")
-        starts.append(starts[-1] + len(held))
-        bar.advance(len(held))
-        held.clear()
-
-    for frame in frames:
-        if held and (len(held) >= _CHUNK_FRAMES or sum(map(len, held)) + len(frame) > _CHUNK_BYTES):
-            write()
-        held.append(frame)
-    if held:
-        write()
-    return starts[:-1]
+def _write_chunks(frames: Iterator[Markup], folder: Path, bar: Bar) -> None:
+    """Write files of `_CHUNK_FRAMES` frames, one frame per line."""
+    chunks = iter(lambda: [*islice(frames, _CHUNK_FRAMES)], [])
+    for number, lines in enumerate(chunks):
+        text = "\n".join(lines)
+        (folder / f"{number:06d}.js").write_text(f"ornFrames({number},`{text}`);\n", "ascii")
+        bar.advance(len(lines))
 
 
 def check_page_output(out: Path) -> None:
@@ -148,49 +139,30 @@ def check_page_output(out: Path) -> None:
     check_output_folder(out, marker=_PAGE)
 
 
-def view_model(
-    shard: Shard,
-    labels: ActivityLabels,
-    videos: Sequence[ShownVideo],
-    *,
-    pictures: str,
+def _view(
+    shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo], pictures: str
 ) -> dict[str, Any]:
-    """Return the view model for the template, and the index for its script."""
-    summary = summarize(shard)
-    return {
-        "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
-        "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.title)],
-        "failed": [f"{video.id}: {video.reason}" for video in shard.failed],
-        "videos": [
-            {"id": video["id"], "frames": counted(video["frames"], "frame")}
-            for video in summary["videos"]
-        ],
-        "index": _index(shard, labels, videos),
-    }
-
-
-def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -> dict[str, Any]:
-    """Return the times, classes and scores of all frames, without masks and pictures."""
-    names = shard.detector.class_names
-    colors = [class_color(label) for label in range(len(names))]
+    """Return the values in the template, with `data`, the times, classes and scores of all frames,
+    without masks and pictures."""
+    summary, names = summarize(shard), shard.detector.class_names
     segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
     for segment in labels.segments:
-        if segment.video_id in segments:
-            times = (segment.start_seconds, segment.stop_seconds)
-            segments[segment.video_id].append([*times, segment.labels])
-    return {
+        times = (segment.start_seconds, segment.stop_seconds)
+        segments.setdefault(segment.video_id, []).append((*times, segment.labels))
+    colors = [class_color(label) for label in range(len(names))]
+    data = {
         "classes": names,
         "scoreKind": shard.score_kind,
         "colors": list(map(css_color, colors)),
         "inks": [css_color(text_color(color)) for color in colors],
-        "activities": labels.classes if any(segments.values()) else (),
+        "activities": labels.classes,
         "activityColors": [
             css_color(activity_color(index)) for index in range(len(labels.classes))
         ],
         "videos": [
             {
                 "id": video.id,
-                "grid": [video.width, video.height],
+                "grid": (video.width, video.height),
                 "rows": shard.video_rows(video.id),
                 "size": shown.size,
                 "gray": shown.gray,
@@ -201,11 +173,20 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
         "frames": shard.frame_index().tolist(),
         "seconds": shard.frame_seconds().round(4).tolist(),
         "counts": np.diff(shard.array("frame_offsets")).tolist(),
-        "labels": base64.b64encode(shard.array("labels").astype("<u2").tobytes()).decode(),
-        "scores": base64.b64encode(
-            (shard.array("scores") * 255).astype(np.uint8).tobytes()
-        ).decode(),
+        "labels": _base64(shard.array("labels").astype("<u2")),
+        "scores": _base64((shard.array("scores") * 255).astype(np.uint8)),
     }
+    return {
+        "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
+        "facts": [*summary_facts(summary), ("pictures", pictures), ("labels", labels.title)],
+        "failed": [f"{video.id}: {video.reason}" for video in shard.failed],
+        "videos": [(video["id"], counted(video["frames"], "frame")) for video in summary["videos"]],
+        "data": data,
+    }
+
+
+def _base64(values: NDArray[Any]) -> str:
+    return base64.b64encode(values.tobytes()).decode()
 
 
 def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from tests.orn.prediction.conftest import (
     first_video,
     predict,
     segments_of,
+    turned,
     with_classes,
 )
 
@@ -31,7 +32,7 @@ def path(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of two videos in windows and one that cannot be read."""
     folder = tmp_path_factory.mktemp("page")
     first, second = list(trained.videos.values())[:2]
-    words = (first, second, folder / "absent.mp4", "--shards", trained.shards, "--window", "0.4")
+    words = (folder / "absent.mp4", first, second, "--shards", trained.shards, "--window", "0.4")
     result = predict(trained, *words, "--html", folder / "out.html", exit_code=3)
     assert "decided by" not in result.stdout  # nobody asked for pairs
     assert result.stderr.count(NOT_CALIBRATED) == 1  # of two videos
@@ -55,22 +56,31 @@ def test_it_opens_without_an_error_and_lanes_lead_to_cards(chromium: Any, path: 
     assert path.stat().st_size < LARGEST_PAGE_BYTES
     with opened(chromium, path) as page:
         until(page, "[...document.images].every((each) => each.complete && each.naturalWidth > 8)")
-        cards = page.locator(".card").count()
-        assert cards == page.locator(".lane a").count() == page.locator(".card img").count() >= 2
+        cards = page.locator(".split").count()
+        assert cards == page.locator(".split img").count() >= 2
         assert "absent.mp4" in page.inner_text("header")
         assert "failed" in page.inner_text("header")
         assert NOT_CALIBRATED in page.inner_text("header")
-        text = page.inner_text("#v0")
+        text = page.inner_text("#v1")
         assert "predicts this class" in text
         assert "No pair supports" in text or "drops by" in text
-        links = page.locator("#v1 .lane a")
-        for number in range(links.count()):
-            links.nth(number).press("Enter")
-            until(page, "document.querySelector('#v1 .card:target') !== null")
+        page.locator("#v1 canvas").click(position={"x": 20, "y": 12})
+        until(page, "location.hash.startsWith('#v1-')")
         page.locator("header tbody a").nth(1).click()
-        until(page, "location.hash === '#v1'")
+        until(page, "location.hash === '#v2'")
         page.locator("summary").click()
         assert "logit drop" in page.inner_text("details")
+
+
+def test_arrow_keys_lead_through_the_stretches(chromium: Any, trained, tmp_path) -> None:
+    page_of(open_model(trained.run, device="cpu"), trained, turned).write(tmp_path / "out.html")
+    with opened(chromium, tmp_path / "out.html") as page:
+        page.locator("#v0 canvas").focus()
+        ids = page.locator("#v0 .split").evaluate_all("cards => cards.map((card) => card.id)")
+        for id in ids:
+            page.keyboard.press("ArrowRight")
+            until(page, f"location.hash === '#{id}'")
+        assert len(ids) >= 2
 
 
 @ON_ANY_SCREEN
@@ -89,19 +99,22 @@ def test_names_of_others_are_texts(chromium, trained, tmp_path, text) -> None:
     with opened(chromium, tmp_path / "out.html", width=360) as page:
         shown = page.text_content("main").replace("\\u202e", "\u202e").replace("\\u2028", "\u2028")
         assert text[:40] in shown
-        assert page.evaluate("document.scripts.length") == 1
+        assert page.evaluate("document.scripts.length") == 2
 
 
 def test_a_page_is_no_larger_than_it_may_be(trained, tmp_path, monkeypatch) -> None:
     """Then pictures are left out, and then videos, and the page says so."""
     monkeypatch.setattr("orn.prediction.prediction_page.MOST_TEXT_BYTES", 500)
-    monkeypatch.setattr("orn.shared.pages.render.LARGEST_PAGE_BYTES", 17_000)
     model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
-    page = page_of(model, trained, name="first")
-    page.add_failed(FailedVideo(id="second", reason="lost"))
-    page.write(tmp_path / "out.html")
-    html = (tmp_path / "out.html").read_text()
-    assert len(html.encode()) <= 17_000
+    page, out = page_of(model, trained, name="first"), tmp_path / "out.html"
+    page.add_failed(FailedVideo(id="omitted.mp4", reason="lost"))
+    page.write(out)
+    assert "no room for the picture" not in out.read_text()
+    limit = out.stat().st_size - 100
+    monkeypatch.setattr("orn.shared.pages.render.LARGEST_PAGE_BYTES", limit)
+    page.write(out)
+    html = out.read_text()
+    assert out.stat().st_size <= limit
     assert "1 more video does not fit on this page" in html
     assert "no room for the picture" in html
-    assert "second" not in html
+    assert "omitted.mp4" not in html
