@@ -12,7 +12,7 @@ from orn.data_manifests.manifest import TableLabels
 from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.errors import SOME_FAILED, ManifestError
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text import counted, first_few, typed_config
+from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, summary_of
 
 _FEW_FOR_A_SPLIT = 300
@@ -31,10 +31,6 @@ class CheckConfig:
     """Folder of all data sets; default: the data set's."""
     advises: bool = True
     """Whether to warn about the splits, as `orn run` does before its first step."""
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("manifest check", self, "dataset")
 
 
 @dataclass(frozen=True, slots=True)

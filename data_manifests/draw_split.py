@@ -11,7 +11,6 @@ import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -74,24 +73,10 @@ def assign_groups(
     return part_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitRequest:
-    """A request for a random split."""
-
-    text: str = ""
-    """Shares given by the user, such as "80/10/10"; not read for folds."""
-    folds: int | None = None
-    """Number of folds, each of which is the test split once; None for a single split."""
-    seed: int = 0
-    """Random seed for the order of videos or groups."""
-    group: str | None = None
-    """Column of the table; videos with the same value in it are kept together. None: the column
-    `group`, if there is one."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the table of splits: one for each fold, and one without any test split."""
-        return (*fold_names(self.folds), ALL) if self.folds else ("split",)
+def split_columns(folds: int | None) -> tuple[str, ...]:
+    """Return the columns of a table of splits: one for each fold, and one without any test split;
+    or one for a single split."""
+    return (*fold_names(folds), ALL) if folds else ("split",)
 
 
 def parse_shares(text: str) -> Shares:
@@ -114,38 +99,52 @@ def parse_shares(text: str) -> Shares:
 
 
 def draw_table(
-    table: Path, request: SplitRequest, rows: Mapping[int, LabeledRow]
+    table: Path,
+    rows: Mapping[int, LabeledRow],
+    *,
+    shares: str | None,
+    folds: int | None = None,
+    group: str | None = None,
+    seed: int = 0,
 ) -> dict[str, tuple[Split, ...]]:
-    """Return the split of each video of a label table in each of `request.columns`, in the order of
+    """Return the split of each video of a label table in each of `split_columns`, in the order of
     the table. The assignment does not depend on the order of rows.
+
+    Args:
+        table: the label table, for messages.
+        rows: its rows by number.
+        shares: shares given by the user, such as "80/10/10"; not read for folds.
+        folds: number of folds, each of which is the test split once; None for a single split.
+        group: column of groups; see `grouped`.
+        seed: random seed for the order of videos or groups.
 
     Raises:
         ManifestError: if the groups of rows are invalid.
         ConfigError: if the shares are invalid, there are fewer videos or groups than splits, or a
             class would not occur in the training split of a fold.
     """
-    shares = None if request.folds else parse_shares(request.text)
-    num_parts = request.folds or len(shares or ())
-    groups, group_of = grouped(table, rows, column=request.group)
+    parts = None if folds else parse_shares(shares or "")
+    num_parts = folds or len(parts or ())
+    groups, group_of = grouped(table, rows, column=group)
     if any(row.split is not None for row in rows.values()):
         raise ConfigError(
             f"{table}: expected a table without a split, got a column 'split'; omit "
-            f"--{'folds' if request.folds else 'split'}, or remove the column"
+            f"--{'folds' if folds else 'split'}, or remove the column"
         )
     if len(groups) < num_parts:
-        remedy = "--folds 3" if request.folds else "--split 80/20"
+        remedy = "--folds 3" if folds else "--split 80/20"
         raise ConfigError(
             f"{table}: expected at least {num_parts} groups for {num_parts} splits, "
             f"got {len(groups)}; use fewer splits, such as {remedy}, or add videos"
         )
     holders = Counter(label for group in groups.values() for label in group if label)
-    for label, number in holders.items() if request.folds else ():
+    for label, number in holders.items() if folds else ():
         if number < 2:
             raise ConfigError(
                 f"{table}: expected class {label!r} in at least 2 groups, got 1, so that it would "
                 "not occur in the training split of a fold; add videos, or remove it"
             )
-    drawn = extended_splits(groups, {}, folds=request.folds, seed=request.seed, shares=shares)
+    drawn = extended_splits(groups, {}, folds=folds, seed=seed, shares=parts)
     return {video: drawn[name] for video, name in group_of.items()}
 
 

@@ -2,6 +2,7 @@
 table. Settings that are not given are inferred (`guess_table`)."""
 
 import os
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.check import split_advice
-from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.data_manifests.draw_split import draw_table, split_columns, split_text
 from orn.data_manifests.films import with_films
 from orn.data_manifests.guess_films import guess_films
 from orn.data_manifests.guess_table import (
@@ -28,18 +29,59 @@ from orn.data_manifests.load import (
 )
 from orn.data_manifests.manifest import LONGEST_NAME_BYTES, Manifest, TableLabels, is_name_character
 from orn.data_manifests.records import METRICS, SPLITS, Dataset, Split
-from orn.data_manifests.table import read, read_labels
+from orn.data_manifests.table import LabeledRow, read, read_labels
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text import counted, truncate, typed, typed_config
+from orn.shared.text import counted, truncate
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml.template")
 _ALL_TRAIN = "no such column: all rows are train"
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewConfig:
+    """What `plan_manifest` plans; None selects what the table suggests."""
+
+    table: Path
+    """CSV table of labels."""
+    pattern: str | None = None
+    """Path of a video relative to the table's folder, with {id} for its id."""
+    name: str | None = None
+    """Name of the data set; default: the table's folder."""
+    rate: float | None = None
+    """Frames per second of videos that are folders of frames."""
+    shares: str | None = None
+    """Shares of a split to create, in percent, such as 80/10/10."""
+    group: str | None = None
+    """Column whose videos stay in one split."""
+    folds: int | None = None
+    """Number of folds to create."""
+    seed: int = 0
+    """Random seed of the split."""
+    intervals: bool = False
+    """Whether rows are intervals to find in long videos, instead of clips to classify."""
+    out: Path | None = None
+    """Output file; default: NAME.toml."""
+    fresh: bool = False
+    """Whether to replace existing files."""
+    data_root: Path | None = None
+    """Folder of all data sets."""
+
+    def __post_init__(self) -> None:
+        if self.shares is not None and self.folds is not None:
+            raise ConfigError("--split and --folds: expected at most one, got both; omit one")
+        if self.group is not None and not self.draws:
+            raise ConfigError("--group requires --split or --folds")
+
+    @property
+    def draws(self) -> bool:
+        """Whether a split or folds are created."""
+        return self.shares is not None or self.folds is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,32 +108,10 @@ class NewManifest:
             write_text(path, text)
 
 
-def plan_manifest(
-    table: Path,
-    *,
-    data_root: Path | None = None,
-    pattern: str | None = None,
-    name: str | None = None,
-    rate: float | None = None,
-    split: SplitRequest | None = None,
-    intervals: bool = False,
-    out: Path | None = None,
-    fresh: bool = False,
-) -> NewManifest:
+def plan_manifest(config: NewConfig) -> NewManifest:
     """Return the manifest of a table; nothing is written.
 
-    Args:
-        table: the CSV file.
-        data_root: folder of all data sets; None: ORN_DATA or `data`. For a table elsewhere, the
-            parent of its folder is used.
-        pattern: path of a video relative to the table's folder; None: inferred.
-        name: name of the data set and prefix of the files next to the table; None: inferred,
-            without a prefix.
-        rate: frames per second of frame folders.
-        split: the split to draw; None: the table's split, if any.
-        intervals: whether rows are intervals to find in long videos.
-        out: the manifest; None: `NAME.toml` in the current folder.
-        fresh: whether to replace existing files that have different content.
+    For a table outside of the data root, the parent of its folder is used as its data root.
 
     Raises:
         DataRootError: if the table does not exist.
@@ -99,21 +119,20 @@ def plan_manifest(
         ConfigError: if a file would be replaced, or `rate` is missing for frame folders or given
             for video files.
     """
-    group = split.group if split else None
-    labeled = read_labels(table, group=group)
-    guess = guess_table(table, labeled, group=group)
+    table, rate = config.table, config.rate
+    labeled = read_labels(table, group=config.group)
+    guess = guess_table(table, labeled, group=config.group)
     folder = absolute_path(table).parent
-    films = guess_films(table, labeled, guess) if intervals else None
+    films = guess_films(table, labeled, guess) if config.intervals else None
     if films is not None:
         guess = replace(guess, task=films.task)
-    listed = labeled if films is None else films.with_observed(labeled)
-    split_of = draw_table(table, split, listed) if split else {}
-    usual = usual_manifest(table, data_root)
-    data_root, root = _data_root(folder, data_root)
-    pattern, form = video_pattern(table, guess, pattern, rate=rate)
-    prefix = f"{_clean_name(name)}-" if name else ""
-    name = _clean_name(name) if name else usual.stem
-    path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
+    split_of = _draw_splits(config, labeled if films is None else films.with_observed(labeled))
+    usual = usual_manifest(table, config.data_root)
+    data_root, root = _data_root(folder, config.data_root)
+    pattern, form = video_pattern(table, guess, config.pattern, rate=rate)
+    prefix = f"{_clean_name(config.name)}-" if config.name else ""
+    name = _clean_name(config.name) if config.name else usual.stem
+    path, classes_path = config.out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
     values = {
         "name": name,
         "title": f"{name}, {guess.rows} rows of {table.name}",
@@ -132,18 +151,18 @@ def plan_manifest(
         **{key: toml_value(value) for key, value in values.items()},
         num_classes=len(guess.classes),
         rate_line=f"rate = {toml_value(rate)}" if rate else "# rate = 30",
-        splits="train, validation and test" if split or guess.has_split else _ALL_TRAIN,
-        column=toml_value(split.columns[0] if split else "split"),
-        drawn=_drawn_lines(split, f"{prefix}{_SPLIT_NAME}") if split else "",
+        splits="train, validation and test" if split_of or guess.has_split else _ALL_TRAIN,
+        column=toml_value(split_columns(config.folds)[0]),
+        drawn=_drawn_lines(config, f"{prefix}{_SPLIT_NAME}") if split_of else "",
         intervals="" if films is None else films.lines(),
     )
     files = {classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
     split_path = folder / f"{prefix}{_SPLIT_NAME}"
-    if split:
-        files[split_path] = split_text(split.columns, split_of)
+    if split_of:
+        files[split_path] = split_text(split_columns(config.folds), split_of)
     files[path] = text
     check_output_files(list(files), reads=[table])
-    files = _to_write(files, fresh=fresh)
+    files = _to_write(files, fresh=config.fresh)
     raw = parse_toml(text, where=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, where=str(path), error=ManifestError)
     assert isinstance(manifest.labels, TableLabels)
@@ -154,7 +173,7 @@ def plan_manifest(
         form=form,
         labels=True,
         classes={class_name: index for index, class_name in enumerate(guess.classes)},
-        split_of={video: splits[0] for video, splits in split_of.items()} if split else None,
+        split_of={video: splits[0] for video, splits in split_of.items()} or None,
         rows=labeled,
         point_seconds=manifest.intervals.point_seconds if films else None,
     )
@@ -167,7 +186,7 @@ def plan_manifest(
     summary = {
         "manifest": str(path),
         "classes_file": str(classes_path),
-        "split_file": str(split_path) if split else None,
+        "split_file": str(split_path) if split_of else None,
         "data_root": str(data_root),
         "name": name,
         "form": form,
@@ -180,7 +199,7 @@ def plan_manifest(
             f"{guess.task}, {form}",
             *([films.reason] if films else []),
             *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
-            _split_reason(guess, split, split_of),
+            _split_reason(guess, config, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",
         ],
         "warnings": split_advice(
@@ -208,30 +227,44 @@ def root_of_table(manifest: Manifest, table: Path, data_root: Path | None) -> Pa
     return None
 
 
-def _drawn_lines(split: SplitRequest, table: str) -> str:
+def _draw_splits(
+    config: NewConfig, labeled: Mapping[int, LabeledRow]
+) -> dict[str, tuple[Split, ...]]:
+    """Return the splits of each video; empty if none are created."""
+    if not config.draws:
+        return {}
+    return draw_table(
+        config.table,
+        labeled,
+        shares=config.shares,
+        folds=config.folds,
+        group=config.group,
+        seed=config.seed,
+    )
+
+
+def _drawn_lines(config: NewConfig, table: str) -> str:
     """Return the lines of a manifest for a drawn split."""
     lines = ["", f"split_table = {toml_value(table)}"]
-    if split.group:
-        lines.append(f"group = {toml_value(split.group)}")
-    if split.seed:
-        lines.append(f"seed = {split.seed}")
-    if split.folds:
-        lines.append(f"folds = {split.folds} # one column of the table of splits each")
+    if config.group:
+        lines.append(f"group = {toml_value(config.group)}")
+    if config.seed:
+        lines.append(f"seed = {config.seed}")
+    if config.folds:
+        lines.append(f"folds = {config.folds} # one column of the table of splits each")
     return "\n".join(lines)
 
 
 def _split_reason(
-    guess: TableGuess,
-    request: SplitRequest | None,
-    split_of: Mapping[str, Sequence[Split]],
+    guess: TableGuess, config: NewConfig, split_of: Mapping[str, Sequence[Split]]
 ) -> str:
     if guess.has_split:
         return "split by the column 'split'"
-    if request is None:
+    if not split_of:
         return "no column 'split': all rows are train; create a split with --split 80/10/10"
     counts = Counter(splits[0] for splits in split_of.values())
     numbers = ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])
-    kind = "first fold" if request.folds else "split"
+    kind = "first fold" if config.folds else "split"
     return f"{kind} of {counted(len(split_of), 'video')}: {numbers}"
 
 
@@ -267,67 +300,9 @@ def _clean_name(text: str) -> str:
     return kept.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore") or "mine"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewConfig:
-    """What `write_manifest` does; None selects what the table suggests."""
-
-    table: Path
-    """CSV table of labels."""
-    pattern: str | None = None
-    """Path of a video relative to the table's folder, with {id} for its id."""
-    name: str | None = None
-    """Name of the data set; default: the table's folder."""
-    rate: float | None = None
-    """Frames per second of videos that are folders of frames."""
-    shares: str | None = None
-    """Shares of a split to create, in percent, such as 80/10/10."""
-    group: str | None = None
-    """Column whose videos stay in one split."""
-    folds: int | None = None
-    """Number of folds to create."""
-    seed: int = 0
-    """Random seed of the split."""
-    intervals: bool = False
-    """Whether rows are intervals to find in long videos, instead of clips to classify."""
-    out: Path | None = None
-    """Output file; default: NAME.toml."""
-    fresh: bool = False
-    """Whether to replace existing files."""
-    data_root: Path | None = None
-    """Folder of all data sets."""
-
-    def __post_init__(self) -> None:
-        if self.shares is not None and self.folds is not None:
-            raise ConfigError("--split and --folds: expected at most one, got both; omit one")
-        if self.group is not None and self.shares is None and self.folds is None:
-            raise ConfigError("--group requires --split or --folds")
-
-    @property
-    def split(self) -> SplitRequest | None:
-        """The split to create."""
-        if self.shares is None and self.folds is None:
-            return None
-        text = self.shares or ""
-        return SplitRequest(text=text, folds=self.folds, seed=self.seed, group=self.group)
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("manifest new", self, "table")
-
-
 def write_manifest(config: NewConfig, reporter: Reporter = SILENT) -> Mapping[str, Any]:
     """Write a manifest for a table, and show what was inferred; return the summary."""
-    planned = plan_manifest(
-        config.table,
-        data_root=config.data_root,
-        pattern=config.pattern,
-        name=config.name,
-        rate=config.rate,
-        split=config.split,
-        intervals=config.intervals,
-        out=config.out,
-        fresh=config.fresh,
-    )
+    planned = plan_manifest(config)
     planned.write()
     made = planned.summary
     for reason in made["guessed"]:
@@ -337,7 +312,7 @@ def write_manifest(config: NewConfig, reporter: Reporter = SILENT) -> Mapping[st
         f"{made['videos']['present']:,} there",
         f"{made['classes_file']}: {counted(made['classes'], 'class', 'classes')}",
         *([f"{made['split_file']}: the split of each video"] if made["split_file"] else []),
-        f"next: {typed('manifest check', made['manifest'])}",
+        f"next: orn manifest check {shlex.quote(made['manifest'])}",
     ):
         reporter.line(line)
     return made

@@ -13,6 +13,7 @@ N segments, A classes.
 import argparse
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,13 @@ def log_probabilities(run: Path, name: str, kind: str) -> dict[str, NDArray[np.f
     return dict(zip(ids, scores_NA, strict=True))
 
 
-def main(verbs: Path, nouns: Path, out: Path, sls: list[int], name: str = "validation") -> None:
-    """Write the file; `name` is the evaluation, as in predictions-NAME.npz."""
+def main(
+    verbs: Path, nouns: Path, out: Path, sls: list[int], names: Sequence[str] = ("validation",) * 2
+) -> None:
+    """Write the file; `names` are the evaluations of both runs, as in predictions-NAME.npz."""
     scores = {
-        kind: log_probabilities(run, name, kind) for kind, run in (("verb", verbs), ("noun", nouns))
+        kind: log_probabilities(run, name, kind)
+        for kind, run, name in zip(SIZES, (verbs, nouns), names, strict=True)
     }
     if different := sorted(set(scores["verb"]) ^ set(scores["noun"])):
         raise SystemExit(f"{nouns}: expected the segments of {verbs}, got {different[:5]} in one")
@@ -59,5 +63,5 @@ if __name__ == "__main__":
     for name in ("verbs", "nouns", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--sls", type=int, nargs=3, choices=range(6), required=True)
-    parser.add_argument("--name", default="validation")
+    parser.add_argument("--names", nargs=2, default=["validation"] * 2)
     main(**vars(parser.parse_args()))

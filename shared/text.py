@@ -4,7 +4,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 _LONGEST = 300
@@ -107,57 +107,8 @@ def _short(value: Any) -> str:
     return f"tuple ({len(value)},)" if isinstance(value, tuple) else repr(value)
 
 
-_NAMES = {
-    "data_root": "data",
-    "form": "format",
-    "label": "name",
-    "num_clips": "views",
-    "overrides": "set",
-    "pattern": "videos",
-    "shares": "split",
-    "start": "from",
-}
-"""Names of options that differ from the names of their fields."""
-
-
-def typed(words: str, *arguments: object, **options: object) -> str:
-    """Return the command line of `orn WORDS`.
-
-    Args:
-        words: words of the command, such as `manifest new`.
-        arguments: positional arguments.
-        options: options by field; None and False are left out, True is a flag, an option with
-            several values is repeated, and a size is joined with x.
-    """
-    line = ["orn", *words.split(), *(str(one) for one in arguments if one is not None)]
-    for name, value in options.items():
-        option = f"--{_NAMES.get(name, name).replace('_', '-')}"
-        is_many = isinstance(value, tuple) and not all(isinstance(side, int) for side in value)
-        for one in value if is_many else (value,):  # type: ignore[attr-defined]
-            if one is True:
-                line.append(option)
-            elif one is not None and one is not False:
-                line += [option, "x".join(map(str, one)) if isinstance(one, tuple) else str(one)]
-    return shlex.join(line)
-
-
-def typed_config(words: str, config: Any, *arguments: str) -> str:
-    """Return the command line of a config: its fields named in `arguments`, and as options those
-    that differ from their defaults."""
-    return typed(
-        words, *(getattr(config, name) for name in arguments), **_changed(config, arguments)
-    )
-
-
-def _changed(config: Any, without: Sequence[str] = (), default: Any = None) -> dict[str, Any]:
-    changed: dict[str, Any] = {}
-    for field in fields(config):
-        value = getattr(config, field.name)
-        usual = field.default if default is None else getattr(default, field.name)
-        if field.name in without:
-            continue
-        if is_dataclass(usual):
-            changed |= _changed(value, default=usual)
-        elif value != usual:
-            changed[field.name] = value
-    return changed
+def command_line(*words: object, **options: object) -> str:
+    """Return a command with the options that are not None, such as `orn detect demo --data .`."""
+    given = {name: value for name, value in options.items() if value is not None}
+    typed = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    return shlex.join([*map(str, words), *typed])

@@ -28,7 +28,7 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.run_units import Engine, Job, JobSummary, LocalEngine, run_units
 from orn.shared.jobs.shares import Share, locked_job
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
-from orn.shared.text import counted, first_few, typed_config
+from orn.shared.text import counted, first_few
 from orn.stage1_detect.detect_unit import Detector, DetectWork
 from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage1_detect.shard_job import summarize_shards
@@ -100,10 +100,6 @@ class DetectConfig:
             )
         if self.engine != "ray" and self.address is not None:
             raise ConfigError(f"--address {self.address} requires --engine ray; add it")
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("detect", self, "dataset")
 
     @property
     def scope(self) -> Scope:

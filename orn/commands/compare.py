@@ -61,14 +61,8 @@ def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
     type=click.IntRange(1, 1000),
     help="Number of seeds per system.  [default: 5]",
 )
-@click.option(
-    "--folds", type=int, metavar="K", help="Number of folds of the manifest, which are used anyway."
-)
 @options.recipe
 @options.overrides
-@click.option(
-    "--vary", metavar="KEY=V1,V2,...", help="Train every system with each of these values."
-)
 @click.option(
     "--out", type=options.PATH, help="Folder of the runs.  [default: runs/ablate-DATASET]"
 )
@@ -86,7 +80,7 @@ def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
 def ablate(*, dry_run: bool, as_json: bool, **typed: Any) -> None:
     """Train and evaluate systems of the paper on DATASET with several seeds, and compare them.
 
-    All systems use the same recipe; --set and --vary change its settings. Rerun the command to
+    All systems use the same recipe; --set changes its settings. Rerun the command to
     resume it. Several commands may share --out: the report covers all finished runs there, so that
     each system can have settings of its own. It is printed and saved as OUT/ablation-SPLIT.json and
     .md. Of a manifest with folds, every run is trained on each and evaluated on all.

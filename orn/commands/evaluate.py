@@ -15,18 +15,14 @@ from orn.shared.jobs.progress import TERMINAL
 @click.option(
     "--dataset",
     help="Without RUN: evaluate the newest run on this data set.  [default: any]  With RUN: "
-    "evaluate it on this data set.  [default: the run's]",
+    "evaluate it on this data set, and write the results to eval-SPLIT-DATASET.json.  [default: "
+    "the run's]",
 )
 @options.evaluated_split
 @click.option(
     *("--views", "num_clips"),
     type=click.IntRange(1, 1000),
     help="Test clips per segment, the first one centered, whose logits are averaged.  [default: 1]",
-)
-@click.option(
-    *("--name", "label"),
-    help="Write results to eval-SPLIT-NAME.json, next to other results of the split; required "
-    "with shards other than the run's.",
 )
 @options.data_of_run
 @options.evaluation_resources

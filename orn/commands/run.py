@@ -53,12 +53,6 @@ from orn.shared.jobs.progress import TERMINAL
 @options.seed
 @click.option("--run", type=options.PATH, help="Run folder.  [default: runs/DATASET-RECIPE-seedN]")
 @click.option(
-    *("--from", "start"),
-    type=options.PATH,
-    metavar="RUN",
-    help="Start from the weights of a run, as in `orn train`; with folds, from those of its folds.",
-)
-@click.option(
     "--fresh", is_flag=True, help="Remove the existing shards, clip store and run, and start over."
 )
 @click.option(
@@ -71,8 +65,8 @@ def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
     """Process DATASET from videos to a report: check, detect, store clips, train, evaluate.
 
     DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
-    created. The time of each step is estimated before the first one starts. Each
-    step is printed as the command that it runs. Rerun the command to resume an interrupted run.
+    created. What each step would do is shown, with an estimate of its time, before the first one
+    starts. Rerun the command to resume an interrupted run.
     """
     from orn.stage1_detect.imports.import_config import ObjectOptions
     from orn.steps.pipeline_config import PipelineConfig
@@ -85,19 +79,19 @@ def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
         )
     wait_passively()
     from orn.stage2_train.runs.run_folder import RUN_MARKER
-    from orn.steps import run_estimate as estimate
     from orn.steps.plan_run import open_pipeline
-    from orn.steps.run_steps import run_pipeline
+    from orn.steps.run_estimate import as_summary, describe_run, with_work
+    from orn.steps.run_steps import pipeline_steps, run_pipeline
 
     pipeline, dataset = open_pipeline(config, dry_run=dry_run)
-    estimated = estimate.estimate_pipeline(pipeline, dataset)
+    steps = with_work(pipeline_steps(pipeline), pipeline, dataset)
+    described = describe_run(steps, pipeline, dataset)
     if dry_run:
-        echo_result(estimated, estimate.as_summary, as_json=as_json)
+        echo_result(described, as_summary, as_json=as_json)
         return 0
-    echo_text(estimate.as_summary(estimated).text(), err=True)
+    echo_text(as_summary(described).text(), err=True)
     is_confirmed = yes or (RUN_MARKER.is_in(pipeline.run) and not config.fresh)  # or resumed
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1
-    pipeline = estimate.without_short_workers(pipeline, estimated)
-    print_record(run_pipeline(pipeline, TERMINAL), as_json=as_json)
+    print_record(run_pipeline(pipeline, steps, TERMINAL), as_json=as_json)
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.text import counted, typed
+from orn.shared.text import counted
 from orn.shared.text_summary import Summary
 
 if TYPE_CHECKING:
@@ -70,22 +70,17 @@ def demo_steps(seed: int) -> list[Step]:
     from orn.steps.run_steps import pipeline_steps
 
     pipeline = demo_pipeline(seed)
-    root, run, shards = pipeline.data_root, pipeline.run, pipeline.shards_of("demo")
+    root, run, shards = pipeline.data_root, pipeline.run, pipeline.shards
     page, film = run / PAGE_NAME, run / FILM_NAME
     shown = InspectConfig(shard=shards / _SHARD, data_root=root, html=page.parent)
     video = root / "demo" / "videos" / f"{_VIDEO}.mp4"
     drawn = PredictConfig(run=run, videos=(video,), shards=shards, overlay=film)
     world = WorldConfig(data_root=root, seed=seed)
     steps = [
-        Step(name="world", function=draw_world, config=world, command=world.typed()),
+        Step(name="world", function=draw_world, config=world),
         *pipeline_steps(pipeline),
-        Step(name="page", function=inspect_shard, config=shown, command=shown.typed()),
-        Step(
-            name="film",
-            function=predict,
-            config=drawn,
-            command=typed("predict", run, video, shards=shards, overlay=film),
-        ),
+        Step(name="page", function=inspect_shard, config=shown),
+        Step(name="film", function=predict, config=drawn),
     ]
     outputs = {  # nothing is added to a demo
         "world": root / WORLD / TABLE_NAME,
@@ -109,7 +104,7 @@ def run_demo(seed: int, reporter: Reporter = SILENT) -> dict[str, Any]:
     pipeline = demo_pipeline(seed)
     pipeline.begin()
     seconds = run_steps(demo_steps(seed), reporter)
-    detect = json.loads((pipeline.shards_of("demo") / "job.json").read_text())
+    detect = json.loads((pipeline.shards / "job.json").read_text())
     evaluation = json.loads((pipeline.run / "eval-validation.json").read_text())
     return {
         "detect": {

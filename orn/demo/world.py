@@ -30,7 +30,7 @@ from orn.shared.jobs.atomic_file import replacing, write_text
 from orn.shared.jobs.outputs import begun_with, check_output_folder, check_same_job
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.workers import in_workers
-from orn.shared.text import counted, typed_config
+from orn.shared.text import counted
 
 WORLD = "demo"
 """Name of the data set."""
@@ -152,10 +152,6 @@ class WorldConfig:
     """Folder of all data sets; default: that of the manifest, else ORN_DATA, else data."""
     seed: int = 0
     """Random seed."""
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("demo world", self)
 
 
 @dataclass(frozen=True, slots=True)

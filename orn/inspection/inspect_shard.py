@@ -17,7 +17,6 @@ from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import files_of_shards
-from orn.shared.text import typed_config
 from orn.shared.text_summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -50,10 +49,6 @@ class InspectConfig:
     def draws_video(self) -> bool:
         """Whether the overlay is a video instead of a picture."""
         return self.overlay is not None and self.overlay.suffix.lower() == ".mp4"
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("inspect", self, "shard")
 
     def __post_init__(self) -> None:
         if self.overlay is not None and self.overlay.suffix.lower() not in (".png", ".mp4"):

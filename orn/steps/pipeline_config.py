@@ -52,8 +52,6 @@ class PipelineConfig:
     """Random seed."""
     run: Path | None = None
     """Run folder; default: runs/DATASET-RECIPE-seedN."""
-    start: Path | None = None
-    """Start from the weights of a run, as in `orn train`; with folds, from those of its folds."""
     fresh: bool = False
     """Remove the existing shards, clip store and run, and start over."""
     partial: bool = False
@@ -63,6 +61,12 @@ class PipelineConfig:
         if self.split is not None and self.folds is not None:
             raise ConfigError("--split and --folds: expected at most one, got both; omit one")
         self.options.check(self.objects, self.form)
+        for name in ("config", "checkpoint", "rate") if self.objects is not None else ():
+            if getattr(self, name) is not None:
+                raise ConfigError(
+                    f"--{name}: applies to detection, not to --objects; omit it, or run `orn "
+                    "import-objects` with its options, then `orn train`"
+                )
         if self.objects is not None and not self.objects.exists():
             raise ConfigError(
                 f"--objects: expected a file or folder, got none at {path_text(self.objects)}; "

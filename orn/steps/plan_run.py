@@ -1,14 +1,13 @@
-"""The plan of `orn run`: data set, folders and trainings, from its options and the manifest, which
-is created for a table that has none."""
+"""What `orn run` works on: its data set, the configs of its jobs and the run folder, from its
+options and the manifest, which is created for a table that has none."""
 
-import logging
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.draw_split import SplitRequest
+from orn.data_manifests.check import split_advice
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import (
@@ -30,8 +29,9 @@ from orn.shared.jobs.outputs import (
     check_output_folder,
     default_folder,
 )
-from orn.shared.jobs.progress import TERMINAL
+from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.shard_format import SHARD_FILES
+from orn.shared.text import command_line
 from orn.stage1_detect.detect import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
@@ -55,14 +55,12 @@ from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.stage2_train.training.training_inputs import TrainConfig, check_resumable
 from orn.steps.pipeline_config import PipelineConfig
 
-logger = logging.getLogger(__name__)
-
 _USUAL_SPLIT = "80/10/10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """The requests of a pipeline's commands."""
+    """The configs of the jobs of a pipeline."""
 
     objects: DetectConfig | ImportConfig
     clips: ClipsConfig
@@ -76,6 +74,8 @@ class Pipeline:
     """Whether to omit the last training of a cross-validation, on all videos."""
     joins_by_time: bool = True
     """Whether frames and objects are joined by time."""
+    advice: tuple[str, ...] = ()
+    """Warnings about the splits of the data set."""
     new_run: str | None = None
     """How the training data differ from those of an earlier run, which is kept; None without one,
     or once the run has begun."""
@@ -85,6 +85,12 @@ class Pipeline:
         """Data root."""
         assert self.objects.data_root is not None
         return self.objects.data_root
+
+    @property
+    def shards(self) -> Path:
+        """Folder of shards."""
+        assert self.objects.out is not None
+        return self.objects.out
 
     @property
     def run(self) -> Path:
@@ -97,15 +103,13 @@ class Pipeline:
         """The training runs in order, by the name of their fold; of a single split, by ""."""
         if not self.folds:
             return {"": self.train}
-        names = fold_names(self.folds)
-        of_folds = {name: self._of_fold(name, self.run / name) for name in names}
-        return of_folds if self.no_final else {**of_folds, ALL: self._of_fold(ALL, self.run)}
-
-    def _of_fold(self, name: str, run: Path) -> TrainConfig:
-        start = self.train.start
-        if name != ALL and isinstance(start, Path):
-            start = start / name  # which was not trained on the videos that the fold tests
-        return replace(self.train, manifest=str(self.run / f"{name}.toml"), run=run, start=start)
+        runs = {name: self.run / name for name in fold_names(self.folds)}
+        if not self.no_final:
+            runs[ALL] = self.run
+        return {
+            name: replace(self.train, manifest=str(self.run / f"{name}.toml"), run=run)
+            for name, run in runs.items()
+        }
 
     def begin(self) -> None:
         """Create the folders of the run and of its baseline, or check whose existing ones are."""
@@ -122,7 +126,7 @@ class Pipeline:
         yield from (Path(name) for name in files if name and Path(name).is_file())
         yield from files_of(self.train.manifest, self.data_root)
 
-    def earlier(self, dataset_name: str) -> tuple[EarlierResults, ...]:
+    def earlier(self) -> tuple[EarlierResults, ...]:
         """Return what `--fresh` removes: shards, clip store and run; empty without it.
 
         Raises:
@@ -131,54 +135,38 @@ class Pipeline:
         if not self.objects.fresh:
             check_output_folder(self.run, marker=RUN_MARKER)
             return ()
-        reads, clips = tuple(self.reads()), self.clips.out or default_folder("clips", dataset_name)
+        assert self.clips.out is not None
+        reads = tuple(self.reads())
         earlier = (
-            SHARD_FILES.earlier(self.shards_of(dataset_name), reads=reads),
-            CLIP_FILES.earlier(clips, reads=reads),
+            SHARD_FILES.earlier(self.shards, reads=reads),
+            CLIP_FILES.earlier(self.clips.out, reads=reads),
             earlier_run(self.run, reads=reads),
         )
         return tuple(results for results in earlier if results.files)
 
-    def shards_of(self, dataset_name: str) -> Path:
-        """Return the folder of shards, which by default depends on the data set."""
-        return self.objects.out or default_folder("shards", dataset_name)
 
-    def saved_settings(self, dataset_name: str) -> Mapping[str, Any] | None:
-        """Return the settings of a detection that has begun and is not replaced; None without."""
-        saved = None if self.objects.fresh else SHARD_FILES.saved_plan(self.shards_of(dataset_name))
-        return None if saved is None else saved.settings
-
-
-def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pipeline, Dataset]:
+def open_pipeline(
+    request: PipelineConfig, reporter: Reporter = SILENT, *, dry_run: bool = False
+) -> tuple[Pipeline, Dataset]:
     """Return the pipeline for a request, and its data set; create the manifest for a table of
-    labels, unless it is a dry run.
+    labels, or add its new videos and classes, unless it is a dry run.
+
+    Args:
+        request: the request.
+        reporter: shows the manifest that is created, and how a table has changed.
+        dry_run: whether to write nothing.
 
     Raises:
         PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
     """
-    if request.objects is not None:
-        for name in ("config", "checkpoint", "rate"):
-            if getattr(request, name) is not None:
-                raise ConfigError(
-                    f"--{name}: applies to detection, not to --objects; omit it, or run `orn "
-                    "import-objects` with its options, then `orn train`"
-                )
-    name, data_root, planned = _manifest_of(request, dry_run=dry_run)
+    name, data_root, planned = _manifest_of(request, reporter, dry_run=dry_run)
     manifest = planned.manifest if planned else load_manifest(name)
     _check_kind(manifest, request)
     is_known = request.is_table and not planned
     update = plan_update(name, data_root) if is_known else None
     dataset = planned.dataset if planned else _read_dataset(manifest, data_root, update)
     folds = _folds(manifest, request)
-    splits = {segment.split for segment in dataset.segments}
-    split: Split = "validation" if "validation" in splits else "test"
-    for needed in ("train", split):
-        if needed not in splits:
-            raise ConfigError(
-                f"{name}: expected segments in the train split and in the validation or test "
-                f"split, got none to {'train on' if needed == 'train' else 'evaluate'}; create a "
-                "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
-            )
+    split = _evaluated_split(dataset, where=name)
     recipe = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
     if not request.recipe and recipe == "paper_resnet50" and choose_device("auto") == "cpu":
         recipe = SMALL
@@ -191,34 +179,29 @@ def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pi
     )
     if folds:
         overrides = (*overrides, *_of_folds(settings, overrides))
+    usual_run = f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}"
     data: dict[str, Any] = {"data_root": data_root, "fresh": request.fresh}
-    objects: DetectConfig | ImportConfig
-    if request.objects is not None:
-        given: dict[str, Any] = {"form": request.form, "options": request.options}
-        objects = ImportConfig(dataset=name, source=request.objects, **given, **data)
-    else:
-        data_and_detector = data | {"config": request.config, "checkpoint": request.checkpoint}
-        objects = DetectConfig(dataset=name, rate=request.rate, **data_and_detector)
+    shards, clips = (default_folder(kind, dataset.name) for kind in ("shards", "clips"))
+    weak = settings.data.score_threshold if recipe == SMALL else None
     pipeline = Pipeline(
-        objects=objects,
-        clips=clips_for(settings, manifest=name, **data),
+        objects=_objects(request, weak, dataset=name, out=shards, **data),
+        clips=clips_for(settings, manifest=name, out=clips, **data),
         train=TrainConfig(
             manifest=name,
             recipe=recipe,
             overrides=overrides,
             seed=request.seed,
-            run=request.run or _usual_run(dataset, recipe, request),
-            start=request.start,
+            run=request.run or Path("runs", usual_run),
             resources=replace(WITH_WORKERS, data_root=data_root, partial=request.partial),
         ),
         split=split,
         folds=folds,
         no_final=request.no_final,
         joins_by_time=settings.model.variant != "authors",
+        advice=tuple(
+            split_advice(manifest.labels, dataset.segments, dataset.classes, root=dataset.root)
+        ),
     )
-    if recipe == SMALL and isinstance(objects, DetectConfig):
-        threshold = _score_threshold(pipeline, dataset, settings.data.score_threshold)
-        pipeline = replace(pipeline, objects=replace(objects, score_threshold=threshold))
     if not (planned or request.fresh):
         columns = {
             fold: _read_dataset(_of_fold(manifest, fold), data_root, update) if fold else dataset
@@ -226,15 +209,67 @@ def open_pipeline(request: PipelineConfig, *, dry_run: bool = False) -> tuple[Pi
         }
         pipeline = _compared(pipeline, columns, is_given=request.run is not None)
     if update is not None:
-        _apply(update, pipeline, dry_run=dry_run)
+        _apply(update, pipeline, reporter, dry_run=dry_run)
     return pipeline, dataset
 
 
-def _apply(update: ManifestUpdate, pipeline: Pipeline, *, dry_run: bool) -> None:
+def _objects(
+    request: PipelineConfig, weak: float | None, **options: Any
+) -> DetectConfig | ImportConfig:
+    """Return what detects or imports objects.
+
+    Args:
+        request: the request.
+        weak: the score threshold of the recipe `small`, which uses objects that `orn detect` drops
+            by default; None for another recipe. Detection that has begun keeps its threshold.
+        options: options of both configs.
+    """
+    if request.objects is not None and request.form is not None:
+        return ImportConfig(
+            source=request.objects, form=request.form, options=request.options, **options
+        )
+    config = DetectConfig(
+        config=request.config, checkpoint=request.checkpoint, rate=request.rate, **options
+    )
+    if weak is None:
+        return config
+    began = saved_settings(config).get("detector", {}).get("thresholds", {})
+    return replace(config, score_threshold=began.get("score", weak))
+
+
+def saved_settings(objects: DetectConfig | ImportConfig) -> Mapping[str, Any]:
+    """Return the settings of a detection or import that has begun and is not replaced; empty
+    without."""
+    assert objects.out is not None
+    saved = None if objects.fresh else SHARD_FILES.saved_plan(objects.out)
+    return {} if saved is None else saved.settings
+
+
+def _evaluated_split(dataset: Dataset, *, where: str) -> Split:
+    """Return the split to evaluate: validation, otherwise test.
+
+    Raises:
+        ConfigError: if there are no segments to train on or to evaluate.
+    """
+    splits = {segment.split for segment in dataset.segments}
+    split: Split = "validation" if "validation" in splits else "test"
+    for needed in ("train", split):
+        if needed not in splits:
+            raise ConfigError(
+                f"{where}: expected segments in the train split and in the validation or test "
+                f"split, got none to {'train on' if needed == 'train' else 'evaluate'}; create a "
+                "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
+            )
+    return split
+
+
+def _apply(
+    update: ManifestUpdate, pipeline: Pipeline, reporter: Reporter, *, dry_run: bool
+) -> None:
     """Write an update after saying in one line what has changed, if anything has."""
     if update.files or (pipeline.new_run and update.removed_videos):
         does = ("would update: " if dry_run else "updating: ") if update.files else ""
-        TERMINAL.line(f"{update.manifest}: {does}{'; '.join(update.lines())}")
+        reporter.line(f"{update.manifest}: {does}{'; '.join(update.lines())}")
     if not dry_run:
         update.write()
 
@@ -276,17 +311,10 @@ def _compared(pipeline: Pipeline, columns: Mapping[str, Dataset], *, is_given: b
         run, why = free_run(pipeline.run, change_since)
         new_run = None if run.exists() else why
         pipeline = replace(pipeline, train=replace(train, run=run), new_run=new_run)
-    detector = (pipeline.saved_settings(dataset.name) or {}).get("detector", {})
+    detector = saved_settings(pipeline.objects).get("detector", {})
     for fold, training in pipeline.trainings.items():
         check_resumable(training, columns[fold], detector)
     return pipeline
-
-
-def _usual_run(dataset: Dataset, recipe: str, request: PipelineConfig) -> Path:
-    """Return the default run folder."""
-    origin = None if request.start is None else f"from-{request.start.resolve().name}"
-    parts = (dataset.name, Path(recipe).stem, origin, f"seed{request.seed}")
-    return Path("runs") / "-".join(filter(None, parts))
 
 
 def _of_backbone(backbone: str | None) -> tuple[str, ...]:
@@ -308,7 +336,9 @@ def _of_folds(recipe: Recipe, overrides: tuple[str, ...]) -> tuple[str, ...]:
     return () if chooses or is_set else ("data.train_with_validation=true",)
 
 
-def _manifest_of(request: PipelineConfig, *, dry_run: bool) -> tuple[str, Path, NewManifest | None]:
+def _manifest_of(
+    request: PipelineConfig, reporter: Reporter, *, dry_run: bool
+) -> tuple[str, Path, NewManifest | None]:
     """Return the manifest of a request, its data root and, in a dry run for a table without a
     manifest, the manifest that would be written; otherwise create it.
 
@@ -329,35 +359,16 @@ def _manifest_of(request: PipelineConfig, *, dry_run: bool) -> tuple[str, Path, 
                 "it instead"
             )
         return str(path), data_root, None
+    new = NewConfig(table=table, data_root=request.data_root, intervals=request.intervals)
     has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
-    given: dict[str, Any] = {}
     if request.folds or not has_split:  # a table with a split of its own cannot have folds
-        given = {"folds": request.folds, "group": request.group}
-        given["shares"] = None if request.folds else request.split or _USUAL_SPLIT
-    given["intervals"] = request.intervals
-    if dry_run:
-        shares, intervals = given.pop("shares", None), given.pop("intervals")
-        split = SplitRequest(text=shares or "", **given) if given else None
-        planned = plan_manifest(
-            table, data_root=request.data_root, split=split, intervals=intervals
-        )
-        for warning in planned.summary["warnings"]:
-            logger.warning("%s: %s", planned.dataset.name, warning)
-        return str(path), Path(planned.summary["data_root"]), planned
-    given |= {"table": table, "data_root": request.data_root}
-    new = NewConfig(**given)
-    TERMINAL.line(new.typed())
-    write_manifest(new, TERMINAL)
-    return str(path), data_root_of(load_manifest(path), None), None
-
-
-def _score_threshold(pipeline: Pipeline, dataset: Dataset, usual: float) -> float:
-    """Return the score threshold for detection: the usual one of the recipe `small`, which uses
-    weak objects that `orn detect` drops by default. Detection that has begun keeps its threshold.
-    """
-    saved = pipeline.saved_settings(dataset.name) or {}
-    began: float = saved.get("detector", {}).get("thresholds", {}).get("score", usual)
-    return began
+        shares = None if request.folds else request.split or _USUAL_SPLIT
+        new = replace(new, shares=shares, folds=request.folds, group=request.group)
+    if not dry_run:
+        write_manifest(new, reporter)
+        return str(path), data_root_of(load_manifest(path), None), None
+    planned = plan_manifest(new)
+    return str(path), Path(planned.summary["data_root"]), planned
 
 
 def _check_kind(manifest: Manifest, request: PipelineConfig) -> None:
@@ -379,13 +390,11 @@ def _folds(manifest: Manifest, request: PipelineConfig) -> int | None:
         got = getattr(labels, name, None)
         if asked not in (None, got):
             root = data_root_of(manifest, request.data_root) / manifest.root
-            given: dict[str, Any] = {
-                "table": root / getattr(labels, "table", "TABLE.csv"),
-                "folds": request.folds,
-            }
-            given |= {"group": request.group, "data_root": request.data_root, "fresh": True}
+            table = root / getattr(labels, "table", "TABLE.csv")
+            asks = {"folds": request.folds, "group": request.group, "data": request.data_root}
+            command = command_line("orn", "manifest", "new", table, "--fresh", **asks)
             raise ConfigError(
                 f"{manifest.file}: expected --{name} {asked}, got {got or 'none'}; create the "
-                f"splits again with `{NewConfig(**given).typed()}`, then run this command again"
+                f"splits again with `{command}`, then run this command again"
             )
     return labels.folds if isinstance(labels, TableLabels) else None

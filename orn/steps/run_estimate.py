@@ -1,189 +1,204 @@
-"""Count the remaining work of a pipeline, and estimate its duration from the table of seconds."""
+"""What a pipeline would do: the remaining work of each step, with its time from the table of
+seconds."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.check import split_advice
-from orn.data_manifests.load import load_manifest
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_seconds, time_text
+from orn.shared.jobs.steps import Step
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
-from orn.stage1_detect.detect import describe_detection
+from orn.stage1_detect.detect import DetectConfig, describe_detection
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.import_objects import describe_import
+from orn.stage2_train.baseline.baseline_job import BaselineConfig
+from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.clip_store.make_clips import describe_clips
+from orn.stage2_train.evaluation.eval_config import EvalConfig
+from orn.stage2_train.report.report_job import ReportConfig
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
 from orn.stage2_train.settings.evaluation_names import CHANGES, MOST_CHANGED
-from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
+from orn.stage2_train.settings.recipe import Recipe, clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
-from orn.steps.plan_run import Pipeline
-from orn.steps.run_steps import pipeline_steps
+from orn.stage2_train.training.training_inputs import TrainConfig
+from orn.steps.plan_run import Pipeline, saved_settings
 
 _FASTER = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
 """Options to advise on a machine without a GPU."""
-_RESULTS = ("calibrate", "eval", "baseline", "report")
-"""Steps that use a trained network."""
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepEstimate:
-    """Remaining work for one step of a pipeline."""
-
-    step: str
-    """Name of the step."""
-    work: str
-    """Amount of work, in words."""
-    seconds: float | None
-    """Time in seconds; None if it is not in the table."""
-    download: str | None = None
-    """What the step downloads: a URL, or the name of a network."""
-
-
-def estimate_pipeline(pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
-    """Return the remaining work and time of each step, as a JSON object.
+def with_work(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) -> list[Step]:
+    """Return the steps of a pipeline with their remaining work and time, and without worker
+    processes where starting them would take longer.
 
     Raises:
-        PipelineError: if the existing shards belong to a different job.
+        ConfigError: if the existing shards belong to a different job.
     """
-    device = choose_device("auto")
-    removed = [str(results) for results in pipeline.earlier(dataset.name)]
-    estimates = [*_data_steps(pipeline, dataset), *_training_steps(pipeline, dataset, device)]
-    steps = [
-        step if step.seconds is None else replace(step, seconds=step.seconds + START_SECONDS)
-        for step in estimates
-    ]
-    training = sum(step.seconds or 0.0 for step in steps if step.step.startswith("train"))
-    manifest = pipeline.train.manifest
-    labels = load_manifest(manifest).labels if Path(manifest).exists() else None
+    train = pipeline.train
+    recipe = load_recipe(
+        str(train.recipe),
+        num_activities=len(dataset.classes),
+        overrides=(*train.overrides, f"seed={train.seed}"),
+        clip_frames=dataset.clip_frames,
+    )
+    counted_steps = []
+    for step in steps:
+        match step.config:
+            case DetectConfig() | ClipsConfig() | ImportConfig() as config:
+                step = replace(step, **_work_on_videos(config, dataset))
+            case TrainConfig() as config:
+                step = replace(step, **_work_of_training(config, pipeline, dataset, recipe))
+            case EvalConfig() | BaselineConfig() | ReportConfig() as config:
+                step = replace(step, **_work_on_clips(config, pipeline, dataset, recipe))
+        counted_steps.append(_without_short_workers(step))
+    return counted_steps
+
+
+def remaining_steps(steps: Sequence[Step], pipeline: Pipeline) -> list[Step]:
+    """Return the steps that a pipeline would run: those that look for new videos themselves, and
+    from the first result that is not current on all, since each reads those before it."""
+    runs = [training.run for training in pipeline.trainings.values()]
+    statuses = [run and read_status(run) for run in runs]
+    changes = pipeline.objects.fresh or not all(status and status.finished for status in statuses)
+    remaining = []
+    for step in steps:
+        changes = changes or (step.stale is not None and not step.is_current())
+        if changes or step.stale is None:
+            remaining.append(step)
+    return remaining
+
+
+def describe_run(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) -> dict[str, Any]:
+    """Return what a pipeline would do, as a JSON object.
+
+    Raises:
+        ConfigError: if `--fresh` must not remove a folder.
+    """
+    device, objects = choose_device("auto"), pipeline.objects
+    remaining = remaining_steps(steps, pipeline)
+    chosen: tuple[object, ...] = (dataset.detector.config,)
+    if isinstance(objects, DetectConfig):
+        chosen += (objects.config, objects.checkpoint, objects.rate)
+    is_usual = isinstance(objects, DetectConfig) and not any(chosen)
     return {
         "dataset": dataset.name,
         "device": device,
-        "steps": [asdict(step) for step in steps],
-        "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
-        "removed": removed,
-        "new_run": _new_run(pipeline, training),
-        "downloads": sorted({step.download for step in steps if step.download}),
-        "advice": split_advice(labels, dataset.segments, dataset.classes, root=dataset.root)
-        if labels
-        else [],
-        "faster": _FASTER if _may_be_faster(pipeline, dataset, device) else None,
+        "steps": [
+            {"step": step.name, "remaining": step.remaining(), "seconds": step.seconds}
+            for step in remaining
+        ],
+        "seconds": round(sum(step.seconds or 0.0 for step in remaining), 1),
+        "removed": [str(results) for results in pipeline.earlier()],
+        "new_run": _new_run(remaining, pipeline),
+        "downloads": sorted({step.download for step in remaining if step.download}),
+        "advice": list(pipeline.advice),
+        "faster": _FASTER if is_usual and device == "cpu" else None,
     }
 
 
-def _new_run(pipeline: Pipeline, seconds: float) -> str | None:
-    """Return how the training data have changed, and what is done about it; None if they have not.
-
-    Args:
-        pipeline: the pipeline.
-        seconds: estimated time of all trainings.
-    """
+def _new_run(steps: Sequence[Step], pipeline: Pipeline) -> str | None:
+    """Return how the training data have changed, and what is done about it; None if they have
+    not."""
     if pipeline.new_run is None:
         return None
+    seconds = sum(step.seconds or 0.0 for step in steps if isinstance(step.config, TrainConfig))
     networks = counted(len(pipeline.trainings), "new network")
     return (
         f"{pipeline.new_run}: trains {networks} in {pipeline.run}, about {time_text(seconds)}; the "
-        "earlier run is kept, and --from starts from its weights."
+        "earlier run is kept."
     )
 
 
-def without_short_workers(pipeline: Pipeline, estimate: dict[str, Any]) -> Pipeline:
-    """Return the pipeline with one process for clips, and for each training, if starting several
-    would take longer."""
-    short = {
-        step["step"].partition("-")[0]
-        for step in estimate["steps"]
-        if step["seconds"] is not None and step["seconds"] <= 3 * START_SECONDS
-    }
-    clips, train = pipeline.clips, pipeline.train
-    if "clips" in short:
-        clips = replace(clips, workers=1)
-    if "train" in short:
-        alone: dict[str, Any] = {"workers": 0, "threads": train.resources.num_threads()}
-        train = replace(train, resources=replace(train.resources, **alone))
-    return replace(pipeline, clips=clips, train=train)
-
-
-def as_summary(estimate: dict[str, Any]) -> Summary:
-    """Return an estimate in printable form."""
-    rows = [(step["step"], step["work"], time_text(step["seconds"])) for step in estimate["steps"]]
-    removed, faster = estimate["removed"], estimate["faster"]
+def as_summary(described: dict[str, Any]) -> Summary:
+    """Return the result of `describe_run` in printable form."""
+    rows = [
+        (step["step"], step["remaining"], time_text(step["seconds"])) for step in described["steps"]
+    ]
+    removed, faster = described["removed"], described["faster"]
     notes = [
-        *filter(None, [estimate["new_run"]]),
-        *(f"warning: {advice}" for advice in estimate["advice"]),
+        *filter(None, [described["new_run"]]),
+        *(f"warning: {advice}" for advice in described["advice"]),
         "Times are rough: the amount of work times the seconds in docs/runs.md, on the "
-        f"{estimate['device']} of this machine (?: not measured).",
-        *(f"Downloads {name}." for name in estimate["downloads"]),
+        f"{described['device']} of this machine (?: not measured).",
+        *(f"Downloads {name}." for name in described["downloads"]),
     ]
     if removed:
         notes.append(f"--fresh removes {'; '.join(removed)}.")
     if faster:
         notes.append(f"Without a GPU, Mask R-CNN on every frame takes long; {faster} is faster.")
-    rows.append(("total", "", time_text(estimate["seconds"])))
+    rows.append(("total", "", time_text(described["seconds"])))
     return Summary(tables=[Table(header=("step", "remaining", "time"), rows=rows)], notes=notes)
 
 
-def _may_be_faster(pipeline: Pipeline, dataset: Dataset, device: str) -> bool:
-    """Return whether no detector and rate is chosen on a machine without a GPU."""
-    objects = pipeline.objects
-    if isinstance(objects, ImportConfig) or device != "cpu":
-        return False
-    chosen = (objects.config, objects.checkpoint, objects.scope.rate, dataset.detector.config)
-    return chosen == (None,) * 4
+def _without_short_workers(step: Step) -> Step:
+    """Return a step without worker processes if starting them would take longer than its work."""
+    config = step.config
+    if step.seconds is None or step.seconds > 3 * START_SECONDS:
+        return step
+    if isinstance(config, ClipsConfig):
+        return replace(step, config=replace(config, workers=1))
+    if isinstance(config, TrainConfig | EvalConfig | ReportConfig):
+        threads = config.resources.num_threads()  # as with workers, which gives the same results
+        alone = replace(config.resources, workers=0, threads=threads)
+        return replace(step, config=replace(config, resources=alone))
+    return step
 
 
-def _data_steps(pipeline: Pipeline, dataset: Dataset) -> Iterator[StepEstimate]:
-    """Yield the estimates for detection, or for import, and for the clip store.
+def _planned(work: str, seconds: float | None, download: str | None = None) -> dict[str, Any]:
+    """Return the work and time of a step that imports torch."""
+    seconds = None if seconds is None else seconds + START_SECONDS
+    return {"work": work, "seconds": seconds, "download": download}
+
+
+def _work_on_videos(
+    config: DetectConfig | ImportConfig | ClipsConfig, dataset: Dataset
+) -> dict[str, Any]:
+    """Return the work of detection, of an import, or of storing clips."""
+    if isinstance(config, ImportConfig):
+        return _work_of_import(config, dataset)
+    if isinstance(config, DetectConfig):
+        to_do = _described(partial(describe_detection, config, dataset))
+        videos = to_do["videos"]
+    else:
+        to_do = _described(partial(describe_clips, config, dataset))
+        videos = to_do["videos_to_do"]
+    work = f"{counted(to_do['frames_to_do'], 'frame')} of {counted(videos, 'video')}"
+    return _planned(work, to_do["estimated_seconds"], to_do["to_fetch"])
+
+
+def _work_of_import(config: ImportConfig, dataset: Dataset) -> dict[str, Any]:
+    """Return the work of an import.
 
     Raises:
-        ConfigError: if the existing shards belong to a different job.
+        ConfigError: if objects of imported videos are gone from the source.
     """
-    objects = pipeline.objects
-    if isinstance(objects, ImportConfig):
-        work = counted(len(dataset.videos), "video")
-        if pipeline.saved_settings(dataset.name) is not None:
-            known = _existing(partial(describe_import, objects))
-            if gone := known["gone"]:
-                raise ConfigError(
-                    f"{objects.source}: expected objects of all videos that have some in "
-                    f"{known['out']}, got none any more of {first_few(gone)}; restore them, or "
-                    "import all objects again with --fresh"
-                )
-            work = f"{known['units'] - known['existing_units']:,} of {known['units']:,} shards"
-        files = [path for path in objects.source.rglob("*") if path.is_file()]
-        megabytes = sum(path.stat().st_size for path in files or [objects.source]) / 1e6
-        seconds = round(IMPORT_SECONDS * megabytes, 3)
-        yield StepEstimate(step="import-objects", work=work, seconds=seconds)
-    else:
-        detect = _existing(partial(describe_detection, objects, dataset))
-        work = f"{counted(detect['frames_to_do'], 'frame')} of {counted(detect['videos'], 'video')}"
-        yield StepEstimate(
-            step="detect",
-            work=work,
-            seconds=detect["estimated_seconds"],
-            download=detect["to_fetch"],
-        )
-    clips = _existing(partial(describe_clips, pipeline.clips, dataset))
-    work = f"{counted(clips['frames_to_do'], 'frame')} of {counted(clips['videos_to_do'], 'video')}"
-    yield StepEstimate(
-        step="clips",
-        work=work,
-        seconds=clips["estimated_seconds"],
-        download=clips["to_fetch"],
-    )
+    work = counted(len(dataset.videos), "video")
+    if saved_settings(config):
+        known = _described(partial(describe_import, config))
+        if gone := known["gone"]:
+            raise ConfigError(
+                f"{config.source}: expected objects of all videos that have some in "
+                f"{known['out']}, got none any more of {first_few(gone)}; restore them, or "
+                "import all objects again with --fresh"
+            )
+        work = f"{known['units'] - known['existing_units']:,} of {known['units']:,} shards"
+    files = [path for path in config.source.rglob("*") if path.is_file()]
+    megabytes = sum(path.stat().st_size for path in files or [config.source]) / 1e6
+    return _planned(work, round(IMPORT_SECONDS * megabytes, 3))
 
 
-def _existing(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what a command would do; the remedy for results with other settings is one of `orn
-    run`, which has no --out."""
+def _described(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what a job would do; the remedy for results with other settings is one of `orn run`,
+    which has no --out."""
     try:
         return describe()
     except ConfigError as err:
@@ -192,42 +207,43 @@ def _existing(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise
 
 
-def _training_steps(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:
-    """Yield the estimates for training, evaluation and report."""
-    request, is_fresh = pipeline.train, pipeline.objects.fresh
-    recipe = load_recipe(
-        str(request.recipe),
-        num_activities=len(dataset.classes),
-        overrides=(*request.overrides, f"seed={request.seed}"),
-        clip_frames=dataset.clip_frames,
-    )
-    splits = [segment.split for segment in dataset.segments]
-    trained = sum(split in recipe.data.training_splits for split in splits)
-    if recipe.data.train_segments is not None:
-        trained = min(trained, recipe.data.train_segments)
-    steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
+def _work_of_training(
+    config: TrainConfig, pipeline: Pipeline, dataset: Dataset, recipe: Recipe
+) -> dict[str, Any]:
+    run = Path(config.run or "")
+    status = None if pipeline.objects.fresh else read_status(run)
+    if status is not None:
+        left = status.num_steps - status.step
+    else:
+        splits = recipe.data.training_splits
+        trained = sum(segment.split in splits for segment in dataset.segments)
+        left = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
+    initial = find_initial_weights(recipe, run, None, file=None)
     batch = recipe.optimizer.batch_size * recipe.optimizer.accumulation
-    initial, trains = find_initial_weights(recipe, pipeline.run, None, file=None), False
-    for fold, training in pipeline.trainings.items():
-        status = None if is_fresh or training.run is None else read_status(training.run)
-        left = steps if status is None else status.num_steps - status.step
-        trains = trains or not (status and status.finished)
-        yield StepEstimate(
-            step=f"train-{fold}" if fold else "train",
-            work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
-            seconds=clip_seconds(recipe, "train", left * batch, device=device),
-            download=imagenet_to_fetch(None if status else initial.published),
-        )
-    results = [step for step in pipeline_steps(pipeline) if step.name.partition("-")[0] in _RESULTS]
-    if not (is_fresh or trains) and all(step.is_current() for step in results):
-        return
-    clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
-    explained = min(clips, _EXPLAINED)
-    changed = len(CHANGES) * min(clips, MOST_CHANGED)
-    # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
-    for step, shown, seconds in (
-        ("eval", clips, clip_seconds(recipe, "eval", clips + changed, device=device)),
-        ("baseline", len(splits), estimated_seconds("baseline", len(splits))),
-        ("report", explained, clip_seconds(recipe, "eval", 4 * explained, device=device)),
-    ):
-        yield StepEstimate(step=step, work=counted(shown, "clip"), seconds=seconds)
+    return _planned(
+        f"{counted(left, 'step')} of {counted(batch, 'clip')}",
+        clip_seconds(recipe, "train", left * batch, device=choose_device("auto")),
+        imagenet_to_fetch(None if status else initial.published),
+    )
+
+
+def _work_on_clips(
+    config: EvalConfig | BaselineConfig | ReportConfig,
+    pipeline: Pipeline,
+    dataset: Dataset,
+    recipe: Recipe,
+) -> dict[str, Any]:
+    """Return the work of an evaluation, of a baseline, or of a report."""
+    device, number = choose_device("auto"), len(dataset.segments)
+    clips = sum(segment.split == config.split for segment in dataset.segments)
+    if isinstance(config, BaselineConfig):
+        return _planned(counted(number, "clip"), estimated_seconds("baseline", number))
+    if isinstance(config, ReportConfig):
+        # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
+        explained = min(number if pipeline.folds else clips, _EXPLAINED)
+        seconds = clip_seconds(recipe, "eval", 4 * explained, device=device)
+        return _planned(counted(explained, "clip"), seconds)
+    if pipeline.folds:
+        clips = number // pipeline.folds
+    passes = clips + len(CHANGES) * min(clips, MOST_CHANGED)
+    return _planned(counted(clips, "clip"), clip_seconds(recipe, "eval", passes, device=device))

@@ -1,12 +1,12 @@
 """The pipeline of `orn run`: check, detect or import, store clips, train, calibrate, evaluate,
 evaluate a baseline, report.
 
-Each step is a command that a user could type. The steps detect, clips and train determine the
-remaining work themselves, so videos that are added later are also processed.
+The steps detect, clips and train determine the remaining work themselves, so videos that are added
+later are also processed.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -18,7 +18,7 @@ from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
-from orn.shared.text import counted, typed
+from orn.shared.text import command_line, counted
 from orn.shared.text_summary import Summary
 from orn.stage1_detect.detect import DetectConfig, detect
 from orn.stage1_detect.imports.import_config import ImportConfig, RecordsName
@@ -30,56 +30,46 @@ from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate, st
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.report.report_job import ReportConfig, stale_report, write_report
-from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.open_data import ObjectsCheck, check_objects_of_segments
-from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
-    CONFIG_NAME,
     LAST_NAME,
     REPORT_NAME,
     earlier_run,
     result_paths,
 )
 from orn.stage2_train.settings.evaluation_names import FOLDS
-from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
 from orn.stage2_train.training.train import train
 from orn.stage2_train.training.training_inputs import TrainConfig
 from orn.steps.pipeline_config import PipelineConfig
 from orn.steps.plan_run import Pipeline, open_pipeline
+from orn.steps.run_estimate import with_work
 
 
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:
     """Return the steps of a pipeline in order."""
-    manifest, objects, clips = pipeline.train.manifest, pipeline.objects, pipeline.clips
-    checked = CheckConfig(dataset=manifest, data_root=pipeline.data_root, advises=False)
+    checked = CheckConfig(
+        dataset=pipeline.train.manifest, data_root=pipeline.data_root, advises=False
+    )
+    if isinstance(pipeline.objects, DetectConfig):
+        objects = Step(name="detect", function=detect, config=pipeline.objects)
+    else:
+        objects = Step(name="import-objects", function=import_objects, config=pipeline.objects)
     steps = [
-        Step(name="check", function=check, config=checked, command=checked.typed()),
-        Step(
-            name="detect" if isinstance(objects, DetectConfig) else "import-objects",
-            function=detect if isinstance(objects, DetectConfig) else import_objects,
-            config=objects,
-            command=objects.typed(),
-        ),
+        Step(name="check", function=check, config=checked),
+        objects,
         *_check_of_objects(pipeline),
-        Step(name="clips", function=make_clips, config=clips, command=clips.typed()),
+        Step(name="clips", function=make_clips, config=pipeline.clips),
     ]
     for fold, training in pipeline.trainings.items():
         steps += _training_steps(pipeline, fold, training)
-    split: Split = "validation" if pipeline.folds else pipeline.split
     if pipeline.folds:
-        steps.append(_calibration(pipeline.run, pipeline.train, ending="-folds"))
-    report = ReportConfig(run=pipeline.run, split=split, resources=_of_run(pipeline.train))
-    return [
-        *steps,
-        Step(
-            name="report",
-            function=write_report,
-            config=report,
-            command=report.typed(),
-            stale=partial(stale_report, pipeline.run, split=split),
-        ),
-    ]
+        steps.append(_calibration(pipeline.train, name="calibrate-folds"))
+    split: Split = "validation" if pipeline.folds else pipeline.split
+    report = ReportConfig(run=pipeline.run, split=split, resources=pipeline.train.resources)
+    stale = partial(stale_report, pipeline.run, split=split)
+    return [*steps, Step(name="report", function=write_report, config=report, stale=stale)]
 
 
 def _check_of_objects(pipeline: Pipeline) -> Iterator[Step]:
@@ -91,43 +81,32 @@ def _check_of_objects(pipeline: Pipeline) -> Iterator[Step]:
     config = ObjectsCheck(
         manifest=pipeline.train.manifest,
         data_root=pipeline.data_root,
-        shards=pipeline.objects.out,
+        shards=pipeline.shards,
         splits=SPLITS if pipeline.folds else ("train", "validation", pipeline.split),
         clip_frames=clips.clip_frames if clips.has_center_frames else None,
     )
-    yield Step(
-        name="check-objects",
-        function=check_objects_of_segments,
-        config=config,
-        command="check that all segments have objects",
-    )
+    yield Step(name="check-objects", function=check_objects_of_segments, config=config)
 
 
 def _training_steps(pipeline: Pipeline, fold: str, training: TrainConfig) -> Iterator[Step]:
     """Yield the steps of a training run: train, evaluate, and evaluate a baseline."""
     ending = f"-{fold}" if fold else ""
-    yield Step(name=f"train{ending}", function=train, config=training, command=training.typed())
+    yield Step(name=f"train{ending}", function=train, config=training)
     if fold == ALL:  # no split is left
         return
     split: Split = "test" if fold else pipeline.split
-    assert training.run is not None
     if not fold:  # folds are calibrated together
-        yield _calibration(training.run, training)
-    evaluation = EvalConfig(run=training.run, split=split, resources=_of_run(training))
+        yield _calibration(training, name="calibrate")
+    evaluation = EvalConfig(run=training.run, split=split, resources=training.resources)
     yield Step(
         name=f"eval{ending}",
         function=evaluate,
         config=evaluation,
-        command=evaluation.typed(),
-        imports=("scipy.special",),
         stale=partial(stale_evaluation, evaluation),
     )
-    own = training.resources
     baseline = BaselineConfig(
         manifest=training.manifest,
-        resources=DataAndDevice(
-            data_root=pipeline.data_root, shards=own.shards, clips=own.clips, partial=own.partial
-        ),
+        resources=training.resources,
         split=split,
         recipe=training.recipe,
         overrides=training.overrides,
@@ -138,42 +117,15 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainConfig) -> Ite
         name=f"baseline{ending}",
         function=evaluate_baseline,
         config=baseline,
-        command=baseline.typed(),
         stale=partial(stale_baseline, baseline),
     )
 
 
-def _calibration(run: Path, training: TrainConfig, *, ending: str = "") -> Step:
-    config = CalibrateConfig(run=run, resources=_of_run(training))
-    return Step(
-        name=f"calibrate{ending}",
-        function=calibrate,
-        config=config,
-        command=f"fit the temperatures of {run}",
-        stale=partial(stale_calibration, config),
-    )
-
-
-def _of_run(training: TrainConfig) -> DataAndDevice:
-    """Return the resources of a training for commands that take paths from its run."""
-    own = training.resources
+def _calibration(training: TrainConfig, *, name: str) -> Step:
     assert training.run is not None
-    is_elsewhere = _is_elsewhere(training.run, own.data_root)
-    return replace(
-        WITH_WORKERS,
-        data_root=own.data_root if is_elsewhere else None,
-        partial=own.partial,
-        workers=own.workers,
-        threads=own.threads,
-    )
-
-
-def _is_elsewhere(run: Path, data_root: Path | None) -> bool:
-    """Return whether a run has recorded another data root, such as one that was renamed since."""
-    if data_root is None or not (run / CONFIG_NAME).is_file():
-        return False
-    paths = recorded_config(run).paths(run)
-    return paths is not None and paths.data_root.resolve() != data_root.resolve()
+    config = CalibrateConfig(run=training.run, resources=training.resources)
+    stale = partial(stale_calibration, config)
+    return Step(name=name, function=calibrate, config=config, stale=stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +165,16 @@ def run(config: PipelineConfig, reporter: Reporter = SILENT) -> PipelineSummary:
     Raises:
         PipelineError: if the data set cannot be used, or a step fails.
     """
-    pipeline, _ = open_pipeline(config)
-    return run_pipeline(pipeline, reporter)
+    pipeline, dataset = open_pipeline(config)
+    steps = with_work(pipeline_steps(pipeline), pipeline, dataset)
+    return run_pipeline(pipeline, steps, reporter)
 
 
-def run_pipeline(pipeline: Pipeline, reporter: Reporter = SILENT) -> PipelineSummary:
-    """Run the remaining steps of a pipeline, each in a process of its own, which writes to stderr.
+def run_pipeline(
+    pipeline: Pipeline, steps: Sequence[Step], reporter: Reporter = SILENT
+) -> PipelineSummary:
+    """Run the steps of a pipeline that are not current, each in a process of its own, which writes
+    to stderr.
 
     Raises:
         PipelineError: if a step fails; the exception carries its exit code.
@@ -230,18 +186,21 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter = SILENT) -> PipelineSum
     if pipeline.folds:
         paths = [Path(training.manifest) for training in pipeline.trainings.values()]
         write_fold_manifests(pipeline.train.manifest, paths)
+    done = (0, SOME_FAILED) if pipeline.train.resources.partial else (0,)
+    library = (pipeline.clips.backbone or "").partition("/")[:1]  # of its frozen network
     try:
-        done = (0, SOME_FAILED) if pipeline.train.resources.partial else (0,)
-        library = (pipeline.clips.backbone or "").partition("/")[:1]  # of its frozen network
-        steps = pipeline_steps(pipeline)
-        run_steps(steps, reporter, done=done, imports=[*filter(None, library)])
+        run_steps(steps, reporter, done=done, imports=["scipy.special", *filter(None, library)])
     except PipelineError as err:
         if err.exit_code == SOME_FAILED:
             err.remedy = "repair these videos, or pass --partial to exclude them"
         raise
     file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
+    return PipelineSummary(_result(pipeline, file))
+
+
+def _result(pipeline: Pipeline, file: EvalFile) -> dict[str, Any]:
     head, figures = next(iter(file.heads().items()))
-    record = {
+    return {
         "run": str(pipeline.run),
         "report": str(pipeline.run / REPORT_NAME),
         "split": file.split,
@@ -253,14 +212,13 @@ def run_pipeline(pipeline: Pipeline, reporter: Reporter = SILENT) -> PipelineSum
         "baseline": beside_network(pipeline.run, file.split),
         "next": None if pipeline.folds and pipeline.no_final else prediction_command(pipeline),
     }
-    return PipelineSummary(record)
 
 
 def prediction_command(pipeline: Pipeline) -> str:
     """Return the command that predicts other videos, with objects if no detector was used."""
-    given: dict[str, Any] = {}
+    given = {}
     if isinstance(source := pipeline.objects, ImportConfig):
         given = {"shards": "FOLDER"}  # of masks with frames of their own
         if source.form in get_args(RecordsName):
-            given = {"objects": "FILE", "form": source.form, **asdict(source.options)}
-    return typed("predict", pipeline.run, "VIDEO", **given)
+            given = {"objects": "FILE", "format": source.form}
+    return command_line("orn", "predict", pipeline.run, "VIDEO", **given)

@@ -46,33 +46,6 @@ Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 _SHOWN_PROBLEMS = 8
-_EXPECTED = {
-    "bool_type": "true or false",
-    "dataclass_type": "a table",
-    "dict_type": "a table",
-    "finite_number": "a finite number",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "invalid_key": "a name",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "model_type": "a table",
-    "multiple_of": "a multiple of {multiple_of}",
-    "string_pattern_mismatch": "text like {pattern}",
-    "string_too_short": "at least {min_length} character",
-    "string_type": "a string",
-    "time_delta_parsing": "a time such as 00:01:30.50",
-    "too_long": "at most {max_length} entries",
-    "too_short": "at least {min_length} entries",
-    "tuple_type": "a list",
-}
-"""Expected values by pydantic's error type."""
-
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = 8
@@ -97,73 +70,20 @@ def problems_of(
 
 
 def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -> str:
-    """Return a key and the reason why it is invalid."""
+    """Return a key and the reason why it is invalid, in pydantic's words."""
     fields, key = _locate(details["loc"], config_type, keys)
-    match details["type"]:
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            section, dot, name = key.rpartition(".")
-            near = nearest(name, fields)
-            hint = f"; the nearest valid one is {section + dot + near!r}" if near else ""
-            return f"unknown key {key!r}{hint}"
-        case "missing" if isinstance(details["loc"][-1], int):
-            value = described(details["input"])
-            return f"{key.rpartition('[')[0]}: too few elements in {value}"
-        case "missing" | "missing_keyword_only_argument":
-            return f"missing key {key!r}"
-        case "union_tag_not_found":
-            return f"missing key {key + '.' + _tag_name(details)!r}"
-        case "union_tag_invalid":
-            return f"{key}.{_tag_name(details)}: {refusal(details)}"
-        case "json_invalid" if key:
-            return f"{key}: expected JSON, got {described(details['input'])}"
-    field = fields.get(str(details["loc"][-1])) if details["loc"] else None
-    none = ' or "none"' if field and _NONE in field.metadata else ""
-    return f"{key}{': ' if key else ''}{refusal(details, none=none)}"
-
-
-def refusal(details: ErrorDetails, *, none: str = "") -> str:
-    """Return the expected and the actual value.
-
-    Args:
-        details: one of pydantic's errors.
-        none: alternative value to mention, such as ' or "none"'.
-    """
-    context = details.get("ctx", {})
-    value = details["input"]
-    match details["type"]:
-        case "union_tag_invalid":
-            return _not_one_of(context["tag"], context["expected_tags"])
-        case "literal_error":
-            return _not_one_of(value, context["expected"])
-        case "value_error":
-            return str(context["error"])
-        case "json_invalid" if "surrogate" in str(context):
-            return "contains text that is not UTF-8"
-        case "json_invalid":
-            return f"invalid JSON: {context['error']}"
-        case kind:
-            expected = details["msg"].replace("Input should be", "expected")
-            if kind in _EXPECTED:
-                limits = {name: _exact(limit) for name, limit in context.items()}
-                expected = f"expected {_EXPECTED[kind].format(**limits)}"
-            return f"{expected}{none}, got {described(value)}"
-
-
-def _tag_name(details: ErrorDetails) -> str:
-    return str(details["ctx"]["discriminator"]).strip("'")
-
-
-def _not_one_of(value: Any, expected: str) -> str:
-    """Return the message for a value outside pydantic's list `expected`: 'a', 'b' or 'c'."""
-    expected = expected.replace(" or ", ", ")
-    near = nearest(str(value), expected.replace("'", "").split(", "))
-    hint = f"; did you mean {near!r}?" if isinstance(value, str) else ""
-    return f"expected one of {expected}, got {described(value)}{hint}"
-
-
-def _exact(limit: Any) -> Any:
-    """Return a limit with all its digits, as an integer if possible."""
-    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+    where, kind = f"{key}: " if key else "", details["type"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        section, dot, name = key.rpartition(".")
+        near = nearest(name, fields)
+        hint = f"; the nearest valid one is {section + dot + near!r}" if near else ""
+        return f"unknown key {key!r}{hint}"
+    if kind in ("missing", "missing_keyword_only_argument"):
+        return f"missing key {key!r}"
+    if kind == "value_error":
+        return f"{where}{details['ctx']['error']}"
+    reason = details["msg"].replace("Input should be", "expected")
+    return f"{where}{reason}, got {described(details['input'])}"
 
 
 def described(value: Any) -> str:

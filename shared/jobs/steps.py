@@ -1,10 +1,10 @@
 """Lists of steps: functions of the library, each called with its config in a process of its own.
 
-The demo, an ablation and `orn run` are lists of steps:
+`orn run`, an ablation and the demo are lists of steps:
 
     steps = [
-        Step(name="detect", function=detect, config=detect_config, command=line),
-        Step(name="eval", function=evaluate, config=eval_config, command=other_line, stale=why),
+        Step(name="detect", function=detect, config=detect_config),
+        Step(name="eval", function=evaluate, config=eval_config, stale=why),
     ]
     run_steps(steps)
 
@@ -63,17 +63,24 @@ class Step:
     """A function of a module, which returns a record with a `summary`, and an `exit_code` unless it
     is 0."""
     config: Any
-    command: str
-    """The command line that does the same."""
-    imports: tuple[str, ...] = ()
-    """Modules that the function imports when it is called."""
-    stale: Callable[[], str | None] = lambda: ""
-    """Returns why its outputs must be made again, in words; None if they are current. By default
-    the command runs, and determines itself what remains to be done."""
+    stale: Callable[[], str | None] | None = None
+    """Returns why its outputs must be made again, in words; None if they are current. Without it,
+    the function determines itself what remains to be done."""
+    work: str = ""
+    """Amount of work that remains, in words; empty if it is not known."""
+    seconds: float | None = 0.0
+    """Estimated time; None if it is not known."""
+    download: str | None = None
+    """What it downloads: a URL, or the name of a network."""
 
     def is_current(self) -> bool:
         """Return whether nothing remains to be done."""
-        return self.stale() is None
+        return self.stale is not None and self.stale() is None
+
+    def remaining(self) -> str | None:
+        """Return what remains to be done, and why, in words; None if its outputs are current."""
+        why = self.stale() if self.stale else ""
+        return None if why is None else ", ".join(filter(None, (self.work, why)))
 
     def run(self, *, done: Collection[int] = (0,)) -> None:
         """Call the function; all output goes to stderr. Ctrl-C and SIGTERM also end it.
@@ -99,13 +106,13 @@ class Step:
         code = process.exitcode
         assert code is not None
         if code not in done:
-            problem = f"`{self.command}` failed with exit code {code}"
-            failure = PipelineError(problem, remedy="see its output above")
+            problem = f"step {self.name} failed with exit code {code}"
+            failure = PipelineError(problem, remedy="see its output above, and run it again")
             failure.exit_code = code if code > 0 else 128 - code  # as in shells, for signals
             raise failure
 
     def _start(self) -> ForkServerProcess:
-        _start_server([self])
+        _start_server([self.function.__module__])
         function = self.function
         where = function.__module__, function.__name__, str(Path.cwd()), dict(os.environ)
         process = _CONTEXT.Process(target=_call, args=(_Output(_STDERR), self.config, *where))
@@ -167,13 +174,12 @@ def _end_with_parent() -> None:
     os._exit(TERMINATED)
 
 
-def _start_server(steps: Iterable[Step], imports: Sequence[str] = ()) -> None:
-    """Start the server, unless it is running, with these modules and those that the steps import.
+def _start_server(modules: Iterable[str]) -> None:
+    """Start the server, unless it is running, with these modules.
 
     It imports nothing from the current folder, and ignores signals while it imports.
     """
-    modules = [module for step in steps for module in (step.function.__module__, *step.imports)]
-    _CONTEXT.set_forkserver_preload([*dict.fromkeys([*modules, *imports])])
+    _CONTEXT.set_forkserver_preload([*dict.fromkeys(modules)])
     resource_tracker.ensure_running()  # which changes the signal mask
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
@@ -192,13 +198,13 @@ def run_steps(
     done: Collection[int] = (0,),
     imports: Sequence[str] = (),
 ) -> dict[str, float]:
-    """Run the steps that are not current in order, and show the command of each.
+    """Run the steps that are not current in order.
 
     Args:
         steps: steps in the order of their dependencies.
-        reporter: shows the command of each step.
+        reporter: shows each step with its work, and why it is made again.
         done: exit codes that count as success.
-        imports: modules that several steps import, beside their own.
+        imports: modules that the functions of steps import when they are called.
 
     Returns:
         The duration in seconds of each step that was run, by name.
@@ -208,13 +214,13 @@ def run_steps(
     """
     seconds: dict[str, float] = {}
     with terminated_as_interrupted():
-        _start_server(steps, imports)
+        _start_server([*(step.function.__module__ for step in steps), *imports])
         for number, step in enumerate(steps, start=1):
-            why = step.stale()
-            what = "already done" if why is None else step.command
-            line = f"[{number}/{len(steps)}] {step.name}: {what}{f'  # {why}' if why else ''}"
+            remaining = step.remaining()
+            shown = "already done" if remaining is None else remaining
+            line = f"[{number}/{len(steps)}] {step.name}{shown and f': {shown}'}"
             reporter.line(line, bold=True)
-            if why is None:
+            if remaining is None:
                 continue
             began = time.monotonic()
             step.run(done=done)

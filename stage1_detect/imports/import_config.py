@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from orn.shared.errors import ConfigError
-from orn.shared.text import typed_config
 
 RecordsName = Literal["coco", "something-else", "csv", "masks"]
 """Formats whose objects lie in the frames of a video."""
@@ -84,7 +83,3 @@ class ImportConfig:
         if self.form == "authors" and self.rate is not None:
             raise ConfigError("--rate: does not apply to the format authors; omit it")
         self.options.check(self.source, self.form)
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("import-objects", self, "dataset", "source")

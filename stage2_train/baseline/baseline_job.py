@@ -22,7 +22,6 @@ from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text import typed_config
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
@@ -65,10 +64,6 @@ class BaselineConfig:
     """Folder of the results; default: runs/DATASET-baseline."""
     resources: DataAndDevice = ALONE
     """Paths of the data."""
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("baseline", self, "manifest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +126,6 @@ def _open_inputs(request: BaselineConfig) -> _Inputs:
     train, other = (opened.join(name, recipe) for name in ("train", split))
     if recipe.data.train_with_validation:
         train = train.joined_with(opened.join("validation", recipe))
-    train = train.at_most(recipe.data.train_segments)
     for joined in (train, other):
         joined.require_segments(dataset.name)
     segments = [*train.segments, *other.segments]

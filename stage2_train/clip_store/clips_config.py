@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orn.shared.errors import ConfigError
-from orn.shared.text import typed_config
+from orn.shared.text import command_line
 from orn.stage2_train.settings.model_config import MOTION, TIMM, TORCHVISION, check_backbone
 
 if TYPE_CHECKING:
@@ -53,9 +53,14 @@ class ClipsConfig:
             is_usual and self.rate is None and self.frames != "all"
         )
 
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("clips", self, "manifest")
+    def command(self) -> str:
+        """Return the command that stores the same frames, maps and motion."""
+        size = self.size and "x".join(map(str, self.size))
+        maps = {"backbone": self.backbone, "size": size, "weights": self.weights}
+        number = {"clip-frames": self.clip_frames}
+        folders = {"data": self.data_root, "out": self.out}
+        motion = ["--motion"] if self.motion else []
+        return command_line("orn", "clips", self.manifest, *motion, **maps, **number, **folders)
 
     def __post_init__(self) -> None:
         if self.clip_frames is not None and (self.rate is not None or self.frames == "all"):

@@ -6,7 +6,6 @@ other missing data is an error, unless the caller accepts partial data. Data is 
 training and evaluation.
 """
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from orn.data_manifests.records import Dataset, Segment, Video
-from orn.shared.errors import ConfigError, JoinError
+from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import frame_interval, nearest_frames
@@ -76,27 +75,6 @@ class JoinedSplit:
             segments=self.segments + other.segments,
             skipped=self.skipped + other.skipped,
         )
-
-    def at_most(self, number: int | None) -> "JoinedSplit":
-        """Return a random subset of `number` segments; None returns all of them.
-
-        The same number always gives the same segments, and smaller subsets are contained in larger
-        ones.
-
-        Raises:
-            ConfigError: if there are fewer segments.
-        """
-        if number is None:
-            return self
-        if number > len(self.segments):
-            raise ConfigError(
-                "data.train_segments: expected at most the "
-                f"{counted(len(self.segments), 'usable segment')} of split {self.split}, got "
-                f"{number}"
-            )
-        order = np.random.default_rng(0).permutation(len(self.segments))
-        chosen = sorted(order[:number].tolist())
-        return dataclasses.replace(self, segments=tuple(self.segments[row] for row in chosen))
 
 
 def join_split(

@@ -1,13 +1,13 @@
 """The job of `orn ablate`: train, evaluate and compare."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from orn.data_manifests.load import folds_of, load_listing, load_manifest
-from orn.data_manifests.records import Listing, Split
+from orn.data_manifests.records import Listing
 from orn.data_manifests.update import write_fold_manifests
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest
@@ -29,9 +29,9 @@ from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.compare.ablation_plan import AblationConfig, AblationRun, planned_runs
 from orn.stage2_train.compare.ablation_summary import (
     ablation_summary,
-    is_finished,
-    is_measured,
     read_results,
+    stale_result,
+    stale_training,
     write_comparison,
 )
 from orn.stage2_train.evaluation.eval_config import EvalConfig
@@ -78,12 +78,12 @@ def ablate(request: AblationConfig, reporter: Reporter = SILENT) -> dict[str, An
 def describe_ablation(request: AblationConfig) -> dict[str, Any]:
     """Return what `ablate` would do, as a JSON object."""
     request, _, runs = _planned(request)
-    left = [run for run in runs if not is_measured(run.folder, run.splits(request)[-1])]
+    remaining = remaining_steps(runs, request)
     return {
         "systems": list(dict.fromkeys(run.system for run in runs)),
         "runs": len(runs),
-        "done": len(runs) - len(left),
-        "first_command": steps_of(left[0], request)[0].command if left else None,
+        "done": len(runs) - len(remaining),
+        "steps": [step.name for steps in remaining.values() for step in steps],
     }
 
 
@@ -96,13 +96,6 @@ def _planned(request: AblationConfig) -> tuple[AblationConfig, Listing, list[Abl
     """
     manifest = load_manifest(request.manifest)
     listing, folds = load_listing(manifest, request.resources.data_root), folds_of(manifest)
-    if request.folds not in (None, len(folds)):
-        raise ConfigError(
-            where=request.manifest,
-            expected=f"{request.folds} folds",
-            got=str(len(folds)) if folds else "none",
-            remedy="omit --folds, or create them with `orn manifest new TABLE.csv --folds K`",
-        )
     if request.recipe is None:
         name = default_recipe(manifest.name, num_segments=len(listing.segments))
         request = replace(request, recipe=name)
@@ -142,8 +135,16 @@ def _check_same_ablation(request: AblationConfig, listing: Listing) -> None:
     }
     begin_output_folder(request.folder, ABLATION_MARKER)
     recorded = begun_with(request.folder / _SETTINGS_NAME, settings)
-    remedy = "pass a different --out; only --set and --vary may differ between runs in a folder"
+    remedy = "pass a different --out; only --set may differ between runs in a folder"
     check_same_job(recorded, settings, where=request.folder, remedy=remedy)
+
+
+def remaining_steps(
+    runs: Sequence[AblationRun], request: AblationConfig
+) -> dict[AblationRun, list[Step]]:
+    """Return the steps of each run whose last evaluation is not current."""
+    steps = {run: steps_of(run, request) for run in runs}
+    return {run: own for run, own in steps.items() if not own[-1].is_current()}
 
 
 def steps_of(run: AblationRun, request: AblationConfig) -> list[Step]:
@@ -158,31 +159,25 @@ def steps_of(run: AblationRun, request: AblationConfig) -> list[Step]:
         resources=request.resources,
     )
     resources = replace(request.resources, shards=None, clips=None)  # those of the run
-    splits: tuple[Split, ...] = run.splits(request)
-    evaluations = [EvalConfig(run=run.folder, split=name, resources=resources) for name in splits]
-    return [
+    steps = [
         Step(
-            name="train",
+            name=f"train {run.title}",
             function=train,
             config=training,
-            command=training.typed(),
-            stale=partial(_unless, is_finished, run.folder),
-        ),
-        *(
+            stale=partial(stale_training, run.folder),
+        )
+    ]
+    for split in run.splits(request):
+        evaluation = EvalConfig(run=run.folder, split=split, resources=resources)
+        steps.append(
             Step(
-                name=f"eval {evaluation.split}",
+                name=f"eval {split} {run.title}",
                 function=evaluate,
                 config=evaluation,
-                command=evaluation.typed(),
-                stale=partial(_unless, is_measured, run.folder, evaluation.split),
+                stale=partial(stale_result, run.folder, split),
             )
-            for evaluation in evaluations
-        ),
-    ]
-
-
-def _unless(is_done: Callable[..., bool], *arguments: object) -> str | None:
-    return None if is_done(*arguments) else ""
+        )
+    return steps
 
 
 def _carry_out(runs: Sequence[AblationRun], request: AblationConfig, reporter: Reporter) -> None:
@@ -193,12 +188,10 @@ def _carry_out(runs: Sequence[AblationRun], request: AblationConfig, reporter: R
     """
     wait_passively()  # inherited by the processes
     failed = []
-    for run in runs:
-        if is_measured(run.folder, run.splits(request)[-1]):
-            continue
+    for run, steps in remaining_steps(runs, request).items():
         begin_output_folder(run.folder, RUN_MARKER)
         try:
-            run_steps(steps_of(run, request), reporter)
+            run_steps(steps, reporter)
         except PipelineError as err:
             failed.append(run.title)
             logger.warning("%s: %s; continuing with the other runs", run.title, err)

@@ -26,14 +26,10 @@ class AblationConfig:
     """Names of the systems."""
     num_seeds: int = 5
     """Number of seeds per system."""
-    folds: int | None = None
-    """Expected number of folds of the manifest."""
     recipe: str | None = None
     """Name or file of the recipe; default: the data set's own."""
     overrides: tuple[str, ...] = ()
     """Settings of the recipe, `KEY=VALUE` each."""
-    vary: str | None = None
-    """`KEY=V1,V2,...`, values that every system is trained with."""
     out: Path | None = None
     """Folder of the runs; default: runs/ablate-DATASET."""
     test: bool = False
@@ -45,21 +41,6 @@ class AblationConfig:
         if (self.table is None) == (not self.systems):
             got = "neither" if self.table is None else "both"
             raise ConfigError(f"--table and --systems: expected one of them, got {got}")
-        if self.vary is None:
-            return
-        key, _, values = self.vary.partition("=")
-        tried = values.split(",")
-        if not key or len(tried) < 2 or len({*tried}) < len(tried) or not all(tried):
-            raise ConfigError(
-                "--vary: expected KEY=VALUE,VALUE,... with different values, such as "
-                f"optimizer.learning_rate=1e-3,3e-4, got {self.vary!r}"
-            )
-
-    @property
-    def varied(self) -> Settings:
-        """The varied setting with each of its values; one empty text if nothing is varied."""
-        key, _, values = (self.vary or "").partition("=")
-        return tuple(f"{key}={value}" for value in values.split(",")) if values else ("",)
 
     @property
     def folder(self) -> Path:
@@ -112,28 +93,20 @@ class AblationRun:
 
 
 def planned_runs(request: AblationConfig) -> tuple[AblationRun, ...]:
-    """Return the runs of every system with each value of the varied setting, ordered by seed.
+    """Return the runs of every system, ordered by seed.
 
     Raises:
         ConfigError: if a system does not exist.
     """
     systems = table_systems(request.table) if request.table else request.systems
     names = [find_system(name).name for name in systems]
+    own = {text.partition("=")[0]: text for text in request.overrides}  # a later setting replaces
+    settings = tuple(sorted(own.values()))
     return tuple(
         AblationRun(system=name, settings=settings, seed=seed, out=request.folder)
         for seed in range(request.num_seeds)
-        for settings in _settings(request)
         for name in names
     )
-
-
-def _settings(request: AblationConfig) -> list[Settings]:
-    """Return the settings of each value; a later setting of a key replaces an earlier one."""
-    settings = []
-    for value in request.varied:
-        texts = [*request.overrides, *filter(None, (value,))]
-        settings.append(tuple(sorted({text.partition("=")[0]: text for text in texts}.values())))
-    return settings
 
 
 def table_systems(table: str) -> tuple[str, ...]:

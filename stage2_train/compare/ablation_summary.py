@@ -21,7 +21,7 @@ from orn.stage2_train.compare.ablation_plan import paper_results
 from orn.stage2_train.evaluation.intervals import CONFIDENCE, student_t
 from orn.stage2_train.model.build import planned_network
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.made_from import is_current
+from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
@@ -68,21 +68,23 @@ _Rows = dict[_Side, dict[str, Any]]
 """Rows of the table of systems."""
 
 
-def is_finished(folder: Path) -> bool:
-    """Return whether the training of a run is finished and its best weights exist."""
-    status = read_status(folder)
-    return status is not None and status.finished and (folder / BEST_NAME).is_file()
+def stale_training(run: Path) -> str | None:
+    """Return "" unless the training of a run is finished and its best weights exist."""
+    status = read_status(run)
+    is_finished = status is not None and status.finished and (run / BEST_NAME).is_file()
+    return None if is_finished else ""
 
 
-def is_measured(folder: Path, split: str) -> bool:
-    """Return whether a run is evaluated on a split with its best weights, unless these were removed
-    since, and is not unfinished."""
+def stale_result(run: Path, split: str) -> str | None:
+    """Return why a run must be evaluated on a split: with its best weights, unless these were
+    removed since; None if its results are current, and it is not unfinished."""
+    status = read_status(run)
+    if status is not None and not status.finished:  # may have been evaluated by hand
+        return ""
     inputs: dict[str, str] = {}
     with suppress(PipelineError):
-        inputs["weights"] = weights_digest(folder)
-    status = read_status(folder)
-    is_stopped = status is not None and not status.finished  # may have been evaluated by hand
-    return not is_stopped and is_current(result_paths(folder, split)[0], inputs)
+        inputs["weights"] = weights_digest(run)
+    return why_stale(result_paths(run, split)[0], inputs)
 
 
 def read_results(out: Path, split: str) -> list[dict[str, Any]]:
@@ -104,7 +106,9 @@ def read_results(out: Path, split: str) -> list[dict[str, Any]]:
     for path in out.glob(f"*/**/eval-{split}.json"):
         system, *labels, seed = path.parent.relative_to(out).parts
         number = re.fullmatch(r"seed(\d+)", seed)
-        if system in order and number and len(labels) < 2 and is_measured(path.parent, split):
+        if system not in order or number is None or len(labels) > 1:
+            continue
+        if stale_result(path.parent, split) is None:
             label = labels[0] if labels else ""
             found.append((order.index(system), label, int(number[1]), path))
     return [

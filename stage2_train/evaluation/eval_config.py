@@ -1,12 +1,9 @@
 """What `evaluate` is told."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from orn.data_manifests.records import Split
-from orn.shared.errors import ConfigError
-from orn.shared.text import typed_config
 from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
 
 
@@ -22,22 +19,5 @@ class EvalConfig:
     """Split to evaluate."""
     num_clips: int = 1
     """Number of test clips per segment, whose logits are averaged."""
-    label: str | None = None
-    """NAME in eval-SPLIT-NAME.json; required with shards other than the run's."""
     resources: DataAndDevice = WITH_WORKERS
     """Paths of the data, workers and device."""
-
-    def __post_init__(self) -> None:
-        if self.label is not None and not re.fullmatch(r"[\w.-]+", self.label):
-            raise ConfigError(
-                f"--name {self.label!r}: expected letters, digits, dots, hyphens and underscores"
-            )
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("eval", self, "run")
-
-    @property
-    def name(self) -> str:
-        """Name of the evaluation in its files, such as eval-NAME.json."""
-        return "-".join(filter(None, (self.split, self.label)))

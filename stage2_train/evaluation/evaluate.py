@@ -87,7 +87,8 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate(request: EvalConfig, reporter: Reporter = SILENT) -> EvalFile:
-    """Evaluate a run with its recorded data or with other data; see `evaluate_run`.
+    """Evaluate a run with its recorded data or with another data set, whose name is then part of
+    the names of the results; see `evaluate_run`.
 
     Raises:
         ConfigError: if results from other shards would replace results from the run's own shards.
@@ -97,11 +98,11 @@ def evaluate(request: EvalConfig, reporter: Reporter = SILENT) -> EvalFile:
     manifest = None if request.run is None else request.dataset
     opened = data_of_run(run, config, resources, manifest=manifest)
     shards, recorded = opened.detections.path, config.paths(run)
-    is_other = recorded is not None and shards.resolve() != recorded.shards.resolve()
-    if recorded is not None and is_other and request.label is None:
+    is_own = opened.dataset.name == config.dataset.name
+    if recorded is not None and is_own and shards.resolve() != recorded.shards.resolve():
         raise ConfigError(
-            f"eval {run}: expected the shards of the run, {recorded.shards}, got {shards}; pass "
-            "--name, such as --name detected, to keep the results of both"
+            f"eval {run}: expected the shards of the run, {recorded.shards}, got {shards}; to "
+            "evaluate other objects, pass --dataset, a copy of the manifest with another name"
         )
     torch.set_num_threads(resources.num_threads())
     device = choose_device(resources.device)
@@ -176,7 +177,9 @@ def evaluate_run(
         trained_on=is_seen,
     )
     if accelerator.is_main_process:
-        save_results(run, request.name, file, predictions)
+        is_own = opened.dataset.name == config.dataset.name
+        name = request.split if is_own else f"{request.split}-{opened.dataset.name}"
+        save_results(run, name, file, predictions)
     return file
 
 
@@ -264,9 +267,8 @@ def _fits(run: Path, config: RunConfig, request: EvalConfig, dataset_name: str) 
         return False
     if is_of_folds(run, config):
         return request.split == "test"
-    is_plain = request.num_clips == 1 and request.label is None
     is_held_out = request.split not in config.recipe.data.training_splits
-    return request.split == "validation" and is_held_out and is_plain
+    return request.split == "validation" and is_held_out and request.num_clips == 1
 
 
 def _calibrated(
@@ -501,7 +503,7 @@ def stale_evaluation(request: EvalConfig) -> str | None:
         inputs = _made_from(run, request, opened, joined)
     except PipelineError:  # the evaluation will raise it
         return ""
-    return stale_results(run, request.name, inputs)
+    return stale_results(run, request.split, inputs)
 
 
 def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:

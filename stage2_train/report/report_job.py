@@ -15,7 +15,6 @@ from orn.shared.data_files import json_digest
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text import typed_config
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds, stale_evaluation
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
@@ -54,10 +53,6 @@ class ReportConfig:
     """Split to report on; with folds, these are their test splits."""
     resources: DataAndDevice = WITH_WORKERS
     """Paths of the data, workers and device."""
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("report", self, "run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

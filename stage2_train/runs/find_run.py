@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text import path_text, typed
+from orn.shared.text import command_line, path_text
 from orn.stage2_train.runs.run_folder import MODEL_NAMES, dataset_of, newest_run
 
 
@@ -34,7 +34,7 @@ def chosen_run(
     if newest is None:
         expected, commands = "a run", "`make demo`, or `make detect DATASET=...` and `orn train`"
         if dataset is not None:
-            expected, commands = f"a run on {name}", f"`{typed('train', dataset)}`"
+            expected, commands = f"a run on {name}", f"`{command_line('orn', 'train', dataset)}`"
         raise ConfigError(
             f"runs: expected {expected} with best weights, got none; run {commands} first, or pass "
             "the folder of a run"

@@ -18,7 +18,7 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.time_join import frame_interval
-from orn.shared.text import counted, typed
+from orn.shared.text import command_line, counted
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.frame_maps import map_settings
@@ -281,10 +281,10 @@ def refuse_missing(
     try:
         shard_paths(shards)
     except ShardNotFoundError:
-        given = {"data_root": resources.data_root, "out": resources.shards}
-        missing[f"shards in {shards}"] = typed("detect", manifest, **given)
+        given = {"data": resources.data_root, "out": resources.shards}
+        missing[f"shards in {shards}"] = command_line("orn", "detect", manifest, **given)
     if store is not None and lacks_store(dataset_name, resources):
-        missing[f"clip store {resources.clips_of(dataset_name)}"] = store.typed()
+        missing[f"clip store {resources.clips_of(dataset_name)}"] = store.command()
     if missing:
         expected, commands = " and ".join(missing), " && ".join(missing.values())
         raise PipelineError(
@@ -305,7 +305,7 @@ def _check_maps(
     )
     words = ("in the store", "for the network")
     if different := differences(recorded, requested, words=words):
-        command = clips_for(recipe, manifest=manifest, out=Path("FOLDER")).typed()
+        command = clips_for(recipe, manifest=manifest, out=Path("FOLDER")).command()
         raise ConfigError(
             f"{store.path}: the maps differ: {'; '.join(different)}; store them with `{command}` "
             "and pass --clips FOLDER"

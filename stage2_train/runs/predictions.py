@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
-from orn.shared.text import path_text, truncate, typed
+from orn.shared.text import command_line, path_text, truncate
 from orn.stage2_train.parts.temperatures import PartLogits
 from orn.stage2_train.settings.evaluation_names import (
     CHANGES,
@@ -219,10 +219,9 @@ def predictions_of(run: Path, name: str) -> Predictions:
         raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
     if not os.path.lexists(path):
         others = ", ".join(sorted(path.name for path in run.glob("predictions-*.npz")))
-        split, _, label = name.partition("-")
-        given = {"split": None if split == "validation" else split, "label": label or None}
-        command = typed("report", run) if name == FOLDS else typed("eval", run, **given)
-        remedy = f"run `{command}` first"
+        split = {} if name in (FOLDS, "validation") else {"split": name}
+        command = "report" if name == FOLDS else "eval"
+        remedy = f"run `{command_line('orn', command, run, **split)}` first"
         if path.with_name(f"predictions-{FOLDS}.npz").exists():
             remedy = "cross-validated runs are compared with each other, or fold by fold"
         raise CheckpointError(

@@ -62,9 +62,6 @@ class DataRecipe:
     0 for the background alone, which is then the whole frame."""
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Minimum score of a detection."""
-    train_segments: Maybe[Count] = None
-    """Number of training segments, a random subset of the split, for learning curves; None for all
-    segments."""
     flip: bool = False
     """Whether training clips are flipped left to right, with probability 1/2, together with their
     labels; requires `flipped_classes` in the manifest."""

@@ -17,7 +17,6 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text import typed_config
 from orn.stage2_train.clip_store.clips_config import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clips.dataset import check_objects
@@ -101,10 +100,6 @@ class TrainConfig:
             raise ConfigError("--from and --weights: expected at most one, got both; omit one")
         if self.run and self.start and Path(self.start).resolve() == self.run.resolve():
             raise ConfigError("--from: expected another run than --run; pass a different --run")
-
-    def typed(self) -> str:
-        """Return the command line that does the same."""
-        return typed_config("train", self, "manifest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +288,6 @@ def _read_clips(opened: OpenedData, recipe: Recipe, manifest: str) -> tuple[Trai
     if recipe.data.train_with_validation:
         train = train.joined_with(validation)
         validation = JoinedSplit(split="validation", segments=(), skipped=())
-    train = train.at_most(recipe.data.train_segments)
     train.require_segments(opened.dataset.name)
     data = TrainingData(
         train=opened.clip_dataset(train, recipe, flip=recipe.data.flip),
@@ -333,5 +327,5 @@ def _create_missing(
     if weights.published and creates_clips:
         fetch_imagenet_weights(weights.published)
     if creates:
-        logger.info("running %s first", store.typed())
+        logger.info("running %s first", store.command())
         reporter.lines(make_clips(store, reporter).summary().text())

@@ -23,15 +23,6 @@ def check(orn, mine: Path) -> Check:
     return report
 
 
-def test_list(orn) -> None:
-    lines = orn("manifest", "list").stdout.splitlines()
-    (line,) = (line for line in lines if "vlog" in line)
-    assert line.split()[:3] == ["vlog", "clips", "multi-label"]
-    datasets = orn("manifest", "list", "--json").json["datasets"]
-    listed = {dataset["name"]: dataset for dataset in datasets}
-    assert {"form": "segments", "task": "single-label"}.items() <= listed["epic"].items()
-
-
 def test_report(check: Check, mine: Path, orn) -> None:
     (mine.parent / "mine" / "classes.txt").write_text("open\nclose\ntouch\n")
     report = check(exit_code=3)  # one of three videos is missing

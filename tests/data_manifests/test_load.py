@@ -15,7 +15,7 @@ from orn.data_manifests.load import (
 )
 from orn.data_manifests.manifest import Videos
 from orn.data_manifests.records import DetectorChoice, Video
-from orn.shared.errors import DataRootError, ManifestError, UnknownDatasetError
+from orn.shared.errors import DataRootError, ManifestError
 
 
 def test_shipped_manifests_are_valid_named_like_their_files_and_described() -> None:
@@ -45,12 +45,6 @@ def test_dataset_of_ones_own(mine: Path, tmp_path: Path) -> None:
         *(mine, folder / "labels.csv", folder / "classes.txt", folder / "videos/a.mp4")
     }
     assert list(files_of("none", tmp_path)) == []
-
-
-def test_data_sets_that_are_not_there() -> None:
-    for name, message in (("vlgo", "vlog"), ("../data_manifests/vlog", "a manifest file")):
-        with pytest.raises(UnknownDatasetError, match=message):
-            load_manifest(name)
 
 
 def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:

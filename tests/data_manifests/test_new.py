@@ -2,7 +2,6 @@
 
 import csv
 import re
-import resource
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -296,22 +295,3 @@ def test_folds_need_every_class_in_two_groups(kitchen, new, here: Path) -> None:
     new("--folds", "3")
     for fold in [*zip(*csv.reader((here / "kitchen" / "split.csv").open()), strict=True)][1:]:
         assert {"AB"[n % 2] for n, split in enumerate(fold[1:]) if split == "train"} == {"A", "B"}
-
-
-def test_a_full_disk_leaves_no_manifest(here: Path, kitchen, new: Make) -> None:
-    """A file may have 64 kB, which the manifest needs less of, and its list of classes more."""
-    names = [f"{number}-{'x' * 60}" for number in range(2000)]
-    kitchen("\n".join(["video,label", *(f"v{name},{name}" for name in names)]), f"v{names[0]}.mp4")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
-    try:
-        assert "classes.txt: could not be written" in new(exit_code=1)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert not (here / "kitchen.toml").exists()
-
-
-def test_what_a_table_lacks_is_said(kitchen, new: Make) -> None:
-    assert "expected a table of labels, got none" in new(table="kitchen/table", exit_code=1)
-    kitchen(f"video,label\na,x\nb,{'y' * 5000}\n", *(f"{name}.mp4" for name in "abcde"))
-    assert "row 3: expected at most 1000 characters" in new(exit_code=1)

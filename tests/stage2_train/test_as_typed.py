@@ -2,13 +2,12 @@
 nothing is named, and what is said where something is missing."""
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.running import LAPTOP, Ran, run_orn
-from tests.worlds.films import make_workspace, words_of, write_films, write_films_shard
+from tests.worlds.films import make_workspace, words_of, write_films
 
 
 @pytest.fixture
@@ -45,20 +44,6 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world) -> 
     assert not Path("clips").exists()
     train(options, exit_code=None)  # which then finds that these films are not those of the shards
     assert Path("clips/tiny/clips-000000.h5").is_file()
-
-
-def test_what_cannot_be_joined_in_time_is_told_unless_no_time_is_read(options, tiny_world) -> None:
-    """Detections of one film of each split lack their last frames."""
-    films = [
-        replace(film, boxes_FN4=film.boxes_FN4[:-3]) if film.id in ("film/3", "film/5") else film
-        for film in tiny_world.films.values()
-    ]
-    write_films_shard(Path("early/shard-000000.zarr.zip"), films)
-    options |= {"--shards": "early", "--run": "runs/early"}
-    assert "3 of 8 frames of video film/3" in train(options, exit_code=1).stderr
-    assert not Path("runs").exists()
-    ratio = ("--set", "model.variant=authors", "--dry-run", "--json")
-    assert train(options, *ratio).json["num_skipped"] == 0
 
 
 @pytest.mark.usefixtures("small_demo")

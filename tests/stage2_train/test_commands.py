@@ -77,8 +77,11 @@ def test_other_measurements_have_files_of_their_own(one_step, trained_once, tmp_
     evaluate(one_step)
     kept = (one_step / "eval-validation.json").read_bytes()
     others = shutil.copytree(trained_once["--shards"], tmp_path / "other-shards")
-    assert "--name" in evaluate(one_step, "--shards", others, exit_code=2).stderr
-    evaluate(one_step, "--shards", others, "--name", "others")
+    assert "--dataset" in evaluate(one_step, "--shards", others, exit_code=2).stderr
+    text = Path(trained_once["manifest"]).read_text()
+    (tmp_path / "others.toml").write_text(text.replace('name = "tiny"', 'name = "others"'))
+    places = [part for name in ("--data", "--clips") for part in (name, trained_once[name])]
+    evaluate(one_step, "--dataset", tmp_path / "others.toml", "--shards", others, *places)
     assert (one_step / "eval-validation-others.json").is_file()
     assert (one_step / "eval-validation.json").read_bytes() == kept
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orn.data_manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.data_manifests.draw_split import draw_table, split_columns, split_text
 from orn.data_manifests.table import read_labels
 from tests.worlds.videos import write_gray
 
@@ -82,8 +82,8 @@ def draw_folds(manifest: Path, table: Path, number: int) -> None:
     """Replace the column of splits, the last one of a table, by folds beside it."""
     rows = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
     table.write_text("\n".join(rows))
-    split = SplitRequest(folds=number)
-    text = split_text(split.columns, draw_table(table, split, read_labels(table)))
+    drawn = draw_table(table, read_labels(table), shares=None, folds=number)
+    text = split_text(split_columns(number), drawn)
     table.with_name("folds.csv").write_text(text)
     folds = f'split_table = "folds.csv"\nfolds = {number}\nsplit = "fold-1"\n'
     manifest.write_text(manifest.read_text().replace("[labels]\n", f"[labels]\n{folds}"))

@@ -1,5 +1,7 @@
 """The demo's jobs and folders."""
 
+from pathlib import Path
+
 from orn.demo.demo_steps import demo_pipeline, demo_steps
 
 
@@ -14,7 +16,7 @@ def test_the_steps_of_the_demo() -> None:
     steps = demo_steps(3)
     names = "world check detect check-objects clips train calibrate eval baseline report page film"
     assert [step.name for step in steps] == names.split()
-    assert "--data data/seed-3" in steps[5].command
+    assert steps[5].config.resources.data_root == Path("data/seed-3")
 
 
 def test_training_and_clips_of_a_demo_determine_what_remains(tmp_path, monkeypatch) -> None:

@@ -91,7 +91,10 @@ def test_all_parts_of_a_model_predict_as_they_are_evaluated(trained, tmp_path) -
         made_from={"weights": weights_digest(run)},
     )
     write_temperatures(run, temperatures)
-    run_orn("eval", run, "--workers", "0", "--device", "cpu", "--name", "again")
+    manifest = (trained.run.parent / "tiny.toml").read_text()
+    again = run.parent / "again.toml"  # to which the temperatures are applied
+    again.write_text(manifest.replace('name = "tiny"', 'name = "again"'))
+    run_orn("eval", run, "--dataset", again, *places[4:], *words[-6:], "--device", "cpu")
     kept = load_predictions(run / "predictions-validation-again.npz")
     run_orn("export", run, model)
     for folder in (run, model):

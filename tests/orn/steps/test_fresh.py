@@ -96,7 +96,7 @@ def test_what_is_removed_is_listed_before_and_nothing_else_is(data, workspace) -
         dataset="mini.toml", data_root=Path("data"), config="mask_rcnn_demo", run=run, fresh=True
     )
     pipeline, _ = open_pipeline(request)
-    for earlier in pipeline.earlier("mini"):
+    for earlier in pipeline.earlier():
         earlier.remove()
     assert sorted(path.name for path in run.iterdir()) == ["notes.txt", "run.json"]
     assert not list(Path("shards/mini").iterdir())

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,15 @@ import pytest
 
 from orn.cli import orn as program
 from orn.data_manifests.load import load_dataset
-from orn.data_manifests.records import Dataset
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.imports.import_config import ObjectOptions
 from orn.stage1_detect.plan_detection import Scope, plan_job
+from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.steps import run_estimate as estimate
 from orn.steps.pipeline_config import PipelineConfig
-from orn.steps.plan_run import Pipeline, open_pipeline
+from orn.steps.plan_run import open_pipeline
 from orn.steps.run_steps import pipeline_steps, prediction_command
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_gray
@@ -53,107 +53,109 @@ def make_films(table: Path) -> None:
         write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
 
 
-def opened(dataset: object, **options: Any) -> list[str]:
-    """What a user would type for each step that is a command."""
+def opened(dataset: object, **options: Any) -> dict[str, Any]:
+    """The config of each step, by its name."""
     pipeline, _ = open_pipeline(PipelineConfig(dataset=str(dataset), **options))
-    lines = [step.command for step in pipeline_steps(pipeline)]
-    return [line for line in lines if line.startswith("orn ")]
+    return {step.name: step.config for step in pipeline_steps(pipeline)}
 
 
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
-    typed = opened(table, split="60/40", recipe="demo", seed=3)
-    run = "runs/kitchen-demo-seed3"
-    message = capfd.readouterr().err
-    assert f"orn manifest new {table} --split 60/40" in message
-    assert "warning" not in message  # the step check prints them
-    of_data = [
-        f"orn {name} kitchen.toml --data ." for name in ("manifest check", "detect", "clips")
-    ]
-    assert typed[:3] == of_data
-    assert typed[4::2] == [f"orn eval {run}", f"orn report {run}"]
-    for line, folder in ((typed[3], f"--run {run}"), (typed[5], f"--out {run}/baseline")):
-        options = ("kitchen.toml", "--data .", "--recipe demo", "--seed 3", folder)
-        assert all(option in line for option in options)
+    steps = opened(table, split="60/40", recipe="demo", seed=3)
+    run = Path("runs/kitchen-demo-seed3")
+    names = "check detect check-objects clips train calibrate eval baseline report"
+    assert [*steps] == names.split()
+    assert "warning" not in capfd.readouterr().err  # they stand below the table
+    assert {steps[name].data_root for name in ("check", "detect", "clips")} == {Path()}
+    train = steps["train"]
+    assert (train.manifest, train.recipe, train.seed, train.run) == ("kitchen.toml", "demo", 3, run)
+    assert (steps["baseline"].seed, steps["baseline"].out) == (3, run / "baseline")
+    assert steps["eval"].run == steps["report"].run == run
     manifest = Path("kitchen.toml")
     manifest.write_text(manifest.read_text() + "# of my own\n")
-    assert opened(table, recipe="demo", seed=3) == typed
+    assert opened(table, recipe="demo", seed=3) == steps
     assert manifest.read_text().endswith("# of my own\n")
-    assert opened("kitchen.toml", data_root=Path(), recipe="demo", seed=3) == typed
+    assert opened("kitchen.toml", data_root=Path(), recipe="demo", seed=3) == steps
 
 
 def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
     table.write_text("\n".join(["video,label,person", *rows]) + "\n")
-    typed = opened(table, folds=2, group="person", recipe="demo")
-    run = "runs/kitchen-demo-seed0"
-    for number, fold in enumerate(("fold-1", "fold-2")):
-        train, evaluate, baseline = typed[3 + 3 * number :][:3]
-        assert f"train {run}/{fold}.toml " in train and f"--run {run}/{fold}" in train
-        assert evaluate == f"orn eval {run}/{fold} --split test"
-        assert f"{run}/{fold}.toml" in baseline and "--split test" in baseline
-        assert f"--out {run}/baseline/{fold}" in baseline
-    assert f"train {run}/all.toml " in typed[-2] and typed[-1] == f"orn report {run}"
+    steps = opened(table, folds=2, group="person", recipe="demo")
+    run = Path("runs/kitchen-demo-seed0")
+    for fold in ("fold-1", "fold-2"):
+        own = [steps[f"{name}-{fold}"] for name in ("train", "eval", "baseline")]
+        assert [own[0].manifest, own[2].manifest] == [f"{run}/{fold}.toml"] * 2
+        assert (own[0].run, own[1].run, own[2].out) == (
+            *(run / fold, run / fold),
+            run / "baseline" / fold,
+        )
+        assert (own[1].split, own[2].split) == ("test", "test")
+    assert [*steps][-3:] == ["train-all", "calibrate-folds", "report"]
+    assert steps["train-all"].manifest == f"{run}/all.toml"
     without = opened("kitchen.toml", data_root=Path(), recipe="demo", no_final=True)
-    assert without == [*typed[:-2], typed[-1]]
+    assert [*without] == [name for name in steps if name != "train-all"]
     with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; ") as raised:
         opened(table, folds=3, group="person")
     (typed,) = re.findall("`orn (.*)`", str(raised.value))
     run_orn(*shlex.split(typed))
-    assert any("fold-3" in line for line in opened(table, folds=3, group="person"))
+    assert "train-fold-3" in opened(table, folds=3, group="person")
 
 
 def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
     rows = [f"{row},{'train' if number < 6 else 'test'}" for number, row in enumerate(ROWS)]
     table.write_text("\n".join(["video,label,split", *rows]) + "\n")
-    refused = run_orn("run", table, "--folds", "2", "--dry-run", exit_code=2).stderr
-    assert "got a column 'split'; omit --folds" in refused
-    for step in opened(table, recipe="demo")[-3:]:
-        assert "--split test" in step
+    with pytest.raises(ConfigError, match="got a column 'split'; omit --folds"):
+        opened(table, folds=2)
+    steps = opened(table, recipe="demo")
+    assert [steps[name].split for name in ("eval", "baseline", "report")] == ["test"] * 3
 
 
 def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
     Path("masks").mkdir()
-    typed = opened(table, objects=Path("masks"), form="epic100", partial=True)
-    assert typed[1].startswith("orn import-objects kitchen.toml masks --format epic100")
-    assert not any(" detect " in command for command in typed)
-    assert [command for command in typed if "--partial" in command] == typed[3:]
+    steps = opened(table, objects=Path("masks"), form="epic100", partial=True)
+    assert "detect" not in steps and "check-objects" not in steps
+    for name in ("train", "calibrate", "eval", "baseline", "report"):
+        assert steps[name].resources.partial
     options = ObjectOptions(first_frame=1, names="{video}_{frame}.jpg", groups=True)
     given = {"objects": Path("masks"), "form": "coco", "options": options}
-    more = "--format coco --first-frame 1 --names '{video}_{frame}.jpg' --groups"
-    assert f"orn import-objects kitchen.toml masks {more}" in opened(table, **given)[1]
-    for form, rest in (("coco", f"--objects FILE {more}"), ("epic100", "--shards FOLDER")):
-        own = given if form == "coco" else {"objects": Path("masks"), "form": form}
-        pipeline, _ = open_pipeline(PipelineConfig(dataset=str(table), **own))
+    imported = opened(table, **given)["import-objects"]
+    assert (imported.source, imported.form, imported.options) == (*given.values(),)
+    for form, rest in (("coco", "--objects FILE --format coco"), ("epic100", "--shards FOLDER")):
+        request = PipelineConfig(dataset=str(table), objects=Path("masks"), form=form)
+        pipeline, _ = open_pipeline(request)
         assert prediction_command(pipeline) == f"orn predict {pipeline.run} VIDEO {rest}"
-    with pytest.raises(ConfigError, match=r"--groups: requires --objects; add it"):
-        opened(table, options=replace(options, first_frame=None, names=None))
-    with pytest.raises(ConfigError, match=r"--format"):
-        opened(table, objects=Path("masks"))
-    with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
-        opened(table, objects=Path("masks"), form="csv", rate=5)
+    for wrong, problem in (
+        ({"options": ObjectOptions(groups=True)}, r"--groups: requires --objects; add it"),
+        ({"objects": Path("masks")}, r"--format"),
+        ({"objects": Path("masks"), "form": "csv", "rate": 5}, r"--rate: .*`orn import-objects`"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            opened(table, **wrong)
 
 
 def test_a_backbone_is_passed_on_with_the_size_of_its_frames(table: Path) -> None:
-    _, _, clips, train, *_ = opened(table, backbone="torchvision/r2plus1d_18")
-    assert "--backbone torchvision/r2plus1d_18" in clips and "--size 112x112" in clips
-    for setting in ("model.backbone=torchvision/r2plus1d_18", "data.crop=[112,112]"):
-        assert setting in train
+    steps = opened(table, backbone="torchvision/r2plus1d_18")
+    clips, settings = steps["clips"], steps["train"].overrides
+    assert (clips.backbone, clips.size) == ("torchvision/r2plus1d_18", (112, 112))
+    assert settings == ("model.backbone=torchvision/r2plus1d_18", "data.crop=[112,112]")
+    steps = opened(table, backbone="motion")
+    assert steps["clips"].motion and steps["clips"].backbone is None
+    assert steps["train"].overrides == ("model.backbone=motion",)
 
 
-def test_motion_alone_is_passed_on(table: Path) -> None:
-    _, _, clips, train, *_ = opened(table, backbone="motion")
-    assert "--motion" in clips and "--backbone" not in clips
-    assert "model.backbone=motion" in train and "data.crop" not in train
-
-
-@pytest.mark.parametrize(("seconds", "alone"), [(5.0, True), (60.0, False)])
-def test_short_steps_start_no_processes(table: Path, seconds: float, alone: bool) -> None:
-    pipeline, _ = open_pipeline(PipelineConfig(dataset=str(table), recipe="demo"))
-    estimated = {"steps": [{"step": name, "seconds": seconds} for name in ("clips", "train")]}
-    pipeline = estimate.without_short_workers(pipeline, estimated)
-    typed = {step.name: step.command for step in pipeline_steps(pipeline)}
-    for name, workers in (("clips", 1), ("train", 0), ("eval", 0), ("report", 0)):
-        assert (f"--workers {workers}" in typed[name]) == alone
+def test_short_steps_start_no_processes(table: Path) -> None:
+    """With as many threads as beside workers, on which rounding depends."""
+    make_films(table)
+    for epochs, workers in ((2, (1, 0)), (10**6, (1, WITH_WORKERS.workers))):
+        request = PipelineConfig(
+            dataset=str(table), recipe="demo", overrides=(f"phases.epochs={epochs}",)
+        )
+        pipeline, dataset = open_pipeline(request)
+        steps = estimate.with_work(pipeline_steps(pipeline), pipeline, dataset)
+        planned = {step.name: step.config for step in steps}
+        train = planned["train"].resources
+        assert (planned["clips"].workers, train.workers) == workers
+        assert train.num_threads() == WITH_WORKERS.num_threads()
 
 
 def test_wrong_options_end_it_before_anything_is_written(table: Path) -> None:
@@ -176,32 +178,6 @@ def test_nothing_to_evaluate_is_refused(table: Path) -> None:
         opened(table)
 
 
-@pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
-def test_a_dry_run_of_a_table_writes_nothing(table, where, monkeypatch) -> None:
-    """Wherever the videos are; with the split and the names that the run would have."""
-    table = table.rename(Path(where) / "labels.csv")
-    before = sorted(Path().rglob("*"))
-    commands = []
-
-    def estimated(pipeline: Pipeline, dataset: Dataset, *_: Any) -> Any:
-        assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
-        splits = [segment.split for segment in dataset.segments]
-        assert commands or sorted(Path().rglob("*")) == before
-        commands.append((dataset.name, pipeline.run.name, splits.count("validation")))
-        return ESTIMATE
-
-    monkeypatch.setattr(estimate, "estimate_pipeline", estimated)
-    words = ("run", table, "--split", "60/40", "--recipe", "demo", "--dry-run")
-    ran = run_orn(*words)
-    assert "90 frames" in ran.stdout
-    assert ran.stderr.count(f"{table} --folds 5 --fresh`") == 1
-    assert sorted(Path().rglob("*")) == before
-    run_orn("manifest", "new", table, "--split", "60/40")
-    run_orn(*words)
-    name = Path(where).name
-    assert commands == [(name, f"{name}-demo-seed0", 4)] * 2
-
-
 def test_a_dry_run_downloads_nothing_and_names_what_was_typed(table, tmp_path, monkeypatch) -> None:
     """With the default detector, whose weights are not there."""
     make_films(table)
@@ -209,13 +185,13 @@ def test_a_dry_run_downloads_nothing_and_names_what_was_typed(table, tmp_path, m
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     ran = run_orn("run", table, "--recipe", "demo", "--dry-run", "--json")
     steps = {step["step"]: step for step in ran.json["steps"]}
-    assert steps["detect"]["work"] == "54 frames of 9 videos"
+    assert steps["detect"]["remaining"] == "54 frames of 9 videos"
     assert any("mask_rcnn_r50_fpn" in name for name in ran.json["downloads"])
-    assert steps["detect"]["seconds"] > 1 and steps["train"]["work"] == "18 steps of 16 clips"
+    assert steps["detect"]["seconds"] > 1 and steps["train"]["remaining"] == "18 steps of 16 clips"
     assert not (tmp_path / "torch").exists()
     assert re.search(r"missing in \S+/kitchen \(such as film3\)", ran.stderr)
     assert not {path.name for path in tmp_path.iterdir()} - {"kitchen"}
-    assert "WARNING kitchen: validation split" in ran.stderr
+    assert f"{table} --folds 5 --fresh`" in ran.json["advice"][0]
 
 
 @pytest.mark.mmdet
@@ -235,7 +211,7 @@ def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> 
         assert "detector.config_name is 'mask_rcnn_demo'" in message
         assert "resume with" in message and ("--out" in message) == (words[0] == "detect")
     again = run_orn("run", table, "--recipe", "demo", "--dry-run", "--fresh", "--json").json
-    assert again["steps"][0]["work"] == "60 frames of 10 videos"
+    assert again["steps"][1]["remaining"] == "60 frames of 10 videos"
     assert sorted(Path().rglob("*")) == before
 
 
@@ -253,7 +229,7 @@ def terminal(answer: str) -> Iterator[None]:
 ESTIMATE = {
     "dataset": "kitchen",
     "device": "cpu",
-    "steps": [{"step": "detect", "work": "90 frames", "seconds": 9000.0}],
+    "steps": [{"step": "detect", "remaining": "90 frames", "seconds": 9000.0}],
     "seconds": 9000.0,
     "removed": [],
     "downloads": ["https://example.org/weights.pth"],
@@ -266,7 +242,8 @@ ESTIMATE = {
 def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     table: Path, monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
-    monkeypatch.setattr(estimate, "estimate_pipeline", lambda *_: ESTIMATE)
+    monkeypatch.setattr(estimate, "with_work", lambda steps, *_: steps)
+    monkeypatch.setattr(estimate, "describe_run", lambda *_: ESTIMATE)
     with terminal("n\n"):
         assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
     message = capfd.readouterr().err
@@ -297,10 +274,10 @@ def begin_detection(config: str, *, score_threshold: float, rate: float | None =
 @pytest.mark.mmdet
 def test_detection_keeps_the_weak_objects_that_the_recipe_uses(table: Path) -> None:
     """Where it has begun, it keeps its own threshold."""
-    assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.1")
-    assert "--score-threshold" not in opened(table, recipe="demo")[1]
+    assert opened(table, recipe="small")["detect"].score_threshold == 0.1
+    assert opened(table, recipe="demo")["detect"].score_threshold == 0.3
     begin_detection("rtmdet-ins_tiny_8xb32-300e_coco", score_threshold=0.2)
-    assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.2")
+    assert opened(table, recipe="small")["detect"].score_threshold == 0.2
 
 
 SMALL = (
@@ -333,7 +310,7 @@ def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Pa
     words = ("run", str(table), *SMALL, "--yes", "--json")
     steps = ("check", "detect", "clips", "train", "eval", "baseline", "report")
     for step in steps:
-        kill_when(words, f"] {step}: orn ", tmp_path / "log.txt")
+        kill_when(words, f"] {step}", tmp_path / "log.txt")
         assert "total" in (tmp_path / "log.txt").read_text()
         run_orn(*words[:-2], "--dry-run")
     ended = run_orn(*words, alone=True)
@@ -346,7 +323,7 @@ def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Pa
 
     left = run_orn("run", "kitchen.toml", *SMALL, "--data", tmp_path, "--dry-run", "--json")
     steps = {step["step"]: step for step in left.json["steps"]}
-    assert [steps[name]["work"] for name in ("detect", "clips")] == [
+    assert [steps[name]["remaining"] for name in ("detect", "clips")] == [
         "0 frames of 10 videos",
         "0 frames of 0 videos",
     ]

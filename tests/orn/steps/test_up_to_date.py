@@ -88,7 +88,7 @@ class Begun:
     def answers(self) -> dict[str, str | None]:
         """Return why each output is stale; None if it is current."""
         steps = {step.name: step for step in pipeline_steps(self.pipeline)[5:]}
-        answers = {name: step.stale() for name, step in steps.items()}
+        answers = {name: step.remaining() for name, step in steps.items()}
         assert all(steps[name].is_current() == (why is None) for name, why in answers.items())
         try:
             return {
@@ -108,8 +108,7 @@ def commands() -> Any:
     commands: list[str] = []
 
     def run(step: Step, **_: object) -> None:
-        is_command = step.command.startswith("orn ")
-        commands.append(step.command.split()[1] if is_command else step.name)
+        commands.append(step.name.partition("-")[0])
         carry_out(step)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -399,10 +398,6 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
     "the score threshold": (setting("data.score_threshold=0.6"), of_data),
     "the width of the network": (setting("model.relation_width=8"), {"run": REFUSED}),
     "the number of objects": (setting("data.max_objects=1"), of_data),
-    "fewer training segments": (
-        setting("data.train_segments=4"),
-        {"baseline": f"{SETTINGS}, {LABELS}", "run": REFUSED},
-    ),
     "--partial with all videos": (option(partial=True), {}),
     "workers": (option(max_steps=1000), {}),
     "the setting as it was": (setting("seed=0"), {}),
@@ -448,7 +443,6 @@ TABLE: dict[str, tuple[Callable[[Begun], Begun | None], dict[str, str]]] = {
         {"eval": f"{SETTINGS}, {WEIGHTS}, {LABELS}", **SHOWN[EVAL]},
     ),
     "an evaluation with other views": (evaluated(num_clips=2), of_views),
-    "an evaluation with a name": (evaluated(label="mine"), {}),
     "an evaluation of another split": (evaluated(split="train"), {}),
     "the log of training": (no_log, {}),
 }
@@ -503,7 +497,7 @@ def test_changed_temperatures_are_those_of_another_evaluation(begun: Begun) -> N
     write_temperatures(begun.run, fitted)
     assert stale_evaluation(of_train) == "the temperatures have changed"
     steps = {step.name: step for step in pipeline_steps(begun.pipeline)}
-    assert steps["calibrate"].stale() is not None and steps["eval"].is_current()
+    assert not steps["calibrate"].is_current() and steps["eval"].is_current()
     begun.run_all()
     assert stale_evaluation(of_train) is None
 
@@ -575,15 +569,17 @@ def test_removed_results_of_all_folds_are_made_again(tmp_path: Path, commands: l
 
 def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkeypatch) -> None:
     """Shards and clips of the tiny world are not those of a job."""
-    nothing = run_estimate.StepEstimate(step="", work="", seconds=0)
-    monkeypatch.setattr(run_estimate, "_data_steps", lambda *_: [nothing])
+    nothing = {"frames_to_do": 0, "videos": 0, "videos_to_do": 0, "to_fetch": None}
+    nothing |= {"estimated_seconds": 0.0}
+    for name in ("describe_detection", "describe_clips"):
+        monkeypatch.setattr(run_estimate, name, lambda *_: nothing)
     pipeline = begun.pipeline
     pipeline = replace(pipeline, objects=replace(pipeline.objects, config="mask_rcnn_demo"))
 
     def remaining() -> list[str]:
         dataset = load_dataset(pipeline.train.manifest, pipeline.data_root)
-        steps = run_estimate.estimate_pipeline(pipeline, dataset)["steps"]
-        return [step["step"] for step in steps]
+        steps = run_estimate.with_work(pipeline_steps(pipeline), pipeline, dataset)
+        return [step.name for step in run_estimate.remaining_steps(steps, pipeline)]
 
     assert "eval" not in remaining()
     exchange_labels(begun.labels, "validation")

@@ -1,7 +1,6 @@
 """Frames drawn with their objects, and letters of many scripts."""
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from orn.shared.drawing.draw_frame import (
@@ -49,19 +48,7 @@ def test_the_best_are_drawn() -> None:
     assert len(many) == 60 and many.scores.min() > 0.39
 
 
-MISSING = "\u53a8"
-"""A Chinese letter, which the font does not have."""
-
-
 def drawn(text: str, left: int = 4, top: int = 4, *, bold: bool = False) -> NDArray[np.uint8]:
     picture = np.zeros((40, 120, 3), np.uint8)
     draw_text(picture, text, left, top, pixels=20, color=(255, 200, 0), bold=bold)
     return picture
-
-
-@pytest.mark.parametrize("letter", "aßöñřłİЖλجא")
-def test_letters_of_their_own(letter: str) -> None:
-    picture = drawn(letter)
-    assert picture.max(axis=(0, 1)).tolist() == [255, 200, 0]
-    assert all((picture != drawn(other)).any() for other in ("?", MISSING))
-    assert (drawn(letter, bold=True) != picture).any()

@@ -114,7 +114,7 @@ def test_tracks_of_a_table(objects: Any, orn: Any, tmp_path: Path) -> None:
     source.write_text(source.read_text().replace(",-1", ",-2"))
     words = ("import-objects", tmp_path / "mine.toml", source, "--format", "csv")
     refused = orn(*words, "--data", tmp_path / "data", "--dry-run", exit_code=1).stderr
-    assert f"{source}: line 5: track: expected at least -1, got '-2'" in refused
+    assert f"{source}: line 5: track: expected greater than or equal to -1, got '-2'" in refused
 
 
 def test_times_mean_the_nearest_frame_and_no_other(objects: Any, tmp_path: Path) -> None:

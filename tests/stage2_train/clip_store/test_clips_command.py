@@ -8,7 +8,6 @@ import pytest
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from tests.worlds.tables import write_table
-from tests.worlds.videos import write_gray
 
 SIZE = "[clips]\nheight = 24\nwidth = 40\n"
 CLASSES = ("up", "down")
@@ -72,14 +71,3 @@ def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest
     report = clips("--frames", "all", "--json").json
     assert (report["videos"], report["frames"]) == (1, 3)
     assert ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
-
-
-def test_an_estimate_counts_the_pixels_that_are_decoded(clips, manifest) -> None:
-    """Of films with as many frames, those with larger ones take longer."""
-    seconds = []
-    for height, width in ((48, 64), (1088, 1920)):
-        for name in ("a", "b"):
-            path = manifest.parent / "data/films/videos" / f"{name}.mp4"
-            write_gray(path, 100, height=height, width=width)
-        seconds.append(clips("--dry-run", "--json").json["estimated_seconds"])
-    assert 3 < seconds[1] / seconds[0] < 12

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from orn.data_manifests.records import Video
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video import read as reader
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.decoded import DecodedVideo
@@ -47,20 +46,6 @@ def test_equals_the_store(video, tmp_path, rate) -> None:
     np.testing.assert_array_equal(stored.read(chosen), now.read(chosen))
     part = TimeRange(float(now.seconds[1]), float(now.seconds[-1]))
     np.testing.assert_array_equal(stored.indices_in(part), now.indices_in(part))
-
-
-def test_clips_in_order_decode_a_video_without_times_once(tmp_path, monkeypatch) -> None:
-    """AVI tells no times."""
-    video = Video(id="film", path=counted_film(tmp_path / "film.avi", "mpeg4", 60))
-    onward = DecodedVideo(video, SETTINGS)
-    assert len(onward.seconds) == 60
-    windows = [np.array([a, a + 4, a + 4, a + 9]) for a in range(0, 50, 5)]
-    expected = [DecodedVideo(video, SETTINGS).read(each) for each in windows]
-    began, read = [], reader.read_frames
-    monkeypatch.setattr(reader, "read_frames", lambda *a, **k: began.append(a) or read(*a, **k))
-    for frames_n, pictures in zip(windows, expected, strict=True):
-        np.testing.assert_array_equal(onward.read(frames_n), pictures)
-    assert not began
 
 
 @pytest.fixture(scope="module")

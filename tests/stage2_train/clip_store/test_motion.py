@@ -38,17 +38,6 @@ def test_translation_is_the_motion_of_the_camera() -> None:
     assert (motion[PRESENT] == 1).all()
 
 
-def test_rotation_has_curl() -> None:
-    scene, speed = texture(256, 256), 0.6
-    inner = mean_motion(list(film(lambda s: turned(scene, speed * s))))[:, 1:-1, 1:-1]
-    centers = (np.arange(7) + 0.5) / 7 - 0.5
-    y, x = np.meshgrid(centers[1:-1], centers[1:-1], indexing="ij")
-    assert inner[CURL].mean() == pytest.approx(2 * speed, rel=0.05)
-    assert abs(inner[DIVERGENCE].mean()) < 0.05
-    assert inner[X] == pytest.approx(-speed * y, abs=0.03)
-    assert inner[Y] == pytest.approx(speed * x, abs=0.03)
-
-
 @pytest.mark.parametrize("cells", [(7, 7), (3, 5), (56, 56)])
 def test_the_map_of_a_flow_is_that_of_the_loop(cells: tuple[int, int]) -> None:
     center = (np.arange(MOST_CELLS) + 0.5) / MOST_CELLS - 0.5

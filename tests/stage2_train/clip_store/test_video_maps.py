@@ -15,12 +15,11 @@ from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.store_format import MapSettings, StoreSettings
-from orn.stage2_train.clip_store.surroundings import WindowMaps, window_indices
+from orn.stage2_train.clip_store.surroundings import window_indices
 from orn.stage2_train.model.backbones import load_backbone
 from orn.stage2_train.settings.model_config import WINDOWS
 from tests.running import run_orn
 from tests.stage2_train.clip_store.moving_pictures import (
-    number_in_one_mib,
     texture,
     with_patch,
     write_film,
@@ -138,11 +137,3 @@ def test_decoding_gives_the_same_windows(tmp_path: Path, kind: str) -> None:
         windows_nNHW3 = source.windows(np.array(places))
         for place, window_NHW3 in zip(places, windows_nNHW3, strict=True):
             assert (window_NHW3 == expected_window(frames, frames[place].seconds)).all()
-
-
-def test_memory_does_not_grow_with_length() -> None:
-    """A frame in a hundred of ten minutes is selected; a rescaled frame takes 3 kB."""
-    scene = texture(32, 32)
-    frames = (Frame(index=index, seconds=index / 30, image=scene.copy()) for index in range(18_000))
-    own = WindowMaps(WINDOW, shrink=lambda image: image, map_of=lambda window: window[:1])
-    assert number_in_one_mib(frames, {"maps": own}) == 180

@@ -6,7 +6,7 @@ import pytest
 
 import tests.worlds.films as tiny
 from orn.data_manifests.records import Segment
-from orn.shared.errors import ConfigError, JoinError
+from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges
@@ -26,22 +26,6 @@ def store_without(tiny_world, tmp_path):
         return ClipStore(tmp_path / "some")
 
     return build
-
-
-def test_fewer_segments_are_among_more_and_keep_their_order(tiny_world) -> None:
-    joined = join_split(tiny_world.dataset, "train", tiny_world.clips(), tiny_world.detections())
-    everything = [segment.id for segment in joined.segments]
-    assert joined.at_most(None) is joined
-    drawn = {
-        number: [segment.id for segment in joined.at_most(number).segments]
-        for number in range(1, len(everything) + 1)
-    }
-    for number, ids in drawn.items():
-        assert len(ids) == number
-        assert ids == [name for name in everything if name in ids]
-        assert set(drawn.get(number - 1, [])) < set(ids)
-    with pytest.raises(ConfigError, match=r"data\.train_segments.* 8 .*got 9"):
-        joined.at_most(len(everything) + 1)
 
 
 def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(

@@ -210,21 +210,6 @@ def test_differences_and_exchanged_classes() -> None:
     assert "2 of 6 clips" in part.title(6) and "of" not in results.title(6)
 
 
-def test_the_sentence_says_what_order_is_worth_only_if_it_is_shown() -> None:
-    labels = "0" * 20 + "1" * 20
-    turned = results_of(labels, "1" * 20 + "0" * 15 + "1" * 5, labels)
-    low, high = (
-        100 * end for end in (-turned.changes["reversed"].high, -turned.changes["reversed"].low)
-    )
-    worth = f"worth 87.5 points [{low:.1f}, {high:.1f}]: reversing them turns open into close (35)."
-    assert worth in turned.sentence()
-    assert "No use of the order" in results_of(labels, labels, labels).sentence()
-    better = results_of("1" * 20 + labels[20:], labels, labels)
-    assert "No use of the order" in better.sentence()
-    few = results_of("01" * 14, "10" * 14, "01" * 14).sentence()
-    assert "order of frames" not in few and "28 clips" in few
-
-
 def test_folds_are_measured_over_all_clips(tmp_path: Path) -> None:
     folds = []
     for name, now, then in (("ann", [0, 0], [0, 1]), ("bob", [1, 1], [0, 0])):

@@ -163,29 +163,6 @@ def test_each_metric_has_the_interval_of_its_own_segments() -> None:
     assert rows[0]["low"] < 0.2 < rows[0]["high"]
 
 
-def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
-    random = np.random.default_rng(7)
-    labels_N = random.integers(3, size=40)
-    segments = [
-        Segment(id=str(row), video_id=f"v{row // 4}", split="validation") for row in range(40)
-    ]
-    ids = [segment.id for segment in segments]
-    activity, of_object = random.normal(size=(2, 40, 3))
-    made = predictions_of(ids, labels_N, activity_logits=activity, object_logits=of_object)
-    predictions = with_groups(made, segments, np.zeros((40, 3), np.bool_))
-    save_predictions(tmp_path / "kept.npz", predictions)
-    kept = load_predictions(tmp_path / "kept.npz")
-    assert (kept.groups, kept.grouped_by) == (tuple(f"v{row // 4}" for row in range(40)), "videos")
-    assert kept.unsure is None
-    measured = measured_values(kept, ("a", "b", "c"), "top1", num_draws=100)
-    assert measured["interval"] | {"num_groups": 10, "over": "videos"} == measured["interval"]
-    for head, figures in measured["figures"].items():
-        assert set(figures) == {"top1", "mean_class_accuracy"}
-        for figure in figures.values():
-            assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
-        assert all(len(row["intervals"][head]) == 2 for row in measured["per_class"])
-
-
 def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
     made = predictions_of("ab", np.eye(2, dtype=np.float32), activity_logits=np.eye(2))
     named, other = (

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame
+from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.draw_clip import draw_clip, draw_frame_of_clip, frames_of_pair
 from orn.stage2_train.explanation.focus import Focus
@@ -65,12 +65,6 @@ def test_explanations_say_what_matters_and_where_nothing_does(drops, against, wo
     assert (drawn(clip, against=against) != drawn(clip_of())).any() == bool(own)
 
 
-def test_the_background_is_named_the_whole_frame_and_has_no_box() -> None:
-    clip = clip_of(0.5, slots=(2, 1))
-    assert "Without the whole frame at 0.00 s and the whole frame" in clip.sentences(1)[0]
-    np.testing.assert_array_equal(drawn(clip), drawn(clip_of()))
-
-
 def test_a_pair_is_not_shown_long_after_its_time() -> None:
     """When its objects may have left."""
 
@@ -84,28 +78,6 @@ def test_a_pair_is_not_shown_long_after_its_time() -> None:
         shown_HW3 = drawn_at(seconds, clip_of(1.0), reach_seconds=1.0)
         assert (shown_HW3 != plain_HW3).any() == is_shown
         assert (drawn_at(seconds, clip_of(1.0)) != plain_HW3).any()
-
-
-def test_the_name_of_a_dashed_box_hides_no_other() -> None:
-    """An object in its place, which fills the height of the frame."""
-    box = (2.0, 0.0, 6.0, 8.0)
-    clip = clip_of(1.0)
-    there = [replace(seen(label), box=box) for label in (0, 1)]
-    clip = replace(
-        clip, objects=((there[0], *clip.objects[0][1:]), (there[1], *clip.objects[1][1:]))
-    )
-    one = DrawnObjects(
-        covers=np.ones((1, 8, 12), np.float32),
-        boxes=np.array([box]),
-        labels=np.array([2]),
-        scores=np.array([0.9]),
-    )
-    image_HW3 = np.zeros((400, 600, 3), np.uint8)
-    named_HW3, is_name_HW = draw_frame(image_HW3, one, class_names=NAMES)
-    shown = {"clip": clip, "seconds": 5.0, "caption": ""}
-    drawn_HW3 = draw_frame_of_clip(image_HW3, one, NAMES, **shown)
-    is_kept_HW = (drawn_HW3 == named_HW3).all(axis=2)
-    assert is_kept_HW[is_name_HW].mean() > 0.75, "but for the lines of the box"
 
 
 def test_the_parts_that_decided_are_named() -> None:

@@ -8,7 +8,6 @@ from torch import Tensor
 from orn.stage2_train.model import relation as relation_module
 from orn.stage2_train.model.frame_cliques import (
     FrameCliques,
-    all_earlier_frames,
     choose_frame_cliques,
     sampled_earlier_frames,
 )
@@ -77,20 +76,6 @@ def test_equals_loops_with_gradients(variant, training, share) -> None:
     _assert_close(fast, slow)
     for actual, expected in zip(_gradients(case, fast), _gradients(case, slow), strict=True):
         _assert_close(actual, expected)
-
-
-def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
-    relation = ObjectRelation(1, 1).double()
-    with torch.no_grad():  # h(o_j, o_k) = o_j + 10 o_k for positive numbers
-        for parameter in relation.parameters():
-            parameter.fill_(0 if parameter.ndim == 1 else 1)
-        relation.first[1].weight.fill_(10)
-    objects_BTKO = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 0.0]]]).double()[..., None]
-    valid_BTK = torch.tensor([[[True, True], [True, True], [True, False]]])
-    g = relation(objects_BTKO, valid_BTK, all_earlier_frames(1, 3))
-    # t = 1: j in {1, 2}, k in {3, 4}: 31 + 41 + 32 + 42.
-    # t = 2: k is 5; t' = 0 gives 51 + 52, t' = 1 gives 53 + 54.
-    assert g.flatten().tolist() == [146.0, (51 + 52 + 53 + 54) / 2]
 
 
 @pytest.mark.parametrize("clique_size", [1, 2, 3])

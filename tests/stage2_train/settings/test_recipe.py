@@ -54,7 +54,7 @@ def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> N
     "override",
     [
         *("data.crop=[30, 64]", "data.crop=[16]", "data.crop=[16, 16, 16]", "data.crop=[16, 9999]"),
-        *(f"data.{name}=0" for name in ("clip_frames", "train_segments")),
+        "data.clip_frames=0",
         *(f"optimizer.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
         *(f"optimizer.learning_rate={value}" for value in ("0", "[[[")),
         *("optimizer.batch_size=0", "optimizer.name=sgd", "optimizer.learning_rat=1"),
