@@ -83,7 +83,7 @@ def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
     from orn.steps.run_estimate import as_summary, describe_run, with_work
     from orn.steps.run_steps import pipeline_steps, run_pipeline
 
-    pipeline, dataset = open_pipeline(config, dry_run=dry_run)
+    pipeline, dataset = open_pipeline(config, TERMINAL, dry_run=dry_run)
     steps = with_work(pipeline_steps(pipeline), pipeline, dataset)
     described = describe_run(steps, pipeline, dataset)
     if dry_run:

@@ -7,16 +7,23 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from orn.demo.world import TABLE_NAME, WORLD, WorldConfig, draw_world
+from orn.inspection.inspect_shard import InspectConfig, inspect_shard
+from orn.prediction.predict_config import PredictConfig
+from orn.prediction.predict_job import predict
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary
-
-if TYPE_CHECKING:
-    from orn.steps.plan_run import Pipeline
+from orn.stage1_detect.detect import DetectConfig
+from orn.stage2_train.clip_store.clips_config import ClipsConfig
+from orn.stage2_train.settings.resources import WITH_WORKERS
+from orn.stage2_train.training.training_inputs import TrainConfig
+from orn.steps.plan_run import Pipeline
+from orn.steps.run_steps import pipeline_steps
 
 PAGE_NAME, FILM_NAME = "objects/index.html", "film.mp4"
 _HEADS = {
@@ -29,17 +36,11 @@ _SHARD, _VIDEO = "shard-000002.zarr.zip", "validation-000000"
 """Shard of most validation films, and the one of them that is drawn."""
 
 
-def demo_pipeline(seed: int) -> "Pipeline":
+def demo_pipeline(seed: int) -> Pipeline:
     """Return the pipeline of a demo; demos with different seeds never share a file.
 
     Seed 0 uses the default folders.
     """
-    from orn.stage1_detect.detect import DetectConfig
-    from orn.stage2_train.clip_store.clips_config import ClipsConfig
-    from orn.stage2_train.settings.resources import WITH_WORKERS
-    from orn.stage2_train.training.training_inputs import TrainConfig
-    from orn.steps.plan_run import Pipeline
-
     tag = f"seed-{seed}" if seed else ""
     root = Path("data", tag)
     shards, store = (default_folder(kind, tag, "demo") for kind in ("shards", "clips"))
@@ -63,32 +64,21 @@ def demo_pipeline(seed: int) -> "Pipeline":
 
 def demo_steps(seed: int) -> list[Step]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
-    from orn.demo.world import TABLE_NAME, WORLD, WorldConfig, draw_world
-    from orn.inspection.inspect_shard import InspectConfig, inspect_shard
-    from orn.prediction.predict_config import PredictConfig
-    from orn.prediction.predict_job import predict
-    from orn.steps.run_steps import pipeline_steps
-
     pipeline = demo_pipeline(seed)
     root, run, shards = pipeline.data_root, pipeline.run, pipeline.shards
-    page, film = run / PAGE_NAME, run / FILM_NAME
-    shown = InspectConfig(shard=shards / _SHARD, data_root=root, html=page.parent)
-    video = root / "demo" / "videos" / f"{_VIDEO}.mp4"
-    drawn = PredictConfig(run=run, videos=(video,), shards=shards, overlay=film)
     world = WorldConfig(data_root=root, seed=seed)
+    shown = InspectConfig(shard=shards / _SHARD, data_root=root, html=(run / PAGE_NAME).parent)
+    video = root / "demo" / "videos" / f"{_VIDEO}.mp4"
+    drawn = PredictConfig(run=run, videos=(video,), shards=shards, overlay=run / FILM_NAME)
     steps = [
         Step(name="world", function=draw_world, config=world),
         *pipeline_steps(pipeline),
         Step(name="page", function=inspect_shard, config=shown),
         Step(name="film", function=predict, config=drawn),
     ]
-    outputs = {  # nothing is added to a demo
-        "world": root / WORLD / TABLE_NAME,
-        "check": root / WORLD / TABLE_NAME,
-        "detect": shards / "job.json",
-        "page": page,
-        "film": film,
-    }
+    table = root / WORLD / TABLE_NAME
+    outputs = {"world": table, "check": table, "detect": shards / "job.json"}
+    outputs |= {"page": run / PAGE_NAME, "film": run / FILM_NAME}  # nothing is added to a demo
     return [
         replace(step, stale=partial(_missing, outputs[step.name])) if step.name in outputs else step
         for step in steps
@@ -122,7 +112,7 @@ def run_demo(seed: int, reporter: Reporter = SILENT) -> dict[str, Any]:
     }
 
 
-def as_summary(summary: dict[str, Any], pipeline: "Pipeline") -> Summary:
+def as_summary(summary: dict[str, Any], pipeline: Pipeline) -> Summary:
     """Return the results of a demo in printable form."""
     evaluation, detect = summary["eval"], summary["detect"]
     seconds, chance = summary["seconds"], evaluation["chance"]

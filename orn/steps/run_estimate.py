@@ -93,7 +93,11 @@ def describe_run(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) ->
         "dataset": dataset.name,
         "device": device,
         "steps": [
-            {"step": step.name, "remaining": step.remaining(), "seconds": step.seconds}
+            {
+                "step": step.name,
+                "remaining": step.remaining() or step.work,  # what reads new outputs is current yet
+                "seconds": step.seconds,
+            }
             for step in remaining
         ],
         "seconds": round(sum(step.seconds or 0.0 for step in remaining), 1),

@@ -165,7 +165,7 @@ def run(config: PipelineConfig, reporter: Reporter = SILENT) -> PipelineSummary:
     Raises:
         PipelineError: if the data set cannot be used, or a step fails.
     """
-    pipeline, dataset = open_pipeline(config)
+    pipeline, dataset = open_pipeline(config, reporter)
     steps = with_work(pipeline_steps(pipeline), pipeline, dataset)
     return run_pipeline(pipeline, steps, reporter)
 

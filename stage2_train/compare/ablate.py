@@ -142,7 +142,7 @@ def _check_same_ablation(request: AblationConfig, listing: Listing) -> None:
 def remaining_steps(
     runs: Sequence[AblationRun], request: AblationConfig
 ) -> dict[AblationRun, list[Step]]:
-    """Return the steps of each run whose last evaluation is not current."""
+    """Return the steps of each run whose evaluation is not current."""
     steps = {run: steps_of(run, request) for run in runs}
     return {run: own for run, own in steps.items() if not own[-1].is_current()}
 
@@ -158,26 +158,25 @@ def steps_of(run: AblationRun, request: AblationConfig) -> list[Step]:
         overrides=run.settings,
         resources=request.resources,
     )
-    resources = replace(request.resources, shards=None, clips=None)  # those of the run
-    steps = [
+    evaluation = EvalConfig(
+        run=run.folder,
+        split="test" if run.fold else request.split,
+        resources=replace(request.resources, shards=None, clips=None),  # those of the run
+    )
+    return [
         Step(
             name=f"train {run.title}",
             function=train,
             config=training,
             stale=partial(stale_training, run.folder),
-        )
+        ),
+        Step(
+            name=f"eval {run.title}",
+            function=evaluate,
+            config=evaluation,
+            stale=partial(stale_result, run.folder, evaluation.split),
+        ),
     ]
-    for split in run.splits(request):
-        evaluation = EvalConfig(run=run.folder, split=split, resources=resources)
-        steps.append(
-            Step(
-                name=f"eval {split} {run.title}",
-                function=evaluate,
-                config=evaluation,
-                stale=partial(stale_result, run.folder, split),
-            )
-        )
-    return steps
 
 
 def _carry_out(runs: Sequence[AblationRun], request: AblationConfig, reporter: Reporter) -> None:

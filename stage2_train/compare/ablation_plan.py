@@ -80,12 +80,6 @@ class AblationRun:
         """The run folder."""
         return self.out / self.system / self.label / f"seed{self.seed}" / self.fold
 
-    def splits(self, request: AblationConfig) -> tuple[Split, ...]:
-        """Return the splits to evaluate; the last one is compared."""
-        if self.fold:
-            return ("test",)
-        return ("validation", "test") if request.test else ("validation",)
-
     @property
     def title(self) -> str:
         """Name of the run, for messages."""

@@ -113,6 +113,15 @@ def test_a_renamed_video_keeps_its_split(table, orn, update) -> None:
     assert update("--dry-run")["removed_videos"] == ["v7", "renamed"]
 
 
+def test_many_new_videos_are_shared_out_like_the_first(table, orn, update) -> None:
+    orn("manifest", "new", table, "--split", "60/20/20")
+    write_table(table, rows_of(range(150), by_person=1))
+    update()
+    rows = list(csv.DictReader((table.parent / "split.csv").open()))
+    counts = Counter(row["split"] for row in rows if int(row["video"][1:]) >= 50)
+    assert counts == {"train": 60, "validation": 20, "test": 20}
+
+
 def test_labels_are_corrected_once(table, orn, update, tmp_path) -> None:
     orn("manifest", "new", table, "--split", "60/20/20")
     corrections = tmp_path / "corrections.csv"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError, JoinError
+from orn.shared.jobs.progress import TERMINAL
 from orn.shared.jobs.steps import Step
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.runs.eval_file import read_eval
@@ -72,7 +73,7 @@ class Kitchen:
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Run what `orn run` runs."""
-        return run(self.request(**options)).as_json()
+        return run(self.request(**options), TERMINAL).as_json()
 
     def plan(self, **options: Any) -> dict[str, Any]:
         """Return the estimate of a dry run, which writes nothing."""
@@ -84,7 +85,7 @@ class Kitchen:
 
 def plan(request: PipelineConfig) -> dict[str, Any]:
     """Return what a dry run prints, and the run folder."""
-    pipeline, dataset = open_pipeline(request, dry_run=True)
+    pipeline, dataset = open_pipeline(request, TERMINAL, dry_run=True)
     steps = with_work(pipeline_steps(pipeline), pipeline, dataset)
     return {**describe_run(steps, pipeline, dataset), "run": pipeline.run}
 

@@ -143,9 +143,10 @@ def test_a_backbone_is_passed_on_with_the_size_of_its_frames(table: Path) -> Non
     assert steps["train"].overrides == ("model.backbone=motion",)
 
 
-def test_short_steps_start_no_processes(table: Path) -> None:
+def test_short_steps_start_no_processes(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With as many threads as beside workers, on which rounding depends."""
     make_films(table)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     for epochs, workers in ((2, (1, 0)), (10**6, (1, WITH_WORKERS.workers))):
         request = PipelineConfig(
             dataset=str(table), recipe="demo", overrides=(f"phases.epochs={epochs}",)

@@ -579,7 +579,10 @@ def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkey
     def remaining() -> list[str]:
         dataset = load_dataset(pipeline.train.manifest, pipeline.data_root)
         steps = run_estimate.with_work(pipeline_steps(pipeline), pipeline, dataset)
-        return [step.name for step in run_estimate.remaining_steps(steps, pipeline)]
+        described = run_estimate.describe_run(steps, pipeline, dataset)
+        shown = run_estimate.as_summary(described).text()
+        assert all(step["step"] in shown for step in described["steps"])
+        return [step["step"] for step in described["steps"]]
 
     assert "eval" not in remaining()
     exchange_labels(begun.labels, "validation")

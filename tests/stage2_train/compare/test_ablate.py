@@ -85,7 +85,7 @@ def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
     words = ("--table", "2", "--dry-run", "--json", "--seeds", "2")
     described = ablate(options, *words).json
     assert (described["runs"], described["done"]) == (38, 0)
-    assert described["steps"][1].startswith("eval validation ")
+    assert described["steps"][1].startswith("eval ")
     both = ("--systems", "orn", "--set", "data.train_with_validation=true", "--test")
     assert ablate(options, "--dry-run", "--json", *both).json["runs"] == 5
     assert not (tmp_path / "ablation").exists()

@@ -16,8 +16,9 @@ from orn.stage2_train.compare.ablation_summary import (
     mean_interval,
     read_results,
 )
-from orn.stage2_train.runs.run_folder import append_jsonl
+from orn.stage2_train.runs.run_folder import RunStatus, append_jsonl, write_status
 from tests.worlds.evaluations import write_evaluation
+from tests.worlds.films import write_tiny_model
 
 PERCENTS = {
     "orn": (70.0, 72.0, 71.0),
@@ -116,11 +117,18 @@ def test_intervals_over_seeds_are_those_of_scipy(differences) -> None:
     assert result["half_width"] == pytest.approx((high - low) / 2, rel=1e-9)
 
 
-def test_all_runs_of_a_folder_are_read(tmp_path: Path) -> None:
+def test_all_finished_runs_of_a_folder_are_read(tmp_path: Path) -> None:
+    """Neither an unfinished one nor one that was trained again since."""
     places = ("orn/a.b=1,c=[2]/seed10", "orn/a.b=1,c=[2]/seed9", "activity-head/seed0")
     for place in (*places, "mine/seed0", "orn/one/two/seed0", "orn/seedling"):
         write_evaluation(tmp_path / place, "test")
         append_jsonl(tmp_path / place / "starts.jsonl", {"commit": "abc"})
+    for place in ("orn/seed1", "orn/seed2"):
+        write_evaluation(tmp_path / place, "test")
+    status: dict[str, Any] = {"step": 1, "num_steps": 2, "phase": "object_head", "metric": "top1"}
+    status |= {"best_metric": None, "best_step": None, "seconds": 1.0}
+    write_status(tmp_path / "orn/seed1", RunStatus(**status, finished=False))
+    write_tiny_model(tmp_path / "orn/seed2")
     results = read_results(tmp_path, "test")
     assert [(result["system"], result["settings"], result["seed"]) for result in results] == [
         ("activity-head", "", 0), ("orn", "a.b=1,c=[2]", 9), ("orn", "a.b=1,c=[2]", 10)

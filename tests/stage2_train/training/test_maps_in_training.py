@@ -160,7 +160,10 @@ def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) ->
         (("--clips", "clips/demo"), "--size 64x96 --clip-frames 4 --out FOLDER"),
         (("--weights", "other.pth"), "maps.weights"),
         (("--set", "data.crop=[64,64]"), "size"),
-        (("--set", "model.motion=true"), "orn clips demo --motion --backbone timm/test_efficientnet"),
+        (
+            ("--set", "model.motion=true"),
+            "orn clips demo --motion --backbone timm/test_efficientnet",
+        ),
     ],
 )
 def test_maps_of_another_network_are_refused(work, more, message) -> None:
