@@ -36,7 +36,10 @@ class FilmsGuess:
         listed = {row.video for row in rows.values()}
         others = [video for video in self.observed or () if video not in listed]
         first = max(rows) + 1
-        empty = {first + n: LabeledRow(video=video, label="") for n, video in enumerate(others)}
+        empty = {
+            first + n: LabeledRow(video=video, label="", group=video)
+            for n, video in enumerate(others)
+        }
         return {**rows, **empty}
 
     def lines(self) -> str:

@@ -328,11 +328,6 @@ def _check_header(
     path: Path, header: list[str], columns: Mapping[str, str], *, needed: Collection[str]
 ) -> None:
     folded = [name.casefold() for name in header]
-    if len(header) == 1 and "\t" in header[0]:
-        raise ManifestError(
-            f"{path}, row 1: expected cells separated by commas or semicolons, got tabs; save the "
-            "table as CSV UTF-8"
-        )
     missing = [
         name for field, name in columns.items() if field in needed and name.casefold() not in folded
     ]

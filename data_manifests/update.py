@@ -195,7 +195,10 @@ def plan_update(
         rows, corrected, files = _corrected(table, rows, corrections)
     first = max(rows, default=1) + 1
     empty = sorted(observed - {row.video for row in rows.values()})
-    rows = {**rows, **{first + n: LabeledRow(video=own, label="") for n, own in enumerate(empty)}}
+    rows = {
+        **rows,
+        **{first + n: LabeledRow(video=own, label="", group=own) for n, own in enumerate(empty)},
+    }
     old = read_class_names(folder / labels.classes)
     labeled = [(number, row) for number, row in rows.items() if row.video not in empty]
     cells = each_row(table, labeled, lambda row: class_names(row.label, manifest.task))

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -122,7 +121,6 @@ def _table(film: FilmPrediction) -> Summary:
 def _write_page(path: Path | None, film: FilmPrediction, video: Video, model: OpenedModel) -> None:
     """Write the timeline of a film."""
     assert path is not None
-    manifest = shlex.quote(model.config.manifest)
     found = (
         FoundInterval(
             start=own.start,
@@ -141,6 +139,6 @@ def _write_page(path: Path | None, film: FilmPrediction, video: Video, model: Op
         probabilities=film.probabilities[:, : len(film.classes)],
         found=tuple(found),
         exclusive=not model.is_multi_label,
-        update_command=f"orn manifest update {manifest} --corrections FILE.csv",
+        update_command="orn manifest update TABLE.csv --corrections FILE.csv",
     )
     write_timeline(path, timeline)
