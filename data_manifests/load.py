@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from orn.data_manifests import action_lists, epic, something, table, vlog
+from orn.data_manifests.films import with_films
 from orn.data_manifests.find_videos import find_videos
 from orn.data_manifests.manifest import (
     ActionLabels,
@@ -204,6 +205,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path | None) 
         lost_segments=tuple(part for part in listing.segments if part.video_id not in files),
         ignoring_case=tuple(video_id for video_id, video in files.items() if video.ignoring_case),
         manifest=own_file(manifest),
+        films=listing.films,
     )
 
 
@@ -240,14 +242,31 @@ def load_listing(
         DataRootError: if the data root, the data set's folder or a label table is missing.
     """
     data_root = data_root_of(manifest, data_root)
-    spec, task, folder = manifest.labels, manifest.task, data_root / manifest.root
+    folder = data_root / manifest.root
     for parent in (data_root, folder):
         if not os.path.isdir(parent):
             got = f"no folder {truncate(str(parent.absolute()))}"
             raise _absent(manifest, folder, got)
+    listing = _read_listing(manifest, folder, labels=labels, partial=partial)
+    if manifest.kind == "intervals":
+        return with_films(listing, manifest, folder, labels=labels)
+    return listing
+
+
+def _read_listing(manifest: Manifest, folder: Path, *, labels: bool, partial: bool) -> Listing:
+    spec, task = manifest.labels, manifest.task
     match spec:
         case TableLabels():
-            return table.read(spec, folder, task=task, form=manifest.form, labels=labels)
+            point_seconds = None
+            if manifest.kind == "intervals":
+                point_seconds = manifest.intervals.point_seconds
+            return table.read(
+                *(spec, folder),
+                task=task,
+                form=manifest.form,
+                labels=labels,
+                point_seconds=point_seconds,
+            )
         case VlogLabels():
             return vlog.read(spec, folder, labels=labels, partial=partial)
         case EpicLabels():

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from orn.data_manifests.records import Form, Metric, Task, check_metric
-from orn.shared.config.fields import STRICT, Count
+from orn.data_manifests.records import Form, Kind, Metric, Task, check_metric
+from orn.shared.config.fields import STRICT, Count, Positive
 
 LONGEST_NAME_BYTES = 100
 """Maximum length of a data set's name, which is part of file names."""
@@ -202,6 +202,22 @@ class Clips(Section):
     width: Side = 256
 
 
+class Intervals(Section):
+    """Intervals of long videos; read only with kind "intervals"."""
+
+    background: Annotated[str, Field(min_length=1, max_length=200)] = "none"
+    """Name of what no interval covers, with a single label."""
+    observed: RelativePath | None = None
+    """A CSV file with the columns video, start, stop: what was looked at. None: the whole of each
+    video that has a row."""
+    rate: Rate = 10.0
+    """Described times per second."""
+    window_seconds: Positive | None = None
+    """Duration of the windows that a network reads; None for that from the training intervals."""
+    point_seconds: Positive = 0.2
+    """Duration of an interval whose start equals its stop."""
+
+
 class Detector(Section):
     """The detector of the data set."""
 
@@ -214,6 +230,8 @@ class Manifest(Section):
 
     name: Annotated[str, AfterValidator(_name)]
     title: str
+    kind: Kind = "segments"
+    """Whether rows are clips to classify or intervals of long videos to find."""
     form: Form
     task: Task
     metric: Metric
@@ -232,6 +250,7 @@ class Manifest(Section):
         Field(discriminator="format"),
     ]
     clips: Clips = Clips()
+    intervals: Intervals = Intervals()
     detector: Detector = Detector()
 
     _file: Path = PrivateAttr(default=Path())
@@ -258,5 +277,12 @@ class Manifest(Section):
             raise ValueError("videos.rates requires videos.rate; set it")
         if self.task == "multi-label" and not isinstance(labels, TableLabels | VlogLabels):
             raise ValueError(f"task: expected 'single-label' for labels.format {labels.format!r}")
+        if self.kind == "intervals" and not isinstance(
+            labels, TableLabels | EpicLabels | Epic100Labels
+        ):
+            raise ValueError(
+                f"kind: expected 'segments' for labels.format {labels.format!r}, whose rows are "
+                "whole videos, got 'intervals'"
+            )
         check_metric(self.task, self.metric)
         return self

@@ -12,6 +12,8 @@ from typing import Any
 
 from orn.data_manifests.check import split_advice
 from orn.data_manifests.draw_split import draw_table, split_columns, split_text
+from orn.data_manifests.films import with_films
+from orn.data_manifests.guess_films import guess_films
 from orn.data_manifests.guess_table import (
     TableGuess,
     absolute_path,
@@ -61,6 +63,8 @@ class NewConfig:
     """Number of folds to create."""
     seed: int = 0
     """Random seed of the split."""
+    intervals: bool = False
+    """Whether rows are intervals to find in long videos, instead of clips to classify."""
     out: Path | None = None
     """Output file; default: NAME.toml."""
     fresh: bool = False
@@ -118,8 +122,11 @@ def plan_manifest(config: NewConfig) -> NewManifest:
     table, rate = config.table, config.rate
     labeled = read_labels(table, group=config.group)
     guess = guess_table(table, labeled, group=config.group)
-    split_of = _draw_splits(config, labeled)
     folder = absolute_path(table).parent
+    films = guess_films(table, labeled, guess) if config.intervals else None
+    if films is not None:
+        guess = replace(guess, task=films.task)
+    split_of = _draw_splits(config, labeled if films is None else films.with_observed(labeled))
     usual = usual_manifest(table, config.data_root)
     data_root, root = _data_root(folder, config.data_root)
     pattern, form = video_pattern(table, guess, config.pattern, rate=rate)
@@ -138,6 +145,7 @@ def plan_manifest(config: NewConfig) -> NewManifest:
         "table": table.name,
         "classes": classes_path.name,
         "flipped": mirrored_pairs(guess.classes),
+        "kind": "segments" if films is None else "intervals",
     }
     text = _TEMPLATE.read_text().format(
         **{key: toml_value(value) for key, value in values.items()},
@@ -146,6 +154,7 @@ def plan_manifest(config: NewConfig) -> NewManifest:
         splits="train, validation and test" if split_of or guess.has_split else _ALL_TRAIN,
         column=toml_value(split_columns(config.folds)[0]),
         drawn=_drawn_lines(config, f"{prefix}{_SPLIT_NAME}") if split_of else "",
+        intervals="" if films is None else films.lines(),
     )
     files = {classes_path: "".join(f"{class_name}\n" for class_name in guess.classes)}
     split_path = folder / f"{prefix}{_SPLIT_NAME}"
@@ -166,7 +175,10 @@ def plan_manifest(config: NewConfig) -> NewManifest:
         classes={class_name: index for index, class_name in enumerate(guess.classes)},
         split_of={video: splits[0] for video, splits in split_of.items()} or None,
         rows=labeled,
+        point_seconds=manifest.intervals.point_seconds if films else None,
     )
+    if films is not None:
+        listing = with_films(listing, manifest, folder, labels=True, split_of=split_of)
     dataset = replace(locate_videos(manifest, listing, data_root), manifest=None)
     check_output_files(list(files), reads=[video.path for video in dataset.videos])
     num_listed, num_present = len(guess.video_ids), len(dataset.videos)
@@ -185,6 +197,7 @@ def plan_manifest(config: NewConfig) -> NewManifest:
         "videos": {"listed": num_listed, "present": num_present},
         "guessed": [
             f"{guess.task}, {form}",
+            *([films.reason] if films else []),
             *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
             _split_reason(guess, config, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from orn.shared.time_ranges import TimeRange
+
 Task = Literal["single-label", "multi-label"]
 Form = Literal["clips", "segments", "frames"]
 Metric = Literal["top1", "map"]
 Split = Literal["train", "validation", "test"]
 SubsetName = Literal["tail", "unseen"]
+Kind = Literal["segments", "intervals"]
+"""What the rows of a table are: clips to classify, or intervals to find in long videos."""
 
 METRICS: Mapping[Task, Metric] = {"single-label": "top1", "multi-label": "map"}
 """The metric of each task."""
@@ -101,6 +105,26 @@ class Subset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Films:
+    """Long videos whose rows are intervals of activities: how they are described, and what was
+    looked at in them."""
+
+    background: str | None
+    """Name of the last class, which is what no interval covers; None for multiple labels, where it
+    is the absence of all labels."""
+    rate: float
+    """Described times per second."""
+    window_seconds: float | None = None
+    """Duration of the windows that a network reads; None for that from the training intervals."""
+    split_of: Mapping[str, str] = field(default_factory=dict)
+    """Split of each video, also of a video without intervals."""
+    group_of: Mapping[str, str | None] = field(default_factory=dict)
+    """Group of each video."""
+    observed: Mapping[str, tuple[TimeRange, ...]] = field(default_factory=dict)
+    """What was looked at in each video; without an entry, the whole video."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """Content of the label tables, whether or not the videos exist."""
 
@@ -114,6 +138,8 @@ class Listing:
     """Missing tables, if these are accepted."""
     subsets: tuple[Subset, ...] = ()
     """Subsets with separate metrics."""
+    films: Films | None = None
+    """For intervals of long videos; None for clips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +175,5 @@ class Dataset:
     """Ids of `videos` whose file names match only if case is ignored."""
     manifest: Path | None = None
     """File of the manifest; None if it is bundled."""
+    films: Films | None = None
+    """For intervals of long videos; None for clips. `segments` are the intervals."""

@@ -7,7 +7,7 @@ other columns are ignored. In a multi-label data set a label cell contains class
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, make_dataclass
+from dataclasses import astuple, dataclass, make_dataclass, replace
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,7 @@ def read(
     task: Task,
     form: Form,
     labels: bool,
+    point_seconds: float | None = None,
     classes: Mapping[str, int] | None = None,
     split_of: Mapping[str, Split] | None = None,
     rows: Mapping[int, TableRow] | None = None,
@@ -102,6 +103,8 @@ def read(
         form: the form of the videos.
         labels: False to leave labels and classes empty, and to accept videos without a split as
             "train".
+        point_seconds: duration of an interval whose start equals its stop; None if there must be
+            none.
         classes: indices of the classes by name; None: those of the list of classes.
         split_of: split of each video; None: that of the table of splits, if any.
         rows: rows of the table, if they have been read.
@@ -130,6 +133,7 @@ def read(
         split_of = {row.video: split_of.get(row.video, "train") for row in rows.values()}
 
     def segment_of(row: TableRow) -> Segment:
+        row = _widened(row, point_seconds)
         segment = Segment(
             id=segment_id(row),
             video_id=row.video,
@@ -151,6 +155,14 @@ def read(
         video_ids=tuple(dict.fromkeys(map(attrgetter("video_id"), segments))),
         segments=tuple(segments),
     )
+
+
+def _widened(row: TableRow, point_seconds: float | None) -> TableRow:
+    """Return a row whose start equals its stop with a duration, if points have one."""
+    if point_seconds is None or row.start is None or row.start != row.stop:
+        return row
+    start = max(row.start - point_seconds / 2, 0.0)
+    return replace(row, start=start, stop=start + point_seconds)
 
 
 def split_column(spec: TableLabels) -> int:

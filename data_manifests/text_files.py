@@ -140,8 +140,9 @@ def read_rows(
 ) -> dict[int, Row]:
     """Return the rows of a CSV file with a header, by number.
 
-    Cells are separated by commas, or by semicolons if the header has no comma. Names of columns may
-    differ in case; other columns, empty cells after the last column and empty rows are ignored.
+    Cells are separated by commas, or by semicolons or tabs if the header has no comma. Names of
+    columns may differ in case; other columns, empty cells after the last column and empty rows are
+    ignored.
 
     Args:
         path: the file.
@@ -327,11 +328,6 @@ def _check_header(
     path: Path, header: list[str], columns: Mapping[str, str], *, needed: Collection[str]
 ) -> None:
     folded = [name.casefold() for name in header]
-    if len(header) == 1 and "\t" in header[0]:
-        raise ManifestError(
-            f"{path}, row 1: expected cells separated by commas or semicolons, got tabs; save the "
-            "table as CSV UTF-8"
-        )
     missing = [
         name for field, name in columns.items() if field in needed and name.casefold() not in folded
     ]
@@ -351,7 +347,7 @@ def open_table(path: Path, what: str) -> Any:
     file = _open_text(path, what)
     lines = iter(lambda: file.readline(_LONGEST_LINE), "")
     first = next(lines, "")
-    delimiter = ";" if ";" in first and "," not in first else ","
+    delimiter = next((sign for sign in ",;\t" if sign in first), ",")
     return csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
 
 

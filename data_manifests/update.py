@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orn.data_manifests.draw_split import extended_splits, grouped
+from orn.data_manifests.film_corrections import are_intervals, corrected_intervals
+from orn.data_manifests.films import read_observed, with_films
 from orn.data_manifests.find_videos import find_videos
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
@@ -165,7 +167,8 @@ def plan_update(
         name: name or file of the manifest.
         data_root: folder of all data sets; None for the manifest's own.
         corrections: CSV file with the columns id, verdict (`wrong`, `right` or `leave out`) and
-            label, as the page of a run writes it.
+            label, as the page of a run writes it; or video, start, stop and label, as a timeline
+            page writes all intervals of a video.
 
     Raises:
         ConfigError: if the manifest does not read a table of the user.
@@ -184,10 +187,21 @@ def plan_update(
     rows = read_labels(table, group=labels.group)
     corrected: dict[str, Any] = {}
     files: dict[Path, bytes] = {}
-    if corrections is not None:
+    observed = _observed(manifest, folder)
+    if corrections is not None and manifest.kind == "intervals" and are_intervals(corrections):
+        rows, videos, text = corrected_intervals(table, rows, corrections, observed=observed)
+        corrected, files = {"corrected": videos}, _replaced(table, text)
+    elif corrections is not None:
         rows, corrected, files = _corrected(table, rows, corrections)
+    first = max(rows, default=1) + 1
+    empty = sorted(observed - {row.video for row in rows.values()})
+    rows = {
+        **rows,
+        **{first + n: LabeledRow(video=own, label="", group=own) for n, own in enumerate(empty)},
+    }
     old = read_class_names(folder / labels.classes)
-    cells = each_row(table, rows.items(), lambda row: class_names(row.label, manifest.task))
+    labeled = [(number, row) for number, row in rows.items() if row.video not in empty]
+    cells = each_row(table, labeled, lambda row: class_names(row.label, manifest.task))
     used = {name for cell in cells for name in cell}
     new_classes = tuple(sorted(used - old.keys(), key=class_key(used)))
     _check_case(new_classes, old, table=corrections or table, path=folder / labels.classes)
@@ -268,15 +282,28 @@ def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path)
     if update.all_splits is not None:
         column = split_column(labels)
         split_of = {video: splits[column] for video, splits in update.all_splits.items()}
-    return read(
+    is_films, folder = manifest.kind == "intervals", data_root / manifest.root
+    listing = read(
         labels,
-        data_root / manifest.root,
+        folder,
         task=manifest.task,
         form=manifest.form,
         labels=True,
+        point_seconds=manifest.intervals.point_seconds if is_films else None,
         classes={name: index for index, name in enumerate(update.classes)},
         split_of=split_of,
     )
+    if not is_films:
+        return listing
+    return with_films(listing, manifest, folder, labels=True, split_of=update.all_splits)
+
+
+def _observed(manifest: Manifest, folder: Path) -> frozenset[str]:
+    """Return the videos of the table of what was looked at, if any."""
+    name = manifest.intervals.observed
+    if manifest.kind != "intervals" or name is None:
+        return frozenset()
+    return frozenset(row.video for row in read_observed(folder / name).values())
 
 
 def write_fold_manifests(manifest: str, paths: Sequence[Path]) -> None:
@@ -359,17 +386,30 @@ def _corrected(
             kept[reader.line_num] = row
         writer.writerow(cells)
     named = {name: tuple(ids) for name, ids in changed.items()}
-    if not any(named.values()):
-        return kept, named, {}
+    return kept, named, _replaced(table, out.getvalue()) if any(named.values()) else {}
+
+
+def _replaced(table: Path, text: str) -> dict[Path, bytes]:
+    """Return the files by which a table gets a new text and its earlier one is kept; none if it has
+    this text already.
+
+    Args:
+        table: the table.
+        text: the new text, with the line ends of the table or with newlines.
+    """
+    content = read_bounded(table, most_bytes=MOST_BYTES)
     mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""  # as Excel writes it
-    files = {table: mark + out.getvalue().encode()}
+    lines = text.replace("\r\n", "\n").replace("\n", _line_end(content))
+    files = {table: mark + lines.encode()}
+    if files[table] == content:
+        return {}
     for copy in _copies(table):
         if not os.path.lexists(copy):
-            return kept, named, {copy: content, **files}
+            return {copy: content, **files}
         with suppress(PipelineError):
             if read_bounded(copy, most_bytes=MOST_BYTES) == content:  # by an update that was killed
                 break
-    return kept, named, files
+    return files
 
 
 def _copies(table: Path) -> Iterator[Path]:

@@ -31,7 +31,14 @@ napoleon_google_docstring = True
 _SECTIONS = {
     "Use it": (
         *("docs/own_videos", "data_manifests/README", "docs/detect", "docs/look"),
-        *("docs/train", "docs/predict", "docs/runs", "docs/epic100", "docs/troubleshooting"),
+        *(
+            "docs/train",
+            "docs/when",
+            "docs/predict",
+            "docs/runs",
+            "docs/epic100",
+            "docs/troubleshooting",
+        ),
     ),
     "Python": ("docs/python", "examples/tour"),
     "What was measured": ("docs/results", "docs/speed"),

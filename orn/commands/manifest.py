@@ -72,6 +72,7 @@ def check(*, as_json: bool, **typed: Any) -> int:
 @options.group
 @options.folds
 @options.seed
+@options.intervals
 @click.option("--out", type=options.PATH, help="Output file.  [default: NAME.toml]")
 @click.option("--fresh", is_flag=True, help="Replace existing files.")
 @options.data_root

@@ -122,6 +122,12 @@ fresh = click.option(
 )
 retry_failed = click.option("--retry-failed", is_flag=True, help="Retry videos that failed.")
 seed = click.option("--seed", type=click.IntRange(0, 4294967295), help="Random seed.  [default: 0]")
+intervals = click.option(
+    "--intervals",
+    is_flag=True,
+    help="Rows of the table are intervals of activities to find in long videos, not clips to "
+    "classify; what no row covers is background.",
+)
 folds = click.option(
     "--folds",
     type=click.IntRange(2, 100),

@@ -74,6 +74,12 @@ from orn.shared.jobs.progress import TERMINAL
     metavar="OUT.html",
     help="Write a self-contained page of all videos: predictions over time, and explanations.",
 )
+@click.option(
+    "--csv",
+    type=options.PATH,
+    metavar="OUT.csv",
+    help="Write the intervals of a model of intervals: video, start, stop, label, probability.",
+)
 @options.threads("this process", "OMP_NUM_THREADS, else the number of cores")
 @options.device
 @click.option(
@@ -84,8 +90,10 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     export`, in a local folder or on the Hugging Face Hub.
 
     VIDEO is a file, a folder of files, or a folder of JPEGs. Objects are detected first, with the
-    detector used to train the network. A short video has one prediction; a long one is split into
-    windows, whose predictions are averaged where they overlap. Exits with 3 if a video failed.
+    detector used to train the network. A model of intervals (`orn run TABLE.csv --intervals`) finds
+    when activities happen. For a model of clips, a short video has one prediction; a long one is
+    split into windows, whose predictions are averaged where they overlap, and whose borders say
+    little about when something begins. Exits with 3 if a video failed.
     """
     wait_passively()
     from orn.prediction.predict_config import PredictConfig

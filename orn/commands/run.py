@@ -21,6 +21,7 @@ from orn.shared.jobs.progress import TERMINAL
     help="Split to create if the table has none, in percent.  [default: 80/10/10]",
 )
 @options.folds
+@options.intervals
 @options.group
 @click.option(
     "--no-final",

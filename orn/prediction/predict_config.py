@@ -48,7 +48,9 @@ class PredictConfig:
     overlay: Path | None = None
     """MP4 file, or folder, of the annotated videos."""
     html: Path | None = None
-    """File of the page of all videos."""
+    """File of the page of all videos; of intervals, that of the timeline of one video."""
+    csv: Path | None = None
+    """File of the intervals of all videos, of a model of intervals."""
     threads: int | None = None
     """CPU threads; default: OMP_NUM_THREADS, else the number of cores."""
     device: str = "auto"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,20 +24,16 @@ from orn.prediction.detecting import (
     load_its_detector,
     objects_in,
 )
+from orn.prediction.film_job import predict_films
 from orn.prediction.given_videos import film_paths, find_given_videos
 from orn.prediction.predict_config import PredictConfig
+from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
 from orn.prediction.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
 from orn.prediction.video import check_pairs, predict_video
 from orn.shared.echo import json_text
 from orn.shared.errors import (
-    SOME_FAILED,
-    CheckpointError,
-    DetectorError,
-    JoinError,
+    ConfigError,
     PipelineError,
-    ShardFormatError,
-    ShardNotFoundError,
-    VideoDecodeError,
 )
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
@@ -58,32 +55,6 @@ logger = logging.getLogger(__name__)
 
 PAIRS_SHOWN = 5
 """Maximum number of pairs per window on pages and in overlays."""
-_VIDEO_ERRORS = (
-    *(VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError),
-    CheckpointError,  # logits are not finite, perhaps for one video only
-)
-"""Errors that fail a single video but not the job."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictedVideos:
-    """Predictions of several videos."""
-
-    segments: Mapping[str, Sequence[SegmentPrediction]]
-    """Predicted segments by video, also of a video that failed later."""
-    failed: Sequence[FailedVideo]
-    num_videos: int
-
-    @property
-    def exit_code(self) -> int:
-        """3 if some videos failed, else 0."""
-        return SOME_FAILED if self.failed else 0
-
-    def summary(self) -> str:
-        """Return the videos that failed; empty if there are none."""
-        lines = [f"  {video.id}: {video.reason}" for video in self.failed]
-        of = f"{len(self.failed):,} of {counted(self.num_videos, 'video')} failed:"
-        return "\n".join([of, *lines]) if lines else ""
 
 
 def predict(config: PredictConfig, reporter: Reporter = SILENT) -> PredictedVideos:
@@ -125,7 +96,7 @@ def predict_videos(
     torch.set_num_threads(request.threads or 1)
     films = film_paths(request.overlay, videos)
     check_output_files(
-        [*films.values(), request.html],
+        [*films.values(), request.html, request.csv],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
@@ -138,6 +109,17 @@ def predict_videos(
     check_pairs(model, request.pairs)
     if request.objects is None and request.shards is None:
         check_detects(model, request)
+    if model.config.dataset.kind == "intervals":
+        return predict_films(
+            *(model, videos, request, reporter, partial(_objects, model, request, videos)),
+            write=write,
+            as_json=as_json,
+        )
+    if request.csv is not None:
+        raise ConfigError(
+            f"{model.path}: --csv lists intervals, and this model classifies clips; train one that "
+            "finds intervals with `orn run TABLE.csv --intervals`"
+        )
     page = None
     if request.html is not None:
         from orn.prediction.prediction_page import PredictionPage  # importing it takes a second
@@ -159,7 +141,7 @@ def predict_videos(
                         write=write if as_json else None,
                     )
                     segments[video.id] = predicted.segments
-                except _VIDEO_ERRORS as err:
+                except VIDEO_ERRORS as err:
                     logger.warning("video %s failed: %s", video.id, err)
                     reason = err.reason if err.where == str(video.path) else str(err)
                     failed.append(FailedVideo(id=video.id, reason=reason))

@@ -25,6 +25,8 @@ class PipelineConfig:
     group: str | None = None
     """Column of the table, such as person; --split and --folds keep videos with the same value in
     one split."""
+    intervals: bool = False
+    """Rows of a table are intervals to find in long videos, not clips to classify."""
     no_final: bool = False
     """With --folds: omit the last training, on all videos, whose model predicts."""
     config: str | None = None

@@ -161,6 +161,7 @@ def open_pipeline(
     """
     name, data_root, planned = _manifest_of(request, reporter, dry_run=dry_run)
     manifest = planned.manifest if planned else load_manifest(name)
+    _check_kind(manifest, request)
     is_known = request.is_table and not planned
     update = plan_update(name, data_root) if is_known else None
     dataset = planned.dataset if planned else _read_dataset(manifest, data_root, update)
@@ -357,7 +358,7 @@ def _manifest_of(
                 "it instead"
             )
         return str(path), data_root, None
-    new = NewConfig(table=table, data_root=request.data_root)
+    new = NewConfig(table=table, data_root=request.data_root, intervals=request.intervals)
     has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
     if request.folds or not has_split:  # a table with a split of its own cannot have folds
         shares = None if request.folds else request.split or _USUAL_SPLIT
@@ -367,6 +368,18 @@ def _manifest_of(
         return str(path), data_root_of(load_manifest(path), None), None
     planned = plan_manifest(new)
     return str(path), Path(planned.summary["data_root"]), planned
+
+
+def _check_kind(manifest: Manifest, request: PipelineConfig) -> None:
+    """Raise ConfigError if intervals are requested of a manifest of clips."""
+    if request.intervals and manifest.kind != "intervals":
+        remedy = "create it again with `orn manifest new TABLE.csv --intervals --fresh`"
+        if manifest.name == "epic":
+            remedy = "use the data set epic-intervals"
+        raise ConfigError(
+            f"{manifest.name}: expected a manifest of kind intervals for --intervals, got "
+            f"{manifest.kind}; omit --intervals, or {remedy}"
+        )
 
 
 def _folds(manifest: Manifest, request: PipelineConfig) -> int | None:

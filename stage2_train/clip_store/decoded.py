@@ -5,8 +5,10 @@ pixels, C channels, h w cells.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
@@ -17,10 +19,14 @@ from orn.shared.video.frame import indices_at_rate
 from orn.shared.video.read import VideoReader, seconds_of_frames
 from orn.stage2_train.clip_store.clip_store import ClipFrames, ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clip_store.frame_maps import MAPPED_FRAMES, FrameMapper
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
 from orn.stage2_train.clip_store.motion_windows import MotionReader
 from orn.stage2_train.clip_store.store_format import MAP_DTYPE, StoreSettings
 from orn.stage2_train.clip_store.surroundings import window_indices
+
+_KEPT_BYTES = 32 * 2**20
+"""Size of the maps, and of the motion maps, that are kept for windows that overlap."""
 
 
 class DecodedVideo:
@@ -30,8 +36,15 @@ class DecodedVideo:
 
     name = "the video"
 
-    def __init__(self, video: Video, settings: StoreSettings) -> None:
+    def __init__(
+        self, video: Video, settings: StoreSettings, mapper: FrameMapper | None = None
+    ) -> None:
         """Read the times of the frames, or decode the video if it does not contain them.
+
+        Args:
+            video: the video.
+            settings: settings of the store.
+            mapper: computes the maps of frames; None if these are not read.
 
         Raises:
             VideoDecodeError: if the video cannot be decoded.
@@ -50,6 +63,9 @@ class DecodedVideo:
             rate=video.rate,
             shrink=lambda image_HW3: np.asarray(rescaled(image_HW3, settings)),
         )
+        self._mapper = mapper
+        self._maps: LRUCache[int, NDArray[Any]] = LRUCache(_KEPT_BYTES, lambda maps: maps.nbytes)
+        self._motions: LRUCache[int, NDArray[Any]] = LRUCache(_KEPT_BYTES, lambda maps: maps.nbytes)
         self._motion: MotionReader | None = None
         if settings.motion is not None:
             self._motion = MotionReader(video.path, settings.motion, rate=video.rate)
@@ -81,6 +97,28 @@ class DecodedVideo:
             return whole if window is None else window.cut(whole)
 
         return self._pictures(self._index_F[frames_n], picture)
+
+    def maps(self, frames_n: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return (n, C, h, w) float16: the maps of the frames at these indices, computed in the
+        batches of a clip store.
+
+        Raises:
+            VideoDecodeError: if a frame cannot be decoded.
+        """
+        batches = {number: self._mapped(number) for number in sorted({*frames_n // MAPPED_FRAMES})}
+        rows = [batches[index // MAPPED_FRAMES][index % MAPPED_FRAMES] for index in frames_n]
+        return np.stack(rows)
+
+    def _mapped(self, number: int) -> NDArray[Any]:
+        """Return the maps of a batch of frames, computed once while it is kept."""
+        assert self._mapper is not None, "a video without a network"
+        if (maps := self._maps.get(number)) is None:
+            first = number * MAPPED_FRAMES
+            frames = np.arange(first, min(first + MAPPED_FRAMES, len(self.seconds)))
+            are_windows = self._settings.maps is not None and self._settings.maps.window is not None
+            maps = self._mapper(self.windows(frames) if are_windows else self.read(frames))
+            self._maps[number] = maps
+        return maps
 
     def windows(self, frames_n: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return (n, N, H, W, 3) uint8 RGB: the windows from which a video network computes the
@@ -122,8 +160,9 @@ class DecodedVideo:
         """
         reader = self._motion
         assert reader is not None, "settings without motion"
-        maps = {index: reader.mean(self.seconds[index]) for index in sorted({*frames_n.tolist()})}
-        return np.stack([maps[index] for index in frames_n.tolist()]).astype(MAP_DTYPE)
+        for index in sorted({*frames_n.tolist()} - self._motions.keys()):
+            self._motions[index] = reader.mean(self.seconds[index]).astype(MAP_DTYPE)
+        return np.stack([self._motions[index] for index in frames_n.tolist()])
 
 
 DatasetFrames = ClipStore | DecodedVideo

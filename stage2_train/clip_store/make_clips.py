@@ -149,6 +149,9 @@ def _store_request(request: ClipsConfig, dataset: Dataset | None = None) -> Stor
     """Return a request completed from the manifest."""
     if dataset is None:
         dataset = load_dataset(request.manifest, request.data_root, labels=False, needs_videos=True)
+    if dataset.films is not None:  # whole videos at regular times
+        rate = request.rate or dataset.films.rate
+        request = replace(request, rate=rate, clip_frames=None, frames="all")
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or default_folder("clips", dataset.name)

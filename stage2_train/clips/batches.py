@@ -120,9 +120,9 @@ def training_loader(
         size, stride = settings.batch_size, settings.batch_size * settings.world_size
         for epoch in epochs:
             generator = np.random.default_rng((dataset.settings.seed, epoch))
-            order = generator.permutation(len(dataset)).tolist()
+            order = dataset.drawn(generator)
             skipped = first_batch if epoch == epochs.start else 0
-            for batch in range(skipped, num_training_batches(len(dataset), settings)):
+            for batch in range(skipped, num_training_batches(len(order), settings)):
                 start = batch * stride + settings.rank * size
                 yield [ClipRequest(segment, epoch=epoch) for segment in order[start : start + size]]
 

@@ -27,7 +27,6 @@ from orn.shared.errors import ConfigError, JoinError, ShardFormatError
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.clip_store import ClipFrames
 from orn.stage2_train.clip_store.crop import check_crop
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideo
 from orn.stage2_train.clips.objects import (
@@ -38,6 +37,7 @@ from orn.stage2_train.clips.objects import (
     objects_of_frames,
 )
 from orn.stage2_train.clips.sampling import ClipDraws, ClipRequest, ClipSettings
+from orn.stage2_train.clips.windows import drawn_windows, num_drawn
 
 logger = logging.getLogger(__name__)
 _NUM_CLIPS = 16
@@ -178,6 +178,10 @@ class ClipDataset(Dataset[ClipSample]):
             )
         self._clips = clips
         self._objects = ObjectCache(detections, cache_bytes)
+        self._is_background_N: NDArray[np.bool_] | None = None
+        if settings.draws_one_of is not None:
+            none = () if settings.multi_label else (settings.num_activities - 1,)
+            self._is_background_N = np.array([own.labels == none for own in segments], np.bool_)
         check_crop(clips.stored_size, settings.data.crop)
 
     def without_frames(self) -> "ClipDataset":
@@ -185,6 +189,20 @@ class ClipDataset(Dataset[ClipSample]):
         clips = copy(self)
         clips.settings = replace(self.settings, reads=frozenset())
         return clips
+
+    def drawn(self, generator: np.random.Generator) -> list[int]:
+        """Return the segments for an epoch of training in random order: all, or a share of the
+        windows of long videos, as many of background as of activities."""
+        if (one_of := self.settings.draws_one_of) is None or self._is_background_N is None:
+            return generator.permutation(len(self)).tolist()
+        return drawn_windows(self._is_background_N, one_of, generator).tolist()
+
+    @property
+    def num_drawn(self) -> int:
+        """Number of segments for an epoch of training."""
+        if (one_of := self.settings.draws_one_of) is None or self._is_background_N is None:
+            return len(self)
+        return num_drawn(self._is_background_N, one_of)
 
     def for_workers(self, number: int) -> "ClipDataset":
         """Return a copy for each of `number` worker processes, with its share of the cache sizes.
@@ -243,7 +261,6 @@ class ClipDataset(Dataset[ClipSample]):
         is_flipped = draws.is_flipped()
         maps = windows = None
         if "maps" in settings.reads:
-            assert isinstance(video, ClipFrames), "only a clip store has maps"
             maps = video.maps(frames_T)
         if "windows" in settings.reads:
             assert isinstance(video, DecodedVideo), "a clip store has no windows"

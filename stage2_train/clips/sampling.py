@@ -96,6 +96,9 @@ class ClipSettings:
     objects ordered as in the authors' released code, and unsure labels count as negative."""
     has_one_clip: bool = False
     """Whether each segment has only the frames of its centered clip."""
+    draws_one_of: int | None = None
+    """Of windows of long videos, whose last single label is background, the number of which an
+    epoch of training draws one; None for segments, all of which are used."""
     reads: frozenset[FrameInput] = frozenset({"frames"})
     """What the network reads of frames: the crops, or in their place stored maps or the windows of
     a video network, and motion maps."""

@@ -22,7 +22,12 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.evaluate import fold_temperatures, predict_parts
+from orn.stage2_train.evaluation.evaluate import (
+    fold_temperatures,
+    predict_parts,
+    training_labels_of_windows,
+    with_decoder,
+)
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import (
     NOT_FITTED,
@@ -152,17 +157,24 @@ def _fitted(
         model, clips, loading, reporter, opened=opened, accelerator=accelerator, task="calibrate"
     )
     assert predictions.parts is not None
-    return fit_temperatures(
+    fitted = fit_temperatures(
         predictions.parts,
         predictions.labels,
         predictions.unsure,
         fitted_on="the validation split",
     )
+    if opened.dataset.films is None:
+        return fitted
+    training = training_labels_of_windows(opened, recipe)
+    return with_decoder(fitted, predictions, opened.dataset.films.rate, training)
 
 
 def _calibrate_folds(run: Path, folds: Sequence[Path], inputs: Mapping[Path, MadeFrom]) -> None:
     """Write the temperatures of each fold, fitted on the others, and of the final model."""
     own = [load_predictions(result_paths(fold, "test")[1]) for fold in folds]
-    for folder, fitted in zip((*folds, run), fold_temperatures(own), strict=True):
+    config = read_config(folds[0])
+    rate = config.clips.frames.rate if config.dataset.kind == "intervals" else None
+    fitted_of = fold_temperatures(own, rate=rate)
+    for folder, fitted in zip((*folds, run), fitted_of, strict=True):
         if folder in inputs:
             write_temperatures(folder, replace(fitted, made_from=dict(inputs[folder])))

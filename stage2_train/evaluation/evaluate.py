@@ -34,9 +34,18 @@ from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.controls import control_values, predict_changed
 from orn.stage2_train.evaluation.eval_config import EvalConfig
+from orn.stage2_train.evaluation.film_results import (
+    Labels,
+    decoder_of,
+    film_rows,
+    film_values,
+    labels_of_windows,
+    with_found,
+)
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
+from orn.stage2_train.intervals.decoder import Track, stretches_of
 from orn.stage2_train.parts.temperatures import (
     FEWEST_SEGMENTS,
     Temperatures,
@@ -142,6 +151,9 @@ def evaluate_run(
     is_seen = request.split in recipe.data.training_splits
     predictions = _calibrated(model, predictions, request, is_fitted_here=is_fitted_here)
     results: dict[str, Any] = {"calibration": calibration_values(predictions)}
+    if opened.dataset.films is not None:
+        tracks = model.temperatures.decoder or usual_decoder(opened, recipe)
+        results["films"] = _film_results(opened, predictions, tracks)
     if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
         with reporter.progress("controls", total=None, unit="clips") as bar:
             when_changed = predict_changed(
@@ -171,6 +183,38 @@ def evaluate_run(
     return file
 
 
+def usual_decoder(opened: OpenedData, recipe: Recipe) -> tuple[Track, ...]:
+    """Return the decoder of training films with the usual weights."""
+    assert opened.dataset.films is not None
+    training = training_labels_of_windows(opened, recipe)
+    return decoder_of(training, None, opened.dataset.films.rate, len(opened.dataset.classes))
+
+
+def training_labels_of_windows(opened: OpenedData, recipe: Recipe) -> list[Labels]:
+    """Return the labels of the stretches of training films; see `labels_of_windows`."""
+    dataset = opened.segmented(recipe.data.clip_frames)
+    assert dataset.films is not None
+    splits = recipe.data.training_splits
+    return labels_of_windows(
+        [window for window in dataset.segments if window.split in splits],
+        dataset.films.rate,
+        num_classes=len(dataset.classes),
+        multi_label=dataset.task == "multi-label",
+    )
+
+
+def _film_results(
+    opened: OpenedData, predictions: Predictions, tracks: Sequence[Track]
+) -> dict[str, Any]:
+    """Return the fields of `FilmResults` for predictions of windows."""
+    dataset = opened.dataset
+    assert dataset.films is not None
+    rows = film_rows(opened, predictions)
+    rows = with_found(rows, predictions, lambda _: tracks, dataset.films.rate)
+    is_multi = dataset.task == "multi-label"
+    return film_values(rows, dataset.classes, dataset.films.rate, multi_label=is_multi)
+
+
 def save_results(run: Path, name: str, file: EvalFile, predictions: Predictions) -> None:
     """Write the metrics and predictions of an evaluation."""
     path, kept = result_paths(run, name)
@@ -191,11 +235,9 @@ def predict_parts(
 ) -> Predictions:
     """Return the predictions of the parts of a model, with the groups and unsure labels of the
     clips; without temperatures."""
-    of_forest = None
-    if model.forest is not None:
-        of_forest = partial(
-            model.forest.of_segments, detections=opened.detections, frames=opened.clips
-        )
+    data: dict[str, Any] = {"detections": opened.detections, "frames": opened.clips}
+    of_forest = partial(model.forest.of_segments, **data) if model.forest else None
+    of_film = partial(model.film_head.of_windows, **data) if model.film_head else None
     total = len(clips) * num_clips
     began = time.perf_counter()
     with reporter.progress(task, total=total, unit="clips") as bar:
@@ -207,6 +249,7 @@ def predict_parts(
             num_clips=num_clips,
             accelerator=accelerator,
             forest=of_forest,
+            film=of_film,
             advance=bar.advance,
         )
     check_finite(predictions.by_head(), predictions.ids, of=model.path)
@@ -238,16 +281,16 @@ def _calibrated(
     assert parts is not None
     if not is_fitted_here:
         fitted = model.temperatures
-        row_N3 = np.broadcast_to(fitted.row(), (len(labels), 3))
-        return replace(predictions, temperatures=row_N3, fitted_on=fitted.fitted_on)
+        row_N4 = np.broadcast_to(fitted.row(), (len(labels), 4))
+        return replace(predictions, temperatures=row_N4, fitted_on=fitted.fitted_on)
     if request.split == "test":
         return predictions
     groups = predictions.groups or predictions.ids
-    temperature_N3 = cross_fitted(parts, labels, predictions.unsure, groups=groups)
+    temperature_N4 = cross_fitted(parts, labels, predictions.unsure, groups=groups)
     is_fitted = len(labels) >= FEWEST_SEGMENTS
     return replace(
         predictions,
-        temperatures=temperature_N3,
+        temperatures=temperature_N4,
         fitted_on="other groups of the validation split" if is_fitted else "",
     )
 
@@ -332,14 +375,17 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
         )
     first = files[0]
     calibration: dict[str, Any] = {}
+    of_folds: list[Temperatures] = []
     if predictions.parts is not None:  # not of a baseline
-        *of_folds, _ = fold_temperatures(own)
+        *of_folds, _ = fold_temperatures(own, rate=first.films.rate if first.films else None)
         rows = [fitted.row() for fitted in of_folds]
-        temperature_N3 = np.repeat(rows, [len(part.ids) for part in own], axis=0)
+        temperature_N4 = np.repeat(rows, [len(part.ids) for part in own], axis=0)
         fitted_on = next((fitted.fitted_on for fitted in of_folds if fitted.fitted_on), "")
-        predictions = replace(predictions, temperatures=temperature_N3, fitted_on=fitted_on)
+        predictions = replace(predictions, temperatures=temperature_N4, fitted_on=fitted_on)
         calibration = {"calibration": calibration_values(predictions)}
     values = measured_values(predictions, first.classes, first.metric) | calibration
+    if first.films is not None:
+        values["films"] = _films_of_folds(files, predictions, of_folds)
     if first.metric == "map":
         for head in first.by_head:
             scored = [metrics for file in files if "map" in (metrics := file.heads()[head])]
@@ -369,26 +415,82 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     return pooled
 
 
-def fold_temperatures(own: Sequence[Predictions]) -> list[Temperatures]:
+def _films_of_folds(
+    files: Sequence[EvalFile], predictions: Predictions, of_folds: Sequence[Temperatures]
+) -> dict[str, Any]:
+    """Return the fields of `FilmResults` of a cross-validation: of a model, with the decoders of
+    its folds; of a baseline, of the intervals that its folds found.
+
+    Args:
+        files: results of the folds.
+        predictions: predictions of all folds, with the temperatures of the folds.
+        of_folds: these temperatures, with the decoders; none of a baseline.
+    """
+    films = [file.films for file in files if file.films is not None]
+    rows, rate = [row for own in films for row in own.films], films[0].rate
+    if of_folds:
+        decoders = {
+            row.video: fitted.decoder
+            for own, fitted in zip(films, of_folds, strict=True)
+            for row in own.films
+        }
+        rows = with_found(rows, predictions, lambda video: decoders[video], rate)
+    is_multi = predictions.labels.ndim == 2
+    return film_values(rows, files[0].classes, rate, multi_label=is_multi)
+
+
+def fold_temperatures(
+    own: Sequence[Predictions], *, rate: float | None = None
+) -> list[Temperatures]:
     """Return the temperatures of each fold, fitted on the predictions of the others, and last those
     of a model that is trained on all, fitted on all.
 
     Args:
         own: predictions of the networks of all folds for their test splits.
+        rate: described times per second of long videos, whose decoders are fitted in the same way;
+            None for clips.
     """
     predictions = joined_predictions(own)
     assert predictions.parts is not None
     fold_N = np.repeat(np.arange(len(own)), [len(part.ids) for part in own])
-    return [
-        fit_temperatures(
+    fitted = []
+    for number in range(len(own) + 1):
+        others_N = fold_N != number
+        temperatures = fit_temperatures(
             predictions.parts,
             predictions.labels,
             predictions.unsure,
-            chosen_N=fold_N != number,
+            chosen_N=others_N,
             fitted_on=f"the test parts of {'other' if number < len(own) else 'all'} folds",
         )
-        for number in range(len(own) + 1)
-    ]
+        if rate is not None:
+            others = predictions.reordered(np.flatnonzero(others_N))
+            temperatures = with_decoder(temperatures, others, rate)
+        fitted.append(temperatures)
+    return fitted
+
+
+def with_decoder(
+    fitted: Temperatures,
+    predictions: Predictions,
+    rate: float,
+    training: Sequence[Labels] | None = None,
+) -> Temperatures:
+    """Return temperatures with the decoder of long videos that fits them.
+
+    Args:
+        fitted: the temperatures.
+        predictions: predictions of windows that trained no weights.
+        rate: described times per second.
+        training: labels of the stretches of training films; None: those of the predictions.
+    """
+    if training is None:
+        stretches = stretches_of(predictions.ids, rate)
+        training = [predictions.labels[stretch.rows] for stretch in stretches]
+    row_N4 = np.broadcast_to(fitted.row(), (len(predictions.ids), 4))
+    calibrated = replace(predictions, temperatures=row_N4)
+    decoder = decoder_of(training, calibrated, rate, predictions.logits.shape[1])
+    return replace(fitted, decoder=decoder)
 
 
 def stale_evaluation(request: EvalConfig) -> str | None:

@@ -31,6 +31,7 @@ def predict(
     num_clips: int = 1,
     accelerator: "Accelerator",
     forest: Callable[[Sequence[Segment]], NDArray[np.float32]] | None = None,
+    film: Callable[[Sequence[Segment]], NDArray[np.float32]] | None = None,
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
     """Return the predictions for all segments, in order.
@@ -41,6 +42,7 @@ def predict(
         network: network on the accelerator's device; it remains in evaluation mode afterwards.
         num_clips: number of clips of each segment whose logits are averaged.
         forest: returns the logits of the model's forest for segments; None if it has none.
+        film: returns those of its head over time.
         advance: called with the number of clips of each finished batch.
     """
     from accelerate.utils import gather_object
@@ -80,6 +82,7 @@ def predict(
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
         forest_logits=forest(own_segments) if forest and own_segments else None,
+        film_logits=film(own_segments) if film and own_segments else None,
         combination=combination,
     )
     return gathered(gather_object([part]))

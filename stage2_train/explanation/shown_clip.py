@@ -23,6 +23,7 @@ PART_NAMES = {
     "activity_head": "the activity head",
     "object_head": "the object head",
     "forest": "the forest",
+    "film_head": "the head over time",
 }
 """Parts of a model that have a prediction of their own, and their names for people."""
 WHOLE_FRAME = "the whole frame"

@@ -1,6 +1,7 @@
 """The parts of a model beside its network: a random forest, and the temperatures of probabilities.
 
-May import `clip_store`, `clips`, `model`, `settings`, `data_manifests` and `shared`.
+May import `clip_store`, `clips`, `intervals`, `model`, `settings`, `data_manifests` and
+`shared`.
 """
 
 FOREST_NAME = "forest.safetensors"

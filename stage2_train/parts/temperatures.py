@@ -7,7 +7,8 @@ for multiple labels:
     z = (log softmax(network / T_network) + log softmax(forest / T_forest)) / 2
 
 and the probabilities are softmax(z / T_whole). Without a forest, they are softmax(network /
-T_network).
+T_network). The head over time of long videos, which sees as much as both, is averaged with z in the
+same way, before T_whole.
 
 N segments, A activity classes.
 """
@@ -28,6 +29,7 @@ from orn.shared.data_files import json_digest, read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text
+from orn.stage2_train.intervals.decoder import Track
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.settings.evaluation_names import WHOLE
 
@@ -48,6 +50,9 @@ class Temperatures:
     network: _Temperature = 1.0
     forest: _Temperature = 1.0
     whole: _Temperature = 1.0
+    film: _Temperature = 1.0
+    decoder: tuple[Track, ...] = ()
+    """How intervals are decoded from the probabilities of windows; empty for clips."""
     num_segments: Annotated[int, Field(ge=0)] = 0
     """Number of segments on which they were fitted; 0 if none was fitted."""
     fitted_on: str = ""
@@ -62,8 +67,9 @@ class Temperatures:
         return f"calibrated on {counted(self.num_segments, 'clip')} of {self.fitted_on}"
 
     def row(self) -> NDArray[np.float64]:
-        """Return the (3,) temperatures of the network, the forest and the whole."""
-        return np.array([self.network, self.forest, self.whole])
+        """Return the (4,) temperatures of the network, the forest, the whole and the head over
+        time."""
+        return np.array([self.network, self.forest, self.whole, self.film])
 
 
 NOT_FITTED = Temperatures()
@@ -92,16 +98,23 @@ class PartLogits:
     forest: NDArray[np.float32] | None
     """(N, A) logarithms of probabilities, or log-odds for multiple labels; None without a
     forest."""
+    film: NDArray[np.float32] | None = None
+    """(N, A), in the same way, of the head over time; None without one."""
 
     def rows(self, of_N: NDArray[np.bool_]) -> "PartLogits":
         """Return the logits of some segments."""
-        forest = None if self.forest is None else self.forest[of_N]
-        return PartLogits(network=self.network[of_N], forest=forest)
+        forest, film = (None if own is None else own[of_N] for own in (self.forest, self.film))
+        return PartLogits(network=self.network[of_N], forest=forest, film=film)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether there is a network alone."""
+        return self.forest is None and self.film is None
 
     def by_head(
         self,
         heads: Mapping[str, NDArray[np.float32]],
-        temperature_N3: NDArray[np.float64],
+        temperature_N4: NDArray[np.float64],
         *,
         multi_label: bool,
     ) -> dict[str, NDArray[np.float32]]:
@@ -109,31 +122,34 @@ class PartLogits:
         the network if there is no forest.
 
         Args:
-            heads: logits of the network, of its heads if it has two, and of the forest, by name.
-            temperature_N3: as for `whole`.
+            heads: logits of the network, of its heads if it has two, of the forest and of the head
+                over time, by name.
+            temperature_N4: as for `whole`.
             multi_label: as for `whole`.
         """
-        whole_NA = self.whole(temperature_N3, multi_label=multi_label)
-        first = next(iter(heads)) if self.forest is None else WHOLE
+        whole_NA = self.whole(temperature_N4, multi_label=multi_label)
+        first = next(iter(heads)) if self.is_network else WHOLE
         return {first: whole_NA, **{name: own for name, own in heads.items() if name != first}}
 
     def whole(
-        self, temperature_N3: NDArray[np.float64], *, multi_label: bool
+        self, temperature_N4: NDArray[np.float64], *, multi_label: bool
     ) -> NDArray[np.float32]:
         """Return (N, A) float32 logits of the whole model, divided by its temperature.
 
         Args:
-            temperature_N3: (N, 3) or (3,) temperatures of the network, the forest and the whole.
+            temperature_N4: (N, 4) or (4,) temperatures, in the order of `Temperatures.row`.
             multi_label: whether segments can have several labels.
         """
-        network_N1, forest_N1, whole_N1 = np.broadcast_to(temperature_N3, (len(self.network), 3)).T[
-            ..., None
-        ]
+        own_N4 = np.broadcast_to(temperature_N4, (len(self.network), 4))
+        network_N1, forest_N1, whole_N1, film_N1 = own_N4.T[..., None]
         own_NA = self.network.astype(np.float64) / network_N1
-        if self.forest is None:
+        if self.is_network:
             return own_NA.astype(np.float32)
-        mean_NA = _mean(own_NA, self.forest / forest_N1, multi_label=multi_label)
-        return (mean_NA / whole_N1).astype(np.float32)
+        if self.forest is not None:
+            own_NA = _mean(own_NA, self.forest / forest_N1, multi_label=multi_label)
+        if self.film is not None:
+            own_NA = _mean(own_NA, self.film / film_N1, multi_label=multi_label)
+        return (own_NA / whole_N1).astype(np.float32)
 
 
 def fit_temperatures(
@@ -159,18 +175,17 @@ def fit_temperatures(
         unsure_NA = None if unsure_NA is None else unsure_NA[chosen_N]
     if len(labels) < FEWEST_SEGMENTS:
         return NOT_FITTED
-    network = _fitted(logits.network, labels, unsure_NA)
-    forest = whole = 1.0
-    if logits.forest is not None:
-        forest = _fitted(logits.forest, labels, unsure_NA)
-        mean_NA = _mean(
-            logits.network / network, logits.forest / forest, multi_label=labels.ndim == 2
-        )
-        whole = _fitted(mean_NA, labels, unsure_NA)
+    network, forest, film = (
+        1.0 if own is None else _fitted(own, labels, unsure_NA)
+        for own in (logits.network, logits.forest, logits.film)
+    )
+    of_parts = np.array([network, forest, 1.0, film])
+    mean_NA = logits.whole(of_parts, multi_label=labels.ndim == 2)
     return Temperatures(
         network=network,
         forest=forest,
-        whole=whole,
+        film=film,
+        whole=1.0 if logits.is_network else _fitted(mean_NA, labels, unsure_NA),
         num_segments=len(labels),
         fitted_on=fitted_on,
     )
@@ -183,7 +198,7 @@ def cross_fitted(
     *,
     groups: Sequence[str],
 ) -> NDArray[np.float64]:
-    """Return the (N, 3) temperatures of segments, each fitted on the segments of other groups; 1 if
+    """Return the (N, 4) temperatures of segments, each fitted on the segments of other groups; 1 if
     these are too few.
 
     Args:
@@ -195,12 +210,12 @@ def cross_fitted(
     """
     names, group_N = np.unique(np.asarray(groups), return_inverse=True)
     part_N = group_N % _PARTS if len(names) > _PARTS else group_N
-    temperature_N3 = np.ones((len(labels), 3))
+    temperature_N4 = np.ones((len(labels), 4))
     for part in np.unique(part_N).tolist():
         others_N = part_N != part
         own = fit_temperatures(logits, labels, unsure_NA, chosen_N=others_N)
-        temperature_N3[~others_N] = own.row()
-    return temperature_N3
+        temperature_N4[~others_N] = own.row()
+    return temperature_N4
 
 
 def _mean(

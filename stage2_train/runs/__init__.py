@@ -1,4 +1,5 @@
 """Run folders: configuration, checkpoints, logs, data and evaluations, which other rooms write.
 
-May import `clip_store`, `clips`, `model`, `parts`, `settings`, `data_manifests` and `shared`.
+May import `clip_store`, `clips`, `intervals`, `model`, `parts`, `settings`, `data_manifests`
+and `shared`.
 """

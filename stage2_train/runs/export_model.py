@@ -13,6 +13,7 @@ from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.outputs import check_output_folder, check_same_job
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
+from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.parts import FOREST_NAME, TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import write_temperatures
 from orn.stage2_train.runs.checkpoint import save_best
@@ -73,6 +74,9 @@ def export_run(run: Path, out: Path) -> tuple[str, ...]:
     if model.forest is not None:
         model.forest.write(out, config=config_digest(out))
         names.append(FOREST_NAME)
+    if model.film_head is not None:
+        model.film_head.write(out, config=config_digest(out))
+        names.append(FILM_HEAD_NAME)
     if model.temperatures.num_segments:
         fitted = replace(model.temperatures, made_from={"weights": weights_digest(out)})
         write_temperatures(out, fitted)

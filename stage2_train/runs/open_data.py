@@ -37,6 +37,13 @@ from orn.stage2_train.clips.join import (
 )
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
+from orn.stage2_train.clips.windows import (
+    end_of_video,
+    whole_videos,
+    window_seconds,
+    windows_per_drawn,
+    with_windows,
+)
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
 from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale
@@ -84,13 +91,31 @@ class OpenedData:
     def join(self, split: str, recipe: Recipe) -> JoinedSplit:
         """Return the usable segments in a split, joined as set in the recipe; see `join_split`."""
         return join_split(
-            self.dataset,
+            self.segmented(recipe.data.clip_frames),
             split,
             self.clips,
             self.detections,
             partial=self.partial,
             by_time=recipe.model.variant != "authors",
         )
+
+    def segmented(self, clip_frames: int) -> Dataset:
+        """Return the data set with the segments that are clips: those of its table or, of intervals
+        of long videos, windows."""
+        if self.dataset.films is None:
+            return self.dataset
+
+        def end_of(video_id: str) -> float | None:
+            if video_id not in self.clips:
+                return None
+            return end_of_video(self.clips.frames(video_id).seconds)
+
+        return with_windows(self.dataset, clip_frames, end_of)
+
+    def _draws_one_of(self, clip_frames: int) -> int | None:
+        if (films := self.dataset.films) is None:
+            return None
+        return windows_per_drawn(window_seconds(self.dataset, clip_frames), films.rate)
 
     def clip_dataset(
         self,
@@ -131,6 +156,7 @@ class OpenedData:
             clip_settings(recipe, task=dataset.task, has_maps=has_stored and not flip),
             flipped_A=classes_when_flipped(dataset) if flip else None,
             has_one_clip=has_one_clip,
+            draws_one_of=self._draws_one_of(recipe.data.clip_frames),
         )
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 
@@ -225,6 +251,8 @@ def check_objects_of_segments(config: ObjectsCheck, _: Reporter = SILENT) -> Che
         JoinError: if objects are missing.
     """
     dataset = load_dataset(config.manifest, config.data_root)
+    if dataset.films is not None:
+        dataset = whole_videos(dataset)
     detections = DetectionFolder(config.shards or default_folder("shards", dataset.name))
     check_detections(dataset, config.splits, detections, clip_frames=config.clip_frames)
     number = sum(segment.split in config.splits for segment in dataset.segments)

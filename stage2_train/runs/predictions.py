@@ -23,6 +23,7 @@ from orn.shared.text import command_line, path_text, truncate
 from orn.stage2_train.parts.temperatures import PartLogits
 from orn.stage2_train.settings.evaluation_names import (
     CHANGES,
+    FILM_HEAD,
     FOLDS,
     PARTS,
     HeadCombination,
@@ -32,7 +33,7 @@ from orn.stage2_train.settings.evaluation_names import (
 GroupKind = Literal["videos", "participants", "groups"]
 _FIELDS = {
     part: f"{part.removesuffix('_head')}_logits" for parts in PARTS.values() for part in parts
-}
+} | {FILM_HEAD: "film_logits"}
 """Fields with the logits of each head of a network, or of each model of a baseline."""
 LOGITS = tuple(_FIELDS.values())
 _ARRAYS = ("unsure", "when_changed", "temperatures")
@@ -62,13 +63,14 @@ class Predictions:
     """(N, A) float32 logits of the object head; None if it was not trained."""
     forest_logits: NDArray[np.float32] | None = None
     """(N, A) float32 logits of the forest of a model or of a baseline; None without one."""
+    film_logits: NDArray[np.float32] | None = None
+    """(N, A) float32 logits of a model's head over time; None without one."""
     probe_logits: NDArray[np.float32] | None = None
     """(N, A) float32 logits of a baseline's linear probe; None if there are no feature maps."""
     combination: HeadCombination = "mean"
     """How both heads are combined."""
     temperatures: NDArray[np.float64] | None = None
-    """(N, 3) float64 temperatures of network, forest and model (`parts.temperatures`); None if they
-    are 1."""
+    """(N, 4) float64 temperatures (`Temperatures.row`); None if they are 1."""
     fitted_on: str = ""
     """Description of the segments on which the temperatures were fitted."""
     groups: tuple[str, ...] | None = None
@@ -94,7 +96,8 @@ class Predictions:
         """Logits of the network and of the forest of a model; None for a baseline."""
         heads = {"activity_head": self.activity_logits, "object_head": self.object_logits}
         for network_NA in with_combination(heads, self.combination).values():
-            return PartLogits(network=network_NA, forest=self.forest_logits)  # of its heads
+            forest, film = self.forest_logits, self.film_logits
+            return PartLogits(network=network_NA, forest=forest, film=film)  # of its heads
         return None
 
     @property
@@ -154,8 +157,8 @@ class Predictions:
         combined, parts = with_combination(heads, self.combination), self.parts
         if parts is None:
             return combined
-        temperature_N3 = np.ones(3) if self.temperatures is None else self.temperatures
-        return parts.by_head(combined, temperature_N3, multi_label=self.labels.ndim == 2)
+        temperature_N4 = np.ones(4) if self.temperatures is None else self.temperatures
+        return parts.by_head(combined, temperature_N4, multi_label=self.labels.ndim == 2)
 
 
 def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
@@ -168,7 +171,7 @@ def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
         if name == "when_changed":
             missing = [np.full((len(part.ids), len(CHANGES)), -1) for part in parts]
         elif name == "temperatures":
-            missing = [np.ones((len(part.ids), 3)) for part in parts]
+            missing = [np.ones((len(part.ids), 4)) for part in parts]
         else:  # only of `unsure`
             missing = [np.zeros(part.logits.shape, np.bool_) for part in parts]
         pairs = zip(arrays, missing, strict=True)

@@ -17,7 +17,15 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.data_manifests.load import load_manifest, own_file
-from orn.data_manifests.records import FIRST_FOLD, Dataset, Metric, Segment, Task, check_metric
+from orn.data_manifests.records import (
+    FIRST_FOLD,
+    Dataset,
+    Kind,
+    Metric,
+    Segment,
+    Task,
+    check_metric,
+)
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import json_digest, read_json, require_utf8
@@ -112,6 +120,8 @@ class DatasetRecord:
     """Validation metric."""
     classes: tuple[Printable, ...]
     """Names of the activities, in the order of logits."""
+    kind: Kind = "segments"
+    """Whether clips are segments, or windows of long videos in which intervals are found."""
     num_train: int
     """Number of training segments."""
     train_digest: str
@@ -119,9 +129,18 @@ class DatasetRecord:
 
     @classmethod
     def of(cls, dataset: Dataset, train: tuple[Segment, ...]) -> Self:
-        """Return the record of a data set and its training segments."""
+        """Return the record of a data set and its training segments; of long videos, the intervals
+        and not the windows."""
+        if dataset.films is not None:
+            videos = {segment.video_id for segment in train}
+            train = tuple(own for own in dataset.segments if own.video_id in videos)
         shared = {name: getattr(dataset, name) for name in ("name", "task", "metric", "classes")}
-        return cls(num_train=len(train), train_digest=labels_digest(train), **shared)
+        return cls(
+            kind="segments" if dataset.films is None else "intervals",
+            num_train=len(train),
+            train_digest=labels_digest(train),
+            **shared,
+        )
 
     @model_validator(mode="after")
     def _has_its_metric(self) -> Self:

@@ -39,6 +39,7 @@ from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
 from orn.shared.jobs.outputs import EarlierResults, Marker, earlier_results
 from orn.shared.text import path_text
+from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.parts import FOREST_NAME, TEMPERATURES_NAME
 
 RUN_MARKER = Marker(name="run.json", mark=b'"format": "object-relation-run"')
@@ -48,7 +49,7 @@ BASELINE_NAME = "baseline"
 fold."""
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
-MODEL_NAMES = (CONFIG_NAME, BEST_NAME, FOREST_NAME, TEMPERATURES_NAME)
+MODEL_NAMES = (CONFIG_NAME, BEST_NAME, FOREST_NAME, FILM_HEAD_NAME, TEMPERATURES_NAME)
 """Files of a model, of which the last two may be missing."""
 STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.safetensors"
@@ -293,15 +294,17 @@ def check_digest(run: Path, raw: dict[str, Any], names: Sequence[str]) -> None:
 
 
 def weights_digest(run: Path) -> str:
-    """Return the digest of the best weights of a run and of its forest, if it has one, which their
-    files contain.
+    """Return the digest of the best weights of a run, and of its forest and its head over time, if
+    it has these, which their files contain.
 
     Raises:
         CheckpointError: if the weights are missing, or one of both is damaged.
     """
     own = str(_metadata(run / BEST_NAME).get("digest"))
-    forest = run / FOREST_NAME
-    return json_digest([own, _metadata(forest).get("digest")]) if forest.exists() else own
+    others = [run / name for name in (FOREST_NAME, FILM_HEAD_NAME) if (run / name).exists()]
+    return (
+        json_digest([own, *(_metadata(path).get("digest") for path in others)]) if others else own
+    )
 
 
 def temperatures_digest(run: Path) -> str:

@@ -16,6 +16,8 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.outputs import differences
 from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
+from orn.stage2_train.intervals.film_features import FilmInputs
+from orn.stage2_train.intervals.fitted_head import FittedFilmHead, read_film_head
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
@@ -59,6 +61,8 @@ class OpenedModel:
     """Training step of the weights."""
     forest: FittedForest | None
     """The forest of the model; None if it has none."""
+    film_head: FittedFilmHead | None
+    """The head over time of the model; None if it has none."""
     temperatures: Temperatures
     """Temperatures of its probabilities."""
 
@@ -171,6 +175,9 @@ def open_model(
         logger.warning(
             "%s: no forest, which is fitted when training ends; using the network alone", run
         )
+    film_head = film_head_of_run(run, config)
+    if film_head is None and reads_films(config) and is_first_process():
+        logger.warning("%s: no head over time, which is trained last; using the others", run)
     return OpenedModel(
         path=run,
         config=config,
@@ -178,6 +185,7 @@ def open_model(
         phase=best.phase,
         step=best.step,
         forest=forest,
+        film_head=film_head,
         temperatures=(
             read_temperatures(run, weights=weights_digest(run)) if is_calibrated else NOT_FITTED
         ),
@@ -203,6 +211,41 @@ def forest_of_run(run: Path, config: RunConfig) -> FittedForest | None:
         config=config_digest(run),
         reads=reads,
         num_classes=recipe.model.num_activities,
+        multi_label=config.dataset.task == "multi-label",
+    )
+
+
+def reads_films(config: RunConfig) -> bool:
+    """Return whether the model of a run has a head over time."""
+    return config.dataset.kind == "intervals" and "film" in config.recipe.ensemble
+
+
+def film_inputs(config: RunConfig, followed: tuple[int, ...] = ()) -> FilmInputs:
+    """Return what the head over time of a run reads, given the followed classes of objects."""
+    frames = config.clips.frames
+    assert frames.rate is not None, "films are described at a rate"
+    return FilmInputs(
+        followed=followed,
+        score_threshold=config.recipe.data.score_threshold,
+        rate=frames.rate,
+        map_channels=0 if frames.maps is None else frames.maps.shape[0],
+        reads_motion=frames.motion is not None,
+    )
+
+
+def film_head_of_run(run: Path, config: RunConfig) -> FittedFilmHead | None:
+    """Return the head over time of a run; None if it has none.
+
+    Raises:
+        CheckpointError: if the file is damaged, or belongs to another run.
+    """
+    if not reads_films(config):
+        return None
+    return read_film_head(
+        run,
+        config=config_digest(run),
+        reads=film_inputs(config),
+        num_labels=config.recipe.model.num_activities,
         multi_label=config.dataset.task == "multi-label",
     )
 

@@ -23,7 +23,23 @@ PARTS = {"two_heads": ("activity_head", "object_head"), "average": ("forest", "p
 """Heads of a network, and models of a baseline, by the name of their combination."""
 WHOLE = "model"
 """Name of a network and a forest together."""
-HEADS = (WHOLE, *(name for combined, parts in PARTS.items() for name in (combined, *parts)))
+FIGURES = {
+    "frames": "frames (0.1 s) right",
+    "activity_frames": "frames of activities right",
+    "f1_frames": "macro-F1 of frames of activities",
+    "f1_10": "F1 at 10 % overlap",
+    "f1_25": "F1 at 25 % overlap",
+    "f1_50": "F1 at 50 % overlap",
+    "edit": "edit score",
+    "map": "mAP, mean over overlaps of 30 to 70 %",
+}
+"""Figures of intervals that are proportions, in order, and what they are."""
+FILM_HEAD = "film_head"
+"""Name of the head over time, which reads whole long videos."""
+HEADS = (
+    *(WHOLE, *(name for combined, parts in PARTS.items() for name in (combined, *parts))),
+    FILM_HEAD,
+)
 """Names that have metrics; the first of an evaluation is its prediction."""
 
 

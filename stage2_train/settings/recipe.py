@@ -148,7 +148,7 @@ class ValidationRecipe:
     None for no early stopping."""
 
 
-Part = Literal["network", "forest"]
+Part = Literal["network", "forest", "film"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -172,7 +172,8 @@ class Recipe:
     random ones. A frozen image network always has published weights, or those of a file."""
     ensemble: tuple[Part, ...] = ("network",)
     """Parts of the model, whose log-probabilities are averaged: the network and, optionally, a
-    random forest on statistics of the objects and of motion, fitted when training ends."""
+    random forest on statistics of the objects and of motion, fitted when training ends, and for
+    intervals of long videos a head over time, which reads whole films."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """With bf16, matrix products and convolutions use bfloat16; weights stay in float32. A run
     records `auto` as bf16 if its device computes bf16 fast, otherwise as fp32."""
@@ -188,7 +189,7 @@ class Recipe:
     def _check(self) -> "Recipe":
         if "network" not in self.ensemble or len(set(self.ensemble)) < len(self.ensemble):
             raise ValueError(
-                'ensemble: expected ["network"] or ["network", "forest"], got '
+                'ensemble: expected "network" and, optionally, "forest" and "film", each once, got '
                 f"{list(self.ensemble)}; `orn baseline` evaluates a forest alone"
             )
         stride = 1 if self.model.has_image_network else RESNET_STRIDE

@@ -142,7 +142,7 @@ def train_network(
     if last is not None:
         load_weights(network, last.model, path=last_path)
     state = TrainingState() if last is None else last.state
-    phases = plan_phases(recipe, num_segments=len(data.train), world_size=loader.world_size)
+    phases = plan_phases(recipe, num_segments=data.train.num_drawn, world_size=loader.world_size)
     if last is not None:
         check_position(state, phases, path=last_path)
     if state.is_finished(len(phases)):

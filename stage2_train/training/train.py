@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import nn
 
+from orn.data_manifests.records import Segment
 from orn.shared.config.toml_files import to_toml
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
@@ -19,6 +21,9 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text_summary import Summary, summary_of
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
+from orn.stage2_train.intervals.film_features import most_frequent_classes
+from orn.stage2_train.intervals.film_head import TrainingFilm, num_epochs, train_film_heads
+from orn.stage2_train.intervals.fitted_head import FittedFilmHead, nearest_frames
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
@@ -34,7 +39,13 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     record_start,
 )
-from orn.stage2_train.runs.trained import forest_of_run, is_of_folds
+from orn.stage2_train.runs.trained import (
+    film_head_of_run,
+    film_inputs,
+    forest_of_run,
+    is_of_folds,
+    reads_films,
+)
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
 from orn.stage2_train.training.step import step_generator
@@ -112,6 +123,7 @@ def _train(
     if state.is_finished(len(phases)):
         if accelerator.is_main_process:
             _fit_forest(inputs, reporter, threads=resources.num_threads())
+            _train_film_head(inputs, reporter)
         accelerator.wait_for_everyone()
         if not is_of_folds(inputs.run, inputs.config):  # which are calibrated together
             calibrate(CalibrateConfig(run=inputs.run, resources=resources), reporter)
@@ -179,21 +191,85 @@ def _fit_forest(inputs: TrainingInputs, reporter: Reporter, *, threads: int) -> 
     if "forest" not in recipe.ensemble or forest_of_run(inputs.run, inputs.config) is not None:
         return
     clips, opened = inputs.data.train, inputs.opened
+    rows_of_epoch = sorted(clips.drawn(np.random.default_rng(recipe.seed)))
+    segments = [clips.segments[row] for row in rows_of_epoch]
     reads_motion = recipe.model.reads_motion
-    read = inputs_of(clips.segments, opened.detections, recipe.data, reads_motion=reads_motion)
+    read = inputs_of(segments, opened.detections, recipe.data, reads_motion=reads_motion)
     rows = []
-    with reporter.progress("forest", total=len(clips.segments), unit="clips") as bar:
-        for segment in clips.segments:
+    with reporter.progress("forest", total=len(segments), unit="clips") as bar:
+        for segment in segments:
             rows.append(read.of_segment(segment, opened.detections, opened.clips))
             bar.advance()
     FittedForest.fit(
         read,
         np.stack(rows),
-        np.stack([np.asarray(clips.label(segment)) for segment in clips.segments]),
+        np.stack([np.asarray(clips.label(segment)) for segment in segments]),
         recipe.model.num_activities,
         seed=recipe.seed,
         jobs=threads,
     ).write(inputs.run, config=config)
+
+
+def _train_film_head(inputs: TrainingInputs, reporter: Reporter) -> None:
+    """Train the head over time of a run on its training films, unless the recipe has none or the
+    run has it already.
+
+    Args:
+        inputs: what training started from.
+        reporter: shows the progress.
+
+    Raises:
+        PipelineError: if objects, maps or motion cannot be read, or the file cannot be written.
+    """
+    run, config, opened = inputs.run, inputs.config, inputs.opened
+    if not reads_films(config) or film_head_of_run(run, config) is not None:
+        return
+    by_video: dict[str, list[Segment]] = {}
+    for window in inputs.data.train.segments:
+        by_video.setdefault(window.video_id, []).append(window)
+    threshold = config.recipe.data.score_threshold
+    followed = most_frequent_classes(
+        [opened.detections.video(video) for video in by_video],
+        len(opened.detections.detector.class_names),
+        score_threshold=threshold,
+    )
+    reads, films = film_inputs(config, followed), []
+    is_multi = config.dataset.task == "multi-label"
+    with reporter.progress("film features", total=len(by_video), unit="videos") as bar:
+        for video, windows in by_video.items():
+            frames = opened.clips.frames(video)
+            features_TS = reads.of_film(frames, opened.detections.video(video))
+            labels = _labels_of_frames(
+                nearest_frames(windows, frames),
+                np.stack([np.asarray(inputs.data.train.label(window)) for window in windows]),
+                num_frames=len(features_TS),
+            )
+            films.append(TrainingFilm(features=features_TS, labels=labels))
+            bar.advance()
+    with reporter.progress("film head", total=num_epochs(), unit="epochs") as bar:
+        heads = train_film_heads(
+            films,
+            config.recipe.model.num_activities,
+            multi_label=is_multi,
+            seed=config.recipe.seed,
+            bar=bar,
+        )
+    FittedFilmHead(heads=heads, inputs=reads).write(run, config=config_digest(run))
+
+
+def _labels_of_frames(
+    frames_N: NDArray[np.int64], labels: NDArray, *, num_frames: int
+) -> NDArray[np.int64] | NDArray[np.float32]:
+    """Return the labels of all frames of a film, -1 where there is no window.
+
+    Args:
+        frames_N: index of the frame of each window.
+        labels: (N,) or (N, A) labels of the windows.
+        num_frames: number of frames.
+    """
+    own = np.full((num_frames, *labels.shape[1:]), -1, labels.dtype)
+    own[frames_N] = labels
+    return own
 
 
 def describe_training(config: TrainConfig) -> dict[str, Any]:
@@ -202,7 +278,7 @@ def describe_training(config: TrainConfig) -> dict[str, Any]:
     inputs = open_inputs(config)
     recipe = inputs.config.recipe
     url = imagenet_to_fetch(inputs.weights.published)
-    phases = plan_phases(recipe, num_segments=len(inputs.data.train))
+    phases = plan_phases(recipe, num_segments=inputs.data.train.num_drawn)
     return {
         "run": str(inputs.run),
         "recipe_name": inputs.config.recipe_name,

@@ -149,7 +149,6 @@ TWO = "video,label\na,x\nb,x\n"
     [
         (TWO, "--split 80/10", "sum to 100"),
         (TWO, "--split 80/10/10", "at least 3 groups"),
-        ("video\tlabel\na\tx\n", "", "tabs"),
         ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "omit --split"),
         ("video,label,of\na,x,1\nb,x,\n", "--split 80/20 --group of", "row 3: column 'of'"),
         ("video,start,label,of\na,0,x,1\na,1,x,2\n", "--split 80/20 --group of", "row 3"),

@@ -1,0 +1,118 @@
+"""Corrected intervals of long videos, as a timeline page writes them: the complete intervals of
+each video that the file names."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orn.data_manifests.table import LabeledRow
+from orn.data_manifests.text_files import (
+    Name,
+    Seconds,
+    VideoId,
+    column_names,
+    each_row,
+    open_table,
+    read_rows,
+)
+from orn.shared.errors import ManifestError
+from orn.shared.text import first_few
+
+_COLUMNS = ("start", "stop", "label")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectedRow:
+    """A corrected interval; without a label, the video has none."""
+
+    video: VideoId
+    start: Seconds = None
+    stop: Seconds = None
+    label: Name = ""
+
+
+def are_intervals(path: Path) -> bool:
+    """Return whether a file of corrections has intervals, not verdicts on clips."""
+    return "verdict" not in map(str.casefold, column_names(path, "corrections"))
+
+
+def corrected_intervals(
+    table: Path, rows: Mapping[int, LabeledRow], path: Path, *, observed: frozenset[str]
+) -> tuple[dict[int, LabeledRow], tuple[str, ...], str]:
+    """Return the rows of a table with corrected intervals, the corrected videos, and its new text.
+
+    The rows of a corrected video stand where its first row stood, with the other cells of that row;
+    a new video stands at the end.
+
+    Args:
+        table: the table of intervals.
+        rows: its rows by number.
+        path: CSV file with the columns video, start, stop and label.
+        observed: videos that may have no interval.
+
+    Raises:
+        ManifestError: if the file is invalid, or a video would be without an interval and is not
+            listed as observed.
+    """
+    given = _read(path)
+    videos = {row.video for row in rows.values()}
+    if empty := [video for video, own in given.items() if not own and video not in observed]:
+        raise ManifestError(
+            f"{path}: {first_few(empty)}: expected an interval, or a row in a table of what was "
+            "looked at, got none; add the video to observed.csv, with observed = "
+            '"observed.csv" in section intervals of the manifest'
+        )
+    reader = open_table(table, "the label table")
+    header = next(reader)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n", delimiter=reader.dialect.delimiter)
+    writer.writerow(header)
+    names = [cell.strip().casefold() for cell in header]
+    kept: list[LabeledRow] = []
+
+    def write(cells: list[str], own: list[CorrectedRow], group: str) -> None:
+        for row in own:
+            values = {"start": f"{row.start:.10g}", "stop": f"{row.stop:.10g}", "label": row.label}
+            changed = [values.get(name, cell) for name, cell in zip(names, cells, strict=False)]
+            writer.writerow(changed)
+            kept.append(
+                LabeledRow(
+                    video=row.video, label=row.label, start=row.start, stop=row.stop, group=group
+                )
+            )
+
+    written: set[str] = set()
+    for cells in reader:
+        listed = rows.get(reader.line_num)
+        if listed is None or listed.video not in given:
+            writer.writerow(cells)
+            kept += [] if listed is None else [listed]
+        elif listed.video not in written:
+            written.add(listed.video)
+            write([*cells[: len(names)]], given[listed.video], listed.group)
+    for video in given.keys() - videos:
+        write([video if name == "video" else "" for name in names], given[video], "")
+    return dict(enumerate(kept, start=2)), tuple(given), text.getvalue()
+
+
+def _read(path: Path) -> dict[str, list[CorrectedRow]]:
+    """Return the intervals of each corrected video, in order of time."""
+    read = read_rows(path, "corrected intervals", CorrectedRow, required=_COLUMNS)
+    given: dict[str, list[CorrectedRow]] = defaultdict(list)
+
+    def add(row: CorrectedRow) -> None:
+        own = given[row.video]
+        if not row.label and row.start is None and row.stop is None:
+            return
+        if not row.label or row.start is None or row.stop is None or row.stop < row.start:
+            raise ValueError(
+                f"expected start, stop after it, and label, got {row.start}, {row.stop} and "
+                f"{row.label!r}"
+            )
+        own.append(row)
+
+    each_row(path, read.items(), add)
+    return {video: sorted(own, key=lambda row: row.start or 0.0) for video, own in given.items()}

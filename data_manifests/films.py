@@ -1,0 +1,169 @@
+"""Long videos whose rows are intervals of activities: their splits, what was looked at in them, and
+what no interval covers, the background."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import attrgetter
+from pathlib import Path
+from statistics import median
+
+from orn.data_manifests.manifest import Manifest, TableLabels
+from orn.data_manifests.records import Films, Listing, Segment, Split
+from orn.data_manifests.table import read_splits, split_column
+from orn.data_manifests.text_files import Seconds, SplitName, VideoId, each_row, read_rows
+from orn.shared.errors import ManifestError
+from orn.shared.time_ranges import TimeRange, TimeRanges
+
+OVERLAP_SECONDS = 0.1
+"""Overlap of two intervals that is not yet an overlap of their labels, since people rarely note
+times more precisely."""
+_STEPS_PER_INTERVAL = 20
+"""Described times in an interval of median duration, as far as `_MOST_RATE` allows."""
+_LEAST_RATE, _MOST_RATE = 1.0, 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedRow:
+    """A row of a table of what was looked at; without times, the whole video."""
+
+    video: VideoId
+    start: Seconds = None
+    stop: Seconds = None
+    split: SplitName | None = None
+
+
+def with_films(
+    listing: Listing,
+    manifest: Manifest,
+    folder: Path,
+    *,
+    labels: bool,
+    split_of: Mapping[str, Sequence[Split]] | None = None,
+) -> Listing:
+    """Return a listing of intervals with its videos, also those without an interval, and with the
+    background as the last of single labels.
+
+    Args:
+        listing: the intervals.
+        manifest: the manifest.
+        folder: folder of the data set.
+        labels: whether the labels were read.
+        split_of: split of each video, in the columns of the table of splits; None: that table, if
+            any.
+
+    Raises:
+        DataRootError: if the table of what was looked at is missing.
+        ManifestError: if it is invalid, a class is named as the background, or intervals with
+            single labels overlap by more than 0.1 s.
+    """
+    settings, spec = manifest.intervals, manifest.labels
+    is_single = manifest.task == "single-label"
+    rows = read_observed(folder / settings.observed) if settings.observed else {}
+    own_split = {row.video: str(row.split or "train") for row in rows.values()}
+    if isinstance(spec, TableLabels) and spec.split_table is not None:
+        if split_of is None:
+            split_of = read_splits(folder / spec.split_table, spec)
+        column = split_column(spec)
+        own_split |= {video: split_of[video][column] for video in own_split if video in split_of}
+    own_split |= {segment.video_id: segment.split for segment in listing.segments}
+    classes = listing.classes
+    if labels and is_single:
+        if settings.background in classes:
+            raise ManifestError(
+                f"{manifest.file}: intervals.background: expected the name of no class, got "
+                f"{settings.background!r}; choose another name"
+            )
+        classes = (*classes, settings.background)
+        if isinstance(spec, TableLabels):
+            check_overlaps(listing.segments, where=str(folder / spec.table))
+    films = Films(
+        background=settings.background if is_single else None,
+        rate=settings.rate,
+        window_seconds=settings.window_seconds,
+        split_of=own_split,
+        group_of={segment.video_id: segment.group for segment in listing.segments},
+        observed=_observed(rows.values()),
+    )
+    video_ids = tuple(dict.fromkeys([*listing.video_ids, *own_split]))
+    return replace(listing, classes=classes, video_ids=video_ids, films=films)
+
+
+def read_observed(path: Path) -> dict[int, ObservedRow]:
+    """Return the rows of a table of what was looked at by number.
+
+    Raises:
+        DataRootError: if the table does not exist.
+        ManifestError: if columns or rows are invalid.
+    """
+    rows = read_rows(path, "the table of what was looked at", ObservedRow)
+
+    def checked(row: ObservedRow) -> None:
+        if row.stop is not None and row.stop <= (row.start or 0):
+            raise ValueError(f"expected stop after start, got {row.start} and {row.stop}")
+
+    each_row(path, rows.items(), checked)
+    return rows
+
+
+def _observed(rows: Iterable[ObservedRow]) -> dict[str, tuple[TimeRange, ...]]:
+    ranges: dict[str, list[TimeRange]] = defaultdict(list)
+    for row in rows:
+        ranges[row.video].append(TimeRange(row.start, row.stop))
+    return {video: TimeRanges.of(own).ranges for video, own in ranges.items()}
+
+
+def overlapping(segments: Iterable[Segment]) -> tuple[Segment, Segment] | None:
+    """Return two intervals of a video that overlap by more than 0.1 s; None if there are none."""
+    by_video: dict[str, list[Segment]] = defaultdict(list)
+    for segment in segments:
+        by_video[segment.video_id].append(segment)
+    for own in by_video.values():
+        for one, other in pairwise(sorted(own, key=_start)):
+            common = min(_stop(one), _stop(other)) - _start(other)
+            if common > OVERLAP_SECONDS:
+                return one, other
+    return None
+
+
+def check_overlaps(segments: Iterable[Segment], *, where: str) -> None:
+    """Raise ManifestError if intervals of a video overlap by more than 0.1 s."""
+    if (pair := overlapping(segments)) is None:
+        return
+    one, other = (f"{_start(own):g} to {_stop(own):g} s" for own in pair)
+    raise ManifestError(
+        f"{where}: video {pair[0].video_id!r}: expected intervals that do not overlap by more than "
+        f"{OVERLAP_SECONDS:g} s, got {one} and {other}; correct the times, or set task = "
+        '"multi-label" and metric = "map" in the manifest'
+    )
+
+
+def usual_rate(segments: Sequence[Segment]) -> float:
+    """Return the described times per second for intervals: 20 in one of median duration, but 1 to
+    10 per second."""
+    seconds = max(median(_stop(own) - _start(own) for own in segments), OVERLAP_SECONDS)
+    wanted = _STEPS_PER_INTERVAL / seconds
+    return float(min(max(round(wanted), _LEAST_RATE), _MOST_RATE))
+
+
+def uncovered_share(segments: Sequence[Segment], seconds_of: Mapping[str, float]) -> float:
+    """Return which share of videos no segment covers, 0..1.
+
+    Args:
+        segments: segments with times.
+        seconds_of: duration of each video.
+    """
+    by_video: dict[str, list[TimeRange]] = defaultdict(list)
+    for segment in segments:
+        by_video[segment.video_id].append(TimeRange(segment.start_seconds, segment.stop_seconds))
+    covered = 0.0
+    for video, seconds in seconds_of.items():
+        spans = TimeRanges.of(by_video[video]).ranges
+        covered += sum(min(span.stop, seconds) - max(span.start, 0.0) for span in spans)
+    total = sum(seconds_of.values())
+    return max(1 - covered / total, 0.0) if total else 0.0
+
+
+_start = attrgetter("start_seconds")
+_stop = attrgetter("stop_seconds")

@@ -1,0 +1,103 @@
+"""What `orn manifest new --intervals` infers from a table of intervals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orn.data_manifests.films import overlapping, read_observed, usual_rate
+from orn.data_manifests.guess_table import TableGuess
+from orn.data_manifests.records import Segment, Task
+from orn.data_manifests.table import LabeledRow
+from orn.shared.config.toml_files import toml_value
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ManifestError
+
+_OBSERVED_NAME = "observed.csv"
+"""Name of a table of what was looked at, next to the table of intervals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmsGuess:
+    """Properties inferred from a table of intervals."""
+
+    task: Task
+    """Multi-label if intervals of a video overlap."""
+    background: str
+    """Name of what no interval covers: none, or if this is a class, background."""
+    rate: float
+    """Described times per second."""
+    observed: tuple[str, ...] | None
+    """Videos of the table of what was looked at; None without one."""
+    reason: str
+    """Explanation of the task."""
+
+    def with_observed(self, rows: Mapping[int, LabeledRow]) -> dict[int, LabeledRow]:
+        """Return rows, and one without a label for each video that was looked at in vain."""
+        listed = {row.video for row in rows.values()}
+        others = [video for video in self.observed or () if video not in listed]
+        first = max(rows) + 1
+        empty = {
+            first + n: LabeledRow(video=video, label="", group=video)
+            for n, video in enumerate(others)
+        }
+        return {**rows, **empty}
+
+    def lines(self) -> str:
+        """Return the lines of a manifest."""
+        observed = f"observed = {toml_value(_OBSERVED_NAME)}"
+        return "\n".join(
+            [
+                "",
+                "[intervals]",
+                "# Name of what no interval covers; with multiple labels, it is not read.",
+                f"background = {toml_value(self.background)}",
+                "# Described times per second; more find short intervals, and need more room.",
+                f"rate = {toml_value(self.rate)}",
+                "# What was looked at: columns video, start, stop. Without it, whole videos.",
+                f"# {observed}" if self.observed is None else observed,
+                "",
+            ]
+        )
+
+
+def guess_films(table: Path, rows: Mapping[int, LabeledRow], guess: TableGuess) -> FilmsGuess:
+    """Return the properties of a table of intervals.
+
+    Raises:
+        ManifestError: if a row has no times, or the table of what was looked at is invalid.
+    """
+    if not guess.has_times:
+        number = next(
+            number for number, row in rows.items() if row.start is None or row.stop is None
+        )
+        raise ManifestError(
+            f"{table}, row {number}: expected start and stop in seconds for --intervals, got an "
+            "empty cell; add them, or omit --intervals"
+        )
+    segments = [
+        Segment(
+            id=str(number),
+            video_id=row.video,
+            split="train",
+            start_seconds=row.start,
+            stop_seconds=row.stop,
+        )
+        for number, row in rows.items()
+    ]
+    task, reason = guess.task, "intervals: each time has one label or none"
+    if task == "multi-label":
+        reason = "intervals: cells have several labels"
+    elif pair := overlapping(segments):
+        task = "multi-label"
+        reason = f"intervals overlap (rows {pair[0].id} and {pair[1].id}): several labels a time"
+    path = table.with_name(_OBSERVED_NAME)
+    observed = None
+    if not_a_file(path) is None:
+        observed = tuple(dict.fromkeys(row.video for row in read_observed(path).values()))
+    return FilmsGuess(
+        task=task,
+        background="background" if "none" in guess.classes else "none",
+        rate=usual_rate(segments),
+        observed=observed,
+        reason=reason,
+    )

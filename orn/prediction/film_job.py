@@ -1,0 +1,144 @@
+"""`orn predict` with a model of intervals: films one after another, and what is written of them."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from orn.data_manifests.records import Video
+from orn.prediction.detecting import Objects
+from orn.prediction.film_prediction import FilmPrediction, intervals_text, predict_film
+from orn.prediction.predict_config import PredictConfig
+from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
+from orn.prediction.timeline_page import FoundInterval, Timeline, write_timeline
+from orn.shared.echo import json_text
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.plan import FailedVideo
+from orn.shared.jobs.progress import Reporter
+from orn.shared.jobs.workers import terminated_as_interrupted
+from orn.shared.text import counted
+from orn.shared.text_summary import Summary, Table
+from orn.stage2_train.runs.trained import OpenedModel
+
+logger = logging.getLogger(__name__)
+
+
+def predict_films(
+    model: OpenedModel,
+    videos: Sequence[Video],
+    request: PredictConfig,
+    reporter: Reporter,
+    objects: Callable[[], AbstractContextManager[Objects]],
+    *,
+    write: Callable[[str], None],
+    as_json: bool,
+) -> PredictedVideos:
+    """Find the intervals in films, write them and the requested files.
+
+    Args:
+        model: a model of intervals.
+        videos: the films.
+        request: the other options.
+        reporter: shows the progress.
+        objects: opens the objects of the films.
+        write: takes the text of the results.
+        as_json: write each interval as a line of JSON, in place of a table for each film.
+
+    Raises:
+        ConfigError: if an option does not apply.
+        PipelineError: if the detector cannot be loaded, or a file cannot be written.
+    """
+    _check(model, videos, request)
+    failed, films = list[FailedVideo](), dict[str, FilmPrediction]()
+    with (
+        terminated_as_interrupted(),
+        reporter.progress("predict", total=len(videos), unit="videos") as bar,
+        objects() as open_objects,
+    ):
+        for video in videos:
+            done = 0
+
+            def described(number: int) -> None:
+                nonlocal done
+                done += number
+                bar.advance(0, note=f"{counted(done, 'time')} described")
+
+            try:
+                with open_objects(video, lambda _: None) as (listed, detections):
+                    films[video.id] = predict_film(model, listed, detections, described)
+            except VIDEO_ERRORS as err:
+                logger.warning("video %s failed: %s", video.id, err)
+                reason = err.reason if err.where == str(video.path) else str(err)
+                failed.append(FailedVideo(id=video.id, reason=reason))
+                if as_json:
+                    write(json_text({"kind": "failed", "video": video.id, "reason": reason}))
+            bar.advance()
+    for film in films.values():
+        for record in film.as_json() if as_json else ():
+            write(json_text(record))
+        if not as_json:
+            write(_table(film).text() + "\n")
+    if request.csv is not None:
+        write_text(request.csv, intervals_text([*films.values()]))
+    for video in videos if request.html is not None else ():
+        if video.id in films:
+            _write_page(request.html, films[video.id], video, model)
+    return PredictedVideos(segments={}, films=films, failed=failed, num_videos=len(videos))
+
+
+def _check(model: OpenedModel, videos: Sequence[Video], request: PredictConfig) -> None:
+    """Raise ConfigError if an option does not apply to a model of intervals."""
+    for name, is_given in (
+        ("--window", request.window is not None),
+        ("--pairs", request.pairs > 0),
+        ("--overlay", request.overlay is not None),
+    ):
+        if is_given:
+            raise ConfigError(f"{model.path}: a model of intervals has no {name}; omit it")
+    if request.html is not None and len(videos) > 1:
+        raise ConfigError(
+            f"--html: expected one video for a page of its timeline, got {len(videos)}; predict "
+            "them one by one"
+        )
+
+
+def _table(film: FilmPrediction) -> Summary:
+    """Return a table of the intervals of a film."""
+    rows = [
+        (
+            f"{own.start:.2f} - {own.stop:.2f} s",
+            film.classes[own.activity],
+            f"{own.probability:.0%}",
+        )
+        for own in film.intervals
+    ]
+    table = Table(header=("interval", "activity", "probability"), rows=rows)
+    return Summary(title=film.video, tables=[table])
+
+
+def _write_page(path: Path | None, film: FilmPrediction, video: Video, model: OpenedModel) -> None:
+    """Write the timeline of a film."""
+    assert path is not None
+    found = (
+        FoundInterval(
+            start=own.start,
+            stop=own.stop,
+            label=film.classes[own.activity],
+            probability=own.probability,
+        )
+        for own in film.intervals
+    )
+    timeline = Timeline(
+        video=film.video,
+        film=os.path.relpath(video.path, path.absolute().parent) if video.path.is_file() else None,
+        duration=film.end,
+        classes=film.classes,
+        times=film.seconds,
+        probabilities=film.probabilities[:, : len(film.classes)],
+        found=tuple(found),
+        exclusive=not model.is_multi_label,
+        update_command="orn manifest update TABLE.csv --corrections FILE.csv",
+    )
+    write_timeline(path, timeline)

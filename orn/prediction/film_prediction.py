@@ -1,0 +1,189 @@
+"""Intervals of activities in a long video, from a model that was trained on intervals.
+
+Each described time is the middle of a window, and each frame is decoded and described once, in
+blocks, so that memory grows only with the features and probabilities of the described times.
+
+T described times, B times of a block, A outputs.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.data_manifests.records import Segment, Video
+from orn.shared.errors import CheckpointError
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.stage2_train.clip_store.decoded import DecodedVideo
+from orn.stage2_train.clip_store.frame_maps import FrameMapper, compute_maps
+from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.sampling import ClipRequest
+from orn.stage2_train.clips.windows import end_of_video, window_at
+from orn.stage2_train.intervals.decoder import find_intervals
+from orn.stage2_train.intervals.film_features import BLOCK
+from orn.stage2_train.intervals.records import Interval
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.parts.temperatures import PartLogits
+from orn.stage2_train.runs.open_data import clip_settings
+from orn.stage2_train.runs.predictions import check_finite, probabilities
+from orn.stage2_train.runs.run_config import check_detector_classes
+from orn.stage2_train.runs.trained import OpenedModel
+
+_KEPT_BYTES = 16 * 2**20
+"""Size of the cache for objects, which is small because windows only move forward."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilmPrediction:
+    """What a model found in a long video."""
+
+    video: str
+    """Id of the video."""
+    classes: tuple[str, ...]
+    """Names of the activities, without background."""
+    end: float
+    """Seconds at which the video ends."""
+    seconds: NDArray[np.float64]
+    """(T,) described times."""
+    probabilities: NDArray[np.float32]
+    """(T, A) probabilities of the activities, and of the background of single labels."""
+    intervals: tuple[Interval, ...]
+    """Intervals in order of their start."""
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Return video, start, stop, label and probability of each interval."""
+        return [
+            (
+                self.video,
+                f"{own.start:.3f}",
+                f"{own.stop:.3f}",
+                self.classes[own.activity],
+                f"{own.probability:.4f}",
+            )
+            for own in self.intervals
+        ]
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return a JSON object for each interval."""
+        return [
+            {
+                "kind": "interval",
+                "video": self.video,
+                "start": round(own.start, 6),
+                "end": round(own.stop, 6),
+                "label": self.classes[own.activity],
+                "probability": round(own.probability, 6),
+            }
+            for own in self.intervals
+        ]
+
+
+def intervals_text(films: Sequence[FilmPrediction]) -> str:
+    """Return the intervals of films as CSV: video, start, stop, label, probability."""
+    text = io.StringIO()
+    rows = [row for film in films for row in film.rows()]
+    header = ("video", "start", "stop", "label", "probability")
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def predict_film(
+    model: OpenedModel,
+    video: Video,
+    detections: DetectionFolder,
+    advance: Callable[[int], None] = lambda num_times: None,
+) -> FilmPrediction:
+    """Return the intervals in a video.
+
+    Args:
+        model: a model that was trained on intervals.
+        video: a video with the same id as in the detections.
+        detections: shards with its objects.
+        advance: called with the number of times of each finished block.
+
+    Raises:
+        PipelineError: if the video or its objects cannot be read or do not fit the model.
+    """
+    record, is_multi = model.config.clips, model.is_multi_label
+    window, rate = record.window_seconds, record.frames.rate
+    assert window is not None and rate is not None, "windows at a rate"
+    names, where = detections.detector.class_names, f"the detections of video {video.id}"
+    check_detector_classes(model.path, model.config, names, where=where)
+    if not model.temperatures.decoder:
+        raise CheckpointError(
+            f"{model.path}: expected a decoder of intervals, which calibration fits, got none; run "
+            "the command that trained the run again"
+        )
+    frames = DecodedVideo(video, record.frames, _mapper(model))
+    seconds_T = frames.seconds
+    windows = [window_at(video.id, seconds, window) for seconds in seconds_T.tolist()]
+    logits = _logits(model, windows, frames, detections, advance)
+    whole_TA = logits.whole(model.temperatures.row(), multi_label=is_multi)
+    check_finite({"model": whole_TA}, [own.id for own in windows], of=model.path)
+    chances_TA = probabilities(whole_TA, multi_label=is_multi)
+    return FilmPrediction(
+        video=video.id,
+        classes=model.classes if is_multi else model.classes[:-1],
+        end=end_of_video(frames.decoded_seconds),
+        seconds=seconds_T,
+        probabilities=chances_TA,
+        intervals=tuple(find_intervals(model.temperatures.decoder, chances_TA, seconds_T, rate)),
+    )
+
+
+def _mapper(model: OpenedModel) -> FrameMapper | None:
+    """Return what computes the maps of frames; None for a network that reads frames."""
+    network = model.network
+    if not model.config.recipe.model.has_frozen_maps or not isinstance(network, ObjectVideoNetwork):
+        return None
+    assert network.backbone is not None, "a network of maps"
+    return partial(compute_maps, network.backbone)
+
+
+def _logits(
+    model: OpenedModel,
+    windows: Sequence[Segment],
+    frames: DecodedVideo,
+    detections: DetectionFolder,
+    advance: Callable[[int], None],
+) -> PartLogits:
+    """Return the logits of the parts of a model for the windows of a film."""
+    config = model.config
+    has_maps = config.recipe.model.has_frozen_maps
+    settings = clip_settings(config.recipe, task=config.dataset.task, has_maps=has_maps)
+    labeled = [_with_some_label(window) for window in windows]
+    clips = ClipDataset(labeled, frames, detections, settings, cache_bytes=_KEPT_BYTES)
+    film = detections.video(windows[0].video_id)
+    head = model.film_head
+    features = head.inputs.blocks(frames, film) if head else None
+    network, forest, described = [], [], []
+    for first in range(0, len(windows), BLOCK):
+        numbers = range(first, min(first + BLOCK, len(windows)))
+        batch = collate([clips[ClipRequest(number)] for number in numbers])
+        output = model.output(batch.to(model.device)).by_head()
+        network.append(next(iter(output.values())).float().cpu().numpy())
+        own = windows[first : numbers.stop]
+        if model.forest is not None:
+            forest.append(model.forest.of_segments(own, detections, frames))
+        if features is not None:
+            described.append(next(features))
+        advance(len(own))
+    film_TA = None
+    if head is not None:
+        film_TA = head.heads.logits(head.inputs.with_changes(np.concatenate(described)))
+    return PartLogits(
+        network=np.concatenate(network),
+        forest=np.concatenate(forest) if forest else None,
+        film=film_TA,
+    )
+
+
+def _with_some_label(window: Segment) -> Segment:
+    """Return a window with a label, which every clip has and no prediction reads."""
+    return replace(window, labels=(0,))

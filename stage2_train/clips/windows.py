@@ -1,0 +1,208 @@
+"""Windows of long videos as clips: segments of equal duration around each described time, labeled
+with the activity at this time.
+
+They are computed from the intervals of a data set whenever they are needed. Windows reach beyond
+both ends of a video, so that every time is the middle of one; there, a window has fewer frames.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.data_manifests.records import Dataset, Films, Segment
+from orn.shared.time_ranges import TimeRange
+
+_PER_INTERVAL = 2.0
+"""Duration of a window, in median durations of a training interval."""
+_DRAWN = 3
+"""Windows of an epoch of training that cover each time of an activity, on average."""
+_MOST_BACKGROUND = 1.0
+"""Windows of background in an epoch of training, at most, in those of activities."""
+
+
+def window_seconds(dataset: Dataset, clip_frames: int) -> float:
+    """Return the duration of the windows of a data set of long videos: that of its manifest, or
+    twice the median duration of its training intervals, but at least `clip_frames` described
+    times."""
+    films = _films(dataset)
+    if films.window_seconds is not None:
+        return films.window_seconds
+    seconds = [
+        segment.stop_seconds - segment.start_seconds
+        for segment in dataset.segments
+        if segment.split == "train"
+        and segment.start_seconds is not None
+        and segment.stop_seconds is not None
+    ]
+    usual = _PER_INTERVAL * median(seconds) if seconds else 0.0
+    return max(usual, clip_frames / films.rate)
+
+
+def windows_per_drawn(window: float, rate: float) -> int:
+    """Return the number of windows, one at each described time, of which an epoch of training draws
+    one: those in a third of a window."""
+    return max(round(window * rate / _DRAWN), 1)
+
+
+def end_of_video(seconds_F: NDArray[np.float64]) -> float:
+    """Return the time at which a video ends, given the (F,) times of its frames: a median distance
+    after the last one."""
+    distance = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
+    return float(seconds_F[-1]) + distance
+
+
+def described_times(
+    end: float, rate: float, observed: Sequence[TimeRange] = (TimeRange(),)
+) -> NDArray[np.float64]:
+    """Return the (N,) described times of a video before its end that were observed."""
+    times_N = np.arange(int(np.ceil(end * rate - 1e-6))) / rate
+    is_seen_N = [any(seconds in span for span in observed) for seconds in times_N.tolist()]
+    return times_N[np.array(is_seen_N, np.bool_)]
+
+
+def labels_at(
+    segments: Sequence[Segment], seconds_N: NDArray[np.float64], num_classes: int
+) -> NDArray[np.bool_]:
+    """Return (N, A) whether an interval of a class covers each time.
+
+    Args:
+        segments: the intervals of a video.
+        seconds_N: the times.
+        num_classes: A.
+    """
+    is_NA = np.zeros((len(seconds_N), num_classes), np.bool_)
+    for segment in segments:
+        span = TimeRange(segment.start_seconds, segment.stop_seconds)
+        inside_N = (span.start <= seconds_N) & (seconds_N < span.stop)
+        for label in segment.labels:
+            is_NA[inside_N, label] = True
+    return is_NA
+
+
+def latest_labels(
+    segments: Sequence[Segment], seconds_N: NDArray[np.float64], background: int
+) -> NDArray[np.int64]:
+    """Return the (N,) class at each time: that of the interval that began last, or background."""
+    labels_N = np.full(len(seconds_N), background)
+    for segment in sorted(segments, key=lambda own: own.start_seconds or 0.0):
+        if segment.labels:
+            span = TimeRange(segment.start_seconds, segment.stop_seconds)
+            labels_N[(span.start <= seconds_N) & (seconds_N < span.stop)] = segment.labels[0]
+    return labels_N
+
+
+def with_windows(
+    dataset: Dataset, clip_frames: int, end_of: Callable[[str], float | None]
+) -> Dataset:
+    """Return a data set whose segments are the windows of its long videos.
+
+    Args:
+        dataset: the data set, whose segments are intervals.
+        clip_frames: number of frames of a clip.
+        end_of: returns the time at which a video ends, in seconds; None if it is not known, and
+            the video is left out.
+    """
+    window = window_seconds(dataset, clip_frames)
+    own: Mapping[str, list[Segment]] = {video.id: [] for video in dataset.videos}
+    for segment in dataset.segments:
+        own[segment.video_id].append(segment)
+    windows = (
+        window_of
+        for video_id, intervals in own.items()
+        if (end := end_of(video_id)) is not None
+        for window_of in _windows(dataset, video_id, intervals, end, window)
+    )
+    return replace(dataset, segments=tuple(windows))
+
+
+def _windows(
+    dataset: Dataset,
+    video_id: str,
+    intervals: Sequence[Segment],
+    end: float,
+    window: float,
+) -> Iterator[Segment]:
+    films = _films(dataset)
+    observed = films.observed.get(video_id, (TimeRange(),))
+    middles_N = described_times(end, films.rate, observed)
+    labels: list[tuple[int, ...]]
+    if dataset.task == "single-label":
+        background = len(dataset.classes) - 1
+        labels = [(int(own),) for own in latest_labels(intervals, middles_N, background)]
+    else:
+        is_NA = labels_at(intervals, middles_N, len(dataset.classes))
+        labels = [tuple(np.flatnonzero(is_A).tolist()) for is_A in is_NA]
+    for middle, own in zip(middles_N.tolist(), labels, strict=True):
+        yield replace(
+            window_at(video_id, middle, window),
+            split=films.split_of.get(video_id, "train"),
+            labels=own,
+            group=films.group_of.get(video_id),
+        )
+
+
+def whole_videos(dataset: Dataset) -> Dataset:
+    """Return a data set whose segments are its whole long videos, without labels."""
+    split_of = _films(dataset).split_of
+    videos = (
+        Segment(id=video.id, video_id=video.id, split=split_of.get(video.id, "train"))
+        for video in dataset.videos
+    )
+    return replace(dataset, segments=tuple(videos))
+
+
+def window_at(video_id: str, middle: float, window: float) -> Segment:
+    """Return a window of a video without a label."""
+    return Segment(
+        id=f"{video_id}@{middle:.3f}",
+        video_id=video_id,
+        split="test",
+        start_seconds=middle - window / 2,
+        stop_seconds=middle + window / 2,
+    )
+
+
+def middle_of(segment: Segment) -> float:
+    """Return the middle of a window in seconds."""
+    assert segment.start_seconds is not None and segment.stop_seconds is not None
+    return (segment.start_seconds + segment.stop_seconds) / 2
+
+
+def drawn_windows(
+    is_background_N: NDArray[np.bool_], one_of: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the indices of windows for an epoch in random order: a share of the windows of
+    activities, and at most as many of background.
+
+    Args:
+        is_background_N: (N,) whether each window shows no activity.
+        one_of: number of windows of which one is drawn.
+        generator: random generator.
+    """
+    numbers = _numbers_drawn(is_background_N, one_of)
+    drawn = [
+        generator.permutation(np.flatnonzero(is_background_N == kind))[:number]
+        for kind, number in zip((False, True), numbers, strict=True)
+    ]
+    return generator.permutation(np.concatenate(drawn))
+
+
+def num_drawn(is_background_N: NDArray[np.bool_], one_of: int) -> int:
+    """Return the number of windows from `drawn_windows`."""
+    return sum(_numbers_drawn(is_background_N, one_of))
+
+
+def _numbers_drawn(is_background_N: NDArray[np.bool_], one_of: int) -> tuple[int, int]:
+    """Return the number of windows of activities and of background in an epoch."""
+    background = int(is_background_N.sum())
+    activities = -(-(len(is_background_N) - background) // one_of)
+    background = -(-background // one_of)
+    return activities, min(background, round(_MOST_BACKGROUND * activities) or background)
+
+
+def _films(dataset: Dataset) -> Films:
+    assert dataset.films is not None, "a data set of clips"
+    return dataset.films

@@ -1,0 +1,172 @@
+"""Intervals that a model finds in long videos, from the predictions of its windows: decoders of the
+model, and the results of an evaluation.
+
+T described times of a film, A outputs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.data_manifests.records import Segment
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clips.windows import end_of_video
+from orn.stage2_train.evaluation.film_figures import interval_values
+from orn.stage2_train.intervals.decoder import (
+    Track,
+    find_intervals,
+    fit_decoder,
+    stretches_of,
+)
+from orn.stage2_train.intervals.records import Interval, intervals_of_segments
+from orn.stage2_train.intervals.tally import Film
+from orn.stage2_train.runs.eval_file import FilmRow
+from orn.stage2_train.runs.open_data import OpenedData
+from orn.stage2_train.runs.predictions import Predictions, probabilities
+
+Labels = NDArray[np.int64] | NDArray[np.float32]
+
+
+def labels_of_windows(
+    windows: Sequence[Segment], rate: float, *, num_classes: int, multi_label: bool
+) -> list[Labels]:
+    """Return the labels of windows in stretches of described times: (T,) or (T, A).
+
+    Args:
+        windows: windows of films.
+        rate: described times per second.
+        num_classes: A.
+        multi_label: whether windows can have several labels.
+    """
+    if multi_label:
+        labels = np.zeros((len(windows), num_classes), np.float32)
+        for row, window in enumerate(windows):
+            labels[row, list(window.labels)] = 1
+    else:
+        labels = np.array([window.labels[0] for window in windows], np.int64)
+    ids = [window.id for window in windows]
+    return [labels[stretch.rows] for stretch in stretches_of(ids, rate)]
+
+
+def decoder_of(
+    training: Sequence[Labels], predictions: Predictions | None, rate: float, num_outputs: int
+) -> tuple[Track, ...]:
+    """Return a decoder: paths of training films, and weights that are chosen on the calibrated
+    predictions of others; the usual weights without any.
+
+    Args:
+        training: labels of the stretches of training films.
+        predictions: predictions of windows that trained no weights.
+        rate: described times per second.
+        num_outputs: A.
+    """
+    if not training:
+        return ()
+    held_out = []
+    if predictions is not None:
+        chances_NA = _chances(predictions)
+        held_out = [
+            (chances_NA[stretch.rows], predictions.labels[stretch.rows])
+            for stretch in stretches_of(predictions.ids, rate)
+        ]
+    return fit_decoder(training, held_out, num_outputs)
+
+
+def _chances(predictions: Predictions) -> NDArray[np.float32]:
+    return probabilities(predictions.logits, multi_label=predictions.labels.ndim == 2)
+
+
+def film_rows(opened: OpenedData, predictions: Predictions) -> list[FilmRow]:
+    """Return the films of predictions with their true intervals, without found ones."""
+    dataset = opened.dataset
+    films = dataset.films
+    assert films is not None, "a data set of clips"
+    background = None if films.background is None else len(dataset.classes) - 1
+    own: dict[str, list[Segment]] = {}
+    for segment in dataset.segments:
+        own.setdefault(segment.video_id, []).append(segment)
+    groups = predictions.groups or predictions.ids
+    group_of = {
+        name.rpartition("@")[0]: group for name, group in zip(predictions.ids, groups, strict=True)
+    }
+    return [
+        FilmRow(
+            video=video,
+            group=group,
+            end=end_of_video(opened.clips.frames(video).seconds),
+            observed=tuple(
+                (span.start_seconds, span.stop_seconds)
+                for span in films.observed.get(video, (TimeRange(),))
+            ),
+            true=tuple(
+                (one.start, one.stop, one.activity)
+                for one in intervals_of_segments(own.get(video, ()), background)
+            ),
+            found=(),
+        )
+        for video, group in group_of.items()
+    ]
+
+
+def with_found(
+    rows: Sequence[FilmRow],
+    predictions: Predictions,
+    decoder_of_video: Callable[[str], Sequence[Track]],
+    rate: float,
+) -> list[FilmRow]:
+    """Return films with the intervals that are found in them.
+
+    Args:
+        rows: the films.
+        predictions: predictions of their windows.
+        decoder_of_video: returns the decoder for a film.
+        rate: described times per second.
+    """
+    chances_NA = _chances(predictions)
+    found: dict[str, list[Interval]] = {row.video: [] for row in rows}
+    for stretch in stretches_of(predictions.ids, rate):
+        tracks = decoder_of_video(stretch.video)
+        own_TA = chances_NA[stretch.rows]
+        found[stretch.video] += find_intervals(tracks, own_TA, stretch.seconds, rate)
+    return [
+        row.model_copy(
+            update={
+                "found": tuple(
+                    (own.start, own.stop, own.activity, own.probability) for own in found[row.video]
+                )
+            }
+        )
+        for row in rows
+    ]
+
+
+def film_values(
+    rows: Sequence[FilmRow], classes: Sequence[str], rate: float, *, multi_label: bool
+) -> dict[str, Any]:
+    """Return the fields of `FilmResults` for films with found intervals.
+
+    Args:
+        rows: the films.
+        classes: names of the outputs, with the background of single labels last.
+        rate: described times per second.
+        multi_label: whether labels can overlap.
+    """
+    activities = classes if multi_label else classes[:-1]
+    values = interval_values([_film(row) for row in rows], activities, multi_label=multi_label)
+    return {"films": list(rows), "rate": rate, **values}
+
+
+def _film(row: FilmRow) -> Film:
+    return Film(
+        video=row.video,
+        group=row.group,
+        end=row.end,
+        observed=tuple(TimeRange(*span) for span in row.observed),
+        true=tuple(Interval(start=a, stop=b, activity=label) for a, b, label in row.true),
+        found=tuple(
+            Interval(start=start, stop=stop, activity=label, probability=chance)
+            for start, stop, label, chance in row.found
+        ),
+    )

@@ -1,0 +1,117 @@
+"""The head over time of a model, and what it reads; stored beside the weights of the network.
+
+N windows, T described times of a film, A labels.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
+
+from orn.data_manifests.records import Segment
+from orn.shared.errors import CheckpointError
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.text import path_text
+from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
+from orn.stage2_train.clips.windows import middle_of
+from orn.stage2_train.intervals import FILM_HEAD_NAME
+from orn.stage2_train.intervals.film_features import MOST_FOLLOWED, FilmInputs
+from orn.stage2_train.intervals.film_head import FilmHeads
+from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
+
+_REMEDY = "restore the files of the run, or train it again"
+_FOLLOWED = TypeAdapter(
+    Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=MOST_FOLLOWED)]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedFilmHead:
+    """A head over time, and what it reads."""
+
+    heads: FilmHeads
+    inputs: FilmInputs
+
+    def of_windows(
+        self, windows: Sequence[Segment], detections: DetectionFolder, frames: DatasetFrames
+    ) -> NDArray[np.float32]:
+        """Return the (N, A) logits at the middles of windows; see `FilmHeads.logits`.
+
+        Raises:
+            PipelineError: if objects, maps or motion cannot be read.
+        """
+        rows_of: dict[str, list[int]] = {}
+        for row, window in enumerate(windows):
+            rows_of.setdefault(window.video_id, []).append(row)
+        logits_NA: NDArray[np.float32] | None = None
+        for video_id, rows in rows_of.items():
+            video = frames.frames(video_id)
+            features_TS = self.inputs.of_film(video, detections.video(video_id))
+            own_TA = self.heads.logits(features_TS)
+            if logits_NA is None:
+                logits_NA = np.zeros((len(windows), own_TA.shape[1]), np.float32)
+            logits_NA[rows] = own_TA[nearest_frames([windows[row] for row in rows], video)]
+        assert logits_NA is not None, "no windows"
+        return logits_NA
+
+    def write(self, run: Path, *, config: str) -> None:
+        """Write the head to a run folder.
+
+        Args:
+            run: the folder.
+            config: digest of the run's configuration.
+
+        Raises:
+            PipelineError: if the file cannot be written.
+        """
+        about = {"followed": json.dumps(self.inputs.followed), "config": config}
+        write_tensors(run / FILM_HEAD_NAME, self.heads.state_dict(), about)
+
+
+def nearest_frames(windows: Sequence[Segment], video: VideoFrames) -> NDArray[np.int64]:
+    """Return the (N,) indices of the frames nearest to the middles of windows of a video."""
+    middles_N, seconds_T = np.array([middle_of(own) for own in windows]), video.seconds
+    after_N = np.clip(np.searchsorted(seconds_T, middles_N), 1, max(len(seconds_T) - 1, 1))
+    before_N = after_N - 1
+    if len(seconds_T) == 1:
+        return np.zeros(len(windows), np.int64)
+    is_later_N = seconds_T[after_N] - middles_N < middles_N - seconds_T[before_N]
+    return np.where(is_later_N, after_N, before_N)
+
+
+def read_film_head(
+    run: Path, *, config: str, reads: FilmInputs, num_labels: int, multi_label: bool
+) -> FittedFilmHead | None:
+    """Return the head over time of a run; None if it has none.
+
+    Args:
+        run: run folder or exported run.
+        config: digest of the run's configuration.
+        reads: what it reads by this configuration, except the followed classes.
+        num_labels: A.
+        multi_label: whether a time can have several labels.
+
+    Raises:
+        CheckpointError: if the file is damaged, or belongs to another run.
+    """
+    path = run / FILM_HEAD_NAME
+    if not path.exists():
+        return None
+    tensors, about = read_tensors(path, what="the head over time of a run", remedy=_REMEDY)
+    try:
+        if about["config"] != config:
+            raise ValueError("a different configuration")
+        reads = replace(reads, followed=_FOLLOWED.validate_json(about["followed"]))
+        heads = FilmHeads(reads.num_features, num_labels, multi_label=multi_label)
+        heads.load_state_dict(tensors)
+    except (ValueError, KeyError, RuntimeError) as err:
+        raise CheckpointError(
+            f"{path_text(path)}: expected the head over time of this run, got a different file; "
+            f"{_REMEDY}"
+        ) from err
+    return FittedFilmHead(heads=heads.eval(), inputs=reads)

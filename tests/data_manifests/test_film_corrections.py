@@ -1,0 +1,66 @@
+"""Corrected intervals of long videos, applied to a table."""
+
+from pathlib import Path
+
+import pytest
+
+TABLE = """video,start,stop,label,group
+one.mp4,1,2,open,a
+two.mp4,0,3,open,b
+one.mp4,4,4.5,close,a
+three.mp4,1,2,close,c
+"""
+CORRECTED = """"video","start","stop","label"
+"one.mp4","1.100","2.000","open"
+"one.mp4","6.000","7.000","pour"
+"""
+
+
+@pytest.fixture
+def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write, orn) -> Path:
+    """A folder with a manifest of intervals in three films."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORN_DATA", raising=False)
+    write(tmp_path / "films" / "labels.csv", TABLE)
+    for name in ("one", "two", "three"):
+        write(tmp_path / "films" / f"{name}.mp4")
+    options = ("--folds", "2", "--group", "group")
+    orn("manifest", "new", "films/labels.csv", "--intervals", *options)
+    return tmp_path
+
+
+def test_corrections_replace_the_intervals_of_the_films_they_name(films, write, orn):
+    write(films / "one.corrections.csv", CORRECTED)
+    orn("manifest", "update", "films/labels.csv", "--corrections", "one.corrections.csv")
+    assert (films / "films" / "labels.csv").read_text().splitlines() == [
+        "video,start,stop,label,group",
+        "one.mp4,1.1,2,open,a",
+        "one.mp4,6,7,pour,a",
+        "two.mp4,0,3,open,b",
+        "three.mp4,1,2,close,c",
+    ]
+    assert (films / "films" / "classes.txt").read_text().splitlines() == ["close", "open", "pour"]
+    assert (films / "films" / "labels.previous.csv").read_text() == TABLE
+    again = orn("manifest", "update", "films.toml", "--corrections", "one.corrections.csv")
+    assert "written" not in again.stderr
+
+
+def test_a_film_without_intervals_must_have_been_observed(films, write, orn):
+    write(films / "empty.csv", "video,start,stop,label\none.mp4,,,\n")
+    asked = ("manifest", "update", "films.toml", "--corrections", "empty.csv")
+    refused = orn(*asked, exit_code=1).stderr
+    assert "one.mp4" in refused and "observed.csv" in refused
+    assert (films / "films" / "labels.csv").read_text() == TABLE
+    write(films / "films" / "observed.csv", "video,start,stop\none.mp4,,\n")
+    manifest = (films / "films.toml").read_text().replace("# observed", "observed")
+    write(films / "films.toml", manifest)
+    orn(*asked)
+    assert "one.mp4" not in (films / "films" / "labels.csv").read_text()
+    orn("manifest", "check", "films.toml")
+
+
+@pytest.mark.parametrize("row", ["one.mp4,1,,open", "one.mp4,1,2,", "one.mp4,2,1,open"])
+def test_an_incomplete_correction_is_refused(films, write, orn, row):
+    write(films / "bad.csv", f"video,start,stop,label\n{row}\n")
+    asked = ("manifest", "update", "films.toml", "--corrections", "bad.csv")
+    assert len(orn(*asked, exit_code=1).stderr.strip().splitlines()) == 1

@@ -1,0 +1,129 @@
+"""Tables of intervals of long videos."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orn.data_manifests.films import uncovered_share, usual_rate
+from orn.data_manifests.load import load_dataset, load_manifest
+from orn.data_manifests.records import Segment
+from orn.shared.time_ranges import TimeRange
+
+TABLE = """video,start,stop,label
+one.mp4,1,2,open
+one.mp4,4,4.5,close
+two.mp4,0,3,open
+"""
+
+
+@pytest.fixture
+def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write, orn) -> Callable[..., str]:
+    """Makes the manifest of a table of intervals; returns what was said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORN_DATA", raising=False)
+
+    def run(text: str, *options: str, observed: str | None = None, exit_code: int = 0) -> str:
+        write(tmp_path / "films" / "labels.csv", text)
+        for video in ("one", "two", "quiet"):
+            write(tmp_path / "films" / f"{video}.mp4")
+        if observed is not None:
+            write(tmp_path / "films" / "observed.csv", observed)
+        asked = ("manifest", "new", "films/labels.csv", "--intervals", "--fresh", *options)
+        return orn(*asked, exit_code=exit_code).stderr
+
+    return run
+
+
+def test_uncovered_times_are_a_class_of_their_own(new, tmp_path):
+    new(TABLE)
+    dataset = load_dataset("films.toml", tmp_path)
+    assert dataset.classes == ("close", "open", "none")
+    assert dataset.films is not None and dataset.films.background == "none"
+    assert load_manifest("films.toml").kind == "intervals"
+
+
+def test_a_class_called_none_does_not_become_background(new, tmp_path):
+    new(TABLE + "two.mp4,5,6,none\n")
+    assert load_dataset("films.toml", tmp_path).classes == ("close", "none", "open", "background")
+
+
+def test_videos_without_intervals_are_listed_as_observed(new, tmp_path):
+    observed = "video,start,stop\none.mp4,0,5\nquiet.mp4,,\n"
+    new(TABLE + "two.mp4,4,5,close\n", "--folds", "3", observed=observed)
+    dataset = load_dataset("films.toml", tmp_path)
+    films = dataset.films
+    assert [video.id for video in dataset.videos] == ["one.mp4", "two.mp4", "quiet.mp4"]
+    assert films.observed["one.mp4"] == (TimeRange(0, 5),)
+    tested = {
+        video
+        for fold in ("fold-1", "fold-2", "fold-3")
+        for video, split in _of_fold(tmp_path, fold).films.split_of.items()
+        if split == "test"
+    }
+    assert tested == {"one.mp4", "two.mp4", "quiet.mp4"}
+
+
+def _of_fold(root: Path, fold: str):
+    manifest = load_manifest("films.toml")
+    labels = manifest.labels.model_copy(update={"split": fold})
+    return load_dataset(manifest.model_copy(update={"labels": labels}), root)
+
+
+def test_points_in_time_get_a_duration(new, tmp_path):
+    new("video,start,stop,label\none.mp4,3,3,touch\none.mp4,0,0,touch\n")
+    middle, first = load_dataset("films.toml", tmp_path).segments
+    assert (middle.start_seconds, middle.stop_seconds) == pytest.approx((2.9, 3.1))
+    assert (first.start_seconds, first.stop_seconds) == pytest.approx((0.0, 0.2))
+
+
+def test_overlapping_intervals_make_a_table_multi_label(new, tmp_path):
+    said = new(TABLE + "one.mp4,1.5,3,pour\n")
+    dataset = load_dataset("films.toml", tmp_path)
+    assert dataset.task == "multi-label" and dataset.classes == ("close", "open", "pour")
+    assert "overlap" in said
+
+
+@pytest.mark.parametrize(("start", "is_refused"), [(1.95, False), (1.8, True)])
+def test_single_labels_must_not_overlap(new, tmp_path, write, orn, start, is_refused):
+    new(TABLE)
+    write(tmp_path / "films" / "labels.csv", TABLE + f"one.mp4,{start},3,close\n")
+    checked = orn("manifest", "check", "films.toml", exit_code=None)
+    assert (checked.exit_code == 1) == is_refused
+    if is_refused:
+        assert "one.mp4" in checked.stderr + checked.stdout
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["one.mp4,nan,2,open", "one.mp4,-1,2,open", "one.mp4,2,1,open", "one.mp4,,,open"],
+)
+def test_invalid_times_are_refused_in_one_line(new, row):
+    said = new(TABLE + row + "\n", exit_code=1)
+    assert len(said.strip().splitlines()) == 1 and "labels.csv" in said
+
+
+def test_only_tables_with_times_are_intervals(orn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = orn("run", "vlog", "--intervals", "--yes", exit_code=2).stderr
+    assert len(refused.strip().splitlines()) == 1 and "intervals" in refused
+
+
+def test_epic_has_a_manifest_of_intervals():
+    manifest = load_manifest("epic-intervals")
+    assert manifest.kind == "intervals" and manifest.labels == load_manifest("epic").labels
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(0.6, 10), (4.0, 5), (60.0, 1)])
+def test_the_usual_rate_follows_the_duration_of_intervals(seconds, rate):
+    assert usual_rate([_interval("v", 0.0, seconds)]) == rate
+
+
+def test_the_uncovered_share_counts_overlaps_once():
+    segments = [_interval("v", 0, 4), _interval("v", 2, 6), _interval("v", 9, 12)]
+    assert uncovered_share(segments, {"v": 10.0, "w": 10.0}) == pytest.approx(13 / 20)
+
+
+def _interval(video: str, start: float, stop: float) -> Segment:
+    times = {"start_seconds": float(start), "stop_seconds": float(stop)}
+    return Segment(id=f"{start}", video_id=video, split="train", labels=(0,), **times)

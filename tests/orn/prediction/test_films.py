@@ -1,0 +1,139 @@
+"""From a table of intervals to intervals found in films, with real commands."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import run_python
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "longworld"
+QUICKLY = ("--set", "phases.epochs=2", "--no-final")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"no films in {DATA}"),
+]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with six films of two classes, trained on in two folds."""
+    folder = tmp_path_factory.mktemp("films")
+    own = folder / "world"
+    (own / "videos").mkdir(parents=True)
+    names = [f"videos/drawer-{number:02}.mp4" for number in range(6)]
+    for name in names:
+        shutil.copy(DATA / name, own / name)
+    with (DATA / "labels.csv").open(newline="") as table:
+        rows = [row for row in csv.reader(table) if row[0] in {"video", *names}]
+    with (own / "labels.csv").open("w", newline="") as table:
+        csv.writer(table, lineterminator="\n").writerows(rows)
+    objects = json.loads((DATA / "objects.json").read_text())
+    stems = {name.removesuffix(".mp4").split("/")[-1] for name in names}
+    images = [own for own in objects["images"] if any(s in own["file_name"] for s in stems)]
+    ids = {own["id"] for own in images}
+    annotations = [own for own in objects["annotations"] if own["image_id"] in ids]
+    content = {**objects, "images": images, "annotations": annotations}
+    (folder / "objects.json").write_text(json.dumps(content))
+    orn(
+        folder,
+        "run",
+        "world/labels.csv",
+        "--intervals",
+        "--folds",
+        "2",
+        *OBJECTS,
+        *QUICKLY,
+        "--yes",
+    )
+    return folder
+
+
+OBJECTS = ("--objects", "objects.json", "--format", "coco")
+
+
+def orn(folder: Path, *words: str):
+    """Runs `orn` in a folder."""
+    return run_python("-P", "-m", "orn", *words, folder=folder)
+
+
+def run_of(films: Path) -> Path:
+    """The run of the first fold."""
+    (run,) = (films / "runs").iterdir()
+    return run / "fold-1"
+
+
+def test_folds_measure_intervals_and_a_second_run_does_nothing(films):
+    results = json.loads((run_of(films).parent / "eval-folds.json").read_text())
+    figures = results["films"]["figures"]
+    assert len(results["films"]["films"]) == 6
+    assert all(0 <= own["value"] <= 1 for own in figures.values() if own["value"] is not None)
+    again = orn(
+        films,
+        "run",
+        "world/labels.csv",
+        "--intervals",
+        "--folds",
+        "2",
+        *OBJECTS,
+        *QUICKLY,
+        "--dry-run",
+    )
+    assert again.stdout.count("0 steps") == 2
+
+
+def test_found_intervals_are_a_table_for_the_next_run(films):
+    names = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
+    run = str(run_of(films))
+    ran = orn(films, "predict", run, *names, *OBJECTS, "--csv", "found.csv", "--json")
+    with (films / "found.csv").open(newline="") as table:
+        rows = [*csv.DictReader(table)]
+    printed = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [own["label"] for own in printed] == [row["label"] for row in rows]
+    for row in rows:
+        assert 0 <= float(row["start"]) < float(row["stop"]) <= 27
+        assert row["label"] != "none"
+
+
+def test_a_timeline_shows_the_film(films):
+    run, name = str(run_of(films)), "world/videos/drawer-02.mp4"
+    orn(films, "predict", run, name, *OBJECTS, "--html", "drawer.html")
+    page = (films / "drawer.html").read_text()
+    assert "world/videos/drawer-02.mp4" in page and "drawer: open" in page
+
+
+def test_a_prediction_does_not_depend_on_what_was_predicted_before(films):
+    run, names = str(run_of(films)), ("world/videos/drawer-04.mp4", "world/videos/drawer-05.mp4")
+    both = orn(films, "predict", run, *names, *OBJECTS, "--json").stdout
+    alone = [orn(films, "predict", run, name, *OBJECTS, "--json").stdout for name in names]
+    assert both == "".join(alone)
+
+
+def test_a_model_folder_finds_the_same_intervals(films):
+    run, name = str(run_of(films)), "world/videos/drawer-06.mp4"
+    orn(films, "export", run, "model")
+    one, other = (
+        orn(films, "predict", own, name, *OBJECTS, "--json").stdout for own in (run, "model")
+    )
+    assert one == other
+
+
+@pytest.fixture
+def damaged(films: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the model whose head over time is damaged."""
+    copy = tmp_path / "model"
+    orn(films, "export", str(run_of(films)), str(copy))
+    path = copy / "film_head.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    return copy
+
+
+def test_a_damaged_head_is_refused_in_one_line(films, damaged):
+    words = ("predict", str(damaged), "world/videos/drawer-00.mp4", *OBJECTS)
+    ran = run_python("-P", "-m", "orn", *words, folder=films, exit_code=None)
+    assert ran.exit_code != 0 and "film_head" in ran.stderr and "Traceback" not in ran.stderr

@@ -1,0 +1,97 @@
+"""Windows of long videos as clips."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orn.data_manifests.records import Films, Segment
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clips.windows import (
+    drawn_windows,
+    middle_of,
+    num_drawn,
+    window_seconds,
+    with_windows,
+)
+
+
+@pytest.fixture
+def films(tiny_world):
+    """A data set of two long videos with intervals of two classes."""
+    names = [video.id for video in tiny_world.dataset.videos[:2]]
+    intervals = tuple(
+        Segment(
+            id=f"{row}",
+            video_id=names[row // 2],
+            split="train",
+            labels=(row % 2,),
+            start_seconds=start,
+            stop_seconds=start + 0.6,
+        )
+        for row, start in enumerate([0.5, 3.0, 2.0, 4.0])
+    )
+    return replace(
+        tiny_world.dataset,
+        task="single-label",
+        classes=("open", "close", "none"),
+        videos=tiny_world.dataset.videos[:2],
+        segments=intervals,
+        films=Films(background="none", rate=10.0, split_of=dict.fromkeys(names, "train")),
+    )
+
+
+def test_a_window_has_the_label_of_its_middle(films):
+    windows = with_windows(films, 8, lambda _: 6.0).segments
+    for window in windows:
+        own = [s for s in films.segments if s.video_id == window.video_id]
+        middle = middle_of(window)
+        covering = [s.labels[0] for s in own if s.start_seconds <= middle < s.stop_seconds]
+        assert window.labels == (covering[0] if covering else 2,)
+    assert len({window.id for window in windows}) == len(windows)
+
+
+def test_every_described_time_is_the_middle_of_a_window(films):
+    windows = with_windows(films, 8, lambda _: 6.0).segments
+    middles = [middle_of(w) for w in windows if w.video_id == films.videos[0].id]
+    assert middles == pytest.approx(np.arange(60) / 10)
+
+
+def test_windows_have_only_observed_middles(films):
+    span = TimeRange(1.0, 2.0)
+    observed = {films.videos[0].id: (span,)}
+    seen = replace(films, films=replace(films.films, observed=observed))
+    windows = with_windows(seen, 8, lambda _: 6.0).segments
+    assert all(middle_of(w) in span for w in windows if w.video_id == films.videos[0].id)
+    assert max(middle_of(w) for w in windows) > 5.0
+
+
+def test_several_labels_have_no_background(films):
+    both = replace(films, task="multi-label", metric="map", classes=("open", "close"))
+    both = replace(both, segments=tuple(replace(s, labels=(0, 1)) for s in films.segments))
+    labels = {window.labels for window in with_windows(both, 8, lambda _: 6.0).segments}
+    assert labels == {(), (0, 1)}
+
+
+def test_the_duration_of_windows_follows_training_intervals(films):
+    assert window_seconds(films, 8) == pytest.approx(1.2)
+    assert window_seconds(films, 16) == pytest.approx(1.6)  # sixteen described times
+    set_by_user = replace(films.films, window_seconds=3.0)
+    assert window_seconds(replace(films, films=set_by_user), 8) == 3.0
+    others = tuple(
+        replace(s, split="test", stop_seconds=s.stop_seconds + 9) for s in films.segments
+    )
+    assert window_seconds(replace(films, segments=films.segments + others), 8) == pytest.approx(1.2)
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 5), st.integers(0, 5))
+def test_a_share_is_drawn_with_no_more_background_than_activities(flags, one_of, seed):
+    is_background_N = np.array(flags, np.bool_)
+    drawn = drawn_windows(is_background_N, one_of, np.random.default_rng(seed)).tolist()
+    assert len(drawn) == len(set(drawn)) == num_drawn(is_background_N, one_of)
+    background = sum(flags[row] for row in drawn)
+    activities = len(drawn) - background
+    assert activities == -(-flags.count(False) // one_of)
+    assert background <= (activities or -(-len(flags) // one_of))

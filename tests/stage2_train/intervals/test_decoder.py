@@ -1,0 +1,67 @@
+"""The decoder of a model: its weights, its record and the intervals that it finds."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from orn.stage2_train.intervals.decoder import (
+    Track,
+    find_intervals,
+    fit_decoder,
+    stretches_of,
+)
+
+LABELS = np.array([2] * 20 + [0] * 10 + [2] * 15 + [1] * 10 + [2] * 5)
+
+
+def sharp(labels_T: np.ndarray, number: int = 3) -> np.ndarray:
+    """Probabilities that are right."""
+    return np.where(labels_T[:, None] == np.arange(number), 0.9, 0.1 / (number - 1))
+
+
+def test_intervals_are_found_where_probabilities_are_high():
+    tracks = fit_decoder([LABELS] * 4, [(sharp(LABELS), LABELS)] * 4, 3)
+    seconds = np.arange(60) / 10
+    found = [*find_intervals(tracks, sharp(LABELS), seconds, 10.0)]
+    assert [(own.start, own.stop, own.activity) for own in found] == [
+        (pytest.approx(2.0), pytest.approx(3.0), 0),
+        (pytest.approx(4.5), pytest.approx(5.5), 1),
+    ]
+    assert [own.probability for own in found] == pytest.approx([0.9, 0.9])
+
+
+def test_several_labels_may_overlap():
+    labels = np.zeros((60, 2), np.float32)
+    labels[10:40, 0] = labels[30:55, 1] = 1
+    chances = np.where(labels > 0, 0.9, 0.1)
+    tracks = fit_decoder([labels] * 4, [(chances, labels)] * 4, 2)
+    found = [*find_intervals(tracks, chances, np.arange(60) / 10, 10.0)]
+    assert [(own.start, own.activity) for own in found] == [(1.0, 0), (3.0, 1)]
+
+
+def test_a_gap_ends_a_stretch():
+    ids = ["b@0.000", "a@0.100", "a@0.000", "a@0.900", "b@0.100", "a@1.000"]
+    stretches = stretches_of(ids, 10.0)
+    assert [(own.video, own.rows.tolist()) for own in stretches] == [
+        ("b", [0, 4]),
+        ("a", [2, 1]),
+        ("a", [3, 5]),
+    ]
+
+
+def test_a_stored_track_is_the_same_and_a_changed_one_is_refused():
+    (track,) = fit_decoder([LABELS], [], 3)
+    record, kind = asdict(track), TypeAdapter(Track)
+    assert kind.validate_json(json.dumps(record)) == track
+    for name, value in (
+        ("start", (0.5, 0.5)),
+        ("change", ((0.0, 1.0, 0.0),)),
+        ("least", (0, 1, 1)),
+        ("steps", (float("nan"), 1.0, 1.0)),
+        ("prior", (0.0, 0.5, 0.5)),
+    ):
+        with pytest.raises(ValidationError):
+            kind.validate_json(json.dumps({**record, name: value}))
