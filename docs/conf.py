@@ -30,7 +30,13 @@ napoleon_google_docstring = True
 
 _SECTIONS = {
     "Use it": (
-        *("docs/own_videos", "data_manifests/README", "docs/detect", "docs/look"),
+        *(
+            "docs/own_videos",
+            "data_manifests/README",
+            "docs/detect",
+            "docs/own_detector",
+            "docs/look",
+        ),
         *(
             "docs/train",
             "docs/when",

@@ -67,6 +67,11 @@ def installed_version(name: str) -> str | None:
         return None
 
 
+def installed_versions(*names: str) -> dict[str, str]:
+    """Return the installed versions of distributions by name, without those that are missing."""
+    return {name: version for name in names if (version := installed_version(name))}
+
+
 def git_commit(folder: Path = _SOURCE_FOLDER) -> str | None:
     """Return the commit of the checkout `folder`, with "-dirty" if tracked files are modified; None
     if `folder` is not the root of a checkout."""

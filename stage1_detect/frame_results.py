@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
-from orn.shared.masks.detections import FrameDetections, clip_boxes, masks_of_boxes
+from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rules import widened_boxes
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
-from orn.shared.shards.shard_format import MOST_CLASSES
 
 _MASK_THRESHOLD = 0.5
 """A pixel with a higher probability belongs to the object, as in torchvision's examples."""
@@ -75,45 +74,30 @@ def _fields_of(result: Any) -> Mapping[str, Any]:
 
 
 def _converted(fields: Mapping[str, Any], *, height: int, width: int) -> FrameDetections:
-    boxes_N4 = np.asarray(_array(fields["boxes"]), np.float32)
-    boxes_N4 = boxes_N4 if boxes_N4.size else boxes_N4.reshape(0, 4)
-    if boxes_N4.ndim != 2 or boxes_N4.shape[1] != 4 or not np.isfinite(boxes_N4).all():
-        raise DetectorError(f"expected finite boxes of shape (N, 4), got {boxes_N4.shape}")
-    boxes_N4, number = clip_boxes(boxes_N4, height=height, width=width), len(boxes_N4)
-    scores, tracks, class_scores = (
+    boxes_N4 = np.asarray(_array(fields["boxes"]), np.float32).reshape(-1, 4)
+    scores, masks, tracks, class_scores = (
         None if (value := fields.get(name)) is None else _array(value)
-        for name in ("scores", "tracks", "class_scores")
+        for name in ("scores", "masks", "tracks", "class_scores")
     )
-    if fields.get("masks") is None:
-        masks = masks_of_boxes(boxes_N4, height=height, width=width)
-    else:
-        masks = _encoded(_array(fields["masks"]), (number, height, width))
-        boxes_N4 = widened_boxes(boxes_N4, masks, height=height)
-    return FrameDetections(
+    frame = FrameDetections.from_boxes(
+        clip_boxes(boxes_N4, height=height, width=width),
         height=height,
         width=width,
-        boxes=boxes_N4,
-        scores=np.ones(number, np.float32) if scores is None else scores.astype(np.float32),
-        labels=_labels(_array(fields["labels"]), number),
-        class_scores=None if class_scores is None else class_scores.astype(np.float16),
-        masks=masks,
-        tracks=None if tracks is None else tracks.astype(np.int64),
+        labels=_array(fields["labels"]),
+        scores=np.ones(len(boxes_N4)) if scores is None else scores,
+        class_scores=class_scores,
     )
+    if tracks is not None:
+        frame = replace(frame, tracks=tracks.astype(np.int64))
+    if masks is None:
+        return frame
+    encoded = _encoded(masks, (len(frame), height, width))
+    return replace(frame, masks=encoded, boxes=widened_boxes(frame.boxes, encoded, height=height))
 
 
 def _array(value: Any) -> NDArray[Any]:
     """Return an array; a tensor may be on a GPU and require gradients."""
     return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-
-
-def _labels(labels_N: NDArray[Any], number: int) -> NDArray[np.uint16]:
-    """Return the indices of classes; those of no objects have any type."""
-    if number and not np.issubdtype(labels_N.dtype, np.integer):
-        raise DetectorError(f"expected indices of classes as integers, got {labels_N.dtype}")
-    if labels_N.size and not 0 <= labels_N.min() <= labels_N.max() < MOST_CLASSES:
-        got = f"{labels_N.min()} to {labels_N.max()}"
-        raise DetectorError(f"expected indices of classes from 0 to {MOST_CLASSES - 1}, got {got}")
-    return labels_N.astype(np.uint16)
 
 
 def _encoded(masks: NDArray[Any], shape: tuple[int, int, int]) -> tuple[bytes, ...]:
@@ -133,12 +117,8 @@ def _above(frame: FrameDetections, threshold: float) -> FrameDetections:
     kept_N = ~(frame.scores <= threshold)
     if kept_N.all():
         return frame
-    return replace(
-        frame,
-        boxes=frame.boxes[kept_N],
-        scores=frame.scores[kept_N],
-        labels=frame.labels[kept_N],
-        class_scores=None if frame.class_scores is None else frame.class_scores[kept_N],
-        masks=tuple(frame.masks[row] for row in np.flatnonzero(kept_N)),
-        tracks=None if frame.tracks is None else frame.tracks[kept_N],
-    )
+    names = ("boxes", "scores", "labels", "class_scores", "tracks")
+    arrays = {name: array for name in names if (array := getattr(frame, name)) is not None}
+    masks = tuple(frame.masks[row] for row in np.flatnonzero(kept_N))
+    kept = {name: array[kept_N] for name, array in arrays.items()}
+    return replace(frame, masks=masks, **kept)

@@ -7,23 +7,27 @@ continues.
 import inspect
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, get_args
+from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from orn.data_manifests.records import Video
+from orn.shared.config.fields import STRICT, Printable, problems_of
 from orn.shared.data_files import file_digest, json_digest, read_bounded
-from orn.shared.environment import installed_version
+from orn.shared.environment import installed_versions
 from orn.shared.errors import DetectorError, PipelineError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind
-from orn.shared.shards.shard_format import UNKNOWN_SOURCE, DetectorEntry
-from orn.shared.text import path_text, truncate
+from orn.shared.shards.shard_format import MOST_CLASSES, UNKNOWN_SOURCE, DetectorEntry
+from orn.shared.text import path_text
 from orn.stage1_detect.detect_unit import FrameBatch
 from orn.stage1_detect.frame_results import frame_detections
 
@@ -130,17 +134,15 @@ def load_own(
         torch.set_num_threads(threads)
     known = own_settings(detector, score_threshold=score_threshold, batch_size=batch_size)
     own = _made(detector, device) if isinstance(detector, str) else detector
-    if problem := _problem(own):
-        where = f"--detector {path_text(detector)}" if isinstance(detector, str) else "detector"
-        raise DetectorError(f"{where}: expected {problem}; see docs/own_detector.md")
+    told = _Described.of(own, f"detector {path_text(own_name(detector))}")
     entry = DetectorEntry.of_user(
-        f"{own.name} {own.version}",
-        checkpoint_digest=json_digest([known["config_digest"], own.name, own.version]),
+        f"{told.name} {told.version}",
+        checkpoint_digest=json_digest([known["config_digest"], told.name, told.version]),
         frame_rate=frame_rate,
-        class_names=tuple(own.classes),
+        class_names=told.classes,
         **known,
     )
-    return CallableDetector(own, entry, getattr(own, "score_kind", "label"))
+    return CallableDetector(own, entry, told.score_kind)
 
 
 @lru_cache(maxsize=1)
@@ -169,12 +171,11 @@ def own_settings(
     digest = UNKNOWN_SOURCE
     if isinstance(detector, str):
         digest = file_digest(own_file(detector)[0], error=DetectorError)
-    versions = {name: installed_version(name) for name in ("torch", "torchvision", "av")}
     return {
         "config_digest": digest,
         "batch_size": batch_size,
         "thresholds": {"score": score_threshold},
-        "versions": {name: version for name, version in versions.items() if version},
+        "versions": installed_versions("torch", "torchvision", "av"),
     }
 
 
@@ -194,21 +195,34 @@ def _made(detector: str, device: str) -> Any:
         raise DetectorError(f"--detector {path_text(detector)}: {_text(err)}") from err
 
 
-def _problem(own: Any) -> str | None:
-    """Return what a detector lacks; None if nothing."""
-    classes = getattr(own, "classes", None)
-    if not isinstance(classes, list | tuple) or not classes:
-        return f"an attribute `classes`, a list of names, got {truncate(repr(classes))}"
-    if wrong := [one for one in classes if not isinstance(one, str)]:
-        return f"names of classes as text, got {truncate(repr(wrong[0]))}"
-    for attribute in ("name", "version"):
-        value = getattr(own, attribute, None)
-        if not (isinstance(value, str) and value and value.isprintable()):
-            return f"an attribute `{attribute}`, a text on one line, got {truncate(repr(value))}"
-    kinds = get_args(ScoreKind)
-    if (kind := getattr(own, "score_kind", "label")) not in kinds:
-        return f"a `score_kind` of {', '.join(kinds)}, got {truncate(repr(kind))}"
-    return None if callable(own) else f"an object that can be called, got {type(own).__name__}"
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class _Described:
+    """What a detector has to tell."""
+
+    classes: Annotated[tuple[Printable, ...], Field(min_length=1, max_length=MOST_CLASSES)]
+    name: Annotated[Printable, Field(min_length=1)]
+    version: Annotated[Printable, Field(min_length=1)]
+    score_kind: ScoreKind = "label"
+
+    @classmethod
+    def of(cls, own: Any, where: str) -> Self:
+        """Return what a detector tells.
+
+        Raises:
+            DetectorError: if an attribute is missing or invalid, or it cannot be called.
+        """
+        names = [field.name for field in fields(cls) if hasattr(own, field.name)]
+        told = {name: getattr(own, name) for name in names}
+        if isinstance(told.get("classes"), list):
+            told["classes"] = tuple(told["classes"])
+        try:
+            described = cls(**told)
+        except ValidationError as err:
+            problem = problems_of(err, cls)
+            raise DetectorError(f"{where}: {problem}; see docs/own_detector.md") from err
+        if not callable(own):
+            raise DetectorError(f"{where}: expected a function, got {type(own).__name__}")
+        return described
 
 
 def _text(err: Exception) -> str:

@@ -24,7 +24,7 @@ from torchvision.ops import clip_boxes_to_image
 from orn.shared.data_files import file_digest, json_digest
 from orn.shared.devices import choose_device, usual_batch_size
 from orn.shared.download import cached_path, fetch
-from orn.shared.environment import installed_version
+from orn.shared.environment import installed_versions
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
@@ -65,10 +65,8 @@ class TorchvisionDetector:
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
         """Detect objects in (H, W, 3) uint8 RGB frames of the same size."""
         check_images(images)
-        prepared, size = [self.prepare(image) for image in images], self.entry.batch_size
-        starts = range(0, len(prepared), size)
-        results = [one for start in starts for one in self.infer(prepared[start : start + size])]
-        return [self.encode(result) for result in results]
+        results = (self.infer([self.prepare(image)]) for image in images)
+        return [self.encode(result) for (result,) in results]
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> Tensor:
         """Return a frame with its channels first."""
@@ -87,13 +85,10 @@ class TorchvisionDetector:
         except Exception as err:  # torch does not document its exceptions
             reason = " ".join(str(err).split())
             raise DetectorError(f"{self.entry.config_name}: prediction failed: {reason}") from err
-        return [
-            {name: value.cpu() for name, value in {**result, "class_scores": scores_KS}.items()}
-            | {"size": tuple(frame_CHW.shape[1:])}
-            for result, scores_KS, frame_CHW in zip(
-                results, self._class_scores, prepared, strict=True
-            )
-        ]
+        for result, scores_KS in zip(results, self._class_scores, strict=True):
+            result["class_scores"] = scores_KS
+        size = {"size": tuple(prepared[0].shape[1:])}
+        return [{name: value.cpu() for name, value in one.items()} | size for one in results]
 
     def encode(self, result: dict[str, Any]) -> FrameDetections:
         """Encode masks, clip boxes to the frame, and extend boxes to include their masks."""
@@ -115,35 +110,33 @@ class TorchvisionDetector:
         )
 
     def _with_class_scores(
-        self,
-        postprocess: Any,
-        class_logits: Tensor,
-        box_regression: Tensor,
-        proposals: list[Tensor],
-        image_shapes: list[tuple[int, int]],
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Return torchvision's detections, and keep the scores of the proposal of each: the first
-        one with its score and box."""
-        found = postprocess(class_logits, box_regression, proposals, image_shapes)
-        numbers = [len(own) for own in proposals]
-        decoded = self.model.roi_heads.box_coder.decode(box_regression, proposals).split(numbers)
-        scored = class_logits.softmax(-1).split(numbers)
-        self._class_scores = []
-        for boxes_K4, scores_K, labels_K, boxes_PS4, scores_PS, shape in zip(
-            *found, decoded, scored, image_shapes, strict=True
-        ):
-            same_PK = scores_PS[:, labels_K] == scores_K
-            of_labels_PK4 = clip_boxes_to_image(boxes_PS4[:, labels_K], shape)
-            same_PK &= (of_labels_PK4 == boxes_K4).all(dim=-1)
-            self._class_scores.append(scores_PS[same_PK.int().argmax(dim=0)])
+        self, own: Any, logits: Tensor, deltas: Tensor, proposals: list[Tensor], shapes: Any
+    ) -> Any:
+        """Return the detections of torchvision's `own` method, and keep the scores of the proposal
+        of each: the first one with its score and box."""
+        found = own(logits, deltas, proposals, shapes)
+        numbers = [len(boxes_P4) for boxes_P4 in proposals]
+        decoded = self.model.roi_heads.box_coder.decode(deltas, proposals).split(numbers)
+        scored = logits.softmax(-1).split(numbers)
+        self._class_scores = [
+            scores_PS[_proposals_of(boxes_K4, scores_K, boxes_PK4, scores_PS[:, labels_K])]
+            for boxes_K4, scores_K, labels_K, boxes_PS4, scores_PS, shape in zip(
+                *found, decoded, scored, shapes, strict=True
+            )
+            for boxes_PK4 in [clip_boxes_to_image(boxes_PS4[:, labels_K], shape)]
+        ]
         return found
 
 
-def _in_frames(
-    results: list[dict[str, Tensor]],
-    sizes: Sequence[tuple[int, int]],
-    frame_sizes: Sequence[tuple[int, int]],
-) -> list[dict[str, Tensor]]:
+def _proposals_of(
+    boxes_K4: Tensor, scores_K: Tensor, boxes_PK4: Tensor, scores_PK: Tensor
+) -> Tensor:
+    """Return the (K,) rows of the first proposals with the score and box of each detection."""
+    same_PK = (scores_PK == scores_K) & (boxes_PK4 == boxes_K4).all(dim=-1)
+    return same_PK.int().argmax(dim=0)
+
+
+def _in_frames(results: Any, sizes: Any, frame_sizes: Any) -> Any:
     """Return torchvision's results with boxes in pixels of the frames, and masks as they are."""
     for result, size, frame_size in zip(results, sizes, frame_sizes, strict=True):
         result["boxes"] = resize_boxes(result["boxes"], size, frame_size)
@@ -272,8 +265,7 @@ def known_settings(
     """
     if precision != "float32":
         raise DetectorError(f"{config}: expected --precision fp32, got {precision}; omit it")
-    names = ("torch", "torchvision", "av")
-    versions = {name: version for name in names if (version := installed_version(name))}
+    versions = installed_versions("torch", "torchvision", "av")
     return {
         "config_name": config,
         "config_digest": json_digest(config),

@@ -38,6 +38,8 @@ ONLY_PARSED = (
         "runs/(verbs|nouns)",
         "--engine ray",
         "--device cuda",
+        "--detector",
+        "mice_config",
         "^orn bench ",
     ),
     r"^orn eval demo-model",  # its store is that of another network

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from orn.shared.config.fields import described
 from orn.shared.data_files import file_digest, text_digest
-from orn.shared.environment import installed_version
+from orn.shared.environment import installed_versions
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.text import counted, path_text, truncate
@@ -313,4 +313,4 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that affect the results."""
     names = ("torch", "torchvision", "mmdet", "mmengine", "mmcv", "mmcv-lite", "av")
-    return {name: version for name in names if (version := installed_version(name))}
+    return installed_versions(*names)
