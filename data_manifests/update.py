@@ -5,19 +5,18 @@ No video moves to another split, and no class gets another index: new videos are
 of splits by the rule by which it was drawn, and new classes at the end of the list of classes.
 """
 
-import codecs
 import csv
 import io
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import count, takewhile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from orn.data_manifests.corrections import corrected_rows, line_end, replaced
 from orn.data_manifests.draw_split import extended_splits, grouped
 from orn.data_manifests.film_corrections import are_intervals, corrected_intervals
 from orn.data_manifests.films import read_observed, with_films
@@ -32,17 +31,14 @@ from orn.data_manifests.table import (
     read,
     read_labels,
     read_splits,
-    segment_id,
     split_column,
 )
 from orn.data_manifests.text_files import (
     MOST_BYTES,
-    Name,
     class_key,
     each_row,
     open_table,
     read_class_names,
-    read_rows,
 )
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import read_bounded
@@ -50,20 +46,6 @@ from orn.shared.errors import ConfigError, ManifestError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.text import counted, first_few
 from orn.shared.video.read import content_bytes, content_digest
-
-_PREVIOUS = ".previous"
-"""Ending of the first copy of a table whose labels were corrected; later ones have a number."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Correction:
-    """A row of a table of corrections, which the page of a run writes."""
-
-    id: Name
-    """Id of a segment."""
-    verdict: Literal["wrong", "right", "leave out"]
-    label: Name = ""
-    """The correct label of a wrong one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,9 +172,9 @@ def plan_update(
     observed = _observed(manifest, folder)
     if corrections is not None and manifest.kind == "intervals" and are_intervals(corrections):
         rows, videos, text = corrected_intervals(table, rows, corrections, observed=observed)
-        corrected, files = {"corrected": videos}, _replaced(table, text)
+        corrected, files = {"corrected": videos}, replaced(table, text)
     elif corrections is not None:
-        rows, corrected, files = _corrected(table, rows, corrections)
+        rows, corrected, files = corrected_rows(table, rows, corrections)
     first = max(rows, default=1) + 1
     empty = sorted(observed - {row.video for row in rows.values()})
     rows = {
@@ -335,99 +317,6 @@ def _new_splits(
     return {video: of_groups[group] for video, group in group_of.items() if video not in known}
 
 
-def _corrected(
-    table: Path, rows: Mapping[int, LabeledRow], path: Path
-) -> tuple[dict[int, LabeledRow], dict[str, Any], dict[Path, bytes]]:
-    """Return the rows with corrected labels, the changed segments, and the files to write: a copy
-    of the table, then the table."""
-    given = read_rows(path, "the table of corrections", _Correction)
-    by_id = {row.id: row for row in given.values()}
-    if contradicted := [row.id for row in given.values() if row != by_id[row.id]]:
-        raise ManifestError(
-            f"{path}: expected one correction of a segment, got different ones of "
-            f"{first_few(contradicted)}; keep one of them"
-        )
-    left_out = {name for name, own in by_id.items() if own.verdict == "leave out"}
-    unknown = by_id.keys() - {segment_id(row) for row in rows.values()}
-    if unknown & left_out:
-        unknown -= left_out & _earlier_ids(table)  # done already
-    if unknown:
-        raise ManifestError(
-            f"{path}: expected ids of rows of {table}, got {first_few(sorted(unknown))}; restore "
-            "the table for which the page was made, or remove these corrections"
-        )
-    content = read_bounded(table, most_bytes=MOST_BYTES)
-    reader = open_table(table, "the label table")
-    out = io.StringIO()
-    delimiter = reader.dialect.delimiter
-    writer = csv.writer(out, lineterminator=_line_end(content), delimiter=delimiter)
-    header = next(reader)
-    writer.writerow(header)
-    column = [cell.strip().casefold() for cell in header].index("label")
-    kept: dict[int, LabeledRow] = {}
-    changed: dict[str, list[str]] = {"corrected": [], "left_out": []}
-    for cells in reader:
-        row = rows.get(reader.line_num)
-        correction = None if row is None else by_id.get(segment_id(row))
-        if row is not None and correction is not None and correction.verdict == "leave out":
-            changed["left_out"].append(correction.id)
-            continue
-        if row is not None and correction is not None and correction.verdict == "wrong":
-            if not correction.label:
-                raise ManifestError(
-                    f"{path}: {correction.id}: expected the correct label of a wrong one, got "
-                    "none; add it, or leave the row out"
-                )
-            if cells[column].strip() != correction.label:
-                cells[column] = correction.label
-                changed["corrected"].append(correction.id)
-            row = replace(row, label=correction.label)
-        if row is not None:
-            kept[reader.line_num] = row
-        writer.writerow(cells)
-    named = {name: tuple(ids) for name, ids in changed.items()}
-    return kept, named, _replaced(table, out.getvalue()) if any(named.values()) else {}
-
-
-def _replaced(table: Path, text: str) -> dict[Path, bytes]:
-    """Return the files by which a table gets a new text and its earlier one is kept; none if it has
-    this text already.
-
-    Args:
-        table: the table.
-        text: the new text, with the line ends of the table or with newlines.
-    """
-    content = read_bounded(table, most_bytes=MOST_BYTES)
-    mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""  # as Excel writes it
-    lines = text.replace("\r\n", "\n").replace("\n", _line_end(content))
-    files = {table: mark + lines.encode()}
-    if files[table] == content:
-        return {}
-    for copy in _copies(table):
-        if not os.path.lexists(copy):
-            return {copy: content, **files}
-        with suppress(PipelineError):
-            if read_bounded(copy, most_bytes=MOST_BYTES) == content:  # by an update that was killed
-                break
-    return files
-
-
-def _copies(table: Path) -> Iterator[Path]:
-    """Yield the paths for copies of a table, of which the first that is free is used."""
-    for number in count(1):
-        ending = _PREVIOUS if number == 1 else f"{_PREVIOUS}-{number}"
-        yield table.with_name(f"{table.stem}{ending}{table.suffix}")
-
-
-def _earlier_ids(table: Path) -> set[str]:
-    """Return the ids of all segments in the copies of a table."""
-    ids: set[str] = set()
-    for copy in takewhile(os.path.lexists, _copies(table)):
-        with suppress(PipelineError):  # it may be a file of the user
-            ids.update(map(segment_id, read_labels(copy).values()))
-    return ids
-
-
 def _with_rows(path: Path, splits: Mapping[str, tuple[Split, ...]]) -> bytes:
     """Return the content of a table of splits with more videos at its end."""
     delimiter = open_table(path, "the table of splits").dialect.delimiter
@@ -440,11 +329,6 @@ def _with_rows(path: Path, splits: Mapping[str, tuple[Split, ...]]) -> bytes:
 def _with_lines(path: Path, lines: str) -> bytes:
     """Return the content of a text file with more lines at its end."""
     content = read_bounded(path, most_bytes=MOST_BYTES)
-    end = _line_end(content)
+    end = line_end(content)
     missing = b"" if content.endswith(b"\n") else end.encode()
     return content + missing + lines.replace("\n", end).encode()
-
-
-def _line_end(content: bytes) -> str:
-    """Return how the lines of a text file end: as Windows writes them, or with a newline."""
-    return "\r\n" if b"\r\n" in content else "\n"

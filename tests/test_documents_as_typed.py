@@ -30,6 +30,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OUTPUTS = (r"orn +(99\.9|object-head)",)
 """Rows of tables that a command prints."""
 ONLY_PARSED = (
+    r"films",  # a table and films of the reader's own
+    r"^orn events ",
     *(r"^orn (train|eval|ablate|verify|import-objects|export-objects) .*(vlog|epic)", "hf://"),
     *(
         "convnext",
