@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 from orn.data_manifests.records import Segment
 from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import path_text
 from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
 from orn.stage2_train.clips.windows import middle_of
@@ -55,7 +56,7 @@ class FittedFilmHead:
             own_TA = self.heads.logits(features_TS)
             if logits_NA is None:
                 logits_NA = np.zeros((len(windows), own_TA.shape[1]), np.float32)
-            logits_NA[rows] = own_TA[nearest_frames([windows[row] for row in rows], video)]
+            logits_NA[rows] = own_TA[frames_of_windows([windows[row] for row in rows], video)]
         assert logits_NA is not None, "no windows"
         return logits_NA
 
@@ -73,15 +74,11 @@ class FittedFilmHead:
         write_tensors(run / FILM_HEAD_NAME, self.heads.state_dict(), about)
 
 
-def nearest_frames(windows: Sequence[Segment], video: VideoFrames) -> NDArray[np.int64]:
+def frames_of_windows(windows: Sequence[Segment], video: VideoFrames) -> NDArray[np.int64]:
     """Return the (N,) indices of the frames nearest to the middles of windows of a video."""
     middles_N, seconds_T = np.array([middle_of(own) for own in windows]), video.seconds
-    after_N = np.clip(np.searchsorted(seconds_T, middles_N), 1, max(len(seconds_T) - 1, 1))
-    before_N = after_N - 1
-    if len(seconds_T) == 1:
-        return np.zeros(len(windows), np.int64)
-    is_later_N = seconds_T[after_N] - middles_N < middles_N - seconds_T[before_N]
-    return np.where(is_later_N, after_N, before_N)
+    interval = frame_interval(seconds_T, otherwise=1.0)
+    return nearest_frames(seconds_T, middles_N, interval=interval).rows_n
 
 
 def read_film_head(
