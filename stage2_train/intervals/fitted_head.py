@@ -4,7 +4,7 @@ N windows, T described times of a film, A labels.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -12,20 +12,18 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
+from torch import Tensor
 
 from orn.data_manifests.records import Segment
-from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.shared.text import path_text
 from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
 from orn.stage2_train.clips.windows import middle_of
 from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.intervals.film_features import MOST_FOLLOWED, FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
-from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
+from orn.stage2_train.model.tensor_files import read_part, write_tensors
 
-_REMEDY = "restore the files of the run, or train it again"
 _FOLLOWED = TypeAdapter(
     Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=MOST_FOLLOWED)]
 )
@@ -96,19 +94,11 @@ def read_film_head(
     Raises:
         CheckpointError: if the file is damaged, or belongs to another run.
     """
-    path = run / FILM_HEAD_NAME
-    if not path.exists():
-        return None
-    tensors, about = read_tensors(path, what="the head over time of a run", remedy=_REMEDY)
-    try:
-        if about["config"] != config:
-            raise ValueError("a different configuration")
-        reads = replace(reads, followed=_FOLLOWED.validate_json(about["followed"]))
-        heads = FilmHeads(reads.num_features, num_labels, multi_label=multi_label)
+
+    def built(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> FittedFilmHead:
+        inputs = replace(reads, followed=_FOLLOWED.validate_json(about["followed"]))
+        heads = FilmHeads(inputs.num_features, num_labels, multi_label=multi_label)
         heads.load_state_dict(tensors)
-    except (ValueError, KeyError, RuntimeError) as err:
-        raise CheckpointError(
-            f"{path_text(path)}: expected the head over time of this run, got a different file; "
-            f"{_REMEDY}"
-        ) from err
-    return FittedFilmHead(heads=heads.eval(), inputs=reads)
+        return FittedFilmHead(heads=heads.eval(), inputs=inputs)
+
+    return read_part(run / FILM_HEAD_NAME, what="the head over time", config=config, build=built)
