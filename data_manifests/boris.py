@@ -17,12 +17,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from orn.data_manifests.events import Event, FilmLength
+from orn.data_manifests.events import Event
 from orn.data_manifests.text_files import read_column
 from orn.shared.config.fields import problems_of
 from orn.shared.data_files import open_file, parse_json
 from orn.shared.errors import ManifestError
 from orn.shared.text import path_text
+from orn.shared.video.frame import FrameEstimate
 
 _MOST_BYTES = 1 << 28
 """Limit on the size of a project, which gzip may have compressed."""
@@ -138,7 +139,7 @@ def read_aggregated(path: Path) -> Iterator[Event]:
         yield Event(video=name, start=start, stop=stop, label=label)
 
 
-def project_text(events: Iterable[Event], lengths: Mapping[str, FilmLength]) -> str:
+def project_text(events: Iterable[Event], lengths: Mapping[str, FrameEstimate]) -> str:
     """Return a project with one observation a video, in which people can correct events.
 
     Args:
@@ -179,7 +180,7 @@ def _behavior(code: str, number: int) -> dict[str, str]:
 
 
 def _observation(
-    video: str, events: Sequence[Event], length: FilmLength, now: str
+    video: str, events: Sequence[Event], length: FrameEstimate, now: str
 ) -> dict[str, Any]:
     rows = [
         [round(seconds, 3), "", event.label, "", "", round(seconds * length.rate)]
@@ -204,7 +205,7 @@ def _observation(
     }
 
 
-def aggregated_text(events: Iterable[Event], lengths: Mapping[str, FilmLength]) -> str:
+def aggregated_text(events: Iterable[Event], lengths: Mapping[str, FrameEstimate]) -> str:
     """Return a table of aggregated events; for arguments see `project_text`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -16,6 +16,7 @@ from orn.shared.config.fields import problems_of
 from orn.shared.data_files import read_json
 from orn.shared.errors import ManifestError
 from orn.shared.text import path_text
+from orn.shared.video.frame import FrameEstimate
 
 _MOST_BYTES = 1 << 28
 _BACKGROUND = ("background", "other", "none", "no_behavior", "")
@@ -33,16 +34,6 @@ class Event:
     stop: float
     """Seconds."""
     label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilmLength:
-    """Length of a video."""
-
-    seconds: float
-    rate: float
-    """Frames per second."""
-    frames: int
 
 
 class _Feral(BaseModel):
@@ -130,7 +121,7 @@ def _runs(video: str, labels_F: Sequence[set[str]], rate: float) -> Iterator[Eve
             first = stop
 
 
-def feral_text(events: Iterable[Event], lengths: Mapping[str, FilmLength]) -> str:
+def feral_text(events: Iterable[Event], lengths: Mapping[str, FrameEstimate]) -> str:
     """Return events as JSON of FERAL: one class a frame, or several where events overlap.
 
     Args:

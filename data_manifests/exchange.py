@@ -14,7 +14,6 @@ from orn.data_manifests.boris import (
 )
 from orn.data_manifests.events import (
     Event,
-    FilmLength,
     feral_text,
     read_deepethogram,
     read_feral,
@@ -26,6 +25,7 @@ from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.text import counted, path_text
+from orn.shared.video.frame import FrameEstimate
 from orn.shared.video.read import estimate
 
 SourceFormat = Literal["boris", "boris-events", "deepethogram", "feral", "frames"]
@@ -39,7 +39,7 @@ _OF_FRAMES: Mapping[str, Callable[[Path, float], Iterator[Event]]] = {
     "feral": read_feral,
     "frames": read_frame_labels,
 }
-_TEXTS: Mapping[str, Callable[[Iterable[Event], Mapping[str, FilmLength]], str]] = {
+_TEXTS: Mapping[str, Callable[[Iterable[Event], Mapping[str, FrameEstimate]], str]] = {
     "boris": project_text,
     "boris-events": aggregated_text,
     "feral": feral_text,
@@ -134,7 +134,7 @@ def export_events(config: ExportEventsConfig) -> ConvertedEvents:
     rows = read_labels(config.table)
     videos = {row.video: config.videos / row.video for row in rows.values()}
     check_output_files([config.out], reads=[config.table, *videos.values()])
-    lengths = {video: _length(path) for video, path in videos.items()}
+    lengths = {video: estimate(path) for video, path in videos.items()}
     events = [
         Event(
             video=row.video,
@@ -147,11 +147,6 @@ def export_events(config: ExportEventsConfig) -> ConvertedEvents:
     ]
     write_text(config.out, _TEXTS[config.form](events, lengths))
     return _converted(config.out, events)
-
-
-def _length(path: Path) -> FilmLength:
-    length = estimate(path)
-    return FilmLength(seconds=length.seconds, rate=length.rate, frames=length.frames)
 
 
 def _converted(path: Path, events: Iterable[Event]) -> ConvertedEvents:

@@ -11,7 +11,7 @@ from statistics import median
 
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.records import Films, Listing, Segment, Split
-from orn.data_manifests.table import read_splits, split_column
+from orn.data_manifests.table import LabeledRow, read_splits, split_column
 from orn.data_manifests.text_files import Seconds, SplitName, VideoId, each_row, read_rows
 from orn.shared.errors import ManifestError
 from orn.shared.time_ranges import TimeRange, TimeRanges
@@ -90,6 +90,13 @@ def with_films(
     return replace(listing, classes=classes, video_ids=video_ids, films=films)
 
 
+def with_unlabeled(rows: Mapping[int, LabeledRow], videos: Iterable[str]) -> dict[int, LabeledRow]:
+    """Return rows, and one without a label for each further video, which is a group of its own."""
+    listed = {row.video for row in rows.values()}
+    others = (LabeledRow(video=own, group=own, label="") for own in videos if own not in listed)
+    return {**rows, **dict(enumerate(others, start=max(rows, default=1) + 1))}
+
+
 def read_observed(path: Path) -> dict[int, ObservedRow]:
     """Return the rows of a table of what was looked at by number.
 
@@ -145,24 +152,6 @@ def usual_rate(segments: Sequence[Segment]) -> float:
     seconds = max(median(_stop(own) - _start(own) for own in segments), OVERLAP_SECONDS)
     wanted = _STEPS_PER_INTERVAL / seconds
     return float(min(max(round(wanted), _LEAST_RATE), _MOST_RATE))
-
-
-def uncovered_share(segments: Sequence[Segment], seconds_of: Mapping[str, float]) -> float:
-    """Return which share of videos no segment covers, 0..1.
-
-    Args:
-        segments: segments with times.
-        seconds_of: duration of each video.
-    """
-    by_video: dict[str, list[TimeRange]] = defaultdict(list)
-    for segment in segments:
-        by_video[segment.video_id].append(TimeRange(segment.start_seconds, segment.stop_seconds))
-    covered = 0.0
-    for video, seconds in seconds_of.items():
-        spans = TimeRanges.of(by_video[video]).ranges
-        covered += sum(min(span.stop, seconds) - max(span.start, 0.0) for span in spans)
-    total = sum(seconds_of.values())
-    return max(1 - covered / total, 0.0) if total else 0.0
 
 
 _start = attrgetter("start_seconds")

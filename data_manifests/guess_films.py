@@ -31,17 +31,6 @@ class FilmsGuess:
     reason: str
     """Explanation of the task."""
 
-    def with_observed(self, rows: Mapping[int, LabeledRow]) -> dict[int, LabeledRow]:
-        """Return rows, and one without a label for each video that was looked at in vain."""
-        listed = {row.video for row in rows.values()}
-        others = [video for video in self.observed or () if video not in listed]
-        first = max(rows) + 1
-        empty = {
-            first + n: LabeledRow(video=video, label="", group=video)
-            for n, video in enumerate(others)
-        }
-        return {**rows, **empty}
-
     def lines(self) -> str:
         """Return the lines of a manifest."""
         observed = f"observed = {toml_value(_OBSERVED_NAME)}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from orn.data_manifests.check import split_advice
 from orn.data_manifests.draw_split import draw_table, split_columns, split_text
-from orn.data_manifests.films import with_films
+from orn.data_manifests.films import with_films, with_unlabeled
 from orn.data_manifests.guess_films import guess_films
 from orn.data_manifests.guess_table import (
     TableGuess,
@@ -126,7 +126,8 @@ def plan_manifest(config: NewConfig) -> NewManifest:
     films = guess_films(table, labeled, guess) if config.intervals else None
     if films is not None:
         guess = replace(guess, task=films.task)
-    split_of = _draw_splits(config, labeled if films is None else films.with_observed(labeled))
+    listed = labeled if films is None else with_unlabeled(labeled, films.observed or ())
+    split_of = _draw_splits(config, listed)
     usual = usual_manifest(table, config.data_root)
     data_root, root = _data_root(folder, config.data_root)
     pattern, form = video_pattern(table, guess, config.pattern, rate=rate)

@@ -19,7 +19,7 @@ from typing import Any
 from orn.data_manifests.corrections import corrected_rows, line_end, replaced
 from orn.data_manifests.draw_split import extended_splits, grouped
 from orn.data_manifests.film_corrections import are_intervals, corrected_intervals
-from orn.data_manifests.films import read_observed, with_films
+from orn.data_manifests.films import read_observed, with_films, with_unlabeled
 from orn.data_manifests.find_videos import find_videos
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
@@ -175,15 +175,10 @@ def plan_update(
         corrected, files = {"corrected": videos}, replaced(table, text)
     elif corrections is not None:
         rows, corrected, files = corrected_rows(table, rows, corrections)
-    first = max(rows, default=1) + 1
-    empty = sorted(observed - {row.video for row in rows.values()})
-    rows = {
-        **rows,
-        **{first + n: LabeledRow(video=own, label="", group=own) for n, own in enumerate(empty)},
-    }
+    labeled = rows
+    rows = with_unlabeled(rows, sorted(observed))
     old = read_class_names(folder / labels.classes)
-    labeled = [(number, row) for number, row in rows.items() if row.video not in empty]
-    cells = each_row(table, labeled, lambda row: class_names(row.label, manifest.task))
+    cells = each_row(table, labeled.items(), lambda row: class_names(row.label, manifest.task))
     used = {name for cell in cells for name in cell}
     new_classes = tuple(sorted(used - old.keys(), key=class_key(used)))
     _check_case(new_classes, old, table=corrections or table, path=folder / labels.classes)

@@ -5,16 +5,20 @@ They are computed from the intervals of a data set whenever they are needed. Win
 both ends of a video, so that every time is the middle of one; there, a window has fewer frames.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.data_manifests.records import Dataset, Films, Segment
+from orn.data_manifests.records import SPLITS, Dataset, Films, Segment
+from orn.shared.shards.time_join import frame_interval
 from orn.shared.time_ranges import TimeRange
 
+Span = tuple[float, float, int]
+"""Start and stop in seconds, and class."""
 _PER_INTERVAL = 2.0
 """Duration of a window, in median durations of a training interval."""
 _DRAWN = 3
@@ -50,8 +54,7 @@ def windows_per_drawn(window: float, rate: float) -> int:
 def end_of_video(seconds_F: NDArray[np.float64]) -> float:
     """Return the time at which a video ends, given the (F,) times of its frames: a median distance
     after the last one."""
-    distance = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
-    return float(seconds_F[-1]) + distance
+    return float(seconds_F[-1]) + frame_interval(seconds_F, otherwise=0.0)
 
 
 def described_times(
@@ -63,48 +66,56 @@ def described_times(
     return times_N[np.array(is_seen_N, np.bool_)]
 
 
+def spans_of(segments: Iterable[Segment]) -> Iterator[Span]:
+    """Yield the span of each label of intervals."""
+    for segment in segments:
+        assert segment.start_seconds is not None and segment.stop_seconds is not None
+        for label in segment.labels:
+            yield segment.start_seconds, segment.stop_seconds, label
+
+
 def labels_at(
-    segments: Sequence[Segment], seconds_N: NDArray[np.float64], num_classes: int
+    spans: Iterable[Span], seconds_N: NDArray[np.float64], num_classes: int
 ) -> NDArray[np.bool_]:
-    """Return (N, A) whether an interval of a class covers each time.
+    """Return (N, A) whether a span of a class covers each time.
 
     Args:
-        segments: the intervals of a video.
+        spans: the spans of a video.
         seconds_N: the times.
         num_classes: A.
     """
     is_NA = np.zeros((len(seconds_N), num_classes), np.bool_)
-    for segment in segments:
-        span = TimeRange(segment.start_seconds, segment.stop_seconds)
-        inside_N = (span.start <= seconds_N) & (seconds_N < span.stop)
-        for label in segment.labels:
-            is_NA[inside_N, label] = True
+    for start, stop, label in spans:
+        is_NA[(start <= seconds_N) & (seconds_N < stop), label] = True
     return is_NA
 
 
 def latest_labels(
-    segments: Sequence[Segment], seconds_N: NDArray[np.float64], background: int
+    spans: Iterable[Span], seconds_N: NDArray[np.float64], background: int
 ) -> NDArray[np.int64]:
-    """Return the (N,) class at each time: that of the interval that began last, or background."""
+    """Return the (N,) class at each time: that of the span that began last, or background."""
     labels_N = np.full(len(seconds_N), background)
-    for segment in sorted(segments, key=lambda own: own.start_seconds or 0.0):
-        if segment.labels:
-            span = TimeRange(segment.start_seconds, segment.stop_seconds)
-            labels_N[(span.start <= seconds_N) & (seconds_N < span.stop)] = segment.labels[0]
+    for start, stop, label in sorted(spans, key=itemgetter(0)):
+        labels_N[(start <= seconds_N) & (seconds_N < stop)] = label
     return labels_N
 
 
 def with_windows(
-    dataset: Dataset, clip_frames: int, end_of: Callable[[str], float | None]
+    dataset: Dataset,
+    clip_frames: int,
+    end_of: Callable[[str], float | None],
+    splits: Collection[str] = SPLITS,
 ) -> Dataset:
-    """Return a data set whose segments are the windows of its long videos.
+    """Return a data set whose segments are the windows of its long videos in some splits.
 
     Args:
         dataset: the data set, whose segments are intervals.
         clip_frames: number of frames of a clip.
         end_of: returns the time at which a video ends, in seconds; None if it is not known, and
             the video is left out.
+        splits: names of the splits.
     """
+    split_of = _films(dataset).split_of
     window = window_seconds(dataset, clip_frames)
     own: Mapping[str, list[Segment]] = {video.id: [] for video in dataset.videos}
     for segment in dataset.segments:
@@ -112,6 +123,7 @@ def with_windows(
     windows = (
         window_of
         for video_id, intervals in own.items()
+        if split_of.get(video_id, "train") in splits
         if (end := end_of(video_id)) is not None
         for window_of in _windows(dataset, video_id, intervals, end, window)
     )
@@ -125,15 +137,15 @@ def _windows(
     end: float,
     window: float,
 ) -> Iterator[Segment]:
-    films = _films(dataset)
+    films, spans = _films(dataset), [*spans_of(intervals)]
     observed = films.observed.get(video_id, (TimeRange(),))
     middles_N = described_times(end, films.rate, observed)
     labels: list[tuple[int, ...]]
     if dataset.task == "single-label":
         background = len(dataset.classes) - 1
-        labels = [(int(own),) for own in latest_labels(intervals, middles_N, background)]
+        labels = [(int(own),) for own in latest_labels(spans, middles_N, background)]
     else:
-        is_NA = labels_at(intervals, middles_N, len(dataset.classes))
+        is_NA = labels_at(spans, middles_N, len(dataset.classes))
         labels = [tuple(np.flatnonzero(is_A).tolist()) for is_A in is_NA]
     for middle, own in zip(middles_N.tolist(), labels, strict=True):
         yield replace(

@@ -35,17 +35,14 @@ from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.controls import control_values, predict_changed
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.film_results import (
-    Labels,
-    decoder_of,
-    film_rows,
-    film_values,
-    labels_of_windows,
-    with_found,
+    results_of_films,
+    results_of_folds,
+    usual_decoder,
+    with_decoder,
 )
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
-from orn.stage2_train.intervals.decoder import Track, stretches_of
 from orn.stage2_train.parts.temperatures import (
     FEWEST_SEGMENTS,
     Temperatures,
@@ -153,7 +150,7 @@ def evaluate_run(
     results: dict[str, Any] = {"calibration": calibration_values(predictions)}
     if opened.dataset.films is not None:
         tracks = model.temperatures.decoder or usual_decoder(opened, recipe)
-        results["films"] = _film_results(opened, predictions, tracks)
+        results["films"] = results_of_films(opened, predictions, tracks)
     if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
         with reporter.progress("controls", total=None, unit="clips") as bar:
             when_changed = predict_changed(
@@ -181,38 +178,6 @@ def evaluate_run(
         name = request.split if is_own else f"{request.split}-{opened.dataset.name}"
         save_results(run, name, file, predictions)
     return file
-
-
-def usual_decoder(opened: OpenedData, recipe: Recipe) -> tuple[Track, ...]:
-    """Return the decoder of training films with the usual weights."""
-    assert opened.dataset.films is not None
-    training = training_labels_of_windows(opened, recipe)
-    return decoder_of(training, None, opened.dataset.films.rate, len(opened.dataset.classes))
-
-
-def training_labels_of_windows(opened: OpenedData, recipe: Recipe) -> list[Labels]:
-    """Return the labels of the stretches of training films; see `labels_of_windows`."""
-    dataset = opened.segmented(recipe.data.clip_frames)
-    assert dataset.films is not None
-    splits = recipe.data.training_splits
-    return labels_of_windows(
-        [window for window in dataset.segments if window.split in splits],
-        dataset.films.rate,
-        num_classes=len(dataset.classes),
-        multi_label=dataset.task == "multi-label",
-    )
-
-
-def _film_results(
-    opened: OpenedData, predictions: Predictions, tracks: Sequence[Track]
-) -> dict[str, Any]:
-    """Return the fields of `FilmResults` for predictions of windows."""
-    dataset = opened.dataset
-    assert dataset.films is not None
-    rows = film_rows(opened, predictions)
-    rows = with_found(rows, predictions, lambda _: tracks, dataset.films.rate)
-    is_multi = dataset.task == "multi-label"
-    return film_values(rows, dataset.classes, dataset.films.rate, multi_label=is_multi)
 
 
 def save_results(run: Path, name: str, file: EvalFile, predictions: Predictions) -> None:
@@ -385,7 +350,7 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
         calibration = {"calibration": calibration_values(predictions)}
     values = measured_values(predictions, first.classes, first.metric) | calibration
     if first.films is not None:
-        values["films"] = _films_of_folds(files, predictions, of_folds)
+        values["films"] = results_of_folds(files, predictions, of_folds)
     if first.metric == "map":
         for head in first.by_head:
             scored = [metrics for file in files if "map" in (metrics := file.heads()[head])]
@@ -413,30 +378,6 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     )
     save_results(run, FOLDS, pooled, predictions)
     return pooled
-
-
-def _films_of_folds(
-    files: Sequence[EvalFile], predictions: Predictions, of_folds: Sequence[Temperatures]
-) -> dict[str, Any]:
-    """Return the fields of `FilmResults` of a cross-validation: of a model, with the decoders of
-    its folds; of a baseline, of the intervals that its folds found.
-
-    Args:
-        files: results of the folds.
-        predictions: predictions of all folds, with the temperatures of the folds.
-        of_folds: these temperatures, with the decoders; none of a baseline.
-    """
-    films = [file.films for file in files if file.films is not None]
-    rows, rate = [row for own in films for row in own.films], films[0].rate
-    if of_folds:
-        decoders = {
-            row.video: fitted.decoder
-            for own, fitted in zip(films, of_folds, strict=True)
-            for row in own.films
-        }
-        rows = with_found(rows, predictions, lambda video: decoders[video], rate)
-    is_multi = predictions.labels.ndim == 2
-    return film_values(rows, files[0].classes, rate, multi_label=is_multi)
 
 
 def fold_temperatures(
@@ -468,29 +409,6 @@ def fold_temperatures(
             temperatures = with_decoder(temperatures, others, rate)
         fitted.append(temperatures)
     return fitted
-
-
-def with_decoder(
-    fitted: Temperatures,
-    predictions: Predictions,
-    rate: float,
-    training: Sequence[Labels] | None = None,
-) -> Temperatures:
-    """Return temperatures with the decoder of long videos that fits them.
-
-    Args:
-        fitted: the temperatures.
-        predictions: predictions of windows that trained no weights.
-        rate: described times per second.
-        training: labels of the stretches of training films; None: those of the predictions.
-    """
-    if training is None:
-        stretches = stretches_of(predictions.ids, rate)
-        training = [predictions.labels[stretch.rows] for stretch in stretches]
-    row_N4 = np.broadcast_to(fitted.row(), (len(predictions.ids), 4))
-    calibrated = replace(predictions, temperatures=row_N4)
-    decoder = decoder_of(training, calibrated, rate, predictions.logits.shape[1])
-    return replace(fitted, decoder=decoder)
 
 
 def stale_evaluation(request: EvalConfig) -> str | None:

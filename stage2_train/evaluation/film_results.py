@@ -5,6 +5,7 @@ T described times of a film, A outputs.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,12 @@ from orn.stage2_train.intervals.decoder import (
 )
 from orn.stage2_train.intervals.records import Interval, intervals_of_segments
 from orn.stage2_train.intervals.tally import Film
-from orn.stage2_train.runs.eval_file import FilmRow
+from orn.stage2_train.parts.temperatures import Temperatures
+from orn.stage2_train.runs.eval_file import EvalFile
+from orn.stage2_train.runs.film_file import FilmRow
 from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.predictions import Predictions, probabilities
+from orn.stage2_train.settings.recipe import Recipe
 
 Labels = NDArray[np.int64] | NDArray[np.float32]
 
@@ -170,3 +174,81 @@ def _film(row: FilmRow) -> Film:
             for start, stop, label, chance in row.found
         ),
     )
+
+
+def usual_decoder(opened: OpenedData, recipe: Recipe) -> tuple[Track, ...]:
+    """Return the decoder of training films with the usual weights."""
+    assert opened.dataset.films is not None
+    training = training_labels_of_windows(opened, recipe)
+    return decoder_of(training, None, opened.dataset.films.rate, len(opened.dataset.classes))
+
+
+def training_labels_of_windows(opened: OpenedData, recipe: Recipe) -> list[Labels]:
+    """Return the labels of the stretches of training films; see `labels_of_windows`."""
+    dataset = opened.segmented(recipe.data.clip_frames, recipe.data.training_splits)
+    assert dataset.films is not None
+    return labels_of_windows(
+        dataset.segments,
+        dataset.films.rate,
+        num_classes=len(dataset.classes),
+        multi_label=dataset.task == "multi-label",
+    )
+
+
+def results_of_films(
+    opened: OpenedData, predictions: Predictions, tracks: Sequence[Track]
+) -> dict[str, Any]:
+    """Return the fields of `FilmResults` for predictions of windows."""
+    dataset = opened.dataset
+    assert dataset.films is not None
+    rows = film_rows(opened, predictions)
+    rows = with_found(rows, predictions, lambda _: tracks, dataset.films.rate)
+    is_multi = dataset.task == "multi-label"
+    return film_values(rows, dataset.classes, dataset.films.rate, multi_label=is_multi)
+
+
+def results_of_folds(
+    files: Sequence[EvalFile], predictions: Predictions, of_folds: Sequence[Temperatures]
+) -> dict[str, Any]:
+    """Return the fields of `FilmResults` of a cross-validation: of a model, with the decoders of
+    its folds; of a baseline, of the intervals that its folds found.
+
+    Args:
+        files: results of the folds.
+        predictions: predictions of all folds, with the temperatures of the folds.
+        of_folds: these temperatures, with the decoders; none of a baseline.
+    """
+    films = [file.films for file in files if file.films is not None]
+    rows, rate = [row for own in films for row in own.films], films[0].rate
+    if of_folds:
+        decoders = {
+            row.video: fitted.decoder
+            for own, fitted in zip(films, of_folds, strict=True)
+            for row in own.films
+        }
+        rows = with_found(rows, predictions, lambda video: decoders[video], rate)
+    is_multi = predictions.labels.ndim == 2
+    return film_values(rows, files[0].classes, rate, multi_label=is_multi)
+
+
+def with_decoder(
+    fitted: Temperatures,
+    predictions: Predictions,
+    rate: float,
+    training: Sequence[Labels] | None = None,
+) -> Temperatures:
+    """Return temperatures with the decoder of long videos that fits them.
+
+    Args:
+        fitted: the temperatures.
+        predictions: predictions of windows that trained no weights.
+        rate: described times per second.
+        training: labels of the stretches of training films; None: those of the predictions.
+    """
+    if training is None:
+        stretches = stretches_of(predictions.ids, rate)
+        training = [predictions.labels[stretch.rows] for stretch in stretches]
+    row_N4 = np.broadcast_to(fitted.row(), (len(predictions.ids), 4))
+    calibrated = replace(predictions, temperatures=row_N4)
+    decoder = decoder_of(training, calibrated, rate, predictions.logits.shape[1])
+    return replace(fitted, decoder=decoder)

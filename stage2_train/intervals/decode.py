@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.intervals.records import Run, runs_of
+from orn.stage2_train.intervals.records import runs_of
 
 _PSEUDO = 0.1
 """Added to each count of the first label and of changes."""
@@ -189,19 +189,3 @@ def _traced(
         labels_T[begins:stop] = label
         stop, label, begins = begins, int(before_TK[begins, label]), None
     return labels_T
-
-
-def score_of(
-    labels_T: NDArray[np.int64], log_TK: NDArray[np.floating], paths: Paths, weights: Weights
-) -> float:
-    """Return the score of a path; minus infinity if a run is too short."""
-    score, runs = _Scores.of(paths, weights), runs_of(labels_T, None)
-    emission_TK = log_TK - weights.prior_exponent * np.log(paths.prior)
-    total = float(np.take_along_axis(emission_TK, labels_T[:, None], axis=1).sum())
-    total += float(score.start_K[runs[0].label])
-    total += sum((run.stop - run.first - 1) * float(score.stay_K[run.label]) for run in runs)
-    for one, other in pairwise(runs):
-        total += float(score.change_KK[one.label, other.label])
-    inner: Sequence[Run] = runs[1:-1]
-    is_short = any(run.stop - run.first < paths.least[run.label] for run in inner)
-    return -np.inf if is_short else total

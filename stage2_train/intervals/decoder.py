@@ -178,10 +178,9 @@ def find_intervals(
         rate: described times per second; an interval stops this much after its last time.
     """
     found: list[Interval] = []
+    are_alone = len(tracks) == probabilities_TA.shape[1]
     for number, track in enumerate(tracks):
-        own_TK = probabilities_TA if len(tracks) == 1 else _both(probabilities_TA, number)
-        if len(tracks) == 1 and probabilities_TA.shape[1] < len(track.prior):
-            own_TK = _both(probabilities_TA, 0)  # the only activity of several labels
+        own_TK = _both(probabilities_TA, number) if are_alone else probabilities_TA
         labels_T = decode(_log(own_TK), track.paths, track.weights)
         for run in runs_of(labels_T, len(track.prior) - 1):
             chance_T = own_TK[run.first : run.stop, run.label]
@@ -189,7 +188,7 @@ def find_intervals(
                 Interval(
                     start=float(seconds_T[run.first]),
                     stop=float(seconds_T[run.stop - 1]) + 1 / rate,
-                    activity=run.label if len(tracks) == 1 else number,
+                    activity=number if are_alone else run.label,
                     probability=float(chance_T.mean()),
                 )
             )

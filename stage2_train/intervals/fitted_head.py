@@ -4,7 +4,7 @@ N windows, T described times of a film, A labels.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -12,19 +12,18 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
+from torch import Tensor
 
 from orn.data_manifests.records import Segment
-from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.text import path_text
+from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
 from orn.stage2_train.clips.windows import middle_of
 from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.intervals.film_features import MOST_FOLLOWED, FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
-from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
+from orn.stage2_train.model.tensor_files import read_part, write_tensors
 
-_REMEDY = "restore the files of the run, or train it again"
 _FOLLOWED = TypeAdapter(
     Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=MOST_FOLLOWED)]
 )
@@ -55,7 +54,7 @@ class FittedFilmHead:
             own_TA = self.heads.logits(features_TS)
             if logits_NA is None:
                 logits_NA = np.zeros((len(windows), own_TA.shape[1]), np.float32)
-            logits_NA[rows] = own_TA[nearest_frames([windows[row] for row in rows], video)]
+            logits_NA[rows] = own_TA[frames_of_windows([windows[row] for row in rows], video)]
         assert logits_NA is not None, "no windows"
         return logits_NA
 
@@ -73,15 +72,11 @@ class FittedFilmHead:
         write_tensors(run / FILM_HEAD_NAME, self.heads.state_dict(), about)
 
 
-def nearest_frames(windows: Sequence[Segment], video: VideoFrames) -> NDArray[np.int64]:
+def frames_of_windows(windows: Sequence[Segment], video: VideoFrames) -> NDArray[np.int64]:
     """Return the (N,) indices of the frames nearest to the middles of windows of a video."""
     middles_N, seconds_T = np.array([middle_of(own) for own in windows]), video.seconds
-    after_N = np.clip(np.searchsorted(seconds_T, middles_N), 1, max(len(seconds_T) - 1, 1))
-    before_N = after_N - 1
-    if len(seconds_T) == 1:
-        return np.zeros(len(windows), np.int64)
-    is_later_N = seconds_T[after_N] - middles_N < middles_N - seconds_T[before_N]
-    return np.where(is_later_N, after_N, before_N)
+    interval = frame_interval(seconds_T, otherwise=1.0)
+    return nearest_frames(seconds_T, middles_N, interval=interval).rows_n
 
 
 def read_film_head(
@@ -99,19 +94,11 @@ def read_film_head(
     Raises:
         CheckpointError: if the file is damaged, or belongs to another run.
     """
-    path = run / FILM_HEAD_NAME
-    if not path.exists():
-        return None
-    tensors, about = read_tensors(path, what="the head over time of a run", remedy=_REMEDY)
-    try:
-        if about["config"] != config:
-            raise ValueError("a different configuration")
-        reads = replace(reads, followed=_FOLLOWED.validate_json(about["followed"]))
-        heads = FilmHeads(reads.num_features, num_labels, multi_label=multi_label)
+
+    def built(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> FittedFilmHead:
+        inputs = replace(reads, followed=_FOLLOWED.validate_json(about["followed"]))
+        heads = FilmHeads(inputs.num_features, num_labels, multi_label=multi_label)
         heads.load_state_dict(tensors)
-    except (ValueError, KeyError, RuntimeError) as err:
-        raise CheckpointError(
-            f"{path_text(path)}: expected the head over time of this run, got a different file; "
-            f"{_REMEDY}"
-        ) from err
-    return FittedFilmHead(heads=heads.eval(), inputs=reads)
+        return FittedFilmHead(heads=heads.eval(), inputs=inputs)
+
+    return read_part(run / FILM_HEAD_NAME, what="the head over time", config=config, build=built)

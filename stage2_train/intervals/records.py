@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment
+from orn.stage2_train.clips.windows import latest_labels, spans_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,21 +42,18 @@ class Run:
 def intervals_of_segments(segments: Iterable[Segment], background: int | None) -> list[Interval]:
     """Return the intervals of the rows of a video, one for each label; not of the background."""
     return [
-        Interval(start=own.start_seconds, stop=own.stop_seconds, activity=label)
-        for own in segments
-        for label in own.labels
-        if label != background and own.start_seconds is not None and own.stop_seconds is not None
+        Interval(start=start, stop=stop, activity=label)
+        for start, stop, label in spans_of(segments)
+        if label != background
     ]
 
 
 def labels_at(
     intervals: Iterable[Interval], seconds_T: NDArray[np.float64], background: int
 ) -> NDArray[np.int64]:
-    """Return the (T,) label at each time: that of the interval that began last, or background."""
-    labels_T = np.full(len(seconds_T), background)
-    for own in sorted(intervals, key=lambda own: own.start):
-        labels_T[(own.start <= seconds_T) & (seconds_T < own.stop)] = own.activity
-    return labels_T
+    """Return the (T,) label at each time; see `latest_labels`."""
+    spans = ((own.start, own.stop, own.activity) for own in intervals)
+    return latest_labels(spans, seconds_T, background)
 
 
 def runs_of(labels_T: Sequence[int] | NDArray[np.int64], background: int | None) -> list[Run]:

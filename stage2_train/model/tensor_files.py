@@ -8,8 +8,9 @@ tensor, in the order of names.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import safetensors.torch
 import torch
@@ -22,6 +23,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.text import path_text
 
+Part = TypeVar("Part")
 _DIGEST = "digest"
 _MOST_HEADER_BYTES = 4 << 20
 """Size limit of names, shapes and metadata; a ResNet-50 with its optimizer has 0.2 MiB."""
@@ -78,6 +80,39 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
     if metadata.pop(_DIGEST, None) != tensors_digest(tensors, metadata):
         raise _damaged(path, what, remedy)
     return tensors, metadata
+
+
+def read_part(
+    path: Path,
+    *,
+    what: str,
+    config: str,
+    build: Callable[[Mapping[str, Tensor], Mapping[str, str]], Part],
+) -> Part | None:
+    """Return the part of a model that is stored beside its weights; None without its file.
+
+    Args:
+        path: the file, whose metadata has the digest `config`.
+        what: name of the part, for messages.
+        config: digest of the run's configuration.
+        build: returns the part of tensors and metadata; raises ValueError, KeyError, TypeError or
+            RuntimeError if they are not of this run.
+
+    Raises:
+        CheckpointError: if the file is damaged, or belongs to another run.
+    """
+    if not path.exists():
+        return None
+    remedy = "restore the files of the run, or train it again"
+    tensors, metadata = read_tensors(path, what=f"{what} of a run", remedy=remedy)
+    try:
+        if metadata["config"] != config:
+            raise ValueError("a different configuration")
+        return build(tensors, metadata)
+    except (ValueError, KeyError, TypeError, RuntimeError) as err:
+        raise CheckpointError(
+            f"{path_text(path)}: expected {what} of this run, got a different file; {remedy}"
+        ) from err
 
 
 def read_safetensors(

@@ -5,7 +5,7 @@ M clips, S statistics, A activity classes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
+from torch import Tensor
 
 from orn.data_manifests.records import Segment
-from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.text import path_text
 from orn.stage2_train.clip_store.decoded import DatasetFrames
-from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
+from orn.stage2_train.model.tensor_files import read_part, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (
     MOST_FOLLOWED,
@@ -35,7 +34,6 @@ from orn.stage2_train.parts.clip_statistics import (
 from orn.stage2_train.parts.forest import Forest, fit_forest
 from orn.stage2_train.settings.recipe import DataRecipe
 
-_REMEDY = "restore the files of the run, or train it again"
 _TREES = 500
 _LEAST = 1e-6
 """Least probability, since trees may agree on 0 or 1."""
@@ -171,28 +169,21 @@ def read_forest(
     Raises:
         CheckpointError: if the file is damaged, or belongs to another run.
     """
-    path = run / FOREST_NAME
-    if not path.exists():
-        return None
-    tensors, about = read_tensors(path, what="the forest of a run", remedy=_REMEDY)
-    try:
-        if about["config"] != config:
-            raise ValueError("a different configuration")
+
+    def built(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> FittedForest:
         followed = _FOLLOWED.validate_json(about["followed"])
         if max(followed) >= reads.num_object_classes:
             raise ValueError("an unknown class of objects")
-        reads = replace(reads, followed=followed)
+        inputs = replace(reads, followed=followed)
         forest = Forest.of_arrays(
             {name: tensor.numpy() for name, tensor in tensors.items()},
             num_classes=num_classes,
-            num_statistics=reads.num_statistics,
+            num_statistics=inputs.num_statistics,
             multi_label=multi_label,
         )
-    except (ValueError, KeyError, TypeError) as err:
-        raise CheckpointError(
-            f"{path_text(path)}: expected the forest of this run, got a different file; {_REMEDY}"
-        ) from err
-    return FittedForest(forest=forest, inputs=reads, is_multi_label=multi_label)
+        return FittedForest(forest=forest, inputs=inputs, is_multi_label=multi_label)
+
+    return read_part(run / FOREST_NAME, what="the forest", config=config, build=built)
 
 
 def logits_of_shares(share_MA: NDArray[np.float64], *, multi_label: bool) -> NDArray[np.float32]:

@@ -15,8 +15,9 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text, truncate
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
+from orn.stage2_train.runs.film_file import Figure, FilmResults
 from orn.stage2_train.runs.predictions import GroupKind
-from orn.stage2_train.settings.evaluation_names import CHANGES, FIGURES, HEADS
+from orn.stage2_train.settings.evaluation_names import CHANGES, HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
@@ -36,14 +37,6 @@ class ClassRow(BaseModel, frozen=True, extra="allow"):
     name: str = Field(alias="class")
     num_segments: int
     intervals: dict[str, tuple[float, float] | None]
-
-
-class Figure(BaseModel, frozen=True):
-    """A metric and its confidence interval; None if it is undefined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 class Draws(BaseModel, frozen=True):
@@ -170,75 +163,6 @@ class ControlResults(BaseModel, frozen=True):
         ]
         turns = f": reversing them turns {', '.join(pairs)}" if pairs else ""
         return f"The order of frames is worth {worth}{turns}."
-
-
-class FilmRow(BaseModel, frozen=True):
-    """A long video with its true and found intervals: (start, stop, activity), and of found ones
-    the probability."""
-
-    video: str
-    group: str
-    end: float
-    """Seconds at which it ends."""
-    observed: tuple[tuple[float | None, float | None], ...]
-    """What was looked at, in seconds; None for the start and the end of the video."""
-    true: tuple[tuple[float, float, int], ...]
-    found: tuple[tuple[float, float, int, float], ...]
-
-
-class ActivityRow(BaseModel, frozen=True):
-    """Number and seconds of an activity in each film, true and found."""
-
-    activity: str
-    true_number: tuple[int, ...]
-    found_number: tuple[int, ...]
-    true_seconds: tuple[float, ...]
-    found_seconds: tuple[float, ...]
-
-
-class FilmResults(BaseModel, frozen=True):
-    """How well found intervals of long videos agree with true ones (docs/when.md)."""
-
-    films: tuple[FilmRow, ...]
-    rate: float
-    """Described times per second."""
-    num_groups: int
-    """Number of groups over which confidence intervals are drawn."""
-    figures: dict[str, Figure]
-    """Proportions by name."""
-    map_at: dict[str, float | None]
-    """Mean average precision at overlaps."""
-    start_error: float | None
-    """Mean absolute error of the starts of right intervals, in seconds; None without one."""
-    stop_error: float | None
-    """The same of their stops."""
-    activities: tuple[ActivityRow, ...]
-
-    def table(self) -> Table:
-        """Return the figures with their intervals."""
-        rows = [
-            (FIGURES[name], _with_bounds(figure))
-            for name, figure in self.figures.items()
-            if name in FIGURES
-        ]
-        if self.start_error is not None and self.stop_error is not None:
-            errors = f"{self.start_error:.2f} s, {self.stop_error:.2f} s"
-            rows.append(("error of starts and stops", errors))
-        return Table(header=("intervals", ""), rows=rows)
-
-    def counts_table(self) -> Table:
-        """Return number and seconds of each activity, true and found."""
-        rows = [
-            (
-                own.activity,
-                f"{sum(own.true_number):,}",
-                f"{sum(own.found_number):,}",
-                f"{sum(own.true_seconds):,.1f}",
-                f"{sum(own.found_seconds):,.1f}",
-            )
-            for own in self.activities
-        ]
-        return Table(header=("activity", "true", "found", "true s", "found s"), rows=rows)
 
 
 class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
@@ -400,21 +324,11 @@ def _dumped(value: Any, **options: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
 
 
-def _with_bounds(figure: Figure) -> str:
-    """Return a proportion with its interval."""
-    if figure.value is None:
-        return "-"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.4f}"
-    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
-
-
 def _cell(file: EvalFile, head: str, name: str) -> str:
     """Return a metric of a head with its interval."""
-    figure = file.figures[head].get(name)
-    value = file.by_head[head].get(name) if figure is None else figure.value
+    if (figure := file.figures[head].get(name)) is not None:
+        return figure.text()
+    value = file.by_head[head].get(name)
     if value is None:
         return "-"
-    text = f"{value:.4f}" if isinstance(value, float) else f"{value}"
-    ends = file.interval(head, name)
-    return text if ends is None else f"{text} [{ends[0]:.4f}, {ends[1]:.4f}]"
+    return f"{value:.4f}" if isinstance(value, float) else f"{value}"

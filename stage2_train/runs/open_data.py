@@ -3,7 +3,7 @@ clips for a recipe, and a check whether the data of a run has changed."""
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -91,7 +91,7 @@ class OpenedData:
     def join(self, split: str, recipe: Recipe) -> JoinedSplit:
         """Return the usable segments in a split, joined as set in the recipe; see `join_split`."""
         return join_split(
-            self.segmented(recipe.data.clip_frames),
+            self.segmented(recipe.data.clip_frames, (split,)),
             split,
             self.clips,
             self.detections,
@@ -99,9 +99,9 @@ class OpenedData:
             by_time=recipe.model.variant != "authors",
         )
 
-    def segmented(self, clip_frames: int) -> Dataset:
+    def segmented(self, clip_frames: int, splits: Collection[str]) -> Dataset:
         """Return the data set with the segments that are clips: those of its table or, of intervals
-        of long videos, windows."""
+        of long videos, the windows in some splits."""
         if self.dataset.films is None:
             return self.dataset
 
@@ -110,7 +110,7 @@ class OpenedData:
                 return None
             return end_of_video(self.clips.frames(video_id).seconds)
 
-        return with_windows(self.dataset, clip_frames, end_of)
+        return with_windows(self.dataset, clip_frames, end_of, splits)
 
     def _draws_one_of(self, clip_frames: int) -> int | None:
         if (films := self.dataset.films) is None:

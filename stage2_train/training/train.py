@@ -23,7 +23,7 @@ from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
 from orn.stage2_train.intervals.film_features import most_frequent_classes
 from orn.stage2_train.intervals.film_head import TrainingFilm, num_epochs, train_film_heads
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead, nearest_frames
+from orn.stage2_train.intervals.fitted_head import FittedFilmHead, frames_of_windows
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
@@ -240,7 +240,7 @@ def _train_film_head(inputs: TrainingInputs, reporter: Reporter) -> None:
             frames = opened.clips.frames(video)
             features_TS = reads.of_film(frames, opened.detections.video(video))
             labels = _labels_of_frames(
-                nearest_frames(windows, frames),
+                frames_of_windows(windows, frames),
                 np.stack([np.asarray(inputs.data.train.label(window)) for window in windows]),
                 num_frames=len(features_TS),
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.data_manifests.films import uncovered_share, usual_rate
+from orn.data_manifests.films import usual_rate
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Segment
 from orn.shared.time_ranges import TimeRange
@@ -117,11 +117,6 @@ def test_epic_has_a_manifest_of_intervals():
 @pytest.mark.parametrize(("seconds", "rate"), [(0.6, 10), (4.0, 5), (60.0, 1)])
 def test_the_usual_rate_follows_the_duration_of_intervals(seconds, rate):
     assert usual_rate([_interval("v", 0.0, seconds)]) == rate
-
-
-def test_the_uncovered_share_counts_overlaps_once():
-    segments = [_interval("v", 0, 4), _interval("v", 2, 6), _interval("v", 9, 12)]
-    assert uncovered_share(segments, {"v": 10.0, "w": 10.0}) == pytest.approx(13 / 20)
 
 
 def _interval(video: str, start: float, stop: float) -> Segment:

@@ -26,6 +26,7 @@ def write_documents(folder: Path) -> None:
         films = {"train": 12, "validation": 4, "test": 2}
         write_world(Path("data"), films=films, seed=0, workers=1)
         _write_kitchen()
+        _write_cages()
         _write_demo()  # the data set whose detection was completed last
         _write_published()
         film = min(Path("data/demo/videos").iterdir())
@@ -37,6 +38,20 @@ def write_documents(folder: Path) -> None:
         run_orn("manifest", "new", "odd/labels.csv")
         for name in ("one", "other"):
             shutil.copytree("runs/demo", f"runs/{name}")
+
+
+def _write_cages() -> None:
+    """Films with intervals, their manifest, and corrections of one of them."""
+    rows = ["video,start,stop,label"]
+    Path("cages/videos").mkdir(parents=True)
+    for number in range(1, 7):
+        name = f"videos/cage-{number:02}.mp4"
+        shutil.copy(f"data/demo/videos/train-{number:06}.mp4", f"cages/{name}")
+        rows += [f"{name},0,0.3,rear", f"{name},0.5,0.8,groom"]
+    Path("cages/labels.csv").write_text("\n".join(rows) + "\n")
+    corrected = "video,start,stop,label\nvideos/cage-01.mp4,0.1,0.3,rear\n"
+    Path("cage-01.corrections.csv").write_text(corrected)
+    run_orn("manifest", "new", "cages/labels.csv", "--intervals", "--folds", "3")
 
 
 def _write_demo() -> None:
