@@ -19,6 +19,7 @@ from orn.shared.environment import PROJECT, installed_version, requirements
 _OPENCV_NAMES = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 _ALTERNATIVES = {"mmcv-lite": "mmcv"}
 """Distributions that can replace a requirement: mmcv is mmcv-lite with compiled operators."""
+_MMDETECTION = ("mmcv", "mmdet", "mmengine")
 
 _PIP = f"{sys.executable} -m pip"
 
@@ -83,7 +84,8 @@ def _check_package(name: str, specifier: str) -> Check:
     version = installed_version(name) or installed_version(_ALTERNATIVES.get(name, name))
     remedy = f"{_PIP} install '{name}{specifier}'"
     if version is None:
-        return Check(name, "failed", "not installed", remedy)
+        is_optional = _ALTERNATIVES.get(name, name) in _MMDETECTION
+        return Check(name, "warning" if is_optional else "failed", "not installed", remedy)
     if not SpecifierSet(specifier).contains(version, prereleases=True):
         result = f"{version}, expected {specifier}"
         return Check(name, "failed", result, remedy)
@@ -141,28 +143,35 @@ def _check_precision() -> Check:
 
 def _check_mmcv() -> Check:
     """Check whether mmcv has compiled operators or torchvision's operators are used instead."""
-    missing = [name for name in ("mmcv", "mmdet", "mmengine") if not importlib.util.find_spec(name)]
-    if missing:
-        result = f"{', '.join(missing)} not installed; detection cannot run"
-        return Check("mmcv", "failed", result, remedy="make setup")
+    if missing := _missing_of_mmdetection():
+        result = (
+            f"{', '.join(missing)} not installed; MMDetection's detectors cannot run, everything "
+            "else can, also `orn detect --config torchvision/NAME` and --detector FILE.py:NAME"
+        )
+        return Check("mmcv", "warning", result, remedy="make setup")
     is_compiled = importlib.util.find_spec("mmcv._ext") is not None
     operators = "its own, compiled" if is_compiled else "torchvision's, not compiled"
     return Check("mmcv", "ok", f"operators: {operators}")
 
 
+def _missing_of_mmdetection() -> list[str]:
+    return [name for name in _MMDETECTION if not importlib.util.find_spec(name)]
+
+
 def _check_weights() -> Check:
     """Check which published weights are here; the others are downloaded on first use."""
     from orn.shared.download import cache_folder, cached_path
-    from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
-    from orn.stage1_detect.mmdet.zoo import find_config, weights_url
+    from orn.stage1_detect import choose_detector
+    from orn.stage1_detect.torchvision_detector import NAMES
     from orn.stage2_train.model.backbones import weights_to_fetch
     from orn.stage2_train.model.image_backbone import PACKAGED
     from orn.stage2_train.settings.model_config import TIMM, WINDOWS
     from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 
-    urls: dict[str, str | None] = {DEFAULT_CONFIG: weights_url(find_config(DEFAULT_CONFIG))}
-    urls |= dict(IMAGENET_URLS.items())
-    is_here = {name: bool(url and cached_path(url).is_file()) for name, url in urls.items()}
+    detectors = [] if _missing_of_mmdetection() else [choose_detector.DEFAULT_CONFIG]
+    detectors += NAMES
+    is_here = {name: choose_detector.weights_to_fetch(name)[1] is None for name in detectors}
+    is_here |= {name: cached_path(url).is_file() for name, url in IMAGENET_URLS.items()}
     backbones = (f"{TIMM}{PACKAGED}", *WINDOWS)
     is_here |= {name: weights_to_fetch(name) is None for name in backbones}
     here, absent = (

@@ -37,7 +37,7 @@ from orn.shared.video.frame import check_images
 
 PREFIX = "torchvision/"
 """Beginning of the names of these detectors."""
-NAMES = ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
+NAMES = (f"{PREFIX}maskrcnn_resnet50_fpn", f"{PREFIX}maskrcnn_resnet50_fpn_v2")
 _MASK_THRESHOLD = 0.5
 _NUMERICS = "1"
 """Version of this module's results, recorded in shards like the version of a library."""
@@ -241,11 +241,10 @@ def published_weights(config: str) -> Any:
     Raises:
         DetectorError: if there is no such detector.
     """
-    name = config.removeprefix(PREFIX)
-    if name not in NAMES:
-        known = " or ".join(f"{PREFIX}{own}" for own in NAMES)
+    if config not in NAMES:
+        known = " or ".join(NAMES)
         raise DetectorError(f"detector config {config!r}: expected {known}; choose one")
-    return get_model_weights(name).DEFAULT
+    return get_model_weights(config.removeprefix(PREFIX)).DEFAULT
 
 
 def weights_to_fetch(config: str) -> tuple[Path | None, str | None]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from orn.stage1_detect.torchvision_detector import NAMES
 from tests.running import Ran, run_python
 from tests.stage1_detect.test_torchvision_detector import random_network
 from tests.worlds.films import build_world, make_workspace, write_films
@@ -15,14 +16,18 @@ from tests.worlds.own_detector import HERE
 pytestmark = pytest.mark.slow
 
 BLOCKED = """
-import sys
+from importlib.machinery import PathFinder
 
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("mmdet", "mmcv", "mmengine"):
-            raise ModuleNotFoundError(f"No module named {name!r} (blocked)")
+NAMES = ("mmdet", "mmcv", "mmcv-lite", "mmengine")
+find_spec, find_distributions = PathFinder.find_spec, PathFinder.find_distributions
 
-sys.meta_path.insert(0, Blocker())
+def found(name, path=None, target=None):
+    return None if name in NAMES else find_spec(name, path, target)
+
+def installed(context):
+    return [] if context.name in NAMES else find_distributions(context)
+
+PathFinder.find_spec, PathFinder.find_distributions = found, installed
 """
 
 
@@ -43,7 +48,7 @@ class Without:
 def test_an_own_detector_runs_from_videos_to_predictions(tmp_path: Path) -> None:
     orn = Without(tmp_path)
     refused = run_python(*("-c", "import mmdet"), exit_code=1, PYTHONPATH=str(tmp_path / "site"))
-    assert "blocked" in refused.stderr
+    assert "No module named 'mmdet'" in refused.stderr
     world = build_world(tmp_path / "world")
     options = make_workspace(world, tmp_path)
     videos = write_films(world, options)
@@ -69,10 +74,20 @@ def test_torchvision_detects(tmp_path: Path, sample_data: Path) -> None:
     from tests.worlds.tables import counted_videos
 
     manifest = counted_videos(tmp_path, {"a": 2})
-    torch.save(random_network("maskrcnn_resnet50_fpn").state_dict(), tmp_path / "weights.pth")
-    words: Any = ("--config", "torchvision/maskrcnn_resnet50_fpn", "--checkpoint", "weights.pth")
+    torch.save(random_network(NAMES[0]).state_dict(), tmp_path / "weights.pth")
+    words: Any = ("--config", NAMES[0], "--checkpoint", "weights.pth")
     words = ("detect", manifest, "--data", "data", "--out", "shards", *words, "--rate", 1)
     orn = Without(tmp_path)
     assert orn(*words, "--json").json["frames"] == 1
     assert orn(*words, "--json").json["existing_units"] == 1
     assert orn("verify", "shards").exit_code == 0
+
+
+def test_doctor_lists_what_is_missing_and_what_still_works(tmp_path: Path) -> None:
+    checks = {one["name"]: one for one in Without(tmp_path)("doctor", "--json").json["checks"]}
+    for name in ("mmdet", "mmengine", "mmcv-lite"):
+        assert (checks[name]["status"], checks[name]["found"]) == ("warning", "not installed")
+    assert checks["mmcv"]["status"] == "warning"
+    assert "mmcv, mmdet, mmengine not installed" in checks["mmcv"]["found"]
+    assert "--detector FILE.py:NAME" in checks["mmcv"]["found"]
+    assert checks["weights"]["status"] == "ok" and NAMES[1] in checks["weights"]["found"]

@@ -70,6 +70,16 @@ def test_objects_and_files_detect_the_same_in_any_number_of_processes(config, tm
         assert own.attrs["detector"]["class_names"] == [*Blocks.classes]
 
 
+@pytest.mark.ray
+def test_actors_write_the_same_shards(config, tmp_path) -> None:
+    pytest.importorskip("ray", reason="needs the package ray: pip install ray")
+    of_file = replace(config, detector=f"{HERE}:Blocks", workers=2)
+    on_ray = replace(of_file, engine="ray", out=tmp_path / "ray")
+    for one in (of_file, on_ray):
+        assert orn.detect(one).record["total_detections"] == 22
+    assert unit_files(of_file.out) == unit_files(on_ray.out)
+
+
 class Wrapped:
     """One of our detectors as a detector of a user."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torchvision.models import get_model, get_model_weights
+from torchvision.models import get_model
 
 import orn
 from orn.shared.errors import DetectorError
@@ -16,7 +16,7 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import clip_boxes
 from orn.shared.masks.rules import first_fault, widened_boxes
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.torchvision_detector import NAMES
+from orn.stage1_detect.torchvision_detector import NAMES, PREFIX, published_weights
 from tests.running import run_orn
 from tests.worlds.tables import counted_videos
 
@@ -26,7 +26,9 @@ THRESHOLD = 0.05
 def random_network(name: str) -> Any:
     """torchvision's network with random weights that find many objects of several classes."""
     torch.manual_seed(0)
-    model = get_model(name, weights=None, weights_backbone=None, num_classes=91)
+    model = get_model(
+        name.removeprefix(PREFIX), weights=None, weights_backbone=None, num_classes=91
+    )
     with torch.no_grad():
         model.roi_heads.box_predictor.cls_score.weight.mul_(30)
         model.roi_heads.mask_predictor.mask_fcn_logits.weight.mul_(30)
@@ -46,7 +48,7 @@ def test_equals_torchvision(sample_data: Path, tmp_path: Path, name: str) -> Non
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     with torch.inference_mode():
         (expected,) = network([torch.from_numpy(frame).permute(2, 0, 1) / 255])
-    categories = get_model_weights(name).DEFAULT.meta["categories"]
+    categories = published_weights(name).meta["categories"]
     kept = [
         row
         for row, (label, score) in enumerate(
@@ -58,7 +60,7 @@ def test_equals_torchvision(sample_data: Path, tmp_path: Path, name: str) -> Non
 
     detector = orn.load_detector(
         tmp_path / "weights.pth",
-        config=f"torchvision/{name}",
+        config=name,
         score_threshold=THRESHOLD,
         device="cpu",
     )
@@ -87,10 +89,10 @@ def test_names_weights_and_precision_that_do_not_fit_are_refused(tmp_path: Path)
         orn.load_detector(config="torchvision/fasterrcnn")
     torch.save({"weight": torch.zeros(3)}, tmp_path / "weights.pth")
     with pytest.raises(DetectorError, match="do not match torchvision/maskrcnn_resnet50_fpn: "):
-        orn.load_detector(tmp_path / "weights.pth", config=f"torchvision/{NAMES[0]}", device="cpu")
+        orn.load_detector(tmp_path / "weights.pth", config=NAMES[0], device="cpu")
     manifest = counted_videos(tmp_path, {"a": 2})
     words = ("detect", manifest, "--data", tmp_path / "data", "--out", tmp_path / "shards")
-    words = (*words, "--config", f"torchvision/{NAMES[1]}")
+    words = (*words, "--config", NAMES[1])
     work = run_orn(*words, "--dry-run", "--json").json
     assert work["to_fetch"].endswith("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth")
     words = (*words, "--checkpoint", tmp_path / "weights.pth")
