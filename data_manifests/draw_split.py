@@ -229,7 +229,7 @@ def extended_splits(
         known: splits of groups in each column of the table of splits.
         folds: number of folds; None for a single split.
         seed: seed of the splits.
-        shares: shares of a single split; None: those of the known groups.
+        shares: shares of a single split; None: the shares of the known groups.
     """
     if folds is None:
         if shares is None:

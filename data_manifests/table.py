@@ -105,7 +105,7 @@ def read(
             "train".
         point_seconds: duration of an interval whose start equals its stop; None if there must be
             none.
-        classes: indices of the classes by name; None: those of the list of classes.
+        classes: indices of the classes by name; None: in the list of classes.
         split_of: split of each video; None: that of the table of splits, if any.
         rows: rows of the table, if they have been read.
 

@@ -25,7 +25,7 @@ def summarize(shard: Shard) -> dict[str, Any]:
     """Return the summary of a shard as a JSON object.
 
     Returns:
-        Counts of the shard, without those of `failed` videos; for each of its `videos` also
+        Counts of the shard, not counting `failed` videos; for each of its `videos` also
         `first_frame`, the index of its first frame in the decoded stream, and `seconds`, the times
         of its first and last frame (both None without frames); and `classes`, the number of
         detections of each class in descending order, without zeros.

@@ -25,7 +25,7 @@ LEAST_OVERLAP = 0.5
 _LEAST_PEAK = 0.1
 """Probabilities of a class without intervals are shown if one is at least as high."""
 _MOST_CURVE_BYTES = 4_000_000
-"""Maximum size of all probabilities, one byte each; those of further classes are not shown."""
+"""Maximum size of all probabilities, one byte each; further classes are not shown."""
 
 Interval = tuple[float, float, str]
 """Start and stop in seconds, and label."""

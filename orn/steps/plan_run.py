@@ -65,7 +65,7 @@ class Pipeline:
     objects: DetectConfig | ImportConfig
     clips: ClipsConfig
     train: TrainConfig
-    """The only training, or the one on all videos after those of folds."""
+    """The only training, or the one on all videos after the trainings of folds."""
     split: Split = "validation"
     """Split to evaluate."""
     folds: int | None = None

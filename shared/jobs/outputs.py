@@ -249,7 +249,7 @@ def _refused(path: Path, expected: str, got: str) -> ConfigError:
 
 
 def begun_with(record: Path, requested: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the recorded settings of the job in a folder; record those of a new job.
+    """Return the recorded settings of the job in a folder; record the settings of a new job.
 
     Args:
         record: JSON file in the folder.

@@ -95,7 +95,7 @@ def read_coco(
     Args:
         path: the file.
         pattern: pattern for image names, with the groups `video` and `frame`.
-        names: the names of the classes, to which those of the file are added.
+        names: the names of the classes, to which names in the file are added.
     """
     beside = path.with_suffix(IMAGES_SUFFIX)
     described = beside if os.path.lexists(beside) else path

@@ -112,7 +112,7 @@ def _folder(config: ImportConfig) -> Path:
 def plan_import(
     config: ImportConfig, folder: Path, table: Path
 ) -> tuple[Job, ImportWork, dict[str, Any]]:
-    """Plan an import: units for new videos follow those of the plan in the folder.
+    """Plan an import: units for new videos follow the units of the plan in the folder.
 
     Args:
         config: what to do.

@@ -47,7 +47,7 @@ def read_masks(
     Args:
         path: the file; if its name has no video, this is the name of its folder.
         pattern: pattern of the path, with the groups `video` and `frame`, and `class` or `track`.
-        names: the names of the classes, to which those of the file are added.
+        names: the names of the classes, to which names in the file are added.
     """
     match = pattern.fullmatch(path.as_posix())
     if match is None:

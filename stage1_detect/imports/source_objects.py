@@ -81,7 +81,7 @@ class SourceVideo:
     """Number of its frames in the table."""
     read: Callable[[Path], Iterator[SourceFrame]] | None = None
     """Reads the file, which has the masks of this video alone, with frames of their own; None if
-    the objects are in an `ObjectTable`, and their frames are those of the video."""
+    the objects are in an `ObjectTable`, and their frames are frames of the video."""
     rate: float | None = None
     """Frame rate of masks with frames of their own, in Hz."""
     file: int = 0

@@ -1,8 +1,8 @@
 """Detect objects with any instance segmentation model from MMDetection, and load such models.
 
-Detections are those of `mmdet.apis.inference_detector` for the config and the score threshold of
-the job, with the scores of all classes if the head supports it (`class_scores.py`). In float32 and
-without batches, they are equal to the bit on a CPU.
+Detections equal the output of `mmdet.apis.inference_detector` for the config and the score
+threshold of the job, with the scores of all classes if the head supports it (`class_scores.py`). In
+float32 and without batches, they are equal to the bit on a CPU.
 
 A mask of m x m cells (such as 28 x 28) covers its box. A pixel belongs to the object if the mask,
 sampled bilinearly at the center of the pixel, reaches the threshold. Only a window is sampled: the

@@ -2,7 +2,7 @@
 and the activity heads that end in them.
 
 B clips, T time steps, M = B * T frames folded, D features per step, R width of the state, C
-channels of a map, h w cells, A activity classes. Times are those of the steps, in seconds.
+channels of a map, h w cells, A activity classes. Times of the steps are in seconds.
 """
 
 from typing import Literal, get_args
