@@ -1,5 +1,5 @@
 """Object-level visual reasoning in videos: the Python API (see docs/python.md). Importing it is
-fast; each function imports its dependencies when it is called.
+fast: what does the work of commands is imported on first use.
 """
 
 from __future__ import annotations
@@ -15,29 +15,31 @@ if TYPE_CHECKING:
 
     from orn.opened_dataset import OpenedDataset
     from orn.prediction.predict_config import PredictConfig
-    from orn.prediction.predict_job import PredictedVideos
+    from orn.prediction.predict_job import predict
     from orn.prediction.prediction import WindowPrediction
-    from orn.shared.jobs.progress import SILENT, TERMINAL, Reporter
-    from orn.shared.jobs.run_units import JobSummary
+    from orn.shared.jobs.progress import SILENT, TERMINAL
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
-    from orn.stage1_detect.detect import DetectConfig
+    from orn.stage1_detect.detect import DetectConfig, detect
     from orn.stage1_detect.detect_unit import Detector
     from orn.stage1_detect.imports.import_config import ImportConfig, ObjectOptions
+    from orn.stage1_detect.imports.import_objects import import_objects
     from orn.stage1_detect.mmdet.detector import MmdetDetector
     from orn.stage1_detect.torchvision_detector import TorchvisionDetector
     from orn.stage2_train.clip_store.clips_config import ClipsConfig
+    from orn.stage2_train.clip_store.make_clips import make_clips as clips
     from orn.stage2_train.evaluation.eval_config import EvalConfig
+    from orn.stage2_train.evaluation.evaluate import evaluate
     from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.model.inputs import ClipBatch
-    from orn.stage2_train.report.report_job import ReportConfig, WrittenReport
-    from orn.stage2_train.runs.eval_file import EvalFile
+    from orn.stage2_train.report.report_job import ReportConfig
+    from orn.stage2_train.report.report_job import write_report as report
     from orn.stage2_train.runs.trained import OpenedModel
     from orn.stage2_train.settings.resources import DataAndDevice
-    from orn.stage2_train.training.train import TrainingSummary
+    from orn.stage2_train.training.train import train
     from orn.stage2_train.training.training_inputs import TrainConfig
     from orn.steps.pipeline_config import PipelineConfig
-    from orn.steps.run_steps import PipelineSummary
+    from orn.steps.run_steps import run
 
     __version__: str
 
@@ -73,7 +75,15 @@ __all__ = [
 ]
 
 
-_CONFIGS = {
+_LAZY = {
+    "detect": "orn.stage1_detect.detect",
+    "import_objects": "orn.stage1_detect.imports.import_objects",
+    "clips": "orn.stage2_train.clip_store.make_clips",
+    "train": "orn.stage2_train.training.train",
+    "evaluate": "orn.stage2_train.evaluation.evaluate",
+    "report": "orn.stage2_train.report.report_job",
+    "predict": "orn.prediction.predict_job",
+    "run": "orn.steps.run_steps",
     "DetectConfig": "orn.stage1_detect.detect",
     "ImportConfig": "orn.stage1_detect.imports.import_config",
     "ObjectOptions": "orn.stage1_detect.imports.import_config",
@@ -88,13 +98,15 @@ _CONFIGS = {
     "SILENT": "orn.shared.jobs.progress",
     "TERMINAL": "orn.shared.jobs.progress",
 }
-"""Modules of the classes and reporters that are imported on first use."""
+"""Modules of what is imported on first use."""
+_OTHER_NAMES = {"clips": "make_clips", "report": "write_report"}
+"""Names in these modules, where they differ."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a class or the version on first use."""
-    if name in _CONFIGS:
-        return getattr(import_module(_CONFIGS[name]), name)
+    """Import a function, a class or the version on first use."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), _OTHER_NAMES.get(name, name))
     if name == "__version__":
         from importlib.metadata import version
 
@@ -104,103 +116,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-def detect(config: DetectConfig, reporter: Reporter | None = None) -> JobSummary:
-    """Detect objects in the videos of a data set and write them to shards, as `orn detect` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
-    """
-    from orn.stage1_detect.detect import detect as function
-
-    return function(config, reporter or __getattr__("SILENT"))
-
-
-def import_objects(config: ImportConfig, reporter: Reporter | None = None) -> JobSummary:
-    """Convert existing detections to shards, as `orn import-objects` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
-    """
-    from orn.stage1_detect.imports.import_objects import import_objects as function
-
-    return function(config, reporter or __getattr__("SILENT"))
-
-
-def clips(config: ClipsConfig, reporter: Reporter | None = None) -> JobSummary:
-    """Store the rescaled frames of a data set, as `orn clips` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
-    """
-    from orn.stage2_train.clip_store.make_clips import make_clips
-
-    return make_clips(config, reporter or __getattr__("SILENT"))
-
-
-def train(config: TrainConfig, reporter: Reporter | None = None) -> TrainingSummary:
-    """Train a network, or resume a training run, as `orn train` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
-    """
-    from orn.stage2_train.training.train import train as function
-
-    return function(config, reporter or __getattr__("SILENT"))
-
-
-def evaluate(config: EvalConfig, reporter: Reporter | None = None) -> EvalFile:
-    """Evaluate a run on a split and store the results, as `orn eval` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
-    """
-    from orn.stage2_train.evaluation.evaluate import evaluate as function
-
-    return function(config, reporter or __getattr__("SILENT"))
-
-
-def report(config: ReportConfig, reporter: Reporter | None = None) -> WrittenReport:
-    """Write the page of a run, as `orn report` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
-    """
-    from orn.stage2_train.report.report_job import write_report
-
-    return write_report(config, reporter or __getattr__("SILENT"))
-
-
-def predict(config: PredictConfig, reporter: Reporter | None = None) -> PredictedVideos:
-    """Predict the activities in videos, as `orn predict` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the progress, such as `orn.TERMINAL`; None: nothing is shown.
-    """
-    from orn.prediction.predict_job import predict as function
-
-    return function(config, reporter or __getattr__("SILENT"))
-
-
-def run(config: PipelineConfig, reporter: Reporter | None = None) -> PipelineSummary:
-    """Process a data set from videos to a report, as `orn run --yes` does.
-
-    Args:
-        config: what to do.
-        reporter: shows the steps, such as `orn.TERMINAL`; None: nothing is shown, but the steps,
-            which are processes of their own, write to stderr.
-    """
-    from orn.steps.run_steps import run as function
-
-    return function(config, reporter or __getattr__("SILENT"))
 
 
 def open_shard(path: str | Path) -> Shard:

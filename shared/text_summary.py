@@ -5,7 +5,7 @@ which its summary is built.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,31 @@ class Summary:
     def markdown(self) -> str:
         """Return the tables and notes in Markdown, without a trailing newline."""
         return "\n\n".join([*map(markdown, self.tables), *self.notes])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job has done."""
+
+    record: Mapping[str, Any]
+    """Plain values for JSON."""
+    shown: Callable[[Mapping[str, Any]], Summary | str]
+    """Returns the record in printable form."""
+    exit_code: int = 0
+    """Exit code of its command."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record."""
+        return dict(self.record)
+
+    def summary(self) -> Summary | str:
+        """Return the record in printable form."""
+        return self.shown(self.record)
+
+
+def text_of(shown: Summary | str) -> str:
+    """Return what a person reads as text."""
+    return shown.text() if isinstance(shown, Summary) else shown
 
 
 def markdown(table: Table) -> str:

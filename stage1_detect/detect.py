@@ -17,10 +17,11 @@ from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
 from orn.shared.jobs.plan import PLAN_NAME, UNIT_FRAMES
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.jobs.run_units import Engine, Job, JobSummary, LocalEngine, run_units
+from orn.shared.jobs.run_units import Engine, Job, LocalEngine, job_outcome, run_units
 from orn.shared.jobs.shares import Share, locked_job
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
 from orn.shared.text import counted, first_few
+from orn.shared.text_summary import Outcome
 from orn.stage1_detect.choose_detector import (
     REMEDY,
     choose_files,
@@ -129,7 +130,7 @@ class DetectConfig:
         )
 
 
-def detect(config: DetectConfig, reporter: Reporter = SILENT) -> JobSummary:
+def detect(config: DetectConfig, reporter: Reporter = SILENT) -> Outcome:
     """Detect objects in the videos of a data set and write the missing shards.
 
     Returns:
@@ -156,7 +157,7 @@ def detect(config: DetectConfig, reporter: Reporter = SILENT) -> JobSummary:
             f"{summary['empty_frames']:,}",
             counted(summary["frames"], "frame is", "frames are"),
         )
-    return JobSummary(summary)
+    return job_outcome(summary)
 
 
 def describe_detection(config: DetectConfig, dataset: Dataset | None = None) -> dict[str, Any]:

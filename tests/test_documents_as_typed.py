@@ -123,6 +123,9 @@ def type_line(typed: str) -> str:
     is_dry = re.search(DRY, typed) is not None
     more = ["--dry-run"] if is_dry and "--dry-run" not in words else []
     with place_of(words):
+        if is_dry and words[:2] == ["run", "kitchen/labels.csv"]:  # without a manifest
+            refused = run_orn(*words, *more, exit_code=2).stderr
+            run_orn(*shlex.split(re.findall("`orn (.*)`", refused)[-1]))
         run_orn(*words, *more)
     return "dry run" if is_dry else "run"
 

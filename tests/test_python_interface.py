@@ -126,5 +126,5 @@ def test_a_data_set_is_evaluated_and_reported_as_by_the_commands(small_demo: Pat
     file = orn.evaluate(orn.EvalConfig(run=run, resources=alone))
     words = ("eval", run, "--json", "--workers", 0, "--threads", 1, "--device", "cpu")
     assert run_orn(*words).json == file.as_json()
-    page = orn.report(orn.ReportConfig(run=run, resources=alone))
-    assert Path(page.report).stat().st_size == page.bytes
+    page = orn.report(orn.ReportConfig(run=run, resources=alone)).as_json()
+    assert Path(page["report"]).stat().st_size == page["bytes"]

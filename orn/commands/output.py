@@ -10,7 +10,7 @@ import click
 
 from orn.shared.echo import is_first_process, json_text
 from orn.shared.text import escape, escape_lines
-from orn.shared.text_summary import Summary
+from orn.shared.text_summary import Summary, text_of
 
 
 def echo(line: object, *, err: bool = False) -> None:
@@ -35,8 +35,7 @@ def echo_result(result: Any, summary: Callable[[Any], Summary | str], *, as_json
     if as_json:
         echo_json(result)
         return
-    shown = summary(result)
-    echo_text(shown.text() if isinstance(shown, Summary) else shown)
+    echo_text(text_of(summary(result)))
 
 
 def print_record(record: Any, *, as_json: bool) -> None:

@@ -44,12 +44,6 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @options.object_options
 @options.recipe
-@click.option(
-    "--backbone",
-    metavar="timm/NAME|torchvision/NAME",
-    help="Network whose maps of frames are stored and read, as in `orn clips`.  [default: the "
-    "recipe's]",
-)
 @options.overrides
 @options.seed
 @click.option("--run", type=options.PATH, help="Run folder.  [default: runs/DATASET-RECIPE-seedN]")

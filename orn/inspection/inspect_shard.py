@@ -1,7 +1,7 @@
 """Show the contents of a shard: its summary, one frame, masks over pictures, or a page."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import files_of_shards
-from orn.shared.text_summary import Summary
+from orn.shared.text_summary import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -63,30 +63,9 @@ class InspectConfig:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """What is shown or written of a shard."""
-
-    record: dict[str, Any]
-    shown: Callable[[dict[str, Any]], Summary | str]
-    """Returns the record in printable form."""
-
-    @property
-    def exit_code(self) -> int:
-        """3 if a picture is missing under an overlay, else 0."""
-        return SOME_FAILED if self.record.get("gray") else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record."""
-        return self.record
-
-    def summary(self) -> Summary | str:
-        """Return the record in printable form."""
-        return self.shown(self.record)
-
-
-def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Inspected:
-    """Summarize a shard or one of its frames, or draw its masks.
+def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Outcome:
+    """Summarize a shard or one of its frames, or draw its masks; the exit code is 3 if a picture is
+    missing under an overlay.
 
     Raises:
         PipelineError: if the shard is damaged, or there is no such frame or picture.
@@ -99,8 +78,8 @@ def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Inspect
     )
     if config.overlay is None and config.html is None:
         if place == (None, None, None):
-            return Inspected(summary.summarize(shard), summary.as_summary)
-        return Inspected(summary.frame_to_dict(frame_of(shard)), summary.frame_summary)
+            return Outcome(summary.summarize(shard), summary.as_summary)
+        return Outcome(summary.frame_to_dict(frame_of(shard)), summary.frame_summary)
     check_output_files([config.overlay], reads=_inputs(path, config))
     if config.html is not None:
         check_page_output(config.html)
@@ -128,7 +107,7 @@ def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Inspect
         message = "a gray background for %d of %d frames: their pictures are missing"
         logger.warning(f"{config.overlay}: {message}", made["gray"], made["frames"])
     paths = "\n".join(made[key] for key in ("overlay", "html") if key in made)
-    return Inspected(made, lambda _: paths)
+    return Outcome(made, lambda _: paths, exit_code=SOME_FAILED if made.get("gray") else 0)
 
 
 def _inputs(shard: Path, config: InspectConfig) -> Iterator[Path | None]:

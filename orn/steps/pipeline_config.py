@@ -45,9 +45,6 @@ class PipelineConfig:
     """How objects are read."""
     recipe: str | None = None
     """Name or TOML file of a recipe; default: depends on DATASET."""
-    backbone: str | None = None
-    """Network whose maps of frames are stored and read, as in `orn clips`; default: the
-    recipe's."""
     overrides: tuple[str, ...] = ()
     """Override a setting, such as optimizer.learning_rate=1e-3; may be repeated."""
     seed: int = 0

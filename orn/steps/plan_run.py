@@ -12,8 +12,6 @@ from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_m
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import (
     NewConfig,
-    NewManifest,
-    plan_manifest,
     root_of_table,
     usual_manifest,
     write_manifest,
@@ -43,7 +41,6 @@ from orn.stage2_train.runs.run_folder import (
     RUN_MARKER,
     earlier_run,
 )
-from orn.stage2_train.settings.model_config import TIMM, TORCHVISION
 from orn.stage2_train.settings.recipe import (
     SMALL,
     Recipe,
@@ -149,7 +146,7 @@ def open_pipeline(
     request: PipelineConfig, reporter: Reporter = SILENT, *, dry_run: bool = False
 ) -> tuple[Pipeline, Dataset]:
     """Return the pipeline for a request, and its data set; create the manifest for a table of
-    labels, or add its new videos and classes, unless it is a dry run.
+    labels, or add its new videos and classes.
 
     Args:
         request: the request.
@@ -157,20 +154,20 @@ def open_pipeline(
         dry_run: whether to write nothing.
 
     Raises:
-        PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
+        PipelineError: if the data set cannot be used or lacks segments for training or evaluation,
+            or if a table has no manifest in a dry run.
     """
-    name, data_root, planned = _manifest_of(request, reporter, dry_run=dry_run)
-    manifest = planned.manifest if planned else load_manifest(name)
+    name, data_root, is_new = _manifest_of(request, reporter, dry_run=dry_run)
+    manifest = load_manifest(name)
     _check_kind(manifest, request)
-    is_known = request.is_table and not planned
-    update = plan_update(name, data_root) if is_known else None
-    dataset = planned.dataset if planned else _read_dataset(manifest, data_root, update)
+    update = plan_update(name, data_root) if request.is_table and not is_new else None
+    dataset = _read_dataset(manifest, data_root, update)
     folds = _folds(manifest, request)
     split = _evaluated_split(dataset, where=name)
     recipe = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
     if not request.recipe and recipe == "paper_resnet50" and choose_device("auto") == "cpu":
         recipe = SMALL
-    overrides = (*_of_backbone(request.backbone), *request.overrides)
+    overrides = request.overrides
     settings = load_recipe(
         recipe,
         num_activities=len(dataset.classes),
@@ -202,7 +199,7 @@ def open_pipeline(
             split_advice(manifest.labels, dataset.segments, dataset.classes, root=dataset.root)
         ),
     )
-    if not (planned or request.fresh):
+    if not (is_new or request.fresh):
         columns = {
             fold: _read_dataset(_of_fold(manifest, fold), data_root, update) if fold else dataset
             for fold in pipeline.trainings
@@ -316,17 +313,6 @@ def _compared(pipeline: Pipeline, columns: Mapping[str, Dataset], *, is_given: b
     return pipeline
 
 
-def _of_backbone(backbone: str | None) -> tuple[str, ...]:
-    """Return the settings for maps of a network, of frames of the size on which it was trained, or
-    for another backbone."""
-    if backbone is None or not backbone.startswith((TIMM, TORCHVISION)):
-        return () if backbone is None else (f"model.backbone={backbone}",)
-    from orn.stage2_train.model.backbones import published_size  # imports torch
-
-    height, width = published_size(backbone)
-    return f"model.backbone={backbone}", f"data.crop=[{height},{width}]"
-
-
 def _of_folds(recipe: Recipe, overrides: tuple[str, ...]) -> tuple[str, ...]:
     """Return the settings for the folds of a cross-validation: if the recipe validates only at the
     end, so that validation chooses nothing, its segments are used for training."""
@@ -337,16 +323,16 @@ def _of_folds(recipe: Recipe, overrides: tuple[str, ...]) -> tuple[str, ...]:
 
 def _manifest_of(
     request: PipelineConfig, reporter: Reporter, *, dry_run: bool
-) -> tuple[str, Path, NewManifest | None]:
-    """Return the manifest of a request, its data root and, in a dry run for a table without a
-    manifest, the manifest that would be written; otherwise create it.
+) -> tuple[str, Path, bool]:
+    """Return the manifest of a request, its data root, and whether it was created, for a table.
 
     Raises:
-        ConfigError: if the default file is the manifest for a different table.
+        ConfigError: if the default file is the manifest for a different table, or if there is none
+            in a dry run.
     """
     if not request.is_table:
         manifest = load_manifest(request.dataset)
-        return request.dataset, data_root_of(manifest, request.data_root), None
+        return request.dataset, data_root_of(manifest, request.data_root), False
     table = Path(request.dataset)
     path = usual_manifest(table, request.data_root)
     if path.exists():
@@ -357,17 +343,22 @@ def _manifest_of(
                 f"a new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass "
                 "it instead"
             )
-        return str(path), data_root, None
+        return str(path), data_root, False
     new = NewConfig(table=table, data_root=request.data_root, intervals=request.intervals)
     has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
     if request.folds or not has_split:  # a table with a split of its own cannot have folds
         shares = None if request.folds else request.split or _USUAL_SPLIT
         new = replace(new, shares=shares, folds=request.folds, group=request.group)
-    if not dry_run:
-        write_manifest(new, reporter)
-        return str(path), data_root_of(load_manifest(path), None), None
-    planned = plan_manifest(new)
-    return str(path), Path(planned.summary["data_root"]), planned
+    if dry_run:
+        options = {"split": new.shares, "folds": new.folds, "group": new.group}
+        command = command_line("orn", "manifest", "new", table, **options, data=new.data_root)
+        command += " --intervals" if new.intervals else ""
+        raise ConfigError(
+            f"--dry-run: expected a table with a manifest, got none at {path}; create it with "
+            f"`{command}`, then run this command again"
+        )
+    write_manifest(new, reporter)
+    return str(path), data_root_of(load_manifest(path), None), True
 
 
 def _check_kind(manifest: Manifest, request: PipelineConfig) -> None:

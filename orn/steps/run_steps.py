@@ -6,7 +6,6 @@ later are also processed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +18,7 @@ from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import command_line, counted
-from orn.shared.text_summary import Summary
+from orn.shared.text_summary import Outcome, Summary
 from orn.stage1_detect.detect import DetectConfig, detect
 from orn.stage1_detect.imports.import_config import ImportConfig, RecordsName
 from orn.stage1_detect.imports.import_objects import import_objects
@@ -128,38 +127,7 @@ def _calibration(training: TrainConfig, *, name: str) -> Step:
     return Step(name=name, function=calibrate, config=config, stale=stale)
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineSummary:
-    """Result of a pipeline."""
-
-    record: Mapping[str, Any]
-    """Paths of the results, the score with its interval and chance level, and the next command."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record."""
-        return dict(self.record)
-
-    def summary(self) -> Summary:
-        """Return the result in printable form."""
-        result = self.record
-        interval, are_folds = result["interval"], result["split"] == FOLDS
-        ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
-        kind = "segment" if are_folds else f"{result['split']} segment"
-        clips = counted(result["num_segments"], kind)
-        of_all = " of all folds" if are_folds else ""
-        score = f"{result['metric']} {result['score']:.1%}{ends} on {clips}{of_all}"
-        baseline = result["baseline"] and result["baseline"]["text"]
-        facts = {
-            "Score": f"{score}, chance {result['chance']:.1%}",
-            "Baseline": baseline,
-            "Run": result["run"],
-            "Report": result["report"],
-            "Next": result["next"],
-        }
-        return Summary(facts=[(name, value) for name, value in facts.items() if value])
-
-
-def run(config: PipelineConfig, reporter: Reporter = SILENT) -> PipelineSummary:
+def run(config: PipelineConfig, reporter: Reporter = SILENT) -> Outcome:
     """Process a data set from videos to a report, without a question; see `run_pipeline`.
 
     Raises:
@@ -170,11 +138,12 @@ def run(config: PipelineConfig, reporter: Reporter = SILENT) -> PipelineSummary:
     return run_pipeline(pipeline, steps, reporter)
 
 
-def run_pipeline(
-    pipeline: Pipeline, steps: Sequence[Step], reporter: Reporter = SILENT
-) -> PipelineSummary:
+def run_pipeline(pipeline: Pipeline, steps: Sequence[Step], reporter: Reporter = SILENT) -> Outcome:
     """Run the steps of a pipeline that are not current, each in a process of its own, which writes
     to stderr.
+
+    Returns:
+        Paths of the results, the score with its interval and chance level, and the next command.
 
     Raises:
         PipelineError: if a step fails; the exception carries its exit code.
@@ -195,7 +164,7 @@ def run_pipeline(
             err.remedy = "repair these videos, or pass --partial to exclude them"
         raise
     file = read_eval(result_paths(pipeline.run, FOLDS if pipeline.folds else pipeline.split)[0])
-    return PipelineSummary(_result(pipeline, file))
+    return Outcome(_result(pipeline, file), _as_text)
 
 
 def _result(pipeline: Pipeline, file: EvalFile) -> dict[str, Any]:
@@ -212,6 +181,25 @@ def _result(pipeline: Pipeline, file: EvalFile) -> dict[str, Any]:
         "baseline": beside_network(pipeline.run, file.split),
         "next": None if pipeline.folds and pipeline.no_final else prediction_command(pipeline),
     }
+
+
+def _as_text(result: Mapping[str, Any]) -> Summary:
+    """Return the result of a pipeline in printable form."""
+    interval, are_folds = result["interval"], result["split"] == FOLDS
+    ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
+    kind = "segment" if are_folds else f"{result['split']} segment"
+    clips = counted(result["num_segments"], kind)
+    of_all = " of all folds" if are_folds else ""
+    score = f"{result['metric']} {result['score']:.1%}{ends} on {clips}{of_all}"
+    baseline = result["baseline"] and result["baseline"]["text"]
+    facts = {
+        "Score": f"{score}, chance {result['chance']:.1%}",
+        "Baseline": baseline,
+        "Run": result["run"],
+        "Report": result["report"],
+        "Next": result["next"],
+    }
+    return Summary(facts=[(name, value) for name, value in facts.items() if value])
 
 
 def prediction_command(pipeline: Pipeline) -> str:

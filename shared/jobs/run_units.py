@@ -22,7 +22,7 @@ from orn.shared.jobs.plan import SUMMARY_NAME, FailedVideo, OutputFolder, Plan, 
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.workers import in_workers, terminated_as_interrupted
 from orn.shared.text import counted
-from orn.shared.text_summary import Summary, first_rows, summary_of
+from orn.shared.text_summary import Outcome, Summary, first_rows, summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -335,28 +335,18 @@ def save_summary(
     return summary
 
 
-@dataclass(frozen=True, slots=True)
-class JobSummary:
-    """Summary of a run of a job."""
+def job_outcome(summary: Mapping[str, Any]) -> Outcome:
+    """Return what `save_summary` returns as an outcome, whose exit code is 3 if some videos failed,
+    or could not be matched."""
+    some_failed = summary["failed"] or summary.get("ambiguous")
+    return Outcome(summary, _as_text, exit_code=SOME_FAILED if some_failed else 0)
 
-    record: Mapping[str, Any]
-    """What `save_summary` returns."""
 
-    @property
-    def exit_code(self) -> int:
-        """3 if some videos failed, or could not be matched; else 0."""
-        return SOME_FAILED if self.record["failed"] or self.record.get("ambiguous") else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record."""
-        return dict(self.record)
-
-    def summary(self) -> Summary:
-        """Return the record in printable form."""
-        shown = summary_of(self.record)
-        tables = [
-            first_rows(table.header, table.rows, most=_MOST_ROWS, all_in=SUMMARY_NAME)
-            for table in shown.tables
-        ]
-        notes = ["Use --retry-failed to retry the failed videos."] if self.record["failed"] else []
-        return replace(shown, tables=tables, notes=notes)
+def _as_text(summary: Mapping[str, Any]) -> Summary:
+    shown = summary_of(summary)
+    tables = [
+        first_rows(table.header, table.rows, most=_MOST_ROWS, all_in=SUMMARY_NAME)
+        for table in shown.tables
+    ]
+    notes = ["Use --retry-failed to retry the failed videos."] if summary["failed"] else []
+    return replace(shown, tables=tables, notes=notes)

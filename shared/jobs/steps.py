@@ -44,7 +44,7 @@ from orn.shared.jobs.workers import (
     interrupts_delayed,
     terminated_as_interrupted,
 )
-from orn.shared.text_summary import Summary
+from orn.shared.text_summary import text_of
 
 _STDERR = 2
 _STOPPING = "stopping: all that is done is kept; run the same command again to go on"
@@ -160,8 +160,7 @@ def _call(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         with logging_to_stderr(0):
             result = getattr(importlib.import_module(module), name)(config, TERMINAL)
-            shown = result.summary()
-            if text := shown.text() if isinstance(shown, Summary) else shown:
+            if text := text_of(result.summary()):
                 TERMINAL.lines(text)
     sys.exit(getattr(result, "exit_code", 0))
 

@@ -26,7 +26,7 @@ from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.jobs.run_units import Job, JobSummary, LocalEngine, run_units
+from orn.shared.jobs.run_units import Job, LocalEngine, job_outcome, run_units
 from orn.shared.jobs.workers import in_threads
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import (
@@ -35,6 +35,7 @@ from orn.shared.shards.shard_format import (
     DetectorEntry,
 )
 from orn.shared.text import counted, first_few
+from orn.shared.text_summary import Outcome
 from orn.stage1_detect.imports import authors_vlog
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_config import ImportConfig
@@ -53,7 +54,7 @@ _OPTIONS = ("first_frame", "names", "groups")
 """Options on which shards depend, besides the frame rate."""
 
 
-def import_objects(config: ImportConfig, reporter: Reporter = SILENT) -> JobSummary:
+def import_objects(config: ImportConfig, reporter: Reporter = SILENT) -> Outcome:
     """Import the units whose shards are missing.
 
     A video that cannot be imported is recorded in its shard, and the job continues.
@@ -86,7 +87,7 @@ def import_objects(config: ImportConfig, reporter: Reporter = SILENT) -> JobSumm
         job = replace(job, plan=replace(job.plan, objects=objects))
         engine = LocalEngine(devices=("cpu",) * config.workers)
         result = run_units(job, work, engine, reporter, task="import", steps="videos")
-        return JobSummary(summarize_shards(job, result, **match))
+        return job_outcome(summarize_shards(job, result, **match))
 
 
 def describe_import(config: ImportConfig) -> dict[str, Any]:

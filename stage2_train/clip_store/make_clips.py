@@ -33,13 +33,14 @@ from orn.shared.jobs.run_units import (
     Advance,
     Engine,
     Job,
-    JobSummary,
     LocalEngine,
     UnitResult,
+    job_outcome,
     run_units,
     save_summary,
 )
 from orn.shared.jobs.workers import in_threads
+from orn.shared.text_summary import Outcome
 from orn.shared.time_ranges import ALL_TIMES, TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate, has_changed
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
@@ -93,11 +94,11 @@ class StoreRequest:
     """More fields of summaries: the data set, and the numbers of videos that are not requested."""
 
 
-def make_clips(request: ClipsConfig, reporter: Reporter = SILENT) -> JobSummary:
+def make_clips(request: ClipsConfig, reporter: Reporter = SILENT) -> Outcome:
     """Store the frames and return the summary; see `build_clip_store`."""
     device = request.device if request.backbone else "cpu"
     engine = LocalEngine(devices=devices_of_workers(device, request.workers))
-    return JobSummary(build_clip_store(_store_request(request), engine, reporter))
+    return job_outcome(build_clip_store(_store_request(request), engine, reporter))
 
 
 def describe_clips(request: ClipsConfig, dataset: Dataset | None = None) -> dict[str, Any]:

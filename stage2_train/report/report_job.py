@@ -4,9 +4,9 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,6 +15,7 @@ from orn.shared.data_files import json_digest
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text_summary import Outcome
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds, stale_evaluation
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
@@ -55,27 +56,9 @@ class ReportConfig:
     """Paths of the data, workers and device."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenReport:
-    """A report that was written."""
-
-    report: str
-    """The page."""
-    bytes: int
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields."""
-        return asdict(self)
-
-    def summary(self) -> str:
-        """Return the path of the page."""
-        return self.report
-
-
-def write_report(config: ReportConfig, reporter: Reporter = SILENT) -> WrittenReport:
+def write_report(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
     """Write the page for a run, or for all folds of a cross-validation; evaluate it first unless
-    its evaluation is current.
+    its evaluation is current. Return the page (`report`), its size in `bytes`, and the `seconds`.
 
     Raises:
         CheckpointError: if the run has no checkpoint, or its evaluation is damaged.
@@ -109,11 +92,12 @@ def write_report(config: ReportConfig, reporter: Reporter = SILENT) -> WrittenRe
     )
     html += in_page(_made_from(run, folds, split))
     write_text(run / REPORT_NAME, html)
-    return WrittenReport(
-        report=str(run / REPORT_NAME),
-        bytes=len(html.encode()),
-        seconds=round(time.monotonic() - started, 1),
-    )
+    written = {
+        "report": str(run / REPORT_NAME),
+        "bytes": len(html.encode()),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    return Outcome(written, itemgetter("report"))
 
 
 def stale_report(run: Path, *, split: Split = "validation") -> str | None:

@@ -19,6 +19,7 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_folder import shard_paths
 from orn.shared.shards.time_join import frame_interval
 from orn.shared.text import command_line, counted
+from orn.shared.text_summary import Outcome
 from orn.stage2_train.clip_store.clip_store import ClipStore, is_clip_store
 from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.frame_maps import map_settings
@@ -233,18 +234,7 @@ class ObjectsCheck:
     """Number of center frames that are stored of each segment; None for all frames."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckedObjects:
-    """Segments whose objects are there."""
-
-    num_segments: int
-
-    def summary(self) -> str:
-        """Return their number in words."""
-        return f"all of {counted(self.num_segments, 'segment')} have objects"
-
-
-def check_objects_of_segments(config: ObjectsCheck, _: Reporter = SILENT) -> CheckedObjects:
+def check_objects_of_segments(config: ObjectsCheck, _: Reporter = SILENT) -> Outcome:
     """Check that segments have objects, before frames are stored.
 
     Raises:
@@ -256,7 +246,8 @@ def check_objects_of_segments(config: ObjectsCheck, _: Reporter = SILENT) -> Che
     detections = DetectionFolder(config.shards or default_folder("shards", dataset.name))
     check_detections(dataset, config.splits, detections, clip_frames=config.clip_frames)
     number = sum(segment.split in config.splits for segment in dataset.segments)
-    return CheckedObjects(num_segments=number)
+    said = f"all of {counted(number, 'segment')} have objects"
+    return Outcome({"num_segments": number}, lambda _: said)
 
 
 def lacks_store(dataset_name: str, resources: DataAndDevice) -> bool:

@@ -4,7 +4,7 @@ the model, and calibrate it."""
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from orn.shared.config.toml_files import to_toml
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.text_summary import Summary, summary_of
+from orn.shared.text_summary import Outcome, Summary, summary_of
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
 from orn.stage2_train.intervals.film_features import most_frequent_classes
@@ -54,38 +54,9 @@ from orn.stage2_train.training.training_inputs import TrainConfig, TrainingInput
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingSummary:
-    """State of a training run."""
-
-    record: Mapping[str, Any]
-    """The run folder, step, phase, best validation and numbers of segments."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record."""
-        return dict(self.record)
-
-    def summary(self) -> Summary:
-        """Return the state in printable form."""
-        result = self.record
-        run, best = result["run"], result["best_metric"]
-        phase = "" if result["phase"] is None else f", phase {result['phase'].replace('_', ' ')}"
-        done = "finished" if result["finished"] else "stopped"
-        return Summary(
-            title=f"{run}: {done} at step {result['step']:,}{phase}",
-            facts=[
-                ("clips", _clips(result)),
-                (
-                    f"best validation {result['metric']}",
-                    "-" if best is None else f"{best:.4f} at step {result['best_step']:,}",
-                ),
-            ],
-            notes=[] if result["finished"] else ["Run the same command again to continue."],
-        )
-
-
-def train(config: TrainConfig, reporter: Reporter = SILENT) -> TrainingSummary:
-    """Start or resume a training run, and return its state.
+def train(config: TrainConfig, reporter: Reporter = SILENT) -> Outcome:
+    """Start or resume a training run, and return its state: the run folder, step, phase, best
+    validation and numbers of segments.
 
     Raises:
         PipelineError: if training cannot start or fails; the message suggests a remedy.
@@ -101,7 +72,7 @@ def train(config: TrainConfig, reporter: Reporter = SILENT) -> TrainingSummary:
 
 def _train(
     inputs: TrainingInputs, config: TrainConfig, accelerator: Accelerator, reporter: Reporter
-) -> TrainingSummary:
+) -> Outcome:
     """Train while the run folder is locked."""
     recipe, resources = inputs.config.recipe, config.resources
     network = _initial_network(inputs, accelerator)
@@ -127,17 +98,34 @@ def _train(
         accelerator.wait_for_everyone()
         if not is_of_folds(inputs.run, inputs.config):  # which are calibrated together
             calibrate(CalibrateConfig(run=inputs.run, resources=resources), reporter)
-    return TrainingSummary(
-        {
-            "run": str(inputs.run),
-            "step": state.step,
-            "phase": phases[state.phase].name if phases else None,
-            "finished": state.is_finished(len(phases)),
-            "metric": inputs.config.dataset.metric,
-            "best_metric": state.best_metric,
-            "best_step": state.best_step,
-            **inputs.counts,
-        }
+    result = {
+        "run": str(inputs.run),
+        "step": state.step,
+        "phase": phases[state.phase].name if phases else None,
+        "finished": state.is_finished(len(phases)),
+        "metric": inputs.config.dataset.metric,
+        "best_metric": state.best_metric,
+        "best_step": state.best_step,
+        **inputs.counts,
+    }
+    return Outcome(result, _as_text)
+
+
+def _as_text(result: Mapping[str, Any]) -> Summary:
+    """Return the state of a run in printable form."""
+    run, best = result["run"], result["best_metric"]
+    phase = "" if result["phase"] is None else f", phase {result['phase'].replace('_', ' ')}"
+    done = "finished" if result["finished"] else "stopped"
+    return Summary(
+        title=f"{run}: {done} at step {result['step']:,}{phase}",
+        facts=[
+            ("clips", _clips(result)),
+            (
+                f"best validation {result['metric']}",
+                "-" if best is None else f"{best:.4f} at step {result['best_step']:,}",
+            ),
+        ],
+        notes=[] if result["finished"] else ["Run the same command again to continue."],
     )
 
 

@@ -17,6 +17,7 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
+from orn.shared.text_summary import text_of
 from orn.stage2_train.clip_store.clips_config import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clips.dataset import check_objects
@@ -328,4 +329,4 @@ def _create_missing(
         fetch_imagenet_weights(weights.published)
     if creates:
         logger.info("running %s first", store.command())
-        reporter.lines(make_clips(store, reporter).summary().text())
+        reporter.lines(text_of(make_clips(store, reporter).summary()))
