@@ -13,10 +13,10 @@ HEAD = MANIFEST.partition("[labels]")[0]
 CLIPS = [{"id": "1", "template": "Opening [something]"}, {"id": "2", "template": "Closing it"}]
 
 
-def matrix() -> bytes:
-    """A label matrix of two clips and two classes."""
+def array(*rows: list[int]) -> bytes:
+    """A file of NumPy's with a matrix."""
     file = io.BytesIO()
-    np.save(file, np.array([[1, -1], [0, 1]], np.int8))
+    np.save(file, np.array(rows))
     return file.getvalue()
 
 
@@ -34,7 +34,7 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "mine/meta/manifest.txt": b"O/a/1/\nO/b/2/\n",
         "mine/meta/splitId.txt": b"0\n2\n",
         "mine/meta/hand_object/hand_object_labels.txt": b"bag\nbed\n",
-        "mine/meta/hand_object/hand_object.npy": matrix(),
+        "mine/meta/hand_object/hand_object.npy": array([1, -1], [0, 1]),
     },
     "something": {
         "m.toml": (HEAD + '[labels]\nformat = "something"\n').encode(),

@@ -1,20 +1,12 @@
 """Label files that can be read and do not make sense: file, row and value are named."""
 
-import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orn.data_manifests.load import load_dataset
 from orn.shared.errors import ManifestError
-from tests.conformance.datasets import write_dataset
-
-
-def array(*rows: list[int]) -> bytes:
-    file = io.BytesIO()
-    np.save(file, np.array(rows))
-    return file.getvalue()
+from tests.conformance.datasets import array, write_dataset
 
 
 @pytest.mark.parametrize(

@@ -32,51 +32,36 @@ def rows(path: Path) -> list[dict[str, str]]:
         return [*csv.DictReader(file)]
 
 
+def there_and_back(orn, films: Path, form: str, *options: object) -> list[tuple]:
+    """The intervals after an export and an import."""
+    there, back = films / f"there.{form}", films / "back.csv"
+    words = (films / "labels.csv", "--format", form, "--out", there, "--videos", films)
+    orn("events", "export", *words)
+    orn("events", "import", there, "--format", form, "--out", back, *options)
+    return intervals(back)
+
+
+def intervals(path: Path) -> list[tuple]:
+    """Video, start, stop and label of each row."""
+    return [
+        (row["video"], float(row["start"]), float(row["stop"]), row["label"]) for row in rows(path)
+    ]
+
+
 @pytest.mark.parametrize("form", ["boris", "boris-events"])
 def test_intervals_return_from_boris_as_they_were(orn, films, form):
-    there, back = films / f"there.{form}", films / "back.csv"
-    orn(
-        "events",
-        "export",
-        films / "labels.csv",
-        "--format",
-        form,
-        "--out",
-        there,
-        "--videos",
-        films,
-    )
-    orn("events", "import", there, "--format", form, "--out", back)
-    expected = [
-        (r["video"], float(r["start"]), float(r["stop"]), r["label"])
-        for r in rows(films / "labels.csv")
-    ]
-    got = [(r["video"], float(r["start"]), float(r["stop"]), r["label"]) for r in rows(back)]
-    assert got == expected
+    assert there_and_back(orn, films, form) == intervals(films / "labels.csv")
 
 
 def test_intervals_return_from_feral_by_frames(orn, films):
-    there, back = films / "there.json", films / "back.csv"
-    orn(
-        "events",
-        "export",
-        films / "labels.csv",
-        "--format",
-        "feral",
-        "--out",
-        there,
-        "--videos",
-        films,
-    )
-    labels = json.loads(there.read_text())["labels"]
-    assert [len(labels[name]) for name in ("one.mp4", "two.mp4")] == [20, 20]
-    orn("events", "import", there, "--format", "feral", "--rate", "10", "--out", back)
-    got = [(r["video"], float(r["start"]), float(r["stop"]), r["label"]) for r in rows(back)]
+    got = there_and_back(orn, films, "feral", "--rate", "10")
     assert got == [  # intervals of one label that touch are one run of frames
         ("one.mp4", 0.1, 0.9, "open"),
         ("one.mp4", 1.2, 1.5, "close"),
         ("two.mp4", 0.0, 0.4, "close"),
     ]
+    labels = json.loads((films / "there.feral").read_text())["labels"]
+    assert [len(labels[name]) for name in ("one.mp4", "two.mp4")] == [20, 20]
 
 
 def boris_project(**observation: object) -> str:
@@ -112,26 +97,25 @@ def test_states_of_boris_are_paired_by_subject_and_points_stay_points(orn, tmp_p
     ]
 
 
-def test_frames_of_deepethogram_become_intervals(orn, write, tmp_path):
-    table = write(
-        tmp_path / "one_labels.csv", "background,rear,lick\n1,0,0\n0,1,0\n0,1,1\n0,-1,-1\n"
-    )
-    out = tmp_path / "labels.csv"
-    orn("events", "import", table, "--format", "deepethogram", "--rate", "2", "--out", out)
-    assert [tuple(row.values()) for row in rows(out)] == [
-        ("one", "0.500", "1.500", "rear"),
-        ("one", "1.000", "1.500", "lick"),
-    ]
-
-
-def test_lists_of_frame_labels_become_intervals(orn, write, tmp_path):
-    listed = write(tmp_path / "S1_Cheese_C1.txt", "background\ntake\ntake\nopen\nbackground\n")
-    out = tmp_path / "labels.csv"
-    orn("events", "import", listed, "--format", "frames", "--rate", "1", "--out", out)
-    assert [tuple(row.values()) for row in rows(out)] == [
-        ("S1_Cheese_C1", "1.000", "3.000", "take"),
-        ("S1_Cheese_C1", "3.000", "4.000", "open"),
-    ]
+@pytest.mark.parametrize(
+    ("form", "name", "text", "expected"),
+    [
+        (
+            *("deepethogram", "one_labels.csv"),
+            "background,rear,lick\n1,0,0\n0,1,0\n0,1,1\n0,-1,-1\n",
+            [("one", 0.5, 1.5, "rear"), ("one", 1.0, 1.5, "lick")],
+        ),
+        (
+            *("frames", "S1_Cheese.txt"),
+            "background\ntake\ntake\nopen\nbackground\n",
+            [("S1_Cheese", 0.5, 1.5, "take"), ("S1_Cheese", 1.5, 2.0, "open")],
+        ),
+    ],
+)
+def test_labels_of_frames_become_intervals(orn, write, tmp_path, form, name, text, expected):
+    source, out = write(tmp_path / name, text), tmp_path / "labels.csv"
+    orn("events", "import", source, "--format", form, "--rate", "2", "--out", out)
+    assert intervals(out) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from orn.data_manifests import table
 from orn.data_manifests.manifest import TableLabels
-from orn.data_manifests.records import Form, Listing, Segment, Task
+from orn.data_manifests.records import Form, Listing, Task
 from orn.shared.errors import DataRootError, ManifestError
 
 SPEC = TableLabels(format="table", table="t.csv", classes="c.txt")
@@ -23,18 +23,6 @@ def read(
     (folder / "t.csv").write_text(text)
     (folder / "c.txt").write_text("open\nclose\ntouch")
     return table.read(spec, folder, task=task, form=form, labels=True)
-
-
-def test_clips(tmp_path: Path) -> None:
-    listing = read(tmp_path, "video,label,split\na,open,train\nx/b,close,test\n")
-    assert listing == Listing(
-        classes=("open", "close", "touch"),
-        video_ids=("a", "x/b"),
-        segments=(
-            Segment(id="a", video_id="a", split="train", labels=(0,)),
-            Segment(id="x/b", video_id="x/b", split="test", labels=(1,)),
-        ),
-    )
 
 
 def test_segments_of_long_videos(tmp_path: Path) -> None:

@@ -68,6 +68,14 @@ def step(way: Any, output: Path) -> Step:
     )
 
 
+def alone(way: str) -> tuple[str, str, str]:
+    """What follows `python` to run a step in a process of its own, in the current folder."""
+    root = str(Path(__file__).parents[3])
+    code = f"import sys; sys.path.append({root!r}); from pathlib import Path; "
+    code += f"from tests.shared.jobs.test_steps import step; step({way!r}, Path('output')).run()"
+    return "-P", "-c", code
+
+
 hears_ctrl_c = pytest.mark.skipif(
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
     reason="Ctrl-C is ignored where the tests were started, as behind & in a script",
@@ -114,10 +122,7 @@ def test_a_step_ends_with_the_process_that_is_killed(tmp_path: Path) -> None:
     from tests.running import SECONDS
 
     os.mkfifo(tmp_path / "output")
-    root = str(Path(__file__).parents[3])
-    code = f"import sys; sys.path.append({root!r}); from pathlib import Path; "
-    code += "from tests.shared.jobs.test_steps import step; step('wait', Path('output')).run()"
-    killed = subprocess.Popen([sys.executable, "-P", "-c", code], cwd=tmp_path)
+    killed = subprocess.Popen([sys.executable, *alone("wait")], cwd=tmp_path)
     with (tmp_path / "output").open() as file:
         assert file.readline() == "ready\n"
         killed.kill()
@@ -130,10 +135,7 @@ def test_a_step_ends_with_the_process_that_is_killed(tmp_path: Path) -> None:
 def test_ctrl_c_says_at_once_what_is_kept(tmp_path: Path) -> None:
     """Before the step has ended, which gets it from the terminal as well."""
     os.mkfifo(tmp_path / "output")
-    root = str(Path(__file__).parents[3])
-    code = f"import sys; sys.path.append({root!r}); from pathlib import Path; "
-    code += "from tests.shared.jobs.test_steps import step; step('wait', Path('output')).run()"
-    words = (sys.executable, "-P", "-c", code)
+    words = (sys.executable, *alone("wait"))
     stopped = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     assert stopped.stderr is not None
     with (tmp_path / "output").open() as file:
@@ -152,9 +154,6 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
     from tests.running import run_python
 
     (tmp_path / "torch.py").write_text("raise SystemExit('imported from the current folder')")
-    code = "from pathlib import Path; from tests.shared.jobs.test_steps import step; "
-    code += "step('well', Path('output')).run()"
-    root = str(Path(__file__).parents[3])
-    run_python("-P", "-c", f"import sys; sys.path.append({root!r}); {code}", folder=tmp_path)
+    run_python(*alone("well"), folder=tmp_path)
     assert (tmp_path / "output").exists()
     assert "torch" not in sys.modules or Path(str(sys.modules["torch"].__file__)).parent != tmp_path

@@ -15,6 +15,7 @@ from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.motion import MotionMaps
 from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
 from orn.stage2_train.clip_store.surroundings import WatchedFrames
+from tests.worlds.tables import write_table
 from tests.worlds.videos import write_pictures
 
 Image = NDArray[np.uint8]
@@ -91,6 +92,17 @@ def write_film(folder: Path, kind: str, pictures: Iterable[Image], *, rate: int)
     codec = {"mp4": "libx264", "avi": "mpeg4"}[kind]
     write_pictures(path, pictures, rate=rate, codec=codec, options={"g": "8"})
     return Video(id="film", path=path)
+
+
+def write_table_of_films(
+    folder: Path, pictures: dict[str, Iterable[Image]], *, rate: int, options: dict[str, str]
+) -> None:
+    """Write films of one class, and their manifest `mine.toml`."""
+    rows = ("video,label", *(f"{name},push" for name in pictures))
+    write_table(folder, "mine", rows, classes=("push",))
+    for name, own in pictures.items():
+        path = folder / "data/mine/videos" / f"{name}.mp4"
+        write_pictures(path, own, rate=rate, options=options)
 
 
 def number_in_one_mib(frames: Iterator[Frame], beside: dict[str, Any]) -> int:

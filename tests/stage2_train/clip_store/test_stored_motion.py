@@ -22,11 +22,9 @@ from tests.stage2_train.clip_store.moving_pictures import (
     windowed_motion,
     with_patch,
     write_film,
+    write_table_of_films,
 )
 from tests.worlds.clip_stores import build_clip_store
-from tests.worlds.image_networks import write_image_weights
-from tests.worlds.tables import write_table
-from tests.worlds.videos import write_pictures
 
 RATE = 30
 FRAMES = {"a": 40, "b": 9, "c": 1}
@@ -42,14 +40,10 @@ def pictures(number: int, *, seed: int = 0) -> Iterator[NDArray[np.uint8]]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three videos, weights, and a store of all frames with motion; read-only."""
+    """Three videos, and a store of all frames with motion; read-only."""
     folder = tmp_path_factory.mktemp("motion")
-    rows = ("video,label", *(f"{name},push" for name in FRAMES))
-    write_table(folder, "mine", rows, classes=("push",))
-    for name, number in FRAMES.items():
-        path = folder / "data/mine/videos" / f"{name}.mp4"
-        write_pictures(path, pictures(number), rate=RATE, options={"crf": "10", "g": "8"})
-    write_image_weights(folder / "network.pth")
+    films = {name: pictures(number) for name, number in FRAMES.items()}
+    write_table_of_films(folder, films, rate=RATE, options={"crf": "10", "g": "8"})
     store_clips(folder, "clips", "--motion", "--rate", "1000")
     return folder
 

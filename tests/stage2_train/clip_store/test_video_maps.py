@@ -23,11 +23,10 @@ from tests.stage2_train.clip_store.moving_pictures import (
     texture,
     with_patch,
     write_film,
+    write_table_of_films,
 )
 from tests.worlds.shards import unit_files
-from tests.worlds.tables import write_table
 from tests.worlds.video_networks import VIDEO_NETWORK, write_video_weights
-from tests.worlds.videos import write_pictures
 
 RATE = 25
 FRAMES = {"a": 60, "b": 60, "still": 40, "one": 1}
@@ -46,11 +45,8 @@ def pictures(name: str) -> Iterator[NDArray[np.uint8]]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The videos, weights, and a store of some frames with maps; read-only."""
     folder = tmp_path_factory.mktemp("windows")
-    rows = ("video,label", *(f"{name},push" for name in FRAMES))
-    write_table(folder, "mine", rows, classes=("push",))
-    for name in FRAMES:
-        path = folder / "data/mine/videos" / f"{name}.mp4"
-        write_pictures(path, pictures(name), rate=RATE, options={"qp": "0", "g": "8"})
+    films = {name: pictures(name) for name in FRAMES}
+    write_table_of_films(folder, films, rate=RATE, options={"qp": "0", "g": "8"})
     write_video_weights(folder / "network.pth")
     store_maps(folder, "clips", "--rate", "5", "--workers", "1")
     return folder
