@@ -16,7 +16,7 @@ from orn.shared.jobs.progress import TERMINAL
 @click.option(
     "--system",
     metavar="NAME",
-    help="System in the paper's tables (docs/systems.md), instead of the recipe's.",
+    help="System in the paper's tables (docs/train.md), instead of the recipe's.",
 )
 @options.overrides
 @click.option(
