@@ -162,25 +162,20 @@ def _logits(
     film = detections.video(windows[0].video_id)
     head = model.film_head
     features = head.inputs.blocks(frames, film) if head else None
-    network, forest, described = [], [], []
+    network, described = [], []
     for first in range(0, len(windows), BLOCK):
         numbers = range(first, min(first + BLOCK, len(windows)))
         batch = collate([clips[ClipRequest(number)] for number in numbers])
         output = model.output(batch.to(model.device)).by_head()
         network.append(next(iter(output.values())).float().cpu().numpy())
-        own = windows[first : numbers.stop]
-        if model.forest is not None:
-            forest.append(model.forest.of_segments(own, detections, frames))
         if features is not None:
             described.append(next(features))
-        advance(len(own))
-    film_TA = None
-    if head is not None:
-        film_TA = head.heads.logits(head.inputs.with_changes(np.concatenate(described)))
+        advance(len(numbers))
+    forest = model.forest
     return PartLogits(
         network=np.concatenate(network),
-        forest=np.concatenate(forest) if forest else None,
-        film=film_TA,
+        forest=forest.of_segments(windows, detections, frames) if forest else None,
+        film=head.heads.logits(np.concatenate(described)) if head else None,
     )
 
 

@@ -9,6 +9,8 @@ classes. Labels are (N,) classes, or (N, A) zeros and ones.
 """
 
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,12 @@ from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.parts.clip_statistics import map_statistics, read_maps
-from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of, logits_of_shares
+from orn.stage2_train.parts.fitted_forest import (
+    FittedForest,
+    fitted_windows,
+    inputs_of,
+    logits_of_shares,
+)
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.made_from import MadeFrom
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs, open_paths
@@ -153,30 +160,36 @@ def _predictions(
     seed: int,
 ) -> Predictions:
     """Return the predictions for a split of models fitted on the training segments."""
-    store, segments = opened.clips, [*train.segments, *other.segments]
+    store, own_train = opened.clips, [*train.segments]
+    if opened.dataset.films is not None:
+        own_train = fitted_windows(own_train)
+    segments = [*own_train, *other.segments]
     inputs = inputs_of(
-        train.segments,
+        own_train,
         opened.detections,
         recipe.data,
         reads_motion=store.settings.motion is not None,
+        rate=None if opened.dataset.films is None else store.settings.rate,
     )
     has_maps = bool(store.settings.shapes)
-    rows, maps = [], []
+    rows, maps = list[NDArray[np.floating]](), []
     with reporter.progress("baseline", total=len(segments), unit="clips") as bar:
-        for segment in segments:
-            rows.append(inputs.of_segment(segment, opened.detections, store))
-            if has_maps:
+        for _, of_video in groupby(segments, key=attrgetter("video_id")):
+            own = [*of_video]
+            rows.append(inputs.of_segments(own, opened.detections, store))
+            for segment in own if has_maps else ():
                 clip = read_maps(store, segment, num_frames=recipe.data.clip_frames)
                 maps.append(map_statistics(clip))
-            bar.advance()
+            bar.advance(len(own))
+    statistics_NS = np.concatenate(rows)
     clips, number = opened.clip_dataset(other, recipe), len(opened.dataset.classes)
     known, labels = (
-        np.stack([np.asarray(clips.label(segment)) for segment in joined.segments])
-        for joined in (train, other)
+        np.stack([np.asarray(clips.label(segment)) for segment in own])
+        for own in (own_train, other.segments)
     )
     first = len(known)
     forest = FittedForest.fit(
-        inputs, np.stack(rows[:first]), known, number, seed=seed, jobs=DataAndDevice().num_threads()
+        inputs, statistics_NS[:first], known, number, seed=seed, jobs=DataAndDevice().num_threads()
     )
     probe_NA = None
     if has_maps:
@@ -186,7 +199,7 @@ def _predictions(
         labels=labels,
         activity_logits=None,
         object_logits=None,
-        forest_logits=forest.logits(np.stack(rows[first:])),
+        forest_logits=forest.logits(statistics_NS[first:]),
         probe_logits=probe_NA,
     )
     return with_groups(predictions, other.segments, unsure_labels(clips))

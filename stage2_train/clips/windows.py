@@ -34,13 +34,7 @@ def window_seconds(dataset: Dataset, clip_frames: int) -> float:
     films = _films(dataset)
     if films.window_seconds is not None:
         return films.window_seconds
-    seconds = [
-        segment.stop_seconds - segment.start_seconds
-        for segment in dataset.segments
-        if segment.split == "train"
-        and segment.start_seconds is not None
-        and segment.stop_seconds is not None
-    ]
+    seconds = [duration_of(own) for own in dataset.segments if own.split == "train"]
     usual = _PER_INTERVAL * median(seconds) if seconds else 0.0
     return max(usual, clip_frames / films.rate)
 
@@ -181,6 +175,12 @@ def middle_of(segment: Segment) -> float:
     """Return the middle of a window in seconds."""
     assert segment.start_seconds is not None and segment.stop_seconds is not None
     return (segment.start_seconds + segment.stop_seconds) / 2
+
+
+def duration_of(segment: Segment) -> float:
+    """Return the duration of a window in seconds."""
+    assert segment.start_seconds is not None and segment.stop_seconds is not None
+    return segment.stop_seconds - segment.start_seconds
 
 
 def drawn_windows(

@@ -16,12 +16,15 @@ from torch import Tensor
 
 from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
-from orn.stage2_train.clips.windows import middle_of
+from orn.stage2_train.clip_store.decoded import DatasetFrames
 from orn.stage2_train.intervals import FILM_HEAD_NAME
-from orn.stage2_train.intervals.film_features import MOST_FOLLOWED, FilmInputs
+from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
+from orn.stage2_train.intervals.film_objects import (
+    MOST_FOLLOWED,
+    frames_of_windows,
+    rows_by_video,
+)
 from orn.stage2_train.model.tensor_files import read_part, write_tensors
 
 _FOLLOWED = TypeAdapter(
@@ -44,11 +47,8 @@ class FittedFilmHead:
         Raises:
             PipelineError: if objects, maps or motion cannot be read.
         """
-        rows_of: dict[str, list[int]] = {}
-        for row, window in enumerate(windows):
-            rows_of.setdefault(window.video_id, []).append(row)
         logits_NA: NDArray[np.float32] | None = None
-        for video_id, rows in rows_of.items():
+        for video_id, rows in rows_by_video(windows).items():
             video = frames.frames(video_id)
             features_TS = self.inputs.of_film(video, detections.video(video_id))
             own_TA = self.heads.logits(features_TS)
@@ -70,13 +70,6 @@ class FittedFilmHead:
         """
         about = {"followed": json.dumps(self.inputs.followed), "config": config}
         write_tensors(run / FILM_HEAD_NAME, self.heads.state_dict(), about)
-
-
-def frames_of_windows(windows: Sequence[Segment], video: VideoFrames) -> NDArray[np.int64]:
-    """Return the (N,) indices of the frames nearest to the middles of windows of a video."""
-    middles_N, seconds_T = np.array([middle_of(own) for own in windows]), video.seconds
-    interval = frame_interval(seconds_T, otherwise=1.0)
-    return nearest_frames(seconds_T, middles_N, interval=interval).rows_n
 
 
 def read_film_head(

@@ -19,6 +19,9 @@ from torch import Tensor
 from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.decoded import DatasetFrames
+from orn.stage2_train.clips.windows import duration_of
+from orn.stage2_train.intervals import film_objects
+from orn.stage2_train.intervals.film_objects import FilmStatistics, rows_by_video
 from orn.stage2_train.model.tensor_files import read_part, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (
@@ -35,11 +38,13 @@ from orn.stage2_train.parts.forest import Forest, fit_forest
 from orn.stage2_train.settings.recipe import DataRecipe
 
 _TREES = 500
+_MOST_WINDOWS = 50_000
 _LEAST = 1e-6
 """Least probability, since trees may agree on 0 or 1."""
+_MOST_FOLLOWED = max(MOST_FOLLOWED, film_objects.MOST_FOLLOWED)
 _FOLLOWED = TypeAdapter(
     Annotated[
-        tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=MOST_FOLLOWED)
+        tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=_MOST_FOLLOWED)
     ]
 )
 
@@ -64,14 +69,19 @@ class ForestInputs:
         motion = num_motion_statistics() if self.reads_motion else 0
         return num_object_statistics(self.num_object_classes, len(self.followed)) + motion
 
-    def of_segment(
-        self, segment: Segment, detections: DetectionFolder, frames: DatasetFrames
+    def of_segments(
+        self, segments: Sequence[Segment], detections: DetectionFolder, frames: DatasetFrames
     ) -> NDArray[np.float64]:
-        """Return the (S,) statistics of a segment.
+        """Return the (M, S) statistics of segments.
 
         Raises:
-            PipelineError: if its objects or its motion cannot be read.
+            PipelineError: if their objects or their motion cannot be read.
         """
+        return np.stack([self._of_segment(own, detections, frames) for own in segments])
+
+    def _of_segment(
+        self, segment: Segment, detections: DetectionFolder, frames: DatasetFrames
+    ) -> NDArray[np.float64]:
         objects = read_objects(detections, segment, score_threshold=self.score_threshold)
         of_objects_S = object_statistics(
             objects, num_classes=self.num_object_classes, chosen=self.followed
@@ -88,11 +98,29 @@ def inputs_of(
     data: DataRecipe,
     *,
     reads_motion: bool,
-) -> ForestInputs:
+    rate: float | None,
+) -> ForestInputs | FilmStatistics:
     """Return what a forest of training segments reads: the objects of the classes that are most
-    frequent in them are followed."""
+    frequent in them are followed.
+
+    Args:
+        segments: the segments; of long videos, their windows.
+        detections: shards with their objects.
+        data: settings for clips.
+        reads_motion: whether a forest of clips reads motion.
+        rate: described times per second of long videos; None for clips.
+    """
     number = len(detections.detector.class_names)
     threshold = data.score_threshold
+    if rate is not None:
+        films = [detections.video(video) for video in rows_by_video(segments)]
+        return FilmStatistics(
+            num_object_classes=number,
+            followed=film_objects.most_frequent_classes(films, number, score_threshold=threshold),
+            score_threshold=threshold,
+            rate=rate,
+            window_seconds=duration_of(segments[0]),
+        )
     objects = (read_objects(detections, own, score_threshold=threshold) for own in segments)
     return ForestInputs(
         num_object_classes=number,
@@ -103,19 +131,25 @@ def inputs_of(
     )
 
 
+def fitted_windows(windows: Sequence[Segment]) -> list[Segment]:
+    """Return the windows of long videos that a forest is fitted to: every second one, or fewer at
+    equal distances if these are more than 50,000; neighbors are nearly alike."""
+    return list(windows[:: max(-(-len(windows) // _MOST_WINDOWS), 2)])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FittedForest:
     """A forest, and what it reads."""
 
     forest: Forest
-    inputs: ForestInputs
+    inputs: ForestInputs | FilmStatistics
     is_multi_label: bool
 
     @classmethod
     def fit(
         cls,
-        inputs: ForestInputs,
-        statistics_MS: NDArray[np.float64],
+        inputs: ForestInputs | FilmStatistics,
+        statistics_MS: NDArray[np.floating],
         labels: NDArray[np.int64] | NDArray[np.float32],
         num_classes: int,
         *,
@@ -130,10 +164,9 @@ class FittedForest:
         self, segments: Sequence[Segment], detections: DetectionFolder, frames: DatasetFrames
     ) -> NDArray[np.float32]:
         """Return the (M, A) logits of segments; see `logits`."""
-        rows = [self.inputs.of_segment(segment, detections, frames) for segment in segments]
-        return self.logits(np.stack(rows))
+        return self.logits(self.inputs.of_segments(segments, detections, frames))
 
-    def logits(self, statistics_MS: NDArray[np.float64]) -> NDArray[np.float32]:
+    def logits(self, statistics_MS: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return (M, A) float32 logarithms of probabilities, or log-odds for multiple labels."""
         return logits_of_shares(
             self.forest.probabilities(statistics_MS), multi_label=self.is_multi_label
@@ -155,7 +188,12 @@ class FittedForest:
 
 
 def read_forest(
-    run: Path, *, config: str, reads: ForestInputs, num_classes: int, multi_label: bool
+    run: Path,
+    *,
+    config: str,
+    reads: ForestInputs | FilmStatistics,
+    num_classes: int,
+    multi_label: bool,
 ) -> FittedForest | None:
     """Return the forest of a run; None if it has none.
 

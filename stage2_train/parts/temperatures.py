@@ -7,8 +7,8 @@ for multiple labels:
     z = (log softmax(network / T_network) + log softmax(forest / T_forest)) / 2
 
 and the probabilities are softmax(z / T_whole). Without a forest, they are softmax(network /
-T_network). The head over time of long videos, which sees as much as both, is averaged with z in the
-same way, before T_whole.
+T_network). In a model of long videos with a head over time, which reads the same maps, motion and
+objects, this head takes the place of the network.
 
 N segments, A activity classes.
 """
@@ -142,13 +142,11 @@ class PartLogits:
         """
         own_N4 = np.broadcast_to(temperature_N4, (len(self.network), 4))
         network_N1, forest_N1, whole_N1, film_N1 = own_N4.T[..., None]
-        own_NA = self.network.astype(np.float64) / network_N1
         if self.is_network:
-            return own_NA.astype(np.float32)
+            return (self.network.astype(np.float64) / network_N1).astype(np.float32)
+        own_NA = self.network / network_N1 if self.film is None else self.film / film_N1
         if self.forest is not None:
             own_NA = _mean(own_NA, self.forest / forest_N1, multi_label=multi_label)
-        if self.film is not None:
-            own_NA = _mean(own_NA, self.film / film_N1, multi_label=multi_label)
         return (own_NA / whole_N1).astype(np.float32)
 
 

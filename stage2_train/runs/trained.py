@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.intervals.film_features import FilmInputs
+from orn.stage2_train.intervals.film_objects import FilmStatistics
 from orn.stage2_train.intervals.fitted_head import FittedFilmHead, read_film_head
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
@@ -198,14 +199,22 @@ def forest_of_run(run: Path, config: RunConfig) -> FittedForest | None:
     Raises:
         CheckpointError: if the file is damaged, or belongs to another run.
     """
-    recipe = config.recipe
-    reads = ForestInputs(
-        num_object_classes=len(config.detector.class_names),
-        followed=(),
-        score_threshold=recipe.data.score_threshold,
-        num_frames=recipe.data.clip_frames,
-        reads_motion=recipe.model.reads_motion,
-    )
+    recipe, clips = config.recipe, config.clips
+    shared: dict[str, Any] = {
+        "num_object_classes": len(config.detector.class_names),
+        "followed": (),
+        "score_threshold": recipe.data.score_threshold,
+    }
+    reads: ForestInputs | FilmStatistics
+    if config.dataset.kind == "intervals":
+        rate, window = clips.frames.rate, clips.window_seconds
+        assert rate is not None and window is not None, "windows at a rate"
+        reads = FilmStatistics(**shared, rate=rate, window_seconds=window)
+    else:
+        reads_motion = recipe.model.reads_motion
+        reads = ForestInputs(
+            **shared, num_frames=recipe.data.clip_frames, reads_motion=reads_motion
+        )
     return read_forest(
         run,
         config=config_digest(run),

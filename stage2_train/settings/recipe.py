@@ -173,7 +173,8 @@ class Recipe:
     ensemble: tuple[Part, ...] = ("network",)
     """Parts of the model, whose log-probabilities are averaged: the network and, optionally, a
     random forest on statistics of the objects and of motion, fitted when training ends, and for
-    intervals of long videos a head over time, which reads whole films."""
+    intervals of long videos a head over time, which reads whole films and takes the place of the
+    network."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """With bf16, matrix products and convolutions use bfloat16; weights stay in float32. A run
     records `auto` as bf16 if its device computes bf16 fast, otherwise as fp32."""

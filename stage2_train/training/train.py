@@ -5,6 +5,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -21,13 +23,13 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text_summary import Outcome, Summary, summary_of
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
-from orn.stage2_train.intervals.film_features import most_frequent_classes
 from orn.stage2_train.intervals.film_head import TrainingFilm, num_epochs, train_film_heads
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead, frames_of_windows
+from orn.stage2_train.intervals.film_objects import frames_of_windows, most_frequent_classes
+from orn.stage2_train.intervals.fitted_head import FittedFilmHead
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
-from orn.stage2_train.parts.fitted_forest import FittedForest, inputs_of
+from orn.stage2_train.parts.fitted_forest import FittedForest, fitted_windows, inputs_of
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.open_data import record_inputs
 from orn.stage2_train.runs.phases import plan_phases
@@ -179,18 +181,19 @@ def _fit_forest(inputs: TrainingInputs, reporter: Reporter, *, threads: int) -> 
     if "forest" not in recipe.ensemble or forest_of_run(inputs.run, inputs.config) is not None:
         return
     clips, opened = inputs.data.train, inputs.opened
-    rows_of_epoch = sorted(clips.drawn(np.random.default_rng(recipe.seed)))
-    segments = [clips.segments[row] for row in rows_of_epoch]
+    rate = inputs.config.clips.frames.rate if opened.dataset.films is not None else None
+    segments = clips.segments if rate is None else fitted_windows(clips.segments)
     reads_motion = recipe.model.reads_motion
-    read = inputs_of(segments, opened.detections, recipe.data, reads_motion=reads_motion)
+    read = inputs_of(segments, opened.detections, recipe.data, reads_motion=reads_motion, rate=rate)
     rows = []
     with reporter.progress("forest", total=len(segments), unit="clips") as bar:
-        for segment in segments:
-            rows.append(read.of_segment(segment, opened.detections, opened.clips))
-            bar.advance()
+        for _, of_video in groupby(segments, key=attrgetter("video_id")):
+            own = [*of_video]
+            rows.append(read.of_segments(own, opened.detections, opened.clips))
+            bar.advance(len(own))
     FittedForest.fit(
         read,
-        np.stack(rows),
+        np.concatenate(rows),
         np.stack([np.asarray(clips.label(segment)) for segment in segments]),
         recipe.model.num_activities,
         seed=recipe.seed,

@@ -57,12 +57,15 @@ def test_parts_that_repeat_each_other_are_one() -> None:
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_without_temperatures_the_whole_is_the_mean_of_logarithms(multi_label) -> None:
-    """The geometric mean of probabilities, or of odds, of two parts that differ."""
-    one_NA, other_NA = (drawn_labels(50, seed=seed)[0] for seed in (1, 2))
-    whole_NA = PartLogits(network=one_NA, forest=other_NA).whole(
-        NOT_FITTED.row(), multi_label=multi_label
-    )
+@pytest.mark.parametrize("is_film", [False, True])
+def test_without_temperatures_the_whole_is_the_mean_of_logarithms(multi_label, is_film) -> None:
+    """The geometric mean of probabilities, or of odds, of two parts that differ; in films, of the
+    forest and the head over time."""
+    one_NA, other_NA, third_NA = (drawn_labels(50, seed=seed)[0] for seed in (1, 2, 3))
+    logits = PartLogits(network=one_NA, forest=other_NA)
+    if is_film:
+        logits = PartLogits(network=third_NA, forest=other_NA, film=one_NA)
+    whole_NA = logits.whole(NOT_FITTED.row(), multi_label=multi_label)
     shares = [probabilities(own_NA, multi_label=multi_label) for own_NA in (one_NA, other_NA)]
     if multi_label:
         odds_NA = np.sqrt(np.prod([own_NA / (1 - own_NA) for own_NA in shares], axis=0))
