@@ -1,8 +1,8 @@
 """The job that ends training: fit the temperatures of a model on segments that trained no weights.
 
-RUN/temperatures.json        of a run, fitted on its validation split
-RUN/fold-K/temperatures.json of a fold, fitted on the test splits of the other folds
-                             (`RUN/temperatures.json`: of the final model, on all folds)
+RUN/temperatures.json        for a run, fitted on its validation split
+RUN/fold-K/temperatures.json for a fold, fitted on the test splits of the other folds
+                             (`RUN/temperatures.json`: for the final model, on all folds)
 
 A run without such segments gets temperatures of 1, recorded as not fitted. Evaluation only reads
 the files.
@@ -63,7 +63,7 @@ def calibrate(config: CalibrateConfig, reporter: Reporter = SILENT) -> Temperatu
     Under torchrun, each process computes a share of the clips, and the first one writes.
 
     Returns:
-        The temperatures of the run, or without a final model, of its last fold.
+        The temperatures of the run; without a final model, the temperatures of its last fold.
 
     Raises:
         PipelineError: if the run has no weights, or its data or the predictions of its folds are

@@ -155,7 +155,7 @@ _IMAGENET_STD: _Color = (0.229, 0.224, 0.225)
 
 
 class FrameNormalizer(nn.Module):
-    """Normalize colors with a mean and a standard deviation, by default of ImageNet."""
+    """Normalize colors with a mean and a standard deviation, by default ImageNet's."""
 
     mean_311: Tensor
     std_311: Tensor

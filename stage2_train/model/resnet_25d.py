@@ -258,7 +258,7 @@ class Trunk(nn.Module):
         base_width: int = 64,
         conv: Callable[..., FrameConv] = FrameConv,
     ) -> None:
-        """Build the trunk; `kernels`: of conv1 to conv4. For the others, see `Stage`."""
+        """Build the trunk with `kernels` of conv1 to conv4; for the others, see `Stage`."""
         super().__init__()
         self.conv1 = conv(3, base_width, size=7, stride=2, kernel=kernels[0])
         self.bn1 = nn.BatchNorm2d(base_width)

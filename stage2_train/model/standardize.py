@@ -44,7 +44,7 @@ class Standardizer(nn.Module):
         self._sums_2C, self._count = self.mean.new_zeros(2, len(self.mean)).double(), 0
 
     def finish(self) -> None:
-        """Set the statistics of the measured features, if there were any."""
+        """Set mean and deviation to the values of the measured features, if there were any."""
         sums_2C, self._sums_2C = self._sums_2C, None
         if sums_2C is not None and self._count:
             mean_C, square_C = sums_2C / self._count
