@@ -165,7 +165,7 @@ def _predictions(
         own_train = fitted_windows(own_train)
     segments = [*own_train, *other.segments]
     inputs = inputs_of(
-        own_train,
+        train.segments,
         opened.detections,
         recipe.data,
         reads_motion=store.settings.motion is not None,

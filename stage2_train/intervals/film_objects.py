@@ -29,6 +29,8 @@ _SHARE_OF_WINDOW = 0.25
 _REFERENCES = 2
 """Number of most frequent classes to which distances are described."""
 _OF_OBJECT, _OF_PAIR = 5, 5
+_BLOCK = 1024
+"""Times whose neighbors are in memory together."""
 
 
 def most_frequent_classes(
@@ -139,15 +141,23 @@ def followed_objects(
     return FollowedObjects(boxes=boxes_TK5, is_there=is_known_FK[rows_T])
 
 
-def statistics_over_time(features_TS: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
-    """Return (T, 3 S) the mean, the deviation, and the mean of the last third minus that of the
+def statistics_over_time(
+    features_TS: NDArray[np.float32], reach: int, at_N: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return (N, 3 S) the mean, the deviation, and the mean of the last third minus that of the
     first third (at least one time each) of the features from `reach` times before to `reach` times
-    after each time; beyond both ends of the film, the first and the last features are repeated."""
+    after N of the T times; beyond both ends of the film, the first and the last features are
+    repeated."""
     padded_TS = np.pad(features_TS, ((reach, reach), (0, 0)), mode="edge")
     near_TSw = np.lib.stride_tricks.sliding_window_view(padded_TS, 2 * reach + 1, axis=0)
     third = max((2 * reach + 1) // 3, 1)
-    change_TS = near_TSw[..., -third:].mean(axis=-1) - near_TSw[..., :third].mean(axis=-1)
-    return np.concatenate([near_TSw.mean(axis=-1), near_TSw.std(axis=-1), change_TS], axis=1)
+    statistics_NX = np.empty((len(at_N), 3 * features_TS.shape[1]), np.float32)
+    for first in range(0, len(at_N), _BLOCK):
+        own_nSw = near_TSw[at_N[first : first + _BLOCK]]
+        change_nS = own_nSw[..., -third:].mean(axis=-1) - own_nSw[..., :third].mean(axis=-1)
+        parts = [own_nSw.mean(axis=-1), own_nSw.std(axis=-1), change_nS]
+        statistics_NX[first : first + _BLOCK] = np.concatenate(parts, axis=1)
+    return statistics_NX
 
 
 def frames_of_windows(windows: Sequence[Segment], video: VideoFrames) -> NDArray[np.int64]:
@@ -204,9 +214,8 @@ class FilmStatistics:
                 self.followed,
                 score_threshold=self.score_threshold,
             )
-            over_time_TS = statistics_over_time(followed.features(self.rate), reach)
             own = frames_of_windows([windows[row] for row in rows], video)
-            statistics_NS[rows] = over_time_TS[own]
+            statistics_NS[rows] = statistics_over_time(followed.features(self.rate), reach, own)
         return statistics_NS
 
 

@@ -39,12 +39,13 @@ from orn.stage2_train.settings.recipe import DataRecipe
 
 _TREES = 500
 _MOST_WINDOWS = 50_000
+"""Windows of long videos that a forest is fitted to, at most."""
 _LEAST = 1e-6
 """Least probability, since trees may agree on 0 or 1."""
-_MOST_FOLLOWED = max(MOST_FOLLOWED, film_objects.MOST_FOLLOWED)
 _FOLLOWED = TypeAdapter(
     Annotated[
-        tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=_MOST_FOLLOWED)
+        tuple[Annotated[int, Field(ge=0)], ...],
+        Field(min_length=1, max_length=film_objects.MOST_FOLLOWED),
     ]
 )
 
@@ -210,8 +211,11 @@ def read_forest(
 
     def built(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> FittedForest:
         followed = _FOLLOWED.validate_json(about["followed"])
+        is_of_clips = isinstance(reads, ForestInputs)
         if max(followed) >= reads.num_object_classes:
             raise ValueError("an unknown class of objects")
+        if is_of_clips and len(followed) > MOST_FOLLOWED:
+            raise ValueError("too many classes of objects")
         inputs = replace(reads, followed=followed)
         forest = Forest.of_arrays(
             {name: tensor.numpy() for name, tensor in tensors.items()},

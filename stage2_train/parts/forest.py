@@ -14,6 +14,8 @@ _LEAF = -1
 _MOST_TREES, _MOST_NODES, _MOST_DEPTH = 2_000, 1 << 23, 1_000
 """Bounds of a stored forest: those of `small` have 500 trees of some hundred nodes each."""
 _ROUNDING = 1e-6
+_BLOCK = 1024
+"""Clips whose nodes are in memory together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,18 +51,23 @@ class Forest:
         """
         from scipy.sparse import csr_array  # help texts must not import it
 
-        rows_MS = np.asarray(statistics_MS, np.float32)
+        shape = (len(self.feature), self.num_classes)
+        shares_NA = csr_array((self.shares, self.classes, self.offsets), shape=shape)
+        total_MA = np.zeros((len(statistics_MS), self.num_classes))
+        for first in range(0, len(total_MA), _BLOCK):
+            own = slice(first, first + _BLOCK)
+            for node_M in self._leaves(np.asarray(statistics_MS[own], np.float32)).T:
+                total_MA[own] += shares_NA[node_M].toarray()
+        return total_MA / len(self.roots)
+
+    def _leaves(self, rows_MS: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Return the (M, R) leaves of clips."""
         clip_M = np.arange(len(rows_MS))[:, None]
         node_MR = np.broadcast_to(self.roots, (len(rows_MS), len(self.roots)))
         while (self.feature[node_MR] != _LEAF).any():
             is_right_MR = rows_MS[clip_M, self.feature[node_MR]] > self.threshold[node_MR]
             node_MR = self.children[node_MR, is_right_MR.astype(np.int32)]
-        shape = (len(self.feature), self.num_classes)
-        shares_NA = csr_array((self.shares, self.classes, self.offsets), shape=shape)
-        total_MA = np.zeros((len(rows_MS), self.num_classes))
-        for node_M in node_MR.T:
-            total_MA += shares_NA[node_M].toarray()
-        return total_MA / len(self.roots)
+        return node_MR
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays by name; `Forest.of_arrays` is the inverse."""

@@ -15,7 +15,6 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
-from orn.data_manifests.records import Segment
 from orn.shared.config.toml_files import to_toml
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.outputs import begin_output_folder
@@ -24,7 +23,11 @@ from orn.shared.text_summary import Outcome, Summary, summary_of
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
 from orn.stage2_train.intervals.film_head import TrainingFilm, num_epochs, train_film_heads
-from orn.stage2_train.intervals.film_objects import frames_of_windows, most_frequent_classes
+from orn.stage2_train.intervals.film_objects import (
+    frames_of_windows,
+    most_frequent_classes,
+    rows_by_video,
+)
 from orn.stage2_train.intervals.fitted_head import FittedFilmHead
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
@@ -184,7 +187,9 @@ def _fit_forest(inputs: TrainingInputs, reporter: Reporter, *, threads: int) -> 
     rate = inputs.config.clips.frames.rate if opened.dataset.films is not None else None
     segments = clips.segments if rate is None else fitted_windows(clips.segments)
     reads_motion = recipe.model.reads_motion
-    read = inputs_of(segments, opened.detections, recipe.data, reads_motion=reads_motion, rate=rate)
+    read = inputs_of(
+        clips.segments, opened.detections, recipe.data, reads_motion=reads_motion, rate=rate
+    )
     rows = []
     with reporter.progress("forest", total=len(segments), unit="clips") as bar:
         for _, of_video in groupby(segments, key=attrgetter("video_id")):
@@ -215,24 +220,26 @@ def _train_film_head(inputs: TrainingInputs, reporter: Reporter) -> None:
     run, config, opened = inputs.run, inputs.config, inputs.opened
     if not reads_films(config) or film_head_of_run(run, config) is not None:
         return
-    by_video: dict[str, list[Segment]] = {}
-    for window in inputs.data.train.segments:
-        by_video.setdefault(window.video_id, []).append(window)
-    threshold = config.recipe.data.score_threshold
-    followed = most_frequent_classes(
-        [opened.detections.video(video) for video in by_video],
-        len(opened.detections.detector.class_names),
-        score_threshold=threshold,
-    )
+    clips, forest = inputs.data.train, forest_of_run(run, config)
+    rows_of = rows_by_video(clips.segments)
+    if forest is not None:  # it follows the same classes
+        followed = forest.inputs.followed
+    else:
+        followed = most_frequent_classes(
+            [opened.detections.video(video) for video in rows_of],
+            len(opened.detections.detector.class_names),
+            score_threshold=config.recipe.data.score_threshold,
+        )
     reads, films = film_inputs(config, followed), []
     is_multi = config.dataset.task == "multi-label"
-    with reporter.progress("film features", total=len(by_video), unit="videos") as bar:
-        for video, windows in by_video.items():
+    with reporter.progress("film features", total=len(rows_of), unit="videos") as bar:
+        for video, rows in rows_of.items():
+            windows = [clips.segments[row] for row in rows]
             frames = opened.clips.frames(video)
             features_TS = reads.of_film(frames, opened.detections.video(video))
             labels = _labels_of_frames(
                 frames_of_windows(windows, frames),
-                np.stack([np.asarray(inputs.data.train.label(window)) for window in windows]),
+                np.stack([np.asarray(clips.label(window)) for window in windows]),
                 num_frames=len(features_TS),
             )
             films.append(TrainingFilm(features=features_TS, labels=labels))

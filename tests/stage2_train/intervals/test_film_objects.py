@@ -30,9 +30,10 @@ def test_features_equal_those_of_plain_loops(times, classes):
 @pytest.mark.parametrize(("times", "reach"), [(12, 1), (12, 4), (1, 1), (3, 5)])
 def test_statistics_over_time_equal_those_of_plain_loops(times, reach):
     features_TS = np.random.default_rng(0).normal(size=(times, 4)).astype(np.float32)
-    got_TS = statistics_over_time(features_TS, reach)
+    at_N = np.arange(times)[::-1]
+    got_NS = statistics_over_time(features_TS, reach, at_N)
     expected = reference.over_time(features_TS.tolist(), reach)
-    assert got_TS == pytest.approx(np.array(expected), abs=1e-5)
+    assert got_NS == pytest.approx(np.array(expected)[at_N], abs=1e-5)
 
 
 def film(tmp_path, objects_of_frame: dict[int, list]):
