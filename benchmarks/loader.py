@@ -38,7 +38,8 @@ from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.jpeg import decode_jpeg
-from orn.stage2_train.clip_store.make_clips import StoreRequest, build_clip_store
+from orn.stage2_train.clip_store.make_clips import build_clip_store
+from orn.stage2_train.clip_store.plan_store import StoreRequest
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from orn.stage2_train.clip_store.make_clips import make_clips as clips
     from orn.stage2_train.evaluation.eval_config import EvalConfig
     from orn.stage2_train.evaluation.evaluate import evaluate
-    from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.model.inputs import ClipBatch
+    from orn.stage2_train.report.importance import Importance
     from orn.stage2_train.report.report_job import ReportConfig
     from orn.stage2_train.report.report_job import write_report as report
     from orn.stage2_train.runs.trained import OpenedModel
     from orn.stage2_train.settings.resources import DataAndDevice
     from orn.stage2_train.training.train import train
-    from orn.stage2_train.training.training_inputs import TrainConfig
+    from orn.stage2_train.training.train_config import TrainConfig
     from orn.steps.pipeline_config import PipelineConfig
     from orn.steps.run_steps import run
 
@@ -88,7 +88,7 @@ _LAZY = {
     "ImportConfig": "orn.stage1_detect.imports.import_config",
     "ObjectOptions": "orn.stage1_detect.imports.import_config",
     "ClipsConfig": "orn.stage2_train.clip_store.clips_config",
-    "TrainConfig": "orn.stage2_train.training.training_inputs",
+    "TrainConfig": "orn.stage2_train.training.train_config",
     "DataAndDevice": "orn.stage2_train.settings.resources",
     "EvalConfig": "orn.stage2_train.evaluation.eval_config",
     "ReportConfig": "orn.stage2_train.report.report_job",
@@ -304,7 +304,7 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
         ConfigError: if the network relates no pairs of objects.
         ShapeError: if the batch does not match the network.
     """
-    from orn.stage2_train.explanation.importance import explain as explain_network
+    from orn.stage2_train.report.importance import explain as explain_network
 
     inputs = batch.to(model.device)
     return explain_network(model.network, inputs, heads=model.heads, class_B=class_B)

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from real_videos import BASELINE, FOLDS, RECORDS, SETS, SYSTEMS, record_path
 from scipy import stats
 
-from orn.stage2_train.compare.ablation_summary import holm
 from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.intervals import (
     bootstrap_figures,
@@ -31,6 +30,7 @@ from orn.stage2_train.evaluation.intervals import (
 )
 from orn.stage2_train.parts.temperatures import PartLogits, cross_fitted
 from orn.stage2_train.runs.predictions import Predictions
+from orn.steps.ablation_summary import holm
 
 BOTH, NETWORK_AND_FOREST = "both heads", "both heads and forest"
 MODEL = "both heads and forest, calibrated"

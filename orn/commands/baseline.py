@@ -28,7 +28,7 @@ def baseline(*, as_json: bool, **typed: Any) -> None:
     detection finished last. `orn compare RUN BASELINE` compares them with a network. Without stored
     maps, the forest is evaluated alone.
     """
-    from orn.stage2_train.baseline.baseline_job import BaselineConfig, evaluate_baseline
+    from orn.stage2_train.evaluation.baseline_job import BaselineConfig, evaluate_baseline
     from orn.stage2_train.settings.resources import DataAndDevice
 
     config = options.config_of(

@@ -26,7 +26,7 @@ def compare(one: Path, other: Path, *, name: str | None, as_json: bool) -> None:
 
     First evaluate both runs with `orn eval`, which stores their predictions.
     """
-    from orn.stage2_train.compare import compare as comparison
+    from orn.stage2_train.evaluation import compare as comparison
 
     echo_result(comparison.compare(one, other, name=name), comparison.as_summary, as_json=as_json)
 
@@ -37,7 +37,7 @@ def compare(one: Path, other: Path, *, name: str | None, as_json: bool) -> None:
 @options.as_json
 def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
     """List the runs in runs/ with their progress, metrics and differing settings."""
-    from orn.stage2_train.compare.runs import as_text, read_runs
+    from orn.stage2_train.evaluation.list_runs import as_text, read_runs
 
     folder, split = folder or Path("runs"), split or "validation"
     found = read_runs(folder, split=split)
@@ -85,10 +85,10 @@ def ablate(*, dry_run: bool, as_json: bool, **typed: Any) -> None:
     each system can have settings of its own. It is printed and saved as OUT/ablation-SPLIT.json and
     .md. Of a manifest with folds, every run is trained on each and evaluated on all.
     """
-    from orn.stage2_train.compare import ablate as ablation
-    from orn.stage2_train.compare.ablation_plan import AblationConfig
-    from orn.stage2_train.compare.ablation_summary import as_summary
     from orn.stage2_train.settings.resources import DataAndDevice
+    from orn.steps import ablate as ablation
+    from orn.steps.ablation_plan import AblationConfig
+    from orn.steps.ablation_summary import as_summary
 
     config = options.config_of(AblationConfig, typed, resources=DataAndDevice())
     if dry_run:
@@ -114,7 +114,7 @@ def eval_epic100(
     The metrics are top-1 and top-5 accuracy of verbs, nouns and actions on all segments, on unseen
     participants and on tail classes. Evaluate both runs with `orn eval` first.
     """
-    from orn.stage2_train.compare import epic100
+    from orn.stage2_train.evaluation import epic100
 
     name = name or "validation"
     result = epic100.measure_epic100(verb_run, noun_run, name=name, data_root=data_root)

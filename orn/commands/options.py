@@ -256,7 +256,7 @@ def with_newest_data(typed: dict[str, Any], *, out: str = "clips") -> dict[str, 
     """
     if typed["manifest"] is not None:
         return typed
-    from orn.stage2_train.settings.resources import newest_data
+    from orn.commands.newest_data import newest_data
 
     data = newest_data(typed["data_root"], TERMINAL, shards=typed.get("shards"))
     shards = {"shards": data.shards} if "shards" in typed else {}

@@ -46,7 +46,7 @@ def train(*, dry_run: bool, as_json: bool, **typed: Any) -> None:
     wait_passively()
     from orn.stage2_train.settings.resources import WITH_WORKERS
     from orn.stage2_train.training import train as library
-    from orn.stage2_train.training.training_inputs import TrainConfig
+    from orn.stage2_train.training.train_config import TrainConfig
 
     config = options.config_of(TrainConfig, options.with_newest_data(typed), resources=WITH_WORKERS)
     if dry_run:

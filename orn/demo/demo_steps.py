@@ -21,7 +21,7 @@ from orn.shared.text_summary import Summary
 from orn.stage1_detect.detect import DetectConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.settings.resources import WITH_WORKERS
-from orn.stage2_train.training.training_inputs import TrainConfig
+from orn.stage2_train.training.train_config import TrainConfig
 from orn.steps.plan_run import Pipeline
 from orn.steps.run_steps import pipeline_steps
 

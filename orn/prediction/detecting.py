@@ -102,7 +102,7 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 
 @contextmanager
 def imported_from(
-    model: OpenedModel, request: PredictConfig, videos: Sequence[Video]
+    model: OpenedModel, config: PredictConfig, videos: Sequence[Video]
 ) -> Iterator[Objects]:
     """Yield the objects in a file or folder of `orn import-objects`; a video is identified by the
     end of its path, and classes that the network does not know are dropped.
@@ -116,24 +116,24 @@ def imported_from(
     from orn.stage1_detect.imports.import_unit import ImportWork
     from orn.stage1_detect.imports.source_videos import find_source_videos, match_files
 
-    assert request.objects is not None and request.form is not None
-    recorded, where = model.config.detector, path_text(request.objects)
-    if not (recorded.is_imported or request.any_detector):
+    assert config.objects is not None and config.form is not None
+    recorded, where = model.config.detector, path_text(config.objects)
+    if not (recorded.is_imported or config.any_detector):
         raise _other(model, "imported objects", where)
     asked = ImportConfig(
         dataset="",
-        source=request.objects,
-        form=request.form,
+        source=config.objects,
+        form=config.form,
         rate=recorded.frame_rate,
-        options=request.options,
+        options=config.options,
     )
     entry = DetectorEntry.imported(
-        request.form, frame_rate=recorded.frame_rate, class_names=recorded.class_names
+        config.form, frame_rate=recorded.frame_rate, class_names=recorded.class_names
     )
-    classes = None if request.options.classes is None else read_class_names(request.options.classes)
+    classes = None if config.options.classes is None else read_class_names(config.options.classes)
     if unknown := {*(classes or ())} - {*recorded.class_names}:
         raise ConfigError(
-            where=f"--classes {path_text(request.options.classes)}",
+            where=f"--classes {path_text(config.options.classes)}",
             expected=f"classes of the network, such as {first_few(recorded.class_names, _NAMED)}",
             got=first_few(sorted(unknown), _NAMED),
             remedy="remove the others from the file, or omit it",
@@ -177,13 +177,13 @@ def imported_from(
         yield objects
 
 
-def check_detects(model: OpenedModel, request: PredictConfig) -> None:
+def check_detects(model: OpenedModel, config: PredictConfig) -> None:
     """Raise DetectorError if the objects of a network can only be passed, not detected."""
     recorded = model.config.detector
     # A file is untrusted, because it is executed.
     is_file = Path(recorded.config_name).suffix == ".py"
     has_none = recorded.is_imported or recorded.is_of_user or is_file
-    if has_none and request.config is None and request.detector is None:
+    if has_none and config.config is None and config.detector is None:
         if recorded.is_of_user:
             raise DetectorError(
                 f"trained on objects of {path_text(recorded.title)}, whose code is not in the run; "
@@ -199,7 +199,7 @@ def check_detects(model: OpenedModel, request: PredictConfig) -> None:
         )
 
 
-def load_its_detector(model: OpenedModel, request: PredictConfig) -> Detector:
+def load_its_detector(model: OpenedModel, config: PredictConfig) -> Detector:
     """Load the detector used to train a network, or the one chosen by the user.
 
     The weights are the user's, else the bundled or published weights.
@@ -215,27 +215,27 @@ def load_its_detector(model: OpenedModel, request: PredictConfig) -> Detector:
     settings: dict[str, Any] = {
         "score_threshold": recorded.thresholds.get("score", _USUAL_THRESHOLD),
         "frame_rate": recorded.frame_rate,
-        "threads": request.threads,
+        "threads": config.threads,
     }
     detector: Detector
-    if request.detector is not None:
-        config = own_name(request.detector)
-        device = choose_device(request.device, error=DetectorError)
+    if config.detector is not None:
+        chosen = own_name(config.detector)
+        device = choose_device(config.device, error=DetectorError)
         batch_size = usual_batch_size(device)
-        detector = load_own(device, detector=request.detector, batch_size=batch_size, **settings)
+        detector = load_own(device, detector=config.detector, batch_size=batch_size, **settings)
     else:
-        name = request.config or recorded.config_name
-        config, checkpoint = choose_files(
-            DetectorChoice(), config=name, checkpoint=request.checkpoint
+        name = config.config or recorded.config_name
+        chosen, checkpoint = choose_files(
+            DetectorChoice(), config=name, checkpoint=config.checkpoint
         )
         remedy = "pass it with --checkpoint FILE"
         detector = load_chosen(
-            request.device, config=config, checkpoint=checkpoint, remedy=remedy, **settings
+            config.device, config=chosen, checkpoint=checkpoint, remedy=remedy, **settings
         )
-    check_detector_classes(model.path, model.config, detector.entry.class_names, where=config)
+    check_detector_classes(model.path, model.config, detector.entry.class_names, where=chosen)
     if detector.entry.title != model.detector:
-        if not request.any_detector:
-            raise _other(model, detector.entry.title, config)
+        if not config.any_detector:
+            raise _other(model, detector.entry.title, chosen)
         logger.warning(
             "%s: trained with detector %s, but %s is used; predictions may be worse",
             *(model.path, model.detector, detector.entry.title),

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def predict_films(
     model: OpenedModel,
     videos: Sequence[Video],
-    request: PredictConfig,
+    config: PredictConfig,
     reporter: Reporter,
     objects: Callable[[], AbstractContextManager[Objects]],
     *,
@@ -40,7 +40,7 @@ def predict_films(
     Args:
         model: a model of intervals.
         videos: the films.
-        request: the other options.
+        config: the other options.
         reporter: shows the progress.
         objects: opens the objects of the films.
         write: takes the text of the results.
@@ -50,7 +50,7 @@ def predict_films(
         ConfigError: if an option does not apply.
         PipelineError: if the detector cannot be loaded, or a file cannot be written.
     """
-    _check(model, videos, request)
+    _check(model, videos, config)
     failed, films = list[FailedVideo](), dict[str, FilmPrediction]()
     with (
         terminated_as_interrupted(),
@@ -80,24 +80,24 @@ def predict_films(
             write(json_text(record))
         if not as_json:
             write(_table(film).text() + "\n")
-    if request.csv is not None:
-        write_text(request.csv, intervals_text([*films.values()]))
-    for video in videos if request.html is not None else ():
+    if config.csv is not None:
+        write_text(config.csv, intervals_text([*films.values()]))
+    for video in videos if config.html is not None else ():
         if video.id in films:
-            _write_page(request.html, films[video.id], video, model)
+            _write_page(config.html, films[video.id], video, model)
     return PredictedVideos(segments={}, films=films, failed=failed, num_videos=len(videos))
 
 
-def _check(model: OpenedModel, videos: Sequence[Video], request: PredictConfig) -> None:
+def _check(model: OpenedModel, videos: Sequence[Video], config: PredictConfig) -> None:
     """Raise ConfigError if an option does not apply to a model of intervals."""
     for name, is_given in (
-        ("--window", request.window is not None),
-        ("--pairs", request.pairs > 0),
-        ("--overlay", request.overlay is not None),
+        ("--window", config.window is not None),
+        ("--pairs", config.pairs > 0),
+        ("--overlay", config.overlay is not None),
     ):
         if is_given:
             raise ConfigError(f"{model.path}: a model of intervals has no {name}; omit it")
-    if request.html is not None and len(videos) > 1:
+    if config.html is not None and len(videos) > 1:
         raise ConfigError(
             f"--html: expected one video for a page of its timeline, got {len(videos)}; predict "
             "them one by one"

@@ -70,7 +70,7 @@ def predict(config: PredictConfig, reporter: Reporter = SILENT) -> PredictedVide
 def predict_videos(
     run: Path,
     videos: Sequence[Video],
-    request: PredictConfig,
+    config: PredictConfig,
     reporter: Reporter,
     *,
     write: Callable[[str], None],
@@ -81,7 +81,7 @@ def predict_videos(
     Args:
         run: folder of the run or model.
         videos: the videos.
-        request: the other options.
+        config: the other options.
         reporter: shows the progress.
         write: takes the text of the results.
         as_json: write each window and segment as a line of JSON as soon as it is complete, in
@@ -92,36 +92,36 @@ def predict_videos(
         DetectorError: if the detector cannot be loaded.
         ShardNotFoundError: if `request.shards` has no shards.
     """
-    request = replace(request, threads=DataAndDevice(threads=request.threads).num_threads())
-    torch.set_num_threads(request.threads or 1)
-    films = film_paths(request.overlay, videos)
+    config = replace(config, threads=DataAndDevice(threads=config.threads).num_threads())
+    torch.set_num_threads(config.threads or 1)
+    films = film_paths(config.overlay, videos)
     check_output_files(
-        [*films.values(), request.html, request.csv],
+        [*films.values(), config.html, config.csv],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
-            (request.checkpoint, request.config, request.objects, request.options.classes),
-            files_of_shards(request.shards) if request.shards else (),
+            (config.checkpoint, config.config, config.objects, config.options.classes),
+            files_of_shards(config.shards) if config.shards else (),
         ),
     )
-    model = open_model(run, device=request.device)
+    model = open_model(run, device=config.device)
     log_precision(run, model.config, model.device.type)
-    check_pairs(model, request.pairs)
-    if request.objects is None and request.shards is None:
-        check_detects(model, request)
+    check_pairs(model, config.pairs)
+    if config.objects is None and config.shards is None:
+        check_detects(model, config)
     if model.config.dataset.kind == "intervals":
         return predict_films(
-            *(model, videos, request, reporter, partial(_objects, model, request, videos)),
+            *(model, videos, config, reporter, partial(_objects, model, config, videos)),
             write=write,
             as_json=as_json,
         )
-    if request.csv is not None:
+    if config.csv is not None:
         raise ConfigError(
             f"{model.path}: --csv lists intervals, and this model classifies clips; train one that "
             "finds intervals with `orn run TABLE.csv --intervals`"
         )
     page = None
-    if request.html is not None:
+    if config.html is not None:
         from orn.prediction.prediction_page import PredictionPage  # importing it takes a second
 
         page = PredictionPage(model=model, num_videos=len(videos))
@@ -132,12 +132,12 @@ def predict_videos(
         with (
             terminated_as_interrupted(),
             reporter.progress("predict", total=len(videos), unit="videos") as bar,
-            _objects(model, request, videos) as objects,
+            _objects(model, config, videos) as objects,
         ):
             for video in videos:
                 try:
                     predicted = _predict(
-                        *(model, video, objects, request, films.get(video.id), page, bar),
+                        *(model, video, objects, config, films.get(video.id), page, bar),
                         write=write if as_json else None,
                     )
                     segments[video.id] = predicted.segments
@@ -151,10 +151,10 @@ def predict_videos(
                         record = {"kind": "failed", "video": video.id, "reason": reason}
                         write(json_text(record))
                 else:
-                    tables += [] if as_json else [_table(predicted, request.pairs)]
+                    tables += [] if as_json else [_table(predicted, config.pairs)]
                 bar.advance()
-        if page is not None and request.html is not None:
-            page.write(request.html)
+        if page is not None and config.html is not None:
+            page.write(config.html)
     finally:  # when no progress bar is on the screen
         for table in tables:
             write(table.text() + "\n")
@@ -189,20 +189,20 @@ def _warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
 
 
 def _objects(
-    model: OpenedModel, request: PredictConfig, videos: Sequence[Video]
+    model: OpenedModel, config: PredictConfig, videos: Sequence[Video]
 ) -> AbstractContextManager[Objects]:
-    if request.objects is not None:
-        return imported_from(model, request, videos)
-    if request.shards is not None:
-        return nullcontext(objects_in(request.shards, model, any_detector=request.any_detector))
-    return nullcontext(detected_by(load_its_detector(model, request)))
+    if config.objects is not None:
+        return imported_from(model, config, videos)
+    if config.shards is not None:
+        return nullcontext(objects_in(config.shards, model, any_detector=config.any_detector))
+    return nullcontext(detected_by(load_its_detector(model, config)))
 
 
 def _predict(
     model: OpenedModel,
     video: Video,
     objects: Objects,
-    request: PredictConfig,
+    config: PredictConfig,
     film: Path | None,
     page: PredictionPage | None,
     bar: Bar,
@@ -210,7 +210,7 @@ def _predict(
     write: Callable[[str], None] | None,
 ) -> PredictedVideo:
     """Predict and draw a video; print its windows and segments as they are completed."""
-    is_drawn, pairs = film is not None or page is not None, request.pairs
+    is_drawn, pairs = film is not None or page is not None, config.pairs
     if is_drawn and model.relates_pairs:
         pairs = max(pairs, PAIRS_SHOWN)
     num_detected = 0
@@ -224,18 +224,18 @@ def _predict(
         predicted = PredictedVideo(
             name=video.id, video=listed, detections=detections.video(listed.id)
         )
-        own = predict_video(model, listed, detections, window=request.window, pairs=pairs)
+        own = predict_video(model, listed, detections, window=config.window, pairs=pairs)
         for result in windows_and_segments(
             (replace(window, video=video.id) for window in own),
             multi_label=model.is_multi_label,
-            threshold=request.threshold,
+            threshold=config.threshold,
         ):
             if isinstance(result, SegmentPrediction):
                 predicted.segments.append(result)
             elif pairs or is_drawn:
                 predicted.windows.append(result)
             if write is not None:
-                write(json_text(result.as_json(most_pairs=request.pairs)))
+                write(json_text(result.as_json(most_pairs=config.pairs)))
         if film is not None:
             from orn.prediction.prediction_film import draw_prediction
 
@@ -243,7 +243,7 @@ def _predict(
                 film,
                 model,
                 predicted,
-                threshold=request.threshold,
+                threshold=config.threshold,
                 drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
             )
         if page is not None:

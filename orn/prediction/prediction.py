@@ -18,8 +18,8 @@ from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
-from orn.stage2_train.explanation.importance import Pair
-from orn.stage2_train.explanation.shown_clip import ShownClip
+from orn.stage2_train.report.importance import Pair
+from orn.stage2_train.report.shown_clip import ShownClip
 from orn.stage2_train.runs.predictions import probabilities
 from orn.stage2_train.runs.trained import OpenedModel
 

@@ -24,8 +24,8 @@ from orn.shared.drawing.film import write_film
 from orn.shared.pages.palette import Color, activity_color
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
-from orn.stage2_train.explanation.draw_clip import draw_frame_of_clip
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
+from orn.stage2_train.report.draw_clip import draw_frame_of_clip
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3

@@ -23,15 +23,15 @@ from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import Picture, fitted_page, render
 from orn.shared.video.read import VideoReader
-from orn.stage2_train.explanation.draw_clip import (
+from orn.stage2_train.parts.temperatures import meaning_of_percentages
+from orn.stage2_train.report.draw_clip import (
     FULL_DROP,
     draw_clip,
     frames_of_pair,
     spread,
     webp,
 )
-from orn.stage2_train.explanation.shown_clip import LEAST_DROP
-from orn.stage2_train.parts.temperatures import meaning_of_percentages
+from orn.stage2_train.report.shown_clip import LEAST_DROP
 from orn.stage2_train.runs.trained import OpenedModel
 
 MOST_TEXT_BYTES = 5_000_000

@@ -29,11 +29,11 @@ from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import ClipRequest
-from orn.stage2_train.explanation.focus import focus_of
-from orn.stage2_train.explanation.importance import explain
-from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.parts.temperatures import PartLogits
+from orn.stage2_train.report.focus import focus_of
+from orn.stage2_train.report.importance import explain
+from orn.stage2_train.report.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import ClipRecord, check_detector_classes

@@ -49,7 +49,8 @@ from orn.stage2_train.settings.recipe import (
     recipe_of_dataset,
 )
 from orn.stage2_train.settings.resources import WITH_WORKERS
-from orn.stage2_train.training.training_inputs import TrainConfig, check_resumable
+from orn.stage2_train.training.train_config import TrainConfig
+from orn.stage2_train.training.training_inputs import check_resumable
 from orn.steps.pipeline_config import PipelineConfig
 
 _USUAL_SPLIT = "80/10/10"
@@ -143,13 +144,13 @@ class Pipeline:
 
 
 def open_pipeline(
-    request: PipelineConfig, reporter: Reporter = SILENT, *, dry_run: bool = False
+    config: PipelineConfig, reporter: Reporter = SILENT, *, dry_run: bool = False
 ) -> tuple[Pipeline, Dataset]:
-    """Return the pipeline for a request, and its data set; create the manifest for a table of
+    """Return the pipeline for a config, and its data set; create the manifest for a table of
     labels, or add its new videos and classes.
 
     Args:
-        request: the request.
+        config: the config.
         reporter: shows the manifest that is created, and how a table has changed.
         dry_run: whether to write nothing.
 
@@ -157,17 +158,17 @@ def open_pipeline(
         PipelineError: if the data set cannot be used or lacks segments for training or evaluation,
             or if a table has no manifest in a dry run.
     """
-    name, data_root, is_new = _manifest_of(request, reporter, dry_run=dry_run)
+    name, data_root, is_new = _manifest_of(config, reporter, dry_run=dry_run)
     manifest = load_manifest(name)
-    _check_kind(manifest, request)
-    update = plan_update(name, data_root) if request.is_table and not is_new else None
+    _check_kind(manifest, config)
+    update = plan_update(name, data_root) if config.is_table and not is_new else None
     dataset = _read_dataset(manifest, data_root, update)
-    folds = _folds(manifest, request)
+    folds = _folds(manifest, config)
     split = _evaluated_split(dataset, where=name)
-    recipe = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
-    if not request.recipe and recipe == "paper_resnet50" and choose_device("auto") == "cpu":
+    recipe = config.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
+    if not config.recipe and recipe == "paper_resnet50" and choose_device("auto") == "cpu":
         recipe = SMALL
-    overrides = request.overrides
+    overrides = config.overrides
     settings = load_recipe(
         recipe,
         num_activities=len(dataset.classes),
@@ -176,61 +177,61 @@ def open_pipeline(
     )
     if folds:
         overrides = (*overrides, *_of_folds(settings, overrides))
-    usual_run = f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}"
-    data: dict[str, Any] = {"data_root": data_root, "fresh": request.fresh}
+    usual_run = f"{dataset.name}-{Path(recipe).stem}-seed{config.seed}"
+    data: dict[str, Any] = {"data_root": data_root, "fresh": config.fresh}
     shards, clips = (default_folder(kind, dataset.name) for kind in ("shards", "clips"))
     weak = settings.data.score_threshold if recipe == SMALL else None
     pipeline = Pipeline(
-        objects=_objects(request, weak, dataset=name, out=shards, **data),
+        objects=_objects(config, weak, dataset=name, out=shards, **data),
         clips=clips_for(settings, manifest=name, out=clips, **data),
         train=TrainConfig(
             manifest=name,
             recipe=recipe,
             overrides=overrides,
-            seed=request.seed,
-            run=request.run or Path("runs", usual_run),
-            resources=replace(WITH_WORKERS, data_root=data_root, partial=request.partial),
+            seed=config.seed,
+            run=config.run or Path("runs", usual_run),
+            resources=replace(WITH_WORKERS, data_root=data_root, partial=config.partial),
         ),
         split=split,
         folds=folds,
-        no_final=request.no_final,
+        no_final=config.no_final,
         joins_by_time=settings.model.variant != "authors",
         advice=tuple(
             split_advice(manifest.labels, dataset.segments, dataset.classes, root=dataset.root)
         ),
     )
-    if not (is_new or request.fresh):
+    if not (is_new or config.fresh):
         columns = {
             fold: _read_dataset(_of_fold(manifest, fold), data_root, update) if fold else dataset
             for fold in pipeline.trainings
         }
-        pipeline = _compared(pipeline, columns, is_given=request.run is not None)
+        pipeline = _compared(pipeline, columns, is_given=config.run is not None)
     if update is not None:
         _apply(update, pipeline, reporter, dry_run=dry_run)
     return pipeline, dataset
 
 
 def _objects(
-    request: PipelineConfig, weak: float | None, **options: Any
+    config: PipelineConfig, weak: float | None, **options: Any
 ) -> DetectConfig | ImportConfig:
     """Return what detects or imports objects.
 
     Args:
-        request: the request.
+        config: the config.
         weak: the score threshold of the recipe `small`, which uses objects that `orn detect` drops
             by default; None for another recipe. Detection that has begun keeps its threshold.
         options: options of both configs.
     """
-    if request.objects is not None and request.form is not None:
+    if config.objects is not None and config.form is not None:
         return ImportConfig(
-            source=request.objects, form=request.form, options=request.options, **options
+            source=config.objects, form=config.form, options=config.options, **options
         )
     names = ("config", "checkpoint", "detector", "rate")
-    config = DetectConfig(**{name: getattr(request, name) for name in names}, **options)
+    detection = DetectConfig(**{name: getattr(config, name) for name in names}, **options)
     if weak is None:
-        return config
-    began = saved_settings(config).get("detector", {}).get("thresholds", {})
-    return replace(config, score_threshold=began.get("score", weak))
+        return detection
+    began = saved_settings(detection).get("detector", {}).get("thresholds", {})
+    return replace(detection, score_threshold=began.get("score", weak))
 
 
 def saved_settings(objects: DetectConfig | ImportConfig) -> Mapping[str, Any]:
@@ -322,21 +323,21 @@ def _of_folds(recipe: Recipe, overrides: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _manifest_of(
-    request: PipelineConfig, reporter: Reporter, *, dry_run: bool
+    config: PipelineConfig, reporter: Reporter, *, dry_run: bool
 ) -> tuple[str, Path, bool]:
-    """Return the manifest of a request, its data root, and whether it was created, for a table.
+    """Return the manifest of a config, its data root, and whether it was created, for a table.
 
     Raises:
         ConfigError: if the default file is the manifest for a different table, or if there is none
             in a dry run.
     """
-    if not request.is_table:
-        manifest = load_manifest(request.dataset)
-        return request.dataset, data_root_of(manifest, request.data_root), False
-    table = Path(request.dataset)
-    path = usual_manifest(table, request.data_root)
+    if not config.is_table:
+        manifest = load_manifest(config.dataset)
+        return config.dataset, data_root_of(manifest, config.data_root), False
+    table = Path(config.dataset)
+    path = usual_manifest(table, config.data_root)
     if path.exists():
-        data_root = root_of_table(load_manifest(path), table, request.data_root)
+        data_root = root_of_table(load_manifest(path), table, config.data_root)
         if data_root is None:
             raise ConfigError(
                 f"{path}: expected the manifest of {table}, got one with different labels; create "
@@ -344,11 +345,11 @@ def _manifest_of(
                 "it instead"
             )
         return str(path), data_root, False
-    new = NewConfig(table=table, data_root=request.data_root, intervals=request.intervals)
+    new = NewConfig(table=table, data_root=config.data_root, intervals=config.intervals)
     has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
-    if request.folds or not has_split:  # a table with a split of its own cannot have folds
-        shares = None if request.folds else request.split or _USUAL_SPLIT
-        new = replace(new, shares=shares, folds=request.folds, group=request.group)
+    if config.folds or not has_split:  # a table with a split of its own cannot have folds
+        shares = None if config.folds else config.split or _USUAL_SPLIT
+        new = replace(new, shares=shares, folds=config.folds, group=config.group)
     if dry_run:
         options = {"split": new.shares, "folds": new.folds, "group": new.group}
         command = command_line("orn", "manifest", "new", table, **options, data=new.data_root)
@@ -361,9 +362,9 @@ def _manifest_of(
     return str(path), data_root_of(load_manifest(path), None), True
 
 
-def _check_kind(manifest: Manifest, request: PipelineConfig) -> None:
+def _check_kind(manifest: Manifest, config: PipelineConfig) -> None:
     """Raise ConfigError if intervals are requested of a manifest of clips."""
-    if request.intervals and manifest.kind != "intervals":
+    if config.intervals and manifest.kind != "intervals":
         remedy = "create it again with `orn manifest new TABLE.csv --intervals --fresh`"
         if manifest.name == "epic":
             remedy = "use the data set epic-intervals"
@@ -373,15 +374,15 @@ def _check_kind(manifest: Manifest, request: PipelineConfig) -> None:
         )
 
 
-def _folds(manifest: Manifest, request: PipelineConfig) -> int | None:
+def _folds(manifest: Manifest, config: PipelineConfig) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
     labels = manifest.labels
-    for name, asked in (("folds", request.folds), ("group", request.group)):
+    for name, asked in (("folds", config.folds), ("group", config.group)):
         got = getattr(labels, name, None)
         if asked not in (None, got):
-            root = data_root_of(manifest, request.data_root) / manifest.root
+            root = data_root_of(manifest, config.data_root) / manifest.root
             table = root / getattr(labels, "table", "TABLE.csv")
-            asks = {"folds": request.folds, "group": request.group, "data": request.data_root}
+            asks = {"folds": config.folds, "group": config.group, "data": config.data_root}
             command = command_line("orn", "manifest", "new", table, "--fresh", **asks)
             raise ConfigError(
                 f"{manifest.file}: expected --{name} {asked}, got {got or 'none'}; create the "

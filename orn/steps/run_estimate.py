@@ -17,17 +17,17 @@ from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import DetectConfig, describe_detection
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.import_objects import describe_import
-from orn.stage2_train.baseline.baseline_job import BaselineConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.clip_store.make_clips import describe_clips
+from orn.stage2_train.evaluation.baseline_job import BaselineConfig
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.report.report_job import ReportConfig
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
-from orn.stage2_train.settings.evaluation_names import CHANGES, MOST_CHANGED
+from orn.stage2_train.settings.names import CHANGES, MOST_CHANGED
 from orn.stage2_train.settings.recipe import Recipe, clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
-from orn.stage2_train.training.training_inputs import TrainConfig
+from orn.stage2_train.training.train_config import TrainConfig
 from orn.steps.plan_run import Pipeline, saved_settings
 
 _FASTER = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"

@@ -22,9 +22,13 @@ from orn.shared.text_summary import Outcome, Summary
 from orn.stage1_detect.detect import DetectConfig, detect
 from orn.stage1_detect.imports.import_config import ImportConfig, RecordsName
 from orn.stage1_detect.imports.import_objects import import_objects
-from orn.stage2_train.baseline.baseline_job import BaselineConfig, evaluate_baseline, stale_baseline
-from orn.stage2_train.baseline.beside_network import beside_network
 from orn.stage2_train.clip_store.make_clips import make_clips
+from orn.stage2_train.evaluation.baseline_job import (
+    BaselineConfig,
+    evaluate_baseline,
+    stale_baseline,
+)
+from orn.stage2_train.evaluation.beside_network import beside_network
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate, stale_calibration
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
@@ -38,9 +42,9 @@ from orn.stage2_train.runs.run_folder import (
     earlier_run,
     result_paths,
 )
-from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.names import FOLDS
 from orn.stage2_train.training.train import train
-from orn.stage2_train.training.training_inputs import TrainConfig
+from orn.stage2_train.training.train_config import TrainConfig
 from orn.steps.pipeline_config import PipelineConfig
 from orn.steps.plan_run import Pipeline, open_pipeline
 from orn.steps.run_estimate import with_work

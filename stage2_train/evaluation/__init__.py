@@ -1,4 +1,5 @@
-"""Evaluation of a run on a split, `orn eval`: predictions, metrics, and their intervals.
+"""Evaluation of runs: predictions and figures of a split (`orn eval`), temperatures, the baseline,
+and runs beside one another (`orn compare`, `runs`, `eval-epic100`).
 
 May import `clip_store`, `clips`, `intervals`, `model`, `parts`, `runs`, `settings`,
 `data_manifests` and `shared`.

@@ -22,7 +22,8 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.evaluate import fold_temperatures, predict_parts
+from orn.stage2_train.evaluation.evaluate import predict_parts
+from orn.stage2_train.evaluation.evaluate_folds import fold_temperatures
 from orn.stage2_train.evaluation.film_results import training_labels_of_windows, with_decoder
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import (

@@ -23,8 +23,8 @@ from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.model.inputs import ClipBatch, map_tensors
 from orn.stage2_train.runs.predictions import Predictions
-from orn.stage2_train.settings.evaluation_names import CHANGES, MOST_CHANGED
 from orn.stage2_train.settings.model_config import Heads
+from orn.stage2_train.settings.names import CHANGES, MOST_CHANGED
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -13,7 +13,7 @@ from orn.stage2_train.evaluation.intervals import bootstrap_figures, with_interv
 from orn.stage2_train.intervals.average_precision import OVERLAPS_OF_MAP, ScoredFilms
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.intervals.tally import Film, FilmTally, tally_each, tally_film
-from orn.stage2_train.settings.evaluation_names import FIGURES
+from orn.stage2_train.settings.names import FIGURES
 
 
 def interval_values(films: Sequence[Film], classes: Sequence[str], *, multi_label: bool) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
+from orn.stage2_train.settings.names import NUM_FIGURE_DRAWS
 
 CONFIDENCE = 0.95
 LEAST_GROUPS = 5

@@ -15,8 +15,8 @@ from orn.data_manifests.records import Segment
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.runs.predictions import Predictions, joined_predictions
-from orn.stage2_train.settings.evaluation_names import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
+from orn.stage2_train.settings.names import HeadCombination
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -22,7 +22,7 @@ from orn.stage2_train.evaluation.intervals import (
 from orn.stage2_train.evaluation.metrics import Tallies, chance_level, confusion_counts, scores_of
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE
 from orn.stage2_train.runs.predictions import GroupKind, Predictions
-from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
+from orn.stage2_train.settings.names import NUM_FIGURE_DRAWS
 
 
 def with_groups(

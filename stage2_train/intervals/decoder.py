@@ -18,8 +18,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from orn.shared.config.fields import STRICT
-from orn.stage2_train.intervals.decode import Paths, Weights, decode, fit_paths
 from orn.stage2_train.intervals.records import Interval, runs_of
+from orn.stage2_train.intervals.semi_markov import Paths, Weights, decode, fit_paths
 from orn.stage2_train.intervals.tally import OVERLAPS, tally_labels
 
 _PRIOR_EXPONENTS = (0.0, 0.25, 0.5)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ShapeError
 from orn.shared.text import short_repr
-from orn.stage2_train.settings.evaluation_names import HeadCombination, with_combination
+from orn.stage2_train.settings.names import HeadCombination, with_combination
 
 Record = TypeVar("Record", bound=Any)
 """A dataclass."""

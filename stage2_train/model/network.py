@@ -16,8 +16,8 @@ from orn.stage2_train.model.inputs import ClipBatch, FrameNormalizer, NetworkOut
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
 from orn.stage2_train.model.video_backbone import VideoBackbone
-from orn.stage2_train.settings.evaluation_names import HeadCombination
 from orn.stage2_train.settings.model_config import Heads
+from orn.stage2_train.settings.names import HeadCombination
 
 
 class ObjectVideoNetwork(nn.Module):

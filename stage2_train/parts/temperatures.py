@@ -31,7 +31,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text
 from orn.stage2_train.intervals.decoder import Track
 from orn.stage2_train.parts import TEMPERATURES_NAME
-from orn.stage2_train.settings.evaluation_names import WHOLE
+from orn.stage2_train.settings.names import WHOLE
 
 FEWEST_SEGMENTS = 30
 """Segments below which no temperature is fitted."""

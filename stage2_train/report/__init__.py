@@ -1,5 +1,5 @@
-"""The page of a run, `orn report`: what it got right, what it confused, and why.
+"""The page of a run, `orn report`: what it got right, what it confused, and which objects and pairs
+its predictions depend on.
 
-May import `baseline`, `clips`, `evaluation`, `explanation`, `model`, `runs`, `settings`,
-`data_manifests` and `shared`.
+May import `clips`, `evaluation`, `model`, `runs`, `settings`, `data_manifests` and `shared`.
 """

@@ -21,7 +21,9 @@ from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.sampling import FrameInput
-from orn.stage2_train.explanation.draw_clip import (
+from orn.stage2_train.model.inputs import ClipBatch
+from orn.stage2_train.report.class_pairs import ClassPairs
+from orn.stage2_train.report.draw_clip import (
     Scene,
     draw_clip,
     frames_of_pair,
@@ -29,13 +31,11 @@ from orn.stage2_train.explanation.draw_clip import (
     strip,
     webp,
 )
-from orn.stage2_train.explanation.focus import focus_of
-from orn.stage2_train.explanation.importance import explain
-from orn.stage2_train.explanation.shown_clip import ShownClip, deciding_parts, seen_objects
-from orn.stage2_train.model.inputs import ClipBatch
-from orn.stage2_train.report.class_pairs import ClassPairs
+from orn.stage2_train.report.focus import focus_of
+from orn.stage2_train.report.importance import explain
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import Measured, Outcome
+from orn.stage2_train.report.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.resources import DataAndDevice

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from orn.stage2_train.explanation.shown_clip import ShownClip
+from orn.stage2_train.report.shown_clip import ShownClip
 
 _LEAST_CLIPS, _LEAST_SHARE = 2, 0.05
 """Minimum number and fraction of an activity's clips with both classes of a ranked pair."""

@@ -17,7 +17,7 @@ from orn.stage2_train.report.label_doubts import Doubt, doubted_labels
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
 from orn.stage2_train.runs.run_folder import result_paths
-from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.names import FOLDS
 
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table that replaces the confusion matrix for multiple labels."""

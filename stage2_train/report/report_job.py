@@ -17,7 +17,8 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text_summary import Outcome
 from orn.stage2_train.evaluation.eval_config import EvalConfig
-from orn.stage2_train.evaluation.evaluate import evaluate, evaluate_folds, stale_evaluation
+from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
+from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds
 from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
 from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page
@@ -38,7 +39,7 @@ from orn.stage2_train.runs.trained import (
     open_model,
     paths_of_run,
 )
-from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.names import FOLDS
 from orn.stage2_train.settings.resources import WITH_WORKERS, DataAndDevice
 
 logger = logging.getLogger(__name__)
@@ -139,14 +140,14 @@ def _measured(
     model: OpenedModel, split: Split, resources: DataAndDevice, reporter: Reporter
 ) -> Measured:
     """Return the evaluation of a model, made again with as many clips if it is not current."""
-    request = EvalConfig(run=model.path, split=split, resources=resources)
+    evaluation = EvalConfig(run=model.path, split=split, resources=resources)
     with suppress(PipelineError):  # missing or damaged
         earlier = read_eval(result_paths(model.path, split)[0])
-        request = replace(request, num_clips=earlier.clips)
-    if (why := stale_evaluation(request)) is not None:
+        evaluation = replace(evaluation, num_clips=earlier.clips)
+    if (why := stale_evaluation(evaluation)) is not None:
         if why:
             logger.info("%s: %s since it was evaluated; evaluating it again", model.path, why)
-        evaluate(request, reporter)
+        evaluate(evaluation, reporter)
     measured = load_measured(model.path, split, model.classes)
     assert measured is not None
     return measured

@@ -17,17 +17,17 @@ from orn.shared.errors import CheckpointError
 from orn.shared.pages.render import fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
-from orn.stage2_train.baseline.beside_network import beside_network
-from orn.stage2_train.explanation.draw_clip import FULL_DROP
-from orn.stage2_train.explanation.shown_clip import LEAST_DROP, PART_NAMES
+from orn.stage2_train.evaluation.beside_network import beside_network
 from orn.stage2_train.report.cases import MOST_DOUBTS, EvaluatedRun, Explanations
+from orn.stage2_train.report.draw_clip import FULL_DROP
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import OUTCOMES, Measured
+from orn.stage2_train.report.shown_clip import LEAST_DROP, PART_NAMES
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.run_config import RunConfig, labels_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.trained import OpenedModel
-from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.names import FOLDS
 from orn.stage2_train.settings.resources import DataPaths
 
 _PARTS = {"model": "the network and the forest", "two_heads": "both heads", **PART_NAMES}

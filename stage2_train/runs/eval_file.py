@@ -17,7 +17,7 @@ from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.film_file import Figure, FilmResults
 from orn.stage2_train.runs.predictions import GroupKind
-from orn.stage2_train.settings.evaluation_names import CHANGES, HEADS
+from orn.stage2_train.settings.names import CHANGES, HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts

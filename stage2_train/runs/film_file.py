@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from orn.shared.text_summary import Table
-from orn.stage2_train.settings.evaluation_names import FIGURES
+from orn.stage2_train.settings.names import FIGURES
 
 
 class Figure(BaseModel, frozen=True):

@@ -54,7 +54,8 @@ from orn.stage2_train.runs.trained import (
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
 from orn.stage2_train.training.step import step_generator
-from orn.stage2_train.training.training_inputs import TrainConfig, TrainingInputs, open_inputs
+from orn.stage2_train.training.train_config import TrainConfig
+from orn.stage2_train.training.training_inputs import TrainingInputs, open_inputs
 
 logger = logging.getLogger(__name__)
 

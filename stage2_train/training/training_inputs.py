@@ -55,8 +55,6 @@ from orn.stage2_train.settings.recipe import (
     recipe_of_dataset,
 )
 from orn.stage2_train.settings.resources import (
-    WITH_WORKERS,
-    DataAndDevice,
     DataPaths,
     data_paths,
     folders_between,
@@ -67,40 +65,9 @@ from orn.stage2_train.training.initial_weights import (
     find_initial_weights,
 )
 from orn.stage2_train.training.loop import TrainingData
+from orn.stage2_train.training.train_config import TrainConfig
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """What `train` does; None selects the default."""
-
-    manifest: str
-    """Name or file of the manifest."""
-    recipe: str | None = None
-    """Name or file of the recipe; default: the data set's own."""
-    system: str | None = None
-    """System of the paper, instead of the recipe's."""
-    overrides: tuple[str, ...] = ()
-    """Settings of the recipe, `KEY=VALUE` each."""
-    run: Path | None = None
-    """Run folder; default: runs/DATASET-RECIPE-SYSTEM-seedN."""
-    weights: Path | None = None
-    """File with a state dict of torchvision."""
-    start: str | Path | None = None
-    """Run folder, model folder or hf://ORG/NAME to fine-tune."""
-    seed: int | None = None
-    """Random seed; default: the recipe's."""
-    max_steps: int | None = None
-    """Number of steps, at most."""
-    resources: DataAndDevice = WITH_WORKERS
-    """Paths of the data, workers and device."""
-
-    def __post_init__(self) -> None:
-        if self.start is not None and self.weights is not None:
-            raise ConfigError("--from and --weights: expected at most one, got both; omit one")
-        if self.run and self.start and Path(self.start).resolve() == self.run.resolve():
-            raise ConfigError("--from: expected another run than --run; pass a different --run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,18 +104,18 @@ class TrainingInputs:
         }
 
 
-def check_resumable(request: TrainConfig, dataset: Dataset, detector: Mapping[str, Any]) -> None:
-    """Raise ConfigError if the run in the folder of a request has other training data or settings,
+def check_resumable(config: TrainConfig, dataset: Dataset, detector: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the run in the folder of a config has other training data or settings,
     or another detector than existing objects, if any; objects and clips need not be there."""
-    if request.start is not None:
-        read_config(local_folder(request.start))
-    run = request.run
+    if config.start is not None:
+        read_config(local_folder(config.start))
+    run = config.run
     assert run is not None
     check_output_folder(run, marker=RUN_MARKER)
     recorded = config_to_resume(run)
     if recorded is None:
         return
-    _, recipe = _read_recipe(request, dataset)
+    _, recipe = _read_recipe(config, dataset)
     if change := training_change(run, dataset, recipe):
         raise ConfigError(f"{run}: {change}; omit --run, or pass a new one, to train a new network")
     recipe = recipe.with_detector_classes(len(recorded.detector.class_names))
@@ -158,66 +125,66 @@ def check_resumable(request: TrainConfig, dataset: Dataset, detector: Mapping[st
 
 
 def open_inputs(
-    request: TrainConfig, reporter: Reporter = SILENT, *, creates_clips: bool = False
+    config: TrainConfig, reporter: Reporter = SILENT, *, creates_clips: bool = False
 ) -> TrainingInputs:
     """Return what a training run starts from.
 
     Args:
-        request: the options.
+        config: the options.
         reporter: shows the progress of `orn clips`.
         creates_clips: whether `orn clips` is run first if there is no clip store.
 
     Raises:
         PipelineError: if something is missing or does not fit; the message suggests a remedy.
     """
-    resources = request.resources
-    dataset = load_dataset(request.manifest, resources.data_root, needs_videos=True)
-    recipe_name, recipe = _read_recipe(request, dataset)
-    start = None if request.start is None else local_folder(request.start)
-    paths = data_paths(request.manifest, dataset.name, resources)
-    run = request.run
+    resources = config.resources
+    dataset = load_dataset(config.manifest, resources.data_root, needs_videos=True)
+    recipe_name, recipe = _read_recipe(config, dataset)
+    start = None if config.start is None else local_folder(config.start)
+    paths = data_paths(config.manifest, dataset.name, resources)
+    run = config.run
     if run is None:
-        usual = _default_run(request, paths, start, dataset.name, recipe_name, recipe)
+        usual = _default_run(config, paths, start, dataset.name, recipe_name, recipe)
         run, why = free_run(usual, lambda run: training_change(run, dataset, recipe))
         if why is not None and is_first_process():
             logger.info("%s; this run is kept", why)
     require_utf8(run)
     check_output_folder(run, marker=RUN_MARKER)
     recorded = config_to_resume(run)
-    weights = find_initial_weights(recipe, run, recorded, file=request.weights, start=start)
+    weights = find_initial_weights(recipe, run, recorded, file=config.weights, start=start)
     recipe = _with_precision(recipe, recorded, device=resources.device)
     previous = recorded or weights.previous
     maps = expected_maps(
         recipe,
-        weights=request.weights,
+        weights=config.weights,
         recorded=None if previous is None else previous.clips.frames.maps,
     )
-    _create_missing(request, dataset.name, recipe, weights, reporter, creates_clips=creates_clips)
+    _create_missing(config, dataset.name, recipe, weights, reporter, creates_clips=creates_clips)
     opened = open_paths(dataset, paths, partial=resources.partial, recipe=recipe, maps=maps)
     classes = opened.detections.detector.class_names
     for earlier, folder in ((weights.previous, start), (recorded, run)):
         if earlier is not None:
             check_detector_classes(folder, earlier, classes, where=paths.shards)
     recipe = recipe.with_detector_classes(len(classes))
-    data, num_skipped = _read_clips(opened, recipe, request.manifest)
-    config = RunConfig(
+    data, num_skipped = _read_clips(opened, recipe, config.manifest)
+    resolved = RunConfig(
         recipe_name=Path(recipe_name).name,
-        system=describe_system(request.system, recipe.model),
+        system=describe_system(config.system, recipe.model),
         recipe=recipe,
         weights_digest=weights.digest,
         started_from=weights.started_from,
         dataset=DatasetRecord.of(dataset, data.train.segments),
-        manifest=Path(request.manifest).name,
+        manifest=Path(config.manifest).name,
         clips=opened.clip_record(data.train.segments),
         detector=opened.detections.detector,
         score_kind=opened.detections.rules.score_kind,
         recorded_paths=RecordedPaths.of(paths, run),
     )
     if recorded is not None:
-        check_same_run(run, recorded, config)
+        check_same_run(run, recorded, resolved)
     return TrainingInputs(
         run=run,
-        config=config,
+        config=resolved,
         weights=weights,
         opened=opened,
         data=data,
@@ -226,7 +193,7 @@ def open_inputs(
 
 
 def _default_run(
-    request: TrainConfig,
+    config: TrainConfig,
     paths: DataPaths,
     start: Path | None,
     dataset_name: str,
@@ -237,7 +204,7 @@ def _default_run(
     origin = None if start is None else f"from-{start.resolve().name}"
     parts = (
         *(dataset_name, *folders_between(paths.shards), Path(recipe_name).stem),
-        *(request.system, origin, f"seed{recipe.seed}"),
+        *(config.system, origin, f"seed{recipe.seed}"),
     )
     return Path("runs") / "-".join(filter(None, parts))
 
@@ -253,13 +220,13 @@ def _warn_without_validation(manifest: str) -> None:
         )
 
 
-def _read_recipe(request: TrainConfig, dataset: Dataset) -> tuple[str, Recipe]:
+def _read_recipe(config: TrainConfig, dataset: Dataset) -> tuple[str, Recipe]:
     """Return the name of the recipe, and the recipe for the data set."""
-    name = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
-    seed = () if request.seed is None else (f"seed={request.seed}",)
-    overrides = (*request.overrides, *seed)
-    recipe = recipe_of_dataset(dataset, name, overrides=overrides, system=request.system)
-    has_published = request.weights is not None or recipe.model.has_frozen_maps
+    name = config.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
+    seed = () if config.seed is None else (f"seed={config.seed}",)
+    overrides = (*config.overrides, *seed)
+    recipe = recipe_of_dataset(dataset, name, overrides=overrides, system=config.system)
+    has_published = config.weights is not None or recipe.model.has_frozen_maps
     if has_published and recipe.initial_weights == "random":
         recipe = replace(recipe, initial_weights="imagenet")
     if recipe.data.flip:
@@ -304,7 +271,7 @@ def _read_clips(opened: OpenedData, recipe: Recipe, manifest: str) -> tuple[Trai
 
 
 def _create_missing(
-    request: TrainConfig,
+    config: TrainConfig,
     dataset_name: str,
     recipe: Recipe,
     weights: InitialWeights,
@@ -314,17 +281,17 @@ def _create_missing(
 ) -> None:
     """Create a missing clip store if allowed, after the download of missing weights, without which
     it would be of no use."""
-    resources = request.resources
+    resources = config.resources
     store = clips_for(
         recipe,
-        weights=request.weights,
-        manifest=request.manifest,
+        weights=config.weights,
+        manifest=config.manifest,
         data_root=resources.data_root,
         out=resources.clips,
     )
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would create it
     creates = creates_clips and alone and lacks_store(dataset_name, resources)
-    refuse_missing(request.manifest, dataset_name, resources, store=None if creates else store)
+    refuse_missing(config.manifest, dataset_name, resources, store=None if creates else store)
     if weights.published and creates_clips:
         fetch_imagenet_weights(weights.published)
     if creates:

@@ -11,8 +11,8 @@ from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
-from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.model.build import build_network
+from orn.stage2_train.report.importance import explain
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.recipe import load_recipe, recipe_names

@@ -12,7 +12,7 @@ from orn.data_manifests.records import Video
 from orn.shared.jobs.run_units import IN_THIS_PROCESS, Engine
 from orn.stage2_train.clip_store import make_clips
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.make_clips import StoreRequest
+from orn.stage2_train.clip_store.plan_store import StoreRequest
 from orn.stage2_train.clip_store.store_format import StoreSettings
 
 

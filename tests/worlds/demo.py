@@ -8,7 +8,7 @@ from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.train import train
-from orn.stage2_train.training.training_inputs import TrainConfig
+from orn.stage2_train.training.train_config import TrainConfig
 from tests.worlds.truth import write_truth_shards
 
 SMALL_DEMO = (

@@ -11,7 +11,7 @@ from orn.prediction.prediction import WindowPrediction, moments_of
 from orn.prediction.video import windows_of
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.explanation.shown_clip import ShownClip
+from orn.stage2_train.report.shown_clip import ShownClip
 from orn.stage2_train.runs.predictions import probabilities
 from orn.stage2_train.runs.run_config import ClipRecord
 from tests.orn.prediction.conftest import segments_of

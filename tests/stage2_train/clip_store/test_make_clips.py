@@ -16,7 +16,7 @@ from orn.shared.jobs.plan import UnitPart
 from orn.shared.jobs.run_units import LocalEngine
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.make_clips import units_of
+from orn.stage2_train.clip_store.plan_store import units_of
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from tests.worlds.clip_stores import build_clip_store
 from tests.worlds.films import write_store

@@ -27,13 +27,13 @@ from orn.stage2_train.evaluation.controls import (
     reversed_frames,
     without_objects,
 )
-from orn.stage2_train.evaluation.evaluate import evaluate_folds
+from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.eval_file import ControlResults, read_eval
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
-from orn.stage2_train.settings.evaluation_names import CHANGES
+from orn.stage2_train.settings.names import CHANGES
 from orn.stage2_train.settings.recipe import DataRecipe, load_recipe
 from tests.running import LAPTOP, run_orn
 from tests.stage2_train.evaluation.test_pooled import fold

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError, JoinError
-from orn.stage2_train.evaluation.evaluate import evaluate_folds, fold_temperatures
+from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds, fold_temperatures
 from orn.stage2_train.parts.temperatures import PartLogits, fit_temperatures
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions

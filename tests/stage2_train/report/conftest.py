@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 
 from tests.running import LAPTOP, run_orn
+from tests.stage2_train.model.conftest import (  # noqa: F401
+    make_batch,
+    make_network,
+    tiny_config,
+)
 from tests.worlds.films import make_workspace, words_of
 
 

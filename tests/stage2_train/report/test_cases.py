@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.explanation.shown_clip import ShownClip, seen_objects
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.cases import scene_of
-from tests.stage2_train.explanation.test_shown_clip import NAMES
+from orn.stage2_train.report.shown_clip import ShownClip, seen_objects
+from tests.stage2_train.report.test_shown_clip import NAMES
 
 
 def test_a_frame_is_drawn_with_its_own_objects_on_the_grid_of_their_masks() -> None:

@@ -5,10 +5,10 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from orn.stage2_train.explanation.importance import Pair
-from orn.stage2_train.explanation.shown_clip import ShownClip
 from orn.stage2_train.report.class_pairs import ClassPairs
-from tests.stage2_train.explanation.test_shown_clip import seen
+from orn.stage2_train.report.importance import Pair
+from orn.stage2_train.report.shown_clip import ShownClip
+from tests.stage2_train.report.test_shown_clip import seen
 
 
 def test_equals_a_plain_loop_without_rare_meetings_and_the_background() -> None:

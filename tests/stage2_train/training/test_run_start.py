@@ -10,7 +10,7 @@ import torch
 from torchvision.models import resnet18
 
 from orn.shared.jobs.atomic_file import lock_path, locked
-from orn.stage2_train.compare.runs import read_runs
+from orn.stage2_train.evaluation.list_runs import read_runs
 from orn.stage2_train.runs.checkpoint import load_last
 from orn.stage2_train.training.initial_weights import IMAGENET_URLS
 from tests.running import Ran

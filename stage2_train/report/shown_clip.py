@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from orn.shared.text import truncate
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.explanation.focus import Focus
-from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.model.inputs import ClipBatch
+from orn.stage2_train.report.focus import Focus
+from orn.stage2_train.report.importance import Pair
 
 LEAST_DROP = 0.02
 """Smaller logit drops are neither drawn nor named."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.compare.compare import compare
+from orn.stage2_train.evaluation.compare import compare
 from orn.stage2_train.runs.predictions import Predictions, save_predictions
 from tests.running import run_orn
 from tests.worlds.evaluations import predictions_of, write_evaluation

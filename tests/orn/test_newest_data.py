@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from orn.commands.newest_data import last_completed
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.shards.shard_format import shard_path
-from orn.stage2_train.settings.resources import last_completed
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import predictions_of
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
-from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.names import FOLDS
 
 
 def beside_network(run: Path, name: str) -> dict[str, Any] | None:

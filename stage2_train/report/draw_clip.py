@@ -23,7 +23,7 @@ from orn.shared.drawing.draw_frame import (
     text_size,
 )
 from orn.shared.pages.render import Picture
-from orn.stage2_train.explanation.shown_clip import SeenObject, ShownClip
+from orn.stage2_train.report.shown_clip import SeenObject, ShownClip
 
 FULL_DROP = 1.0
 """Logit drop with the full line width."""

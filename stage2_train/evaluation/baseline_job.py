@@ -86,44 +86,44 @@ class _Inputs:
     made_from: MadeFrom
 
 
-def evaluate_baseline(request: BaselineConfig, reporter: Reporter = SILENT) -> EvalFile:
+def evaluate_baseline(config: BaselineConfig, reporter: Reporter = SILENT) -> EvalFile:
     """Fit and evaluate the baseline of a data set; see the options of `orn baseline`.
 
     Raises:
         ConfigError: if the split is the training split, or the folder is not one of a baseline.
         JoinError: if a split has no usable segments.
     """
-    inputs = _open_inputs(request)
+    inputs = _open_inputs(config)
     out, opened, recipe, other = inputs.out, inputs.opened, inputs.recipe, inputs.other
     begin_output_folder(out, BASELINE_MARKER)
-    predictions = _predictions(opened, recipe, inputs.train, other, reporter, seed=request.seed)
+    predictions = _predictions(opened, recipe, inputs.train, other, reporter, seed=config.seed)
     predictions = replace(predictions, made_from=inputs.made_from)
     file = split_file(
-        *(predictions, other, EvalConfig(split=request.split), opened.dataset, recipe),
+        *(predictions, other, EvalConfig(split=config.split), opened.dataset, recipe),
         run=str(out),
         system=None,
         step=None,
         detector=opened.detections.detector.title,
         trained_on=False,
     )
-    save_results(out, request.split, file, predictions)
+    save_results(out, config.split, file, predictions)
     return file
 
 
-def stale_baseline(request: BaselineConfig) -> str | None:
+def stale_baseline(config: BaselineConfig) -> str | None:
     """Return why a baseline must be evaluated again, in words; None if its results are current."""
     try:
-        inputs = _open_inputs(request)
+        inputs = _open_inputs(config)
     except PipelineError:  # the evaluation will raise it
         return ""
-    return stale_results(inputs.out, request.split, inputs.made_from)
+    return stale_results(inputs.out, config.split, inputs.made_from)
 
 
-def _open_inputs(request: BaselineConfig) -> _Inputs:
-    resources, split = request.resources, request.split
-    dataset = load_dataset(request.manifest, resources.data_root)
-    recipe = recipe_of_dataset(dataset, request.recipe, overrides=request.overrides)
-    paths = data_paths(request.manifest, dataset.name, resources)
+def _open_inputs(config: BaselineConfig) -> _Inputs:
+    resources, split = config.resources, config.split
+    dataset = load_dataset(config.manifest, resources.data_root)
+    recipe = recipe_of_dataset(dataset, config.recipe, overrides=config.overrides)
+    paths = data_paths(config.manifest, dataset.name, resources)
     opened = open_paths(dataset, paths, partial=resources.partial)
     if split in recipe.data.training_splits:
         raise ConfigError(
@@ -137,13 +137,13 @@ def _open_inputs(request: BaselineConfig) -> _Inputs:
         joined.require_segments(dataset.name)
     segments = [*train.segments, *other.segments]
     return _Inputs(
-        out=request.out or Path("runs") / f"{dataset.name}-baseline",
+        out=config.out or Path("runs") / f"{dataset.name}-baseline",
         recipe=recipe,
         opened=opened,
         train=train,
         other=other,
         made_from={
-            "config": json_digest([to_dict(recipe.data), split, request.seed]),
+            "config": json_digest([to_dict(recipe.data), split, config.seed]),
             "labels": labels_digest(segments),
             **data_inputs(opened, segments),
         },

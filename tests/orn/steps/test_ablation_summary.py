@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp, ttest_rel
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.compare.ablation_summary import (
+from orn.stage2_train.runs.run_folder import RunStatus, append_jsonl, write_status
+from orn.steps.ablation_summary import (
     ablation_summary,
     as_summary,
     mean_interval,
     read_results,
 )
-from orn.stage2_train.runs.run_folder import RunStatus, append_jsonl, write_status
 from tests.worlds.evaluations import write_evaluation
 from tests.worlds.films import write_tiny_model
 

@@ -20,7 +20,7 @@ from orn.stage2_train.runs.run_folder import (
     RunStatus,
     read_status,
 )
-from orn.stage2_train.settings.evaluation_names import FOLDS
+from orn.stage2_train.settings.names import FOLDS
 from orn.stage2_train.settings.recipe import leaves
 
 _MAX_SETTINGS = 3

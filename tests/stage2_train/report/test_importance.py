@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.model.build import build_network
+from orn.stage2_train.report.importance import explain
 from tests.reference.importance import pair_logit_drops
 from tests.stage2_train.model.conftest import in_float32
 
@@ -87,7 +87,7 @@ def test_drops_are_in_the_precision_of_the_weights(tiny_config, make_network, ma
 def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:
     network, batch = make_network(tiny_config), make_batch()
     whole = explain(network, batch)
-    monkeypatch.setattr("orn.stage2_train.explanation.importance.VARIANTS_AT_ONCE", 2)
+    monkeypatch.setattr("orn.stage2_train.report.importance.VARIANTS_AT_ONCE", 2)
     torch.testing.assert_close(explain(network, batch).logit_drop_P, whole.logit_drop_P)
     empty = explain(network, replace(batch, valid_BTK=torch.zeros_like(batch.valid_BTK)))
     assert empty.logit_drop_P.shape == (0,)

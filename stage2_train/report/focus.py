@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from orn.stage2_train.explanation.importance import in_weights_precision
 from orn.stage2_train.model.heads import MapActivityHead
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.report.importance import in_weights_precision
 from orn.stage2_train.settings.model_config import Heads
 
 _SIDE = 3

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.stage2_train.compare.epic100 import measure_epic100
+from orn.stage2_train.evaluation.epic100 import measure_epic100
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from tests.conftest import ROOT
 from tests.reference.epic100_table import epic100_table, softmax
 from tests.running import run_orn
-from tests.stage2_train.compare.made_epic100 import (
+from tests.stage2_train.evaluation.made_epic100 import (
     TAIL_NOUNS,
     TAIL_VERBS,
     UNSEEN,

@@ -8,10 +8,10 @@ import pytest
 
 from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.explanation.draw_clip import draw_clip, draw_frame_of_clip, frames_of_pair
-from orn.stage2_train.explanation.focus import Focus
-from orn.stage2_train.explanation.importance import Pair
-from orn.stage2_train.explanation.shown_clip import SeenObject, ShownClip, deciding_parts
+from orn.stage2_train.report.draw_clip import draw_clip, draw_frame_of_clip, frames_of_pair
+from orn.stage2_train.report.focus import Focus
+from orn.stage2_train.report.importance import Pair
+from orn.stage2_train.report.shown_clip import SeenObject, ShownClip, deciding_parts
 
 NAMES = ("cup", "apple", "bed")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orn.shared.jobs.outputs import begin_output_folder
-from orn.stage2_train.compare.ablate import ABLATION_MARKER
+from orn.steps.ablate import ABLATION_MARKER
 from tests.running import Ran, run_orn
 from tests.worlds.films import words_of
 from tests.worlds.tables import draw_folds

@@ -25,7 +25,7 @@ from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER, result_paths, weights_digest
-from orn.stage2_train.settings.evaluation_names import FOLDS, NUM_FIGURE_DRAWS
+from orn.stage2_train.settings.names import FOLDS, NUM_FIGURE_DRAWS
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from orn.stage2_train.intervals.decode import Paths, Weights, decode, fit_paths
+from orn.stage2_train.intervals.semi_markov import Paths, Weights, decode, fit_paths
 from tests.reference.paths import score_of
 
 

@@ -86,19 +86,19 @@ class AblationRun:
         return ", ".join(filter(None, (self.system, self.label, f"seed {self.seed}", self.fold)))
 
 
-def planned_runs(request: AblationConfig) -> tuple[AblationRun, ...]:
+def planned_runs(config: AblationConfig) -> tuple[AblationRun, ...]:
     """Return the runs of every system, ordered by seed.
 
     Raises:
         ConfigError: if a system does not exist.
     """
-    systems = table_systems(request.table) if request.table else request.systems
+    systems = table_systems(config.table) if config.table else config.systems
     names = [find_system(name).name for name in systems]
-    own = {text.partition("=")[0]: text for text in request.overrides}  # a later setting replaces
+    own = {text.partition("=")[0]: text for text in config.overrides}  # a later setting replaces
     settings = tuple(sorted(own.values()))
     return tuple(
-        AblationRun(system=name, settings=settings, seed=seed, out=request.folder)
-        for seed in range(request.num_seeds)
+        AblationRun(system=name, settings=settings, seed=seed, out=config.folder)
+        for seed in range(config.num_seeds)
         for name in names
     )
 

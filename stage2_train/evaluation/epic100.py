@@ -22,7 +22,7 @@ from orn.data_manifests.manifest import Epic100Labels, EpicTarget
 from orn.data_manifests.records import Listing
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.text_summary import Summary, Table, percent
-from orn.stage2_train.compare.compare import interval_title
+from orn.stage2_train.evaluation.compare import interval_title
 from orn.stage2_train.evaluation.split_figures import (
     interval_facts,
     share_figures,
@@ -30,7 +30,7 @@ from orn.stage2_train.evaluation.split_figures import (
 from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import paths_of_run
-from orn.stage2_train.settings.evaluation_names import NUM_FIGURE_DRAWS
+from orn.stage2_train.settings.names import NUM_FIGURE_DRAWS
 from orn.stage2_train.settings.resources import DataAndDevice
 
 _TOP_K = 5

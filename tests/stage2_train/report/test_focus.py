@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from orn.stage2_train.explanation.focus import focus_of
+from orn.stage2_train.report.focus import focus_of
 from tests.worlds.image_networks import NETWORK
 
 NAMES = {0: "upper left", 4: "center", 8: "lower right"}
