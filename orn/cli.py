@@ -69,22 +69,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.commands.compare:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics of two runs.",
         ),
-        "bench object-head": (
-            "orn.commands.bench:object_head",
-            "Measure the object head against plain loops.",
-        ),
-        "bench train-step": (
-            "orn.commands.bench:train_step",
-            "Measure a training step against plain loops.",
-        ),
-        "bench loader": (
-            "orn.commands.bench:loader",
-            "Measure the clip loader against videos and pickles.",
-        ),
-        "bench detect": (
-            "orn.commands.bench:detect",
-            "Measure detection against inference_detector.",
-        ),
         "bench gpu": ("orn.commands.bench:gpu", "Run all measurements on a GPU."),
     },
 }

@@ -8,7 +8,7 @@ from orn.cli import orn
 REFUSED = {
     "": [
         ("trian", "'trian'; did you mean 'train'?"),
-        ("bench loder", "'bench loder'; did you mean 'bench loader'?"),
+        ("manifest chek", "'manifest chek'; did you mean 'manifest check'?"),
         ("manifest", "'manifest'; did you mean 'manifest new'?"),
     ],
     "detect vlog": [
