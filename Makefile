@@ -74,7 +74,7 @@ train: $(READY) ## Train; DATASET= DATA= RUN= SEED= ARGS=
 	$(BIN)/orn train $(DATASET) $(DATA_OPTION) $(RUN_OPTION) $(SEED_OPTION) $(ARGS)
 eval: $(READY) ## Evaluate a run, or the newest; RUN= DATASET= DATA= ARGS=
 	$(BIN)/orn eval $(RUN) $(if $(DATASET),--dataset $(DATASET)) $(DATA_OPTION) $(ARGS)
-inspect: $(READY) ## Summarize a shard; SHARD= ARGS="--video ID --frame N"
+inspect: $(READY) ## Summarize a shard; SHARD= ARGS="--html page"
 	$(BIN)/orn inspect $(SHARD) $(ARGS)
 verify: $(READY) ## Check shards; SHARD=file or folder
 	$(BIN)/orn verify $(SHARD) $(ARGS)

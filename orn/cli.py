@@ -60,7 +60,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "export": ("orn.commands.export:export", "Export a run as a portable model folder."),
     },
     "Look and compare": {
-        "inspect": ("orn.commands.inspect:inspect", "Summarize a shard or show one frame."),
+        "inspect": ("orn.commands.inspect:inspect", "Summarize a shard or show its frames."),
         "report": ("orn.commands.report:report", "Write an HTML report of a run."),
         "compare": ("orn.commands.compare:compare", "Compare two runs on the same segments."),
         "runs": ("orn.commands.compare:runs", "List runs side by side."),

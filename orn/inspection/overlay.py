@@ -1,4 +1,4 @@
-"""A frame as a picture, or a video, with detections."""
+"""A video with detections."""
 
 import logging
 from collections.abc import Iterator
@@ -6,35 +6,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from orn.inspection.shard_videos import Pictures, pictures_or_gray
 from orn.inspection.summary import chosen_video
 from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
-from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.shards.shard import Shard, ShardFrame
-from orn.shared.shards.shard_format import VideoEntry
 
 logger = logging.getLogger(__name__)
-
-
-def draw_picture(
-    frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
-) -> dict[str, int]:
-    """Write a frame with its detections as PNG, atomically; return the number of `frames`, and of
-    those on `gray`, without a picture.
-
-    Raises:
-        ShardFormatError: if a mask is malformed.
-        PipelineError: if the file cannot be written.
-    """
-    (picture,) = _pictures(frame.video, pictures, np.array([frame.seconds]))
-    drawn = _drawn(frame, picture, score_threshold)
-    with replacing(out) as temporary:
-        Image.fromarray(drawn).save(temporary, format="PNG")
-    return {"frames": 1, "gray": int(picture is None)}
 
 
 def draw_film(
@@ -46,7 +26,8 @@ def draw_film(
     *,
     score_threshold: float,
 ) -> dict[str, int]:
-    """Write a video with its detections as MP4; return the same as `draw_picture`.
+    """Write a video with its detections as MP4; return the number of `frames`, and of the frames on
+    `gray`, without a picture.
 
     Raises:
         ConfigError: if `video_id` is required.
@@ -58,10 +39,13 @@ def draw_film(
     seconds_f = shard.frame_seconds()[first:last]
     gray = 0
 
+    def warn(reason: str) -> None:
+        logger.warning("video %r: drawing masks on a gray background: %s", video.id, reason)
+
     def drawn_frames(bar: Bar) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         nonlocal gray
         size: tuple[int, int] | None = None
-        shown = _pictures(video, pictures, seconds_f)
+        shown = pictures_or_gray(pictures, video, seconds_f, warn)
         for row, picture in zip(range(first, last), shown, strict=True):
             frame = shard.whole_frame(row, shard.frame(row))
             drawn = _drawn(frame, picture, score_threshold, size)
@@ -79,7 +63,7 @@ def _drawn(
     frame: ShardFrame,
     picture: NDArray[np.uint8] | None,
     score_threshold: float,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, int] | None,
 ) -> NDArray[np.uint8]:
     detections = frame.detections
     if picture is None:
@@ -92,12 +76,3 @@ def _drawn(
         size=size,
     )
     return drawn_HW3
-
-
-def _pictures(
-    video: VideoEntry, pictures: Pictures, seconds_n: NDArray[np.float64]
-) -> Iterator[NDArray[np.uint8] | None]:
-    def warn(reason: str) -> None:
-        logger.warning("video %r: drawing masks on a gray background: %s", video.id, reason)
-
-    return pictures_or_gray(pictures, video, seconds_n, warn)

@@ -45,7 +45,10 @@ REFUSED = {
     ],
     "verify": [("", "Missing argument 'SHARD|FOLDER...'")],
     "ablate demo": [("", "--table and --systems: expected one of them, got neither")],
-    "inspect a": [("--frame 1 --seconds 2", "--frame and --seconds: expected at most one")],
+    "inspect a": [
+        ("--overlay a.png", "--overlay: expected OUT.mp4, got a.png"),
+        ("--video b", "pass --overlay OUT.mp4"),
+    ],
     "manifest new a.csv": [
         ("--group person", "--group requires --split or --folds"),
         ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
