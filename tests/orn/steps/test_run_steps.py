@@ -237,7 +237,6 @@ ESTIMATE = {
     "removed": [],
     "downloads": ["https://example.org/weights.pth"],
     "advice": ["cross-validate with --folds 5"],
-    "faster": None,
     "new_run": None,
 }
 
