@@ -53,7 +53,11 @@ REFUSED = {
         ("--group person", "--group requires --split or --folds"),
         ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
     ],
-    "run a.toml": [("--split 80/20 --folds 3", "--split and --folds: expected at most one")],
+    "run a.toml": [
+        ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
+        ("--objects gone.csv --format csv", "--objects: expected a file or folder, got none"),
+    ],
+    "run wrong/path.csv --dry-run": [("", "wrong/path.csv: expected a table of labels")],
 }
 
 
