@@ -124,7 +124,7 @@ def predict_film(
     seconds_T = frames.seconds
     windows = [window_at(video.id, seconds, window) for seconds in seconds_T.tolist()]
     logits = _logits(model, windows, frames, detections, advance)
-    whole_TA = logits.whole(model.temperatures.row(), multi_label=is_multi)
+    whole_TA = logits.whole(model.temperatures.row()).astype(np.float32)
     check_finite({"model": whole_TA}, [own.id for own in windows], of=model.path)
     chances_TA = probabilities(whole_TA, multi_label=is_multi)
     return FilmPrediction(

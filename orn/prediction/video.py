@@ -187,7 +187,7 @@ def _logits(
     if model.forest is not None:
         by_name["forest"] = model.forest.of_segments(segments, detections, frames)
         parts = replace(parts, forest=by_name["forest"])
-    return parts.by_head(by_name, model.temperatures.row(), multi_label=model.is_multi_label)
+    return parts.by_head(by_name, model.temperatures.row())
 
 
 def check_pairs(model: OpenedModel, pairs: int) -> None:
