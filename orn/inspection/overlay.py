@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.inspection.shard_videos import Pictures, pictures_or_gray
-from orn.inspection.summary import chosen_video
 from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
+from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.shards.shard import Shard, ShardFrame
+from orn.shared.shards.shard_format import VideoEntry
+from orn.shared.text import nearest
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ def draw_film(
         ShardFormatError: if the shard is damaged.
         PipelineError: if the file cannot be written.
     """
-    video, first, last = chosen_video(shard, video_id)
+    video, first, last = _chosen_video(shard, video_id)
     seconds_f = shard.frame_seconds()[first:last]
     gray = 0
 
@@ -57,6 +59,32 @@ def draw_film(
     with reporter.progress("draw", total=last - first, unit="frames") as bar:
         frames = write_film(out, drawn_frames(bar))
     return {"frames": frames, "gray": gray}
+
+
+def _chosen_video(shard: Shard, video_id: str | None) -> tuple[VideoEntry, int, int]:
+    """Return the video with this id, and the first and last + 1 of its rows; None selects the only
+    video.
+
+    Raises:
+        ConfigError: if the shard has several videos and no id is given.
+        ShardNotFoundError: if the shard does not contain the video or none of its frames.
+    """
+    videos = {video.id: video for video in shard.videos}
+    if video_id is None:
+        if len(videos) != 1:
+            such_as = f", such as {shard.videos[0].id!r}" if videos else ""
+            raise ConfigError(
+                f"{shard.path}: expected one video, got {len(videos)}; select one with "
+                f"--video{such_as}"
+            )
+        video_id = shard.videos[0].id
+    if video_id not in videos:
+        hint = f"; the nearest is {nearest(video_id, videos)!r}" if videos else ""
+        raise ShardNotFoundError(f"{shard.path}: no video {video_id!r}{hint}")
+    start, stop = shard.video_rows(video_id)
+    if start == stop:
+        raise ShardNotFoundError(f"{shard.path}: video {video_id!r} has no frames")
+    return videos[video_id], start, stop
 
 
 def _drawn(

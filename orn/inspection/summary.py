@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
+from orn.shared.errors import ShardFormatError
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, VideoEntry
-from orn.shared.text import nearest
+from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION
 from orn.shared.text_summary import Summary, first_rows
 from orn.shared.video.frame import describe_rate
 
@@ -122,29 +121,3 @@ def _video_row(video: Mapping[str, Any]) -> tuple[str, ...]:
         f"{first:.3f} - {last:.3f}",
         f"{video['detections']:,}",
     )
-
-
-def chosen_video(shard: Shard, video_id: str | None) -> tuple[VideoEntry, int, int]:
-    """Return the video with this id, and the first and last + 1 of its rows; None selects the only
-    video.
-
-    Raises:
-        ConfigError: if the shard has several videos and no id is given.
-        ShardNotFoundError: if the shard does not contain the video or none of its frames.
-    """
-    videos = {video.id: video for video in shard.videos}
-    if video_id is None:
-        if len(videos) != 1:
-            such_as = f", such as {shard.videos[0].id!r}" if videos else ""
-            raise ConfigError(
-                f"{shard.path}: expected one video, got {len(videos)}; select one with "
-                f"--video{such_as}"
-            )
-        video_id = shard.videos[0].id
-    if video_id not in videos:
-        hint = f"; the nearest is {nearest(video_id, videos)!r}" if videos else ""
-        raise ShardNotFoundError(f"{shard.path}: no video {video_id!r}{hint}")
-    start, stop = shard.video_rows(video_id)
-    if start == stop:
-        raise ShardNotFoundError(f"{shard.path}: video {video_id!r} has no frames")
-    return videos[video_id], start, stop
