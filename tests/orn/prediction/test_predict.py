@@ -225,10 +225,3 @@ def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, place
     id, file = next(iter(trained.videos.items()))
     with objects(Video(id=id, path=file), lambda _: None) as (_, shards):
         assert shards.video(id).frame_indices.tolist() == list(places)
-
-
-def test_a_video_of_the_training_is_named(trained: Any) -> None:
-    new, known = validation(trained)[0], trained.videos["film/0"]
-    for video, is_known in ((known, True), (new, False)):
-        ran = predict(trained, video, "--shards", trained.shards)
-        assert (f"trained with 1 video of these (such as {video})" in ran.stderr) == is_known
