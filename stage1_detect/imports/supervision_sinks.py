@@ -1,13 +1,13 @@
 """Read the boxes that supervision's `CSVSink` and `JSONSink` write, one record for each object.
 
 The number of the frame is custom data of the user: the first of `frame_index`, `frame_number`,
-`frame_id`, `frame_idx` and `frame`, in any case.
+`frame_id`, `frame_idx`, `frame` and `Frame`.
 """
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -24,7 +24,7 @@ from orn.stage1_detect.imports.json_records import (
 )
 from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
 
-_FRAMES = ("frame_index", "frame_number", "frame_id", "frame_idx", "frame")
+_FRAMES = ("frame_index", "frame_number", "frame_id", "frame_idx", "frame", "Frame")
 
 
 class _Detection(Record):
@@ -37,7 +37,7 @@ class _Detection(Record):
     x_max: Number
     y_max: Number
     class_name: Text | None = None
-    class_id: Place | None = None
+    class_id: int = -1
     confidence: Score = 1.0
     tracker_id: Track = -1
 
@@ -52,15 +52,15 @@ def read_supervision(
         names: names of the classes by number, for objects without a name, to which the names in the
             file are added.
     """
-    numbered = [*names]
-    for what, fields in _json_rows(path) if path.suffix == ".json" else csv_rows(path):
-        if fields.get("x_min") == "x_min":  # the header
-            continue
-        filled = {key.lower(): value for key, value in fields.items() if value not in ("", None)}
-        row = _Detection.of(filled, what)
-        name = row.class_name
-        if name is None and row.class_id is not None and row.class_id < len(numbered):
-            name = numbered[row.class_id]
+    numbered, rows = dict(enumerate(names)), _json_rows(path)
+    if path.suffix != ".json":
+        rows = csv_rows(path)
+        what, columns = next(rows)
+        if "x_min" not in columns:
+            raise ObjectImportError("expected the columns of CSVSink; export it again", where=what)
+    for what, fields in rows:
+        row = _Detection.of(fields, what)
+        name = row.class_name or numbered.get(row.class_id)
         if name is None:
             raise ObjectImportError(
                 f"expected class_name, or one of {len(numbered)} classes as class_id, got "
@@ -70,14 +70,13 @@ def read_supervision(
         names[name] = None
         box = (row.x_min, row.y_min, row.x_max, row.y_max)
         found = SourceObject(name=name, score=row.confidence, box=box, track=row.tracker_id)
-        video_id = row.video or path.stem
-        yield SourceRecord(video_id=video_id, frame=row.frame_index, content=found)
+        yield SourceRecord(video_id=row.video or path.stem, frame=row.frame_index, content=found)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield the description of each record of a JSON file, for messages, and its fields."""
-    for _, fields, number in elements_of(path):
-        what = f"{path}: record {number:,}"
-        if not isinstance(fields, dict):
-            raise ObjectImportError("expected an object of JSON; export it again", where=what)
-        yield what, fields
+def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the description of each record of a JSON file, for messages, and its fields, without
+    empty ones."""
+    for _, row, number in elements_of(path):
+        is_row = isinstance(row, dict)
+        filled = {key: value for key, value in row.items() if value != ""} if is_row else row
+        yield f"{path}: record {number:,}", filled

@@ -172,12 +172,12 @@ def test_sinks_at_another_rate_and_of_several_videos(objects, tmp_path: Path) ->
     ("name", "text", "message"),
     [
         ("a.csv", SINK_CSV.replace("frame_number", "when"), "missing key 'frame_index'"),
-        ("a.csv", SINK_CSV.replace("x_min", "left"), "missing key 'x_min'"),
+        ("a.csv", SINK_CSV.replace("x_min", "left"), "expected the columns of CSVSink"),
         ("a.csv", SINK_CSV.replace("0.75", "nan"), "line 3: confidence"),
         ("a.csv", SINK_CSV.replace("class_id", "x_min"), "expected different columns"),
         ("a.json", SINK_JSON.replace("30.25", "NaN"), "expected JSON in UTF-8"),
         ("a.json", SINK_JSON.replace(": 5", ": 5.5"), "record 3: frame_number"),
-        ("a.json", "[1]", "expected an object of JSON"),
+        ("a.json", "[1]", "record 1: "),
     ],
 )
 def test_a_file_of_no_sink_is_refused(refused, tmp_path, name, text, message) -> None:
@@ -230,13 +230,13 @@ def test_names_of_labels_may_have_other_forms(objects, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("2 0.5 0.5 0.5 0.5", "object 1: expected one of 2 classes, got 2"),
-        ("0 0.5 0.5 0.5", "as fractions of the frame, got"),
-        ("0 0.5 0.5 0.5 1.5", "as fractions of the frame, got"),
-        ("0 nan 0.5 0.5 0.5", "as fractions of the frame, got"),
-        ("0.95 mouse", "expected lines of class"),
-        ("0", "as fractions of the frame, got"),
-        ("\x00\x1b[31m \udcff", "expected lines of class"),
+        ("2 0.5 0.5 0.5 0.5", "object 1: expected one of 2 classes"),
+        ("0 0.5 0.5 0.5", "as fractions of the frame"),
+        ("0 0.5 0.5 0.5 1.5", "as fractions of the frame"),
+        ("0 nan 0.5 0.5 0.5", "as fractions of the frame"),
+        ("0.95 mouse", "expected one of 2 classes"),
+        ("0", "as fractions of the frame"),
+        ("\x00\x1b[31m \udcff", "expected one of 2 classes"),
         ("0 " + "0 0 1 1 " * 500, "polygon: expected a perimeter"),
     ],
 )
@@ -258,7 +258,7 @@ def test_lines_with_different_values_after_the_coordinates_are_refused(objects, 
     source = labels(tmp_path, a_1=[BOXES[0], f"{BOXES[1]} 0.5"], b_1=[BOXES[0]])
     words = ("--format", "ultralytics", "--classes", tmp_path / "names.txt")
     summary, _ = objects(source, *words, exit_code=3)
-    assert "object 2: expected lines of class" in summary["failed"][0]["reason"]
+    assert "object 2: expected one of" in summary["failed"][0]["reason"]
 
 
 def test_labels_require_names(refused, tmp_path: Path) -> None:
@@ -267,4 +267,4 @@ def test_labels_require_names(refused, tmp_path: Path) -> None:
     assert "add --classes FILE" in refused(source, *words, exit_code=2)
     named = (*words, "--classes", tmp_path / "names.txt")
     (source / "a_1.txt").rename(source / "a.txt")
-    assert f"{source}/a.txt: expected a name such as VIDEO_12.txt" in refused(source, *named)
+    assert f"{source}/a.txt: expected a name with a video" in refused(source, *named)
