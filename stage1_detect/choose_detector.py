@@ -66,9 +66,9 @@ def load_chosen(
 ) -> "MmdetDetector | TorchvisionDetector":
     """Load a detector; for arguments, see `orn.stage1_detect.mmdet.detector.load_detector`."""
     if is_torchvision(config):
-        from orn.stage1_detect.torchvision_detector import load_torchvision
+        from orn.stage1_detect import torchvision_detector
 
-        return load_torchvision(device, config=config, **settings)
+        return torchvision_detector.load_detector(device, config=config, **settings)
     from orn.stage1_detect.mmdet.detector import load_detector
 
     return load_detector(device, config=config, **settings)
