@@ -23,7 +23,7 @@ from torchvision.ops import clip_boxes_to_image
 
 from orn.shared.data_files import json_digest
 from orn.shared.devices import use_device, usual_batch_size
-from orn.shared.download import cached_path, fetch
+from orn.shared.download import fetch
 from orn.shared.environment import installed_versions
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
@@ -228,13 +228,6 @@ def published_weights(config: str) -> Any:
         known = " or ".join(NAMES)
         raise DetectorError(f"detector config {config!r}: expected {known}; choose one")
     return get_model_weights(config.removeprefix(PREFIX)).DEFAULT
-
-
-def weights_to_fetch(config: str) -> tuple[Path | None, str | None]:
-    """Return the path of a detector's weights in the cache, or the URL to download."""
-    url = published_weights(config).url
-    path = cached_path(url)
-    return (path, None) if path.exists() else (None, url)
 
 
 def known_settings(

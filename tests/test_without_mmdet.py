@@ -77,12 +77,13 @@ def test_torchvision_detects_trains_and_predicts(tmp_path: Path) -> None:
     torch.save(random_network(NAMES[0]).state_dict(), tmp_path / "weights.pth")
     weights = ("--checkpoint", "weights.pth")
     data = (options["manifest"], "--data", options["--data"], "--recipe", options["--recipe"])
-    trained = ("--rate", 2, "--run", "run", "--yes", "--set", "optimizer.batch_size=4")
-    orn("run", *data, "--config", NAMES[0], *weights, *trained)
+    detector = ("--config", NAMES[0], *weights, "--rate", 1)
+    orn("detect", *data[:3], *detector)
+    orn("run", *data, *detector, "--run", "run", "--yes", "--set", "optimizer.batch_size=4")
     job = json.loads((tmp_path / "shards" / "tiny" / "job.json").read_text())
-    assert job["total_frames"] == 24 and job["total_detections"] > 0
-    detector = json.loads((tmp_path / "run" / "config.json").read_text())["detector"]
-    assert (detector["config_name"], len(detector["class_names"])) == (NAMES[0], 80)
+    assert job["total_frames"] == 12 and job["total_detections"] > 0
+    recorded = json.loads((tmp_path / "run" / "config.json").read_text())["detector"]
+    assert (recorded["config_name"], len(recorded["class_names"])) == (NAMES[0], 80)
     (line, *_) = orn("predict", "run", video, *weights, "--json").lines
     assert line["kind"] in ("window", "segment")
 
