@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from real_videos import BASELINE, FOLDS, RECORDS, SETS, SYSTEMS, record_path
 from scipy import stats
 
-from orn.stage2_train.evaluation.calibration import calibration_values
-from orn.stage2_train.evaluation.intervals import (
+from orn.stage2_train.evaluation.bootstrap import (
     bootstrap_figures,
     paired_differences,
     with_interval,
 )
+from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.parts.temperatures import PartLogits, cross_fitted
 from orn.stage2_train.runs.predictions import Predictions
 from orn.steps.ablation_summary import holm
@@ -227,7 +227,7 @@ def _parts(
     both = []
     for temperature_N3 in (np.ones(3), fitted_N3):
         model_NA = np.zeros(network_NA.shape)
-        model_NA[known_N] = logits.whole(temperature_N3, multi_label=False)
+        model_NA[known_N] = logits.whole(temperature_N3)
         both.append(model_NA)
     return both[0], both[1]
 

@@ -33,7 +33,7 @@ def find_given_videos(sources: Sequence[str], *, rate: float | None = None) -> t
     return tuple(videos.values())
 
 
-def film_paths(out: Path | None, videos: Sequence[Video]) -> dict[str, Path]:
+def overlay_paths(out: Path | None, videos: Sequence[Video]) -> dict[str, Path]:
     """Return the overlay video of each video by id: `out`, or a file in it unless it ends in .mp4.
 
     Raises:

@@ -21,7 +21,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import IndexEntry, OpenedFolder, open_folder, record_of
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry, VideoEntry
 from orn.shared.shards.shard_record import ChunkCache, ShardRecord
-from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
 from orn.shared.text import counted
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
@@ -290,33 +290,32 @@ class VideoDetections:
         shard, _, stop = self._parts[part]
         return shard, stop - (int(self._ends[part]) - row)
 
-    def nearest_rows(
+    def near_rows(
         self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
     ) -> NDArray[np.int64]:
-        """Return the (n,) rows of the frames nearest to (n,) times; of two equally near, the
-        earlier.
+        """Return the (n,) rows of the frames nearest to (n,) times, -1 where none is near; of two
+        equally near, the earlier.
 
         Args:
             seconds: (n,) times.
             video_F: (F,) times of all frames of the video, if known (see `time_join`).
 
         Raises:
+            JoinError: if no frame of the video was processed.
+        """
+        nearest = self._nearest(np.asarray(seconds, dtype=np.float64), video_F)
+        return np.where(nearest.is_near_n, nearest.rows_n, -1)
+
+    def nearest_rows(
+        self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
+        """Return `near_rows` of times that all have a frame near them.
+
+        Raises:
             JoinError: if no frame is near a time (see `time_join`).
         """
         times_n = np.asarray(seconds, dtype=np.float64)
-        if self.num_frames == 0:
-            raise JoinError(
-                f"video {self.video.id!r}: expected a frame with detections near {times_n[:1]} s, "
-                "got none: no frame of the video was processed"
-            )
-        nearest = nearest_frames(
-            self.seconds,
-            times_n,
-            interval=self.interval_seconds,
-            rate=self._parts[0][0].detector.frame_rate,
-            video_F=video_F,
-            index_D=self.frame_indices,
-        )
+        nearest = self._nearest(times_n, video_F)
         if not nearest.is_near_n.all():
             first = int(np.argmin(nearest.is_near_n))
             raise JoinError(
@@ -326,6 +325,23 @@ class VideoDetections:
                 "from a different version of the video; run `orn verify`"
             )
         return nearest.rows_n
+
+    def _nearest(
+        self, times_n: NDArray[np.float64], video_F: NDArray[np.float64] | None
+    ) -> NearestFrames:
+        if self.num_frames == 0:
+            raise JoinError(
+                f"video {self.video.id!r}: expected a frame with detections near {times_n[:1]} s, "
+                "got none: no frame of the video was processed"
+            )
+        return nearest_frames(
+            self.seconds,
+            times_n,
+            interval=self.interval_seconds,
+            rate=self._parts[0][0].detector.frame_rate,
+            video_F=video_F,
+            index_D=self.frame_indices,
+        )
 
     def _check_order(self) -> None:
         for name, values in (("frame", self.frame_indices), ("time", self.seconds)):

@@ -27,7 +27,6 @@ from orn.stage2_train.parts.temperatures import (
     fit_temperatures,
 )
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
-from orn.stage2_train.runs.made_from import output_digests
 from orn.stage2_train.runs.predictions import (
     Predictions,
     joined_predictions,
@@ -36,6 +35,7 @@ from orn.stage2_train.runs.predictions import (
 from orn.stage2_train.runs.run_folder import (
     result_paths,
 )
+from orn.stage2_train.runs.staleness import output_digests
 from orn.stage2_train.settings.names import FOLDS
 
 
@@ -69,9 +69,9 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     if predictions.parts is not None:  # not of a baseline
         *of_folds, _ = fold_temperatures(own, rate=first.films.rate if first.films else None)
         rows = [fitted.row() for fitted in of_folds]
-        temperature_N4 = np.repeat(rows, [len(part.ids) for part in own], axis=0)
+        temperature_N3 = np.repeat(rows, [len(part.ids) for part in own], axis=0)
         fitted_on = next((fitted.fitted_on for fitted in of_folds if fitted.fitted_on), "")
-        predictions = replace(predictions, temperatures=temperature_N4, fitted_on=fitted_on)
+        predictions = replace(predictions, temperatures=temperature_N3, fitted_on=fitted_on)
         calibration = {"calibration": calibration_values(predictions)}
     values = measured_values(predictions, first.classes, first.metric) | calibration
     if first.films is not None:

@@ -248,7 +248,7 @@ def with_decoder(
     if training is None:
         stretches = stretches_of(predictions.ids, rate)
         training = [predictions.labels[stretch.rows] for stretch in stretches]
-    row_N4 = np.broadcast_to(fitted.row(), (len(predictions.ids), 4))
-    calibrated = replace(predictions, temperatures=row_N4)
+    row_N3 = np.broadcast_to(fitted.row(), (len(predictions.ids), 3))
+    calibrated = replace(predictions, temperatures=row_N3)
     decoder = decoder_of(training, calibrated, rate, predictions.logits.shape[1])
     return replace(fitted, decoder=decoder)

@@ -66,7 +66,7 @@ class FilmInputs:
     ) -> Iterator[NDArray[np.float16]]:
         """Yield the features of blocks of times."""
         seconds_T = frames.seconds
-        rows_T = detections.nearest_rows(seconds_T, video_F=seconds_T)
+        rows_T = detections.near_rows(seconds_T, video_F=seconds_T)
         objects_TX = followed_objects(
             *(detections, seconds_T, rows_T, self.followed),
             score_threshold=self.score_threshold,
@@ -92,15 +92,17 @@ class _Shares:
 
     def __init__(self, detections: VideoDetections, inputs: FilmInputs) -> None:
         self._detections, self._inputs = detections, inputs
-        self._row = -1
+        self._row: int | None = None
 
     def of_row(self, row: int, cells: tuple[int, int]) -> NDArray[np.float32]:
         """Return (K, h, w): the share of each object's mask in each cell; they sum to 1, or to 0
-        without a mask."""
+        without a mask, or for a row of -1."""
         if row != self._row:
-            self._row, frame = row, self._detections.frame(row)
             followed, threshold = self._inputs.followed, self._inputs.score_threshold
-            self._shares_Khw = np.zeros((len(followed), *cells), np.float32)
+            self._row, self._shares_Khw = row, np.zeros((len(followed), *cells), np.float32)
+            if row < 0:
+                return self._shares_Khw
+            frame = self._detections.frame(row)
             largest = largest_objects(frame, followed, score_threshold=threshold)
             for place, index in largest.items():
                 self._shares_Khw[place] = _share_of_cells(frame, index, cells)

@@ -70,7 +70,7 @@ class FollowedObjects:
     boxes: NDArray[np.float64]
     """(T, K, 5) x1 y1 x2 y2 as fractions of the frame, and the share of it that the mask covers."""
     is_there: NDArray[np.bool_]
-    """(T, K) whether the nearest detected frame has one."""
+    """(T, K) whether the detected frame near the time has one."""
 
     def features(self, rate: float) -> NDArray[np.float32]:
         """Return the (T, S) features of all objects.
@@ -121,12 +121,12 @@ def followed_objects(
     Args:
         detections: the objects of the film.
         seconds_T: the times.
-        rows_T: the detected frame nearest to each.
+        rows_T: the detected frame near each, -1 where none is near.
         followed: the K classes.
         score_threshold: least score of an object, 0..1.
     """
     known_FK5 = np.full((detections.num_frames, len(followed), _OF_OBJECT), np.nan)
-    for row in np.unique(rows_T).tolist():
+    for row in np.unique(rows_T[rows_T >= 0]).tolist():
         frame = detections.frame(row)
         largest = largest_objects(frame, followed, score_threshold=score_threshold)
         for place, index in largest.items():
@@ -138,7 +138,8 @@ def followed_objects(
             values_F = known_FK5[is_known_F, place, column]
             known_at_F = detections.seconds[is_known_F]
             boxes_TK5[:, place, column] = np.interp(seconds_T, known_at_F, values_F)
-    return FollowedObjects(boxes=boxes_TK5, is_there=is_known_FK[rows_T])
+    is_there_TK = is_known_FK[rows_T] & (rows_T >= 0)[:, None]
+    return FollowedObjects(boxes=boxes_TK5, is_there=is_there_TK)
 
 
 def statistics_over_time(
@@ -210,7 +211,7 @@ class FilmStatistics:
             followed = followed_objects(
                 objects,
                 video.seconds,
-                objects.nearest_rows(video.seconds, video_F=video.seconds),
+                objects.near_rows(video.seconds, video_F=video.seconds),
                 self.followed,
                 score_threshold=self.score_threshold,
             )

@@ -47,9 +47,9 @@ from orn.stage2_train.clips.windows import (
 )
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
-from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
+from orn.stage2_train.runs.staleness import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataAndDevice, DataPaths
@@ -87,7 +87,7 @@ class OpenedData:
     detections: DetectionFolder
     """Objects."""
     partial: bool = False
-    """Whether segments of missing videos are omitted."""
+    """Whether segments of missing videos are omitted, and times of long videos may lack objects."""
 
     def join(self, split: str, recipe: Recipe) -> JoinedSplit:
         """Return the usable segments in a split, joined as set in the recipe; see `join_split`."""
@@ -156,6 +156,7 @@ class OpenedData:
         settings = replace(
             clip_settings(recipe, task=dataset.task, has_maps=has_stored and not flip),
             flipped_A=classes_when_flipped(dataset) if flip else None,
+            may_lack_objects=self.partial and dataset.films is not None,
             has_one_clip=has_one_clip,
             draws_one_of=self._draws_one_of(recipe.data.clip_frames),
         )
@@ -265,7 +266,7 @@ def refuse_missing(
         manifest: name or file of the manifest, as given by the user.
         dataset_name: name of the data set.
         resources: paths of shards and the clip store.
-        store: request that creates the clip store; None if it may be missing.
+        store: config that creates the clip store; None if it may be missing.
     """
     missing: dict[str, str] = {}
     shards = resources.shards_of(dataset_name)

@@ -73,3 +73,13 @@ def test_an_object_below_the_threshold_is_not_followed_and_frequent_classes_come
     rows_T = np.arange(3)
     own = followed_objects(detections, rows_T / 10, rows_T, (CUP,), score_threshold=0.5)
     assert own.is_there[:, 0].tolist() == [False, False, True]
+
+
+def test_no_object_is_there_at_times_without_detections(tmp_path):
+    cup = (CUP, 0.9, 0, 0, 4, 5)
+    detections = film(tmp_path, {index: [cup] for index in (4, 5, 6, 12)})
+    seconds_T = np.arange(14) / 10
+    rows_T = detections.near_rows(seconds_T, video_F=seconds_T)
+    own = followed_objects(detections, seconds_T, rows_T, (CUP,), score_threshold=0.5)
+    assert own.is_there[:, 0].nonzero()[0].tolist() == [4, 5, 6, 12]
+    assert not own.features(10.0)[:4].any()
