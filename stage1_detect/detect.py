@@ -208,8 +208,10 @@ class _Inputs:
     """The detector's weights; None for those published for the config."""
 
     @property
-    def batch_size(self) -> int:
-        return self.config.batch_size or usual_batch_size(self.engine.device_type)
+    def settings(self) -> dict[str, Any]:
+        """Settings of every detector, on which its results depend."""
+        batch_size = self.config.batch_size or usual_batch_size(self.engine.device_type)
+        return {"score_threshold": self.config.score_threshold, "batch_size": batch_size}
 
     def plan(self, entry: DetectorEntry | None = None) -> Job:
         """Return the planned job; nothing is written.
@@ -294,12 +296,7 @@ def _engine(config: DetectConfig) -> Engine:
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     """Return the function that loads the detector on a device; it can be pickled."""
     config = inputs.config
-    settings: dict[str, Any] = {
-        "score_threshold": config.score_threshold,
-        "batch_size": inputs.batch_size,
-        "frame_rate": config.rate,
-        "threads": _THREADS,
-    }
+    settings = {**inputs.settings, "frame_rate": config.rate, "threads": _THREADS}
     if isinstance(config.detector, str):
         return partial(load_own_once, detector=config.detector, **settings)
     if config.detector is not None:
@@ -331,15 +328,11 @@ def _check_same_detector(inputs: _Inputs) -> None:
     saved = SHARD_FILES.saved_plan(folder)
     if saved is None or "detector" not in saved.settings:
         return
-    settings: dict[str, Any] = {
-        "score_threshold": config.score_threshold,
-        "batch_size": inputs.batch_size,
-    }
     if config.detector is not None:
-        known = own_settings(config.detector, **settings)
+        known = own_settings(config.detector, **inputs.settings)
     else:
-        precision = config.precision
-        known = known_settings(inputs.model, inputs.checkpoint, precision=precision, **settings)
+        settings = {"precision": config.precision, **inputs.settings}
+        known = known_settings(inputs.model, inputs.checkpoint, **settings)
     recorded = saved.settings["detector"]
     check_same_job(
         {"detector": recorded},

@@ -26,7 +26,7 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @click.option(
     *("--format", "form"),
-    type=click.Choice(["coco", "something-else", "csv", "masks"]),
+    type=click.Choice(options.RECORD_FORMATS),
     help="Format of --objects.",
 )
 @options.object_options
