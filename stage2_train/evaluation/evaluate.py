@@ -42,14 +42,14 @@ from orn.stage2_train.parts.temperatures import (
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.find_run import chosen_run
-from orn.stage2_train.runs.made_from import MadeFrom, why_stale
+from orn.stage2_train.runs.made_from import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs
 from orn.stage2_train.runs.predictions import (
     Predictions,
     check_finite,
     save_predictions,
 )
-from orn.stage2_train.runs.run_config import RunConfig, labels_digest, read_config
+from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import (
     check_room,
     config_digest,
@@ -331,6 +331,6 @@ def _made_from(
         "config": json_digest([config_digest(run), options]),
         "weights": weights_digest(run),
         **applied,
-        "labels": labels_digest(joined.segments),
+        "labels": clip_labels(opened.dataset, joined.segments),
         **data_inputs(opened, joined.segments),
     }
