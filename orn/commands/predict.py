@@ -71,14 +71,22 @@ from orn.shared.jobs.progress import TERMINAL
 @click.option(
     "--html",
     type=options.PATH,
-    metavar="OUT.html",
-    help="Write a self-contained page of all videos: predictions over time, and explanations.",
+    metavar="OUT.html|FOLDER",
+    help="Write a self-contained page of all videos: predictions over time, and explanations. A "
+    "model of intervals writes the timeline of a video; several videos require a folder.",
 )
 @click.option(
     "--csv",
     type=options.PATH,
     metavar="OUT.csv",
     help="Write the intervals of a model of intervals: video, start, stop, label, probability.",
+)
+@click.option(
+    "--frames-csv",
+    type=options.PATH,
+    metavar="OUT.csv",
+    help="Write the probabilities of a model of intervals at each described time: video, seconds, "
+    "and one column for each activity and for the background.",
 )
 @options.threads("this process", "OMP_NUM_THREADS, else the number of cores")
 @options.device

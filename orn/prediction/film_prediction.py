@@ -8,7 +8,7 @@ T described times, B times of a block, A outputs.
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -86,9 +86,23 @@ class FilmPrediction:
 
 def intervals_text(films: Sequence[FilmPrediction]) -> str:
     """Return the intervals of films as CSV: video, start, stop, label, probability."""
+    rows = (row for film in films for row in film.rows())
+    return _csv(("video", "start", "stop", "label", "probability"), rows)
+
+
+def frames_text(films: Sequence[FilmPrediction], outputs: Sequence[str]) -> str:
+    """Return the probabilities at the described times of films as CSV: video, seconds, and a column
+    for each output, which are the activities and the background of single labels."""
+    rows = (
+        (film.video, f"{seconds:.3f}", *(f"{chance:.4f}" for chance in chances))
+        for film in films
+        for seconds, chances in zip(film.seconds.tolist(), film.probabilities.tolist(), strict=True)
+    )
+    return _csv(("video", "seconds", *outputs), rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    rows = [row for film in films for row in film.rows()]
-    header = ("video", "start", "stop", "label", "probability")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 

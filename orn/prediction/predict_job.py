@@ -95,8 +95,11 @@ def predict_videos(
     config = replace(config, threads=DataAndDevice(threads=config.threads).num_threads())
     torch.set_num_threads(config.threads or 1)
     films = film_paths(config.overlay, videos)
+    pages: Sequence[Path | None] = [config.html]
+    if config.html is not None and not config.html.suffix:
+        pages = [*film_paths(config.html, videos, suffix=".html").values()]
     check_output_files(
-        [*films.values(), config.html, config.csv],
+        [*films.values(), *pages, config.csv, config.frames_csv],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
@@ -115,11 +118,14 @@ def predict_videos(
             write=write,
             as_json=as_json,
         )
-    if config.csv is not None:
-        raise ConfigError(
-            f"{model.path}: --csv lists intervals, and this model classifies clips; train one that "
-            "finds intervals with `orn run TABLE.csv --intervals`"
-        )
+    for option, path in (("--csv", config.csv), ("--frames-csv", config.frames_csv)):
+        if path is not None:
+            raise ConfigError(
+                f"{model.path}: {option} is for models of intervals, and this model classifies "
+                "clips; train one that finds intervals with `orn run TABLE.csv --intervals`"
+            )
+    if config.html is not None and not config.html.suffix:
+        raise ConfigError(f"--html: expected OUT.html for a model of clips, got {config.html}")
     page = None
     if config.html is not None:
         from orn.prediction.prediction_page import PredictionPage  # importing it takes a second

@@ -29,7 +29,7 @@ from orn.stage2_train.runs.film_file import Figure
 from orn.stage2_train.runs.run_config import RunConfig, labels_digest
 from orn.stage2_train.runs.run_folder import BASELINE_NAME, BEST_NAME
 from orn.stage2_train.runs.trained import OpenedModel
-from orn.stage2_train.settings.names import FIGURES, FOLDS
+from orn.stage2_train.settings.names import FIGURES, FILM_HEAD, FOLDS, WHOLE
 from orn.stage2_train.settings.resources import DataPaths
 
 _PARTS = {"model": "the network and the forest", "two_heads": "both heads", **PART_NAMES}
@@ -127,7 +127,7 @@ def _answer(file: EvalFile) -> dict[str, str]:
         "score": "-" if score.value is None else f"{100 * score.value:.1f}",
         "interval": _bounds(score.low, score.high),
         "metric": FIGURES.get(name) or _METRICS[name],
-        "head": _PARTS[next(iter(file.heads()))],
+        "head": _part_name(file, next(iter(file.heads()))),
         "number": number,
     }
 
@@ -138,13 +138,19 @@ def part_rows(measured: Measured) -> list[tuple[str, str, str, str]]:
     file, differences = measured.file, measured.differences()
     return [
         (
-            _PARTS[part],
+            _part_name(file, part),
             f"{100 * figures[file.metric]:.1f}",
             _interval(file, part),
             _verdict(differences[part]) if part in differences else "",
         )
         for part, figures in file.heads().items()
     ]
+
+
+def _part_name(file: EvalFile, part: str) -> str:
+    if part == WHOLE and FILM_HEAD in file.by_head:
+        return "the forest and the head over time"
+    return _PARTS[part]
 
 
 def _interval(file: EvalFile, part: str) -> str:
@@ -165,7 +171,7 @@ def film_tables(run: Path, file: EvalFile) -> list[Table]:
     if path.exists() and (own := read_eval(path)).films is not None:
         beside = {next(iter(own.by_head)): own.films.figures, **own.films.beside}
     films = file.films.model_copy(update={"beside": beside})
-    return [films.table(_PARTS[next(iter(file.heads()))]), films.counts_table()]
+    return [films.table(_part_name(file, next(iter(file.heads())))), films.counts_table()]
 
 
 def _reliability(file: EvalFile) -> list[tuple[str, float, str, str, float]]:

@@ -98,11 +98,27 @@ def test_found_intervals_are_a_table_for_the_next_run(films):
         assert row["label"] != "none"
 
 
-def test_a_timeline_shows_the_film(films):
-    run, name = str(run_of(films)), "world/videos/drawer-02.mp4"
-    orn(films, "predict", run, name, *OBJECTS, "--html", "drawer.html")
-    page = (films / "drawer.html").read_text()
-    assert "world/videos/drawer-02.mp4" in page and "drawer: open" in page
+def test_a_timeline_shows_each_film(films):
+    run, names = str(run_of(films)), [f"world/videos/drawer-0{number}.mp4" for number in (2, 3)]
+    orn(films, "predict", run, *names, *OBJECTS, "--html", "pages")
+    for name in names:
+        page = (films / "pages" / f"{Path(name).stem}.html").read_text()
+        assert name in page and "drawer: open" in page
+    words = ("predict", run, *names, *OBJECTS, "--html", "one.html")
+    ran = run_python("-P", "-m", "orn", *words, folder=films, exit_code=None)
+    assert ran.exit_code == 2 and "a folder for 2 videos" in ran.stderr
+    assert not (films / "one.html").exists()
+
+
+def test_probabilities_are_written_at_each_described_time(films):
+    names = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
+    orn(films, "predict", str(run_of(films)), *names, *OBJECTS, "--frames-csv", "frames.csv")
+    with (films / "frames.csv").open(newline="") as table:
+        rows = [*csv.reader(table)]
+    assert rows[0] == ["video", "seconds", "drawer: close", "drawer: open", "none"]
+    assert [row[0] for row in rows[1:]] == [name for name in names for _ in range(260)]
+    assert [float(row[1]) for row in rows[1:261]] == pytest.approx([n / 10 for n in range(260)])
+    assert all(abs(sum(map(float, row[2:])) - 1) < 0.001 for row in rows[1:])
 
 
 def test_a_prediction_does_not_depend_on_what_was_predicted_before(films):
