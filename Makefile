@@ -64,8 +64,8 @@ docs: $(READY) ## Build the site in build/docs; broken links are errors
 release: $(READY) ## Build the sdist and the wheel in dist, and test their installation
 	rm -rf dist && $(BIN)/python -m build --no-isolation >/dev/null && ls dist
 	ORN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/test_package.py
-bench: $(READY) ## Measure speed and memory; BENCH=object-head ARGS=--json, or no BENCH for a list
-	$(BIN)/orn $(if $(BENCH),bench $(BENCH),--help) $(ARGS)
+bench: $(READY) ## Measure speed and memory; BENCH=object_head, train_step, loader, detect or resume ARGS=
+	$(BIN)/python -m orn.benchmarks.$(or $(BENCH),object_head) $(ARGS)
 detect: $(READY) ## Detect objects in every frame; DATASET= (demo) DATA= OUT= CHECKPOINT= ARGS=
 	$(BIN)/orn detect $(or $(DATASET),demo) $(DATA_OPTION) $(OUT_OPTION) $(CHECKPOINT_OPTION) $(ARGS)
 clips: $(READY) ## Store the rescaled frames; DATASET= DATA= OUT= ARGS=
@@ -74,7 +74,7 @@ train: $(READY) ## Train; DATASET= DATA= RUN= SEED= ARGS=
 	$(BIN)/orn train $(DATASET) $(DATA_OPTION) $(RUN_OPTION) $(SEED_OPTION) $(ARGS)
 eval: $(READY) ## Evaluate a run, or the newest; RUN= DATASET= DATA= ARGS=
 	$(BIN)/orn eval $(RUN) $(if $(DATASET),--dataset $(DATASET)) $(DATA_OPTION) $(ARGS)
-inspect: $(READY) ## Summarize a shard; SHARD= ARGS="--video ID --frame N"
+inspect: $(READY) ## Summarize a shard; SHARD= ARGS="--html page"
 	$(BIN)/orn inspect $(SHARD) $(ARGS)
 verify: $(READY) ## Check shards; SHARD=file or folder
 	$(BIN)/orn verify $(SHARD) $(ARGS)

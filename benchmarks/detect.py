@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -19,7 +19,7 @@ from torch.utils.benchmark import set_torch_threads
 from torchvision.ops import box_iou
 
 from orn.benchmarks.made_inputs import moving_pictures, write_video
-from orn.benchmarks.measuring import Comparison
+from orn.benchmarks.measuring import Comparison, run
 from orn.benchmarks.memory import long_over_short
 from orn.data_manifests.records import Video
 from orn.shared.devices import choose_device
@@ -60,32 +60,6 @@ _TINY = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchDetectConfig:
-    """What `measure` compares."""
-
-    video: Path | None = None
-    """A video file; default: a generated video."""
-    checkpoint: Path | None = None
-    """Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco; default: random ones."""
-    frames: int = 3
-    """Number of frames per measurement."""
-    device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto selects a GPU if there is one."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Number format of our backbone; the loop uses fp32."""
-    batch_size: int | None = None
-    """Frames per forward pass of the detector; default: 1, on a GPU 8."""
-    short: int = 2000
-    """Frames of the short video for peak memory."""
-    long: int = 20_000
-    """Frames of the long video for peak memory; 0: skip."""
-    repeats: int = 3
-    """Number of measurements of each side."""
-    tiny: bool = False
-    """Whether to use tiny sizes, for a test run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DetectInputs:
     """Inputs for both sides."""
 
@@ -98,7 +72,9 @@ class DetectInputs:
     """Description of the weights, for the record."""
 
 
-def make_inputs(folder: Path, options: BenchDetectConfig, device: str) -> DetectInputs:
+def make_inputs(
+    folder: Path, device: str, *, video: Path | None, checkpoint: Path | None, tiny: bool
+) -> DetectInputs:
     """Return the given video and weights of the default detector, or generated ones.
 
     Generated weights are random, with 20 detections per frame as in real videos. Their masks are
@@ -108,11 +84,10 @@ def make_inputs(folder: Path, options: BenchDetectConfig, device: str) -> Detect
     config = folder / f"{DEFAULT_CONFIG}.py"
     config.write_text(
         f"_base_ = {str(base)!r}\nmodel = dict(test_cfg=dict(rcnn=dict("
-        f"score_thr={_SCORE_THRESHOLD}, max_per_img=100)))\n" + (_TINY if options.tiny else "")
+        f"score_thr={_SCORE_THRESHOLD}, max_per_img=100)))\n" + (_TINY if tiny else "")
     )
-    video, checkpoint = options.video, options.checkpoint
     if video is None:
-        height, width = (90, 160) if options.tiny else (720, 1280)
+        height, width = (90, 160) if tiny else (720, 1280)
         pictures = moving_pictures(96, height=height, width=width)
         video = write_video(folder / "video.mp4", pictures)
     given = DetectInputs(
@@ -199,37 +174,68 @@ _SAME_OVERLAP = 0.5
 """Minimum IoU of two boxes of the same object and class."""
 
 
-def measure(options: BenchDetectConfig) -> Comparison:
+def measure(
+    *,
+    video: str = "",
+    checkpoint: str = "",
+    frames: int = 3,
+    device: str = "auto",
+    precision: str = "fp32",
+    batch_size: int = 0,
+    short: int = 2000,
+    long: int = 20_000,
+    repeats: int = 3,
+    tiny: bool = False,
+) -> Comparison:
     """Return the time per frame of both sides with one compute thread each, of each stage of our
     detection, and the memory used for a long video.
 
     On a CPU, the ratio is one of CPU times, so that other processes and the overlap of our stages
     do not count; on a GPU, of wall times.
 
+    Args:
+        video: a video file; empty: a generated video.
+        checkpoint: weights of mask-rcnn_r50_fpn_ms-poly-3x_coco; empty: random ones.
+        frames: number of frames per measurement.
+        device: cpu, cuda, cuda:1, ...; auto selects a GPU if there is one.
+        precision: fp32 or bf16, of our backbone; the loop uses fp32.
+        batch_size: frames per forward pass of the detector; 0: 1, on a GPU 8.
+        short: frames of the short video for peak memory.
+        long: frames of the long video for peak memory; 0: skip.
+        repeats: number of measurements of each side.
+        tiny: whether to use tiny sizes, for a test run.
+
     Raises:
         PipelineError: if the detections of both sides differ in float32.
     """
-    device, frames = choose_device(options.device), 2 if options.tiny else options.frames
+    device, frames = choose_device(device), 2 if tiny else frames
+    is_exact = precision == "fp32"
     with tempfile.TemporaryDirectory() as name, set_torch_threads(1):
-        inputs = make_inputs(Path(name), options, device)
+        inputs = make_inputs(
+            Path(name),
+            device,
+            video=Path(video) if video else None,
+            checkpoint=Path(checkpoint) if checkpoint else None,
+            tiny=tiny,
+        )
         torch.backends.cudnn.allow_tf32 = True  # torch's default; our detector sets its own
         loop = LoopDetector(inputs, device=device)
         ours = Detection(
             inputs,
             frames=frames,
             device=device,
-            precision=options.precision,
-            batch_size=options.batch_size,
+            precision="float32" if is_exact else "bfloat16",
+            batch_size=batch_size or None,
         )
         ours.run()
         detections = [frame.detections for frame in Shard(ours.path)]
         agreed = compare_frames(detections, loop.run(frames))
-        if options.precision == "float32":
+        if is_exact:
             require_same_objects(agreed)
         stages = _watched_stages(ours.detector)
         rounds = [
             [*_timed(ours.run, device), *_timed(lambda: loop.run(frames), device)]
-            for _ in range(options.repeats)
+            for _ in range(repeats)
         ]
         peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
     wall, cpu, loop_wall, loop_cpu = (
@@ -245,14 +251,14 @@ def measure(options: BenchDetectConfig) -> Comparison:
             "ours_wall_seconds": wall,
             "reference_wall_seconds": loop_wall,
             "stages_cpu_seconds": {
-                stage: seconds / frames / options.repeats for stage, seconds in stages.items()
+                stage: seconds / frames / repeats for stage, seconds in stages.items()
             },
             "gpu_peak_bytes": peak,
             **agreed,
-            "memory": long_over_short(options.short, options.long, tiny=options.tiny),
+            "memory": long_over_short(short, long, tiny=tiny),
             "frames": frames,
-            "repeats": options.repeats,
-            "precision": options.precision,
+            "repeats": repeats,
+            "precision": precision,
             "batch_size": ours.detector.entry.batch_size,
             "device": device,
             "weights": inputs.weights,
@@ -373,3 +379,7 @@ def require_same_objects(agreed: dict[str, Any]) -> None:
             f"detections of the loop: expected at least {_LEAST_SHARE:.0%} of them among ours, got "
             f"{agreed['agreeing_share']:.1%}, so times are not comparable; try a different --video"
         )
+
+
+if __name__ == "__main__":
+    run(measure)

@@ -24,7 +24,7 @@ def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
     words_of: dict[str, tuple[str, ...]] = {
         f"detect-{way}-8": (*detect, "--precision", way, "--batch-size", "8") for way in ways
     }
-    train = ("train-step", "--device", device, "--clips", "32")
+    train = ("train_step", "--device", device, "--clips", "32")
     words_of |= {
         f"train-{backbone}": (*train, "--backbone", backbone)
         for backbone in ("resnet50", "resnet18")
@@ -36,7 +36,10 @@ def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
             for way in ways
         }
     small = ("--tiny",) if tiny else ()
-    commands = {name: ("-m", "orn", "bench", *words, *small) for name, words in words_of.items()}
+    commands = {
+        name: ("-m", f"orn.benchmarks.{script}", *words, *small)
+        for name, (script, *words) in words_of.items()
+    }
     return {**commands, "resume": ("-m", "orn.benchmarks.resume", "--device", device)}
 
 

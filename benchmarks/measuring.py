@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import json
 import platform
 import resource
@@ -9,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +20,8 @@ from orn.shared.devices import instruction_set
 from orn.shared.environment import describe_environment
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.exit_codes import errors_as_exit_codes
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.text_summary import Summary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,33 +53,28 @@ class Comparison:
         }
 
 
-def measured(measure: Callable[[], Comparison], out: Path | None) -> dict[str, Any]:
-    """Measure, and return the record, which is written to a file if requested."""
-    check_output_files([out])
-    record = measure().record()
-    if out is not None:
-        write_record(record, out)
-    return record
+def run(measure: Callable[..., Comparison]) -> None:
+    """Measure as a script: each argument of the function is an option, and the record is printed,
+    or written to the file --out."""
+    parser = argparse.ArgumentParser(description=measure.__doc__)
+    parser.add_argument("--out", type=Path, help="file of the record; default: standard output")
+    for name, parameter in inspect.signature(measure).parameters.items():
+        option, default = f"--{name.replace('_', '-')}", parameter.default
+        if isinstance(default, bool):
+            parser.add_argument(option, action="store_true")
+        else:
+            parser.add_argument(option, type=type(default), default=default)
+    options = vars(parser.parse_args())
+    out = options.pop("out")
+    with errors_as_exit_codes():
+        check_output_files([out])
+        record = measure(**options).record()
+        write_record(record, out) if out else print(json.dumps(record, indent=2))
 
 
 def write_record(record: Mapping[str, Any], out: Path) -> None:
     """Write a record as JSON."""
     write_text(out, json.dumps(record, indent=2, allow_nan=False) + "\n")
-
-
-def as_summary(record: Mapping[str, Any]) -> Summary:
-    title = f"{record['benchmark']}: ratio {record['ratio']:.3g}"
-    facts = [fact for fact in _flat(record) if fact[0] not in ("benchmark", "ratio")]
-    return Summary(title=title, facts=facts)
-
-
-def _flat(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in record.items():
-        words = f"{before}{name.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{words}: ")
-        else:
-            yield words, f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -99,15 +99,8 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     )
 
 
-def sizes_of(
-    *,
-    clips: int = 2,
-    frames: int = 4,
-    slots: int = 10,
-    backbone: str = "resnet50",
-    tiny: bool = False,
-) -> ClipSizes:
-    """Return the sizes of a batch; see `orn bench`."""
+def sizes_of(*, clips: int, frames: int, slots: int, backbone: str, tiny: bool) -> ClipSizes:
+    """Return the sizes of a batch; those for a test run if `tiny`."""
     if tiny:
         return TINY
     config = NetworkConfig(num_activities=125, backbone=backbone)

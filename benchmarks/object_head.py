@@ -16,9 +16,10 @@ from orn.benchmarks.measuring import (
     peak_allocated_bytes,
     relative_difference,
     require_agreement,
+    run,
     seconds_in_turns,
 )
-from orn.benchmarks.model_inputs import ClipSizes, random_batch
+from orn.benchmarks.model_inputs import ClipSizes, random_batch, sizes_of
 from orn.benchmarks.plain_network import conv5_of, plain_object_head
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.object_head import ObjectHead
@@ -27,12 +28,24 @@ LARGEST_DIFFERENCE = 1e-4
 """Limit for float32 results and gradients, relative to their norm."""
 
 
-def measure(sizes: ClipSizes, *, threads: int, repeats: int) -> Comparison:
+def measure(
+    *,
+    clips: int = 2,
+    frames: int = 4,
+    slots: int = 10,
+    backbone: str = "resnet50",
+    threads: int = 1,
+    repeats: int = 3,
+    tiny: bool = False,
+) -> Comparison:
     """Return the time and peak memory of training passes of our object head and of plain loops.
+
+    Memory is what torch allocates beyond inputs and weights.
 
     Raises:
         PipelineError: if the results differ.
     """
+    sizes = sizes_of(clips=clips, frames=frames, slots=slots, backbone=backbone, tiny=tiny)
     both = _BothHeads(sizes)
     difference = require_agreement(both.largest_difference(), LARGEST_DIFFERENCE)
     ours_bytes, plain_bytes = map(peak_allocated_bytes, (both.run_ours, both.run_plain))
@@ -108,3 +121,7 @@ class _BothHeads:
         plain_MDhw = self.feats_BDThw.grad.transpose(1, 2).flatten(0, 1)
         pairs.append((self.feats_MDhw.grad, plain_MDhw))
         return max(relative_difference(ours, plain) for ours, plain in pairs)
+
+
+if __name__ == "__main__":
+    run(measure)

@@ -13,7 +13,7 @@ from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.errors import SOME_FAILED, ManifestError
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text import counted, first_few
-from orn.shared.text_summary import Summary, summary_of
+from orn.shared.text_summary import Outcome, Summary, summary_of
 
 _FEW_FOR_A_SPLIT = 300
 """Number of clips below which cross-validation is advised."""
@@ -33,42 +33,28 @@ class CheckConfig:
     """Whether to warn about the splits, as `orn run` does before its first step."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedDataset:
-    """Result of a check."""
+def check(config: CheckConfig, reporter: Reporter = SILENT) -> Outcome:
+    """Check a data set; see `check_dataset`.
 
-    record: Mapping[str, Any]
-    """What `check_dataset` returns."""
-
-    @property
-    def exit_code(self) -> int:
-        """1 if the label tables are unusable or no video exists; 3 if some videos are missing; else
-        0."""
-        has_tables = not self.record["problems"] and not self.record["absent_tables"]
-        if not has_tables or not self.record["videos"]["present"]:
-            return 1
-        return SOME_FAILED if self.record["missing"] else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record."""
-        return dict(self.record)
-
-    def summary(self) -> Summary:
-        """Return the record in printable form."""
-        values = {
-            name: value
-            for name, value in self.record.items()
-            if name not in ("warnings", "problems")
-        }
-        notes = [f"warning: {warning}" for warning in self.record["warnings"]]
-        notes += [f"problem: {problem}" for problem in self.record["problems"]]
-        return replace(summary_of(values), notes=notes)
-
-
-def check(config: CheckConfig, reporter: Reporter = SILENT) -> CheckedDataset:
-    """Check a data set; see `check_dataset`."""
+    The exit code is 1 if the label tables are unusable or no video exists, and 3 if some videos are
+    missing.
+    """
     checked = check_dataset(config.dataset, config.data_root, advises=config.advises)
-    return CheckedDataset(checked)
+    has_tables = not checked["problems"] and not checked["absent_tables"]
+    exit_code = SOME_FAILED if checked["missing"] else 0
+    if not has_tables or not checked["videos"]["present"]:
+        exit_code = 1
+    return Outcome(checked, _summary, exit_code=exit_code)
+
+
+def _summary(checked: Mapping[str, Any]) -> Summary:
+    """Return the result of `check_dataset` in printable form."""
+    values = {
+        name: value for name, value in checked.items() if name not in ("warnings", "problems")
+    }
+    notes = [f"warning: {warning}" for warning in checked["warnings"]]
+    notes += [f"problem: {problem}" for problem in checked["problems"]]
+    return replace(summary_of(values), notes=notes)
 
 
 def check_dataset(

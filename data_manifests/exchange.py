@@ -25,6 +25,7 @@ from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.text import counted, path_text
+from orn.shared.text_summary import Outcome
 from orn.shared.video.frame import FrameEstimate
 from orn.shared.video.read import estimate
 
@@ -82,26 +83,7 @@ class ExportEventsConfig:
     """Folder to which the ids of videos are relative."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertedEvents:
-    """Events that were converted."""
-
-    path: Path
-    """The file that was written."""
-    num_events: int
-    num_videos: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {"path": str(self.path), "events": self.num_events, "videos": self.num_videos}
-
-    def summary(self) -> str:
-        """Return their numbers in words."""
-        events, videos = counted(self.num_events, "event"), counted(self.num_videos, "video")
-        return f"{path_text(self.path)}: {events} in {videos}"
-
-
-def import_events(config: ImportEventsConfig) -> ConvertedEvents:
+def import_events(config: ImportEventsConfig) -> Outcome:
     """Write the events of other programs as a table of intervals.
 
     Raises:
@@ -124,7 +106,7 @@ def import_events(config: ImportEventsConfig) -> ConvertedEvents:
     return _converted(config.out, events)
 
 
-def export_events(config: ExportEventsConfig) -> ConvertedEvents:
+def export_events(config: ExportEventsConfig) -> Outcome:
     """Write a table of intervals for another program.
 
     Raises:
@@ -149,6 +131,12 @@ def export_events(config: ExportEventsConfig) -> ConvertedEvents:
     return _converted(config.out, events)
 
 
-def _converted(path: Path, events: Iterable[Event]) -> ConvertedEvents:
+def _converted(path: Path, events: Iterable[Event]) -> Outcome:
     videos = [event.video for event in events]
-    return ConvertedEvents(path=path, num_events=len(videos), num_videos=len({*videos}))
+    record = {"path": str(path), "events": len(videos), "videos": len({*videos})}
+    return Outcome(record, _summary)
+
+
+def _summary(record: Mapping[str, Any]) -> str:
+    events, videos = counted(record["events"], "event"), counted(record["videos"], "video")
+    return f"{path_text(record['path'])}: {events} in {videos}"

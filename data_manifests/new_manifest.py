@@ -28,7 +28,7 @@ from orn.data_manifests.load import (
     usual_data_root,
 )
 from orn.data_manifests.manifest import LONGEST_NAME_BYTES, Manifest, TableLabels, is_name_character
-from orn.data_manifests.records import METRICS, SPLITS, Dataset, Split
+from orn.data_manifests.records import METRICS, SPLITS, Split
 from orn.data_manifests.table import LabeledRow, read, read_labels
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import not_a_file
@@ -84,32 +84,11 @@ class NewConfig:
         return self.shares is not None or self.folds is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewManifest:
-    """A manifest that can be written for a table, and its data set."""
+def plan_manifest(config: NewConfig) -> tuple[dict[Path, str], dict[str, Any]]:
+    """Return the texts of the files to write for a table, and the summary as plain values.
 
-    manifest: Manifest
-    dataset: Dataset
-    """The data set, without the file of its manifest."""
-    files: Mapping[Path, str]
-    """Texts of the files to write."""
-    summary: dict[str, Any]
-    """Plain values for JSON: the files, `guessed` with explanations, `data_root` for further
-    commands, `present` with the number of existing videos, `warnings`."""
-
-    def write(self) -> None:
-        """Write the commented manifest and, next to the table, its list of classes and, if
-        requested, a split.
-
-        Raises:
-            PipelineError: if a file cannot be written.
-        """
-        for path, text in self.files.items():  # the manifest last, since it needs the others
-            write_text(path, text)
-
-
-def plan_manifest(config: NewConfig) -> NewManifest:
-    """Return the manifest of a table; nothing is written.
+    The files are its list of classes, a split if requested, and last the commented manifest. The
+    summary names them, what was `guessed` and why, and the `data_root` for further commands.
 
     For a table outside of the data root, the parent of its folder is used as its data root.
 
@@ -207,7 +186,7 @@ def plan_manifest(config: NewConfig) -> NewManifest:
             manifest.labels, listing.segments, listing.classes, root=dataset.root
         ),
     }
-    return NewManifest(manifest=manifest, dataset=dataset, files=files, summary=summary)
+    return files, summary
 
 
 def usual_manifest(table: Path, data_root: Path | None) -> Path:
@@ -303,9 +282,9 @@ def _clean_name(text: str) -> str:
 
 def write_manifest(config: NewConfig, reporter: Reporter = SILENT) -> Mapping[str, Any]:
     """Write a manifest for a table, and show what was inferred; return the summary."""
-    planned = plan_manifest(config)
-    planned.write()
-    made = planned.summary
+    files, made = plan_manifest(config)
+    for path, text in files.items():  # the manifest last, since it needs the others
+        write_text(path, text)
     for reason in made["guessed"]:
         reporter.line(f"guessed: {reason}")
     for line in (

@@ -10,8 +10,7 @@ import io
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from orn.data_manifests.corrections import corrected_rows, line_end, replaced
 from orn.data_manifests.draw_split import extended_splits, grouped
 from orn.data_manifests.film_corrections import are_intervals, corrected_intervals
 from orn.data_manifests.films import read_observed, with_films, with_unlabeled
-from orn.data_manifests.find_videos import find_videos
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest
@@ -42,10 +40,9 @@ from orn.data_manifests.text_files import (
 )
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import read_bounded
-from orn.shared.errors import ConfigError, ManifestError, PipelineError
+from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.text import counted, first_few
-from orn.shared.video.read import content_bytes, content_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +54,6 @@ class ManifestUpdate:
     """The table of labels."""
     new_videos: tuple[str, ...] = ()
     """Videos that had no split."""
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    """Earlier id of each video whose id has changed; it keeps its split."""
     new_classes: tuple[str, ...] = ()
     """Classes that are added at the end of the list."""
     removed_videos: tuple[str, ...] = ()
@@ -96,7 +91,6 @@ class ManifestUpdate:
         """Return what has changed, in plain words."""
         named = (
             (self.new_videos, "new video", "new videos"),
-            ([f"{old} to {new}" for new, old in self.renamed.items()], "renamed video"),
             (self.new_classes, "new class", "new classes"),
             (self.corrected, "corrected label", "corrected labels"),
             (self.left_out, "row left out", "rows left out"),
@@ -113,7 +107,6 @@ class ManifestUpdate:
         return {
             "manifest": self.manifest,
             "new_videos": {name: list(self.splits.get(name, ())) for name in self.new_videos},
-            "renamed": dict(self.renamed),
             "new_classes": list(self.new_classes),
             "removed_videos": list(self.removed_videos),
             "unused_classes": list(self.unused_classes),
@@ -184,28 +177,22 @@ def plan_update(
     _check_case(new_classes, old, table=corrections or table, path=folder / labels.classes)
     splits: dict[str, tuple[Split, ...]] = {}
     listed = {row.video for row in rows.values()}
-    earlier: dict[str, str] = {}
     known: dict[str, tuple[Split, ...]] | None = None
     if labels.split_table is not None:
         path = folder / labels.split_table
         known = read_splits(path, labels)
-        earlier = _earlier_names(manifest, folder, known.keys() - listed, listed)
-        moved = {new: known[old] for new, old in earlier.items() if new not in known}
-        splits = moved | _new_splits(table, labels, rows, known=known | moved)
+        splits = _new_splits(table, labels, rows, known=known)
         if splits:
             files[path] = _with_rows(path, splits)
-    removed = (known or {}).keys() - listed - {*earlier.values()}
-    renamed = {new: old for new, old in earlier.items() if new in splits}
     if new_classes:
         path = folder / labels.classes
         files[path] = _with_lines(path, "".join(f"{own}\n" for own in new_classes))
     return ManifestUpdate(
         manifest=name,
         table=table,
-        new_videos=tuple(video for video in splits if video not in renamed),
-        renamed=renamed,
+        new_videos=tuple(splits),
         new_classes=new_classes,
-        removed_videos=tuple(video for video in known or () if video in removed),
+        removed_videos=tuple(video for video in known or () if video not in listed),
         unused_classes=tuple(own for own in old if own not in used),
         splits=splits,
         classes=(*old, *new_classes),
@@ -213,30 +200,6 @@ def plan_update(
         files=files,
         **corrected,
     )
-
-
-def _earlier_names(
-    manifest: Manifest, folder: Path, removed: Set[str], listed: Iterable[str]
-) -> dict[str, str]:
-    """Return the earlier id of each listed video with the content of a removed one, as far as the
-    shards that `orn run` and `orn detect` write by default know it."""
-    earlier: dict[str, str] = {}
-    if not removed:
-        return earlier
-    from orn.shared.shards.detection_folder import DetectionFolder  # imports zarr
-
-    with suppress(PipelineError):  # no shards
-        shards = DetectionFolder(Path("shards", manifest.name))
-        entries = [shards.entry(video) for video in removed if video in shards]
-        old_of = {(entry.source_bytes, entry.source_digest): entry.id for entry in entries}
-        sizes, are_folders = {size for size, _ in old_of}, manifest.form == "frames"
-        ids = sorted(listed) if sizes else ()
-        files = find_videos(folder, manifest.videos.pattern, ids, are_folders=are_folders)
-        for video, (path, _) in files.items():
-            size = content_bytes(path)
-            if size in sizes and (old := old_of.get((size, content_digest(path)))) is not None:
-                earlier[video] = old
-    return earlier
 
 
 def _check_case(new: Sequence[str], old: Mapping[str, int], *, table: Path, path: Path) -> None:

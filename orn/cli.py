@@ -60,7 +60,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "export": ("orn.commands.export:export", "Export a run as a portable model folder."),
     },
     "Look and compare": {
-        "inspect": ("orn.commands.inspect:inspect", "Summarize a shard or show one frame."),
+        "inspect": ("orn.commands.inspect:inspect", "Summarize a shard or show its frames."),
         "report": ("orn.commands.report:report", "Write an HTML report of a run."),
         "compare": ("orn.commands.compare:compare", "Compare two runs on the same segments."),
         "runs": ("orn.commands.compare:runs", "List runs side by side."),
@@ -68,22 +68,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "eval-epic100": (
             "orn.commands.compare:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics of two runs.",
-        ),
-        "bench object-head": (
-            "orn.commands.bench:object_head",
-            "Measure the object head against plain loops.",
-        ),
-        "bench train-step": (
-            "orn.commands.bench:train_step",
-            "Measure a training step against plain loops.",
-        ),
-        "bench loader": (
-            "orn.commands.bench:loader",
-            "Measure the clip loader against videos and pickles.",
-        ),
-        "bench detect": (
-            "orn.commands.bench:detect",
-            "Measure detection against inference_detector.",
         ),
         "bench gpu": ("orn.commands.bench:gpu", "Run all measurements on a GPU."),
     },

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,9 @@ def wrong(page: str) -> Iterator[str]:
     """Commands, options and targets of a page that are not there."""
     for words in (words for code in codes(page) for words in _ORN.findall(code)):
         yield from wrong_words(words, words.split(" && ")[0])
+    for module in re.findall(r"python -m (orn\.[\w.]+)", page):
+        if module != "orn.benchmarks.NAME" and find_spec(module) is None:
+            yield f"python -m {module}: there is no such module"
     for target in (target for code in codes(page) for target in _MAKE.findall(code)):
         if target not in TARGETS:
             yield f"make {target}: there is no such target"

@@ -94,12 +94,6 @@ def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> 
     run_orn("report", line.run, "--device", "cpu")
     shard = Path(line.options["--shards"]) / "shard-000000.zarr.zip"
     run_orn("inspect", shard, "--html", tmp_path / "page", "--data", line.options["--data"])
-    [first, *_] = run_orn("inspect", shard, "--video", "film/2", "--frame", 0, "--json").json[
-        "detections"
-    ]
-    assert first["class_scores"] == pytest.approx(
-        {"kettle": 0.9, "whisk": 0.5, "background": 0.1}, abs=1e-3
-    )
     pages = [line.run / "report.html", *tmp_path.rglob("*.html")]
     assert len(pages) == 3
     for entry in pages:

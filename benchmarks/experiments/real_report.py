@@ -227,7 +227,7 @@ def _parts(
     both = []
     for temperature_N3 in (np.ones(3), fitted_N3):
         model_NA = np.zeros(network_NA.shape)
-        model_NA[known_N] = logits.whole(temperature_N3, multi_label=False)
+        model_NA[known_N] = logits.whole(temperature_N3)
         both.append(model_NA)
     return both[0], both[1]
 

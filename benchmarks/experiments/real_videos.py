@@ -49,9 +49,7 @@ SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "single-objects": (
         *("model.relation_frames=same", "model.clique_size=1", "model.pair_geometry=false"),
     ),
-    "no-trend": (*("model.aggregation=mean_and_deviation", "model.reasoning=mean_and_deviation"),),
     "no-motion": ("model.motion=false",),
-    "unweighted": ("model.relation_pooling=mean",),
     "unscaled": ("model.given_scale=1.0",),
     "no-positions": ('model.object_parts=["appearance","class"]', "model.pair_geometry=false"),
     "no-change": ("model.feature_change=false",),

@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from orn.shared.video.read import read_frames
+
 SHARD, VIDEO, FRAMES = "shards/demo/shard-000002.zarr.zip", "validation-000000", (2, 3, 5)
 RUN = Path("runs/demo")
 OUT = Path(__file__).parent
@@ -22,11 +24,6 @@ OUT = Path(__file__).parent
 def save(picture: Image.Image, name: str) -> None:
     """Write a WebP file of moderate size."""
     picture.convert("RGB").save(OUT / name, quality=70, method=6)
-
-
-def joined(paths: list[Path]) -> Image.Image:
-    """Join pictures side by side."""
-    return Image.fromarray(np.concatenate([np.asarray(Image.open(path)) for path in paths], axis=1))
 
 
 def photograph(browser: Any, address: str, width: int, height: int, **options: Any) -> Image.Image:
@@ -41,12 +38,12 @@ def photograph(browser: Any, address: str, width: int, height: int, **options: A
 
 
 with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-    folder = Path(name)
-    masks = [folder / f"{frame}.png" for frame in FRAMES]
-    for frame, path in zip(FRAMES, masks, strict=True):
-        options = ("--video", VIDEO, "--frame", str(frame), "--overlay", str(path))
-        subprocess.run(["orn", "inspect", SHARD, "--data", "data", *options], check=True)
-    save(joined(masks), "look_masks.webp")
+    drawn = Path(name) / "video.mp4"
+    options = ("--video", VIDEO, "--overlay", str(drawn))
+    subprocess.run(["orn", "inspect", SHARD, "--data", "data", *options], check=True)
+    frames = [frame.image for frame in read_frames(drawn)]
+    side_by_side = np.concatenate([frames[number] for number in FRAMES], axis=1)
+    save(Image.fromarray(side_by_side), "look_masks.webp")
     browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"))
     at = f"{(RUN.resolve() / 'objects' / 'index.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
     save(photograph(browser, at, 1280, 1100), "look_page.webp")

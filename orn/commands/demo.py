@@ -8,6 +8,7 @@ import click
 from orn.commands import options
 from orn.commands.output import echo_result, echo_text
 from orn.shared.jobs.progress import TERMINAL
+from orn.shared.text_summary import text_of
 
 
 @click.command("demo")
@@ -36,4 +37,4 @@ def demo_world(**typed: Any) -> None:
     from orn.demo.world import WorldConfig, draw_world
 
     world = draw_world(options.config_of(WorldConfig, typed), TERMINAL)
-    echo_text(world.summary(), err=True)
+    echo_text(text_of(world.summary()), err=True)

@@ -14,18 +14,16 @@ from orn.shared.text import counted, escape
 
 @click.command("inspect")
 @click.argument("shard", metavar="SHARD", type=options.PATH)
-@click.option(*("--video", "video_id"), metavar="ID", help="Show one frame of this video.")
-@click.option(
-    *("--frame", "index"),
-    type=click.IntRange(0, 1000000000),
-    help="Index of the frame to show, from 0.",
-)
-@click.option("--seconds", type=float, help="Time of the frame to show.")
 @click.option(
     "--overlay",
     type=options.PATH,
     metavar="OUT",
-    help="Draw the frame as OUT.png, or the video as OUT.mp4.",
+    help="Draw masks over a video: OUT.mp4.",
+)
+@click.option(
+    *("--video", "video_id"),
+    metavar="ID",
+    help="Video to draw.  [default: the only one of SHARD]",
 )
 @click.option(
     "--html",
@@ -48,9 +46,8 @@ from orn.shared.text import counted, escape
 def inspect(*, as_json: bool, **typed: Any) -> int:
     """Show the contents of a SHARD: videos, detector, classes and sizes.
 
-    With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
-    over one frame or a video; with --html, write a page. Missing frames are gray; the exit code is
-    then 3 for --overlay.
+    With --overlay, draw masks over a video; with --html, write a page of all frames and their
+    objects. Missing frames are gray; the exit code is then 3 for --overlay.
     """
     from orn.inspection.inspect_shard import InspectConfig, inspect_shard
 

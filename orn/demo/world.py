@@ -31,6 +31,7 @@ from orn.shared.jobs.outputs import begun_with, check_output_folder, check_same_
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.workers import in_workers
 from orn.shared.text import counted
+from orn.shared.text_summary import Outcome
 
 WORLD = "demo"
 """Name of the data set."""
@@ -154,22 +155,9 @@ class WorldConfig:
     """Random seed."""
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnWorld:
-    """A world that is there."""
-
-    folder: Path
-    drawn: int
-    """Number of films that were drawn."""
-
-    def summary(self) -> str:
-        """Return how many films were drawn."""
-        done = f"{counted(self.drawn, 'film')} drawn" if self.drawn else "complete"
-        return f"{self.folder}: {done}"
-
-
-def draw_world(config: WorldConfig, reporter: Reporter = SILENT) -> DrawnWorld:
+def draw_world(config: WorldConfig, reporter: Reporter = SILENT) -> Outcome:
     """Draw the missing films of the demo."""
     root = data_root_of(load_manifest("demo"), config.data_root)
     drawn = write_world(root, reporter, films=_FILMS, seed=config.seed, workers=usable_cores())
-    return DrawnWorld(root / WORLD, drawn)
+    done = f"{counted(drawn, 'film')} drawn" if drawn else "complete"
+    return Outcome({"drawn": drawn}, lambda _: f"{root / WORLD}: {done}")

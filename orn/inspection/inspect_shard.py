@@ -1,15 +1,15 @@
-"""Show the contents of a shard: its summary, one frame, masks over pictures, or a page."""
+"""Show the contents of a shard: its summary, a video with masks, or a page."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.load import files_of
-from orn.inspection import overlay, summary
+from orn.inspection import summary
+from orn.inspection.overlay import draw_film
 from orn.inspection.page.write import check_page_output, write_page
 from orn.inspection.shard_videos import ActivityLabels, data_of_shard, labels_of, pictures_of_shard
 from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError
@@ -29,13 +29,9 @@ class InspectConfig:
     shard: Path
     """The shard."""
     video_id: str | None = None
-    """Id of the video of the frame to show."""
-    index: int | None = None
-    """Index of the frame to show, from 0."""
-    seconds: float | None = None
-    """Time of the frame to show, in seconds."""
+    """Id of the video to draw; may be omitted if the shard has only one."""
     overlay: Path | None = None
-    """PNG or MP4 file of the drawn frame or video."""
+    """MP4 file of the drawn video."""
     html: Path | None = None
     """Folder of a page with all frames."""
     score_threshold: float | None = None
@@ -45,18 +41,11 @@ class InspectConfig:
     data_root: Path | None = None
     """Folder of all data sets; default: the plan's, else the manifest's."""
 
-    @property
-    def draws_video(self) -> bool:
-        """Whether the overlay is a video instead of a picture."""
-        return self.overlay is not None and self.overlay.suffix.lower() == ".mp4"
-
     def __post_init__(self) -> None:
-        if self.overlay is not None and self.overlay.suffix.lower() not in (".png", ".mp4"):
-            raise ConfigError(f"--overlay: expected OUT.png or OUT.mp4, got {self.overlay}")
-        if self.index is not None and self.seconds is not None:
-            raise ConfigError("--frame and --seconds: expected at most one, got both; omit one")
-        if self.draws_video and (self.index, self.seconds) != (None, None):
-            raise ConfigError("--frame and --seconds draw one frame; pass --overlay OUT.png")
+        if self.overlay is not None and self.overlay.suffix.lower() != ".mp4":
+            raise ConfigError(f"--overlay: expected OUT.mp4, got {self.overlay}")
+        if self.video_id is not None and self.overlay is None:
+            raise ConfigError("--video selects the video to draw; pass --overlay OUT.mp4")
         if self.html is not None and self.html.suffix.lower() in (".html", ".htm"):
             raise ConfigError(
                 f"--html: expected a folder, got {self.html}; omit {self.html.suffix}"
@@ -64,22 +53,16 @@ class InspectConfig:
 
 
 def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Outcome:
-    """Summarize a shard or one of its frames, or draw its masks; the exit code is 3 if a picture is
-    missing under an overlay.
+    """Summarize a shard or draw its masks; the exit code is 3 if a picture is missing under an
+    overlay.
 
     Raises:
-        PipelineError: if the shard is damaged, or there is no such frame or picture.
+        PipelineError: if the shard is damaged, or there is no such video.
     """
     path = config.shard
     shard = Shard(path)
-    place = config.video_id, config.index, config.seconds
-    frame_of = partial(
-        summary.find_frame, video_id=config.video_id, index=config.index, seconds=config.seconds
-    )
     if config.overlay is None and config.html is None:
-        if place == (None, None, None):
-            return Outcome(summary.summarize(shard), summary.as_summary)
-        return Outcome(summary.frame_to_dict(frame_of(shard)), summary.frame_summary)
+        return Outcome(summary.summarize(shard), summary.as_summary)
     check_output_files([config.overlay], reads=_inputs(path, config))
     if config.html is not None:
         check_page_output(config.html)
@@ -89,14 +72,9 @@ def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Outcome
         threshold = shard.detector.thresholds.get("score", 0)
     made: dict[str, Any] = {}
     if config.overlay is not None:
-        out = config.overlay
-        made = {"overlay": str(out)} | (
-            overlay.draw_film(
-                shard, pictures, out, config.video_id, reporter, score_threshold=threshold
-            )
-            if config.draws_video
-            else overlay.draw_picture(frame_of(shard), pictures, out, score_threshold=threshold)
-        )
+        out, video_id = config.overlay, config.video_id
+        drawn = draw_film(shard, pictures, out, video_id, reporter, score_threshold=threshold)
+        made = {"overlay": str(out)} | drawn
     if config.html is not None:
         labels = _labels(shard, config)
         page = write_page(

@@ -1,4 +1,4 @@
-"""A shard, and one of its frames, as JSON objects and as text."""
+"""A shard as a JSON object and as text."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -6,19 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.errors import ConfigError, ShardFormatError, ShardNotFoundError
-from orn.shared.masks import rle
-from orn.shared.masks.rules import background_scores
-from orn.shared.shards.shard import Shard, ShardFrame
-from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, VideoEntry
-from orn.shared.text import counted, nearest
-from orn.shared.text_summary import Summary, Table, first_rows
+from orn.shared.errors import ShardFormatError
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION
+from orn.shared.text_summary import Summary, first_rows
 from orn.shared.video.frame import describe_rate
 
 _MOST_SHOWN = 20
 """Maximum number of videos and classes in the text; the JSON output lists all."""
-_LEAST_SHOWN_SCORE = 0.01
-"""Class scores below this value are not listed."""
 
 
 def summarize(shard: Shard) -> dict[str, Any]:
@@ -126,132 +121,3 @@ def _video_row(video: Mapping[str, Any]) -> tuple[str, ...]:
         f"{first:.3f} - {last:.3f}",
         f"{video['detections']:,}",
     )
-
-
-def chosen_video(shard: Shard, video_id: str | None) -> tuple[VideoEntry, int, int]:
-    """Return the video with this id, and the first and last + 1 of its rows; None selects the only
-    video.
-
-    Raises:
-        ConfigError: if the shard has several videos and no id is given.
-        ShardNotFoundError: if the shard does not contain the video or none of its frames.
-    """
-    videos = {video.id: video for video in shard.videos}
-    if video_id is None:
-        if len(videos) != 1:
-            such_as = f", such as {shard.videos[0].id!r}" if videos else ""
-            raise ConfigError(
-                f"{shard.path}: expected one video, got {len(videos)}; select one with "
-                f"--video{such_as}"
-            )
-        video_id = shard.videos[0].id
-    if video_id not in videos:
-        hint = f"; the nearest is {nearest(video_id, videos)!r}" if videos else ""
-        raise ShardNotFoundError(f"{shard.path}: no video {video_id!r}{hint}")
-    start, stop = shard.video_rows(video_id)
-    if start == stop:
-        raise ShardNotFoundError(f"{shard.path}: video {video_id!r} has no frames")
-    return videos[video_id], start, stop
-
-
-def find_frame(
-    shard: Shard, *, video_id: str | None, index: int | None, seconds: float | None = None
-) -> ShardFrame:
-    """Return a frame of a video by its index in the decoded stream or by its time.
-
-    Args:
-        shard: the shard.
-        video_id: id of the video; may be None if the shard has only one video.
-        index: index of the frame; the first frame if both `index` and `seconds` are None.
-        seconds: time of the frame; the nearest frame within one frame interval is returned.
-
-    Raises:
-        ConfigError: if `video_id` is required.
-        ShardNotFoundError: if the shard does not contain the video or the frame.
-        ShardFormatError: if the frame is damaged or violates `orn.shared.masks.rules`.
-    """
-    video, start, stop = chosen_video(shard, video_id)
-    index_f, seconds_f = shard.frame_index()[start:stop], shard.frame_seconds()[start:stop]
-    row = 0
-    if seconds is not None:
-        row = int(np.abs(seconds_f - seconds).argmin())
-        if not abs(seconds_f[row] - seconds) <= 1 / video.rate:
-            raise ShardNotFoundError(
-                f"{shard.path}: no frame of video {video.id!r} at {seconds:g} s; "
-                f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s; "
-                f"the video's frames span {seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s"
-            )
-    elif index is not None:
-        row = int(np.abs(index_f - index).argmin())
-        if index_f[row] != index:
-            raise ShardNotFoundError(
-                f"{shard.path}: no frame {index} in video {video.id!r}; its frames: "
-                f"{len(index_f):,} from {index_f[0]} to {index_f[-1]}, the nearest {index_f[row]}"
-            )
-    return shard.whole_frame(start + row, shard.checked_frame(start + row))
-
-
-def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
-    """Return a frame as plain values for JSON; masks as COCO compressed run lengths."""
-    detections = frame.detections
-    return {
-        "video": frame.video.id,
-        "frame": frame.index,
-        "seconds": frame.seconds,
-        "height": detections.height,
-        "width": detections.width,
-        "detections": [
-            {
-                "class": frame.class_names[detections.labels[row]],
-                "score": float(detections.scores[row]),
-                "box": [float(edge) for edge in detections.boxes[row]],
-                "mask_area": rle.area(detections.masks[row]),
-                "mask": {
-                    "size": [detections.height, detections.width],
-                    "counts": detections.masks[row].decode("ascii"),
-                },
-                "class_scores": _class_scores(frame, row),
-                "track": None if detections.tracks is None else int(detections.tracks[row]),
-            }
-            for row in range(len(detections))
-        ],
-    }
-
-
-def frame_summary(frame: Mapping[str, Any]) -> Summary:
-    """Return the result of `frame_to_dict` as text."""
-    detections = frame["detections"]
-    title = (
-        f"{frame['video']}  frame {frame['frame']}, {frame['seconds']:.3f} s, "
-        f"{frame['width']} x {frame['height']}: "
-    )
-    if not detections:
-        return Summary(title=f"{title}no detections")
-    header = ("", "class", "score", "x1", "y1", "x2", "y2", "mask px", "class scores")
-    rows = []
-    for row, one in enumerate(detections):
-        listed = "unknown"
-        if one["class_scores"] is not None:
-            best = sorted(one["class_scores"].items(), key=lambda item: -item[1])[:3]
-            listed = ", ".join(f"{name} {score:.2f}" for name, score in best)
-        edges = (f"{edge:.1f}" for edge in one["box"])
-        score, area = f"{one['score']:.3f}", str(one["mask_area"])
-        rows.append((str(row), one["class"], score, *edges, area, listed))
-    return Summary(
-        title=f"{title}{counted(len(detections), 'detection')}",
-        tables=[Table(header=header, rows=rows)],
-    )
-
-
-def _class_scores(frame: ShardFrame, row: int) -> dict[str, float] | None:
-    """Return the highest class scores and the background score; None if they are unknown."""
-    class_scores_NS = frame.detections.class_scores
-    if class_scores_NS is None:
-        return None
-    scores_S = class_scores_NS[row].astype(np.float64)
-    shown = {
-        frame.class_names[label]: float(scores_S[label])
-        for label in np.flatnonzero(scores_S >= _LEAST_SHOWN_SCORE)
-    }
-    shown["background"] = float(background_scores(scores_S[None], frame.score_kind)[0])
-    return shown

@@ -8,6 +8,7 @@ T described times, B times of a block, A outputs.
 
 import csv
 import io
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
 from orn.shared.errors import CheckpointError
-from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
+from orn.shared.text import counted
 from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, compute_maps
 from orn.stage2_train.clips.batches import collate
@@ -34,6 +36,8 @@ from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.trained import OpenedModel
+
+logger = logging.getLogger(__name__)
 
 _KEPT_BYTES = 16 * 2**20
 """Size of the cache for objects, which is small because windows only move forward."""
@@ -138,7 +142,7 @@ def predict_film(
     seconds_T = frames.seconds
     windows = [window_at(video.id, seconds, window) for seconds in seconds_T.tolist()]
     logits = _logits(model, windows, frames, detections, advance)
-    whole_TA = logits.whole(model.temperatures.row(), multi_label=is_multi)
+    whole_TA = logits.whole(model.temperatures.row()).astype(np.float32)
     check_finite({"model": whole_TA}, [own.id for own in windows], of=model.path)
     chances_TA = probabilities(whole_TA, multi_label=is_multi)
     return FilmPrediction(
@@ -170,10 +174,14 @@ def _logits(
     """Return the logits of the parts of a model for the windows of a film."""
     config = model.config
     has_maps = config.recipe.model.has_frozen_maps
-    settings = clip_settings(config.recipe, task=config.dataset.task, has_maps=has_maps)
+    settings = replace(
+        clip_settings(config.recipe, task=config.dataset.task, has_maps=has_maps),
+        may_lack_objects=True,
+    )
     labeled = [_with_some_label(window) for window in windows]
     clips = ClipDataset(labeled, frames, detections, settings, cache_bytes=_KEPT_BYTES)
     film = detections.video(windows[0].video_id)
+    _warn_without_objects(film, frames.seconds)
     head = model.film_head
     features = head.inputs.blocks(frames, film) if head else None
     network, described = [], []
@@ -191,6 +199,16 @@ def _logits(
         forest=forest.of_segments(windows, detections, frames) if forest else None,
         film=head.heads.logits(np.concatenate(described)) if head else None,
     )
+
+
+def _warn_without_objects(film: VideoDetections, seconds_T: NDArray[np.float64]) -> None:
+    lacking = int((film.near_rows(seconds_T, video_F=seconds_T) < 0).sum())
+    if lacking:
+        logger.warning(
+            "video %s: %s have no detections near, and count as without objects",
+            film.video.id,
+            f"{lacking:,} of {counted(len(seconds_T), 'time')}",
+        )
 
 
 def _with_some_label(window: Segment) -> Segment:

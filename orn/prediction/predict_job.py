@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Video
 from orn.prediction.detecting import (
     Objects,
@@ -33,14 +31,13 @@ from orn.prediction.video import check_pairs, predict_video
 from orn.shared.echo import json_text
 from orn.shared.errors import (
     ConfigError,
-    PipelineError,
 )
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.shard_folder import files_of_shards
-from orn.shared.text import counted, first_few
+from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.find_run import local_folder
@@ -131,7 +128,6 @@ def predict_videos(
         from orn.prediction.prediction_page import PredictionPage  # importing it takes a second
 
         page = PredictionPage(model=model, num_videos=len(videos))
-    _warn_of_trained(model, videos)
     failed, tables = list[FailedVideo](), list[Summary]()
     segments: dict[str, Sequence[SegmentPrediction]] = {}
     try:
@@ -167,31 +163,6 @@ def predict_videos(
         if tables and not (fitted_on := model.temperatures.fitted_on):
             reporter.line(meaning_of_percentages(fitted_on))
     return PredictedVideos(segments=segments, failed=failed, num_videos=len(videos))
-
-
-def _warn_of_trained(model: OpenedModel, videos: Sequence[Video]) -> None:
-    """Warn about videos with which the network was trained, as far as the run knows its data."""
-    recorded = model.config.paths(model.path)
-    if recorded is None:
-        return
-    with suppress(PipelineError):  # the data set is gone
-        root = recorded.data_root / load_manifest(recorded.manifest).root
-        below = (f"{root.resolve()}{os.sep}", f"{root.absolute()}{os.sep}")
-        given = {os.path.realpath(video.path): video.id for video in videos}
-        absolute = (str(video.path.absolute()) for video in videos)  # perhaps through links
-        if not any(path.startswith(below) for path in chain(given, absolute)):
-            return
-        dataset = load_dataset(recorded.manifest, recorded.data_root)
-        splits = model.config.recipe.data.training_splits
-        trained = {segment.video_id for segment in dataset.segments if segment.split in splits}
-        paths = (os.path.realpath(video.path) for video in dataset.videos if video.id in trained)
-        if names := [given[path] for path in paths if path in given]:
-            logger.warning(
-                "%s: trained with %s of these (such as %s), whose predictions say little",
-                model.path,
-                counted(len(names), "video"),
-                first_few(names),
-            )
 
 
 def _objects(

@@ -147,8 +147,8 @@ class PredictionPage:
         why = [] if own is None else own.clip.sentences(_LISTED_PAIRS)
         if own is None or not why:
             return card | {"why": why}
-        decided = " ".join(filter(None, (own.clip.decided_text(), own.clip.focus_text())))
-        return card | {"why": why, "decided": decided, "detected": own.clip.detected_text()}
+        decided, detected = own.clip.decided_text(), own.clip.detected_text()
+        return card | {"why": why, "decided": decided, "detected": detected}
 
     def _lanes(
         self,

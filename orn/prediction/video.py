@@ -31,7 +31,6 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.parts.temperatures import PartLogits
-from orn.stage2_train.report.focus import focus_of
 from orn.stage2_train.report.importance import explain
 from orn.stage2_train.report.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
@@ -149,7 +148,6 @@ def predict_video(
             predicted_B = next(iter(heads.values())).argmax(axis=1)
             class_B = torch.from_numpy(predicted_B).to(model.device)
             explained = explain(model.network, inputs, heads=model.heads, class_B=class_B)
-            focus = focus_of(model.network, inputs, class_B, heads=model.heads)
         for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
             start, stop = _ends(times[number], seconds_F)
             logits = {name: logits_BA[row] for name, logits_BA in heads.items()}
@@ -170,7 +168,6 @@ def predict_video(
                     activity=model.classes[label],
                     pairs=explained.pairs_of(row, pairs) if pairs else None,
                     decided_by=deciding_parts(logits, label) if pairs else None,
-                    focus=focus[row] if pairs and focus else None,
                 ),
             )
 
@@ -190,7 +187,7 @@ def _logits(
     if model.forest is not None:
         by_name["forest"] = model.forest.of_segments(segments, detections, frames)
         parts = replace(parts, forest=by_name["forest"])
-    return parts.by_head(by_name, model.temperatures.row(), multi_label=model.is_multi_label)
+    return parts.by_head(by_name, model.temperatures.row())
 
 
 def check_pairs(model: OpenedModel, pairs: int) -> None:

@@ -30,8 +30,6 @@ from orn.stage2_train.training.initial_weights import find_initial_weights, imag
 from orn.stage2_train.training.train_config import TrainConfig
 from orn.steps.plan_run import Pipeline, saved_settings
 
-_FASTER = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
-"""Options to advise on a machine without a GPU."""
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""
 
@@ -83,15 +81,10 @@ def describe_run(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) ->
     Raises:
         ConfigError: if `--fresh` must not remove a folder.
     """
-    device, objects = choose_device("auto"), pipeline.objects
     remaining = remaining_steps(steps, pipeline)
-    chosen: tuple[object, ...] = (dataset.detector.config,)
-    if isinstance(objects, DetectConfig):
-        chosen += (objects.config, objects.checkpoint, objects.detector, objects.rate)
-    is_usual = isinstance(objects, DetectConfig) and not any(chosen)
     return {
         "dataset": dataset.name,
-        "device": device,
+        "device": choose_device("auto"),
         "steps": [
             {
                 "step": step.name,
@@ -105,7 +98,6 @@ def describe_run(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) ->
         "new_run": _new_run(remaining, pipeline),
         "downloads": sorted({step.download for step in remaining if step.download}),
         "advice": list(pipeline.advice),
-        "faster": _FASTER if is_usual and device == "cpu" else None,
     }
 
 
@@ -127,7 +119,7 @@ def as_summary(described: dict[str, Any]) -> Summary:
     rows = [
         (step["step"], step["remaining"], time_text(step["seconds"])) for step in described["steps"]
     ]
-    removed, faster = described["removed"], described["faster"]
+    removed = described["removed"]
     notes = [
         *filter(None, [described["new_run"]]),
         *(f"warning: {advice}" for advice in described["advice"]),
@@ -137,8 +129,6 @@ def as_summary(described: dict[str, Any]) -> Summary:
     ]
     if removed:
         notes.append(f"--fresh removes {'; '.join(removed)}.")
-    if faster:
-        notes.append(f"Without a GPU, Mask R-CNN on every frame takes long; {faster} is faster.")
     rows.append(("total", "", time_text(described["seconds"])))
     return Summary(tables=[Table(header=("step", "remaining", "time"), rows=rows)], notes=notes)
 

@@ -44,6 +44,8 @@ _NUM_CLIPS = 16
 """Clips that are read, evenly spaced; all others are read only if these have no object."""
 OBJECTS_BYTES = 256 * 2**20
 """Total cache size for decoded detections, over all processes of a loader."""
+_NOT_NEAR = -1
+"""Row of a frame without detections near it."""
 _TIMES_BYTES = 64 * 2**20
 """Total cache size for times of detections, over all processes; a 10 s clip takes 5 kB and its
 shard 20 kB."""
@@ -77,14 +79,16 @@ class ObjectCache:
         frames_T: NDArray[np.int64],
         settings: ClipSettings,
     ) -> list[FrameObjects]:
-        """Return the objects that belong to T frames of a video."""
+        """Return the objects that belong to T frames of a video, which are none where
+        `settings.may_lack_objects` and no detections are near."""
         detections = self._detections(request, video_id)
         if settings.as_authors and detections.num_frames:
             rows = (frames_T * detections.num_frames // len(seconds_F)).tolist()
         else:
-            rows = detections.nearest_rows(seconds_F[frames_T], video_F=seconds_F).tolist()
+            near = detections.near_rows if settings.may_lack_objects else detections.nearest_rows
+            rows = near(seconds_F[frames_T], video_F=seconds_F).tolist()
         kept: dict[int, Any] = {row: self._objects.get((video_id, row)) for row in rows}
-        missing = [row for row, objects in kept.items() if objects is None]
+        missing = [row for row, objects in kept.items() if objects is None and row >= 0]
         frames = [detections.frame(row) for row in missing]
         try:
             made = objects_of_frames(
@@ -96,6 +100,9 @@ class ObjectCache:
         for row, objects in zip(missing, made, strict=True):
             kept[row] = objects
             _keep(self._objects, (video_id, row), objects)
+        if _NOT_NEAR in kept:
+            any_frame, rules = detections.frame(0), self.detections.rules
+            (kept[_NOT_NEAR],) = objects_of_frames([any_frame], rules, score_threshold=np.inf)
         return [kept[row] for row in rows]
 
     def _detections(self, request: ClipRequest, video_id: str) -> VideoDetections:

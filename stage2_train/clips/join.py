@@ -96,7 +96,8 @@ def join_split(
         split: name of the split.
         clips: their frames.
         detections: their detections.
-        partial: whether to skip segments with missing data instead of raising an error.
+        partial: whether to skip segments with missing data instead of raising an error; windows of
+            long videos are kept where detections are missing.
         by_time: whether frames and detections are matched by time.
 
     Raises:
@@ -111,6 +112,9 @@ def join_split(
     if by_time:
         there = [segment for segment in segments if problems[segment.video_id] is None]
         far = _without_detections(there, clips.frames, detections)
+    keeps_far = partial and dataset.films is not None
+    if keeps_far:
+        _warn(f"{dataset.name}, {split}", far.values(), "has no objects there")
     usable: list[Segment] = []
     skipped = [
         SkippedSegment(
@@ -126,7 +130,7 @@ def join_split(
         problem = problems[segment.video_id] or _segment_problem(segment, dataset, clips)
         if problem is not None:
             skipped.append(SkippedSegment(id=segment.id, reason=problem[0], remedy=problem[1]))
-        elif segment.id in far:
+        elif segment.id in far and not keeps_far:
             skipped.append(far[segment.id])
         else:
             usable.append(segment)

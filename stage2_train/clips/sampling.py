@@ -94,6 +94,8 @@ class ClipSettings:
     as_authors: bool = False
     """Whether frames are sampled, matched with detections by the ratio of their numbers, and
     objects ordered as in the authors' released code, and unsure labels count as negative."""
+    may_lack_objects: bool = False
+    """Whether frames without detections near their time have no objects, instead of an error."""
     has_one_clip: bool = False
     """Whether each segment has only the frames of its centered clip."""
     draws_one_of: int | None = None

@@ -233,16 +233,16 @@ def _calibrated(
     assert parts is not None
     if not is_fitted_here:
         fitted = model.temperatures
-        row_N4 = np.broadcast_to(fitted.row(), (len(labels), 4))
-        return replace(predictions, temperatures=row_N4, fitted_on=fitted.fitted_on)
+        row_N3 = np.broadcast_to(fitted.row(), (len(labels), 3))
+        return replace(predictions, temperatures=row_N3, fitted_on=fitted.fitted_on)
     if request.split == "test":
         return predictions
     groups = predictions.groups or predictions.ids
-    temperature_N4 = cross_fitted(parts, labels, predictions.unsure, groups=groups)
+    temperature_N3 = cross_fitted(parts, labels, predictions.unsure, groups=groups)
     is_fitted = len(labels) >= FEWEST_SEGMENTS
     return replace(
         predictions,
-        temperatures=temperature_N4,
+        temperatures=temperature_N3,
         fitted_on="other groups of the validation split" if is_fitted else "",
     )
 

@@ -70,9 +70,9 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
     if predictions.parts is not None:  # not of a baseline
         *of_folds, _ = fold_temperatures(own, rate=first.films.rate if first.films else None)
         rows = [fitted.row() for fitted in of_folds]
-        temperature_N4 = np.repeat(rows, [len(part.ids) for part in own], axis=0)
+        temperature_N3 = np.repeat(rows, [len(part.ids) for part in own], axis=0)
         fitted_on = next((fitted.fitted_on for fitted in of_folds if fitted.fitted_on), "")
-        predictions = replace(predictions, temperatures=temperature_N4, fitted_on=fitted_on)
+        predictions = replace(predictions, temperatures=temperature_N3, fitted_on=fitted_on)
         calibration = {"calibration": calibration_values(predictions)}
     values = measured_values(predictions, first.classes, first.metric) | calibration
     if films := [file.films for file in files if file.films is not None]:

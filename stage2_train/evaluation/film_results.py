@@ -265,8 +265,8 @@ def with_decoder(
     """
     if training is None:
         training = labels_of_stretches(predictions, rate)
-    row_N4 = np.broadcast_to(fitted.row(), (len(predictions.ids), 4))
-    calibrated = replace(predictions, temperatures=row_N4)
+    row_N3 = np.broadcast_to(fitted.row(), (len(predictions.ids), 3))
+    calibrated = replace(predictions, temperatures=row_N3)
     decoder = decoder_of(training, calibrated, rate, predictions.logits.shape[1])
     return replace(fitted, decoder=decoder)
 

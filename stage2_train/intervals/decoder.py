@@ -22,8 +22,8 @@ from orn.stage2_train.intervals.records import Interval, runs_of
 from orn.stage2_train.intervals.semi_markov import Paths, Weights, decode, fit_paths
 from orn.stage2_train.intervals.tally import OVERLAPS, tally_labels
 
-_PRIOR_EXPONENTS = (0.0, 0.25, 0.5)
-_PATH_WEIGHTS = (0.25, 0.5, 1.0)
+_PRIOR_EXPONENTS = (0.0, 0.125, 0.25, 0.375, 0.5)
+_PATH_WEIGHTS = (0.1, 0.25, 0.5, 1.0)
 """Weights from which those of a model are chosen."""
 FEWEST_FILMS = 3
 """Films below which no weights are chosen."""

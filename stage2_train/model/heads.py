@@ -5,7 +5,7 @@ B clips, T time steps, M = B * T frames folded, D features per step, R width of 
 channels of a map, h w cells, A activity classes. Times of the steps are in seconds.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,8 @@ _SCALES = (2.0, 8.0, 8.0)
 tenth of their means, and a classifier learns little from them with the recipe's learning rate."""
 MOTION_PARTS = 3
 """Number of rows and of columns of a frame in which the activity head reads motion."""
-Statistics = Literal["mean", "mean_and_deviation", "mean_deviation_trend"]
-"""Statistics of a feature over time, by their number: one, two or three."""
+Statistics = Literal["mean", "mean_deviation_trend"]
+"""Statistics of a feature over time: one or three."""
 
 
 class Classifier(nn.Linear):
@@ -82,9 +82,9 @@ class SummedMlpClassifier(nn.Module):
 
 class StatisticsClassifier(nn.Module):
     """Statistics over the steps and a linear layer: the mean alone ("GAP" in Table 5), or, not in
-    the paper, mean, standard deviation and, optionally, trend. Mean and deviation, as in the
-    statistics pooling of Snyder et al. 2018 (x-vectors), are the same for a clip and its reverse;
-    the trend is negated."""
+    the paper, mean, standard deviation and trend. Mean and deviation, as in the statistics pooling
+    of Snyder et al. 2018 (x-vectors), are the same for a clip and its reverse; the trend is
+    negated."""
 
     def __init__(
         self,
@@ -96,17 +96,18 @@ class StatisticsClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.feature_width = feature_width
-        self.num_statistics = get_args(Statistics).index(statistics) + 1
+        self.is_mean = statistics == "mean"
         self.dropout = nn.Dropout(dropout)
-        self.classify = Classifier(self.num_statistics * feature_width, num_activities)
+        width = feature_width if self.is_mean else len(_SCALES) * feature_width
+        self.classify = Classifier(width, num_activities)
 
     def forward(self, feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
         """Return (B, A) logits of learned features, whose statistics are scaled unless the mean is
         the only one; without any steps (T = 0), the bias."""
         state_BR = self.state(feats_BTD, seconds_BT)
-        if self.num_statistics > 1:
+        if not self.is_mean:
             parts = state_BR.split(self.feature_width, dim=1)
-            scaled = [scale * part_BD for scale, part_BD in zip(_SCALES, parts, strict=False)]
+            scaled = [scale * part_BD for scale, part_BD in zip(_SCALES, parts, strict=True)]
             state_BR = torch.cat(scaled, dim=1)
         return self.classify_state(state_BR)
 
@@ -116,12 +117,10 @@ class StatisticsClassifier(nn.Module):
         return logits_BA
 
     def state(self, feats_BTD: Tensor, seconds_BT: Tensor) -> Tensor:
-        """Return (B, R) inputs of the linear layer, the first statistics of `over_time`."""
+        """Return (B, R) inputs of the linear layer."""
         if feats_BTD.shape[1] == 0:
             return feats_BTD.new_zeros(len(feats_BTD), self.classify.in_features)
-        if self.num_statistics == 1:
-            return feats_BTD.mean(dim=1)
-        return over_time(feats_BTD, seconds_BT)[:, : self.classify.in_features]
+        return feats_BTD.mean(dim=1) if self.is_mean else over_time(feats_BTD, seconds_BT)
 
 
 SequenceClassifier = RecurrentClassifier | SummedMlpClassifier | StatisticsClassifier

@@ -80,7 +80,7 @@ class ObjectRelation(nn.Module):
             given_scale: factor of the geometry.
         """
         super().__init__()
-        self.pooling, self.given_scale = pooling, given_scale
+        self.given_scale = given_scale
         self.clique_size = clique_size
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], is stored as its n parts.
         self.first = nn.ModuleList(
@@ -201,11 +201,9 @@ class ObjectRelation(nn.Module):
     def _weights(self, values_PG: Tensor, clique_P: Tensor, *, num_cliques: int) -> Tensor | None:
         """Return (P,) weights: of a softmax, all are divided by the largest in their clique of
         frames, so that none overflows."""
-        if self.pooling == "sum":
+        if self.score is None:
             return None
         dtype = _sum_dtype(values_PG.dtype)
-        if self.score is None:
-            return torch.ones_like(clique_P, dtype=dtype)
         score_P = self.score(values_PG).squeeze(1).to(dtype)
         highest_Q = score_P.new_full((num_cliques,), -torch.inf)
         highest_Q = highest_Q.scatter_reduce(0, clique_P, score_P.detach(), "amax")

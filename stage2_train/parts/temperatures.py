@@ -1,14 +1,15 @@
 """Calibrated probabilities: temperatures by which logits are divided (Guo et al. 2017, "On
 calibration of modern neural networks"), fitted on segments that trained no weights.
 
-The parts of a model, its network and its forest, are averaged as log-probabilities, or as log-odds
-for multiple labels:
+A model has P parts: its network, its forest, if any, and, for long videos, its head over time. They
+are averaged as log-probabilities, or as log-odds for multiple labels,
 
-    z = (log softmax(network / T_network) + log softmax(forest / T_forest)) / 2
+    z = (1 / P) * sum over parts of logits / T_part
 
-and the probabilities are softmax(z / T_whole). Without a forest, they are softmax(network /
-T_network). In a model of long videos with a head over time, which reads the same maps, motion and
-objects, this head takes the place of the network.
+and the probabilities are softmax(z), or sigmoid(z). Each temperature is fitted alone, then all of
+them are multiplied by that of their average. In long videos, whose windows are many, they are then
+fitted together: a part that says little beside the others gets a high temperature, and with it a
+small share in the average.
 
 N segments, A activity classes.
 """
@@ -49,8 +50,8 @@ class Temperatures:
 
     network: _Temperature = 1.0
     forest: _Temperature = 1.0
-    whole: _Temperature = 1.0
     film: _Temperature = 1.0
+    """Of the head over time."""
     decoder: tuple[Track, ...] = ()
     """How intervals are decoded from the probabilities of windows; empty for clips."""
     num_segments: Annotated[int, Field(ge=0)] = 0
@@ -67,9 +68,8 @@ class Temperatures:
         return f"calibrated on {counted(self.num_segments, 'clip')} of {self.fitted_on}"
 
     def row(self) -> NDArray[np.float64]:
-        """Return the (4,) temperatures of the network, the forest, the whole and the head over
-        time."""
-        return np.array([self.network, self.forest, self.whole, self.film])
+        """Return the (3,) temperatures of the network, the forest and the head over time."""
+        return np.array([self.network, self.forest, self.film])
 
 
 NOT_FITTED = Temperatures()
@@ -114,9 +114,7 @@ class PartLogits:
     def by_head(
         self,
         heads: Mapping[str, NDArray[np.float32]],
-        temperature_N4: NDArray[np.float64],
-        *,
-        multi_label: bool,
+        temperature_N3: NDArray[np.float64],
     ) -> dict[str, NDArray[np.float32]]:
         """Return (N, A) logits by name in reports; the prediction comes first: the whole model, or
         the network if there is no forest.
@@ -124,30 +122,26 @@ class PartLogits:
         Args:
             heads: logits of the network, of its heads if it has two, of the forest and of the head
                 over time, by name.
-            temperature_N4: as for `whole`.
-            multi_label: as for `whole`.
+            temperature_N3: as for `whole`.
         """
-        whole_NA = self.whole(temperature_N4, multi_label=multi_label)
+        whole_NA = self.whole(temperature_N3).astype(np.float32)
         first = next(iter(heads)) if self.is_network else WHOLE
         return {first: whole_NA, **{name: own for name, own in heads.items() if name != first}}
 
-    def whole(
-        self, temperature_N4: NDArray[np.float64], *, multi_label: bool
-    ) -> NDArray[np.float32]:
-        """Return (N, A) float32 logits of the whole model, divided by its temperature.
+    def whole(self, temperature_N3: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (N, A) float64 logits of the whole model: z.
 
         Args:
-            temperature_N4: (N, 4) or (4,) temperatures, in the order of `Temperatures.row`.
-            multi_label: whether segments can have several labels.
+            temperature_N3: (N, 3) or (3,) temperatures, in the order of `Temperatures.row`.
         """
-        own_N4 = np.broadcast_to(temperature_N4, (len(self.network), 4))
-        network_N1, forest_N1, whole_N1, film_N1 = own_N4.T[..., None]
-        if self.is_network:
-            return (self.network.astype(np.float64) / network_N1).astype(np.float32)
-        own_NA = self.network / network_N1 if self.film is None else self.film / film_N1
-        if self.forest is not None:
-            own_NA = _mean(own_NA, self.forest / forest_N1, multi_label=multi_label)
-        return (own_NA / whole_N1).astype(np.float32)
+        own_3N = np.broadcast_to(temperature_N3, (len(self.network), 3)).T
+        scaled = [
+            logits_NA.astype(np.float64) / own_N[:, None]
+            for logits_NA, own_N in zip((self.network, self.forest, self.film), own_3N, strict=True)
+            if logits_NA is not None
+        ]
+        mean_NA: NDArray[np.float64] = sum(scaled) / len(scaled)
+        return mean_NA
 
 
 def fit_temperatures(
@@ -158,8 +152,9 @@ def fit_temperatures(
     chosen_N: NDArray[np.bool_] | None = None,
     fitted_on: str = "",
 ) -> Temperatures:
-    """Return the temperatures with the least log loss: one for each part, then one for the average
-    of the calibrated parts. With fewer than 30 segments, none is fitted.
+    """Return the temperatures with the least log loss on segments.
+
+    With fewer than 30 segments, none is fitted.
 
     Args:
         logits: logits of the parts for segments that did not train them.
@@ -173,17 +168,19 @@ def fit_temperatures(
         unsure_NA = None if unsure_NA is None else unsure_NA[chosen_N]
     if len(labels) < FEWEST_SEGMENTS:
         return NOT_FITTED
-    network, forest, film = (
-        1.0 if own is None else _fitted(own, labels, unsure_NA)
-        for own in (logits.network, logits.forest, logits.film)
+    parts = (logits.network, logits.forest, logits.film)
+    temperature_3 = np.array(
+        [1.0 if own is None else _fitted(own, labels, unsure_NA) for own in parts]
     )
-    of_parts = np.array([network, forest, 1.0, film])
-    mean_NA = logits.whole(of_parts, multi_label=labels.ndim == 2)
+    if not logits.is_network:
+        temperature_3 *= _fitted(logits.whole(temperature_3), labels, unsure_NA)
+    if logits.film is not None:
+        temperature_3 = _fitted_together(logits, labels, unsure_NA, start_3=temperature_3)
+    network, forest, film = np.clip(temperature_3, 1 / _MOST, _MOST).tolist()
     return Temperatures(
         network=network,
         forest=forest,
         film=film,
-        whole=1.0 if logits.is_network else _fitted(mean_NA, labels, unsure_NA),
         num_segments=len(labels),
         fitted_on=fitted_on,
     )
@@ -196,7 +193,7 @@ def cross_fitted(
     *,
     groups: Sequence[str],
 ) -> NDArray[np.float64]:
-    """Return the (N, 4) temperatures of segments, each fitted on the segments of other groups; 1 if
+    """Return the (N, 3) temperatures of segments, each fitted on the segments of other groups; 1 if
     these are too few.
 
     Args:
@@ -208,22 +205,12 @@ def cross_fitted(
     """
     names, group_N = np.unique(np.asarray(groups), return_inverse=True)
     part_N = group_N % _PARTS if len(names) > _PARTS else group_N
-    temperature_N4 = np.ones((len(labels), 4))
+    temperature_N3 = np.ones((len(labels), 3))
     for part in np.unique(part_N).tolist():
         others_N = part_N != part
         own = fit_temperatures(logits, labels, unsure_NA, chosen_N=others_N)
-        temperature_N4[~others_N] = own.row()
-    return temperature_N4
-
-
-def _mean(
-    network_NA: NDArray[np.floating], forest_NA: NDArray[np.floating], *, multi_label: bool
-) -> NDArray[np.float64]:
-    """Return the (N, A) mean of log-probabilities, or of log-odds for multiple labels."""
-    scaled = [network_NA.astype(np.float64), forest_NA.astype(np.float64)]
-    if not multi_label:
-        scaled = [own_NA - np.logaddexp.reduce(own_NA, axis=1, keepdims=True) for own_NA in scaled]
-    return (scaled[0] + scaled[1]) / 2
+        temperature_N3[~others_N] = own.row()
+    return temperature_N3
 
 
 def _fitted(
@@ -238,6 +225,27 @@ def _fitted(
         method="bounded",
     )
     return float(np.exp(best.x))
+
+
+def _fitted_together(
+    logits: PartLogits,
+    labels: _Labels,
+    unsure_NA: NDArray[np.bool_] | None,
+    *,
+    start_3: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the (3,) temperatures that together have the least log loss, which is convex in their
+    inverses."""
+    from scipy.optimize import minimize  # help texts must not import it
+
+    best = minimize(
+        lambda inverse_3: log_loss(logits.whole(1 / inverse_3), labels, unsure_NA),
+        1 / start_3,
+        bounds=[(1 / _MOST, _MOST)] * len(start_3),
+        method="L-BFGS-B",
+    )
+    temperature_3: NDArray[np.float64] = 1 / best.x
+    return temperature_3
 
 
 def log_loss(

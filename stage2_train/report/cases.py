@@ -31,7 +31,6 @@ from orn.stage2_train.report.draw_clip import (
     strip,
     webp,
 )
-from orn.stage2_train.report.focus import focus_of
 from orn.stage2_train.report.importance import explain
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import Measured, Outcome
@@ -152,7 +151,6 @@ def _explained(
             class_E = torch.tensor([label for _, label in asked]).to(device)
             inputs = batch.of_clips([clip for clip, _ in asked]).to(device)
             found = explain(network, inputs, heads=model.heads, class_B=class_E)
-            focus = focus_of(network, inputs, class_E, heads=model.heads)
         yield (
             batch,
             {
@@ -162,7 +160,6 @@ def _explained(
                     grid=(width, height),
                     activity=model.classes[activity],
                     pairs=None if network is None else found.pairs_of(index),
-                    focus=focus[index] if network is not None and focus else None,
                 )
                 for index, (clip, activity) in enumerate(asked)
             },
@@ -222,6 +219,6 @@ def _case(
         "chance": 1 - chance if missed else chance,
         "true": ", ".join(truncate(classes[at], 60) for at in np.flatnonzero(true_A)) or "none",
         "why": why,
-        "decided": " ".join(filter(None, (decided.decided_text(), clip.focus_text()))),
+        "decided": decided.decided_text(),
         "detected": clip.detected_text(),
     }

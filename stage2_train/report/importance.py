@@ -115,27 +115,6 @@ class Importance:
             drops.append(drop_VA.gather(1, self.class_B[clip_V, None]).squeeze(1))
         return torch.cat(drops)
 
-    @in_weights_precision()
-    def logits_with(self, kept_P: Tensor) -> Tensor:
-        """Return (B, A) logits of the object head when all other pairs are removed.
-
-        Args:
-            kept_P: (P,) bool, whether a pair is kept in the sum.
-        """
-        related = self.related
-        left = torch.ones_like(related.clique_P, dtype=torch.bool)
-        left[self.index_P[~kept_P]] = False
-        kept = CliqueValues(
-            clique_P=related.clique_P[left],
-            slots_nP=related.slots_nP[:, left],
-            values_PG=related.values_PG[left],
-            weight_P=None if related.weight_P is None else related.weight_P[left],
-        )
-        total_BRG = self.head.relation.totals([kept], self.frames, num_clips=len(self.class_B))
-        classifier = self.head.classifier(is_alone=self.is_alone)
-        logits_BA: Tensor = classifier(self._relations(total_BRG), self.seconds_BR)
-        return logits_BA
-
     def pairs_of(self, clip: int, most: int | None = None) -> tuple[Pair, ...]:
         """Return the pairs of one clip, the one with the largest logit drop first."""
         frames_nP, slots_nP, logit_drop_P = (

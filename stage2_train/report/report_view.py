@@ -12,8 +12,7 @@ from orn.data_manifests.check import FEW_CLIPS
 from orn.data_manifests.load import data_root_of, load_manifest
 from orn.data_manifests.manifest import TableLabels
 from orn.shared.config.toml_files import to_toml
-from orn.shared.data_files import file_digest, json_digest
-from orn.shared.errors import CheckpointError
+from orn.shared.data_files import json_digest
 from orn.shared.pages.render import fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
@@ -26,8 +25,8 @@ from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.report.shown_clip import LEAST_DROP, PART_NAMES
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.film_file import Figure
-from orn.stage2_train.runs.run_config import RunConfig, labels_digest
-from orn.stage2_train.runs.run_folder import BASELINE_NAME, BEST_NAME
+from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.runs.trained import OpenedModel
 from orn.stage2_train.settings.names import FIGURES, FILM_HEAD, FOLDS, WHOLE
 from orn.stage2_train.settings.resources import DataPaths
@@ -323,7 +322,7 @@ def _made(
 ) -> dict[str, Any]:
     """Return the contents of the section "How it was made"."""
     config = runs[0].model.config
-    segments = tuple(segment for run in runs for segment in run.joined.segments)
+    number = sum(len(run.joined.segments) for run in runs)
     split = "test" if file.split == FOLDS else file.split
     models = [evaluated.model for evaluated in runs]
     named = [(model, "" if model.path == run else f" of {model.path.name}") for model in models]
@@ -337,16 +336,11 @@ def _made(
             ("detector of the training", config.detector.title),
             ("detector of this report", runs[0].opened.detections.detector.title),
             *((f"training{of}", _trained(model)) for model, of in named),
-            (f"{split} segments", f"{len(segments):,}, {file.num_skipped:,} more skipped"),
+            (f"{split} segments", f"{number:,}, {file.num_skipped:,} more skipped"),
             ("intervals", file.drawn.as_text()),
             ("unsure labels", file.unsure_text() or "none"),
             ("shards", str(paths.shards)),
             ("clip store", str(paths.clips or "none: frames decoded from the videos")),
-        ],
-        "digests": [
-            (f"{split} segments", labels_digest(segments)),
-            *((f"training segments{of}", model.config.dataset.train_digest) for model, of in named),
-            *((f"weights{of}", _weights(model)) for model, of in named),
         ],
         "recipe": escape_lines(to_toml(config.recipe)[:20_000]),
     }
@@ -354,7 +348,3 @@ def _made(
 
 def _trained(model: OpenedModel) -> str:
     return f"{counted(model.config.dataset.num_train, 'segment')}, weights of step {model.step:,}"
-
-
-def _weights(model: OpenedModel) -> str:
-    return file_digest(model.path / BEST_NAME, error=CheckpointError)

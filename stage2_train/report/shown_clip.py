@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from orn.shared.text import truncate
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.model.inputs import ClipBatch
-from orn.stage2_train.report.focus import Focus
 from orn.stage2_train.report.importance import Pair
 
 LEAST_DROP = 0.02
@@ -133,8 +132,6 @@ class ShownClip:
     or the network relates no pairs."""
     decided_by: tuple[str, ...] | None = None
     """Parts of the model that predict the class on their own; None if it has one part."""
-    focus: Focus | None = None
-    """What the activity head reads for the class; None if it is not explained."""
 
     def members(self, pair: Pair) -> list[tuple[SeenObject, float]]:
         """Return the objects of a pair with their times in seconds."""
@@ -174,17 +171,6 @@ class ShownClip:
         listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         verb = "predicts" if len(names) == 1 else "predict"
         return f"{listed[0].upper()}{listed[1:]} {verb} this class on {_own(len(names))} own."
-
-    def focus_text(self) -> str:
-        """Return what the activity head reads for the class in a sentence; empty if nothing, or if
-        it is not explained."""
-        if self.focus is None or max(self.focus.of_frame, self.focus.of_part) < LEAST_DROP:
-            return ""
-        return (
-            f"The activity head: without the frame at {self.seconds[self.focus.frame]:.2f} s, the "
-            f"logit drops by {max(self.focus.of_frame, 0):.2f}; without the "
-            f"{self.focus.part_name} of the frames, by {max(self.focus.of_part, 0):.2f}."
-        )
 
     def detected_text(self) -> str:
         """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""

@@ -299,19 +299,14 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def write(self, path: Path) -> None:
-        """Write the file as indented JSON, with one line per row of tables and the digest of all.
+        """Write the file as JSON with its digest.
 
         Raises:
             PipelineError: if the file cannot be written.
         """
-        entries, values = [], self.as_json()
-        for name, value in {**values, _DIGEST: json_digest(values)}.items():
-            if isinstance(value, list):
-                text = "[\n    " + ",\n    ".join(map(_dumped, value)) + "\n  ]"
-            else:
-                text = _dumped(value, indent=2).replace("\n", "\n  ")
-            entries.append(f'  "{name}": {text}')
-        write_text(path, "{\n" + ",\n".join(entries) + "\n}\n")
+        values = self.as_json()
+        whole = {**values, _DIGEST: json_digest(values)}
+        write_text(path, json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_eval(path: Path) -> EvalFile:
@@ -333,10 +328,6 @@ def read_eval(path: Path) -> EvalFile:
             f"{path}: not a valid result file of `orn eval`: {problems_of(err, EvalFile)}; remove "
             "the file and run `orn eval` again"
         ) from err
-
-
-def _dumped(value: Any, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
 
 
 def _cell(file: EvalFile, head: str, name: str) -> str:

@@ -87,7 +87,7 @@ class OpenedData:
     detections: DetectionFolder
     """Objects."""
     partial: bool = False
-    """Whether segments of missing videos are omitted."""
+    """Whether segments of missing videos are omitted, and times of long videos may lack objects."""
 
     def join(self, split: str, recipe: Recipe) -> JoinedSplit:
         """Return the usable segments in a split, joined as set in the recipe; see `join_split`."""
@@ -156,6 +156,7 @@ class OpenedData:
         settings = replace(
             clip_settings(recipe, task=dataset.task, has_maps=has_stored and not flip),
             flipped_A=classes_when_flipped(dataset) if flip else None,
+            may_lack_objects=self.partial and dataset.films is not None,
             has_one_clip=has_one_clip,
             draws_one_of=self._draws_one_of(recipe.data.clip_frames),
         )

@@ -70,7 +70,7 @@ class Predictions:
     combination: HeadCombination = "mean"
     """How both heads are combined."""
     temperatures: NDArray[np.float64] | None = None
-    """(N, 4) float64 temperatures (`Temperatures.row`); None if they are 1."""
+    """(N, 3) float64 temperatures (`Temperatures.row`); None if they are 1."""
     fitted_on: str = ""
     """Description of the segments on which the temperatures were fitted."""
     groups: tuple[str, ...] | None = None
@@ -157,8 +157,8 @@ class Predictions:
         combined, parts = with_combination(heads, self.combination), self.parts
         if parts is None:
             return combined
-        temperature_N4 = np.ones(4) if self.temperatures is None else self.temperatures
-        return parts.by_head(combined, temperature_N4, multi_label=self.labels.ndim == 2)
+        temperature_N3 = np.ones(3) if self.temperatures is None else self.temperatures
+        return parts.by_head(combined, temperature_N3)
 
 
 def joined_predictions(parts: Sequence[Predictions]) -> Predictions:

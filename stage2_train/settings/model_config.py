@@ -85,9 +85,9 @@ TemporalInitialization = Literal["identity", "replicate"]
 RelationFrames = Literal["earlier", "same"]
 MlpInitialization = Literal["torch", "he"]
 ObjectPart = Literal["shape", "appearance", "class", "box"]
-RelationPooling = Literal["sum", "mean", "learned"]
-Reasoning = Literal["rnn", "mlp", "mean_and_deviation", "mean_deviation_trend"]
-Aggregation = Literal["rnn", "mean", "mean_and_deviation", "mean_deviation_trend"]
+RelationPooling = Literal["sum", "learned"]
+Reasoning = Literal["rnn", "mlp", "mean_deviation_trend"]
+Aggregation = Literal["rnn", "mean", "mean_deviation_trend"]
 _Width = Annotated[int, Field(ge=1, le=4096)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
 PAPER_KERNELS: tuple[Kernel, ...] = ("2.5d", "2d", "2d", "2d", "2.5d")
@@ -151,8 +151,8 @@ class NetworkConfig:
     """Dropout probability before the classifier of statistics over time of the object head."""
     aggregation: Aggregation = "rnn"
     """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), the mean over space and
-    time, or, with maps, mean and standard deviation over time, without or with the trend: the
-    covariance with time, divided by the deviation of time (not in the paper)."""
+    time, or, with maps, mean, standard deviation and trend over time: the covariance with time,
+    divided by the deviation of time (not in the paper)."""
     num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
     """Clip length T, for an architecture with a fixed length (`trn`); None for any length."""
     conv5_activity_stride: Annotated[int, Field(ge=1, le=2)] = 2
@@ -170,17 +170,17 @@ class NetworkConfig:
     """Factor of class scores, features of boxes and geometry of pairs, which are few beside the
     features of appearance and would count little with weight decay; not in the paper."""
     relation_pooling: RelationPooling = "sum"
-    """Pooling of h over the cliques of objects in a clique of frames: their sum (eq. 4), their
-    mean, or their mean weighted by the softmax of a linear score of h, which is learned (attention
-    pooling; neither is in the paper)."""
+    """Pooling of h over the cliques of objects in a clique of frames: their sum (eq. 4), or their
+    mean weighted by the softmax of a linear score of h, which is learned (attention pooling; not in
+    the paper)."""
     clique_size: Annotated[int, Field(ge=1, le=3)] = 2
     """Number of objects in a clique, i.e. arguments of h (eq. 3): 1, 2 or 3."""
     relation_frames: RelationFrames = "earlier"
     """Frames of a clique's other objects: earlier frames t' < t (eq. 4), or frame t itself (`same`,
     "COCO-intra" in Table 2)."""
     reasoning: Reasoning = "rnn"
-    """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or mean and standard
-    deviation of g_t over time, without or with the trend (not in the paper)."""
+    """Function f in eq. (3): a GRU over time (eq. 5), an MLP on each g_t, or mean, standard
+    deviation and trend of g_t over time (not in the paper)."""
     num_detector_classes: _Width = 80
     """Number of detector classes S without background; a class vector has length S + 1."""
     background_object: bool = True
@@ -225,7 +225,7 @@ class NetworkConfig:
                 f"pair_geometry: expected pairs of detections, got cliques of {self.clique_size} "
                 f"{self.objects}"
             )
-        if "deviation" in self.aggregation and not self.has_maps:
+        if self.aggregation == "mean_deviation_trend" and not self.has_maps:
             raise ValueError(
                 f"aggregation: {self.aggregation} requires an image network, got {self.backbone}"
             )

@@ -6,16 +6,12 @@ This module imports nothing heavy, because the help of these commands needs it.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from orn.shared.config import fields
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.outputs import default_folder
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

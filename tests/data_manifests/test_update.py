@@ -10,15 +10,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import fold_names
 from orn.shared.errors import ManifestError
 from tests.processes import start_alone
-from tests.worlds.films import Film, write_films_shard
-from tests.worlds.videos import write_gray
 
 CLASSES = ("close", "open", "pour")
 DRAWN = {
@@ -91,26 +88,6 @@ def test_new_videos_join_and_no_other_moves(table, orn, update, drawn) -> None:
         assert len(dataset.segments) == 53
         tested = Counter(segment.split for segment in dataset.segments)
         assert min(tested.values()) > 0
-
-
-def test_a_renamed_video_keeps_its_split(table, orn, update) -> None:
-    """It is known by its content."""
-    orn("manifest", "new", table, "--split", "60/20/20")
-    own = table.with_name("v7.mp4")
-    write_gray(own, 4)
-    film = Film(id="v7", boxes_FN4=np.full((4, 3, 4), [10, 10, 30, 30])).in_video(own)
-    write_films_shard(Path("shards", "kitchen", "shard-000000.zarr.zip"), [film])
-    before = all_splits(table)
-    own.rename(table.with_name("renamed.mp4"))
-    table.write_text(table.read_text().replace("v7,open,p3", "renamed,open,p30"))
-    for _ in range(2):
-        report = update()
-        assert (report["new_videos"], report["removed_videos"]) == ({}, [])
-        assert report["renamed"] in ({"renamed": "v7"}, {})
-    assert all_splits(table) == before | {"renamed": before["v7"]}
-    own.with_name("renamed.mp4").write_bytes(b"another")
-    table.write_text(table.read_text().replace("renamed,", "other,"))
-    assert update("--dry-run")["removed_videos"] == ["v7", "renamed"]
 
 
 def test_many_new_videos_are_shared_out_like_the_first(table, orn, update) -> None:

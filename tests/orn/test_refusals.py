@@ -8,7 +8,7 @@ from orn.cli import orn
 REFUSED = {
     "": [
         ("trian", "'trian'; did you mean 'train'?"),
-        ("bench loder", "'bench loder'; did you mean 'bench loader'?"),
+        ("manifest chek", "'manifest chek'; did you mean 'manifest check'?"),
         ("manifest", "'manifest'; did you mean 'manifest new'?"),
     ],
     "detect vlog": [
@@ -45,12 +45,19 @@ REFUSED = {
     ],
     "verify": [("", "Missing argument 'SHARD|FOLDER...'")],
     "ablate demo": [("", "--table and --systems: expected one of them, got neither")],
-    "inspect a": [("--frame 1 --seconds 2", "--frame and --seconds: expected at most one")],
+    "inspect a": [
+        ("--overlay a.png", "--overlay: expected OUT.mp4, got a.png"),
+        ("--video b", "pass --overlay OUT.mp4"),
+    ],
     "manifest new a.csv": [
         ("--group person", "--group requires --split or --folds"),
         ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
     ],
-    "run a.toml": [("--split 80/20 --folds 3", "--split and --folds: expected at most one")],
+    "run a.toml": [
+        ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
+        ("--objects gone.csv --format csv", "--objects: expected a file or folder, got none"),
+    ],
+    "run wrong/path.csv --dry-run": [("", "wrong/path.csv: expected a table of labels")],
 }
 
 

@@ -83,10 +83,10 @@ def _logit(network, seconds, steps, values, removed, activity, weight) -> Tensor
             total_G = total_G + pooled([values[pair] for pair in left], weights_of, width)
         relations.append(head.normalize(total_G / num_choices))
     weights, reasoning = head.reasoning.state_dict(), network.config.reasoning
-    if "deviation" in reasoning:
+    if reasoning == "mean_deviation_trend":
         seconds = seconds[len(seconds) - len(relations) :]
         width = network.config.relation_width
-        state = statistics_state(relations, seconds, width, reasoning)
+        state = statistics_state(relations, seconds, width)
         state = scaled_statistics(state, width)
     else:
         state = (sequence_state if reasoning == "rnn" else steps_state)(weights, relations)
@@ -94,12 +94,9 @@ def _logit(network, seconds, steps, values, removed, activity, weight) -> Tensor
 
 
 def _weight(network: ObjectVideoNetwork, values, pair: Pair):
-    pooling = network.config.relation_pooling
-    if pooling == "sum":
+    if network.config.relation_pooling == "sum":
         return None
-    if pooling == "learned":
-        return learned_weight(network.object_head.relation.state_dict(), values[pair])
-    return 1.0
+    return learned_weight(network.object_head.relation.state_dict(), values[pair])
 
 
 def _geometry(batch: ClipBatch, clip: int) -> Callable[[Pair], Tensor]:

@@ -77,20 +77,13 @@ def steps_state(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
     return total_R
 
 
-def statistics_state(
-    inputs: Sequence[Tensor], seconds: Sequence[float], width: int, statistics: str
-) -> Tensor:
-    """(2 D,) mean and standard deviation of all steps, or (3 D,) with the trend; zeros without
-    steps."""
-    has_trend = statistics == "mean_deviation_trend"
+def statistics_state(inputs: Sequence[Tensor], seconds: Sequence[float], width: int) -> Tensor:
+    """(3 D,) mean, standard deviation and trend of all steps; zeros without steps."""
     if not inputs:
-        return torch.zeros((3 if has_trend else 2) * width, dtype=torch.float64)
+        return torch.zeros(3 * width, dtype=torch.float64)
     mean_D = sum(inputs) / len(inputs)
     variance_D = sum((x - mean_D) ** 2 for x in inputs) / len(inputs)
-    parts = [mean_D, (variance_D + 1e-5) ** 0.5]
-    if has_trend:
-        parts.append(trend(inputs, seconds))
-    return torch.cat(parts)
+    return torch.cat([mean_D, (variance_D + 1e-5) ** 0.5, trend(inputs, seconds)])
 
 
 def scaled_statistics(state: Tensor, width: int) -> Tensor:

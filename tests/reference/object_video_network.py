@@ -73,11 +73,11 @@ def clip_logits(
             reasoning = _part(objects, "reasoning")
             if config.reasoning == "mlp":
                 object_state = steps_state(reasoning, relations)
-            elif "deviation" in config.reasoning:
+            elif config.reasoning == "mean_deviation_trend":
                 seconds = batch.seconds_BT[clip].tolist()
                 seconds = seconds[len(seconds) - len(relations) :]
                 width = config.relation_width
-                state = statistics_state(relations, seconds, width, config.reasoning)
+                state = statistics_state(relations, seconds, width)
                 object_state = scaled_statistics(state, width)
             else:
                 pooling = "mean" if config.variant == "authors" else "sum"
@@ -131,7 +131,7 @@ def _map_state(
         return sequence_state(_part(weights, "classifier"), contexts, "sum")
     if config.aggregation == "mean":
         return _standardized(standardize, sum(contexts) / len(contexts))
-    return _standardized(standardize, statistics_state(contexts, seconds, 0, config.aggregation))
+    return _standardized(standardize, statistics_state(contexts, seconds, 0))
 
 
 def _parts_of_nine(map_hw: Tensor) -> Tensor:
@@ -205,9 +205,7 @@ def _weight_of(config: NetworkConfig, relation: Weights) -> Callable[[Tensor], T
     """The weight of a clique of valid objects from its h."""
     if config.relation_pooling == "sum":
         return None
-    if config.relation_pooling == "learned":
-        return lambda value: learned_weight(relation, value)
-    return lambda value: torch.ones((), dtype=torch.float64)
+    return lambda value: learned_weight(relation, value)
 
 
 def _geometry_of(batch: ClipBatch, clip: int) -> Callable[[int, int, int, int], Tensor]:

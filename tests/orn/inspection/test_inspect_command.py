@@ -11,12 +11,9 @@ def damage(shard: Path) -> None:
     shard.write_bytes(bytes(data))
 
 
-def test_inspect_a_shard_and_a_frame(orn, shard: Path, tmp_path: Path) -> None:
+def test_inspect_a_shard(orn, shard: Path, tmp_path: Path) -> None:
     assert "kitchen/a" in orn("inspect", shard).stdout
     assert orn("inspect", shard, "--json").json["frames"] == 5
-    frame = ("--video", "kitchen/a", "--frame", 5)
-    assert "frame 5" in orn("inspect", shard, *frame).stdout
-    assert orn("inspect", shard, "--video", "b", "--json").json["frame"] == 5
     absent = tmp_path / "none.zarr.zip"
     for command in ("inspect", "verify"):
         assert str(absent) in orn(command, absent, exit_code=1).stderr

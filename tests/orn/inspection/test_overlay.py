@@ -1,9 +1,8 @@
-"""`orn inspect --overlay`: masks over frames, as a picture and as a film."""
+"""`orn inspect --overlay`: masks over the frames of a film."""
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
@@ -23,7 +22,7 @@ def mask_color(picture_HW3: np.ndarray, background: float) -> bool:
     return bool(np.abs(pixel - expected).max() < 8)
 
 
-def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
+def test_a_film_over_its_video(orn, tmp_path: Path) -> None:
     manifest = write_table(tmp_path, "mine", ["video,label", "b,x"], classes=["x"])
     write_numbered(tmp_path / "data/mine/videos/b.mp4", 8, height=120)
     path = write(
@@ -31,15 +30,15 @@ def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
         {"b": [detected((CUP, 0.9))]},
         source_digest=UNKNOWN_SOURCE,
     )
-    out = tmp_path / "b.png"
+    out = tmp_path / "b.mp4"
     orn("inspect", path, "--overlay", out, "--dataset", manifest, "--data", tmp_path / "data")
-    picture = np.asarray(Image.open(out))
+    picture = next(read_frames(out)).image
     assert picture.shape == (480, 640, 3)
     assert picture[400, 40].mean() > 200  # bit 0 of the number 5
     assert picture[400, 224].mean() < 30  # bit 3 of it
     assert mask_color(picture, 0)
     on_white = 0.55 * 255 + 0.45 * np.array(class_color(CUP))  # bit 2 of it
-    np.testing.assert_allclose(picture[300, 160], on_white, atol=8)
+    np.testing.assert_allclose(picture[300, 160], on_white, atol=12)
 
 
 def test_a_film_over_gray(orn, shard: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orn.data_manifests.records import Films
 from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
@@ -91,3 +92,19 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_pat
         made[ClipRequest(1)]
     # By the ratio of their numbers no time is looked at.
     assert len(join_split(dataset, "train", *data, by_time=False).segments) == 2
+
+
+def test_times_of_long_videos_without_detections_have_no_objects(tiny_world, tmp_path) -> None:
+    """With partial data, their windows are kept."""
+    made = clips_of(tmp_path, Fraction(50), num_masks=40)
+    data = (ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
+    late = replace(whole_video("film"), id="late", start_seconds=1)
+    films = Films(background="none", rate=50.0, split_of={"film": "train"})
+    dataset = replace(tiny_world.dataset, segments=(late,), films=films)
+    with pytest.raises(JoinError, match="--partial"):
+        join_split(dataset, "train", *data)
+    assert join_split(dataset, "train", *data, partial=True).segments == (late,)
+    made.segments, made.settings = (late,), replace(made.settings, may_lack_objects=True)
+    sample = made[ClipRequest(0)]
+    assert (~sample.slots.valid.any(axis=1)).tolist() == (sample.seconds > 1.35).tolist()
+    assert sample.slots.valid.any()

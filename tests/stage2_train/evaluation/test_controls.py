@@ -114,7 +114,7 @@ def test_clips_without_objects_are_those_in_which_nothing_was_detected(
 
 BLIND = (
     *("motion=false", "clique_size=1", "feature_change=false", "relation_frames=same"),
-    *("aggregation=mean_and_deviation", "reasoning=mean_and_deviation", "pair_geometry=false"),
+    *("aggregation=mean", "reasoning=mlp", "pair_geometry=false"),
 )
 
 

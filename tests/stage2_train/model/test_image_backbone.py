@@ -84,7 +84,7 @@ def config(tiny_config):
         tiny_config,
         backbone=NETWORK,
         feature_change=True,
-        aggregation="mean_and_deviation",
+        aggregation="mean_deviation_trend",
         activity_dropout=0.5,
         map_dropout=0.3,
         mlp_dropout=0.2,

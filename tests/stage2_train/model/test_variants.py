@@ -36,11 +36,9 @@ OPTIONS: dict[str, dict] = {
     "only-boxes": {"object_parts": ("box",)},
     "geometry": {"pair_geometry": True},
     "geometry-in-a-frame": {"pair_geometry": True, "relation_frames": "same"},
-    "mean-of-pairs": {"relation_pooling": "mean", "relation_layers": 2},
-    "normalized-mean": {"relation_pooling": "mean", "normalize_relations": True},
-    "mean-and-deviation": {"reasoning": "mean_and_deviation"},
+    "two-layers": {"relation_layers": 2},
     "statistics": {"reasoning": "mean_deviation_trend"},
-    "learned-weights": {"relation_pooling": "learned"},
+    "learned-weights": {"relation_pooling": "learned", "normalize_relations": True},
     "maps": {**MAPS, "aggregation": "mean"},
     "maps-rnn": MAPS,
     "maps-cells": {**MAPS, "objects": "cells"},
@@ -122,7 +120,7 @@ RELATING = [
 BEFORE = ["he", "activity-stride", "resnet50", "some-2.5d"]
 """Options of what comes before the objects."""
 AT_ONE_FRAME = [
-    *("authors-in-a-frame", "mean-and-deviation", "statistics", "maps-and-all", "motion-alone"),
+    *("authors-in-a-frame", "statistics", "maps-and-all", "motion-alone"),
 ]
 
 

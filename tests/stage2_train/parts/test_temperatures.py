@@ -1,6 +1,7 @@
 """Temperatures make probabilities true without changing a prediction."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_the_temperature_undoes_a_factor(multi_label, factor) -> None:
     logits = alone(factor * logits_NA)
     fitted = fit_temperatures(logits, labels)
     assert fitted.network == pytest.approx(factor, rel=0.1)
-    whole_NA = logits.whole(fitted.row(), multi_label=multi_label)
+    whole_NA = logits.whole(fitted.row())
     assert whole_NA == pytest.approx(logits_NA, rel=0.1)
     assert log_loss(whole_NA, labels) < log_loss(logits.network, labels)
 
@@ -51,29 +52,42 @@ def test_pairs_that_are_unsure_do_not_count() -> None:
 def test_parts_that_repeat_each_other_are_one() -> None:
     logits_NA, labels_N = drawn_labels(3000)
     logits = PartLogits(network=2 * logits_NA, forest=5 * logits_NA)
-    whole_NA = logits.whole(fit_temperatures(logits, labels_N).row(), multi_label=False)
+    whole_NA = logits.whole(fit_temperatures(logits, labels_N).row())
     expected_NA = probabilities(logits_NA, multi_label=False)
     assert probabilities(whole_NA, multi_label=False) == pytest.approx(expected_NA, abs=0.05)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-@pytest.mark.parametrize("is_film", [False, True])
-def test_without_temperatures_the_whole_is_the_mean_of_logarithms(multi_label, is_film) -> None:
-    """The geometric mean of probabilities, or of odds, of two parts that differ; in films, of the
-    forest and the head over time."""
-    one_NA, other_NA, third_NA = (drawn_labels(50, seed=seed)[0] for seed in (1, 2, 3))
-    logits = PartLogits(network=one_NA, forest=other_NA)
-    if is_film:
-        logits = PartLogits(network=third_NA, forest=other_NA, film=one_NA)
-    whole_NA = logits.whole(NOT_FITTED.row(), multi_label=multi_label)
-    shares = [probabilities(own_NA, multi_label=multi_label) for own_NA in (one_NA, other_NA)]
+@pytest.mark.parametrize("num_parts", [2, 3])
+def test_without_temperatures_the_whole_is_the_mean_of_logarithms(multi_label, num_parts) -> None:
+    """The geometric mean of probabilities, or of odds, of parts that differ."""
+    parts = [drawn_labels(50, seed=seed)[0] for seed in range(num_parts)]
+    logits = PartLogits(**dict(zip(("network", "forest", "film"), parts, strict=False)))
+    whole_NA = logits.whole(NOT_FITTED.row())
+    shares = [probabilities(own_NA, multi_label=multi_label) for own_NA in parts]
     if multi_label:
-        odds_NA = np.sqrt(np.prod([own_NA / (1 - own_NA) for own_NA in shares], axis=0))
-        expected_NA = odds_NA / (1 + odds_NA)
-    else:
-        product_NA = np.sqrt(np.prod(shares, axis=0))
-        expected_NA = product_NA / product_NA.sum(axis=1, keepdims=True)
+        shares = [own_NA / (1 - own_NA) for own_NA in shares]
+    product_NA = np.prod(shares, axis=0) ** (1 / num_parts)
+    rest_NA = 1 + product_NA if multi_label else product_NA.sum(axis=1, keepdims=True)
+    expected_NA = product_NA / rest_NA
     assert probabilities(whole_NA, multi_label=multi_label) == pytest.approx(expected_NA, abs=1e-5)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_in_films_the_temperatures_together_have_the_least_log_loss(multi_label) -> None:
+    """A grid of the three temperatures has none better; a part of noise gets a small share."""
+    true_NA, labels = drawn_labels(2000, multi_label=multi_label)
+    rng = np.random.default_rng(0)
+    network_NA, film_NA = (
+        (true_NA + rng.normal(size=true_NA.shape)).astype(np.float32) for _ in range(2)
+    )
+    noise_NA = rng.normal(size=true_NA.shape).astype(np.float32)
+    logits = PartLogits(network=network_NA, forest=noise_NA, film=film_NA)
+    fitted = fit_temperatures(logits, labels)
+    assert min(fitted.network, fitted.film) * 5 < fitted.forest
+    least = log_loss(logits.whole(fitted.row()), labels)
+    for row in product(np.geomspace(0.2, 100, 12), repeat=3):
+        assert least <= log_loss(logits.whole(np.array(row)), labels) + 1e-7
 
 
 def test_few_segments_fit_none() -> None:

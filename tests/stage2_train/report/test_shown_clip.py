@@ -9,7 +9,6 @@ import pytest
 from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.report.draw_clip import draw_clip, draw_frame_of_clip, frames_of_pair
-from orn.stage2_train.report.focus import Focus
 from orn.stage2_train.report.importance import Pair
 from orn.stage2_train.report.shown_clip import SeenObject, ShownClip, deciding_parts
 
@@ -90,11 +89,3 @@ def test_the_parts_that_decided_are_named() -> None:
         assert ("No part" in clip.decided_text()) == (not parts)
     assert deciding_parts({"object_head": first}, 0) is None
     assert clip_of().decided_text() == ""
-
-
-def test_what_the_activity_head_reads_is_said_unless_it_is_nothing() -> None:
-    focus = Focus(frame=1, of_frame=0.3, part=2, of_part=0.25)
-    text = replace(clip_of(), focus=focus).focus_text()
-    assert all(word in text for word in ("0.50 s", "0.30", "upper right", "0.25"))
-    assert not replace(clip_of(), focus=replace(focus, of_frame=0.01, of_part=-1)).focus_text()
-    assert not clip_of().focus_text()

@@ -28,7 +28,7 @@ from tests.worlds.image_networks import NETWORK, write_image_weights
 SETTINGS = (
     *(f"model.backbone={NETWORK}", "model.feature_change=true", "model.activity_dropout=0.2"),
     *(
-        "model.aggregation=mean_and_deviation",
+        "model.aggregation=mean_deviation_trend",
         "model.pair_geometry=true",
         "model.relation_pooling=learned",
         "model.map_dropout=0.1",
