@@ -130,8 +130,9 @@ def _write_page(path: Path, film: FilmPrediction, video: Video, model: OpenedMod
             stop=own.stop,
             label=film.classes[own.activity],
             probability=own.probability,
+            objects=objects,
         )
-        for own in film.intervals
+        for own, objects in film.decided()
     )
     timeline = Timeline(
         video=film.video,

@@ -93,6 +93,8 @@ def test_found_intervals_are_a_table_for_the_next_run(films):
         rows = [*csv.DictReader(table)]
     printed = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [own["label"] for own in printed] == [row["label"] for row in rows]
+    assert all(0 < each["drop"] <= 1 for own in printed for each in own["objects"])
+    assert any(own["objects"] for own in printed)
     for row in rows:
         assert 0 <= float(row["start"]) < float(row["stop"]) <= 27
         assert row["label"] != "none"
