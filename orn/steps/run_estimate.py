@@ -28,6 +28,7 @@ from orn.stage2_train.settings.names import CHANGES, MOST_CHANGED
 from orn.stage2_train.settings.recipe import Recipe, clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
 from orn.stage2_train.training.train_config import TrainConfig
+from orn.steps.film_lengths import windows_of_epoch, windows_of_film
 from orn.steps.plan_run import Pipeline, saved_settings
 
 _EXPLAINED = 400
@@ -56,7 +57,8 @@ def with_work(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) -> li
             case TrainConfig() as config:
                 step = replace(step, **_work_of_training(config, pipeline, dataset, recipe))
             case EvalConfig() | BaselineConfig() | ReportConfig() as config:
-                step = replace(step, **_work_on_clips(config, pipeline, dataset, recipe))
+                work_on = _work_on_clips if dataset.films is None else _work_on_windows
+                step = replace(step, **work_on(config, pipeline, dataset, recipe))
         counted_steps.append(_without_short_workers(step))
     return counted_steps
 
@@ -209,8 +211,7 @@ def _work_of_training(
     if status is not None:
         left = status.num_steps - status.step
     else:
-        splits = recipe.data.training_splits
-        trained = sum(segment.split in splits for segment in dataset.segments)
+        trained = _num_trained(pipeline, dataset, recipe)
         left = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
     initial = find_initial_weights(recipe, run, None, file=None)
     batch = recipe.optimizer.batch_size * recipe.optimizer.accumulation
@@ -219,6 +220,41 @@ def _work_of_training(
         clip_seconds(recipe, "train", left * batch, device=choose_device("auto")),
         imagenet_to_fetch(None if status else initial.published),
     )
+
+
+def _num_trained(pipeline: Pipeline, dataset: Dataset, recipe: Recipe) -> int:
+    """Return the number of clips, or about that of windows, in an epoch of training."""
+    splits = recipe.data.training_splits
+    if (films := dataset.films) is None:
+        return sum(segment.split in splits for segment in dataset.segments)
+    number = sum(films.split_of.get(video.id, "train") in splits for video in dataset.videos)
+    windows = windows_of_film(dataset)
+    return windows_of_epoch(dataset, recipe.data.clip_frames, number, windows)
+
+
+def _work_on_windows(
+    config: EvalConfig | BaselineConfig | ReportConfig,
+    pipeline: Pipeline,
+    dataset: Dataset,
+    recipe: Recipe,
+) -> dict[str, Any]:
+    """Return about the work of an evaluation, of a baseline, or of a report on long videos."""
+    assert dataset.films is not None, "a data set of clips"
+    splits = [dataset.films.split_of.get(video.id, "train") for video in dataset.videos]
+    films, device = splits.count(config.split), choose_device("auto")
+    if pipeline.folds:
+        films = len(splits) // pipeline.folds
+    if isinstance(config, BaselineConfig):
+        windows = len(splits) * windows_of_film(dataset)
+        work = f"{counted(windows, 'window')} of {counted(len(splits), 'film')}"
+        return _planned(work, estimated_seconds("baseline", windows))
+    windows = films * windows_of_film(dataset)
+    if isinstance(config, ReportConfig):
+        seconds = clip_seconds(recipe, "eval", 4 * _EXPLAINED, device=device)
+        return _planned(counted(_EXPLAINED, "window"), seconds)
+    passes = windows + len(CHANGES) * min(windows, MOST_CHANGED)
+    work = f"{counted(windows, 'window')} of {counted(films, 'film')}"
+    return _planned(work, clip_seconds(recipe, "eval", passes, device=device))
 
 
 def _work_on_clips(
