@@ -260,7 +260,8 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
         names = dict.fromkeys(
             name for head in heads for name in [*heads[head], *self.figures[head]]
         )
-        notes = [f"chance {self.chance:.4f}", *filter(None, [self.unsure_text()])]
+        of_windows = " of windows" if self.films else ""
+        notes = [f"chance{of_windows} {self.chance:.4f}", *filter(None, [self.unsure_text()])]
         if any(self.interval(head, name) for head in heads for name in names):
             drawn = self.drawn
             notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")

@@ -85,6 +85,22 @@ def test_folds_measure_intervals_and_a_second_run_does_nothing(films):
     assert again.stdout.count("0 steps") == 2
 
 
+def test_lists_comparisons_and_reports_are_of_intervals(films):
+    run = run_of(films).parent
+    own, baseline = (
+        json.loads((folder / "eval-folds.json").read_text())["films"]
+        for folder in (run, run / "baseline")
+    )
+    (listed,) = json.loads(orn(films, "runs", "--json").stdout)["runs"]
+    assert (listed["metric"], listed["score"]) == ("f1_50", own["figures"]["f1_50"]["value"])
+    assert {"forest", "mean_durations", "background"} <= {"forest", *baseline["beside"]}
+    words = ("compare", str(run / "baseline"), str(run), "--on", "folds", "--json")
+    compared = json.loads(orn(films, *words).stdout)["figures"]["f1_50"]
+    assert compared["one"] == baseline["figures"]["f1_50"]["value"]
+    page = (run / "report.html").read_text()
+    assert "F1 at 50 % overlap" in page and "mean durations" in page
+
+
 def test_found_intervals_are_a_table_for_the_next_run(films):
     names = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
     run = str(run_of(films))
