@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from orn.stage2_train.settings.resources import DataAndDevice
     from orn.stage2_train.training.train import train
     from orn.stage2_train.training.train_config import TrainConfig
+    from orn.steps.pipeline import run
     from orn.steps.pipeline_config import PipelineConfig
-    from orn.steps.run_steps import run
 
     __version__: str
 
@@ -83,7 +83,7 @@ _LAZY = {
     "evaluate": "orn.stage2_train.evaluation.evaluate",
     "report": "orn.stage2_train.report.report_job",
     "predict": "orn.prediction.predict_job",
-    "run": "orn.steps.run_steps",
+    "run": "orn.steps.pipeline",
     "DetectConfig": "orn.stage1_detect.detect",
     "ImportConfig": "orn.stage1_detect.imports.import_config",
     "ObjectOptions": "orn.stage1_detect.imports.import_config",

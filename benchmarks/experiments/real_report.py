@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from real_videos import BASELINE, FOLDS, RECORDS, SETS, SYSTEMS, record_path
 from scipy import stats
 
-from orn.stage2_train.evaluation.calibration import calibration_values
-from orn.stage2_train.evaluation.intervals import (
+from orn.stage2_train.evaluation.bootstrap import (
     bootstrap_figures,
     paired_differences,
     with_interval,
 )
+from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.parts.temperatures import PartLogits, cross_fitted
 from orn.stage2_train.runs.predictions import Predictions
 from orn.steps.ablation_summary import holm

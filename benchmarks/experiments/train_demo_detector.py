@@ -23,7 +23,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from orn.benchmarks.measuring import describe_machine
-from orn.demo.render_film import RenderedFrame, render
+from orn.demo.render_video import RenderedFrame, render
 from orn.demo.scene import FRAMES, HEIGHT, WIDTH, Scene, plan_scene
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress

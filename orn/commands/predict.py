@@ -108,11 +108,11 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     from orn.stage1_detect.imports.import_config import ObjectOptions
 
     config = options.config_of(PredictConfig, typed, options=ObjectOptions())
-    from orn.prediction.given_videos import film_paths, find_given_videos
+    from orn.prediction.given_videos import find_given_videos, output_paths
     from orn.stage2_train.runs.find_run import local_folder
 
     videos = find_given_videos([str(video) for video in config.videos], rate=config.rate)
-    film_paths(config.overlay, videos)
+    output_paths(config.overlay, videos)
     folder = local_folder(config.run)
     from orn.prediction.predict_job import predict_videos  # imports torch
 

@@ -74,9 +74,9 @@ def run(*, yes: bool, dry_run: bool, as_json: bool, **typed: Any) -> int:
         )
     wait_passively()
     from orn.stage2_train.runs.run_folder import RUN_MARKER
-    from orn.steps.plan_run import open_pipeline
-    from orn.steps.run_estimate import as_summary, describe_run, with_work
-    from orn.steps.run_steps import pipeline_steps, run_pipeline
+    from orn.steps.estimate import as_summary, describe_run, with_work
+    from orn.steps.open_pipeline import open_pipeline
+    from orn.steps.pipeline import pipeline_steps, run_pipeline
 
     pipeline, dataset = open_pipeline(config, TERMINAL, dry_run=dry_run)
     steps = with_work(pipeline_steps(pipeline), pipeline, dataset)

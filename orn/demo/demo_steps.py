@@ -22,8 +22,8 @@ from orn.stage1_detect.detect import DetectConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.stage2_train.training.train_config import TrainConfig
-from orn.steps.plan_run import Pipeline
-from orn.steps.run_steps import pipeline_steps
+from orn.steps.open_pipeline import Pipeline
+from orn.steps.pipeline import pipeline_steps
 
 PAGE_NAME, FILM_NAME = "objects/index.html", "film.mp4"
 _HEADS = {

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from orn.data_manifests.load import data_root_of, load_manifest
-from orn.demo.render_film import render
+from orn.demo.render_video import render
 from orn.demo.scene import (
     FRAMES_PER_SECOND,
     HEIGHT,

@@ -9,7 +9,7 @@ from typing import Any
 
 from orn.data_manifests.load import files_of
 from orn.inspection import summary
-from orn.inspection.overlay import draw_film
+from orn.inspection.overlay import draw_overlay
 from orn.inspection.page.write import check_page_output, write_page
 from orn.inspection.shard_videos import ActivityLabels, data_of_shard, labels_of, pictures_of_shard
 from orn.shared.errors import SOME_FAILED, ConfigError, PipelineError
@@ -73,7 +73,7 @@ def inspect_shard(config: InspectConfig, reporter: Reporter = SILENT) -> Outcome
     made: dict[str, Any] = {}
     if config.overlay is not None:
         out, video_id = config.overlay, config.video_id
-        drawn = draw_film(shard, pictures, out, video_id, reporter, score_threshold=threshold)
+        drawn = draw_overlay(shard, pictures, out, video_id, reporter, score_threshold=threshold)
         made = {"overlay": str(out)} | drawn
     if config.html is not None:
         labels = _labels(shard, config)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orn.inspection.shard_videos import Pictures, pictures_or_gray
 from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
-from orn.shared.drawing.film import write_film
+from orn.shared.drawing.mp4 import write_film
 from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.jobs.progress import SILENT, Bar, Reporter
 from orn.shared.shards.shard import Shard, ShardFrame
@@ -19,7 +19,7 @@ from orn.shared.text import nearest
 logger = logging.getLogger(__name__)
 
 
-def draw_film(
+def draw_overlay(
     shard: Shard,
     pictures: Pictures,
     out: Path,

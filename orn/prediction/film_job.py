@@ -14,7 +14,7 @@ from orn.prediction.film_prediction import (
     intervals_text,
     predict_film,
 )
-from orn.prediction.given_videos import film_paths
+from orn.prediction.given_videos import output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
 from orn.prediction.timeline_page import FoundInterval, Timeline, write_timeline
@@ -57,7 +57,7 @@ def predict_films(
         PipelineError: if the detector cannot be loaded, or a file cannot be written.
     """
     _check(model, config)
-    pages = film_paths(config.html, videos, suffix=".html", option="--html")
+    pages = output_paths(config.html, videos, suffix=".html", option="--html")
     failed, films = list[FailedVideo](), dict[str, FilmPrediction]()
     with (
         terminated_as_interrupted(),

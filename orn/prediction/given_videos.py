@@ -33,7 +33,7 @@ def find_given_videos(sources: Sequence[str], *, rate: float | None = None) -> t
     return tuple(videos.values())
 
 
-def film_paths(
+def output_paths(
     out: Path | None,
     videos: Sequence[Video],
     *,

@@ -23,7 +23,7 @@ from orn.prediction.detecting import (
     objects_in,
 )
 from orn.prediction.film_job import predict_films
-from orn.prediction.given_videos import film_paths, find_given_videos
+from orn.prediction.given_videos import find_given_videos, output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
 from orn.prediction.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
@@ -87,16 +87,16 @@ def predict_videos(
     Raises:
         ConfigError: if the network does not support an option.
         DetectorError: if the detector cannot be loaded.
-        ShardNotFoundError: if `request.shards` has no shards.
+        ShardNotFoundError: if `config.shards` has no shards.
     """
     config = replace(config, threads=DataAndDevice(threads=config.threads).num_threads())
     torch.set_num_threads(config.threads or 1)
-    films = film_paths(config.overlay, videos)
+    overlays = output_paths(config.overlay, videos)
     pages: Sequence[Path | None] = [config.html]
     if config.html is not None and not config.html.suffix:
-        pages = [*film_paths(config.html, videos, suffix=".html").values()]
+        pages = [*output_paths(config.html, videos, suffix=".html").values()]
     check_output_files(
-        [*films.values(), *pages, config.csv, config.frames_csv],
+        [*overlays.values(), *pages, config.csv, config.frames_csv],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
@@ -139,7 +139,7 @@ def predict_videos(
             for video in videos:
                 try:
                     predicted = _predict(
-                        *(model, video, objects, config, films.get(video.id), page, bar),
+                        *(model, video, objects, config, overlays.get(video.id), page, bar),
                         write=write if as_json else None,
                     )
                     segments[video.id] = predicted.segments
@@ -214,7 +214,7 @@ def _predict(
             if write is not None:
                 write(json_text(result.as_json(most_pairs=config.pairs)))
         if film is not None:
-            from orn.prediction.prediction_film import draw_prediction
+            from orn.prediction.prediction_overlay import draw_prediction
 
             draw_prediction(
                 film,

@@ -17,10 +17,9 @@ from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table, filled_columns
-from orn.stage2_train.evaluation.intervals import CONFIDENCE, student_t
+from orn.stage2_train.evaluation.bootstrap import CONFIDENCE, student_t
 from orn.stage2_train.model.build import planned_network
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
@@ -30,6 +29,7 @@ from orn.stage2_train.runs.run_folder import (
     result_paths,
     weights_digest,
 )
+from orn.stage2_train.runs.staleness import why_stale
 from orn.stage2_train.settings.systems import SYSTEMS, find_system, system_names
 from orn.steps.ablation_plan import paper_results
 

@@ -12,8 +12,8 @@ A job writes a folder of files, one for each unit of its plan. It consists of:
 
 Within `OutputFolder.locked(folder)`, the command resumes the plan of the folder,
 `Plan(...).resumed_from(files.saved_plan(folder), folder)`, appends units for new videos, and calls
-`run_units` with a `Job`: the plan, the requested units and those to retry. `parts.locked_job` does
-this also for one of several parts. `save_summary` writes what was done. `orn detect`,
+`run_units` with a `Job`: the plan, the requested units and those to retry. `shares.locked_job` does
+this also for one of several shares. `save_summary` writes what was done. `orn detect`,
 `import-objects` and `clips` are such jobs.
 
 May import `config`.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from orn.shared.errors import ConfigError
+from orn.stage2_train.evaluation.bootstrap import paired_differences
 from orn.stage2_train.evaluation.film_pairs import paired_films
-from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import predictions_of

@@ -34,7 +34,6 @@ from orn.stage2_train.parts.temperatures import (
     write_temperatures,
 )
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
-from orn.stage2_train.runs.made_from import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs
 from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
@@ -44,6 +43,7 @@ from orn.stage2_train.runs.run_folder import (
     result_paths,
     weights_digest,
 )
+from orn.stage2_train.runs.staleness import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.trained import data_of_run, fold_runs, inference_precision, open_model
 from orn.stage2_train.settings.resources import DataAndDevice
 

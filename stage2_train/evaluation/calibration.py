@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.evaluation.intervals import CONFIDENCE, LEAST_GROUPS, bootstrap_figures
+from orn.stage2_train.evaluation.bootstrap import CONFIDENCE, LEAST_GROUPS, bootstrap_figures
 from orn.stage2_train.parts.temperatures import segment_losses
 from orn.stage2_train.runs.predictions import Predictions, probabilities
 

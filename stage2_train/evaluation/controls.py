@@ -19,7 +19,7 @@ from orn.stage2_train.clip_store.motion import reversed_motion
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import clip_generator
-from orn.stage2_train.evaluation.intervals import paired_differences
+from orn.stage2_train.evaluation.bootstrap import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.model.inputs import ClipBatch, map_tensors
 from orn.stage2_train.runs.predictions import Predictions

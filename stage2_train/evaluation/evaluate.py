@@ -42,7 +42,6 @@ from orn.stage2_train.parts.temperatures import (
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.find_run import chosen_run
-from orn.stage2_train.runs.made_from import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs
 from orn.stage2_train.runs.predictions import (
     Predictions,
@@ -57,6 +56,7 @@ from orn.stage2_train.runs.run_folder import (
     temperatures_digest,
     weights_digest,
 )
+from orn.stage2_train.runs.staleness import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     data_of_run,
@@ -70,19 +70,19 @@ from orn.stage2_train.settings.recipe import Recipe
 logger = logging.getLogger(__name__)
 
 
-def evaluate(request: EvalConfig, reporter: Reporter = SILENT) -> EvalFile:
+def evaluate(config: EvalConfig, reporter: Reporter = SILENT) -> EvalFile:
     """Evaluate a run with its recorded data or with another data set, whose name is then part of
     the names of the results; see `evaluate_run`.
 
     Raises:
         ConfigError: if results from other shards would replace results from the run's own shards.
     """
-    run, resources = chosen_run(request.run, request.dataset, reporter), request.resources
-    config = read_config(run)
-    manifest = None if request.run is None else request.dataset
-    opened = data_of_run(run, config, resources, manifest=manifest)
-    shards, recorded = opened.detections.path, config.paths(run)
-    is_own = opened.dataset.name == config.dataset.name
+    run, resources = chosen_run(config.run, config.dataset, reporter), config.resources
+    trained_with = read_config(run)
+    manifest = None if config.run is None else config.dataset
+    opened = data_of_run(run, trained_with, resources, manifest=manifest)
+    shards, recorded = opened.detections.path, trained_with.paths(run)
+    is_own = opened.dataset.name == trained_with.dataset.name
     if recorded is not None and is_own and shards.resolve() != recorded.shards.resolve():
         raise ConfigError(
             f"eval {run}: expected the shards of the run, {recorded.shards}, got {shards}; to "
@@ -90,15 +90,15 @@ def evaluate(request: EvalConfig, reporter: Reporter = SILENT) -> EvalFile:
         )
     torch.set_num_threads(resources.num_threads())
     device = choose_device(resources.device)
-    log_precision(run, config, device)
-    accelerator = build_accelerator(inference_precision(config, device), resources.device)
-    return evaluate_run(run, opened, request, reporter, accelerator=accelerator)
+    log_precision(run, trained_with, device)
+    accelerator = build_accelerator(inference_precision(trained_with, device), resources.device)
+    return evaluate_run(run, opened, config, reporter, accelerator=accelerator)
 
 
 def evaluate_run(
     run: Path,
     opened: OpenedData,
-    request: EvalConfig,
+    config: EvalConfig,
     reporter: Reporter = SILENT,
     *,
     accelerator: Accelerator,
@@ -111,34 +111,34 @@ def evaluate_run(
         CheckpointError: if the run has no weights yet, or logits are not finite.
         JoinError: if the split has no usable segments.
     """
-    is_fitted_here = _fits(run, read_config(run), request, opened.dataset.name)
+    is_fitted_here = _fits(run, read_config(run), config, opened.dataset.name)
     model = open_model(run, device="cpu", is_calibrated=not is_fitted_here)
     check_room(run)
-    config, recipe = model.config, model.config.recipe
-    joined = opened.join(request.split, recipe)
-    joined.require_segments(config.dataset.name)
+    trained_with, recipe = model.config, model.config.recipe
+    joined = opened.join(config.split, recipe)
+    joined.require_segments(trained_with.dataset.name)
     if accelerator.is_main_process:
-        _warn(run, config, opened, request)
+        _warn(run, trained_with, opened, config)
     clips = opened.clip_dataset(joined, recipe)
     if recipe.model.reads_detections and accelerator.is_main_process:
         check_objects(clips, shards=opened.detections.path, are_required=False, warn=True)
-    batch_size, workers = recipe.optimizer.batch_size, request.resources.workers
+    batch_size, workers = recipe.optimizer.batch_size, config.resources.workers
     loading = loader_settings(accelerator, batch_size=batch_size, workers=workers)
     predictions = predict_parts(
         *(model, clips, loading, reporter),
         opened=opened,
         accelerator=accelerator,
-        num_clips=request.num_clips,
+        num_clips=config.num_clips,
     )
-    inputs = _made_from(run, request, opened, joined)
+    inputs = _made_from(run, config, opened, joined)
     predictions = replace(predictions, made_from=inputs)
-    is_seen = request.split in recipe.data.training_splits
-    predictions = _calibrated(model, predictions, request, is_fitted_here=is_fitted_here)
+    is_seen = config.split in recipe.data.training_splits
+    predictions = _calibrated(model, predictions, config, is_fitted_here=is_fitted_here)
     results: dict[str, Any] = {"calibration": calibration_values(predictions)}
     if opened.dataset.films is not None:
         tracks = model.temperatures.decoder or usual_decoder(opened, recipe)
         results["films"] = results_of_films(opened, predictions, tracks)
-    if not is_seen and request.num_clips == 1 and predictions.labels.ndim == 1:
+    if not is_seen and config.num_clips == 1 and predictions.labels.ndim == 1:
         with reporter.progress("controls", total=None, unit="clips") as bar:
             when_changed = predict_changed(
                 model.network,
@@ -152,17 +152,17 @@ def evaluate_run(
         predictions = replace(predictions, when_changed=when_changed)
         results["controls"] = control_values(predictions, model.classes)
     file = split_file(
-        *(predictions, joined, request, opened.dataset, recipe),
+        *(predictions, joined, config, opened.dataset, recipe),
         **results,
         run=str(run),
-        system=config.system,
+        system=trained_with.system,
         step=model.step,
         detector=opened.detections.detector.title,
         trained_on=is_seen,
     )
     if accelerator.is_main_process:
-        is_own = opened.dataset.name == config.dataset.name
-        name = request.split if is_own else f"{request.split}-{opened.dataset.name}"
+        is_own = opened.dataset.name == trained_with.dataset.name
+        name = config.split if is_own else f"{config.split}-{opened.dataset.name}"
         save_results(run, name, file, predictions)
     return file
 
@@ -212,19 +212,19 @@ def predict_parts(
     return with_groups(predictions, clips.segments, unsure_labels(clips))
 
 
-def _fits(run: Path, config: RunConfig, request: EvalConfig, dataset_name: str) -> bool:
+def _fits(run: Path, trained_with: RunConfig, config: EvalConfig, dataset_name: str) -> bool:
     """Return whether temperatures are fitted on the segments of an evaluation, so that those of the
     model must not be applied to them."""
-    if dataset_name != config.dataset.name:
+    if dataset_name != trained_with.dataset.name:
         return False
-    if is_of_folds(run, config):
-        return request.split == "test"
-    is_held_out = request.split not in config.recipe.data.training_splits
-    return request.split == "validation" and is_held_out and request.num_clips == 1
+    if is_of_folds(run, trained_with):
+        return config.split == "test"
+    is_held_out = config.split not in trained_with.recipe.data.training_splits
+    return config.split == "validation" and is_held_out and config.num_clips == 1
 
 
 def _calibrated(
-    model: OpenedModel, predictions: Predictions, request: EvalConfig, *, is_fitted_here: bool
+    model: OpenedModel, predictions: Predictions, config: EvalConfig, *, is_fitted_here: bool
 ) -> Predictions:
     """Return predictions with temperatures: those of the model; or, on the validation split which
     fits them, those that are fitted on its other groups; none on the test split of a fold, which
@@ -235,7 +235,7 @@ def _calibrated(
         fitted = model.temperatures
         row_N3 = np.broadcast_to(fitted.row(), (len(labels), 3))
         return replace(predictions, temperatures=row_N3, fitted_on=fitted.fitted_on)
-    if request.split == "test":
+    if config.split == "test":
         return predictions
     groups = predictions.groups or predictions.ids
     temperature_N3 = cross_fitted(parts, labels, predictions.unsure, groups=groups)
@@ -247,30 +247,30 @@ def _calibrated(
     )
 
 
-def _warn(run: Path, config: RunConfig, opened: OpenedData, request: EvalConfig) -> None:
+def _warn(run: Path, trained_with: RunConfig, opened: OpenedData, config: EvalConfig) -> None:
     """Log warnings that qualify the results."""
-    recipe = config.recipe
+    recipe = trained_with.recipe
     learned_from, objects = (
         f"{detector.title!r}, {describe_rate(detector.frame_rate)}"
-        for detector in (config.detector, opened.detections.detector)
+        for detector in (trained_with.detector, opened.detections.detector)
     )
     if recipe.model.reads_detections and objects != learned_from:
         logger.warning(
             "%s: trained on objects from %s, but evaluated on objects from %s (%s)",
             *(run, learned_from, objects, opened.detections.path),
         )
-    if request.split in recipe.data.training_splits:
+    if config.split in recipe.data.training_splits:
         logger.warning(
             "%s: trained on the %s split, so the results show the fit to the training data, not "
             "generalization; evaluate on a different split, such as --split test",
-            *(run, request.split),
+            *(run, config.split),
         )
 
 
 def split_file(
     predictions: Predictions,
     joined: JoinedSplit,
-    request: EvalConfig,
+    config: EvalConfig,
     dataset: Dataset,
     recipe: Recipe,
     **about: Any,
@@ -280,7 +280,7 @@ def split_file(
     Args:
         predictions: the predictions.
         joined: the segments.
-        request: options of the evaluation.
+        config: options of the evaluation.
         dataset: the data set.
         recipe: settings for clips.
         about: the other fields, which describe the model.
@@ -288,10 +288,10 @@ def split_file(
     values = {
         **about,
         "dataset": dataset.name,
-        "split": request.split,
+        "split": config.split,
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
-        "clips": request.num_clips,
+        "clips": config.num_clips,
         "metric": dataset.metric,
         "num_unsure": sum(len(segment.unsure) for segment in joined.segments),
         "unsure_in_evaluation": "negative" if recipe.model.variant == "authors" else "left_out",
@@ -301,17 +301,17 @@ def split_file(
     return EvalFile.model_validate(values)
 
 
-def stale_evaluation(request: EvalConfig) -> str | None:
+def stale_evaluation(config: EvalConfig) -> str | None:
     """Return why a run must be evaluated again, in words; None if its results are current."""
     try:
-        run = chosen_run(request.run)
-        config = read_config(run)
-        opened = data_of_run(run, config, request.resources)
-        joined = opened.join(request.split, config.recipe)
-        inputs = _made_from(run, request, opened, joined)
+        run = chosen_run(config.run)
+        trained_with = read_config(run)
+        opened = data_of_run(run, trained_with, config.resources)
+        joined = opened.join(config.split, trained_with.recipe)
+        inputs = _made_from(run, config, opened, joined)
     except PipelineError:  # the evaluation will raise it
         return ""
-    return stale_results(run, request.split, inputs)
+    return stale_results(run, config.split, inputs)
 
 
 def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:
@@ -321,11 +321,11 @@ def stale_results(run: Path, name: str, inputs: MadeFrom) -> str | None:
 
 
 def _made_from(
-    run: Path, request: EvalConfig, opened: OpenedData, joined: JoinedSplit
+    run: Path, config: EvalConfig, opened: OpenedData, joined: JoinedSplit
 ) -> dict[str, Any]:
-    options = {"split": request.split, "clips": request.num_clips}
+    options = {"split": config.split, "clips": config.num_clips}
     applied: dict[str, str] = {}
-    if not _fits(run, read_config(run), request, opened.dataset.name):
+    if not _fits(run, read_config(run), config, opened.dataset.name):
         applied["temperatures"] = temperatures_digest(run)
     return {
         "config": json_digest([config_digest(run), options]),

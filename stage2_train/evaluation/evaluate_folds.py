@@ -28,7 +28,6 @@ from orn.stage2_train.parts.temperatures import (
     fit_temperatures,
 )
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
-from orn.stage2_train.runs.made_from import output_digests
 from orn.stage2_train.runs.predictions import (
     Predictions,
     joined_predictions,
@@ -37,6 +36,7 @@ from orn.stage2_train.runs.predictions import (
 from orn.stage2_train.runs.run_folder import (
     result_paths,
 )
+from orn.stage2_train.runs.staleness import output_digests
 from orn.stage2_train.settings.names import FOLDS
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orn.stage2_train.evaluation.bootstrap import Proportion
 from orn.stage2_train.evaluation.film_figures import FilmCounts, figure_values
 from orn.stage2_train.evaluation.film_results import (
     Found,
@@ -17,7 +18,6 @@ from orn.stage2_train.evaluation.film_results import (
     measured,
     with_found,
 )
-from orn.stage2_train.evaluation.intervals import Proportion
 from orn.stage2_train.intervals.decoder import stretches_of
 from orn.stage2_train.intervals.typical_film import typical_intervals, typical_tracks
 from orn.stage2_train.runs.film_file import FilmRow

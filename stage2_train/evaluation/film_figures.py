@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.evaluation.intervals import Proportion, bootstrap_figures, with_interval
+from orn.stage2_train.evaluation.bootstrap import Proportion, bootstrap_figures, with_interval
 from orn.stage2_train.intervals.average_precision import OVERLAPS_OF_MAP, ScoredFilms
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.intervals.tally import Film, FilmTally, tally_each, tally_film

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from orn.shared.errors import ConfigError
+from orn.stage2_train.evaluation.bootstrap import paired_differences
 from orn.stage2_train.evaluation.film_figures import FilmCounts
 from orn.stage2_train.evaluation.film_results import measured
-from orn.stage2_train.evaluation.intervals import paired_differences
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.film_file import FilmResults, FilmRow
 from orn.stage2_train.runs.predictions import some_ids

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Metric, Segment
-from orn.stage2_train.evaluation.intervals import (
+from orn.stage2_train.evaluation.bootstrap import (
     CONFIDENCE,
     Figures,
     Proportion,

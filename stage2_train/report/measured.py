@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
-from orn.stage2_train.evaluation.intervals import paired_differences
+from orn.stage2_train.evaluation.bootstrap import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.report.label_doubts import Doubt, doubted_labels
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval

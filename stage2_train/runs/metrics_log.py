@@ -11,8 +11,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from orn.shared.jobs.atomic_file import write_bytes
-from orn.stage2_train.runs.checkpoint import TrainingState
-from orn.stage2_train.runs.phases import Phase
+from orn.stage2_train.runs.phases import Phase, TrainingState
 from orn.stage2_train.runs.run_folder import (
     METRICS_NAME,
     RunStatus,

@@ -47,9 +47,9 @@ from orn.stage2_train.clips.windows import (
 )
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
-from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
+from orn.stage2_train.runs.staleness import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataAndDevice, DataPaths
@@ -266,7 +266,7 @@ def refuse_missing(
         manifest: name or file of the manifest, as given by the user.
         dataset_name: name of the data set.
         resources: paths of shards and the clip store.
-        store: request that creates the clip store; None if it may be missing.
+        store: config that creates the clip store; None if it may be missing.
     """
     missing: dict[str, str] = {}
     shards = resources.shards_of(dataset_name)

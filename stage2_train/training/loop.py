@@ -33,7 +33,6 @@ from orn.stage2_train.runs.accelerator import loader_settings
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
-    TrainingState,
     check_position,
     load_best,
     load_last,
@@ -43,7 +42,7 @@ from orn.stage2_train.runs.checkpoint import (
     save_last,
 )
 from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
-from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
+from orn.stage2_train.runs.phases import Phase, TrainingState, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.predictions import check_finite
 from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.settings.recipe import Recipe

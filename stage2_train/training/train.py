@@ -5,14 +5,10 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from torch import nn
 
 from orn.shared.config.toml_files import to_toml
@@ -22,17 +18,9 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text_summary import Outcome, Summary, summary_of
 from orn.stage2_train.clips.batches import evaluation_loader
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate
-from orn.stage2_train.intervals.film_head import TrainingFilm, num_epochs, train_film_heads
-from orn.stage2_train.intervals.film_objects import (
-    frames_of_windows,
-    most_frequent_classes,
-    rows_by_video,
-)
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.standardize import fit
-from orn.stage2_train.parts.fitted_forest import FittedForest, fitted_windows, inputs_of
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.open_data import record_inputs
 from orn.stage2_train.runs.phases import plan_phases
@@ -45,14 +33,11 @@ from orn.stage2_train.runs.run_folder import (
     record_start,
 )
 from orn.stage2_train.runs.trained import (
-    film_head_of_run,
-    film_inputs,
-    forest_of_run,
     is_of_folds,
-    reads_films,
 )
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
+from orn.stage2_train.training.other_parts import fit_forest, train_film_head
 from orn.stage2_train.training.step import step_generator
 from orn.stage2_train.training.train_config import TrainConfig
 from orn.stage2_train.training.training_inputs import TrainingInputs, open_inputs
@@ -99,8 +84,8 @@ def _train(
     phases = plan_phases(recipe, num_segments=1)  # for their names
     if state.is_finished(len(phases)):
         if accelerator.is_main_process:
-            _fit_forest(inputs, reporter, threads=resources.num_threads())
-            _train_film_head(inputs, reporter)
+            fit_forest(inputs, reporter, threads=resources.num_threads())
+            train_film_head(inputs, reporter)
         accelerator.wait_for_everyone()
         if not is_of_folds(inputs.run, inputs.config):  # which are calibrated together
             calibrate(CalibrateConfig(run=inputs.run, resources=resources), reporter)
@@ -167,108 +152,6 @@ def _record(inputs: TrainingInputs, *, threads: int) -> None:
     logger.info("precision %s", precision)
     record_start(inputs.run, threads=threads, precision=precision)
     record_inputs(inputs.run, inputs.made_from())
-
-
-def _fit_forest(inputs: TrainingInputs, reporter: Reporter, *, threads: int) -> None:
-    """Fit the forest of a run to its training segments, unless the recipe has none or the run has
-    it already.
-
-    Args:
-        inputs: what training started from.
-        reporter: shows the progress.
-        threads: number of threads.
-
-    Raises:
-        PipelineError: if objects or motion cannot be read, or the file cannot be written.
-    """
-    recipe, config = inputs.config.recipe, config_digest(inputs.run)
-    if "forest" not in recipe.ensemble or forest_of_run(inputs.run, inputs.config) is not None:
-        return
-    clips, opened = inputs.data.train, inputs.opened
-    rate = inputs.config.clips.frames.rate if opened.dataset.films is not None else None
-    segments = clips.segments if rate is None else fitted_windows(clips.segments)
-    reads_motion = recipe.model.reads_motion
-    read = inputs_of(
-        clips.segments, opened.detections, recipe.data, reads_motion=reads_motion, rate=rate
-    )
-    rows = []
-    with reporter.progress("forest", total=len(segments), unit="clips") as bar:
-        for _, of_video in groupby(segments, key=attrgetter("video_id")):
-            own = [*of_video]
-            rows.append(read.of_segments(own, opened.detections, opened.clips))
-            bar.advance(len(own))
-    FittedForest.fit(
-        read,
-        np.concatenate(rows),
-        np.stack([np.asarray(clips.label(segment)) for segment in segments]),
-        recipe.model.num_activities,
-        seed=recipe.seed,
-        jobs=threads,
-    ).write(inputs.run, config=config)
-
-
-def _train_film_head(inputs: TrainingInputs, reporter: Reporter) -> None:
-    """Train the head over time of a run on its training films, unless the recipe has none or the
-    run has it already.
-
-    Args:
-        inputs: what training started from.
-        reporter: shows the progress.
-
-    Raises:
-        PipelineError: if objects, maps or motion cannot be read, or the file cannot be written.
-    """
-    run, config, opened = inputs.run, inputs.config, inputs.opened
-    if not reads_films(config) or film_head_of_run(run, config) is not None:
-        return
-    clips, forest = inputs.data.train, forest_of_run(run, config)
-    rows_of = rows_by_video(clips.segments)
-    if forest is not None:  # it follows the same classes
-        followed = forest.inputs.followed
-    else:
-        followed = most_frequent_classes(
-            [opened.detections.video(video) for video in rows_of],
-            len(opened.detections.detector.class_names),
-            score_threshold=config.recipe.data.score_threshold,
-        )
-    reads, films = film_inputs(config, followed), []
-    is_multi = config.dataset.task == "multi-label"
-    with reporter.progress("film features", total=len(rows_of), unit="videos") as bar:
-        for video, rows in rows_of.items():
-            windows = [clips.segments[row] for row in rows]
-            frames = opened.clips.frames(video)
-            features_TS = reads.of_film(frames, opened.detections.video(video))
-            labels = _labels_of_frames(
-                frames_of_windows(windows, frames),
-                np.stack([np.asarray(clips.label(window)) for window in windows]),
-                num_frames=len(features_TS),
-            )
-            films.append(TrainingFilm(features=features_TS, labels=labels))
-            bar.advance()
-    with reporter.progress("film head", total=num_epochs(), unit="epochs") as bar:
-        heads = train_film_heads(
-            films,
-            config.recipe.model.num_activities,
-            multi_label=is_multi,
-            seed=config.recipe.seed,
-            bar=bar,
-        )
-    FittedFilmHead(heads=heads, inputs=reads).write(run, config=config_digest(run))
-
-
-def _labels_of_frames(
-    frames_N: NDArray[np.int64], labels: NDArray, *, num_frames: int
-) -> NDArray[np.int64] | NDArray[np.float32]:
-    """Return the labels of all frames of a film, -1 where there is no window.
-
-    Args:
-        frames_N: index of the frame of each window.
-        labels: (N,) or (N, A) labels of the windows.
-        num_frames: number of frames.
-    """
-    own = np.full((num_frames, *labels.shape[1:]), -1, labels.dtype)
-    own[frames_N] = labels
-    return own
 
 
 def describe_training(config: TrainConfig) -> dict[str, Any]:

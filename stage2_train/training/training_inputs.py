@@ -24,12 +24,6 @@ from orn.stage2_train.clips.dataset import check_objects
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.sampling import classes_when_flipped
 from orn.stage2_train.runs.find_run import local_folder
-from orn.stage2_train.runs.made_from import (
-    MadeFrom,
-    free_run,
-    training_change,
-    training_labels,
-)
 from orn.stage2_train.runs.open_data import (
     OpenedData,
     data_inputs,
@@ -48,6 +42,12 @@ from orn.stage2_train.runs.run_config import (
     read_config,
 )
 from orn.stage2_train.runs.run_folder import RUN_MARKER
+from orn.stage2_train.runs.staleness import (
+    MadeFrom,
+    free_run,
+    training_change,
+    training_labels,
+)
 from orn.stage2_train.settings.recipe import (
     Recipe,
     default_recipe,

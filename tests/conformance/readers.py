@@ -32,7 +32,6 @@ from orn.stage2_train.model.image_backbone import read_backbone_weights
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
-    TrainingState,
     load_best,
     load_last,
     load_optimizer,
@@ -41,6 +40,7 @@ from orn.stage2_train.runs.checkpoint import (
     save_last,
 )
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.phases import TrainingState
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
 from orn.stage2_train.runs.run_config import RecordedPaths, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl

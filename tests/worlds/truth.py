@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orn.demo.render_film import RenderedFrame, render
+from orn.demo.render_video import RenderedFrame, render
 from orn.demo.scene import FRAMES_PER_SECOND, Scene, plan_scene
 from orn.demo.world import Film
 from orn.shared.jobs.plan import Plan, Unit, UnitPart

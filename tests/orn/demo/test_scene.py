@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from orn.demo.render_film import render
+from orn.demo.render_video import render
 from orn.demo.scene import BYSTANDERS, DISHES, HAND, HEIGHT, LABELS, WIDTH, Scene, plan_scene
 from orn.demo.world import Film
 

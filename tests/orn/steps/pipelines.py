@@ -11,7 +11,7 @@ from orn.stage1_detect.detect import DetectConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.train_config import TrainConfig
-from orn.steps.plan_run import Pipeline
+from orn.steps.open_pipeline import Pipeline
 from tests.worlds.films import TinyWorld
 from tests.worlds.tables import draw_folds
 

@@ -9,7 +9,7 @@ import pytest
 
 from orn.stage2_train.evaluation.beside_network import beside_network
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
-from orn.steps.run_steps import pipeline_steps
+from orn.steps.pipeline import pipeline_steps
 from tests.orn.steps.pipelines import begin, carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import build_world, make_workspace, write_maps

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from orn.data_manifests.check import check_dataset
+from orn.steps.estimate import with_work
+from orn.steps.open_pipeline import open_pipeline
+from orn.steps.pipeline import pipeline_steps
 from orn.steps.pipeline_config import PipelineConfig
-from orn.steps.plan_run import open_pipeline
-from orn.steps.run_estimate import with_work
-from orn.steps.run_steps import pipeline_steps
 from tests.worlds.videos import write_gray
 
 NAMES = [f"film{number}.mp4" for number in range(6)]

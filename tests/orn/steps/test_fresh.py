@@ -10,8 +10,8 @@ import pytest
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.runs.run_folder import RUN_MARKER, earlier_run
+from orn.steps.open_pipeline import open_pipeline
 from orn.steps.pipeline_config import PipelineConfig
-from orn.steps.plan_run import open_pipeline
 from tests.running import run_orn
 from tests.worlds.films import words_of
 from tests.worlds.videos import write_gray

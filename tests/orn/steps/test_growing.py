@@ -16,10 +16,10 @@ from orn.shared.jobs.progress import TERMINAL
 from orn.shared.jobs.steps import Step
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.steps.estimate import describe_run, with_work
+from orn.steps.open_pipeline import open_pipeline
+from orn.steps.pipeline import pipeline_steps, run
 from orn.steps.pipeline_config import PipelineConfig
-from orn.steps.plan_run import open_pipeline
-from orn.steps.run_estimate import describe_run, with_work
-from orn.steps.run_steps import pipeline_steps, run
 from tests.orn.steps.pipelines import carry_out
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import RECIPE, make_film

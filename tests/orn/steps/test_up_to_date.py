@@ -18,12 +18,12 @@ from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
-from orn.stage2_train.runs.made_from import is_current, recorded_inputs, why_stale
+from orn.stage2_train.runs.staleness import is_current, recorded_inputs, why_stale
 from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.training_inputs import open_inputs
-from orn.steps import run_estimate
-from orn.steps.plan_run import Pipeline
-from orn.steps.run_steps import pipeline_steps
+from orn.steps import estimate
+from orn.steps.open_pipeline import Pipeline
+from orn.steps.pipeline import pipeline_steps
 from tests.orn.steps.pipelines import LAPTOP, begin, carry_out, pipeline_of
 from tests.running import run_orn
 from tests.worlds.films import (
@@ -522,15 +522,15 @@ def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkey
     nothing = {"frames_to_do": 0, "videos": 0, "videos_to_do": 0, "to_fetch": None}
     nothing |= {"estimated_seconds": 0.0}
     for name in ("describe_detection", "describe_clips"):
-        monkeypatch.setattr(run_estimate, name, lambda *_: nothing)
+        monkeypatch.setattr(estimate, name, lambda *_: nothing)
     pipeline = begun.pipeline
     pipeline = replace(pipeline, objects=replace(pipeline.objects, config="mask_rcnn_demo"))
 
     def remaining() -> list[str]:
         dataset = load_dataset(pipeline.train.manifest, pipeline.data_root)
-        steps = run_estimate.with_work(pipeline_steps(pipeline), pipeline, dataset)
-        described = run_estimate.describe_run(steps, pipeline, dataset)
-        shown = run_estimate.as_summary(described).text()
+        steps = estimate.with_work(pipeline_steps(pipeline), pipeline, dataset)
+        described = estimate.describe_run(steps, pipeline, dataset)
+        shown = estimate.as_summary(described).text()
         assert all(step["step"] in shown for step in described["steps"])
         return [step["step"] for step in described["steps"]]
 

@@ -16,13 +16,12 @@ from orn.stage2_train.model.tensor_files import read_tensors
 from orn.stage2_train.runs import checkpoint
 from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
-    TrainingState,
     load_best,
     load_last,
     load_optimizer,
     load_weights,
 )
-from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.phases import TrainingState, plan_phases
 from orn.stage2_train.settings.recipe import OptimizerRecipe
 from orn.stage2_train.training.step import build_optimizer
 

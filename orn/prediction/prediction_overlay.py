@@ -20,7 +20,7 @@ from orn.prediction.prediction import (
     moments_of,
 )
 from orn.shared.drawing.draw_frame import draw_text
-from orn.shared.drawing.film import write_film
+from orn.shared.drawing.mp4 import write_film
 from orn.shared.pages.palette import Color, activity_color
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames

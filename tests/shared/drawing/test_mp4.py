@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from orn.shared.drawing.film import write_film
+from orn.shared.drawing.mp4 import write_film
 from orn.shared.video.read import read_frames
 
 

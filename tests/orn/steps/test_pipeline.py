@@ -25,10 +25,10 @@ from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.imports.import_config import ObjectOptions
 from orn.stage1_detect.plan_detection import Scope, plan_job
 from orn.stage2_train.settings.resources import WITH_WORKERS
-from orn.steps import run_estimate as estimate
+from orn.steps import estimate as estimate
+from orn.steps.open_pipeline import open_pipeline
+from orn.steps.pipeline import pipeline_steps, prediction_command
 from orn.steps.pipeline_config import PipelineConfig
-from orn.steps.plan_run import open_pipeline
-from orn.steps.run_steps import pipeline_steps, prediction_command
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_gray
 

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import numpy as np
 
 from orn.prediction.prediction import PredictedVideo, moments_of
-from orn.prediction.prediction_film import draw_prediction
+from orn.prediction.prediction_overlay import draw_prediction
 from orn.prediction.video import predict_video
 from orn.shared.pages.palette import activity_color
 from orn.shared.video.read import read_frames

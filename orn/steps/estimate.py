@@ -29,7 +29,7 @@ from orn.stage2_train.settings.recipe import Recipe, clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
 from orn.stage2_train.training.train_config import TrainConfig
 from orn.steps.film_lengths import windows_of_epoch, windows_of_film
-from orn.steps.plan_run import Pipeline, saved_settings
+from orn.steps.open_pipeline import Pipeline, saved_settings
 
 _EXPLAINED = 400
 """Maximum number of clips explained by `orn report`."""

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment
-from orn.stage2_train.evaluation.intervals import (
+from orn.stage2_train.evaluation.bootstrap import (
     bootstrap_figures,
     paired_differences,
     with_interval,

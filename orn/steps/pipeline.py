@@ -45,9 +45,9 @@ from orn.stage2_train.runs.run_folder import (
 from orn.stage2_train.settings.names import FIGURES, FOLDS
 from orn.stage2_train.training.train import train
 from orn.stage2_train.training.train_config import TrainConfig
+from orn.steps.estimate import with_work
+from orn.steps.open_pipeline import Pipeline, open_pipeline
 from orn.steps.pipeline_config import PipelineConfig
-from orn.steps.plan_run import Pipeline, open_pipeline
-from orn.steps.run_estimate import with_work
 
 
 def pipeline_steps(pipeline: Pipeline) -> list[Step]:
