@@ -57,8 +57,7 @@ def with_work(steps: Sequence[Step], pipeline: Pipeline, dataset: Dataset) -> li
             case TrainConfig() as config:
                 step = replace(step, **_work_of_training(config, pipeline, dataset, recipe))
             case EvalConfig() | BaselineConfig() | ReportConfig() as config:
-                work_on = _work_on_clips if dataset.films is None else _work_on_windows
-                step = replace(step, **work_on(config, pipeline, dataset, recipe))
+                step = replace(step, **_work_on_clips(config, pipeline, dataset, recipe))
         counted_steps.append(_without_short_workers(step))
     return counted_steps
 
@@ -232,48 +231,35 @@ def _num_trained(pipeline: Pipeline, dataset: Dataset, recipe: Recipe) -> int:
     return windows_of_epoch(dataset, recipe.data.clip_frames, number, windows)
 
 
-def _work_on_windows(
-    config: EvalConfig | BaselineConfig | ReportConfig,
-    pipeline: Pipeline,
-    dataset: Dataset,
-    recipe: Recipe,
-) -> dict[str, Any]:
-    """Return about the work of an evaluation, of a baseline, or of a report on long videos."""
-    assert dataset.films is not None, "a data set of clips"
-    splits = [dataset.films.split_of.get(video.id, "train") for video in dataset.videos]
-    films, device = splits.count(config.split), choose_device("auto")
-    if pipeline.folds:
-        films = len(splits) // pipeline.folds
-    if isinstance(config, BaselineConfig):
-        windows = len(splits) * windows_of_film(dataset)
-        work = f"{counted(windows, 'window')} of {counted(len(splits), 'film')}"
-        return _planned(work, estimated_seconds("baseline", windows))
-    windows = films * windows_of_film(dataset)
-    if isinstance(config, ReportConfig):
-        seconds = clip_seconds(recipe, "eval", 4 * _EXPLAINED, device=device)
-        return _planned(counted(_EXPLAINED, "window"), seconds)
-    passes = windows + len(CHANGES) * min(windows, MOST_CHANGED)
-    work = f"{counted(windows, 'window')} of {counted(films, 'film')}"
-    return _planned(work, clip_seconds(recipe, "eval", passes, device=device))
-
-
 def _work_on_clips(
     config: EvalConfig | BaselineConfig | ReportConfig,
     pipeline: Pipeline,
     dataset: Dataset,
     recipe: Recipe,
 ) -> dict[str, Any]:
-    """Return the work of an evaluation, of a baseline, or of a report."""
-    device, number = choose_device("auto"), len(dataset.segments)
-    clips = sum(segment.split == config.split for segment in dataset.segments)
+    """Return the work of an evaluation, of a baseline, or of a report; of long videos, about."""
+    device, films = choose_device("auto"), dataset.films
+    splits = [segment.split for segment in dataset.segments]
+    kind, of_each = "clip", 1
+    if films is not None:
+        splits = [films.split_of.get(video.id, "train") for video in dataset.videos]
+        kind, of_each = "window", windows_of_film(dataset)
+
+    def amount(number: int) -> str:
+        of_films = "" if films is None else f" of {counted(number, 'film')}"
+        return f"{counted(number * of_each, kind)}{of_films}"
+
+    tested = splits.count(config.split)
     if isinstance(config, BaselineConfig):
-        return _planned(counted(number, "clip"), estimated_seconds("baseline", number))
+        seconds = estimated_seconds("baseline", len(splits) * of_each)
+        return _planned(amount(len(splits)), seconds)
     if isinstance(config, ReportConfig):
         # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
-        explained = min(number if pipeline.folds else clips, _EXPLAINED)
+        explained = min((len(splits) if pipeline.folds else tested) * of_each, _EXPLAINED)
         seconds = clip_seconds(recipe, "eval", 4 * explained, device=device)
-        return _planned(counted(explained, "clip"), seconds)
+        return _planned(counted(explained, kind), seconds)
     if pipeline.folds:
-        clips = number // pipeline.folds
+        tested = len(splits) // pipeline.folds
+    clips = tested * of_each
     passes = clips + len(CHANGES) * min(clips, MOST_CHANGED)
-    return _planned(counted(clips, "clip"), clip_seconds(recipe, "eval", passes, device=device))
+    return _planned(amount(tested), clip_seconds(recipe, "eval", passes, device=device))

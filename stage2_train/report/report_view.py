@@ -148,7 +148,7 @@ def part_rows(measured: Measured) -> list[tuple[str, str, str, str]]:
 
 def _part_name(file: EvalFile, part: str) -> str:
     if part == WHOLE and FILM_HEAD in file.by_head:
-        return "the forest and the head over time"
+        return "the network, the forest and the head over time"
     return _PARTS[part]
 
 
