@@ -51,6 +51,7 @@ from orn.stage2_train.settings.recipe import (
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.stage2_train.training.train_config import TrainConfig
 from orn.stage2_train.training.training_inputs import check_resumable
+from orn.steps.film_lengths import uncovered_advice
 from orn.steps.pipeline_config import PipelineConfig
 
 _USUAL_SPLIT = "80/10/10"
@@ -196,8 +197,9 @@ def open_pipeline(
         folds=folds,
         no_final=config.no_final,
         joins_by_time=settings.model.variant != "authors",
-        advice=tuple(
-            split_advice(manifest.labels, dataset.segments, dataset.classes, root=dataset.root)
+        advice=(
+            *split_advice(manifest.labels, dataset, root=dataset.root),
+            *(uncovered_advice(dataset) if isinstance(manifest.labels, TableLabels) else ()),
         ),
     )
     if not (is_new or config.fresh):

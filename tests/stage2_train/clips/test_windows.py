@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.data_manifests.records import Films, Segment
+from orn.shared.errors import JoinError
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.windows import (
     drawn_windows,
@@ -57,6 +58,12 @@ def test_every_described_time_is_the_middle_of_a_window(films):
     windows = with_windows(films, 8, lambda _: 6.0).segments
     middles = [middle_of(w) for w in windows if w.video_id == films.videos[0].id]
     assert middles == pytest.approx(np.arange(60) / 10)
+
+
+def test_an_interval_after_the_end_is_refused_and_one_that_reaches_beyond_is_not(films):
+    assert with_windows(films, 8, lambda _: 4.4).segments
+    with pytest.raises(JoinError, match=r"4 to 4\.6 s"):
+        with_windows(films, 8, lambda _: 4.2)
 
 
 def test_windows_have_only_observed_middles(films):
