@@ -14,7 +14,8 @@ from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_second
 from orn.shared.jobs.steps import Step
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
-from orn.stage1_detect.detect import DetectConfig, describe_detection
+from orn.stage1_detect.detect import describe_detection
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.import_objects import describe_import
 from orn.stage2_train.clip_store.clips_config import ClipsConfig

@@ -30,7 +30,7 @@ from orn.shared.jobs.outputs import (
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.text import command_line
-from orn.stage1_detect.detect import DetectConfig
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.store_format import CLIP_FILES

@@ -19,7 +19,8 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import command_line, counted
 from orn.shared.text_summary import Outcome, Summary
-from orn.stage1_detect.detect import DetectConfig, detect
+from orn.stage1_detect.detect import detect
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig, RecordsName
 from orn.stage1_detect.imports.import_objects import import_objects
 from orn.stage2_train.clip_store.make_clips import make_clips
