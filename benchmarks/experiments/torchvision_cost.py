@@ -97,7 +97,6 @@ def main() -> None:
     """Measure both networks and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("video", type=Path)
-    parser.add_argument("--networks", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
@@ -110,14 +109,11 @@ def main() -> None:
         "networks": {},
         "environment": describe_environment(),
     }
-    for name in arguments.networks:
-        rounds = []
-        frames, repeats = arguments.frames, arguments.repeats
-        for one in rounds_of(name, arguments.video, frames=frames, repeats=repeats):
-            rounds.append(one)
-            record["networks"][name] = summary_of(rounds)
-            record["load_averages"] = [round(load, 1) for load in os.getloadavg()]
-            arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    measured = {"frames": arguments.frames, "repeats": arguments.repeats}
+    for name in NAMES:
+        record["networks"][name] = summary_of([*rounds_of(name, arguments.video, **measured)])
+        record["load_averages"] = [round(load, 1) for load in os.getloadavg()]
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
