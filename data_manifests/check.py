@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,7 @@ def check_dataset(
         listing = load_listing(manifest, data_root, labels=False, partial=True)
         problems = [str(err)]
     dataset = locate_videos(manifest, listing, data_root)
-    listed = Counter(segment.split for segment in listing.segments)
-    present = Counter(segment.split for segment in dataset.segments)
+    listed, present = _in_splits(listing), _in_splits(dataset)
     counts = _class_counts(listing)
     return {
         "dataset": dataset.name,
@@ -92,7 +91,7 @@ def check_dataset(
         "metric": dataset.metric,
         "problems": problems,
         "warnings": list(_warnings(dataset, listing, listed, manifest.labels, advises=advises)),
-        "segments": len(listing.segments),
+        "segments" if listing.films is None else "intervals": len(listing.segments),
         "splits": {split: {"listed": listed[split], "present": present[split]} for split in SPLITS},
         "videos": {"listed": len(listing.video_ids), "present": len(dataset.videos)},
         "classes": len(listing.classes),
@@ -103,6 +102,14 @@ def check_dataset(
         "ignoring_case": list(dataset.ignoring_case),
         "class_counts": counts,
     }
+
+
+def _in_splits(own: Listing | Dataset) -> Counter[str]:
+    """Return the number of segments in each split; of intervals, that of films."""
+    if own.films is None:
+        return Counter(segment.split for segment in own.segments)
+    ids = own.video_ids if isinstance(own, Listing) else [video.id for video in own.videos]
+    return Counter(own.films.split_of.get(video, "train") for video in ids)
 
 
 def _warnings(
@@ -117,7 +124,7 @@ def _warnings(
         if not listed[split]:
             yield f"the {split} split has no segments"
     if advises:
-        yield from split_advice(labels, listing.segments, listing.classes, root=dataset.root)
+        yield from split_advice(labels, listing, root=dataset.root)
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
         table = shlex.quote(str(dataset.root / labels.table))
         yield (
@@ -138,48 +145,50 @@ def _class_counts(listing: Listing) -> dict[str, dict[str, int]]:
     }
 
 
-def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:
-    """Return a warning for each split that has few segments or lacks classes."""
+def split_warnings(own: Listing | Dataset) -> list[str]:
+    """Return a warning for each split that has few segments (of intervals, films) or lacks
+    classes."""
     of_split: dict[str, list[Segment]] = {split: [] for split in SPLITS}
-    for segment in segments:
+    for segment in own.segments:
         of_split[segment.split].append(segment)
-    warnings = []
-    for split, own in of_split.items():
-        if 0 < len(own) < FEW_CLIPS:
+    kind, numbers, warnings = "clip", _in_splits(own), []
+    classes: Sequence[str] = own.classes
+    if own.films is not None:
+        kind, classes = "film", [name for name in classes if name != own.films.background]
+    for split, segments in of_split.items():
+        if 0 < numbers[split] < FEW_CLIPS:
             warnings.append(
-                f"{split} split: expected at least {FEW_CLIPS} clips for reliable results, got "
-                f"{len(own)}; add videos or change the split"
+                f"{split} split: expected at least {FEW_CLIPS} {kind}s for reliable results, got "
+                f"{numbers[split]}; add videos or change the split"
             )
-        used = {label for segment in own for label in (*segment.labels, *segment.unsure)}
+        used = {label for segment in segments for label in (*segment.labels, *segment.unsure)}
         lacking = [name for label, name in enumerate(classes) if label not in used]
         if used and lacking:  # labels of some test splits are not published
             warnings.append(
-                f"{split} split: no clip of {counted(len(lacking), 'class', 'classes')}: "
+                f"{split} split: no {kind} of {counted(len(lacking), 'class', 'classes')}: "
                 f"{first_few(lacking)}"
             )
     return warnings
 
 
-def split_advice(
-    labels: Any, segments: Sequence[Segment], classes: Sequence[str], *, root: Path
-) -> list[str]:
+def split_advice(labels: Any, own: Listing | Dataset, *, root: Path) -> list[str]:
     """Return the warnings about the splits, and for a small table with a drawn split the advice to
     cross-validate; none for folds, which are evaluated together.
 
     Args:
         labels: labels of the manifest.
-        segments: all segments.
-        classes: names of the classes.
+        own: the segments and classes.
         root: folder of the data set.
     """
     is_table = isinstance(labels, TableLabels)
     if is_table and labels.folds:
         return []
-    warnings = split_warnings(segments, classes)
-    if not is_table or not labels.split_table or len(segments) >= _FEW_FOR_A_SPLIT:
+    warnings, number = split_warnings(own), len(own.segments)
+    if not is_table or not labels.split_table or number >= _FEW_FOR_A_SPLIT:
         return warnings
+    kind = "clips" if own.films is None else "intervals"
     return [
-        f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {len(segments)}; "
+        f"expected at least {_FEW_FOR_A_SPLIT} {kind} for one split, got {number}; "
         f"cross-validate: run `orn manifest new {shlex.quote(str(root / labels.table))} --folds 5 "
         "--fresh` first",
         *warnings,

@@ -182,9 +182,7 @@ def plan_manifest(config: NewConfig) -> tuple[dict[Path, str], dict[str, Any]]:
             _split_reason(guess, config, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",
         ],
-        "warnings": split_advice(
-            manifest.labels, listing.segments, listing.classes, root=dataset.root
-        ),
+        "warnings": split_advice(manifest.labels, listing, root=dataset.root),
     }
     return files, summary
 

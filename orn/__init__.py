@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from orn.shared.jobs.progress import SILENT, TERMINAL
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
-    from orn.stage1_detect.detect import DetectConfig, detect
+    from orn.stage1_detect.detect import detect
+    from orn.stage1_detect.detect_config import DetectConfig
     from orn.stage1_detect.detect_unit import Detector
     from orn.stage1_detect.imports.import_config import ImportConfig, ObjectOptions
     from orn.stage1_detect.imports.import_objects import import_objects
@@ -84,7 +85,7 @@ _LAZY = {
     "report": "orn.stage2_train.report.report_job",
     "predict": "orn.prediction.predict_job",
     "run": "orn.steps.pipeline",
-    "DetectConfig": "orn.stage1_detect.detect",
+    "DetectConfig": "orn.stage1_detect.detect_config",
     "ImportConfig": "orn.stage1_detect.imports.import_config",
     "ObjectOptions": "orn.stage1_detect.imports.import_config",
     "ClipsConfig": "orn.stage2_train.clip_store.clips_config",

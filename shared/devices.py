@@ -2,10 +2,13 @@
 
 import os
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError, PipelineError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str:
@@ -35,6 +38,24 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
             "torch can use; choose a different one, auto or cpu"
         )
     return name
+
+
+def use_device(
+    name: str, threads: int | None, *, error: type[PipelineError] = ConfigError
+) -> "torch.device":
+    """Return a device for exact results in this process: without TensorFloat-32.
+
+    Args:
+        name: as for `choose_device`.
+        threads: number of CPU threads, which affects rounding; None keeps the current number.
+        error: type of the error.
+    """
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.device(choose_device(name, error=error))
 
 
 def instruction_set() -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orn.data_manifests.load import shipped_detectors
 from orn.data_manifests.records import DetectorChoice
 from orn.shared.data_files import file_digest, not_a_file
+from orn.shared.download import cached_path
 from orn.shared.errors import DetectorError
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def load_chosen(
 ) -> "MmdetDetector | TorchvisionDetector":
     """Load a detector; for arguments, see `orn.stage1_detect.mmdet.detector.load_detector`."""
     if is_torchvision(config):
-        from orn.stage1_detect.torchvision_detector import load_torchvision
+        from orn.stage1_detect import torchvision_detector
 
-        return load_torchvision(device, config=config, **settings)
+        return torchvision_detector.load_detector(device, config=config, **settings)
     from orn.stage1_detect.mmdet.detector import load_detector
 
     return load_detector(device, config=config, **settings)
@@ -106,12 +107,15 @@ def weights_to_fetch(config: str) -> tuple[Path | None, str | None]:
         DetectorError: if the URL is unknown.
     """
     if is_torchvision(config):
-        from orn.stage1_detect import torchvision_detector
+        from orn.stage1_detect.torchvision_detector import published_weights
 
-        return torchvision_detector.weights_to_fetch(config)
-    from orn.stage1_detect.mmdet import zoo
+        url = published_weights(config).url
+    else:
+        from orn.stage1_detect.mmdet.zoo import find_config, published_url
 
-    return zoo.weights_to_fetch(zoo.find_config(config), remedy=REMEDY)
+        url = published_url(find_config(config), remedy=REMEDY)
+    path = cached_path(url)
+    return (path, None) if path.exists() else (None, url)
 
 
 def name_of(config: str) -> str:

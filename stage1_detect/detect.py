@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import devices_of_workers, usual_batch_size
-from orn.shared.errors import ConfigError, DetectorError
+from orn.shared.errors import DetectorError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
-from orn.shared.jobs.plan import PLAN_NAME, UNIT_FRAMES
+from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.run_units import Engine, Job, LocalEngine, job_outcome, run_units
-from orn.shared.jobs.shares import Share, locked_job
+from orn.shared.jobs.shares import locked_job
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Outcome
@@ -30,104 +30,22 @@ from orn.stage1_detect.choose_detector import (
     name_of,
     weights_to_fetch,
 )
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.detect_unit import Detector, DetectWork
 from orn.stage1_detect.own_detector import (
-    OwnDetector,
     load_own,
     load_own_once,
     own_file,
     own_name,
     own_settings,
 )
-from orn.stage1_detect.plan_detection import Scope, plan_job
+from orn.stage1_detect.plan_detection import plan_job
 from orn.stage1_detect.shard_job import summarize_shards
 
 logger = logging.getLogger(__name__)
 
 _THREADS = 1
 """Number of CPU threads of each process, which affects rounding."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectConfig:
-    """What `detect` does; None selects the data set's own value or the default."""
-
-    dataset: str
-    """Name of a bundled manifest, or path of a manifest file."""
-    data_root: Path | None = None
-    """Folder of all data sets."""
-    out: Path | None = None
-    """Folder of the shards; `shards/DATASET` by default."""
-    checkpoint: Path | None = None
-    """File with the detector's weights."""
-    config: str | None = None
-    """Name or file of the detector's config."""
-    detector: OwnDetector | str | None = None
-    """A detector of the user's own, or `FILE.py:NAME`, the function that makes it; in place of
-    `config` and `checkpoint`."""
-    score_threshold: float = 0.3
-    """Detections with a lower score are dropped, 0..1."""
-    frames: Literal["all", "labeled"] = "all"
-    """Every frame, or only frames covered by a segment of the label table."""
-    limit: int | None = None
-    """Number of videos, the first ones of the data set."""
-    rate: float | None = None
-    """Frames per second to process; None for every frame."""
-    unit_frames: int = UNIT_FRAMES
-    """Approximate frames per shard."""
-    batch_size: int | None = None
-    """Frames per forward pass."""
-    workers: int | None = None
-    """Number of processes or actors."""
-    engine: Literal["local", "ray"] = "local"
-    """Processes on this machine, or actors on a Ray cluster."""
-    address: str | None = None
-    """Address of the Ray cluster."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the backbone, neck and RPN head."""
-    fresh: bool = False
-    """Whether to remove the existing job in the folder."""
-    retry_failed: bool = False
-    """Whether to process videos again that failed."""
-    share: Share | None = None
-    """The share of the job to process; None for the whole job."""
-    device: str = "auto"
-    """`cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if there is one."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.score_threshold <= 1:
-            raise ConfigError(
-                f"score_threshold: expected a number from 0 to 1, got {self.score_threshold}; pass "
-                "one"
-            )
-        if self.detector is not None and (self.config or self.checkpoint):
-            raise ConfigError("--detector: expected neither --config nor --checkpoint; omit them")
-        if self.is_callable and (self.engine == "ray" or (self.workers or 1) > 1):
-            raise ConfigError(
-                "detector: a detector that is an object runs in this process, without other "
-                "workers; pass FILE.py:NAME"
-            )
-        if self.share is not None and self.fresh:
-            raise ConfigError("--share and --fresh: expected one; remove the earlier job first")
-        if self.engine == "ray" and self.device not in ("auto", "cpu", "cuda"):
-            raise ConfigError(
-                f"--engine ray: expected --device auto, cpu or cuda, got {self.device!r}; omit the "
-                "number, since Ray assigns GPUs to actors"
-            )
-        if self.engine != "ray" and self.address is not None:
-            raise ConfigError(f"--address {self.address} requires --engine ray; add it")
-
-    @property
-    def is_callable(self) -> bool:
-        """Whether the detector is an object, which runs in this process alone."""
-        return self.detector is not None and not isinstance(self.detector, str)
-
-    @property
-    def scope(self) -> Scope:
-        """The frames to process."""
-        return Scope(
-            frames=self.frames, limit=self.limit, rate=self.rate, unit_frames=self.unit_frames
-        )
 
 
 def detect(config: DetectConfig, reporter: Reporter = SILENT) -> Outcome:
@@ -208,8 +126,10 @@ class _Inputs:
     """The detector's weights; None for those published for the config."""
 
     @property
-    def batch_size(self) -> int:
-        return self.config.batch_size or usual_batch_size(self.engine.device_type)
+    def settings(self) -> dict[str, Any]:
+        """Settings of every detector, on which its results depend."""
+        batch_size = self.config.batch_size or usual_batch_size(self.engine.device_type)
+        return {"score_threshold": self.config.score_threshold, "batch_size": batch_size}
 
     def plan(self, entry: DetectorEntry | None = None) -> Job:
         """Return the planned job; nothing is written.
@@ -294,12 +214,7 @@ def _engine(config: DetectConfig) -> Engine:
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     """Return the function that loads the detector on a device; it can be pickled."""
     config = inputs.config
-    settings: dict[str, Any] = {
-        "score_threshold": config.score_threshold,
-        "batch_size": inputs.batch_size,
-        "frame_rate": config.rate,
-        "threads": _THREADS,
-    }
+    settings = {**inputs.settings, "frame_rate": config.rate, "threads": _THREADS}
     if isinstance(config.detector, str):
         return partial(load_own_once, detector=config.detector, **settings)
     if config.detector is not None:
@@ -331,15 +246,11 @@ def _check_same_detector(inputs: _Inputs) -> None:
     saved = SHARD_FILES.saved_plan(folder)
     if saved is None or "detector" not in saved.settings:
         return
-    settings: dict[str, Any] = {
-        "score_threshold": config.score_threshold,
-        "batch_size": inputs.batch_size,
-    }
     if config.detector is not None:
-        known = own_settings(config.detector, **settings)
+        known = own_settings(config.detector, **inputs.settings)
     else:
-        precision = config.precision
-        known = known_settings(inputs.model, inputs.checkpoint, precision=precision, **settings)
+        settings = {"precision": config.precision, **inputs.settings}
+        known = known_settings(inputs.model, inputs.checkpoint, **settings)
     recorded = saved.settings["detector"]
     check_same_job(
         {"detector": recorded},

@@ -21,9 +21,9 @@ from torchvision.models.detection.roi_heads import expand_boxes, expand_masks
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import clip_boxes_to_image
 
-from orn.shared.data_files import file_digest, json_digest
-from orn.shared.devices import choose_device, usual_batch_size
-from orn.shared.download import cached_path, fetch
+from orn.shared.data_files import json_digest
+from orn.shared.devices import use_device, usual_batch_size
+from orn.shared.download import fetch
 from orn.shared.environment import installed_versions
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
@@ -31,9 +31,8 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rules import ScoreKind, widened_boxes
 from orn.shared.shards.shard_format import DetectorEntry
-from orn.shared.text import path_text
-from orn.shared.torch_files import mismatch, read_torch_file, tensors_in
 from orn.shared.video.frame import check_images
+from orn.stage1_detect.detector_weights import load_weights
 
 PREFIX = "torchvision/"
 """Beginning of the names of these detectors."""
@@ -171,7 +170,7 @@ def encode_masks(
     return tuple(masks)
 
 
-def load_torchvision(
+def load_detector(
     device: str = "auto",
     *,
     config: str,
@@ -190,10 +189,7 @@ def load_torchvision(
         checkpoint: state dict of the network; None for torchvision's weights of COCO, which are
             downloaded to torch.hub's cache.
     """
-    target = torch.device(choose_device(device, error=DetectorError))
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    if threads is not None:
-        torch.set_num_threads(threads)
+    target = use_device(device, threads, error=DetectorError)
     known = known_settings(
         config,
         score_threshold=score_threshold,
@@ -212,27 +208,14 @@ def load_torchvision(
         num_classes=len(categories),
         box_score_thresh=score_threshold,
     )
-    _set_weights(model, checkpoint, config)
+    loaded = load_weights(model, checkpoint, config_name=config)
     entry = DetectorEntry(
         **known,
-        checkpoint_digest=file_digest(checkpoint, error=DetectorError),
+        checkpoint_digest=loaded.digest,
         class_names=COCO_CLASSES,
         frame_rate=frame_rate,
     )
     return TorchvisionDetector(model.eval().to(target), entry, categories)
-
-
-def _set_weights(model: torch.nn.Module, checkpoint: Path, config: str) -> None:
-    what = "a state dict of torchvision (`torch.save`)"
-    content = read_torch_file(checkpoint, what=what, error=DetectorError)
-    tensors, expected = tensors_in(content), model.state_dict()
-    problem = "no state dict" if tensors is None else mismatch(tensors, expected)
-    if problem or tensors is None:
-        raise DetectorError(
-            f"checkpoint {path_text(checkpoint)}: weights do not match {config}: {problem}; pass "
-            "its weights, or use --detector for a network with other classes"
-        )
-    model.load_state_dict(tensors)
 
 
 def published_weights(config: str) -> Any:
@@ -245,13 +228,6 @@ def published_weights(config: str) -> Any:
         known = " or ".join(NAMES)
         raise DetectorError(f"detector config {config!r}: expected {known}; choose one")
     return get_model_weights(config.removeprefix(PREFIX)).DEFAULT
-
-
-def weights_to_fetch(config: str) -> tuple[Path | None, str | None]:
-    """Return the path of a detector's weights in the cache, or the URL to download."""
-    url = published_weights(config).url
-    path = cached_path(url)
-    return (path, None) if path.exists() else (None, url)
 
 
 def known_settings(

@@ -19,7 +19,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from orn.stage1_detect.mmdet import detector
+from orn.shared import devices
 from orn.stage2_train.report import cases
 from orn.stage2_train.runs import trained
 
@@ -122,6 +122,6 @@ def emulated_device() -> Iterator[torch.device]:
     """Emulate a device, on which accelerate trains and on which models and detectors are opened."""
     with pytest.MonkeyPatch.context() as patch, EmulatedDevice():
         patch.setattr(Accelerator, "device", DEVICE)
-        for module in (trained, cases, detector):
+        for module in (trained, cases, devices):
             patch.setattr(module, "choose_device", lambda *_, **__: str(DEVICE))
         yield DEVICE

@@ -38,7 +38,7 @@ ONLY_PARSED = (
         "runs/(verbs|nouns)",
         "--engine ray",
         "--device cuda",
-        "--detector",
+        "^orn predict .*--detector",
         "mice_config",
         "^orn bench ",
     ),
@@ -48,7 +48,7 @@ ONLY_PARSED = (
 """Shards and weights that are published, other hosts, GPUs, and measurements of minutes."""
 NOT_ORN = ("setup", "test", "demo", "bench", "docs")
 """Targets whose line is looked at."""
-DRY = r"^orn (?:(?:run|detect|ablate|train)\b|clips .*--(?!.*lite0))"
+DRY = r"^orn (?:(?:run|ablate|train)\b|detect (?!.*--detector.*--limit)|clips .*--(?!.*lite0))"
 """Commands that take long."""
 ANSWERS = {"/disk": "data", "$SLURM_ARRAY_TASK_ID": "2", "shard-000002": "shard-000000"}
 """What a word of the pages stands for in the folder of the test."""
@@ -90,6 +90,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `write_documents` makes; read-only."""
     folder = tmp_path_factory.mktemp("documents")
     write_documents(folder)
+    page = (ROOT / "docs" / "own_detector.md").read_text("utf-8")
+    for name, code in re.findall(r"Save this as `(.+?)`.*?```python\n(.*?)```", page, re.S):
+        (folder / name).write_text(code)
     return folder
 
 
@@ -98,7 +101,8 @@ def place_of(words: list[str]) -> Iterator[None]:
     """The folder in which words are typed: those on the table of the kitchen before its manifest
     is there, but for its update, those that detect or import objects before there are any, and
     those that run a manifest before there is a run of it, which has other settings here."""
-    if "import-objects" in words or words[:2] == ["run", "kitchen.toml"]:
+    is_new = {"import-objects", "--detector"} & {*words}
+    if is_new or words[:2] == ["run", "kitchen.toml"]:
         shutil.rmtree("shards/kitchen", ignore_errors=True)
     if words[:2] == ["run", "kitchen.toml"] and Path("runs").exists():
         Path("runs").rename("runs-before")

@@ -30,6 +30,7 @@ from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
+from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.model.tensor_files import read_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.runs.checkpoint import BEST_NAME
@@ -121,6 +122,56 @@ def train_job(folder: Path) -> Job:
     words = (*words, "--workers", "0", "--threads", "1", "--device", "cpu")
     settings = (word for setting in TRAINING for word in ("--set", setting))
     return Job(words=(*words, *settings, "--run"), made=training, locks=LAST_NAME)
+
+
+FILMS = """
+name = "films"
+title = "The films of the demo, with an interval each"
+form = "segments"
+kind = "intervals"
+task = "single-label"
+metric = "top1"
+clip_frames = 4
+root = "demo"
+flipped_classes = []
+[videos]
+pattern = "videos/{id}.mp4"
+[labels]
+format = "table"
+table = "intervals.csv"
+classes = "classes.txt"
+[clips]
+height = 70
+width = 88
+[intervals]
+background = "none"
+rate = 8.0
+"""
+
+
+def film_job(folder: Path) -> Job:
+    """Training on intervals, which ends with a head over time."""
+    words = train_job(folder).words
+    root, clips = folder / "data" / "demo", folder / "film-clips"
+    labels = (root / "labels.csv").read_text().splitlines()[1:]
+    rows = [f"{row},{0.25 * (at % 2)},{0.5 + 0.25 * (at % 2)}" for at, row in enumerate(labels)]
+    table = "\n".join(["video,label,split,start,stop", *rows]) + "\n"
+    (root / "intervals.csv").write_text(table)
+    manifest = folder / "films.toml"
+    manifest.write_text(FILMS)
+    if not clips.exists():
+        make_clips(ClipsConfig(manifest=str(manifest), data_root=folder / "data", out=clips))
+    own = ("train", str(manifest), "--recipe", "demo", *words[2:])
+    own = tuple(str(clips) if word == str(folder / "clips") else word for word in own)
+    own = (*own[:-1], "--set", 'ensemble=["network","forest","film"]', "--run")
+    return Job(words=own, made=film_training, locks=LAST_NAME)
+
+
+def film_training(run: Path) -> tuple[Any, ...]:
+    """What `training` returns, and the head over time."""
+    tensors, metadata = read_tensors(run / FILM_HEAD_NAME, what="a head", remedy="train again")
+    head = {key: (tensor.dtype, tensor.numpy().tobytes()) for key, tensor in tensors.items()}
+    return (*training(run), metadata, head)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -224,6 +275,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param(import_job, id="import-objects"),
         pytest.param(clips_job, id="clips"),
         pytest.param(train_job, id="train"),
+        pytest.param(film_job, id="train-on-films"),
     ],
 )
 def test_a_killed_command_comes_to_the_same(made, tmp_path, make) -> None:

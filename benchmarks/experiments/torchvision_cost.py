@@ -1,17 +1,21 @@
 """Measure detection with torchvision's Mask R-CNN against torchvision's own loop.
 
-python benchmarks/experiments/torchvision_cost.py VIDEO --frames 3 --repeats 3 --out record.json
+python benchmarks/experiments/torchvision_cost.py VIDEO --out record.json
 
-Both sides decode the same frames and run the same random weights on one thread, alternately, after
-a first run. Ours also encodes masks and writes a shard; torchvision's pastes masks into the frame.
+Both sides decode the same frames and run the same random weights on one thread, after a first
+frame. In each repeat, both process all frames, and the side that begins alternates. Ours also
+encodes masks and writes a shard; torchvision's pastes masks into the frame. The record is written
+after each repeat, and has the ratio of the medians and the ratio of each repeat.
 """
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ from orn.shared.environment import describe_environment
 from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.detect_unit import UnitDetector
-from orn.stage1_detect.torchvision_detector import load_torchvision
+from orn.stage1_detect.torchvision_detector import load_detector
 
 NAMES = ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
 THRESHOLD = 0.3
@@ -32,8 +36,8 @@ _SPREAD = 30.0
 """Factor of random weights of the classes, so that the network finds objects."""
 
 
-def cost(name: str, video: Path, *, frames: int, repeats: int) -> dict[str, Any]:
-    """Return the CPU seconds per frame of both sides."""
+def rounds_of(name: str, video: Path, *, frames: int, repeats: int) -> Iterator[dict[str, float]]:
+    """Yield the CPU seconds per frame of both sides, and the objects per frame, of each repeat."""
     torch.manual_seed(0)
     network = get_model(
         name, weights=None, weights_backbone=None, num_classes=91, box_score_thresh=THRESHOLD
@@ -44,32 +48,42 @@ def cost(name: str, video: Path, *, frames: int, repeats: int) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.pth"
         torch.save(network.state_dict(), path)
-        detector = load_torchvision(
+        detector = load_detector(
             "cpu", config=f"torchvision/{name}", checkpoint=path, score_threshold=THRESHOLD
         )
         detect = UnitDetector(
             detector, videos={"video": Video(id="video", path=video)}, folder=Path(folder)
         )
-        unit = Unit(index=0, parts=(UnitPart(video_id="video", start=0, stop=frames),))
         objects = []
 
+        def ours(number: int) -> None:
+            detect(Unit(index=0, parts=(UnitPart(video_id="video", start=0, stop=number),)))
+
         @torch.inference_mode()
-        def alone() -> None:
-            for frame in islice(read_frames(video), frames):
+        def alone(number: int) -> None:
+            for frame in islice(read_frames(video), number):
                 image = torch.from_numpy(frame.image).permute(2, 0, 1) / 255
                 (result,) = network([image])
                 objects.append(len(result["scores"]))
 
-        sides: dict[str, Callable[[], object]] = {"ours": lambda: detect(unit), "alone": alone}
-        rounds = [{side: _timed(run) for side, run in sides.items()} for _ in range(repeats + 1)]
-    seconds = {
-        side: round(statistics.median(one[side] for one in rounds[1:]) / frames, 4)
-        for side in sides
-    }
+        sides = {"ours": ours, "alone": alone}
+        for run in sides.values():
+            run(1)
+        for repeat in range(repeats):
+            order = sorted(sides, reverse=repeat % 2 == 1)
+            seconds = {side: _timed(partial(sides[side], frames)) / frames for side in order}
+            yield seconds | {"objects": statistics.mean(objects[1:])}
+
+
+def summary_of(rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Return the median seconds per frame, and the ratios of the speeds."""
+    medians = {side: statistics.median(one[side] for one in rounds) for side in ("ours", "alone")}
     return {
-        "seconds": seconds,
-        "ratio": round(seconds["alone"] / seconds["ours"], 3),
-        "objects_a_frame": round(statistics.mean(objects), 1),
+        "repeats": len(rounds),
+        "seconds": {side: round(seconds, 4) for side, seconds in medians.items()},
+        "ratio": round(medians["alone"] / medians["ours"], 3),
+        "ratios": [round(one["alone"] / one["ours"], 3) for one in rounds],
+        "objects_a_frame": round(rounds[-1]["objects"], 1),
     }
 
 
@@ -83,24 +97,23 @@ def main() -> None:
     """Measure both networks and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("video", type=Path)
-    parser.add_argument("--frames", type=int, default=3)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    costs = {
-        name: cost(name, arguments.video, frames=arguments.frames, repeats=arguments.repeats)
-        for name in NAMES
-    }
     record = {
         "what": "median CPU seconds per frame, one thread, random weights",
         "video": arguments.video.name,
         "frames": arguments.frames,
-        "repeats": arguments.repeats,
-        "networks": costs,
+        "networks": {},
         "environment": describe_environment(),
     }
-    arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    measured = {"frames": arguments.frames, "repeats": arguments.repeats}
+    for name in NAMES:
+        record["networks"][name] = summary_of([*rounds_of(name, arguments.video, **measured)])
+        record["load_averages"] = [round(load, 1) for load in os.getloadavg()]
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

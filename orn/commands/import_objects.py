@@ -15,14 +15,16 @@ from orn.shared.text_summary import summary_of
 @click.argument("source", metavar="SOURCE", type=options.PATH)
 @click.option(
     *("--format", "form"),
-    type=click.Choice(["authors", "epic100", "coco", "something-else", "csv", "masks"]),
+    type=click.Choice(["authors", "epic100", *options.RECORD_FORMATS]),
     required=True,
     help="authors: SOURCE/VIDEO/clip.pkl, masks for VLOG by the authors of the paper. epic100:"
     " SOURCE/PXX/PXX_YY.pkl, masks released with EPIC-KITCHENS-100. coco: JSON with "
     "annotations, or with results next to NAME.images.json. something-else: boxes of "
     "Something-Something. csv: "
     "video,frame|seconds,x1,y1,x2,y2|x,y,w,h,class[,score][,track]. masks: "
-    "SOURCE/VIDEO/NUMBER.png, label images, or with --names, a mask each.",
+    "SOURCE/VIDEO/NUMBER.png, label images, or with --names, a mask each. supervision: CSV or JSON "
+    "of its sinks, with the number of the frame as frame_index. ultralytics: "
+    "SOURCE/VIDEO_NUMBER.txt of save_txt=True, boxes or polygons; requires --classes.",
 )
 @click.option(
     "--rate",
@@ -41,9 +43,9 @@ from orn.shared.text_summary import summary_of
 def import_objects(*, dry_run: bool, as_json: bool, **typed: Any) -> int:
     """Convert existing detections for DATASET to shards, instead of running `orn detect`.
 
-    SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
-    interrupted import resumes where it stopped, and new videos are added. Exits with 3 if a video
-    could not be imported.
+    SOURCE is a folder, or a file for coco, something-else, csv and supervision. Nothing in it is
+    executed. An interrupted import resumes where it stopped, and new videos are added. Exits with 3
+    if a video could not be imported.
     """
     from orn.stage1_detect.imports import import_objects as library
     from orn.stage1_detect.imports.import_config import ImportConfig, ObjectOptions

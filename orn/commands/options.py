@@ -177,23 +177,28 @@ own_detector = click.option(
     help="Your own detector: NAME, a function in a Python file, which is executed, makes it.",
 )
 out_argument = click.argument("out", metavar="OUT", type=PATH)
+RECORD_FORMATS = ("coco", "something-else", "csv", "masks", "supervision", "ultralytics")
+"""Formats of objects in frames of videos."""
 object_options = combined(
     click.option(
         "--first-frame",
         type=click.IntRange(0, 1000000000),
-        help="Number of a video's first frame in the source.  [default: 0; for something-else 1]",
+        help="Number of a video's first frame in the source.  [default: 0; for something-else and "
+        "ultralytics 1]",
     ),
     click.option(
         "--names",
         metavar="PATTERN",
-        help="Pattern of names of COCO images or masks, with video and frame, of masks also "
-        "{class} and {track}; * matches anything.  [default: '{video}/*{frame}.*']",
+        help="Pattern of names of COCO images, masks or label files, with video and frame, of "
+        "masks also {class} and {track}; * matches anything.  [default: '{video}/*{frame}.*'; for "
+        "ultralytics '{video}_{frame}.txt']",
     ),
     click.option(
         "--classes",
         type=PATH,
         help="File with one class of objects per line; objects of other classes are dropped.  "
-        "[default: the classes of the source, or all COCO classes if COCO has each of them]",
+        "Names of class numbers for ultralytics, and for supervision without names.  [default: the "
+        "classes of the source, or all COCO classes if COCO has each of them]",
     ),
     click.option(
         "--groups",

@@ -26,7 +26,7 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @click.option(
     *("--format", "form"),
-    type=click.Choice(["coco", "something-else", "csv", "masks"]),
+    type=click.Choice(options.RECORD_FORMATS),
     help="Format of --objects.",
 )
 @options.object_options
@@ -71,14 +71,22 @@ from orn.shared.jobs.progress import TERMINAL
 @click.option(
     "--html",
     type=options.PATH,
-    metavar="OUT.html",
-    help="Write a self-contained page of all videos: predictions over time, and explanations.",
+    metavar="OUT.html|FOLDER",
+    help="Write a self-contained page of all videos: predictions over time, and explanations. A "
+    "model of intervals writes the timeline of a video; several videos require a folder.",
 )
 @click.option(
     "--csv",
     type=options.PATH,
     metavar="OUT.csv",
     help="Write the intervals of a model of intervals: video, start, stop, label, probability.",
+)
+@click.option(
+    "--frames-csv",
+    type=options.PATH,
+    metavar="OUT.csv",
+    help="Write the probabilities of a model of intervals at each described time: video, seconds, "
+    "and one column for each activity and for the background.",
 )
 @options.threads("this process", "OMP_NUM_THREADS, else the number of cores")
 @options.device
@@ -100,11 +108,11 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     from orn.stage1_detect.imports.import_config import ObjectOptions
 
     config = options.config_of(PredictConfig, typed, options=ObjectOptions())
-    from orn.prediction.given_videos import find_given_videos, overlay_paths
+    from orn.prediction.given_videos import find_given_videos, output_paths
     from orn.stage2_train.runs.find_run import local_folder
 
     videos = find_given_videos([str(video) for video in config.videos], rate=config.rate)
-    overlay_paths(config.overlay, videos)
+    output_paths(config.overlay, videos)
     folder = local_folder(config.run)
     from orn.prediction.predict_job import predict_videos  # imports torch
 

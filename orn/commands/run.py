@@ -39,7 +39,7 @@ from orn.shared.jobs.progress import TERMINAL
 )
 @click.option(
     *("--format", "form"),
-    type=click.Choice(["authors", "epic100", "coco", "something-else", "csv", "masks"]),
+    type=click.Choice(["authors", "epic100", *options.RECORD_FORMATS]),
     help="Format of --objects, as in `orn import-objects`.",
 )
 @options.object_options

@@ -18,7 +18,7 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary
-from orn.stage1_detect.detect import DetectConfig
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.stage2_train.training.train_config import TrainConfig

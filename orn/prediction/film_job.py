@@ -8,7 +8,13 @@ from pathlib import Path
 
 from orn.data_manifests.records import Video
 from orn.prediction.detecting import Objects
-from orn.prediction.film_prediction import FilmPrediction, intervals_text, predict_film
+from orn.prediction.film_prediction import (
+    FilmPrediction,
+    frames_text,
+    intervals_text,
+    predict_film,
+)
+from orn.prediction.given_videos import output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
 from orn.prediction.timeline_page import FoundInterval, Timeline, write_timeline
@@ -50,7 +56,8 @@ def predict_films(
         ConfigError: if an option does not apply.
         PipelineError: if the detector cannot be loaded, or a file cannot be written.
     """
-    _check(model, videos, config)
+    _check(model, config)
+    pages = output_paths(config.html, videos, suffix=".html", option="--html")
     failed, films = list[FailedVideo](), dict[str, FilmPrediction]()
     with (
         terminated_as_interrupted(),
@@ -82,13 +89,15 @@ def predict_films(
             write(_table(film).text() + "\n")
     if config.csv is not None:
         write_text(config.csv, intervals_text([*films.values()]))
-    for video in videos if config.html is not None else ():
+    if config.frames_csv is not None:
+        write_text(config.frames_csv, frames_text([*films.values()], model.classes))
+    for video in videos if pages else ():
         if video.id in films:
-            _write_page(config.html, films[video.id], video, model)
+            _write_page(pages[video.id], films[video.id], video, model)
     return PredictedVideos(segments={}, films=films, failed=failed, num_videos=len(videos))
 
 
-def _check(model: OpenedModel, videos: Sequence[Video], config: PredictConfig) -> None:
+def _check(model: OpenedModel, config: PredictConfig) -> None:
     """Raise ConfigError if an option does not apply to a model of intervals."""
     for name, is_given in (
         ("--window", config.window is not None),
@@ -97,11 +106,6 @@ def _check(model: OpenedModel, videos: Sequence[Video], config: PredictConfig) -
     ):
         if is_given:
             raise ConfigError(f"{model.path}: a model of intervals has no {name}; omit it")
-    if config.html is not None and len(videos) > 1:
-        raise ConfigError(
-            f"--html: expected one video for a page of its timeline, got {len(videos)}; predict "
-            "them one by one"
-        )
 
 
 def _table(film: FilmPrediction) -> Summary:
@@ -118,17 +122,17 @@ def _table(film: FilmPrediction) -> Summary:
     return Summary(title=film.video, tables=[table])
 
 
-def _write_page(path: Path | None, film: FilmPrediction, video: Video, model: OpenedModel) -> None:
+def _write_page(path: Path, film: FilmPrediction, video: Video, model: OpenedModel) -> None:
     """Write the timeline of a film."""
-    assert path is not None
     found = (
         FoundInterval(
             start=own.start,
             stop=own.stop,
             label=film.classes[own.activity],
             probability=own.probability,
+            objects=objects,
         )
-        for own in film.intervals
+        for own, objects in film.decided()
     )
     timeline = Timeline(
         video=film.video,

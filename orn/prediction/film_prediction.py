@@ -9,7 +9,7 @@ T described times, B times of a block, A outputs.
 import csv
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
+from orn.prediction.deciding_objects import Deciding, deciding_objects
 from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted
@@ -59,6 +60,9 @@ class FilmPrediction:
     """(T, A) probabilities of the activities, and of the background of single labels."""
     intervals: tuple[Interval, ...]
     """Intervals in order of their start."""
+    objects: tuple[tuple[tuple[str, float], ...], ...] = ()
+    """The objects that decided each interval: names of classes, and the drop of its probability
+    without them; empty if there is no forest."""
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Return video, start, stop, label and probability of each interval."""
@@ -83,16 +87,36 @@ class FilmPrediction:
                 "end": round(own.stop, 6),
                 "label": self.classes[own.activity],
                 "probability": round(own.probability, 6),
+                "objects": [{"name": name, "drop": round(drop, 6)} for name, drop in objects],
             }
-            for own in self.intervals
+            for own, objects in self.decided()
         ]
+
+    def decided(self) -> list[tuple[Interval, tuple[tuple[str, float], ...]]]:
+        """Return the intervals with the objects that decided them."""
+        objects = self.objects or ((),) * len(self.intervals)
+        return [*zip(self.intervals, objects, strict=True)]
 
 
 def intervals_text(films: Sequence[FilmPrediction]) -> str:
     """Return the intervals of films as CSV: video, start, stop, label, probability."""
+    rows = (row for film in films for row in film.rows())
+    return _csv(("video", "start", "stop", "label", "probability"), rows)
+
+
+def frames_text(films: Sequence[FilmPrediction], outputs: Sequence[str]) -> str:
+    """Return the probabilities at the described times of films as CSV: video, seconds, and a column
+    for each output, which are the activities and the background of single labels."""
+    rows = (
+        (film.video, f"{seconds:.3f}", *(f"{chance:.4f}" for chance in chances))
+        for film in films
+        for seconds, chances in zip(film.seconds.tolist(), film.probabilities.tolist(), strict=True)
+    )
+    return _csv(("video", "seconds", *outputs), rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    rows = [row for film in films for row in film.rows()]
-    header = ("video", "start", "stop", "label", "probability")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 
@@ -127,17 +151,26 @@ def predict_film(
     frames = DecodedVideo(video, record.frames, _mapper(model))
     seconds_T = frames.seconds
     windows = [window_at(video.id, seconds, window) for seconds in seconds_T.tolist()]
-    logits = _logits(model, windows, frames, detections, advance)
+    logits, forest = _logits(model, windows, frames, detections, advance), model.forest
+    if forest is not None:
+        statistics_TX = forest.inputs.of_segments(windows, detections, frames)
+        logits = replace(logits, forest=forest.logits(statistics_TX))
     whole_TA = logits.whole(model.temperatures.row()).astype(np.float32)
     check_finite({"model": whole_TA}, [own.id for own in windows], of=model.path)
     chances_TA = probabilities(whole_TA, multi_label=is_multi)
+    found = [*find_intervals(model.temperatures.decoder, chances_TA, seconds_T, rate)]
+    decided = list[Deciding]()
+    if forest is not None:
+        temperatures = model.temperatures.row()
+        decided = deciding_objects(forest, statistics_TX, logits, temperatures, found, seconds_T)
     return FilmPrediction(
         video=video.id,
         classes=model.classes if is_multi else model.classes[:-1],
         end=end_of_video(frames.decoded_seconds),
         seconds=seconds_T,
         probabilities=chances_TA,
-        intervals=tuple(find_intervals(model.temperatures.decoder, chances_TA, seconds_T, rate)),
+        intervals=tuple(found),
+        objects=tuple(tuple((names[label], drop) for label, drop in own) for own in decided),
     )
 
 
@@ -157,7 +190,7 @@ def _logits(
     detections: DetectionFolder,
     advance: Callable[[int], None],
 ) -> PartLogits:
-    """Return the logits of the parts of a model for the windows of a film."""
+    """Return the logits of the network and of the head over time for the windows of a film."""
     config = model.config
     has_maps = config.recipe.model.has_frozen_maps
     settings = replace(
@@ -179,10 +212,9 @@ def _logits(
         if features is not None:
             described.append(next(features))
         advance(len(numbers))
-    forest = model.forest
     return PartLogits(
         network=np.concatenate(network),
-        forest=forest.of_segments(windows, detections, frames) if forest else None,
+        forest=None,
         film=head.heads.logits(np.concatenate(described)) if head else None,
     )
 

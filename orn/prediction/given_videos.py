@@ -33,22 +33,34 @@ def find_given_videos(sources: Sequence[str], *, rate: float | None = None) -> t
     return tuple(videos.values())
 
 
-def overlay_paths(out: Path | None, videos: Sequence[Video]) -> dict[str, Path]:
-    """Return the overlay video of each video by id: `out`, or a file in it unless it ends in .mp4.
+def output_paths(
+    out: Path | None,
+    videos: Sequence[Video],
+    *,
+    suffix: str = ".mp4",
+    option: str = "--overlay",
+) -> dict[str, Path]:
+    """Return the output of each video by id: `out`, or a file in it unless it ends in the suffix.
+
+    Args:
+        out: file or folder; None for no output.
+        videos: the videos.
+        suffix: suffix of the files.
+        option: option that gave `out`, for messages.
 
     Raises:
         ConfigError: if `out` is one file for several videos.
     """
     if out is None:
         return {}
-    if out.suffix.lower() != ".mp4":
-        return {video.id: out / f"{video.path.stem}.mp4" for video in videos}
+    if out.suffix.lower() != suffix:
+        return {video.id: out / f"{video.path.stem}{suffix}" for video in videos}
     if len(videos) > 1:
         raise ConfigError(
-            where=f"--overlay {path_text(out)}",
+            where=f"{option} {path_text(out)}",
             expected=f"a folder for {len(videos):,} videos",
             got="a file",
-            remedy="omit .mp4",
+            remedy=f"omit {suffix}",
         )
     return {video.id: out for video in videos}
 

@@ -48,9 +48,12 @@ class PredictConfig:
     overlay: Path | None = None
     """MP4 file, or folder, of the annotated videos."""
     html: Path | None = None
-    """File of the page of all videos; of intervals, that of the timeline of one video."""
+    """File of the page of all videos; of intervals, that of the timeline of a video, or a folder of
+    such pages."""
     csv: Path | None = None
     """File of the intervals of all videos, of a model of intervals."""
+    frames_csv: Path | None = None
+    """File of the probabilities at each described time, of a model of intervals."""
     threads: int | None = None
     """CPU threads; default: OMP_NUM_THREADS, else the number of cores."""
     device: str = "auto"
@@ -66,5 +69,5 @@ class PredictConfig:
                 "--detector: expected none of --shards, --objects, --config and --checkpoint; omit "
                 "them"
             )
-        if self.html is not None and self.html.suffix.lower() != ".html":
-            raise ConfigError(f"--html: expected OUT.html, got {self.html}")
+        if self.html is not None and self.html.suffix.lower() not in ("", ".html"):
+            raise ConfigError(f"--html: expected OUT.html or FOLDER, got {self.html}")

@@ -23,7 +23,7 @@ from orn.prediction.detecting import (
     objects_in,
 )
 from orn.prediction.film_job import predict_films
-from orn.prediction.given_videos import find_given_videos, overlay_paths
+from orn.prediction.given_videos import find_given_videos, output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
 from orn.prediction.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
@@ -91,9 +91,12 @@ def predict_videos(
     """
     config = replace(config, threads=DataAndDevice(threads=config.threads).num_threads())
     torch.set_num_threads(config.threads or 1)
-    overlays = overlay_paths(config.overlay, videos)
+    overlays = output_paths(config.overlay, videos)
+    pages: Sequence[Path | None] = [config.html]
+    if config.html is not None and not config.html.suffix:
+        pages = [*output_paths(config.html, videos, suffix=".html").values()]
     check_output_files(
-        [*overlays.values(), config.html, config.csv],
+        [*overlays.values(), *pages, config.csv, config.frames_csv],
         reads=chain(
             (video.path for video in videos),
             files_of_run(run),
@@ -112,11 +115,14 @@ def predict_videos(
             write=write,
             as_json=as_json,
         )
-    if config.csv is not None:
-        raise ConfigError(
-            f"{model.path}: --csv lists intervals, and this model classifies clips; train one that "
-            "finds intervals with `orn run TABLE.csv --intervals`"
-        )
+    for option, path in (("--csv", config.csv), ("--frames-csv", config.frames_csv)):
+        if path is not None:
+            raise ConfigError(
+                f"{model.path}: {option} is for models of intervals, and this model classifies "
+                "clips; train one that finds intervals with `orn run TABLE.csv --intervals`"
+            )
+    if config.html is not None and not config.html.suffix:
+        raise ConfigError(f"--html: expected OUT.html for a model of clips, got {config.html}")
     page = None
     if config.html is not None:
         from orn.prediction.prediction_page import PredictionPage  # importing it takes a second

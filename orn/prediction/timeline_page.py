@@ -45,7 +45,8 @@ class FoundInterval:
     probability: float
     """0..1."""
     objects: tuple[tuple[str, float], ...] = ()
-    """Objects that decided, with their shares, 0..1; empty if unknown."""
+    """Classes of objects that decided, and the drop of the probability without them, 0..1; empty if
+    unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

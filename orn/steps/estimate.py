@@ -14,7 +14,8 @@ from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_second
 from orn.shared.jobs.steps import Step
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
-from orn.stage1_detect.detect import DetectConfig, describe_detection
+from orn.stage1_detect.detect import describe_detection
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.import_objects import describe_import
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
@@ -28,6 +29,7 @@ from orn.stage2_train.settings.names import CHANGES, MOST_CHANGED
 from orn.stage2_train.settings.recipe import Recipe, clip_seconds, load_recipe
 from orn.stage2_train.training.initial_weights import find_initial_weights, imagenet_to_fetch
 from orn.stage2_train.training.train_config import TrainConfig
+from orn.steps.film_lengths import windows_of_epoch, windows_of_film
 from orn.steps.open_pipeline import Pipeline, saved_settings
 
 _EXPLAINED = 400
@@ -209,8 +211,7 @@ def _work_of_training(
     if status is not None:
         left = status.num_steps - status.step
     else:
-        splits = recipe.data.training_splits
-        trained = sum(segment.split in splits for segment in dataset.segments)
+        trained = _num_trained(pipeline, dataset, recipe)
         left = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
     initial = find_initial_weights(recipe, run, None, file=None)
     batch = recipe.optimizer.batch_size * recipe.optimizer.accumulation
@@ -221,23 +222,45 @@ def _work_of_training(
     )
 
 
+def _num_trained(pipeline: Pipeline, dataset: Dataset, recipe: Recipe) -> int:
+    """Return the number of clips, or about that of windows, in an epoch of training."""
+    splits = recipe.data.training_splits
+    if (films := dataset.films) is None:
+        return sum(segment.split in splits for segment in dataset.segments)
+    number = sum(films.split_of.get(video.id, "train") in splits for video in dataset.videos)
+    windows = windows_of_film(dataset)
+    return windows_of_epoch(dataset, recipe.data.clip_frames, number, windows)
+
+
 def _work_on_clips(
     config: EvalConfig | BaselineConfig | ReportConfig,
     pipeline: Pipeline,
     dataset: Dataset,
     recipe: Recipe,
 ) -> dict[str, Any]:
-    """Return the work of an evaluation, of a baseline, or of a report."""
-    device, number = choose_device("auto"), len(dataset.segments)
-    clips = sum(segment.split == config.split for segment in dataset.segments)
+    """Return the work of an evaluation, of a baseline, or of a report; of long videos, about."""
+    device, films = choose_device("auto"), dataset.films
+    splits = [segment.split for segment in dataset.segments]
+    kind, of_each = "clip", 1
+    if films is not None:
+        splits = [films.split_of.get(video.id, "train") for video in dataset.videos]
+        kind, of_each = "window", windows_of_film(dataset)
+
+    def amount(number: int) -> str:
+        of_films = "" if films is None else f" of {counted(number, 'film')}"
+        return f"{counted(number * of_each, kind)}{of_films}"
+
+    tested = splits.count(config.split)
     if isinstance(config, BaselineConfig):
-        return _planned(counted(number, "clip"), estimated_seconds("baseline", number))
+        seconds = estimated_seconds("baseline", len(splits) * of_each)
+        return _planned(amount(len(splits)), seconds)
     if isinstance(config, ReportConfig):
         # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
-        explained = min(number if pipeline.folds else clips, _EXPLAINED)
+        explained = min((len(splits) if pipeline.folds else tested) * of_each, _EXPLAINED)
         seconds = clip_seconds(recipe, "eval", 4 * explained, device=device)
-        return _planned(counted(explained, "clip"), seconds)
+        return _planned(counted(explained, kind), seconds)
     if pipeline.folds:
-        clips = number // pipeline.folds
+        tested = len(splits) // pipeline.folds
+    clips = tested * of_each
     passes = clips + len(CHANGES) * min(clips, MOST_CHANGED)
-    return _planned(counted(clips, "clip"), clip_seconds(recipe, "eval", passes, device=device))
+    return _planned(amount(tested), clip_seconds(recipe, "eval", passes, device=device))

@@ -30,7 +30,7 @@ from orn.shared.jobs.outputs import (
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.text import command_line
-from orn.stage1_detect.detect import DetectConfig
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
@@ -51,6 +51,7 @@ from orn.stage2_train.settings.recipe import (
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.stage2_train.training.train_config import TrainConfig
 from orn.stage2_train.training.training_inputs import check_resumable
+from orn.steps.film_lengths import uncovered_advice
 from orn.steps.pipeline_config import PipelineConfig
 
 _USUAL_SPLIT = "80/10/10"
@@ -196,8 +197,9 @@ def open_pipeline(
         folds=folds,
         no_final=config.no_final,
         joins_by_time=settings.model.variant != "authors",
-        advice=tuple(
-            split_advice(manifest.labels, dataset.segments, dataset.classes, root=dataset.root)
+        advice=(
+            *split_advice(manifest.labels, dataset, root=dataset.root),
+            *(uncovered_advice(dataset) if isinstance(manifest.labels, TableLabels) else ()),
         ),
     )
     if not (is_new or config.fresh):

@@ -19,7 +19,8 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.steps import Step, run_steps
 from orn.shared.text import command_line, counted
 from orn.shared.text_summary import Outcome, Summary
-from orn.stage1_detect.detect import DetectConfig, detect
+from orn.stage1_detect.detect import detect
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig, RecordsName
 from orn.stage1_detect.imports.import_objects import import_objects
 from orn.stage2_train.clip_store.make_clips import make_clips
@@ -42,7 +43,7 @@ from orn.stage2_train.runs.run_folder import (
     earlier_run,
     result_paths,
 )
-from orn.stage2_train.settings.names import FOLDS
+from orn.stage2_train.settings.names import FIGURES, FOLDS
 from orn.stage2_train.training.train import train
 from orn.stage2_train.training.train_config import TrainConfig
 from orn.steps.estimate import with_work
@@ -172,16 +173,20 @@ def run_pipeline(pipeline: Pipeline, steps: Sequence[Step], reporter: Reporter =
 
 
 def _result(pipeline: Pipeline, file: EvalFile) -> dict[str, Any]:
-    head, figures = next(iter(file.heads().items()))
+    metric, score = file.score()
+    known = score.low is not None and score.high is not None
     return {
         "run": str(pipeline.run),
         "report": str(pipeline.run / REPORT_NAME),
         "split": file.split,
         "num_segments": file.num_segments,
-        "metric": file.metric,
-        "score": figures[file.metric],
-        "interval": file.interval(head, file.metric),
-        "chance": file.chance,
+        "num_films": file.films and len(file.films.films),
+        "metric": metric,
+        "score": score.value,
+        "interval": (score.low, score.high) if known else None,
+        "figures": file.films
+        and {name: figure.value for name, figure in file.films.figures.items()},
+        "chance": None if file.films else file.chance,
         "baseline": beside_network(pipeline.run, file.split),
         "next": None if pipeline.folds and pipeline.no_final else prediction_command(pipeline),
     }
@@ -191,19 +196,30 @@ def _as_text(result: Mapping[str, Any]) -> Summary:
     """Return the result of a pipeline in printable form."""
     interval, are_folds = result["interval"], result["split"] == FOLDS
     ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
-    kind = "segment" if are_folds else f"{result['split']} segment"
-    clips = counted(result["num_segments"], kind)
+    number = result["num_films"] or result["num_segments"]
+    kind = "film" if result["num_films"] else "segment"
+    clips = counted(number, kind if are_folds else f"{result['split']} {kind}")
     of_all = " of all folds" if are_folds else ""
-    score = f"{result['metric']} {result['score']:.1%}{ends} on {clips}{of_all}"
+    score = "-" if result["score"] is None else f"{result['score']:.1%}"
+    metric = FIGURES.get(result["metric"], result["metric"])
     baseline = result["baseline"] and result["baseline"]["text"]
     facts = {
-        "Score": f"{score}, chance {result['chance']:.1%}",
+        "Score": f"{metric} {score}{ends} on {clips}{of_all}, {_beside_score(result)}",
         "Baseline": baseline,
         "Run": result["run"],
         "Report": result["report"],
         "Next": result["next"],
     }
     return Summary(facts=[(name, value) for name, value in facts.items() if value])
+
+
+def _beside_score(result: Mapping[str, Any]) -> str:
+    """Return other figures of found intervals or, of clips, the chance level."""
+    if result["figures"] is None:
+        return f"chance {result['chance']:.1%}"
+    known = {name: own for name, own in result["figures"].items() if own is not None}
+    shown = ("frames", "f1_frames", "edit")
+    return ", ".join(f"{FIGURES[name]} {known[name]:.1%}" for name in shown if name in known)
 
 
 def prediction_command(pipeline: Pipeline) -> str:

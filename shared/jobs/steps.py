@@ -100,8 +100,6 @@ class Step:
                 if isinstance(interrupt, Terminated):  # the terminal sends Ctrl-C to both
                     process.terminate()
                 process.join()
-                if process.exitcode in (INTERRUPTED, TERMINATED):
-                    sys.exit(process.exitcode)  # the command has printed that it was interrupted
                 raise
         code = process.exitcode
         assert code is not None
@@ -157,11 +155,14 @@ def _call(
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with errors_as_exit_codes():
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
-        with logging_to_stderr(0):
-            result = getattr(importlib.import_module(module), name)(config, TERMINAL)
-            if text := text_of(result.summary()):
-                TERMINAL.lines(text)
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+            with logging_to_stderr(0):
+                result = getattr(importlib.import_module(module), name)(config, TERMINAL)
+                if text := text_of(result.summary()):
+                    TERMINAL.lines(text)
+        except KeyboardInterrupt as err:  # printed by the process that started this one
+            sys.exit(TERMINATED if isinstance(err, Terminated) else INTERRUPTED)
     sys.exit(getattr(result, "exit_code", 0))
 
 

@@ -116,42 +116,56 @@ def read_something_else(
 def read_table(path: Path, _: re.Pattern[str], names: dict[str, None]) -> Iterator[SourceRecord]:
     """Yield the frames and objects in a CSV file, and add the sorted names of its classes."""
     own, is_empty = set[str](), True
-    with open_file(path, error=ObjectImportError) as content:
-        first = content.readline(_LONGEST_LINE + 1)
-        delimiter = ";" if b";" in first and b"," not in first else ","
-        header = _cells(first, f"{path}: line 1", delimiter)
-        columns = dict.fromkeys(header)
-        kind = _SizeRow if {"x", "y", "w", "h"} <= columns.keys() else _CornersRow
-        has_place = ("frame" in columns) != ("seconds" in columns)
-        if not has_place or "video" not in columns or len(columns) < len(header):
-            raise ObjectImportError(
-                "line 1: expected the columns video, frame or seconds, x1, y1, x2, y2 or x, y, w, "
-                "h, class and optionally score and track, got "
-                f"{ascii(', '.join(header))[:80]}; correct the header, or pass a different file",
-                where=path,
-            )
-        lines = iter(partial(content.readline, _LONGEST_LINE + 1), b"")
-        for number, line in enumerate(lines, start=2):
-            what, found = f"{path}: line {number:,}", None
-            if not (cells := _filled_cells(line, columns, what, delimiter)):
-                continue
-            has_object = bool(cells.keys() - {"video", "frame", "seconds"})
-            row = (kind if has_object else _Row).of(cells, what)
-            if isinstance(row, _CornersRow | _SizeRow):
-                box, score, track = row.sides, row.score, row.track
-                found = SourceObject(name=row.name, score=score, box=box, track=track)
-                own.add(found.name)
-            if row.frame is None and row.seconds is None:
-                raise ObjectImportError("the row has no frame; add its number", where=what)
-            is_empty = False
-            yield SourceRecord(
-                video_id=row.video, frame=row.frame, seconds=row.seconds, content=found
-            )
+    rows = csv_rows(path)
+    columns = next(rows)[1]
+    kind = _SizeRow if {"x", "y", "w", "h"} <= columns.keys() else _CornersRow
+    has_place = ("frame" in columns) != ("seconds" in columns)
+    if not has_place or "video" not in columns:
+        raise ObjectImportError(
+            "line 1: expected the columns video, frame or seconds, x1, y1, x2, y2 or x, y, w, "
+            "h, class and optionally score and track, got "
+            f"{ascii(', '.join(columns))[:80]}; correct the header, or pass a different file",
+            where=path,
+        )
+    for what, cells in rows:
+        found = None
+        has_object = bool(cells.keys() - {"video", "frame", "seconds"})
+        row = (kind if has_object else _Row).of(cells, what)
+        if isinstance(row, _CornersRow | _SizeRow):
+            box, score, track = row.sides, row.score, row.track
+            found = SourceObject(name=row.name, score=score, box=box, track=track)
+            own.add(found.name)
+        if row.frame is None and row.seconds is None:
+            raise ObjectImportError("the row has no frame; add its number", where=what)
+        is_empty = False
+        yield SourceRecord(video_id=row.video, frame=row.frame, seconds=row.seconds, content=found)
     if is_empty:
         raise ObjectImportError(
             "expected rows with objects, got none; add some, or pass a different file", where=path
         )
     names |= dict.fromkeys(sorted(own))
+
+
+def csv_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the description of each line of a CSV file, for messages, and its cells by column,
+    without empty ones; first those of the header.
+
+    Raises:
+        ObjectImportError: if a line is invalid, or the header has a column twice.
+    """
+    with open_file(path, error=ObjectImportError) as content:
+        first, what = content.readline(_LONGEST_LINE + 1), f"{path}: line 1"
+        delimiter = ";" if b";" in first and b"," not in first else ","
+        columns = _cells(first, what, delimiter)
+        if len({*columns}) < len(columns):
+            got = ascii(", ".join(columns))[:80]
+            raise ObjectImportError(f"expected different columns, got {got}", where=what)
+        yield what, dict(zip(columns, columns, strict=True))
+        lines = iter(partial(content.readline, _LONGEST_LINE + 1), b"")
+        for number, line in enumerate(lines, start=2):
+            what = f"{path}: line {number:,}"
+            if cells := _filled_cells(line, columns, what, delimiter):
+                yield what, cells
 
 
 def _filled_cells(line: bytes, columns: Any, what: str, delimiter: str) -> dict[str, str]:

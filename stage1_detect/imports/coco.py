@@ -14,8 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-from pycocotools import mask as coco_mask
 from pydantic import AliasChoices, AliasPath, Field, Strict
 
 from orn.shared.errors import ObjectImportError
@@ -30,12 +28,11 @@ from orn.stage1_detect.imports.json_records import (
     Track,
     elements_of,
 )
+from orn.stage1_detect.imports.polygons import fill_polygons
 from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
 
 IMAGES_SUFFIX = ".images.json"
 FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")
-_MOST_OUTLINE = 2**20
-"""Maximum perimeter in pixels of an object's polygons; each pixel takes 100 bytes to fill."""
 
 _Id = Annotated[int, Field(gt=-(2**63), lt=2**63)] | Text
 _Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
@@ -214,14 +211,4 @@ def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int
         if sum(segmentation.counts) != height * width:
             raise ValueError(f"expected {height * width} pixels, got {sum(segmentation.counts)}")
         return rle.compress(segmentation.counts, height=height, width=width)
-    outline = 0.0
-    for polygon in segmentation:
-        if len(polygon) % 2:
-            raise ValueError(f"expected x and y of each corner, got {len(polygon)} numbers")
-        corners = np.reshape(polygon, (-1, 2))
-        outline += float(abs(corners - np.roll(corners, 1, axis=0)).sum())
-    if outline > _MOST_OUTLINE:
-        raise ValueError(f"expected a perimeter up to {_MOST_OUTLINE:,} px, got {outline:,.0f}")
-    filled = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    counts: bytes = filled["counts"]
-    return counts
+    return fill_polygons(segmentation, height, width)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from orn.shared.errors import ConfigError
 
-RecordsName = Literal["coco", "something-else", "csv", "masks"]
+RecordsName = Literal["coco", "something-else", "csv", "masks", "supervision", "ultralytics"]
 """Formats whose objects lie in the frames of a video."""
 FormatName = Literal["authors", "epic100", RecordsName]
 _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
@@ -16,6 +16,8 @@ _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
     "something-else": ("names", "classes", "groups"),
     "csv": ("names", "groups"),
     "masks": ("groups",),
+    "supervision": ("names", "groups"),
+    "ultralytics": ("groups",),
 }
 """Options that a format does not support."""
 
@@ -49,6 +51,11 @@ class ObjectOptions:
             if getattr(self, name) not in (None, False):
                 option = f"--{name.replace('_', '-')}"
                 raise ConfigError(f"{option}: {reason if form else 'requires --objects; add it'}")
+        if form == "ultralytics" and self.classes is None:
+            raise ConfigError(
+                "--format ultralytics: requires the names of the classes in the order of their "
+                "numbers; add --classes FILE"
+            )
 
 
 AS_USUAL = ObjectOptions()

@@ -5,7 +5,9 @@ Axes: P distinct frames of a video in the source, F frames of the video.
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
@@ -29,12 +31,15 @@ from orn.shared.shards.shard_format import (
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.text import counted
-from orn.shared.video.frame import VideoInfo
+from orn.shared.video.frame import VideoInfo, indices_at_rate
 from orn.shared.video.read import content_bytes, content_digest, probe, seconds_of_frames
 from orn.stage1_detect.detect_unit import add_frames, copy_video, reason_below
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage1_detect.imports.object_table import objects_of, positions_of
 from orn.stage1_detect.imports.source_objects import GRID, SourceFrame, SourceVideo, frame_of
+from orn.stage1_detect.imports.source_videos import RECORDS
+
+_ROW = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +157,22 @@ class ImportWork:
             frames = self.frames_in_table(source, grid, selected_P=rows_P >= 0)
             rows = rows_P[rows_P >= 0].tolist()
             placed = ((row, seconds_F[row], frame) for row, frame in zip(rows, frames, strict=True))
+            if RECORDS[self.config.form].omits_empty:
+                placed = merge(placed, self._without_objects(rows, seconds_F, grid), key=_ROW)
         for index, seconds, frame in placed:
             for reason, what in frame.left_out:
                 leave_out(reason, f"{source.at(frame.position)}: {what}")
             yield index, float(seconds), frame.detections
+
+    def _without_objects(
+        self, rows: list[int], seconds_F: NDArray[np.float64], grid: tuple[int, int]
+    ) -> Iterator[tuple[int, float, SourceFrame]]:
+        """Yield the frames of a video, or those at the rate of the source, that are not in rows."""
+        rate = self.config.rate
+        every = range(len(seconds_F)) if rate is None else indices_at_rate(seconds_F, rate)
+        for row in sorted({*map(int, every)} - {*rows}):
+            empty = frame_of("", row, (), grid=grid, labels={})
+            yield row, seconds_F[row], empty
 
     def frames_in_table(
         self, source: SourceVideo, grid: tuple[int, int], *, selected_P: NDArray[np.bool_]

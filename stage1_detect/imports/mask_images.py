@@ -10,33 +10,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import ConfigDict, Field
 
 from orn.shared.data_files import open_file
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
 from orn.shared.shards.shard_format import MOST_SIDE
-from orn.stage1_detect.imports.json_records import Place, Record, Text, Track
+from orn.stage1_detect.imports.frame_files import named_in
 from orn.stage1_detect.imports.source_objects import SourceObject, SourceRecord
 
 _MODES = {"1", "L", "P", "I;16", "I"}
 """Pillow's modes of images with one number per pixel."""
 _MOST_RUNS = 1 << 22
 """Maximum number of runs of equal pixels in the columns of an image, which are held in memory."""
-
-
-class _Named(Record):
-    model_config = ConfigDict(strict=False)
-
-    video: Text
-    frame: Place
-    name: Annotated[Text, Field(validation_alias="class")] = "object"
-    track: Track = -1
 
 
 def read_masks(
@@ -49,25 +39,18 @@ def read_masks(
         pattern: pattern of the path, with the groups `video` and `frame`, and `class` or `track`.
         names: the names of the classes, to which names in the file are added.
     """
-    match = pattern.fullmatch(path.as_posix())
-    if match is None:
-        raise ObjectImportError(
-            "expected a name such as VIDEO/00012.png; pass a pattern with --names", where=path
-        )
-    parts = {key: text for key, text in match.groupdict().items() if text is not None}
-    named = _Named.of({"video": path.absolute().parent.name} | parts, str(path))
+    named = named_in(path, pattern)
     record = SourceRecord(video_id=named.video, frame=named.frame)
     try:
         labels_HW = _labels(path)
     except ObjectImportError as err:
         yield replace(record, content=err)
         return
-    is_one = bool(parts.keys() & {"class", "track"})
     record = replace(record, grid=labels_HW.shape)
     yield record
-    for value, mask in _masks_of(labels_HW != 0 if is_one else labels_HW):
+    for value, mask in _masks_of(labels_HW != 0 if named.is_object else labels_HW):
         names[named.name] = None
-        track = named.track if is_one else value
+        track = named.track if named.is_object else value
         found = SourceObject(name=named.name, box=None, mask=mask, track=track)
         yield replace(record, content=found)
 

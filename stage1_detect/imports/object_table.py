@@ -27,15 +27,15 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -65536;
 CREATE TABLE records(
     file INT, video TEXT, position REAL, name TEXT, score REAL, x1 REAL, y1 REAL, x2 REAL, y2 REAL,
-    mask BLOB, is_crowd INT, track INT, problem_at TEXT, problem TEXT
+    mask BLOB, is_crowd INT, track INT, fractions BLOB, problem_at TEXT, problem TEXT
 );
 BEGIN;
 """
-_ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INDEX = "CREATE INDEX positions ON records(file, video, position)"
 _CONTENT = (
     *("position", "name", "score", "x1", "y1", "x2", "y2", "mask", "is_crowd", "track"),
-    "problem",
+    *("fractions", "problem"),
 )
 """Columns of a digest: `problem_at` may be the number of a line."""
 _ALL = f"""
@@ -49,7 +49,7 @@ _POSITIONS = f"""
 SELECT position, count(coalesce(name, problem)) {_OF_VIDEO} GROUP BY position ORDER BY position
 """
 _RECORDS = f"SELECT * {_OF_VIDEO} ORDER BY position, rowid"
-_NO_OBJECT = (None,) * 11
+_NO_OBJECT = (None,) * 12
 _POSITION = itemgetter(2)
 
 
@@ -125,7 +125,7 @@ def _columns(content: SourceObject | ObjectImportError | None) -> tuple[Any, ...
     if content is None:
         return _NO_OBJECT
     if isinstance(content, ObjectImportError):
-        return (*_NO_OBJECT[:9], content.where, content.reason)
+        return (*_NO_OBJECT[:10], content.where, content.reason)
     box = content.box or (None,) * 4
     return (
         content.name,
@@ -134,6 +134,7 @@ def _columns(content: SourceObject | ObjectImportError | None) -> tuple[Any, ...
         content.mask,
         content.is_crowd,
         content.track,
+        None if content.fractions is None else np.array(content.fractions).tobytes(),
         None,
         None,
     )
@@ -169,7 +170,7 @@ def objects_of(table: Path, video: SourceVideo) -> Iterator[tuple[float, Iterato
 
 
 def _object(columns: tuple[Any, ...]) -> SourceObject:
-    name, score, *box, mask, is_crowd, track, problem_at, problem = columns
+    name, score, *box, mask, is_crowd, track, fractions, problem_at, problem = columns
     if problem is not None:
         raise ObjectImportError(problem, where=problem_at)
     return SourceObject(
@@ -179,6 +180,7 @@ def _object(columns: tuple[Any, ...]) -> SourceObject:
         mask=mask,
         is_crowd=bool(is_crowd),
         track=track,
+        fractions=None if fractions is None else np.frombuffer(fractions).tolist(),
     )
 
 

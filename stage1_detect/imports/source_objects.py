@@ -7,8 +7,9 @@ Axes: N objects of a frame.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +21,7 @@ from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes, masks_of_boxes
 from orn.shared.masks.rules import ClassRules, first_fault
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
+from orn.stage1_detect.imports.polygons import fill_polygons
 
 GRID = 100
 """Height and width of released masks, regardless of the size of the video."""
@@ -40,6 +42,24 @@ class SourceObject:
     """Whether this is marked as a group of objects in one mask."""
     track: int = -1
     """Number of the object in the video, the same in all frames; -1 for none."""
+    fractions: Sequence[float] | None = None
+    """x1 y1 x2 y2 of a box, or x and y of each corner of a polygon, as fractions of the frame's
+    width and height, in place of `box` and `mask`."""
+
+    def in_pixels(self, grid: tuple[int, int]) -> Self:
+        """Return the object with its box or mask in pixels of a (height, width) grid.
+
+        Raises:
+            ValueError: if its polygon is too large.
+        """
+        if self.fractions is None:
+            return self
+        height, width = grid
+        corners_P2 = np.reshape(self.fractions, (-1, 2)) * (width, height)
+        corners = corners_P2.reshape(-1).tolist()
+        if len(corners) == 4:
+            return replace(self, box=corners, fractions=None)
+        return replace(self, mask=fill_polygons([corners], height, width), fractions=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +168,11 @@ def frame_of(
     left_out: list[tuple[str, str]] = []
     kept: list[SourceObject] = []
     boxes: list[Sequence[float]] = []
-    for candidate in objects:
+    for found in objects:
+        try:
+            candidate = found.in_pixels(grid)
+        except ValueError as err:
+            raise ObjectImportError(f"polygon: {err}; correct the file", where=what) from err
         box = candidate.box or rle.bounding_box(candidate.mask or b"", height).tolist()
         if candidate.name not in labels:
             left_out.append(("unknown class", repr(candidate.name)))

@@ -17,9 +17,17 @@ from itertools import chain
 from pathlib import Path
 
 from orn.data_manifests.find_videos import without_suffix
+from orn.data_manifests.text_files import read_class_names
 from orn.shared.data_files import not_a_file, walk
 from orn.shared.errors import ConfigError, ObjectImportError
-from orn.stage1_detect.imports import authors_vlog, boxes, coco, mask_images
+from orn.stage1_detect.imports import (
+    authors_vlog,
+    boxes,
+    coco,
+    mask_images,
+    supervision_sinks,
+    ultralytics_labels,
+)
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_config import FormatName, ImportConfig
 from orn.stage1_detect.imports.object_table import ObjectTable
@@ -43,14 +51,19 @@ class RecordFormat:
     with `is_folder`, files have records of one frame."""
 
     suffix: str
+    """End of the names of files; several are separated by `|`."""
     read: Callable[[Path, re.Pattern[str], dict[str, None]], Iterator[SourceRecord]]
     """Yields the records of a file, given the pattern of image names, and adds the names of its
-    classes to a dict."""
+    classes to a dict, which has those of --classes."""
     first: int = 0
     """Number of a video's first frame."""
     rate: float | None = None
     """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
     is_folder: bool = False
+    pattern: str = coco.FILE_NAME.pattern
+    """Default pattern of names."""
+    omits_empty: bool = False
+    """Whether frames without objects are not in the files."""
 
 
 RECORDS = {
@@ -63,6 +76,17 @@ RECORDS = {
     ),
     "csv": RecordFormat(suffix=".csv", read=boxes.read_table),
     "masks": RecordFormat(suffix=".png", read=mask_images.read_masks, is_folder=True),
+    "supervision": RecordFormat(
+        suffix=".csv|.json", read=supervision_sinks.read_supervision, omits_empty=True
+    ),
+    "ultralytics": RecordFormat(
+        suffix=".txt",
+        read=ultralytics_labels.read_labels,
+        first=1,
+        is_folder=True,
+        pattern=ultralytics_labels.PATTERN,
+        omits_empty=True,
+    ),
 }
 
 
@@ -86,8 +110,8 @@ def find_source_videos(
         files = [source]
     if not files:
         raise ObjectImportError(
-            f"expected a folder with files *{suffix}, or such a file, except for authors, epic100 "
-            f"and masks, got {problem or 'none in the folder'}; correct SOURCE",
+            f"expected a folder with files *{suffix}, or such a file, except for authors, epic100, "
+            f"masks and ultralytics, got {problem or 'none in the folder'}; correct SOURCE",
             where=source,
         )
     if form is None:
@@ -101,14 +125,22 @@ def find_source_videos(
         ]
         return found, ()
     names: dict[str, None] = {}
-    pattern = _pattern(config.options.names, source if form.is_folder else None)
+    classes = config.options.classes
+    numbered = [] if classes is None else [*read_class_names(classes)]
+
+    def records_of(file: Path) -> Iterator[SourceRecord]:
+        own = dict.fromkeys(numbered)
+        yield from form.read(file, pattern, own)
+        names.update(own)
+
+    pattern = _pattern(config.options.names, form, source)
     given = config.options.first_frame
     first = form.first if given is None else given
     try:
         records = ObjectTable(table)
         groups = [(source, files)] if form.is_folder else [(path, [path]) for path in files]
         for path, group in groups:
-            own = chain.from_iterable(form.read(file, pattern, names) for file in group)
+            own = chain.from_iterable(map(records_of, group))
             records.add(path, own, first=first, rate=config.rate or form.rate)
         return records.finish(), tuple(names)
     except sqlite3.Error as err:
@@ -117,14 +149,14 @@ def find_source_videos(
         ) from err
 
 
-def _pattern(names: str | None, masks: Path | None) -> re.Pattern[str]:
-    """Return the pattern of image names, by default `VIDEO/anythingNUMBER.jpg`; of masks, the
-    pattern of their paths in a folder."""
-    begin = "" if masks is None else re.escape(Path(masks, "x").as_posix()[:-1])
+def _pattern(names: str | None, form: RecordFormat, source: Path) -> re.Pattern[str]:
+    """Return the pattern of image names, by default `VIDEO/anythingNUMBER.jpg`, or of the paths of
+    a folder whose files are frames."""
+    begin = re.escape(Path(source, "x").as_posix()[:-1]) if form.is_folder else ""
     if names is None:
-        return re.compile(begin + coco.FILE_NAME.pattern)
+        return re.compile(begin + form.pattern)
     groups = {"{frame}": r"(?P<frame>\d{1,15})", "{video}": "(?P<video>.+)"}
-    if masks is not None:
+    if form.suffix == ".png":
         groups |= {"{class}": "(?P<class>[^/]+?)", "{track}": r"(?P<track>\d{1,18})"}
     parts = re.split(r"(\{\w+\}|\*)", names)
     places = [part for part in parts if part.startswith("{")]
@@ -149,7 +181,7 @@ def _files(folder: Path, suffix: str) -> list[Path]:
         Path(parent, name)
         for parent, _, names in walk(folder, onerror=unlisted)
         for name in names
-        if name.endswith(suffix) and not name.endswith(coco.IMAGES_SUFFIX)
+        if name.endswith((*suffix.split("|"),)) and not name.endswith(coco.IMAGES_SUFFIX)
     )
 
 

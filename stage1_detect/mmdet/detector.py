@@ -25,13 +25,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from orn.shared.devices import choose_device, usual_batch_size
+from orn.shared.devices import use_device, usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rules import ScoreKind, widened_boxes
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.video.frame import check_images
+from orn.stage1_detect.detector_weights import load_weights
 from orn.stage1_detect.mmdet.class_scores import (
     keep_class_scores,
     keep_mask_probabilities,
@@ -44,7 +45,6 @@ from orn.stage1_detect.mmdet.model import (
     build_model,
     error_text,
     library_versions,
-    load_weights,
     names_of_classes,
     quiet,
     read_config,
@@ -312,10 +312,7 @@ def load_detector(
         threads: number of CPU threads, which affects rounding; None keeps the current number.
         remedy: how to pass a file of weights, for messages.
     """
-    target = torch.device(choose_device(device, error=DetectorError))
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    if threads is not None:
-        torch.set_num_threads(threads)
+    target = use_device(device, threads, error=DetectorError)
     detector_config = read_config(config)
     model = build_model(detector_config)
     if checkpoint is None:

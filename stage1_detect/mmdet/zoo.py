@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.fileio import load as load_yaml
 from mmengine.fileio.handlers import yaml_handler
 
-from orn.shared.download import cached_path, fetch
+from orn.shared.download import fetch
 from orn.shared.errors import DetectorError
 from orn.shared.text import path_text
 
@@ -75,22 +75,16 @@ def fetch_weights(config: Path, *, remedy: str) -> Path:
         DetectorError: if the URL is unknown, or the download fails.
     """
     return fetch(
-        _published(config, remedy=remedy), what=_what(config), remedy=remedy, error=DetectorError
+        published_url(config, remedy=remedy), what=_what(config), remedy=remedy, error=DetectorError
     )
 
 
-def weights_to_fetch(config: Path, *, remedy: str) -> tuple[Path | None, str | None]:
-    """Return the path of a config's weights in the cache, or the URL to download.
+def published_url(config: Path, *, remedy: str) -> str:
+    """Return the URL of a config's published weights; for arguments, see `fetch_weights`.
 
     Raises:
-        DetectorError: if the URL is unknown.
+        DetectorError: if it is unknown.
     """
-    url = _published(config, remedy=remedy)
-    path = cached_path(url)
-    return (path, None) if path.exists() else (None, url)
-
-
-def _published(config: Path, *, remedy: str) -> str:
     url = weights_url(config)
     if url is None:
         raise DetectorError(

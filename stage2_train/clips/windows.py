@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import SPLITS, Dataset, Films, Segment
+from orn.shared.errors import JoinError
 from orn.shared.shards.time_join import frame_interval
 from orn.shared.time_ranges import TimeRange
 
+_LEAST_INSIDE = 0.5
+"""Share of an interval that must be before the end of its video; headers and frames of a video may
+differ a little."""
 Span = tuple[float, float, int]
 """Start and stop in seconds, and class."""
 _PER_INTERVAL = 2.0
@@ -108,6 +112,9 @@ def with_windows(
         end_of: returns the time at which a video ends, in seconds; None if it is not known, and
             the video is left out.
         splits: names of the splits.
+
+    Raises:
+        JoinError: if an interval is mostly after the end of its video.
     """
     split_of = _films(dataset).split_of
     window = window_seconds(dataset, clip_frames)
@@ -132,6 +139,12 @@ def _windows(
     window: float,
 ) -> Iterator[Segment]:
     films, spans = _films(dataset), [*spans_of(intervals)]
+    for start, stop, _ in spans:
+        if end - start < _LEAST_INSIDE * (stop - start):
+            raise JoinError(
+                f"{dataset.name}: video {video_id!r}: expected intervals in seconds within the "
+                f"video, which ends at {end:.2f} s, got {start:g} to {stop:g} s; correct the table"
+            )
     observed = films.observed.get(video_id, (TimeRange(),))
     middles_N = described_times(end, films.rate, observed)
     labels: list[tuple[int, ...]]

@@ -2,7 +2,8 @@
 
 OUT/baseline.json            marker of the folder
     predictions-SPLIT.npz    ids, labels and logits, as from `orn eval`
-    eval-SPLIT.json          metrics of `average`, `forest` and `probe`
+    eval-SPLIT.json          metrics of `average`, `forest` and `probe`; of long videos also the
+                             intervals that they find, and two guesses without a look
 
 Fitted models are not stored. N training clips, M other clips, S statistics of each, A activity
 classes. Labels are (N,) classes, or (N, A) zeros and ones.
@@ -27,6 +28,8 @@ from orn.shared.jobs.progress import SILENT, Reporter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
+from orn.stage2_train.evaluation.film_baseline import FilmFold, results_of_baseline
+from orn.stage2_train.evaluation.film_results import film_rows, training_labels_of_windows
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.parts.clip_statistics import map_statistics, read_maps
@@ -39,9 +42,8 @@ from orn.stage2_train.parts.fitted_forest import (
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs, open_paths
 from orn.stage2_train.runs.predictions import Predictions
-from orn.stage2_train.runs.run_config import labels_digest
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
-from orn.stage2_train.runs.staleness import MadeFrom
+from orn.stage2_train.runs.staleness import MadeFrom, clip_labels
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import ALONE, DataAndDevice, data_paths
 
@@ -83,6 +85,8 @@ class _Inputs:
     train: JoinedSplit
     other: JoinedSplit
     """The split to evaluate."""
+    held_out: JoinedSplit
+    """Windows of films that choose the weights of decoders; none if there are no such films."""
     made_from: MadeFrom
 
 
@@ -96,10 +100,25 @@ def evaluate_baseline(config: BaselineConfig, reporter: Reporter = SILENT) -> Ev
     inputs = _open_inputs(config)
     out, opened, recipe, other = inputs.out, inputs.opened, inputs.recipe, inputs.other
     begin_output_folder(out, BASELINE_MARKER)
-    predictions = _predictions(opened, recipe, inputs.train, other, reporter, seed=config.seed)
+    all_predictions = _predictions(inputs, reporter, seed=config.seed)
+    number = len(other.segments)
+    predictions, held_out = (
+        all_predictions.reordered(rows)
+        for rows in np.split(np.arange(len(all_predictions.ids)), [number])
+    )
     predictions = replace(predictions, made_from=inputs.made_from)
+    results: dict[str, Any] = {}
+    if (films := opened.dataset.films) is not None:
+        fold = FilmFold(
+            predictions=predictions,
+            training=training_labels_of_windows(opened, recipe),
+            held_out=held_out if held_out.ids else None,
+        )
+        rows = film_rows(opened, predictions)
+        results["films"] = results_of_baseline(rows, [fold], opened.dataset.classes, films.rate)
     file = split_file(
         *(predictions, other, EvalConfig(split=config.split), opened.dataset, recipe),
+        **results,
         run=str(out),
         system=None,
         step=None,
@@ -135,36 +154,36 @@ def _open_inputs(config: BaselineConfig) -> _Inputs:
         train = train.joined_with(opened.join("validation", recipe))
     for joined in (train, other):
         joined.require_segments(dataset.name)
-    segments = [*train.segments, *other.segments]
+    held_out = JoinedSplit(split="validation", segments=(), skipped=())
+    trains = recipe.data.training_splits
+    if dataset.films is not None and "validation" not in {split, *trains}:
+        held_out = opened.join("validation", recipe)
+    segments = [*train.segments, *other.segments, *held_out.segments]
     return _Inputs(
         out=config.out or Path("runs") / f"{dataset.name}-baseline",
         recipe=recipe,
         opened=opened,
         train=train,
         other=other,
+        held_out=held_out,
         made_from={
             "config": json_digest([to_dict(recipe.data), split, config.seed]),
-            "labels": labels_digest(segments),
+            "labels": clip_labels(dataset, segments),
             **data_inputs(opened, segments),
         },
     )
 
 
-def _predictions(
-    opened: OpenedData,
-    recipe: Recipe,
-    train: JoinedSplit,
-    other: JoinedSplit,
-    reporter: Reporter,
-    *,
-    seed: int,
-) -> Predictions:
-    """Return the predictions for a split of models fitted on the training segments."""
+def _predictions(inputs: _Inputs, reporter: Reporter, *, seed: int) -> Predictions:
+    """Return the predictions, for the split to evaluate and then the held-out windows, of models
+    fitted on the training segments."""
+    opened, recipe, train = inputs.opened, inputs.recipe, inputs.train
+    other = inputs.other.joined_with(inputs.held_out)
     store, own_train = opened.clips, [*train.segments]
     if opened.dataset.films is not None:
         own_train = fitted_windows(own_train)
     segments = [*own_train, *other.segments]
-    inputs = inputs_of(
+    reads = inputs_of(
         train.segments,
         opened.detections,
         recipe.data,
@@ -176,7 +195,7 @@ def _predictions(
     with reporter.progress("baseline", total=len(segments), unit="clips") as bar:
         for _, of_video in groupby(segments, key=attrgetter("video_id")):
             own = [*of_video]
-            rows.append(inputs.of_segments(own, opened.detections, store))
+            rows.append(reads.of_segments(own, opened.detections, store))
             for segment in own if has_maps else ():
                 clip = read_maps(store, segment, num_frames=recipe.data.clip_frames)
                 maps.append(map_statistics(clip))
@@ -189,7 +208,7 @@ def _predictions(
     )
     first = len(known)
     forest = FittedForest.fit(
-        inputs, statistics_NS[:first], known, number, seed=seed, jobs=DataAndDevice().num_threads()
+        reads, statistics_NS[:first], known, number, seed=seed, jobs=DataAndDevice().num_threads()
     )
     probe_NA = None
     if has_maps:

@@ -1,5 +1,6 @@
 """A model beside its baseline, on the same segments: the scores of the models of the baseline."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,20 @@ import numpy as np
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.evaluation.bootstrap import paired_differences
+from orn.stage2_train.evaluation.film_pairs import paired_films
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.predictions import predictions_of
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
-from orn.stage2_train.settings.names import FOLDS
+from orn.stage2_train.settings.names import FOLDS, HEADLINE, UNTRAINED
+
+_NAMES = {
+    **UNTRAINED,
+    "forest": "a forest on the objects",
+    "probe": "the frozen network alone",
+    "average": "their average",
+}
+"""What the scores of a baseline are of, the one that is compared with a model last."""
 
 
 def beside_network(run: Path, name: str) -> dict[str, Any] | None:
@@ -22,9 +32,10 @@ def beside_network(run: Path, name: str) -> dict[str, Any] | None:
         name: name of the evaluation, such as a split.
 
     Returns:
-        `scores` of each model of the baseline, and of its prediction, by name; `gain`, the
-        `difference` of the model minus the baseline with `low` and `high`, None for multiple labels
-        over folds, since logits of different networks are not comparable; and a sentence, `text`.
+        `scores` of each model of the baseline, and of its prediction, by name (of intervals, F1 at
+        50 % overlap, also of `UNTRAINED`); `gain`, the `difference` of the model minus the baseline
+        with `low` and `high`, None for multiple labels of clips over folds, since logits of
+        different networks are not comparable; and a sentence, `text`.
 
     Raises:
         CheckpointError: if a file is missing or damaged.
@@ -35,13 +46,22 @@ def beside_network(run: Path, name: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     file = read_eval(path)
-    scores = {head: figures[file.metric] for head, figures in file.heads().items()}
-    text = f"a forest on the objects {_percent(scores['forest'])}"
-    if "probe" in scores:
-        text += f", the frozen network alone {_percent(scores['probe'])}, their average "
-        text += _percent(scores["average"])
-    if name == FOLDS and file.metric == "map":
-        return {"scores": scores, "gain": None, "text": text}
+    gain: Mapping[str, float | None] | None
+    if file.films is not None:
+        first, beside = next(iter(file.by_head)), file.films.beside
+        figures = {first: file.films.figures, **beside}
+        scores = {head: own[HEADLINE].value for head, own in figures.items()}
+        gain = paired_films((folder, run), name)[HEADLINE]
+    else:
+        scores = {head: own.get(file.metric) for head, own in file.heads().items()}
+        is_comparable = name != FOLDS or file.metric != "map"
+        gain = _gain(run, folder, name) if is_comparable else None
+    parts = [f"{_NAMES[head]} {_percent(scores[head])}" for head in _NAMES if head in scores]
+    return {"scores": scores, "gain": gain, "text": ", ".join(parts) + _gain_text(gain)}
+
+
+def _gain(run: Path, folder: Path, name: str) -> dict[str, float | None]:
+    """Return the difference of a model minus its baseline on the same clips."""
     model = predictions_of(run, name)
     baseline = predictions_of(folder, name).in_order_of(model.ids, run=folder, reference=str(run))
     if not np.array_equal(model.labels, baseline.labels):
@@ -50,13 +70,20 @@ def beside_network(run: Path, name: str) -> dict[str, Any] | None:
         Tallies(model.labels, logits_NA, model.unsure)
         for logits_NA in (baseline.logits, model.logits)
     )
-    gain = paired_differences(own.figures, trained.figures, model.groups or model.ids)[0]
-    points = {key: f"{100 * value:+.1f}" for key, value in gain.items() if value is not None}
-    text += f" (this model minus this: {points['difference']} points"
+    return paired_differences(own.figures, trained.figures, model.groups or model.ids)[0]
+
+
+def _gain_text(gain: Mapping[str, float | None] | None) -> str:
+    points = {
+        key: f"{100 * value:+.1f}" for key, value in (gain or {}).items() if value is not None
+    }
+    if "difference" not in points:
+        return ""
+    text = f" (this model minus this: {points['difference']} points"
     if "low" in points:
         text += f", 95 % interval {points['low']} to {points['high']}"
-    return {"scores": scores, "gain": gain, "text": f"{text})"}
+    return f"{text})"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

@@ -36,14 +36,14 @@ from orn.stage2_train.parts.temperatures import (
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs
 from orn.stage2_train.runs.predictions import load_predictions
-from orn.stage2_train.runs.run_config import labels_digest, read_config
+from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
     config_digest,
     result_paths,
     weights_digest,
 )
-from orn.stage2_train.runs.staleness import MadeFrom, why_stale
+from orn.stage2_train.runs.staleness import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.trained import data_of_run, fold_runs, inference_precision, open_model
 from orn.stage2_train.settings.resources import DataAndDevice
 
@@ -121,7 +121,7 @@ def _inputs(run: Path, opened: OpenedData, joined: JoinedSplit) -> MadeFrom:
     return {
         "config": config_digest(run),
         "weights": weights_digest(run),
-        "labels": labels_digest(joined.segments),
+        "labels": clip_labels(opened.dataset, joined.segments),
         **data_inputs(opened, joined.segments),
     }
 

@@ -18,6 +18,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.evaluation.bootstrap import paired_differences
+from orn.stage2_train.evaluation.film_pairs import paired_films
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import interval_facts, segments_of_metrics
 from orn.stage2_train.runs.eval_file import read_eval
@@ -25,7 +26,7 @@ from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER, result_paths, weights_digest
 from orn.stage2_train.runs.staleness import why_stale
-from orn.stage2_train.settings.names import FOLDS, NUM_FIGURE_DRAWS
+from orn.stage2_train.settings.names import FIGURES, FOLDS, NUM_FIGURE_DRAWS
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +44,10 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
         name: NAME in eval-NAME.json; None: the folds of two cross-validations, else validation.
 
     Returns:
-        `figures` by name; `classes`, the largest gain first; `trained_on`, the runs that were
-        trained on the segments; `unsure`, the number of ignored labels; and the ids of the segments
-        that only one of the runs predicts correctly.
+        `figures` by name (of long videos, those of found intervals; the lists are then empty);
+        `classes`, the largest gain first; `trained_on`, the runs that were trained on the segments;
+        `unsure`, the number of ignored labels; and the ids of the segments that only one of the
+        runs predicts correctly.
         With multiple labels, this is the run that predicts more labels correctly.
 
     Raises:
@@ -59,6 +61,8 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
             inputs = {"weights": weights_digest(run)}
             if why := why_stale(result_paths(run, name)[1], inputs):
                 logger.warning("%s: %s since it was evaluated; run `orn eval` again", run, why)
+    if any(_is_of_films(run, name) for run in runs):
+        return _compared_films(runs, name)
     class_names, _ = (_class_names(run, name) for run in runs)
     pair = _same_segments(runs, name)
     first = pair[0]
@@ -90,6 +94,31 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
         "classes": sorted(classes, key=lambda row: -row["difference"]),
         "only_one_right": [first.ids[row] for row in np.flatnonzero(gain_N < 0)],
         "only_other_right": [first.ids[row] for row in np.flatnonzero(gain_N > 0)],
+    }
+
+
+def _is_of_films(run: Path, name: str) -> bool:
+    path = result_paths(run, name)[0]
+    return path.exists() and read_eval(path).films is not None
+
+
+def _compared_films(runs: tuple[Path, Path], name: str) -> dict[str, Any]:
+    """Return the differences of `compare` for evaluations of long videos."""
+    files = [read_eval(result_paths(run, name)[0]) for run in runs]
+    films = next(file.films for file in files if file.films is not None)
+    return {
+        "one": str(runs[0]),
+        "other": str(runs[1]),
+        "measurement": name,
+        "num_segments": files[0].num_segments,
+        "num_films": len(films.films),
+        "interval": {**files[0].drawn.model_dump(), "num_groups": films.num_groups},
+        "trained_on": [str(run) for run, file in zip(runs, files, strict=True) if file.trained_on],
+        "unsure": 0,
+        "figures": paired_films(runs, name),
+        "classes": [],
+        "only_one_right": [],
+        "only_other_right": [],
     }
 
 
@@ -173,13 +202,19 @@ def as_summary(result: dict[str, Any]) -> Summary:
         *((f"gains {row['class']}", row) for row in gained),
         *((f"loses {row['class']}", row) for row in lost),
     ]
+    what = counted(result["num_segments"], "segment")
+    if "num_films" in result:
+        what = f"intervals in {counted(result['num_films'], 'film')}"
     return Summary(
         title=f"{result['other']} against {result['one']}: {result['measurement']}, "
-        f"{counted(result['num_segments'], 'segment')}, {interval_title(result['interval'])}",
+        f"{what}, {interval_title(result['interval'])}",
         tables=[
             Table(
                 header=("", Path(result["one"]).name, Path(result["other"]).name, "difference"),
-                rows=[_cells(*row) for row in [*result["figures"].items(), *of_classes]],
+                rows=[
+                    _cells(FIGURES.get(figure, figure), row)
+                    for figure, row in [*result["figures"].items(), *of_classes]
+                ],
             )
         ],
         notes=notes,

@@ -48,7 +48,7 @@ from orn.stage2_train.runs.predictions import (
     check_finite,
     save_predictions,
 )
-from orn.stage2_train.runs.run_config import RunConfig, labels_digest, read_config
+from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import (
     check_room,
     config_digest,
@@ -56,7 +56,7 @@ from orn.stage2_train.runs.run_folder import (
     temperatures_digest,
     weights_digest,
 )
-from orn.stage2_train.runs.staleness import MadeFrom, why_stale
+from orn.stage2_train.runs.staleness import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     data_of_run,
@@ -331,6 +331,6 @@ def _made_from(
         "config": json_digest([config_digest(run), options]),
         "weights": weights_digest(run),
         **applied,
-        "labels": labels_digest(joined.segments),
+        "labels": clip_labels(opened.dataset, joined.segments),
         **data_inputs(opened, joined.segments),
     }

@@ -17,6 +17,7 @@ from orn.shared.errors import JoinError
 from orn.stage2_train.evaluation.calibration import calibration_values
 from orn.stage2_train.evaluation.controls import control_values
 from orn.stage2_train.evaluation.evaluate import save_results
+from orn.stage2_train.evaluation.film_baseline import folds_of, results_of_baseline
 from orn.stage2_train.evaluation.film_results import (
     results_of_folds,
     with_decoder,
@@ -53,8 +54,8 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
         JoinError: if a segment was evaluated in several folds.
     """
     own = [load_predictions(fold / "predictions-test.npz") for fold in folds]
-    results = [path for fold in folds for path in result_paths(fold, "test")]
-    made_from = {"outputs": output_digests(run, results)}
+    paths = [path for fold in folds for path in result_paths(fold, "test")]
+    made_from = {"outputs": output_digests(run, paths)}
     predictions = replace(joined_predictions(own), made_from=made_from)
     files = [read_eval(fold / "eval-test.json") for fold in folds]
     name, times = Counter(predictions.ids).most_common(1)[0]
@@ -74,8 +75,13 @@ def evaluate_folds(run: Path, folds: Sequence[Path]) -> EvalFile:
         predictions = replace(predictions, temperatures=temperature_N3, fitted_on=fitted_on)
         calibration = {"calibration": calibration_values(predictions)}
     values = measured_values(predictions, first.classes, first.metric) | calibration
-    if first.films is not None:
-        values["films"] = results_of_folds(files, predictions, of_folds)
+    if films := [file.films for file in files if file.films is not None]:
+        if of_folds:
+            found = results_of_folds(films, first.classes, predictions, of_folds)
+        else:
+            films_of_all, rate = [row for each in films for row in each.films], films[0].rate
+            found = results_of_baseline(films_of_all, folds_of(own, rate), first.classes, rate)
+        values["films"] = found
     if first.metric == "map":
         for head in first.by_head:
             scored = [metrics for file in files if "map" in (metrics := file.heads()[head])]

@@ -4,53 +4,80 @@ N films, R bootstrap draws, C activities.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.evaluation.bootstrap import bootstrap_figures, with_interval
+from orn.stage2_train.evaluation.bootstrap import Proportion, bootstrap_figures, with_interval
 from orn.stage2_train.intervals.average_precision import OVERLAPS_OF_MAP, ScoredFilms
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.intervals.tally import Film, FilmTally, tally_each, tally_film
 from orn.stage2_train.settings.names import FIGURES
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FilmCounts:
+    """The counts of films, which add up."""
+
+    tallies: Sequence[Sequence[FilmTally]]
+    """One of each film or, with several labels, one of each activity."""
+    scored: ScoredFilms
+
+    @classmethod
+    def of(cls, films: Sequence[Film], num_activities: int, *, multi_label: bool) -> "FilmCounts":
+        """Return the counts of films.
+
+        Args:
+            films: the films.
+            num_activities: C.
+            multi_label: whether several activities can be at the same time; each is then counted
+                as if it were alone.
+        """
+        if multi_label:
+            tallies = [tally_each(film, num_activities) for film in films]
+        else:
+            tallies = [[tally_film(film, num_activities)] for film in films]
+        return cls(tallies, ScoredFilms.of(films, num_activities))
+
+    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
+        """Return the (F, R) metrics in the order of `FIGURES`, for the number of times that each
+        film is drawn."""
+        own = _figures(self.tallies, counts_NR.astype(np.float64))
+        return np.concatenate([own, self.scored.mean(counts_NR)[None]])
+
+
+def figure_values(counts: FilmCounts, groups: Sequence[str]) -> dict[str, Proportion]:
+    """Return each metric of films with its interval over their groups."""
+    once_F = counts.figures(np.ones((len(groups), 1)))[:, 0]
+    draws_FR = bootstrap_figures([counts.figures], groups)[0]
+    number = len(set(groups))
+    return {
+        name: with_interval(float(value), draws_R, num_groups=number)
+        for name, value, draws_R in zip(FIGURES, once_F, draws_FR, strict=True)
+    }
+
+
 def interval_values(films: Sequence[Film], classes: Sequence[str], *, multi_label: bool) -> Any:
-    """Return the fields of `runs.eval_file.FilmResults` for films, but their rows and the rate.
+    """Return the fields of `runs.film_file.FilmResults` for films, but their rows and the rate.
 
     Args:
         films: the films.
         classes: names of the C activities, without background.
-        multi_label: whether several activities can be at the same time; each is then counted as if
-            it were alone.
+        multi_label: as for `FilmCounts.of`.
     """
-    number = len(classes)
-    if multi_label:
-        tallies = [tally_each(film, number) for film in films]
-    else:
-        tallies = [[tally_film(film, number)] for film in films]
-    scored = ScoredFilms.of(films, number)
-
-    def figures(counts_NR: NDArray) -> NDArray[np.float64]:
-        own = _figures(tallies, counts_NR.astype(np.float64))
-        return np.concatenate([own, scored.mean(counts_NR)[None]])
-
+    counts = FilmCounts.of(films, len(classes), multi_label=multi_label)
     groups = [film.group for film in films]
-    once_F = figures(np.ones((len(films), 1)))[:, 0]
-    draws_FR = bootstrap_figures([figures], groups)[0]
-    num_groups = len(set(groups))
+    once_N1 = np.ones((len(films), 1))
     return {
-        "num_groups": num_groups,
-        "figures": {
-            name: with_interval(float(value), draws_R, num_groups=num_groups)
-            for name, value, draws_R in zip(FIGURES, once_F, draws_FR, strict=True)
-        },
+        "num_groups": len(set(groups)),
+        "figures": figure_values(counts, groups),
         "map_at": {
-            f"{overlap:g}": _known(scored.at(overlap, np.ones((len(films), 1)))[0])
+            f"{overlap:g}": _known(counts.scored.at(overlap, once_N1)[0])
             for overlap in OVERLAPS_OF_MAP
         },
-        **_errors(tallies),
+        **_errors(counts.tallies),
         "activities": [_activity(films, row, name) for row, name in enumerate(classes)],
     }
 

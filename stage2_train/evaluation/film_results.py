@@ -4,7 +4,7 @@ model, and the results of an evaluation.
 T described times of a film, A outputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +24,14 @@ from orn.stage2_train.intervals.decoder import (
 from orn.stage2_train.intervals.records import Interval, intervals_of_segments
 from orn.stage2_train.intervals.tally import Film
 from orn.stage2_train.parts.temperatures import Temperatures
-from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.film_file import FilmRow
+from orn.stage2_train.runs.film_file import FilmResults, FilmRow
 from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.predictions import Predictions, probabilities
 from orn.stage2_train.settings.recipe import Recipe
 
 Labels = NDArray[np.int64] | NDArray[np.float32]
+Found = dict[str, list[Interval]]
+"""Found intervals by video."""
 
 
 def labels_of_windows(
@@ -55,7 +56,11 @@ def labels_of_windows(
 
 
 def decoder_of(
-    training: Sequence[Labels], predictions: Predictions | None, rate: float, num_outputs: int
+    training: Sequence[Labels],
+    predictions: Predictions | None,
+    rate: float,
+    num_outputs: int,
+    head: str | None = None,
 ) -> tuple[Track, ...]:
     """Return a decoder: paths of training films, and weights that are chosen on the calibrated
     predictions of others; the usual weights without any.
@@ -65,12 +70,13 @@ def decoder_of(
         predictions: predictions of windows that trained no weights.
         rate: described times per second.
         num_outputs: A.
+        head: name of the head that is decoded; None for the prediction.
     """
     if not training:
         return ()
     held_out = []
     if predictions is not None:
-        chances_NA = _chances(predictions)
+        chances_NA = _chances(predictions, head)
         held_out = [
             (chances_NA[stretch.rows], predictions.labels[stretch.rows])
             for stretch in stretches_of(predictions.ids, rate)
@@ -78,8 +84,9 @@ def decoder_of(
     return fit_decoder(training, held_out, num_outputs)
 
 
-def _chances(predictions: Predictions) -> NDArray[np.float32]:
-    return probabilities(predictions.logits, multi_label=predictions.labels.ndim == 2)
+def _chances(predictions: Predictions, head: str | None = None) -> NDArray[np.float32]:
+    logits_NA = predictions.logits if head is None else predictions.by_head()[head]
+    return probabilities(logits_NA, multi_label=predictions.labels.ndim == 2)
 
 
 def film_rows(opened: OpenedData, predictions: Predictions) -> list[FilmRow]:
@@ -114,31 +121,37 @@ def film_rows(opened: OpenedData, predictions: Predictions) -> list[FilmRow]:
     ]
 
 
-def with_found(
-    rows: Sequence[FilmRow],
+def found_in(
     predictions: Predictions,
-    decoder_of_video: Callable[[str], Sequence[Track]],
+    decoder_of: Sequence[Track] | Mapping[str, Sequence[Track]],
     rate: float,
-) -> list[FilmRow]:
-    """Return films with the intervals that are found in them.
+    head: str | None = None,
+) -> Found:
+    """Return the intervals that are found in films.
 
     Args:
-        rows: the films.
         predictions: predictions of their windows.
-        decoder_of_video: returns the decoder for a film.
+        decoder_of: the decoder, or that of each film.
         rate: described times per second.
+        head: name of the head that is decoded; None for the prediction.
     """
-    chances_NA = _chances(predictions)
-    found: dict[str, list[Interval]] = {row.video: [] for row in rows}
+    chances_NA, found = _chances(predictions, head), Found()
     for stretch in stretches_of(predictions.ids, rate):
-        tracks = decoder_of_video(stretch.video)
+        tracks = decoder_of[stretch.video] if isinstance(decoder_of, Mapping) else decoder_of
         own_TA = chances_NA[stretch.rows]
-        found[stretch.video] += find_intervals(tracks, own_TA, stretch.seconds, rate)
+        intervals = find_intervals(tracks, own_TA, stretch.seconds, rate)
+        found.setdefault(stretch.video, []).extend(intervals)
+    return found
+
+
+def with_found(rows: Sequence[FilmRow], found: Found) -> list[FilmRow]:
+    """Return films with the intervals that are found in them."""
     return [
         row.model_copy(
             update={
                 "found": tuple(
-                    (own.start, own.stop, own.activity, own.probability) for own in found[row.video]
+                    (own.start, own.stop, own.activity, own.probability)
+                    for own in found.get(row.video, ())
                 )
             }
         )
@@ -158,22 +171,26 @@ def film_values(
         multi_label: whether labels can overlap.
     """
     activities = classes if multi_label else classes[:-1]
-    values = interval_values([_film(row) for row in rows], activities, multi_label=multi_label)
+    values = interval_values(measured(rows), activities, multi_label=multi_label)
     return {"films": list(rows), "rate": rate, **values}
 
 
-def _film(row: FilmRow) -> Film:
-    return Film(
-        video=row.video,
-        group=row.group,
-        end=row.end,
-        observed=tuple(TimeRange(*span) for span in row.observed),
-        true=tuple(Interval(start=a, stop=b, activity=label) for a, b, label in row.true),
-        found=tuple(
-            Interval(start=start, stop=stop, activity=label, probability=chance)
-            for start, stop, label, chance in row.found
-        ),
-    )
+def measured(rows: Sequence[FilmRow]) -> list[Film]:
+    """Return films of an evaluation as they are counted."""
+    return [
+        Film(
+            video=row.video,
+            group=row.group,
+            end=row.end,
+            observed=tuple(TimeRange(*span) for span in row.observed),
+            true=tuple(Interval(start=a, stop=b, activity=label) for a, b, label in row.true),
+            found=tuple(
+                Interval(start=start, stop=stop, activity=label, probability=chance)
+                for start, stop, label, chance in row.found
+            ),
+        )
+        for row in rows
+    ]
 
 
 def usual_decoder(opened: OpenedData, recipe: Recipe) -> tuple[Track, ...]:
@@ -201,34 +218,35 @@ def results_of_films(
     """Return the fields of `FilmResults` for predictions of windows."""
     dataset = opened.dataset
     assert dataset.films is not None
-    rows = film_rows(opened, predictions)
-    rows = with_found(rows, predictions, lambda _: tracks, dataset.films.rate)
-    is_multi = dataset.task == "multi-label"
-    return film_values(rows, dataset.classes, dataset.films.rate, multi_label=is_multi)
+    rate, is_multi = dataset.films.rate, dataset.task == "multi-label"
+    found = found_in(predictions, tracks, rate)
+    rows = with_found(film_rows(opened, predictions), found)
+    return film_values(rows, dataset.classes, rate, multi_label=is_multi)
 
 
 def results_of_folds(
-    files: Sequence[EvalFile], predictions: Predictions, of_folds: Sequence[Temperatures]
+    films: Sequence[FilmResults],
+    classes: Sequence[str],
+    predictions: Predictions,
+    of_folds: Sequence[Temperatures],
 ) -> dict[str, Any]:
-    """Return the fields of `FilmResults` of a cross-validation: of a model, with the decoders of
-    its folds; of a baseline, of the intervals that its folds found.
+    """Return the fields of `FilmResults` of a cross-validation.
 
     Args:
-        files: results of the folds.
+        films: those of the folds.
+        classes: names of the outputs.
         predictions: predictions of all folds, with the temperatures of the folds.
-        of_folds: these temperatures, with the decoders; none of a baseline.
+        of_folds: these temperatures, with the decoders.
     """
-    films = [file.films for file in files if file.films is not None]
-    rows, rate = [row for own in films for row in own.films], films[0].rate
-    if of_folds:
-        decoders = {
-            row.video: fitted.decoder
-            for own, fitted in zip(films, of_folds, strict=True)
-            for row in own.films
-        }
-        rows = with_found(rows, predictions, lambda video: decoders[video], rate)
-    is_multi = predictions.labels.ndim == 2
-    return film_values(rows, files[0].classes, rate, multi_label=is_multi)
+    rate, is_multi = films[0].rate, predictions.labels.ndim == 2
+    decoders = {
+        row.video: fitted.decoder
+        for own, fitted in zip(films, of_folds, strict=True)
+        for row in own.films
+    }
+    found = found_in(predictions, decoders, rate)
+    rows = with_found([row for own in films for row in own.films], found)
+    return film_values(rows, classes, rate, multi_label=is_multi)
 
 
 def with_decoder(
@@ -246,9 +264,14 @@ def with_decoder(
         training: labels of the stretches of training films; None: those of the predictions.
     """
     if training is None:
-        stretches = stretches_of(predictions.ids, rate)
-        training = [predictions.labels[stretch.rows] for stretch in stretches]
+        training = labels_of_stretches(predictions, rate)
     row_N3 = np.broadcast_to(fitted.row(), (len(predictions.ids), 3))
     calibrated = replace(predictions, temperatures=row_N3)
     decoder = decoder_of(training, calibrated, rate, predictions.logits.shape[1])
     return replace(fitted, decoder=decoder)
+
+
+def labels_of_stretches(predictions: Predictions, rate: float) -> list[Labels]:
+    """Return the labels of the stretches of described times of predictions."""
+    stretches = stretches_of(predictions.ids, rate)
+    return [predictions.labels[stretch.rows] for stretch in stretches]

@@ -46,8 +46,8 @@ def read_runs(folder: Path, *, split: Split) -> list[dict[str, Any]]:
         `corrupt` (invalid configuration); `step` of `num_steps`; `seconds` of training; `metric`,
         its value `score` with the bounds `low` and `high` of its 95 % interval, and what it was
         `scored_on`: the split, `folds`, or `training` for the best value in the validations of the
-        last phase; and `differs`, the settings by dotted key that differ between the runs. Unknown
-        values are None.
+        last phase (of long videos, on their windows); and `differs`, the settings by dotted key
+        that differ between the runs. Unknown values are None.
 
     Raises:
         ConfigError: if the folder does not exist.
@@ -96,13 +96,14 @@ def _read(folder: Path, split: str) -> dict[str, Any]:
     if status is not None:
         values |= {name: getattr(status, name) for name in ("step", "num_steps", "seconds")}
         if status.best_metric is not None:
-            values |= {"score": status.best_metric, "scored_on": "training"}
+            of = "training, windows" if config.dataset.kind == "intervals" else "training"
+            values |= {"score": status.best_metric, "scored_on": of}
     with suppress(CheckpointError):
         file = read_eval(folder / (_POOLED_NAME if is_pooled else f"eval-{split}.json"))
-        head, figures = next(iter(file.heads().items()), ("", {}))
-        low, high = file.interval(head, metric) or (None, None)
+        name, score = file.score()
         scored_on = f"{file.split}, trained on" if file.trained_on else file.split
-        values |= zip(_SCORE, (figures.get(metric), low, high, scored_on), strict=True)
+        values |= zip(_SCORE, (score.value, score.low, score.high, scored_on), strict=True)
+        values["metric"] = name
     return values
 
 

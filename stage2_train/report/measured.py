@@ -115,7 +115,9 @@ class Measured:
 
     def doubts(self) -> list[Doubt] | None:
         """Return the segments whose label the model doubts; None if the model was trained on the
-        segments, or is not calibrated."""
+        segments or is not calibrated, and for windows, which have no labels of their own."""
+        if self.file.films is not None:
+            return None
         if self.file.trained_on or not (self.file.calibration and self.file.calibration.fitted_on):
             return None
         own = self.predictions

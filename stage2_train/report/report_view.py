@@ -16,20 +16,24 @@ from orn.shared.data_files import json_digest
 from orn.shared.pages.render import fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
+from orn.shared.text_summary import Table
 from orn.stage2_train.evaluation.beside_network import beside_network
 from orn.stage2_train.report.cases import MOST_DOUBTS, EvaluatedRun, Explanations
 from orn.stage2_train.report.draw_clip import FULL_DROP
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.report.shown_clip import LEAST_DROP, PART_NAMES
-from orn.stage2_train.runs.eval_file import EvalFile
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
+from orn.stage2_train.runs.film_file import Figure
 from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.runs.trained import OpenedModel
-from orn.stage2_train.settings.names import FOLDS
+from orn.stage2_train.settings.names import FIGURES, FILM_HEAD, FOLDS, WHOLE
 from orn.stage2_train.settings.resources import DataPaths
 
 _PARTS = {"model": "the network and the forest", "two_heads": "both heads", **PART_NAMES}
 _DEMO_DETECTOR = "mask_rcnn_demo"
+_METRICS = {"top1": "top-1 accuracy", "map": "mean average precision"}
 _LARGEST_MATRIX = 40
 """Maximum number of classes in the confusion matrix: those with the most mistakes."""
 _MOST_IN_CELL = 200
@@ -77,6 +81,8 @@ def report_page(
         "measured": measured,
         "file": file,
         "answer": _answer(file),
+        "metric": f"{_METRICS[file.metric]}{' of windows' if file.films else ''}",
+        "film_tables": film_tables(run, file),
         "parts_of": part_rows(measured),
         "reliability": _reliability(file),
         "warnings": list(_warnings(file, runs[0].opened.detections.detector)),
@@ -110,14 +116,18 @@ def report_page(
 
 def _answer(file: EvalFile) -> dict[str, str]:
     """Return the texts of the first paragraph of a report."""
-    head, figures = next(iter(file.heads().items()))
-    whole = file.drawn.over == "videos" and file.drawn.num_groups == file.num_segments
+    name, score = file.score()
+    number = counted(file.num_segments, "segment")
+    if file.films is not None:
+        number = counted(len(file.films.films), "film")
+    elif file.drawn.over == "videos" and file.drawn.num_groups == file.num_segments:
+        number = counted(file.num_segments, "video")
     return {
-        "score": f"{100 * figures[file.metric]:.1f}",
-        "interval": _interval(file, head),
-        "metric": "top-1 accuracy" if file.metric == "top1" else "mean average precision",
-        "head": _PARTS[head],
-        "number": counted(file.num_segments, "video" if whole else "segment"),
+        "score": "-" if score.value is None else f"{100 * score.value:.1f}",
+        "interval": _bounds(score.low, score.high),
+        "metric": FIGURES.get(name) or _METRICS[name],
+        "head": _part_name(file, next(iter(file.heads()))),
+        "number": number,
     }
 
 
@@ -127,7 +137,7 @@ def part_rows(measured: Measured) -> list[tuple[str, str, str, str]]:
     file, differences = measured.file, measured.differences()
     return [
         (
-            _PARTS[part],
+            _part_name(file, part),
             f"{100 * figures[file.metric]:.1f}",
             _interval(file, part),
             _verdict(differences[part]) if part in differences else "",
@@ -136,9 +146,31 @@ def part_rows(measured: Measured) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _part_name(file: EvalFile, part: str) -> str:
+    if part == WHOLE and FILM_HEAD in file.by_head:
+        return "the network, the forest and the head over time"
+    return _PARTS[part]
+
+
 def _interval(file: EvalFile, part: str) -> str:
-    interval = file.interval(part, file.metric)
-    return "\u2013".join(f"{100 * bound:.1f}" for bound in interval or ())
+    return _bounds(*(file.interval(part, file.metric) or (None, None)))
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{100 * low:.1f}\u2013{100 * high:.1f}"
+
+
+def film_tables(run: Path, file: EvalFile) -> list[Table]:
+    """Return the figures of found intervals, with those of the baseline, and the number and seconds
+    of each activity; none for clips."""
+    if file.films is None:
+        return []
+    beside: dict[str, dict[str, Figure]] = {}
+    path = run / BASELINE_NAME / f"eval-{file.split}.json"
+    if path.exists() and (own := read_eval(path)).films is not None:
+        beside = {next(iter(own.by_head)): own.films.figures, **own.films.beside}
+    films = file.films.model_copy(update={"beside": beside})
+    return [films.table(_part_name(file, next(iter(file.heads())))), films.counts_table()]
 
 
 def _reliability(file: EvalFile) -> list[tuple[str, float, str, str, float]]:

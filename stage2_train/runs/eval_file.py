@@ -17,7 +17,7 @@ from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.runs.film_file import Figure, FilmResults
 from orn.stage2_train.runs.predictions import GroupKind
-from orn.stage2_train.settings.names import CHANGES, HEADS
+from orn.stage2_train.settings.names import CHANGES, HEADLINE, HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
@@ -225,6 +225,15 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
             for head, figures in self.by_head.items()
         }
 
+    def score(self) -> tuple[str, Figure]:
+        """Return the name and value of the score: of intervals, `HEADLINE`; of clips, the metric of
+        the prediction."""
+        if self.films is not None:
+            return HEADLINE, self.films.figures[HEADLINE]
+        head, metrics = next(iter(self.heads().items()), ("", {}))
+        low, high = self.interval(head, self.metric) or (None, None)
+        return self.metric, Figure(value=metrics.get(self.metric), low=low, high=high)
+
     def unsure_text(self) -> str | None:
         """Return a note on unsure labels in average precision; None if no label is unsure."""
         if not self.num_unsure:
@@ -251,7 +260,8 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
         names = dict.fromkeys(
             name for head in heads for name in [*heads[head], *self.figures[head]]
         )
-        notes = [f"chance {self.chance:.4f}", *filter(None, [self.unsure_text()])]
+        of_windows = " of windows" if self.films else ""
+        notes = [f"chance{of_windows} {self.chance:.4f}", *filter(None, [self.unsure_text()])]
         if any(self.interval(head, name) for head in heads for name in names):
             drawn = self.drawn
             notes.append(f"{100 * drawn.confidence:.0f} % intervals over {drawn.groups_text()}")
@@ -260,21 +270,27 @@ class EvalFile(BaseModel, frozen=True, allow_inf_nan=False, extra="allow"):
         notes = [f"{'; '.join(notes)}."]
         tables = [
             Table(
-                header=("", *(head.replace("_", " ") for head in heads)),
+                header=(
+                    "windows" if self.films else "",
+                    *(head.replace("_", " ") for head in heads),
+                ),
                 rows=[(name, *(_cell(self, head, name) for head in heads)) for name in names],
             )
         ]
         if self.films is not None:
-            tables += [self.films.table(), self.films.counts_table()]
+            tables = [self.films.table(next(iter(heads))), self.films.counts_table(), *tables]
         if self.calibration is not None:
             notes.append(self.calibration.sentence())
         if self.controls is not None:
             header = (self.controls.title(self.num_segments), self.metric, "difference")
             tables.append(Table(header=header, rows=[*self.controls.rows(scale=1, digits=4)]))
             notes.append(self.controls.sentence())
+        what = f"{counted(self.num_segments, 'segment')}, {counted(self.clips, 'clip')} each"
+        if self.films is not None:
+            number = counted(len(self.films.films), "film")
+            what = f"{number}, {counted(self.num_segments, 'window')}"
         return Summary(
-            title=f"{self.dataset}, {self.split}{seen}: {counted(self.num_segments, 'segment')}, "
-            f"{counted(self.clips, 'clip')} each{step}{system}",
+            title=f"{self.dataset}, {self.split}{seen}: {what}{step}{system}",
             tables=tables,
             notes=notes,
         )

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel
 
-from orn.shared.text_summary import Table
-from orn.stage2_train.settings.names import FIGURES
+from orn.shared.text_summary import Table, percent
+from orn.stage2_train.settings.names import FIGURES, UNTRAINED
 
 
 class Figure(BaseModel, frozen=True):
@@ -63,18 +63,26 @@ class FilmResults(BaseModel, frozen=True):
     stop_error: float | None
     """The same of their stops."""
     activities: tuple[ActivityRow, ...]
+    beside: dict[str, dict[str, Figure]] = {}
+    """Figures, by name, of the models of a baseline and of `UNTRAINED`; empty for a model."""
 
-    def table(self) -> Table:
-        """Return the figures with their intervals."""
+    def table(self, first: str) -> Table:
+        """Return the figures in percent with their intervals: a column for the prediction, and one
+        for each result beside it.
+
+        Args:
+            first: name of the prediction.
+        """
+        columns = [self.figures, *self.beside.values()]
         rows = [
-            (FIGURES[name], figure.text())
-            for name, figure in self.figures.items()
-            if name in FIGURES
+            (text, *(percent(own[name].value, own[name].low, own[name].high) for own in columns))
+            for name, text in FIGURES.items()
         ]
         if self.start_error is not None and self.stop_error is not None:
             errors = f"{self.start_error:.2f} s, {self.stop_error:.2f} s"
-            rows.append(("error of starts and stops", errors))
-        return Table(header=("intervals", ""), rows=rows)
+            rows.append(("error of starts and stops", errors, *("" for _ in self.beside)))
+        names = (UNTRAINED.get(name, name.replace("_", " ")) for name in (first, *self.beside))
+        return Table(header=("intervals, percent", *names), rows=rows)
 
     def counts_table(self) -> Table:
         """Return number and seconds of each activity, true and found."""

@@ -5,7 +5,7 @@ Each output stores one record, `made_from`, with a digest of each kind of input:
     config   settings and options that change it
     weights  of the network and of the forest
     temperatures  of probabilities
-    labels   segments with their times and labels
+    labels   segments with their times and labels; of long videos, intervals and windows
     objects  shards with the videos of these segments
     frames   stored frames of these videos, by their content
     outputs  other outputs that it reads, by name
@@ -17,12 +17,13 @@ predictions in their files, and a report at its end.
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.records import Dataset, Segment
-from orn.shared.data_files import file_digest, read_bounded, read_json
+from orn.shared.data_files import file_digest, json_digest, read_bounded, read_json
 from orn.shared.errors import PipelineError
 from orn.shared.text import counted
 from orn.stage2_train.parts import TEMPERATURES_NAME
@@ -107,8 +108,24 @@ def output_digests(folder: Path, outputs: Iterable[Path]) -> dict[str, str]:
 
 
 def training_labels(dataset: Dataset, recipe: Recipe) -> str:
-    """Return the digest of the segments of a data set for training."""
-    return labels_digest(_trained(dataset, recipe))
+    """Return the digest of the segments of a data set for training; of long videos, also of what
+    was looked at in them, and of what makes windows."""
+    labels, films = labels_digest(_trained(dataset, recipe)), dataset.films
+    if films is None:
+        return labels
+    splits = recipe.data.training_splits
+    trained = sorted(video for video, split in films.split_of.items() if split in splits)
+    observed = [[asdict(own) for own in films.observed.get(video, ())] for video in trained]
+    return json_digest([labels, trained, observed, films.rate, films.window_seconds])
+
+
+def clip_labels(dataset: Dataset, clips: Sequence[Segment]) -> str:
+    """Return the digest of the clips of a data set; of windows, also of the intervals in their
+    videos."""
+    if dataset.films is None:
+        return labels_digest(clips)
+    videos = {clip.video_id for clip in clips}
+    return labels_digest([*clips, *(own for own in dataset.segments if own.video_id in videos)])
 
 
 def _trained(dataset: Dataset, recipe: Recipe) -> tuple[Segment, ...]:
@@ -129,8 +146,7 @@ def training_change(run: Path, dataset: Dataset, recipe: Recipe) -> str | None:
     classes = counted(len(dataset.classes), "class", "classes")
     changes = []
     if (recorded_inputs(run) or {}).get("labels", known) != labels:
-        instead = counted(before.num_train, "training clip")
-        is_other = clips != instead
+        is_other = dataset.films is None and clips != counted(before.num_train, "training clip")
         changes.append(
             f"{clips} instead of {before.num_train:,}" if is_other else "other training labels"
         )

@@ -34,6 +34,10 @@ FIGURES = {
     "map": "mAP, mean over overlaps of 30 to 70 %",
 }
 """Figures of intervals that are proportions, in order, and what they are."""
+HEADLINE = "f1_50"
+"""The figure by which models of intervals are compared."""
+UNTRAINED = {"mean_durations": "mean durations", "background": "background always"}
+"""What finds intervals without a look at films, by name, and what it is called."""
 FILM_HEAD = "film_head"
 """Name of the head over time, which reads whole long videos."""
 HEADS = (

@@ -142,10 +142,29 @@ SOURCES: dict[FormatName, str] = {
 }
 
 
+SINKS = {
+    "csv": "x_min,y_min,x_max,y_max,class_id,confidence,tracker_id,class_name,frame_index\r\n"
+    "1.0,1.5,4.0,3.0,1,0.5,7,cup,3\r\n",
+    "json": '[{"x_min": 1.0, "y_min": 1.5, "x_max": 4.0, "y_max": 3.0, "class_id": 1, '
+    '"confidence": 0.5, "tracker_id": "", "class_name": "cup", "frame_index": 3}]',
+}
+
+
 def _make_mask(folder: Path) -> Path:
     path = folder / "0012.png"
     Image.fromarray(np.kron(np.eye(4, dtype=np.uint8), np.full((2, 2), 3, np.uint8))).save(path)
     return path
+
+
+def _make_labels(folder: Path) -> Path:
+    (folder / "names").write_text("mouse\npipette\n")
+    path = folder / "a_12.txt"
+    path.write_text("1 0.25 0.5 0.25 0.5 0.75 3\n0 0.5 0.5 1 1 0.5 4\n")
+    return path
+
+
+def _read_labels(path: Path) -> Any:
+    return boxes_of_records("ultralytics", path.parent, path.parent / "names")
 
 
 def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
@@ -261,6 +280,21 @@ READERS = (
             accepts=TEXT,
         )
         for form, text in SOURCES.items()
+    ),
+    *(
+        Reader(
+            name=f"objects of supervision in {suffix}",
+            make=_writes(f"source.{suffix}", text),
+            read=partial(boxes_of_records, "supervision"),
+            accepts=TEXT,
+        )
+        for suffix, text in SINKS.items()
+    ),
+    Reader(
+        name="objects of ultralytics",
+        make=_make_labels,
+        read=_read_labels,
+        accepts=(*TEXT, "empty"),  # a frame without objects
     ),
     Reader(
         name="masks",

@@ -103,6 +103,29 @@ def test_invalid_times_are_refused_in_one_line(new, row):
     assert len(said.strip().splitlines()) == 1 and "labels.csv" in said
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        *("one.mp4,nan,2", "one.mp4,-1,2", "one.mp4,2,1", "one.mp4,2,2", "one.mp4,inf,"),
+        *("one.mp4,1e400,", "one.mp4,a,b", ",1,2"),
+    ],
+)
+def test_invalid_times_of_what_was_looked_at_are_refused_in_one_line(new, row):
+    said = new(TABLE, observed=f"video,start,stop\n{row}\n", exit_code=1)
+    assert len(said.strip().splitlines()) == 1 and "observed.csv" in said
+
+
+def test_a_table_of_many_rows_is_read_and_one_overlap_in_it_is_found(new, tmp_path, write, orn):
+    rows = [f"one.mp4,{at}.1,{at}.9,{('open', 'close')[at % 2]}" for at in range(100_000)]
+    text = "video,start,stop,label\n" + "\n".join(rows)
+    new(text + "\ntwo.mp4,1,2,open\n")
+    assert len(load_dataset("films.toml", tmp_path).segments) == 100_001
+    write(tmp_path / "films" / "labels.csv", text + "\none.mp4,50000.5,50000.8,close\n")
+    checked = orn("manifest", "check", "films.toml", exit_code=1)
+    (line,) = [own for own in checked.stdout.splitlines() if "problem" in own]
+    assert "50000.1 to 50000.9" in line
+
+
 def test_only_tables_with_times_are_intervals(orn, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused = orn("run", "vlog", "--intervals", "--yes", exit_code=2).stderr

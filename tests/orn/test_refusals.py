@@ -40,7 +40,7 @@ REFUSED = {
     ],
     "predict runs/a": [("", "Missing argument 'VIDEO...'")],
     "predict runs/a b.mp4": [
-        ("--html a.txt", "--html: expected OUT.html, got a.txt"),
+        ("--html a.txt", "--html: expected OUT.html or FOLDER, got a.txt"),
         ("--objects a", "--objects and --format require each other; pass both"),
     ],
     "verify": [("", "Missing argument 'SHARD|FOLDER...'")],

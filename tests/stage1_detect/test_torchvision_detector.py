@@ -88,7 +88,9 @@ def test_names_weights_and_precision_that_do_not_fit_are_refused(tmp_path: Path)
     with pytest.raises(DetectorError, match="expected torchvision/maskrcnn_resnet50_fpn or"):
         orn.load_detector(config="torchvision/fasterrcnn")
     torch.save({"weight": torch.zeros(3)}, tmp_path / "weights.pth")
-    with pytest.raises(DetectorError, match="do not match torchvision/maskrcnn_resnet50_fpn: "):
+    with pytest.raises(
+        DetectorError, match="do not match the config torchvision/maskrcnn_resnet50_fpn: "
+    ):
         orn.load_detector(tmp_path / "weights.pth", config=NAMES[0], device="cpu")
     manifest = counted_videos(tmp_path, {"a": 2})
     words = ("detect", manifest, "--data", tmp_path / "data", "--out", tmp_path / "shards")

@@ -63,7 +63,7 @@ def _write_demo() -> None:
 
 
 def _write_kitchen() -> None:
-    """Videos, a table with a split and a person, and the objects of each frame in three formats."""
+    """Videos, a table with a split and a person, and the objects of each frame in four formats."""
     rows = ["video,label,person"]
     boxes = ["video,frame,x1,y1,x2,y2,class,score"]
     for place, (name, label) in enumerate(_VIDEOS.items()):
@@ -86,6 +86,10 @@ def _write_kitchen() -> None:
         {key: image[key] for key in image if key not in ("video", "frame")} for image in images
     ]
     Path("result.json").write_text(json.dumps({**coco, "images": named}))
+    Path("runs/segment/track/labels").mkdir(parents=True)
+    Path("names.txt").write_text("cup\n")
+    for name in _VIDEOS:
+        Path(f"runs/segment/track/labels/{name}_1.txt").write_text("0 0.5 0.5 0.5 0.5 0.9 1\n")
     Path("boxes").mkdir()
     Path("boxes/all.json").write_text(json.dumps({**coco, "images": images}))
     run_orn("manifest", "new", "kitchen/labels.csv", "--split", "60/20/20")

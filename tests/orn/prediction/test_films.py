@@ -85,6 +85,22 @@ def test_folds_measure_intervals_and_a_second_run_does_nothing(films):
     assert again.stdout.count("0 steps") == 2
 
 
+def test_lists_comparisons_and_reports_are_of_intervals(films):
+    run = run_of(films).parent
+    own, baseline = (
+        json.loads((folder / "eval-folds.json").read_text())["films"]
+        for folder in (run, run / "baseline")
+    )
+    (listed,) = json.loads(orn(films, "runs", "--json").stdout)["runs"]
+    assert (listed["metric"], listed["score"]) == ("f1_50", own["figures"]["f1_50"]["value"])
+    assert {"forest", "mean_durations", "background"} <= {"forest", *baseline["beside"]}
+    words = ("compare", str(run / "baseline"), str(run), "--on", "folds", "--json")
+    compared = json.loads(orn(films, *words).stdout)["figures"]["f1_50"]
+    assert compared["one"] == baseline["figures"]["f1_50"]["value"]
+    page = (run / "report.html").read_text()
+    assert "F1 at 50 % overlap" in page and "mean durations" in page
+
+
 def test_found_intervals_are_a_table_for_the_next_run(films):
     names = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
     run = str(run_of(films))
@@ -93,16 +109,34 @@ def test_found_intervals_are_a_table_for_the_next_run(films):
         rows = [*csv.DictReader(table)]
     printed = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [own["label"] for own in printed] == [row["label"] for row in rows]
+    assert all(0 < each["drop"] <= 1 for own in printed for each in own["objects"])
+    assert any(own["objects"] for own in printed)
     for row in rows:
         assert 0 <= float(row["start"]) < float(row["stop"]) <= 27
         assert row["label"] != "none"
 
 
-def test_a_timeline_shows_the_film(films):
-    run, name = str(run_of(films)), "world/videos/drawer-02.mp4"
-    orn(films, "predict", run, name, *OBJECTS, "--html", "drawer.html")
-    page = (films / "drawer.html").read_text()
-    assert "world/videos/drawer-02.mp4" in page and "drawer: open" in page
+def test_a_timeline_shows_each_film(films):
+    run, names = str(run_of(films)), [f"world/videos/drawer-0{number}.mp4" for number in (2, 3)]
+    orn(films, "predict", run, *names, *OBJECTS, "--html", "pages")
+    for name in names:
+        page = (films / "pages" / f"{Path(name).stem}.html").read_text()
+        assert name in page and "drawer: open" in page
+    words = ("predict", run, *names, *OBJECTS, "--html", "one.html")
+    ran = run_python("-P", "-m", "orn", *words, folder=films, exit_code=None)
+    assert ran.exit_code == 2 and "a folder for 2 videos" in ran.stderr
+    assert not (films / "one.html").exists()
+
+
+def test_probabilities_are_written_at_each_described_time(films):
+    names = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
+    orn(films, "predict", str(run_of(films)), *names, *OBJECTS, "--frames-csv", "frames.csv")
+    with (films / "frames.csv").open(newline="") as table:
+        rows = [*csv.reader(table)]
+    assert rows[0] == ["video", "seconds", "drawer: close", "drawer: open", "none"]
+    assert [row[0] for row in rows[1:]] == [name for name in names for _ in range(260)]
+    assert [float(row[1]) for row in rows[1:261]] == pytest.approx([n / 10 for n in range(260)])
+    assert all(abs(sum(map(float, row[2:])) - 1) < 0.001 for row in rows[1:])
 
 
 def test_a_prediction_does_not_depend_on_what_was_predicted_before(films):

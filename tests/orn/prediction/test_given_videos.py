@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.prediction.given_videos import find_given_videos, overlay_paths
+from orn.prediction.given_videos import find_given_videos, output_paths
 from orn.shared.errors import ConfigError
 
 
@@ -46,8 +46,8 @@ def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
 
 def test_several_videos_have_their_films_in_a_folder(films: Path) -> None:
     videos = find_given_videos([str(films)], rate=25)
-    paths = overlay_paths(films / "out", videos)
+    paths = output_paths(films / "out", videos)
     assert [path.name for path in paths.values()] == ["a.mp4", "b.mp4", "frames.mp4", "c.mp4"]
     assert {path.parent for path in paths.values()} == {films / "out"}
-    assert overlay_paths(Path("out.mp4"), videos[:1]) == {videos[0].id: Path("out.mp4")}
-    assert overlay_paths(None, videos) == {}
+    assert output_paths(Path("out.mp4"), videos[:1]) == {videos[0].id: Path("out.mp4")}
+    assert output_paths(None, videos) == {}

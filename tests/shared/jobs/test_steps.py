@@ -16,6 +16,7 @@ import pytest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.progress import Reporter
 from orn.shared.jobs.steps import Step, run_steps
+from tests.running import SECONDS
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Behavior:
-    way: Literal["well", "some", "badly", "dead", "look", "stop", "wait"]
+    way: Literal["well", "some", "badly", "dead", "look", "stop", "wait", "linger"]
     output: Path
 
 
@@ -47,6 +48,15 @@ def behave(config: Behavior, reporter: Reporter) -> Done:
             with output.open("w", buffering=1) as file:
                 print("ready", file=file)
                 signal.pause()
+        case "linger":  # until it is interrupted twice
+            with output.open("w", buffering=1) as file:
+                for words in ("ready", "lingering"):
+                    try:
+                        print(words, file=file)
+                        signal.pause()
+                    except KeyboardInterrupt as err:
+                        interrupt = err
+                raise interrupt
         case "stop":
             signal.raise_signal(signal.SIGINT)
     status = Path(f"/proc/{os.getppid()}/status").read_text()
@@ -112,15 +122,36 @@ def test_a_step_that_fails_ends_the_list_and_nothing_else(tmp_path, capfd, way, 
 
 
 @hears_ctrl_c
-def test_an_interrupted_step_ends_us_with_its_exit_code(tmp_path: Path, capfd) -> None:
-    with pytest.raises(PipelineError, match="exit code 130"):
+def test_an_interrupted_step_ends_us_with_its_exit_code(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="exit code 130") as raised:
         run_steps([step("stop", tmp_path / "output")])
-    assert capfd.readouterr().err.count("orn: interrupted") == 1
+    assert raised.value.exit_code == 130
+
+
+@hears_ctrl_c
+def test_an_interruption_is_printed_once(tmp_path: Path) -> None:
+    """The terminal sends each Ctrl-C to us and to the step."""
+    os.mkfifo(tmp_path / "output")
+    *words, code = alone("linger")
+    code = "from orn.shared.jobs.exit_codes import errors_as_exit_codes\n" + code.replace(
+        "step('linger'", "\nwith errors_as_exit_codes(): step('linger'"
+    )
+    stopped = subprocess.Popen(
+        [sys.executable, *words, code],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with (tmp_path / "output").open() as file:
+        for line in ("ready\n", "lingering\n"):
+            assert file.readline() == line
+            os.killpg(stopped.pid, signal.SIGINT)
+    _, printed = stopped.communicate(timeout=SECONDS)
+    assert printed.count("orn: interrupted") == 1 and "Traceback" not in printed
 
 
 def test_a_step_ends_with_the_process_that_is_killed(tmp_path: Path) -> None:
-    from tests.running import SECONDS
-
     os.mkfifo(tmp_path / "output")
     killed = subprocess.Popen([sys.executable, *alone("wait")], cwd=tmp_path)
     with (tmp_path / "output").open() as file:

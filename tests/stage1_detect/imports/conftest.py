@@ -13,7 +13,7 @@ import pytest
 
 from orn.shared.masks import rle
 from orn.shared.shards.shard_format import DetectorEntry
-from orn.stage1_detect.imports.import_config import FormatName, ImportConfig
+from orn.stage1_detect.imports.import_config import FormatName, ImportConfig, ObjectOptions
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.object_table import positions_of
 from orn.stage1_detect.imports.source_videos import find_source_videos
@@ -86,9 +86,10 @@ def write_authors(path: Path, frames: Sequence[Sequence[Found]]) -> Path:
     return path
 
 
-def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
+def boxes_of_records(form: FormatName, source: Path, classes: Path | None = None) -> list[Any]:
     """Boxes in each frame of a source, whatever frames its videos have."""
-    config = ImportConfig(dataset="any", source=source, form=form)
+    options = ObjectOptions(classes=classes)
+    config = ImportConfig(dataset="any", source=source, form=form, options=options)
     with TemporaryDirectory() as folder:
         table = Path(folder) / "objects.sqlite"
         videos, classes = find_source_videos(config, table)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import DetectorError
-from orn.stage1_detect.choose_detector import DEFAULT_CONFIG
+from orn.stage1_detect.choose_detector import DEFAULT_CONFIG, weights_to_fetch
 from orn.stage1_detect.mmdet.model import read_config
-from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
+from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
 from tests.running import run_orn
 from tests.worlds.videos import write_gray
 
@@ -60,7 +60,7 @@ def test_the_default_detector_has_published_weights() -> None:
     url = weights_url(path)
     assert url is not None and url.endswith("20210524_201154-21b550bb.pth")
     assert weights_url(path.with_name("no-such-config.py")) is None
-    assert weights_to_fetch(path, remedy="help yourself") == (None, url)
+    assert weights_to_fetch(DEFAULT_CONFIG) == (None, url)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from orn.shared.errors import DetectorError
-from orn.stage1_detect.mmdet.model import build_model, load_weights, read_config
+from orn.stage1_detect.detector_weights import load_weights
+from orn.stage1_detect.mmdet.model import build_model, read_config
 
 pytestmark = pytest.mark.mmdet
 

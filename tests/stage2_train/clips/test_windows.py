@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.data_manifests.records import Films, Segment
+from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES, TimeRange
 from orn.shared.video.frame import Frame
@@ -99,6 +100,12 @@ def test_all_windows_of_a_film_are_in_its_split_and_group(films):
         (one, "train", "ann"),
         (other, "test", "bob"),
     }
+
+
+def test_an_interval_after_the_end_is_refused_and_one_that_reaches_beyond_is_not(films):
+    assert with_windows(films, 8, lambda _: 4.4).segments
+    with pytest.raises(JoinError, match=r"4 to 4\.6 s"):
+        with_windows(films, 8, lambda _: 4.2)
 
 
 def test_windows_have_only_observed_middles(films):

@@ -45,8 +45,7 @@ def test_the_films_of_a_fold_are_decoded_by_its_decoder() -> None:
         )
         for name in ("a", "b")
     ]
-    files = [SimpleNamespace(films=own, classes=("open", "close", "none")) for own in films]
     of_folds = [Temperatures(decoder=usual), Temperatures(decoder=long)]
-    values = results_of_folds(files, predicted("a", "b"), of_folds)
+    values = results_of_folds(films, ("open", "close", "none"), predicted("a", "b"), of_folds)
     numbers = {row.video: len(row.found) for row in values["films"]}
     assert numbers == {"a": 2, "b": 0}

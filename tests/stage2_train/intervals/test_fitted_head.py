@@ -1,55 +1,66 @@
-"""The head over time beside its inputs."""
+"""A stored head over time predicts the same, and a changed file is refused."""
 
-from dataclasses import dataclass
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from orn.shared.shards.detection_folder import DetectionFolder
-from orn.stage2_train.clips.windows import window_at
+from orn.shared.errors import CheckpointError
+from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead
-from tests.worlds.shards import CUP, blocks, write_shard
+from orn.stage2_train.intervals.fitted_head import FittedFilmHead, read_film_head
+from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 
 INPUTS = FilmInputs(
-    followed=(CUP,), score_threshold=0.5, rate=10.0, map_channels=2, reads_motion=False
+    followed=(2, 5), score_threshold=0.5, rate=10.0, map_channels=3, reads_motion=True
 )
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Films with a map of one cell at each time, which differs between films."""
-
-    seconds: np.ndarray
-    first: float = 0.0
-
-    def frames(self, video_id: str) -> "Frames":
-        return Frames(self.seconds, {"one": 0.0, "two": 5.0}[video_id])
-
-    def maps(self, frames_n: np.ndarray) -> np.ndarray:
-        values_n = self.first + frames_n / 4
-        return np.stack([values_n, -values_n], axis=1)[:, :, None, None].astype(np.float16)
+@pytest.fixture
+def head(tmp_path) -> FittedFilmHead:
+    """A head with random weights, stored in a folder."""
+    heads = FilmHeads(INPUTS.num_features, 4, multi_label=False)
+    fitted = FittedFilmHead(heads=heads.eval(), inputs=INPUTS)
+    fitted.write(tmp_path, config="a")
+    return fitted
 
 
-def test_windows_of_several_films_in_any_order_have_their_own_logits(tmp_path) -> None:
-    seconds_T = np.arange(12) / 10
-    found = [
-        (row, own, blocks((CUP, 0.9, row, 0, row + 5, 5), height=10, width=20))
-        for row, own in enumerate(seconds_T.tolist())
-    ]
-    write_shard(tmp_path / "shard-000000.zarr.zip", {"one": found, "two": found}, size=(10, 20))
-    detections, frames = DetectionFolder(tmp_path), Frames(seconds_T)
-    torch.manual_seed(0)
-    heads = FilmHeads(INPUTS.num_features, 3, multi_label=False).eval()
-    asked = [("two", 3), ("one", 0), ("one", 7), ("two", 11), ("one", 2)]
-    windows = [window_at(video, row / 10, 0.4) for video, row in asked]
-    got_NA = FittedFilmHead(heads=heads, inputs=INPUTS).of_windows(windows, detections, frames)
-    of_film = {
-        video: heads.logits(INPUTS.of_film(frames.frames(video), detections.video(video)))
-        for video in ("one", "two")
-    }
-    expected_NA = np.stack([of_film[video][row] for video, row in asked])
-    assert got_NA == pytest.approx(expected_NA, abs=1e-6)
-    assert len(np.unique(got_NA[:, 0])) == len(asked)
+def restored(folder: Path, *, config: str = "a", labels: int = 4) -> FittedFilmHead | None:
+    return read_film_head(folder, config=config, reads=INPUTS, num_labels=labels, multi_label=False)
+
+
+def test_a_stored_head_predicts_the_same(head, tmp_path):
+    features_TS = np.random.default_rng(0).normal(size=(30, INPUTS.num_features))
+    own = restored(tmp_path)
+    assert own is not None and own.inputs == INPUTS
+    one, other = (each.heads.logits(features_TS.astype(np.float16)) for each in (head, own))
+    assert np.array_equal(one, other)
+    (tmp_path / FILM_HEAD_NAME).unlink()
+    assert restored(tmp_path) is None
+
+
+def test_a_head_of_another_run_or_a_changed_one_is_refused(head, tmp_path):
+    path = tmp_path / FILM_HEAD_NAME
+    content = path.read_bytes()
+    for changes in ({"config": "b"}, {"labels": 3}):
+        with pytest.raises(CheckpointError):
+            restored(tmp_path, **changes)
+    random = np.random.default_rng(1)
+    for _ in range(60):
+        place, bit = int(random.integers(len(content))), 1 << int(random.integers(8))
+        changed = bytearray(content)
+        changed[place] ^= bit
+        path.write_bytes(changed)
+        with pytest.raises(CheckpointError):
+            restored(tmp_path)
+
+
+@pytest.mark.parametrize("followed", [[], [-1], [2], [0] * 200_000, ["a"], {"a": 1}, None])
+def test_other_followed_classes_are_refused(head, tmp_path, followed):
+    path = tmp_path / FILM_HEAD_NAME
+    tensors, about = read_tensors(path, what="", remedy="")
+    write_tensors(path, tensors, {**about, "followed": json.dumps(followed)})
+    with pytest.raises(CheckpointError):
+        restored(tmp_path)

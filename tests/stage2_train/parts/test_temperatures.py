@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
+from orn.stage2_train.intervals.decoder import fit_decoder
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import (
     FEWEST_SEGMENTS,
@@ -15,6 +16,7 @@ from orn.stage2_train.parts.temperatures import (
     Temperatures,
     cross_fitted,
     fit_temperatures,
+    load_temperatures,
     log_loss,
     read_temperatures,
     write_temperatures,
@@ -117,6 +119,25 @@ def test_a_file_holds_the_temperatures_of_its_weights(tmp_path) -> None:
     write_temperatures(tmp_path, written)
     assert read_temperatures(tmp_path, weights="a") == written
     assert read_temperatures(tmp_path, weights="b") == NOT_FITTED  # trained on since
+
+
+def test_a_flipped_bit_of_a_decoder_is_refused(tmp_path) -> None:
+    decoder = fit_decoder([np.array([0, 0, 1, 2, 2, 1])], [], 3)
+    write_temperatures(tmp_path, Temperatures(network=2.0, decoder=decoder))
+    path = tmp_path / TEMPERATURES_NAME
+    content = path.read_bytes()
+    assert load_temperatures(path).decoder == decoder
+    random = np.random.default_rng(1)
+    for _ in range(60):
+        place, bit = int(random.integers(len(content) - 1)), 1 << int(random.integers(8))
+        changed = bytearray(content)
+        changed[place] ^= bit
+        path.write_bytes(changed)
+        try:
+            same = load_temperatures(path).decoder == decoder  # blanks may change
+        except CheckpointError:
+            continue
+        assert same
 
 
 def test_a_changed_file_is_refused(tmp_path) -> None:
