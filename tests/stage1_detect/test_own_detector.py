@@ -17,6 +17,7 @@ import orn
 from orn.inspection.verify import verify_folder
 from orn.shared.errors import ConfigError, DetectorError
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.frame_results import frame_detections
 from tests.running import run_orn
@@ -68,6 +69,34 @@ def test_objects_and_files_detect_the_same_in_any_number_of_processes(config, tm
         assert own["tracks"][0] == 0  # of each unit: `reset` was called
         assert own.attrs["score_kind"] == "label"
         assert own.attrs["detector"]["class_names"] == [*Blocks.classes]
+
+
+class Told(Blocks):
+    """Notes what it is called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Any] = []
+
+    def reset(self) -> None:
+        super().reset()
+        self.calls.append("reset")
+
+    def __call__(self, frames: Any, video: Any, times: tuple[float, ...]) -> Any:
+        self.calls.append((video.id, times))
+        return super().__call__(frames, video, times)
+
+
+def test_a_detector_is_told_the_times_of_its_frames_and_where_a_video_begins(config) -> None:
+    told = Told()
+    orn.detect(replace(config, detector=told, unit_frames=100, batch_size=3))
+    shards = DetectionFolder(config.out)
+    assert told.calls.count("reset") == 2
+    for video_id in ("a", "b"):
+        times = [own[1] for own in told.calls if own[0] == video_id]
+        assert np.concatenate(times).tolist() == shards.video(video_id).seconds.tolist()
+        assert len(times) > 1
+        assert told.calls[told.calls.index((video_id, times[0])) - 1] == "reset"
 
 
 @pytest.mark.ray

@@ -9,14 +9,24 @@ from hypothesis import strategies as st
 
 from orn.data_manifests.records import Films, Segment
 from orn.shared.errors import JoinError
-from orn.shared.time_ranges import TimeRange
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.time_ranges import ALL_TIMES, TimeRange
+from orn.shared.video.frame import Frame
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.unit_file import writing
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.clips.windows import (
     drawn_windows,
     middle_of,
     num_drawn,
+    window_at,
     window_seconds,
     with_windows,
 )
+from tests.stage2_train.clips.conftest import SETTINGS
+from tests.worlds.shards import blocks, write_shard
 
 
 @pytest.fixture
@@ -58,6 +68,38 @@ def test_every_described_time_is_the_middle_of_a_window(films):
     windows = with_windows(films, 8, lambda _: 6.0).segments
     middles = [middle_of(w) for w in windows if w.video_id == films.videos[0].id]
     assert middles == pytest.approx(np.arange(60) / 10)
+
+
+def test_a_window_takes_its_frames_by_time(tmp_path):
+    """Of a film whose second half has a tenth of the frames."""
+    seconds_F = [*np.arange(0, 2, 0.05).tolist(), *np.arange(2, 5, 0.5).tolist()]
+    frames = (
+        Frame(index=row, seconds=seconds, image=np.zeros((32, 48, 3), np.uint8))
+        for row, seconds in enumerate(seconds_F)
+    )
+    with writing(tmp_path / "clips/clips-000000.h5", StoreSettings(size=(32, 48))) as writer:
+        writer.add(frames, id="film", source_digest="sha256:1", source=(0, 0), times=ALL_TIMES)
+    found = [(row, own, blocks(height=32, width=48)) for row, own in enumerate(seconds_F)]
+    write_shard(tmp_path / "shard-000000.zarr.zip", {"film": found}, size=(32, 48))
+    windows = [window_at("film", middle, 1.0) for middle in (0.5, 1.5, 3.0)]
+    windows = [replace(window, labels=(0,)) for window in windows]
+    data = (ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
+    clips = ClipDataset(windows, *data, SETTINGS)
+    for row, window in enumerate(windows):
+        seconds_T = clips[ClipRequest(row)].seconds
+        assert window.start_seconds <= seconds_T.min()
+        assert seconds_T.max() < window.stop_seconds
+
+
+def test_all_windows_of_a_film_are_in_its_split_and_group(films):
+    one, other = (video.id for video in films.videos)
+    known = {"split_of": {one: "train", other: "test"}, "group_of": {one: "ann", other: "bob"}}
+    parted = replace(films, films=replace(films.films, **known))
+    windows = with_windows(parted, 8, lambda _: 6.0).segments
+    assert {(window.video_id, window.split, window.group) for window in windows} == {
+        (one, "train", "ann"),
+        (other, "test", "bob"),
+    }
 
 
 def test_an_interval_after_the_end_is_refused_and_one_that_reaches_beyond_is_not(films):

@@ -13,7 +13,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate_run
-from orn.stage2_train.parts import TEMPERATURES_NAME
+from orn.stage2_train.parts import TEMPERATURES_NAME, temperatures
 from orn.stage2_train.parts.temperatures import load_temperatures
 from orn.stage2_train.report.measured import load_measured
 from orn.stage2_train.runs.accelerator import build_accelerator
@@ -121,7 +121,8 @@ def test_ratio_join_is_refused_where_videos_are_not_stored_whole(tiny_world) -> 
         sources_of(tiny_world, form="segments").clip_dataset(nothing, recipe)
 
 
-def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> None:
+def test_training_on_train_and_validation_keeps_the_last_weights(workspace, monkeypatch) -> None:
+    monkeypatch.setattr(temperatures, "FEWEST_SEGMENTS", 1)  # so that a few clips would suffice
     run = Path(workspace["--run"])
     both = ("--set", "data.train_with_validation=true", "--json")
     report = run_orn("train", *words_of(workspace), *both).json

@@ -68,6 +68,25 @@ def test_average_precision_is_the_mean_over_folds_without_an_interval(tmp_path: 
     assert report["figures"]["object_head"]["map"]["low"] is None
 
 
+def test_the_decoder_of_a_fold_is_fitted_on_the_films_of_the_others() -> None:
+    random, folds = np.random.default_rng(0), []
+    for number in range(3):
+        films = [np.repeat([2, number % 2, 2], [10, 5 + 4 * number, 9 + row]) for row in range(3)]
+        ids = [
+            f"film {number} {row}@{time / 10:.3f}"
+            for row, labels_T in enumerate(films)
+            for time in range(len(labels_T))
+        ]
+        labels_N = np.concatenate(films)
+        logits_N3 = 2.0 * np.eye(3)[labels_N] + random.normal(size=(len(labels_N), 3))
+        folds.append(predictions_of(ids, labels_N, object_logits=logits_N3.tolist()))
+    found = fold_temperatures(folds, rate=10.0)
+    for number, own in enumerate(found[:-1]):
+        others = [fold for other, fold in enumerate(folds) if other != number]
+        assert own.decoder == fold_temperatures(others, rate=10.0)[-1].decoder
+        assert own.decoder != found[-1].decoder
+
+
 def test_a_fold_is_calibrated_on_the_others_and_the_final_model_on_all(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     folds, drawn = [], []

@@ -68,6 +68,31 @@ def test_heads_and_that_twice_is_bit_identical(network, clips) -> None:
     np.testing.assert_array_equal(alone.logits, both.object_logits)
 
 
+def test_the_forest_and_the_head_over_time_stand_beside_the_network(network, clips) -> None:
+    row_of = {segment.id: row for row, segment in enumerate(clips.segments)}
+
+    def told(factor: float):
+        return lambda segments: np.array(
+            [[factor * row_of[own.id], 1.0] for own in segments], np.float32
+        )
+
+    alone = run(network, clips)
+    found = predict(
+        network,
+        clips,
+        LoaderSettings(batch_size=5),
+        heads="both",
+        accelerator=build_accelerator("fp32", "cpu"),
+        forest=told(2.0),
+        film=told(-3.0),
+    )
+    rows_N = np.arange(len(clips.segments))
+    assert found.forest_logits[:, 0].tolist() == (2 * rows_N).tolist()
+    assert found.film_logits[:, 0].tolist() == (-3 * rows_N).tolist()
+    expected_N = (alone.logits[:, 0] + 2 * rows_N - 3 * rows_N) / 3
+    np.testing.assert_allclose(found.logits[:, 0], expected_N, rtol=1e-5, atol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def whole(network, clips) -> Predictions:
     """Of two clips a segment, by one process."""

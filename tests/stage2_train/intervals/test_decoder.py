@@ -36,10 +36,14 @@ def test_intervals_are_found_where_probabilities_are_high():
 def test_several_labels_may_overlap():
     labels = np.zeros((60, 2), np.float32)
     labels[10:40, 0] = labels[30:55, 1] = 1
-    chances = np.where(labels > 0, 0.9, 0.1)
+    chances = np.where(labels > 0, [0.9, 0.8], 0.1)
     tracks = fit_decoder([labels] * 4, [(chances, labels)] * 4, 2)
     found = [*find_intervals(tracks, chances, np.arange(60) / 10, 10.0)]
-    assert [(own.start, own.activity) for own in found] == [(1.0, 0), (3.0, 1)]
+    assert [(own.start, own.stop, own.activity) for own in found] == [
+        (1.0, pytest.approx(4.0), 0),
+        (3.0, pytest.approx(5.5), 1),
+    ]
+    assert [own.probability for own in found] == pytest.approx([0.9, 0.8])
 
 
 def test_a_gap_ends_a_stretch():

@@ -81,9 +81,13 @@ def test_times_that_were_not_observed_do_not_count_as_a_label():
 
 
 @pytest.mark.usefixtures("quickly")
-def test_several_labels_are_learned_side_by_side():
+def test_several_labels_are_learned_side_by_side_also_where_some_times_were_not_observed():
     labels_TA = np.zeros((60, 2), np.float32)
     labels_TA[10:40, 0] = labels_TA[30:55, 1] = 1
-    films = films_of(labels_TA)
-    odds_TA = train(films, 2, multi_label=True).logits(films[0].features)
-    assert ((odds_TA > 0) == labels_TA).mean() > 0.9
+    partly_TA = labels_TA.copy()
+    partly_TA[15:30] = partly_TA[42:50] = -1
+    features = films_of(labels_TA)[0].features
+    for known_TA in (labels_TA, partly_TA):
+        films = [TrainingFilm(features=features, labels=known_TA)] * 4
+        odds_TA = train(films, 2, multi_label=True).logits(features)
+        assert ((odds_TA > 0) == labels_TA).mean() > 0.9

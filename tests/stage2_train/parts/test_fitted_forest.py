@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
+from orn.stage2_train.intervals.film_features import FilmInputs
+from orn.stage2_train.intervals.film_head import FilmHeads
+from orn.stage2_train.intervals.fitted_head import FittedFilmHead
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (
@@ -106,10 +109,19 @@ def test_the_number_of_statistics_is_known_without_a_clip() -> None:
     assert len(of_objects_S) + len(motion_statistics(maps)) == INPUTS.num_statistics
 
 
-def test_the_digest_of_the_weights_covers_the_forest(tmp_path) -> None:
+def film_head() -> FittedFilmHead:
+    inputs = FilmInputs(
+        followed=(1,), score_threshold=0.1, rate=10.0, map_channels=0, reads_motion=False
+    )
+    heads = FilmHeads(inputs.num_features, 2, multi_label=False)
+    return FittedFilmHead(heads=heads, inputs=inputs)
+
+
+@pytest.mark.parametrize("part", [lambda: fitted()[0], film_head], ids=["forest", "film head"])
+def test_the_digest_of_the_weights_covers_each_part(tmp_path, part) -> None:
     write_tiny_model(tmp_path)
-    digests = {weights_digest(tmp_path)}
+    digests, own = {weights_digest(tmp_path)}, part()
     for config in ("a", "b"):
-        fitted()[0].write(tmp_path, config=config)
+        own.write(tmp_path, config=config)
         digests.add(weights_digest(tmp_path))
     assert len(digests) == 3

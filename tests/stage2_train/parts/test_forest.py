@@ -125,6 +125,8 @@ def chain(length: int):
     "arrays",
     [
         tree_arrays([0, 1], [0, -1], [[1, 1], [0, 0]]),  # a leaf leads back
+        tree_arrays([0], [0, -1, -1], [[1, 2], [0, 0], [2, 2]]),  # the same in a whole tree
+        tree_arrays([0], [-1, 0, 0, -1, -1], [[0, 0], [2, 3], [1, 4], [3, 3], [4, 4]]),  # a circle
         tree_arrays([0], [0, -1, -1], [[1, 2**31 - 1], [1, 1], [2, 2]]),
         tree_arrays([0, 0], [-1], [[0, 0]]),
         tree_arrays(np.arange(2_001), [-1] * 2_001, np.arange(2_001).repeat(2)),

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,21 @@ def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Path) -> N
     assert "default-src 'none'" in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
+
+
+def test_weights_of_the_first_phase_are_explained_by_its_own_layers(
+    train_tiny, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, explain, found = train_tiny(tmp_path, "--set", "phases.epochs=0"), cases.explain, []
+
+    def noted(*args: Any, **options: Any) -> Any:
+        found.append(explain(*args, **options))
+        return found[-1]
+
+    monkeypatch.setattr(cases, "explain", noted)
+    run_orn("report", run, *LAPTOP)
+    assert found and all(own.is_alone for own in found)
+    assert all(own.output.activity_logits_BA is None for own in found)
 
 
 def test_clips_whose_label_is_doubted_are_on_the_page(

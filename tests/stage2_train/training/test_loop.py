@@ -9,6 +9,7 @@ import pytest
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.run_folder import read_jsonl
 from orn.stage2_train.settings.recipe import PhaseRecipe
+from orn.stage2_train.training import loop
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs
@@ -59,6 +60,22 @@ def test_a_finished_run_does_nothing(whole, run_tiny) -> None:
     with before_each_step(lambda *_, **__: pytest.fail("trained")):
         assert run_tiny(run).state.step == NUM_STEPS
     assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
+
+
+def test_the_best_weights_are_chosen_on_the_validation_split(
+    run_tiny, tiny_world, tmp_path, monkeypatch
+) -> None:
+    seen, score = [], loop.score_heads
+
+    def noted(predictions, clips):
+        seen.append(predictions.ids)
+        return score(predictions, clips)
+
+    monkeypatch.setattr(loop, "score_heads", noted)
+    run_tiny(tmp_path)
+    segments = tiny_world.dataset.segments
+    expected = tuple(own.id for own in segments if own.split == "validation")
+    assert seen == [expected] * 3
 
 
 def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, scripted_metrics) -> None:
