@@ -171,7 +171,7 @@ def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
         if name == "when_changed":
             missing = [np.full((len(part.ids), len(CHANGES)), -1) for part in parts]
         elif name == "temperatures":
-            missing = [np.ones((len(part.ids), 4)) for part in parts]
+            missing = [np.ones((len(part.ids), 3)) for part in parts]
         else:  # only of `unsure`
             missing = [np.zeros(part.logits.shape, np.bool_) for part in parts]
         pairs = zip(arrays, missing, strict=True)
