@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -70,17 +69,23 @@ def test_an_own_detector_runs_from_videos_to_predictions(tmp_path: Path) -> None
     assert "predictions may be worse" in orn(*changed, "--any-detector").stderr
 
 
-def test_torchvision_detects(tmp_path: Path, sample_data: Path) -> None:
-    from tests.worlds.tables import counted_videos
-
-    manifest = counted_videos(tmp_path, {"a": 2})
-    torch.save(random_network(NAMES[0]).state_dict(), tmp_path / "weights.pth")
-    words: Any = ("--config", NAMES[0], "--checkpoint", "weights.pth")
-    words = ("detect", manifest, "--data", "data", "--out", "shards", *words, "--rate", 1)
+def test_torchvision_detects_trains_and_predicts(tmp_path: Path) -> None:
     orn = Without(tmp_path)
-    assert orn(*words, "--json").json["frames"] == 1
-    assert orn(*words, "--json").json["existing_units"] == 1
-    assert orn("verify", "shards").exit_code == 0
+    world = build_world(tmp_path / "world")
+    options = make_workspace(world, tmp_path)
+    video = next(iter(write_films(world, options).values()))
+    torch.save(random_network(NAMES[0]).state_dict(), tmp_path / "weights.pth")
+    weights = ("--checkpoint", "weights.pth")
+    data = (options["manifest"], "--data", options["--data"], "--recipe", options["--recipe"])
+    detector = ("--config", NAMES[0], *weights, "--rate", 1)
+    orn("detect", *data[:3], *detector)
+    orn("run", *data, *detector, "--run", "run", "--yes", "--set", "optimizer.batch_size=4")
+    job = json.loads((tmp_path / "shards" / "tiny" / "job.json").read_text())
+    assert job["total_frames"] == 12 and job["total_detections"] > 0
+    recorded = json.loads((tmp_path / "run" / "config.json").read_text())["detector"]
+    assert (recorded["config_name"], len(recorded["class_names"])) == (NAMES[0], 80)
+    (line, *_) = orn("predict", "run", video, *weights, "--json").lines
+    assert line["kind"] in ("window", "segment")
 
 
 def test_doctor_lists_what_is_missing_and_what_still_works(tmp_path: Path) -> None:
