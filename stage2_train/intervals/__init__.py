@@ -5,4 +5,3 @@ May import `clip_store`, `clips`, `model`, `settings`, `data_manifests` and `sha
 """
 
 FILM_HEAD_NAME = "film_head.safetensors"
-PATHS_NAME = "paths.json"

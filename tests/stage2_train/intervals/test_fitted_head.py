@@ -12,6 +12,7 @@ from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
 from orn.stage2_train.intervals.fitted_head import FittedFilmHead, read_film_head
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
+from tests.flipped_bits import with_flipped_bits
 
 INPUTS = FilmInputs(
     followed=(2, 5), score_threshold=0.5, rate=10.0, map_channels=3, reads_motion=True
@@ -43,16 +44,10 @@ def test_a_stored_head_predicts_the_same(head, tmp_path):
 
 def test_a_head_of_another_run_or_a_changed_one_is_refused(head, tmp_path):
     path = tmp_path / FILM_HEAD_NAME
-    content = path.read_bytes()
     for changes in ({"config": "b"}, {"labels": 3}):
         with pytest.raises(CheckpointError):
             restored(tmp_path, **changes)
-    random = np.random.default_rng(1)
-    for _ in range(60):
-        place, bit = int(random.integers(len(content))), 1 << int(random.integers(8))
-        changed = bytearray(content)
-        changed[place] ^= bit
-        path.write_bytes(changed)
+    for _ in with_flipped_bits(path):
         with pytest.raises(CheckpointError):
             restored(tmp_path)
 

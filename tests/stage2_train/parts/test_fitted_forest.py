@@ -25,6 +25,7 @@ from orn.stage2_train.parts.fitted_forest import (
 )
 from orn.stage2_train.runs.run_folder import weights_digest
 from orn.stage2_train.settings.model_config import MOTION_CHANNELS
+from tests.flipped_bits import with_flipped_bits
 from tests.worlds.films import write_tiny_model
 
 INPUTS = ForestInputs(
@@ -68,15 +69,9 @@ def restored(folder, *, config: str = "a", multi_label: bool = False) -> FittedF
 def test_a_forest_of_another_run_or_a_changed_one_is_refused(tmp_path) -> None:
     fitted()[0].write(tmp_path, config="a")
     path = tmp_path / FOREST_NAME
-    content = path.read_bytes()
     with pytest.raises(CheckpointError):
         restored(tmp_path, config="b")
-    random = np.random.default_rng(1)
-    for _ in range(60):
-        place, bit = int(random.integers(len(content))), 1 << int(random.integers(8))
-        changed = bytearray(content)
-        changed[place] ^= bit
-        path.write_bytes(changed)
+    for _ in with_flipped_bits(path):
         with pytest.raises(CheckpointError):
             restored(tmp_path)
 
