@@ -257,6 +257,7 @@ def predict_video(
     *,
     rate: float | None = None,
     window: float | None = None,
+    threshold: float = 0.5,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
     """Yield the predicted activity of each window of a video, in order of time.
@@ -275,6 +276,7 @@ def predict_video(
             detector from `load_detector`, which detects objects in every frame.
         rate: frames per second of a folder of JPEGs.
         window: length of a window in seconds; the median length of training segments by default.
+        threshold: minimum probability, 0..1, of the `labels` of a multi-label network.
         pairs: number of most important pairs of objects to return with each prediction.
 
     Raises:
@@ -284,7 +286,9 @@ def predict_video(
     """
     from orn.prediction.video import predict_path
 
-    return predict_path(model, video, detections, rate=rate, window=window, pairs=pairs)
+    return predict_path(
+        model, video, detections, rate=rate, window=window, threshold=threshold, pairs=pairs
+    )
 
 
 def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = None) -> Importance:

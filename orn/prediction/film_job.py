@@ -94,7 +94,7 @@ def predict_films(
     for video in videos if pages else ():
         if video.id in films:
             _write_page(pages[video.id], films[video.id], video, model)
-    return PredictedVideos(segments={}, films=films, failed=failed, num_videos=len(videos))
+    return PredictedVideos(films=films, failed=failed, num_videos=len(videos))
 
 
 def _check(model: OpenedModel, config: PredictConfig) -> None:

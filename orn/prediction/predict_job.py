@@ -26,12 +26,10 @@ from orn.prediction.film_job import predict_films
 from orn.prediction.given_videos import find_given_videos, output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
-from orn.prediction.prediction import PredictedVideo, SegmentPrediction, windows_and_segments
+from orn.prediction.prediction import PredictedVideo, WindowPrediction
 from orn.prediction.video import check_pairs, predict_video
 from orn.shared.echo import json_text
-from orn.shared.errors import (
-    ConfigError,
-)
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import SILENT, Bar, Reporter
@@ -52,6 +50,10 @@ logger = logging.getLogger(__name__)
 
 PAIRS_SHOWN = 5
 """Maximum number of pairs per window on pages and in overlays."""
+_OF_EQUAL_LENGTH = (
+    "Windows have equal length: they do not show when something starts or stops. To find that, "
+    "train on intervals: orn run TABLE.csv --intervals (docs/when.md)"
+)
 
 
 def predict(config: PredictConfig, reporter: Reporter = SILENT) -> PredictedVideos:
@@ -81,8 +83,8 @@ def predict_videos(
         config: the other options.
         reporter: shows the progress.
         write: takes the text of the results.
-        as_json: write each window and segment as a line of JSON as soon as it is complete, in
-            place of a table for each video.
+        as_json: write each window as a line of JSON as soon as it is predicted, in place of a
+            table for each video.
 
     Raises:
         ConfigError: if the network does not support an option.
@@ -129,7 +131,7 @@ def predict_videos(
 
         page = PredictionPage(model=model, num_videos=len(videos))
     failed, tables = list[FailedVideo](), list[Summary]()
-    segments: dict[str, Sequence[SegmentPrediction]] = {}
+    windows: dict[str, Sequence[WindowPrediction]] = {}
     try:
         with (
             terminated_as_interrupted(),
@@ -142,7 +144,7 @@ def predict_videos(
                         *(model, video, objects, config, overlays.get(video.id), page, bar),
                         write=write if as_json else None,
                     )
-                    segments[video.id] = predicted.segments
+                    windows[video.id] = [own.without_objects() for own in predicted.windows]
                 except VIDEO_ERRORS as err:
                     logger.warning("video %s failed: %s", video.id, err)
                     reason = err.reason if err.where == str(video.path) else str(err)
@@ -160,9 +162,11 @@ def predict_videos(
     finally:  # when no progress bar is on the screen
         for table in tables:
             write(table.text() + "\n")
+        if any(len(own) > 1 for own in windows.values()):
+            reporter.line(_OF_EQUAL_LENGTH)
         if tables and not (fitted_on := model.temperatures.fitted_on):
             reporter.line(meaning_of_percentages(fitted_on))
-    return PredictedVideos(segments=segments, failed=failed, num_videos=len(videos))
+    return PredictedVideos(windows=windows, failed=failed, num_videos=len(videos))
 
 
 def _objects(
@@ -186,7 +190,8 @@ def _predict(
     *,
     write: Callable[[str], None] | None,
 ) -> PredictedVideo:
-    """Predict and draw a video; print its windows and segments as they are completed."""
+    """Predict and draw a video; print its windows as they are predicted. Their objects are kept
+    only if they are needed later."""
     is_drawn, pairs = film is not None or page is not None, config.pairs
     if is_drawn and model.relates_pairs:
         pairs = max(pairs, PAIRS_SHOWN)
@@ -201,26 +206,24 @@ def _predict(
         predicted = PredictedVideo(
             name=video.id, video=listed, detections=detections.video(listed.id)
         )
-        own = predict_video(model, listed, detections, window=config.window, pairs=pairs)
-        for result in windows_and_segments(
-            (replace(window, video=video.id) for window in own),
-            multi_label=model.is_multi_label,
+        for own in predict_video(
+            *(model, listed, detections),
+            window=config.window,
             threshold=config.threshold,
+            pairs=pairs,
         ):
-            if isinstance(result, SegmentPrediction):
-                predicted.segments.append(result)
-            elif pairs or is_drawn:
-                predicted.windows.append(result)
+            window = replace(own, video=video.id)
+            keeps_objects = bool(pairs) or is_drawn
+            predicted.windows.append(window if keeps_objects else window.without_objects())
             if write is not None:
-                write(json_text(result.as_json(most_pairs=config.pairs)))
+                write(json_text(window.as_json(most_pairs=config.pairs)))
         if film is not None:
-            from orn.prediction.prediction_overlay import draw_prediction
+            from orn.prediction.prediction_overlay import draw_windows
 
-            draw_prediction(
+            draw_windows(
                 film,
                 model,
                 predicted,
-                threshold=config.threshold,
                 drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
             )
         if page is not None:
@@ -229,10 +232,10 @@ def _predict(
 
 
 def _table(predicted: PredictedVideo, most_pairs: int) -> Summary:
-    """Return a table of the segments of a video, and a table of the pairs in its windows."""
+    """Return a table of the windows of a video, and a table of the pairs in them."""
     rows = [
-        (segment.times(), segment.predicted_text(), segment.runners_up_text())
-        for segment in predicted.segments
+        (window.times(), window.predicted_text(), window.runners_up_text())
+        for window in predicted.windows
     ]
     pairs = [
         (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orn.prediction.film_prediction import FilmPrediction
-from orn.prediction.prediction import SegmentPrediction
+from orn.prediction.prediction import WindowPrediction
 from orn.shared.errors import (
     SOME_FAILED,
     CheckpointError,
@@ -28,8 +28,8 @@ VIDEO_ERRORS = (
 class PredictedVideos:
     """Predictions of several videos."""
 
-    segments: Mapping[str, Sequence[SegmentPrediction]]
-    """Predicted segments by video, also of a video that failed later."""
+    windows: Mapping[str, Sequence[WindowPrediction]] = field(default_factory=dict)
+    """Windows by video in order, without objects and pairs, of a model of clips."""
     films: Mapping[str, FilmPrediction] = field(default_factory=dict)
     """Intervals by video, of a model of intervals."""
     failed: Sequence[FailedVideo]

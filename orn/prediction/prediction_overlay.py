@@ -1,11 +1,11 @@
-"""The overlay video of `orn predict`: frames with their objects, the predicted class at each time,
-and the most important pair of objects.
+"""The overlay video of `orn predict`: frames with their objects, and the activities at each time.
 
 H W size of the picture.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
@@ -13,19 +13,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.prediction.prediction import (
-    PredictedVideo,
-    SegmentPrediction,
-    explaining_window,
-    moments_of,
-)
+from orn.data_manifests.records import Video
+from orn.prediction.prediction import PredictedVideo, objects_at
 from orn.shared.drawing.draw_frame import draw_text
 from orn.shared.drawing.mp4 import write_film
 from orn.shared.pages.palette import Color, activity_color
+from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.report.draw_clip import draw_frame_of_clip
+from orn.stage2_train.report.shown_clip import ShownClip
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3
@@ -43,88 +41,141 @@ _REACH_SECONDS = 1.0
 may have left its place."""
 
 
-def draw_prediction(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bar:
+    """A class with its probability."""
+
+    text: str
+    chance: float
+    """0..1."""
+    color: Color
+    is_predicted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Caption:
+    """What is shown of the prediction at a time; of as many lines at all times of a video."""
+
+    predicted: str
+    """Text above the frame."""
+    color: Color
+    """Its background."""
+    bars: Sequence[_Bar]
+    """Below the frame."""
+    texts: Sequence[str]
+    """Below the bars."""
+    clip: ShownClip | None
+    """Clip with the pair that is drawn; None for no pair."""
+
+
+def draw_windows(
     path: Path,
     model: OpenedModel,
     predicted: PredictedVideo,
     *,
-    threshold: float = 0.5,
     drawn: Callable[[int], None] = lambda num_pictures: None,
 ) -> None:
-    """Write the overlay video atomically.
+    """Write the overlay video of windows atomically: the predicted class of the window at each
+    time, and its most important pair of objects.
 
     Args:
         path: MP4 file to write.
         model: model that made the predictions.
         predicted: the video.
-        threshold: minimum probability for a multi-label network to predict a class.
         drawn: called with the number of drawn frames after each frame.
 
     Raises:
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
         ShardFormatError: if detections are damaged.
     """
-    video, windows = predicted.video, predicted.windows
-    interval = predicted.detections.interval_seconds
-    moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
-    starts = [moment.start_seconds for moment in moments]
-    shown = dict.fromkeys(label for moment in moments for label in moment.labels)
+    windows, interval = predicted.windows, predicted.detections.interval_seconds
+    starts = [window.start_seconds for window in windows]
+    shown = dict.fromkeys(label for window in windows for label in window.labels)
     colors = {label: activity_color(index) for index, label in enumerate(shown)}
+    note = _note(model)
+
+    def caption(seconds: float) -> _Caption | None:
+        window = windows[max(bisect_right(starts, seconds) - 1, 0)]
+        start, stop = window.start_seconds - interval, window.stop_seconds + interval
+        if not start < seconds < stop:
+            return None  # a part of the video in which no objects were detected
+        likeliest, clip = window.likeliest(), window.explained_clip
+        pair = (clip.sentences(1) or [""]) if model.relates_pairs else []
+        return _Caption(
+            predicted=window.predicted_text(),
+            color=next((colors[label] for label in likeliest if label in window.labels), _GRAY),
+            bars=[
+                _Bar(
+                    text=window.class_text([label]),
+                    chance=float(window.probabilities[label]),
+                    color=colors.get(label, _GRAY),
+                    is_predicted=label in window.labels,
+                )
+                for label in likeliest[:_BARS]
+            ],
+            texts=[*pair, *note],
+            clip=clip,
+        )
+
+    _draw(path, model, predicted.video, predicted.detections, caption, drawn)
+
+
+def _note(model: OpenedModel) -> list[str]:
+    """Return a sentence if percentages are not probabilities."""
     fitted_on = model.temperatures.fitted_on
-    note = [] if fitted_on else [meaning_of_percentages(fitted_on)]
+    return [] if fitted_on else [meaning_of_percentages(fitted_on)]
+
+
+def _draw(
+    path: Path,
+    model: OpenedModel,
+    video: Video,
+    detections: VideoDetections,
+    caption: Callable[[float], _Caption | None],
+    drawn: Callable[[int], None],
+) -> None:
+    """Write a video with the objects and the caption of each time; without times that have none."""
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
         number = 0
         for frame in read_frames(video.path, rate=video.rate):
-            moment = moments[max(bisect_right(starts, frame.seconds) - 1, 0)]
-            start, stop = moment.start_seconds - interval, moment.stop_seconds + interval
-            if not start < frame.seconds < stop:
-                continue  # a part of the video in which no objects were detected
-            window = explaining_window(windows, moment)
+            shown = caption(frame.seconds)
+            if shown is None:
+                continue
             picture = draw_frame_of_clip(
                 frame.image,
-                predicted.objects_at(frame.seconds, model),
+                objects_at(frame.seconds, detections, model),
                 model.detector_classes,
-                clip=None if window is None else window.clip,
+                clip=shown.clip,
                 seconds=frame.seconds,
                 reach_seconds=_REACH_SECONDS,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
                 size=size,
             )
             size = picture.shape[1], picture.shape[0]
-            pair = [] if window is None else window.clip.sentences(1)
-            yield frame.seconds, _with_texts(picture, moment, colors, [*pair, *note])
+            yield frame.seconds, _with_texts(picture, shown)
             number += 1
             drawn(number)
 
     write_film(path, pictures())
 
 
-def _with_texts(
-    picture_HW3: NDArray[np.uint8],
-    moment: SegmentPrediction,
-    colors: Mapping[int, Color],
-    texts: Sequence[str],
-) -> NDArray[np.uint8]:
-    """Return a picture below the predicted class, and above the most probable classes and texts."""
+def _with_texts(picture_HW3: NDArray[np.uint8], caption: _Caption) -> NDArray[np.uint8]:
+    """Return a picture below the predicted classes, and above the bars and texts."""
     width = picture_HW3.shape[1]
     line = round(_LINE * max(width / _USUAL_WIDTH, 1))
-    likeliest = moment.likeliest()
-    first = next((colors[label] for label in likeliest if label in moment.labels), _GRAY)
     header = 3 * line // 2
-    above = np.full((header, width, 3), first, np.uint8)
-    _write(above, moment.predicted_text(), header // 5, line=header)
-    shown = likeliest[:_BARS]
+    above = np.full((header, width, 3), caption.color, np.uint8)
+    _write(above, caption.predicted, header // 5, line=header)
     letters = int((width - 2 * _MARGIN) / (_LETTER * _TEXT_SHARE * line))
-    texts = [row for text in texts for row in (*wrap(text, letters), "", "")[:2]]
-    below = np.full((line * (len(shown) + len(texts) + 1), width, 3), _DARK, np.uint8)
-    for row, label in enumerate(shown):
-        top, bar = line // 3 + row * line, round(width * float(moment.probabilities[label]))
-        cv2.rectangle(below, (0, top), (bar, top + line - 4), colors.get(label, _GRAY), -1)
-        bold = label in moment.labels
-        _write(below, moment.class_text([label]), top + 1, line=line, bold=bold)
-    for row, text in enumerate(texts, start=len(shown)):
+    texts = [row for text in caption.texts for row in (*wrap(text, letters), "", "")[:2]]
+    below = np.full((line * (len(caption.bars) + len(texts) + 1), width, 3), _DARK, np.uint8)
+    for row, bar in enumerate(caption.bars):
+        top, stop = line // 3 + row * line, round(width * bar.chance)
+        cv2.rectangle(below, (0, top), (stop, top + line - 4), bar.color, -1)
+        _write(below, bar.text, top + 1, line=line, bold=bar.is_predicted)
+    for row, text in enumerate(texts, start=len(caption.bars)):
         _write(below, text, line // 3 + row * line, line=line)
     return np.concatenate([above, picture_HW3, below])
 

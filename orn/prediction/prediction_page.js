@@ -1,4 +1,4 @@
-// The probabilities of each video over time. A stretch leads to its card, by a click in its row, or
+// The probabilities of each video over time. A window leads to its card, by a click in its row, or
 // by arrow keys.
 
 document.querySelectorAll("[data-video]").forEach((place) => {

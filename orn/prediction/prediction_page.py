@@ -1,21 +1,15 @@
 """The offline page of `orn predict --html`: the probability of each class over time, and a card for
-each stretch with the pairs that support its own class."""
+windows with the pairs that support their class."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.prediction.prediction import (
-    PredictedVideo,
-    SegmentPrediction,
-    WindowPrediction,
-    explaining_window,
-    moments_of,
-)
+from orn.prediction.prediction import PredictedVideo, WindowPrediction, objects_at
 from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text
@@ -38,7 +32,6 @@ MOST_TEXT_BYTES = 5_000_000
 """Maximum size of the sections for videos; further videos are only counted."""
 _CARDS, _OF_ONE_VIDEO = 48, 16
 """Maximum number of cards, in total (but at least one per video) and per video."""
-_MOST_STRETCHES = 400
 _LISTED_CLASSES, _LISTED_PAIRS = 5, 3
 _MOST_LANES = 12
 """Maximum number of predicted classes with a lane."""
@@ -69,30 +62,29 @@ class PredictionPage:
         """
         if self._is_full():
             return
-        windows, segments = predicted.windows, predicted.segments
-        key = f"v{len(self._videos)}"
-        start, stop = segments[0].start_seconds, segments[-1].stop_seconds
-        shown = spread(len(segments), min(max(_CARDS // self.num_videos, 1), _OF_ONE_VIDEO))
-        cards = {}
-        for index in shown:
-            segment, card = segments[index], f"{key}-{index}"
-            own = explaining_window(windows, segment)
-            nearest = min(windows, key=lambda window: abs(window.middle - segment.middle))
-            picture = _key_frame(self.model, predicted, own or nearest, segment, key=card)
-            cards[index] = {**self._card(segment, own), "key": card, "picture": picture}
-        lanes = self._lanes(windows, segments[:_MOST_STRETCHES], cards)
-        texts = [segment.predicted_text(_LISTED_CLASSES) for segment in segments[:3]]
-        if len(segments) > 3:
-            texts.append(f"{len(segments) - 3:,} more")
+        windows, key = predicted.windows, f"v{len(self._videos)}"
+        start, stop = windows[0].start_seconds, windows[-1].stop_seconds
+        changes = [
+            index
+            for index, window in enumerate(windows)
+            if index == 0 or window.labels != windows[index - 1].labels
+        ]
+        most = min(max(_CARDS // self.num_videos, 1), _OF_ONE_VIDEO)
+        shown = [changes[place] for place in spread(len(changes), most)]
+        cards = [self._card(predicted, windows[index], f"{key}-{index}") for index in shown]
+        texts = [windows[index].predicted_text(_LISTED_CLASSES) for index in changes[:3]]
+        if len(changes) > 3:
+            texts.append(f"{len(changes) - 3:,} more")
+        lanes = self._lanes(windows, {index: f"{key}-{index}" for index in shown})
         self._append(
             {
                 "key": key,
                 "name": predicted.name,
                 "length": f"{stop - start:.2f} s",
                 "predicted": texts,
-                "total": len(segments),
+                "total": len(windows),
                 "over_time": {"range": (start, stop), "lanes": list(lanes)},
-                "cards": list(cards.values()),
+                "cards": cards,
             }
         )
 
@@ -133,48 +125,51 @@ class PredictionPage:
         self._videos.append(video)
         self._text_bytes += len(str(video))
 
-    def _card(self, segment: SegmentPrediction, own: WindowPrediction | None) -> dict[str, Any]:
-        """Return the texts for a stretch; the explanation is that of its own class."""
+    def _card(
+        self, predicted: PredictedVideo, window: WindowPrediction, key: str
+    ) -> dict[str, Any]:
+        """Return the texts and the picture of a window, with the explanation of its class."""
+        clip = window.explained_clip
         card = {
-            "when": segment.times(_DASH),
-            "predicted": segment.predicted_text(_LISTED_CLASSES),
+            "key": key,
+            "when": window.times(_DASH),
+            "predicted": window.predicted_text(_LISTED_CLASSES),
             "chances": [
                 (name, float(chance), self._color(name), f"{100 * chance:.0f} %")
-                for label in segment.likeliest()[:_LISTED_CLASSES]
-                for name, chance in [(self.model.classes[label], segment.probabilities[label])]
+                for label in window.likeliest()[:_LISTED_CLASSES]
+                for name, chance in [(self.model.classes[label], window.probabilities[label])]
             ],
+            "picture": _key_frame(self.model, predicted, window, key=key),
+            "why": (why := clip.sentences(_LISTED_PAIRS)),
         }
-        why = [] if own is None else own.clip.sentences(_LISTED_PAIRS)
-        if own is None or not why:
-            return card | {"why": why}
-        decided, detected = own.clip.decided_text(), own.clip.detected_text()
-        return card | {"why": why, "decided": decided, "detected": detected}
+        if why:
+            card |= {"decided": clip.decided_text(), "detected": clip.detected_text()}
+        return card
 
     def _lanes(
-        self,
-        windows: Sequence[WindowPrediction],
-        segments: Sequence[SegmentPrediction],
-        cards: Mapping[int, Mapping[str, Any]],
+        self, windows: Sequence[WindowPrediction], keys: Mapping[int, str]
     ) -> Iterator[dict[str, Any]]:
-        """Yield a row over time for each predicted class, as `lanesIn` in page.js shows it."""
-        moments = list(moments_of(windows, multi_label=self.model.is_multi_label))
-        times = [round(moment.start_seconds, 3) for moment in moments]
-        predicted = dict.fromkeys(label for segment in segments for label in segment.labels)
+        """Yield a row over time for each predicted class, as `lanesIn` in page.js shows it; its
+        parts are the windows with a card, whose keys are given by index."""
+        times = [round(window.start_seconds, 3) for window in windows]
+        predicted = dict.fromkeys(label for window in windows for label in window.labels)
         for label in [*predicted][:_MOST_LANES]:
-            values = [round(float(moment.probabilities[label]), 3) for moment in moments]
             yield {
                 "name": self.model.classes[label],
                 "color": self._color(self.model.classes[label]),
-                "curve": {"times": times, "values": values},
+                "curve": {
+                    "times": times,
+                    "values": [round(float(own.probabilities[label]), 3) for own in windows],
+                },
                 "parts": [
                     {
-                        "start": segment.start_seconds,
-                        "stop": segment.stop_seconds,
-                        "text": f"{100 * segment.probabilities[label]:.0f} %",
-                        "address": cards[index]["key"] if index in cards else None,
+                        "start": windows[index].start_seconds,
+                        "stop": windows[index].stop_seconds,
+                        "text": f"{100 * windows[index].probabilities[label]:.0f} %",
+                        "address": key,
                     }
-                    for index, segment in enumerate(segments)
-                    if label in segment.labels
+                    for index, key in keys.items()
+                    if label in windows[index].labels
                 ],
             }
 
@@ -183,20 +178,14 @@ class PredictionPage:
 
 
 def _key_frame(
-    model: OpenedModel,
-    predicted: PredictedVideo,
-    window: WindowPrediction,
-    segment: SegmentPrediction,
-    *,
-    key: str,
+    model: OpenedModel, predicted: PredictedVideo, window: WindowPrediction, *, key: str
 ) -> Picture:
-    """Return the frame of a window that is nearest to the middle of a stretch; a frame with an
-    object of the most important pair, if the window explains the stretch."""
-    clip, video = window.clip, predicted.video
-    if window.label not in segment.labels:
-        clip = replace(clip, pairs=None)
+    """Return the frame of a window that is nearest to its middle, among those with an object of the
+    most important pair, if its class is predicted."""
+    clip, video = window.explained_clip, predicted.video
+    middle = (window.start_seconds + window.stop_seconds) / 2
     frames = frames_of_pair(clip) or range(len(window.frames))
-    nearest = min(frames, key=lambda frame: abs(clip.seconds[frame] - segment.middle))
+    nearest = min(frames, key=lambda frame: abs(clip.seconds[frame] - middle))
 
     def scene(frame: int) -> tuple[NDArray[np.uint8], DrawnObjects]:
         reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
@@ -204,7 +193,7 @@ def _key_frame(
         if read is None:
             expected = f"frame {window.frames[frame]}"
             raise VideoDecodeError(where=video.path, expected=expected, remedy="run again")
-        return read.image, predicted.objects_at(clip.seconds[frame], model)
+        return read.image, objects_at(clip.seconds[frame], predicted.detections, model)
 
     names = model.detector_classes
     picture = draw_clip(clip, scene, names, frames=[nearest], font_share=_FONT_SHARE)

@@ -50,7 +50,7 @@ _KEPT_BYTES = 16 * 2**20
 _LONG = 1.5
 """Number of windows above which a video is split, unless training had segments of this length."""
 _ROUNDING = 1e-6
-"""Fraction of a stride that is a rounding error of times."""
+"""Fraction of a window that is a rounding error of times."""
 
 
 def windows_of(
@@ -62,9 +62,9 @@ def windows_of(
 ) -> list[TimeRange]:
     """Return the windows of a video in order.
 
-    A short video has a single window. Otherwise each window starts half a window after the previous
-    one, and the last one ends with the video. Windows without frames are left out, so their number
-    depends on the number of frames and not on their times.
+    A short video has a single window. Otherwise each window starts where the previous one ends, and
+    the last one ends with the video. Windows without frames are left out, so their number depends
+    on the number of frames and not on their times.
 
     Args:
         seconds_F: (F,) increasing times of the frames.
@@ -78,13 +78,14 @@ def windows_of(
     window = window or clips.window_seconds
     if window is None or end - first <= longest + interval / 2:
         return [TimeRange()]
-    stride = max(window / 2, interval)
-    count = np.ceil((end - first - window) / stride - _ROUNDING)
+    window = max(window, interval)
+    count = np.ceil((end - first - window) / window - _ROUNDING)
     usable_F = seconds_F if usable_F is None else usable_F
-    strides_F = (usable_F - first) / stride
-    numbers = np.unique(np.floor([strides_F, strides_F + _ROUNDING]))
-    starts = [*(first + stride * numbers[numbers < count]).tolist(), end - window]
-    ranges = [TimeRange(start, start + window) for start in starts]
+    windows_F = (usable_F - first) / window
+    numbers = np.unique(np.floor([windows_F, windows_F + _ROUNDING]))
+    edges = [(number, number + 1) for number in numbers[numbers < count].tolist()]
+    ranges = [TimeRange(first + window * start, first + window * stop) for start, stop in edges]
+    ranges.append(TimeRange(end - window, end))
     rows = [interval.rows(usable_F) for interval in ranges]
     return [times for times, (begin, stop) in zip(ranges, rows, strict=True) if begin < stop]
 
@@ -95,6 +96,7 @@ def predict_video(
     detections: DetectionFolder,
     *,
     window: float | None = None,
+    threshold: float = 0.5,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
     """Yield the predictions for a video with the detections in shards: one for a short video, one
@@ -105,6 +107,7 @@ def predict_video(
         video: a video with the same id as in the detections.
         detections: shards with the objects in every frame.
         window: length of the windows in seconds, see `windows_of`.
+        threshold: minimum probability for a multi-label network to predict a class.
         pairs: number of most important pairs to return for each window, see `check_pairs`.
 
     Raises:
@@ -153,13 +156,16 @@ def predict_video(
             logits = {name: logits_BA[row] for name, logits_BA in heads.items()}
             total_A = next(iter(logits.values()))
             label = int(total_A.argmax())
+            chances_A = probabilities(total_A, multi_label=model.is_multi_label)
+            holds = tuple(np.flatnonzero(chances_A >= threshold).tolist())
             yield WindowPrediction(
                 video=video_id,
                 classes=model.classes,
                 start_seconds=start,
                 stop_seconds=stop,
                 logits=logits,
-                probabilities=probabilities(total_A, multi_label=model.is_multi_label),
+                probabilities=chances_A,
+                labels=holds if model.is_multi_label else (label,),
                 frames=tuple(np.searchsorted(seconds_F, sample.seconds).tolist()),
                 clip=ShownClip(
                     seconds=tuple(sample.seconds.tolist()),
@@ -221,6 +227,7 @@ def predict_path(
     *,
     rate: float | None,
     window: float | None,
+    threshold: float,
     pairs: int,
 ) -> Iterator[WindowPrediction]:
     """Return the predictions for `orn.predict_video`; its arguments are checked at once."""
@@ -240,6 +247,8 @@ def predict_path(
 
     def predictions() -> Iterator[WindowPrediction]:
         with objects(video, lambda _: None) as (known, shards):
-            yield from predict_video(model, known, shards, window=window, pairs=pairs)
+            yield from predict_video(
+                model, known, shards, window=window, threshold=threshold, pairs=pairs
+            )
 
     return predictions()

@@ -11,12 +11,8 @@ import pytest
 
 from orn.data_manifests.records import METRICS, Task, Video
 from orn.prediction.detecting import objects_in
-from orn.prediction.prediction import (
-    SegmentPrediction,
-    WindowPrediction,
-    probabilities,
-    windows_and_segments,
-)
+from orn.prediction.prediction import WindowPrediction
+from orn.stage2_train.runs.predictions import probabilities
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn
 from tests.worlds.films import build_world, make_workspace, words_of, write_films, write_films_shard
@@ -105,13 +101,6 @@ def turned(windows: Iterable[WindowPrediction]) -> list[WindowPrediction]:
         logits[number % 2] = 9
         chances = probabilities(logits, multi_label=False)
         own = dict.fromkeys(window.logits, logits)
-        frames.append(replace(window, logits=own, probabilities=chances))
+        labels = (number % 2,)
+        frames.append(replace(window, logits=own, probabilities=chances, labels=labels))
     return frames
-
-
-def segments_of(
-    windows: Iterable[WindowPrediction], *, multi_label: bool = False
-) -> Iterator[SegmentPrediction]:
-    """The segments of windows, without the windows."""
-    merged = windows_and_segments(windows, multi_label=multi_label)
-    return (record for record in merged if isinstance(record, SegmentPrediction))

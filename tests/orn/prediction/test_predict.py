@@ -14,6 +14,7 @@ import orn
 from orn.data_manifests.records import Video
 from orn.prediction.detecting import detected_by, load_its_detector
 from orn.prediction.predict_config import PredictConfig
+from orn.prediction.video import predict_video
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
 from orn.stage2_train.report import cases
@@ -21,7 +22,13 @@ from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.run_folder import weights_digest
 from orn.stage2_train.runs.trained import open_model
-from tests.orn.prediction.conftest import predict, validation, windows
+from tests.orn.prediction.conftest import (
+    first_video,
+    predict,
+    validation,
+    windows,
+    with_classes,
+)
 from tests.running import Ran, run_orn
 from tests.stage2_train.training.test_precision import FAST
 from tests.worlds.films import Film, write_films_shard, write_signed
@@ -173,12 +180,39 @@ def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
     assert [call.kwargs["heads"] for call in explain.call_args_list] == ["object"]
 
 
-def test_long_videos_are_looked_at_in_windows(trained) -> None:
-    words = ["--json", "--window", "0.4"]
-    result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
-    segments = [line for line in result.lines if line["kind"] == "segment"]
-    assert [line["start"] for line in windows(result)] == pytest.approx([0, 0.2, 0.4])
-    assert (segments[0]["start"], segments[-1]["end"]) == pytest.approx((0, 0.8))
+def test_long_videos_are_predicted_in_windows(trained) -> None:
+    """And a line says once that their ends are no times of activities."""
+    words = (*validation(trained)[:2], "--shards", trained.shards, "--window", "0.4")
+    result = predict(trained, *words, "--json")
+    assert [line["kind"] for line in result.lines] == ["window"] * 4
+    times = [(line["start"], line["end"]) for line in result.lines]
+    assert np.array(times) == pytest.approx(np.array([(0, 0.4), (0.4, 0.8)] * 2))
+    for line in result.lines:
+        assert line["labels"] == [line["label"]] == [next(iter(line["classes"]))]
+    table = predict(trained, *words)
+    assert table.stdout.count("0.40 - 0.80 s") == 2
+    assert [ran.stderr.count("--intervals") for ran in (result, table)] == [1, 1]
+    assert "--intervals" not in predict(trained, *words[:-2]).stderr
+
+
+def test_predictions_of_several_videos_keep_no_objects(trained) -> None:
+    films = tuple(validation(trained)[:2])
+    config = PredictConfig(
+        run=trained.run, videos=films, shards=trained.shards, window=0.4, pairs=2, device="cpu"
+    )
+    done = orn.predict(config)
+    assert [*done.windows] == [str(film) for film in films]
+    for own in done.windows.values():
+        assert [window.start_seconds for window in own] == pytest.approx([0, 0.4])
+        assert not any(window.clip.objects or window.clip.pairs for window in own)
+
+
+def test_classes_of_a_multi_label_model_have_at_least_the_threshold(trained) -> None:
+    model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
+    with first_video(trained, model) as (video, detections):
+        for threshold, labels in ((0.0, (0, 1)), (1.0, ())):
+            [window] = predict_video(model, video, detections, threshold=threshold)
+            assert window.labels == labels
 
 
 def test_videos_are_detected_and_a_broken_one_does_not_end_it(
@@ -193,8 +227,8 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     videos = (*whole[:4], broken, *whole[4:], absent)
     result = predict(trained, *videos, "--json", exit_code=3)
     records = [(line["kind"], Path(line["video"])) for line in result.lines]
-    expected = [(kind, path) for path in whole for kind in ("window", "segment")]
-    assert records == [*expected[:8], ("failed", broken), *expected[8:], ("failed", absent)]
+    expected = [("window", path) for path in whole]
+    assert records == [*expected[:4], ("failed", broken), *expected[4:], ("failed", absent)]
     assert "2 of 11 videos failed" in result.stderr
     assert f"{broken}: " in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]

@@ -5,8 +5,8 @@ from unittest.mock import Mock
 
 import numpy as np
 
-from orn.prediction.prediction import PredictedVideo, moments_of
-from orn.prediction.prediction_overlay import draw_prediction
+from orn.prediction.prediction import PredictedVideo
+from orn.prediction.prediction_overlay import draw_windows
 from orn.prediction.video import predict_video
 from orn.shared.pages.palette import activity_color
 from orn.shared.video.read import read_frames
@@ -14,8 +14,6 @@ from orn.stage2_train.runs.trained import open_model
 from tests.orn.prediction.conftest import first_video, predict, turned
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
-
-"""Height of a line of text in pixels."""
 
 
 def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
@@ -28,27 +26,24 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
         seen = detections.video(video.id)
         interval = seen.interval_seconds
         recorded = Mock(wraps=seen, video=seen.video, interval_seconds=interval)
-        predicted = PredictedVideo(
-            name="a", video=video, detections=recorded, windows=windows, segments=()
-        )
-        draw_prediction(film, model, predicted)
+        predicted = PredictedVideo(name="a", video=video, detections=recorded, windows=windows)
+        draw_windows(film, model, predicted)
     rows = [call.args[0] for call in recorded.frame.call_args_list]
     assert rows == list(range(seen.num_frames))
-    moments = list(moments_of(windows))
-    order = list(dict.fromkeys(moment.labels[0] for moment in moments))
+    order = list(dict.fromkeys(window.labels[0] for window in windows))
     assert len(order) == 2
     shown = list(read_frames(film))
     assert len(shown) == seen.num_frames
     fitted = replace(model.temperatures, fitted_on="the validation split")
-    draw_prediction(tmp_path / "fitted.mp4", replace(model, temperatures=fitted), predicted)
+    draw_windows(tmp_path / "fitted.mp4", replace(model, temperatures=fitted), predicted)
     heights = [next(read_frames(path)).image.shape[0] for path in (film, tmp_path / "fitted.mp4")]
     assert heights[0] > heights[1]  # which says that the model is not calibrated
     for frame in shown:
         corner = frame.image[2:6, 2:6].reshape(-1, 3).mean(axis=0)
         colors = [  # a border is either
-            activity_color(order.index(moment.labels[0]))
-            for moment in moments
-            if moment.start_seconds - 1e-4 <= frame.seconds < moment.stop_seconds
+            activity_color(order.index(window.labels[0]))
+            for window in windows
+            if window.start_seconds - 1e-4 <= frame.seconds < window.stop_seconds
         ]
         assert min(np.abs(color - corner).sum() for color in np.array(colors)) < 30
 

@@ -16,7 +16,6 @@ from tests.orn.prediction.conftest import (
     Trained,
     first_video,
     predict,
-    segments_of,
     turned,
     with_classes,
 )
@@ -46,8 +45,7 @@ def page_of(model: Any, trained: Trained, windows: Any = list, **more: Any) -> P
     with first_video(trained, model) as (video, detections):
         seen = detections.video(video.id)
         predictions = windows(predict_video(model, video, detections, window=LENGTH, pairs=2))
-        segments = list(segments_of(predictions, multi_label=model.is_multi_label))
-        named = {"name": video.id, "detections": seen, "segments": segments} | more
+        named = {"name": video.id, "detections": seen} | more
         page.add(PredictedVideo(video=video, windows=predictions, **named))
     return page
 
@@ -72,7 +70,7 @@ def test_it_opens_without_an_error_and_lanes_lead_to_cards(chromium: Any, path: 
         assert "logit drop" in page.inner_text("details")
 
 
-def test_arrow_keys_lead_through_the_stretches(chromium: Any, trained, tmp_path) -> None:
+def test_arrow_keys_lead_through_the_windows(chromium: Any, trained, tmp_path) -> None:
     page_of(open_model(trained.run, device="cpu"), trained, turned).write(tmp_path / "out.html")
     with opened(chromium, tmp_path / "out.html") as page:
         page.locator("#v0 canvas").focus()
