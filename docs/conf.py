@@ -42,7 +42,6 @@ _SECTIONS = {
             "docs/when",
             "docs/predict",
             "docs/runs",
-            "docs/epic100",
             "docs/troubleshooting",
         ),
     ),
