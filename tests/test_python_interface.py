@@ -89,7 +89,7 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
         "frames": frames[:2],
         "my_detector": lambda image: (corner_1HW, [39], [0.9]),
     }
-    assert len(blocks) == 6
+    assert len(blocks) == 5
     for block in blocks:
         block = block.replace('"film.mp4"', repr(PATH))
         block = block.replace("videos=(", 'shards=Path("shards/demo"), videos=(')
