@@ -184,6 +184,22 @@ def test_results_are_recognized_by_their_fields() -> None:
     assert len(frame_detections(empty, height=6, width=9, score_threshold=0)) == 0
 
 
+def test_class_scores_are_kept(config) -> None:
+    class Scored(Blocks):
+        score_kind = "sigmoid"
+
+        def __call__(self, frames: Any, video: Any, times: Any) -> list[Any]:
+            scores = np.array([[0.5, 0.25], [0.125, 0.75]])
+            return [
+                one | {"class_scores": scores} for one in super().__call__(frames, video, times)
+            ]
+
+    orn.detect(replace(config, detector=Scored()))
+    shard = opened(config.out / "shard-000000.zarr.zip")
+    assert shard.attrs["score_kind"] == "sigmoid"
+    assert shard["class_scores"][:2].tolist() == [[0.5, 0.25], [0.125, 0.75]]
+
+
 def raises(results: Any) -> Any:
     raise ValueError("out of\nideas")
 
@@ -204,6 +220,7 @@ HOSTILE = {
     "none": (lambda results: None, "TypeError"),
     "too few": (lambda results: results[1:], "for each of 1 frames, got 0"),
     "a type": (lambda results: [3] * len(results), "expected supervision.Detections"),
+    "size": (changed(masks=np.ones((2, 9, 9))), "(2, 48, 64), got (2, 9, 9)"),
     "NaN box": (changed(boxes=np.full((2, 4), np.nan)), "boxes with finite"),
     "class": (changed(labels=np.array([0, 2])), "labels of object 1: expected a class, 0 to 1"),
     "text": (changed(boxes="left"), "ValueError"),
