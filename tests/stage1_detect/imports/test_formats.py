@@ -342,3 +342,17 @@ def test_numbers_that_cannot_be_are_named_without_filling_the_memory(tmp_path: P
         (refusal,) = refusals(partial(boxes_of_records, form), [path])
         assert re.match(rf".*/{path.name}: .*{message}", refusal), refusal
         assert len(refusal) < 1500 and refusal.isprintable()
+
+
+def test_a_record_that_is_wrong_fails_its_video_alone(objects: Any, tmp_path: Path) -> None:
+    annotations = [
+        {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1]},
+        {"image_id": 2, "category_id": 2, "bbox": [0, 0, 1, None]},
+    ]
+    images = [image(1), image(2, "b/1.jpg")]
+    source = coco(tmp_path, annotations=annotations, categories=CATEGORIES, images=images)
+    summary, shard = objects(source, "--format", "coco", exit_code=3)
+    (failed,) = summary["failed"]
+    assert (failed["id"], [video.id for video in shard.videos]) == ("b", ["a"])
+    assert failed["reason"].startswith("coco.json: record 2: ")
+    assert "bbox[3]" in failed["reason"]
