@@ -33,10 +33,7 @@ def test_best_first_and_threshold() -> None:
     (objects,) = objects_of_frames(frames, COCO_RULES, score_threshold=0.5)
     assert objects.labels.tolist() == [1, 0, 3]  # equal scores keep their order
     assert objects.labels.dtype == np.int64
-    assert objects.pieces.column_R.tolist() == [1, 0, 3]
-    assert objects.pieces.owner_R.tolist() == [0, 1, 2]
     assert len(objects) == 3
-    assert objects.size_bytes == 1000 + 3 * (16 + 81 * 4 + 8 + 16)
 
 
 @given(
