@@ -57,6 +57,7 @@ REFUSED = {
         ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
         ("--objects gone.csv --format csv", "--objects: expected a file or folder, got none"),
     ],
+    "run vlog --yes": [("--intervals", "intervals")],
     "run wrong/path.csv --dry-run": [("", "wrong/path.csv: expected a table of labels")],
 }
 
