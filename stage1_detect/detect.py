@@ -2,6 +2,7 @@
 units, and summarize their shards."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -205,7 +206,8 @@ def _engine(config: DetectConfig) -> Engine:
     if config.engine == "ray":
         from orn.shared.jobs.ray_engine import RayEngine
 
-        return RayEngine(device=config.device, workers=config.workers, address=config.address)
+        address = os.environ.get("RAY_ADDRESS")
+        return RayEngine(device=config.device, workers=config.workers, address=address)
     workers = 1 if config.is_callable else config.workers
     devices = devices_of_workers(config.device, workers, error=DetectorError)
     return LocalEngine(devices=devices)

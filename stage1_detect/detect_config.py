@@ -45,9 +45,7 @@ class DetectConfig:
     workers: int | None = None
     """Number of processes or actors."""
     engine: Literal["local", "ray"] = "local"
-    """Processes on this machine, or actors on a Ray cluster."""
-    address: str | None = None
-    """Address of the Ray cluster."""
+    """Processes on this machine, or actors on the Ray cluster at RAY_ADDRESS."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the backbone, neck and RPN head."""
     fresh: bool = False
@@ -79,8 +77,6 @@ class DetectConfig:
                 f"--engine ray: expected --device auto, cpu or cuda, got {self.device!r}; omit the "
                 "number, since Ray assigns GPUs to actors"
             )
-        if self.engine != "ray" and self.address is not None:
-            raise ConfigError(f"--address {self.address} requires --engine ray; add it")
 
     @property
     def is_callable(self) -> bool:

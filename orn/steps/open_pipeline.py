@@ -350,10 +350,9 @@ def _manifest_of(
     new = NewConfig(table=table, data_root=config.data_root, intervals=config.intervals)
     has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
     if config.folds or not has_split:  # a table with a split of its own cannot have folds
-        shares = None if config.folds else config.split or _USUAL_SPLIT
-        new = replace(new, shares=shares, folds=config.folds, group=config.group)
+        new = replace(new, shares=None if config.folds else _USUAL_SPLIT, folds=config.folds)
     if dry_run:
-        options = {"split": new.shares, "folds": new.folds, "group": new.group}
+        options = {"split": new.shares, "folds": new.folds}
         command = command_line("orn", "manifest", "new", table, **options, data=new.data_root)
         command += " --intervals" if new.intervals else ""
         raise ConfigError(
@@ -379,15 +378,14 @@ def _check_kind(manifest: Manifest, config: PipelineConfig) -> None:
 def _folds(manifest: Manifest, config: PipelineConfig) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
     labels = manifest.labels
-    for name, asked in (("folds", config.folds), ("group", config.group)):
-        got = getattr(labels, name, None)
-        if asked not in (None, got):
-            root = data_root_of(manifest, config.data_root) / manifest.root
-            table = root / getattr(labels, "table", "TABLE.csv")
-            asks = {"folds": config.folds, "group": config.group, "data": config.data_root}
-            command = command_line("orn", "manifest", "new", table, "--fresh", **asks)
-            raise ConfigError(
-                f"{manifest.file}: expected --{name} {asked}, got {got or 'none'}; create the "
-                f"splits again with `{command}`, then run this command again"
-            )
-    return labels.folds if isinstance(labels, TableLabels) else None
+    folds = labels.folds if isinstance(labels, TableLabels) else None
+    if config.folds not in (None, folds):
+        root = data_root_of(manifest, config.data_root) / manifest.root
+        table = root / getattr(labels, "table", "TABLE.csv")
+        asks = {"folds": config.folds, "data": config.data_root}
+        command = command_line("orn", "manifest", "new", table, "--fresh", **asks)
+        raise ConfigError(
+            f"{manifest.file}: expected --folds {config.folds}, got {folds or 'none'}; create the "
+            f"splits again with `{command}`, then run this command again"
+        )
+    return folds

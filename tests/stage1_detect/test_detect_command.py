@@ -130,7 +130,7 @@ def test_shares_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path
     assert [line.rpartition("again with ")[2] for line in missing] == [
         *("--share 2/4", "--share 3/4", "--share 4/4", "--share 2/4"),
     ]
-    words = ("export-objects", world, tmp_path / "out.json", "--format", "coco")
+    words = ("export-objects", world, tmp_path / "out.json")
     refused = orn(*words, "--shards", tmp_path / "shards", exit_code=1).stderr
     assert "shards: expected all shares of the job, got some of the shares 2/4, 3/4" in refused
     assert "4/4; run `orn detect` with --share 2/4" in refused

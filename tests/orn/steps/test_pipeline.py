@@ -60,7 +60,7 @@ def opened(dataset: object, **options: Any) -> dict[str, Any]:
 
 
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
-    steps = opened(table, split="60/40", recipe="demo", seed=3)
+    steps = opened(table, recipe="demo", seed=3)
     run = Path("runs/kitchen-demo-seed3")
     names = "check detect check-objects clips train calibrate eval baseline report"
     assert [*steps] == names.split()
@@ -79,8 +79,8 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
 
 def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
-    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
-    steps = opened(table, folds=2, group="person", recipe="demo")
+    table.write_text("\n".join(["video,label,group", *rows]) + "\n")
+    steps = opened(table, folds=2, recipe="demo")
     run = Path("runs/kitchen-demo-seed0")
     for fold in ("fold-1", "fold-2"):
         own = [steps[f"{name}-{fold}"] for name in ("train", "eval", "baseline")]
@@ -95,10 +95,10 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     without = opened("kitchen.toml", data_root=Path(), recipe="demo", no_final=True)
     assert [*without] == [name for name in steps if name != "train-all"]
     with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; ") as raised:
-        opened(table, folds=3, group="person")
+        opened(table, folds=3)
     (typed,) = re.findall("`orn (.*)`", str(raised.value))
     run_orn(*shlex.split(typed))
-    assert "train-fold-3" in opened(table, folds=3, group="person")
+    assert "train-fold-3" in opened(table, folds=3)
 
 
 def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
@@ -274,7 +274,7 @@ def test_detection_keeps_the_weak_objects_that_the_recipe_uses(table: Path) -> N
 
 
 SMALL = (
-    *("--config", "mask_rcnn_demo", "--split", "60/40"),
+    *("--config", "mask_rcnn_demo"),
     *("--set", "model.base_width=4", "--set", "optimizer.batch_size=2"),
     *("--set", "data.max_objects=0", "--set", "initial_weights=random"),
     *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
@@ -300,6 +300,7 @@ def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
 def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
     """With the default recipe, on films too short to say anything, with the demo's detector."""
     make_films(table)
+    run_orn("manifest", "new", table, "--split", "60/40")
     words = ("run", str(table), *SMALL, "--yes", "--json")
     steps = ("check", "detect", "clips", "train", "eval", "baseline", "report")
     for step in steps:
