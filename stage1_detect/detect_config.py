@@ -7,10 +7,7 @@ from typing import Literal
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import UNIT_FRAMES
 from orn.shared.jobs.shares import Share
-from orn.stage1_detect.own_detector import (
-    OwnDetector,
-)
-from orn.stage1_detect.plan_detection import Scope
+from orn.stage1_detect.own_detector import OwnDetector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +79,3 @@ class DetectConfig:
     def is_callable(self) -> bool:
         """Whether the detector is an object, which runs in this process alone."""
         return self.detector is not None and not isinstance(self.detector, str)
-
-    @property
-    def scope(self) -> Scope:
-        """The frames to process."""
-        return Scope(
-            frames=self.frames, limit=self.limit, rate=self.rate, unit_frames=self.unit_frames
-        )

@@ -22,8 +22,9 @@ from orn.data_manifests.load import load_dataset
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ObjectOptions
-from orn.stage1_detect.plan_detection import Scope, plan_job
+from orn.stage1_detect.plan_detection import plan_job
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.steps import estimate as estimate
 from orn.steps.open_pipeline import open_pipeline
@@ -257,8 +258,8 @@ def begin_detection(config: str, *, score_threshold: float, rate: float | None =
     entry = DetectorEntry(**known, checkpoint_digest="sha256:0", class_names=COCO_CLASSES)
     job = plan_job(
         load_dataset("kitchen.toml", Path.cwd()),
+        DetectConfig(dataset="kitchen.toml", data_root=Path.cwd(), rate=rate),
         folder=Path("shards/kitchen"),
-        scope=Scope(rate=rate),
         settings={"detector": asdict(entry)},
     )
     job.plan.save(job.folder)
