@@ -112,7 +112,7 @@ def _store_request(config: ClipsConfig, dataset: Dataset | None = None) -> Store
         dataset = load_dataset(config.manifest, config.data_root, labels=False, needs_videos=True)
     if dataset.films is not None:  # whole videos at regular times
         rate = config.rate or dataset.films.rate
-        config = replace(config, rate=rate, clip_frames=None, frames="all")
+        config = replace(config, rate=rate, clip_frames=None)
     ranges = _ranges(config, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = config.out or default_folder("clips", dataset.name)
@@ -151,7 +151,7 @@ def _store_request(config: ClipsConfig, dataset: Dataset | None = None) -> Store
 
 def _ranges(config: ClipsConfig, dataset: Dataset) -> dict[str, TimeRanges]:
     """Return the times that the segments of each video cover, or with center frames the distinct
-    times of its segments; empty for whole videos."""
+    times of its segments; empty for whole videos, if segments have no times or are intervals."""
     labeled: dict[str, list[TimeRange]] = defaultdict(list)
     for segment in dataset.segments:
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
@@ -160,7 +160,7 @@ def _ranges(config: ClipsConfig, dataset: Dataset) -> dict[str, TimeRanges]:
         in_order = partial(sorted, key=lambda times: (times.start, times.stop))
         return {name: TimeRanges(tuple(in_order({*own}))) for name, own in labeled.items()}
     are_timed = any(times != TimeRange() for ranges in labeled.values() for times in ranges)
-    if config.frames == "all" or (config.frames is None and not are_timed):
+    if dataset.films is not None or not are_timed:
         return {}
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labeled.items()}
 

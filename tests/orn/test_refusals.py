@@ -23,7 +23,7 @@ REFUSED = {
     "clips vlog": [
         ("--size 12", "'--size': expected HEIGHTxWIDTH, such as 256x256, got '12'"),
         ("--backbone resnet99", "--backbone: expected resnet18, resnet50"),
-        ("--clip-frames 8 --rate 5", "--clip-frames excludes --rate and --frames all"),
+        ("--clip-frames 8 --rate 5", "--clip-frames excludes --rate"),
     ],
     "import-objects vlog masks": [("", "Missing option '--format'")],
     "import-objects vlog masks --format authors": [("--rate 30", "--rate: does not apply")],
