@@ -113,8 +113,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainConfig) -> Ite
         resources=training.resources,
         split=split,
         recipe=training.recipe,
-        overrides=training.overrides,
-        seed=training.seed or 0,
+        overrides=(*training.overrides, f"seed={training.seed or 0}"),
         out=pipeline.run / BASELINE_NAME / fold,
     )
     yield Step(

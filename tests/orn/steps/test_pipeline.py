@@ -69,7 +69,7 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
     assert {steps[name].data_root for name in ("check", "detect", "clips")} == {Path()}
     train = steps["train"]
     assert (train.manifest, train.recipe, train.seed, train.run) == ("kitchen.toml", "demo", 3, run)
-    assert (steps["baseline"].seed, steps["baseline"].out) == (3, run / "baseline")
+    assert (steps["baseline"].overrides, steps["baseline"].out) == (("seed=3",), run / "baseline")
     assert steps["eval"].run == steps["report"].run == run
     manifest = Path("kitchen.toml")
     manifest.write_text(manifest.read_text() + "# of my own\n")
