@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orn.shared.errors import ConfigError
 from orn.stage2_train.evaluation.compare import compare
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
@@ -46,7 +47,10 @@ def beside_network(run: Path, name: str) -> dict[str, Any] | None:
         scores = {head: own[HEADLINE].value for head, own in figures.items()}
     gain: Mapping[str, float | None] | None = None
     if file.films is not None or name != FOLDS or file.metric != "map":
-        gain = compare(folder, run, name=name)["figures"][file.score()[0]]
+        try:
+            gain = compare(folder, run, name=name)["figures"][file.score()[0]]
+        except ConfigError as err:
+            raise ConfigError(f"{err}: run `orn baseline` again") from err
     parts = [f"{_NAMES[head]} {_percent(scores[head])}" for head in _NAMES if head in scores]
     return {"scores": scores, "gain": gain, "text": ", ".join(parts) + _gain_text(gain)}
 
