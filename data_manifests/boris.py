@@ -5,8 +5,11 @@ A state event is stored in a project as two rows, its start and its stop, in sec
 file plus the time offset of the observation.
 """
 
+import csv
 import gzip
+import io
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -25,6 +28,10 @@ from orn.shared.video.frame import FrameEstimate
 _MOST_BYTES = 1 << 28
 """Limit on the size of a project, which gzip may have compressed."""
 _VERSION = "7.0"
+_COLUMNS = [
+    *("Observation id", "Media file name", "Media duration (s)", "FPS (frame/s)", "Subject"),
+    *("Behavior", "Behavior type", "Start (s)", "Stop (s)", "Duration (s)"),
+]
 
 
 class _Behavior(BaseModel):
@@ -196,3 +203,23 @@ def _observation(
         "close_behaviors_between_videos": False,
         "media_info": {name: {video: value} for name, value in info.items()},
     }
+
+
+def aggregated_text(events: Iterable[Event], lengths: Mapping[str, FrameEstimate]) -> str:
+    """Return a table of aggregated events; for arguments see `project_text`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    of_video: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        of_video[event.video].append(event)
+    for video, own in of_video.items():
+        length = lengths[video]
+        for event in own:
+            kind = "STATE" if event.stop > event.start else "POINT"
+            times = (
+                f"{value:.3f}" for value in (event.start, event.stop, event.stop - event.start)
+            )
+            about = (video, video, f"{length.seconds:.3f}", f"{length.rate:g}", "No focal subject")
+            writer.writerow([*about, event.label, kind, *times])
+    return text.getvalue()

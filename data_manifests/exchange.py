@@ -6,10 +6,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from orn.data_manifests.boris import project_text, read_aggregated, read_project
+from orn.data_manifests.boris import (
+    aggregated_text,
+    project_text,
+    read_aggregated,
+    read_project,
+)
 from orn.data_manifests.events import (
     Event,
+    feral_text,
     read_deepethogram,
+    read_feral,
     read_frame_labels,
     table_text,
 )
@@ -19,16 +26,24 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.text import counted, path_text
 from orn.shared.text_summary import Outcome
+from orn.shared.video.frame import FrameEstimate
 from orn.shared.video.read import estimate
 
-SourceFormat = Literal["boris", "boris-events", "deepethogram", "frames"]
+SourceFormat = Literal["boris", "boris-events", "deepethogram", "feral", "frames"]
+TargetFormat = Literal["boris", "boris-events", "feral"]
 _OF_TIMES: Mapping[str, Callable[[Path], Iterator[Event]]] = {
     "boris": read_project,
     "boris-events": read_aggregated,
 }
 _OF_FRAMES: Mapping[str, Callable[[Path, float], Iterator[Event]]] = {
     "deepethogram": read_deepethogram,
+    "feral": read_feral,
     "frames": read_frame_labels,
+}
+_TEXTS: Mapping[str, Callable[[Iterable[Event], Mapping[str, FrameEstimate]], str]] = {
+    "boris": project_text,
+    "boris-events": aggregated_text,
+    "feral": feral_text,
 }
 
 
@@ -54,6 +69,20 @@ class ImportEventsConfig:
             raise ConfigError(f"--format {self.form}: its times are in seconds; omit --rate")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportEventsConfig:
+    """What `export_events` does."""
+
+    table: Path
+    """Table of intervals: video, start, stop, label."""
+    form: TargetFormat
+    """Format to write."""
+    out: Path
+    """The file to write."""
+    videos: Path
+    """Folder to which the ids of videos are relative."""
+
+
 def import_events(config: ImportEventsConfig) -> Outcome:
     """Write the events of other programs as a table of intervals.
 
@@ -77,22 +106,17 @@ def import_events(config: ImportEventsConfig) -> Outcome:
     return _converted(config.out, events)
 
 
-def export_events(table: Path, out: Path, *, videos: Path) -> Outcome:
-    """Write a table of intervals as a project of BORIS, in which people can correct them.
-
-    Args:
-        table: the table: video, start, stop, label.
-        out: the file to write.
-        videos: folder to which the ids of videos are relative.
+def export_events(config: ExportEventsConfig) -> Outcome:
+    """Write a table of intervals for another program.
 
     Raises:
         PipelineError: if the table is invalid, a video cannot be opened, or the file cannot be
             written.
     """
-    rows = read_labels(table)
-    paths = {row.video: videos / row.video for row in rows.values()}
-    check_output_files([out], reads=[table, *paths.values()])
-    lengths = {video: estimate(path) for video, path in paths.items()}
+    rows = read_labels(config.table)
+    videos = {row.video: config.videos / row.video for row in rows.values()}
+    check_output_files([config.out], reads=[config.table, *videos.values()])
+    lengths = {video: estimate(path) for video, path in videos.items()}
     events = [
         Event(
             video=row.video,
@@ -103,8 +127,8 @@ def export_events(table: Path, out: Path, *, videos: Path) -> Outcome:
         for row in rows.values()
         if row.label
     ]
-    write_text(out, project_text(events, lengths))
-    return _converted(out, events)
+    write_text(config.out, _TEXTS[config.form](events, lengths))
+    return _converted(config.out, events)
 
 
 def _converted(path: Path, events: Iterable[Event]) -> Outcome:

@@ -36,10 +36,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.commands.events:import_events",
             "Convert intervals from other tools to a table.",
         ),
-        "events export": (
-            "orn.commands.events:export_events",
-            "Export intervals as a project of BORIS.",
-        ),
+        "events export": ("orn.commands.events:export_events", "Export intervals for other tools."),
         "detect": ("orn.commands.detect:detect", "Detect objects in every frame."),
         "import-objects": (
             "orn.commands.import_objects:import_objects",

@@ -1,6 +1,5 @@
 """The commands `orn events`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,10 +12,10 @@ from orn.commands.output import print_record
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=options.PATH)
 @click.option(
     *("--format", "form"),
-    type=click.Choice(["boris", "boris-events", "deepethogram", "frames"]),
+    type=click.Choice(["boris", "boris-events", "deepethogram", "feral", "frames"]),
     required=True,
     help="boris: a project. boris-events: a table of aggregated events. deepethogram: "
-    "VIDEO_labels.csv. frames: text files with the label of each frame.",
+    "VIDEO_labels.csv. feral: a JSON file. frames: text files with the label of each frame.",
 )
 @click.option("--out", type=options.PATH, required=True, help="The table to write.")
 @click.option("--rate", type=float, help="Frames per second, for labels of frames.")
@@ -35,12 +34,19 @@ def import_events(*, as_json: bool, **typed: Any) -> None:
 
 @click.command("export")
 @click.argument("table", metavar="TABLE.csv", type=options.PATH)
-@click.option("--out", type=options.PATH, required=True, help="The project to write.")
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["boris", "boris-events", "feral"]),
+    required=True,
+    help="boris: a project, in which people can correct the intervals. boris-events: a table of "
+    "aggregated events. feral: a JSON file.",
+)
+@click.option("--out", type=options.PATH, required=True, help="The file to write.")
 @click.option("--videos", type=options.PATH, required=True, help="Folder of the videos.")
 @options.as_json
-def export_events(table: Path, *, out: Path, videos: Path, as_json: bool) -> None:
-    """Export a table of intervals, such as that of `orn predict --csv`, as a project of BORIS, in
-    which people can correct them."""
+def export_events(*, as_json: bool, **typed: Any) -> None:
+    """Export a table of intervals, such as that of `orn predict --csv`, for other tools."""
+    from orn.data_manifests.exchange import ExportEventsConfig
     from orn.data_manifests.exchange import export_events as library
 
-    print_record(library(table, out, videos=videos), as_json=as_json)
+    print_record(library(options.config_of(ExportEventsConfig, typed)), as_json=as_json)

@@ -32,6 +32,15 @@ def rows(path: Path) -> list[dict[str, str]]:
         return [*csv.DictReader(file)]
 
 
+def there_and_back(orn, films: Path, form: str, *options: object) -> list[tuple]:
+    """The intervals after an export and an import."""
+    there, back = films / f"there.{form}", films / "back.csv"
+    words = (films / "labels.csv", "--format", form, "--out", there, "--videos", films)
+    orn("events", "export", *words)
+    orn("events", "import", there, "--format", form, "--out", back, *options)
+    return intervals(back)
+
+
 def intervals(path: Path) -> list[tuple]:
     """Video, start, stop and label of each row."""
     return [
@@ -39,26 +48,20 @@ def intervals(path: Path) -> list[tuple]:
     ]
 
 
-def test_intervals_return_from_boris_as_they_were(orn, films):
-    there, back = films / "there.boris", films / "back.csv"
-    orn("events", "export", films / "labels.csv", "--out", there, "--videos", films)
-    orn("events", "import", there, "--format", "boris", "--out", back)
-    assert intervals(back) == intervals(films / "labels.csv")
+@pytest.mark.parametrize("form", ["boris", "boris-events"])
+def test_intervals_return_from_boris_as_they_were(orn, films, form):
+    assert there_and_back(orn, films, form) == intervals(films / "labels.csv")
 
 
-AGGREGATED = """Observation id,Media file name,Behavior,Start (s),Stop (s)
-first,C:\\films\\one.mp4,open,0.1,0.5
-first,C:\\films\\one.mp4,touch,1.2,1.2
-"""
-
-
-def test_aggregated_events_of_boris(orn, write, tmp_path):
-    source = write(tmp_path / "events.csv", AGGREGATED)
-    orn("events", "import", source, "--format", "boris-events", "--out", tmp_path / "labels.csv")
-    assert intervals(tmp_path / "labels.csv") == [
-        ("one.mp4", 0.1, 0.5, "open"),
-        ("one.mp4", 1.2, 1.2, "touch"),
+def test_intervals_return_from_feral_by_frames(orn, films):
+    got = there_and_back(orn, films, "feral", "--rate", "10")
+    assert got == [  # intervals of one label that touch are one run of frames
+        ("one.mp4", 0.1, 0.9, "open"),
+        ("one.mp4", 1.2, 1.5, "close"),
+        ("two.mp4", 0.0, 0.4, "close"),
     ]
+    labels = json.loads((films / "there.feral").read_text())["labels"]
+    assert [len(labels[name]) for name in ("one.mp4", "two.mp4")] == [20, 20]
 
 
 def boris_project(**observation: object) -> str:
@@ -125,6 +128,7 @@ def test_labels_of_frames_become_intervals(orn, write, tmp_path, form, name, tex
         ("boris", "x.boris", boris_project(file={"1": ["a.mp4", "b.mp4"]}), "one media file"),
         ("boris", "x.boris", boris_project(events=[[1.0, "", "touch", "", ""]]), "start"),
         ("boris-events", "x.csv", "Source,Behavior\n1:a.mp4,open\n", "Start (s)"),
+        ("feral", "x.json", '{"class_names": {"0": "other"}, "labels": {"a": [1]}}', "classes"),
         ("deepethogram", "x.csv", "rear\n2\n", "row 2"),
         ("frames", "absent.txt", None, "absent.txt"),
     ],
@@ -133,7 +137,7 @@ def test_an_invalid_source_is_refused_in_one_line(orn, write, tmp_path, form, na
     path = tmp_path / name
     if text is not None:
         write(path, text)
-    rate = ("--rate", "10") if form in ("deepethogram", "frames") else ()
+    rate = ("--rate", "10") if form in ("feral", "deepethogram", "frames") else ()
     out = tmp_path / "labels.csv"
     refused = orn("events", "import", path, "--format", form, "--out", out, *rate, exit_code=1)
     assert len(refused.stderr.strip().splitlines()) == 1 and named in refused.stderr
