@@ -5,13 +5,18 @@ Playwright must find a browser: run `playwright install chromium` or set CHROMIU
 
 import io
 import os
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-FRAME = "validation-000000/3"
+from orn.shared.video.read import read_frames
+
+SHARD, VIDEO, FRAMES = "shards/demo/shard-000002.zarr.zip", "validation-000000", (2, 3, 5)
 RUN = Path("runs/demo")
 OUT = Path(__file__).parent
 
@@ -32,9 +37,15 @@ def photograph(browser: Any, address: str, width: int, height: int, **options: A
     return Image.open(io.BytesIO(page.screenshot()))
 
 
-with sync_playwright() as playwright:
+with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    drawn = Path(name) / "video.mp4"
+    options = ("--video", VIDEO, "--overlay", str(drawn))
+    subprocess.run(["orn", "inspect", SHARD, "--data", "data", *options], check=True)
+    frames = [frame.image for frame in read_frames(drawn)]
+    side_by_side = np.concatenate([frames[number] for number in FRAMES], axis=1)
+    save(Image.fromarray(side_by_side), "look_masks.webp")
     browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"))
-    at = f"{(RUN.resolve() / 'objects' / 'index.html').as_uri()}#{FRAME}"
+    at = f"{(RUN.resolve() / 'objects' / 'index.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
     save(photograph(browser, at, 1280, 1100), "look_page.webp")
     report = (RUN.resolve() / "report.html").as_uri()
     save(photograph(browser, report, 1100, 900), "report_page.webp")

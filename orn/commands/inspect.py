@@ -15,6 +15,17 @@ from orn.shared.text import counted, escape
 @click.command("inspect")
 @click.argument("shard", metavar="SHARD", type=options.PATH)
 @click.option(
+    "--overlay",
+    type=options.PATH,
+    metavar="OUT",
+    help="Draw masks over a video: OUT.mp4.",
+)
+@click.option(
+    *("--video", "video_id"),
+    metavar="ID",
+    help="Video to draw.  [default: the only one of SHARD]",
+)
+@click.option(
     "--html",
     type=options.PATH,
     metavar="OUT",
@@ -32,14 +43,17 @@ from orn.shared.text import counted, escape
 )
 @options.data("Data root.  [default: from the plan next to SHARD, else that of the data set]")
 @options.as_json
-def inspect(*, as_json: bool, **typed: Any) -> None:
-    """Show the contents of a SHARD: videos, detector, classes and sizes; or with --html, write a
-    page of all frames and their objects. Missing frames are gray.
+def inspect(*, as_json: bool, **typed: Any) -> int:
+    """Show the contents of a SHARD: videos, detector, classes and sizes.
+
+    With --overlay, draw masks over a video; with --html, write a page of all frames and their
+    objects. Missing frames are gray; the exit code is then 3 for --overlay.
     """
     from orn.inspection.inspect_shard import InspectConfig, inspect_shard
 
     shown = inspect_shard(options.config_of(InspectConfig, typed), TERMINAL)
     print_record(shown, as_json=as_json)
+    return shown.exit_code
 
 
 @click.command("verify")

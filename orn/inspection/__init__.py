@@ -1,1 +1,3 @@
-"""Inspection of shards, `orn inspect` and `orn verify`: summaries, pages and checks."""
+"""Inspection of shards, `orn inspect` and `orn verify`: summaries, frames, overlays, pages and
+checks.
+"""

@@ -40,6 +40,8 @@ FONT_SHARE = 0.026
 _LARGE = 1080
 """Lines are thicker if the shorter side has at least this many pixels."""
 _PADDING = 3
+_GRAY = 118
+"""Gray value of a missing picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,6 +93,13 @@ class DrawnObjects:
     def __len__(self) -> int:
         """Return N."""
         return len(self.labels)
+
+
+def gray_frame(*, height: int, width: int) -> NDArray[np.uint8]:
+    """Return a gray (H, W, 3) uint8 picture for a missing frame, reduced if very large."""
+    shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
+    size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
+    return np.full((*size, 3), _GRAY, np.uint8)
 
 
 def draw_frame(

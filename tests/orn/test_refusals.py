@@ -44,6 +44,10 @@ REFUSED = {
     ],
     "verify": [("", "Missing argument 'SHARD|FOLDER...'")],
     "ablate demo": [("", "--table and --systems: expected one of them, got neither")],
+    "inspect a": [
+        ("--overlay a.png", "--overlay: expected OUT.mp4, got a.png"),
+        ("--video b", "pass --overlay OUT.mp4"),
+    ],
     "manifest new a.csv": [
         ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
     ],

@@ -7,6 +7,7 @@ from orn.shared.drawing.draw_frame import (
     DrawnObjects,
     draw_frame,
     draw_text,
+    gray_frame,
 )
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
@@ -28,7 +29,7 @@ def disc(size: int) -> NDArray[np.bool_]:
 
 
 def test_no_objects_and_labels_without_a_name() -> None:
-    gray = np.full((400, 400, 3), 118, np.uint8)
+    gray = gray_frame(height=400, width=400)
     nothing = DrawnObjects.of(detected(0))
     assert (draw_frame(gray, nothing, class_names=COCO_CLASSES)[0] == gray).all()
     assert (draw_frame(gray, objects(disc(9), labels=[80]), class_names=("a",))[0] == gray).all()
