@@ -28,7 +28,7 @@ from tests.worlds.films import RECIPE, make_film
 from tests.worlds.videos import write_pictures
 
 TABLE = Path("kitchen/labels.csv")
-DRAWN: dict[str, dict[str, Any]] = {"split": {"split": "60/40"}, "folds": {"folds": 2}}
+DRAWN: dict[str, dict[str, Any]] = {"split": {}, "folds": {"folds": 2}}
 USUAL = Path("runs/kitchen-recipe-seed0")
 
 
@@ -115,6 +115,8 @@ def begin(drawn: str) -> Kitchen:
     Path("objects.csv").write_text("video,frame,x1,y1,x2,y2,class\n")
     kitchen = Kitchen(options=DRAWN[drawn])
     kitchen.add(0, 12)
+    if not kitchen.options:
+        run_orn("manifest", "new", TABLE, "--split", "60/40")
     return kitchen
 
 
@@ -282,7 +284,7 @@ def test_objects_that_are_gone_are_refused_before_the_first_step(kitchen: Kitche
 def test_a_run_finds_a_data_root_that_was_renamed(kitchen: Kitchen) -> None:
     Path("data").mkdir()
     Path("kitchen").rename("data/kitchen")
-    moved = {"dataset": "kitchen.toml", "data_root": Path("data"), "split": None}
+    moved = {"dataset": "kitchen.toml", "data_root": Path("data")}
     labels = Path("data/kitchen/labels.csv").read_text().splitlines()
     assert len(labels) == 13
     assert kitchen.run(**moved)["run"] == str(USUAL)

@@ -1,5 +1,5 @@
 """What must be made again after a change, of a run that is finished: evaluation, baseline, report
-and the run itself, each by `is_current`; some also by the command."""
+and the run itself, each by `why_stale`; some also by the command."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
-from orn.stage2_train.runs.staleness import is_current, recorded_inputs, why_stale
+from orn.stage2_train.runs.staleness import recorded_inputs, why_stale
 from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.training_inputs import open_inputs
 from orn.steps.open_pipeline import Pipeline
@@ -469,7 +469,7 @@ def test_predictions_know_what_they_were_made_from(begun: Begun) -> None:
     run_orn("export", begun.run, begun.folder / "model")
     inputs = recorded_inputs(begun.folder / "model") or {}
     assert inputs["weights"] == (of_eval or {})["weights"]
-    assert not is_current(begun.folder / "model", {**inputs, "weights": "another"})
+    assert why_stale(begun.folder / "model", {**inputs, "weights": "another"})
 
 
 def test_a_comparison_warns_of_an_evaluation_of_other_weights(begun: Begun) -> None:

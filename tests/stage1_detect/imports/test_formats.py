@@ -183,7 +183,7 @@ def test_masks_of_coco(objects: Any, orn: Any, tmp_path: Path) -> None:
     assert left_out(summary) == {"unknown class": 1}
     assert len(shard.frame(1)) == 1
     arrays, out = {name: shard.array(name).copy() for name in shard.arrays}, tmp_path / "out.json"
-    words = ("export-objects", tmp_path / "mine.toml", out, "--format", "coco", "--json")
+    words = ("export-objects", tmp_path / "mine.toml", out, "--json")
     report = orn(*words, "--shards", shard.path.parent).json
     assert (report["videos"], report["frames"], report["objects"]) == (1, 3, 5)
     summary, shard = objects(out, "--format", "coco")
