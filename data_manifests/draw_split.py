@@ -104,7 +104,6 @@ def draw_table(
     *,
     shares: str | None,
     folds: int | None = None,
-    group: str | None = None,
     seed: int = 0,
 ) -> dict[str, tuple[Split, ...]]:
     """Return the split of each video of a label table in each of `split_columns`, in the order of
@@ -115,7 +114,6 @@ def draw_table(
         rows: its rows by number.
         shares: shares given by the user, such as "80/10/10"; not read for folds.
         folds: number of folds, each of which is the test split once; None for a single split.
-        group: column of groups; see `grouped`.
         seed: random seed for the order of videos or groups.
 
     Raises:
@@ -125,7 +123,7 @@ def draw_table(
     """
     parts = None if folds else parse_shares(shares or "")
     num_parts = folds or len(parts or ())
-    groups, group_of = grouped(table, rows, column=group)
+    groups, group_of = grouped(table, rows)
     if any(row.split is not None for row in rows.values()):
         raise ConfigError(
             f"{table}: expected a table without a split, got a column 'split'; omit "
@@ -149,29 +147,27 @@ def draw_table(
 
 
 def grouped(
-    table: Path, rows: Mapping[int, LabeledRow], *, column: str | None
+    table: Path, rows: Mapping[int, LabeledRow]
 ) -> tuple[dict[str, Counter[str | None]], dict[str, str]]:
     """Return the groups of rows that are kept together, and the group of each video.
+
+    A video without a value in the column `group` is a group of its own.
 
     Args:
         table: the label table, for messages.
         rows: its rows by number.
-        column: column of groups, in which no cell is empty; None: the column `group`, if there is
-            one.
 
     Raises:
-        ManifestError: if a group is missing, or the rows of a video have several groups.
+        ManifestError: if the rows of a video have several groups.
     """
     groups: dict[str, Counter[str | None]] = {}
     group_of: dict[str, str] = {}
 
     def add(row: LabeledRow) -> None:
-        if column and not row.group:
-            raise ValueError(f"column {column!r}: expected a value, got an empty cell")
         group = row.group or row.video
         if group_of.setdefault(row.video, group) != group:
             raise ValueError(
-                f"expected the same {column or 'group'} in all rows of video {row.video!r}, got "
+                f"expected the same group in all rows of video {row.video!r}, got "
                 f"{group_of[row.video]!r} and {group!r}; use one value"
             )
         classes = {part.strip() for part in row.label.split(LABEL_SEPARATOR)}

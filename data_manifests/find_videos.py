@@ -31,11 +31,11 @@ VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts"
 
 
 class FoundVideo(NamedTuple):
-    """The file of a listed video."""
+    """The file, or folder of frames, of a listed video."""
 
-    path: Path
     ignoring_case: bool
     """Whether the name matches only if case (as in VLOG's list) is ignored."""
+    path: str
 
 
 def expand(pattern: str, video_id: str) -> str:
@@ -69,19 +69,14 @@ def find_videos(
     }
     claims = Counter(match.path for match in matches.values())
     videos: dict[str, FoundVideo] = {}
-    for video_id, (ignoring_case, path) in matches.items():
-        if ignoring_case and claims[path] > 1:
-            logger.warning("%s is not used for video %r: it matches others as well", path, video_id)
+    for video_id, match in matches.items():
+        if match.ignoring_case and claims[match.path] > 1:
+            logger.warning(
+                "%s is not used for video %r: it matches others as well", match.path, video_id
+            )
         else:
-            videos[video_id] = FoundVideo(path=Path(path), ignoring_case=ignoring_case)
+            videos[video_id] = match
     return videos
-
-
-class _Match(NamedTuple):
-    """A matching entry of the file system."""
-
-    ignoring_case: bool
-    path: str
 
 
 class _Tree:
@@ -94,17 +89,17 @@ class _Tree:
     def __init__(self, top: str, *, are_folders: bool) -> None:
         self._top = top
         self._are_folders = are_folders
-        self._folders: dict[str, list[_Match]] = {"": [_Match(False, top)]}
+        self._folders: dict[str, list[FoundVideo]] = {"": [FoundVideo(False, top)]}
         self._entries: dict[str, dict[str, list[str]]] = {}
 
-    def find(self, relative: str) -> _Match | None:
+    def find(self, relative: str) -> FoundVideo | None:
         """Return the best match for a path relative to the top folder."""
-        exact = _Match(False, f"{self._top}/{relative}")
+        exact = FoundVideo(False, f"{self._top}/{relative}")
         if self._fits(exact):
             return exact
         return min(filter(self._fits, self._like(relative)), default=None)
 
-    def _fits(self, match: _Match) -> bool:
+    def _fits(self, match: FoundVideo) -> bool:
         """Return whether the entry is a folder, or a non-folder if videos are files; the reader
         rejects pipes and circular links."""
         try:
@@ -113,7 +108,7 @@ class _Tree:
             return err.errno == errno.ELOOP
         return stat.S_ISDIR(mode) == self._are_folders
 
-    def _like(self, relative: str) -> list[_Match]:
+    def _like(self, relative: str) -> list[FoundVideo]:
         """Return the matches for a path, ignoring case."""
         above, _, name = relative.rpartition("/")
         if above not in self._folders:
@@ -121,7 +116,7 @@ class _Tree:
                 match for match in self._like(above) if os.path.isdir(match.path)
             ]
         return [
-            _Match(folder.ignoring_case or child != name, f"{folder.path}/{child}")
+            FoundVideo(folder.ignoring_case or child != name, f"{folder.path}/{child}")
             for folder in self._folders[above]
             for child in self._children(folder.path).get(name.casefold(), [])
         ]

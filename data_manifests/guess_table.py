@@ -41,15 +41,12 @@ class TableGuess:
     unused_columns: tuple[str, ...]
 
 
-def guess_table(
-    path: Path, by_number: Mapping[int, LabeledRow], *, group: str | None
-) -> TableGuess:
-    """Return the properties of the rows of a table with a column of groups.
+def guess_table(path: Path, by_number: Mapping[int, LabeledRow]) -> TableGuess:
+    """Return the properties of the rows of a table.
 
     Raises:
         ManifestError: if labels are invalid.
     """
-    columns = {"group": group} if group else {}
     rows = [*by_number.values()]
     is_multi = any(LABEL_SEPARATOR in row.label or not row.label for row in rows)
     task: Task = "multi-label" if is_multi else "single-label"
@@ -67,7 +64,7 @@ def guess_table(
         classes=tuple(sorted(names, key=class_key(names))),
         video_ids=tuple(dict.fromkeys(row.video for row in rows)),
         rows=len(rows),
-        unused_columns=unused_columns(path, "the label table", LabeledRow, columns=columns),
+        unused_columns=unused_columns(path, "the label table", LabeledRow),
     )
 
 

@@ -197,7 +197,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path | None) 
         classes=listing.classes,
         flipped_classes=manifest.flipped_classes,
         videos=tuple(
-            Video(id=video_id, path=video.path, rate=rates[video_id])
+            Video(id=video_id, path=Path(video.path), rate=rates[video_id])
             for video_id, video in files.items()
         ),
         segments=tuple(part for part in listing.segments if part.video_id in files),

@@ -110,9 +110,6 @@ class TableLabels(Section):
     """Column with the name of the split; without it, all rows are "train"."""
     split_table: RelativePath | None = None
     """A CSV file with the columns `video` and `split`, instead of a column of the label table."""
-    group: str | None = None
-    """Column by which `orn manifest new` grouped the rows of the table in splits; confidence
-    intervals are over these groups."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the splits of `orn manifest new`, by which `orn manifest update` adds videos."""
     folds: Annotated[int, Field(ge=2, le=100)] | None = None

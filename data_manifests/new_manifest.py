@@ -57,8 +57,6 @@ class NewConfig:
     """Frames per second of videos that are folders of frames."""
     shares: str | None = None
     """Shares of a split to create, in percent, such as 80/10/10."""
-    group: str | None = None
-    """Column whose videos stay in one split."""
     folds: int | None = None
     """Number of folds to create."""
     seed: int = 0
@@ -75,13 +73,6 @@ class NewConfig:
     def __post_init__(self) -> None:
         if self.shares is not None and self.folds is not None:
             raise ConfigError("--split and --folds: expected at most one, got both; omit one")
-        if self.group is not None and not self.draws:
-            raise ConfigError("--group requires --split or --folds")
-
-    @property
-    def draws(self) -> bool:
-        """Whether a split or folds are created."""
-        return self.shares is not None or self.folds is not None
 
 
 def plan_manifest(config: NewConfig) -> tuple[dict[Path, str], dict[str, Any]]:
@@ -99,8 +90,8 @@ def plan_manifest(config: NewConfig) -> tuple[dict[Path, str], dict[str, Any]]:
             for video files.
     """
     table, rate = config.table, config.rate
-    labeled = read_labels(table, group=config.group)
-    guess = guess_table(table, labeled, group=config.group)
+    labeled = read_labels(table)
+    guess = guess_table(table, labeled)
     folder = absolute_path(table).parent
     films = guess_films(table, labeled, guess) if config.intervals else None
     if films is not None:
@@ -209,23 +200,16 @@ def _draw_splits(
     config: NewConfig, labeled: Mapping[int, LabeledRow]
 ) -> dict[str, tuple[Split, ...]]:
     """Return the splits of each video; empty if none are created."""
-    if not config.draws:
+    if config.shares is None and config.folds is None:
         return {}
     return draw_table(
-        config.table,
-        labeled,
-        shares=config.shares,
-        folds=config.folds,
-        group=config.group,
-        seed=config.seed,
+        config.table, labeled, shares=config.shares, folds=config.folds, seed=config.seed
     )
 
 
 def _drawn_lines(config: NewConfig, table: str) -> str:
     """Return the lines of a manifest for a drawn split."""
     lines = ["", f"split_table = {toml_value(table)}"]
-    if config.group:
-        lines.append(f"group = {toml_value(config.group)}")
     if config.seed:
         lines.append(f"seed = {config.seed}")
     if config.folds:

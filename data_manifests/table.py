@@ -61,12 +61,8 @@ class _SplitRow:
     split: SplitName
 
 
-def read_labels(path: Path, *, group: str | None = None) -> dict[int, LabeledRow]:
+def read_labels(path: Path) -> dict[int, LabeledRow]:
     """Return the rows of a label table by number.
-
-    Args:
-        path: the table.
-        group: column of groups, which must exist; None: the column `group`, if there is one.
 
     Raises:
         DataRootError: if the table does not exist.
@@ -74,9 +70,7 @@ def read_labels(path: Path, *, group: str | None = None) -> dict[int, LabeledRow
     """
     if problem := not_a_file(path):
         raise DataRootError(f"{path}: expected a table of labels, got {problem}; check the path")
-    required = () if group is None else ("group",)
-    columns = {"group": group or "group"}
-    return read_rows(path, "the label table", LabeledRow, columns=columns, required=required)
+    return read_rows(path, "the label table", LabeledRow)
 
 
 def read(
@@ -121,14 +115,16 @@ def read(
         column = split_column(spec)
         splits = read_splits(folder / spec.split_table, spec)
         split_of = {video: own[column] for video, own in splits.items()}
-    named = {"group": spec.group} if spec.group else {}
-    required = {*named}
-    if spec.split != "split" and spec.split_table is None and spec.folds is None:
-        required.add("split")
-    columns = {"split": spec.split, **named}
     row_type = LabeledRow if labels else TableRow
     if rows is None:
-        rows = read_rows(path, "the label table", row_type, columns=columns, required=required)
+        is_needed = spec.split != "split" and spec.split_table is None and spec.folds is None
+        rows = read_rows(
+            path,
+            "the label table",
+            row_type,
+            columns={"split": spec.split},
+            required=["split"] if is_needed else [],
+        )
     if split_of is not None and not labels:
         split_of = {row.video: split_of.get(row.video, "train") for row in rows.values()}
 

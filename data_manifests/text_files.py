@@ -185,11 +185,9 @@ def read_rows(
     return rows
 
 
-def unused_columns(
-    path: Path, what: str, row_type: type, *, columns: Mapping[str, str] | None = None
-) -> tuple[str, ...]:
+def unused_columns(path: Path, what: str, row_type: type[Row]) -> tuple[str, ...]:
     """Return the names of the columns that `read_rows` ignores; for arguments, see there."""
-    used = {name.casefold() for name in _column_names(row_type, columns).values()}
+    used = {field.name.casefold() for field in fields(row_type)}
     return tuple(name for name in column_names(path, what) if name.casefold() not in used)
 
 

@@ -159,7 +159,7 @@ def plan_update(
         )
     folder = (data_root or data_root_of(manifest, None)) / manifest.root
     table = folder / labels.table
-    rows = read_labels(table, group=labels.group)
+    rows = read_labels(table)
     corrected: dict[str, Any] = {}
     files: dict[Path, bytes] = {}
     observed = _observed(manifest, folder)
@@ -266,7 +266,7 @@ def _new_splits(
     known: Mapping[str, tuple[Split, ...]],
 ) -> dict[str, tuple[Split, ...]]:
     """Return the splits of videos that have none."""
-    groups, group_of = grouped(table, rows, column=labels.group)
+    groups, group_of = grouped(table, rows)
     split_of_group = {
         group_of[video]: splits for video, splits in known.items() if video in group_of
     }

@@ -25,6 +25,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # tests execute the notebook on the output of the demo
 autodoc_typehints = "description"
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 
@@ -42,7 +43,6 @@ _SECTIONS = {
             "docs/when",
             "docs/predict",
             "docs/runs",
-            "docs/epic100",
             "docs/troubleshooting",
         ),
     ),

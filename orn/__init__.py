@@ -160,8 +160,9 @@ def load_detector(
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if one is available.
 
     Raises:
-        DetectorError: if a configuration, file or device does not exist, configuration and weights
-            do not match, the download fails, or an argument is invalid.
+        DetectorError: if a configuration or file does not exist, configuration and weights do not
+            match, the download fails, or an argument is invalid.
+        ConfigError: if the device does not exist.
     """
     from orn.data_manifests.records import DetectorChoice
     from orn.shared.errors import DetectorError

@@ -5,21 +5,23 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from orn.shared.environment import usable_cores
-from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
 
 
-def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str:
+def choose_device(name: str) -> str:
     """Return `cpu`, `cuda` or `cuda:N`; `auto` selects a GPU if one is available.
 
     Raises:
-        error: if the device does not exist.
+        ConfigError: if the device does not exist.
     """
     name = str(name)  # torch prints some devices without an index
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise error(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}; pass one of them")
+        raise ConfigError(
+            f"device: expected auto, cpu, cuda or cuda:N, got {name!r}; pass one of them"
+        )
     if name == "cpu":
         return name
     import torch
@@ -28,34 +30,31 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
     if name == "auto":
         return "cuda" if num_gpus else "cpu"
     if not num_gpus:
-        raise error(
+        raise ConfigError(
             f"device {name}: expected a CUDA device, got none that torch can use; choose auto or "
             "cpu"
         )
     if int(name.partition(":")[2] or 0) >= num_gpus:
-        raise error(
+        raise ConfigError(
             f"device {name}: expected an index below {num_gpus}, the number of CUDA devices that "
             "torch can use; choose a different one, auto or cpu"
         )
     return name
 
 
-def use_device(
-    name: str, threads: int | None, *, error: type[PipelineError] = ConfigError
-) -> "torch.device":
+def use_device(name: str, threads: int | None) -> "torch.device":
     """Return a device for exact results in this process: without TensorFloat-32.
 
     Args:
         name: as for `choose_device`.
         threads: number of CPU threads, which affects rounding; None keeps the current number.
-        error: type of the error.
     """
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if threads is not None:
         torch.set_num_threads(threads)
-    return torch.device(choose_device(name, error=error))
+    return torch.device(choose_device(name))
 
 
 def instruction_set() -> str:
@@ -107,20 +106,17 @@ def usual_batch_size(device_type: str | None) -> int:
     return 1 if device_type == "cpu" else 8
 
 
-def devices_of_workers(
-    name: str, workers: int | None, *, error: type[PipelineError] = ConfigError
-) -> tuple[str, ...]:
+def devices_of_workers(name: str, workers: int | None) -> tuple[str, ...]:
     """Return the device of each worker process on this machine.
 
     Args:
         name: `cpu`, `cuda` (all GPUs), `cuda:1` (that GPU), `auto` (all GPUs, else the CPU).
         workers: number of processes; None: one per GPU, or one per CPU core.
-        error: type of the error.
 
     Raises:
-        error: if the device does not exist.
+        ConfigError: if the device does not exist.
     """
-    device = choose_device(name, error=error)
+    device = choose_device(name)
     if device == "cuda":
         import torch
 

@@ -1,4 +1,4 @@
-"""The time and disk space of work before it starts; docs/runs.md lists the measurements."""
+"""The time and disk space of work before it starts; docs/speed.md lists the measurements."""
 
 import math
 from collections.abc import Mapping

@@ -2,17 +2,16 @@
 units, and summarize their shards."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
+from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import devices_of_workers, usual_batch_size
-from orn.shared.errors import DetectorError
 from orn.shared.estimates import BYTES, estimated_seconds
 from orn.shared.jobs.outputs import check_same_job, default_folder, start_over
 from orn.shared.jobs.plan import PLAN_NAME
@@ -35,7 +34,6 @@ from orn.stage1_detect.detect_unit import Detector, DetectWork
 from orn.stage1_detect.own_detector import (
     load_own,
     load_own_once,
-    own_file,
     own_name,
     own_settings,
 )
@@ -137,24 +135,13 @@ class _Inputs:
         Args:
             entry: the entry of the loaded detector, on which the shards depend, if it is loaded.
         """
-        config, root = self.config, self.config.data_root
-        if root is None:
-            root = data_root_of(load_manifest(config.dataset), None)
         settings: dict[str, Any] = {"threads": _THREADS}
         if self.engine.device_type is not None:
             settings["device"] = self.engine.device_type
         if entry is not None:
             settings["detector"] = asdict(entry)
-        job = plan_job(
-            self.data,
-            folder=self.folder,
-            data_root=root,
-            scope=config.scope,
-            settings=settings,
-            fresh=config.fresh,
-            retry_failed=config.retry_failed,
-        )
-        return job if config.share is None else config.share.of(job)
+        job = plan_job(self.data, self.config, folder=self.folder, settings=settings)
+        return job if self.config.share is None else self.config.share.of(job)
 
 
 def _read_inputs(config: DetectConfig, data: Dataset | None = None) -> _Inputs:
@@ -173,10 +160,7 @@ def _read_inputs(config: DetectConfig, data: Dataset | None = None) -> _Inputs:
             first_few(data.missing),
         )
     folder = config.out or default_folder("shards", data.name)
-    own = own_file(config.detector)[0] if isinstance(config.detector, str) else None
-    given = (Path(path) for path in (config.config, config.checkpoint, own) if path)
-    reads = chain(given, files_of(config.dataset, config.data_root))
-    SHARD_FILES.check_folder(folder, reads=reads, fresh=config.fresh)
+    SHARD_FILES.check_folder(folder, fresh=config.fresh)
     engine = _engine(config)
     model, checkpoint = own_name(config.detector), None
     if config.detector is None:
@@ -200,15 +184,15 @@ def _engine(config: DetectConfig) -> Engine:
     """Return the engine for the options.
 
     Raises:
-        DetectorError: if the device does not exist.
+        ConfigError: if the device does not exist.
     """
     if config.engine == "ray":
         from orn.shared.jobs.ray_engine import RayEngine
 
-        return RayEngine(device=config.device, workers=config.workers, address=config.address)
+        address = os.environ.get("RAY_ADDRESS")
+        return RayEngine(device=config.device, workers=config.workers, address=address)
     workers = 1 if config.is_callable else config.workers
-    devices = devices_of_workers(config.device, workers, error=DetectorError)
-    return LocalEngine(devices=devices)
+    return LocalEngine(devices=devices_of_workers(config.device, workers))
 
 
 def _loader(inputs: _Inputs) -> Callable[..., Detector]:

@@ -7,10 +7,7 @@ from typing import Literal
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import UNIT_FRAMES
 from orn.shared.jobs.shares import Share
-from orn.stage1_detect.own_detector import (
-    OwnDetector,
-)
-from orn.stage1_detect.plan_detection import Scope
+from orn.stage1_detect.own_detector import OwnDetector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +42,7 @@ class DetectConfig:
     workers: int | None = None
     """Number of processes or actors."""
     engine: Literal["local", "ray"] = "local"
-    """Processes on this machine, or actors on a Ray cluster."""
-    address: str | None = None
-    """Address of the Ray cluster."""
+    """Processes on this machine, or actors on the Ray cluster at RAY_ADDRESS."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number format of the backbone, neck and RPN head."""
     fresh: bool = False
@@ -79,17 +74,8 @@ class DetectConfig:
                 f"--engine ray: expected --device auto, cpu or cuda, got {self.device!r}; omit the "
                 "number, since Ray assigns GPUs to actors"
             )
-        if self.engine != "ray" and self.address is not None:
-            raise ConfigError(f"--address {self.address} requires --engine ray; add it")
 
     @property
     def is_callable(self) -> bool:
         """Whether the detector is an object, which runs in this process alone."""
         return self.detector is not None and not isinstance(self.detector, str)
-
-    @property
-    def scope(self) -> Scope:
-        """The frames to process."""
-        return Scope(
-            frames=self.frames, limit=self.limit, rate=self.rate, unit_frames=self.unit_frames
-        )

@@ -1,6 +1,5 @@
 """Load weights into detectors, without code from files."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,11 @@ _HISTORIES = (
 """Further names in mmengine's checkpoints: the history of losses, in NumPy arrays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedWeights:
-    """Metadata of loaded weights."""
-
-    digest: str
-    """"sha256:..." of the file."""
-    class_names: tuple[str, ...] | None
-    """Names of the classes, if they are in the file."""
-
-
-def load_weights(model: nn.Module, checkpoint: Path, *, config_name: str) -> LoadedWeights:
-    """Load weights into a model.
+def load_weights(
+    model: nn.Module, checkpoint: Path, *, config_name: str
+) -> tuple[str, tuple[str, ...] | None]:
+    """Load weights into a model; return the digest of the file, and the names of the classes if
+    they are in it.
 
     The file is a checkpoint of MMDetection (a dict with `state_dict`) or a plain state dict, such
     as torchvision's. No code in it is executed.
@@ -58,8 +50,7 @@ def load_weights(model: nn.Module, checkpoint: Path, *, config_name: str) -> Loa
             "another network"
         )
     model.load_state_dict(weights)
-    digest = file_digest(checkpoint, error=DetectorError)
-    return LoadedWeights(digest=digest, class_names=class_names)
+    return file_digest(checkpoint, error=DetectorError), class_names
 
 
 def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:

@@ -8,18 +8,17 @@ milliseconds. Overlapping ranges are merged, and ranges longer than a unit are s
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from orn.data_manifests.find_videos import read_headers, warn_of_times_beyond
-from orn.data_manifests.records import Dataset, Segment, Video
+from orn.data_manifests.load import data_root_of, load_manifest
+from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import start_over
 from orn.shared.jobs.plan import (
     PLAN_NAME,
-    UNIT_FRAMES,
     UNKNOWN_FRAMES,
     ManifestFile,
     Plan,
@@ -32,39 +31,15 @@ from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.shard_job import plan_shards
 
 _MILLISECONDS = 1000
 _WHOLE = TimeRange()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """The frames to process in a job, and the size of its units; see `DetectConfig`."""
-
-    frames: Literal["all", "labeled"] = "all"
-    limit: int | None = None
-    rate: float | None = None
-    unit_frames: int = UNIT_FRAMES
-
-    def videos(self, dataset: Dataset) -> tuple[Video, ...]:
-        """Return the videos to process, in the order of the data set."""
-        videos = dataset.videos[: self.limit]
-        if self.frames == "all":
-            return videos
-        labeled = {segment.video_id for segment in dataset.segments}
-        return tuple(video for video in videos if video.id in labeled)
-
-
 def plan_job(
-    dataset: Dataset,
-    *,
-    folder: Path,
-    data_root: Path | None = None,
-    scope: Scope | None = None,
-    settings: Mapping[str, Any] = MappingProxyType({}),
-    fresh: bool = False,
-    retry_failed: bool = False,
+    dataset: Dataset, config: DetectConfig, *, folder: Path, settings: Mapping[str, Any]
 ) -> Job:
     """Plan a job without writing anything: extend the plan in the folder by units for new videos.
 
@@ -73,30 +48,29 @@ def plan_job(
 
     Args:
         dataset: the data set.
+        config: which frames are processed, and in which units.
         folder: output folder of the shards.
-        data_root: folder of the data set, recorded in the plan.
-        scope: frames to process.
         settings: other settings on which the shards depend, such as the detector. A setting that is
             missing here or in the folder's plan is not compared.
-        fresh: whether to plan as if the folder were empty.
-        retry_failed: whether to also retry units whose shard has a failed or changed video.
 
     Raises:
         ConfigError: if the folder has shards of a different job or without a plan, or if only
             labeled frames are requested and no video is labeled.
     """
-    scope = scope or Scope()
     plan = Plan(
         dataset=dataset.name,
-        frames=scope.frames,
-        settings={"rate": scope.rate, "unit_frames": scope.unit_frames, **settings},
+        frames=config.frames,
+        settings={"rate": config.rate, "unit_frames": config.unit_frames, **settings},
         manifest=ManifestFile.of(dataset.manifest),
-        data_root=None if data_root is None else str(data_root),
+        data_root=str(data_root_of(load_manifest(config.dataset), config.data_root)),
     )
-    if not fresh:
+    if not config.fresh:
         plan = plan.resumed_from(SHARD_FILES.saved_plan(folder), folder)
     check_segments(plan, dataset.segments, folder)
-    videos = scope.videos(dataset)
+    videos = dataset.videos[: config.limit]
+    if config.frames == "labeled":
+        labeled = {segment.video_id for segment in dataset.segments}
+        videos = tuple(video for video in videos if video.id in labeled)
     if not videos:
         raise ConfigError(
             f"data set {dataset.name!r}: no segment of the label table is in an existing video; "
@@ -104,29 +78,33 @@ def plan_job(
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
-    estimates = {video_id: length.at_rate(scope.rate) for video_id, length in headers.items()}
+    estimates = {video_id: length.at_rate(config.rate) for video_id, length in headers.items()}
     requested = {video.id for video in videos}
-    if scope.limit is None:
+    if config.limit is None:
         requested |= known - {video.id for video in dataset.videos}  # their files were deleted
     job = plan_shards(
-        plan.extended(_new_units(dataset, estimates, scope, first=len(plan.units))),
+        plan.extended(_new_units(dataset, estimates, config, first=len(plan.units))),
         folder,
         {video.id: video for video in dataset.videos},
         requested=requested,
-        fresh=fresh,
-        retry_failed=retry_failed,
+        fresh=config.fresh,
+        retry_failed=config.retry_failed,
     )
     unreadable = {name: length.problem for name, length in estimates.items() if length.problem}
     return replace(job, unreadable=unreadable)
 
 
 def _new_units(
-    dataset: Dataset, estimates: Mapping[str, FrameEstimate], scope: Scope, *, first: int
+    dataset: Dataset,
+    estimates: Mapping[str, FrameEstimate],
+    config: DetectConfig,
+    *,
+    first: int,
 ) -> tuple[Unit, ...]:
     """Return units for these videos, numbered from `first`."""
-    if scope.frames == "all":
+    if config.frames == "all":
         counts = [(video_id, length.frames) for video_id, length in estimates.items()]
-        return plan_units(counts, scope.unit_frames, first=first)
+        return plan_units(counts, config.unit_frames, first=first)
     warn_of_times_beyond(dataset.segments, estimates)
     segments: dict[str, list[Segment]] = {}
     for segment in dataset.segments:
@@ -135,7 +113,7 @@ def _new_units(
         video_id: labeled_ranges(segments[video_id], length.rate)
         for video_id, length in estimates.items()
     }
-    return pack_ranges(ranges, estimates, scope.unit_frames, first=first)
+    return pack_ranges(ranges, estimates, config.unit_frames, first=first)
 
 
 def labeled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:

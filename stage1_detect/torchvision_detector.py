@@ -189,7 +189,7 @@ def load_detector(
         checkpoint: state dict of the network; None for torchvision's weights of COCO, which are
             downloaded to torch.hub's cache.
     """
-    target = use_device(device, threads, error=DetectorError)
+    target = use_device(device, threads)
     known = known_settings(
         config,
         score_threshold=score_threshold,
@@ -208,10 +208,10 @@ def load_detector(
         num_classes=len(categories),
         box_score_thresh=score_threshold,
     )
-    loaded = load_weights(model, checkpoint, config_name=config)
+    digest, _ = load_weights(model, checkpoint, config_name=config)
     entry = DetectorEntry(
         **known,
-        checkpoint_digest=loaded.digest,
+        checkpoint_digest=digest,
         class_names=COCO_CLASSES,
         frame_rate=frame_rate,
     )

@@ -18,8 +18,6 @@ _IMPORTED = (
     "orn.prediction.predict_job",
     "tests.conformance.readers",
 )
-_SECONDS = 120
-"""When a process that does not end is killed; the machine may be busy with other tests."""
 
 
 def new_processes() -> Any:

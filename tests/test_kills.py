@@ -119,7 +119,7 @@ def train_job(folder: Path) -> Job:
     write_truth_shards(data / "demo", shards)
     make_clips(ClipsConfig(manifest="demo", data_root=data, out=clips))
     words = ("train", "demo", "--data", str(data), "--shards", str(shards), "--clips", str(clips))
-    words = (*words, "--workers", "0", "--threads", "1", "--device", "cpu")
+    words = (*words, "--workers", "0", "--device", "cpu")
     settings = (word for setting in TRAINING for word in ("--set", setting))
     return Job(words=(*words, *settings, "--run"), made=training, locks=LAST_NAME)
 

@@ -14,7 +14,7 @@ SHARD = "shards/demo/shard-000000.zarr.zip"
     [
         (f"predict {RUN} {FILM} --overlay {FILM}", FILM),
         (f"inspect {SHARD} --overlay hard.mp4 --dataset demo", "hard.mp4"),
-        (f"export-objects demo {SHARD} --format coco", SHARD),
+        (f"export-objects demo {SHARD}", SHARD),
         (f"export {RUN} notes", "notes"),
         (f"clips demo --fresh --out {FILM}", FILM),
         ("detect demo --out notes --fresh", "notes"),

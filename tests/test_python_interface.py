@@ -89,7 +89,7 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
         "frames": frames[:2],
         "my_detector": lambda image: (corner_1HW, [39], [0.9]),
     }
-    assert len(blocks) == 6
+    assert len(blocks) == 5
     for block in blocks:
         block = block.replace('"film.mp4"', repr(PATH))
         block = block.replace("videos=(", 'shards=Path("shards/demo"), videos=(')
@@ -124,7 +124,7 @@ assert not wrong, wrong
 def test_a_data_set_is_evaluated_and_reported_as_by_the_commands(small_demo: Path) -> None:
     run, alone = Path("runs/demo"), orn.DataAndDevice(device="cpu", threads=1)
     file = orn.evaluate(orn.EvalConfig(run=run, resources=alone))
-    words = ("eval", run, "--json", "--workers", 0, "--threads", 1, "--device", "cpu")
+    words = ("eval", run, "--json", "--workers", 0, "--device", "cpu")
     assert run_orn(*words).json == file.as_json()
     page = orn.report(orn.ReportConfig(run=run, resources=alone)).as_json()
     assert Path(page["report"]).stat().st_size == page["bytes"]

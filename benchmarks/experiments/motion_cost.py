@@ -15,7 +15,7 @@ import cv2
 
 from orn.shared.video.read import Frame, read_frames
 from orn.stage2_train.clip_store.motion import gray_picture
-from orn.stage2_train.clip_store.motion_windows import frame_motion
+from orn.stage2_train.clip_store.motion_windows import MotionSequence
 
 
 def seconds_a_frame(path: Path, use: Callable[[Iterable[Frame]], Iterable[Any]]) -> float:
@@ -35,7 +35,7 @@ def main() -> None:
     uses: dict[str, Callable[[Iterable[Frame]], Iterable[Any]]] = {
         "decode": lambda frames: frames,
         "decode and shrink": lambda frames: (gray_picture(frame.image) for frame in frames),
-        "decode and describe": frame_motion,
+        "decode and describe": lambda frames: map(MotionSequence().add, frames),
     }
     for use in uses.values():
         seconds_a_frame(arguments.videos[0], use)  # the first call takes longer

@@ -75,7 +75,7 @@ def prepare(name: str, source: Path) -> None:
     manifest, data = _manifest(name, FOLDS[0]), ("--data", str(WORK))
     are_files = rows[0]["video"].startswith("videos/")
     options = ("--videos", "{id}" if are_files else "videos/{id}.mp4")
-    folds = ("--folds", str(len(FOLDS)), "--group", "group", "--fresh")
+    folds = ("--folds", str(len(FOLDS)), "--fresh")
     named = (*data, "--name", name, "--out", str(manifest))
     orn("manifest", "new", str(folder / "labels.csv"), *named, *folds, *options)
     for fold in FOLDS[1:]:

@@ -38,7 +38,8 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import ShardAttributes, read_attributes, shard_path
 from orn.shared.shards.writer import ShardWriter, write_members
 from orn.shared.time_ranges import TimeRange
-from orn.stage1_detect.plan_detection import Scope, plan_job
+from orn.stage1_detect.detect_config import DetectConfig
+from orn.stage1_detect.plan_detection import plan_job
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
@@ -233,8 +234,10 @@ def measured(folder: Path, *, videos: int, shards: int, clips: int) -> Compariso
     dataset, record["manifest"] = timed(lambda: load_dataset("vlog", folder / "data"))
     ids = [video.id for video in dataset.videos]
     make_shards(folder / "shards", [ids[number::shards] for number in range(shards)])
-    scope = Scope()
-    _, record["plan"] = timed(lambda: plan_job(dataset, folder=folder / "plan", scope=scope))
+    config = DetectConfig(dataset="vlog", data_root=folder / "data")
+    _, record["plan"] = timed(
+        lambda: plan_job(dataset, config, folder=folder / "plan", settings={})
+    )
     _, record["open_shards"] = timed(lambda: DetectionFolder(folder / "shards"))
     opened, record["open_shards_again"] = timed(lambda: DetectionFolder(folder / "shards"))
     data = clips_of(dataset, opened)

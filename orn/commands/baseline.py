@@ -17,7 +17,6 @@ from orn.shared.jobs.progress import TERMINAL
 @options.evaluated_split
 @options.recipe
 @options.overrides
-@options.seed
 @options.out("runs/DATASET-baseline")
 @options.as_json
 def baseline(*, as_json: bool, **typed: Any) -> None:

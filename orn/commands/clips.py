@@ -57,20 +57,14 @@ def _parse_size(value: str) -> tuple[int, int]:
     "--motion", is_flag=True, help="Also store the motion around each frame, from optical flow."
 )
 @options.device
-@click.option(
-    "--frames",
-    type=click.Choice(["all", "labeled"]),
-    help="Store whole videos, or only their labeled segments.  [default: labeled if segments "
-    "have times]",
-)
 @options.workers("one per core, or per GPU")
 @click.option("--fresh", is_flag=True, help="Discard the existing store and rebuild it.")
 @options.retry_failed
 @options.dry_run
 @options.as_json
 def clips(*, dry_run: bool, as_json: bool, **typed: Any) -> int:
-    """Decode the videos of DATASET once and store their rescaled frames; without DATASET, use the
-    data set whose detection finished last.
+    """Decode the videos of DATASET once and store their rescaled frames, only those of segments if
+    these have times; without DATASET, use the data set whose detection finished last.
 
     Rerun the command to resume an interrupted job or to add new and changed videos. --dry-run
     estimates the size. The exit code is 3 if some videos could not be decoded.

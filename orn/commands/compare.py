@@ -73,7 +73,6 @@ def runs(*, folder: Path | None, split: Split | None, as_json: bool) -> None:
 @click.option(
     "--workers", type=click.IntRange(0, 256), help="Number of data-loading processes.  [default: 0]"
 )
-@options.threads_of_processes
 @options.device
 @options.dry_run
 @options.as_json

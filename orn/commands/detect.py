@@ -60,13 +60,8 @@ from orn.shared.text_summary import summary_of
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
-    help="Run in processes on this machine or in actors on a Ray cluster.  [default: local]",
-)
-@click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="Address of the Ray cluster; auto: a cluster on this machine.  [default: a new cluster "
-    "for this job]",
+    help="Run in processes on this machine, or in actors on the Ray cluster at RAY_ADDRESS, by "
+    "default a new one for this job.  [default: local]",
 )
 @click.option(
     "--precision",

@@ -12,12 +12,6 @@ from orn.commands.output import echo_result
 @click.command("export-objects")
 @options.dataset
 @options.out_argument
-@click.option(
-    *("--format", "form"),
-    type=click.Choice(["coco"]),
-    required=True,
-    help="coco: writes results to the file OUT, and the images to OUT.images.json.",
-)
 @options.shards
 @options.data_root
 @options.as_json
@@ -25,15 +19,14 @@ def export_objects(
     dataset: str,
     out: Path,
     *,
-    form: str,
     shards: Path | None,
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Export the detections of DATASET for other tools.
+    """Export the detections of DATASET in the COCO format: results to the file OUT, and the images
+    to OUT.images.json.
 
-    pycocotools reads files in coco format with COCO() and loadRes(); `orn import-objects` also
-    reads them.
+    pycocotools reads these with COCO() and loadRes(); `orn import-objects` also reads them.
     """
     from orn.data_manifests.load import files_of, load_manifest
     from orn.shared.jobs.outputs import check_output_files, default_folder
@@ -42,7 +35,6 @@ def export_objects(
     from orn.shared.text_summary import summary_of
     from orn.stage1_detect.coco_export import all_frames, export_coco, images_path
 
-    assert form == "coco"
     manifest = load_manifest(dataset)
     folder = shards or default_folder("shards", manifest.name)
     check_output_files([out])  # a folder has no name for the images

@@ -58,11 +58,8 @@ def inspect(*, as_json: bool, **typed: Any) -> int:
 
 @click.command("verify")
 @click.argument("paths", metavar="SHARD|FOLDER...", nargs=-1, required=True, type=options.PATH)
-@click.option(
-    "--workers", type=click.IntRange(1, 256), help="Number of processes.  [default: one per core]"
-)
 @options.as_json
-def verify(paths: tuple[Path, ...], *, workers: int | None, as_json: bool) -> int:
+def verify(paths: tuple[Path, ...], *, as_json: bool) -> int:
     """Check every byte and mask of the given shards, or of all shards in the given folders.
 
     Folders are also checked against their plan, and for duplicate and missing frames. The exit code
@@ -70,7 +67,7 @@ def verify(paths: tuple[Path, ...], *, workers: int | None, as_json: bool) -> in
     """
     from orn.inspection.verify import verify_paths
 
-    result = verify_paths(paths, TERMINAL, workers=workers)
+    result = verify_paths(paths, TERMINAL)
     echo_result(result, _problem_lines, as_json=as_json)
     return int(not result["ok"])
 

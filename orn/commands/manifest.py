@@ -69,7 +69,6 @@ def check(*, as_json: bool, **typed: Any) -> int:
     metavar="TRAIN/VALIDATION[/TEST]",
     help="Create a random split stratified by class, in percent, such as 80/10/10.",
 )
-@options.group
 @options.folds
 @options.seed
 @options.intervals
@@ -81,7 +80,8 @@ def new(*, as_json: bool, **typed: Any) -> None:
     """Write a manifest for your own videos from TABLE.csv.
 
     The table has a header with the columns video and label and, optionally, start and stop
-    (seconds), split (train, validation, test) and id. The list of classes and, with --split or
+    (seconds), split (train, validation, test), group and id. Videos with the same group, such as a
+    person, stay in one split. The list of classes and, with --split or
     --folds, an editable table of the splits are written next to it. Prints the inferred settings;
     comments in the manifest explain each setting.
     """

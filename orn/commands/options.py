@@ -75,12 +75,6 @@ def split(what: str) -> Decorator:
     return click.option("--split", type=names, help=f"{what}  [default: validation]")
 
 
-def threads(of: str, usual: str) -> Decorator:
-    """Return the option `--threads`."""
-    text = f"CPU threads of {of}; results may differ by rounding errors.  [default: {usual}]"
-    return click.option("--threads", type=click.IntRange(1, 1024), help=text)
-
-
 def workers(usual: str, what: str = "Number of processes.") -> Decorator:
     """Return the option `--workers`."""
     text = f"{what}  [default: {usual}]"
@@ -134,12 +128,6 @@ folds = click.option(
     metavar="K",
     help="Create K folds for cross-validation instead of one split.",
 )
-group = click.option(
-    "--group",
-    metavar="COLUMN",
-    help="Column of the table, such as person; --split and --folds keep videos with the same "
-    "value in one split.",
-)
 recipe = click.option(
     "--recipe", help="Name or TOML file of a recipe.  [default: depends on DATASET]"
 )
@@ -157,9 +145,6 @@ frame_rate = click.option(
 manifest = click.argument("manifest", metavar="[DATASET]", required=False)
 partial = click.option("--partial", is_flag=True, help="Omit segments whose video is missing.")
 evaluated_split = split("Split to evaluate.")
-threads_of_processes = threads(
-    "each process that trains or measures", "OMP_NUM_THREADS, else the number of remaining cores"
-)
 loader_workers = click.option(
     "--workers",
     type=click.IntRange(0, 256),
@@ -218,7 +203,7 @@ data_of_run = combined(
     click.option("--clips", type=PATH, help="Clip store.  [default: the run's]"),
 )
 """Paths of data for a run, which has recorded its own."""
-evaluation_resources = combined(partial, loader_workers, threads_of_processes, device)
+evaluation_resources = combined(partial, loader_workers, device)
 
 
 def given(typed: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,6 @@ from orn.shared.jobs.progress import TERMINAL
     help="Write the probabilities of a model of intervals at each described time: video, seconds, "
     "and one column for each activity and for the background.",
 )
-@options.threads("this process", "OMP_NUM_THREADS, else the number of cores")
 @options.device
 @click.option(
     *("--json", "as_json"), is_flag=True, help="Print one JSON object per line as results arrive."

@@ -15,14 +15,8 @@ from orn.shared.jobs.progress import TERMINAL
 @click.command("run")
 @click.argument("dataset", metavar="DATASET|TABLE.csv")
 @options.data_root
-@click.option(
-    "--split",
-    metavar="TRAIN/VALIDATION[/TEST]",
-    help="Split to create if the table has none, in percent.  [default: 80/10/10]",
-)
 @options.folds
 @options.intervals
-@options.group
 @click.option(
     "--no-final",
     is_flag=True,

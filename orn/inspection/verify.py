@@ -38,16 +38,10 @@ class Problem:
 _Problems = Iterator[Problem]
 
 
-def verify_paths(
-    paths: Sequence[Path], reporter: Reporter = SILENT, *, workers: int | None = None
-) -> dict[str, Any]:
+def verify_paths(paths: Sequence[Path], reporter: Reporter = SILENT) -> dict[str, Any]:
     """Check shards, and folders of shards as a whole; return their problems as a JSON object:
-    errors and notes, first for shards, then for folders.
-
-    Args:
-        paths: shards and folders.
-        workers: maximum number of processes, the number of usable cores by default; small shards
-            are read in this process.
+    errors and notes, first for shards, then for folders. Small shards are read in this process,
+    others in one for each core.
 
     Raises:
         ShardNotFoundError: if a path does not exist or a folder has no shards.
@@ -56,14 +50,12 @@ def verify_paths(
     folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
     named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
     shards = list(dict.fromkeys(named))
-    if sum(path.stat().st_size for path in shards if path.is_file()) < ALONE_BYTES:
-        workers = 1
-    lost = PipelineError(
-        "a worker process ended abruptly (out of memory?); run again with fewer --workers"
-    )
+    size = sum(path.stat().st_size for path in shards if path.is_file())
+    workers = 1 if size < ALONE_BYTES else usable_cores()
+    lost = PipelineError("a worker process ended abruptly (out of memory?); run again")
     problems_of: dict[Path, list[Problem]] = {}
     with reporter.progress("verify", total=len(shards), unit="shards") as bar:
-        checked = in_workers(verify_shard, shards, workers=workers or usable_cores(), lost=lost)
+        checked = in_workers(verify_shard, shards, workers=workers, lost=lost)
         for shard, wrong in checked:
             problems_of[shard] = wrong
             bar.advance()

@@ -220,7 +220,7 @@ def load_its_detector(model: OpenedModel, config: PredictConfig) -> Detector:
     detector: Detector
     if config.detector is not None:
         chosen = own_name(config.detector)
-        device = choose_device(config.device, error=DetectorError)
+        device = choose_device(config.device)
         batch_size = usual_batch_size(device)
         detector = load_own(device, detector=config.detector, batch_size=batch_size, **settings)
     else:

@@ -158,7 +158,8 @@ def predict_film(
     whole_TA = logits.whole(model.temperatures.row()).astype(np.float32)
     check_finite({"model": whole_TA}, [own.id for own in windows], of=model.path)
     chances_TA = probabilities(whole_TA, multi_label=is_multi)
-    found = [*find_intervals(model.temperatures.decoder, chances_TA, seconds_T, rate)]
+    decoder, step = model.temperatures.decoder, frames.frame_seconds
+    found = [*find_intervals(decoder, chances_TA, seconds_T, rate, step)]
     decided = list[Deciding]()
     if forest is not None:
         temperatures = model.temperatures.row()

@@ -125,7 +125,7 @@ def as_summary(described: dict[str, Any]) -> Summary:
     notes = [
         *filter(None, [described["new_run"]]),
         *(f"warning: {advice}" for advice in described["advice"]),
-        "Times are rough: the amount of work times the seconds in docs/runs.md, on the "
+        "Times are rough: the amount of work times the seconds in docs/speed.md, on the "
         f"{described['device']} of this machine (?: not measured).",
         *(f"Downloads {name}." for name in described["downloads"]),
     ]

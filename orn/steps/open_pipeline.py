@@ -2,13 +2,13 @@
 options and the manifest, which is created for a table that has none."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.check import split_advice
-from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
+from orn.data_manifests.load import data_root_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import (
     NewConfig,
@@ -115,16 +115,6 @@ class Pipeline:
         begin_output_folder(self.run, RUN_MARKER)
         begin_output_folder(self.run / BASELINE_NAME, BASELINE_MARKER)
 
-    def reads(self) -> Iterator[Path]:
-        """Yield the files that the pipeline reads."""
-        files: list[str | Path | None] = [self.train.recipe]
-        if isinstance(self.objects, ImportConfig):
-            yield self.objects.source
-        else:
-            files += [self.objects.config, self.objects.checkpoint]
-        yield from (Path(name) for name in files if name and Path(name).is_file())
-        yield from files_of(self.train.manifest, self.data_root)
-
     def earlier(self) -> tuple[EarlierResults, ...]:
         """Return what `--fresh` removes: shards, clip store and run; empty without it.
 
@@ -135,11 +125,10 @@ class Pipeline:
             check_output_folder(self.run, marker=RUN_MARKER)
             return ()
         assert self.clips.out is not None
-        reads = tuple(self.reads())
         earlier = (
-            SHARD_FILES.earlier(self.shards, reads=reads),
-            CLIP_FILES.earlier(self.clips.out, reads=reads),
-            earlier_run(self.run, reads=reads),
+            SHARD_FILES.earlier(self.shards),
+            CLIP_FILES.earlier(self.clips.out),
+            earlier_run(self.run),
         )
         return tuple(results for results in earlier if results.files)
 
@@ -350,10 +339,9 @@ def _manifest_of(
     new = NewConfig(table=table, data_root=config.data_root, intervals=config.intervals)
     has_split = "split" in map(str.casefold, column_names(table, "a table of labels"))
     if config.folds or not has_split:  # a table with a split of its own cannot have folds
-        shares = None if config.folds else config.split or _USUAL_SPLIT
-        new = replace(new, shares=shares, folds=config.folds, group=config.group)
+        new = replace(new, shares=None if config.folds else _USUAL_SPLIT, folds=config.folds)
     if dry_run:
-        options = {"split": new.shares, "folds": new.folds, "group": new.group}
+        options = {"split": new.shares, "folds": new.folds}
         command = command_line("orn", "manifest", "new", table, **options, data=new.data_root)
         command += " --intervals" if new.intervals else ""
         raise ConfigError(
@@ -379,15 +367,14 @@ def _check_kind(manifest: Manifest, config: PipelineConfig) -> None:
 def _folds(manifest: Manifest, config: PipelineConfig) -> int | None:
     """Return the number of folds of a manifest, which must be the requested one, if any."""
     labels = manifest.labels
-    for name, asked in (("folds", config.folds), ("group", config.group)):
-        got = getattr(labels, name, None)
-        if asked not in (None, got):
-            root = data_root_of(manifest, config.data_root) / manifest.root
-            table = root / getattr(labels, "table", "TABLE.csv")
-            asks = {"folds": config.folds, "group": config.group, "data": config.data_root}
-            command = command_line("orn", "manifest", "new", table, "--fresh", **asks)
-            raise ConfigError(
-                f"{manifest.file}: expected --{name} {asked}, got {got or 'none'}; create the "
-                f"splits again with `{command}`, then run this command again"
-            )
-    return labels.folds if isinstance(labels, TableLabels) else None
+    folds = labels.folds if isinstance(labels, TableLabels) else None
+    if config.folds not in (None, folds):
+        root = data_root_of(manifest, config.data_root) / manifest.root
+        table = root / getattr(labels, "table", "TABLE.csv")
+        asks = {"folds": config.folds, "data": config.data_root}
+        command = command_line("orn", "manifest", "new", table, "--fresh", **asks)
+        raise ConfigError(
+            f"{manifest.file}: expected --folds {config.folds}, got {folds or 'none'}; create the "
+            f"splits again with `{command}`, then run this command again"
+        )
+    return folds

@@ -113,8 +113,7 @@ def _training_steps(pipeline: Pipeline, fold: str, training: TrainConfig) -> Ite
         resources=training.resources,
         split=split,
         recipe=training.recipe,
-        overrides=training.overrides,
-        seed=training.seed or 0,
+        overrides=(*training.overrides, f"seed={training.seed or 0}"),
         out=pipeline.run / BASELINE_NAME / fold,
     )
     yield Step(
@@ -155,7 +154,7 @@ def run_pipeline(pipeline: Pipeline, steps: Sequence[Step], reporter: Reporter =
     """
     if pipeline.objects.fresh:
         with locked(pipeline.run / LAST_NAME, job="orn train"):
-            earlier_run(pipeline.run, reads=pipeline.reads()).remove()
+            earlier_run(pipeline.run).remove()
     pipeline.begin()
     if pipeline.folds:
         paths = [Path(training.manifest) for training in pipeline.trainings.values()]

@@ -18,13 +18,8 @@ class PipelineConfig:
     data_root: Path | None = None
     """Data root, the folder of all data sets; default: that of the manifest, else ORN_DATA, else
     data."""
-    split: str | None = None
-    """Split to create if the table has none, in percent; default: 80/10/10."""
     folds: int | None = None
-    """Create K folds for cross-validation instead of one split."""
-    group: str | None = None
-    """Column of the table, such as person; --split and --folds keep videos with the same value in
-    one split."""
+    """Create K folds for cross-validation instead of one split of 80/10/10 percent."""
     intervals: bool = False
     """Rows of a table are intervals to find in long videos, not clips to classify."""
     no_final: bool = False
@@ -57,8 +52,6 @@ class PipelineConfig:
     """Continue without videos that are missing or cannot be decoded."""
 
     def __post_init__(self) -> None:
-        if self.split is not None and self.folds is not None:
-            raise ConfigError("--split and --folds: expected at most one, got both; omit one")
         self.options.check(self.objects, self.form)
         for name in (
             ("config", "checkpoint", "detector", "rate") if self.objects is not None else ()

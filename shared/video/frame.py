@@ -126,6 +126,14 @@ def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
         yield before
 
 
+def seconds_per_frame(index_F: NDArray[np.int64], seconds_F: NDArray[np.float64]) -> float:
+    """Return the mean seconds from a frame of a video to the next, given the indices and times of
+    some of its frames; 0 for fewer than two."""
+    if len(index_F) < 2:
+        return 0.0
+    return float((seconds_F[-1] - seconds_F[0]) / (index_F[-1] - index_F[0]))
+
+
 def indices_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
     """Return the (n,) indices of the frames selected by `at_rate`, given all (F,) times."""
     times = enumerate(seconds_F.tolist())

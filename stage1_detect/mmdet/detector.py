@@ -312,12 +312,12 @@ def load_detector(
         threads: number of CPU threads, which affects rounding; None keeps the current number.
         remedy: how to pass a file of weights, for messages.
     """
-    target = use_device(device, threads, error=DetectorError)
+    target = use_device(device, threads)
     detector_config = read_config(config)
     model = build_model(detector_config)
     if checkpoint is None:
         checkpoint = fetch_weights(detector_config.path, remedy=remedy)
-    weights = load_weights(model, checkpoint, config_name=detector_config.name)
+    digest, names = load_weights(model, checkpoint, config_name=detector_config.name)
     set_score_threshold(model, score_threshold)
     entry = DetectorEntry(
         **known_settings(
@@ -326,8 +326,8 @@ def load_detector(
             precision=precision,
             batch_size=batch_size or usual_batch_size(target.type),
         ),
-        checkpoint_digest=weights.digest,
-        class_names=names_of_classes(model, detector_config, weights),
+        checkpoint_digest=digest,
+        class_names=names_of_classes(model, detector_config, names),
         frame_rate=frame_rate,
     )
     return MmdetDetector(

@@ -22,7 +22,6 @@ from orn.shared.environment import installed_versions
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.text import counted
-from orn.stage1_detect.detector_weights import LoadedWeights
 from orn.stage1_detect.mmdet.torchvision_ops import install
 from orn.stage1_detect.mmdet.zoo import find_config
 
@@ -194,14 +193,14 @@ def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
 
 
 def names_of_classes(
-    model: Segmenter, detector: DetectorConfig, weights: LoadedWeights
+    model: Segmenter, detector: DetectorConfig, stored: tuple[str, ...] | None
 ) -> tuple[str, ...]:
-    """Return class names from the weights, else COCO's.
+    """Return the class names that are stored with the weights, else COCO's.
 
     Raises:
         DetectorError: if their number differs from the model's number of classes.
     """
-    names = weights.class_names or COCO_CLASSES
+    names = stored or COCO_CLASSES
     num_classes = class_head(model).num_classes
     if len(names) != num_classes:
         raise DetectorError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.frame import Frame
+from orn.shared.video.frame import Frame, indices_at_rate
 from orn.shared.video.read import seconds_of_frames
 
 
@@ -59,7 +59,11 @@ class PlannedFrames:
 
     @classmethod
     def of(
-        cls, video: Video, segments: Sequence[TimeRange], clip_frames: int | None
+        cls,
+        video: Video,
+        segments: Sequence[TimeRange],
+        clip_frames: int | None,
+        rate: float | None,
     ) -> "PlannedFrames":
         """Return the frames of a video that `orn clips` stores.
 
@@ -67,11 +71,14 @@ class PlannedFrames:
             video: the video.
             segments: times of its segments.
             clip_frames: number of center frames of each segment; None for all frames.
+            rate: frames per second that are stored; None for all frames.
 
         Raises:
             VideoDecodeError: if the times of its frames cannot be read.
         """
         seconds_F = seconds_of_frames(video.path, rate=video.rate)
+        if rate is not None:
+            seconds_F = seconds_F[indices_at_rate(seconds_F, rate)]
         if clip_frames is None:
             return cls(seconds=seconds_F, of_segments=None)
         own = frames_of_segments(seconds_F, segments, clip_frames)

@@ -24,6 +24,7 @@ from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
+from orn.shared.video.frame import seconds_per_frame
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clip_store.jpeg import decode_jpeg, jpeg_decoder
 from orn.stage2_train.clip_store.store_format import (
@@ -119,6 +120,11 @@ class ClipFrames:
         """(F,) float64 presentation times, increasing; for errors, see `rows`."""
         seconds_F: NDArray[np.float64] = self.rows["seconds"]
         return seconds_F
+
+    @property
+    def frame_seconds(self) -> float:
+        """Mean seconds from a frame of the video to the next; see `seconds_per_frame`."""
+        return seconds_per_frame(self.rows["index"], self.seconds)
 
     def __len__(self) -> int:
         """Return F, the number of frames."""

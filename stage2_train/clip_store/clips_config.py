@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from orn.shared.errors import ConfigError
 from orn.shared.text import command_line
@@ -36,8 +36,6 @@ class ClipsConfig:
     """Whether to store the motion around each frame."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, ... or `auto`."""
-    frames: Literal["all", "labeled"] | None = None
-    """Whole videos or labeled segments; default: labeled if segments have times."""
     workers: int | None = None
     """Number of processes; default: one per core or GPU."""
     fresh: bool = False
@@ -49,9 +47,7 @@ class ClipsConfig:
     def has_center_frames(self) -> bool:
         """Whether only the center frames of each segment are stored."""
         is_usual = self.backbone is not None or self.motion
-        return self.clip_frames is not None or (
-            is_usual and self.rate is None and self.frames != "all"
-        )
+        return self.clip_frames is not None or (is_usual and self.rate is None)
 
     def command(self) -> str:
         """Return the command that stores the same frames, maps and motion."""
@@ -63,8 +59,8 @@ class ClipsConfig:
         return command_line("orn", "clips", self.manifest, *motion, **maps, **number, **folders)
 
     def __post_init__(self) -> None:
-        if self.clip_frames is not None and (self.rate is not None or self.frames == "all"):
-            raise ConfigError("--clip-frames excludes --rate and --frames all; omit one")
+        if self.clip_frames is not None and self.rate is not None:
+            raise ConfigError("--clip-frames excludes --rate; omit one")
         if self.weights is not None and self.backbone is None:
             raise ConfigError("--weights requires --backbone; pass both")
         if self.backbone == MOTION:

@@ -15,7 +15,7 @@ from orn.data_manifests.records import Video
 from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.frame import indices_at_rate
+from orn.shared.video.frame import indices_at_rate, seconds_per_frame
 from orn.shared.video.read import VideoReader, seconds_of_frames
 from orn.stage2_train.clip_store.clip_store import ClipFrames, ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
@@ -78,6 +78,11 @@ class DecodedVideo:
     def frames(self, video_id: str) -> "DecodedVideo":
         """Return the frames of the only video."""
         return self
+
+    @property
+    def frame_seconds(self) -> float:
+        """Mean seconds from a frame of the video to the next; see `seconds_per_frame`."""
+        return seconds_per_frame(self._index_F, self.seconds)
 
     def indices_in(self, times: TimeRange) -> NDArray[np.int64]:
         """Return the indices of the frames in a time range."""

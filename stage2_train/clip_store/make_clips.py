@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from orn.data_manifests.load import files_of, load_dataset
+from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset, Video
 from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import usable_cores
@@ -112,12 +112,11 @@ def _store_request(config: ClipsConfig, dataset: Dataset | None = None) -> Store
         dataset = load_dataset(config.manifest, config.data_root, labels=False, needs_videos=True)
     if dataset.films is not None:  # whole videos at regular times
         rate = config.rate or dataset.films.rate
-        config = replace(config, rate=rate, clip_frames=None, frames="all")
+        config = replace(config, rate=rate, clip_frames=None)
     ranges = _ranges(config, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = config.out or default_folder("clips", dataset.name)
-    reads = files_of(config.manifest, config.data_root)
-    CLIP_FILES.check_folder(path, reads=reads, fresh=config.fresh)
+    CLIP_FILES.check_folder(path, fresh=config.fresh)
     size = config.size or (dataset.clip_height, dataset.clip_width)
     settings = StoreSettings(size=size, rate=config.rate)
     if config.backbone is not None:
@@ -152,7 +151,7 @@ def _store_request(config: ClipsConfig, dataset: Dataset | None = None) -> Store
 
 def _ranges(config: ClipsConfig, dataset: Dataset) -> dict[str, TimeRanges]:
     """Return the times that the segments of each video cover, or with center frames the distinct
-    times of its segments; empty for whole videos."""
+    times of its segments; empty for whole videos, if segments have no times or are intervals."""
     labeled: dict[str, list[TimeRange]] = defaultdict(list)
     for segment in dataset.segments:
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
@@ -161,7 +160,7 @@ def _ranges(config: ClipsConfig, dataset: Dataset) -> dict[str, TimeRanges]:
         in_order = partial(sorted, key=lambda times: (times.start, times.stop))
         return {name: TimeRanges(tuple(in_order({*own}))) for name, own in labeled.items()}
     are_timed = any(times != TimeRange() for ranges in labeled.values() for times in ranges)
-    if config.frames == "all" or (config.frames is None and not are_timed):
+    if dataset.films is not None or not are_timed:
         return {}
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labeled.items()}
 

@@ -41,30 +41,15 @@ def motion_settings(cells: tuple[int, int] = MOTION_CELLS) -> MotionSettings:
     return MotionSettings(shape=(MOTION_CHANNELS, *cells))
 
 
-def frame_motion(
-    frames: Iterable[Frame], cells: tuple[int, int] = MOTION_CELLS
-) -> Iterator[tuple[float, MotionMaps]]:
-    """Yield the time of each frame with the (C, h, w) motion since the frame before it; the first
-    frame has none.
-
-    Args:
-        frames: all decoded frames of a video, in order of time; consumed lazily.
-        cells: number of cells (h, w).
-
-    Raises:
-        ConfigError: if there are more cells than pixels of the flow.
-    """
-    sequence = MotionSequence(cells)
-    for frame in frames:
-        yield from sequence.add(frame)
-    yield from sequence.end()
-
-
 class MotionSequence:
-    """Computes the motion of consecutive frames."""
+    """Computes the (C, h, w) motion of each frame since the one before it; the first has none."""
 
     def __init__(self, cells: tuple[int, int] = MOTION_CELLS) -> None:
-        """Initialize before the first frame; see `frame_motion`."""
+        """Initialize before the first frame of a video, for (h, w) cells.
+
+        Raises:
+            ConfigError: if there are more cells than pixels of the flow.
+        """
         self._between = MotionBetween(cells)
         self._gray: NDArray[np.uint8] | None = None
         """The last picture, once for all its repetitions."""
@@ -115,7 +100,7 @@ class MotionWindows:
         self._is_complete = True
 
     def add_motion(self, motion: Iterable[tuple[float, MotionMaps]]) -> None:
-        """Add the times and motion of the next frames; see `frame_motion`."""
+        """Add the times and motion of the next frames; see `MotionSequence`."""
         for seconds, maps in motion:
             start = seconds if self._until is None else self._until
             self._motion.append((start, seconds, maps))

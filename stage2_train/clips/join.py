@@ -25,7 +25,7 @@ from orn.stage2_train.clip_store.clip_store import ClipFrames, ClipStore
 
 logger = logging.getLogger(__name__)
 
-_NAMED = 20
+_NAMED = 5
 """Maximum number of skipped segments that a warning lists."""
 
 
@@ -150,19 +150,22 @@ def check_detections(
     """Refuse missing detections as `join_split` does, before frames are stored.
 
     Args:
-        dataset: the segments.
+        dataset: the segments; of long videos, whole parts of them.
         splits: names of the splits that are read.
         detections: their detections.
-        clip_frames: number of center frames that are stored of each segment; None for all frames.
+        clip_frames: number of center frames that are stored of each clip; None for all frames.
 
     Raises:
         JoinError: for the first split with segments that cannot be used.
     """
     videos, of_video = {video.id: video for video in dataset.videos}, _by_video(dataset.segments)
+    rate = None
+    if dataset.films is not None:
+        clip_frames, rate = None, dataset.films.rate
 
     def frames_of(video_id: str) -> PlannedFrames:
         times = [_times(segment) for segment in of_video[video_id]]
-        return PlannedFrames.of(videos[video_id], times, clip_frames)
+        return PlannedFrames.of(videos[video_id], times, clip_frames, rate)
 
     for split in splits:
         segments = [segment for segment in dataset.segments if segment.split == split]

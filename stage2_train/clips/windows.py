@@ -163,14 +163,21 @@ def _windows(
         )
 
 
-def whole_videos(dataset: Dataset) -> Dataset:
-    """Return a data set whose segments are its whole long videos, without labels."""
-    split_of = _films(dataset).split_of
-    videos = (
-        Segment(id=video.id, video_id=video.id, split=split_of.get(video.id, "train"))
+def observed_parts(dataset: Dataset) -> Dataset:
+    """Return a data set whose segments are what was observed of its long videos, without labels."""
+    films = _films(dataset)
+    parts = (
+        Segment(
+            id=video.id,
+            video_id=video.id,
+            split=films.split_of.get(video.id, "train"),
+            start_seconds=span.start_seconds,
+            stop_seconds=span.stop_seconds,
+        )
         for video in dataset.videos
+        for span in films.observed.get(video.id, (TimeRange(),))
     )
-    return replace(dataset, segments=tuple(videos))
+    return replace(dataset, segments=tuple(parts))
 
 
 def window_at(video_id: str, middle: float, window: float) -> Segment:

@@ -67,8 +67,6 @@ class BaselineConfig:
     """Name or file of the recipe; default: the data set's own."""
     overrides: tuple[str, ...] = ()
     """Settings of the recipe, `KEY=VALUE` each."""
-    seed: int = 0
-    """Random seed."""
     out: Path | None = None
     """Folder of the results; default: runs/DATASET-baseline."""
     resources: DataAndDevice = ALONE
@@ -100,7 +98,7 @@ def evaluate_baseline(config: BaselineConfig, reporter: Reporter = SILENT) -> Ev
     inputs = _open_inputs(config)
     out, opened, recipe, other = inputs.out, inputs.opened, inputs.recipe, inputs.other
     begin_output_folder(out, BASELINE_MARKER)
-    all_predictions = _predictions(inputs, reporter, seed=config.seed)
+    all_predictions = _predictions(inputs, reporter)
     number = len(other.segments)
     predictions, held_out = (
         all_predictions.reordered(rows)
@@ -167,14 +165,14 @@ def _open_inputs(config: BaselineConfig) -> _Inputs:
         other=other,
         held_out=held_out,
         made_from={
-            "config": json_digest([to_dict(recipe.data), split, config.seed]),
+            "config": json_digest([to_dict(recipe.data), split, recipe.seed]),
             "labels": clip_labels(dataset, segments),
             **data_inputs(opened, segments),
         },
     )
 
 
-def _predictions(inputs: _Inputs, reporter: Reporter, *, seed: int) -> Predictions:
+def _predictions(inputs: _Inputs, reporter: Reporter) -> Predictions:
     """Return the predictions, for the split to evaluate and then the held-out windows, of models
     fitted on the training segments."""
     opened, recipe, train = inputs.opened, inputs.recipe, inputs.train
@@ -208,7 +206,12 @@ def _predictions(inputs: _Inputs, reporter: Reporter, *, seed: int) -> Predictio
     )
     first = len(known)
     forest = FittedForest.fit(
-        reads, statistics_NS[:first], known, number, seed=seed, jobs=DataAndDevice().num_threads()
+        reads,
+        statistics_NS[:first],
+        known,
+        number,
+        seed=recipe.seed,
+        jobs=DataAndDevice().num_threads(),
     )
     probe_NA = None
     if has_maps:

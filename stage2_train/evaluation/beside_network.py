@@ -4,14 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orn.shared.errors import ConfigError
-from orn.stage2_train.evaluation.bootstrap import paired_differences
-from orn.stage2_train.evaluation.film_pairs import paired_films
-from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.compare import compare
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.predictions import predictions_of
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.settings.names import FOLDS, HEADLINE, UNTRAINED
 
@@ -46,31 +41,18 @@ def beside_network(run: Path, name: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     file = read_eval(path)
-    gain: Mapping[str, float | None] | None
+    scores = {head: own.get(file.metric) for head, own in file.heads().items()}
     if file.films is not None:
-        first, beside = next(iter(file.by_head)), file.films.beside
-        figures = {first: file.films.figures, **beside}
+        figures = {next(iter(file.by_head)): file.films.figures, **file.films.beside}
         scores = {head: own[HEADLINE].value for head, own in figures.items()}
-        gain = paired_films((folder, run), name)[HEADLINE]
-    else:
-        scores = {head: own.get(file.metric) for head, own in file.heads().items()}
-        is_comparable = name != FOLDS or file.metric != "map"
-        gain = _gain(run, folder, name) if is_comparable else None
+    gain: Mapping[str, float | None] | None = None
+    if file.films is not None or name != FOLDS or file.metric != "map":
+        try:
+            gain = compare(folder, run, name=name)["figures"][file.score()[0]]
+        except ConfigError as err:
+            raise ConfigError(f"{err}: run `orn baseline` again") from err
     parts = [f"{_NAMES[head]} {_percent(scores[head])}" for head in _NAMES if head in scores]
     return {"scores": scores, "gain": gain, "text": ", ".join(parts) + _gain_text(gain)}
-
-
-def _gain(run: Path, folder: Path, name: str) -> dict[str, float | None]:
-    """Return the difference of a model minus its baseline on the same clips."""
-    model = predictions_of(run, name)
-    baseline = predictions_of(folder, name).in_order_of(model.ids, run=folder, reference=str(run))
-    if not np.array_equal(model.labels, baseline.labels):
-        raise ConfigError(f"{folder}: the labels have changed since; run `orn baseline` again")
-    own, trained = (
-        Tallies(model.labels, logits_NA, model.unsure)
-        for logits_NA in (baseline.logits, model.logits)
-    )
-    return paired_differences(own.figures, trained.figures, model.groups or model.ids)[0]
 
 
 def _gain_text(gain: Mapping[str, float | None] | None) -> str:

@@ -64,7 +64,7 @@ def results_of_baseline(
     """
     is_multi = folds[0].predictions.labels.ndim == 2
     first, *others = folds[0].predictions.by_head()
-    found = {head: _found(folds, head, rate) for head in (first, *others)}
+    found = {head: _found(rows, folds, head, rate) for head in (first, *others)}
     values = film_values(with_found(rows, found[first]), classes, rate, multi_label=is_multi)
     beside = {head: found[head] for head in others}
     beside |= {"mean_durations": _mean_durations(folds, rate, len(classes)), "background": {}}
@@ -72,13 +72,13 @@ def results_of_baseline(
     return {**values, "beside": _figures(rows, beside, activities, multi_label=is_multi)}
 
 
-def _found(folds: Sequence[FilmFold], head: str, rate: float) -> Found:
+def _found(rows: Sequence[FilmRow], folds: Sequence[FilmFold], head: str, rate: float) -> Found:
     """Return the intervals of a model of a baseline, whose decoder is fitted in each fold."""
     found: Found = {}
     for fold in folds:
         outputs = fold.predictions.logits.shape[1]
         tracks = decoder_of(fold.training, fold.held_out, rate, outputs, head)
-        found |= found_in(fold.predictions, tracks, rate, head)
+        found |= found_in(fold.predictions, rows, tracks, rate, head)
     return found
 
 

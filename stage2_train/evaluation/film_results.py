@@ -107,6 +107,7 @@ def film_rows(opened: OpenedData, predictions: Predictions) -> list[FilmRow]:
             video=video,
             group=group,
             end=end_of_video(opened.clips.frames(video).seconds),
+            frame_seconds=opened.clips.frames(video).frame_seconds,
             observed=tuple(
                 (span.start_seconds, span.stop_seconds)
                 for span in films.observed.get(video, (TimeRange(),))
@@ -123,6 +124,7 @@ def film_rows(opened: OpenedData, predictions: Predictions) -> list[FilmRow]:
 
 def found_in(
     predictions: Predictions,
+    films: Sequence[FilmRow],
     decoder_of: Sequence[Track] | Mapping[str, Sequence[Track]],
     rate: float,
     head: str | None = None,
@@ -131,15 +133,18 @@ def found_in(
 
     Args:
         predictions: predictions of their windows.
+        films: the films, perhaps among others.
         decoder_of: the decoder, or that of each film.
         rate: described times per second.
         head: name of the head that is decoded; None for the prediction.
     """
     chances_NA, found = _chances(predictions, head), Found()
+    frame_seconds = {film.video: film.frame_seconds for film in films}
     for stretch in stretches_of(predictions.ids, rate):
         tracks = decoder_of[stretch.video] if isinstance(decoder_of, Mapping) else decoder_of
         own_TA = chances_NA[stretch.rows]
-        intervals = find_intervals(tracks, own_TA, stretch.seconds, rate)
+        step = frame_seconds[stretch.video]
+        intervals = find_intervals(tracks, own_TA, stretch.seconds, rate, step)
         found.setdefault(stretch.video, []).extend(intervals)
     return found
 
@@ -219,8 +224,8 @@ def results_of_films(
     dataset = opened.dataset
     assert dataset.films is not None
     rate, is_multi = dataset.films.rate, dataset.task == "multi-label"
-    found = found_in(predictions, tracks, rate)
-    rows = with_found(film_rows(opened, predictions), found)
+    rows = film_rows(opened, predictions)
+    rows = with_found(rows, found_in(predictions, rows, tracks, rate))
     return film_values(rows, dataset.classes, rate, multi_label=is_multi)
 
 
@@ -244,8 +249,8 @@ def results_of_folds(
         for own, fitted in zip(films, of_folds, strict=True)
         for row in own.films
     }
-    found = found_in(predictions, decoders, rate)
-    rows = with_found([row for own in films for row in own.films], found)
+    rows = [row for own in films for row in own.films]
+    rows = with_found(rows, found_in(predictions, rows, decoders, rate))
     return film_values(rows, classes, rate, multi_label=is_multi)
 
 

@@ -168,16 +168,23 @@ def find_intervals(
     probabilities_TA: NDArray[np.floating],
     seconds_T: NDArray[np.float64],
     rate: float,
+    frame_seconds: float,
 ) -> Iterator[Interval]:
     """Yield the intervals of a stretch of described times, in order of their start.
+
+    A change that is found between two described times is at any frame after the first and up to
+    the second with equal probability; the mean of these frames is yielded.
 
     Args:
         tracks: the decoder.
         probabilities_TA: softmax over activities and background, or sigmoid of each activity.
         seconds_T: the times, at equal distances.
-        rate: described times per second; an interval stops this much after its last time.
+        rate: described times per second; the stretch stops this much after its last time.
+        frame_seconds: seconds from a frame of the video to the next.
     """
     found: list[Interval] = []
+    borders = seconds_T - max(1 / rate - frame_seconds, 0) / 2
+    borders = np.array([seconds_T[0], *borders[1:], seconds_T[-1] + 1 / rate])
     are_alone = len(tracks) == probabilities_TA.shape[1]
     for number, track in enumerate(tracks):
         own_TK = _both(probabilities_TA, number) if are_alone else probabilities_TA
@@ -186,8 +193,8 @@ def find_intervals(
             chance_T = own_TK[run.first : run.stop, run.label]
             found.append(
                 Interval(
-                    start=float(seconds_T[run.first]),
-                    stop=float(seconds_T[run.stop - 1]) + 1 / rate,
+                    start=float(borders[run.first]),
+                    stop=float(borders[run.stop]),
                     activity=number if are_alone else run.label,
                     probability=float(chance_T.mean()),
                 )

@@ -30,6 +30,8 @@ class FilmRow(BaseModel, frozen=True):
     group: str
     end: float
     """Seconds at which it ends."""
+    frame_seconds: float
+    """Seconds from a frame to the next."""
     observed: tuple[tuple[float | None, float | None], ...]
     """What was looked at, in seconds; None for the start and the end of the video."""
     true: tuple[tuple[float, float, int], ...]

@@ -40,7 +40,7 @@ from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.clips.windows import (
     end_of_video,
-    whole_videos,
+    observed_parts,
     window_seconds,
     windows_per_drawn,
     with_windows,
@@ -243,7 +243,7 @@ def check_objects_of_segments(config: ObjectsCheck, _: Reporter = SILENT) -> Out
     """
     dataset = load_dataset(config.manifest, config.data_root)
     if dataset.films is not None:
-        dataset = whole_videos(dataset)
+        dataset = observed_parts(dataset)
     detections = DetectionFolder(config.shards or default_folder("shards", dataset.name))
     check_detections(dataset, config.splits, detections, clip_frames=config.clip_frames)
     number = sum(segment.split in config.splits for segment in dataset.segments)

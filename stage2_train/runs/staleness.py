@@ -49,11 +49,6 @@ _WORDS = {
 }
 
 
-def is_current(output: Path, inputs: MadeFrom) -> bool:
-    """Return whether an output exists and was made from these inputs."""
-    return why_stale(output, inputs) is None
-
-
 def why_stale(output: Path, inputs: MadeFrom) -> str | None:
     """Return what has changed since an output was made, such as "labels have changed"; "" if it is
     missing or cannot be read; None if it is current.

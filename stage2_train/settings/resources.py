@@ -30,12 +30,13 @@ class DataAndDevice:
     workers: int = 0
     """Number of data-loading processes."""
     threads: int | None = None
-    """CPU threads of each process; for the default, see `num_threads`."""
+    """CPU threads of each process, in which results may differ by rounding errors; for the default,
+    see `num_threads`."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, ... or `auto`."""
 
     def num_threads(self) -> int:
-        """Return the number of threads: --threads, otherwise OMP_NUM_THREADS, otherwise the usable
+        """Return the number of threads: that given, otherwise OMP_NUM_THREADS, otherwise the usable
         cores minus the workers, at least 1."""
         asked = os.environ.get("OMP_NUM_THREADS", "")
         if self.threads is None and asked.isdecimal() and int(asked) > 0:

@@ -42,6 +42,7 @@ def test_a_tiny_run_gives_its_record(name, options, keys, monkeypatch) -> None:
         assert record["losses"]["ours"] == pytest.approx(record["losses"]["reference"], rel=1e-4)
 
 
+@SLOW
 def test_a_script_writes_its_record(tmp_path) -> None:
     """In the words of `orn bench gpu`."""
     words, out = jobs("cpu", tiny=True)["train-resnet18"], tmp_path / "record.json"

@@ -24,7 +24,7 @@ def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write, orn) -> Path:
     write(tmp_path / "films" / "labels.csv", TABLE)
     for name in ("one", "two", "three"):
         write(tmp_path / "films" / f"{name}.mp4")
-    options = ("--folds", "2", "--group", "group")
+    options = ("--folds", "2")
     orn("manifest", "new", "films/labels.csv", "--intervals", *options)
     return tmp_path
 

@@ -32,7 +32,7 @@ def test_names_on_disk(tmp_path, write, caplog, there, listed, names) -> None:
         write(tmp_path / "videos" / f"{name}.mp4")
     expected = {
         video_id: FoundVideo(
-            path=tmp_path / "videos" / f"{name}.mp4", ignoring_case=name != video_id
+            path=str(tmp_path / "videos" / f"{name}.mp4"), ignoring_case=name != video_id
         )
         for video_id, name in names.items()
     }

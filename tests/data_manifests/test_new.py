@@ -124,18 +124,15 @@ def test_a_split_is_drawn_and_kept(here: Path, kitchen, new: Make) -> None:
     assert splits(here) == first, "another manifest has a split of its own"
 
 
-@pytest.mark.parametrize(("column", "options"), [("of", ("--group", "of")), ("group", ())])
-def test_groups_and_segments_of_one_video_stay_together(
-    here: Path, kitchen, new: Make, column: str, options: tuple[str, ...]
-) -> None:
+def test_groups_and_segments_of_one_video_stay_together(here: Path, kitchen, new: Make) -> None:
     rows = [
         f"v{video},{start},{start + 1},{'open' if start else 'close'},p{video // 2}"
         for video in range(12)
         for start in range(2)
     ]
     videos = [f"v{number}.mp4" for number in range(12)]
-    kitchen("\n".join([f"video,start,stop,label,{column}", *rows]), *videos)
-    new("--split", "60/20/20", *options)
+    kitchen("\n".join(["video,start,stop,label,group", *rows]), *videos)
+    new("--split", "60/20/20")
     split_of = splits(here)
     assert all(split_of[f"v{video}"] == split_of[f"v{video + 1}"] for video in range(0, 12, 2))
     assert {list(split_of.values()).count(split) for split in ("validation", "test")} == {2}
@@ -150,8 +147,7 @@ TWO = "video,label\na,x\nb,x\n"
         (TWO, "--split 80/10", "sum to 100"),
         (TWO, "--split 80/10/10", "at least 3 groups"),
         ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "omit --split"),
-        ("video,label,of\na,x,1\nb,x,\n", "--split 80/20 --group of", "row 3: column 'of'"),
-        ("video,start,label,of\na,0,x,1\na,1,x,2\n", "--split 80/20 --group of", "row 3"),
+        ("video,start,label,group\na,0,x,1\na,1,x,2\n", "--split 80/20", "row 3"),
     ],
 )
 def test_what_cannot_be_used_leaves_nothing(here, kitchen, orn, table, options, message) -> None:
@@ -240,8 +236,8 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
     """Every video is in the test split of one fold, with all videos of its person."""
     rows = [(f"{number}", ("open", "close")[number % 2], f"p{number // 4}") for number in range(32)]
     text = "".join(f"{','.join(row)}\n" for row in rows)
-    kitchen(f"video,label,person\n{text}", *(f"{row[0]}.mp4" for row in rows))
-    new("--folds", "4", "--group", "person")
+    kitchen(f"video,label,group\n{text}", *(f"{row[0]}.mp4" for row in rows))
+    new("--folds", "4")
     tables = []
     manifest = here / "kitchen.toml"
     for column in ("fold-1", "fold-2", "fold-3", "fold-4", "all"):

@@ -44,8 +44,8 @@ def test_other_names_of_splits(tmp_path: Path) -> None:
 
 
 def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
-    spec = SPEC.model_copy(update={"split_table": "s.csv", "group": "person"})
-    table_text = "video,label,person\na,open,p1\nx/b,close,p2\n"
+    spec = SPEC.model_copy(update={"split_table": "s.csv"})
+    table_text = "video,label,group\na,open,p1\nx/b,close,p2\n"
 
     def splits(split_text: str, label_text: str = table_text) -> list[str]:
         (tmp_path / "s.csv").write_text(split_text)

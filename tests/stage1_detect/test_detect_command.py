@@ -10,8 +10,6 @@ import pytest
 
 from orn.shared.shards.shard import Shard
 from tests.weights_server import WeightsServer
-from tests.worlds.shards import unit_files
-from tests.worlds.videos import write_gray
 
 pytestmark = pytest.mark.mmdet
 
@@ -83,21 +81,6 @@ def test_a_rate_is_told_detected_and_recorded(detect, shard_path, demo_checkpoin
     assert "detector.checkpoint_digest is " in message
 
 
-def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
-    video = world.parent / "data" / "small" / "videos" / "a.mp4"
-    one = partial(detect, "--limit", 1)
-    assert "has changed" not in one().stderr + one().stderr
-    content = video.read_bytes()
-    video.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # the same size
-    for number in (5, 7):
-        for words in (("--dry-run", "--json"), ("--json",)):
-            ran = one(*words)
-            assert "1 video has changed since the shards were written (a); only" in ran.stderr
-        assert ran.json["frames"] == number
-        assert "has changed" not in one().stderr
-        write_gray(video, 7)
-
-
 def test_published_weights_are_fetched_once(
     any_detector: Any,
     weights_host: WeightsServer,
@@ -116,28 +99,3 @@ def test_published_weights_are_fetched_once(
     assert Shard(shard_path).detector.checkpoint_digest == digest
     work = fetching("--dry-run", "--json").json
     assert (Path(work["checkpoint"]).name, work["to_fetch"]) == (name, None)
-
-
-def test_shares_of_an_array_of_jobs(detect: Any, orn: Any, world: Path, tmp_path: Path) -> None:
-    """Six units of three frames; the shards are those of one process."""
-    (world.parent / "data" / "small" / "videos" / "broken.mp4").unlink()
-    in_shares = partial(detect, "--unit-frames", 3, "--limit", 2, "--workers", 1)
-    work = in_shares("--dry-run", "--json", "--share", "1/4").json
-    assert (work["units"], work["frames_to_do"]) == (2, 3 + 3)
-    assert in_shares("--json", "--share", "1/4").json["total_frames"] == 6
-    told = orn("verify", tmp_path / "shards", exit_code=1).stdout
-    missing = [line for line in told.splitlines() if "--share" in line]
-    assert [line.rpartition("again with ")[2] for line in missing] == [
-        *("--share 2/4", "--share 3/4", "--share 4/4", "--share 2/4"),
-    ]
-    words = ("export-objects", world, tmp_path / "out.json", "--format", "coco")
-    refused = orn(*words, "--shards", tmp_path / "shards", exit_code=1).stderr
-    assert "shards: expected all shares of the job, got some of the shares 2/4, 3/4" in refused
-    assert "4/4; run `orn detect` with --share 2/4" in refused
-    for number in (2, 3, 4):
-        in_shares("--share", f"{number}/4")
-    assert orn("verify", tmp_path / "shards").stdout == "ok: 6 shards\n"
-    files = unit_files(tmp_path / "shards")
-    assert in_shares("--fresh", "--json").json["units"] == 6
-    assert unit_files(tmp_path / "shards") == files
-    assert not (tmp_path / "shards" / "shares.json").exists()

@@ -18,7 +18,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry, shard_path
 from orn.stage1_detect.detect_unit import FrameBatch, UnitDetector
 from tests.worlds.shards import FakeDetector
-from tests.worlds.videos import gray_of, write_folder, write_gray
+from tests.worlds.videos import gray_of, write_gray
 
 
 def unit(*parts: tuple[str, int, int | None], index: int = 0) -> Unit:
@@ -74,19 +74,6 @@ def test_a_video_that_is_replaced_between_two_units_is_noticed(tmp_path) -> None
     for number in range(2):
         detect(unit(("a", 6 * number, 6 * number + 6), index=number))
         write_gray(tmp_path / "a.mp4", 20)
-    with pytest.raises(ShardFormatError, match="'a'"):
-        DetectionFolder(tmp_path).video("a")
-
-
-def test_a_folder_that_changes_between_units_is_noticed(tmp_path) -> None:
-    folder = write_folder(tmp_path / "a", [(f"{number}.jpg", number) for number in range(12)])
-    videos = {"a": Video(id="a", path=folder, rate=10.0)}
-    detect = UnitDetector(FakeDetector(), videos=videos, folder=tmp_path)
-    for number in range(6):
-        detect(unit(("a", number, number + 1), index=number))
-    DetectionFolder(tmp_path).video("a")
-    (folder / "5.jpg").write_bytes((folder / "5.jpg").read_bytes()[:-1] + b"x")
-    detect(unit(("a", 6, 7), index=6))
     with pytest.raises(ShardFormatError, match="'a'"):
         DetectionFolder(tmp_path).video("a")
 

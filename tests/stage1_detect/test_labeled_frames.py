@@ -4,6 +4,7 @@ that detecting them finds, by its time, every frame that training can ask for.""
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from orn.shared.jobs.plan import Plan
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.video.read import FrameEstimate, read_frames
 from orn.stage1_detect.plan_detection import (
-    Scope,
     check_segments,
     labeled_ranges,
     pack_ranges,
@@ -72,7 +72,7 @@ def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
         check_segments(plan, [segment(0, 99)], folder)
 
 
-LABELED = Scope(frames="labeled", unit_frames=30)
+LABELED: dict[str, Any] = {"frames": "labeled", "unit_frames": 30}
 
 
 def check_joins(dataset: Dataset, folder: Path) -> int:
@@ -107,7 +107,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_training_finds_every_frame_and_no_other_is_looked_at(dataset, tmp_path) -> None:
     folder = tmp_path / "out"
-    summary = run_fake(dataset, folder, LABELED)
+    summary = run_fake(dataset, folder, **LABELED)
     assert check_joins(dataset, folder) == 10 + 16 + 10 + 55
     # 0.4 to 2.85 s, 6.9 to 8.1 s, 2.9 to 8.6 s
     assert summary["frames"] == 25 + 12 + 57
@@ -116,9 +116,9 @@ def test_training_finds_every_frame_and_no_other_is_looked_at(dataset, tmp_path)
     assert detections.video_ids == ("a.mp4", "b.avi")
     assert detections.video("a.mp4").frame_indices.tolist() == [*range(4, 29), *range(69, 81)]
     assert detections.video("b.avi").num_frames == 57
-    again = run_fake(dataset, folder, LABELED)
+    again = run_fake(dataset, folder, **LABELED)
     assert (again["frames"], again["total_frames"]) == (0, summary["frames"])
     longer = Segment(id="new", video_id="a.mp4", split="train", start_seconds=4.0, stop_seconds=5.0)
     changed = replace(dataset, segments=(*dataset.segments, longer))
     with pytest.raises(ConfigError, match=r"segment 'new' of video 'a\.mp4' \(4\.0 s to 5\.0 s\)"):
-        run_fake(changed, folder, LABELED)
+        run_fake(changed, folder, **LABELED)

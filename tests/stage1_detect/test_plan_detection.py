@@ -10,8 +10,7 @@ from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import shard_path
 from orn.shared.shards.writer import ShardWriter
-from orn.stage1_detect.plan_detection import Scope, plan_job
-from tests.stage1_detect.fake_jobs import ENTRY, plan_fake, run_fake
+from tests.stage1_detect.fake_jobs import ENTRY, plan_fake, plan_frames, run_fake
 from tests.worlds.videos import write_gray
 
 
@@ -40,7 +39,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
     first = plan_fake(dataset, folder=tmp_path / "out")
     shard_made(first, 0)
     monkeypatch.setattr(find_videos, "estimate", lambda *_, **__: pytest.fail("opened a video"))
-    for plan in (plan_fake, plan_job):  # a look at the work needs no detector
+    for plan in (plan_fake, plan_frames):  # a look at the work needs no detector
         again = plan(dataset, folder=tmp_path / "out")
         assert again.plan.units == first.plan.units
         assert again.to_do == ()
@@ -57,15 +56,14 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
 
 
 def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_path: Path) -> None:
-    first = Scope(limit=1)
-    one = plan_fake(dataset, folder=tmp_path, scope=first)
+    one = plan_fake(dataset, folder=tmp_path, limit=1)
     assert drawn(one) == ["a*"]
     shard_made(one, 0)
     everything = plan_fake(dataset, folder=tmp_path)
     assert drawn(everything) == ["a*", "b broken*"]
     assert [unit.index for unit in everything.to_do] == [1]
     everything.plan.save(tmp_path)
-    two = plan_fake(dataset, folder=tmp_path, scope=first)
+    two = plan_fake(dataset, folder=tmp_path, limit=1)
     assert (drawn(two), two.to_do, two.plan) == (["a*", "b broken"], (), everything.plan)
     early = dataclasses.replace(dataset, videos=dataset.videos[1:2])
     shard_made(plan_fake(early, folder=tmp_path / "early"), 0)
@@ -78,7 +76,7 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_
     without_b = dataclasses.replace(dataset, videos=(a, broken))
     job = plan_fake(without_b, folder=tmp_path)
     assert (drawn(job), [unit.index for unit in job.to_do]) == (["a*", "b broken*"], [1])
-    assert drawn(plan_fake(without_b, folder=tmp_path, scope=first)) == ["a*", "b broken"]
+    assert drawn(plan_fake(without_b, folder=tmp_path, limit=1)) == ["a*", "b broken"]
 
 
 def test_a_changed_video_is_looked_at_alone(dataset: Dataset, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from orn.data_manifests.records import Dataset, Segment, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.plan_detection import Scope
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import write_unit_file
@@ -59,5 +58,5 @@ def test_uneven_times(world: Path, tmp_path: Path, suffix: str, rate: float) -> 
     store = stored({"v": path}, tmp_path / "clips", rate)
     dataset = of_videos(world, {"v": path})
     for unit_frames in (3, 2000):
-        run_fake(dataset, tmp_path / f"{unit_frames}", Scope(rate=rate, unit_frames=unit_frames))
+        run_fake(dataset, tmp_path / f"{unit_frames}", rate=rate, unit_frames=unit_frames)
         check_picks(dataset, tmp_path / f"{unit_frames}", store)

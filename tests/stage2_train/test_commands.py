@@ -50,20 +50,6 @@ def test_train_then_eval(workspace) -> None:
     assert (run / "predictions-validation.npz").read_bytes() == first
 
 
-def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> None:
-    """Of three segments some thirds are right, of the eight that are learned some eighths."""
-    labels = Path(workspace["--data"]) / "tiny" / "labels.csv"
-    rows = labels.read_text().splitlines()
-    last = max(row for row, text in enumerate(rows) if text.endswith(",validation"))
-    labels.write_text("\n".join(rows[:last] + rows[last + 1 :]) + "\n")
-    chosen = train(workspace).json
-    assert (chosen["num_train"], chosen["num_validation"]) == (8, 3)
-    assert 3 * chosen["best_metric"] == pytest.approx(round(3 * chosen["best_metric"]))
-    measured = evaluate(workspace["--run"]).json
-    assert measured["step"] == chosen["best_step"]
-    assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
-
-
 def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace) -> None:
     del workspace["--run"]
     report = train(workspace, "--dry-run", "--system", "clique-3-object-head").json

@@ -74,7 +74,10 @@ def mapped_clips(tiny_world):
     return clips_for(tiny_world, (*SMALL, *MAPS))
 
 
-EITHER_PRECISION = pytest.mark.parametrize("precision", ["fp32", "bf16"])
+EITHER_PRECISION = pytest.mark.parametrize(
+    "precision", [pytest.param("fp32", marks=pytest.mark.slow), "bf16"]
+)
+"""The quick suite has bf16, which refuses all that fp32 refuses, and mixed types besides."""
 
 
 @EITHER_PRECISION

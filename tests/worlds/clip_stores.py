@@ -1,11 +1,9 @@
 """Clip stores, and what lies in them, for comparisons."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from orn.data_manifests.records import Video
@@ -39,9 +37,3 @@ def build_clip_store(
     """Store videos; the summary."""
     request = StoreRequest(path=path, settings=settings, videos=videos, **more)
     return make_clips.build_clip_store(request, engine)
-
-
-def clip_record(path: Path) -> Any:
-    """The record of a file of a clip store, as JSON has it."""
-    with h5py.File(path) as file:
-        return json.loads(bytes(file["record"][:]))

@@ -34,8 +34,6 @@ def write_documents(folder: Path) -> None:
             Path(name).parent.mkdir(exist_ok=True)
             shutil.copy(film, name)
         write_folder(Path("frames"), [(f"{number:04}.jpg", number) for number in range(1, 13)])
-        shutil.copytree("kitchen", "odd")
-        run_orn("manifest", "new", "odd/labels.csv")
         for name in ("one", "other"):
             shutil.copytree("runs/demo", f"runs/{name}")
 

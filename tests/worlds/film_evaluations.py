@@ -24,7 +24,13 @@ LABELS = np.array([2] * 2 + [0] * 4 + [2] * 4 + [1] * 6 + [2] * 4)
 def film_row(video: str, true: Sequence[tuple[float, float, int]] = TRUE) -> FilmRow:
     """A film of which all was looked at."""
     return FilmRow(
-        video=video, group=video, end=4.0, observed=((None, None),), true=tuple(true), found=()
+        video=video,
+        group=video,
+        end=4.0,
+        frame_seconds=1 / RATE,
+        observed=((None, None),),
+        true=tuple(true),
+        found=(),
     )
 
 

@@ -30,11 +30,12 @@ def test_verify_whole_and_damaged_shards(orn, shard: Path, monkeypatch) -> None:
     assert (payload["ok"], payload["shards"]) == (True, 3)
     assert {problem["severity"] for problem in payload["problems"]} == {"note"}
     damage(shard)
-    alone = orn("verify", shard.parent, "--json", "--workers", 1, exit_code=1)
+    alone = orn("verify", shard.parent, "--json", exit_code=1)
     assert alone.json["ok"] is False
     problem = alone.json["problems"][0]
     assert tuple(problem) == ("shard", "message", "severity")
     assert (problem["shard"], problem["severity"]) == (str(shard), "error")
     monkeypatch.setattr("orn.inspection.verify.ALONE_BYTES", 0)
-    several = orn("verify", shard.parent, "--json", "--workers", 2, exit_code=1)
+    monkeypatch.setattr("orn.inspection.verify.usable_cores", lambda: 2)
+    several = orn("verify", shard.parent, "--json", exit_code=1)
     assert several.stdout == alone.stdout

@@ -3,7 +3,9 @@ that no video moves and no earlier result changes."""
 
 import csv
 import re
+import shutil
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests.worlds.films import RECIPE, make_film
 from tests.worlds.videos import write_pictures
 
 TABLE = Path("kitchen/labels.csv")
-DRAWN: dict[str, dict[str, Any]] = {"split": {"split": "60/40"}, "folds": {"folds": 2}}
+DRAWN: dict[str, dict[str, Any]] = {"split": {}, "folds": {"folds": 2}}
 USUAL = Path("runs/kitchen-recipe-seed0")
 
 
@@ -106,24 +108,54 @@ def splits() -> dict[str, list[str]]:
         return {video: own for video, *own in csv.reader(file)}
 
 
-@pytest.fixture(params=["split", pytest.param("folds", marks=pytest.mark.slow)])
-def kitchen(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
-    """A table of twelve films, whose steps are carried out in this process."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ORN_DATA", raising=False)
-    monkeypatch.setattr(Step, "run", lambda step, **_: carry_out(step))
+def begin(drawn: str) -> Kitchen:
+    """Make a table of twelve films in the current folder."""
     Path("recipe.toml").write_text(RECIPE)
     Path("kitchen/videos").mkdir(parents=True)
     Path("objects.csv").write_text("video,frame,x1,y1,x2,y2,class\n")
-    kitchen = Kitchen(options=DRAWN[request.param])
+    kitchen = Kitchen(options=DRAWN[drawn])
     kitchen.add(0, 12)
+    if not kitchen.options:
+        run_orn("manifest", "new", TABLE, "--split", "60/40")
     return kitchen
 
 
-def test_a_grown_table_is_trained_again_and_nothing_else_changes(kitchen: Kitchen, capfd) -> None:
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are carried out in this process, in the folder of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORN_DATA", raising=False)
+    monkeypatch.setattr(Step, "run", carry_out_here)
+
+
+def carry_out_here(step: Step, **_: object) -> None:
+    carry_out(step)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder and the rows of a table whose pipeline has run; read-only."""
+    folder = tmp_path_factory.mktemp("finished")
+    with chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Step, "run", carry_out_here)
+        kitchen = begin("split")
+        kitchen.run()
+    return folder, kitchen.rows
+
+
+@pytest.fixture
+def kitchen(finished: tuple[Path, list[str]], tmp_path: Path) -> Kitchen:
+    """A copy of it."""
+    folder, rows = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return Kitchen(options=DRAWN["split"], rows=[*rows])
+
+
+@pytest.mark.parametrize("drawn", ["split", pytest.param("folds", marks=pytest.mark.slow)])
+def test_a_grown_table_is_trained_again_and_nothing_else_changes(drawn: str, capfd) -> None:
     """By five films, then by a class; two films go; a label is corrected. The command stays the
     same, and earlier runs can still be evaluated."""
-    are_folds = "folds" in kitchen.options
+    kitchen, are_folds = begin(drawn), drawn == "folds"
     kitchen.run()
     assert kitchen.plan()["new_run"] is None
     clips = 12 if are_folds else 7
@@ -134,7 +166,7 @@ def test_a_grown_table_is_trained_again_and_nothing_else_changes(kitchen: Kitche
     )
     for number, (change, said, expected, classes) in enumerate(changes, start=2):
         change()
-        before, drawn = contents("runs", "shards", "clips"), splits()
+        before, earlier_splits = contents("runs", "shards", "clips"), splits()
         capfd.readouterr()
         planned = kitchen.plan()
         assert re.search(f"kitchen.toml: (would update: )?{said}", capfd.readouterr().err)
@@ -149,7 +181,7 @@ def test_a_grown_table_is_trained_again_and_nothing_else_changes(kitchen: Kitche
         assert f"{3 if are_folds else 1} new network" in planned["new_run"]
         assert kitchen.run()["run"] == str(run)
         assert re.search(f"kitchen.toml: (updating: )?{said}", capfd.readouterr().err)
-        assert drawn.items() <= splits().items(), "a video has moved"
+        assert earlier_splits.items() <= splits().items(), "a video has moved"
         assert not [path for path in before if path.suffix != ".json" and is_other(path, before)]
         assert kitchen.plan()["new_run"] is None
     corrected = Path("corrections.csv")
@@ -168,10 +200,8 @@ def test_a_grown_table_is_trained_again_and_nothing_else_changes(kitchen: Kitche
     assert segments == len({*column} - {*turns} - gone)
 
 
-@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
 def test_what_a_later_step_would_refuse_is_said_before_the_first(kitchen: Kitchen) -> None:
     """With one way out; nothing is written."""
-    kitchen.run()
     kitchen.add(12, 5)
     before = contents()
     for options, problem in (
@@ -202,14 +232,12 @@ def encoded_again() -> None:
     write_pictures(Path("kitchen/videos/film3.mp4"), pictures)
 
 
-@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
 @pytest.mark.parametrize("change", [lambda: edit_objects(moved_film_3), encoded_again])
 def test_a_changed_video_is_said_before_the_first_step_and_made_again_alone(
     kitchen: Kitchen, change: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its objects or its file; the other videos in its shard keep their objects, the order of rows
     is no change, and the second time there is nothing to do."""
-    kitchen.run()
     before = objects_of_films()
     edit_objects(lambda rows: rows[::-1])
     kitchen.plan()
@@ -238,41 +266,35 @@ def objects_of_films() -> dict[str, list[Any]]:
     return objects
 
 
-@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
+def test_an_estimate_names_the_steps_that_remain(kitchen: Kitchen) -> None:
+    def remaining() -> list[str]:
+        return [step["step"] for step in kitchen.plan()["steps"]]
+
+    assert "eval" not in remaining()
+    (USUAL / "eval-validation.json").unlink()
+    assert {"eval", "report"} <= {*remaining()}
+
+
 def test_objects_that_are_gone_are_refused_before_the_first_step(kitchen: Kitchen) -> None:
-    kitchen.run()
     edit_objects(lambda rows: [row for row in rows if not row.startswith("film3,")])
     with pytest.raises(ConfigError, match=r"objects\.csv: .*none any more of film3; restore"):
         kitchen.plan()
 
 
-@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
 def test_a_run_finds_a_data_root_that_was_renamed(kitchen: Kitchen) -> None:
-    kitchen.run()
     Path("data").mkdir()
     Path("kitchen").rename("data/kitchen")
-    moved = {"dataset": "kitchen.toml", "data_root": Path("data"), "split": None}
+    moved = {"dataset": "kitchen.toml", "data_root": Path("data")}
     labels = Path("data/kitchen/labels.csv").read_text().splitlines()
     assert len(labels) == 13
     assert kitchen.run(**moved)["run"] == str(USUAL)
 
 
-@pytest.mark.parametrize("kitchen", ["split"], indirect=True)
-@pytest.mark.parametrize(
-    ("lost", "problem"),
-    [
-        (
-            ("film4,0,", "film4,1,", "film4,2,"),
-            r"first film4: some of its frames have no detections",
-        ),
-        (("film4,",), r"first film4: its video is not in the shards"),
-    ],
-)
-def test_missing_objects_are_refused_before_frames_are_stored(
-    kitchen: Kitchen, lost: tuple[str, ...], problem: str
-) -> None:
+def test_missing_objects_are_refused_before_frames_are_stored() -> None:
+    kitchen = begin("split")
+    lost = ("film4,0,", "film4,1,", "film4,2,")
     edit_objects(lambda rows: [row for row in rows if not row.startswith(lost)])
-    with pytest.raises(JoinError, match=problem):
+    with pytest.raises(JoinError, match="first film4: some of its frames have no detections"):
         kitchen.run()
     assert Path("shards/kitchen").exists() and not Path("clips").exists()
     assert kitchen.run(partial=True)["num_segments"]

@@ -22,8 +22,9 @@ from orn.data_manifests.load import load_dataset
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.shard_format import DetectorEntry
+from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ObjectOptions
-from orn.stage1_detect.plan_detection import Scope, plan_job
+from orn.stage1_detect.plan_detection import plan_job
 from orn.stage2_train.settings.resources import WITH_WORKERS
 from orn.steps import estimate as estimate
 from orn.steps.open_pipeline import open_pipeline
@@ -60,7 +61,7 @@ def opened(dataset: object, **options: Any) -> dict[str, Any]:
 
 
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
-    steps = opened(table, split="60/40", recipe="demo", seed=3)
+    steps = opened(table, recipe="demo", seed=3)
     run = Path("runs/kitchen-demo-seed3")
     names = "check detect check-objects clips train calibrate eval baseline report"
     assert [*steps] == names.split()
@@ -68,7 +69,7 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
     assert {steps[name].data_root for name in ("check", "detect", "clips")} == {Path()}
     train = steps["train"]
     assert (train.manifest, train.recipe, train.seed, train.run) == ("kitchen.toml", "demo", 3, run)
-    assert (steps["baseline"].seed, steps["baseline"].out) == (3, run / "baseline")
+    assert (steps["baseline"].overrides, steps["baseline"].out) == (("seed=3",), run / "baseline")
     assert steps["eval"].run == steps["report"].run == run
     manifest = Path("kitchen.toml")
     manifest.write_text(manifest.read_text() + "# of my own\n")
@@ -79,8 +80,8 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
 
 def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
-    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
-    steps = opened(table, folds=2, group="person", recipe="demo")
+    table.write_text("\n".join(["video,label,group", *rows]) + "\n")
+    steps = opened(table, folds=2, recipe="demo")
     run = Path("runs/kitchen-demo-seed0")
     for fold in ("fold-1", "fold-2"):
         own = [steps[f"{name}-{fold}"] for name in ("train", "eval", "baseline")]
@@ -95,10 +96,10 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     without = opened("kitchen.toml", data_root=Path(), recipe="demo", no_final=True)
     assert [*without] == [name for name in steps if name != "train-all"]
     with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; ") as raised:
-        opened(table, folds=3, group="person")
+        opened(table, folds=3)
     (typed,) = re.findall("`orn (.*)`", str(raised.value))
     run_orn(*shlex.split(typed))
-    assert "train-fold-3" in opened(table, folds=3, group="person")
+    assert "train-fold-3" in opened(table, folds=3)
 
 
 def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
@@ -257,8 +258,8 @@ def begin_detection(config: str, *, score_threshold: float, rate: float | None =
     entry = DetectorEntry(**known, checkpoint_digest="sha256:0", class_names=COCO_CLASSES)
     job = plan_job(
         load_dataset("kitchen.toml", Path.cwd()),
+        DetectConfig(dataset="kitchen.toml", data_root=Path.cwd(), rate=rate),
         folder=Path("shards/kitchen"),
-        scope=Scope(rate=rate),
         settings={"detector": asdict(entry)},
     )
     job.plan.save(job.folder)
@@ -274,7 +275,7 @@ def test_detection_keeps_the_weak_objects_that_the_recipe_uses(table: Path) -> N
 
 
 SMALL = (
-    *("--config", "mask_rcnn_demo", "--split", "60/40"),
+    *("--config", "mask_rcnn_demo"),
     *("--set", "model.base_width=4", "--set", "optimizer.batch_size=2"),
     *("--set", "data.max_objects=0", "--set", "initial_weights=random"),
     *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
@@ -300,6 +301,7 @@ def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
 def test_killed_in_every_step_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
     """With the default recipe, on films too short to say anything, with the demo's detector."""
     make_films(table)
+    run_orn("manifest", "new", table, "--split", "60/40")
     words = ("run", str(table), *SMALL, "--yes", "--json")
     steps = ("check", "detect", "clips", "train", "eval", "baseline", "report")
     for step in steps:

@@ -1,5 +1,5 @@
 """What must be made again after a change, of a run that is finished: evaluation, baseline, report
-and the run itself, each by `is_current`; some also by the command."""
+and the run itself, each by `why_stale`; some also by the command."""
 
 import json
 import shutil
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from orn.data_manifests.load import load_dataset
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.steps import Step, run_steps
 from orn.stage2_train.evaluation.eval_config import EvalConfig
@@ -18,10 +17,9 @@ from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
-from orn.stage2_train.runs.staleness import is_current, recorded_inputs, why_stale
+from orn.stage2_train.runs.staleness import recorded_inputs, why_stale
 from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.training_inputs import open_inputs
-from orn.steps import estimate
 from orn.steps.open_pipeline import Pipeline
 from orn.steps.pipeline import pipeline_steps
 from tests.orn.steps.pipelines import LAPTOP, begin, carry_out, pipeline_of
@@ -413,12 +411,13 @@ def test_after_a_change_each_output_is_current_or_names_it(begun: Begun, name: s
     ("name", "made"),
     [
         ("nothing but the times of all files", []),
-        ("temperatures emptied", []),  # made again when training ends
         ("validation labels exchanged", ["eval", "baseline", "report"]),
         ("best weights", ["eval", "report"]),
-        ("its predictions removed", ["baseline"]),
-        ("the report removed", ["report"]),
         ("an evaluation with other views", ["eval"]),
+        # made again when training ends
+        pytest.param("temperatures emptied", [], marks=pytest.mark.slow),
+        pytest.param("its predictions removed", ["baseline"], marks=pytest.mark.slow),
+        pytest.param("the report removed", ["report"], marks=pytest.mark.slow),
     ],
 )
 def test_the_same_commands_make_again_what_is_stale(begun: Begun, name: str, made) -> None:
@@ -470,7 +469,7 @@ def test_predictions_know_what_they_were_made_from(begun: Begun) -> None:
     run_orn("export", begun.run, begun.folder / "model")
     inputs = recorded_inputs(begun.folder / "model") or {}
     assert inputs["weights"] == (of_eval or {})["weights"]
-    assert not is_current(begun.folder / "model", {**inputs, "weights": "another"})
+    assert why_stale(begun.folder / "model", {**inputs, "weights": "another"})
 
 
 def test_a_comparison_warns_of_an_evaluation_of_other_weights(begun: Begun) -> None:
@@ -509,31 +508,9 @@ def test_removed_weights_that_are_not_the_last_are_trained_again(begun: Begun) -
 def test_removed_results_of_all_folds_are_made_again(tmp_path: Path, commands: list[str]) -> None:
     begun = begin_in(tmp_path, commands, folds=2)
     assert begun.run_all() == ["train", "train"]
-    for folder in (begun.run, begun.run / "baseline"):
-        for name in ("eval-folds.json", "predictions-folds.npz"):
-            content = (folder / name).read_bytes()
-            (folder / name).unlink()
-            assert begun.run_all() == ["train", "train", "report"]
-            assert (folder / name).read_bytes() == content
-
-
-def test_an_estimate_names_the_evaluation_that_will_be_made(begun: Begun, monkeypatch) -> None:
-    """Shards and clips of the tiny world are not those of a job."""
-    nothing = {"frames_to_do": 0, "videos": 0, "videos_to_do": 0, "to_fetch": None}
-    nothing |= {"estimated_seconds": 0.0}
-    for name in ("describe_detection", "describe_clips"):
-        monkeypatch.setattr(estimate, name, lambda *_: nothing)
-    pipeline = begun.pipeline
-    pipeline = replace(pipeline, objects=replace(pipeline.objects, config="mask_rcnn_demo"))
-
-    def remaining() -> list[str]:
-        dataset = load_dataset(pipeline.train.manifest, pipeline.data_root)
-        steps = estimate.with_work(pipeline_steps(pipeline), pipeline, dataset)
-        described = estimate.describe_run(steps, pipeline, dataset)
-        shown = estimate.as_summary(described).text()
-        assert all(step["step"] in shown for step in described["steps"])
-        return [step["step"] for step in described["steps"]]
-
-    assert "eval" not in remaining()
-    exchange_labels(begun.labels, "validation")
-    assert remaining()[-3:] == ["eval", "baseline", "report"]
+    removed = (begun.run / "eval-folds.json", begun.run / "baseline" / "predictions-folds.npz")
+    content = [path.read_bytes() for path in removed]
+    for path in removed:
+        path.unlink()
+    assert begun.run_all() == ["train", "train", "report"]
+    assert [path.read_bytes() for path in removed] == content

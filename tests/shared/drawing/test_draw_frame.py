@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from orn.shared.drawing.draw_frame import (
     DrawnObjects,
     draw_frame,
-    draw_text,
     gray_frame,
 )
 from orn.shared.masks.coco_classes import COCO_CLASSES
@@ -46,9 +45,3 @@ def test_the_best_are_drawn() -> None:
     assert len(DrawnObjects.of(detected(11), score_threshold=0.5)) == 6
     many = DrawnObjects.of(detected(100))
     assert len(many) == 60 and many.scores.min() > 0.39
-
-
-def drawn(text: str, left: int = 4, top: int = 4, *, bold: bool = False) -> NDArray[np.uint8]:
-    picture = np.zeros((40, 120, 3), np.uint8)
-    draw_text(picture, text, left, top, pixels=20, color=(255, 200, 0), bold=bold)
-    return picture

@@ -88,13 +88,3 @@ def test_a_video_that_fails_does_so_alone(tmp_path: Path, caplog: pytest.LogCapt
     assert texts_in(tmp_path) == WHOLE | {"text-000001.txt": ""}
     assert [video.id for result in ran.results for video in result.failed] == ["1"]
     assert caplog.messages.count("video 1 failed: no file") == 1
-
-
-def test_who_works_on_what(tmp_path: Path) -> None:
-    two_gpus = LocalEngine(devices=("cuda:0", "cuda:1"))
-    assert (TWO.own_device, two_gpus.own_device, two_gpus.device_type) == ("cpu", None, "cuda")
-    with (
-        pytest.raises(DetectorError, match="no detector on cuda:0"),
-        two_gpus.ready(Refusing(folder=tmp_path), 1),
-    ):
-        pass  # of a single unit by this process

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.inspection.verify import verify_shard
 from orn.shared.masks import rle
+from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.imports.import_config import FormatName, ImportConfig, ObjectOptions
 from orn.stage1_detect.imports.import_unit import ImportWork
 from orn.stage1_detect.imports.object_table import positions_of
 from orn.stage1_detect.imports.source_videos import find_source_videos
+from tests.worlds.tables import counted_videos
 
 Found = tuple[Sequence[float], bytes, float, int]
 """Box, mask, score and class of a detection, as the file has them."""
@@ -114,3 +117,24 @@ def convert(orn: Any, tmp_path: Path) -> Any:
     """`orn import-objects` of the folder's manifest and masks, into its shards."""
     places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
     return partial(orn, "import-objects", tmp_path / "mine.toml", tmp_path / "masks", *places)
+
+
+@pytest.fixture
+def two_videos(tmp_path: Path) -> Path:
+    """A manifest of the videos a and b, of 12 and 3 frames, 10 a second."""
+    return counted_videos(tmp_path, {"a": 12, "b": 3})
+
+
+@pytest.fixture
+def objects(orn: Any, two_videos: Path, tmp_path: Path) -> Any:
+    """Imports a source for the two videos; gives the summary and the shard, which is whole."""
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards", "--fresh", "--json")
+
+    def run(source: Path, *words: Any, exit_code: int = 0) -> tuple[Any, Shard]:
+        command = ("import-objects", two_videos, source, *places, *words)
+        summary = orn(*command, exit_code=exit_code).json
+        (path,) = (tmp_path / "shards").glob("shard-*")
+        assert verify_shard(path) == []
+        return summary, Shard(path)
+
+    return run

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from orn.inspection.verify import verify_shard
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.imports.import_config import FormatName
@@ -25,23 +23,6 @@ from tests.worlds.videos import write_folder
 
 HEIGHT, WIDTH = 48, 64
 HEADER = "video,frame,x1,y1,x2,y2,class,score"
-
-
-@pytest.fixture
-def objects(orn: Any, tmp_path: Path) -> Callable[..., tuple[Any, Shard]]:
-    """Imports a source for the videos a and b, of 12 and 3 frames, 10 a second; gives the summary
-    and the shard, which is whole."""
-    counted_videos(tmp_path, {"a": 12, "b": 3})
-    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards", "--fresh", "--json")
-
-    def run(source: Path, *words: Any, exit_code: int = 0) -> tuple[Any, Shard]:
-        command = ("import-objects", tmp_path / "mine.toml", source, *places, *words)
-        summary = orn(*command, exit_code=exit_code).json
-        (path,) = (tmp_path / "shards").glob("shard-*")
-        assert verify_shard(path) == []
-        return summary, Shard(path)
-
-    return run
 
 
 def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
@@ -202,7 +183,7 @@ def test_masks_of_coco(objects: Any, orn: Any, tmp_path: Path) -> None:
     assert left_out(summary) == {"unknown class": 1}
     assert len(shard.frame(1)) == 1
     arrays, out = {name: shard.array(name).copy() for name in shard.arrays}, tmp_path / "out.json"
-    words = ("export-objects", tmp_path / "mine.toml", out, "--format", "coco", "--json")
+    words = ("export-objects", tmp_path / "mine.toml", out, "--json")
     report = orn(*words, "--shards", shard.path.parent).json
     assert (report["videos"], report["frames"], report["objects"]) == (1, 3, 5)
     summary, shard = objects(out, "--format", "coco")

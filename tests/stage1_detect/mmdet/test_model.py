@@ -19,7 +19,7 @@ def model(demo_config: Path) -> Any:
 
 
 def load(model: Any, path: Path) -> str:
-    return load_weights(model, path, config_name="the_config").digest
+    return load_weights(model, path, config_name="the_config")[0]
 
 
 def test_weights_of_mmengine_and_bare_ones_are_loaded(model, demo_checkpoint, tmp_path) -> None:

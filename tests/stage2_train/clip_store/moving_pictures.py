@@ -13,12 +13,24 @@ from PIL.Image import fromarray
 from orn.data_manifests.records import Video
 from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.motion import MotionMaps
-from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
+from orn.stage2_train.clip_store.motion_windows import (
+    MotionSequence,
+    MotionWindows,
+    motion_settings,
+)
 from orn.stage2_train.clip_store.surroundings import WatchedFrames
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_pictures
 
 Image = NDArray[np.uint8]
+
+
+def frame_motion(frames: Iterable[Frame]) -> Iterator[tuple[float, MotionMaps]]:
+    """The time of each frame with its motion."""
+    sequence = MotionSequence()
+    for frame in frames:
+        yield from sequence.add(frame)
+    yield from sequence.end()
 
 
 def texture(height: int, width: int, seed: int = 0) -> Image:

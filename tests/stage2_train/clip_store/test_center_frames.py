@@ -15,7 +15,6 @@ from tests.worlds.tables import write_table
 from tests.worlds.videos import write_gray
 
 FRAMES = 40
-RATE = 10
 ROWS = ("video,start,stop,label", "a,0,1,push", "a,0.5,3.2,push", "b,1,1.2,push", "b,9,12,push")
 """Overlapping segments, one of two frames, and one behind the video."""
 

@@ -60,7 +60,7 @@ def test_videos_that_fail_or_change_are_told_and_stored_again(clips, manifest, f
     assert clips("--fresh", "--json").json["bytes"] < report["bytes"]
 
 
-def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest) -> None:
+def test_labeled_times_are_stored_where_segments_have_times(clips, manifest) -> None:
     labels = manifest.parent / "data/films/labels.csv"
     labels.write_text("video,start,stop,label,split\na,0.1,0.2,up,train\nc,0,1,up,train\n")
     manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
@@ -68,6 +68,3 @@ def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest
     assert (report["frames"], report["videos"], report["frames_to_do"]) == ("labeled", 1, 1)
     assert clips("--json").json["frames"] == 1
     assert not ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
-    report = clips("--frames", "all", "--json").json
-    assert (report["videos"], report["frames"]) == (1, 3)
-    assert ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())

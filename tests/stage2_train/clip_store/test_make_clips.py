@@ -12,11 +12,9 @@ from PIL import Image
 
 from orn.data_manifests.records import Video
 from orn.shared.errors import ClipStoreError, ConfigError
-from orn.shared.jobs.plan import UnitPart
 from orn.shared.jobs.run_units import LocalEngine
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.plan_store import units_of
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from tests.worlds.clip_stores import build_clip_store
 from tests.worlds.films import write_store
@@ -140,22 +138,3 @@ def test_only_labeled_times_with_the_places_and_times_of_the_source(videos, tmp_
     build_clip_store(videos, tmp_path / "whole", SETTINGS)
     whole = ClipStore(tmp_path / "whole").frames("group/2")
     np.testing.assert_array_equal(frames.read(np.array([0, 1, 2])), whole.read(np.array([1, 3, 4])))
-
-
-@pytest.mark.parametrize(
-    ("sizes", "processes", "number"),
-    [
-        ([1.0] * 60, 2, [60]),  # a small data set
-        ([10e6] * 100, 1, [25] * 4),
-        ([10e6] * 100, 25, [1] * 100),  # enough for all processes
-        ([10e6, 900e6, 10e6], 1, [1, 1, 1]),  # a video is never divided
-        ([0.0] * 5000, 1, [1250] * 4),
-    ],
-)
-def test_how_videos_are_packed(sizes, processes, number) -> None:
-    parts = [UnitPart(video_id=str(place)) for place in range(len(sizes))]
-    by_id = {str(place): size for place, size in enumerate(sizes)}
-    units = units_of(parts, by_id, first=7, processes=processes)
-    assert [len(unit.parts) for unit in units] == number
-    assert [unit.index for unit in units] == list(range(7, 7 + len(number)))
-    assert [part for unit in units for part in unit.parts] == parts

@@ -9,10 +9,10 @@ from orn.stage2_train.clip_store.motion import (
     map_of_flow,
     reversed_motion,
 )
-from orn.stage2_train.clip_store.motion_windows import frame_motion
 from tests.reference import motion as reference
 from tests.stage2_train.clip_store.moving_pictures import (
     film,
+    frame_motion,
     texture,
     translated,
     turned,

@@ -3,10 +3,11 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
-from orn.stage2_train.clip_store.motion_windows import MotionWindows, frame_motion
+from orn.stage2_train.clip_store.motion_windows import MotionWindows
 from orn.stage2_train.clip_store.store_format import MotionSettings
 from tests.stage2_train.clip_store.moving_pictures import (
     film,
+    frame_motion,
     texture,
     translated,
     with_patch,

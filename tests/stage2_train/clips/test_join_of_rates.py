@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.data_manifests.records import Films
+from orn.data_manifests.records import Films, Video
 from orn.shared.errors import JoinError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
+from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import indices_at_rate
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clips.join import join_split
+from orn.stage2_train.clips.join import check_detections, join_split
 from orn.stage2_train.clips.sampling import ClipRequest
+from orn.stage2_train.clips.windows import observed_parts
 from tests.stage2_train.clips.conftest import whole_video
 from tests.stage2_train.clips.test_rates import clips_of
+from tests.worlds.videos import write_gray
 
 
 @given(
@@ -104,6 +107,15 @@ def test_times_of_long_videos_without_detections_have_no_objects(tiny_world, tmp
     with pytest.raises(JoinError, match="--partial"):
         join_split(dataset, "train", *data)
     assert join_split(dataset, "train", *data, partial=True).segments == (late,)
+    write_gray(tmp_path / "film.mp4", 20)
+    film = Video(id="film", path=tmp_path / "film.mp4")
+    dataset = replace(dataset, videos=(film,))
+    whole = observed_parts(dataset)
+    with pytest.raises(JoinError, match=r"1 of 1 .* video film, worst at 1.9000 s"):
+        check_detections(whole, ["train"], data[1], clip_frames=2)
+    early = {"film": (TimeRange(0, 1.2),)}
+    watched = replace(dataset, films=replace(films, observed=early))
+    check_detections(observed_parts(watched), ["train"], data[1], clip_frames=2)
     made.segments, made.settings = (late,), replace(made.settings, may_lack_objects=True)
     sample = made[ClipRequest(0)]
     assert (~sample.slots.valid.any(axis=1)).tolist() == (sample.seconds > 1.35).tolist()

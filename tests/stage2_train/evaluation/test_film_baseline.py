@@ -83,6 +83,7 @@ def test_a_decoder_of_a_fold_is_fitted_to_the_other_folds(tmp_path):
         probabilities(one.logits, multi_label=False)[:number],
         np.arange(number) / RATE,
         RATE,
+        1 / RATE,
     )
     assert file.films is not None
     assert file.films.films[0].found == tuple(

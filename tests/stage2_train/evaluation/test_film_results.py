@@ -40,7 +40,17 @@ def test_the_films_of_a_fold_are_decoded_by_its_decoder() -> None:
     long = tuple(replace(track, least=(30, 30, 1)) for track in usual)
     films = [
         SimpleNamespace(
-            films=[FilmRow(video=name, group=name, end=8.0, observed=(), true=(), found=())],
+            films=[
+                FilmRow(
+                    video=name,
+                    group=name,
+                    end=8.0,
+                    frame_seconds=0.1,
+                    observed=(),
+                    true=(),
+                    found=(),
+                )
+            ],
             rate=RATE,
         )
         for name in ("a", "b")

@@ -25,7 +25,7 @@ def sharp(labels_T: np.ndarray, number: int = 3) -> np.ndarray:
 def test_intervals_are_found_where_probabilities_are_high():
     tracks = fit_decoder([LABELS] * 4, [(sharp(LABELS), LABELS)] * 4, 3)
     seconds = np.arange(60) / 10
-    found = [*find_intervals(tracks, sharp(LABELS), seconds, 10.0)]
+    found = [*find_intervals(tracks, sharp(LABELS), seconds, 10.0, 0.1)]
     assert [(own.start, own.stop, own.activity) for own in found] == [
         (pytest.approx(2.0), pytest.approx(3.0), 0),
         (pytest.approx(4.5), pytest.approx(5.5), 1),
@@ -38,12 +38,24 @@ def test_several_labels_may_overlap():
     labels[10:40, 0] = labels[30:55, 1] = 1
     chances = np.where(labels > 0, [0.9, 0.8], 0.1)
     tracks = fit_decoder([labels] * 4, [(chances, labels)] * 4, 2)
-    found = [*find_intervals(tracks, chances, np.arange(60) / 10, 10.0)]
+    found = [*find_intervals(tracks, chances, np.arange(60) / 10, 10.0, 0.1)]
     assert [(own.start, own.stop, own.activity) for own in found] == [
         (1.0, pytest.approx(4.0), 0),
         (3.0, pytest.approx(5.5), 1),
     ]
     assert [own.probability for own in found] == pytest.approx([0.9, 0.8])
+
+
+def test_changes_are_at_the_mean_of_the_frames_at_which_they_can_be():
+    tracks = fit_decoder([LABELS] * 4, [(sharp(LABELS), LABELS)] * 4, 3)
+    labels = np.concatenate([LABELS[20:], LABELS[20:30]])  # an interval at each end of the film
+    seconds = np.arange(50) / 5
+    frames = 1 / 25
+    found = [*find_intervals(tracks, sharp(labels), seconds, 5.0, frames)]
+    between = [np.mean([after - number * frames for number in range(5)]) for after in (2, 5, 7, 8)]
+    assert [time for own in found for time in (own.start, own.stop)] == pytest.approx(
+        [0, *between, 10]
+    )
 
 
 def test_a_gap_ends_a_stretch():

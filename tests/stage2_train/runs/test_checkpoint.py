@@ -53,13 +53,6 @@ def checkpoint_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> Check
     )
 
 
-def trained() -> Checkpoint:
-    """The convolution after one step."""
-    network, optimizer = made()
-    step(network, optimizer)
-    return checkpoint_of(network, optimizer)
-
-
 def tensors_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     remembered = optimizer.state_dict()["state"].values()
     return [

@@ -13,9 +13,9 @@ from orn.data_manifests.records import Dataset
 from orn.stage2_train.clips.windows import with_windows
 from orn.stage2_train.runs.staleness import (
     clip_labels,
-    is_current,
     training_change,
     training_labels,
+    why_stale,
 )
 from tests.running import run_orn
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model
@@ -73,10 +73,10 @@ def test_a_change_makes_runs_and_evaluations_stale(manifest, tmp_path, name):
     inputs = {"labels": training_labels(before, recipe)}
     (run / "made_from.json").write_text(json.dumps(inputs))
     again = load_dataset(manifest, tmp_path)
-    assert is_current(run, {"labels": training_labels(again, recipe)})
+    assert why_stale(run, {"labels": training_labels(again, recipe)}) is None
     assert training_change(run, again, recipe) is None
     CHANGES[name](manifest)
     now = load_dataset(manifest, tmp_path)
-    assert not is_current(run, {"labels": training_labels(now, recipe)})
+    assert why_stale(run, {"labels": training_labels(now, recipe)})
     assert training_change(run, now, recipe) == "other training labels"
     assert windows(again) == windows(before) != windows(now)

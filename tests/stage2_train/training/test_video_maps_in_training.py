@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from orn.stage2_train.runs.predictions import load_predictions
 from tests.running import LAPTOP, run_orn
@@ -16,6 +17,7 @@ SETTINGS = (
 RUN = Path("runs/maps")
 
 
+@pytest.mark.slow
 def test_predictions_equal_those_of_stored_maps(small_demo: Path) -> None:
     """But for rounding to float16; without the file of weights, which the run contains."""
     write_video_weights(Path("network.pth"))
