@@ -22,8 +22,9 @@ from orn.shared.echo import json_text
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.jobs.progress import Reporter
+from orn.shared.jobs.progress import Bar, Reporter
 from orn.shared.jobs.workers import terminated_as_interrupted
+from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.runs.trained import OpenedModel
@@ -58,6 +59,7 @@ def predict_films(
     """
     _check(model, config)
     pages = output_paths(config.html, videos, suffix=".html", option="--html")
+    overlays = output_paths(config.overlay, videos)
     failed, films = list[FailedVideo](), dict[str, FilmPrediction]()
     with (
         terminated_as_interrupted(),
@@ -75,6 +77,9 @@ def predict_films(
             try:
                 with open_objects(video, lambda _: None) as (listed, detections):
                     films[video.id] = predict_film(model, listed, detections, described)
+                    if overlay := overlays.get(video.id):
+                        own = detections.video(listed.id)
+                        _draw(overlay, model, listed, films[video.id], own, bar)
             except VIDEO_ERRORS as err:
                 logger.warning("video %s failed: %s", video.id, err)
                 reason = err.reason if err.where == str(video.path) else str(err)
@@ -102,10 +107,26 @@ def _check(model: OpenedModel, config: PredictConfig) -> None:
     for name, is_given in (
         ("--window", config.window is not None),
         ("--pairs", config.pairs > 0),
-        ("--overlay", config.overlay is not None),
     ):
         if is_given:
             raise ConfigError(f"{model.path}: a model of intervals has no {name}; omit it")
+
+
+def _draw(
+    path: Path,
+    model: OpenedModel,
+    video: Video,
+    film: FilmPrediction,
+    detections: VideoDetections,
+    bar: Bar,
+) -> None:
+    """Write the overlay video of a film."""
+    from orn.prediction.prediction_overlay import draw_intervals  # needs a second for OpenCV
+
+    draw_intervals(
+        *(path, model, video, film, detections),
+        drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
+    )
 
 
 def _table(film: FilmPrediction) -> Summary:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
+from orn.prediction.film_prediction import FilmPrediction
 from orn.prediction.prediction import PredictedVideo, objects_at
 from orn.shared.drawing.draw_frame import draw_text
 from orn.shared.drawing.mp4 import write_film
@@ -118,6 +119,58 @@ def draw_windows(
         )
 
     _draw(path, model, predicted.video, predicted.detections, caption, drawn)
+
+
+def draw_intervals(
+    path: Path,
+    model: OpenedModel,
+    video: Video,
+    film: FilmPrediction,
+    detections: VideoDetections,
+    *,
+    drawn: Callable[[int], None] = lambda num_pictures: None,
+) -> None:
+    """Write the overlay video of a long video atomically: the intervals that hold at each time,
+    and the most probable outputs.
+
+    Args:
+        path: MP4 file to write.
+        model: model that found the intervals.
+        video: the video.
+        film: its intervals.
+        detections: its objects.
+        drawn: called with the number of drawn frames after each frame.
+
+    Raises:
+        VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
+        ShardFormatError: if detections are damaged.
+    """
+    shown = dict.fromkeys(own.activity for own in film.intervals)
+    colors = {activity: activity_color(index) for index, activity in enumerate(shown)}
+    note = _note(model)
+
+    def caption(seconds: float) -> _Caption:
+        holding = [own for own in film.intervals if own.start <= seconds < own.stop]
+        held = {own.activity for own in holding}
+        chances_A = film.probabilities[max(bisect_right(film.seconds, seconds) - 1, 0)]
+        names = (f"{film.classes[own.activity]} {own.probability:.0%}" for own in holding)
+        return _Caption(
+            predicted=", ".join(names) or "-",
+            color=colors[holding[0].activity] if holding else _GRAY,
+            bars=[
+                _Bar(
+                    text=f"{model.classes[label]} {chances_A[label]:.0%}",
+                    chance=float(chances_A[label]),
+                    color=colors.get(label, _GRAY),
+                    is_predicted=label in held,
+                )
+                for label in np.argsort(-chances_A, kind="stable")[:_BARS].tolist()
+            ],
+            texts=note,
+            clip=None,
+        )
+
+    _draw(path, model, video, detections, caption, drawn)
 
 
 def _note(model: OpenedModel) -> list[str]:

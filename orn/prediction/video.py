@@ -84,10 +84,19 @@ def windows_of(
     windows_F = (usable_F - first) / window
     numbers = np.unique(np.floor([windows_F, windows_F + _ROUNDING]))
     edges = [(number, number + 1) for number in numbers[numbers < count].tolist()]
-    ranges = [TimeRange(first + window * start, first + window * stop) for start, stop in edges]
+    ranges = [
+        TimeRange(_microseconds(first + window * start), _microseconds(first + window * stop))
+        for start, stop in edges
+    ]
     ranges.append(TimeRange(end - window, end))
     rows = [interval.rows(usable_F) for interval in ranges]
     return [times for times, (begin, stop) in zip(ranges, rows, strict=True) if begin < stop]
+
+
+def _microseconds(seconds: float) -> float:
+    """Return a time in whole microseconds, not after it, so that a frame at this time belongs to
+    the window that starts there."""
+    return float(np.floor(seconds * 1e6 + 1e-3) / 1e6)
 
 
 def predict_video(

@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from orn.shared.video.read import read_frames
 from tests.running import run_python
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "longworld"
@@ -126,6 +128,20 @@ def test_a_timeline_shows_each_film(films):
     ran = run_python("-P", "-m", "orn", *words, folder=films, exit_code=None)
     assert ran.exit_code == 2 and "a folder for 2 videos" in ran.stderr
     assert not (films / "one.html").exists()
+
+
+def test_a_film_with_objects_shows_the_intervals_that_hold(films):
+    """The strip above its frames has the color of an activity where one is, else gray."""
+    name = "world/videos/drawer-00.mp4"
+    words = (name, *OBJECTS, "--csv", "drawn.csv", "--overlay", "drawn.mp4")
+    orn(films, "predict", str(run_of(films)), *words)
+    with (films / "drawn.csv").open(newline="") as table:
+        spans = [(float(row["start"]), float(row["stop"])) for row in csv.DictReader(table)]
+    frames = [*read_frames(films / "drawn.mp4")]
+    assert len(frames) == len([*read_frames(films / name)])
+    is_colored = [bool(np.ptp(frame.image[2, 2].astype(int)) > 20) for frame in frames]
+    assert is_colored == [any(a <= own.seconds < b for a, b in spans) for own in frames]
+    assert {True, False} == set(is_colored)
 
 
 def test_probabilities_are_written_at_each_described_time(films):
