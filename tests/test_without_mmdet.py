@@ -59,7 +59,7 @@ def test_an_own_detector_runs_from_videos_to_predictions(tmp_path: Path) -> None
 
     video = next(iter(videos.values()))
     (line, *_) = orn("predict", "run", video, *own, "--json").lines
-    assert line["kind"] in ("window", "segment")
+    assert line["kind"] == "window"
     message = orn("predict", "run", video, exit_code=1).stderr
     assert "pass --detector FILE.py:NAME" in message
     other = tmp_path / "other.py"
@@ -85,7 +85,7 @@ def test_torchvision_detects_trains_and_predicts(tmp_path: Path) -> None:
     recorded = json.loads((tmp_path / "run" / "config.json").read_text())["detector"]
     assert (recorded["config_name"], len(recorded["class_names"])) == (NAMES[0], 80)
     (line, *_) = orn("predict", "run", video, *weights, "--json").lines
-    assert line["kind"] in ("window", "segment")
+    assert line["kind"] == "window"
 
 
 def test_doctor_lists_what_is_missing_and_what_still_works(tmp_path: Path) -> None:
