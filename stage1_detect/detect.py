@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.load import load_dataset
+from orn.data_manifests.load import files_of, load_dataset
 from orn.data_manifests.records import Dataset
 from orn.shared.devices import devices_of_workers, usual_batch_size
 from orn.shared.estimates import BYTES, estimated_seconds
@@ -34,6 +35,7 @@ from orn.stage1_detect.detect_unit import Detector, DetectWork
 from orn.stage1_detect.own_detector import (
     load_own,
     load_own_once,
+    own_file,
     own_name,
     own_settings,
 )
@@ -160,7 +162,10 @@ def _read_inputs(config: DetectConfig, data: Dataset | None = None) -> _Inputs:
             first_few(data.missing),
         )
     folder = config.out or default_folder("shards", data.name)
-    SHARD_FILES.check_folder(folder, fresh=config.fresh)
+    own = own_file(config.detector)[0] if isinstance(config.detector, str) else None
+    given = (Path(path) for path in (config.config, config.checkpoint, own) if path)
+    reads = chain(given, files_of(config.dataset, config.data_root))
+    SHARD_FILES.check_folder(folder, reads=reads, fresh=config.fresh)
     engine = _engine(config)
     model, checkpoint = own_name(config.detector), None
     if config.detector is None:

@@ -2,13 +2,13 @@
 options and the manifest, which is created for a table that has none."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.check import split_advice
-from orn.data_manifests.load import data_root_of, load_dataset, load_manifest
+from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import (
     NewConfig,
@@ -115,6 +115,16 @@ class Pipeline:
         begin_output_folder(self.run, RUN_MARKER)
         begin_output_folder(self.run / BASELINE_NAME, BASELINE_MARKER)
 
+    def reads(self) -> Iterator[Path]:
+        """Yield the files that the pipeline reads."""
+        files: list[str | Path | None] = [self.train.recipe]
+        if isinstance(self.objects, ImportConfig):
+            yield self.objects.source
+        else:
+            files += [self.objects.config, self.objects.checkpoint]
+        yield from (Path(name) for name in files if name and Path(name).is_file())
+        yield from files_of(self.train.manifest, self.data_root)
+
     def earlier(self) -> tuple[EarlierResults, ...]:
         """Return what `--fresh` removes: shards, clip store and run; empty without it.
 
@@ -125,10 +135,11 @@ class Pipeline:
             check_output_folder(self.run, marker=RUN_MARKER)
             return ()
         assert self.clips.out is not None
+        reads = tuple(self.reads())
         earlier = (
-            SHARD_FILES.earlier(self.shards),
-            CLIP_FILES.earlier(self.clips.out),
-            earlier_run(self.run),
+            SHARD_FILES.earlier(self.shards, reads=reads),
+            CLIP_FILES.earlier(self.clips.out, reads=reads),
+            earlier_run(self.run, reads=reads),
         )
         return tuple(results for results in earlier if results.files)
 

@@ -154,7 +154,7 @@ def run_pipeline(pipeline: Pipeline, steps: Sequence[Step], reporter: Reporter =
     """
     if pipeline.objects.fresh:
         with locked(pipeline.run / LAST_NAME, job="orn train"):
-            earlier_run(pipeline.run).remove()
+            earlier_run(pipeline.run, reads=pipeline.reads()).remove()
     pipeline.begin()
     if pipeline.folds:
         paths = [Path(training.manifest) for training in pipeline.trainings.values()]

@@ -7,7 +7,7 @@
   the same command.
 - Two outputs are different files.
 - `--fresh` removes only files that the command writes, and only from a folder with its marker that
-  is not a link, and not the current folder or one above it.
+  is not a link, not the current folder or one above it, and neither an input nor above one.
 - A job resumes in a folder only if its settings agree with those recorded there.
 """
 
@@ -159,6 +159,7 @@ def earlier_results(
     files: Iterable[Path],
     *,
     marker: Marker,
+    reads: Iterable[str | Path | None] = (),
 ) -> EarlierResults:
     """Return what a command with `--fresh` removes from a folder, which may be new or empty.
 
@@ -166,17 +167,22 @@ def earlier_results(
         folder: the output.
         files: files in the folder that the command writes; iterated only if the folder is marked.
         marker: marker of a folder of an earlier run.
+        reads: files and folders that the command reads, which need not exist.
 
     Raises:
         ConfigError: if the folder violates a rule of this module.
     """
-    if _folder_status(folder) is None:
+    status = _folder_status(folder)
+    if status is None:
         return EarlierResults(folder=folder, files=())
     if folder.is_symlink():
         raise _kept(folder, "a link")
     real = os.path.realpath(folder)
     if Path(os.path.realpath(os.curdir)).is_relative_to(real):
         raise _kept(folder, "the current folder or one above it")
+    for read in (Path(path) for path in reads if path):
+        if _is_same(status, read) or Path(os.path.realpath(read)).is_relative_to(real):
+            raise _kept(folder, f"a folder with {path_text(read)}, which this command reads")
     if not marker.is_in(folder):
         first = _first_name(folder)
         if first is not None:

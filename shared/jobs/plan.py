@@ -259,22 +259,25 @@ class OutputFolder:
         """Return the units without a file in the folder, in order."""
         return tuple(unit for unit in units if not self.path(folder, unit.index).exists())
 
-    def check_folder(self, folder: Path, *, fresh: bool = False) -> None:
+    def check_folder(
+        self, folder: Path, *, reads: Iterable[Path] = (), fresh: bool = False
+    ) -> None:
         """Check an output folder before a job.
 
         Args:
             folder: the output.
-            fresh: whether the job removes earlier results.
+            reads: files that the job reads; iterated only if it removes earlier results.
+            fresh: whether it removes them.
 
         Raises:
             ConfigError: if the folder contains other files, or must not be emptied.
         """
         if fresh:
-            self.earlier(folder)
+            self.earlier(folder, reads=reads)
         else:
             check_output_folder(folder, marker=self.marker, pattern=self.pattern)
 
-    def earlier(self, folder: Path) -> EarlierResults:
+    def earlier(self, folder: Path, *, reads: Iterable[Path] = ()) -> EarlierResults:
         """Return the results of an earlier job; see `earlier_results`."""
         numbered = (
             path for path in sorted(folder.glob(self.pattern)) if self._number(path).isdecimal()
@@ -282,7 +285,7 @@ class OutputFolder:
         beside = (folder / name for name in (self.index, SUMMARY_NAME, SHARES_NAME))
         there = filter(os.path.lexists, beside)
         files = (*numbered, *there, folder / self.plan)  # the marker is removed last
-        return earlier_results(folder, files, marker=self.marker)
+        return earlier_results(folder, files, marker=self.marker, reads=reads)
 
     def saved_plan(self, folder: Path) -> Plan | None:
         """Return the plan in a folder; None if there is neither a plan nor a file.

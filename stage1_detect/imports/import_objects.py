@@ -6,11 +6,13 @@ import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.load import (
     data_root_of,
+    files_of,
     load_listing,
     load_manifest,
     locate_videos,
@@ -103,7 +105,8 @@ def describe_import(config: ImportConfig) -> dict[str, Any]:
 def _folder(config: ImportConfig) -> Path:
     """Return the output folder, after checking its contents."""
     folder = config.out or default_folder("shards", load_manifest(config.dataset).name)
-    SHARD_FILES.check_folder(folder, fresh=config.fresh)
+    reads = chain((config.source,), files_of(config.dataset, config.data_root))
+    SHARD_FILES.check_folder(folder, reads=reads, fresh=config.fresh)
     return folder
 
 

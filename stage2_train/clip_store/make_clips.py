@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from orn.data_manifests.load import load_dataset
+from orn.data_manifests.load import files_of, load_dataset
 from orn.data_manifests.records import Dataset, Video
 from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import usable_cores
@@ -116,7 +116,8 @@ def _store_request(config: ClipsConfig, dataset: Dataset | None = None) -> Store
     ranges = _ranges(config, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = config.out or default_folder("clips", dataset.name)
-    CLIP_FILES.check_folder(path, fresh=config.fresh)
+    reads = files_of(config.manifest, config.data_root)
+    CLIP_FILES.check_folder(path, reads=reads, fresh=config.fresh)
     size = config.size or (dataset.clip_height, dataset.clip_width)
     settings = StoreSettings(size=size, rate=config.rate)
     if config.backbone is not None:

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,9 +111,9 @@ def result_paths(run: Path, name: str) -> tuple[Path, Path]:
     return run / f"eval-{name}.json", run / f"predictions-{name}.npz"
 
 
-def earlier_run(run: Path) -> EarlierResults:
+def earlier_run(run: Path, *, reads: Iterable[Path] = ()) -> EarlierResults:
     """Return the results in a run folder, without its marker; see `earlier_results`."""
-    return earlier_results(run, _results_of(run), marker=RUN_MARKER)
+    return earlier_results(run, _results_of(run), marker=RUN_MARKER, reads=reads)
 
 
 def _results_of(run: Path, patterns: Sequence[str] = _WRITTEN) -> Iterator[Path]:

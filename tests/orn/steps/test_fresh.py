@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.stage2_train.runs.run_folder import RUN_MARKER, earlier_run
 from orn.steps.open_pipeline import open_pipeline
@@ -98,6 +100,11 @@ def test_what_is_removed_is_listed_before_and_nothing_else_is(data, workspace) -
         dataset="mini.toml", data_root=Path("data"), config="mask_rcnn_demo", run=run, fresh=True
     )
     pipeline, _ = open_pipeline(request)
+    (run / "recipe.toml").write_text("")
+    reading = replace(pipeline.train, recipe=str(run / "recipe.toml"))
+    with pytest.raises(ConfigError, match="which this command reads"):
+        replace(pipeline, train=reading).earlier()
+    (run / "recipe.toml").unlink()
     for earlier in pipeline.earlier():
         earlier.remove()
     assert sorted(path.name for path in run.iterdir()) == ["notes.txt", "run.json"]

@@ -126,15 +126,17 @@ def test_earlier_results_are_the_files_of_a_marked_folder(tmp_path: Path) -> Non
         ("link", "a link"),
         (".", "the current folder"),
         ("above", "the current folder or one above"),
+        ("run", "which this command reads"),
         ("mine", "without the made.json"),
     ],
 )
 def test_what_fresh_never_empties(tmp_path, name, got, monkeypatch) -> None:
-    for place in (".", "above"):
+    for place in (".", "above", "run"):
         begin_output_folder(tmp_path / place, MARKER)
-    _link(tmp_path / "link", tmp_path / "above")
+    _link(tmp_path / "link", tmp_path / "run")
+    reads = [_file(tmp_path / "run" / "videos" / "film.mp4")]
     _file(tmp_path / "mine" / MARKER.name, b'{"format": "theirs"}')
     (tmp_path / "above" / "current").mkdir()
     monkeypatch.chdir(tmp_path / "above" / "current" if name == "above" else tmp_path)
     with pytest.raises(ConfigError, match=got):
-        earlier_results(tmp_path / name, [], marker=MARKER)
+        earlier_results(tmp_path / name, [], marker=MARKER, reads=reads)
