@@ -116,14 +116,19 @@ def test_invalid_times_of_what_was_looked_at_are_refused_in_one_line(new, row):
 
 
 def test_a_table_of_many_rows_is_read_and_one_overlap_in_it_is_found(new, tmp_path, write, orn):
-    rows = [f"one.mp4,{at}.1,{at}.9,{('open', 'close')[at % 2]}" for at in range(30_000)]
+    rows = [f"one.mp4,{at}.1,{at}.9,{('open', 'close')[at % 2]}" for at in range(100_000)]
     text = "video,start,stop,label\n" + "\n".join(rows)
     new(text + "\ntwo.mp4,1,2,open\n")
-    assert len(load_dataset("films.toml", tmp_path).segments) == 30_001
-    write(tmp_path / "films" / "labels.csv", text + "\none.mp4,20000.5,20000.8,close\n")
+    assert len(load_dataset("films.toml", tmp_path).segments) == 100_001
+    write(tmp_path / "films" / "labels.csv", text + "\none.mp4,50000.5,50000.8,close\n")
     checked = orn("manifest", "check", "films.toml", exit_code=1)
     (line,) = [own for own in checked.stdout.splitlines() if "problem" in own]
-    assert "20000.1 to 20000.9" in line
+    assert "50000.1 to 50000.9" in line
+
+
+def test_epic_has_a_manifest_of_intervals():
+    manifest = load_manifest("epic-intervals")
+    assert manifest.kind == "intervals" and manifest.labels == load_manifest("epic").labels
 
 
 @pytest.mark.parametrize(("seconds", "rate"), [(0.6, 10), (4.0, 5), (60.0, 1)])

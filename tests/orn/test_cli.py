@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -41,6 +42,16 @@ def run(monkeypatch: pytest.MonkeyPatch, add_command) -> Callable[..., "click.te
         return CliRunner().invoke(cli.orn, [*options, "probe"])
 
     return run_command
+
+
+def test_help_lists_every_command_under_its_heading(orn) -> None:
+    text = orn("--help").stdout.splitlines()
+    assert len(text) <= 48
+    lines = iter(text)
+    for heading, section in cli.COMMANDS.items():
+        assert f"{heading}:" in lines
+        for words, (_, text) in section.items():
+            assert any(re.fullmatch(rf"  {words} +{re.escape(text)}", line) for line in lines)
 
 
 def test_no_help_imports_anything_heavy() -> None:

@@ -16,5 +16,7 @@ def test_counts(shard: Path) -> None:
     assert (first["id"], first["frames"], first["detections"]) == ("kitchen/a", 3, 3)
     assert (second["id"], second["frames"], second["detections"]) == ("b", 2, 1)
     assert (first["first_frame"], first["seconds"]) == (5, [0.5, 0.7])
+    assert summary["format_version"] == 2
+    assert summary["detector"]["thresholds"] == {"score": 0.05}
     assert summary["failed"] == [{"id": "broken\x1b", "reason": "no frame decoded"}]
     assert dict(summary_facts(summary))["frame rate"] == "every frame"

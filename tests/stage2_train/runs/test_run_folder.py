@@ -5,7 +5,22 @@ import os
 import shutil
 from pathlib import Path
 
-from orn.stage2_train.runs.run_folder import append_jsonl, newest_run, read_jsonl
+import torch
+
+from orn.stage2_train.runs.run_folder import append_jsonl, newest_run, read_jsonl, record_start
+
+
+def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    record_start(run, threads=3, precision="fp32")
+    record_start(run, threads=1, precision="bf16")
+    start, resumed = read_jsonl(run / "starts.jsonl")
+    assert start["versions"]["numpy"]
+    assert start["command"]
+    assert (start["threads"], resumed["threads"]) == (3, 1)
+    assert "commit" in start
+    assert start["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    assert start["time"].endswith("+00:00")
 
 
 def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
