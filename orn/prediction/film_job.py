@@ -121,7 +121,7 @@ def _draw(
     bar: Bar,
 ) -> None:
     """Write the overlay video of a film."""
-    from orn.prediction.prediction_overlay import draw_intervals  # needs a second for OpenCV
+    from orn.prediction.prediction_overlay import draw_intervals  # imports OpenCV
 
     draw_intervals(
         *(path, model, video, film, detections),

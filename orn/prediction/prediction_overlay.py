@@ -153,13 +153,13 @@ def draw_intervals(
         holding = [own for own in film.intervals if own.start <= seconds < own.stop]
         held = {own.activity for own in holding}
         chances_A = film.probabilities[max(bisect_right(film.seconds, seconds) - 1, 0)]
-        names = (f"{film.classes[own.activity]} {own.probability:.0%}" for own in holding)
+        names = (_percent(film.classes[own.activity], own.probability) for own in holding)
         return _Caption(
             predicted=", ".join(names) or "-",
             color=colors[holding[0].activity] if holding else _GRAY,
             bars=[
                 _Bar(
-                    text=f"{model.classes[label]} {chances_A[label]:.0%}",
+                    text=_percent(model.classes[label], chances_A[label]),
                     chance=float(chances_A[label]),
                     color=colors.get(label, _GRAY),
                     is_predicted=label in held,
@@ -171,6 +171,10 @@ def draw_intervals(
         )
 
     _draw(path, model, video, detections, caption, drawn)
+
+
+def _percent(name: str, chance: float) -> str:
+    return f"{name} {100 * chance:.0f} %"
 
 
 def _note(model: OpenedModel) -> list[str]:

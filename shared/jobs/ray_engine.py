@@ -123,8 +123,8 @@ def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
     except (OSError, OverflowError, ValueError, RuntimeError) as err:
         where = f"at {address}" if address else "on this machine"
         raise ConfigError(
-            f"no Ray cluster {where} ({err}); start one, or correct RAY_ADDRESS: ray "
-            "start --head --port 6379, and on every other machine: ray start --address HOST:6379"
+            f"no Ray cluster {where} ({err}); correct RAY_ADDRESS, or start a cluster: ray start "
+            "--head --port 6379, and on every other machine: ray start --address HOST:6379"
         ) from err
     try:
         yield

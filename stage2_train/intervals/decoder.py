@@ -183,8 +183,8 @@ def find_intervals(
         frame_seconds: seconds from a frame of the video to the next.
     """
     found: list[Interval] = []
-    borders = seconds_T - max(1 / rate - frame_seconds, 0) / 2
-    borders = np.array([seconds_T[0], *borders[1:], seconds_T[-1] + 1 / rate])
+    late = max(1 / rate - frame_seconds, 0) / 2
+    borders = np.array([seconds_T[0], *(seconds_T[1:] - late), seconds_T[-1] + 1 / rate])
     are_alone = len(tracks) == probabilities_TA.shape[1]
     for number, track in enumerate(tracks):
         own_TK = _both(probabilities_TA, number) if are_alone else probabilities_TA
