@@ -1,7 +1,9 @@
 """`orn predict --html`, in a real browser."""
 
+import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -10,6 +12,7 @@ from orn.prediction.prediction_page import PredictionPage
 from orn.prediction.video import predict_video
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.render import LARGEST_PAGE_BYTES
+from orn.shared.video.read import VideoReader
 from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.orn.prediction.conftest import (
@@ -19,6 +22,7 @@ from tests.orn.prediction.conftest import (
     turned,
     with_classes,
 )
+from tests.worlds.films import RATE
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -68,6 +72,24 @@ def test_it_opens_without_an_error_and_lanes_lead_to_cards(chromium: Any, path: 
         until(page, "location.hash === '#v2'")
         page.locator("summary").click()
         assert "logit drop" in page.inner_text("details")
+
+
+def test_a_picture_is_a_frame_with_its_own_objects(trained, tmp_path, monkeypatch) -> None:
+    readers: list[Mock] = []
+
+    def recorded_reader(*words: Any, **options: Any) -> Mock:
+        readers.append(Mock(wraps=VideoReader(*words, **options)))
+        return readers[-1]
+
+    monkeypatch.setattr("orn.prediction.prediction_page.VideoReader", recorded_reader)
+    model, out = open_model(trained.run, device="cpu"), tmp_path / "out.html"
+    with first_video(trained, model) as (video, detections):
+        recorded = Mock(wraps=detections.video(video.id))
+        page_of(model, trained, turned, detections=recorded).write(out)
+    rows = [call.args[0] for call in recorded.frame.call_args_list]
+    assert rows == [reader.frame.call_args.args[0] for reader in readers]
+    times = re.findall(r"The frame at ([\d.]+) s", out.read_text())
+    assert rows == [round(RATE * float(seconds)) for seconds in times] and len(rows) >= 2
 
 
 def test_arrow_keys_lead_through_the_windows(chromium: Any, trained, tmp_path) -> None:
