@@ -83,11 +83,13 @@ def test_results_of_others_end_it_before_anything_is_removed(data: Path, place: 
 
 
 def test_what_is_removed_is_listed_before_and_nothing_else_is(data, workspace) -> None:
-    """The notes in a run folder stay."""
+    """The notes in a run folder stay, and a folder of theirs with the name of a fold."""
     run_orn("detect", "mini.toml", "--data", "data", "--config", "mask_rcnn_demo", "--limit", 2)
     run = Path(workspace["--run"] + "-of-mine")
     run_orn("train", *words_of(workspace | {"--run": str(run)}), "--max-steps", 1)
     (run / "notes.txt").write_text("mine")
+    (run / "fold-9").mkdir()
+    (run / "fold-9" / "config.json").write_text("{}")
     own = {
         name: workspace[name] for name in ("manifest", "--data", "--recipe", "--shards", "--clips")
     }
@@ -107,6 +109,7 @@ def test_what_is_removed_is_listed_before_and_nothing_else_is(data, workspace) -
     (run / "recipe.toml").unlink()
     for earlier in pipeline.earlier():
         earlier.remove()
-    assert sorted(path.name for path in run.iterdir()) == ["notes.txt", "run.json"]
+    assert sorted(path.name for path in run.iterdir()) == ["fold-9", "notes.txt", "run.json"]
+    assert (run / "fold-9" / "config.json").is_file()
     assert not list(Path("shards/mini").iterdir())
     assert not earlier_run(run).files
