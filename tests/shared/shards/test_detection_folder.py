@@ -67,6 +67,7 @@ def test_a_long_video_is_joined(folder: Path) -> None:
     detections = DetectionFolder(folder)
     video = detections.video("long")
     np.testing.assert_array_equal(detections.seconds_of(["long"])["long"], video.seconds)
+    assert [*detections.digests(["long"])] == [f"shard-00000{i}.zarr.zip" for i in (1, 2, 3)]
     assert video.video.frames == video.num_frames == 47
     assert video.frame_indices.tolist() == list(range(47))
     for row in (0, 19, 20, 39, 40, 46):
