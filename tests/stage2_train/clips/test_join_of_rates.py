@@ -71,8 +71,11 @@ def test_gaps_in_time_stamps_lose_no_segment(tiny_world, tmp_path) -> None:
     film = {"film": [(row, seconds_F[row], blocks(height=9, width=9)) for row in range(0, 48, 8)]}
     write_shard(tmp_path / "shard-000000.zarr.zip", film, size=(9, 9), source_digest="sha256:1")
     dataset = replace(tiny_world.dataset, segments=(whole_video("film"),))
-    joined = join_split(dataset, "train", ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
+    detections = DetectionFolder(tmp_path)
+    joined = join_split(dataset, "train", ClipStore(tmp_path / "clips"), detections)
     assert joined.segments == dataset.segments
+    rows_F = detections.video("film").nearest_rows(seconds_F, video_F=seconds_F)
+    assert {*rows_F.tolist()} == {*range(6)}
 
 
 def test_rows_behind_the_last_masks_are_the_last() -> None:
