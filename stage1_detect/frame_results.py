@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections, clip_boxes
-from orn.shared.masks.rules import widened_boxes
+from orn.shared.masks.validate import widened_boxes
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 
 _MASK_THRESHOLD = 0.5

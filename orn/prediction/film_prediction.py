@@ -32,7 +32,7 @@ from orn.stage2_train.intervals.decoder import find_intervals
 from orn.stage2_train.intervals.film_features import BLOCK
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.parts.temperatures import PartLogits
+from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import check_detector_classes

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orn.prediction.film_prediction import FilmPrediction
-from orn.prediction.prediction import WindowPrediction
+from orn.prediction.prediction_records import WindowPrediction
 from orn.shared.errors import (
     SOME_FAILED,
     CheckpointError,

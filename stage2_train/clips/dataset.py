@@ -29,7 +29,7 @@ from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import check_crop
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideo
-from orn.stage2_train.clips.objects import (
+from orn.stage2_train.clips.object_slots import (
     PERSON,
     ClipSlots,
     FrameObjects,

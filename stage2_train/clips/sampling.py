@@ -24,7 +24,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import VideoShards
 from orn.stage2_train.clip_store.center_frames import borders, center_frames, middles
 from orn.stage2_train.clip_store.crop import CropWindow, center_window, random_window
-from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, with_persons_first
+from orn.stage2_train.clips.object_slots import FrameObjects, SlotSettings, with_persons_first
 from orn.stage2_train.settings.recipe import DataRecipe
 
 logger = logging.getLogger(__name__)

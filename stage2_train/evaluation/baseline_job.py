@@ -25,11 +25,11 @@ from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.usable_segments import JoinedSplit
+from orn.stage2_train.evaluation.decode_films import film_rows, training_labels_of_windows
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
 from orn.stage2_train.evaluation.film_baseline import FilmFold, results_of_baseline
-from orn.stage2_train.evaluation.film_results import film_rows, training_labels_of_windows
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.split_figures import with_groups
 from orn.stage2_train.parts.clip_statistics import map_statistics, read_maps

@@ -21,15 +21,15 @@ from orn.shared.devices import choose_device
 from orn.shared.echo import is_first_process
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.usable_segments import JoinedSplit
+from orn.stage2_train.evaluation.decode_films import training_labels_of_windows, with_decoder
 from orn.stage2_train.evaluation.evaluate import predict_parts
 from orn.stage2_train.evaluation.evaluate_folds import fold_temperatures
-from orn.stage2_train.evaluation.film_results import training_labels_of_windows, with_decoder
 from orn.stage2_train.parts import TEMPERATURES_NAME
+from orn.stage2_train.parts.fit_temperatures import fit_temperatures
 from orn.stage2_train.parts.temperatures import (
     NOT_FITTED,
     Temperatures,
-    fit_temperatures,
     load_temperatures,
     write_temperatures,
 )

@@ -18,7 +18,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.evaluation.bootstrap import paired_differences
-from orn.stage2_train.evaluation.film_pairs import paired_films
+from orn.stage2_train.evaluation.compare_films import paired_films
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.evaluation.split_figures import interval_facts, segments_of_metrics
 from orn.stage2_train.runs.eval_file import read_eval

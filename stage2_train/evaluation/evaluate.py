@@ -24,21 +24,19 @@ from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.batches import LoaderSettings
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
-from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.calibration import calibration_values
+from orn.stage2_train.clips.usable_segments import JoinedSplit
+from orn.stage2_train.evaluation.calibration_error import calibration_values
 from orn.stage2_train.evaluation.controls import control_values, predict_changed
-from orn.stage2_train.evaluation.eval_config import EvalConfig
-from orn.stage2_train.evaluation.film_results import (
+from orn.stage2_train.evaluation.decode_films import (
     results_of_films,
     usual_decoder,
 )
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
-from orn.stage2_train.parts.temperatures import (
-    FEWEST_SEGMENTS,
-    cross_fitted,
-)
+from orn.stage2_train.parts.fit_temperatures import cross_fitted
+from orn.stage2_train.parts.temperatures import FEWEST_SEGMENTS
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.find_run import chosen_run

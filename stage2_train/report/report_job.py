@@ -19,8 +19,8 @@ from orn.shared.text_summary import Outcome
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds
-from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
-from orn.stage2_train.report.measured import Measured, load_measured
+from orn.stage2_train.report.eval_results import Measured, load_measured
+from orn.stage2_train.report.explained_clips import EvaluatedRun, explain_clips
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.find_run import chosen_run

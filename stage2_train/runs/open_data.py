@@ -30,14 +30,14 @@ from orn.stage2_train.clip_store.store_format import (
     StoreSettings,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.join import (
+from orn.stage2_train.clips.object_slots import SlotSettings
+from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
+from orn.stage2_train.clips.usable_segments import (
     JoinedSplit,
     check_detections,
     check_rates,
     join_split,
 )
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.clips.windows import (
     end_of_video,
     observed_parts,

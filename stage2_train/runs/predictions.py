@@ -20,7 +20,7 @@ from orn.shared.data_files import open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.text import command_line, path_text, truncate
-from orn.stage2_train.parts.temperatures import PartLogits
+from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.settings.names import (
     CHANGES,
     FILM_HEAD,

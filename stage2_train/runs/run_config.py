@@ -33,7 +33,7 @@ from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import Marker, check_same_job, differences
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, path_text
 from orn.stage2_train.clip_store.store_format import StoreSettings

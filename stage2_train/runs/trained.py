@@ -18,7 +18,7 @@ from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_objects import FilmStatistics
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead, read_film_head
+from orn.stage2_train.intervals.stored_film_head import FittedFilmHead, read_film_head
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork

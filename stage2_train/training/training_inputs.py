@@ -21,8 +21,8 @@ from orn.shared.text_summary import text_of
 from orn.stage2_train.clip_store.clips_config import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clips.dataset import check_objects
-from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.sampling import classes_when_flipped
+from orn.stage2_train.clips.usable_segments import JoinedSplit
 from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.open_data import (
     OpenedData,

@@ -11,7 +11,7 @@ import pytest
 
 from orn.data_manifests.records import METRICS, Task, Video
 from orn.prediction.detecting import objects_in
-from orn.prediction.prediction import WindowPrediction
+from orn.prediction.prediction_records import WindowPrediction
 from orn.stage2_train.runs.predictions import probabilities
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn

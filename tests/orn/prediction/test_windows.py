@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.prediction.prediction import WindowPrediction
-from orn.prediction.video import windows_of
+from orn.prediction.predict_windows import windows_of
+from orn.prediction.prediction_records import WindowPrediction
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.report.shown_clip import ShownClip

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orn.shared.errors import CheckpointError, PipelineError
-from orn.shared.jobs.steps import Step, run_steps
+from orn.shared.jobs.run_steps import Step, run_steps
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors

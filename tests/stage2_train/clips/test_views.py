@@ -9,10 +9,10 @@ from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules
+from orn.shared.masks.validate import ClassRules
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.clips.sampling import (
     ClipRequest,
     ClipSettings,

@@ -17,7 +17,7 @@ from orn.stage2_train.clip_store.motion import reversed_motion
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clips.batches import LoaderSettings, collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.clips.sampling import ClipSettings
 from orn.stage2_train.evaluation.controls import (
     changed_segments,

@@ -10,7 +10,7 @@ import torch
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.clips.batches import LoaderSettings, collate
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.clips.sampling import ClipRequest, ClipSettings
 from orn.stage2_train.evaluation.predict_split import gathered, predict
 from orn.stage2_train.model.build import build_object_network

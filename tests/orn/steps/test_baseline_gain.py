@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.stage2_train.evaluation.beside_network import beside_network
+from orn.stage2_train.evaluation.baseline_gain import beside_network
 from orn.stage2_train.runs.predictions import load_predictions, save_predictions
 from orn.steps.pipeline import pipeline_steps
 from tests.orn.steps.pipelines import begin, carry_out, pipeline_of

@@ -10,7 +10,7 @@ from orn.shared.errors import CheckpointError
 from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead, read_film_head
+from orn.stage2_train.intervals.stored_film_head import FittedFilmHead, read_film_head
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from tests.flipped_bits import with_flipped_bits
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.clips.object_slots import BACKGROUND
 from orn.stage2_train.model.inputs import ClipBatch
-from orn.stage2_train.report.cases import scene_of
+from orn.stage2_train.report.explained_clips import scene_of
 from orn.stage2_train.report.shown_clip import ShownClip, seen_objects
 from tests.stage2_train.report.test_shown_clip import NAMES
 

@@ -9,10 +9,10 @@ from orn.shared.jobs.progress import SILENT
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.intervals import film_head
 from orn.stage2_train.runs.open_data import OpenedData
-from orn.stage2_train.training import other_parts
+from orn.stage2_train.training import fit_parts
+from orn.stage2_train.training.fit_parts import train_film_head
 from orn.stage2_train.training.initial_weights import InitialWeights
 from orn.stage2_train.training.loop import TrainingData
-from orn.stage2_train.training.other_parts import train_film_head
 from orn.stage2_train.training.training_inputs import TrainingInputs
 from tests.worlds.films import RATE, STORED, TINY_RECIPE, TINY_RECORD, write_tiny_model
 
@@ -58,7 +58,7 @@ def test_times_that_were_not_observed_have_no_label(tiny_world, tmp_path, monkey
         learned.extend(films)
         return real(films, *args, **options)
 
-    monkeypatch.setattr(other_parts, "train_film_heads", noted)
+    monkeypatch.setattr(fit_parts, "train_film_heads", noted)
     inputs = TrainingInputs(
         run=tmp_path,
         config=config,

@@ -12,7 +12,7 @@ from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import FailedClip
-from orn.stage2_train.clips.join import join_split
+from orn.stage2_train.clips.usable_segments import join_split
 
 
 @pytest.fixture

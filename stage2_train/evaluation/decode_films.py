@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from orn.data_manifests.records import Segment
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.windows import end_of_video
-from orn.stage2_train.evaluation.film_figures import interval_values
+from orn.stage2_train.evaluation.film_metrics import interval_values
 from orn.stage2_train.intervals.decoder import (
     Track,
     find_intervals,
@@ -24,7 +24,7 @@ from orn.stage2_train.intervals.decoder import (
 from orn.stage2_train.intervals.records import Interval, intervals_of_segments
 from orn.stage2_train.intervals.tally import Film
 from orn.stage2_train.parts.temperatures import Temperatures
-from orn.stage2_train.runs.film_file import FilmResults, FilmRow
+from orn.stage2_train.runs.film_records import FilmResults, FilmRow
 from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.predictions import Predictions, probabilities
 from orn.stage2_train.settings.recipe import Recipe

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.boxes import BOX_NUMBERS, box_features, relative_boxes
+from orn.stage2_train.model.box_geometry import BOX_NUMBERS, box_features, relative_boxes
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
 from orn.stage2_train.model.relation import initialize_layers

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import COCO_RULES, ClassRules
+from orn.shared.masks.validate import COCO_RULES, ClassRules
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clips.objects import (
+from orn.stage2_train.clips.object_slots import (
     FrameObjects,
     SlotSettings,
     class_vectors,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.evaluation.metrics import confusion_counts
-from orn.stage2_train.report.measured import Measured, load_measured
+from orn.stage2_train.report.eval_results import Measured, load_measured
 from orn.stage2_train.report.report_view import part_rows
 from orn.stage2_train.runs.predictions import save_predictions
 from tests.worlds.evaluations import evaluation_of, predictions_of, write_values

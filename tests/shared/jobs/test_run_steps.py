@@ -15,7 +15,7 @@ import pytest
 
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.progress import Reporter
-from orn.shared.jobs.steps import Step, run_steps
+from orn.shared.jobs.run_steps import Step, run_steps
 from tests.running import SECONDS
 
 
@@ -82,7 +82,9 @@ def alone(way: str) -> tuple[str, str, str]:
     """What follows `python` to run a step in a process of its own, in the current folder."""
     root = str(Path(__file__).parents[3])
     code = f"import sys; sys.path.append({root!r}); from pathlib import Path; "
-    code += f"from tests.shared.jobs.test_steps import step; step({way!r}, Path('output')).run()"
+    code += (
+        f"from tests.shared.jobs.test_run_steps import step; step({way!r}, Path('output')).run()"
+    )
     return "-P", "-c", code
 
 

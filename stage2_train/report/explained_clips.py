@@ -19,8 +19,8 @@ from orn.shared.jobs.progress import Reporter
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
-from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.sampling import FrameInput
+from orn.stage2_train.clips.usable_segments import JoinedSplit
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.class_pairs import ClassPairs
 from orn.stage2_train.report.draw_clip import (
@@ -31,9 +31,9 @@ from orn.stage2_train.report.draw_clip import (
     strip,
     webp,
 )
+from orn.stage2_train.report.eval_results import Measured, Outcome
 from orn.stage2_train.report.importance import explain
 from orn.stage2_train.report.label_doubts import Doubt
-from orn.stage2_train.report.measured import Measured, Outcome
 from orn.stage2_train.report.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import OpenedData
 from orn.stage2_train.runs.trained import OpenedModel

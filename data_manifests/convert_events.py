@@ -12,7 +12,7 @@ from orn.data_manifests.boris import (
     read_aggregated,
     read_project,
 )
-from orn.data_manifests.events import (
+from orn.data_manifests.event_formats import (
     Event,
     feral_text,
     read_deepethogram,

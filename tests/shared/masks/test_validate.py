@@ -9,7 +9,7 @@ import pytest
 
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import first_fault
+from orn.shared.masks.validate import first_fault
 from tests.worlds.shards import blocks
 
 HEIGHT, WIDTH = 8, 10

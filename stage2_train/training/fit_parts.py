@@ -14,7 +14,7 @@ from orn.stage2_train.intervals.film_objects import (
     most_frequent_classes,
     rows_by_video,
 )
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead
+from orn.stage2_train.intervals.stored_film_head import FittedFilmHead
 from orn.stage2_train.parts.fitted_forest import FittedForest, fitted_windows, inputs_of
 from orn.stage2_train.runs.run_folder import (
     config_digest,

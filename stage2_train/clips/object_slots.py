@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, background_scores
+from orn.shared.masks.validate import ClassRules, background_scores
 from orn.shared.text import short_repr
 from orn.stage2_train.clip_store.crop import CropWindow, boxes_in_crop
 from orn.stage2_train.clips.mask_pieces import (

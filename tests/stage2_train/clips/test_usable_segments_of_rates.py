@@ -15,8 +15,8 @@ from orn.shared.shards.time_join import nearest_frames
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import indices_at_rate
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clips.join import check_detections, join_split
 from orn.stage2_train.clips.sampling import ClipRequest
+from orn.stage2_train.clips.usable_segments import check_detections, join_split
 from orn.stage2_train.clips.windows import observed_parts
 from tests.stage2_train.clips.conftest import whole_video
 from tests.stage2_train.clips.test_rates import clips_of

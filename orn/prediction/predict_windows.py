@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
 from orn.prediction.detecting import detected_by, objects_in
-from orn.prediction.prediction import WindowPrediction
+from orn.prediction.prediction_records import WindowPrediction
 from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import utf8
@@ -30,7 +30,7 @@ from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.inputs import ClipBatch
-from orn.stage2_train.parts.temperatures import PartLogits
+from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.report.importance import explain
 from orn.stage2_train.report.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
