@@ -18,8 +18,8 @@ from orn.prediction.given_videos import output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
 from orn.prediction.timeline_page import FoundInterval, Timeline, write_timeline
-from orn.shared.echo import json_text
 from orn.shared.errors import ConfigError
+from orn.shared.escaped_text import json_text
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import Bar, Reporter

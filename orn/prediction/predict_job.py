@@ -28,8 +28,8 @@ from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predict_windows import check_pairs, predict_video
 from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
 from orn.prediction.prediction_records import PredictedVideo, WindowPrediction
-from orn.shared.echo import json_text
 from orn.shared.errors import ConfigError
+from orn.shared.escaped_text import json_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import SILENT, Bar, Reporter

@@ -25,17 +25,17 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import center_window
-from orn.stage2_train.clip_store.decoded import DecodedVideo
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.report.importance import explain
 from orn.stage2_train.report.shown_clip import ShownClip, deciding_parts, seen_objects
 from orn.stage2_train.runs.open_data import clip_settings
-from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import ClipRecord, check_detector_classes
+from orn.stage2_train.runs.saved_predictions import check_finite, probabilities
 from orn.stage2_train.runs.trained import OpenedModel
 
 if TYPE_CHECKING:

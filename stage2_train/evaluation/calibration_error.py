@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orn.stage2_train.evaluation.bootstrap import CONFIDENCE, LEAST_GROUPS, bootstrap_figures
 from orn.stage2_train.parts.fit_temperatures import segment_losses
-from orn.stage2_train.runs.predictions import Predictions, probabilities
+from orn.stage2_train.runs.saved_predictions import Predictions, probabilities
 
 NUM_BINS = 10
 _CHANCE_DRAWS = 2000

@@ -8,9 +8,9 @@ from orn.stage2_train.evaluation.bootstrap import paired_differences
 from orn.stage2_train.evaluation.decode_films import measured
 from orn.stage2_train.evaluation.film_metrics import FilmCounts
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
-from orn.stage2_train.runs.film_records import FilmResults, FilmRow
-from orn.stage2_train.runs.predictions import some_ids
+from orn.stage2_train.runs.film_results import FilmResults, FilmRow
 from orn.stage2_train.runs.run_folder import result_paths
+from orn.stage2_train.runs.saved_predictions import some_ids
 from orn.stage2_train.settings.names import FIGURES
 
 

@@ -24,9 +24,9 @@ from orn.stage2_train.intervals.decoder import (
 from orn.stage2_train.intervals.records import Interval, intervals_of_segments
 from orn.stage2_train.intervals.tally import Film
 from orn.stage2_train.parts.temperatures import Temperatures
-from orn.stage2_train.runs.film_records import FilmResults, FilmRow
+from orn.stage2_train.runs.film_results import FilmResults, FilmRow
 from orn.stage2_train.runs.open_data import OpenedData
-from orn.stage2_train.runs.predictions import Predictions, probabilities
+from orn.stage2_train.runs.saved_predictions import Predictions, probabilities
 from orn.stage2_train.settings.recipe import Recipe
 
 Labels = NDArray[np.int64] | NDArray[np.float32]

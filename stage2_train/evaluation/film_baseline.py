@@ -20,8 +20,8 @@ from orn.stage2_train.evaluation.decode_films import (
 from orn.stage2_train.evaluation.film_metrics import FilmCounts, figure_values
 from orn.stage2_train.intervals.decoder import stretches_of
 from orn.stage2_train.intervals.typical_film import typical_intervals, typical_tracks
-from orn.stage2_train.runs.film_records import FilmRow
-from orn.stage2_train.runs.predictions import Predictions, joined_predictions
+from orn.stage2_train.runs.film_results import FilmRow
+from orn.stage2_train.runs.saved_predictions import Predictions, joined_predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.stage2_train.clip_store.decoded import DatasetFrames
+from orn.stage2_train.clip_store.frames_on_demand import DatasetFrames
 from orn.stage2_train.intervals import FILM_HEAD_NAME
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads

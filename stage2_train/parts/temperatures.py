@@ -40,7 +40,7 @@ class Temperatures:
     fitted_on: str = ""
     """Description of these segments, such as `the validation split`."""
     made_from: dict[str, Any] = field(default_factory=dict)
-    """What they were fitted from; see `runs.staleness`."""
+    """What they were fitted from; see `runs.made_from`."""
 
     def summary(self) -> str:
         """Return what they were fitted on in a sentence."""

@@ -15,8 +15,8 @@ from orn.stage2_train.evaluation.bootstrap import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.report.label_doubts import Doubt, doubted_labels
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
-from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
 from orn.stage2_train.runs.run_folder import result_paths
+from orn.stage2_train.runs.saved_predictions import Predictions, load_predictions, probabilities
 from orn.stage2_train.settings.names import FOLDS
 
 OUTCOMES = ("found", "missed", "false alarm")

@@ -19,7 +19,7 @@ from orn.shared.jobs.progress import Reporter
 from orn.shared.pages.render import Picture
 from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
-from orn.stage2_train.clips.sampling import FrameInput
+from orn.stage2_train.clips.clip_draws import FrameInput
 from orn.stage2_train.clips.usable_segments import JoinedSplit
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.class_pairs import ClassPairs

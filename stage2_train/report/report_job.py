@@ -24,6 +24,7 @@ from orn.stage2_train.report.explained_clips import EvaluatedRun, explain_clips
 from orn.stage2_train.report.report_view import report_page
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.find_run import chosen_run
+from orn.stage2_train.runs.made_from import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
     REPORT_NAME,
@@ -31,7 +32,6 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     result_paths,
 )
-from orn.stage2_train.runs.staleness import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     data_of_run,

@@ -24,7 +24,7 @@ from orn.stage2_train.report.explained_clips import MOST_DOUBTS, EvaluatedRun, E
 from orn.stage2_train.report.label_doubts import Doubt
 from orn.stage2_train.report.shown_clip import LEAST_DROP, PART_NAMES
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
-from orn.stage2_train.runs.film_records import Figure
+from orn.stage2_train.runs.film_results import Figure
 from orn.stage2_train.runs.run_config import RunConfig
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.runs.trained import OpenedModel

@@ -11,8 +11,8 @@ from torch import nn
 from orn.data_manifests.load import folds_of, load_dataset, load_manifest
 from orn.data_manifests.records import FIRST_FOLD, Dataset
 from orn.shared.devices import choose_device, choose_precision
-from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.escaped_text import is_first_process
 from orn.shared.jobs.outputs import differences
 from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch

@@ -43,8 +43,8 @@ from orn.stage2_train.runs.checkpoint import (
 )
 from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
 from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
-from orn.stage2_train.runs.predictions import check_finite
 from orn.stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.runs.saved_predictions import check_finite
 from orn.stage2_train.runs.training_state import TrainingState
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.learning_rate import set_learning_rate

@@ -16,7 +16,7 @@ from orn.stage2_train.intervals.film_objects import (
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.parts.fitted_forest import FittedForest
-from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.runs.saved_predictions import probabilities
 from tests.worlds.shards import BOOK, CUP, PERSON, blocks, write_shard
 
 FRAMES, TIMES = 30, 60

@@ -8,7 +8,7 @@ import torch
 
 import orn
 from orn.prediction.film_prediction import predict_film
-from orn.stage2_train.clip_store.decoded import DecodedVideo
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.intervals.decoder import fit_decoder
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads

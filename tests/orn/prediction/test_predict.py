@@ -18,9 +18,9 @@ from orn.prediction.predict_windows import predict_video
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
 from orn.stage2_train.report import explained_clips
-from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.run_folder import weights_digest
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from orn.stage2_train.runs.trained import open_model
 from tests.orn.prediction.conftest import (
     first_video,

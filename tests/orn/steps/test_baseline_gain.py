@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.evaluation.baseline_gain import beside_network
-from orn.stage2_train.runs.predictions import load_predictions, save_predictions
+from orn.stage2_train.runs.saved_predictions import load_predictions, save_predictions
 from orn.steps.pipeline import pipeline_steps
 from tests.orn.steps.pipelines import begin, carry_out, pipeline_of
 from tests.running import LAPTOP, run_orn

@@ -12,7 +12,7 @@ from orn.data_manifests.records import Video
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.decoded import DecodedVideo
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.clip_store.motion_windows import MotionWindows, motion_settings
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from tests.running import run_orn

@@ -15,7 +15,7 @@ from orn.shared.shards.time_join import nearest_frames
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame import indices_at_rate
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clips.sampling import ClipRequest
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.usable_segments import check_detections, join_split
 from orn.stage2_train.clips.windows import observed_parts
 from tests.stage2_train.clips.conftest import whole_video

@@ -6,7 +6,7 @@ from sklearn.metrics import log_loss as log_loss_of_scikit_learn
 
 from orn.stage2_train.evaluation.calibration_error import calibration_values
 from orn.stage2_train.runs.eval_file import Calibration
-from orn.stage2_train.runs.predictions import Predictions, probabilities
+from orn.stage2_train.runs.saved_predictions import Predictions, probabilities
 from tests.reference.calibration import error_and_loss
 from tests.worlds.evaluations import drawn_labels, predictions_of
 

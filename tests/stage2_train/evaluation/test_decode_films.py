@@ -8,7 +8,7 @@ import numpy as np
 from orn.stage2_train.evaluation.decode_films import results_of_folds, with_decoder
 from orn.stage2_train.intervals.decoder import fit_decoder
 from orn.stage2_train.parts.temperatures import Temperatures
-from orn.stage2_train.runs.film_records import FilmRow
+from orn.stage2_train.runs.film_results import FilmRow
 from tests.worlds.evaluations import predictions_of
 
 RATE = 10.0

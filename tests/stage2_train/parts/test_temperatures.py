@@ -19,7 +19,7 @@ from orn.stage2_train.parts.temperatures import (
     read_temperatures,
     write_temperatures,
 )
-from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.runs.saved_predictions import probabilities
 from tests.flipped_bits import with_flipped_bits
 from tests.worlds.evaluations import drawn_labels
 

@@ -9,7 +9,7 @@ import pytest
 from orn.stage2_train.evaluation.metrics import confusion_counts
 from orn.stage2_train.report.eval_results import Measured, load_measured
 from orn.stage2_train.report.report_view import part_rows
-from orn.stage2_train.runs.predictions import save_predictions
+from orn.stage2_train.runs.saved_predictions import save_predictions
 from tests.worlds.evaluations import evaluation_of, predictions_of, write_values
 
 CLASSES = ("a", "b", "c")

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from orn.commands import output
-from orn.shared import echo
+from orn.shared import escaped_text
 
 
 def test_json_has_no_numbers_that_json_lacks() -> None:
@@ -16,6 +16,6 @@ def test_json_has_no_numbers_that_json_lacks() -> None:
 
 @pytest.mark.parametrize("name", ["\udcff.mp4", "\x7f\x9b1m\x1b[1m", "küche \U000e0001 \u202e"])
 def test_json_of_any_name_can_be_printed_and_read(name: str) -> None:
-    text = echo.json_text({"path": name})
+    text = escaped_text.json_text({"path": name})
     assert json.loads(text.encode()) == {"path": name}
     assert text.isprintable()

@@ -16,7 +16,7 @@ from orn.stage2_train.parts.temperatures import (
     load_temperatures,
     write_temperatures,
 )
-from orn.stage2_train.runs.staleness import in_page, recorded_inputs, why_stale
+from orn.stage2_train.runs.made_from import in_page, recorded_inputs, why_stale
 from tests.bounded import bounded
 
 INPUTS = {"config": "a", "labels": "b", "outputs": {"eval-test.json": "c"}}

@@ -21,7 +21,7 @@ from orn.stage2_train.evaluation.bootstrap import (
 )
 from orn.stage2_train.evaluation.metrics import Tallies, chance_level, confusion_counts, scores_of
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE
-from orn.stage2_train.runs.predictions import GroupKind, Predictions
+from orn.stage2_train.runs.saved_predictions import GroupKind, Predictions
 from orn.stage2_train.settings.names import NUM_FIGURE_DRAWS
 
 

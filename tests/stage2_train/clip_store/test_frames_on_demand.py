@@ -11,7 +11,7 @@ from orn.data_manifests.records import Video
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clip_store.decoded import DecodedVideo
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from tests.worlds.clip_stores import build_clip_store
 from tests.worlds.videos import write_pictures

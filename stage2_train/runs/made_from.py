@@ -29,9 +29,9 @@ from orn.shared.text import counted
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import load_temperatures
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import labels_digest, recorded_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, MADE_FROM_NAME
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from orn.stage2_train.settings.recipe import Recipe
 
 MadeFrom = Mapping[str, Any]

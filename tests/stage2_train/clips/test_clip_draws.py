@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.stage2_train.clips.sampling import (
+from orn.stage2_train.clips.clip_draws import (
     ClipDraws,
     ClipRequest,
     authors_frames,
