@@ -18,7 +18,7 @@ from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import Failures, PredictedVideos, failed_text
 from orn.prediction.timeline_page import FoundInterval, Timeline, write_timeline
 from orn.shared.echo import json_text
-from orn.shared.errors import ConfigError
+from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import Bar, Reporter
 from orn.shared.jobs.workers import terminated_as_interrupted
@@ -99,13 +99,19 @@ def _describing(bar: Bar) -> Callable[[int], None]:
 
 
 def _check(model: OpenedModel, config: PredictConfig) -> None:
-    """Raise ConfigError if an option does not apply to a model of intervals."""
+    """Raise ConfigError if an option does not apply to a model of intervals, and CheckpointError if
+    it has no decoder."""
     for name, is_given in (
         ("--window", config.window is not None),
         ("--pairs", config.pairs > 0),
     ):
         if is_given:
             raise ConfigError(f"{model.path}: a model of intervals has no {name}; omit it")
+    if not model.temperatures.decoder:
+        raise CheckpointError(
+            f"{model.path}: expected a decoder of intervals, which calibration fits, got none; run "
+            "the command that trained the run again"
+        )
 
 
 def _draw(
