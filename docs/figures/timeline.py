@@ -45,7 +45,7 @@ def write_joined(path: Path, sources: list[Path]) -> list[float]:
 
 folder = Path(sys.argv[1])
 (folder / "films" / "videos").mkdir(parents=True)
-with open("data/demo/labels.csv") as table:
+with Path("data/demo/labels.csv").open() as table:
     rows = [row for row in csv.DictReader(table) if row["split"] == "train"]
 lines = ["video,start,stop,label"]
 for number in range(FILMS):

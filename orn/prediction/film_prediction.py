@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
 from orn.prediction.deciding_objects import Deciding, deciding_objects
-from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, compute_maps
@@ -130,7 +129,7 @@ def predict_film(
     """Return the intervals in a video.
 
     Args:
-        model: a model that was trained on intervals.
+        model: a model that was trained on intervals, with a decoder.
         video: a video with the same id as in the detections.
         detections: shards with its objects.
         advance: called with the number of times of each finished block.
@@ -143,11 +142,6 @@ def predict_film(
     assert window is not None and rate is not None, "windows at a rate"
     names, where = detections.detector.class_names, f"the detections of video {video.id}"
     check_detector_classes(model.path, model.config, names, where=where)
-    if not model.temperatures.decoder:
-        raise CheckpointError(
-            f"{model.path}: expected a decoder of intervals, which calibration fits, got none; run "
-            "the command that trained the run again"
-        )
     frames = DecodedVideo(video, record.frames, _mapper(model))
     seconds_T = frames.seconds
     windows = [window_at(video.id, seconds, window) for seconds in seconds_T.tolist()]

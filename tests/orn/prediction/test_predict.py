@@ -15,6 +15,7 @@ from orn.data_manifests.records import Video
 from orn.prediction.detecting import detected_by, load_its_detector
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predict_windows import predict_video
+from orn.shared.errors import VideoDecodeError
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
 from orn.stage2_train.report import explained_clips
@@ -244,6 +245,20 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
     records = predict(trained, video, *words, "--json", exit_code=3).lines
     assert {"window", "failed"} <= {record["kind"] for record in records}
     assert predict(trained, video, *words, exit_code=3).stdout == ""
+
+
+def test_a_video_whose_overlay_fails_is_predicted(trained, monkeypatch, tmp_path) -> None:
+    def fails(*_) -> None:
+        raise VideoDecodeError("times are too far apart", where="frame 3")
+
+    monkeypatch.setattr("orn.prediction.prediction_overlay.draw_windows", fails)
+    videos, words = [*trained.videos.values()][:2], ("--shards", trained.shards)
+    plain = predict(trained, *videos, *words)
+    overlays = tmp_path / "copies"
+    drawn = predict(trained, *videos, *words, "--overlay", overlays, exit_code=3)
+    assert drawn.stdout == plain.stdout != ""
+    for video in videos:
+        assert f"{overlays / video.name} was not written: frame 3: times" in drawn.stderr
 
 
 @pytest.mark.mmdet
