@@ -64,10 +64,14 @@ def predict_films(
             reporter.progress("predict", total=len(videos), unit="videos") as bar,
             objects() as open_objects,
         ):
+
+            def described(done: int, total: int) -> None:
+                bar.advance(0, note=f"{done:,} of {counted(total, 'time')} described")
+
             for video in videos:
                 page, overlay = pages.get(video.id), overlays.get(video.id)
                 with failures.of(video), open_objects(video, lambda _: None) as (listed, shards):
-                    film = films[video.id] = predict_film(model, listed, shards, _describing(bar))
+                    film = films[video.id] = predict_film(model, listed, shards, described)
                     for record in film.as_json() if as_json else ():
                         write(json_text(record))
                     if page is not None:
@@ -84,18 +88,6 @@ def predict_films(
         if config.frames_csv is not None:
             write_text(config.frames_csv, frames_text([*films.values()], model.classes))
     return PredictedVideos(films=films, failed=failures.videos, num_videos=len(videos))
-
-
-def _describing(bar: Bar) -> Callable[[int], None]:
-    """Return what shows the number of described times of a film."""
-    done = 0
-
-    def described(number: int) -> None:
-        nonlocal done
-        done += number
-        bar.advance(0, note=f"{counted(done, 'time')} described")
-
-    return described
 
 
 def _check(model: OpenedModel, config: PredictConfig) -> None:

@@ -124,7 +124,7 @@ def predict_film(
     model: OpenedModel,
     video: Video,
     detections: DetectionFolder,
-    advance: Callable[[int], None] = lambda num_times: None,
+    described: Callable[[int, int], None] = lambda done, total: None,
 ) -> FilmPrediction:
     """Return the intervals in a video.
 
@@ -132,7 +132,7 @@ def predict_film(
         model: a model that was trained on intervals, with a decoder.
         video: a video with the same id as in the detections.
         detections: shards with its objects.
-        advance: called with the number of times of each finished block.
+        described: called with the number of described times, and of all, after each block.
 
     Raises:
         PipelineError: if the video or its objects cannot be read or do not fit the model.
@@ -145,7 +145,7 @@ def predict_film(
     frames = DecodedVideo(video, record.frames, _mapper(model))
     seconds_T = frames.seconds
     windows = [window_at(video.id, seconds, window) for seconds in seconds_T.tolist()]
-    logits, forest = _logits(model, windows, frames, detections, advance), model.forest
+    logits, forest = _logits(model, windows, frames, detections, described), model.forest
     if forest is not None:
         statistics_TX = forest.inputs.of_segments(windows, detections, frames)
         logits = replace(logits, forest=forest.logits(statistics_TX))
@@ -183,7 +183,7 @@ def _logits(
     windows: Sequence[Segment],
     frames: DecodedVideo,
     detections: DetectionFolder,
-    advance: Callable[[int], None],
+    described: Callable[[int, int], None],
 ) -> PartLogits:
     """Return the logits of the network and of the head over time for the windows of a film."""
     config = model.config
@@ -198,19 +198,19 @@ def _logits(
     _warn_without_objects(film, frames.seconds)
     head = model.film_head
     features = head.inputs.blocks(frames, film) if head else None
-    network, described = [], []
+    network, inputs = [], []
     for first in range(0, len(windows), BLOCK):
         numbers = range(first, min(first + BLOCK, len(windows)))
         batch = collate([clips[ClipRequest(number)] for number in numbers])
         output = model.output(batch.to(model.device)).by_head()
         network.append(next(iter(output.values())).float().cpu().numpy())
         if features is not None:
-            described.append(next(features))
-        advance(len(numbers))
+            inputs.append(next(features))
+        described(numbers.stop, len(windows))
     return PartLogits(
         network=np.concatenate(network),
         forest=None,
-        film=head.heads.logits(np.concatenate(described)) if head else None,
+        film=head.heads.logits(np.concatenate(inputs)) if head else None,
     )
 
 

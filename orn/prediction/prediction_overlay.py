@@ -147,11 +147,12 @@ def draw_intervals(
     shown = dict.fromkeys(own.activity for own in film.intervals)
     colors = {activity: activity_color(index) for index, activity in enumerate(shown)}
     note = _note(model)
+    borders = (film.seconds[:-1] + film.seconds[1:]) / 2  # as found intervals have
 
     def caption(seconds: float) -> _Caption:
         holding = [own for own in film.intervals if own.start <= seconds < own.stop]
         held = {own.activity for own in holding}
-        chances_A = film.probabilities[max(bisect_right(film.seconds, seconds) - 1, 0)]
+        chances_A = film.probabilities[np.searchsorted(borders, seconds, side="right")]
         names = (_percent(film.classes[own.activity], own.probability) for own in holding)
         return _Caption(
             predicted=", ".join(names) or "-",

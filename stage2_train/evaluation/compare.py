@@ -56,8 +56,8 @@ def compare(one: Path, other: Path, *, name: str | None = None) -> dict[str, Any
     """
     runs = (one, other)
     name = name or _usual_name(runs)
-    for run in runs:
-        with suppress(PipelineError):  # a baseline, or folds
+    for run in runs if name != FOLDS else ():  # of which each has its own weights
+        with suppress(PipelineError):  # a baseline
             inputs = {"weights": weights_digest(run)}
             if why := why_stale(result_paths(run, name)[1], inputs):
                 logger.warning("%s: %s since it was evaluated; run `orn eval` again", run, why)
