@@ -66,6 +66,7 @@ with sync_playwright() as playwright:
     page = browser.new_page(viewport={"width": 1200, "height": 860})
     page.goto((folder.resolve() / "film.html").as_uri())
     page.keyboard.press("n")
+    page.keyboard.press("0")
     page.wait_for_timeout(1000)
     picture = Image.open(io.BytesIO(page.screenshot()))
 picture.convert("RGB").save(Path(__file__).parent / "timeline.webp", quality=70, method=6)
