@@ -28,6 +28,7 @@ SETTINGS = replace(
     conftest.SETTINGS,
     data=replace(conftest.SETTINGS.data, clip_frames=2),
     slots=SlotSettings(max_objects=2, background=True, mask_size=4, feature_cells=(2, 3)),
+    flipped_A=(1, 0),
 )
 THREE = LoaderSettings(batch_size=3)
 

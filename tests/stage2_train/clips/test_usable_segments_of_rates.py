@@ -19,7 +19,8 @@ from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.usable_segments import check_detections, join_split
 from orn.stage2_train.clips.windows import observed_parts
 from tests.stage2_train.clips.conftest import whole_video
-from tests.stage2_train.clips.test_rates import clips_of
+from tests.stage2_train.clips.test_rates import clips_of, store_film
+from tests.worlds.shards import blocks, write_shard
 from tests.worlds.videos import write_gray
 
 
@@ -62,6 +63,16 @@ def test_gaps_in_time_stamps_lose_no_objects(ticks: list[int], first: int) -> No
         assert not np.delete(missing_F, range(index_D[lost] - 7, index_D[lost] + 8)).any()
     assert not near(index_D[2:])[: first + 4].any()
     assert not near(index_D[:-2])[-4:].all()
+
+
+def test_gaps_in_time_stamps_lose_no_segment(tiny_world, tmp_path) -> None:
+    seconds_F = np.array(GAPPED["middle"]) / 30
+    store_film(tmp_path / "clips", seconds_F.tolist())
+    film = {"film": [(row, seconds_F[row], blocks(height=9, width=9)) for row in range(0, 48, 8)]}
+    write_shard(tmp_path / "shard-000000.zarr.zip", film, size=(9, 9), source_digest="sha256:1")
+    dataset = replace(tiny_world.dataset, segments=(whole_video("film"),))
+    joined = join_split(dataset, "train", ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
+    assert joined.segments == dataset.segments
 
 
 def test_rows_behind_the_last_masks_are_the_last() -> None:
