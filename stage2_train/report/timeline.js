@@ -256,10 +256,11 @@ function lookAtWorth(place) {
 
 function save() {
   const sorted = state.intervals.toSorted((one, other) => one.start - other.start);
-  const clash = sorted.find((own, place) => place && own.start < sorted[place - 1].stop - MOST_OVERLAP);
+  const clash = sorted.find((own, place) => sorted.slice(0, place).some((earlier) =>
+    earlier.label !== own.label && Math.min(own.stop, earlier.stop) - own.start > MOST_OVERLAP));
   if (data.exclusive && clash) {
     lookAt(clash);
-    $("status").textContent = `Intervals must not overlap: move the one at ${secondsText(clash.start)}`;
+    $("status").textContent = `Different classes must not overlap: move the interval at ${secondsText(clash.start)}`;
     return;
   }
   const rows = sorted.map(({ start, stop, label }) =>

@@ -181,6 +181,9 @@ def test_missed_intervals_are_added_and_overlaps_are_not_saved(chromium, tmp_pat
         assert "must not overlap" in page.inner_text("#status")
         page.click("#delete")
         assert len(saved(page, tmp_path)) == 3
+        page.mouse.click(*at(page, 3, 0))
+        page.keyboard.press("a")  # of the same class
+        assert len(saved(page, tmp_path)) == 4
         assert page.is_hidden("#film")
         page.set_input_files("#file", write_numbered(tmp_path / "elsewhere.mp4", 9))
         until(page, "!document.getElementById('film').hidden")
