@@ -16,7 +16,6 @@ from orn.prediction.film_prediction import (
 from orn.prediction.given_videos import output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import Failures, PredictedVideos, failed_text
-from orn.prediction.timeline_page import FoundInterval, Timeline, write_timeline
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.escaped_text import json_text
 from orn.shared.jobs.atomic_file import write_text
@@ -25,6 +24,7 @@ from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table
+from orn.stage2_train.report.timeline_page import ShownInterval, Timeline, write_timeline
 from orn.stage2_train.runs.trained import OpenedModel
 
 
@@ -137,7 +137,7 @@ def _table(film: FilmPrediction) -> Summary:
 def _write_page(path: Path, film: FilmPrediction, video: Video, model: OpenedModel) -> None:
     """Write the timeline of a film."""
     found = (
-        FoundInterval(
+        ShownInterval(
             start=own.start,
             stop=own.stop,
             label=film.classes[own.activity],
@@ -153,7 +153,7 @@ def _write_page(path: Path, film: FilmPrediction, video: Video, model: OpenedMod
         classes=film.classes,
         times=film.seconds,
         probabilities=film.probabilities[:, : len(film.classes)],
-        found=tuple(found),
+        intervals=tuple(found),
         exclusive=not model.is_multi_label,
         update_command="orn manifest update TABLE.csv --corrections FILE.csv",
     )

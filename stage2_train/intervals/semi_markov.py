@@ -26,8 +26,8 @@ _PSEUDO = 0.1
 _SHORTEST = 0.05
 """Share of training runs that may be shorter than the least length of their label."""
 _MOST_LEAST = 0.75
-"""Largest least length, as a share of the mean: where all runs are alike, a run that is found a step
-too short is still one."""
+"""Largest least length, as a share of the mean: where all runs are equally long, one that is found
+a step too short is still one."""
 _TINY = 1e-9
 
 

@@ -1,5 +1,5 @@
-"""The offline page of a long film: the probability of each class over time, the intervals that were
-found, and the true ones, beside the film; a person corrects the intervals and saves them.
+"""The offline page of a long film: the probability of each class over time, and intervals that a
+person corrects and saves: found ones, or those of a table beside found ones.
 
 N times on the grid, C classes.
 """
@@ -21,7 +21,7 @@ from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import render
 
 LEAST_OVERLAP = 0.5
-"""Minimum overlap (intersection over union) of an interval with a true one that it finds."""
+"""Minimum overlap (intersection over union) of an interval with another one that is the same."""
 _LEAST_PEAK = 0.1
 """Probabilities of a class without intervals are shown if one is at least as high."""
 _MOST_CURVE_BYTES = 4_000_000
@@ -29,12 +29,11 @@ _MOST_CURVE_BYTES = 4_000_000
 
 Interval = tuple[float, float, str]
 """Start and stop in seconds, and label."""
-_Ranked = tuple[float, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundInterval:
-    """An interval that a model found in a film."""
+class ShownInterval:
+    """An interval of a film."""
 
     start: float
     """Start in seconds."""
@@ -43,7 +42,7 @@ class FoundInterval:
     label: str
     """One of the classes of the timeline."""
     probability: float
-    """0..1."""
+    """Mean probability of the label in the interval, 0..1."""
     objects: tuple[tuple[str, float], ...] = ()
     """Classes of objects that decided, and the drop of the probability without them, 0..1; empty if
     unknown."""
@@ -51,7 +50,7 @@ class FoundInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Timeline:
-    """A film with all that was found in it."""
+    """A film with its intervals."""
 
     video: str
     """Id of the video in tables."""
@@ -65,10 +64,10 @@ class Timeline:
     """(N,) increasing times of the grid in seconds."""
     probabilities: NDArray[np.float32]
     """(N, C), 0..1."""
-    found: tuple[FoundInterval, ...]
-    """Intervals that were found."""
-    true: tuple[Interval, ...] | None = None
-    """True intervals, also of other classes; None if they are unknown."""
+    intervals: tuple[ShownInterval, ...]
+    """Intervals to correct: those that a model found, or with `found`, those of a table."""
+    found: tuple[Interval, ...] | None = None
+    """Intervals that a model found that was not trained on the film, beside those of a table."""
     observed: tuple[tuple[float, float], ...] | None = None
     """Ranges that people looked at, in seconds; None for the whole film."""
     exclusive: bool = True
@@ -85,7 +84,7 @@ def write_timeline(path: Path, timeline: Timeline) -> None:
     stop and label are empty.
     """
     html = render(
-        "orn.prediction/timeline.html",
+        "orn.stage2_train.report/timeline.html",
         title=timeline.video,
         timeline=timeline,
         data=_data(timeline),
@@ -94,9 +93,10 @@ def write_timeline(path: Path, timeline: Timeline) -> None:
 
 
 def _data(timeline: Timeline) -> dict[str, Any]:
-    names = [*timeline.classes, *(label for *_, label in timeline.true or ())]
+    names = [own.label for own in timeline.intervals]
+    names = [*timeline.classes, *names, *(label for *_, label in timeline.found or ())]
     index_of = {name: index for index, name in enumerate(dict.fromkeys(names))}
-    found = [
+    intervals = [
         {
             "start": own.start,
             "stop": own.stop,
@@ -104,11 +104,11 @@ def _data(timeline: Timeline) -> dict[str, Any]:
             "probability": round(own.probability, 4),
             "objects": own.objects,
         }
-        for own in timeline.found
+        for own in timeline.intervals
     ]
-    true = [(start, stop, index_of[label]) for start, stop, label in timeline.true or ()]
+    found = [(start, stop, index_of[label]) for start, stop, label in timeline.found or ()]
     return {
-        "key": f"orn timeline {json_digest([timeline.video, found])}",
+        "key": f"orn timeline {json_digest([timeline.video, intervals])}",
         "video": timeline.video,
         "film": None if timeline.film is None else quote(timeline.film),
         "duration": timeline.duration,
@@ -117,8 +117,8 @@ def _data(timeline: Timeline) -> dict[str, Any]:
         "colors": [css_color(activity_color(index)) for index in index_of.values()],
         "times": base64.b64encode(timeline.times.astype("<f4").tobytes()).decode(),
         "curves": _curves(timeline),
+        "given": intervals,
         "found": found,
-        "true": true,
         "observed": timeline.observed,
         "worth": worth_looking_at(timeline),
     }
@@ -127,7 +127,8 @@ def _data(timeline: Timeline) -> dict[str, Any]:
 def _curves(timeline: Timeline) -> dict[int, str]:
     """Return the probabilities, in bytes of 0..255, of the classes with intervals or peaks."""
     peak_C = timeline.probabilities.max(axis=0, initial=0)
-    listed = {own.label for own in timeline.found} | {label for *_, label in timeline.true or ()}
+    listed = {own.label for own in timeline.intervals}
+    listed |= {label for *_, label in timeline.found or ()}
     is_listed_C = np.array([name in listed for name in timeline.classes], np.bool_)
     most = _MOST_CURVE_BYTES // max(len(timeline.times), 1)
     order = np.argsort(-(is_listed_C + peak_C), kind="stable")[:most].tolist()
@@ -141,31 +142,40 @@ def _curves(timeline: Timeline) -> dict[int, str]:
 
 
 def worth_looking_at(timeline: Timeline) -> list[dict[str, Any]]:
-    """Return the intervals that a person should see, in this order: those that contradict the true
-    ones, and true ones that were missed, by time; then all others, the least probable first.
+    """Return the intervals that a person should see: `differences`, then all others, the least
+    probable first.
 
     Returns:
-        Of each: start, stop, label, `found`, its index among those found (-1 for a missed one), and
-        `why`.
+        Of each: start, stop, label, `given`, its index among the intervals to correct (-1 for one
+        that the table lacks), and `why`.
     """
-    found = [(own.start, own.stop, own.label) for own in timeline.found]
-    against, others = list[_Ranked](), list[_Ranked]()
-    for index, (own, interval) in enumerate(zip(timeline.found, found, strict=True)):
-        if timeline.true is None or _is_among(interval, timeline.true):
-            others.append(
-                (own.probability, _row(interval, index, f"{100 * own.probability:.0f} %"))
-            )
-        else:
-            against.append((own.start, _row(interval, index, "not among the true ones")))
-    for interval in timeline.true or ():
-        if not _is_among(interval, found):
-            against.append((interval[0], _row(interval, -1, "missed")))
-    return [row for rows in (against, others) for _, row in sorted(rows, key=itemgetter(0))]
+    first = differences(timeline)
+    seen = {row["given"] for row in first}
+    others = [own for own in enumerate(timeline.intervals) if own[0] not in seen]
+    return first + [
+        _row((own.start, own.stop, own.label), index, f"{100 * own.probability:.0f} %")
+        for index, own in sorted(others, key=lambda other: other[1].probability)
+    ]
 
 
-def _row(interval: Interval, found: int, why: str) -> dict[str, Any]:
+def differences(timeline: Timeline) -> list[dict[str, Any]]:
+    """Return the intervals of a table that were not found, and found ones that it lacks, by time;
+    see `worth_looking_at`."""
+    if timeline.found is None:
+        return []
+    given = [(own.start, own.stop, own.label) for own in timeline.intervals]
+    rows = [
+        _row(own, index, "not found")
+        for index, own in enumerate(given)
+        if not _is_among(own, timeline.found)
+    ]
+    rows += [_row(own, -1, "not listed") for own in timeline.found if not _is_among(own, given)]
+    return sorted(rows, key=itemgetter("start"))
+
+
+def _row(interval: Interval, given: int, why: str) -> dict[str, Any]:
     start, stop, label = interval
-    return {"start": start, "stop": stop, "label": label, "found": found, "why": why}
+    return {"start": start, "stop": stop, "label": label, "given": given, "why": why}
 
 
 def _is_among(interval: Interval, others: Sequence[Interval]) -> bool:

@@ -1,5 +1,5 @@
 // The timeline of a film: intervals beside the film, which are chosen, moved, added, deleted and saved.
-// An interval is { start, stop, label, found (its index among those found, or -1), isDecided }.
+// An interval is { start, stop, label, given (its index among those given, or -1), isDecided }.
 
 const EDGE_PIXELS = 6, DRAG_PIXELS = 4, LEAST_SECONDS = 0.01, LEAST_VIEW = 1, MOST_OVERLAP = 0.1;
 const MOST_UNDONE = 100;
@@ -11,10 +11,10 @@ const starts = times.map((time) => time - step / 2);
 const curves = Object.fromEntries(Object.entries(data.curves).map(([label, text]) =>
   [label, { times: starts, values: Float32Array.from(bytes(text), (value) => value / 255) }]));
 const shownLabels = [...data.classes.keys()].filter((label) => label in curves);
-const state = { intervals: restored(), chosen: null, offer: null, now: 0, view: [0, data.duration], earlier: [] };
-let drag = null, byFound = new Map();
+const state = { intervals: restored(), chosen: null, offer: null, label: shownLabels[0] ?? 0, now: 0, view: [0, data.duration], earlier: [] };
+let drag = null, byGiven = new Map();
 state.intervals.forEach(({ label }) => showLabel(label));
-data.true.forEach(([, , label]) => showLabel(label));
+data.found.forEach(([, , label]) => showLabel(label));
 
 function secondsText(seconds) {
   const whole = Math.floor(seconds / 60), rest = (seconds - 60 * whole).toFixed(2).padStart(5, "0");
@@ -25,11 +25,11 @@ const clamp = (value, low, high) => Math.max(low, Math.min(value, high));
 const className = (label) => plain(truncated(data.classes[label], 60));
 
 function restored() {
-  const isInterval = ({ start, stop, label, found }) =>
-    start >= 0 && stop > start && label in data.classes && found < data.found.length;
+  const isInterval = ({ start, stop, label, given }) =>
+    start >= 0 && stop > start && label in data.classes && given < data.given.length;
   const [earlier] = kept(data.key, (intervals) => intervals.every(isInterval));
-  return earlier ?? data.found.map(({ start, stop, label }, found) =>
-    ({ start, stop, label, found, isDecided: false }));
+  return earlier ?? data.given.map(({ start, stop, label }, given) =>
+    ({ start, stop, label, given, isDecided: false }));
 }
 
 // --- what is shown -----------------------------------------------------------------------------
@@ -38,9 +38,9 @@ function show() {
   const partsOf = (label) => [
     ...state.intervals.filter((own) => own.label === label).map((own) => ({
       start: own.start, stop: own.stop, isChosen: own === state.chosen, isSolid: own.isDecided,
-      text: own.isDecided ? "\u2713" : own.found < 0 ? "" : percent(data.found[own.found].probability),
+      text: own.isDecided ? "\u2713" : own.given < 0 ? "" : percent(data.given[own.given].probability),
     })),
-    ...data.true.filter((own) => own[2] === label)
+    ...data.found.filter((own) => own[2] === label)
       .map(([start, stop]) => ({ start, stop, isLine: true })),
   ];
   const rows = shownLabels.map((label) => ({
@@ -84,33 +84,33 @@ function showEditor() {
   const decided = state.intervals.filter(({ isDecided }) => isDecided).length;
   $("status").textContent = `${plural(state.intervals.length, "interval")}, ${decided} decided`;
   if (!own) return;
-  const found = data.found[own.found];
+  const given = data.given[own.given];
   $("editor-text").textContent = `${className(own.label)}, ${secondsText(own.start)} to ` +
-    `${secondsText(own.stop)}${found ? `, found with ${percent(found.probability)}` : ""}` +
+    `${secondsText(own.stop)}${given ? `, probability ${percent(given.probability)}` : ""}` +
     `${own.isDecided ? ", decided" : ""}`;
   $("label").value = own.label;
   for (const edge of ["start", "stop"]) $(edge).value = own[edge].toFixed(2);
-  showBars($("objects"), (found?.objects ?? []).map(([name, share]) =>
+  showBars($("objects"), (given?.objects ?? []).map(([name, share]) =>
     [name, share, "var(--accent)", percent(share)]));
-  $("objects-title").hidden = !found?.objects.length;
+  $("objects-title").hidden = !given?.objects.length;
 }
 
 function showWorth() {
-  byFound = new Map(state.intervals.map((own) => [own.found, own]));
+  byGiven = new Map(state.intervals.map((own) => [own.given, own]));
   $("worth").querySelectorAll("button").forEach((button, place) => {
-    const { found, label, start } = data.worth[place], own = ofWorth(place);
+    const { given, label, start } = data.worth[place], own = ofWorth(place);
     button.classList.toggle("off", isDone(place));
     button.setAttribute("aria-pressed", String(own ? own === state.chosen : state.offer === data.worth[place]));
-    button.title = `${plain(label)} at ${secondsText(start)}${found >= 0 && !own ? ", deleted" : ""}`;
+    button.title = `${plain(label)} at ${secondsText(start)}${given >= 0 && !own ? ", deleted" : ""}`;
   });
 }
 
-// The interval that is left of one that was found.
-const ofWorth = (place) => data.worth[place].found < 0 ? undefined : byFound.get(data.worth[place].found);
+// The interval that is left of a given one.
+const ofWorth = (place) => data.worth[place].given < 0 ? undefined : byGiven.get(data.worth[place].given);
 // Whether a person has decided about what is worth looking at.
 function isDone(place) {
-  const { found, start, stop } = data.worth[place], own = ofWorth(place);
-  if (found >= 0) return !own || own.isDecided;
+  const { given, start, stop } = data.worth[place], own = ofWorth(place);
+  if (given >= 0) return !own || own.isDecided;
   return state.intervals.some((own) => own.isDecided && own.start < stop && own.stop > start);
 }
 
@@ -207,14 +207,14 @@ function setEdge(own, edge, seconds) {
 }
 
 function add() {
-  const lengths = data.found.map(({ start, stop }) => stop - start).sort((one, other) => one - other);
+  const lengths = data.given.map(({ start, stop }) => stop - start).sort((one, other) => one - other);
   const length = lengths[lengths.length >> 1] ?? 1;
   const start = Math.min(state.now, data.duration - LEAST_SECONDS);
-  const own = { start, stop: Math.min(start + length, data.duration), label: state.chosen?.label ?? 0 };
+  const own = { start, stop: Math.min(start + length, data.duration), label: state.chosen?.label ?? state.label };
   if (state.offer) {
     Object.assign(own, { start: state.offer.start, stop: state.offer.stop, label: data.classes.indexOf(state.offer.label) });
   }
-  Object.assign(own, { found: -1, isDecided: true });
+  Object.assign(own, { given: -1, isDecided: true });
   [state.chosen, state.offer] = [own, null];
   showLabel(own.label);
   change(() => state.intervals.push(own));
@@ -256,15 +256,16 @@ function lookAtWorth(place) {
 
 function save() {
   const sorted = state.intervals.toSorted((one, other) => one.start - other.start);
-  const clash = sorted.find((own, place) => place && own.start < sorted[place - 1].stop - MOST_OVERLAP);
+  const clash = sorted.find((own, place) => sorted.slice(0, place).some((earlier) =>
+    earlier.label !== own.label && Math.min(own.stop, earlier.stop) - own.start > MOST_OVERLAP));
   if (data.exclusive && clash) {
     lookAt(clash);
-    $("status").textContent = `Intervals must not overlap: move the one at ${secondsText(clash.start)}`;
+    $("status").textContent = `Different classes must not overlap: move the interval at ${secondsText(clash.start)}`;
     return;
   }
   const rows = sorted.map(({ start, stop, label }) =>
     [data.video, start.toFixed(3), stop.toFixed(3), data.classes[label]]);
-  const stem = data.video.split("/").at(-1).replace(/[^\w-]+/g, "_").slice(0, 80);
+  const stem = data.video.split("/").at(-1).replace(/\.[a-z]\w+$/i, "").replace(/[^\w-]+/g, "_").slice(0, 80);
   const name = `${stem}.corrections.csv`;
   saveTable(name, [["video", "start", "stop", "label"], ...rows.length ? rows : [[data.video, "", "", ""]]]);
   $("status").textContent = `Saved ${plural(rows.length, "interval")} in ${name}`;
@@ -282,7 +283,7 @@ function hitAt(event) {
   const own = near.sort((one, other) => distance(one) - distance(other))[0] ?? null;
   const edge = !own || distance(own) > reach ? null
     : Math.abs(time - own.start) < Math.abs(time - own.stop) ? "start" : "stop";
-  return { own, edge, time };
+  return { own, edge, time, label };
 }
 
 function pressed(event) {
@@ -311,9 +312,10 @@ function dragged(event) {
 
 function released() {
   if (!drag) return;
-  const { own, edge, time, before, isMoved } = drag;
+  const { own, edge, time, label, before, isMoved } = drag;
   drag = null;
   if (!isMoved) {
+    state.label = label ?? state.label;
     choose(own);
     seek(time);
   } else if (edge) {

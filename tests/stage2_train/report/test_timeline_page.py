@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.prediction.timeline_page import FoundInterval, Timeline, worth_looking_at, write_timeline
+from orn.stage2_train.report.timeline_page import (
+    ShownInterval,
+    Timeline,
+    worth_looking_at,
+    write_timeline,
+)
 from tests.browser import (
     ON_ANY_SCREEN,
     WITH_HOSTILE_TEXT,
@@ -22,9 +27,9 @@ pytestmark = pytest.mark.timeout(200)
 SECONDS = 20.0
 
 
-def found(start: float, stop: float, label: str, probability: float) -> FoundInterval:
+def shown(start: float, stop: float, label: str, probability: float) -> ShownInterval:
     objects = (("cup", 0.75), ("hand", 0.25))
-    return FoundInterval(
+    return ShownInterval(
         start=start, stop=stop, label=label, probability=probability, objects=objects
     )
 
@@ -43,22 +48,26 @@ def timeline(*classes: str, **more: Any) -> Timeline:
         "classes": classes,
         "times": times_N,
         "probabilities": probability_NC,
-        "found": (found(2, 4, first, 0.9), found(8, 10, second, 0.6), found(14, 16, first, 0.7)),
+        "intervals": (
+            shown(2, 4, first, 0.9),
+            shown(8, 10, second, 0.6),
+            shown(14, 16, first, 0.7),
+        ),
     }
     return Timeline(**(values | more))
 
 
 def test_contradicted_and_uncertain_intervals_come_first() -> None:
-    true = ((2.5, 4.0, "open"), (8.0, 9.0, "open"), (13.0, 15.2, "open"), (8.9, 10.1, "close"))
-    rows = worth_looking_at(timeline(true=true))
-    assert [(row["start"], row["found"], row["why"]) for row in rows] == [
-        (8.0, -1, "missed"),
-        (13.0, -1, "missed"),  # the overlap is 1.2 of 3 s
-        (14, 2, "not among the true ones"),
+    found = ((2.5, 4.0, "open"), (8.0, 9.0, "open"), (13.0, 15.2, "open"), (8.9, 10.1, "close"))
+    rows = worth_looking_at(timeline(found=found))
+    assert [(row["start"], row["given"], row["why"]) for row in rows] == [
+        (8.0, -1, "not listed"),
+        (13.0, -1, "not listed"),  # the overlap is 1.2 of 3 s
+        (14, 2, "not found"),
         (8, 1, "60 %"),  # the overlap is 1.1 of 2.1 s
         (2, 0, "90 %"),
     ]
-    assert [row["found"] for row in worth_looking_at(timeline())] == [1, 2, 0]
+    assert [row["given"] for row in worth_looking_at(timeline())] == [1, 2, 0]
 
 
 @pytest.fixture
@@ -77,7 +86,7 @@ def at(page: Any, seconds: float, line: int) -> tuple[float, float]:
 
 def saved(page: Any, folder: Path) -> list[tuple[str, ...]]:
     name, rows = downloaded(page, "#save", folder)
-    assert name == "a_mp4.corrections.csv"
+    assert name == "a.corrections.csv"
     assert all(row.keys() == {"video", "start", "stop", "label"} for row in rows)
     return [tuple(row.values()) for row in rows]
 
@@ -88,7 +97,7 @@ def test_a_click_seeks_and_the_cursor_follows_the_film(chromium: Any, page_path:
         until(page, f"!{film}.hidden")
         page.mouse.click(*at(page, 15, 0))
         until(page, f"Math.abs({film}.currentTime - 15) < 0.1 && !{film}.seeking")
-        assert page.inner_text("#editor-text") == "open, 0:14.00 to 0:16.00, found with 70 %"
+        assert page.inner_text("#editor-text") == "open, 0:14.00 to 0:16.00, probability 70 %"
         assert page.locator("#objects li").all_inner_texts() == ["cup\n75 %", "hand\n25 %"]
         cursor = page.locator("#lanes .cursor").bounding_box()
         assert cursor["x"] + 1 == pytest.approx(at(page, 15, 0)[0], abs=2)
@@ -124,6 +133,7 @@ def test_intervals_are_moved_deleted_added_and_saved(chromium, page_path, tmp_pa
         page.click("#whole")
         page.mouse.click(*at(page, 17, 1))
         page.keyboard.press("a")
+        assert page.inner_text("#editor-text").startswith("close, ")  # as the row that was clicked
         page.select_option("#label", label="wait")
         page.fill("#stop", "19")
         page.fill("#start", "17.5")
@@ -161,8 +171,8 @@ def test_keys_do_all_of_it_and_no_interval_is_a_row_of_its_own(
 
 
 def test_missed_intervals_are_added_and_overlaps_are_not_saved(chromium, tmp_path) -> None:
-    true = ((2, 4, "open"), (8.5, 12, "of others"), (8, 10, "close"), (14, 16, "open"))
-    write_timeline(tmp_path / "a.html", timeline(true=true, observed=((0, 18),)))
+    found = ((2, 4, "open"), (8.5, 12, "of others"), (8, 10, "close"), (14, 16, "open"))
+    write_timeline(tmp_path / "a.html", timeline(found=found, observed=((0, 18),)))
     with opened(chromium, tmp_path / "a.html") as page:
         page.click("#worth button >> nth=0")
         page.click("#add")
@@ -171,6 +181,9 @@ def test_missed_intervals_are_added_and_overlaps_are_not_saved(chromium, tmp_pat
         assert "must not overlap" in page.inner_text("#status")
         page.click("#delete")
         assert len(saved(page, tmp_path)) == 3
+        page.mouse.click(*at(page, 3, 0))
+        page.keyboard.press("a")  # of the same class
+        assert len(saved(page, tmp_path)) == 4
         assert page.is_hidden("#film")
         page.set_input_files("#file", write_numbered(tmp_path / "elsewhere.mp4", 9))
         until(page, "!document.getElementById('film').hidden")
@@ -186,8 +199,8 @@ def test_two_hours_are_drawn_by_pixels(chromium: Any, tmp_path: Path) -> None:
         duration=7200.0,
         times=times_N,
         probabilities=rng.random((72_000, 8)).astype(np.float32),
-        found=tuple(
-            found(start, start + 2, names[row % 8], 0.5) for row, start in enumerate(starts)
+        intervals=tuple(
+            shown(start, start + 2, names[row % 8], 0.5) for row, start in enumerate(starts)
         ),
     )
     write_timeline(tmp_path / "a.html", long)
@@ -210,8 +223,8 @@ def test_two_hours_are_drawn_by_pixels(chromium: Any, tmp_path: Path) -> None:
 @WITH_HOSTILE_TEXT
 def test_names_of_others_are_texts(chromium: Any, tmp_path: Path, text: str) -> None:
     hostile = timeline(text, f"{text}2", video=text, film="../<b>.mp4?x#y", update_command=text)
-    objects = tuple(replace(own, objects=((text, 1.0),)) for own in hostile.found)
-    write_timeline(tmp_path / "index.html", replace(hostile, found=objects, film=None))
+    objects = tuple(replace(own, objects=((text, 1.0),)) for own in hostile.intervals)
+    write_timeline(tmp_path / "index.html", replace(hostile, intervals=objects, film=None))
     with opened(chromium, tmp_path / "index.html", width=360) as page:
         page.click("#worth button >> nth=0")
         shown = text.replace("\u202e", "\\u202e").replace("\u2028", "\\u2028")
@@ -225,8 +238,8 @@ def test_names_of_others_are_texts(chromium: Any, tmp_path: Path, text: str) -> 
 
 @ON_ANY_SCREEN
 def test_everybody_can_use_it(chromium: Any, tmp_path: Path, width: int, dark: bool) -> None:
-    true = ((2, 4, "open"), (8, 10, "wait"))
-    write_timeline(tmp_path / "a.html", timeline(true=true, update_command="orn manifest update"))
+    found = ((2, 4, "open"), (8, 10, "wait"))
+    write_timeline(tmp_path / "a.html", timeline(found=found, update_command="orn manifest update"))
     with opened(chromium, tmp_path / "a.html", width=width, dark=dark) as page:
         page.click("#worth button >> nth=1")
         assert serious_problems(page) == []
