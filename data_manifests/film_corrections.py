@@ -1,18 +1,19 @@
 """Corrected intervals of long videos, as a timeline page writes them: the complete intervals of
-each video that the file names."""
+each video that the file names by a path whose end is that of a video of the data set."""
 
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from orn.data_manifests.find_videos import VIDEO_SUFFIXES, without_suffix
 from orn.data_manifests.table import LabeledRow
 from orn.data_manifests.text_files import (
     Name,
     Seconds,
-    VideoId,
     column_names,
     each_row,
     open_table,
@@ -28,7 +29,8 @@ _COLUMNS = ("start", "stop", "label")
 class CorrectedRow:
     """A corrected interval; without a label, the video has none."""
 
-    video: VideoId
+    video: Name
+    """Path of the video."""
     start: Seconds = None
     stop: Seconds = None
     label: Name = ""
@@ -40,7 +42,12 @@ def are_intervals(path: Path) -> bool:
 
 
 def corrected_intervals(
-    table: Path, rows: Mapping[int, LabeledRow], path: Path, *, observed: frozenset[str]
+    table: Path,
+    rows: Mapping[int, LabeledRow],
+    path: Path,
+    *,
+    observed: frozenset[str],
+    is_video: Callable[[str], bool],
 ) -> tuple[dict[int, LabeledRow], tuple[str, ...], str]:
     """Return the rows of a table with corrected intervals, the corrected videos, and its new text.
 
@@ -52,13 +59,14 @@ def corrected_intervals(
         rows: its rows by number.
         path: CSV file with the columns video, start, stop and label.
         observed: videos that may have no interval.
+        is_video: returns whether the data set has a video file for an id.
 
     Raises:
-        ManifestError: if the file is invalid, or a video would be without an interval and is not
-            listed as observed.
+        ManifestError: if the file is invalid, names a video that the data set lacks, or a video
+            would be without an interval and is not listed as observed.
     """
-    given = _read(path)
     videos = {row.video for row in rows.values()}
+    given = _read(path, lambda video: _id_of(video, videos | observed, is_video))
     if empty := [video for video, own in given.items() if not own and video not in observed]:
         raise ManifestError(
             f"{path}: {first_few(empty)}: expected an interval, or a row in a table of what was "
@@ -73,14 +81,14 @@ def corrected_intervals(
     names = [cell.strip().casefold() for cell in header]
     kept: list[LabeledRow] = []
 
-    def write(cells: list[str], own: list[CorrectedRow], group: str) -> None:
-        for row in own:
+    def write(cells: list[str], video: str, group: str) -> None:
+        for row in given[video]:
             values = {"start": f"{row.start:.10g}", "stop": f"{row.stop:.10g}", "label": row.label}
             changed = [values.get(name, cell) for name, cell in zip(names, cells, strict=False)]
             writer.writerow(changed)
             kept.append(
                 LabeledRow(
-                    video=row.video, label=row.label, start=row.start, stop=row.stop, group=group
+                    video=video, label=row.label, start=row.start, stop=row.stop, group=group
                 )
             )
 
@@ -92,19 +100,42 @@ def corrected_intervals(
             kept += [] if listed is None else [listed]
         elif listed.video not in written:
             written.add(listed.video)
-            write([*cells[: len(names)]], given[listed.video], listed.group)
-    for video in given.keys() - videos:
-        write([video if name == "video" else "" for name in names], given[video], "")
+            write([*cells[: len(names)]], listed.video, listed.group)
+    for video in (own for own in given if own not in videos):
+        write([video if name == "video" else "" for name in names], video, "")
     return dict(enumerate(kept, start=2)), tuple(given), text.getvalue()
 
 
-def _read(path: Path) -> dict[str, list[CorrectedRow]]:
+def _id_of(video: str, listed: Collection[str], is_video: Callable[[str], bool]) -> str:
+    """Return the id of a video: that of the listed one whose path has the same end, else that of a
+    file of the data set; raise ValueError if there is none, or several are listed."""
+    parts = video.replace("\\", "/").split("/")
+    ends = ["/".join(parts[start:]) for start in range(len(parts))]
+    if video in listed or is_video(video):
+        return video
+    own = f"/{without_suffix(ends[0])}"
+    others = {one: f"/{without_suffix(one)}" for one in listed}
+    alike = [one for one, text in others.items() if text.endswith(own) or own.endswith(text)]
+    if not alike:
+        bare = [end.rpartition(".")[0] for end in ends if end.lower().endswith(VIDEO_SUFFIXES)]
+        alike = [end for end in [*ends, *bare] if is_video(end)][:1]
+    if len(alike) == 1:
+        return alike[0]
+    got = first_few(sorted(alike)) if alike else "none"
+    raise ValueError(
+        "expected one listed video, or a file in the folder of the data set, whose path ends like "
+        f"{video!r}, got {got}"
+    )
+
+
+def _read(path: Path, id_of: Callable[[str], str]) -> dict[str, list[CorrectedRow]]:
     """Return the intervals of each corrected video, in order of time."""
     read = read_rows(path, "corrected intervals", CorrectedRow, required=_COLUMNS)
     given: dict[str, list[CorrectedRow]] = defaultdict(list)
+    id_of = cache(id_of)
 
     def add(row: CorrectedRow) -> None:
-        own = given[row.video]
+        own = given[id_of(row.video)]
         if not row.label and row.start is None and row.stop is None:
             return
         if not row.label or row.start is None or row.stop is None or row.stop < row.start:

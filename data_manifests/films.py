@@ -2,9 +2,8 @@
 what no interval covers, the background."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 from statistics import median
@@ -55,8 +54,8 @@ def with_films(
 
     Raises:
         DataRootError: if the table of what was looked at is missing.
-        ManifestError: if it is invalid, a class is named as the background, or intervals with
-            single labels overlap by more than 0.1 s.
+        ManifestError: if it is invalid, a class is named as the background, or single labels
+            overlap by more than 0.1 s.
     """
     settings, spec = manifest.intervals, manifest.labels
     is_single = manifest.task == "single-label"
@@ -121,27 +120,32 @@ def _observed(rows: Iterable[ObservedRow]) -> dict[str, tuple[TimeRange, ...]]:
     return {video: TimeRanges.of(own).ranges for video, own in ranges.items()}
 
 
-def overlapping(segments: Iterable[Segment]) -> tuple[Segment, Segment] | None:
-    """Return two intervals of a video that overlap by more than 0.1 s; None if there are none."""
+def overlaps(segments: Iterable[Segment]) -> Iterator[tuple[Segment, Segment]]:
+    """Yield the pairs of intervals of a video that have different labels and overlap by more than
+    0.1 s, the earlier one first."""
     by_video: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
         by_video[segment.video_id].append(segment)
     for own in by_video.values():
-        for one, other in pairwise(sorted(own, key=_start)):
-            common = min(_stop(one), _stop(other)) - _start(other)
-            if common > OVERLAP_SECONDS:
-                return one, other
-    return None
+        lasting: list[Segment] = []
+        for later in sorted(own, key=_start):
+            lasting = [one for one in lasting if _stop(one) - _start(later) > OVERLAP_SECONDS]
+            if _stop(later) - _start(later) <= OVERLAP_SECONDS:
+                continue
+            yield from ((one, later) for one in lasting if one.labels != later.labels)
+            lasting.append(later)
 
 
 def check_overlaps(segments: Iterable[Segment], *, where: str) -> None:
-    """Raise ManifestError if intervals of a video overlap by more than 0.1 s."""
-    if (pair := overlapping(segments)) is None:
+    """Raise ManifestError if intervals of a video with different labels overlap by more than
+    0.1 s."""
+    pair = next(overlaps(segments), None)
+    if pair is None:
         return
     one, other = (f"{_start(own):g} to {_stop(own):g} s" for own in pair)
     raise ManifestError(
-        f"{where}: video {pair[0].video_id!r}: expected intervals that do not overlap by more than "
-        f"{OVERLAP_SECONDS:g} s, got {one} and {other}; correct the times, or set task = "
+        f"{where}: video {pair[0].video_id!r}: expected different labels that do not overlap by "
+        f"more than {OVERLAP_SECONDS:g} s, got {one} and {other}; correct the times, or set task = "
         '"multi-label" and metric = "map" in the manifest'
     )
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orn.data_manifests.films import overlapping, read_observed, usual_rate
+from orn.data_manifests.films import overlaps, read_observed, usual_rate
 from orn.data_manifests.guess_table import TableGuess
 from orn.data_manifests.records import Segment, Task
-from orn.data_manifests.table import LabeledRow
+from orn.data_manifests.table import LabeledRow, class_names
 from orn.shared.config.toml_files import toml_value
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
+from orn.shared.text import counted
 
 _OBSERVED_NAME = "observed.csv"
 """Name of a table of what was looked at, next to the table of intervals."""
@@ -21,7 +22,7 @@ class FilmsGuess:
     """Properties inferred from a table of intervals."""
 
     task: Task
-    """Multi-label if intervals of a video overlap."""
+    """Multi-label if different labels of a video overlap."""
     background: str
     """Name of what no interval covers: none, or if this is a class, background."""
     rate: float
@@ -63,11 +64,13 @@ def guess_films(table: Path, rows: Mapping[int, LabeledRow], guess: TableGuess) 
             f"{table}, row {number}: expected start and stop in seconds for --intervals, got an "
             "empty cell; add them, or omit --intervals"
         )
+    index_of = {name: index for index, name in enumerate(guess.classes)}
     segments = [
         Segment(
             id=str(number),
             video_id=row.video,
             split="train",
+            labels=tuple(index_of[name] for name in class_names(row.label, guess.task)),
             start_seconds=row.start,
             stop_seconds=row.stop,
         )
@@ -76,9 +79,14 @@ def guess_films(table: Path, rows: Mapping[int, LabeledRow], guess: TableGuess) 
     task, reason = guess.task, "intervals: each time has one label or none"
     if task == "multi-label":
         reason = "intervals: cells have several labels"
-    elif pair := overlapping(segments):
+    elif pairs := [*overlaps(segments)]:
         task = "multi-label"
-        reason = f"intervals overlap (rows {pair[0].id} and {pair[1].id}): several labels a time"
+        numbers = " and ".join(sorted((own.id for own in pairs[0]), key=int))
+        reason = (
+            f"several labels a time: different labels overlap in {counted(len(pairs), 'pair')} of "
+            f"rows (first: {numbers}); if only one label holds at a time, correct the rows and "
+            "repeat the command with --fresh"
+        )
     path = table.with_name(_OBSERVED_NAME)
     observed = None
     if not_a_file(path) is None:

@@ -50,7 +50,7 @@ SPLIT_NAMES: dict[str, Split] = {
 """Accepted names of splits, in lower case."""
 
 
-def _checked_id(video_id: str) -> str:
+def checked_id(video_id: str) -> str:
     """Return a video id; raise ValueError unless it can be part of a path."""
     expected = None
     if len(video_id) > _LONGEST_NAME or not video_id.isprintable():
@@ -73,7 +73,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-VideoId = Annotated[str, AfterValidator(_checked_id)]
+VideoId = Annotated[str, AfterValidator(checked_id)]
 Name = Annotated[str, AfterValidator(checked_name)]
 """Name of a segment or class."""
 checked_class: Callable[[Any], str] = TypeAdapter(

@@ -19,6 +19,7 @@ from orn.data_manifests.corrections import corrected_rows, line_end, replaced
 from orn.data_manifests.draw_split import extended_splits, grouped
 from orn.data_manifests.film_corrections import are_intervals, corrected_intervals
 from orn.data_manifests.films import read_observed, with_films, with_unlabeled
+from orn.data_manifests.find_videos import find_videos
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import root_of_table, usual_manifest
@@ -33,6 +34,7 @@ from orn.data_manifests.table import (
 )
 from orn.data_manifests.text_files import (
     MOST_BYTES,
+    checked_id,
     class_key,
     each_row,
     open_table,
@@ -164,7 +166,11 @@ def plan_update(
     files: dict[Path, bytes] = {}
     observed = _observed(manifest, folder)
     if corrections is not None and manifest.kind == "intervals" and are_intervals(corrections):
-        rows, videos, text = corrected_intervals(table, rows, corrections, observed=observed)
+        rows, videos, text = corrected_intervals(
+            *(table, rows, corrections),
+            observed=observed,
+            is_video=lambda video: _has_video(manifest, folder, video),
+        )
         corrected, files = {"corrected": videos}, replaced(table, text)
     elif corrections is not None:
         rows, corrected, files = corrected_rows(table, rows, corrections)
@@ -200,6 +206,16 @@ def plan_update(
         files=files,
         **corrected,
     )
+
+
+def _has_video(manifest: Manifest, folder: Path, video: str) -> bool:
+    """Return whether the data set has the file of a video; False if the text is no id."""
+    try:
+        ids = [checked_id(video)]
+    except ValueError:
+        return False
+    are_folders = manifest.form == "frames"
+    return bool(find_videos(folder, manifest.videos.pattern, ids, are_folders=are_folders))
 
 
 def _check_case(new: Sequence[str], old: Mapping[str, int], *, table: Path, path: Path) -> None:

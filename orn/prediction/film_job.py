@@ -1,6 +1,5 @@
 """`orn predict` with a model of intervals: films one after another, and what is written of them."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -16,20 +15,17 @@ from orn.prediction.film_prediction import (
 )
 from orn.prediction.given_videos import output_paths
 from orn.prediction.predict_config import PredictConfig
-from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
-from orn.prediction.timeline_page import FoundInterval, Timeline, write_timeline
-from orn.shared.echo import json_text
-from orn.shared.errors import ConfigError
+from orn.prediction.predicted_videos import Failures, PredictedVideos, failed_text
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.escaped_text import json_text
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import Bar, Reporter
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table
+from orn.stage2_train.report.timeline_page import ShownInterval, Timeline, write_timeline
 from orn.stage2_train.runs.trained import OpenedModel
-
-logger = logging.getLogger(__name__)
 
 
 def predict_films(
@@ -60,56 +56,54 @@ def predict_films(
     _check(model, config)
     pages = output_paths(config.html, videos, suffix=".html", option="--html")
     overlays = output_paths(config.overlay, videos)
-    failed, films = list[FailedVideo](), dict[str, FilmPrediction]()
-    with (
-        terminated_as_interrupted(),
-        reporter.progress("predict", total=len(videos), unit="videos") as bar,
-        objects() as open_objects,
-    ):
-        for video in videos:
-            done = 0
+    films = dict[str, FilmPrediction]()
+    failures = Failures(add=lambda own: write(failed_text(own)) if as_json else None)
+    try:
+        with (
+            terminated_as_interrupted(),
+            reporter.progress("predict", total=len(videos), unit="videos") as bar,
+            objects() as open_objects,
+        ):
 
-            def described(number: int) -> None:
-                nonlocal done
-                done += number
-                bar.advance(0, note=f"{counted(done, 'time')} described")
+            def described(done: int, total: int) -> None:
+                bar.advance(0, note=f"{done:,} of {counted(total, 'time')} described")
 
-            try:
-                with open_objects(video, lambda _: None) as (listed, detections):
-                    films[video.id] = predict_film(model, listed, detections, described)
-                    if overlay := overlays.get(video.id):
-                        own = detections.video(listed.id)
-                        _draw(overlay, model, listed, films[video.id], own, bar)
-            except VIDEO_ERRORS as err:
-                logger.warning("video %s failed: %s", video.id, err)
-                reason = err.reason if err.where == str(video.path) else str(err)
-                failed.append(FailedVideo(id=video.id, reason=reason))
-                if as_json:
-                    write(json_text({"kind": "failed", "video": video.id, "reason": reason}))
-            bar.advance()
-    for film in films.values():
-        for record in film.as_json() if as_json else ():
-            write(json_text(record))
-        if not as_json:
+            for video in videos:
+                page, overlay = pages.get(video.id), overlays.get(video.id)
+                with failures.of(video), open_objects(video, lambda _: None) as (listed, shards):
+                    film = films[video.id] = predict_film(model, listed, shards, described)
+                    for record in film.as_json() if as_json else ():
+                        write(json_text(record))
+                    if page is not None:
+                        _write_page(page, film, video, model)
+                    if overlay is not None:
+                        with failures.of(video, overlay):
+                            _draw(overlay, model, listed, film, shards.video(listed.id), bar)
+                bar.advance()
+    finally:  # when no progress bar is on the screen
+        for film in () if as_json else films.values():
             write(_table(film).text() + "\n")
-    if config.csv is not None:
-        write_text(config.csv, intervals_text([*films.values()]))
-    if config.frames_csv is not None:
-        write_text(config.frames_csv, frames_text([*films.values()], model.classes))
-    for video in videos if pages else ():
-        if video.id in films:
-            _write_page(pages[video.id], films[video.id], video, model)
-    return PredictedVideos(films=films, failed=failed, num_videos=len(videos))
+        if config.csv is not None:
+            write_text(config.csv, intervals_text([*films.values()]))
+        if config.frames_csv is not None:
+            write_text(config.frames_csv, frames_text([*films.values()], model.classes))
+    return PredictedVideos(films=films, failed=failures.videos, num_videos=len(videos))
 
 
 def _check(model: OpenedModel, config: PredictConfig) -> None:
-    """Raise ConfigError if an option does not apply to a model of intervals."""
+    """Raise ConfigError if an option does not apply to a model of intervals, and CheckpointError if
+    it has no decoder."""
     for name, is_given in (
         ("--window", config.window is not None),
         ("--pairs", config.pairs > 0),
     ):
         if is_given:
             raise ConfigError(f"{model.path}: a model of intervals has no {name}; omit it")
+    if not model.temperatures.decoder:
+        raise CheckpointError(
+            f"{model.path}: expected a decoder of intervals, which calibration fits, got none; run "
+            "the command that trained the run again"
+        )
 
 
 def _draw(
@@ -123,10 +117,7 @@ def _draw(
     """Write the overlay video of a film."""
     from orn.prediction.prediction_overlay import draw_intervals  # imports OpenCV
 
-    draw_intervals(
-        *(path, model, video, film, detections),
-        drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
-    )
+    draw_intervals(path, model, video, film, detections, bar)
 
 
 def _table(film: FilmPrediction) -> Summary:
@@ -146,7 +137,7 @@ def _table(film: FilmPrediction) -> Summary:
 def _write_page(path: Path, film: FilmPrediction, video: Video, model: OpenedModel) -> None:
     """Write the timeline of a film."""
     found = (
-        FoundInterval(
+        ShownInterval(
             start=own.start,
             stop=own.stop,
             label=film.classes[own.activity],
@@ -162,7 +153,7 @@ def _write_page(path: Path, film: FilmPrediction, video: Video, model: OpenedMod
         classes=film.classes,
         times=film.seconds,
         probabilities=film.probabilities[:, : len(film.classes)],
-        found=tuple(found),
+        intervals=tuple(found),
         exclusive=not model.is_multi_label,
         update_command="orn manifest update TABLE.csv --corrections FILE.csv",
     )

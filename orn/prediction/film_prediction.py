@@ -19,23 +19,22 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Segment, Video
 from orn.prediction.deciding_objects import Deciding, deciding_objects
-from orn.shared.errors import CheckpointError
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted
-from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, compute_maps
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.clips.windows import end_of_video, window_at
 from orn.stage2_train.intervals.decoder import find_intervals
 from orn.stage2_train.intervals.film_features import BLOCK
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.parts.temperatures import PartLogits
+from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.runs.open_data import clip_settings
-from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import check_detector_classes
+from orn.stage2_train.runs.saved_predictions import check_finite, probabilities
 from orn.stage2_train.runs.trained import OpenedModel
 
 logger = logging.getLogger(__name__)
@@ -125,15 +124,15 @@ def predict_film(
     model: OpenedModel,
     video: Video,
     detections: DetectionFolder,
-    advance: Callable[[int], None] = lambda num_times: None,
+    described: Callable[[int, int], None] = lambda done, total: None,
 ) -> FilmPrediction:
     """Return the intervals in a video.
 
     Args:
-        model: a model that was trained on intervals.
+        model: a model that was trained on intervals, with a decoder.
         video: a video with the same id as in the detections.
         detections: shards with its objects.
-        advance: called with the number of times of each finished block.
+        described: called with the number of described times, and of all, after each block.
 
     Raises:
         PipelineError: if the video or its objects cannot be read or do not fit the model.
@@ -143,15 +142,10 @@ def predict_film(
     assert window is not None and rate is not None, "windows at a rate"
     names, where = detections.detector.class_names, f"the detections of video {video.id}"
     check_detector_classes(model.path, model.config, names, where=where)
-    if not model.temperatures.decoder:
-        raise CheckpointError(
-            f"{model.path}: expected a decoder of intervals, which calibration fits, got none; run "
-            "the command that trained the run again"
-        )
     frames = DecodedVideo(video, record.frames, _mapper(model))
     seconds_T = frames.seconds
     windows = [window_at(video.id, seconds, window) for seconds in seconds_T.tolist()]
-    logits, forest = _logits(model, windows, frames, detections, advance), model.forest
+    logits, forest = _logits(model, windows, frames, detections, described), model.forest
     if forest is not None:
         statistics_TX = forest.inputs.of_segments(windows, detections, frames)
         logits = replace(logits, forest=forest.logits(statistics_TX))
@@ -189,7 +183,7 @@ def _logits(
     windows: Sequence[Segment],
     frames: DecodedVideo,
     detections: DetectionFolder,
-    advance: Callable[[int], None],
+    described: Callable[[int, int], None],
 ) -> PartLogits:
     """Return the logits of the network and of the head over time for the windows of a film."""
     config = model.config
@@ -204,19 +198,19 @@ def _logits(
     _warn_without_objects(film, frames.seconds)
     head = model.film_head
     features = head.inputs.blocks(frames, film) if head else None
-    network, described = [], []
+    network, inputs = [], []
     for first in range(0, len(windows), BLOCK):
         numbers = range(first, min(first + BLOCK, len(windows)))
         batch = collate([clips[ClipRequest(number)] for number in numbers])
         output = model.output(batch.to(model.device)).by_head()
         network.append(next(iter(output.values())).float().cpu().numpy())
         if features is not None:
-            described.append(next(features))
-        advance(len(numbers))
+            inputs.append(next(features))
+        described(numbers.stop, len(windows))
     return PartLogits(
         network=np.concatenate(network),
         forest=None,
-        film=head.heads.logits(np.concatenate(described)) if head else None,
+        film=head.heads.logits(np.concatenate(inputs)) if head else None,
     )
 
 

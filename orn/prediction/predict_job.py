@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -25,11 +24,11 @@ from orn.prediction.detecting import (
 from orn.prediction.film_job import predict_films
 from orn.prediction.given_videos import find_given_videos, output_paths
 from orn.prediction.predict_config import PredictConfig
-from orn.prediction.predicted_videos import VIDEO_ERRORS, PredictedVideos
-from orn.prediction.prediction import PredictedVideo, WindowPrediction
-from orn.prediction.video import check_pairs, predict_video
-from orn.shared.echo import json_text
+from orn.prediction.predict_windows import check_pairs, predict_video
+from orn.prediction.predicted_videos import Failures, PredictedVideos, failed_text
+from orn.prediction.prediction_records import PredictedVideo, WindowPrediction
 from orn.shared.errors import ConfigError
+from orn.shared.escaped_text import json_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import SILENT, Bar, Reporter
@@ -45,8 +44,6 @@ from orn.stage2_train.settings.resources import DataAndDevice
 
 if TYPE_CHECKING:
     from orn.prediction.prediction_page import PredictionPage
-
-logger = logging.getLogger(__name__)
 
 PAIRS_SHOWN = 5
 """Maximum number of pairs per window on pages and in overlays."""
@@ -130,8 +127,16 @@ def predict_videos(
         from orn.prediction.prediction_page import PredictionPage  # importing it takes a second
 
         page = PredictionPage(model=model, num_videos=len(videos))
-    failed, tables = list[FailedVideo](), list[Summary]()
+    tables = list[Summary]()
     windows: dict[str, Sequence[WindowPrediction]] = {}
+
+    def add_failed(failed: FailedVideo) -> None:
+        if page is not None:
+            page.add_failed(failed)
+        if as_json:
+            write(failed_text(failed))
+
+    failures = Failures(add=add_failed)
     try:
         with (
             terminated_as_interrupted(),
@@ -139,22 +144,13 @@ def predict_videos(
             _objects(model, config, videos) as objects,
         ):
             for video in videos:
-                try:
+                with failures.of(video):
                     predicted = _predict(
                         *(model, video, objects, config, overlays.get(video.id), page, bar),
+                        failures=failures,
                         write=write if as_json else None,
                     )
                     windows[video.id] = [own.without_objects() for own in predicted.windows]
-                except VIDEO_ERRORS as err:
-                    logger.warning("video %s failed: %s", video.id, err)
-                    reason = err.reason if err.where == str(video.path) else str(err)
-                    failed.append(FailedVideo(id=video.id, reason=reason))
-                    if page is not None:
-                        page.add_failed(failed[-1])
-                    if as_json:
-                        record = {"kind": "failed", "video": video.id, "reason": reason}
-                        write(json_text(record))
-                else:
                     tables += [] if as_json else [_table(predicted, config.pairs)]
                 bar.advance()
         if page is not None and config.html is not None:
@@ -166,7 +162,7 @@ def predict_videos(
             reporter.line(_OF_EQUAL_LENGTH)
         if tables and not (fitted_on := model.temperatures.fitted_on):
             reporter.line(meaning_of_percentages(fitted_on))
-    return PredictedVideos(windows=windows, failed=failed, num_videos=len(videos))
+    return PredictedVideos(windows=windows, failed=failures.videos, num_videos=len(videos))
 
 
 def _objects(
@@ -188,6 +184,7 @@ def _predict(
     page: PredictionPage | None,
     bar: Bar,
     *,
+    failures: Failures,
     write: Callable[[str], None] | None,
 ) -> PredictedVideo:
     """Predict and draw a video; print its windows as they are predicted. Their objects are kept
@@ -220,12 +217,8 @@ def _predict(
         if film is not None:
             from orn.prediction.prediction_overlay import draw_windows
 
-            draw_windows(
-                film,
-                model,
-                predicted,
-                drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
-            )
+            with failures.of(video, film):
+                draw_windows(film, model, predicted, bar)
         if page is not None:
             page.add(predicted)
     return predicted

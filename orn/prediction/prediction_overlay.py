@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
 from orn.prediction.film_prediction import FilmPrediction
-from orn.prediction.prediction import PredictedVideo, objects_at
+from orn.prediction.prediction_records import PredictedVideo, objects_at
 from orn.shared.drawing.draw_frame import draw_text
 from orn.shared.drawing.mp4 import write_film
+from orn.shared.jobs.progress import Bar
 from orn.shared.pages.palette import Color, activity_color
 from orn.shared.shards.detection_folder import VideoDetections
-from orn.shared.text import truncate
+from orn.shared.text import counted, truncate
 from orn.shared.video.read import read_frames
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
 from orn.stage2_train.report.draw_clip import draw_frame_of_clip
@@ -73,8 +74,7 @@ def draw_windows(
     path: Path,
     model: OpenedModel,
     predicted: PredictedVideo,
-    *,
-    drawn: Callable[[int], None] = lambda num_pictures: None,
+    bar: Bar,
 ) -> None:
     """Write the overlay video of windows atomically: the predicted class of the window at each
     time, and its most important pair of objects.
@@ -83,7 +83,7 @@ def draw_windows(
         path: MP4 file to write.
         model: model that made the predictions.
         predicted: the video.
-        drawn: called with the number of drawn frames after each frame.
+        bar: its note becomes the number of drawn frames.
 
     Raises:
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
@@ -118,7 +118,7 @@ def draw_windows(
             clip=clip,
         )
 
-    _draw(path, model, predicted.video, predicted.detections, caption, drawn)
+    _draw(path, model, predicted.video, predicted.detections, caption, bar)
 
 
 def draw_intervals(
@@ -127,8 +127,7 @@ def draw_intervals(
     video: Video,
     film: FilmPrediction,
     detections: VideoDetections,
-    *,
-    drawn: Callable[[int], None] = lambda num_pictures: None,
+    bar: Bar,
 ) -> None:
     """Write the overlay video of a long video atomically: the intervals that hold at each time,
     and the most probable outputs.
@@ -139,7 +138,7 @@ def draw_intervals(
         video: the video.
         film: its intervals.
         detections: its objects.
-        drawn: called with the number of drawn frames after each frame.
+        bar: its note becomes the number of drawn frames.
 
     Raises:
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
@@ -148,11 +147,12 @@ def draw_intervals(
     shown = dict.fromkeys(own.activity for own in film.intervals)
     colors = {activity: activity_color(index) for index, activity in enumerate(shown)}
     note = _note(model)
+    borders = (film.seconds[:-1] + film.seconds[1:]) / 2  # as found intervals have
 
     def caption(seconds: float) -> _Caption:
         holding = [own for own in film.intervals if own.start <= seconds < own.stop]
         held = {own.activity for own in holding}
-        chances_A = film.probabilities[max(bisect_right(film.seconds, seconds) - 1, 0)]
+        chances_A = film.probabilities[np.searchsorted(borders, seconds, side="right")]
         names = (_percent(film.classes[own.activity], own.probability) for own in holding)
         return _Caption(
             predicted=", ".join(names) or "-",
@@ -170,7 +170,7 @@ def draw_intervals(
             clip=None,
         )
 
-    _draw(path, model, video, detections, caption, drawn)
+    _draw(path, model, video, detections, caption, bar)
 
 
 def _percent(name: str, chance: float) -> str:
@@ -189,7 +189,7 @@ def _draw(
     video: Video,
     detections: VideoDetections,
     caption: Callable[[float], _Caption | None],
-    drawn: Callable[[int], None],
+    bar: Bar,
 ) -> None:
     """Write a video with the objects and the caption of each time; without times that have none."""
 
@@ -213,7 +213,7 @@ def _draw(
             size = picture.shape[1], picture.shape[0]
             yield frame.seconds, _with_texts(picture, shown)
             number += 1
-            drawn(number)
+            bar.advance(0, note=f"{counted(number, 'frame')} drawn")
 
     write_film(path, pictures())
 

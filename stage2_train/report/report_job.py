@@ -19,11 +19,13 @@ from orn.shared.text_summary import Outcome
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds
-from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
-from orn.stage2_train.report.measured import Measured, load_measured
-from orn.stage2_train.report.report_view import report_page
+from orn.stage2_train.report.eval_results import Measured, load_measured
+from orn.stage2_train.report.explained_clips import EvaluatedRun, explain_clips
+from orn.stage2_train.report.film_timelines import write_timelines
+from orn.stage2_train.report.report_view import report_page, update_command
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.find_run import chosen_run
+from orn.stage2_train.runs.made_from import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
     REPORT_NAME,
@@ -31,7 +33,6 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     result_paths,
 )
-from orn.stage2_train.runs.staleness import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     data_of_run,
@@ -84,12 +85,19 @@ def write_report(config: ReportConfig, reporter: Reporter = SILENT) -> Outcome:
         if all((baseline / "eval-test.json").exists() for baseline in baselines):
             evaluate_folds(run / BASELINE_NAME, baselines)
         measured = load_measured(run, FOLDS, first.classes) or measured
+    paths = paths_of_run(first.path, first.config, resources)
     html = report_page(
         run,
         runs,
         measured,
         explain_clips(runs, measured, resources, reporter),
-        paths=paths_of_run(first.path, first.config, resources),
+        paths=paths,
+        timelines=write_timelines(
+            run,
+            measured,
+            {video.id: video.path for video in runs[0].opened.dataset.videos},
+            update_command(paths, "FILE.csv"),
+        ),
     )
     html += in_page(_made_from(run, folds, split))
     write_text(run / REPORT_NAME, html)

@@ -17,14 +17,15 @@ from orn.shared.pages.render import fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
 from orn.shared.text_summary import Table
-from orn.stage2_train.evaluation.beside_network import beside_network
-from orn.stage2_train.report.cases import MOST_DOUBTS, EvaluatedRun, Explanations
+from orn.stage2_train.evaluation.baseline_gain import beside_network
 from orn.stage2_train.report.draw_clip import FULL_DROP
+from orn.stage2_train.report.eval_results import OUTCOMES, Measured
+from orn.stage2_train.report.explained_clips import MOST_DOUBTS, EvaluatedRun, Explanations
+from orn.stage2_train.report.film_timelines import FilmLink
 from orn.stage2_train.report.label_doubts import Doubt
-from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.report.shown_clip import LEAST_DROP, PART_NAMES
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
-from orn.stage2_train.runs.film_file import Figure
+from orn.stage2_train.runs.film_results import Figure
 from orn.stage2_train.runs.run_config import RunConfig
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.runs.trained import OpenedModel
@@ -50,6 +51,7 @@ def report_page(
     explained: Explanations,
     *,
     paths: DataPaths,
+    timelines: Sequence[FilmLink] = (),
 ) -> str:
     """Return the report page of a run.
 
@@ -59,6 +61,7 @@ def report_page(
         measured: results of `orn eval`.
         explained: explanations of its clips.
         paths: paths of the data.
+        timelines: pages of its films.
 
     Raises:
         PipelineError: if the page is too large even without pictures.
@@ -83,6 +86,7 @@ def report_page(
         "answer": _answer(file),
         "metric": f"{_METRICS[file.metric]}{' of windows' if file.films else ''}",
         "film_tables": film_tables(run, file),
+        "timelines": timelines,
         "parts_of": part_rows(measured),
         "reliability": _reliability(file),
         "warnings": list(_warnings(file, runs[0].opened.detections.detector)),
@@ -276,15 +280,12 @@ def _review(
     are; None if labels cannot be reviewed."""
     if doubts is None:
         return None
-    manifest, ids = load_manifest(paths.manifest), measured.predictions.ids
-    command = ["orn", "manifest", "update", paths.manifest, "--corrections", "corrections.csv"]
-    if data_root_of(manifest, None).resolve() != paths.data_root.resolve():
-        command += ["--data", str(paths.data_root)]
+    ids = measured.predictions.ids
     return {
         "key": f"orn {run.resolve().name} {json_digest(measured.file.made_from)}",
         "total": len(doubts),
         "several": not measured.single,
-        "command": shlex.join(command) if isinstance(manifest.labels, TableLabels) else None,
+        "command": update_command(paths, "corrections.csv"),
         "classes": measured.classes if doubts else (),
         "clips": [
             {
@@ -297,6 +298,18 @@ def _review(
             for doubt in doubts[:MOST_DOUBTS]
         ],
     }
+
+
+def update_command(paths: DataPaths, corrections: str) -> str | None:
+    """Return the command that applies a file of corrections; None if the labels are not in a table
+    of the user."""
+    manifest = load_manifest(paths.manifest)
+    if not isinstance(manifest.labels, TableLabels):
+        return None
+    command = ["orn", "manifest", "update", paths.manifest, "--corrections", corrections]
+    if data_root_of(manifest, None).resolve() != paths.data_root.resolve():
+        command += ["--data", str(paths.data_root)]
+    return shlex.join(command)
 
 
 def _chances(measured: Measured, row: int, labels: Iterable[int]) -> str:

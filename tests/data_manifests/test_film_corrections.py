@@ -64,3 +64,36 @@ def test_an_incomplete_correction_is_refused(films, write, orn, row):
     write(films / "bad.csv", f"video,start,stop,label\n{row}\n")
     asked = ("manifest", "update", "films.toml", "--corrections", "bad.csv")
     assert len(orn(*asked, exit_code=1).stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed"),
+    [
+        ("films/one.mp4", "one.mp4"),
+        ("../elsewhere/films/one.mp4", "one.mp4"),
+        ("/disk/films/One.avi", "one.mp4"),
+        ("films/more/new.mp4", "more/new.mp4"),
+        ("more/new.mp4", "more/new.mp4"),
+    ],
+)
+def test_corrected_films_are_found_by_the_end_of_their_path(films, write, orn, typed, listed):
+    write(films / "films" / "more" / "new.mp4")
+    write(films / "own.csv", f"video,start,stop,label\n{typed},7,8,open\n")
+    orn("manifest", "update", "films.toml", "--corrections", "own.csv")
+    rows = (films / "films" / "labels.csv").read_text().splitlines()
+    assert [row for row in rows if row.split(",")[0] == listed] == [
+        f"{listed},7,8,open,{'a' if listed == 'one.mp4' else ''}"
+    ]
+    assert len(rows) == (4 if listed == "one.mp4" else 6)
+
+
+@pytest.mark.parametrize(
+    ("names", "typed"),
+    [(("a/cam", "b/cam"), "cam.mp4"), (("one", "two"), "absent.mp4"), (("one", "two"), "..")],
+)
+def test_corrections_of_a_film_without_one_place_are_refused(films, write, orn, names, typed):
+    rows = "".join(f"{name}.mp4,1,2,open\n" for name in names)
+    write(films / "films" / "labels.csv", f"video,start,stop,label\n{rows}")
+    write(films / "own.csv", f"video,start,stop,label\n{typed},7,8,open\n")
+    refused = orn("manifest", "update", "films.toml", "--corrections", "own.csv", exit_code=1)
+    assert repr(typed) in refused.stderr and len(refused.stderr.strip().splitlines()) == 1

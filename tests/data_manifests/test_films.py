@@ -81,7 +81,17 @@ def test_overlapping_intervals_make_a_table_multi_label(new, tmp_path):
     said = new(TABLE + "one.mp4,1.5,3,pour\n")
     dataset = load_dataset("films.toml", tmp_path)
     assert dataset.task == "multi-label" and dataset.classes == ("close", "open", "pour")
-    assert "overlap" in said
+    assert "1 pair" in said and "2 and 5" in said and "--fresh" in said
+
+
+def test_overlaps_of_one_label_are_not_several_labels(new, tmp_path):
+    new(TABLE + "one.mp4,1.5,3,open\n")
+    assert load_dataset("films.toml", tmp_path).task == "single-label"
+
+
+def test_an_overlap_is_found_across_one_of_the_same_label(new, tmp_path):
+    new(TABLE + "two.mp4,1,1.5,open\ntwo.mp4,2,2.5,close\n")
+    assert load_dataset("films.toml", tmp_path).task == "multi-label"
 
 
 @pytest.mark.parametrize(("start", "is_refused"), [(1.95, False), (1.8, True)])

@@ -101,6 +101,8 @@ def test_lists_comparisons_and_reports_are_of_intervals(films):
     assert compared["one"] == baseline["figures"]["f1_50"]["value"]
     page = (run / "report.html").read_text()
     assert "F1 at 50 % overlap" in page and "mean durations" in page
+    names = [f"timelines/videos/drawer-0{number}.mp4.html" for number in range(4)]
+    assert all(f'href="{name}"' in page and (run / name).is_file() for name in names)
 
 
 def test_found_intervals_are_a_table_for_the_next_run(films):

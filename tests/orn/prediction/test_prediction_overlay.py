@@ -5,9 +5,9 @@ from unittest.mock import Mock
 
 import numpy as np
 
-from orn.prediction.prediction import PredictedVideo
+from orn.prediction.predict_windows import predict_video
 from orn.prediction.prediction_overlay import draw_windows
-from orn.prediction.video import predict_video
+from orn.prediction.prediction_records import PredictedVideo
 from orn.shared.pages.palette import activity_color
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.trained import open_model
@@ -27,7 +27,7 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
         interval = seen.interval_seconds
         recorded = Mock(wraps=seen, video=seen.video, interval_seconds=interval)
         predicted = PredictedVideo(name="a", video=video, detections=recorded, windows=windows)
-        draw_windows(film, model, predicted)
+        draw_windows(film, model, predicted, Mock())
     rows = [call.args[0] for call in recorded.frame.call_args_list]
     assert rows == list(range(seen.num_frames))
     order = list(dict.fromkeys(window.labels[0] for window in windows))
@@ -35,7 +35,7 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     shown = list(read_frames(film))
     assert len(shown) == seen.num_frames
     fitted = replace(model.temperatures, fitted_on="the validation split")
-    draw_windows(tmp_path / "fitted.mp4", replace(model, temperatures=fitted), predicted)
+    draw_windows(tmp_path / "fitted.mp4", replace(model, temperatures=fitted), predicted, Mock())
     heights = [next(read_frames(path)).image.shape[0] for path in (film, tmp_path / "fitted.mp4")]
     assert heights[0] > heights[1]  # which says that the model is not calibrated
     for frame in shown:

@@ -7,9 +7,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from orn.prediction.prediction import PredictedVideo
+from orn.prediction.predict_windows import predict_video
 from orn.prediction.prediction_page import PredictionPage
-from orn.prediction.video import predict_video
+from orn.prediction.prediction_records import PredictedVideo
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.render import LARGEST_PAGE_BYTES
 from orn.shared.video.read import VideoReader

@@ -20,7 +20,7 @@ from orn.stage2_train.clips.batches import (
     training_loader,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.model.inputs import ClipBatch
 from tests.stage2_train.clips import conftest
 

@@ -19,9 +19,9 @@ from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import writing
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipRequest
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import blocks, write_shard

@@ -13,11 +13,11 @@ import torch
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import compute_maps
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.backbones import load_backbone
-from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from orn.stage2_train.runs.trained import data_of_run, open_model
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataAndDevice
