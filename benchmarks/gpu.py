@@ -13,7 +13,6 @@ from pathlib import Path
 
 from orn.benchmarks.measuring import write_record
 from orn.shared.devices import choose_device
-from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
 
 
@@ -43,15 +42,12 @@ def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
     return {**commands, "resume": ("-m", "orn.benchmarks.resume", "--device", device)}
 
 
-def measure_all(
-    out: Path, *, minutes: float, only: tuple[str, ...] = (), device: str, tiny: bool
-) -> list[dict[str, str]]:
+def measure_all(out: Path, *, minutes: float, device: str, tiny: bool) -> list[dict[str, str]]:
     """Run each measurement without a record in the folder.
 
     Args:
         out: folder of the records.
         minutes: time limit of all measurements.
-        only: prefixes of the measurements to run; all if empty.
         device: as for `choose_device`.
         tiny: whether to use tiny sizes, for a test run.
 
@@ -60,13 +56,7 @@ def measure_all(
     """
     check_output_folder(out, marker=None, pattern="*.json")
     deadline = time.monotonic() + 60 * minutes
-    chosen = {
-        name: words
-        for name, words in jobs(choose_device(device), tiny=tiny).items()
-        if name.startswith(only or "")
-    }
-    if not chosen:
-        raise ConfigError(f"--only {' '.join(only)}: no measurement has this prefix; omit it")
+    chosen = jobs(choose_device(device), tiny=tiny)
     out.mkdir(parents=True, exist_ok=True)
     return [
         {"name": name, "state": _state(out.absolute() / f"{name}.json", words, deadline)}

@@ -42,8 +42,8 @@ from orn.stage2_train.clip_store.make_clips import build_clip_store
 from orn.stage2_train.clip_store.plan_store import StoreRequest
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.clip_draws import ClipRequest, random_frames
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest, random_frames
 from orn.stage2_train.runs.open_data import clip_settings
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
 

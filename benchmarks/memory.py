@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from orn.benchmarks.made_inputs import ENTRY, GRID, ellipses, moving_pictures, write_video
 from orn.benchmarks.measuring import peak_bytes
 from orn.data_manifests.records import Video
-from orn.shared.jobs.plan import plan_units
+from orn.shared.jobs.pack_videos import plan_units
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.stage1_detect.detect_unit import UnitDetector
 
 _DETECTIONS = 20

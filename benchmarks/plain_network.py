@@ -27,11 +27,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.frame_cliques import sampled_earlier_frames
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ActivityHead, ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.relation_frames import sampled_earlier_frames
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage
 from orn.stage2_train.settings.model_config import Heads
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from orn.data_manifests.events import Event
+from orn.data_manifests.event_formats import Event
 from orn.data_manifests.text_files import read_column
 from orn.shared.config.fields import problems_of
 from orn.shared.data_files import open_file, parse_json

@@ -299,7 +299,7 @@ def _absent(manifest: Manifest, where: Path, got: str) -> DataRootError:
     if own_file(manifest):
         remedy = "put it there (docs/own_videos.md)"
     elif name == _GENERATED:
-        remedy = "generate it with `make demo` or `orn demo world`"
+        remedy = "generate it with `make demo`"
     else:
         remedy = f'get it as described in data_manifests/README.md under "{name}"'
     return DataRootError(

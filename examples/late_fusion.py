@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orn.stage2_train.evaluation.metrics import scores_of
-from orn.stage2_train.runs.predictions import predictions_of
+from orn.stage2_train.runs.saved_predictions import predictions_of
 
 
 def late_fusion(run: Path, other: Path, split: str) -> dict[str, float]:

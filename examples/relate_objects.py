@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.frame_cliques import all_earlier_frames, sampled_earlier_frames
 from orn.stage2_train.model.heads import RecurrentClassifier
-from orn.stage2_train.model.objects import encoder_mlp
+from orn.stage2_train.model.object_vectors import encoder_mlp
 from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
+from orn.stage2_train.model.relation_frames import all_earlier_frames, sampled_earlier_frames
 
 KINDS, SIDE = 4, 4
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from orn.opened_dataset import OpenedDataset
     from orn.prediction.predict_config import PredictConfig
     from orn.prediction.predict_job import predict
-    from orn.prediction.prediction import WindowPrediction
+    from orn.prediction.prediction_records import WindowPrediction
     from orn.shared.jobs.progress import SILENT, TERMINAL
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
@@ -285,7 +285,7 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.prediction.video import predict_path
+    from orn.prediction.predict_windows import predict_path
 
     return predict_path(
         model, video, detections, rate=rate, window=window, threshold=threshold, pairs=pairs

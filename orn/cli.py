@@ -21,7 +21,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
         "doctor": ("orn.commands.doctor:doctor", "Check the installation and suggest fixes."),
         "demo": ("orn.commands.demo:demo", "Run the whole pipeline on small generated videos."),
-        "demo world": ("orn.commands.demo:demo_world", "Generate the videos and labels."),
         "run": ("orn.commands.run:run", "Process a data set from videos to a report."),
     },
     "Prepare": {

@@ -31,7 +31,7 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.run_units import Advance, UnitResult
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path
 from orn.shared.shards.writer import ShardWriter

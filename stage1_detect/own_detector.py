@@ -25,11 +25,11 @@ from orn.shared.data_files import file_digest, json_digest, read_bounded
 from orn.shared.environment import installed_versions
 from orn.shared.errors import DetectorError, PipelineError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.shared.shards.shard_format import MOST_CLASSES, UNKNOWN_SOURCE, DetectorEntry
 from orn.shared.text import path_text
 from orn.stage1_detect.detect_unit import FrameBatch
-from orn.stage1_detect.frame_results import frame_detections
+from orn.stage1_detect.own_detector_results import frame_detections
 
 _MOST_BYTES = 2**24
 """Size limit of a file of code."""

@@ -17,16 +17,8 @@ from orn.data_manifests.load import data_root_of, load_manifest
 from orn.data_manifests.records import Dataset, Segment
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import start_over
-from orn.shared.jobs.plan import (
-    PLAN_NAME,
-    UNKNOWN_FRAMES,
-    ManifestFile,
-    Plan,
-    Unit,
-    UnitPart,
-    packed,
-    plan_units,
-)
+from orn.shared.jobs.pack_videos import packed, plan_units
+from orn.shared.jobs.plan import PLAN_NAME, UNKNOWN_FRAMES, ManifestFile, Plan, Unit, UnitPart
 from orn.shared.jobs.run_units import Job
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.shared.time_ranges import TimeRange, TimeRanges

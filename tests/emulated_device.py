@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from orn.shared import devices
-from orn.stage2_train.report import cases
+from orn.stage2_train.report import explained_clips
 from orn.stage2_train.runs import trained
 
 DEVICE = torch.device("cpu", 1)
@@ -122,6 +122,6 @@ def emulated_device() -> Iterator[torch.device]:
     """Emulate a device, on which accelerate trains and on which models and detectors are opened."""
     with pytest.MonkeyPatch.context() as patch, EmulatedDevice():
         patch.setattr(Accelerator, "device", DEVICE)
-        for module in (trained, cases, devices):
+        for module in (trained, explained_clips, devices):
             patch.setattr(module, "choose_device", lambda *_, **__: str(DEVICE))
         yield DEVICE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn import open_dataset, open_shard
-from orn.stage2_train.runs.predictions import save_predictions
+from orn.stage2_train.runs.saved_predictions import save_predictions
 from tests.conftest import ROOT
 from tests.worlds.evaluations import predictions_of
 

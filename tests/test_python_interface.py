@@ -12,7 +12,7 @@ import orn
 from orn import load_detector, load_model, open_dataset, open_shard, predict_video
 from orn.shared.errors import ConfigError, ShardNotFoundError, VideoDecodeError
 from orn.shared.video.read import read_frames
-from orn.stage2_train.runs.predictions import load_predictions
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from tests.conftest import ROOT
 from tests.running import LAPTOP, run_orn, run_python
 from tests.worlds.shards import FakeDetector

@@ -27,9 +27,10 @@ from orn.stage2_train.evaluation.bootstrap import (
     paired_differences,
     with_interval,
 )
-from orn.stage2_train.evaluation.calibration import calibration_values
-from orn.stage2_train.parts.temperatures import PartLogits, cross_fitted
-from orn.stage2_train.runs.predictions import Predictions
+from orn.stage2_train.evaluation.calibration_error import calibration_values
+from orn.stage2_train.parts.average_parts import PartLogits
+from orn.stage2_train.parts.fit_temperatures import cross_fitted
+from orn.stage2_train.runs.saved_predictions import Predictions
 from orn.steps.ablation_summary import holm
 
 BOTH, NETWORK_AND_FOREST = "both heads", "both heads and forest"

@@ -42,9 +42,9 @@ from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.plan_detection import plan_job
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
+from orn.stage2_train.clips.clip_draws import ClipRequest, ClipSettings
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipRequest, ClipSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 
 FRAMES, RATE = 250, 25.0

@@ -23,12 +23,6 @@ from orn.shared.text_summary import summary_of
     type=click.FloatRange(0, 10000),
     help="Time limit of all measurements.  [default: 8.0]",
 )
-@click.option(
-    "--only",
-    multiple=True,
-    metavar="PREFIX",
-    help="Run measurements with this prefix, such as train; may be repeated.",
-)
 @options.device
 @click.option("--tiny", is_flag=True, help="Use tiny sizes, for a test run.")
 @options.as_json
@@ -42,7 +36,7 @@ def gpu(*, out: Path, as_json: bool, **typed: Any) -> int:
     """
     from orn.benchmarks.gpu import measure_all
 
-    usual: dict[str, Any] = {"minutes": 8.0, "only": (), "device": "auto", "tiny": False}
+    usual: dict[str, Any] = {"minutes": 8.0, "device": "auto", "tiny": False}
     records = measure_all(out, **(usual | options.given(typed)))
     echo_result(records, lambda rows: summary_of({"measurement": rows}), as_json=as_json)
     return 0 if all(record["state"] == "done" for record in records) else SOME_FAILED

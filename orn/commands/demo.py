@@ -1,14 +1,12 @@
-"""The commands `orn demo` and `orn demo world`."""
+"""The command `orn demo`."""
 
 from functools import partial
-from typing import Any
 
 import click
 
 from orn.commands import options
-from orn.commands.output import echo_result, echo_text
+from orn.commands.output import echo_result
 from orn.shared.jobs.progress import TERMINAL
-from orn.shared.text_summary import text_of
 
 
 @click.command("demo")
@@ -24,17 +22,3 @@ def demo(*, seed: int | None, as_json: bool) -> None:
     pipeline = demo_pipeline(seed or 0)
     summary = run_demo(seed or 0, TERMINAL)
     echo_result(summary, partial(as_summary, pipeline=pipeline), as_json=as_json)
-
-
-@click.command("world")
-@options.data_root
-@options.seed
-def demo_world(**typed: Any) -> None:
-    """Write the films of the demo world to --data, with their label table.
-
-    A complete world is skipped, and an interrupted one resumes.
-    """
-    from orn.demo.world import WorldConfig, draw_world
-
-    world = draw_world(options.config_of(WorldConfig, typed), TERMINAL)
-    echo_text(text_of(world.summary()), err=True)

@@ -26,8 +26,8 @@ def import_events(*, as_json: bool, **typed: Any) -> None:
     `orn run TABLE.csv --intervals` learns from such a table. Videos keep the names of their files;
     put the table beside them, or pass --videos to `orn manifest new`.
     """
-    from orn.data_manifests.exchange import ImportEventsConfig
-    from orn.data_manifests.exchange import import_events as library
+    from orn.data_manifests.convert_events import ImportEventsConfig
+    from orn.data_manifests.convert_events import import_events as library
 
     print_record(library(options.config_of(ImportEventsConfig, typed)), as_json=as_json)
 
@@ -48,7 +48,7 @@ def import_events(*, as_json: bool, **typed: Any) -> None:
 @options.as_json
 def export_events(*, as_json: bool, **typed: Any) -> None:
     """Export a table of intervals, such as that of `orn predict --csv`, for other tools."""
-    from orn.data_manifests.exchange import ExportEventsConfig
-    from orn.data_manifests.exchange import export_events as library
+    from orn.data_manifests.convert_events import ExportEventsConfig
+    from orn.data_manifests.convert_events import export_events as library
 
     print_record(library(options.config_of(ExportEventsConfig, typed)), as_json=as_json)

@@ -1,6 +1,6 @@
 """What commands print: lines, JSON and summaries on stdout, messages on stderr.
 
-Control characters are escaped: see `orn.shared.echo`.
+Control characters are escaped: see `orn.shared.escaped_text`.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from orn.shared.echo import is_first_process, json_text
+from orn.shared.escaped_text import is_first_process, json_text
 from orn.shared.text import escape, escape_lines
 from orn.shared.text_summary import Summary, text_of
 

@@ -15,7 +15,7 @@ from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predict_job import predict
 from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.jobs.steps import Step, run_steps
+from orn.shared.jobs.run_steps import Step, run_steps
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary
 from orn.stage1_detect.detect_config import DetectConfig

@@ -13,7 +13,6 @@ import av
 import cv2
 import numpy as np
 
-from orn.data_manifests.load import data_root_of, load_manifest
 from orn.demo.render_video import render
 from orn.demo.scene import (
     FRAMES_PER_SECOND,
@@ -149,15 +148,15 @@ def _draw(task: tuple[Film, Path]) -> None:
 class WorldConfig:
     """What `draw_world` does."""
 
-    data_root: Path | None = None
-    """Folder of all data sets; default: that of the manifest, else ORN_DATA, else data."""
+    data_root: Path
+    """Folder of all data sets."""
     seed: int = 0
     """Random seed."""
 
 
 def draw_world(config: WorldConfig, reporter: Reporter = SILENT) -> Outcome:
     """Draw the missing films of the demo."""
-    root = data_root_of(load_manifest("demo"), config.data_root)
+    root = config.data_root
     drawn = write_world(root, reporter, films=_FILMS, seed=config.seed, workers=usable_cores())
     done = f"{counted(drawn, 'film')} drawn" if drawn else "complete"
     return Outcome({"drawn": drawn}, lambda _: f"{root / WORLD}: {done}")

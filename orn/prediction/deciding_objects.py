@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from orn.stage2_train.intervals.film_objects import FilmStatistics, FollowedObjects
 from orn.stage2_train.intervals.records import Interval
+from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.parts.fitted_forest import FittedForest
-from orn.stage2_train.parts.temperatures import PartLogits
-from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.runs.saved_predictions import probabilities
 
 _LEAST_DROP = 0.01
 _MOST_OBJECTS = 3

@@ -14,7 +14,8 @@ from orn.data_manifests.text_files import read_class_names
 from orn.prediction.predict_config import PredictConfig
 from orn.shared.devices import choose_device, usual_batch_size
 from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
-from orn.shared.jobs.plan import Unit, UnitPart, plan_units
+from orn.shared.jobs.pack_videos import plan_units
+from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.jobs.workers import terminated_as_interrupted
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry

@@ -16,8 +16,8 @@ from orn.prediction.film_prediction import (
 from orn.prediction.given_videos import output_paths
 from orn.prediction.predict_config import PredictConfig
 from orn.prediction.predicted_videos import Failures, PredictedVideos, failed_text
-from orn.shared.echo import json_text
 from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.escaped_text import json_text
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import Bar, Reporter
 from orn.shared.jobs.workers import terminated_as_interrupted

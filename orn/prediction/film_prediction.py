@@ -21,20 +21,20 @@ from orn.data_manifests.records import Segment, Video
 from orn.prediction.deciding_objects import Deciding, deciding_objects
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted
-from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.frame_maps import FrameMapper, compute_maps
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.clips.windows import end_of_video, window_at
 from orn.stage2_train.intervals.decoder import find_intervals
 from orn.stage2_train.intervals.film_features import BLOCK
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.parts.temperatures import PartLogits
+from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.runs.open_data import clip_settings
-from orn.stage2_train.runs.predictions import check_finite, probabilities
 from orn.stage2_train.runs.run_config import check_detector_classes
+from orn.stage2_train.runs.saved_predictions import check_finite, probabilities
 from orn.stage2_train.runs.trained import OpenedModel
 
 logger = logging.getLogger(__name__)

@@ -24,11 +24,11 @@ from orn.prediction.detecting import (
 from orn.prediction.film_job import predict_films
 from orn.prediction.given_videos import find_given_videos, output_paths
 from orn.prediction.predict_config import PredictConfig
+from orn.prediction.predict_windows import check_pairs, predict_video
 from orn.prediction.predicted_videos import Failures, PredictedVideos, failed_text
-from orn.prediction.prediction import PredictedVideo, WindowPrediction
-from orn.prediction.video import check_pairs, predict_video
-from orn.shared.echo import json_text
+from orn.prediction.prediction_records import PredictedVideo, WindowPrediction
 from orn.shared.errors import ConfigError
+from orn.shared.escaped_text import json_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import SILENT, Bar, Reporter

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from orn.data_manifests.records import Video
 from orn.prediction.film_prediction import FilmPrediction
-from orn.prediction.prediction import WindowPrediction
-from orn.shared.echo import json_text
+from orn.prediction.prediction_records import WindowPrediction
 from orn.shared.errors import (
     SOME_FAILED,
     CheckpointError,
@@ -19,6 +18,7 @@ from orn.shared.errors import (
     ShardNotFoundError,
     VideoDecodeError,
 )
+from orn.shared.escaped_text import json_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.text import counted
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from orn.data_manifests.records import Video
 from orn.prediction.film_prediction import FilmPrediction
-from orn.prediction.prediction import PredictedVideo, objects_at
+from orn.prediction.prediction_records import PredictedVideo, objects_at
 from orn.shared.drawing.draw_frame import draw_text
 from orn.shared.drawing.mp4 import write_film
 from orn.shared.jobs.progress import Bar

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.prediction.prediction import PredictedVideo, WindowPrediction, objects_at
+from orn.prediction.prediction_records import PredictedVideo, WindowPrediction, objects_at
 from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import write_text

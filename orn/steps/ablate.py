@@ -21,7 +21,7 @@ from orn.shared.jobs.outputs import (
     check_same_job,
 )
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.jobs.steps import Step, run_steps
+from orn.shared.jobs.run_steps import Step, run_steps
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clip_store.clip_store import ClipStore

@@ -20,6 +20,7 @@ from orn.shared.text_summary import Summary, Table, filled_columns
 from orn.stage2_train.evaluation.bootstrap import CONFIDENCE, student_t
 from orn.stage2_train.model.build import planned_network
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
@@ -29,7 +30,6 @@ from orn.stage2_train.runs.run_folder import (
     result_paths,
     weights_digest,
 )
-from orn.stage2_train.runs.staleness import why_stale
 from orn.stage2_train.settings.systems import SYSTEMS, find_system, system_names
 from orn.steps.ablation_plan import paper_results
 

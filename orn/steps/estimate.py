@@ -11,7 +11,7 @@ from orn.data_manifests.records import Dataset
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import IMPORT_SECONDS, START_SECONDS, estimated_seconds, time_text
-from orn.shared.jobs.steps import Step
+from orn.shared.jobs.run_steps import Step
 from orn.shared.text import counted, first_few
 from orn.shared.text_summary import Summary, Table
 from orn.stage1_detect.detect import describe_detection

@@ -34,13 +34,13 @@ from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig, clips_for
 from orn.stage2_train.clip_store.store_format import CLIP_FILES
+from orn.stage2_train.runs.made_from import free_run, training_change
 from orn.stage2_train.runs.run_folder import (
     BASELINE_MARKER,
     BASELINE_NAME,
     RUN_MARKER,
     earlier_run,
 )
-from orn.stage2_train.runs.staleness import free_run, training_change
 from orn.stage2_train.settings.recipe import (
     SMALL,
     Recipe,

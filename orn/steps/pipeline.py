@@ -16,7 +16,7 @@ from orn.data_manifests.update import write_fold_manifests
 from orn.shared.errors import SOME_FAILED, PipelineError
 from orn.shared.jobs.atomic_file import locked
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.shared.jobs.steps import Step, run_steps
+from orn.shared.jobs.run_steps import Step, run_steps
 from orn.shared.text import command_line, counted
 from orn.shared.text_summary import Outcome, Summary
 from orn.stage1_detect.detect import detect
@@ -24,12 +24,12 @@ from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage1_detect.imports.import_config import ImportConfig, RecordsName
 from orn.stage1_detect.imports.import_objects import import_objects
 from orn.stage2_train.clip_store.make_clips import make_clips
+from orn.stage2_train.evaluation.baseline_gain import beside_network
 from orn.stage2_train.evaluation.baseline_job import (
     BaselineConfig,
     evaluate_baseline,
     stale_baseline,
 )
-from orn.stage2_train.evaluation.beside_network import beside_network
 from orn.stage2_train.evaluation.calibrate import CalibrateConfig, calibrate, stale_calibration
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation

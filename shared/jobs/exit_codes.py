@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from orn.shared.echo import line_handler
 from orn.shared.errors import PipelineError
+from orn.shared.escaped_text import line_handler
 from orn.shared.jobs.workers import Terminated, terminated_as_interrupted
 from orn.shared.text import escape, path_text
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orn.shared.echo import is_first_process
+from orn.shared.escaped_text import is_first_process
 from orn.shared.text import escape, escape_lines
 
 logger = logging.getLogger(__name__)

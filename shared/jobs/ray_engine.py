@@ -18,8 +18,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.escaped_text import use_lines_in_worker
 from orn.shared.jobs.atomic_file import remove_temporaries
 from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.run_units import Advance, UnitFunction, UnitResult, UnitRunner, Work

@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, TypeVar
 
-from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import PipelineError
+from orn.shared.escaped_text import use_lines_in_worker
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -16,7 +16,7 @@ from orn.shared.jobs.outputs import differences
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.shares import missing_shares
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules
+from orn.shared.masks.validate import ClassRules
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_folder import IndexEntry, OpenedFolder, open_folder, record_of
 from orn.shared.shards.shard_format import SHARD_FILES, DetectorEntry, VideoEntry

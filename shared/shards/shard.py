@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, ScoreKind, first_fault
+from orn.shared.masks.validate import ClassRules, ScoreKind, first_fault
 from orn.shared.shards.shard_format import DetectorEntry, LeftOut, VideoEntry
 from orn.shared.shards.shard_record import REMEDY, ChunkCache, ShardArrays, ShardRecord, read_record
 from orn.shared.text import counted
@@ -236,7 +236,7 @@ class Shard:
         """Return the detections of a frame after validating all numbers and masks.
 
         Raises:
-            ShardFormatError: see `frame`; also if the frame violates `orn.shared.masks.rules`.
+            ShardFormatError: see `frame`; also if the frame violates `orn.shared.masks.validate`.
         """
         frame = self.frame(row)
         if fault := first_fault(frame, self.rules):

@@ -19,7 +19,7 @@ from orn.shared.config.fields import STRICT, Positive, described, problems_of
 from orn.shared.data_files import json_digest, parse_json
 from orn.shared.errors import ShardFormatError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, OutputFolder
-from orn.shared.masks.rules import ClassRules, ScoreKind
+from orn.shared.masks.validate import ClassRules, ScoreKind
 from orn.shared.video.frame import VideoInfo
 
 INDEX_NAME = "shards.index.json"

@@ -23,7 +23,7 @@ from orn.shared.errors import ShapeError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, ScoreKind, first_fault
+from orn.shared.masks.validate import ClassRules, ScoreKind, first_fault
 from orn.shared.shards.shard_format import (
     ArraySpec,
     DetectorEntry,
@@ -171,7 +171,7 @@ class ShardWriter:
 
         Raises:
             ShapeError: see `begin_video` and `add`; also if detections violate
-                `orn.shared.masks.rules`.
+                `orn.shared.masks.validate`.
             VideoDecodeError: if the source cannot be decoded.
         """
         path = Path(source)
@@ -271,7 +271,7 @@ class ShardWriter:
         self.failed.append(FailedVideo(id=video_id, reason=reason))
 
     def check(self, frame_index: int, detections: FrameDetections) -> None:
-        """Check a frame of the open video against `orn.shared.masks.rules`.
+        """Check a frame of the open video against `orn.shared.masks.validate`.
 
         Raises:
             ShapeError: if a number or a mask is invalid.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from orn.shared.data_files import Stamp, file_digest, reason, regular_status, stamp_of
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.file import estimate_file, probe_file, read_file
+from orn.shared.video.decode_file import estimate_file, probe_file, read_file
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
 from orn.shared.video.frame_times import frame_times
 from orn.shared.video.jpeg_folder import (

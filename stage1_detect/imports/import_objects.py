@@ -24,7 +24,8 @@ from orn.shared.data_files import text_digest
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.outputs import default_folder
-from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
+from orn.shared.jobs.pack_videos import plan_units
+from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.jobs.run_units import Job, LocalEngine, job_outcome, run_units
 from orn.shared.jobs.workers import in_threads

@@ -19,7 +19,7 @@ from orn.shared.errors import ObjectImportError, ShapeError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes, masks_of_boxes
-from orn.shared.masks.rules import ClassRules, first_fault
+from orn.shared.masks.validate import ClassRules, first_fault
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 from orn.stage1_detect.imports.polygons import fill_polygons
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.stage1_detect.mmdet.model import (
     BBoxHead,
     FCNMaskHead,

@@ -29,7 +29,7 @@ from orn.shared.devices import use_device, usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections, clip_boxes
-from orn.shared.masks.rules import ScoreKind, widened_boxes
+from orn.shared.masks.validate import ScoreKind, widened_boxes
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.video.frame import check_images
 from orn.stage1_detect.detector_weights import load_weights

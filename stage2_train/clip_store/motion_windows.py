@@ -1,9 +1,9 @@
 """Motion of the frames of a video, and its mean over windows of fixed duration, for a store or on
 demand.
 
-A frame with the same picture as the one before is a repetition (as in videos with a variable frame
-rate): the motion to the next different picture spans it. There is no motion before the first frame
-and across gaps.
+A frame that differs from the one before by no more than compression does is a repetition (as in
+videos converted to a higher frame rate): the motion to the next different picture spans it. There
+is no motion before the first frame and across gaps.
 
 C channels, h w cells.
 """
@@ -22,12 +22,13 @@ from orn.stage2_train.clip_store.motion import (
     MotionBetween,
     MotionMaps,
     gray_picture,
+    is_similar,
 )
 from orn.stage2_train.clip_store.store_format import MotionSettings
 from orn.stage2_train.settings.model_config import MOTION_CELLS, MOTION_CHANNELS
 
 REPEATED_SECONDS = 0.2
-"""A picture that is repeated for longer is still."""
+"""Pictures that are similar for longer are still or move slowly: motion is again that of frames."""
 _GAP_SECONDS = 0.5
 """Pictures further apart have no motion between them."""
 _NEAR_SECONDS = 2.0
@@ -51,31 +52,35 @@ class MotionSequence:
             ConfigError: if there are more cells than pixels of the flow.
         """
         self._between = MotionBetween(cells)
-        self._gray: NDArray[np.uint8] | None = None
-        """The last picture, once for all its repetitions."""
-        self._since = self._from = 0.0
-        """Time at which it was first shown; time from which motion is not yet known."""
-        self._repeated: list[float] = []
-        """Times of repetitions since then."""
+        self._known: tuple[float, NDArray[np.uint8]] | None = None
+        """Time and picture of the last frame whose motion is known."""
+        self._waiting: list[tuple[float, NDArray[np.uint8]]] = []
+        """Times and pictures of its repetitions since then."""
+        self._since = 0.0
+        """Time of the last frame that is no repetition."""
 
     def add(self, frame: Frame) -> list[tuple[float, MotionMaps]]:
         """Add a frame; return the times of frames whose motion is known now, with their motion."""
         gray, seconds = gray_picture(frame.image), frame.seconds
-        if self._gray is not None and np.array_equal(gray, self._gray):
-            self._repeated.append(seconds)
-            return self.end() if seconds - self._since > REPEATED_SECONDS else []
-        interval, motion = seconds - self._from, self._between.none
-        if self._gray is not None and interval <= _GAP_SECONDS:
-            motion = self._between(self._gray, gray, interval)
-        times, self._repeated = [*self._repeated, seconds], []
-        self._gray, self._since, self._from = gray, seconds, seconds
-        return [(shown, motion) for shown in times]
+        before = self._waiting[-1] if self._waiting else self._known
+        is_repetition = before is not None and is_similar(before[1], gray)
+        if not is_repetition:
+            self._since = seconds
+        self._waiting.append((seconds, gray))
+        if is_repetition and seconds - self._since <= REPEATED_SECONDS:
+            return []
+        return self.end()
 
     def end(self) -> list[tuple[float, MotionMaps]]:
-        """Return the repetitions whose motion is not known; their picture is still."""
-        times, self._repeated = self._repeated, []
-        self._from = times[-1] if times else self._from
-        return [(shown, self._between.still) for shown in times]
+        """Return the times of the frames whose motion is not yet known, with their motion."""
+        if not self._waiting:
+            return []
+        last, motion = self._waiting[-1], self._between.none
+        if self._known is not None and last[0] - self._known[0] <= _GAP_SECONDS:
+            motion = self._between(self._known[1], last[1], last[0] - self._known[0])
+        times = [seconds for seconds, _ in self._waiting]
+        self._known, self._waiting = last, []
+        return [(shown, motion) for shown in times]
 
 
 class MotionWindows:
@@ -125,7 +130,7 @@ class MotionWindows:
         for start, stop, motion in self._motion:
             overlap = min(stop, last) - max(start, first)
             if overlap > 0 and motion[-1].any():
-                total += overlap * motion
+                total += overlap * motion.astype(np.float64)
                 weight += overlap
         return (total / weight if weight else total).astype(np.float32)
 

@@ -14,7 +14,8 @@ from orn.shared.data_files import Stamp
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import BYTES
 from orn.shared.jobs.outputs import check_same_job, start_over
-from orn.shared.jobs.plan import Plan, Unit, UnitPart, packed
+from orn.shared.jobs.pack_videos import packed
+from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.jobs.run_units import (
     Job,
 )

@@ -83,7 +83,7 @@ class MapSettings:
 class MotionSettings:
     """Motion maps of whole frames, computed from all decoded frames in a window around each."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     """Version of their definition in `motion.py`."""
     shape: tuple[_Cells, _Cells, _Cells]
     """(C, h, w) of the map of a frame."""

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from orn.shared.echo import use_lines_in_worker
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
+from orn.shared.escaped_text import use_lines_in_worker
 from orn.shared.jobs.workers import interrupts_delayed
 from orn.shared.text import counted
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
-from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.inputs import ClipBatch
 
 

@@ -28,15 +28,15 @@ from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.text import counted, short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import check_crop
-from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideo
-from orn.stage2_train.clips.objects import (
+from orn.stage2_train.clip_store.frames_on_demand import DatasetFrames, DecodedVideo
+from orn.stage2_train.clips.clip_draws import ClipDraws, ClipRequest, ClipSettings
+from orn.stage2_train.clips.object_slots import (
     PERSON,
     ClipSlots,
     FrameObjects,
     fill_slots,
     objects_of_frames,
 )
-from orn.stage2_train.clips.sampling import ClipDraws, ClipRequest, ClipSettings
 from orn.stage2_train.clips.windows import drawn_windows, num_drawn
 
 logger = logging.getLogger(__name__)

@@ -25,13 +25,13 @@ from orn.shared.data_files import json_digest
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import begin_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.usable_segments import JoinedSplit
+from orn.stage2_train.evaluation.decode_films import film_rows, training_labels_of_windows
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import save_results, split_file, stale_results
 from orn.stage2_train.evaluation.film_baseline import FilmFold, results_of_baseline
-from orn.stage2_train.evaluation.film_results import film_rows, training_labels_of_windows
 from orn.stage2_train.evaluation.metrics import unsure_labels
-from orn.stage2_train.evaluation.split_figures import with_groups
+from orn.stage2_train.evaluation.split_metrics import with_groups
 from orn.stage2_train.parts.clip_statistics import map_statistics, read_maps
 from orn.stage2_train.parts.fitted_forest import (
     FittedForest,
@@ -40,10 +40,10 @@ from orn.stage2_train.parts.fitted_forest import (
     logits_of_shares,
 )
 from orn.stage2_train.runs.eval_file import EvalFile
+from orn.stage2_train.runs.made_from import MadeFrom, clip_labels
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs, open_paths
-from orn.stage2_train.runs.predictions import Predictions
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
-from orn.stage2_train.runs.staleness import MadeFrom, clip_labels
+from orn.stage2_train.runs.saved_predictions import Predictions
 from orn.stage2_train.settings.recipe import Recipe, recipe_of_dataset
 from orn.stage2_train.settings.resources import ALONE, DataAndDevice, data_paths
 

@@ -18,24 +18,24 @@ import torch
 
 from orn.shared.data_files import file_digest
 from orn.shared.devices import choose_device
-from orn.shared.echo import is_first_process
 from orn.shared.errors import PipelineError
+from orn.shared.escaped_text import is_first_process
 from orn.shared.jobs.progress import SILENT, Reporter
-from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.usable_segments import JoinedSplit
+from orn.stage2_train.evaluation.decode_films import training_labels_of_windows, with_decoder
 from orn.stage2_train.evaluation.evaluate import predict_parts
 from orn.stage2_train.evaluation.evaluate_folds import fold_temperatures
-from orn.stage2_train.evaluation.film_results import training_labels_of_windows, with_decoder
 from orn.stage2_train.parts import TEMPERATURES_NAME
+from orn.stage2_train.parts.fit_temperatures import fit_temperatures
 from orn.stage2_train.parts.temperatures import (
     NOT_FITTED,
     Temperatures,
-    fit_temperatures,
     load_temperatures,
     write_temperatures,
 )
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
+from orn.stage2_train.runs.made_from import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs
-from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
@@ -43,7 +43,7 @@ from orn.stage2_train.runs.run_folder import (
     result_paths,
     weights_digest,
 )
-from orn.stage2_train.runs.staleness import MadeFrom, clip_labels, why_stale
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from orn.stage2_train.runs.trained import data_of_run, fold_runs, inference_precision, open_model
 from orn.stage2_train.settings.resources import DataAndDevice
 

@@ -18,14 +18,14 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted
 from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.evaluation.bootstrap import paired_differences
-from orn.stage2_train.evaluation.film_pairs import paired_films
+from orn.stage2_train.evaluation.compare_films import paired_films
 from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.split_figures import interval_facts, segments_of_metrics
+from orn.stage2_train.evaluation.split_metrics import interval_facts, segments_of_metrics
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.predictions import Predictions, predictions_of, some_ids
+from orn.stage2_train.runs.made_from import why_stale
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER, result_paths, weights_digest
-from orn.stage2_train.runs.staleness import why_stale
+from orn.stage2_train.runs.saved_predictions import Predictions, predictions_of, some_ids
 from orn.stage2_train.settings.names import FIGURES, FOLDS, NUM_FIGURE_DRAWS
 
 logger = logging.getLogger(__name__)

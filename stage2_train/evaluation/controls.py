@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from orn.stage2_train.clip_store.motion import reversed_motion
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader
+from orn.stage2_train.clips.clip_draws import clip_generator
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import clip_generator
 from orn.stage2_train.evaluation.bootstrap import paired_differences
 from orn.stage2_train.evaluation.metrics import Tallies
 from orn.stage2_train.model.inputs import ClipBatch, map_tensors
-from orn.stage2_train.runs.predictions import Predictions
+from orn.stage2_train.runs.saved_predictions import Predictions
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.names import CHANGES, MOST_CHANGED
 

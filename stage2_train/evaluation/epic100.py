@@ -23,12 +23,12 @@ from orn.data_manifests.records import Listing
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.text_summary import Summary, Table, percent
 from orn.stage2_train.evaluation.compare import interval_title
-from orn.stage2_train.evaluation.split_figures import (
+from orn.stage2_train.evaluation.split_metrics import (
     interval_facts,
     share_figures,
 )
-from orn.stage2_train.runs.predictions import Predictions, predictions_of
 from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.saved_predictions import Predictions, predictions_of
 from orn.stage2_train.runs.trained import paths_of_run
 from orn.stage2_train.settings.names import NUM_FIGURE_DRAWS
 from orn.stage2_train.settings.resources import DataAndDevice

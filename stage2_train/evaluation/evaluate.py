@@ -24,30 +24,24 @@ from orn.shared.text import counted
 from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.batches import LoaderSettings
 from orn.stage2_train.clips.dataset import ClipDataset, check_objects
-from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.evaluation.calibration import calibration_values
+from orn.stage2_train.clips.usable_segments import JoinedSplit
+from orn.stage2_train.evaluation.calibration_error import calibration_values
 from orn.stage2_train.evaluation.controls import control_values, predict_changed
-from orn.stage2_train.evaluation.eval_config import EvalConfig
-from orn.stage2_train.evaluation.film_results import (
+from orn.stage2_train.evaluation.decode_films import (
     results_of_films,
     usual_decoder,
 )
+from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.metrics import unsure_labels
 from orn.stage2_train.evaluation.predict_split import predict
-from orn.stage2_train.evaluation.split_figures import measured_values, with_groups
-from orn.stage2_train.parts.temperatures import (
-    FEWEST_SEGMENTS,
-    cross_fitted,
-)
+from orn.stage2_train.evaluation.split_metrics import measured_values, with_groups
+from orn.stage2_train.parts.fit_temperatures import cross_fitted
+from orn.stage2_train.parts.temperatures import FEWEST_SEGMENTS
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings
 from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.find_run import chosen_run
+from orn.stage2_train.runs.made_from import MadeFrom, clip_labels, why_stale
 from orn.stage2_train.runs.open_data import OpenedData, data_inputs
-from orn.stage2_train.runs.predictions import (
-    Predictions,
-    check_finite,
-    save_predictions,
-)
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import (
     check_room,
@@ -56,7 +50,11 @@ from orn.stage2_train.runs.run_folder import (
     temperatures_digest,
     weights_digest,
 )
-from orn.stage2_train.runs.staleness import MadeFrom, clip_labels, why_stale
+from orn.stage2_train.runs.saved_predictions import (
+    Predictions,
+    check_finite,
+    save_predictions,
+)
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     data_of_run,

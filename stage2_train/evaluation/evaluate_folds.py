@@ -14,29 +14,27 @@ from typing import Any
 import numpy as np
 
 from orn.shared.errors import JoinError
-from orn.stage2_train.evaluation.calibration import calibration_values
+from orn.stage2_train.evaluation.calibration_error import calibration_values
 from orn.stage2_train.evaluation.controls import control_values
-from orn.stage2_train.evaluation.evaluate import save_results
-from orn.stage2_train.evaluation.film_baseline import folds_of, results_of_baseline
-from orn.stage2_train.evaluation.film_results import (
+from orn.stage2_train.evaluation.decode_films import (
     results_of_folds,
     with_decoder,
 )
-from orn.stage2_train.evaluation.split_figures import measured_values
-from orn.stage2_train.parts.temperatures import (
-    Temperatures,
-    fit_temperatures,
-)
+from orn.stage2_train.evaluation.evaluate import save_results
+from orn.stage2_train.evaluation.film_baseline import folds_of, results_of_baseline
+from orn.stage2_train.evaluation.split_metrics import measured_values
+from orn.stage2_train.parts.fit_temperatures import fit_temperatures
+from orn.stage2_train.parts.temperatures import Temperatures
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
-from orn.stage2_train.runs.predictions import (
+from orn.stage2_train.runs.made_from import output_digests
+from orn.stage2_train.runs.run_folder import (
+    result_paths,
+)
+from orn.stage2_train.runs.saved_predictions import (
     Predictions,
     joined_predictions,
     load_predictions,
 )
-from orn.stage2_train.runs.run_folder import (
-    result_paths,
-)
-from orn.stage2_train.runs.staleness import output_digests
 from orn.stage2_train.settings.names import FOLDS
 
 

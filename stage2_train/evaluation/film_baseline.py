@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orn.stage2_train.evaluation.bootstrap import Proportion
-from orn.stage2_train.evaluation.film_figures import FilmCounts, figure_values
-from orn.stage2_train.evaluation.film_results import (
+from orn.stage2_train.evaluation.decode_films import (
     Found,
     Labels,
     decoder_of,
@@ -18,10 +17,11 @@ from orn.stage2_train.evaluation.film_results import (
     measured,
     with_found,
 )
+from orn.stage2_train.evaluation.film_metrics import FilmCounts, figure_values
 from orn.stage2_train.intervals.decoder import stretches_of
 from orn.stage2_train.intervals.typical_film import typical_intervals, typical_tracks
-from orn.stage2_train.runs.film_file import FilmRow
-from orn.stage2_train.runs.predictions import Predictions, joined_predictions
+from orn.stage2_train.runs.film_results import FilmRow
+from orn.stage2_train.runs.saved_predictions import Predictions, joined_predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

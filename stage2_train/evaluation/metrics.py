@@ -16,7 +16,7 @@ from torch.nn.functional import embedding_bag
 
 from orn.data_manifests.records import Metric
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.runs.predictions import Predictions
+from orn.stage2_train.runs.saved_predictions import Predictions
 
 TOP_K = 5
 

@@ -14,7 +14,7 @@ from torch import nn
 from orn.data_manifests.records import Segment
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.runs.predictions import Predictions, joined_predictions
+from orn.stage2_train.runs.saved_predictions import Predictions, joined_predictions
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.names import HeadCombination
 

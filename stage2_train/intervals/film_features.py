@@ -18,7 +18,7 @@ from torch.nn import functional
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.detection_folder import VideoDetections
-from orn.stage2_train.clip_store.decoded import VideoFrames
+from orn.stage2_train.clip_store.frames_on_demand import VideoFrames
 from orn.stage2_train.intervals.film_objects import (
     followed_objects,
     largest_objects,

@@ -19,7 +19,7 @@ from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
+from orn.stage2_train.clip_store.frames_on_demand import DatasetFrames, VideoFrames
 from orn.stage2_train.clips.windows import middle_of
 
 MOST_FOLLOWED = 10

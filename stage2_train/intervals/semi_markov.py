@@ -25,6 +25,9 @@ _PSEUDO = 0.1
 """Added to each count of the first label and of changes."""
 _SHORTEST = 0.05
 """Share of training runs that may be shorter than the least length of their label."""
+_MOST_LEAST = 0.75
+"""Largest least length, as a share of the mean: where all runs are equally long, one that is found
+a step too short is still one."""
 _TINY = 1e-9
 
 
@@ -77,9 +80,16 @@ def fit_paths(films: Sequence[NDArray[np.int64]], num_labels: int) -> Paths:
         start=start / start.sum(),
         change=change / np.maximum(change.sum(axis=1, keepdims=True), _TINY),
         steps=np.array([max(np.mean(own), 1.0) if own else 1.0 for own in lengths]),
-        least=np.array([max(int(np.quantile(own, _SHORTEST)), 1) if own else 1 for own in lengths]),
+        least=np.array([_least(own) for own in lengths]),
         prior=prior / prior.sum(),
     )
+
+
+def _least(lengths: Sequence[int]) -> int:
+    if not lengths:
+        return 1
+    shortest = min(float(np.quantile(lengths, _SHORTEST)), _MOST_LEAST * float(np.mean(lengths)))
+    return max(int(shortest), 1)
 
 
 def decode(log_TK: NDArray[np.floating], paths: Paths, weights: Weights) -> NDArray[np.int64]:

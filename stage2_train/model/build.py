@@ -20,7 +20,7 @@ from orn.stage2_train.model.heads import (
 from orn.stage2_train.model.i3d import I3D
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
-from orn.stage2_train.model.objects import (
+from orn.stage2_train.model.object_vectors import (
     Boxes,
     CellObjects,
     ClassScores,

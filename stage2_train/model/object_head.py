@@ -12,12 +12,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from orn.stage2_train.model.boxes import geometry_of_pairs
-from orn.stage2_train.model.frame_cliques import FrameCliques, choose_frame_cliques
+from orn.stage2_train.model.box_geometry import geometry_of_pairs
 from orn.stage2_train.model.heads import SequenceClassifier, StatisticsClassifier
 from orn.stage2_train.model.inputs import ClipBatch
-from orn.stage2_train.model.objects import CellObjects, DetectedObjects
+from orn.stage2_train.model.object_vectors import CellObjects, DetectedObjects
 from orn.stage2_train.model.relation import CliqueValues, ObjectRelation
+from orn.stage2_train.model.relation_frames import FrameCliques, choose_frame_cliques
 from orn.stage2_train.settings.model_config import RelationFrames
 
 

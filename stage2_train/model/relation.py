@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.model.boxes import PAIR_NUMBERS
-from orn.stage2_train.model.frame_cliques import FrameCliques
+from orn.stage2_train.model.box_geometry import PAIR_NUMBERS
+from orn.stage2_train.model.relation_frames import FrameCliques
 from orn.stage2_train.model.standardize import Standardizer
 from orn.stage2_train.settings.model_config import MlpInitialization, RelationPooling
 

@@ -16,8 +16,8 @@ from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.decoded import DatasetFrames, VideoFrames
-from orn.stage2_train.clips.sampling import center_frames
+from orn.stage2_train.clip_store.frames_on_demand import DatasetFrames, VideoFrames
+from orn.stage2_train.clips.clip_draws import center_frames
 from orn.stage2_train.model.heads import means_of_parts
 from orn.stage2_train.settings.model_config import MOTION_CHANNELS
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from orn.data_manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.stage2_train.clip_store.decoded import DatasetFrames
+from orn.stage2_train.clip_store.frames_on_demand import DatasetFrames
 from orn.stage2_train.clips.windows import duration_of
 from orn.stage2_train.intervals import film_objects
 from orn.stage2_train.intervals.film_objects import FilmStatistics, rows_by_video

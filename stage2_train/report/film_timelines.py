@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.stage2_train.intervals.decoder import stretches_of
-from orn.stage2_train.report.measured import Measured
+from orn.stage2_train.report.eval_results import Measured
 from orn.stage2_train.report.timeline_page import (
     ShownInterval,
     Timeline,
     differences,
     write_timeline,
 )
-from orn.stage2_train.runs.film_file import FilmRow
+from orn.stage2_train.runs.film_results import FilmRow
 
 TIMELINES = "timelines"
 """Folder of the timelines beside the report."""

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
 from orn.shared.text import counted
-from orn.stage2_train.model.frame_cliques import FrameCliques
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import CliqueValues
+from orn.stage2_train.model.relation_frames import FrameCliques
 from orn.stage2_train.settings.model_config import Heads
 
 _ROUNDING = 1e-6

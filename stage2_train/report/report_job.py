@@ -19,12 +19,13 @@ from orn.shared.text_summary import Outcome
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds
-from orn.stage2_train.report.cases import EvaluatedRun, explain_clips
+from orn.stage2_train.report.eval_results import Measured, load_measured
+from orn.stage2_train.report.explained_clips import EvaluatedRun, explain_clips
 from orn.stage2_train.report.film_timelines import write_timelines
-from orn.stage2_train.report.measured import Measured, load_measured
 from orn.stage2_train.report.report_view import report_page, update_command
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.find_run import chosen_run
+from orn.stage2_train.runs.made_from import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.run_folder import (
     BASELINE_NAME,
     REPORT_NAME,
@@ -32,7 +33,6 @@ from orn.stage2_train.runs.run_folder import (
     config_digest,
     result_paths,
 )
-from orn.stage2_train.runs.staleness import MadeFrom, in_page, output_digests, why_stale
 from orn.stage2_train.runs.trained import (
     OpenedModel,
     data_of_run,

@@ -17,15 +17,15 @@ from orn.shared.pages.render import fitted_page, render
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, escape_lines, truncate
 from orn.shared.text_summary import Table
-from orn.stage2_train.evaluation.beside_network import beside_network
-from orn.stage2_train.report.cases import MOST_DOUBTS, EvaluatedRun, Explanations
+from orn.stage2_train.evaluation.baseline_gain import beside_network
 from orn.stage2_train.report.draw_clip import FULL_DROP
+from orn.stage2_train.report.eval_results import OUTCOMES, Measured
+from orn.stage2_train.report.explained_clips import MOST_DOUBTS, EvaluatedRun, Explanations
 from orn.stage2_train.report.film_timelines import FilmLink
 from orn.stage2_train.report.label_doubts import Doubt
-from orn.stage2_train.report.measured import OUTCOMES, Measured
 from orn.stage2_train.report.shown_clip import LEAST_DROP, PART_NAMES
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
-from orn.stage2_train.runs.film_file import Figure
+from orn.stage2_train.runs.film_results import Figure
 from orn.stage2_train.runs.run_config import RunConfig
 from orn.stage2_train.runs.run_folder import BASELINE_NAME
 from orn.stage2_train.runs.trained import OpenedModel

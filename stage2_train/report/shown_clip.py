@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.text import truncate
-from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.clips.object_slots import BACKGROUND
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.report.importance import Pair
 

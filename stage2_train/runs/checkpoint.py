@@ -24,8 +24,9 @@ from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
-from orn.stage2_train.runs.phases import Phase, TrainingState
+from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_DIGEST, LAST_NAME, PREVIOUS_NAME
+from orn.stage2_train.runs.training_state import TrainingState
 
 logger = logging.getLogger(__name__)
 

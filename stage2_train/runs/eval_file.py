@@ -15,8 +15,8 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, path_text, truncate
 from orn.shared.text_summary import Summary, Table
 from orn.stage2_train.parts.temperatures import meaning_of_percentages
-from orn.stage2_train.runs.film_file import Figure, FilmResults
-from orn.stage2_train.runs.predictions import GroupKind
+from orn.stage2_train.runs.film_results import Figure, FilmResults
+from orn.stage2_train.runs.saved_predictions import GroupKind
 from orn.stage2_train.settings.names import CHANGES, HEADLINE, HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"

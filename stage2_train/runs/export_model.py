@@ -19,6 +19,7 @@ from orn.stage2_train.parts.temperatures import write_temperatures
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.find_run import CARD_NAME
+from orn.stage2_train.runs.made_from import output_digests
 from orn.stage2_train.runs.run_config import MODEL_MARKER, recorded_config, write_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
@@ -28,7 +29,6 @@ from orn.stage2_train.runs.run_folder import (
     temperatures_digest,
     weights_digest,
 )
-from orn.stage2_train.runs.staleness import output_digests
 from orn.stage2_train.runs.trained import OpenedModel, open_model
 
 _LISTED_CLASSES = 200

@@ -11,7 +11,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from orn.shared.jobs.atomic_file import write_bytes
-from orn.stage2_train.runs.phases import Phase, TrainingState
+from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.runs.run_folder import (
     METRICS_NAME,
     RunStatus,
@@ -19,6 +19,7 @@ from orn.stage2_train.runs.run_folder import (
     read_jsonl,
     write_status,
 )
+from orn.stage2_train.runs.training_state import TrainingState
 
 
 @dataclass(slots=True, kw_only=True)

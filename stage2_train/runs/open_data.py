@@ -29,15 +29,15 @@ from orn.stage2_train.clip_store.store_format import (
     MapSettings,
     StoreSettings,
 )
+from orn.stage2_train.clips.clip_draws import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.join import (
+from orn.stage2_train.clips.object_slots import SlotSettings
+from orn.stage2_train.clips.usable_segments import (
     JoinedSplit,
     check_detections,
     check_rates,
     join_split,
 )
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipSettings, FrameInput, classes_when_flipped
 from orn.stage2_train.clips.windows import (
     end_of_video,
     observed_parts,
@@ -47,9 +47,9 @@ from orn.stage2_train.clips.windows import (
 )
 from orn.stage2_train.model.backbones import map_shape
 from orn.stage2_train.model.build import feature_cells
+from orn.stage2_train.runs.made_from import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.runs.run_folder import MADE_FROM_NAME
-from orn.stage2_train.runs.staleness import MadeFrom, recorded_inputs, why_stale
 from orn.stage2_train.settings.model_config import MOTION, MOTION_CELLS
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataAndDevice, DataPaths

@@ -29,11 +29,11 @@ from orn.data_manifests.records import (
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import json_digest, read_json, require_utf8
-from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
+from orn.shared.escaped_text import is_first_process
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import Marker, check_same_job, differences
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, path_text
 from orn.stage2_train.clip_store.store_format import StoreSettings

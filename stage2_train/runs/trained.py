@@ -11,14 +11,14 @@ from torch import nn
 from orn.data_manifests.load import folds_of, load_dataset, load_manifest
 from orn.data_manifests.records import FIRST_FOLD, Dataset
 from orn.shared.devices import choose_device, choose_precision
-from orn.shared.echo import is_first_process
 from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.escaped_text import is_first_process
 from orn.shared.jobs.outputs import differences
 from orn.shared.text import counted, first_few
 from orn.shared.torch_files import mismatch
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_objects import FilmStatistics
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead, read_film_head
+from orn.stage2_train.intervals.stored_film_head import FittedFilmHead, read_film_head
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.inputs import ClipBatch, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork

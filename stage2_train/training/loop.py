@@ -42,15 +42,16 @@ from orn.stage2_train.runs.checkpoint import (
     save_last,
 )
 from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
-from orn.stage2_train.runs.phases import Phase, TrainingState, plan_phases, steps_per_epoch
-from orn.stage2_train.runs.predictions import check_finite
+from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.runs.saved_predictions import check_finite
+from orn.stage2_train.runs.training_state import TrainingState
 from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.training.learning_rate import set_learning_rate
 from orn.stage2_train.training.step import (
     build_optimizer,
     compile_backbone,
     freeze_for,
-    set_learning_rate,
     synchronized,
     training_step,
 )

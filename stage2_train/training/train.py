@@ -35,9 +35,9 @@ from orn.stage2_train.runs.run_folder import (
 from orn.stage2_train.runs.trained import (
     is_of_folds,
 )
+from orn.stage2_train.training.fit_parts import fit_forest, train_film_head
 from orn.stage2_train.training.initial_weights import imagenet_to_fetch
 from orn.stage2_train.training.loop import train_network
-from orn.stage2_train.training.other_parts import fit_forest, train_film_head
 from orn.stage2_train.training.step import step_generator
 from orn.stage2_train.training.train_config import TrainConfig
 from orn.stage2_train.training.training_inputs import TrainingInputs, open_inputs

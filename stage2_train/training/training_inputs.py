@@ -13,17 +13,23 @@ from orn.data_manifests.records import ALL, Dataset
 from orn.shared.config.toml_files import to_dict
 from orn.shared.data_files import json_digest, require_utf8
 from orn.shared.devices import choose_device, choose_precision, is_slow
-from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
+from orn.shared.escaped_text import is_first_process
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text_summary import text_of
 from orn.stage2_train.clip_store.clips_config import clips_for
 from orn.stage2_train.clip_store.make_clips import make_clips
+from orn.stage2_train.clips.clip_draws import classes_when_flipped
 from orn.stage2_train.clips.dataset import check_objects
-from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.clips.sampling import classes_when_flipped
+from orn.stage2_train.clips.usable_segments import JoinedSplit
 from orn.stage2_train.runs.find_run import local_folder
+from orn.stage2_train.runs.made_from import (
+    MadeFrom,
+    free_run,
+    training_change,
+    training_labels,
+)
 from orn.stage2_train.runs.open_data import (
     OpenedData,
     data_inputs,
@@ -42,12 +48,6 @@ from orn.stage2_train.runs.run_config import (
     read_config,
 )
 from orn.stage2_train.runs.run_folder import RUN_MARKER
-from orn.stage2_train.runs.staleness import (
-    MadeFrom,
-    free_run,
-    training_change,
-    training_labels,
-)
 from orn.stage2_train.settings.recipe import (
     Recipe,
     default_recipe,

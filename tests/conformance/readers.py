@@ -20,7 +20,8 @@ from orn.inspection.summary import summarize
 from orn.inspection.verify import verify_shard
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
-from orn.shared.jobs.plan import Plan, plan_units
+from orn.shared.jobs.pack_videos import plan_units
+from orn.shared.jobs.plan import Plan
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.video.read import known_seconds, read_frames
@@ -40,10 +41,10 @@ from orn.stage2_train.runs.checkpoint import (
     save_last,
 )
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.phases import TrainingState
-from orn.stage2_train.runs.predictions import load_predictions, save_predictions
 from orn.stage2_train.runs.run_config import RecordedPaths, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
+from orn.stage2_train.runs.saved_predictions import load_predictions, save_predictions
+from orn.stage2_train.runs.training_state import TrainingState
 from orn.stage2_train.settings.recipe import OptimizerRecipe, load_recipe
 from orn.stage2_train.settings.resources import DataPaths
 from orn.stage2_train.training.step import build_optimizer

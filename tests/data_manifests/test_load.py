@@ -52,7 +52,7 @@ def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "labels.csv").write_text(f"video,label\n{rows}")
     with pytest.raises(DataRootError, match=r"got none of 9 .*\(v0, v1, v2, \.\.\.\).*own_videos"):
         load_dataset(mine, tmp_path, needs_videos=True)
-    with pytest.raises(DataRootError, match="`make demo` or `orn demo world`"):
+    with pytest.raises(DataRootError, match="`make demo`"):
         load_dataset("demo", tmp_path)
 
 

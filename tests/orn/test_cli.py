@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from orn import cli
 from orn.commands import output
-from orn.shared.echo import line_handler
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.escaped_text import line_handler
 from tests.running import run_python
 
 

@@ -19,7 +19,7 @@ from orn.shared.errors import ConfigError, DetectorError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.frame_results import frame_detections
+from orn.stage1_detect.own_detector_results import frame_detections
 from tests.running import run_orn
 from tests.stage1_detect.conftest import draw_picture
 from tests.worlds.own_detector import HERE, Blocks

@@ -14,7 +14,7 @@ from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import clip_boxes
-from orn.shared.masks.rules import first_fault, widened_boxes
+from orn.shared.masks.validate import first_fault, widened_boxes
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.torchvision_detector import NAMES, PREFIX, published_weights
 from tests.running import run_orn

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from orn.data_manifests.records import Segment
 from orn.shared.data_files import json_digest
-from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.usable_segments import JoinedSplit
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import split_file
-from orn.stage2_train.evaluation.split_figures import with_groups
+from orn.stage2_train.evaluation.split_metrics import with_groups
 from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.predictions import Predictions, probabilities, save_predictions
+from orn.stage2_train.runs.saved_predictions import Predictions, probabilities, save_predictions
 from tests.worlds.films import TINY_RECIPE, make_dataset
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from orn.stage2_train.evaluation.decode_films import labels_of_stretches
 from orn.stage2_train.evaluation.evaluate import save_results
 from orn.stage2_train.evaluation.film_baseline import FilmFold, results_of_baseline
-from orn.stage2_train.evaluation.film_results import labels_of_stretches
 from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.film_file import FilmRow
-from orn.stage2_train.runs.predictions import Predictions
+from orn.stage2_train.runs.film_results import FilmRow
+from orn.stage2_train.runs.saved_predictions import Predictions
 from tests.worlds.evaluations import evaluation_of, predictions_of
 
 RATE = 5.0

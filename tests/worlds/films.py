@@ -15,7 +15,7 @@ import torch
 from orn.data_manifests.records import Dataset, DetectorChoice, Segment, Video
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.shards.writer import ShardWriter

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.validate import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 

@@ -11,8 +11,8 @@ import pytest
 
 from orn.data_manifests.records import METRICS, Task, Video
 from orn.prediction.detecting import objects_in
-from orn.prediction.prediction import WindowPrediction
-from orn.stage2_train.runs.predictions import probabilities
+from orn.prediction.prediction_records import WindowPrediction
+from orn.stage2_train.runs.saved_predictions import probabilities
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn
 from tests.worlds.films import build_world, make_workspace, words_of, write_films, write_films_shard

@@ -14,9 +14,9 @@ from orn.stage2_train.intervals.film_objects import (
     statistics_over_time,
 )
 from orn.stage2_train.intervals.records import Interval
+from orn.stage2_train.parts.average_parts import PartLogits
 from orn.stage2_train.parts.fitted_forest import FittedForest
-from orn.stage2_train.parts.temperatures import PartLogits
-from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.runs.saved_predictions import probabilities
 from tests.worlds.shards import BOOK, CUP, PERSON, blocks, write_shard
 
 FRAMES, TIMES = 30, 60

@@ -8,11 +8,11 @@ import torch
 
 import orn
 from orn.prediction.film_prediction import predict_film
-from orn.stage2_train.clip_store.decoded import DecodedVideo
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.intervals.decoder import fit_decoder
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead
+from orn.stage2_train.intervals.stored_film_head import FittedFilmHead
 from orn.stage2_train.parts.temperatures import Temperatures
 from tests.orn.prediction.conftest import first_video
 from tests.worlds.films import LABELS, RATE

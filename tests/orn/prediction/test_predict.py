@@ -14,14 +14,14 @@ import orn
 from orn.data_manifests.records import Video
 from orn.prediction.detecting import detected_by, load_its_detector
 from orn.prediction.predict_config import PredictConfig
-from orn.prediction.video import predict_video
+from orn.prediction.predict_windows import predict_video
 from orn.shared.errors import VideoDecodeError
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
-from orn.stage2_train.report import cases
-from orn.stage2_train.runs.predictions import load_predictions
+from orn.stage2_train.report import explained_clips
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.run_folder import weights_digest
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from orn.stage2_train.runs.trained import open_model
 from tests.orn.prediction.conftest import (
     first_video,
@@ -176,7 +176,7 @@ def test_weights_of_the_first_phase_are_explained_by_their_own_classifier(
     torch.testing.assert_close(explained.output.logits_BA, model.output(batch).logits_BA)
     drops = [pair.logit_drop for pair in explained.pairs_of(0, 2)]
     assert [pair["logit_drop"] for pair in window["pairs"]] == pytest.approx(drops, rel=1e-3)
-    with patch.object(cases, "explain", wraps=cases.explain) as explain:
+    with patch.object(explained_clips, "explain", wraps=explained_clips.explain) as explain:
         run_orn("report", model.path, *words[-4:])
     assert [call.kwargs["heads"] for call in explain.call_args_list] == ["object"]
 

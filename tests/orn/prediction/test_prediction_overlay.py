@@ -5,9 +5,9 @@ from unittest.mock import Mock
 
 import numpy as np
 
-from orn.prediction.prediction import PredictedVideo
+from orn.prediction.predict_windows import predict_video
 from orn.prediction.prediction_overlay import draw_windows
-from orn.prediction.video import predict_video
+from orn.prediction.prediction_records import PredictedVideo
 from orn.shared.pages.palette import activity_color
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.trained import open_model

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orn.prediction.prediction import PredictedVideo
+from orn.prediction.predict_windows import predict_video
 from orn.prediction.prediction_page import PredictionPage
-from orn.prediction.video import predict_video
+from orn.prediction.prediction_records import PredictedVideo
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.render import LARGEST_PAGE_BYTES
 from orn.stage2_train.runs.trained import open_model

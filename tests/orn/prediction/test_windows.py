@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.prediction.prediction import WindowPrediction
-from orn.prediction.video import windows_of
+from orn.prediction.predict_windows import windows_of
+from orn.prediction.prediction_records import WindowPrediction
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.report.shown_clip import ShownClip
-from orn.stage2_train.runs.predictions import probabilities
 from orn.stage2_train.runs.run_config import ClipRecord
+from orn.stage2_train.runs.saved_predictions import probabilities
 
 UNKNOWN = ClipRecord(frames=StoreSettings(size=(48, 72)))
 TRAINED = replace(UNKNOWN, window_seconds=1.0, longest_seconds=2.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 from orn.data_manifests.update import write_fold_manifests
 from orn.shared.jobs.progress import SILENT
-from orn.shared.jobs.steps import Step
+from orn.shared.jobs.run_steps import Step
 from orn.stage1_detect.detect_config import DetectConfig
 from orn.stage2_train.clip_store.clips_config import ClipsConfig
 from orn.stage2_train.settings.resources import DataAndDevice

@@ -15,7 +15,7 @@ import pytest
 
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.jobs.progress import TERMINAL
-from orn.shared.jobs.steps import Step
+from orn.shared.jobs.run_steps import Step
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.steps.estimate import describe_run, with_work

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from orn.shared.errors import CheckpointError, PipelineError
-from orn.shared.jobs.steps import Step, run_steps
+from orn.shared.jobs.run_steps import Step, run_steps
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate, stale_evaluation
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import TEMPERATURES_NAME
 from orn.stage2_train.parts.temperatures import Temperatures, write_temperatures
-from orn.stage2_train.runs.staleness import recorded_inputs, why_stale
+from orn.stage2_train.runs.made_from import recorded_inputs, why_stale
 from orn.stage2_train.settings.resources import DataAndDevice
 from orn.stage2_train.training.training_inputs import open_inputs
 from orn.steps.open_pipeline import Pipeline

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.plan import ManifestFile, Plan, plan_units
+from orn.shared.jobs.pack_videos import plan_units
+from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 from tests.worlds.shards import DETECTOR
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.jobs.plan import FailedVideo, OutputFolder, Plan, Unit, plan_units
+from orn.shared.jobs.pack_videos import plan_units
+from orn.shared.jobs.plan import FailedVideo, OutputFolder, Plan, Unit
 from orn.shared.jobs.progress import TERMINAL
 from orn.shared.jobs.run_units import (
     Advance,

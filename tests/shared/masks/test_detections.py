@@ -8,7 +8,7 @@ import pytest
 
 from orn.shared.errors import ShapeError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import first_fault
+from orn.shared.masks.validate import first_fault
 
 
 def test_arrays_of_another_detector() -> None:

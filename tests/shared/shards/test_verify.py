@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from orn.inspection.verify import verify_folder, verify_shard
-from orn.shared.jobs.plan import Plan, plan_units
+from orn.shared.jobs.pack_videos import plan_units
+from orn.shared.jobs.plan import Plan
 from tests.shared.shards.conftest import spoilt, write_drawn
 from tests.worlds.shards import DETECTOR
 

@@ -19,7 +19,7 @@ from orn.inspection.verify import verify_shard
 from orn.shared.errors import PipelineError, ShapeError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, ScoreKind
+from orn.shared.masks.validate import ClassRules, ScoreKind
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import DetectorEntry

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from orn.shared.video.file import read_file
+from orn.shared.video.decode_file import read_file
 from orn.shared.video.frame_times import frame_times
 from tests.worlds.videos import number_of, write_numbered
 

@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import bounding_box
-from orn.shared.masks.rules import ClassRules, first_fault
+from orn.shared.masks.validate import ClassRules, first_fault
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.mmdet.class_scores import keep_class_scores
 from orn.stage1_detect.mmdet.detector import load_detector

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from orn.data_manifests.records import Video
 from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.frame_maps import map_settings, open_mapper
 from orn.stage2_train.model.backbones import load_backbone
 from tests.running import run_orn
@@ -50,6 +52,14 @@ def test_maps_are_those_of_the_stored_frames(made) -> None:
         maps_FChw = frames.maps(places)
         assert maps_FChw.dtype == np.float16
         np.testing.assert_allclose(maps_FChw, expected.numpy(), rtol=2e-3, atol=2e-3)
+
+
+def test_maps_of_a_decoded_video_are_the_stored_ones(made) -> None:
+    store, places = ClipStore(made / "clips"), np.arange(FRAMES["b"])[::-1]
+    mapper = open_mapper(store.settings.maps, "cpu", weights=made / "network.pth")
+    video = Video(id="b", path=made / "data/mine/videos/b.mp4")
+    decoded = DecodedVideo(video, store.settings, mapper)
+    np.testing.assert_array_equal(decoded.maps(places), store.frames("b").maps(places))
 
 
 def test_the_default_is_a_clip_of_each_segment(made) -> None:

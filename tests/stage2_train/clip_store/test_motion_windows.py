@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from orn.shared.video.frame import Frame
+from orn.shared.video.read import read_frames
+from orn.stage2_train.clip_store.motion import SCALES_C
 from orn.stage2_train.clip_store.motion_windows import MotionWindows
 from orn.stage2_train.clip_store.store_format import MotionSettings
 from tests.stage2_train.clip_store.moving_pictures import (
@@ -10,10 +14,12 @@ from tests.stage2_train.clip_store.moving_pictures import (
     frame_motion,
     texture,
     translated,
+    windowed_motion,
     with_patch,
 )
+from tests.worlds.videos import write_pictures
 
-STILL, PRESENT = 8, 31
+STILL, X, PRESENT = 8, 25, 31
 SCENE = texture(120, 160)
 
 
@@ -69,6 +75,28 @@ def test_motion_spans_repeated_frames() -> None:
     expected, got = motion_of(slow), motion_of(twice)
     assert (got[2::2] == expected[1:]).all()
     assert (got[1::2] == expected[1:]).all()
+
+
+@pytest.mark.parametrize("shown", [2, 3])
+def test_motion_spans_frames_that_compression_makes_only_similar(
+    tmp_path: Path, shown: int
+) -> None:
+    slow = [frame.image for frame in film(_moving, rate=10, seconds=1.0)]
+    fast = [image for image in slow for _ in range(shown)]
+    means = []
+    for images, rate in ((slow, 10), (fast, 10 * shown)):
+        path = write_pictures(tmp_path / f"{rate}.mp4", images, rate=rate, options={"crf": "14"})
+        means.append(windowed_motion(read_frames(path), [0.3, 0.5, 0.7])[1])
+    assert np.linalg.norm(means[1] - means[0]) < 0.2 * np.linalg.norm(means[0])
+
+
+def test_slow_motion_is_seen_though_its_frames_are_similar() -> None:
+    def pale(s: float) -> NDArray[np.uint8]:
+        return with_patch(SCENE, 0.4 + 0.1 * s, 0.5) // 8 + 90
+
+    motion = motion_of(list(film(pale, rate=60, seconds=1.0)))[30:, :, 3, 3].mean(axis=0)
+    assert motion[STILL] == 0
+    assert motion[X] / SCALES_C[X] == pytest.approx(0.1, abs=0.02)
 
 
 def test_a_picture_that_does_not_change_is_still() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.decoded import DecodedVideo
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.clip_store.store_format import MapSettings, StoreSettings
 from orn.stage2_train.clip_store.surroundings import window_indices
 from orn.stage2_train.model.backbones import load_backbone

@@ -3,9 +3,9 @@
 import pytest
 
 from orn.data_manifests.records import Segment
+from orn.stage2_train.clips.clip_draws import ClipSettings
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 
 SETTINGS = ClipSettings(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from orn.stage2_train.clips.batches import collate
-from orn.stage2_train.clips.sampling import ClipRequest
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from tests.stage2_train.clips.conftest import SETTINGS
 
 

@@ -12,8 +12,8 @@ import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest
 from tests.stage2_train.clips.conftest import SETTINGS, whole_video
 
 MOVED_CELLS = 0.15  # what antialiasing and JPEG move over a border; a pixel is 0.6 or 0.9 cells

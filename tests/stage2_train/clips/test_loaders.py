@@ -20,7 +20,7 @@ from orn.stage2_train.clips.batches import (
     training_loader,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.model.inputs import ClipBatch
 from tests.stage2_train.clips import conftest
 
@@ -28,6 +28,7 @@ SETTINGS = replace(
     conftest.SETTINGS,
     data=replace(conftest.SETTINGS.data, clip_frames=2),
     slots=SlotSettings(max_objects=2, background=True, mask_size=4, feature_cells=(2, 3)),
+    flipped_A=(1, 0),
 )
 THREE = LoaderSettings(batch_size=3)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from orn.shared.masks.rules import COCO_RULES
+from orn.shared.masks.validate import COCO_RULES
 from orn.stage2_train.clip_store.crop import CropWindow
-from orn.stage2_train.clips.objects import (
+from orn.stage2_train.clips.object_slots import (
     FrameObjects,
     SlotSettings,
     fill_slots,

@@ -5,6 +5,7 @@ at t / 30 s, covers exactly the columns that are white then. So a clip shows whe
 its objects are of the same time.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,9 +19,9 @@ from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import writing
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipRequest
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import blocks, write_shard
@@ -52,13 +53,17 @@ def image(seconds: float) -> np.ndarray:
     return picture
 
 
-def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> ClipDataset:
-    """A film of two seconds at `rate`, and detections at 30 a second over the same time."""
-    seconds = [float(place / rate) for place in range(int(DURATION * rate))]
+def store_film(folder: Path, seconds: Iterable[float]) -> None:
+    """A clip store with a film whose frames have these times."""
     frames = (Frame(index=i, seconds=s, image=image(s)) for i, s in enumerate(seconds))
-    with writing(folder / "clips/clips-000000.h5", STORED) as writer:
+    with writing(folder / "clips-000000.h5", STORED) as writer:
         source = {"source_digest": "sha256:1", "source": (0, 0), "times": ALL_TIMES}
         writer.add(frames, id="film", **source)
+
+
+def clips_of(folder: Path, rate: Fraction, *, num_masks: int | None = None) -> ClipDataset:
+    """A film of two seconds at `rate`, and detections at 30 a second over the same time."""
+    store_film(folder / "clips", (float(place / rate) for place in range(int(DURATION * rate))))
     clips = []
     for frame in range(num_masks or int(DURATION * MASK_RATE)):
         white = (0, 0.9, 0, 0, white_columns(frame / MASK_RATE), HEIGHT)

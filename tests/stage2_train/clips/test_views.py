@@ -9,15 +9,15 @@ from orn.data_manifests.records import Segment
 from orn.shared.errors import ConfigError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules
+from orn.shared.masks.validate import ClassRules
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import (
+from orn.stage2_train.clips.clip_draws import (
     ClipRequest,
     ClipSettings,
     classes_when_flipped,
 )
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 from tests.stage2_train.clips import conftest

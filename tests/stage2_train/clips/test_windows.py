@@ -15,8 +15,8 @@ from orn.shared.video.frame import Frame
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import writing
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.clips.windows import (
     drawn_windows,
     middle_of,

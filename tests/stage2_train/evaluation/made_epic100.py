@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from orn.stage2_train.runs.predictions import save_predictions
 from orn.stage2_train.runs.run_config import DataPaths, RecordedPaths
+from orn.stage2_train.runs.saved_predictions import save_predictions
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.worlds.evaluations import predictions_of
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model

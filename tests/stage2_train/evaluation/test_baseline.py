@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orn.shared.masks.detections import FrameDetections
-from orn.stage2_train.runs.predictions import Predictions, load_predictions, probabilities
+from orn.stage2_train.runs.saved_predictions import Predictions, load_predictions, probabilities
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import (
     Film,

@@ -14,11 +14,11 @@ from orn.stage2_train.evaluation.bootstrap import (
     with_interval,
 )
 from orn.stage2_train.evaluation.metrics import Tallies
-from orn.stage2_train.evaluation.split_figures import (
+from orn.stage2_train.evaluation.split_metrics import (
     measured_values,
     with_groups,
 )
-from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
+from orn.stage2_train.runs.saved_predictions import Predictions, load_predictions, save_predictions
 from tests.worlds.evaluations import predictions_of
 
 

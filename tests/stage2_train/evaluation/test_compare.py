@@ -9,7 +9,7 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.evaluation.compare import compare
-from orn.stage2_train.runs.predictions import Predictions, save_predictions
+from orn.stage2_train.runs.saved_predictions import Predictions, save_predictions
 from tests.running import run_orn
 from tests.worlds.evaluations import predictions_of, write_evaluation
 from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model

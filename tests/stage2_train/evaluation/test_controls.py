@@ -16,9 +16,9 @@ from torch import nn
 from orn.stage2_train.clip_store.motion import reversed_motion
 from orn.stage2_train.clip_store.motion_windows import motion_settings
 from orn.stage2_train.clips.batches import LoaderSettings, collate
+from orn.stage2_train.clips.clip_draws import ClipSettings
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.evaluation.controls import (
     changed_segments,
     control_values,
@@ -32,7 +32,7 @@ from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.inputs import ClipBatch
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.eval_file import ControlResults, read_eval
-from orn.stage2_train.runs.predictions import load_predictions, save_predictions
+from orn.stage2_train.runs.saved_predictions import load_predictions, save_predictions
 from orn.stage2_train.settings.names import CHANGES
 from orn.stage2_train.settings.recipe import DataRecipe, load_recipe
 from tests.running import LAPTOP, run_orn

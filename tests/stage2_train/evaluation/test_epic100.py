@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.evaluation.epic100 import measure_epic100
-from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from tests.conftest import ROOT
 from tests.reference.epic100_table import epic100_table, softmax
 from tests.running import run_orn

@@ -10,12 +10,12 @@ import pytest
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
-from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.usable_segments import JoinedSplit
 from orn.stage2_train.evaluation.eval_config import EvalConfig
 from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.parts import TEMPERATURES_NAME, temperatures
 from orn.stage2_train.parts.temperatures import load_temperatures
-from orn.stage2_train.report.measured import load_measured
+from orn.stage2_train.report.eval_results import load_measured
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval

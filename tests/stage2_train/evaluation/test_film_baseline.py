@@ -8,15 +8,15 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import begin_output_folder
-from orn.stage2_train.evaluation.beside_network import beside_network
+from orn.stage2_train.evaluation.baseline_gain import beside_network
 from orn.stage2_train.evaluation.compare import compare
+from orn.stage2_train.evaluation.compare_films import paired_films
 from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds
-from orn.stage2_train.evaluation.film_pairs import paired_films
 from orn.stage2_train.intervals.decoder import find_intervals, fit_decoder
 from orn.stage2_train.intervals.typical_film import typical_intervals, typical_tracks
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.predictions import load_predictions, probabilities
 from orn.stage2_train.runs.run_folder import BASELINE_MARKER
+from orn.stage2_train.runs.saved_predictions import load_predictions, probabilities
 from orn.stage2_train.settings.names import FIGURES, HEADLINE
 from tests.running import run_orn
 from tests.worlds.film_evaluations import CLASSES, LABELS, RATE, write_film_evaluation

@@ -8,9 +8,10 @@ import pytest
 
 from orn.shared.errors import CheckpointError, JoinError
 from orn.stage2_train.evaluation.evaluate_folds import evaluate_folds, fold_temperatures
-from orn.stage2_train.parts.temperatures import PartLogits, fit_temperatures
+from orn.stage2_train.parts.average_parts import PartLogits
+from orn.stage2_train.parts.fit_temperatures import fit_temperatures
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.predictions import load_predictions, save_predictions
+from orn.stage2_train.runs.saved_predictions import load_predictions, save_predictions
 from tests.worlds.evaluations import evaluation_of, predictions_of
 from tests.worlds.films import TINY_RECORD, write_tiny_model
 

@@ -9,14 +9,14 @@ import torch
 
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.clips.batches import LoaderSettings, collate
+from orn.stage2_train.clips.clip_draws import ClipRequest, ClipSettings
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.sampling import ClipRequest, ClipSettings
+from orn.stage2_train.clips.object_slots import SlotSettings
 from orn.stage2_train.evaluation.predict_split import gathered, predict
 from orn.stage2_train.model.build import build_object_network
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.runs.predictions import Predictions, load_predictions, save_predictions
+from orn.stage2_train.runs.saved_predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import DataRecipe
 from tests.worlds.evaluations import predictions_of

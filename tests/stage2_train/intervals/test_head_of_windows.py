@@ -10,7 +10,7 @@ from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clips.windows import window_at
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead
+from orn.stage2_train.intervals.stored_film_head import FittedFilmHead
 from tests.worlds.shards import CUP, blocks, write_shard
 
 INPUTS = FilmInputs(

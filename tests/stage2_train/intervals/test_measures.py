@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.evaluation.film_figures import interval_values
+from orn.stage2_train.evaluation.film_metrics import interval_values
 from orn.stage2_train.intervals.average_precision import OVERLAPS_OF_MAP, ScoredFilms
 from orn.stage2_train.intervals.records import Interval
 from orn.stage2_train.intervals.tally import OVERLAPS, Film, tally_labels

@@ -39,13 +39,20 @@ def test_no_path_scores_higher_than_the_decoded_one(case):
 def test_short_runs_are_kept_at_both_ends_only():
     films = [np.array([2] * 9 + [0] * 5 + [2] * 9 + [1] * 5 + [2] * 9)]
     paths = fit_paths(films, 3)
-    assert paths.least.tolist() == [5, 5, 9]
+    assert paths.least.tolist() == [3, 3, 6]
     probability = np.full((30, 3), 0.01)
     probability[:, 2] = 0.98
     probability[[0, 1, 28, 29]] = [0.98, 0.01, 0.01]
-    probability[12:14] = [0.01, 0.98, 0.01]
+    probability[12] = [0.01, 0.98, 0.01]
     decoded = decode(np.log(probability), paths, Weights(path_weight=0.1))
     assert decoded.tolist() == [0] * 2 + [2] * 26 + [0] * 2
+
+
+def test_runs_of_one_length_are_found_where_they_are_a_step_shorter():
+    paths = fit_paths([np.array(([1] * 10 + [0] * 10) * 8)], 2)
+    labels = np.array([1] * 10 + ([0] * 9 + [1] * 11 + [0] * 11 + [1] * 9) * 3)
+    sure = np.where(labels[:, None] == np.arange(2), 1 - 1e-6, 1e-6)
+    assert decode(np.log(sure), paths, Weights(path_weight=0.1)).tolist() == labels.tolist()
 
 
 def test_paths_count_how_labels_follow_each_other():

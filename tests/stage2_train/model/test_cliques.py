@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from orn.stage2_train.model import relation as relation_module
-from orn.stage2_train.model.frame_cliques import (
+from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.relation_frames import (
     FrameCliques,
     choose_frame_cliques,
     sampled_earlier_frames,
 )
-from orn.stage2_train.model.relation import ObjectRelation
 from tests.reference.object_cliques import relations_of_clip
 
 ROUND_OFF = 1e-10  # float64, sums of up to 200 values of size 1 in another order

@@ -130,6 +130,22 @@ def test_maps_of_a_frozen_network_are_computed_once(config, monkeypatch) -> None
         assert network.with_frozen_maps(with_maps) is with_maps
 
 
+@pytest.mark.parametrize(
+    "changes", [{"motion": True}, {"backbone": "motion", "feature_change": False}]
+)
+def test_stored_maps_and_motion_are_read_in_the_precision_of_the_weights(config, changes) -> None:
+    network, batch = build_network(replace(config, **changes)).eval(), draw_batch()
+    stored = replace(
+        in_float32(batch),
+        maps_BTChw=batch.maps_BTChw.half(),
+        motion_BTChw=batch.motion_BTChw.half(),
+    )
+    widened = replace(
+        stored, maps_BTChw=stored.maps_BTChw.float(), motion_BTChw=stored.motion_BTChw.float()
+    )
+    assert torch.equal(network(stored).logits_BA, network(widened).logits_BA)
+
+
 def test_a_frozen_network_gets_a_bounded_number_of_frames_at_once(config, monkeypatch) -> None:
     """Equal to a single batch, up to rounding."""
     backbone = build_network(config).backbone

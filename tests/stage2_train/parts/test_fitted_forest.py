@@ -9,7 +9,7 @@ import pytest
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.intervals.film_features import FilmInputs
 from orn.stage2_train.intervals.film_head import FilmHeads
-from orn.stage2_train.intervals.fitted_head import FittedFilmHead
+from orn.stage2_train.intervals.stored_film_head import FittedFilmHead
 from orn.stage2_train.model.tensor_files import read_tensors, write_tensors
 from orn.stage2_train.parts import FOREST_NAME
 from orn.stage2_train.parts.clip_statistics import (

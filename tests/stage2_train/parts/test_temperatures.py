@@ -9,19 +9,17 @@ import pytest
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.intervals.decoder import fit_decoder
 from orn.stage2_train.parts import TEMPERATURES_NAME
+from orn.stage2_train.parts.average_parts import PartLogits
+from orn.stage2_train.parts.fit_temperatures import cross_fitted, fit_temperatures, log_loss
 from orn.stage2_train.parts.temperatures import (
     FEWEST_SEGMENTS,
     NOT_FITTED,
-    PartLogits,
     Temperatures,
-    cross_fitted,
-    fit_temperatures,
     load_temperatures,
-    log_loss,
     read_temperatures,
     write_temperatures,
 )
-from orn.stage2_train.runs.predictions import probabilities
+from orn.stage2_train.runs.saved_predictions import probabilities
 from tests.flipped_bits import with_flipped_bits
 from tests.worlds.evaluations import drawn_labels
 

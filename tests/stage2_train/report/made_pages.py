@@ -6,10 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from orn.stage2_train.report.cases import EvaluatedRun, Explanations
-from orn.stage2_train.report.measured import Measured
+from orn.stage2_train.report.eval_results import Measured
+from orn.stage2_train.report.explained_clips import EvaluatedRun, Explanations
 from orn.stage2_train.report.report_view import report_page
-from orn.stage2_train.runs.predictions import Predictions
+from orn.stage2_train.runs.saved_predictions import Predictions
 from orn.stage2_train.runs.trained import open_model, paths_of_run
 from orn.stage2_train.settings.resources import DataAndDevice
 from tests.worlds.evaluations import evaluation_of

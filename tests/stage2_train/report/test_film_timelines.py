@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.report import film_timelines
+from orn.stage2_train.report.eval_results import Measured
 from orn.stage2_train.report.film_timelines import FilmLink, write_timelines
-from orn.stage2_train.report.measured import Measured
 from orn.stage2_train.report.timeline_page import Timeline
-from orn.stage2_train.runs.film_file import FilmResults, FilmRow
+from orn.stage2_train.runs.film_results import FilmResults, FilmRow
 
 CLASSES = ("close", "open", "none")
 

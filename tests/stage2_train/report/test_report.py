@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from orn.stage2_train.report import cases
+from orn.stage2_train.report import explained_clips
+from orn.stage2_train.report.eval_results import Measured
 from orn.stage2_train.report.label_doubts import Doubt
-from orn.stage2_train.report.measured import Measured
 from tests.running import LAPTOP, run_orn
 
 
@@ -42,13 +42,17 @@ def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Path) -> N
 def test_weights_of_the_first_phase_are_explained_by_its_own_layers(
     train_tiny, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, explain, found = train_tiny(tmp_path, "--set", "phases.epochs=0"), cases.explain, []
+    run, explain, found = (
+        train_tiny(tmp_path, "--set", "phases.epochs=0"),
+        explained_clips.explain,
+        [],
+    )
 
     def noted(*args: Any, **options: Any) -> Any:
         found.append(explain(*args, **options))
         return found[-1]
 
-    monkeypatch.setattr(cases, "explain", noted)
+    monkeypatch.setattr(explained_clips, "explain", noted)
     run_orn("report", run, *LAPTOP)
     assert found and all(own.is_alone for own in found)
     assert all(own.output.activity_logits_BA is None for own in found)
@@ -60,8 +64,8 @@ def test_clips_whose_label_is_doubted_are_on_the_page(
     run = train_tiny(tmp_path)
     doubts = [Doubt(row=row, given=(0,), suggested=(1,), margin=0.5) for row in (3, 0, 1, 2)]
     monkeypatch.setattr(Measured, "doubts", lambda self: doubts)
-    monkeypatch.setattr(cases, "_MOST_CLIPS", 1)  # no other clips are on the page
-    monkeypatch.setattr(cases, "_GROUPS", 0)
+    monkeypatch.setattr(explained_clips, "_MOST_CLIPS", 1)  # no other clips are on the page
+    monkeypatch.setattr(explained_clips, "_GROUPS", 0)
     run_orn("report", run, *LAPTOP)
     html = (run / "report.html").read_text("utf-8")
     found = re.search(r'id="data">(.*?)</script>', html)

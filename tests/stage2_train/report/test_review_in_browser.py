@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.stage2_train.evaluation.calibration import calibration_values
+from orn.stage2_train.evaluation.calibration_error import calibration_values
 from orn.stage2_train.runs.eval_file import Calibration
 from tests.browser import ON_ANY_SCREEN, downloaded, opened, serious_problems, until
 from tests.running import run_orn

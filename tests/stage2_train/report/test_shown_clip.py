@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orn.shared.drawing.draw_frame import DrawnObjects
-from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.clips.object_slots import BACKGROUND
 from orn.stage2_train.report.draw_clip import draw_clip, draw_frame_of_clip, frames_of_pair
 from orn.stage2_train.report.importance import Pair
 from orn.stage2_train.report.shown_clip import SeenObject, ShownClip, deciding_parts

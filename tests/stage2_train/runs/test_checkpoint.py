@@ -21,7 +21,8 @@ from orn.stage2_train.runs.checkpoint import (
     load_optimizer,
     load_weights,
 )
-from orn.stage2_train.runs.phases import TrainingState, plan_phases
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.training_state import TrainingState
 from orn.stage2_train.settings.recipe import OptimizerRecipe
 from orn.stage2_train.training.step import build_optimizer
 

@@ -11,7 +11,7 @@ import pytest
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.records import Dataset
 from orn.stage2_train.clips.windows import with_windows
-from orn.stage2_train.runs.staleness import (
+from orn.stage2_train.runs.made_from import (
     clip_labels,
     training_change,
     training_labels,

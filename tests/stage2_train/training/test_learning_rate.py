@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from orn.stage2_train.settings.recipe import OptimizerRecipe
-from orn.stage2_train.training.step import build_optimizer, learning_rate_factor, set_learning_rate
+from orn.stage2_train.training.learning_rate import learning_rate_factor, set_learning_rate
+from orn.stage2_train.training.step import build_optimizer
 
 ONE_CYCLE = OptimizerRecipe(schedule="one_cycle", learning_rate=0.1)
 

@@ -78,6 +78,16 @@ def test_the_best_weights_are_chosen_on_the_validation_split(
     assert seen == [expected] * 3
 
 
+def test_the_last_step_of_an_epoch_has_the_batches_that_are_left(
+    run_tiny, tiny_recipe, tmp_path
+) -> None:
+    optimizer = replace(tiny_recipe.optimizer, accumulation=3)
+    seen: list[int] = []
+    with before_each_step(lambda _, batches, **__: seen.append(len(batches))):
+        run_tiny(tmp_path, replace(tiny_recipe, optimizer=optimizer))
+    assert seen == [3, 1] * 3
+
+
 def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, scripted_metrics) -> None:
     phases = PhaseRecipe(object_head_epochs=0, epochs=6)
     validation = replace(tiny_recipe.validation, patience=2)

@@ -13,11 +13,11 @@ import torch
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.frame_maps import compute_maps
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.clips.clip_draws import ClipRequest
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.sampling import ClipRequest
 from orn.stage2_train.model.backbones import load_backbone
-from orn.stage2_train.runs.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from orn.stage2_train.runs.trained import data_of_run, open_model
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import DataAndDevice
@@ -159,7 +159,8 @@ def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) ->
     [
         (("--clips", "clips/demo"), "--size 64x96 --clip-frames 4 --out FOLDER"),
         (("--weights", "other.pth"), "maps.weights"),
-        (("--set", "data.crop=[64,64]"), "size"),
+        (("--set", "data.crop=[64,64]"), "size[1] is 96"),
+        (("--set", "model.backbone=timm/test_resnet", "--weights", "resnet.pth"), "maps.backbone"),
         (
             ("--set", "model.motion=true"),
             "orn clips demo --motion --backbone timm/test_efficientnet",
@@ -168,6 +169,7 @@ def test_one_clip_of_each_segment_is_trained_on_evaluated_and_predicted(work) ->
 )
 def test_maps_of_another_network_are_refused(work, more, message) -> None:
     write_image_weights(Path("other.pth"), seed=1)
+    write_image_weights(Path("resnet.pth"), network="timm/test_resnet")
     ran = train("--run", "runs/other", *more, exit_code=2)
     assert message in ran.stderr and not Path("runs/other").exists()
 

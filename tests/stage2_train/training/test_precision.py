@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from orn.shared.devices import choose_precision
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.running import LAPTOP, run_orn
@@ -29,6 +31,23 @@ def test_a_cpu_whose_bf16_instructions_are_hidden_takes_fp32(variables: dict[str
     words = [sys.executable, "-c", code]
     ran = subprocess.run(words, env=os.environ | variables, capture_output=True, check=True)
     assert ran.stdout == b"fp32\n"
+
+
+@pytest.mark.parametrize(("bf16", "amx"), [(True, False), (False, True), (False, False)])
+def test_auto_takes_bf16_where_a_cpu_has_instructions_for_it(bf16, amx, monkeypatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert choose_precision("auto", "cpu") == ("bf16" if bf16 or amx else "fp32")
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp32"), ((8, 0), "bf16")])
+def test_auto_takes_bf16_on_a_gpu_with_instructions_for_it(
+    capability, precision, monkeypatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_precision("auto", "cuda:0") == precision
 
 
 @pytest.mark.parametrize(("is_fast", "precision"), [(True, "bf16"), (False, "fp32")])

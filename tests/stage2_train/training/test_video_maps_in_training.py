@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.stage2_train.runs.predictions import load_predictions
+from orn.stage2_train.runs.saved_predictions import load_predictions
 from tests.running import LAPTOP, run_orn
 from tests.worlds.video_networks import VIDEO_NETWORK, write_video_weights
 
