@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orn.data_manifests.films import OBSERVED_NAME
 from orn.data_manifests.load import load_listing, load_manifest, locate_videos
 from orn.data_manifests.manifest import TableLabels
 from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
@@ -123,6 +124,7 @@ def _warnings(
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"the {split} split has no segments"
+    yield from unread_advice(labels, listing, root=dataset.root)
     if advises:
         yield from split_advice(labels, listing, root=dataset.root)
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
@@ -130,6 +132,18 @@ def _warnings(
         yield (
             f"there is nothing to evaluate; `orn manifest new {table} --split 80/10/10 --fresh` "
             "creates a split and a new manifest"
+        )
+
+
+def unread_advice(labels: Any, own: Listing | Dataset, *, root: Path) -> Iterator[str]:
+    """Yield a warning about a table of what was looked at that the manifest does not name."""
+    if own.films is None or own.films.observed or not isinstance(labels, TableLabels):
+        return
+    path = (root / labels.table).with_name(OBSERVED_NAME)
+    if path.exists():
+        yield (
+            f"{path} is not read; set observed = {OBSERVED_NAME!r} in section intervals of the "
+            "manifest, or rename the file"
         )
 
 

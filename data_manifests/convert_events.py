@@ -24,7 +24,7 @@ from orn.data_manifests.table import read_labels
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.text import counted, path_text
+from orn.shared.text import counted, first_few, path_text
 from orn.shared.text_summary import Outcome
 from orn.shared.video.frame import FrameEstimate
 from orn.shared.video.read import estimate
@@ -115,6 +115,11 @@ def export_events(config: ExportEventsConfig) -> Outcome:
     """
     rows = read_labels(config.table)
     videos = {row.video: config.videos / row.video for row in rows.values()}
+    if missing := [video for video, path in videos.items() if not path.exists()]:
+        raise ConfigError(
+            f"--videos {path_text(config.videos)}: expected {first_few(missing)} in this folder, "
+            f"got none; pass the folder where the paths in {path_text(config.table)} start"
+        )
     check_output_files([config.out], reads=[config.table, *videos.values()])
     lengths = {video: estimate(path) for video, path in videos.items()}
     events = [

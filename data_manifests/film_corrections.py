@@ -6,7 +6,6 @@ import io
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from orn.data_manifests.find_videos import VIDEO_SUFFIXES, without_suffix
@@ -66,7 +65,7 @@ def corrected_intervals(
             would be without an interval and is not listed as observed.
     """
     videos = {row.video for row in rows.values()}
-    given = _read(path, lambda video: _id_of(video, videos | observed, is_video))
+    given = _read(path, videos | observed, is_video)
     if empty := [video for video, own in given.items() if not own and video not in observed]:
         raise ManifestError(
             f"{path}: {first_few(empty)}: expected an interval, or a row in a table of what was "
@@ -106,36 +105,17 @@ def corrected_intervals(
     return dict(enumerate(kept, start=2)), tuple(given), text.getvalue()
 
 
-def _id_of(video: str, listed: Collection[str], is_video: Callable[[str], bool]) -> str:
-    """Return the id of a video: that of the listed one whose path has the same end, else that of a
-    file of the data set; raise ValueError if there is none, or several are listed."""
-    parts = video.replace("\\", "/").split("/")
-    ends = ["/".join(parts[start:]) for start in range(len(parts))]
-    if video in listed or is_video(video):
-        return video
-    own = f"/{without_suffix(ends[0])}"
-    others = {one: f"/{without_suffix(one)}" for one in listed}
-    alike = [one for one, text in others.items() if text.endswith(own) or own.endswith(text)]
-    if not alike:
-        bare = [end.rpartition(".")[0] for end in ends if end.lower().endswith(VIDEO_SUFFIXES)]
-        alike = [end for end in [*ends, *bare] if is_video(end)][:1]
-    if len(alike) == 1:
-        return alike[0]
-    got = first_few(sorted(alike)) if alike else "none"
-    raise ValueError(
-        "expected one listed video, or a file in the folder of the data set, whose path ends like "
-        f"{video!r}, got {got}"
-    )
-
-
-def _read(path: Path, id_of: Callable[[str], str]) -> dict[str, list[CorrectedRow]]:
-    """Return the intervals of each corrected video, in order of time."""
+def _read(
+    path: Path, listed: Collection[str], is_video: Callable[[str], bool]
+) -> dict[str, list[CorrectedRow]]:
+    """Return the intervals of each corrected video by id, in order of time."""
     read = read_rows(path, "corrected intervals", CorrectedRow, required=_COLUMNS)
     given: dict[str, list[CorrectedRow]] = defaultdict(list)
-    id_of = cache(id_of)
+    names = dict.fromkeys(row.video for row in read.values())
+    id_of = {name: _id_of(path, name, listed, is_video) for name in names}
 
     def add(row: CorrectedRow) -> None:
-        own = given[id_of(row.video)]
+        own = given[id_of[row.video]]
         if not row.label and row.start is None and row.stop is None:
             return
         if not row.label or row.start is None or row.stop is None or row.stop < row.start:
@@ -147,3 +127,25 @@ def _read(path: Path, id_of: Callable[[str], str]) -> dict[str, list[CorrectedRo
 
     each_row(path, read.items(), add)
     return {video: sorted(own, key=lambda row: row.start or 0.0) for video, own in given.items()}
+
+
+def _id_of(path: Path, name: str, listed: Collection[str], is_video: Callable[[str], bool]) -> str:
+    """Return the id of a video: that of the listed one whose path has the same end, else that of a
+    file of the data set."""
+    if name in listed or is_video(name):
+        return name
+    parts = name.replace("\\", "/").split("/")
+    ends = ["/".join(parts[start:]) for start in range(len(parts))]
+    own = f"/{without_suffix(ends[0])}"
+    others = {one: f"/{without_suffix(one)}" for one in listed}
+    alike = [one for one, text in others.items() if text.endswith(own) or own.endswith(text)]
+    if not alike:
+        bare = [end.rpartition(".")[0] for end in ends if end.lower().endswith(VIDEO_SUFFIXES)]
+        alike = [end for end in [*ends, *bare] if is_video(end)][:1]
+    if len(alike) == 1:
+        return alike[0]
+    raise ManifestError(
+        f"{path}: expected one listed video, or a file in the folder of the data set, whose path "
+        f"ends like {name!r}, got {first_few(sorted(alike)) if alike else 'none'}; copy the video "
+        "there, or write its path as in the table of labels"
+    )

@@ -15,6 +15,8 @@ from orn.data_manifests.text_files import Seconds, SplitName, VideoId, each_row,
 from orn.shared.errors import ManifestError
 from orn.shared.time_ranges import TimeRange, TimeRanges
 
+OBSERVED_NAME = "observed.csv"
+"""Name of a table of what was looked at, next to the table of intervals."""
 OVERLAP_SECONDS = 0.1
 """Overlap of two intervals that is not yet an overlap of their labels, since people rarely note
 times more precisely."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orn.data_manifests.films import overlaps, read_observed, usual_rate
+from orn.data_manifests.films import OBSERVED_NAME, overlaps, read_observed, usual_rate
 from orn.data_manifests.guess_table import TableGuess
 from orn.data_manifests.records import Segment, Task
 from orn.data_manifests.table import LabeledRow, class_names
@@ -12,9 +12,6 @@ from orn.shared.config.toml_files import toml_value
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
 from orn.shared.text import counted
-
-_OBSERVED_NAME = "observed.csv"
-"""Name of a table of what was looked at, next to the table of intervals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +31,7 @@ class FilmsGuess:
 
     def lines(self) -> str:
         """Return the lines of a manifest."""
-        observed = f"observed = {toml_value(_OBSERVED_NAME)}"
+        observed = f"observed = {toml_value(OBSERVED_NAME)}"
         return "\n".join(
             [
                 "",
@@ -87,7 +84,7 @@ def guess_films(table: Path, rows: Mapping[int, LabeledRow], guess: TableGuess) 
             f"rows (first: {numbers}); if only one label holds at a time, correct the rows and "
             "repeat the command with --fresh"
         )
-    path = table.with_name(_OBSERVED_NAME)
+    path = table.with_name(OBSERVED_NAME)
     observed = None
     if not_a_file(path) is None:
         observed = tuple(dict.fromkeys(row.video for row in read_observed(path).values()))

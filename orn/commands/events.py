@@ -42,7 +42,9 @@ def import_events(*, as_json: bool, **typed: Any) -> None:
     "aggregated events. feral: a JSON file.",
 )
 @click.option("--out", type=options.PATH, required=True, help="The file to write.")
-@click.option("--videos", type=options.PATH, required=True, help="Folder of the videos.")
+@click.option(
+    "--videos", type=options.PATH, required=True, help="Folder where the paths in the table start."
+)
 @options.as_json
 def export_events(*, as_json: bool, **typed: Any) -> None:
     """Export a table of intervals, such as that of `orn predict --csv`, for other tools."""

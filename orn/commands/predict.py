@@ -99,8 +99,8 @@ def predict(*, as_json: bool, **typed: Any) -> int:
     VIDEO is a file, a folder of files, or a folder of JPEGs. Objects are detected first, with the
     detector used to train the network. A model of intervals (`orn run TABLE.csv --intervals`) finds
     when activities happen. For a model of clips, a short video has one prediction; a long one is
-    split into windows, whose predictions are averaged where they overlap, and whose borders say
-    little about when something begins. Exits with 3 if a video failed.
+    split into windows, each with its own, whose borders say little about when something begins.
+    Exits with 3 if a video or its overlay failed.
     """
     wait_passively()
     from orn.prediction.predict_config import PredictConfig

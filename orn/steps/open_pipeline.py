@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.check import split_advice
+from orn.data_manifests.check import split_advice, unread_advice
 from orn.data_manifests.load import data_root_of, files_of, load_dataset, load_manifest
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import (
@@ -198,6 +198,7 @@ def open_pipeline(
         no_final=config.no_final,
         joins_by_time=settings.model.variant != "authors",
         advice=(
+            *unread_advice(manifest.labels, dataset, root=dataset.root),
             *split_advice(manifest.labels, dataset, root=dataset.root),
             *(uncovered_advice(dataset) if isinstance(manifest.labels, TableLabels) else ()),
         ),

@@ -103,6 +103,14 @@ function showWorth() {
     button.setAttribute("aria-pressed", String(own ? own === state.chosen : state.offer === data.worth[place]));
     button.title = `${plain(label)} at ${secondsText(start)}${given >= 0 && !own ? ", deleted" : ""}`;
   });
+  const current = $("worth").querySelector("[aria-pressed=true]");
+  if (current) scrollListTo($("worth"), current);
+}
+
+// Scrolls a list, but not the page, until one of its parts is visible.
+function scrollListTo(list, part) {
+  const top = part.getBoundingClientRect().top - list.getBoundingClientRect().top;
+  if (top < 0 || top + part.clientHeight > list.clientHeight) list.scrollTop += top - list.clientHeight / 2;
 }
 
 // The interval that is left of a given one.
@@ -335,8 +343,10 @@ const KEYS = {
 
 function onKey(event) {
   if (event.altKey || event.ctrlKey || event.metaKey || !Object.hasOwn(KEYS, event.key)) return;
-  const isOnButton = event.target.matches("button, summary") && [" ", "Enter"].includes(event.key);
-  if (isOnButton || event.target.matches("input, select, video")) return;
+  const isOn = (selector) => event.target.matches(selector);
+  if (isOn("button, summary") && [" ", "Enter"].includes(event.key)) return;
+  if (isOn("select, input:not([type=range])")) return;
+  if (isOn("video, input") && (event.key === " " || event.key.length > 1)) return;  // they move the film
   event.preventDefault();
   KEYS[event.key]();
 }

@@ -142,3 +142,9 @@ def test_an_invalid_source_is_refused_in_one_line(orn, write, tmp_path, form, na
     refused = orn("events", "import", path, "--format", form, "--out", out, *rate, exit_code=1)
     assert len(refused.stderr.strip().splitlines()) == 1 and named in refused.stderr
     assert not out.exists()
+
+
+def test_an_export_without_its_videos_names_the_folder_to_pass(films, orn, tmp_path):
+    words = ("--format", "boris", "--out", tmp_path / "out.boris", "--videos", tmp_path / "absent")
+    refused = orn("events", "export", films / "labels.csv", *words, exit_code=2).stderr
+    assert "pass the folder where the paths" in refused and not (tmp_path / "out.boris").exists()

@@ -64,6 +64,15 @@ def test_videos_without_intervals_are_listed_as_observed(new, tmp_path):
     assert tested == {"one.mp4", "two.mp4", "quiet.mp4"}
 
 
+def test_a_table_of_observed_videos_that_is_not_read_has_a_warning(new, tmp_path, write, orn):
+    new(TABLE)
+    assert "observed.csv" not in orn("manifest", "check", "films.toml").stdout
+    write(tmp_path / "films" / "observed.csv", "video,start,stop\nquiet.mp4,,\n")
+    assert "observed.csv is not read" in orn("manifest", "check", "films.toml").stdout
+    new(TABLE, observed="video,start,stop\nquiet.mp4,,\n")
+    assert "not read" not in orn("manifest", "check", "films.toml").stdout
+
+
 def _of_fold(root: Path, fold: str):
     manifest = load_manifest("films.toml")
     labels = manifest.labels.model_copy(update={"split": fold})

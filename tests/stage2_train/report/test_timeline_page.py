@@ -218,6 +218,18 @@ def test_two_hours_are_drawn_by_pixels(chromium: Any, tmp_path: Path) -> None:
         assert page.inner_text(".times span >> nth=2") == "15:00.00"
         page.fill("#pan", "1")
         assert page.inner_text(".times span >> nth=2") == "120:00.00"
+        assert "120:00.0 min" in page.inner_text("header")
+        page.keyboard.press("w")  # where the focus is on the slider
+        page.click("#accept")
+        page.click("h1")
+        for _ in range(40):
+            page.keyboard.press("w")
+            page.keyboard.press("Enter")
+        part, whole = (
+            page.locator(name).bounding_box() for name in ("#worth [aria-pressed=true]", "#worth")
+        )
+        assert whole["y"] <= part["y"] <= whole["y"] + whole["height"] - part["height"]
+        assert page.evaluate("window.scrollY") == 0
 
 
 @WITH_HOSTILE_TEXT
