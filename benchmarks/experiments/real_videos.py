@@ -143,6 +143,7 @@ def write_record(
         ).decode()
         for key, value in arrays.items()
         if key.endswith("_logits") and value.ndim == 2
+        and (system == BASELINE or key != "forest_logits")  # of the baseline, for all systems
     }
     config = run / "config.json"
     record = {
