@@ -142,7 +142,8 @@ def write_record(
             np.append(value, np.full_like(value[:1], np.nan), axis=0)[rows].astype(np.float16)
         ).decode()
         for key, value in arrays.items()
-        if key.endswith("_logits") and value.ndim == 2
+        if key.endswith("_logits")
+        and value.ndim == 2
         and (system == BASELINE or key != "forest_logits")  # of the baseline, for all systems
     }
     config = run / "config.json"

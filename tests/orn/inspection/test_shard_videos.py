@@ -51,7 +51,7 @@ NUMBERS = [0, 1, 3, 3, 3, 120, 121, 199, None]
 def test_the_nearest_frame_in_time(pictures, film, monkeypatch) -> None:
     assert numbers(pictures, entry(film), *SECONDS) == NUMBERS
     assert numbers(pictures, entry(rate=30.0), *(n / 30 for n in range(6))) == [0, 0, 1, 1, 1, 2]
-    for module in ("read", "file"):
+    for module in ("read", "decode_file"):
         monkeypatch.setattr(f"orn.shared.video.{module}.frame_times", lambda _: None)
     assert numbers(pictures, entry(), *SECONDS) == NUMBERS  # known after decoding
 

@@ -11,8 +11,8 @@ import torch
 from orn.data_manifests.records import Video
 from orn.shared.errors import CheckpointError, ClipStoreError
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.decoded import DecodedVideo
 from orn.stage2_train.clip_store.frame_maps import map_settings, open_mapper
+from orn.stage2_train.clip_store.frames_on_demand import DecodedVideo
 from orn.stage2_train.model.backbones import load_backbone
 from tests.running import run_orn
 from tests.worlds.image_networks import NETWORK, write_image_weights
