@@ -23,6 +23,7 @@ from orn.data_manifests.guess_table import (
 )
 from orn.data_manifests.load import (
     data_root_of,
+    load_manifest,
     locate_videos,
     recorded_data_root,
     usual_data_root,
@@ -184,6 +185,12 @@ def usual_manifest(table: Path, data_root: Path | None) -> Path:
     folder = absolute_path(table).parent
     _, root = _data_root(folder, data_root)
     return Path(f"{_clean_name(folder.name if root != '.' else table.stem)}.toml")
+
+
+def has_usual_manifest(table: Path, data_root: Path | None) -> bool:
+    """Return whether the default manifest of a table exists and is a manifest of its labels."""
+    path = usual_manifest(table, data_root)
+    return path.is_file() and root_of_table(load_manifest(path), table, data_root) is not None
 
 
 def root_of_table(manifest: Manifest, table: Path, data_root: Path | None) -> Path | None:

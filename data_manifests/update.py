@@ -22,7 +22,7 @@ from orn.data_manifests.films import read_observed, with_films, with_unlabeled
 from orn.data_manifests.find_videos import find_videos
 from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
 from orn.data_manifests.manifest import Manifest, TableLabels
-from orn.data_manifests.new_manifest import root_of_table, usual_manifest
+from orn.data_manifests.new_manifest import has_usual_manifest, usual_manifest
 from orn.data_manifests.records import Listing, Split
 from orn.data_manifests.table import (
     LabeledRow,
@@ -127,7 +127,7 @@ def manifest_of_table(table: str, data_root: Path | None) -> str:
     if Path(table).suffix.lower() != ".csv":
         return table
     path = usual_manifest(Path(table), data_root)
-    if not path.is_file() or root_of_table(load_manifest(path), Path(table), data_root) is None:
+    if not has_usual_manifest(Path(table), data_root):
         raise ConfigError(
             f"{table}: expected its manifest at {path}, got none; create it with `orn manifest new "
             f"{shlex.quote(table)}`, or pass the manifest instead of the table"

@@ -1,6 +1,7 @@
 """The view model of `report.html`."""
 
 import math
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from orn.data_manifests.check import FEW_CLIPS
 from orn.data_manifests.load import data_root_of, load_manifest
 from orn.data_manifests.manifest import TableLabels
+from orn.data_manifests.new_manifest import has_usual_manifest
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import json_digest
 from orn.shared.pages.render import fitted_page, render
@@ -306,10 +308,13 @@ def update_command(paths: DataPaths, corrections: str) -> str | None:
     manifest = load_manifest(paths.manifest)
     if not isinstance(manifest.labels, TableLabels):
         return None
-    command = ["orn", "manifest", "update", paths.manifest, "--corrections", corrections]
+    options = ["--corrections", corrections]
+    table = paths.data_root / manifest.root / manifest.labels.table
+    if has_usual_manifest(table, None):  # so has a copy of the manifest for a fold
+        return shlex.join(["orn", "manifest", "update", os.path.relpath(table), *options])
     if data_root_of(manifest, None).resolve() != paths.data_root.resolve():
-        command += ["--data", str(paths.data_root)]
-    return shlex.join(command)
+        options += ["--data", str(paths.data_root)]
+    return shlex.join(["orn", "manifest", "update", paths.manifest, *options])
 
 
 def _chances(measured: Measured, row: int, labels: Iterable[int]) -> str:

@@ -8,6 +8,8 @@ import pytest
 
 from orn.data_manifests.load import load_dataset
 from orn.data_manifests.update import write_fold_manifests
+from orn.stage2_train.report.report_view import update_command
+from orn.stage2_train.settings.resources import DataPaths
 
 
 @pytest.fixture
@@ -52,6 +54,23 @@ def test_copies_for_folds_read_the_same_data(project: Path) -> None:
     write_fold_manifests("kitchen.toml", [project / "runs" / "deep" / "split.toml"])
     videos = load_dataset("runs/deep/split.toml", None).videos
     assert [str(video.path) for video in videos] == ["kitchen/a.mp4", "kitchen/b.mp4"]
+
+
+def test_the_command_of_a_report_corrects_the_table_itself(project: Path, orn) -> None:
+    """Also in the report of folds, whose manifests are copies."""
+    copy = project / "runs" / "deep" / "split.toml"
+    write_fold_manifests("kitchen.toml", [copy])
+    Path("corrections.csv").write_text("id,verdict,label\na,wrong,close\n")
+    for manifest, left in (("kitchen.toml", None), (str(copy), None), (str(copy), "kitchen.toml")):
+        paths = DataPaths(manifest=manifest, data_root=Path(), shards=Path(), clips=Path())
+        if left is not None:
+            Path(left).unlink()  # a manifest with another name
+        command = update_command(paths, "corrections.csv")
+        own = str(copy) if left else "kitchen/labels.csv"
+        assert command == f"orn manifest update {own} --corrections corrections.csv"
+        orn(*command.split()[1:])
+        assert Path("kitchen/labels.csv").read_text() == "video,label\na,close\nb,close\n"
+        Path("kitchen/labels.csv").write_text("video,label\na,open\nb,close\n")
 
 
 def test_a_missing_table_names_the_key(project: Path, orn) -> None:
