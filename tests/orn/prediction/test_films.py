@@ -55,6 +55,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 OBJECTS = ("--objects", "objects.json", "--format", "coco")
+FOUND = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
 
 
 def orn(folder: Path, *words: str):
@@ -105,72 +106,72 @@ def test_lists_comparisons_and_reports_are_of_intervals(films):
     assert all(f'href="{name}"' in page and (run / name).is_file() for name in names)
 
 
-def test_found_intervals_are_a_table_for_the_next_run(films):
-    names = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
-    run = str(run_of(films))
-    ran = orn(films, "predict", run, *names, *OBJECTS, "--csv", "found.csv", "--json")
+@pytest.fixture(scope="module")
+def printed(films: Path) -> list[str]:
+    """What a prediction of two films prints, a line for each interval, with every output."""
+    outputs = ("--csv", "found.csv", "--frames-csv", "frames.csv", "--html", "pages")
+    words = (str(run_of(films)), *FOUND, *OBJECTS, *outputs, "--overlay", "drawn", "--json")
+    return orn(films, "predict", *words).stdout.splitlines()
+
+
+def found(films: Path) -> list[dict[str, str]]:
     with (films / "found.csv").open(newline="") as table:
-        rows = [*csv.DictReader(table)]
-    printed = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [own["label"] for own in printed] == [row["label"] for row in rows]
-    assert all(0 < each["drop"] <= 1 for own in printed for each in own["objects"])
-    assert any(own["objects"] for own in printed)
-    for row in rows:
+        return [*csv.DictReader(table)]
+
+
+def test_found_intervals_are_a_table_for_the_next_run(films, printed):
+    lines = [json.loads(line) for line in printed]
+    assert [own["label"] for own in lines] == [row["label"] for row in found(films)]
+    assert all(0 < each["drop"] <= 1 for own in lines for each in own["objects"])
+    assert any(own["objects"] for own in lines)
+    for row in found(films):
         assert 0 <= float(row["start"]) < float(row["stop"]) <= 27
         assert row["label"] != "none"
 
 
-def test_a_timeline_shows_each_film(films):
-    run, names = str(run_of(films)), [f"world/videos/drawer-0{number}.mp4" for number in (2, 3)]
-    orn(films, "predict", run, *names, *OBJECTS, "--html", "pages")
-    for name in names:
+def test_a_timeline_shows_each_film(films, printed):
+    for name in FOUND:
         page = (films / "pages" / f"{Path(name).stem}.html").read_text()
         assert name in page and "drawer: open" in page
-    words = ("predict", run, *names, *OBJECTS, "--html", "one.html")
+    words = ("predict", str(run_of(films)), *FOUND, *OBJECTS, "--html", "one.html")
     ran = run_python("-P", "-m", "orn", *words, folder=films, exit_code=None)
     assert ran.exit_code == 2 and "a folder for 2 videos" in ran.stderr
     assert not (films / "one.html").exists()
 
 
-def test_a_film_with_objects_shows_the_intervals_that_hold(films):
+def test_a_film_with_objects_shows_the_intervals_that_hold(films, printed):
     """The strip above its frames has the color of an activity where one is, else gray."""
-    name = "world/videos/drawer-00.mp4"
-    words = (name, *OBJECTS, "--csv", "drawn.csv", "--overlay", "drawn.mp4")
-    orn(films, "predict", str(run_of(films)), *words)
-    with (films / "drawn.csv").open(newline="") as table:
-        spans = [(float(row["start"]), float(row["stop"])) for row in csv.DictReader(table)]
-    frames = [*read_frames(films / "drawn.mp4")]
-    assert len(frames) == len([*read_frames(films / name)])
-    is_colored = [bool(np.ptp(frame.image[2, 2].astype(int)) > 20) for frame in frames]
-    assert is_colored == [any(a <= own.seconds < b for a, b in spans) for own in frames]
-    assert {True, False} == set(is_colored)
+    colored = set()
+    for name in FOUND:
+        rows = [row for row in found(films) if row["video"] == name]
+        spans = [(float(row["start"]), float(row["stop"])) for row in rows]
+        frames = [*read_frames(films / "drawn" / Path(name).name)]
+        assert len(frames) == len([*read_frames(films / name)])
+        is_colored = [bool(np.ptp(frame.image[2, 2].astype(int)) > 20) for frame in frames]
+        assert is_colored == [any(a <= own.seconds < b for a, b in spans) for own in frames]
+        colored.update(is_colored)
+    assert colored == {True, False}
 
 
-def test_probabilities_are_written_at_each_described_time(films):
-    names = ("world/videos/drawer-00.mp4", "world/videos/drawer-01.mp4")
-    orn(films, "predict", str(run_of(films)), *names, *OBJECTS, "--frames-csv", "frames.csv")
+def test_probabilities_are_written_at_each_described_time(films, printed):
     with (films / "frames.csv").open(newline="") as table:
         rows = [*csv.reader(table)]
     assert rows[0] == ["video", "seconds", "drawer: close", "drawer: open", "none"]
-    assert [row[0] for row in rows[1:]] == [name for name in names for _ in range(260)]
+    assert [row[0] for row in rows[1:]] == [name for name in FOUND for _ in range(260)]
     assert [float(row[1]) for row in rows[1:261]] == pytest.approx([n / 10 for n in range(260)])
     assert all(abs(sum(map(float, row[2:])) - 1) < 0.001 for row in rows[1:])
 
 
-def test_a_prediction_does_not_depend_on_what_was_predicted_before(films):
-    run, names = str(run_of(films)), ("world/videos/drawer-01.mp4", "world/videos/drawer-03.mp4")
-    both = orn(films, "predict", run, *names, *OBJECTS, "--json").stdout
-    alone = [orn(films, "predict", run, name, *OBJECTS, "--json").stdout for name in names]
-    assert both == "".join(alone)
+def test_a_prediction_does_not_depend_on_what_was_predicted_before(films, printed):
+    alone = orn(films, "predict", str(run_of(films)), FOUND[1], *OBJECTS, "--json").stdout
+    assert alone and alone.splitlines() == printed[-len(alone.splitlines()) :]
 
 
-def test_a_model_folder_finds_the_same_intervals(films):
-    run, name = str(run_of(films)), "world/videos/drawer-00.mp4"
-    orn(films, "export", run, "model")
-    one, other = (
-        orn(films, "predict", own, name, *OBJECTS, "--json").stdout for own in (run, "model")
-    )
-    assert one == other
+def test_a_model_folder_finds_the_same_intervals(films, printed):
+    orn(films, "export", str(run_of(films)), "model")
+    words = ("predict", "model", FOUND[0], *OBJECTS, "--json")
+    own = orn(films, *words).stdout.splitlines()
+    assert own and own == printed[: len(own)]
 
 
 @pytest.fixture
