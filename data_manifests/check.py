@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.data_manifests.films import OBSERVED_NAME
+from orn.data_manifests.find_videos import VIDEO_SUFFIXES
 from orn.data_manifests.load import load_listing, load_manifest, locate_videos
 from orn.data_manifests.manifest import TableLabels
 from orn.data_manifests.records import SPLITS, Dataset, Listing, Segment
@@ -124,7 +125,7 @@ def _warnings(
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"the {split} split has no segments"
-    yield from unread_advice(labels, listing, root=dataset.root)
+    yield from unread_advice(labels, dataset)
     if advises:
         yield from split_advice(labels, listing, root=dataset.root)
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
@@ -135,16 +136,38 @@ def _warnings(
         )
 
 
-def unread_advice(labels: Any, own: Listing | Dataset, *, root: Path) -> Iterator[str]:
-    """Yield a warning about a table of what was looked at that the manifest does not name."""
-    if own.films is None or own.films.observed or not isinstance(labels, TableLabels):
+def unread_advice(labels: Any, dataset: Dataset) -> Iterator[str]:
+    """Yield warnings about films and a table of what was looked at that a data set of intervals
+    does not read."""
+    if dataset.films is None or not isinstance(labels, TableLabels):
         return
-    path = (root / labels.table).with_name(OBSERVED_NAME)
-    if path.exists():
+    table, is_read = dataset.root / labels.table, bool(dataset.films.observed)
+    path = table.with_name(OBSERVED_NAME)
+    if not is_read and path.exists():
         yield (
             f"{path} is not read; set observed = {OBSERVED_NAME!r} in section intervals of the "
             "manifest, or rename the file"
         )
+    elif names := _unlisted(dataset):
+        tables = f"{table} or {OBSERVED_NAME}" if is_read else str(table)
+        yield (
+            f"{counted(len(names), 'film')} beside the others without a row in {tables}: "
+            f"{first_few(names)}; label them, or list in {OBSERVED_NAME} what has no activities"
+        )
+
+
+def _unlisted(dataset: Dataset) -> list[str]:
+    """Return the names of video files in the folders of the videos of a data set that are none of
+    them."""
+    if dataset.form == "frames":
+        return []
+    listed = {video.path for video in dataset.videos}
+    found = (path for folder in {path.parent for path in listed} for path in folder.iterdir())
+    return sorted(
+        path.name
+        for path in found
+        if path.name.lower().endswith(VIDEO_SUFFIXES) and path not in listed
+    )
 
 
 def _class_counts(listing: Listing) -> dict[str, dict[str, int]]:

@@ -198,7 +198,7 @@ def open_pipeline(
         no_final=config.no_final,
         joins_by_time=settings.model.variant != "authors",
         advice=(
-            *unread_advice(manifest.labels, dataset, root=dataset.root),
+            *unread_advice(manifest.labels, dataset),
             *split_advice(manifest.labels, dataset, root=dataset.root),
             *(uncovered_advice(dataset) if isinstance(manifest.labels, TableLabels) else ()),
         ),

@@ -66,11 +66,20 @@ def test_videos_without_intervals_are_listed_as_observed(new, tmp_path):
 
 def test_a_table_of_observed_videos_that_is_not_read_has_a_warning(new, tmp_path, write, orn):
     new(TABLE)
-    assert "observed.csv" not in orn("manifest", "check", "films.toml").stdout
+    assert "not read" not in orn("manifest", "check", "films.toml").stdout
     write(tmp_path / "films" / "observed.csv", "video,start,stop\nquiet.mp4,,\n")
     assert "observed.csv is not read" in orn("manifest", "check", "films.toml").stdout
     new(TABLE, observed="video,start,stop\nquiet.mp4,,\n")
     assert "not read" not in orn("manifest", "check", "films.toml").stdout
+
+
+def test_films_without_a_row_have_a_warning(new, tmp_path, write, orn):
+    new(TABLE)
+    warned = orn("manifest", "check", "films.toml").stdout
+    assert "1 film " in warned and "quiet.mp4" in warned and "two.mp4" not in warned
+    write(tmp_path / "films" / "labels.txt")
+    new(TABLE, observed="video,start,stop\none.mp4,,\nquiet.mp4,,\n")
+    assert "quiet.mp4" not in orn("manifest", "check", "films.toml").stdout
 
 
 def _of_fold(root: Path, fold: str):
