@@ -100,10 +100,20 @@ def check_dataset(
         "unsure_labels": sum(len(segment.unsure) for segment in listing.segments),
         "left_out": dict(listing.left_out),
         "absent_tables": list(listing.absent),
+        **({"watched_as_a_whole": watched} if (watched := watched_as_a_whole(listing)) else {}),
         "missing": list(dataset.missing),
         "ignoring_case": list(dataset.ignoring_case),
         "class_counts": counts,
     }
+
+
+def watched_as_a_whole(listing: Listing) -> int:
+    """Return the number of films that a table of what was looked at does not name; 0 without such a
+    table."""
+    films = listing.films
+    if films is None or not films.observed:
+        return 0
+    return sum(video not in films.observed for video in listing.video_ids)
 
 
 def _in_splits(own: Listing | Dataset) -> Counter[str]:

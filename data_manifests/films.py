@@ -1,6 +1,7 @@
 """Long videos whose rows are intervals of activities: their splits, what was looked at in them, and
 what no interval covers, the background."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from orn.data_manifests.manifest import Manifest, TableLabels
-from orn.data_manifests.records import Films, Listing, Segment, Split
+from orn.data_manifests.records import Films, Listing, Segment
 from orn.data_manifests.table import LabeledRow, read_splits, split_column
 from orn.data_manifests.text_files import Seconds, SplitName, VideoId, each_row, read_rows
 from orn.shared.errors import ManifestError
@@ -35,14 +36,7 @@ class ObservedRow:
     split: SplitName | None = None
 
 
-def with_films(
-    listing: Listing,
-    manifest: Manifest,
-    folder: Path,
-    *,
-    labels: bool,
-    split_of: Mapping[str, Sequence[Split]] | None = None,
-) -> Listing:
+def with_films(listing: Listing, manifest: Manifest, folder: Path, *, labels: bool) -> Listing:
     """Return a listing of intervals with its videos, also those without an interval, and with the
     background as the last of single labels.
 
@@ -51,25 +45,23 @@ def with_films(
         manifest: the manifest.
         folder: folder of the data set.
         labels: whether the labels were read.
-        split_of: split of each video, in the columns of the table of splits; None: that table, if
-            any.
 
     Raises:
         DataRootError: if the table of what was looked at is missing.
-        ManifestError: if it is invalid, a class is named as the background, or single labels
-            overlap by more than 0.1 s.
+        ManifestError: if it is invalid or no interval of a video was looked at, a class is named as
+            the background, or single labels overlap by more than 0.1 s.
     """
     settings, spec = manifest.intervals, manifest.labels
     is_single = manifest.task == "single-label"
     rows = read_observed(folder / settings.observed) if settings.observed else {}
     own_split = {row.video: str(row.split or "train") for row in rows.values()}
     if isinstance(spec, TableLabels) and spec.split_table is not None:
-        if split_of is None:
-            split_of = read_splits(folder / spec.split_table, spec)
+        split_of = read_splits(folder / spec.split_table, spec)
         column = split_column(spec)
         own_split |= {video: split_of[video][column] for video in own_split if video in split_of}
     own_split |= {segment.video_id: segment.split for segment in listing.segments}
-    classes = listing.classes
+    classes, observed = listing.classes, _observed(rows.values())
+    _check_observed(listing.segments, observed, where=folder / str(settings.observed))
     if labels and is_single:
         if settings.background in classes:
             raise ManifestError(
@@ -85,7 +77,7 @@ def with_films(
         window_seconds=settings.window_seconds,
         split_of=own_split,
         group_of={segment.video_id: segment.group for segment in listing.segments},
-        observed=_observed(rows.values()),
+        observed=observed,
     )
     video_ids = tuple(dict.fromkeys([*listing.video_ids, *own_split]))
     return replace(listing, classes=classes, video_ids=video_ids, films=films)
@@ -122,20 +114,53 @@ def _observed(rows: Iterable[ObservedRow]) -> dict[str, tuple[TimeRange, ...]]:
     return {video: TimeRanges.of(own).ranges for video, own in ranges.items()}
 
 
+def _check_observed(
+    segments: Iterable[Segment], observed: Mapping[str, tuple[TimeRange, ...]], *, where: Path
+) -> None:
+    """Raise ManifestError if all intervals of a video are outside of what was looked at: times may
+    be in minutes."""
+    own: dict[str, list[Segment]] = defaultdict(list)
+    for segment in segments:
+        if segment.video_id in observed:
+            own[segment.video_id].append(segment)
+    for video, intervals in own.items():
+        ranges = observed[video]
+        stops = [span.stop for span in ranges]
+        next_of = ((one, bisect_right(stops, _start(one))) for one in intervals)
+        if not any(at < len(ranges) and ranges[at].start < _stop(one) for one, at in next_of):
+            first, last = min(map(_start, intervals)), max(map(_stop, intervals))
+            raise ManifestError(
+                f"{where}: video {video!r}: expected its intervals, {first:g} to {last:g} s, in "
+                f"what was looked at, got {ranges[0].start:g} to {ranges[-1].stop:g} s; correct "
+                "the times, in seconds"
+            )
+
+
 def overlaps(segments: Iterable[Segment]) -> Iterator[tuple[Segment, Segment]]:
-    """Yield the pairs of intervals of a video that have different labels and overlap by more than
-    0.1 s, the earlier one first."""
+    """Yield each interval that overlaps an earlier one of its video with different labels by more
+    than 0.1 s, after that one, which is the one that lasts longest."""
     by_video: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
         by_video[segment.video_id].append(segment)
     for own in by_video.values():
-        lasting: list[Segment] = []
+        longest: Segment | None = None
+        other: Segment | None = None  # that with different labels than the longest
         for later in sorted(own, key=_start):
-            lasting = [one for one in lasting if _stop(one) - _start(later) > OVERLAP_SECONDS]
-            if _stop(later) - _start(later) <= OVERLAP_SECONDS:
-                continue
-            yield from ((one, later) for one in lasting if one.labels != later.labels)
-            lasting.append(later)
+            one = other if longest is None or longest.labels == later.labels else longest
+            if one is not None and _exceeds(min(_stop(one), _stop(later)) - _start(later)):
+                yield one, later
+            if longest is None or _stop(later) >= _stop(longest):
+                if longest is not None and longest.labels != later.labels:
+                    other = longest
+                longest = later
+            elif longest.labels != later.labels and (other is None or _stop(later) >= _stop(other)):
+                other = later
+
+
+def _exceeds(seconds: float) -> bool:
+    """Return whether an overlap exceeds 0.1 s; in whole microseconds, so that differences of float
+    times decide equally on every machine."""
+    return round(seconds * 1e6) > round(OVERLAP_SECONDS * 1e6)
 
 
 def check_overlaps(segments: Iterable[Segment], *, where: str) -> None:

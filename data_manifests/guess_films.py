@@ -6,8 +6,9 @@ from pathlib import Path
 
 from orn.data_manifests.films import OBSERVED_NAME, overlaps, read_observed, usual_rate
 from orn.data_manifests.guess_table import TableGuess
+from orn.data_manifests.manifest import Intervals
 from orn.data_manifests.records import Segment, Task
-from orn.data_manifests.table import LabeledRow, class_names
+from orn.data_manifests.table import LabeledRow, class_names, widened
 from orn.shared.config.toml_files import toml_value
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
@@ -61,6 +62,7 @@ def guess_films(table: Path, rows: Mapping[int, LabeledRow], guess: TableGuess) 
             f"{table}, row {number}: expected start and stop in seconds for --intervals, got an "
             "empty cell; add them, or omit --intervals"
         )
+    lasting = {number: widened(row, Intervals().point_seconds) for number, row in rows.items()}
     index_of = {name: index for index, name in enumerate(guess.classes)}
     segments = [
         Segment(
@@ -71,7 +73,7 @@ def guess_films(table: Path, rows: Mapping[int, LabeledRow], guess: TableGuess) 
             start_seconds=row.start,
             stop_seconds=row.stop,
         )
-        for number, row in rows.items()
+        for number, row in lasting.items()
     ]
     task, reason = guess.task, "intervals: each time has one label or none"
     if task == "multi-label":

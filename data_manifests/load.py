@@ -247,13 +247,20 @@ def load_listing(
         if not os.path.isdir(parent):
             got = f"no folder {truncate(str(parent.absolute()))}"
             raise _absent(manifest, folder, got)
-    listing = _read_listing(manifest, folder, labels=labels, partial=partial)
+    return read_listing(manifest, folder, labels=labels, partial=partial)
+
+
+def read_listing(
+    manifest: Manifest, folder: Path, *, labels: bool = True, partial: bool = False
+) -> Listing:
+    """Return the content of the label tables in a folder; see `load_listing`."""
+    listing = _read_tables(manifest, folder, labels=labels, partial=partial)
     if manifest.kind == "intervals":
         return with_films(listing, manifest, folder, labels=labels)
     return listing
 
 
-def _read_listing(manifest: Manifest, folder: Path, *, labels: bool, partial: bool) -> Listing:
+def _read_tables(manifest: Manifest, folder: Path, *, labels: bool, partial: bool) -> Listing:
     spec, task = manifest.labels, manifest.task
     match spec:
         case TableLabels():

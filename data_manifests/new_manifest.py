@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.check import split_advice
+from orn.data_manifests.check import split_advice, watched_as_a_whole
 from orn.data_manifests.draw_split import draw_table, split_columns, split_text
-from orn.data_manifests.films import with_films, with_unlabeled
+from orn.data_manifests.films import OBSERVED_NAME, with_unlabeled
 from orn.data_manifests.guess_films import guess_films
 from orn.data_manifests.guess_table import (
     TableGuess,
@@ -25,16 +25,17 @@ from orn.data_manifests.load import (
     data_root_of,
     load_manifest,
     locate_videos,
+    read_listing,
     recorded_data_root,
     usual_data_root,
 )
 from orn.data_manifests.manifest import LONGEST_NAME_BYTES, Manifest, TableLabels, is_name_character
 from orn.data_manifests.records import METRICS, SPLITS, Split
-from orn.data_manifests.table import LabeledRow, read, read_labels
+from orn.data_manifests.table import LabeledRow, read_labels
+from orn.data_manifests.write_tables import read_back, replace_tables
 from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ManifestError
-from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import SILENT, Reporter
 from orn.shared.text import counted, truncate
@@ -134,27 +135,21 @@ def plan_manifest(config: NewConfig) -> tuple[dict[Path, str], dict[str, Any]]:
         files[split_path] = split_text(split_columns(config.folds), split_of)
     files[path] = text
     check_output_files(list(files), reads=[table])
+    texts = {path: content for path, content in files.items() if path.is_relative_to(folder)}
     files = _to_write(files, fresh=config.fresh)
     raw = parse_toml(text, where=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, where=str(path), error=ManifestError)
     assert isinstance(manifest.labels, TableLabels)
-    listing = read(
-        manifest.labels,
-        folder,
-        task=guess.task,
-        form=form,
-        labels=True,
-        classes={class_name: index for index, class_name in enumerate(guess.classes)},
-        split_of={video: splits[0] for video, splits in split_of.items()} or None,
-        rows=labeled,
-        point_seconds=manifest.intervals.point_seconds if films else None,
+    listing = read_back(
+        {name: content.encode() for name, content in texts.items()},
+        lambda copy: read_listing(manifest, copy),
+        folder=folder,
+        beside=[table.name, OBSERVED_NAME],
     )
-    if films is not None:
-        listing = with_films(listing, manifest, folder, labels=True, split_of=split_of)
     dataset = replace(locate_videos(manifest, listing, data_root), manifest=None)
     check_output_files(list(files), reads=[video.path for video in dataset.videos])
     num_listed, num_present = len(guess.video_ids), len(dataset.videos)
-    unused = guess.unused_columns
+    unused, whole = guess.unused_columns, watched_as_a_whole(listing)
     summary = {
         "manifest": str(path),
         "classes_file": str(classes_path),
@@ -170,6 +165,11 @@ def plan_manifest(config: NewConfig) -> tuple[dict[Path, str], dict[str, Any]]:
         "guessed": [
             f"{guess.task}, {form}",
             *([films.reason] if films else []),
+            *(
+                [f"{counted(whole, 'film')} not in {OBSERVED_NAME}: watched as a whole"]
+                if whole
+                else []
+            ),
             *([f"columns not used: {truncate(', '.join(unused))}"] if unused else []),
             _split_reason(guess, config, split_of),
             f"videos {pattern}: {num_present} of {num_listed} found",
@@ -272,8 +272,7 @@ def _clean_name(text: str) -> str:
 def write_manifest(config: NewConfig, reporter: Reporter = SILENT) -> Mapping[str, Any]:
     """Write a manifest for a table, and show what was inferred; return the summary."""
     files, made = plan_manifest(config)
-    for path, text in files.items():  # the manifest last, since it needs the others
-        write_text(path, text)
+    replace_tables({path: text.encode() for path, text in files.items()})
     for reason in made["guessed"]:
         reporter.line(f"guessed: {reason}")
     for line in (

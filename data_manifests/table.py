@@ -81,14 +81,12 @@ def read(
     form: Form,
     labels: bool,
     point_seconds: float | None = None,
-    classes: Mapping[str, int] | None = None,
-    split_of: Mapping[str, Split] | None = None,
-    rows: Mapping[int, TableRow] | None = None,
 ) -> Listing:
     """Return the listing of a table.
 
     Without a split column or a table of splits, all rows are "train". The id of a segment is its
-    `id` cell or, without that column, the video id followed by the times, if there are any.
+    `id` cell or, without one, the video id followed by the times, if there are any; of two
+    intervals at the same times, the second has its label in its id.
 
     Args:
         spec: the labels of the manifest.
@@ -97,11 +95,8 @@ def read(
         form: the form of the videos.
         labels: False to leave labels and classes empty, and to accept videos without a split as
             "train".
-        point_seconds: duration of an interval whose start equals its stop; None if there must be
-            none.
-        classes: indices of the classes by name; None: in the list of classes.
-        split_of: split of each video; None: that of the table of splits, if any.
-        rows: rows of the table, if they have been read.
+        point_seconds: duration of an interval whose start equals its stop; None for clips, of which
+            there must be none.
 
     Raises:
         DataRootError: if a table or the list of classes is missing.
@@ -109,29 +104,29 @@ def read(
     """
     path = folder / spec.table
     update = f"`orn manifest update {shlex.quote(str(path))}`"
-    if classes is None:
-        classes = read_class_names(folder / spec.classes) if labels else {}
-    if split_of is None and spec.split_table is not None:
+    classes = read_class_names(folder / spec.classes) if labels else {}
+    split_of: dict[str, Split] | None = None
+    if spec.split_table is not None:
         column = split_column(spec)
         splits = read_splits(folder / spec.split_table, spec)
         split_of = {video: own[column] for video, own in splits.items()}
+    is_needed = spec.split != "split" and spec.split_table is None and spec.folds is None
     row_type = LabeledRow if labels else TableRow
-    if rows is None:
-        is_needed = spec.split != "split" and spec.split_table is None and spec.folds is None
-        rows = read_rows(
-            path,
-            "the label table",
-            row_type,
-            columns={"split": spec.split},
-            required=["split"] if is_needed else [],
-        )
+    columns, required = {"split": spec.split}, ["split"] if is_needed else []
+    rows = read_rows(path, "the label table", row_type, columns=columns, required=required)
     if split_of is not None and not labels:
         split_of = {row.video: split_of.get(row.video, "train") for row in rows.values()}
 
+    label_of: dict[str, str] = {}
+
     def segment_of(row: TableRow) -> Segment:
-        row = _widened(row, point_seconds)
+        row = widened(row, point_seconds)
+        own_id = segment_id(row)
+        is_other = label_of.setdefault(own_id, row.label) != row.label
+        if is_other and point_seconds is not None and not row.id:
+            own_id = f"{own_id}:{row.label}"
         segment = Segment(
-            id=segment_id(row),
+            id=own_id,
             video_id=row.video,
             split=_split(row, spec, split_of, update),
             labels=_labels(row.label, classes, task, update) if labels else (),
@@ -153,7 +148,7 @@ def read(
     )
 
 
-def _widened(row: TableRow, point_seconds: float | None) -> TableRow:
+def widened(row: TableRow, point_seconds: float | None) -> TableRow:
     """Return a row whose start equals its stop with a duration, if points have one."""
     if point_seconds is None or row.start is None or row.start != row.stop:
         return row

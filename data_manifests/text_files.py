@@ -5,12 +5,12 @@ defined here. Files are untrusted: their size is bounded. An error lists the fir
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import MISSING, fields, make_dataclass
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
@@ -37,6 +37,7 @@ _LONGEST_LINE = 2**20
 """Maximum number of characters in a line; a longer line is split and fails validation."""
 _LONGEST_NAME = 1000
 _SHOWN_ROWS = 5
+_QUOTED = re.compile('"[^"]*"')
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, line separators, marks that reverse the direction of text, and the mark at
 the start of a file."""
@@ -158,6 +159,7 @@ def read_rows(
     names = _column_names(row_type, columns)
     validate = TypeAdapter(row_type).validate_python
     reader = open_table(path, what)
+    header = reader.header
     rows: dict[int, Row] = {}
 
     def add(cells: list[str]) -> None:
@@ -166,22 +168,16 @@ def read_rows(
         row = validate({name: cells[at].strip() for name, at in indices})
         rows[reader.line_num] = row
 
-    try:
-        header = _header(reader)
-        needed = {field.name for field in fields(row_type) if field.default is MISSING} | {
-            *required
-        }
-        _check_header(path, header, names, needed=needed)
-        folded = [cell.casefold() for cell in header]
-        indices = [
-            (field, folded.index(name.casefold()))
-            for field, name in names.items()
-            if name.casefold() in folded
-        ]
-        numbered = ((reader.line_num, cells) for cells in reader if not _is_empty(cells))
-        each_row(path, numbered, add, columns=names)
-    except csv.Error as err:
-        raise ManifestError(f"{path}, row {reader.line_num}: invalid CSV: {err}") from err
+    needed = {field.name for field in fields(row_type) if field.default is MISSING} | {*required}
+    _check_header(path, header, names, needed=needed)
+    folded = [cell.casefold() for cell in header]
+    indices = [
+        (field, folded.index(name.casefold()))
+        for field, name in names.items()
+        if name.casefold() in folded
+    ]
+    numbered = ((reader.line_num, cells) for cells in reader if not _is_empty(cells))
+    each_row(path, numbered, add, columns=names)
     return rows
 
 
@@ -193,7 +189,7 @@ def unused_columns(path: Path, what: str, row_type: type[Row]) -> tuple[str, ...
 
 def column_names(path: Path, what: str) -> list[str]:
     """Return the names in the header of a CSV file; raises the same errors as `read_rows`."""
-    return _header(open_table(path, what))
+    return open_table(path, what).header
 
 
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
@@ -208,8 +204,11 @@ def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
 
     Raises:
         DataRootError: if the file does not exist.
+        ManifestError: if it has too many lines.
     """
     lines = [line.strip() for line in islice(_open_text(path, what), MOST_ROWS + 1)]
+    if len(lines) > MOST_ROWS:
+        raise ManifestError(f"{path}: expected at most {MOST_ROWS:,} lines, got more; split it")
     while lines and not lines[-1]:
         lines.pop()
     return list(enumerate(lines, start=1))
@@ -242,14 +241,19 @@ def read_json(path: Path, what: str, kind: type[T]) -> T:
         DataRootError: if the file does not exist.
         ManifestError: if the file is not JSON of this kind or is too large.
     """
-    text = _open_text(path, what).read()
-    if sum(map(text.count, ",[{")) > _MOST_VALUES:
-        raise ManifestError(f"{path}: expected at most {_MOST_VALUES:,} values, got more; split it")
-    content = parse_json(text, where=str(path), error=ManifestError)
+    content = bounded_json(_open_text(path, what).read(), where=str(path))
     if not isinstance(content, kind):
         expected = "an array" if kind is list else "an object"
         raise ManifestError(f"{path}: expected {expected}, got {described(content)}")
     return content
+
+
+def bounded_json(text: str, *, where: str, most: int = _MOST_VALUES) -> Any:
+    """Return the content of JSON text; raise ManifestError if it is invalid or has more than `most`
+    values, since an empty list needs 64 bytes."""
+    if sum(map(text.count, ",[{")) > most:
+        raise ManifestError(f"{where}: expected at most {most:,} values, got more; split it")
+    return parse_json(text, where=where, error=ManifestError)
 
 
 def each_row(
@@ -309,14 +313,6 @@ def _column_names(row_type: Any, columns: Mapping[str, str] | None) -> dict[str,
     return {field.name: field.name for field in fields(row_type)} | dict(columns or {})
 
 
-def _header(reader: Iterator[list[str]]) -> list[str]:
-    """Return the names in the first row, without empty ones after the last."""
-    header = [cell.strip() for cell in next(reader, [])]
-    while header and not header[-1]:
-        header.pop()
-    return header
-
-
 def _is_empty(cells: list[str]) -> bool:
     """Return whether a row has no content; a quoted empty cell alone is content."""
     return not cells or (len(cells) > 1 and not any(map(str.strip, cells)))
@@ -340,13 +336,41 @@ def _check_header(
         )
 
 
-def open_table(path: Path, what: str) -> Any:
-    """Return a `csv.reader` of a table; raises the same errors as `read_rows`."""
-    file = _open_text(path, what)
-    lines = iter(lambda: file.readline(_LONGEST_LINE), "")
-    first = next(lines, "")
-    delimiter = next((sign for sign in ",;\t" if sign in first), ",")
-    return csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
+class TableReader:
+    """Rows of a table after its header; iterating raises ManifestError for invalid CSV."""
+
+    def __init__(self, path: Path, file: io.TextIOWrapper) -> None:
+        lines = iter(lambda: file.readline(_LONGEST_LINE), "")
+        first = next(lines, "")
+        signs = [sign for sign in _QUOTED.sub("", first) if sign in ",;\t"]
+        self.delimiter = signs[0] if signs else ","
+        self._path = path
+        self._rows = csv.reader(chain([first], lines), strict=True, delimiter=self.delimiter)
+        self.first_row = next(self, [])
+        """Cells of the header as they are."""
+        self.header = [cell.strip() for cell in self.first_row]
+        """Names in the header, without empty ones after the last."""
+        while self.header and not self.header[-1]:
+            self.header.pop()
+
+    @property
+    def line_num(self) -> int:
+        """Number of the line that was read last, from 1."""
+        return self._rows.line_num
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> list[str]:
+        try:
+            return next(self._rows)
+        except csv.Error as err:
+            raise ManifestError(f"{self._path}, row {self.line_num}: invalid CSV: {err}") from err
+
+
+def open_table(path: Path, what: str) -> TableReader:
+    """Return a reader of a table; raises the same errors as `read_rows`."""
+    return TableReader(path, _open_text(path, what))
 
 
 def _open_text(path: Path, what: str) -> io.TextIOWrapper:

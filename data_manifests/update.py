@@ -7,30 +7,31 @@ of splits by the rule by which it was drawn, and new classes at the end of the l
 
 import csv
 import io
-import os
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orn.data_manifests.corrections import corrected_rows, line_end, replaced
+from orn.data_manifests.corrections import corrected_rows
 from orn.data_manifests.draw_split import extended_splits, grouped
 from orn.data_manifests.film_corrections import are_intervals, corrected_intervals
-from orn.data_manifests.films import read_observed, with_films, with_unlabeled
+from orn.data_manifests.films import read_observed, with_unlabeled
 from orn.data_manifests.find_videos import find_videos
-from orn.data_manifests.load import data_root_of, load_manifest, recorded_data_root
+from orn.data_manifests.load import (
+    data_root_of,
+    load_manifest,
+    read_listing,
+    recorded_data_root,
+)
 from orn.data_manifests.manifest import Manifest, TableLabels
 from orn.data_manifests.new_manifest import has_usual_manifest, usual_manifest
 from orn.data_manifests.records import Listing, Split
 from orn.data_manifests.table import (
     LabeledRow,
     class_names,
-    read,
     read_labels,
     read_splits,
-    split_column,
 )
 from orn.data_manifests.text_files import (
     MOST_BYTES,
@@ -40,10 +41,11 @@ from orn.data_manifests.text_files import (
     open_table,
     read_class_names,
 )
+from orn.data_manifests.write_tables import encoded_like, line_end, read_back, replace_tables
 from orn.shared.config.toml_files import to_toml
 from orn.shared.data_files import read_bounded
 from orn.shared.errors import ConfigError, ManifestError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
+from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted, first_few
 
 
@@ -68,26 +70,38 @@ class ManifestUpdate:
     """Segments whose row was removed."""
     splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
     """Splits of the new videos, in each column of the table of splits."""
-    classes: tuple[str, ...] = ()
-    """All classes, with the new ones at the end."""
-    all_splits: Mapping[str, tuple[Split, ...]] | None = None
-    """Splits of all videos; None for a table with splits of its own."""
     files: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
     """Contents of the files to write, in this order."""
 
-    def write(self) -> None:
-        """Write the files, each as a whole; the same update finishes after an interruption.
+    def write(self) -> tuple[Path, ...]:
+        """Write all files or none, and return the copies of the earlier ones; the same update
+        finishes after an interruption.
 
         Raises:
             PipelineError: if a file cannot be written.
         """
-        for path, content in self.files.items():
-            target = Path(os.path.realpath(path))  # a link stays a link
-            remove_stale_temporaries(target.parent)
-            with replacing(target) as temporary:
-                temporary.touch(mode=0o600)
-                temporary.write_bytes(content)
-                shutil.copymode(target if target.exists() else self.table, temporary)
+        return replace_tables(self.files)
+
+    def listing(self, manifest: Manifest, folder: Path) -> Listing:
+        """Return the content of the tables of a manifest after the update, whether or not it is
+        written.
+
+        Args:
+            manifest: the manifest, whose split may be that of another fold.
+            folder: the folder of its data set.
+
+        Raises:
+            PipelineError: if the data set could not be read after the update.
+        """
+        labels = manifest.labels
+        assert isinstance(labels, TableLabels)
+        own = (labels.table, labels.classes, labels.split_table, manifest.intervals.observed)
+        names = [str(name) for name in own if name is not None]
+
+        def read(copy: Path) -> Listing:
+            return read_listing(manifest, copy)
+
+        return read_back(self.files, read, folder=folder, beside=names)
 
     def lines(self) -> list[str]:
         """Return what has changed, in plain words."""
@@ -149,7 +163,8 @@ def plan_update(
 
     Raises:
         ConfigError: if the manifest does not read a table of the user.
-        ManifestError: if a table is invalid, or corrects a segment that does not exist.
+        ManifestError: if a table is invalid, corrects a segment that does not exist, or could not
+            be read after the update.
         DataRootError: if a file is missing.
     """
     manifest = load_manifest(name)
@@ -169,9 +184,12 @@ def plan_update(
         rows, videos, text = corrected_intervals(
             *(table, rows, corrections),
             observed=observed,
+            background=manifest.intervals.background if manifest.task == "single-label" else None,
             is_video=lambda video: _has_video(manifest, folder, video),
         )
-        corrected, files = {"corrected": videos}, replaced(table, text)
+        corrected, content = {"corrected": videos}, encoded_like(table, text)
+        if content != read_bounded(table, most_bytes=MOST_BYTES):
+            files = {table: content}
     elif corrections is not None:
         rows, corrected, files = corrected_rows(table, rows, corrections)
     labeled = rows
@@ -193,7 +211,7 @@ def plan_update(
     if new_classes:
         path = folder / labels.classes
         files[path] = _with_lines(path, "".join(f"{own}\n" for own in new_classes))
-    return ManifestUpdate(
+    update = ManifestUpdate(
         manifest=name,
         table=table,
         new_videos=tuple(splits),
@@ -201,11 +219,11 @@ def plan_update(
         removed_videos=tuple(video for video in known or () if video not in listed),
         unused_classes=tuple(own for own in old if own not in used),
         splits=splits,
-        classes=(*old, *new_classes),
-        all_splits=None if known is None else known | splits,
         files=files,
         **corrected,
     )
+    update.listing(manifest, folder)
+    return update
 
 
 def _has_video(manifest: Manifest, folder: Path, video: str) -> bool:
@@ -228,30 +246,6 @@ def _check_case(new: Sequence[str], old: Mapping[str, int], *, table: Path, path
                 f"{table}: expected classes that differ by more than case, got {other!r} beside "
                 f"{name!r}; correct the label, or add {other!r} to {path}"
             )
-
-
-def updated_listing(update: ManifestUpdate, manifest: Manifest, data_root: Path) -> Listing:
-    """Return the content of the tables of a manifest after an update, whether or not it is written,
-    but without corrections."""
-    labels, split_of = manifest.labels, None
-    assert isinstance(labels, TableLabels)
-    if update.all_splits is not None:
-        column = split_column(labels)
-        split_of = {video: splits[column] for video, splits in update.all_splits.items()}
-    is_films, folder = manifest.kind == "intervals", data_root / manifest.root
-    listing = read(
-        labels,
-        folder,
-        task=manifest.task,
-        form=manifest.form,
-        labels=True,
-        point_seconds=manifest.intervals.point_seconds if is_films else None,
-        classes={name: index for index, name in enumerate(update.classes)},
-        split_of=split_of,
-    )
-    if not is_films:
-        return listing
-    return with_films(listing, manifest, folder, labels=True, split_of=update.all_splits)
 
 
 def _observed(manifest: Manifest, folder: Path) -> frozenset[str]:
@@ -293,7 +287,7 @@ def _new_splits(
 
 def _with_rows(path: Path, splits: Mapping[str, tuple[Split, ...]]) -> bytes:
     """Return the content of a table of splits with more videos at its end."""
-    delimiter = open_table(path, "the table of splits").dialect.delimiter
+    delimiter = open_table(path, "the table of splits").delimiter
     text = io.StringIO()
     rows = ((video, *own) for video, own in splits.items())
     csv.writer(text, lineterminator="\n", delimiter=delimiter).writerows(rows)

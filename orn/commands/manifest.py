@@ -115,11 +115,12 @@ def update(
     from orn.data_manifests.update import manifest_of_table, plan_update
 
     planned = plan_update(manifest_of_table(table, data_root), data_root, corrections=corrections)
-    if not dry_run:
-        planned.write()
+    copies = () if dry_run else planned.write()
     for line in planned.lines():
         echo(f"{planned.manifest}: {line}", err=True)
     for path in planned.files:
         echo(f"{'would write' if dry_run else 'written'}: {path_text(path)}", err=True)
+    for path in copies:
+        echo(f"the earlier one is kept: {path_text(path)}", err=True)
     if as_json:
         echo_json(planned.as_json())

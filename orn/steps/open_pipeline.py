@@ -18,7 +18,7 @@ from orn.data_manifests.new_manifest import (
 )
 from orn.data_manifests.records import ALL, Dataset, Split, fold_names
 from orn.data_manifests.text_files import column_names
-from orn.data_manifests.update import ManifestUpdate, plan_update, updated_listing
+from orn.data_manifests.update import ManifestUpdate, plan_update
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import (
@@ -275,7 +275,9 @@ def _apply(
 
 
 def _read_dataset(manifest: Manifest, data_root: Path, update: ManifestUpdate | None) -> Dataset:
-    listing = None if update is None else updated_listing(update, manifest, data_root)
+    listing = None
+    if update is not None:
+        listing = update.listing(manifest, data_root_of(manifest, data_root) / manifest.root)
     return load_dataset(manifest, data_root, needs_videos=True, listing=listing)
 
 

@@ -15,7 +15,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -59,20 +59,34 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` when the block ends normally.
+    """Yield a temporary path that replaces `path` when the block ends normally; see
+    `replacing_all`."""
+    with replacing_all([path]) as (temporary,):
+        yield temporary
 
-    The temporary file is in the same folder, which is created if necessary, and is synced to disk
-    before it is renamed. If the block raises, it is removed and `path` is unchanged.
+
+@contextmanager
+def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield temporary paths that replace `paths`, one after another, when the block ends normally.
+
+    A temporary file is in the same folder, which is created if necessary, and is synced to disk
+    before it is renamed. If the block raises, they are removed and `paths` are unchanged.
 
     Raises:
-        PipelineError: if the file cannot be written, or the block raises an `OSError`.
+        PipelineError: if a file cannot be written, or the block raises an `OSError`.
     """
+    path = paths[0] if paths else Path()
     try:
-        with temporary_file(path) as temporary:
-            yield temporary
-            _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
+        with ExitStack() as written:
+            temporaries = []
+            for path in paths:
+                temporaries.append(written.enter_context(temporary_file(path)))
+            yield temporaries
+            for temporary in temporaries:
+                _sync(temporary)
+            for path, temporary in zip(paths, temporaries, strict=True):
+                temporary.replace(path)
+                _sync(path.parent)
     except PipelineError:
         raise
     except OSError as err:

@@ -97,3 +97,72 @@ def test_corrections_of_a_film_without_one_place_are_refused(films, write, orn, 
     write(films / "own.csv", f"video,start,stop,label\n{typed},7,8,open\n")
     refused = orn("manifest", "update", "films.toml", "--corrections", "own.csv", exit_code=1)
     assert repr(typed) in refused.stderr and len(refused.stderr.strip().splitlines()) == 1
+
+
+NOTED = """id,video,start,stop,label,note,group
+first,one.mp4,1,2,open,"a, b",x
+second,one.mp4,4,4.5,close,,x
+third,two.mp4,0,3,open,two,y
+fourth,three.mp4,1,2,close,,z
+"""
+
+
+@pytest.fixture
+def noted(films: Path, write, orn) -> Path:
+    """A folder with a table of intervals that has ids and notes."""
+    write(films / "films" / "labels.csv", NOTED)
+    orn("manifest", "new", "films/labels.csv", "--intervals", "--fresh", "--folds", "2")
+    return films
+
+
+def test_other_columns_stay_with_their_rows(noted, write, orn):
+    """Moved, relabeled and unchanged rows keep their cells, a new one has none of another's."""
+    write(
+        noted / "own.csv",
+        "video,start,stop,label\n"
+        "one.mp4,1.2004,2.5,open\none.mp4,4.0001,4.5,open\none.mp4,8,9,close\n",
+    )
+    orn("manifest", "update", "films.toml", "--corrections", "own.csv")
+    assert (noted / "films" / "labels.csv").read_text().splitlines() == [
+        "id,video,start,stop,label,note,group",
+        'first,one.mp4,1.2004,2.5,open,"a, b",x',
+        "second,one.mp4,4,4.5,open,,x",
+        ",one.mp4,8,9,close,,x",
+        "third,two.mp4,0,3,open,two,y",
+        "fourth,three.mp4,1,2,close,,z",
+    ]
+    orn("manifest", "check", "films.toml")
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ("one.mp4,1,3,open\none.mp4,2,4,close", "overlap"),
+        ("one.mp4,1,3,open\none.mp4,1,3,open", "unique ids"),
+        ("one.mp4,1,3,none", "the background"),
+        ("one.mp4,1,1e300,open", "row 2"),
+        ("new.mp4,1,2,open", "column split"),
+    ],
+)
+def test_a_correction_that_nothing_could_read_changes_nothing(films, write, orn, rows, named):
+    folder = films / "films"
+    if "new.mp4" in rows:
+        lines = TABLE.splitlines()
+        table = [
+            f"{line},{own}" for line, own in zip(lines, ["split", *["train"] * 4], strict=True)
+        ]
+        write(folder / "labels.csv", "\n".join(table) + "\n")
+        orn("manifest", "new", "films/labels.csv", "--intervals", "--fresh")
+        write(folder / "new.mp4")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    write(films / "own.csv", f"video,start,stop,label\n{rows}\n")
+    refused = orn("manifest", "update", "films.toml", "--corrections", "own.csv", exit_code=1)
+    assert named in refused.stderr and len(refused.stderr.strip().splitlines()) == 1
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_earlier_list_of_classes_is_kept_too(films, write, orn):
+    write(films / "own.csv", CORRECTED)
+    written = orn("manifest", "update", "films.toml", "--corrections", "own.csv").stderr
+    assert (films / "films" / "classes.previous.txt").read_text().splitlines() == ["close", "open"]
+    assert "classes.previous.txt" in written

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.data_manifests.films import usual_rate
+from orn.data_manifests.films import overlaps, usual_rate
 from orn.data_manifests.load import load_dataset, load_manifest
 from orn.data_manifests.records import Segment
 from orn.shared.time_ranges import TimeRange
@@ -167,3 +167,47 @@ def test_the_usual_rate_follows_the_duration_of_intervals(seconds, rate):
 def _interval(video: str, start: float, stop: float) -> Segment:
     times = {"start_seconds": float(start), "stop_seconds": float(stop)}
     return Segment(id=f"{start}", video_id=video, split="train", labels=(0,), **times)
+
+
+def test_labels_outside_of_all_that_was_looked_at_are_refused(tmp_path, write, orn, monkeypatch):
+    """Times in minutes in place of seconds."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "films" / "labels.csv", "video,start,stop,label\none.mp4,60,65,open\n")
+    write(tmp_path / "films" / "one.mp4")
+    write(tmp_path / "films" / "observed.csv", "video,start,stop\none.mp4,0,2\n")
+    refused = orn("manifest", "new", "films/labels.csv", "--intervals", exit_code=1).stderr
+    assert "60 to 65 s" in refused and "0 to 2 s" in refused
+
+
+def test_overlaps_of_many_rows_are_found_in_linear_time():
+    """Each interval overlaps all others; a list of all pairs would have five billion."""
+    segments = [
+        Segment(
+            id=str(number),
+            video_id="a",
+            split="train",
+            labels=(number,),
+            start_seconds=number / 1e6,
+            stop_seconds=1000.0 + number,
+        )
+        for number in range(100_000)
+    ]
+    assert sum(1 for _ in overlaps(segments)) == 99_999
+
+
+@pytest.mark.parametrize(("stop", "is_overlap"), [(0.4, False), (0.400002, True)])
+def test_an_overlap_of_exactly_the_bound_is_none(stop, is_overlap):
+    """0.4 - 0.3 is more than 0.1 in binary numbers."""
+    times = ((0.0, stop), (0.3, 0.9))
+    segments = [
+        Segment(
+            id=str(label),
+            video_id="a",
+            split="train",
+            labels=(label,),
+            start_seconds=start,
+            stop_seconds=end,
+        )
+        for label, (start, end) in enumerate(times)
+    ]
+    assert bool([*overlaps(segments)]) is is_overlap

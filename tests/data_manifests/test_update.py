@@ -256,7 +256,7 @@ def test_an_update_that_was_killed_is_finished_by_the_same_command(table, orn, t
     before = contents(table.parent)
     orn(*words)
     expected = contents(table.parent)
-    assert len([path for path in expected if expected[path] != before.get(path)]) == 4
+    assert len([path for path in expected if expected[path] != before.get(path)]) == 6
     kills, states = 0, set()
     while True:
         for path in table.parent.iterdir():
