@@ -1,225 +1,191 @@
-"""Projects and aggregated events of BORIS, the Behavioral Observation Research Interactive Software
-(project format 7.0, as read and written by version 8).
-
-A state event is stored in a project as two rows, its start and its stop, in seconds of the media
-file plus the time offset of the observation.
-"""
+"""Tables of events of BORIS, CSV or TSV: the tabular export, which has a row for each start and
+stop (before version 8, below lines about the observation), and the aggregated one, which has a row
+for each event."""
 
 import csv
-import gzip
 import io
-import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path, PurePath
-from typing import Annotated, Any
+from itertools import chain
+from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
-
-from orn.data_manifests.event_formats import Event
-from orn.data_manifests.text_files import read_column
-from orn.shared.config.fields import problems_of
-from orn.shared.data_files import open_file, parse_json
+from orn.data_manifests.boris_project import CodedEvent, paired, split_by_medium
+from orn.data_manifests.event_formats import Event, ReadEvents
+from orn.data_manifests.text_files import MOST_ROWS, open_table
 from orn.shared.errors import ManifestError
-from orn.shared.text import path_text
+from orn.shared.text import first_few, path_text
 from orn.shared.video.frame import FrameEstimate
 
-_MOST_BYTES = 1 << 28
-"""Limit on the size of a project, which gzip may have compressed."""
-_VERSION = "7.0"
 _COLUMNS = [
     *("Observation id", "Media file name", "Media duration (s)", "FPS (frame/s)", "Subject"),
     *("Behavior", "Behavior type", "Start (s)", "Stop (s)", "Duration (s)"),
 ]
+_MEDIA = ("Media file name", "Media file path", "Media file")
+"""Columns with the media file of an event, by version."""
+_HEADERS = (
+    {"Behavior", "Start (s)", "Stop (s)"},
+    {"Behavior", "Time", "Status"},
+    {"Behavior", "Time", "Behavior type"},
+)
+"""Columns of the aggregated export, and of the tabular one by version."""
+_ABOUT_LINES = 500
+"""Maximum number of lines about an observation above the header of a table."""
+_PLAYER = re.compile(r"\s*(?:player #)?1:\s*")
+_NEXT_PLAYER = re.compile(r"\||\s+player #")
+_Row = tuple[int, Mapping[str, str]]
+"""Number of a line, and its cells by column."""
 
 
-class _Behavior(BaseModel):
-    code: str
-    type: str
-
-
-class _Observation(BaseModel):
-    file: dict[str, list[str]] = Field(default_factory=dict)
-    offset: Annotated[float, Field(alias="time offset", allow_inf_nan=False)] = 0.0
-    events: list[tuple[Any, ...] | list[Any]]
-
-
-class _Project(BaseModel):
-    behaviors_conf: dict[str, _Behavior]
-    observations: dict[str, _Observation]
-
-
-def read_project(path: Path) -> Iterator[Event]:
-    """Yield the events of a project, `.boris` or `.boris.gz`; a point event starts and stops at the
-    same time, and subjects and modifiers are not read.
-
-    Raises:
-        ManifestError: if the file is no such project, an observation has several media files, or a
-            state has no end.
-    """
-    project = _read(path)
-    states = {own.code for own in project.behaviors_conf.values() if own.type.startswith("State")}
-    for name, observation in project.observations.items():
-        where = f"{path_text(path)}: observation {name!r}"
-        media = observation.file.get("1", [])
-        if len(media) != 1:
-            raise ManifestError(
-                f"{where}: expected one media file in player 1, got {len(media)}; import "
-                "observations of single files"
-            )
-        video = PurePath(media[0].replace("\\", "/")).name
-        yield from _events(observation, states, video=video, where=where)
-
-
-def _events(
-    observation: _Observation, states: set[str], *, video: str, where: str
-) -> Iterator[Event]:
-    begun: dict[tuple[str, ...], float] = {}
-    for number, row in enumerate(observation.events, start=1):
-        try:
-            seconds, subject, code, modifier = float(row[0]), str(row[1]), str(row[2]), str(row[3])
-        except (IndexError, TypeError, ValueError) as err:
-            raise ManifestError(
-                f"{where}, event {number}: expected time, subject, code and modifiers, got {row!r}"
-            ) from err
-        seconds -= observation.offset
-        key = (subject, code, modifier)
-        if code not in states:
-            yield Event(video=video, start=seconds, stop=seconds, label=code)
-        elif key not in begun:
-            begun[key] = seconds
-        else:
-            yield Event(video=video, start=begun.pop(key), stop=seconds, label=code)
-    for (_, code, _), seconds in begun.items():
-        raise ManifestError(
-            f"{where}: expected a stop of the state {code!r} that started at {seconds:g} s, got "
-            "none; correct the observation in BORIS"
-        )
-
-
-def _read(path: Path) -> _Project:
-    try:
-        with open_file(path, error=ManifestError) as raw:
-            file = gzip.open(raw) if path.suffix == ".gz" else raw  # noqa: SIM115
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ManifestError(f"{path_text(path)}: expected at most 256 MiB of JSON, got more")
-        content = parse_json(content, where=path_text(path), error=ManifestError)
-        return _Project.model_validate(content)
-    except (OSError, EOFError) as err:
-        raise ManifestError(f"{path_text(path)}: cannot be read: {err}") from err
-    except ValidationError as err:
-        raise ManifestError(
-            f"{path_text(path)}: expected a BORIS project: {problems_of(err, _Project)}"
-        ) from err
-
-
-def read_aggregated(path: Path) -> Iterator[Event]:
-    """Yield the events of a table of aggregated events, `.csv` or `.tsv`; older versions name the
-    column of videos `Media file`.
+def read_tables(path: Path) -> ReadEvents:
+    """Return the events of a table; a point event starts and stops at the same time.
 
     Raises:
         DataRootError: if the table does not exist.
-        ManifestError: if a column is missing or times are invalid.
+        ManifestError: if it is neither export, or a row is invalid.
     """
-    what = "a table of aggregated events of BORIS"
-    for column in ("Media file name", "Media file", "Source"):
+    about, rows = _rows(path)
+    by_observation: dict[str, list[_Row]] = defaultdict(list)
+    for number, cells in rows:
+        name = cells.get("Observation id", about.get("Observation id", ""))
+        by_observation[name].append((number, cells))
+    events: list[Event] = []
+    left_out: list[str] = []
+    for name, own in by_observation.items():
+        where = f"{path_text(path)}: observation {name!r}" if name else path_text(path)
         try:
-            videos = read_column(path, what, column)
+            lengths = _media(own, about)
+            offset = about.get("Time offset (s)", own[0][1].get("Time offset (s)")) or "0"
+            if "Start (s)" in own[0][1]:
+                found = [_whole(number, cells, path) for number, cells in own]
+            else:
+                found = paired(_coded(number, cells, path) for number, cells in own)
+            moved = [_moved(event, -_seconds(offset, path, own[0][0])) for event in found]
+            events += split_by_medium(moved, lengths)
+        except ManifestError:
+            raise
+        except ValueError as err:
+            left_out.append(f"{where}: {err}")
+    return ReadEvents(events=events, left_out=left_out)
+
+
+def _rows(path: Path) -> tuple[Mapping[str, str], list[_Row]]:
+    """Return what stands above the header, by its first cell, and the rows below it."""
+    reader = open_table(path, "a table of events of BORIS")
+    about: dict[str, str] = {}
+    header: list[str] = []
+    for cells in chain([reader.first_row], reader):
+        cells = [cell.strip() for cell in cells]
+        if any({*cells} >= needed for needed in _HEADERS):
+            header = cells
+        if header or reader.line_num > _ABOUT_LINES:
             break
-        except ManifestError as err:
-            missing = err
-    else:
-        raise missing
-    labels = read_column(path, what, "Behavior")
-    starts, stops = (read_column(path, what, f"{end} (s)", float) for end in ("Start", "Stop"))
-    for video, label, start, stop in zip(videos, labels, starts, stops, strict=True):
-        name = PurePath(video.split(":", 1)[-1].strip().replace("\\", "/")).name
-        yield Event(video=name, start=start, stop=stop, label=label)
+        if len(cells) > 1:
+            about.setdefault(cells[0], cells[1])
+    if not header:
+        shown = first_few([cell.strip()[:40] for cell in reader.first_row], 8) or "nothing"
+        raise ManifestError(
+            f"{path_text(path)}: expected a table of events of BORIS, got columns {shown}; export "
+            "it in BORIS: Observations > Export events > Aggregated events, or Tabular events, as "
+            "CSV or TSV"
+        )
+    rows: list[_Row] = []
+    for cells in reader:
+        if any(map(str.strip, cells)):
+            if len(rows) == MOST_ROWS:
+                raise ManifestError(
+                    f"{path_text(path)}: expected at most {MOST_ROWS:,} rows, got more; split it"
+                )
+            named = zip(header, map(str.strip, cells), strict=False)
+            rows.append((reader.line_num, dict(named)))
+    return about, rows
 
 
-def project_text(events: Iterable[Event], lengths: Mapping[str, FrameEstimate]) -> str:
-    """Return a project with one observation a video, in which people can correct events.
-
-    Args:
-        events: events with start and stop.
-        lengths: lengths of the videos by id; a video without events gets an empty observation.
-    """
-    own: dict[str, list[Event]] = {video: [] for video in lengths}
-    for event in events:
-        own[event.video].append(event)
-    codes = sorted({event.label for events in own.values() for event in events})
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    project = {
-        "time_format": "hh:mm:ss",
-        "project_date": now,
-        "project_name": "intervals",
-        "project_description": "",
-        "project_format_version": _VERSION,
-        "subjects_conf": {},
-        "behaviors_conf": {
-            str(number): _behavior(code, number) for number, code in enumerate(codes)
-        },
-        "observations": {
-            video: _observation(video, events, lengths[video], now) for video, events in own.items()
-        },
-        "behavioral_categories": [],
-        "independent_variables": {},
-        "coding_map": {},
-        "behaviors_coding_map": [],
-        "converters": {},
-    }
-    return json.dumps(project, indent=1) + "\n"
+def _media(rows: Sequence[_Row], about: Mapping[str, str]) -> dict[str, float | None]:
+    """Return the media files of player 1 with their lengths in seconds; None if unknown."""
+    first = rows[0][1]
+    source = first.get("Source", "")
+    if _PLAYER.match(source):
+        media = _of_player_1(_PLAYER.sub("", source, count=1))
+        lengths = _of_player_1(first.get("Media duration (s)", ""))
+        known = {medium: _length(own) for medium, own in zip(media, lengths, strict=False)}
+        return {medium: known.get(medium) for medium in media}
+    column = next((name for name in _MEDIA if name in first), None)
+    names = [own for own in ([] if column is None else [cells[column] for _, cells in rows]) if own]
+    media = [*dict.fromkeys(name for name in names if name not in ("NA", "Not found"))]
+    if not media:
+        raise ValueError("a live observation, or one of pictures, which has no film")
+    if len(media) > 1:
+        raise ValueError(
+            f"{len(media)} media files ({first_few(media)}), whose lengths this table lacks; "
+            "import the project"
+        )
+    return {media[0]: None}
 
 
-def _behavior(code: str, number: int) -> dict[str, str]:
-    key = "abcdefghijklmnopqrstuvwxyz0123456789"[number] if number < 36 else ""
-    empty = dict.fromkeys(("description", "color", "category", "modifiers", "excluded"), "")
-    return {"type": "State event", "key": key, "code": code, **empty, "coding map": ""}
+def _of_player_1(cell: str) -> list[str]:
+    """Return the values of the first player: `a.mp4;b.mp4|player #2:c.mp4`."""
+    own = _NEXT_PLAYER.split(cell, maxsplit=1)[0]
+    return [part.strip() for part in own.split(";") if part.strip()]
 
 
-def _observation(
-    video: str, events: Sequence[Event], length: FrameEstimate, now: str
-) -> dict[str, Any]:
-    rows = [
-        [round(seconds, 3), "", event.label, "", "", round(seconds * length.rate)]
-        for event in events
-        for seconds in (event.start, event.stop)
-    ]
-    players = {str(player): [video] if player == 1 else [] for player in range(1, 9)}
-    info = {"length": length.seconds, "fps": length.rate, "hasVideo": True, "hasAudio": False}
-    return {
-        "file": players,
-        "type": "MEDIA",
-        "date": now,
-        "description": "",
-        "time offset": 0.0,
-        "events": sorted(rows, key=lambda row: row[0]),
-        "observation time interval": [0, 0],
-        "independent_variables": {},
-        "visualize_spectrogram": False,
-        "visualize_waveform": False,
-        "close_behaviors_between_videos": False,
-        "media_info": {name: {video: value} for name, value in info.items()},
-    }
+def _length(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _whole(number: int, cells: Mapping[str, str], path: Path) -> Event:
+    """Return the event of a row of the aggregated export."""
+    start, stop = (_seconds(cells.get(f"{end} (s)", ""), path, number) for end in ("Start", "Stop"))
+    return Event(video="", start=start, stop=stop, label=cells.get("Behavior", ""))
+
+
+def _coded(number: int, cells: Mapping[str, str], path: Path) -> CodedEvent:
+    """Return a row of the tabular export."""
+    kind = (cells.get("Status") or cells.get("Behavior type") or "").upper()
+    if kind not in ("START", "STOP", "POINT", "STATE"):
+        raise ManifestError(
+            f"{path_text(path)}, row {number}: expected START, STOP or POINT, got {kind[:40]!r}"
+        )
+    modifiers = (cell for name, cell in cells.items() if name.startswith("Modifier"))
+    key = (cells.get("Behavior", ""), cells.get("Subject", ""), *modifiers)
+    seconds = _seconds(cells.get("Time", ""), path, number)
+    return CodedEvent(seconds=seconds, key=key, is_state=kind != "POINT")
+
+
+def _seconds(cell: str, path: Path, number: int) -> float:
+    if (seconds := _length(cell)) is None:
+        raise ManifestError(
+            f"{path_text(path)}, row {number}: expected seconds, got {cell[:40]!r}; set the time "
+            "format to seconds in BORIS (File > Preferences)"
+        )
+    return seconds
+
+
+def _moved(event: Event, seconds: float) -> Event:
+    start, stop = event.start + seconds, event.stop + seconds
+    return Event(video="", start=start, stop=stop, label=event.label)
 
 
 def aggregated_text(events: Iterable[Event], lengths: Mapping[str, FrameEstimate]) -> str:
-    """Return a table of aggregated events; for arguments see `project_text`."""
+    """Return a table of aggregated events; for arguments see `boris_project.project_text`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     of_video: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         of_video[event.video].append(event)
-    for video, own in of_video.items():
-        length = lengths[video]
-        for event in own:
-            kind = "STATE" if event.stop > event.start else "POINT"
-            times = (
-                f"{value:.3f}" for value in (event.start, event.stop, event.stop - event.start)
-            )
-            about = (video, video, f"{length.seconds:.3f}", f"{length.rate:g}", "No focal subject")
-            writer.writerow([*about, event.label, kind, *times])
+    writer.writerows(
+        row for video, own in of_video.items() for row in _written(own, lengths[video])
+    )
     return text.getvalue()
+
+
+def _written(events: Iterable[Event], length: FrameEstimate) -> Iterator[list[str]]:
+    for event in events:
+        kind = "STATE" if event.stop > event.start else "POINT"
+        times = (f"{value:.3f}" for value in (event.start, event.stop, event.stop - event.start))
+        about = (event.video, event.video, f"{length.seconds:.3f}", f"{length.rate:g}")
+        yield [*about, "No focal subject", event.label, kind, *times]

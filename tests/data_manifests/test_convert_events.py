@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from orn.data_manifests.boris_project import read_project
+from tests.bounded import refusals
 from tests.worlds.videos import write_gray
 
 TABLE = """video,start,stop,label
@@ -123,11 +125,10 @@ def test_labels_of_frames_become_intervals(orn, write, tmp_path, form, name, tex
     [
         ("boris", "x.boris", "{", "x.boris"),
         ("boris", "x.boris", "[]", "BORIS"),
-        ("boris", "x.boris", boris_project(events=[[1.0, "", "open", "", ""]]), "'open'"),
-        ("boris", "x.boris", boris_project(events=[["NaN"]]), "event 1"),
-        ("boris", "x.boris", boris_project(file={"1": ["a.mp4", "b.mp4"]}), "one media file"),
-        ("boris", "x.boris", boris_project(events=[[1.0, "", "touch", "", ""]]), "start"),
-        ("boris-events", "x.csv", "Source,Behavior\n1:a.mp4,open\n", "Start (s)"),
+        ("boris", "x.boris", boris_project(events=[[11.0, "", "gone", "", ""]]), "'gone'"),
+        ("boris-events", "x.csv", "Source,Behavior\n1:a.mp4,open\n", "Observations > Export"),
+        ("boris-events", "x.csv", 'Observation id,"a\nb', "invalid CSV"),
+        ("deepethogram", "x.csv", "background,rear\n1,0\n1\n", "row 3: expected 2 cells"),
         ("feral", "x.json", '{"class_names": {"0": "other"}, "labels": {"a": [1]}}', "classes"),
         ("deepethogram", "x.csv", "rear\n2\n", "row 2"),
         ("frames", "absent.txt", None, "absent.txt"),
@@ -142,6 +143,102 @@ def test_an_invalid_source_is_refused_in_one_line(orn, write, tmp_path, form, na
     refused = orn("events", "import", path, "--format", form, "--out", out, *rate, exit_code=1)
     assert len(refused.stderr.strip().splitlines()) == 1 and named in refused.stderr
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("observation", "named"),
+    [
+        ({"events": [[11.0, "", "open", "", ""]]}, "'open'"),
+        ({"events": [["NaN"]]}, "event 1"),
+        ({"events": [[int("9" * 400), "", "touch", "", ""]]}, "event 1"),
+        ({"file": {"1": ["a.mp4", "b.mp4"]}}, "length of 'a.mp4'"),
+        ({"events": [[1.0, "", "touch", "", ""]]}, "from 0 s"),
+        ({"file": [], "type": "LIVE"}, "live"),
+        ({"file": {}, "type": "IMAGES"}, "pictures"),
+    ],
+)
+def test_a_project_without_a_usable_observation_says_why(orn, write, tmp_path, observation, named):
+    path = write(tmp_path / "x.boris", boris_project(**observation))
+    out = tmp_path / "labels.csv"
+    refused = orn("events", "import", path, "--format", "boris", "--out", out, exit_code=2)
+    assert "observation 'first'" in refused.stderr and named in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1 and not out.exists()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:20] + b"x" * 30])
+def test_a_damaged_archive_is_refused_in_one_line(orn, tmp_path, damage):
+    path = tmp_path / "x.boris.gz"
+    path.write_bytes(damage(gzip.compress(boris_project().encode())))
+    words = ("events", "import", path, "--format", "boris", "--out", tmp_path / "labels.csv")
+    assert len(orn(*words, exit_code=1).stderr.strip().splitlines()) == 1
+
+
+def test_what_an_archive_unpacks_to_is_bounded(tmp_path):
+    path = tmp_path / "x.boris.gz"
+    path.write_bytes(gzip.compress(b'{"behaviors_conf":{},"observations":{}}' + b" " * 2**27))
+    many = tmp_path / "many.boris.gz"
+    many.write_bytes(gzip.compress(b"[" + b"[]," * 2**24 + b"[]]"))
+    large, full = refusals(read_project, [path, many])
+    assert "64 MiB" in large and "values" in full
+
+
+def test_frames_that_were_not_labeled_are_not_watched(orn, write, tmp_path):
+    source = write(tmp_path / "one_labels.csv", "background,rear\n1,0\n0,1\n-1,-1\n0,1\n")
+    out = tmp_path / "labels.csv"
+    orn("events", "import", source, "--format", "deepethogram", "--rate", "2", "--out", out)
+    assert intervals(out) == [("one", 0.5, 1.0, "rear"), ("one", 1.5, 2.0, "rear")]
+    observed = [tuple(row.values()) for row in rows(tmp_path / "observed.csv")]
+    assert observed == [("one", "0.000", "1.000"), ("one", "1.500", "2.000")]
+
+
+def test_class_0_of_feral_is_an_event_unless_it_is_called_background(orn, write, tmp_path):
+    for name, expected in (("other", 1), ("walk", 2)):
+        names = {"0": name, "1": "run"}
+        text = json.dumps({"class_names": names, "labels": {"a.mp4": [0, 0, 1]}})
+        source, out = write(tmp_path / "labels.json", text), tmp_path / f"{name}.csv"
+        orn("events", "import", source, "--format", "feral", "--rate", "1", "--out", out)
+        assert len(intervals(out)) == expected
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf"])
+def test_a_rate_that_is_no_rate_is_refused(orn, write, tmp_path, rate):
+    source = write(tmp_path / "one.txt", "open\n")
+    words = ("--format", "frames", "--rate", rate, "--out", tmp_path / "labels.csv")
+    assert "--rate" in orn("events", "import", source, *words, exit_code=2).stderr
+
+
+def test_an_existing_table_is_replaced_only_on_request_and_kept(orn, write, films):
+    source, out = write(films / "one.txt", "open\n"), films / "labels.csv"
+    words = ("events", "import", source, "--format", "frames", "--rate", "1", "--out", out)
+    assert "--replace" in orn(*words, exit_code=2).stderr and out.read_text() == TABLE
+    record = json.loads(orn(*words, "--replace", "--json").stdout)
+    assert (films / "labels.previous.csv").read_text() == TABLE
+    assert record["copies"] == [str(films / "labels.previous.csv")]
+
+
+@pytest.mark.parametrize(
+    ("table", "form", "named"),
+    [
+        ("one.mp4,0.5,0.1,open", "boris-events", "row 2"),
+        ("one.mp4,0.1,0.9,open\none.mp4,0.3,0.5,open", "boris", "rows 2 and 3"),
+        ("one.mp4,0.1,0.9,open\none.mp4,0.3,0.5,open", "feral", "rows 2 and 3"),
+    ],
+)
+def test_intervals_that_a_format_cannot_hold_are_refused_by_row(
+    orn, write, films, table, form, named
+):
+    write(films / "labels.csv", f"video,start,stop,label\n{table}\n")
+    words = (films / "labels.csv", "--format", form, "--out", films / "out", "--videos", films)
+    assert named in orn("events", "export", *words, exit_code=1).stderr
+    assert not (films / "out").exists()
+
+
+def test_nested_intervals_return_from_aggregated_events(orn, write, films):
+    write(
+        films / "labels.csv",
+        "video,start,stop,label\none.mp4,0.1,0.9,open\none.mp4,0.3,0.5,open\n",
+    )
+    assert there_and_back(orn, films, "boris-events") == intervals(films / "labels.csv")
 
 
 def test_an_export_without_its_videos_names_the_folder_to_pass(films, orn, tmp_path):
